@@ -18,8 +18,8 @@ class NikInvalid(ValueError):
 class Nik:
     """A well-formed NIK that prints as `Nik(***)`.
 
-    Checked by hand (snap-bni.md 3.2): 16 ASCII digits; day 1-31, or 41-71 for women; a real date in 19YY or 20YY; 
-    serial other than 0000. Regions are never checked: they are places of first issue and their codes outlive the regions.
+    Checked by hand (snap-bni.md 3.2): 16 ASCII digits; day 1-31, or 41-71 for women; a real date in 19YY or 20YY;
+    serial other than 0000. Regions are never checked: they are places of first issue and outlive the regions.
     """
 
     __slots__ = ("_digits",)

@@ -47,6 +47,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     content: bytes = b""
     timeout_s: float = 15.0
     """Bound on the whole exchange after the connection stands."""
+    max_response_bytes: int = 1_048_576
+    """A longer answer is not read to its end and counts as unreadable."""
     frozen: bytes | None = None
     """What of a WRITE's body stays the same over all attempts, where that is not all of `content` (LinkAja's sessionID
     differs).
