@@ -73,7 +73,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def from_environment(environment: Mapping[str, str], manifests: Mapping[str, Manifest]) -> Settings:
     """Read `GATEWAY_*` and each partner's `{SLUG}_*`; raises `SettingsError`.
 
-    A partner's `{SLUG}_BASE_URL` stands for all of its hosts (a mock serves all on one port), `{SLUG}_{HOST}_URL` for one.
+    A partner's `{SLUG}_BASE_URL` stands for all of its hosts (mocks serve all on one port); `{SLUG}_{HOST}_URL` is one.
     """
     given = {name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
     values: dict[str, object] = {}

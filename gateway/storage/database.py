@@ -89,7 +89,7 @@ class GroupCommit(Generic[Item, Result]):
                 group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
                 try:
                     results = await self._handle([item for item, _ in group])
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - handed on to every waiter
                     for _, future in group:
                         if not future.done():
                             future.set_exception(error)
