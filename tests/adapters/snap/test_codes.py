@@ -6,11 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from adapters.snap import codes
 from contracts.errors import Hint, PartnerProtocolError
 from contracts.plan import Response
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def answer(status: int, body: object, **headers: str) -> Response:
@@ -40,9 +41,7 @@ def test_an_envelope_does_not_print_what_it_holds() -> None:
     case=st.integers(0, 99),
     asked=st.integers(0, 99),
 )
-def test_a_code_counts_only_where_it_agrees(
-    status: int, http: int, service: int, case: int, asked: int
-) -> None:
+def test_a_code_counts_only_where_it_agrees(status: int, http: int, service: int, case: int, asked: int) -> None:
     code = f"{http}{service:02d}{case:02d}"
     reply = answer(status, {"responseCode": code})
     if status == http and service == asked:
@@ -92,7 +91,16 @@ def test_a_hint_goes_with_its_case(case: str, hint: Hint) -> None:
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("0", 0.0), ("90", 90.0), ("99999999", 3600.0), ("9" * 400, 3600.0), ("", None), ("-1", None), ("1.5", None), ("٣", None)],
+    [
+        ("0", 0.0),
+        ("90", 90.0),
+        ("99999999", 3600.0),
+        ("9" * 400, 3600.0),
+        ("", None),
+        ("-1", None),
+        ("1.5", None),
+        ("٣", None),
+    ],
 )
 def test_retry_after_is_a_plain_number_within_an_hour(value: str, seconds: float | None) -> None:
     assert codes.retry_after_s(answer(429, {}, **{"retry-after": value})) == seconds

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from adapters.snap import sign
 from cryptography.hazmat.primitives import serialization
 from hypothesis import given
 from hypothesis import strategies as st
+
+from adapters.snap import sign
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "vectors" / "bni" / "signatures.json").read_text(encoding="utf-8")
@@ -22,9 +23,7 @@ PRIVATE_KEY: str = VECTORS["private_key_pem"]
 
 def public_key() -> str:
     key = serialization.load_pem_private_key(PRIVATE_KEY.encode(), password=None).public_key()
-    return key.public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    ).decode()
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def test_the_vectors_key_is_the_sheets() -> None:
