@@ -175,7 +175,7 @@ class Bni:
 def _typed(inputs: Mapping[str, Secret], name: str) -> Secret:
     """The input that is due, in the manifest's form; the value is never quoted."""
     value = inputs.get(name)
-    if value is None or re.fullmatch(MANIFEST.inputs[name].pattern, value.reveal(), re.ASCII) is None:
+    if value is None or re.fullmatch(MANIFEST.inputs[name].pattern, value.reveal()) is None:
         raise InvalidRequest(f"{name} is missing or not in the form asked for", field=name)
     return value
 

@@ -112,10 +112,16 @@ def query() -> IdentityQuery:
     )
 
 
-def reply(code: str, body: Mapping[str, Any] | None = None, *, status: int | None = None, **headers: str) -> Response:
+def reply(
+    code: str,
+    body: Mapping[str, Any] | None = None,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
     """An answer with `code`; its HTTP status agrees unless another is given."""
     content = json.dumps({"responseCode": code, "responseMessage": "x", **(body or {})}).encode()
-    return Response(status=int(code[:3]) if status is None else status, headers=headers, content=content)
+    return Response(status=int(code[:3]) if status is None else status, headers=headers or {}, content=content)
 
 
 def amount(rupiah: int = 600_000) -> dict[str, str]:

@@ -48,7 +48,7 @@ def test_a_listed_refusal_is_final(code: str, reason: BlockerCode) -> None:
     ],
 )
 def test_what_was_not_done_goes_back_to_where_it_was(code: str, hint: Hint) -> None:
-    outcome = transferred(reply(code, **{"retry-after": "5"}))
+    outcome = transferred(reply(code, headers={"retry-after": "5"}))
     assert (outcome.kind, outcome.hint, outcome.partner_code) == (OutcomeKind.NOT_ACCEPTED, hint, code)
     assert outcome.retry_after_s == 5.0
 
@@ -183,7 +183,9 @@ def test_an_unclear_look_up_is_no_verdict(answer: Response) -> None:
 
 
 NOISE = st.builds(Response, status=st.integers(100, 599), headers=st.just({}), content=st.binary(max_size=200))
-SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.just([]) | st.just({})
+SCALARS: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.just([]) | st.just({})
+)
 
 
 @given(answer=NOISE)
