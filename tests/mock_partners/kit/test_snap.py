@@ -23,7 +23,7 @@ from mock_partners.kit.snap import (
     symmetric_text,
 )
 
-FOLDER = Path(__file__).parent.parent / "vectors" / "snap"
+FOLDER = Path(__file__).parents[2] / "vectors" / "snap"
 
 
 def load(name: str) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def test_the_committed_keys_are_the_sheets_own() -> None:
     assert private_pem(Key.T0) == ASYMMETRIC["key"]["private_key_pem"]
     assert len({public_pem(key) for key in Key}) == 3
     for key in Key:
-        file = Path(__file__).parents[2] / "mock_partners" / "kit" / "keys" / key.value
+        file = Path(__file__).parents[3] / "mock_partners" / "kit" / "keys" / key.value
         assert "protects nothing" in file.read_text().splitlines()[0]
 
 
