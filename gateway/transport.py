@@ -46,6 +46,7 @@ class PartnerTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         session = self._session or self._open()
         body = bytearray()
+        limit = int(request.extensions.get("reply_limit_bytes", REPLY_LIMIT_BYTES))
         try:
             async with session.request(
                 request.method,
@@ -57,8 +58,8 @@ class PartnerTransport(httpx.AsyncBaseTransport):
             ) as reply:
                 async for chunk in reply.content.iter_any():
                     body += chunk
-                    if len(body) > REPLY_LIMIT_BYTES:
-                        raise httpx.RemoteProtocolError(f"reply larger than {REPLY_LIMIT_BYTES} bytes")
+                    if len(body) > limit:
+                        raise httpx.RemoteProtocolError(f"reply larger than {limit} bytes")
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise _honest(exc) from None
         if reply.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -106,7 +107,13 @@ class Sender:
         self._transport = transport
 
     async def send(
-        self, method: str, target: str, headers: Mapping[str, str], content: bytes, timeout_s: float
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        content: bytes,
+        timeout_s: float,
+        limit_bytes: int = REPLY_LIMIT_BYTES,
     ) -> Reply:
         """One attempt, at most `timeout_s` from call to last byte; raises `httpx.TransportError`.
 
@@ -116,7 +123,13 @@ class Sender:
         url = httpx.URL(self._base_url + target) if target.startswith("/") else None
         if url is None or not url.raw_path.endswith(target.encode()):
             raise ValueError("request target is not in its canonical encoding")
-        request = httpx.Request(method, url, headers={"Accept-Encoding": "identity", **headers}, content=content)
+        request = httpx.Request(
+            method,
+            url,
+            headers={"Accept-Encoding": "identity", **headers},
+            content=content,
+            extensions={"reply_limit_bytes": limit_bytes},
+        )
         try:
             async with asyncio.timeout(timeout_s):
                 reply = await self._transport.handle_async_request(request)

@@ -1,0 +1,70 @@
+"""The NIK (Nomor Induk Kependudukan): Indonesia's 16-digit national ID number (snap-bni.md section 3)."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from datetime import date
+from typing import final
+
+_SHAPE = re.compile(r"[0-9]{16}", re.ASCII)
+
+
+class NikInvalid(ValueError):
+    """The text is not a NIK; the message names the rule that failed and never the value."""
+
+
+@final
+class Nik:
+    """A well-formed NIK that prints as `Nik(***)`.
+
+    Checked by hand (snap-bni.md 3.2): 16 ASCII digits; day 1-31, or 41-71 for women; a real date in 19YY or 20YY;
+    serial other than 0000. Regions are never checked: they are places of first issue and outlive the regions.
+    """
+
+    __slots__ = ("_digits",)
+
+    def __init__(self, text: str) -> None:
+        if not isinstance(text, str) or _SHAPE.fullmatch(text) is None:
+            raise NikInvalid("a NIK has exactly 16 digits")
+        day, month, year = int(text[6:8]), int(text[8:10]), int(text[10:12])
+        if 41 <= day <= 71:
+            day -= 40
+        if not (_is_date(1900 + year, month, day) or _is_date(2000 + year, month, day)):
+            raise NikInvalid("digits 7-12 of a NIK are a date of birth")
+        if text[12:] == "0000":
+            raise NikInvalid("the serial number of a NIK is not 0000")
+        self._digits = text
+
+    def reveal(self) -> str:
+        """The 16 digits: only for a partner request, for sealing or for the blind index."""
+        return self._digits
+
+    def same_as(self, digits: str) -> bool:
+        """Whether a partner's digits are this NIK, compared in constant time."""
+        return hmac.compare_digest(self._digits.encode(), digits.encode())
+
+    def __repr__(self) -> str:
+        return "Nik(***)"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return self.same_as(other._digits) if isinstance(other, Nik) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((Nik, self._digits))
+
+    def __reduce__(self) -> str:
+        raise TypeError("a NIK is not pickled; seal it")
+
+
+def _is_date(year: int, month: int, day: int) -> bool:
+    try:
+        date(year, month, day)
+    except ValueError:
+        return False
+    return True

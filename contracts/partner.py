@@ -1,0 +1,349 @@
+"""A payment partner behind the contract: the protocol every adapter implements and the manifest that declares how
+partners differ.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Protocol
+
+import msgspec
+
+from contracts.errors import PartnerProtocolError
+from contracts.identity import IdentityAnswer, IdentityQuery
+from contracts.linking import (
+    Grant,
+    LinkAnswer,
+    LinkFinish,
+    LinkHealth,
+    LinkReturn,
+    LinkStart,
+    LinkStep,
+    UnlinkOrder,
+    UnlinkStep,
+)
+from contracts.observation import Balance, Notice, StatementPage
+from contracts.payout import Outcome, PayoutOrder
+from contracts.plan import Plan
+from contracts.secret import Secret
+
+
+class Capability(enum.Enum):
+    """What a partner can do. What is not declared is refused loudly, never silently skipped."""
+
+    LINK_REDIRECT = "link_redirect"
+    LINK_INPUTS = "link_inputs"
+    LINK_STATUS = "link_status"
+    GRANT_REFRESH = "grant_refresh"
+    UNLINK = "unlink"
+    VERIFY_NIK = "verify_nik"
+    PAYOUT_ONE_STEP = "payout_one_step"
+    PAYOUT_TWO_STEP = "payout_two_step"
+    FIND_PAYOUT = "find_payout"
+    STATEMENT = "statement"
+    BALANCE = "balance"
+    NOTIFY_LINK = "notify_link"
+    NOTIFY_KYC = "notify_kyc"
+    NOTIFY_PAYOUT = "notify_payout"
+
+
+class Mark(enum.Enum):
+    """How well a fact about a partner is known."""
+
+    SEEN = "seen"
+    RECALLED = "recalled"
+    ASSUMED = "assumed"
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing taken for true about a partner, how well it is known, and where it stands; shown by `gateway
+    partners`.
+    """
+
+    mark: Mark
+    text: str
+    source: str
+
+
+class Host(msgspec.Struct, frozen=True, kw_only=True):
+    """One of a partner's hosts; the address itself is configuration, `sandbox_url` its public default."""
+
+    sandbox_url: str
+    source: str
+
+
+class InputField(msgspec.Struct, frozen=True, kw_only=True):
+    """Something the participant types on the gateway's own consent form; passed on in the request that received it,
+    never stored.
+    """
+
+    pattern: str
+    """Full-match regular expression, ASCII."""
+    label_indonesian: str
+    label_english: str
+    numeric: bool = True
+    autocomplete: str = "off"
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """One of our own access tokens at the partner."""
+
+    life_s: float
+    """Used where the partner's answer names none."""
+    source: str
+    refreshable: bool = False
+
+
+class Quota(msgspec.Struct, frozen=True, kw_only=True):
+    """How many calls a second the partner allows for the operations that begin with one of `operations`."""
+
+    operations: tuple[str, ...]
+    per_s: float
+    mark: Mark
+    source: str
+
+
+class Credential(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting the adapter needs: environment variable `{SLUG}_{NAME}` in upper case."""
+
+    help: str
+    secret: bool = True
+    pem: bool = False
+    default: str | None = None
+
+
+class LookupSchedule(msgspec.Struct, frozen=True, kw_only=True):
+    """When an unknown or pending payout is looked up: after `first_s`, then `factor` times longer each time up to
+    `max_s`.
+    """
+
+    first_s: float
+    factor: float
+    max_s: float
+    horizon_s: float
+    """After this an unknown outcome is an operator's case (and is looked up all the same)."""
+    mark: Mark
+    source: str
+
+
+class AbsenceRule(msgspec.Struct, frozen=True, kw_only=True):
+    """What proves that an attempt never arrived."""
+
+    by_lookup: bool
+    """Whether "not found" can ever prove it (Iris: no, decision G11)."""
+    after_s: float
+    lookups: int
+    mark: Mark
+    source: str
+
+
+class Lifetimes(msgspec.Struct, frozen=True, kw_only=True):
+    """How long the partner remembers; a resend outside of these is never made."""
+
+    reference_s: float | None
+    """partnerReferenceNo and the like; None: for ever (decision X7)."""
+    external_id: str
+    """`jakarta_day` (SNAP) or `none`."""
+    create_key_s: float | None
+    """Idempotency key of a create (Iris: 24 h)."""
+    lookup_reach_s: float
+    """How far back a look-up answers."""
+    mark: Mark
+    source: str
+
+
+class CallbackRoute(msgspec.Struct, frozen=True, kw_only=True):
+    """An inbound notification: path below `/callbacks/{slug}` (decision X2)."""
+
+    kind: str
+    method: str
+    path: str
+    max_body_bytes: int = 65_536
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """All that varies between partners and is data."""
+
+    slug: str
+    name: str
+    documents: str
+    read_on: date
+    capabilities: frozenset[Capability]
+    hosts: Mapping[str, Host]
+    credentials: Mapping[str, Credential]
+    tokens: Mapping[str, Token]
+    needs: Mapping[str, tuple[str, ...]]
+    """Which of our tokens each operation of `Partner` (by method name) wants in `Context.tokens`."""
+    quotas: tuple[Quota, ...]
+    account_pattern: str
+    """Full-match pattern of an account in our form."""
+    account_is_phone: bool
+    link_exclusive: bool
+    """The partner links one account to one of our customers only; a mismatch therefore gives it back."""
+    inputs: Mapping[str, InputField]
+    first_inputs: tuple[str, ...]
+    """What the gateway's form asks first (LINK_INPUTS)."""
+    min_amount_rupiah: int
+    max_amount_rupiah: int
+    payout_proves_link: bool
+    """A payout's own first READ uses the participant's token."""
+    payout_needs_live_link: bool
+    """A payout needs the link proved alive within 24 h by a READ under the participant's token."""
+    completed_can_fail: bool
+    lookups: LookupSchedule
+    absence: AbsenceRule
+    lifetimes: Lifetimes
+    confirm_rejection_s: float
+    reason_wait_s: float
+    """How long a rejection without a reason waits for the notification that carries it (0: no such notification)."""
+    verification_retry_s: float
+    verification_tries: int
+    callbacks: tuple[CallbackRoute, ...]
+    facts: tuple[Fact, ...]
+
+    @property
+    def two_step(self) -> bool:
+        """Whether an instruction is created first and moves money only when approved."""
+        return Capability.PAYOUT_TWO_STEP in self.capabilities
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a plan may know of the outside: the same context gives the same bytes."""
+
+    now: datetime
+    """Aware; the machine's clock, read once per attempt."""
+    serial: str
+    """17 digits, unique per attempt; `external_id` makes a request's own number of it."""
+    credentials: Mapping[str, Secret]
+    tokens: Mapping[str, Secret]
+
+    def external_id(self, n: int) -> str:
+        """A 19-digit number for the n-th request of this attempt (SNAP X-EXTERNAL-ID, correlation ids)."""
+        if not 0 <= n <= 99:
+            raise ValueError("a plan has at most 100 requests")
+        return f"{self.serial}{n:02d}"
+
+    def credential(self, name: str) -> str:
+        """A credential's value; KeyError names the missing one."""
+        return self.credentials[name].reveal()
+
+    def token(self, name: str) -> str:
+        """One of our access tokens."""
+        return self.tokens[name].reveal()
+
+
+class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
+    """One of our tokens as issued."""
+
+    value: Secret
+    life_s: float
+    refresh: Secret | None = None
+
+
+class Notification(msgspec.Struct, frozen=True, kw_only=True):
+    """An inbound notification exactly as received."""
+
+    kind: str
+    method: str
+    target: str
+    """Full request path with query, as received."""
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+
+
+class Callbacks(Protocol):
+    """Inbound notifications of one partner. `verify` has no permissive default and runs before anything is stored."""
+
+    def verify(self, ctx: Context, note: Notification) -> None:
+        """Raise `SignatureInvalid` unless the notification is the partner's own, over the raw bytes. A kind that the
+        partner does not sign is
+        verified as far as its documents allow, and is then only a hint."""
+
+    def dedupe_key(self, note: Notification) -> str:
+        """What makes two deliveries one event: stable over redelivery, at most 128 characters, no personal data."""
+
+    def read(self, note: Notification) -> Notice:
+        """What it says. Raises `PartnerProtocolError` for a body that cannot be read."""
+
+    def reply(self, note: Notification) -> tuple[int, bytes]:
+        """Status and JSON body that acknowledge it."""
+
+
+class Partner(Protocol):
+    """One partner's operations as plans. An operation that the manifest does not declare raises `NotSupported` when
+    called.
+
+    READ plans raise `PartnerUnavailable` (with a hint) for transport-like answers, unlisted codes and refused tokens:
+    could not tell.
+    """
+
+    @property
+    def manifest(self) -> Manifest:
+        """What varies and is data."""
+
+    @property
+    def callbacks(self) -> Callbacks:
+        """Inbound notifications."""
+
+    def fetch_token(self, ctx: Context, name: str, held: AccessToken | None) -> Plan[AccessToken]:
+        """One of our own tokens; `held` is the last one, for partners that refresh."""
+
+    def begin_link(self, ctx: Context, start: LinkStart) -> Plan[LinkStep]:
+        """First step of linking, when the participant opens the page."""
+
+    def answer_link(self, ctx: Context, answer: LinkAnswer) -> Plan[LinkStep]:
+        """What the participant typed on the gateway's form (LINK_INPUTS)."""
+
+    def read_return(self, query: Mapping[str, str]) -> LinkReturn:
+        """What the browser brought back (decoded query parameters, ours removed); pure."""
+
+    def finish_link(self, ctx: Context, finish: LinkFinish) -> Plan[LinkStep]:
+        """Exchange the code."""
+
+    def link_health(self, ctx: Context, grant: Grant) -> Plan[LinkHealth]:
+        """Ask under the participant's token whether the link stands (LINK_STATUS)."""
+
+    def refresh_grant(self, ctx: Context, grant: Grant) -> Plan[Grant | None]:
+        """A fresh grant, or None where the partner says that the link is gone (GRANT_REFRESH)."""
+
+    def unlink(self, ctx: Context, order: UnlinkOrder) -> Plan[UnlinkStep]:
+        """Give a link back; idempotent: already gone is `Unlinked`."""
+
+    def verify_nik(self, ctx: Context, query: IdentityQuery) -> Plan[IdentityAnswer]:
+        """Whether the NIK is the one on the account."""
+
+    def frozen_body(self, order: PayoutOrder) -> bytes:
+        """The bytes of the first WRITE (payout or prepare) that stay the same over all attempts; hashed and stored
+        before the first byte leaves.
+        """
+
+    def payout(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
+        """One-step payout: READs, then the WRITE."""
+
+    def prepare(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
+        """Two-step: create the instruction under our key; `QUEUED` with the partner's number. Sent again with the same
+        key it gives the same answer.
+        """
+
+    def approve(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
+        """Two-step: the WRITE that moves money."""
+
+    def withdraw(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
+        """Two-step: reject a queued instruction at the partner; `REJECTED` once it says so."""
+
+    def find_payout(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
+        """Look one payout up."""
+
+    def statement(self, ctx: Context, day: date, cursor: str | None) -> Plan[StatementPage]:
+        """One page of the partner's own statement of a Jakarta day."""
+
+    def balance(self, ctx: Context) -> Plan[Balance]:
+        """What is left of our deposit."""
+
+
+def protocol_error(what: str) -> PartnerProtocolError:
+    """An answer that cannot be read; `what` names the field or rule, never the value."""
+    return PartnerProtocolError(what)

@@ -1,0 +1,205 @@
+"""The payout: one movement of money to one link, for one incentive. Everything that decides its state is in this file.
+
+A payout that left us without a readable verdict is `unknown`: neither failed nor permission to send again. Only a
+partner's word ends a payout (`cancelled` excepted: it never reached the partner, or the partner withdrew it).
+
+    one step:   reserved -> submitting -> pending | unknown | succeeded | rejected
+    two steps:  reserved -> preparing -> prepared -> submitting -> ...      (an instruction stands at the partner;
+    only the approval moves money)
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+
+import msgspec
+
+from contracts.errors import Hint
+from contracts.incentive import BlockerCode
+from contracts.linking import Grant
+from contracts.money import AmountRupiah
+from contracts.secret import Secret
+
+
+class PayoutState(enum.Enum):
+    """Where a payout stands; stored, and changed only along `TRANSITIONS`."""
+
+    RESERVED = "reserved"
+    """Money set aside; nothing has left."""
+    PREPARING = "preparing"
+    """A create was sent (two-step partners); its outcome may be unknown. It moves nothing."""
+    PREPARED = "prepared"
+    """An instruction stands at the partner and waits for our approval. It moves nothing."""
+    SUBMITTING = "submitting"
+    """The intent is committed; the WRITE that moves money may have left."""
+    UNKNOWN = "unknown"
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    REJECTED = "rejected"
+    REVERSED = "reversed"
+    CANCELLED = "cancelled"
+
+
+_S = PayoutState
+TRANSITIONS: dict[PayoutState, frozenset[PayoutState]] = {
+    _S.RESERVED: frozenset({_S.SUBMITTING, _S.PREPARING, _S.CANCELLED}),
+    _S.PREPARING: frozenset({_S.PREPARED, _S.RESERVED, _S.REJECTED}),
+    _S.PREPARED: frozenset({_S.SUBMITTING, _S.CANCELLED}),
+    _S.SUBMITTING: frozenset(
+        {_S.RESERVED, _S.PREPARED, _S.PENDING, _S.UNKNOWN, _S.SUCCEEDED, _S.REJECTED, _S.REVERSED}
+    ),
+    _S.UNKNOWN: frozenset({_S.PENDING, _S.SUCCEEDED, _S.REJECTED, _S.PREPARED, _S.SUBMITTING, _S.REVERSED}),
+    _S.PENDING: frozenset({_S.SUCCEEDED, _S.REJECTED, _S.UNKNOWN, _S.REVERSED}),
+    _S.SUCCEEDED: frozenset({_S.REVERSED}),
+    _S.REJECTED: frozenset({_S.REVERSED, _S.SUCCEEDED}),
+    _S.REVERSED: frozenset(),
+    _S.CANCELLED: frozenset(),
+}
+"""Which state may follow which.
+
+`rejected -> reversed` only where the manifest says `completed_can_fail`; `rejected -> succeeded` only as contradiction;
+`submitting -> reserved | prepared` only when no WRITE left or the partner did not accept it.
+"""
+
+OPEN_STATES = frozenset({_S.RESERVED, _S.PREPARING, _S.PREPARED, _S.SUBMITTING, _S.UNKNOWN, _S.PENDING})
+"""Not ended yet."""
+IN_DOUBT = frozenset({_S.PREPARING, _S.SUBMITTING, _S.UNKNOWN, _S.PENDING})
+"""Something left for the partner and is followed to its end."""
+assert set(TRANSITIONS) == set(PayoutState), "every state has its row"
+
+
+class IllegalTransition(Exception):
+    """A bug in the gateway: a payout was about to move along an edge that the table does not have."""
+
+
+def check_transition(before: PayoutState, after: PayoutState) -> None:
+    """Raise `IllegalTransition` unless `before -> after` is in the table."""
+    if after not in TRANSITIONS[before]:
+        raise IllegalTransition(f"{before.value} -> {after.value}")
+
+
+class OutcomeKind(enum.Enum):
+    """What a partner said about one payout, in our words."""
+
+    SUCCEEDED = "succeeded"
+    PENDING = "pending"
+    """Accepted, moving, not final."""
+    QUEUED = "queued"
+    """An instruction stands at the partner and waits for approval (two-step partners)."""
+    REJECTED = "rejected"
+    """Final: no money moved. `reason` and `technical` say why."""
+    REVERSED = "reversed"
+    """Completed, then given back."""
+    NOT_ACCEPTED = "not_accepted"
+    """The partner's documents promise that nothing was done; same reference, later. `hint` says why."""
+    UNKNOWN = "unknown"
+    NOT_FOUND = "not_found"
+    """A look-up that does not know the reference: alone it proves nothing."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """A partner's word on one payout; a refusal is an outcome, never an exception."""
+
+    kind: OutcomeKind
+    reason: BlockerCode | None = None
+    """REJECTED: the blocker it means for the incentive, None where the partner gave no reason."""
+    technical: bool = False
+    """REJECTED: nothing about the person or account; a new payout may follow once the rejection is confirmed."""
+    reason_may_follow: bool = False
+    """REJECTED without a reason, where only a notification carries it (Iris)."""
+    hint: Hint = Hint.NONE
+    retry_after_s: float | None = None
+    partner_code: str | None = None
+    """The partner's own code, as received, at most 32 characters of `[A-Za-z0-9_.-]`; no free text."""
+    partner_reference: str | None = None
+    """The partner's number for the payout."""
+    amount_rupiah: int | None = None
+    """The amount the partner says it booked, where it says so; must equal ours."""
+    account: Secret | None = None
+    """The beneficiary the partner says it booked to, in our form of the account, where it says so; must equal ours."""
+
+
+def succeeded(
+    *,
+    partner_code: str | None = None,
+    partner_reference: str | None = None,
+    amount_rupiah: int | None = None,
+    account: Secret | None = None,
+) -> Outcome:
+    """The partner credited the account."""
+    return Outcome(
+        kind=OutcomeKind.SUCCEEDED,
+        partner_code=partner_code,
+        partner_reference=partner_reference,
+        amount_rupiah=amount_rupiah,
+        account=account,
+    )
+
+
+def pending(*, partner_code: str | None = None, partner_reference: str | None = None) -> Outcome:
+    """The partner accepted it and has not finished."""
+    return Outcome(kind=OutcomeKind.PENDING, partner_code=partner_code, partner_reference=partner_reference)
+
+
+def queued(partner_reference: str) -> Outcome:
+    """An instruction stands at the partner under `partner_reference` and waits for approval."""
+    return Outcome(kind=OutcomeKind.QUEUED, partner_reference=partner_reference)
+
+
+def rejected(
+    reason: BlockerCode | None,
+    *,
+    technical: bool = False,
+    partner_code: str | None = None,
+    reason_may_follow: bool = False,
+) -> Outcome:
+    """The partner said no, finally; `technical` where neither the person nor the account is the cause."""
+    return Outcome(
+        kind=OutcomeKind.REJECTED,
+        reason=reason,
+        technical=technical,
+        partner_code=partner_code,
+        reason_may_follow=reason_may_follow,
+    )
+
+
+def not_accepted(hint: Hint, *, partner_code: str | None = None, retry_after_s: float | None = None) -> Outcome:
+    """A code the manifest lists, with its source, as "nothing was done"."""
+    return Outcome(kind=OutcomeKind.NOT_ACCEPTED, hint=hint, partner_code=partner_code, retry_after_s=retry_after_s)
+
+
+def unknown(*, partner_code: str | None = None) -> Outcome:
+    """No readable verdict."""
+    return Outcome(kind=OutcomeKind.UNKNOWN, partner_code=partner_code)
+
+
+def not_found(*, partner_code: str | None = None) -> Outcome:
+    """The look-up does not know the reference (yet)."""
+    return Outcome(kind=OutcomeKind.NOT_FOUND, partner_code=partner_code)
+
+
+def reversed_(*, partner_code: str | None = None) -> Outcome:
+    """The partner gave a completed payout back."""
+    return Outcome(kind=OutcomeKind.REVERSED, partner_code=partner_code)
+
+
+class PayoutOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a payout plan may put into a WRITE: only stored facts, so that every attempt has the same body."""
+
+    reference: str
+    """Ours at the partner, constant over all attempts: 19 digits."""
+    amount_rupiah: AmountRupiah
+    account: Secret
+    """10-digit account number at a bank, E.164 phone (`+62...`) at a wallet."""
+    phone: Secret
+    """E.164."""
+    name: Secret
+    created_at: datetime
+    """When the payout row was created (aware); the date that goes into a body."""
+    grant: Grant | None
+    """The participant's access at the partner, where the payout needs it."""
+    partner_reference: str | None = None
+    """The partner's number, once known (two-step partners; look-ups)."""
+    first_sent_at: datetime | None = None
+    """When the first attempt was sent; look-ups that name a day use it."""
