@@ -32,6 +32,17 @@ def partner_code(text: str | None) -> str | None:
     return text if text is not None and _PARTNER_CODE.fullmatch(text) else None
 
 
+def _unavailable(reply: Response) -> PartnerUnavailable:
+    """A READ at Iris or GoPay ID that was not answered: could not tell."""
+    hint = {401: Hint.CREDENTIALS, 429: Hint.THROTTLED}.get(reply.status, Hint.NONE)
+    return PartnerUnavailable(
+        f"HTTP {reply.status}",
+        hint=hint,
+        partner_code=f"{reply.status:03d}",
+        retry_after_s=codes.retry_after_s(reply),
+    )
+
+
 # --- tokens and linking ------------------------------------------------------------------------------------------
 
 
@@ -138,18 +149,19 @@ RUNNING_KYC = frozenset({"INITIATED", "IN_PROGRESS"})
 
 def identity(reply: Response, nik: Nik) -> IdentityAnswer:
     """KYC Data Pull as a verdict; the holder's data ends here (decision G6)."""
+    if reply.status not in (200, 401, 404):
+        raise _unavailable(reply)
     found = wire.decode(reply.content, wire.GopayIdReply)
     if reply.status == 200 and found.success and found.data is not None:
         return _submission(found.data, nik)
     code = partner_code(found.errors[0].code) if found.errors else None
-    if found.success or code is None:
-        raise protocol_error(f"HTTP {reply.status} with another envelope than its own")
-    if reply.status == 404 and code == NO_SUBMISSION:
-        return IdentityAnswer(verdict=Verdict.KYC_INCOMPLETE, partner_code=code)
-    hint = {401: Hint.CUSTOMER_TOKEN, 429: Hint.THROTTLED}.get(reply.status, Hint.NONE)
-    raise PartnerUnavailable(
-        f"HTTP {reply.status}", hint=hint, partner_code=code, retry_after_s=codes.retry_after_s(reply)
-    )
+    if reply.status == 200 or found.success or code is None:
+        raise protocol_error(f"HTTP {reply.status} without the envelope that belongs to it")
+    if reply.status == 401:
+        raise PartnerUnavailable("HTTP 401", hint=Hint.CUSTOMER_TOKEN, partner_code=code)
+    if code != NO_SUBMISSION:
+        raise PartnerUnavailable("HTTP 404", partner_code=code)
+    return IdentityAnswer(verdict=Verdict.KYC_INCOMPLETE, partner_code=code)
 
 
 def _submission(data: wire.GopayIdSubmission, nik: Nik) -> IdentityAnswer:
@@ -297,7 +309,7 @@ def found_payout(reply: Response, number: str) -> Outcome:
     if reply.status == 404 and wire.decode(reply.content, wire.IrisErrorReply).error_message:
         return unknown(partner_code="404")
     if reply.status != 200:
-        raise iris_unavailable(reply)
+        raise _unavailable(reply)
     found = wire.decode(reply.content, wire.IrisPayout)
     if found.reference_no != number:
         raise protocol_error("the look-up answered about another reference_no")
@@ -305,17 +317,6 @@ def found_payout(reply: Response, number: str) -> Outcome:
     if status is IrisStatus.COMPLETED and account is None:
         raise protocol_error("field beneficiary_account is not a mobile number")
     return payout(status, number, amount=found.amount, account=account, error_code=None)
-
-
-def iris_unavailable(reply: Response) -> PartnerUnavailable:
-    """A READ at Iris that was not answered: could not tell."""
-    hint = {401: Hint.CREDENTIALS, 429: Hint.THROTTLED}.get(reply.status, Hint.NONE)
-    return PartnerUnavailable(
-        f"HTTP {reply.status}",
-        hint=hint,
-        partner_code=f"{reply.status:03d}",
-        retry_after_s=codes.retry_after_s(reply),
-    )
 
 
 # --- statement and balance ---------------------------------------------------------------------------------------
@@ -335,7 +336,7 @@ assert set(STATEMENT_KINDS.values()) == set(StatementKind), "every kind has its 
 def statement(reply: Response) -> StatementPage:
     """A day's bookings; Iris has no pages."""
     if reply.status != 200:
-        raise iris_unavailable(reply)
+        raise _unavailable(reply)
     return StatementPage(lines=tuple(map(_line, wire.decode(reply.content, list[wire.IrisStatementRow]))))
 
 
@@ -367,5 +368,5 @@ def _moment(text: str) -> datetime:
 def balance(reply: Response) -> Balance:
     """What is left of our deposit."""
     if reply.status != 200:
-        raise iris_unavailable(reply)
+        raise _unavailable(reply)
     return Balance(amount_rupiah=wire.balance_rupiah(wire.decode(reply.content, wire.IrisBalanceReply).balance))
