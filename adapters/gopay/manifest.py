@@ -124,9 +124,14 @@ MANIFEST = Manifest(
     tokens={"snap": Token(life_s=900.0, source="wallets.md 2.2")},
     needs={"finish_link": ("snap",), "link_health": ("snap",), "unlink": ("snap",)},
     quotas=(
-        Quota(operations=("payout.",), per_s=50.0, mark=_ASSUMED, source="wallets.md 2.6 (none published)"),
-        Quota(operations=("link.", "unlink"), per_s=20.0, mark=_ASSUMED, source="none published"),
-        Quota(operations=("identity.",), per_s=20.0, mark=_ASSUMED, source="none published"),
+        Quota(
+            operations=("payout.create", "payout.approve", "payout.reject"),
+            per_s=100.0,
+            mark=_ASSUMED,
+            source="wallets.md 2.6: no numbers are published",
+        ),
+        Quota(operations=("payout.status",), per_s=50.0, mark=_ASSUMED, source="wallets.md 2.6"),
+        Quota(operations=("link.", "unlink", "identity."), per_s=50.0, mark=_ASSUMED, source="none published"),
     ),
     account_pattern=ACCOUNT_PATTERN,
     account_is_phone=True,

@@ -162,7 +162,8 @@ def test_a_decoder_never_quotes_what_it_read():
         (wire.GopayIdReply, b'{"success":true,"data":{"status":7,"x":"3174012304909901"}}'),
         (wire.IrisPayout, b'{"reference_no":"a","status":"b","amount":3174012304909901,"beneficiary_account":"x"}'),
         (wire.IrisNotice, b"3174012304909901"),
-        (wire.IrisNotice, b"[" * 100_000),
+        (wire.IrisNotice, b'{"x":' * 100_000),
+        (wire.IrisErrorReply, b'{"errors":' + b"[" * 100_000),
         (list[wire.IrisStatementRow], b'{"3174012304909901":1}'),
     ):
         with pytest.raises(PartnerProtocolError) as raised:

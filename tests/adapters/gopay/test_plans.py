@@ -104,6 +104,7 @@ def test_binding_that_could_not_tell(status, code, hint, ctx, finish, drive, ans
         (500, {"responseCode": "2000700", "accessTokenInfo": {"accessToken": "t"}}),
         (200, {"responseCode": 2000700, "accessTokenInfo": {"accessToken": "t"}}),
         (200, {"responseCode": "4040711"}),
+        (200, b'{"x":' * 100_000),
     ],
 )
 def test_binding_that_contradicts_itself(status, body, ctx, finish, drive, answer):
@@ -260,6 +261,7 @@ UNAUTHORIZED = {"error_message": "You are not authorized to perform this action"
         (400, INVALID | {"errors": {"0": ["Amount is not a number"]}}, "rejected partner_rejected False"),
         (400, INVALID | {"errors": []}, "unknown None False"),
         (400, KEY_REUSED, "unknown None False"),
+        (400, KEY_REUSED | {"errors": ["idempotency-key is not unique"]}, "unknown None False"),
         (401, UNAUTHORIZED, "not_accepted None False"),
         (422, INVALID, "unknown None False"),
         (429, {}, "unknown None False"),
