@@ -142,9 +142,9 @@ class Hint(enum.Enum):
     """Why a partner did not do it, as far as that helps to choose the next step."""
 
     NONE = "none"
-    OUR_TOKEN = "our_token"
+    OUR_TOKEN = "our_token"  # noqa: S105 - names a reason
     """Our access token was refused: fetch a new one, try again."""
-    CUSTOMER_TOKEN = "customer_token"
+    CUSTOMER_TOKEN = "customer_token"  # noqa: S105 - names a reason
     """The participant's token was refused: refresh it if the partner has that, else the link is revoked."""
     THROTTLED = "throttled"
     LATER = "later"

@@ -71,5 +71,5 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
 
 def done(value: T) -> Plan[T]:
     """A plan that needs no call."""
+    yield from ()
     return value
-    yield  # makes this a generator

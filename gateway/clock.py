@@ -1,0 +1,42 @@
+"""The only module that asks the machine for the time; a simulator puts its own in its place."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Protocol
+
+JAKARTA = timezone(timedelta(hours=7), "Asia/Jakarta")
+"""No daylight saving: a fixed offset of +07:00."""
+
+
+class Clock(Protocol):
+    """Where times come from."""
+
+    def now(self) -> datetime:
+        """Aware, in UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds, for durations only."""
+
+
+class SystemClock:
+    """The machine's."""
+
+    def now(self) -> datetime:
+        """Aware, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds, for durations only."""
+        return time.monotonic()
+
+
+def jakarta_day(at: datetime) -> date:
+    """The calendar day in Asia/Jakarta, in which due dates, deadlines and the partners' day windows are counted."""
+    return at.astimezone(JAKARTA).date()
+
+
+def start_of_jakarta_day(day: date) -> datetime:
+    """00:00 Asia/Jakarta of that day, aware."""
+    return datetime(day.year, day.month, day.day, tzinfo=JAKARTA)

@@ -1,0 +1,69 @@
+"""What every service is built on, opened once per process: settings, clock, store, cache, vault, desks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from adapters.registry import PARTNERS
+from gateway.clock import Clock, SystemClock
+from gateway.desk import Desk
+from gateway.executor import Executor
+from gateway.security.vault import Vault
+from gateway.settings import Settings
+from gateway.storage.database import Database
+from gateway.storage.journal import StoredJournal
+from gateway.tokens import Tokens
+from gateway.transport import partner_sender
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """One process' means."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    redis: Redis
+    vault: Vault
+    desks: Mapping[str, Desk]
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings, *, pool_size: int = 10) -> AsyncIterator[Resources]:
+    """Open everything and close it again; one HTTP pool per partner host, so that a slow partner starves no other."""
+    clock = SystemClock()
+    vault = Vault(settings.key())
+    async with AsyncExitStack() as stack:
+        database = await Database.open(settings.database_url.reveal(), size=pool_size)
+        stack.push_async_callback(database.close)
+        redis = Redis.from_url(settings.redis_url.reveal(), socket_timeout=2.0, socket_connect_timeout=2.0)
+        stack.push_async_callback(redis.aclose)
+        journal = StoredJournal(database)
+        writing = asyncio.create_task(journal.run(), name="journal")
+        stack.push_async_callback(journal.close, writing)
+        tokens = Tokens(redis, vault, clock)
+        desks: dict[str, Desk] = {}
+        for slug, partner in PARTNERS.items():
+            senders = {}
+            for name, base_url in settings.hosts[slug].items():
+                sender = partner_sender(
+                    base_url, connect_timeout_s=CONNECT_TIMEOUT_S, pool_size=settings.max_in_flight * 2
+                )
+                stack.push_async_callback(sender.aclose)
+                senders[name] = sender
+            desks[slug] = Desk(
+                partner,
+                credentials=settings.partners[slug],
+                executor=Executor(slug, senders, clock, journal),
+                tokens=tokens,
+                clock=clock,
+                waits=settings.waits,
+            )
+        yield Resources(settings=settings, clock=clock, database=database, redis=redis, vault=vault, desks=desks)

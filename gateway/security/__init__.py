@@ -1,0 +1,1 @@
+"""Client tokens and scopes, sealed fields and blind indexes."""

@@ -1,0 +1,168 @@
+"""Settings from the environment, as one Struct. The gateway refuses to start on gaps and on names it does not know."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+
+import msgspec
+
+from contracts.partner import Manifest
+from contracts.secret import Secret
+
+PREFIX = "GATEWAY_"
+UNPREFIXED = ("database_url", "redis_url")
+"""Settings under the names that hosting platforms give them."""
+
+
+class SettingsError(Exception):
+    """A setting is missing, malformed or unknown; the message names it and never its value."""
+
+
+class Waits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long the gateway waits between steps, where it is not the partner's manifest that says so (None: the
+    manifest).
+
+    One option (`--waits`, GATEWAY_WAITS) shortens them for demonstrations, the same text for gateway and mock partners;
+    the table is in docs/demo.md. Time-outs, token lives, tolerances, verdict life, the wait for Iris' reason, days and
+    counts are never scaled.
+    """
+
+    link_life_s: float = 900.0
+    lookup_first_s: float | None = None
+    absence_s: float | None = None
+    confirm_rejection_s: float | None = None
+    verification_retry_s: float | None = None
+    statement_sweep_s: float = 900.0
+    settlement_s: float | None = None
+    """The mocks' own; named here because both sides read the same text."""
+    reversal_s: float | None = None
+    """The mocks' own."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What one installation is told; see docs/production.md."""
+
+    database_url: Secret
+    redis_url: Secret
+    master_key: Secret
+    """32 bytes, base64: all sealing and indexing keys come from it."""
+    public_url: str
+    """Where browsers and partners reach the gateway: redirects and notifications come back here."""
+    instance: str = "10"
+    """Two digits that begin every partner reference of this installation."""
+    resend_on_assumed_absence: bool = False
+    """Whether absence that is only assumed to be provable (manifests mark it) allows a resend; off: an operator
+    decides.
+    """
+    verdict_life_s: float = 90 * 86_400.0
+    waits: Waits = Waits()
+    max_in_flight: int = 32
+    """Payouts in flight per worker and partner."""
+    quotas: Mapping[str, float] = {}
+    """Calls a second by partner, where a contract allows another figure than the manifest's."""
+    partners: Mapping[str, Mapping[str, Secret]] = {}
+    """Credentials by partner, complete according to the manifests."""
+    hosts: Mapping[str, Mapping[str, str]] = {}
+    """Base address of each of a partner's hosts."""
+
+    def key(self) -> bytes:
+        """The master key's 32 bytes."""
+        return base64.b64decode(self.master_key.reveal())
+
+
+def from_environment(environment: Mapping[str, str], manifests: Mapping[str, Manifest]) -> Settings:
+    """Read `GATEWAY_*` and each partner's `{SLUG}_*`; raises `SettingsError`.
+
+    A partner's `{SLUG}_BASE_URL` stands for all of its hosts (mocks serve all on one port); `{SLUG}_{HOST}_URL` is one.
+    """
+    given = {name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
+    given.update({name: environment[name.upper()] for name in UNPREFIXED if name.upper() in environment})
+    values: dict[str, object] = {}
+    for field in msgspec.structs.fields(Settings):
+        if field.name in ("partners", "hosts"):
+            continue
+        text = given.pop(field.name, None)
+        if text is None:
+            if field.required:
+                raise SettingsError(f"{_variable(field.name)} is not set")
+            continue
+        values[field.name] = _convert(field.name, text, field.type)
+    if given:
+        raise SettingsError(f"{_variable(min(given))} is not a setting of this version")
+    credentials, hosts = {}, {}
+    for slug, manifest in manifests.items():
+        credentials[slug] = _credentials(environment, slug, manifest)
+        hosts[slug] = _hosts(environment, slug, manifest)
+    settings = Settings(**values, partners=credentials, hosts=hosts)  # type: ignore[arg-type]
+    _check(settings)
+    return settings
+
+
+def parse_waits(text: str) -> Waits:
+    """`link_life_s=45,lookup_first_s=0.3` as `Waits`; raises `SettingsError` naming what is allowed."""
+    pairs: dict[str, float] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        name, _, number = part.partition("=")
+        try:
+            pairs[name.strip()] = float(number)
+        except ValueError:
+            raise SettingsError(f"waits: {name.strip()} is not a number of seconds") from None
+    allowed = [field.name for field in msgspec.structs.fields(Waits)]
+    for name, seconds in pairs.items():
+        if name not in allowed:
+            raise SettingsError(f"waits: {name} is unknown; allowed are {', '.join(allowed)}")
+        if not 0 < seconds < 10_000_000:
+            raise SettingsError(f"waits: {name} is not a positive number of seconds")
+    return Waits(**pairs)
+
+
+def _convert(name: str, text: str, kind: object) -> object:
+    if name == "waits":
+        return parse_waits(text)
+    if name in ("database_url", "redis_url", "master_key"):
+        return Secret(text)
+    if name == "quotas":
+        return {key: float(number) for key, _, number in (part.partition("=") for part in text.split(","))}
+    try:
+        return msgspec.convert(text, kind, strict=False)
+    except msgspec.ValidationError:
+        raise SettingsError(f"{_variable(name)} is not a valid value") from None
+
+
+def _variable(name: str) -> str:
+    return name.upper() if name in UNPREFIXED else f"{PREFIX}{name.upper()}"
+
+
+def _credentials(environment: Mapping[str, str], slug: str, manifest: Manifest) -> dict[str, Secret]:
+    found: dict[str, Secret] = {}
+    for name, credential in manifest.credentials.items():
+        variable = f"{slug}_{name}".upper()
+        value = environment.get(variable, credential.default)
+        if value is None:
+            raise SettingsError(f"{variable} is not set: {credential.help}")
+        found[name] = Secret(value.replace("\\n", "\n") if credential.pem else value)
+    return found
+
+
+def _hosts(environment: Mapping[str, str], slug: str, manifest: Manifest) -> dict[str, str]:
+    base = environment.get(f"{slug}_base_url".upper())
+    return {
+        name: environment.get(f"{slug}_{name}_url".upper(), base or host.sandbox_url).rstrip("/")
+        for name, host in manifest.hosts.items()
+    }
+
+
+def _check(settings: Settings) -> None:
+    try:
+        if len(settings.key()) != 32:
+            raise SettingsError("GATEWAY_MASTER_KEY must be 32 bytes in base64")
+    except binascii.Error:
+        raise SettingsError("GATEWAY_MASTER_KEY must be 32 bytes in base64") from None
+    if not (len(settings.instance) == 2 and settings.instance.isascii() and settings.instance.isdigit()):
+        raise SettingsError("GATEWAY_INSTANCE must be two digits")
+    if settings.instance[0] == "0":
+        raise SettingsError("GATEWAY_INSTANCE must not begin with 0")
+    if not settings.public_url.startswith(("http://", "https://")):
+        raise SettingsError("GATEWAY_PUBLIC_URL must be an http(s) address")

@@ -1,0 +1,41 @@
+"""Throw-away RSA keys, committed in clear: they protect nothing and must never be used outside tests and demos."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import cache
+from importlib import resources
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+
+class Key(StrEnum):
+    """T0: snap-bni.md 5.2 (BNI's client). WALLETS: wallets.md section 11 (the wallets' client).
+    MIDTRANS: made for this mock, signs Midtrans' own link notifications."""
+
+    T0 = "snap_client_t0.pem"
+    WALLETS = "wallets_client.pem"
+    MIDTRANS = "midtrans_webhook.pem"
+
+
+def private_pem(key: Key) -> str:
+    """The private key as PKCS#8 PEM, without the note that the file begins with."""
+    text = (resources.files("mock_partners.kit") / "keys" / key.value).read_text("ascii")
+    return text[text.index("-----BEGIN") :]
+
+
+@cache
+def private_key(key: Key) -> RSAPrivateKey:
+    loaded = serialization.load_pem_private_key(private_pem(key).encode("ascii"), password=None)
+    assert isinstance(loaded, RSAPrivateKey)
+    return loaded
+
+
+def public_pem(key: Key) -> str:
+    return (
+        private_key(key)
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode("ascii")
+    )

@@ -1,0 +1,66 @@
+"""Notifications to the gateway: posted from the scheduler, retried on the partner's schedule, counted as undelivered."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from mock_partners.kit.clock import Kind, Scheduler
+
+TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, repr=False)
+class Notice:
+    """One notification, signed already; every try sends the same bytes."""
+
+    method: str
+    path: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+Send = Callable[[str, Notice], Awaitable[int | None]]
+"""Sends to a URL and returns the HTTP status, or None if no answer came."""
+
+
+class HttpSender:
+    """Sends over HTTP, with one client made at its first use."""
+
+    def __init__(self) -> None:
+        self._client: httpx.AsyncClient | None = None
+
+    async def __call__(self, url: str, notice: Notice) -> int | None:
+        if self._client is None:
+            self._client = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
+        try:
+            reply = await self._client.request(notice.method, url, content=notice.body, headers=dict(notice.headers))
+        except httpx.TransportError:
+            return None
+        return reply.status_code
+
+
+class Notifier:
+    """Delivers notices to `notify_base`. `given_up` counts those that no try could deliver."""
+
+    def __init__(self, scheduler: Scheduler, notify_base: str, send: Send | None = None) -> None:
+        self._scheduler = scheduler
+        self._base = notify_base.rstrip("/")
+        self._send = send or HttpSender()
+        self.given_up = 0
+
+    def post(self, notice: Notice, *, after_s: float = 0.0, retries_s: Sequence[float] = ()) -> None:
+        """Sends after `after_s`; while the answer is not 2xx it tries again after each of `retries_s`, then gives up."""
+
+        async def attempt() -> None:
+            status = await self._send(self._base + notice.path, notice)
+            if status is not None and 200 <= status < 300:
+                return
+            if retries_s:
+                self.post(notice, after_s=retries_s[0], retries_s=retries_s[1:])
+            else:
+                self.given_up += 1
+
+        self._scheduler.after(after_s, Kind.UNDELIVERED, attempt)

@@ -1,0 +1,161 @@
+"""Payouts of partners that are polled (BNI, OVO, LinkAja): duplicates, scripted behaviours, look-ups, settlement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum, auto
+from typing import Any
+
+from mock_partners.kit.behaviour import NOT_FOUND_LOOKUPS, PENDING_LOOKUPS, SLOW_S, Behaviour, pay_behaviour
+from mock_partners.kit.clock import Clock, Kind, Scheduler
+from mock_partners.kit.waits import Waits
+from mock_partners.kit.world import Account, Booking, World
+
+
+class State(StrEnum):
+    """`VOID`: the time-out was answered and nothing is booked under that attempt, ever."""
+
+    PENDING = auto()
+    BOOKED = auto()
+    FAILED = auto()
+    REVERSED = auto()
+    VOID = auto()
+
+
+class Duplicate(StrEnum):
+    """What a repeated reference means (decisions X7)."""
+
+    NEW = auto()
+    BOOKED = auto()
+    PENDING = auto()
+    DIFFERENT = auto()
+
+
+class Answer(StrEnum):
+    """What the mock has to say to a payout that it took: done, pending, its time-out error, or nothing (`Abort`)."""
+
+    DONE = auto()
+    PENDING = auto()
+    TIMEOUT = auto()
+    LOST = auto()
+
+
+@dataclass(repr=False)
+class Payout:
+    """One payout as the partner remembers it, under the gateway's reference. `details` is the partner's own."""
+
+    reference: str
+    partner_reference: str
+    account: Account
+    amount_rupiah: int
+    parameters: tuple[Any, ...]
+    details: Any
+    behaviour: Behaviour
+    state: State
+    accepted_at: datetime
+    lookups: int = 0
+    credit: Booking | None = None
+
+
+class Payouts:
+    """The payout desk of one polled partner; keep it in the world, so that it outlives a restarted app."""
+
+    def __init__(
+        self, world: World, clock: Clock, scheduler: Scheduler, waits: Waits,
+        on_reversed: Callable[[Payout], None] = lambda payout: None,
+    ) -> None:  # fmt: skip
+        self._world, self._clock, self._scheduler, self._waits = world, clock, scheduler, waits
+        self._on_reversed = on_reversed
+        self._payouts: dict[str, Payout] = {}
+        self._pending: set[str] = set()
+
+    def unsettled(self) -> int:
+        """Payouts that said pending and are neither booked nor failed yet."""
+        return len(self._pending)
+
+    def get(self, reference: str) -> Payout | None:
+        """The payout without counting as a look-up, for statements."""
+        return self._payouts.get(reference)
+
+    def duplicate(self, reference: str, parameters: tuple[Any, ...]) -> Duplicate:
+        """Judges a reference before it is accepted: failed or never booked is new (decisions X7)."""
+        known = self._payouts.get(reference)
+        if known is None or known.state in (State.FAILED, State.VOID):
+            return Duplicate.NEW
+        if known.parameters != parameters:
+            return Duplicate.DIFFERENT
+        return Duplicate.PENDING if known.state is State.PENDING else Duplicate.BOOKED
+
+    async def accept(
+        self, reference: str, account: Account, amount_rupiah: int, *, parameters: tuple[Any, ...],
+        partner_reference: str, details: Any = None,
+    ) -> Answer | None:  # fmt: skip
+        """Takes a new payout and does what the account's behaviour says; None if the deposit is short."""
+        known = self._payouts.get(reference)
+        retried = known is not None and known.state is State.VOID
+        if not self._world.withdraw(amount_rupiah):
+            return None
+        script = Behaviour.NONE if retried else pay_behaviour(account, reference)
+        now = self._clock.now()
+        payout = Payout(
+            reference, partner_reference, account, amount_rupiah, parameters, details, script, State.PENDING, now
+        )
+        self._payouts[reference] = payout
+        match script:
+            case Behaviour.TIMEOUT_NO_CREDIT:
+                self._world.refund(amount_rupiah)
+                payout.state = State.VOID
+                return Answer.TIMEOUT
+            case Behaviour.PENDING_THEN_SUCCESS | Behaviour.PENDING_THEN_FAILED:
+                self._pending.add(reference)
+                return Answer.PENDING
+        self._book(payout)
+        match script:
+            case Behaviour.LOST_ANSWER:
+                return Answer.LOST
+            case Behaviour.FALSE_NOT_FOUND:
+                return Answer.TIMEOUT
+            case Behaviour.SLOW:
+                await self._scheduler.sleep(SLOW_S)
+            case Behaviour.REVERSED_LATER:
+                self._scheduler.after(self._waits.reversal_s, Kind.SCHEDULED, lambda: self._reverse(payout))
+        return Answer.DONE
+
+    def look_up(self, reference: str) -> Payout | None:
+        """What a status call sees, and counts: None for unknown, void, or still hidden by `false_not_found`.
+
+        A pending payout settles at a look-up: after two that said pending, and `settlement_s` after its acceptance.
+        """
+        payout = self._payouts.get(reference)
+        if payout is None or payout.state is State.VOID:
+            return None
+        payout.lookups += 1
+        if payout.behaviour is Behaviour.FALSE_NOT_FOUND and payout.lookups <= NOT_FOUND_LOOKUPS:
+            return None
+        age_s = (self._clock.now() - payout.accepted_at).total_seconds()
+        if payout.state is State.PENDING and payout.lookups > PENDING_LOOKUPS and age_s >= self._waits.settlement_s:
+            self._settle(payout)
+        return payout
+
+    def _settle(self, payout: Payout) -> None:
+        self._pending.discard(payout.reference)
+        if payout.behaviour is Behaviour.PENDING_THEN_FAILED:
+            self._world.refund(payout.amount_rupiah)
+            payout.state = State.FAILED
+        else:
+            self._book(payout)
+
+    def _book(self, payout: Payout) -> None:
+        payout.credit = self._world.credit(
+            payout.account, payout.amount_rupiah, reference=payout.reference,
+            partner_reference=payout.partner_reference, at=self._clock.now(),
+        )  # fmt: skip
+        payout.state = State.BOOKED
+
+    def _reverse(self, payout: Payout) -> None:
+        assert payout.credit is not None
+        self._world.reverse(payout.account, payout.credit, self._clock.now())
+        payout.state = State.REVERSED
+        self._on_reversed(payout)

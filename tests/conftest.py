@@ -1,0 +1,124 @@
+"""Fixtures that every suite shares: real PostgreSQL and Valkey, one of each per test process, and sizes of runs."""
+
+import asyncio
+import importlib
+import os
+import shutil
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from pathlib import Path
+from uuid import uuid4
+
+import hypothesis
+import pytest
+import redis
+
+from gateway.embedded import (
+    EmbeddedPostgres,
+    EmbeddedValkey,
+    create_database_from_template,
+    data_home,
+    drop_database,
+)
+
+TEMPLATE = "template_gateway"
+TESTS = Path(__file__).parent
+
+hypothesis.settings.register_profile("small", max_examples=50, deadline=None)
+hypothesis.settings.register_profile("long", max_examples=2_000, deadline=None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="full sizes: more examples, seeds and rows")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    hypothesis.settings.load_profile("long" if config.getoption("--long") else "small")
+    # The servers have their own environment; ours must not lead a test to a database that someone uses.
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        os.environ.pop(name, None)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line per suite, that is per folder of tests: `contract: 120 cases, 0 bad, 12.3 s`."""
+    cases, bad, spent_s = Counter[str](), Counter[str](), Counter[str]()
+    for outcome, reports in terminalreporter.stats.items():
+        for report in reports:
+            if not isinstance(report, pytest.TestReport):
+                continue
+            parts = Path(report.nodeid.split("::")[0]).parts
+            suite = parts[1] if len(parts) > 2 else Path(parts[-1]).stem
+            spent_s[suite] += report.duration
+            cases[suite] += report.when == "call" or outcome in ("error", "skipped")
+            bad[suite] += outcome in ("failed", "error")
+    for suite in sorted(cases):
+        terminalreporter.write_line(f"{suite}: {cases[suite]} cases, {bad[suite]} bad, {spent_s[suite]:.1f} s")
+
+
+@pytest.fixture(scope="session")
+def long(request: pytest.FixtureRequest) -> bool:
+    """Whether this is the full-size run."""
+    return bool(request.config.getoption("--long"))
+
+
+@pytest.fixture(scope="session")
+def servers_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for servers' data that PostgreSQL's account may enter; pytest's own is closed to it when we are root."""
+    home = data_home(tmp_path_factory.getbasetemp() / "servers")
+    yield home
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def postgres(servers_home: Path) -> Iterator[EmbeddedPostgres]:
+    """This test process's PostgreSQL."""
+    server = EmbeddedPostgres(servers_home / "postgres")
+    asyncio.run(server.start())
+    yield server
+    asyncio.run(server.stop())
+
+
+@pytest.fixture(scope="session")
+def template(postgres: EmbeddedPostgres) -> str:
+    """The name of a database that has been migrated once, to be copied for each test."""
+
+    async def migrated() -> None:
+        dsn = await create_database_from_template(postgres.dsn, "template0", TEMPLATE)
+        await importlib.import_module("gateway.storage.migrate").migrate(dsn)
+
+    asyncio.run(migrated())
+    return TEMPLATE
+
+
+@pytest.fixture
+async def database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+    """The URL of a migrated, empty database of this test's own."""
+    name = f"test_{uuid4().hex}"
+    yield await create_database_from_template(postgres.dsn, template, name)
+    await drop_database(postgres.dsn, name)
+
+
+@pytest.fixture
+async def empty_database(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """The URL of a database of this test's own without any table."""
+    name = f"test_{uuid4().hex}"
+    yield await create_database_from_template(postgres.dsn, "template0", name)
+    await drop_database(postgres.dsn, name)
+
+
+@pytest.fixture(scope="session")
+def valkey(servers_home: Path) -> Iterator[EmbeddedValkey]:
+    """This test process's Valkey."""
+    server = EmbeddedValkey(servers_home / "valkey")
+    asyncio.run(server.start())
+    yield server
+    asyncio.run(server.stop())
+
+
+@pytest.fixture
+def redis_url(valkey: EmbeddedValkey) -> str:
+    """The URL of an empty cache."""
+    with closing(redis.Redis.from_url(valkey.url)) as client:
+        client.flushall()
+    return valkey.url

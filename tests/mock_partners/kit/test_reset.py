@@ -1,0 +1,89 @@
+"""A lost answer is a real TCP reset under uvicorn, after the whole request was read (decisions X8)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import uvicorn
+import uvloop
+
+from mock_partners.kit.http import Abort, Call, MockApp, Reply, Route, json_reply
+from mock_partners.kit.server import bind, config
+
+SEEN: list[bytes] = []
+
+
+async def lose(call: Call) -> Reply:
+    SEEN.append(call.body)
+    raise Abort
+
+
+async def echo(call: Call) -> Reply:
+    return json_reply(200, {"target": call.target, "body": call.body.decode(), "method": call.method})
+
+
+def make_app() -> MockApp:
+    return MockApp([Route("POST", "/lose", lose), Route("POST", "/echo/{x:str}", echo), Route("GET", "/echo/{x:str}", echo)])
+
+
+@pytest.fixture
+def address() -> Iterator[tuple[str, int]]:
+    sock = bind(0)
+    server = uvicorn.Server(config(make_app()))
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(server.serve(sockets=[sock]))
+
+    thread = threading.Thread(target=run)
+    address = sock.getsockname()
+    sock.listen()
+    thread.start()
+    yield address
+    server.should_exit = True
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def ask(address: tuple[str, int], path: str, body: bytes) -> socket.socket:
+    client = socket.create_connection(address, timeout=10)
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    client.sendall(head + body[:10])
+    client.sendall(body[10:])
+    return client
+
+
+def test_the_connection_is_reset_after_the_request_was_read(address: tuple[str, int]) -> None:
+    SEEN.clear()
+    body = b"x" * 200_000
+    with ask(address, "/lose", body) as client, pytest.raises(ConnectionResetError):
+        client.recv(1)
+    assert SEEN == [body]
+
+
+def test_other_connections_live_on(address: tuple[str, int]) -> None:
+    with ask(address, "/echo/1", b"one") as kept:
+        assert kept.recv(4096).startswith(b"HTTP/1.1 200")
+        with ask(address, "/lose", b"two") as client, pytest.raises(ConnectionResetError):
+            client.recv(1)
+        kept.sendall(b"POST /echo/1 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        assert kept.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.asyncio
+async def test_in_process_the_client_sees_a_read_error() -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(make_app()), base_url="http://mock") as client:
+        with pytest.raises(httpx.ReadError):
+            await client.post("/lose", content=b"x")
+
+
+@pytest.mark.asyncio
+async def test_a_handler_sees_the_target_undecoded_and_the_body_of_a_get() -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(make_app()), base_url="http://mock") as client:
+        reply = await client.request("GET", "/echo/a%2Bb?x=%2B1&y=a%20b", content=b'{"from": 1}')
+    assert reply.json() == {"target": "/echo/a%2Bb?x=%2B1&y=a%20b", "body": '{"from": 1}', "method": "GET"}
