@@ -43,20 +43,12 @@ def _unavailable(reply: Response) -> PartnerUnavailable:
     )
 
 
-def _envelope(reply: Response, service: str) -> codes.Envelope:
-    """SNAP's envelope; nesting too deep to decode is as unreadable as any other damage."""
-    try:
-        return codes.read(reply, service)
-    except RecursionError:
-        raise protocol_error(f"HTTP {reply.status} nested too deep") from None
-
-
 # --- tokens and linking ------------------------------------------------------------------------------------------
 
 
 def access_token(reply: Response, default_life_s: float) -> AccessToken:
     """Service 73; `expiresIn` comes as a string or as a number (snap-bni.md 1.3)."""
-    envelope = _envelope(reply, "73")
+    envelope = codes.read(reply, "73")
     if envelope.code != "2007300":
         raise codes.unavailable(envelope, reply)
     life = envelope.body.get("expiresIn", default_life_s)
@@ -107,7 +99,7 @@ def read_return(query: Mapping[str, str]) -> LinkReturn:
 
 def linked(reply: Response) -> LinkStep:
     """Service 07: the participant's token, which names no life and no refresh (wallets.md 2.3.6)."""
-    envelope = _envelope(reply, "07")
+    envelope = codes.read(reply, "07")
     if envelope.code == "4040711":  # used, expired or from a failed attempt: the participant starts again
         return LinkRefused(code=_B.CONSENT_ABANDONED, partner_code=envelope.code)
     if envelope.code != "2000700":
@@ -128,7 +120,7 @@ assert set(LINK_HEALTH.values()) == set(LinkHealth), "every health has its code"
 
 def link_health(reply: Response) -> LinkHealth:
     """Service 08; anything not in `LINK_HEALTH` is "could not tell"."""
-    envelope = _envelope(reply, "08")
+    envelope = codes.read(reply, "08")
     health = LINK_HEALTH.get(envelope.code)
     if health is None:
         raise codes.unavailable(envelope, reply)
@@ -141,7 +133,7 @@ UNLINKED = frozenset({"2000900", "4010902"})
 
 def unlinked(reply: Response) -> Unlinked:
     """Service 09."""
-    envelope = _envelope(reply, "09")
+    envelope = codes.read(reply, "09")
     if envelope.code not in UNLINKED:
         raise codes.unavailable(envelope, reply)
     return Unlinked(partner_code=envelope.code)
