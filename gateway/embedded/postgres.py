@@ -102,7 +102,7 @@ class EmbeddedPostgres(EmbeddedServer):
         have = ", ".join(f"{major} in {bin_dir}" for bin_dir, major in found) or "none"
         raise EmbeddedError(
             f"no PostgreSQL {wanted or f'{OLDEST_MAJOR} or newer'} for {self.data_dir}; found: {have}. "
-            "Install one, set GATEWAY_DATABASE_URL, or remove the directory if its data may go"
+            "Install one, set DATABASE_URL, or remove the directory if its data may go"
         )
 
     def _create(self, bin_dir: Path, account: pwd.struct_passwd | None) -> None:

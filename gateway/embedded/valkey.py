@@ -61,7 +61,7 @@ def _program() -> str:
     on_path = shutil.which("valkey-server") or shutil.which("redis-server")
     if on_path is None:
         raise EmbeddedError(
-            "no Valkey for this machine: install valkey-server or redis-server, or set GATEWAY_REDIS_URL"
+            "no Valkey for this machine: install valkey-server or redis-server, or set REDIS_URL"
         )
     return on_path
 
