@@ -316,10 +316,8 @@ def read(envelope: Envelope, kind: type[T]) -> T:
     raise PartnerProtocolError(problem)
 
 
-def transfer(order: PayoutOrder, source_account: Secret | UnsetType = UNSET) -> bytes:
-    """The transfer's body; everything but the source account comes from the stored payout, so that every attempt has
-    the same bytes. Without the source account these are the frozen bytes.
-    """
+def transfer(order: PayoutOrder, source_account: Secret) -> bytes:
+    """The transfer's body; everything but our own account comes from the stored payout: the same bytes every attempt."""
     return encode(
         BniTransfer(
             partner_reference_no=order.reference,
