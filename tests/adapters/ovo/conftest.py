@@ -99,9 +99,7 @@ def finish() -> LinkFinish:
 
 @pytest.fixture(scope="session")
 def unlink_order(grant: Grant) -> UnlinkOrder:
-    return UnlinkOrder(
-        link_id="u-1", reference="0100000000000000010", account=ACCOUNT, phone=ACCOUNT, grant=grant
-    )
+    return UnlinkOrder(link_id="u-1", reference="0100000000000000010", account=ACCOUNT, phone=ACCOUNT, grant=grant)
 
 
 @pytest.fixture(scope="session")
