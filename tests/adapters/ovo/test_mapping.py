@@ -86,7 +86,20 @@ def test_topup_not_accepted(order: PayoutOrder, say: Say, code: str, hint: Hint)
 
 @pytest.mark.parametrize(
     "code",
-    "4093800 4093801 4043818 4003801 4013802 4033816 4043808 5003800 5003801 5043800 2003899 2023801".split(),
+    [
+        "4093800",
+        "4093801",
+        "4043818",
+        "4003801",
+        "4013802",
+        "4033816",
+        "4043808",
+        "5003800",
+        "5003801",
+        "5043800",
+        "2003899",
+        "2023801",
+    ],
 )
 def test_topup_without_a_verdict(order: PayoutOrder, say: Say, code: str) -> None:
     assert mapping.topped_up(order, say(code)).kind is OutcomeKind.UNKNOWN
