@@ -394,7 +394,6 @@ JSONS = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=20), inner, max_size=3),
     max_leaves=8,
 )
-SERVICES = ("37", "38", "39")
 NOISE = st.one_of(
     st.builds(Response, status=st.integers(100, 599), headers=st.just({}), content=st.binary(max_size=200)),
     st.builds(
@@ -440,8 +439,8 @@ def test_a_damaged_answer_is_never_another_verdict(order: PayoutOrder, cut: int,
         outcome = mapping.topped_up(order, Response(status=http, headers={}, content=content))
     except PartnerProtocolError:
         return
-    assert outcome.kind in {OutcomeKind.SUCCEEDED, OutcomeKind.UNKNOWN}
-    assert http == 200 or outcome.kind is OutcomeKind.UNKNOWN
+    assert outcome.kind in {OutcomeKind.SUCCEEDED, OutcomeKind.PENDING, OutcomeKind.UNKNOWN}
+    assert outcome.kind is not OutcomeKind.SUCCEEDED or http == 200
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
