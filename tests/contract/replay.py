@@ -131,5 +131,10 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def logged(error: BaseException) -> str:
-    """All that a log would show of an exception, its causes included."""
-    return "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error))
+    """All that a log would show of an exception and its causes, without the lines of code."""
+    shown = [repr(vars(error)), repr(error.args)]
+    chain: BaseException | None = error
+    while chain is not None:
+        shown += traceback.format_exception_only(chain)
+        chain = chain.__cause__ or (None if chain.__suppress_context__ else chain.__context__)
+    return "".join(shown)
