@@ -50,9 +50,14 @@ class Recording:
         return {text for text in told if text}
 
 
-async def record(partner: Partner) -> Recording:
-    """Link, check, pay, look up, read the statement, unlink: each operation that the partner declares."""
+async def record(partner: Partner, *, changed: str | None = None) -> Recording:
+    """Link, check, pay, look up, read the statement, unlink: each operation that the partner declares.
+
+    `changed` names one credential that is another than the partner knows.
+    """
     stage = Stage(partner)
+    if changed is not None:
+        stage.spoil(changed)
     account = stage.account()
     person = Person(stage, account)
     for name, token in partner.manifest.tokens.items():
@@ -84,6 +89,9 @@ async def record(partner: Partner) -> Recording:
     takes = list(stage.tape)
     await person.unlink(grant)
     takes += stage.tape[len(takes) :]
+    await stage.settle()
+    for note in stage.notifications():
+        partner.callbacks.verify(stage.bare_context(), note)
     return Recording([take for take in takes if take.exchanges], stage, person, grant, order, query)
 
 

@@ -8,12 +8,16 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, TypeVar
 
 import httpx
 import msgspec
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from contracts.errors import OutcomeUnknown, PartnerError
+from contracts.observation import PayoutNotice
 from contracts.partner import AccessToken, Capability, Context, Notification, Partner
 from contracts.payout import Outcome, OutcomeKind, PayoutOrder, unknown
 from contracts.plan import Plan, Request, Response
@@ -81,7 +85,7 @@ class Virtual(Scheduler):
 class Stage:
     """A small world of one partner with the adapter in front of it; `tape` holds every plan that was run."""
 
-    def __init__(self, partner: Partner, *, sending: Callable[[Any], Sending] = InProcess) -> None:
+    def __init__(self, partner: Partner) -> None:
         self.partner = partner
         self.manifest = partner.manifest
         slug = partner.manifest.slug
@@ -95,12 +99,16 @@ class Stage:
             self.world, clock=self.clock, waits=WAITS, notify_base=GATEWAY, scheduler=self.scheduler, send=self._receive
         )
         self.credentials = credentials(partner, package.CREDENTIALS["credentials"])
-        self.sender = sending(self.app)
+        self.sender = InProcess(self.app)
         self.journal: list[Exchange] = []
         self.tokens: dict[str, AccessToken] = {}
         self.tape: list[Take] = []
-        self._executor = Executor(slug, dict.fromkeys(self.manifest.hosts, self.sender), self, self)
         self._count = itertools.count(1)
+        self.use(self.sender)
+
+    def use(self, sender: Sending) -> None:
+        """Reach the partner through another transport."""
+        self._executor = Executor(self.manifest.slug, dict.fromkeys(self.manifest.hosts, sender), self, self)
 
     # --- what the executor asks for: a clock and a journal ---
 
@@ -162,6 +170,12 @@ class Stage:
             _taped(take), subject=operation, frozen_hash=frozen_hash
         )
         return result
+
+    def spoil(self, *names: str) -> None:
+        """Change these credentials, or every key and secret, as after a rotation that we slept through."""
+        wanted = self.manifest.credentials
+        for name in names or [name for name, wish in wanted.items() if wish.secret or wish.pem]:
+            self.credentials[name] = spoilt(self.credentials[name], pem=wanted[name].pem)
 
     # --- time and notifications ---
 
@@ -278,10 +292,14 @@ class Stage:
         return said + self.told(order)
 
     def told(self, order: PayoutOrder) -> list[Outcome]:
-        """The outcomes that notifications brought."""
-        read = self.partner.callbacks.read
-        notices = [read(note) for note in self.notifications()]
-        return [notice.outcome for notice in notices if getattr(notice, "outcome", None) is not None]
+        """The outcomes that notifications brought about this order."""
+        notices = [self.partner.callbacks.read(note) for note in self.notifications()]
+        ours = (order.reference, order.partner_reference)
+        return [
+            notice.outcome
+            for notice in notices
+            if isinstance(notice, PayoutNotice) and (notice.reference or notice.partner_reference) in ours
+        ]
 
     async def pay(self, order: PayoutOrder) -> list[Outcome]:
         """Pay an order and follow it to its end."""
@@ -306,6 +324,23 @@ def credentials(partner: Partner, given: Mapping[str, str]) -> dict[str, Secret]
         name: Secret(given[name] if credential.default is None else given.get(name, credential.default))
         for name, credential in wanted.items()
     }
+
+
+def spoilt(value: Secret, *, pem: bool) -> Secret:
+    """Another credential of the same form: a key of someone else, or one changed character."""
+    if not pem:
+        text = value.reveal()
+        return Secret(text[:-1] + ("1" if text[-1] != "1" else "2"))
+    private = "PRIVATE" in value.reveal()
+    return Secret(_other_key(private=private))
+
+
+@cache
+def _other_key(*, private: bool) -> str:
+    key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+    if private:
+        return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def _taped(take: Take) -> Plan[Any]:
