@@ -32,7 +32,7 @@ def demo(
     incentives: Annotated[Path | None, _file("What core hands over.")] = None,
     world: Annotated[Path | None, _file("What is true at the partners.")] = None,
     expected: Annotated[Path | None, _file("What must come out.")] = None,
-    seed: Annotated[int, typer.Option(help="Order of play, OTPs and the mocks' references.")] = 1,
+    seed: Annotated[int, typer.Option(help="Order of play, OTPs, references.")] = 1,
     workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 2,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result to this file.")] = None,
     keep: Annotated[bool, typer.Option(help="Leave everything running until Ctrl-C, and keep data and logs.")] = False,
