@@ -11,6 +11,7 @@ import pytest
 
 from mock_partners.gopay.authcode import signed_data
 from mock_partners.gopay.iris import authorization
+from mock_partners.gopay.notices import core_signature
 from mock_partners.gopay.payouts import notice_signature
 from mock_partners.kit.keys import Key, private_key, private_pem
 from mock_partners.kit.snap import (
@@ -23,6 +24,7 @@ from mock_partners.kit.snap import (
 )
 
 FOLDER = Path(__file__).parents[2] / "vectors" / "gopay"
+CORE: dict[str, Any] = json.loads((FOLDER / "core.json").read_text())
 HMAC: dict[str, Any] = json.loads((FOLDER / "hmac.json").read_text())
 IRIS: dict[str, Any] = json.loads((FOLDER / "iris.json").read_text())
 RSA: dict[str, Any] = json.loads((FOLDER / "rsa.json").read_text())
@@ -80,3 +82,9 @@ def test_basic_v5(vector: dict[str, str]) -> None:
 @pytest.mark.parametrize("vector", IRIS["notices"], ids=["failed", "completed"])
 def test_iris_signature_v7(vector: dict[str, str]) -> None:
     assert notice_signature(vector["body"].encode(), IRIS["merchant_key"]) == vector["signature"]
+
+
+@pytest.mark.parametrize("vector", CORE["notices"], ids=lambda vector: vector["account_status"])
+def test_core_signature_v6(vector: dict[str, str]) -> None:
+    told = core_signature(CORE["account_id"], vector["account_status"], vector["status_code"], CORE["server_key"])
+    assert told == vector["signature_key"]
