@@ -1,12 +1,14 @@
-"""Midtrans' and GoPay's hosts on one port: SNAP `/v1.0`, GoPay's pages `/app`, Iris `/iris`, identity `/forward`."""
+"""All hosts on one port: SNAP `/v1.0`, GoPay's pages `/app`, Iris `/iris`, identity `/forward`, Core `/v2`."""
 
 from __future__ import annotations
 
 from mock_partners.gopay.authcode import AuthCode
+from mock_partners.gopay.core import Core, PayAccounts
 from mock_partners.gopay.credentials import SANDBOX_OTP, SANDBOX_PHONES, snap_client, test_accounts
 from mock_partners.gopay.identity import PULL_PATH, Identity
 from mock_partners.gopay.iris import Beneficiaries, Iris, Keys
-from mock_partners.gopay.linking import Change, Desk, Linking
+from mock_partners.gopay.linking import Desk, Linking
+from mock_partners.gopay.notices import Change, LinkNotices
 from mock_partners.gopay.payouts import Ledger, Payouts
 from mock_partners.kit.clock import Clock, Scheduler
 from mock_partners.kit.control import control_routes
@@ -30,7 +32,7 @@ def create_app(
     notifier = Notifier(scheduler, notify_base, send)
     gate = Gate(world, clock, snap_client(), profile=PROFILE)
     desk = world.keep("gopay.links", Desk)
-    linking = Linking(world, clock, gate, desk, notifier, notify_base)
+    linking = Linking(world, clock, gate, desk, LinkNotices(world, clock, notifier, notify_base))
     ledger = world.keep("gopay.payouts", Ledger)
     payouts = Payouts(world, clock, scheduler, waits, notifier, ledger)
     keys, book = world.keep("gopay.keys", Keys), world.keep("gopay.beneficiaries", Beneficiaries)
@@ -43,6 +45,7 @@ def create_app(
             *AuthCode(world, clock, waits, linking, notify_base).routes(),
             Route("GET", PULL_PATH, Identity(world, clock, waits, desk, notifier).pull),
             *Iris(world, clock, scheduler, payouts, keys, book).routes(),
+            *Core(world, clock, waits, linking, world.keep("gopay.core", PayAccounts)).routes(),
             Route("POST", "/__mock__/unlink", _unlinking(world, linking, desk)),
             *control_routes(world, clock, scheduler, unsettled=payouts.unsettled),
         ]

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from mock_partners.gopay.credentials import VALUES
-from mock_partners.gopay.linking import Desk, Link
+from mock_partners.gopay.linking import Desk
+from mock_partners.gopay.notices import Link
 from mock_partners.kit.behaviour import TROUBLED_CHECKS, Behaviour, verify_behaviour
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.http import Call, Reply, json_reply

@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
-from urllib.parse import urlsplit
-
-import msgspec
 
 from mock_partners.gopay.credentials import VALUES
+from mock_partners.gopay.notices import Change, Link, LinkNotices
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.fields import Fields
 from mock_partners.kit.http import Reply
-from mock_partners.kit.keys import Key, private_key
-from mock_partners.kit.notify import Notice, Notifier
-from mock_partners.kit.snap import Asked, Gate, Refusal, asymmetric_text, missing, sign_asymmetric, timestamp
+from mock_partners.kit.snap import Asked, Gate, Refusal, missing
 from mock_partners.kit.world import Account, World
 
 CODE_LIFE_S = 300.0
 """How long an authCode can be exchanged (wallets.md 2.3 point 6, assumed)."""
-NOTIFY_PATH = "/callbacks/gopay/v1.0/registration-account/notify"
-NOTIFY_RETRIES_S = (0.02, 0.04, 0.08)
 GRANTS = "AUTHORIZATION_CODE|authorization_code"
 PROCESSED = "Request has been processed successfully"
 MAX_TOKEN = 2048
-
-
-class Change(StrEnum):
-    """Why a link changed, in Midtrans' words (`statusMessage`)."""
-
-    LINKED = "Account linked"
-    PHONE_CHANGED = "User changed phone number"
-    UNLINKED = "Account unlinked"
-
-
-@dataclass(repr=False)
-class Link:
-    """One customer's account and its one long-lived token; `core_id` is the account_id of the legacy Core flow."""
-
-    account: Account
-    token: str
-    enabled: bool = True
-    core_id: str = ""
 
 
 @dataclass(repr=False)
@@ -50,6 +25,7 @@ class Desk:
 
     links: dict[str, Link] = field(default_factory=dict)
     enabled: dict[str, Link] = field(default_factory=dict)
+    by_core_id: dict[str, Link] = field(default_factory=dict)
     codes: dict[str, tuple[Account, float]] = field(default_factory=dict)
 
     def alive(self, token: str) -> Link | None:
@@ -61,11 +37,8 @@ class Desk:
 class Linking:
     """The handlers of the SNAP host; customers' own changes come in through `disable`."""
 
-    def __init__(
-        self, world: World, clock: Clock, gate: Gate, desk: Desk, notifier: Notifier, notify_base: str
-    ) -> None:  # fmt: skip
-        self._world, self._clock, self._gate, self._desk, self._notifier = world, clock, gate, desk, notifier
-        self._signed_path = urlsplit(notify_base).path.rstrip("/") + NOTIFY_PATH
+    def __init__(self, world: World, clock: Clock, gate: Gate, desk: Desk, notices: LinkNotices) -> None:
+        self._world, self._clock, self._gate, self._desk, self._notices = world, clock, gate, desk, notices
 
     def uuid(self) -> str:
         """A random UUID out of the world's seeded generator."""
@@ -97,20 +70,25 @@ class Linking:
             200, "07", "00", PROCESSED, referenceNo=self.uuid(), accessTokenInfo={"accessToken": link.token}
         )
 
-    def enable(self, account: Account) -> Link:
-        """Links an account; Midtrans notifies when that is new."""
+    def enable(self, account: Account, core_id: str = "") -> Link:
+        """Links an account, or gives the link that it has; Midtrans notifies if that is new to the flow."""
         link = self._desk.enabled.get(account.account)
         if link is None:
             link = Link(account, f"{self._world.rng.getrandbits(1024):0256x}")
             self._desk.links[link.token] = self._desk.enabled[account.account] = link
-            self._notify(link, Change.LINKED)
+        elif not core_id:
+            return link
+        if core_id:
+            self._desk.by_core_id[core_id] = link
+            link.core_id = core_id
+        self._notices.post(link, Change.LINKED)
         return link
 
     def disable(self, link: Link, change: Change) -> None:
         """Ends a link, whoever wanted it; Midtrans notifies."""
         link.enabled = False
         del self._desk.enabled[link.account.account]
-        self._notify(link, change)
+        self._notices.post(link, change)
 
     async def inquire(self, asked: Asked) -> Reply:
         """registration-account-inquiry, service 08, by customer token or (swap) by a legacy account_id."""
@@ -146,38 +124,12 @@ class Linking:
         return link
 
     def _by_core_id(self, core_id: str) -> Link:
-        for link in self._desk.links.values():
-            if link.core_id == core_id:
-                if not link.enabled:
-                    raise Refusal(403, "18", "Inactive Account")
-                return link
-        raise Refusal(404, "05", "Account not found")
-
-    def _notify(self, link: Link, change: Change) -> None:
-        """Posts service 88, signed with Midtrans' own key over the full request path (decisions X2)."""
-        info = {
-            "accessToken": link.token,
-            "merchantId": VALUES["snap_partner_id"],
-            "subMerchantId": VALUES["payment_handle"],
-            "paymentType": "gopay",
-            "accountStatus": "ENABLED" if change is Change.LINKED else "DISABLED",
-            "statusMessage": change.value,
-        }
-        body = msgspec.json.encode({"additionalInfo": info})
-        at = timestamp(self._clock.now())
-        headers = {
-            "Content-Type": "application/json",
-            "X-TIMESTAMP": at,
-            "X-SIGNATURE": notice_signature(self._signed_path, body, at),
-            "X-PARTNER-ID": VALUES["snap_partner_id"],
-            "X-EXTERNAL-ID": f"{self._world.number():018d}",
-        }
-        self._notifier.post(Notice("POST", NOTIFY_PATH, body, headers), retries_s=NOTIFY_RETRIES_S)
-
-
-def notice_signature(path: str, body: bytes, at: str) -> str:
-    """Midtrans' RSA signature of a link notification: no access token in the text (wallets.md 2.3 point 9)."""
-    return sign_asymmetric(private_key(Key.MIDTRANS), asymmetric_text("POST", path, body, at))
+        link = self._desk.by_core_id.get(core_id)
+        if link is None:
+            raise Refusal(404, "05", "Account not found")
+        if not link.enabled:
+            raise Refusal(403, "18", "Inactive Account")
+        return link
 
 
 def _customer_token(asked: Asked) -> str:

@@ -40,6 +40,8 @@ MESSAGES = {
 
 
 class Status(StrEnum):
+    """queued -> approved -> processed -> completed or failed; queued -> rejected; completed -> failed."""
+
     QUEUED = "queued"
     APPROVED = "approved"
     PROCESSED = "processed"
