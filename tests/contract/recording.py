@@ -8,7 +8,7 @@ from contracts.identity import IdentityAnswer, IdentityQuery
 from contracts.linking import Grant
 from contracts.nik import Nik
 from contracts.partner import Capability, Partner
-from contracts.payout import PayoutOrder
+from contracts.payout import OutcomeKind, PayoutOrder
 from contracts.plan import Effect, Request
 from contracts.secret import Secret
 from gateway.clock import jakarta_day
@@ -75,7 +75,8 @@ async def record(partner: Partner, *, changed: str | None = None) -> Recording:
     await verify(stage, query)
     await verify(stage, question(stage, account, grant, nik=OTHER_NIK))
     order = await stage.prepare(stage.order(account, grant))
-    await stage.follow(order, await stage.send(order))
+    said = await stage.follow(order, await stage.send(order))
+    assert OutcomeKind.SUCCEEDED in {outcome.kind for outcome in said}
     await stage.find(order)
     if stage.manifest.two_step:
         other = await stage.prepare(stage.order(account, grant))

@@ -166,9 +166,7 @@ class Stage:
         ctx = context or await self.context(operation)
         take = Take(operation, lambda: make(ctx))
         self.tape.append(take)
-        take.result = result = await self._executor.run(
-            _taped(take), subject=operation, frozen_hash=frozen_hash
-        )
+        take.result = result = await self._executor.run(_taped(take), subject=operation, frozen_hash=frozen_hash)
         return result
 
     def spoil(self, *names: str) -> None:
@@ -259,7 +257,9 @@ class Stage:
         """The order as it stands before the WRITE that moves money: at a two-step partner with its number."""
         if not self.manifest.two_step:
             return order
-        outcome = await self.run("prepare", lambda ctx: self.partner.prepare(ctx, order), frozen_hash=self.frozen(order))
+        outcome = await self.run(
+            "prepare", lambda ctx: self.partner.prepare(ctx, order), frozen_hash=self.frozen(order)
+        )
         assert outcome.kind is OutcomeKind.QUEUED and outcome.partner_reference
         return msgspec.structs.replace(order, partner_reference=outcome.partner_reference)
 

@@ -139,7 +139,10 @@ def test_exceptions_quote_nothing_of_an_answer(recording: Recording) -> None:
             error = play(take, index, lambda _reply, d=damaged: d).error
             if error is not None:
                 shown = logged(error)
-                assert not [value for value in values - {error.partner_code} if value in shown], (take.operation, type(error).__name__)
+                assert not [value for value in values - {error.partner_code} if value in shown], (
+                    take.operation,
+                    type(error).__name__,
+                )
 
 
 def _damages(reply: Response) -> list[Response]:

@@ -12,8 +12,8 @@ from contracts.incentive import BlockerCode
 from contracts.linking import (
     Grant,
     LinkGranted,
-    LinkHeld,
     LinkHealth,
+    LinkHeld,
     LinkInputs,
     LinkRedirect,
     LinkRefused,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
 
 import msgspec
 import pytest
@@ -165,11 +164,11 @@ async def test_a_payout_given_back_is_reversed(stage: Stage, linked: Linked) -> 
     before = stage.tape[-1].replies
     await stage.pass_time(WAITS.reversal_s + 1)
     said += [await stage.find(order), *stage.told(order)]
+    tells = stage.tape[-1].replies != before  # a look-up that says the same as before has no word for it
     lines = [line for line in await statement(stage) if line.reference == order.reference]
     kinds = [line.kind for line in lines]
     assert kinds == [StatementKind.CREDIT, StatementKind.REVERSAL]
     assert {line.amount_rupiah for line in lines} == {order.amount_rupiah}
-    tells = stage.tape[-1].replies != before  # a look-up that says the same as before has no word for it
     assert end(stage, said) is (PayoutState.REVERSED if tells else PayoutState.SUCCEEDED)
 
 
@@ -265,7 +264,7 @@ async def test_one_reference_never_pays_two_amounts(stage: Stage, linked: Linked
     await stage.pay(order)
     other = msgspec.structs.replace(order, amount_rupiah=order.amount_rupiah + 1)
     try:
-        sent = await stage.send(await stage.prepare(other)) if not stage.manifest.two_step else await _create(stage, other)
+        sent = await (_create(stage, other) if stage.manifest.two_step else stage.send(other))
     except PartnerError:
         sent = Outcome(kind=OutcomeKind.UNKNOWN)
     assert sent.kind is OutcomeKind.UNKNOWN
@@ -363,8 +362,9 @@ async def test_a_long_statement_has_every_line_once(stage: Stage, linked: Linked
     (booked,) = stage.world.books
     wanted = 3_500 if long else 1_100
     for n in range(wanted):
-        copy: Any = {"reference": order.reference, "partner_reference": booked.partner_reference, "at": stage.clock.now()}
-        stage.world.credit(account, n + 2, **copy)
+        stage.world.credit(
+            account, n + 2, reference=order.reference, partner_reference=booked.partner_reference, at=stage.clock.now()
+        )
     amounts = sorted(line.amount_rupiah for line in await statement(stage))
     if stage.manifest.completed_can_fail:
         assert len(amounts) == wanted + 1  # Iris prints the payout's own amount on each line

@@ -119,7 +119,7 @@ async def test_each_key_is_needed(partner: Partner) -> None:
 
 
 async def test_a_body_changed_on_the_way_is_refused(stage: Stage, linked: Linked) -> None:
-    """What is signed is the body that was sent: one changed digit, or a space between the names, and nothing is paid."""
+    """What is signed is the body that was sent: with another reference in it nothing is paid."""
     account, grant = await linked()
     order = await stage.prepare(stage.order(account, grant))
     changed: list[str] = []
