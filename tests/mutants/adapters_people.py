@@ -268,10 +268,9 @@ _INBOUND = (
     *kind(
         "refused_token_without_a_hint",
         (TOKENS,),
-        snap_everywhere(
-            Edit(SNAP_CODES, '    "40103": Hint.OUR_TOKEN,\n', '    "40103": Hint.NONE,\n'), "bni", "gopay", "ovo"
-        )
+        snap_everywhere(Edit(SNAP_CODES, '    "40103": Hint.OUR_TOKEN,\n', '    "40103": Hint.NONE,\n'), "bni", "ovo")
         | {
+            "gopay": (Edit(SNAP_CODES, '    "40101": Hint.OUR_TOKEN,\n', '    "40101": Hint.NONE,\n'),),
             "linkaja": (
                 at(
                     "linkaja",
@@ -279,7 +278,7 @@ _INBOUND = (
                     'raise PartnerUnavailable("HTTP 401", hint=Hint.OUR_TOKEN, partner_code="401")',
                     'raise PartnerUnavailable("HTTP 401", partner_code="401")',
                 ),
-            )
+            ),
         },
     ),
 )

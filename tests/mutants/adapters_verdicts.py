@@ -222,8 +222,8 @@ VERDICTS: tuple[Mutant, ...] = (
                 at(
                     "ovo",
                     "mapping",
-                    '    "4033803": Blocker',
-                    '    "4093801": BlockerCode.PARTNER_REJECTED,\n    "4033803": Blocker',
+                    "    return unknown(partner_code=code)\n",
+                    f"    if envelope.case in ALREADY_KNOWN:\n        return {_REJECT}partner_code=code)\n    return unknown(partner_code=code)\n",
                 ),
             ),
             "linkaja": (
