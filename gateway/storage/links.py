@@ -126,12 +126,12 @@ async def move(
 ) -> LinkRow | None:
     """Take the link from the state it was read in to `after`, with what changes along; None: someone else was first.
 
-    The same state may be kept. A challenge that is no longer the one that was read counts as someone else's.
+    The same state may be kept. A challenge or form that is no longer the one that was read counts as someone else's.
     """
     if after is not link.state and after not in LINK_TRANSITIONS[link.state]:
         raise ValueError(f"a link does not go {link.state.value} -> {after.value}")
-    values: list[object] = [link.id, link.state.value, link.challenge_no, after.value, now]
-    assignments = ["state = $4", "updated_at = $5"]
+    values: list[object] = [link.id, link.state.value, link.challenge_no, link.answers, after.value, now]
+    assignments = ["state = $5", "updated_at = $6"]
     for name, value in changes.items():
         if name not in LinkRow.__struct_fields__:
             raise ValueError(f"links have no column {name}")
@@ -139,7 +139,7 @@ async def move(
         assignments.append(f"{name} = ${len(values)}")
     record = await connection.fetchrow(
         f"UPDATE links SET {', '.join(assignments)} WHERE id = $1 AND state = $2 AND challenge_no = $3"  # noqa: S608
-        f" RETURNING {_COLUMNS}",
+        f" AND answers = $4 RETURNING {_COLUMNS}",
         *values,
     )
     return None if record is None else _row(record)
@@ -308,7 +308,9 @@ async def waiting_accounts(connection: Connection, limit: int) -> list[tuple[str
 
 async def waiting_for(connection: Connection, partner: str, account_index: bytes) -> list[LinkRow]:
     """The links that wait for an account, the longest first; locks the account against others who decide about it."""
-    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{partner}:{account_index.hex()}")
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{partner}:{account_index.hex()}"
+    )
     records = await connection.fetch(
         f"SELECT {_COLUMNS} FROM links WHERE state = 'waiting' AND partner = $1 AND account_index = $2"  # noqa: S608
         " ORDER BY created_at, id LIMIT 100",
