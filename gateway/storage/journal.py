@@ -1,4 +1,4 @@
-"""The journal of exchanges with partners, written in groups off the hot path: evidence for people, nothing depends on it."""
+"""The journal of exchanges with partners, written in groups off the hot path; evidence for people only."""
 
 from __future__ import annotations
 
