@@ -20,6 +20,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """`HHHSSCC`."""
     body: dict[str, Any]
 
+    def __repr__(self) -> str:
+        return f"Envelope({self.code})"
+
     @property
     def http(self) -> str:
         """First three digits."""
@@ -55,12 +58,11 @@ def read(reply: Response, service: str) -> Envelope:
     """The envelope of an answer to service `service` (two digits).
 
     Raises `PartnerProtocolError` for anything that is not one: no JSON object, no seven-digit string code, a code of
-    another service, or one
-    that disagrees with the HTTP status. Such an answer is no verdict.
+    another service, or one that disagrees with the HTTP status. Such an answer is no verdict.
     """
     try:
         body = msgspec.json.decode(reply.content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PartnerProtocolError(f"HTTP {reply.status} without JSON") from error
     if not isinstance(body, dict):
         raise PartnerProtocolError(f"HTTP {reply.status} without a JSON object")

@@ -75,6 +75,10 @@ class Payouts:
         """Payouts that said pending and are neither booked nor failed yet."""
         return len(self._pending)
 
+    def get(self, reference: str) -> Payout | None:
+        """The payout without counting as a look-up, for statements."""
+        return self._payouts.get(reference)
+
     def duplicate(self, reference: str, parameters: tuple[Any, ...]) -> Duplicate:
         """Judges a reference before it is accepted: failed or never booked is new (decisions X7)."""
         known = self._payouts.get(reference)

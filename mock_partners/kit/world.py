@@ -10,12 +10,13 @@ import random
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mock_partners.kit.behaviour import Behaviour
+from mock_partners.kit.clock import JAKARTA
 from mock_partners.kit.sms import SmsBox
 
 PARTNERS = ("bni", "gopay", "linkaja", "ovo")
@@ -117,6 +118,8 @@ class World:
         self.rng = random.Random(f"{self.seed}:{self.partner}")
         self.sms = SmsBox(self.rng)
         self._kept: dict[str, Any] = {}
+        self._last_number = 0
+        self._by_day: dict[date, list[Booking]] = {}
 
     def keep(self, name: str, make: Callable[[], T]) -> T:
         """The object of that name which belongs to this world: made at first, the same for every later app."""
@@ -138,6 +141,11 @@ class World:
         if found is not None:
             return [found]
         return [account for account in self.accounts.values() if account.phone == wanted]
+
+    def number(self) -> int:
+        """The next number of this partner's own numbering: 1, 2, 3, ..."""
+        self._last_number += 1
+        return self._last_number
 
     def withdraw(self, amount_rupiah: int) -> bool:
         """Takes money for a payout out of the deposit, or says that the deposit is short."""
@@ -181,11 +189,16 @@ class World:
         self.deposit_rupiah -= amount_rupiah
         return self._book(credit.reference, credit.partner_reference, credit.account, amount_rupiah, Kind.FEE, at)
 
+    def booked_on(self, day: date) -> list[Booking]:
+        """The bookings of one Jakarta day, in the order in which they were made: what a statement shows."""
+        return self._by_day.get(day, [])
+
     def _book(
         self, reference: str, partner_reference: str, account: str, amount_rupiah: int, kind: Kind, at: datetime
     ) -> Booking:
         booking = Booking(reference, partner_reference, account, amount_rupiah, kind, at)
         self.books.append(booking)
+        self._by_day.setdefault(at.astimezone(JAKARTA).date(), []).append(booking)
         return booking
 
     @staticmethod

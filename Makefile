@@ -1,0 +1,67 @@
+# Needs Python 3.11 or newer, make and a package index; everything else is installed into .venv on first use.
+SHELL := /bin/sh
+ARGS ?=
+BIN := .venv/bin
+READY := .venv/.ready
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-long bench mutants sim lint types imports tests demo-small check fmt lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(READY) ## pay a backlog at four mock partners and audit the books (ARGS="--seed 7 ...")
+	@$(BIN)/gateway demo $(ARGS)
+
+test: lint types imports tests demo-small ## everything that must pass before a change lands: about 10 minutes
+
+test-long: $(READY) ## the full sizes: all seeds, all mutants, three demos
+	@.ci/suite tests $(PYTEST) --long $(ARGS)
+	@.ci/suite mutants $(BIN)/python -m tests.mutants
+	@.ci/suite sim $(BIN)/python -m tests.sim --long
+	@for seed in 1 2 3; do .ci/suite "demo $$seed" $(BIN)/gateway demo --seed $$seed --workers 2 || exit 1; done
+
+bench: $(READY) ## payouts a second against the floor, CPU a payout, rows a second of intake (ARGS="--json FILE")
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+mutants: $(READY) ## plant bugs in the adapters and see the suites catch them
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
+sim: $(READY) ## seeded runs with faults, crashes and restarts (ARGS="--seed 7")
+	@$(BIN)/python -m tests.sim $(ARGS)
+
+check: lint types imports ## the checks that take seconds
+
+lint: $(READY) ## style and layout
+	@.ci/suite lint $(BIN)/ruff check .
+	@.ci/suite format $(BIN)/ruff format --check .
+
+types: $(READY) ## static types
+	@.ci/suite types $(BIN)/mypy
+
+imports: $(READY) ## which package may import which
+	@.ci/suite imports $(BIN)/lint-imports --no-logo
+
+tests: $(READY) ## all test suites in their small size (ARGS="tests/gateway -k valkey")
+	@.ci/suite tests $(PYTEST) $(ARGS)
+
+demo-small: $(READY)
+	@.ci/suite demo $(BIN)/gateway demo
+
+fmt: $(READY) ## rewrite the code in the house format
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+lock: $(READY) ## pin the newest versions that pyproject.toml allows
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+	    --group dev pyproject.toml --output-file requirements.lock
+
+clean: ## remove the virtual environment and every cache
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find contracts adapters gateway mock_partners tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml requirements.lock .ci/bootstrap
+	@.ci/bootstrap
+	@touch $@

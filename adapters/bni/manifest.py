@@ -1,0 +1,156 @@
+"""All about BNI that is data, each value with its source."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from adapters.bni import identity
+from contracts.money import MAX_AMOUNT_RUPIAH
+from contracts.partner import (
+    AbsenceRule,
+    Capability,
+    Credential,
+    Fact,
+    Host,
+    InputField,
+    Lifetimes,
+    LookupSchedule,
+    Manifest,
+    Mark,
+    Quota,
+    Token,
+)
+
+_HOUR_S = 3600.0
+_DAY_S = 24 * _HOUR_S
+
+_CREDENTIALS = {
+    "client_id": Credential(help="X-CLIENT-KEY of the SNAP host (OAuth clientId)", secret=False),
+    "api_key": Credential(help="X-PARTNER-ID of the SNAP host (apiKey)"),
+    "api_secret": Credential(help="HMAC key of the SNAP host (apiSecret)"),
+    "private_key_pem": Credential(help="RSA private key whose public half the SNAP host holds", pem=True),
+    "source_account": Credential(help="Our account at BNI that payouts are made from"),
+    "channel_id": Credential(help="CHANNEL-ID, at most 5 characters", secret=False, default="95221"),
+    "autopay_merchant_id": Credential(help="merchantID at Autopay, its X-PARTNER-ID", secret=False),
+    "autopay_client_id": Credential(help="X-CLIENT-KEY of the Autopay host", secret=False),
+    "autopay_client_secret": Credential(help="HMAC key of the Autopay host"),
+    "autopay_private_key_pem": Credential(help="RSA private key whose public half Autopay holds", pem=True),
+}
+
+
+def _assumed(text: str, source: str) -> Fact:
+    return Fact(mark=Mark.ASSUMED, text=text, source=source)
+
+
+def _recalled(text: str, source: str) -> Fact:
+    return Fact(mark=Mark.RECALLED, text=text, source=source)
+
+
+_FACTS = (
+    *identity.FACTS,
+    _assumed("Linking has no page: card number and OTP are typed on the gateway's form", "decisions B1"),
+    _assumed("bind answers bankCardToken, chargeToken and additionalInfo.referenceNo", "decisions B2"),
+    _assumed("OTP: wrong 4040415 twice, then 4030411 (blocked); late 4030412; life 5 minutes", "decisions B3"),
+    _assumed("bind: unknown account 4040711, blocked 4030718, wrong card 4000701", "decisions B4"),
+    _assumed("custIdMerchant is the link's id; limit 1.00; an empty email is taken", "decisions B5, snap-bni 2.4"),
+    _assumed("A bankCardToken lives until unbound unless tokenExpiryTime says otherwise", "snap-bni 1.10"),
+    _assumed("ORIGIN is optional at Autopay and not sent; one CHANNEL-ID serves both hosts", "snap-bni 2.4"),
+    _assumed("Unbinding: an unknown card token (404xx11) means already unbound", "snap-bni 6.2"),
+    _assumed("Unbinding: its OTP answers 4040915, 4030911, 4030912 as B3 has them for linking", "decisions B3, S6"),
+    _assumed("send OTP takes an expiredOtp five minutes away and an empty externalStoreId", "snap-bni 2.4"),
+    _assumed("The inquiry says 4001501, 4031518 or 4031509 for an unusable account, 4041511 for none", "decisions B7"),
+    _assumed("4xx refusals of a transfer listed by the standard are final", "snap-bni 1.8, 4.2"),
+    _assumed("401xx00/01/03, 403xx06, 403xx14, 429xx00 at a transfer mean that nothing was done", "snap-bni 4.2"),
+    _assumed("A time-out at BNI is HTTP 504, 5041700", "decisions B8"),
+    _assumed("An unknown reference is HTTP 404, 4043601, or 2003600 with status 07", "decisions B9"),
+    _assumed("transfer/status and bank-statement carry partnerReferenceNo", "decisions B10"),
+    _assumed("The same reference and parameters never pay twice; other parameters 404xx18", "decisions X7"),
+    _assumed("Shape, kinds and pages of the bank statement", "decisions S5"),
+    _recalled("balance-inquiry takes partnerReferenceNo and accountNo, answers accountInfos", "SNAP service 11"),
+    _assumed("accountInfos has one entry, and its availableBalance is our deposit", "SNAP service 11"),
+    _assumed("BNI pays by account number alone: the link is not used by a payout", "snap-bni 2.3, 2.4"),
+    _assumed("No limit of one transfer is published: ours of one incentive holds", "snap-bni 2.3"),
+)
+
+MANIFEST = Manifest(
+    slug="bni",
+    name="BNI",
+    documents="docs/partners/snap-bni.md sections 1, 2.3, 2.4, 4; decisions.md B1-B10, S5, S6",
+    read_on=date(2026, 11, 24),
+    capabilities=frozenset(
+        {
+            Capability.LINK_INPUTS,
+            Capability.UNLINK,
+            Capability.VERIFY_NIK,
+            Capability.PAYOUT_ONE_STEP,
+            Capability.FIND_PAYOUT,
+            Capability.STATEMENT,
+            Capability.BALANCE,
+        }
+    ),
+    hosts={
+        "snap": Host(sandbox_url="https://sandbox.bni.co.id", source="snap-bni 2.1 (seen)"),
+        "autopay": Host(sandbox_url="https://api-alpha-autopay.bni-ecollection.com", source="snap-bni 2.4 (seen)"),
+    },
+    credentials=_CREDENTIALS,
+    tokens={
+        "snap": Token(life_s=900.0, source="snap-bni 1.3 (seen)"),
+        "autopay": Token(life_s=900.0, source="snap-bni 2.4 (seen: exp - iat = 900)"),
+    },
+    needs={
+        "begin_link": (),
+        "answer_link": ("autopay",),
+        "unlink": ("autopay",),
+        "verify_nik": ("snap",),
+        "payout": ("snap",),
+        "find_payout": ("snap",),
+        "statement": ("snap",),
+        "balance": ("snap",),
+    },
+    quotas=(
+        Quota(operations=("payout.", "identity."), per_s=200.0, mark=Mark.ASSUMED, source="snap-bni 2.6: none seen"),
+        Quota(operations=("link.", "unlink"), per_s=50.0, mark=Mark.ASSUMED, source="snap-bni 2.6: none seen"),
+        Quota(operations=("statement", "balance"), per_s=5.0, mark=Mark.ASSUMED, source="snap-bni 2.6: none seen"),
+    ),
+    account_pattern=r"[0-9]{10}",
+    account_is_phone=False,
+    link_exclusive=False,  # decisions B4: a second bind of one account is allowed
+    inputs={
+        "card_no": InputField(
+            pattern=r"[0-9]{16}",
+            label_indonesian="Nomor kartu debit BNI (16 digit)",
+            label_english="BNI debit card number (16 digits)",
+            autocomplete="cc-number",
+        ),
+        "otp": InputField(
+            pattern=r"[0-9]{6}",
+            label_indonesian="Kode OTP dari SMS BNI (6 digit)",
+            label_english="OTP from BNI's SMS (6 digits)",
+            autocomplete="one-time-code",
+        ),
+    },
+    first_inputs=("card_no",),
+    min_amount_rupiah=1,
+    max_amount_rupiah=MAX_AMOUNT_RUPIAH,
+    payout_proves_link=False,
+    payout_needs_live_link=False,
+    completed_can_fail=False,
+    lookups=LookupSchedule(
+        first_s=60.0, factor=3.0, max_s=_HOUR_S, horizon_s=_DAY_S, mark=Mark.ASSUMED, source="snap-bni 4.2"
+    ),
+    absence=AbsenceRule(by_lookup=True, after_s=_HOUR_S, lookups=4, mark=Mark.ASSUMED, source="snap-bni 4.2"),
+    lifetimes=Lifetimes(
+        reference_s=None,
+        external_id="jakarta_day",
+        create_key_s=None,
+        lookup_reach_s=60 * _DAY_S,
+        mark=Mark.ASSUMED,
+        source="decisions X5, X7; snap-bni 4.1 (two months seen at Midtrans)",
+    ),
+    confirm_rejection_s=30.0,
+    reason_wait_s=0.0,
+    verification_retry_s=60.0,
+    verification_tries=5,
+    callbacks=(),
+    facts=_FACTS,
+)

@@ -1,0 +1,61 @@
+"""BNI's two SNAP products on one port: `/snap`, `/snap-service` (BNI SNAP) and `/api/v1.0`, `/v1.0` (Autopay)."""
+
+from __future__ import annotations
+
+from mock_partners.bni.autopay import Autopay, Desk, jwt_minter
+from mock_partners.bni.credentials import autopay_client, snap_client, test_accounts
+from mock_partners.bni.identity import SERVICE, Identity
+from mock_partners.bni.transfers import Transfers
+from mock_partners.kit.clock import Clock, Scheduler
+from mock_partners.kit.control import control_routes
+from mock_partners.kit.http import Handler, MockApp, Route
+from mock_partners.kit.notify import Send
+from mock_partners.kit.payouts import Payouts
+from mock_partners.kit.snap import Gate, Profile, SnapHandler
+from mock_partners.kit.waits import Waits
+from mock_partners.kit.world import World
+
+PROFILE = Profile(numeric_external_id=True)
+
+
+def create_app(
+    world: World, *, clock: Clock, waits: Waits, notify_base: str, scheduler: Scheduler | None = None,
+    send: Send | None = None,
+) -> MockApp:  # fmt: skip
+    """The BNI mock on a world. BNI notifies nobody of transfers, so `notify_base` and `send` are not used."""
+    scheduler = scheduler or world.keep("scheduler", lambda: Scheduler(clock))
+    world.add_missing(test_accounts())
+    snap = Gate(world, clock, snap_client(), profile=PROFILE)
+    autopay_gate = Gate(world, clock, autopay_client(), name="autopay", profile=PROFILE, mint=jwt_minter(world, clock))
+    payouts = world.keep("payouts", lambda: Payouts(world, clock, scheduler, waits))
+    desk = world.keep("links", Desk)
+    transfers = Transfers(world, clock, snap, payouts)
+    autopay = Autopay(world, clock, autopay_gate, desk, transfers.reference)
+
+    def service(name: str, code: str, handler: SnapHandler) -> Route:
+        return _post(f"/snap-service/v1/{name}", snap.symmetric(code, handler))
+
+    def binding(name: str, code: str, handler: SnapHandler) -> Route:
+        return _post(f"/v1.0/{name}", autopay_gate.symmetric(code, handler))
+
+    return MockApp(
+        [
+            _post("/snap/v1/access-token/b2b", snap.b2b_token()),
+            service("balance-inquiry", "11", transfers.balance),
+            service("bank-statement", "14", transfers.statement),
+            service("account-inquiry-internal", "15", transfers.inquire),
+            service("transfer-intrabank", "17", transfers.transfer),
+            service("transfer/status", "36", transfers.status),
+            service("account-kyc-verification", SERVICE, Identity(world, snap, desk).verify),
+            _post("/api/v1.0/access-token/b2b", autopay_gate.b2b_token()),
+            binding("registration-account-binding", "07", autopay.bind),
+            binding("otp-verification", "04", autopay.verify_otp),
+            binding("otp", "81", autopay.send_otp),
+            binding("registration-account-unbinding", "09", autopay.unbind),
+            *control_routes(world, clock, scheduler, unsettled=payouts.unsettled),
+        ]
+    )
+
+
+def _post(path: str, handler: Handler) -> Route:
+    return Route("POST", path, handler)

@@ -1,0 +1,106 @@
+"""SNAP's envelope: an answer that contradicts itself is never read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.snap import codes
+from contracts.errors import Hint, PartnerProtocolError
+from contracts.plan import Response
+
+
+def answer(status: int, body: object, **headers: str) -> Response:
+    return Response(status=status, headers=headers, content=json.dumps(body).encode())
+
+
+def test_an_agreeing_envelope_is_read() -> None:
+    envelope = codes.read(answer(409, {"responseCode": "4091701", "a": {"b": "c"}}), "17")
+    assert (envelope.code, envelope.http, envelope.case) == ("4091701", "409", "40901")
+    assert envelope.text("a", "b") == "c"
+    assert envelope.optional_text("a", "missing") is None
+    with pytest.raises(PartnerProtocolError):
+        envelope.text("a")
+    with pytest.raises(PartnerProtocolError):
+        envelope.optional_text("a")
+
+
+def test_an_envelope_does_not_print_what_it_holds() -> None:
+    envelope = codes.read(answer(200, {"responseCode": "2001500", "beneficiaryAccountName": "SITI"}), "15")
+    assert "SITI" not in repr(envelope)
+
+
+@given(
+    status=st.integers(100, 599),
+    http=st.integers(200, 599),
+    service=st.integers(0, 99),
+    case=st.integers(0, 99),
+    asked=st.integers(0, 99),
+)
+def test_a_code_counts_only_where_it_agrees(status: int, http: int, service: int, case: int, asked: int) -> None:
+    code = f"{http}{service:02d}{case:02d}"
+    reply = answer(status, {"responseCode": code})
+    if status == http and service == asked:
+        assert codes.read(reply, f"{asked:02d}").code == code
+    else:
+        with pytest.raises(PartnerProtocolError):
+            codes.read(reply, f"{asked:02d}")
+
+
+@given(status=st.integers(200, 599).filter(lambda status: status != 200), service=st.integers(0, 99))
+def test_a_success_under_another_status_is_never_accepted(status: int, service: int) -> None:
+    with pytest.raises(PartnerProtocolError):
+        codes.read(answer(status, {"responseCode": f"200{service:02d}00"}), f"{service:02d}")
+
+
+@pytest.mark.parametrize(
+    "code", [2001700, None, "", "200170", "20017000", "２００１７００", "2001700\n", "200170O", ["2001700"], True]
+)
+def test_a_code_that_is_not_seven_digits_is_refused(code: Any) -> None:
+    with pytest.raises(PartnerProtocolError):
+        codes.read(answer(200, {"responseCode": code}), "17")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"<html>502</html>", b"[]", b'"2001700"', b"null", b"\xff\xfe", b'{"responseCode":"2001700"', b"[" * 200_000],
+    ids=["empty", "html", "array", "string", "null", "not utf-8", "cut", "deep"],
+)
+def test_what_is_no_json_object_is_refused(content: bytes) -> None:
+    with pytest.raises(PartnerProtocolError):
+        codes.read(Response(status=200, headers={}, content=content), "17")
+
+
+@given(status=st.integers(100, 599), content=st.binary(max_size=300))
+def test_noise_is_no_envelope(status: int, content: bytes) -> None:
+    with pytest.raises(PartnerProtocolError):
+        codes.read(Response(status=status, headers={}, content=content), "17")
+
+
+@pytest.mark.parametrize(("case", "hint"), sorted(codes.HINTS.items()))
+def test_a_hint_goes_with_its_case(case: str, hint: Hint) -> None:
+    code = f"{case[:3]}15{case[3:]}"
+    reply = answer(int(case[:3]), {"responseCode": code}, **{"retry-after": "7"})
+    error = codes.unavailable(codes.read(reply, "15"), reply)
+    assert (error.hint, error.partner_code, error.retry_after_s) == (hint, code, 7.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0.0),
+        ("90", 90.0),
+        ("99999999", 3600.0),
+        ("9" * 400, 3600.0),
+        ("", None),
+        ("-1", None),
+        ("1.5", None),
+        ("٣", None),
+    ],
+)
+def test_retry_after_is_a_plain_number_within_an_hour(value: str, seconds: float | None) -> None:
+    assert codes.retry_after_s(answer(429, {}, **{"retry-after": value})) == seconds

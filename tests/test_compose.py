@@ -1,0 +1,48 @@
+"""docker-compose.yml against the command lines that it calls, and against itself."""
+
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+import yaml
+
+ROOT = Path(__file__).parent.parent
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+SCRIPTS = {"gateway": "gateway.cli", "mock-partners": "mock_partners.cli"}
+OURS = sorted(name for name, service in SERVICES.items() if service["image"] == "prakerja-gateway")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_command_and_option_exists(name: str) -> None:
+    script, subcommand, *arguments = SERVICES[name]["command"]
+    command: Any = typer.main.get_command(importlib.import_module(SCRIPTS[script]).main)
+    known = {option for parameter in command.commands[subcommand].params for option in parameter.opts}
+    assert set(arguments[::2]) <= known  # all of them are pairs of an option and its value
+
+
+def test_every_dependency_is_a_service_that_can_meet_its_condition() -> None:
+    for name, service in SERVICES.items():
+        for other, needed in service.get("depends_on", {}).items():
+            if needed["condition"] == "service_healthy":
+                assert "healthcheck" in SERVICES[other], (name, other)
+            else:
+                assert needed["condition"] == "service_completed_successfully", (name, other)
+                assert SERVICES[other]["restart"] == "no", (name, other)
+
+
+def test_no_secret_is_written_down_and_every_variable_is_explained() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    example = dict(re.findall(r"^([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\$\{([A-Z_]+)", text)) <= example.keys()
+    assert {name for name in example if re.search("PASSWORD|KEY|SECRET", name) and example[name]} == set()
+    for service in SERVICES.values():
+        for name, value in service.get("environment", {}).items():
+            assert "${" in value or not re.search("PASSWORD|KEY|SECRET", name), name
+
+
+def test_ports_are_open_to_this_machine_alone() -> None:
+    assert all(port.startswith("127.0.0.1:") for service in SERVICES.values() for port in service.get("ports", []))

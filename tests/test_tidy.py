@@ -1,0 +1,232 @@
+"""House rules that a parser can check. An exemption names the rule and the file, and carries a reason."""
+
+import ast
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("contracts", "adapters", "gateway", "mock_partners")
+PARTNERS = frozenset({"bni", "gopay", "linkaja", "ovo"})
+PARTNER_FILES = frozenset(
+    f"{name}.py" for name in ("__init__", "manifest", "wire", "sign", "mapping", "partner", "callbacks")
+)
+FILE_LIMIT_LINES = 400
+FUNCTION_LIMIT_LINES = 70
+PURE = ("contracts", "adapters")
+IMPURE_MODULES = frozenset(
+    {
+        *("aiohttp", "asyncio", "asyncpg", "http", "httpx", "litestar", "logging", "os", "random", "redis", "requests"),
+        *("secrets", "socket", "structlog", "subprocess", "threading", "time"),
+    }
+)
+_REGISTRIES = (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("deb", "debian", "org"), ("crates", "io"))
+REGISTRY_HOSTS = tuple(".".join(parts) for parts in _REGISTRIES)
+UNFINISHED = re.compile(r"\b(?:" + "TO" + "DO|FIX" + "ME|XX" + r"X)\b")
+OWN_PATHS = re.compile(r"(?<![\w.*~-])/(?:work|root|home)/")
+SIXTEEN_DIGITS = re.compile(r"(?<![\d.])\d{16}(?![\d])")
+
+EXEMPT: dict[tuple[str, str], str] = {}
+"""(rule, file) -> why the rule does not hold there. One that is no longer needed fails the test."""
+
+Rule = Callable[[str, str], Iterator[str]]
+CODE_RULES: dict[str, Rule] = {}
+TEXT_RULES: dict[str, Rule] = {}
+
+
+def code_rule(check: Rule) -> Rule:
+    CODE_RULES[check.__name__] = check
+    return check
+
+
+def text_rule(check: Rule) -> Rule:
+    TEXT_RULES[check.__name__] = check
+    return check
+
+
+@code_rule
+def file_is_short(path: str, text: str) -> Iterator[str]:
+    if (lines := text.count("\n")) > FILE_LIMIT_LINES:
+        yield f"{lines} lines, {FILE_LIMIT_LINES} allowed"
+
+
+@code_rule
+def functions_are_short(path: str, text: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            if (lines := node.end_lineno - node.lineno + 1) > FUNCTION_LIMIT_LINES:
+                yield f"{node.lineno}: {node.name} has {lines} lines, {FUNCTION_LIMIT_LINES} allowed"
+
+
+@code_rule
+def no_partner_is_singled_out(path: str, text: str) -> Iterator[str]:
+    """What differs between partners is data in a manifest or code in the partner's folder."""
+    if path.startswith(("adapters/", "mock_partners/")):
+        return
+    for node in ast.walk(ast.parse(text)):
+        sides: list[ast.expr] = []
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+        elif isinstance(node, ast.MatchValue):
+            sides = [node.value]
+        for side in sides:
+            elements = side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side]
+            for element in elements:
+                if isinstance(element, ast.Constant) and str(element.value).lower() in PARTNERS:
+                    yield f"{element.lineno}: compares with {element.value!r}"
+
+
+@code_rule
+def contracts_and_adapters_are_pure(path: str, text: str) -> Iterator[str]:
+    if not path.startswith(tuple(f"{package}/" for package in PURE)):
+        return
+    for node in ast.walk(ast.parse(text)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        for name in names:
+            if name.split(".")[0] in IMPURE_MODULES:
+                yield f"{node.lineno}: imports {name}"
+        if isinstance(node, ast.Attribute) and node.attr in {"now", "utcnow", "today", "uuid4", "uuid1"}:
+            yield f"{node.lineno}: asks the clock or entropy ({node.attr}); it comes in Context"
+
+
+@code_rule
+def no_exception_is_swallowed(path: str, text: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ExceptHandler):
+            caught = "" if node.type is None else ast.unparse(node.type)
+            silent = all(isinstance(line, ast.Pass | ast.Continue) for line in node.body)
+            if not caught or (caught in {"Exception", "BaseException"} and silent):
+                yield f"{node.lineno}: except {caught} without a word"
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"suppress", "contextlib.suppress"}:
+            for _ in {ast.unparse(argument) for argument in node.args} & {"Exception", "BaseException"}:
+                yield f"{node.lineno}: suppresses every exception"
+
+
+@code_rule
+def nobody_sleeps_in_the_loop(path: str, text: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(text)):
+        called = isinstance(node, ast.Attribute) and ast.unparse(node) == "time.sleep"
+        imported = isinstance(node, ast.ImportFrom) and node.module == "time" and "sleep" in ast.unparse(node)
+        if called or imported:
+            yield f"{node.lineno}: time.sleep"
+
+
+@code_rule
+def public_names_are_documented(path: str, text: str) -> Iterator[str]:
+    tree = ast.parse(text)
+    if ast.get_docstring(tree) is None:
+        yield "1: the module has no docstring"
+    named = [node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)]
+    for node in named:
+        if not node.name.startswith("_") and ast.get_docstring(node) is None:
+            yield f"{node.lineno}: {node.name} has no docstring"
+
+
+@text_rule
+def every_nik_is_synthetic(path: str, text: str) -> Iterator[str]:
+    """A made-up person's NIK ends in 99xx: no office registers that many births of one day. 0000 is never issued."""
+    for found in SIXTEEN_DIGITS.finditer(text):
+        digits = found[0]
+        day, month = int(digits[6:8]), int(digits[8:10])
+        looks_like_one = 11 <= int(digits[:2]) <= 96 and (1 <= day <= 31 or 41 <= day <= 71) and 1 <= month <= 12
+        if looks_like_one and digits[12:14] != "99" and digits[12:] != "0000":
+            line = text.count("\n", 0, found.start()) + 1
+            yield f"{line}: a 16-digit number that could be a real NIK"
+
+
+@text_rule
+def nothing_is_left_for_later(path: str, text: str) -> Iterator[str]:
+    for found in UNFINISHED.finditer(text):
+        yield f"{text.count(chr(10), 0, found.start()) + 1}: {found[0]}"
+
+
+@text_rule
+def no_package_registry_is_named(path: str, text: str) -> Iterator[str]:
+    """Where packages come from is the machine's business: its index may be another."""
+    for host in REGISTRY_HOSTS:
+        if host in text:
+            yield f"names {host}"
+
+
+@text_rule
+def no_path_of_one_machine(path: str, text: str) -> Iterator[str]:
+    for found in OWN_PATHS.finditer(text):
+        yield f"{text.count(chr(10), 0, found.start()) + 1}: {found[0]}"
+
+
+def tracked() -> list[str]:
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return sorted(path for path in listing.stdout.split("\0") if path and (ROOT / path).is_file())
+
+
+def read(path: str) -> str:
+    return (ROOT / path).read_bytes().decode("utf-8", errors="replace")
+
+
+def code_files() -> list[str]:
+    return [path for path in tracked() if path.endswith(".py") and path.split("/")[0] in PACKAGES]
+
+
+@pytest.mark.parametrize("rule", [*CODE_RULES, *TEXT_RULES])
+def test_rule_holds(rule: str) -> None:
+    check, paths = (CODE_RULES[rule], code_files()) if rule in CODE_RULES else (TEXT_RULES[rule], tracked())
+    broken = {path: found for path in paths if (found := list(check(path, read(path))))}
+    unexplained = [f"{path}:{line}" for path, found in broken.items() if (rule, path) not in EXEMPT for line in found]
+    needless = [path for name, path in EXEMPT if name == rule and path not in broken]
+    assert unexplained == []
+    assert needless == [], "these exemptions are no longer needed"
+
+
+def test_partner_folders_have_the_same_anatomy() -> None:
+    folders = {path.parent.name: path.parent for path in (ROOT / "adapters").glob("*/manifest.py")}
+    assert folders.keys() == PARTNERS
+    for name, folder in folders.items():
+        assert {path.name for path in folder.glob("*.py")} == PARTNER_FILES, name
+
+
+NIK_OF_NO_ONE = "3171010101909" + "901"
+NIK_OF_SOMEONE = "317101010190" + "0001"
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "bad", "good"),
+    [
+        ("file_is_short", "gateway/a.py", "x = 1\n" * 401, "x = 1\n" * 400),
+        ("functions_are_short", "gateway/a.py", "def f():\n" + "    x = 1\n" * 70, "def f():\n" + "    x = 1\n" * 69),
+        ("no_partner_is_singled_out", "gateway/a.py", "if slug == 'ovo': ...", "if slug == name: ..."),
+        ("no_partner_is_singled_out", "gateway/a.py", "if slug in ('x', 'bni'): ...", "PARTNERS['bni']"),
+        ("no_partner_is_singled_out", "gateway/a.py", "match p:\n case 'gopay': ...", "match p:\n case Gopay(): ..."),
+        ("contracts_and_adapters_are_pure", "contracts/a.py", "import os.path", "import msgspec"),
+        ("contracts_and_adapters_are_pure", "adapters/a.py", "from time import time", "from timezone import time"),
+        ("contracts_and_adapters_are_pure", "adapters/a.py", "datetime.now(UTC)", "ctx.now_utc"),
+        ("no_exception_is_swallowed", "gateway/a.py", "try: f()\nexcept: g()", "try: f()\nexcept OSError: g()"),
+        ("no_exception_is_swallowed", "gateway/a.py", "try: f()\nexcept Exception: pass", "try: f()\nfinally: g()"),
+        ("no_exception_is_swallowed", "gateway/a.py", "with suppress(Exception): f()", "with suppress(OSError): f()"),
+        ("nobody_sleeps_in_the_loop", "gateway/a.py", "time.sleep(1)", "asyncio.sleep(1)"),
+        ("nobody_sleeps_in_the_loop", "gateway/a.py", "from time import sleep", "from time import monotonic"),
+        ("public_names_are_documented", "gateway/a.py", "x = 1", '"""X."""'),
+        ("public_names_are_documented", "gateway/a.py", '"""X."""\ndef f(): ...', '"""X."""\ndef _f(): ...'),
+        ("every_nik_is_synthetic", "a.csv", f"1,{NIK_OF_SOMEONE},x", f"1,{NIK_OF_NO_ONE},x"),
+        ("nothing_is_left_for_later", "a.py", "# TO" + "DO: x", "# to do"),
+        ("no_package_registry_is_named", "a.toml", "https://pypi." + "org/simple", "index"),
+        ("no_path_of_one_machine", "a.md", "see /" + "work/x", "see docs/work/x"),
+    ],
+)
+def test_each_rule_catches_its_bug(rule: str, path: str, bad: str, good: str) -> None:
+    check = (CODE_RULES | TEXT_RULES)[rule]
+    assert list(check(path, bad))
+    assert not list(check(path, good))
