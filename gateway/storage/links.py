@@ -85,9 +85,10 @@ async def insert(
     return _row(record)
 
 
-async def get(connection: Connection, link_id: str) -> LinkRow | None:
-    """The link with this id."""
-    record = await connection.fetchrow(f"SELECT {_COLUMNS} FROM links WHERE id = $1", link_id)
+async def get(connection: Connection, link_id: str, *, lock: bool = False) -> LinkRow | None:
+    """The link with this id; `lock` keeps others off until the transaction ends."""
+    text = f"SELECT {_COLUMNS} FROM links WHERE id = $1" + (" FOR UPDATE" if lock else "")
+    record = await connection.fetchrow(text, link_id)
     return None if record is None else _row(record)
 
 
@@ -181,7 +182,8 @@ async def overdue(connection: Connection, now: datetime, exchange_before: dateti
         UNION ALL
         (SELECT {_COLUMNS} FROM links WHERE state = 'exchanging' AND updated_at <= $2 LIMIT $3)
         UNION ALL
-        (SELECT {_COLUMNS} FROM links WHERE state = 'unlinking' AND unlink_due_at IS NULL AND lives_until <= $1 LIMIT $3)
+        (SELECT {_COLUMNS} FROM links WHERE state = 'unlinking' AND unlink_due_at IS NULL AND lives_until <= $1
+         LIMIT $3)
         """,
         now,
         exchange_before,
@@ -309,10 +311,7 @@ async def waiting_accounts(connection: Connection, limit: int) -> list[tuple[str
 
 
 async def waiting_for(connection: Connection, partner: str, account_index: bytes) -> list[LinkRow]:
-    """The links that wait for an account, the longest first; locks the account against others who decide about it."""
-    await connection.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{partner}:{account_index.hex()}"
-    )
+    """The links that wait for an account, the longest first."""
     records = await connection.fetch(
         f"SELECT {_COLUMNS} FROM links WHERE state = 'waiting' AND partner = $1 AND account_index = $2"
         " ORDER BY created_at, id LIMIT 100",
@@ -320,6 +319,11 @@ async def waiting_for(connection: Connection, partner: str, account_index: bytes
         account_index,
     )
     return [_row(record) for record in records]
+
+
+async def lock_account(connection: Connection, partner: str, account_index: bytes) -> None:
+    """Until the transaction ends nobody else challenges anew who waits for this account."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{partner}:{account_index.hex()}")
 
 
 async def held_by_us(connection: Connection, partner: str, account_index: bytes) -> bool:
