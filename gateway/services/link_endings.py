@@ -17,6 +17,7 @@ from gateway.security.sealed import open_grant, open_map, seal_map
 from gateway.services import link_facts
 from gateway.services.link_upkeep import LinkUpkeep
 from gateway.storage import audit, links, owners, participants
+from gateway.storage.database import Connection
 from gateway.storage.links import LinkRow
 
 OPENS_FOR = timedelta(minutes=10)
@@ -61,9 +62,8 @@ class LinkEndings(LinkUpkeep):
                 case LinkState.ACTIVE if local:
                     moved = await link_facts.ended(connection, person, link, LinkState.UNLINKED, because, now)
                 case LinkState.ACTIVE:
-                    moved = await link_facts.give_back(connection, person, link, because, now)
-                    if moved is not None:
-                        moved = await links.move(connection, moved, moved.state, now, unlink_due_at=now + _UNLINK_LEASE)
+                    lease = now + _UNLINK_LEASE
+                    moved = await link_facts.give_back(connection, person, link, because, now, due_at=lease)
                 case _:
                     return link
         if moved is None:
@@ -121,7 +121,7 @@ class LinkEndings(LinkUpkeep):
                 return
             await self._ask_to_unlink(connection, link, step)
 
-    async def _ask_to_unlink(self, connection: links.Connection, link: LinkRow, step: LinkInputs) -> None:
+    async def _ask_to_unlink(self, connection: Connection, link: LinkRow, step: LinkInputs) -> None:
         now = self._clock.now()
         if link.answers >= MOST_ANSWERS:
             await links.move(connection, link, LinkState.ACTIVE, now, **_STAYS)
@@ -234,7 +234,7 @@ class LinkEndings(LinkUpkeep):
             settled += moved is not None
         return settled
 
-    async def _challenge_again(self, connection: links.Connection, link: LinkRow) -> LinkRow | None:
+    async def _challenge_again(self, connection: Connection, link: LinkRow) -> LinkRow | None:
         """A new challenge for a link whose account became free; None: another link has begun on it first."""
         now = self._clock.now()
         await links.lock_account(connection, link.partner, link.account_index)

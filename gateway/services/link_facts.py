@@ -94,16 +94,24 @@ async def granted(
 
 
 async def give_back(
-    connection: Connection, person: ParticipantRow, link: LinkRow, because: BlockerCode, now: datetime
+    connection: Connection,
+    person: ParticipantRow,
+    link: LinkRow,
+    because: BlockerCode,
+    now: datetime,
+    *,
+    due_at: datetime,
 ) -> LinkRow | None:
-    """Have an active link given back to the partner; what it means for the participant follows once that is done."""
+    """Have an active link given back to the partner at `due_at`; what that means for the participant follows once it
+    is done. None: the link went another way meanwhile.
+    """
     moved = await links.move(
         connection,
         link,
         LinkState.UNLINKING,
         now,
         ended_because=because.value,
-        unlink_due_at=now,
+        unlink_due_at=due_at,
         unlink_tries=0,
         answers=0,
         wants=[],

@@ -192,3 +192,6 @@ class LinkUpkeep:
 
     def _phone(self, person: ParticipantRow) -> Secret:
         return Secret(self._vault.open(places.phone(person.participant_id), person.phone_sealed))
+
+    def _name(self, person: ParticipantRow) -> Secret:
+        return Secret(self._vault.open(places.name(person.participant_id), person.name_sealed))
