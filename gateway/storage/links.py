@@ -11,8 +11,6 @@ import msgspec
 from contracts.linking import LINK_TRANSITIONS, LIVE_LINKS, LinkState
 from gateway.storage.database import Connection
 
-_S = LinkState
-
 
 class LinkRow(msgspec.Struct, frozen=True, kw_only=True):
     """One link; what is personal or secret stays sealed or hashed."""
@@ -212,18 +210,16 @@ async def looked_at(connection: Connection, link_id: str, leased_until: datetime
     )
 
 
-async def look_due(connection: Connection, partner: str, grant_index: bytes, now: datetime) -> tuple[bool, int]:
-    """A hint about a customer token: have its active links looked at. Whether the token is known at all, and how many
-    links that concerns.
-    """
+async def look_due(connection: Connection, partner: str, grant_index: bytes, now: datetime) -> bool:
+    """A hint about a customer token: have its active links looked at. False: no link ever held that token."""
     records = await connection.fetch(
-        "UPDATE links SET health_due_at = CASE WHEN state = 'active' THEN $3 END"
-        " WHERE partner = $1 AND grant_index = $2 RETURNING state",
+        "UPDATE links SET health_due_at = CASE WHEN state = 'active' THEN $3::timestamptz END"
+        " WHERE partner = $1 AND grant_index = $2 RETURNING id",
         partner,
         grant_index,
         now,
     )
-    return bool(records), sum(record["state"] == _S.ACTIVE.value for record in records)
+    return bool(records)
 
 
 async def by_grant(connection: Connection, partner: str, grant_index: bytes) -> list[LinkRow]:
@@ -323,7 +319,9 @@ async def waiting_for(connection: Connection, partner: str, account_index: bytes
 
 async def lock_account(connection: Connection, partner: str, account_index: bytes) -> None:
     """Until the transaction ends nobody else challenges anew who waits for this account."""
-    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{partner}:{account_index.hex()}")
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{partner}:{account_index.hex()}"
+    )
 
 
 async def held_by_us(connection: Connection, partner: str, account_index: bytes) -> bool:
