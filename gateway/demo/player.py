@@ -133,7 +133,7 @@ class Player:
             "card_no": person.card_no.reveal(),
         }
         if "otp" in page.form.fields:
-            # Who refuses at a bank types one wrong code after the other; no new one is sent for that.
+            # Who refuses at a bank types one wrong code after another; none is sent anew.
             code = await self._otp(person, datetime.min.replace(tzinfo=UTC) if denies else asked)
             values["otp"] = f"{(int(code) + 1) % 1_000_000:06d}" if denies else code
         return await browser.submit(page, values, "continue")
@@ -153,7 +153,7 @@ class Player:
             await asyncio.sleep(_POLL_S)
 
     async def _again(self, browser: Browser, first: Page) -> None:
-        """The browser replays the redirect with the same code and state: the same page must come, and nothing change."""
+        """Replay the redirect with the same code and state: the same page must come, and nothing change."""
         callback = next((url for url in reversed(browser.visited) if "/callbacks/" in url), None)
         if callback is None:
             return

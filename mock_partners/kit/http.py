@@ -13,7 +13,7 @@ import msgspec
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import Message, Method, Receive, Scope, Send
+from litestar.types import Message, Method, Scope
 
 LOG = logging.getLogger("mock_partners")
 MAX_BODY_BYTES = 1_000_000
@@ -108,7 +108,7 @@ class MockApp:
             request_max_body_size=MAX_BODY_BYTES,
         )
 
-    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         lost: list[Abort] = []
         scope[LOST] = lost
 
