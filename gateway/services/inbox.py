@@ -17,7 +17,7 @@ from contracts.partner import Notification
 from contracts.secret import Secret
 from gateway.resources import Resources
 from gateway.security import places
-from gateway.services.linking import Linking
+from gateway.services.each import each
 from gateway.services.verification import Verification
 from gateway.storage import inbox, links, participants
 from gateway.storage.inbox import InboxRow
@@ -52,14 +52,11 @@ class _Raw(msgspec.Struct, frozen=True):
 class Inbox:
     """Takes notifications in and applies them, each event once."""
 
-    def __init__(
-        self, resources: Resources, linking: Linking, verification: Verification, payouts: PayoutNotices
-    ) -> None:
+    def __init__(self, resources: Resources, verification: Verification, payouts: PayoutNotices) -> None:
         self._clock = resources.clock
         self._database = resources.database
         self._vault = resources.vault
         self._desks = resources.desks
-        self._linking = linking
         self._verification = verification
         self._payouts = payouts
 
@@ -94,9 +91,7 @@ class Inbox:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             due = await inbox.lease(connection, now, now + _LEASE, limit)
-        for row in due:
-            await self._process(row)
-        return len(due)
+        return await each("inbox", due, self._process)
 
     async def _process(self, row: InboxRow) -> None:
         try:

@@ -15,6 +15,7 @@ from contracts.secret import Secret
 from gateway.security.clients import hashed
 from gateway.security.sealed import open_grant, open_map, seal_map
 from gateway.services import link_facts
+from gateway.services.each import each
 from gateway.services.link_upkeep import LinkUpkeep
 from gateway.storage import audit, links, owners, participants
 from gateway.storage.database import Connection
@@ -37,7 +38,7 @@ _log = structlog.get_logger(__name__)
 class LinkEndings(LinkUpkeep):
     """Ends links, and lets the next participant have an account that became free."""
 
-    async def unlink(self, link_id: str, actor: str) -> LinkRow:
+    async def _end(self, link_id: str, actor: str) -> LinkRow:
         """End a link on request. An active one is given back to the partner: at once, later by itself while the
         partner cannot be asked, or once the participant typed what the partner wants (`wants`).
         """
@@ -171,32 +172,28 @@ class LinkEndings(LinkUpkeep):
         now = self._clock.now()
         async with self._database.transaction() as connection:
             due = await links.lease_unlinking(connection, now, now + _UNLINK_LEASE, limit)
-        for link in due:
-            await self._hand_back(link, {})
-        return len(due)
+        return await each("unlinking", due, lambda link: self._hand_back(link, {}), at_once=limit)
 
     async def tick_expiry(self, limit: int = 100) -> int:
         """End links whose time is over."""
         now = self._clock.now()
         async with self._database.connection() as connection:
             due = await links.overdue(connection, now, now - EXCHANGE_GRACE, limit)
-        for link in due:
-            async with self._database.transaction() as connection:
-                person = await participants.get(connection, link.participant, lock=True)
-                match link.state:
-                    case LinkState.CHALLENGED:
-                        code = BlockerCode.LINK_REQUIRED
-                    case LinkState.OPENED:
-                        code = BlockerCode.CONSENT_ABANDONED
-                    case LinkState.UNLINKING:
-                        # Nobody typed the OTP: the link was never given back.
-                        await links.move(connection, link, LinkState.ACTIVE, now, **_STAYS)
-                        continue
-                    case _:
-                        # The process died in an exchange. The participant did not leave: they start again.
-                        code = BlockerCode.LINK_REQUIRED
-                await link_facts.ended(connection, person, link, LinkState.FAILED, code, now)
-        return len(due)
+        return await each("expiry", due, self._expire)
+
+    async def _expire(self, link: LinkRow) -> None:
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            person = await participants.get(connection, link.participant, lock=True)
+            if link.state is LinkState.UNLINKING:
+                # Nobody typed the OTP: the link was never given back.
+                stays = await links.move(connection, link, LinkState.ACTIVE, now, **_STAYS)
+                if stays is not None:
+                    await link_facts.announce(connection, person, stays, now)
+                return
+            # A process that died in an exchange is not the participant's doing: they start again.
+            code = BlockerCode.CONSENT_ABANDONED if link.state is LinkState.OPENED else BlockerCode.LINK_REQUIRED
+            await link_facts.ended(connection, person, link, LinkState.FAILED, code, now)
 
     async def tick_waiting(self, limit: int = 20) -> int:
         """Decide about links that wait for an account: over once another participant's match holds it, challenged

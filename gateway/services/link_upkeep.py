@@ -15,6 +15,7 @@ from gateway.resources import Resources
 from gateway.security import places
 from gateway.security.sealed import open_grant, seal_grant
 from gateway.services import link_facts
+from gateway.services.each import each
 from gateway.storage import links, participants, verifications
 from gateway.storage.ids import new_id
 from gateway.storage.links import LinkRow
@@ -84,35 +85,36 @@ class LinkUpkeep:
     async def tick_health(self, limit: int = 50) -> int:
         """Look at the links that a notification pointed to; the look made after the last hint decides (decision G4)."""
         now = self._clock.now()
-        until = now + LOOK_AGAIN
         async with self._database.transaction() as connection:
-            due = await links.lease_health(connection, now, until, limit)
-        for link in due:
+            due = await links.lease_health(connection, now, now + LOOK_AGAIN, limit)
+        return await each("health", due, self._health, at_once=limit)
+
+    async def _health(self, link: LinkRow) -> None:
+        if Capability.LINK_STATUS in self._desks[link.partner].manifest.capabilities:
             try:
-                if Capability.LINK_STATUS in self._desks[link.partner].manifest.capabilities:
-                    await self.prove(link.id)
+                await self.prove(link.id)
             except PartnerError as error:
                 _log.info("link_not_looked_at", link=link.id, partner_code=error.partner_code)
-                continue
-            async with self._database.connection() as connection:
-                await links.looked_at(connection, link.id, until)
-        return len(due)
+                return
+        async with self._database.connection() as connection:
+            await links.looked_at(connection, link.id, link.health_due_at)
 
     async def tick_refresh(self, limit: int = 50) -> int:
         """Refresh grants that are near their end."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
             due = await links.lease_refresh(connection, now, now + LOOK_AGAIN, limit)
-        for link in due:
-            if Capability.GRANT_REFRESH not in self._desks[link.partner].manifest.capabilities:
-                async with self._database.transaction() as connection:
-                    await links.move(connection, link, link.state, now, refresh_at=None)
-                continue
-            try:
-                await self.customer_token_refused(link.id)
-            except PartnerError as error:
-                _log.info("grant_not_refreshed", link=link.id, partner_code=error.partner_code)
-        return len(due)
+        return await each("refresh", due, self._refresh, at_once=limit)
+
+    async def _refresh(self, link: LinkRow) -> None:
+        if Capability.GRANT_REFRESH not in self._desks[link.partner].manifest.capabilities:
+            async with self._database.transaction() as connection:
+                await links.move(connection, link, link.state, self._clock.now(), refresh_at=None)
+            return
+        try:
+            await self.customer_token_refused(link.id)
+        except PartnerError as error:
+            _log.info("grant_not_refreshed", link=link.id, partner_code=error.partner_code)
 
     async def _look(self, link: LinkRow) -> LinkHealth:
         desk = self._desks[link.partner]

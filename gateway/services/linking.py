@@ -98,6 +98,11 @@ class Linking(LinkSteps):
         link = await self._get(link_id)
         return self._view(link, await self._person(link.participant))
 
+    async def unlink(self, link_id: str, actor: str) -> LinkView:
+        """End a link on request, and where it stands now."""
+        link = await self._end(link_id, actor)
+        return self._view(link, await self._person(link.participant))
+
     def _view(self, link: LinkRow, person: ParticipantRow) -> LinkView:
         inputs = self._desks[link.partner].manifest.inputs
         url = f"{self._settings.public_url}/connect/{self.connect_token(link.id, link.challenge_no)}"

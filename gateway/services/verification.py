@@ -4,7 +4,6 @@ and link is stored with it.
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta
 
 import msgspec
@@ -23,6 +22,7 @@ from gateway.resources import Resources
 from gateway.security import places
 from gateway.security.sealed import open_grant
 from gateway.services import link_facts
+from gateway.services.each import each
 from gateway.services.linking import Linking
 from gateway.storage import events, links, owners, participants, verifications
 from gateway.storage.database import Connection
@@ -99,24 +99,25 @@ class Verification:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             due = await verifications.lease(connection, now, now + _LEASE, limit, partner)
-        await asyncio.gather(*(self._check(row) for row in due))
-        return len(due)
+        return await each("verification", due, self._check, at_once=limit)
 
     async def tick_expired(self, limit: int = 100) -> int:
         """Verdicts that became too old are asked for again by themselves; they are never mismatches."""
         now = self._clock.now()
         async with self._database.connection() as connection:
             due = await participants.expired(connection, now, limit)
-        for participant in due:
-            async with self._database.transaction() as connection:
-                person = await participants.get(connection, participant, lock=True)
-                if not person.verified or person.link_id is None:
-                    continue
-                if person.verified_until is not None and person.verified_until <= now:
-                    code = BlockerCode.VERIFICATION_EXPIRED
-                    await participants.not_verified(connection, person.id, person.link_id, code, now)
-                    await self.open_for(connection, person, person.link_id, now)
-        return len(due)
+        return await each("expired", due, self._renew)
+
+    async def _renew(self, participant: int) -> None:
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            person = await participants.get(connection, participant, lock=True)
+            if not person.verified or person.link_id is None or person.verified_until is None:
+                return
+            if person.verified_until <= now:
+                code = BlockerCode.VERIFICATION_EXPIRED
+                await participants.not_verified(connection, person.id, person.link_id, code, now)
+                await self.open_for(connection, person, person.link_id, now)
 
     async def _check(self, row: VerificationRow) -> None:
         async with self._database.connection() as connection:

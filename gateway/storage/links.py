@@ -203,7 +203,7 @@ async def lease_health(connection: Connection, now: datetime, until: datetime, l
     return [_row(record) for record in records]
 
 
-async def looked_at(connection: Connection, link_id: str, leased_until: datetime) -> None:
+async def looked_at(connection: Connection, link_id: str, leased_until: datetime | None) -> None:
     """The look is done; a hint that came while it was made asks for another."""
     await connection.execute(
         "UPDATE links SET health_due_at = NULL WHERE id = $1 AND health_due_at = $2", link_id, leased_until
