@@ -19,9 +19,10 @@ _ENVIRONMENT = jinja2.Environment(
 _STYLE = """
 body{font-family:system-ui,sans-serif;max-width:26rem;margin:0 auto;padding:1.25rem;color:#1c1c1c;line-height:1.5}
 h1{font-size:1.3rem}label{display:block;margin:1rem 0;font-weight:600}
-input{box-sizing:border-box;width:100%;font-size:1.25rem;padding:.6rem;margin-top:.3rem;border:1px solid #777;border-radius:.3rem}
-button,.button{display:block;box-sizing:border-box;width:100%;margin:.6rem 0;padding:.8rem;font-size:1rem;text-align:center;
-border:1px solid #0b5a3c;border-radius:.3rem;background:#0b5a3c;color:#fff;text-decoration:none}
+input{box-sizing:border-box;width:100%;font-size:1.25rem;padding:.6rem;margin-top:.3rem}
+input{border:1px solid #777;border-radius:.3rem}
+button,.button{display:block;box-sizing:border-box;width:100%;margin:.6rem 0;padding:.8rem;font-size:1rem;
+text-align:center;border:1px solid #0b5a3c;border-radius:.3rem;background:#0b5a3c;color:#fff;text-decoration:none}
 button[value=deny]{background:#fff;color:#0b5a3c}
 .error{color:#a40000}
 """.strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 from litestar import MediaType, Request, Response, Router, get, post
 from litestar.datastructures import Cookie
 
@@ -85,7 +86,10 @@ async def come_back(core: Core, request: Browser, partner: str) -> Response[Any]
     if len(request.scope["query_string"]) > _QUERY_BYTES:
         raise InvalidRequest("The query is too long.")
     shown = await core.linking.callback(partner, dict(request.query_params.items()), request.cookies)
-    if shown.link.state in (LinkState.OPENED, LinkState.EXCHANGING, LinkState.CHALLENGED):
+    if shown.link.state is LinkState.OPENED:
+        # The first arrival could not ask the partner: nothing was done, the same address may be loaded again.
+        shown = msgspec.structs.replace(shown, unavailable=True)
+    if shown.link.state in (LinkState.OPENED, LinkState.EXCHANGING):
         return _show(core, shown)
     return _to(return_address(shown.link), shown.link)
 
@@ -128,9 +132,9 @@ def _form(core: Core, shown: Shown) -> Response[Any]:
     status, problem = 200, ""
     if shown.unavailable:
         status, problem = 503, "Mitra pembayaran sedang tidak dapat dihubungi. Coba lagi sebentar lagi."
-    elif shown.rejected_input in manifest.inputs:
+    elif shown.rejected_input is not None and shown.rejected_input in manifest.inputs:
         status, problem = 422, f"{manifest.inputs[shown.rejected_input].label_indonesian}: periksa lagi isian Anda."
-    elif shown.rejected_input:
+    elif shown.rejected_input is not None:
         status, problem = 422, "Isian tidak sesuai dengan halaman ini."
     elif link.last_input_wrong:
         problem = "Isian ditolak oleh mitra. Periksa dan coba lagi."

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
+from litestar.params import JSONBody
 
 from contracts.linking import LinkState
 from contracts.secret import Secret
@@ -34,7 +35,7 @@ class LinkAnswers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 @post("/", guards=[require("links")])
-async def start_link(core: Core, request: Call, data: StartLink) -> Response[LinkView]:
+async def start_link(core: Core, request: Call, data: JSONBody[StartLink]) -> Response[LinkView]:
     """A challenge for the participant to open, good for ten minutes."""
     caller = request.auth
     return await once(
@@ -53,7 +54,7 @@ async def read_link(core: Core, request: Call, link_id: str) -> LinkView:
 
 
 @post("/{link_id:str}/inputs", guards=[require("links")], status_code=200)
-async def answer_link(core: Core, link_id: str, data: LinkAnswers) -> LinkView:
+async def answer_link(core: Core, link_id: str, data: JSONBody[LinkAnswers]) -> LinkView:
     """Inputs from a client with screens of its own."""
     view: LinkView = await core.linking.inputs(link_id, {name: Secret(value) for name, value in data.inputs.items()})
     return view

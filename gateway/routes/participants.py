@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Router, get, put
+from litestar.params import JSONBody
 
 from contracts.secret import Secret
 from gateway.core import Core
@@ -32,7 +33,7 @@ async def read_participant(core: Core, participant_id: str) -> ParticipantView:
 
 @put("/{participant_id:str}/account", guards=[require("links")])
 async def change_account(
-    core: Core, request: Request[Any, Caller, Any], participant_id: str, data: NewAccount
+    core: Core, request: Request[Any, Caller, Any], participant_id: str, data: JSONBody[NewAccount]
 ) -> ParticipantView:
     """Another account; the link and the verdict end."""
     return await Participants(core.resources).change_account(

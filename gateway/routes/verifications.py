@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get, post
+from litestar.params import JSONBody
 
 from gateway.core import Core
 from gateway.routes.idempotent import once
@@ -21,7 +22,7 @@ class RequestVerification(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 
 @post("/", guards=[require("verifications")])
 async def request_verification(
-    core: Core, request: Request[Any, Caller, Any], data: RequestVerification
+    core: Core, request: Request[Any, Caller, Any], data: JSONBody[RequestVerification]
 ) -> Response[VerificationView]:
     """Check now: after an upgrade of the account, say. The gateway checks by itself after linking and before expiry."""
     return await once(request, core, lambda: core.verification.request(data.participant_id), required=False)

@@ -245,8 +245,6 @@ class LinkEndings(LinkUpkeep):
             now,
             challenge_no=number,
             connect_hash=hashed(self.connect_token(link.id, number)),
-            state_hash=None,
-            cookie_hash=None,
             carry_sealed=None,
             wants=[],
             answers=0,

@@ -67,6 +67,7 @@ class LinkSteps(LinkEndings):
                 LinkState.OPENED,
                 now,
                 cookie_hash=cookie_hash,
+                state_hash=None,
                 opens_until=None,
                 lives_until=now + timedelta(seconds=self._settings.waits.link_life_s),
             )

@@ -63,8 +63,18 @@ def challenge_of(link: LinkRow, inputs: Mapping[str, InputField], url: str) -> C
     return None
 
 
+_OUTCOMES = {
+    LinkState.FAILED: "failed",
+    LinkState.WAITING: "waiting",
+    LinkState.CHALLENGED: "waiting",  # freed since, and not opened again yet
+}
+
+
 def return_address(link: LinkRow) -> str:
-    """Where the browser goes when the gateway is done: the client's address with the link's id and how it ended."""
+    """Where the browser goes when the gateway is done: the client's address with the link's id and how linking went.
+
+    What became of a link afterwards is no part of it: the same way back leads to the same address.
+    """
     parts = urlsplit(link.return_url)
-    added = urlencode({"link_id": link.id, "outcome": link.state.value})
+    added = urlencode({"link_id": link.id, "outcome": _OUTCOMES.get(link.state, "linked")})
     return urlunsplit(parts._replace(query=f"{parts.query}&{added}" if parts.query else added))

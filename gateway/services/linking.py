@@ -63,7 +63,7 @@ class Linking(LinkSteps):
         async with self._database.transaction() as connection:
             person = await participants.find(connection, participant_id, lock=True)
             if person is None:
-                raise NotFound("There is no incentive for this participant.", code="participant_unknown")
+                raise NotFound("There is no incentive for this participant.")
             capabilities = self._desks[person.partner].manifest.capabilities
             if capabilities.isdisjoint({Capability.LINK_REDIRECT, Capability.LINK_INPUTS}):
                 raise NotSupported("This partner links no accounts.")

@@ -153,7 +153,7 @@ class Participants:
 async def _known(connection: Connection, participant_id: str, *, lock: bool = False) -> ParticipantRow:
     person = await participants.find(connection, participant_id, lock=lock)
     if person is None:
-        raise NotFound("There is no incentive for this participant.", code="participant_unknown")
+        raise NotFound("There is no incentive for this participant.")
     return person
 
 

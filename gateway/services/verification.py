@@ -70,7 +70,7 @@ class Verification:
         async with self._database.transaction() as connection:
             person = await participants.find(connection, participant_id, lock=True)
             if person is None:
-                raise NotFound("There is no incentive for this participant.", code="participant_unknown")
+                raise NotFound("There is no incentive for this participant.")
             if not person.link_active or person.link_id is None:
                 raise Conflict(
                     "The participant has no active link.", code="link_required", remedy="Link the account first."
