@@ -87,3 +87,16 @@ async def test_a_handler_sees_the_target_undecoded_and_the_body_of_a_get() -> No
     async with httpx.AsyncClient(transport=httpx.ASGITransport(make_app()), base_url="http://mock") as client:
         reply = await client.request("GET", "/echo/a%2Bb?x=%2B1&y=a%20b", content=b'{"from": 1}')
     assert reply.json() == {"target": "/echo/a%2Bb?x=%2B1&y=a%20b", "body": '{"from": 1}', "method": "GET"}
+
+
+async def test_a_bug_in_a_handler_is_a_500_and_its_message_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(call: Call) -> Reply:
+        raise KeyError(call.body.decode())
+
+    app = MockApp([Route("POST", "/broken", broken)])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mock") as client:
+        reply = await client.post("/broken", content=b"3174052209989901")
+    assert reply.status_code == 500
+    assert "KeyError" in caplog.text
+    assert "in broken" in caplog.text
+    assert "3174052209989901" not in caplog.text + reply.text
