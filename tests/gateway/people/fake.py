@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -46,6 +46,7 @@ from contracts.plan import Effect, Plan, Request, Response
 from contracts.secret import Secret
 from gateway.transport import Reply
 
+FIRST = "customer-token-1"
 NOTICE_KEY = b"notice-key-that-protects-nothing"
 C = Capability
 REDIRECT = frozenset({C.LINK_REDIRECT, C.LINK_STATUS, C.UNLINK, C.VERIFY_NIK, C.NOTIFY_LINK, C.NOTIFY_KYC})
@@ -265,8 +266,5 @@ def manifest(slug: str, capabilities: frozenset[Capability], *, exclusive: bool 
     )
 
 
-def granted(token: str = "customer-token-1", **more: Any) -> LinkGranted:
+def granted(token: str = FIRST, **more: Any) -> LinkGranted:
     return LinkGranted(grant=Grant(access_token=Secret(token), **more))
-
-
-ReadyPlan = Callable[[], Awaitable[Said]]

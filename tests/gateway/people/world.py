@@ -58,7 +58,7 @@ class FakePayouts:
 
 
 class World:
-    """One test's gateway: `shared` (redirect, several links an account), `sole` (redirect, exclusive), `bank` (inputs)."""
+    """One test's gateway. Partners: `shared` (redirect, several links an account), `sole` (redirect, one), `bank` (form)."""
 
     def __init__(self, database: Database, dsn: str) -> None:
         self.clock = FakeClock()
@@ -140,7 +140,8 @@ class World:
         async with self.database.transaction() as connection:
             row = await connection.fetchval(
                 "INSERT INTO participants (participant_id, nik_sealed, nik_index, name_sealed, phone_sealed, partner,"
-                " account_sealed, account_index, facts_at, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$9) RETURNING id",
+                " account_sealed, account_index, facts_at, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$9)"
+                " RETURNING id",
                 pid,
                 vault.seal(places.nik(pid), nik),
                 vault.index(places.NIK_INDEX, nik),
@@ -153,8 +154,8 @@ class World:
             )
             await connection.execute(
                 "INSERT INTO incentives (batch_id, line, programme, purpose, period, participant, participant_id,"
-                " nik_index, partner, amount_rupiah, due_on, deadline_on, content_hash, approved, link_active, verified,"
-                " facts_at, created_at) VALUES ('b', $1, 'prakerja', 'training', '1', $2, $3, $4, $5, 600000,"
+                " nik_index, partner, amount_rupiah, due_on, deadline_on, content_hash, approved, link_active,"
+                " verified, facts_at, created_at) VALUES ('b', $1, 'prakerja', 'training', '1', $2, $3, $4, $5, 600000,"
                 " '2026-01-02', '2026-12-31', '', true, false, false, $6, $6)",
                 self._people,
                 row,
