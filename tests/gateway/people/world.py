@@ -58,7 +58,7 @@ class FakePayouts:
 
 
 class World:
-    """One test's gateway. Partners: `shared` (redirect, several links an account), `sole` (redirect, one), `bank` (form)."""
+    """One test's gateway: partners `shared` (redirect), `sole` (redirect, one link an account), `bank` (form)."""
 
     def __init__(self, database: Database, dsn: str) -> None:
         self.clock = FakeClock()
