@@ -1,0 +1,47 @@
+"""The composition root of the API: `create_app` puts services, routes, problems and OpenAPI together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+
+from gateway.bodies import MAX_BODY_BYTES, StrictBody
+from gateway.core import Core, build_core
+from gateway.problems import HANDLERS
+from gateway.resources import open_resources
+from gateway.settings import Settings
+
+
+def create_app(settings: Settings | None = None, *, core: Core | None = None) -> Litestar:
+    """The API on `settings`, which it opens and closes itself, or on a `core` that someone else keeps open (tests)."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        if core is not None:
+            app.state.core = core
+            yield
+            return
+        assert settings is not None, "settings or a core"
+        async with open_resources(settings) as resources:
+            app.state.core = build_core(resources)
+            yield
+
+    return Litestar(
+        route_handlers=[],
+        dependencies={"core": Provide(_core, sync_to_thread=False)},
+        dto=StrictBody,
+        return_dto=None,
+        exception_handlers=HANDLERS,
+        lifespan=[lifespan],
+        logging_config=None,
+        request_max_body_size=MAX_BODY_BYTES,
+    )
+
+
+def _core(state: State) -> Core:
+    core: Core = state.core
+    return core

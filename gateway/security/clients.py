@@ -1,0 +1,136 @@
+"""Who calls the API: access tokens, scopes, and the guard that every route under /v1 carries."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from contracts.errors import Forbidden, InvalidRequest, Unauthenticated
+from contracts.secret import Secret
+from gateway.clock import Clock
+from gateway.storage import audit
+from gateway.storage import clients as stored
+from gateway.storage.database import Database
+
+SCOPES = ("links", "verifications", "incentives", "payouts", "batches", "batches:approve", "read", "ops")
+TOKEN_LIFE_S = 900
+_SECRET_BYTES = 32
+_CACHE_S = 3.0
+"""How long a token that was disabled may still be taken by a process that has just seen it."""
+_CACHE_MOST = 4_096
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """The client behind a request, as `request.auth`."""
+
+    client_id: str
+    scopes: frozenset[str]
+    return_urls: tuple[str, ...]
+
+
+def hashed(value: str) -> bytes:
+    """SHA-256 of a random secret or token; gateway/storage/clients.py says why no slower function is needed."""
+    return hashlib.sha256(value.encode()).digest()
+
+
+class ClientDirectory:
+    """Creates clients, issues their tokens and recognises them."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._seen: OrderedDict[bytes, tuple[float, stored.TokenRow]] = OrderedDict()
+
+    async def create(
+        self, client_id: str, name: str, scopes: Sequence[str], return_urls: Sequence[str], *, actor: str
+    ) -> Secret:
+        """Store a new client and return its secret, which is kept nowhere else."""
+        unknown = set(scopes) - set(SCOPES)
+        if unknown or not scopes:
+            raise InvalidRequest(f"scopes are {', '.join(SCOPES)}", field="scopes")
+        now = self._clock.now()
+        secret = secrets.token_urlsafe(_SECRET_BYTES)
+        row = stored.ClientRow(
+            id=client_id,
+            name=name,
+            scopes=tuple(scopes),
+            return_urls=tuple(return_urls),
+            created_at=now,
+            disabled_at=None,
+        )
+        async with self._database.transaction() as connection:
+            await stored.insert(connection, row, hashed(secret))
+            await audit.record(connection, now, actor, "client.create", client_id, {"scopes": list(scopes)})
+        return Secret(secret)
+
+    async def disable(self, client_id: str, *, actor: str) -> bool:
+        """Refuse a client from now on (within a few seconds everywhere); False when there is none."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            found = await stored.disable(connection, client_id, now)
+            if found:
+                await audit.record(connection, now, actor, "client.disable", client_id, {})
+        return found
+
+    async def keep_token(self, token: str, client_id: str, scopes: Sequence[str]) -> None:
+        """Store a token just issued; it lives `TOKEN_LIFE_S`."""
+        now = self._clock.now()
+        expires_at = now + timedelta(seconds=TOKEN_LIFE_S)
+        async with self._database.connection() as connection:
+            await stored.insert_token(connection, hashed(token), client_id, scopes, now, expires_at)
+
+    async def recognise(self, token: str) -> Caller | None:
+        """The caller whose valid token this is, or None."""
+        token_hash = hashed(token)
+        found = self._cached(token_hash)
+        if found is None:
+            async with self._database.connection() as connection:
+                found = await stored.find_token(connection, token_hash)
+            if found is None:
+                return None
+            self._seen[token_hash] = (self._clock.monotonic() + _CACHE_S, found)
+            while len(self._seen) > _CACHE_MOST:
+                self._seen.popitem(last=False)
+        if found.expires_at <= self._clock.now():
+            return None
+        return Caller(client_id=found.client_id, scopes=found.scopes, return_urls=found.return_urls)
+
+    def _cached(self, token_hash: bytes) -> stored.TokenRow | None:
+        entry = self._seen.get(token_hash)
+        if entry is None:
+            return None
+        until, row = entry
+        if until < self._clock.monotonic():
+            del self._seen[token_hash]
+            return None
+        return row
+
+
+def require(*scopes: str) -> Callable[[Connection, BaseRouteHandler], Awaitable[None]]:
+    """A guard: the request carries a valid token with at least one of `scopes`; sets `request.auth` to the `Caller`."""
+    assert set(scopes) <= set(SCOPES), "a guard names known scopes"
+
+    async def guard(connection: Connection, _: BaseRouteHandler) -> None:
+        kind, _, token = connection.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not token:
+            raise Unauthenticated("The request carries no access token.")
+        directory: ClientDirectory = connection.app.state.core.clients
+        caller = await directory.recognise(token.strip())
+        if caller is None:
+            raise Unauthenticated("The access token is unknown or has expired.", code="invalid_token")
+        if caller.scopes.isdisjoint(scopes):
+            raise Forbidden(f"This needs the scope {' or '.join(scopes)}.", code="scope_missing")
+        connection.scope["auth"] = caller
+
+    guard.scopes = scopes  # type: ignore[attr-defined]
+    return guard
