@@ -12,6 +12,8 @@ from contracts.partner import Manifest
 from contracts.secret import Secret
 
 PREFIX = "GATEWAY_"
+UNPREFIXED = ("database_url", "redis_url")
+"""Settings under the names that hosting platforms give them."""
 
 
 class SettingsError(Exception):
@@ -76,6 +78,7 @@ def from_environment(environment: Mapping[str, str], manifests: Mapping[str, Man
     A partner's `{SLUG}_BASE_URL` stands for all of its hosts (mocks serve all on one port); `{SLUG}_{HOST}_URL` is one.
     """
     given = {name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
+    given.update({name: environment[name.upper()] for name in UNPREFIXED if name.upper() in environment})
     values: dict[str, object] = {}
     for field in msgspec.structs.fields(Settings):
         if field.name in ("partners", "hosts"):
@@ -83,11 +86,11 @@ def from_environment(environment: Mapping[str, str], manifests: Mapping[str, Man
         text = given.pop(field.name, None)
         if text is None:
             if field.required:
-                raise SettingsError(f"{PREFIX}{field.name.upper()} is not set")
+                raise SettingsError(f"{_variable(field.name)} is not set")
             continue
         values[field.name] = _convert(field.name, text, field.type)
     if given:
-        raise SettingsError(f"{PREFIX}{min(given).upper()} is not a setting of this version")
+        raise SettingsError(f"{_variable(min(given))} is not a setting of this version")
     credentials, hosts = {}, {}
     for slug, manifest in manifests.items():
         credentials[slug] = _credentials(environment, slug, manifest)
@@ -125,7 +128,11 @@ def _convert(name: str, text: str, kind: object) -> object:
     try:
         return msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError:
-        raise SettingsError(f"{PREFIX}{name.upper()} is not a valid {kind}") from None
+        raise SettingsError(f"{_variable(name)} is not a valid value") from None
+
+
+def _variable(name: str) -> str:
+    return name.upper() if name in UNPREFIXED else f"{PREFIX}{name.upper()}"
 
 
 def _credentials(environment: Mapping[str, str], slug: str, manifest: Manifest) -> dict[str, Secret]:

@@ -133,7 +133,7 @@ class Player:
             "card_no": person.card_no.reveal(),
         }
         if "otp" in page.form.fields:
-            # Who refuses at a bank types one wrong code after the other; no new one is sent for that.
+            # Who refuses at a bank types one wrong code after another; none is sent anew.
             code = await self._otp(person, datetime.min.replace(tzinfo=UTC) if denies else asked)
             values["otp"] = f"{(int(code) + 1) % 1_000_000:06d}" if denies else code
         return await browser.submit(page, values, "continue")

@@ -1,0 +1,85 @@
+"""Midtrans' notifications: link changes (RSA), payouts (SHA-512), finished KYC (unsigned, a hint); decision X2."""
+
+from __future__ import annotations
+
+import hashlib
+
+from adapters.gopay import mapping, sign, wire
+from adapters.snap.sign import minify
+from contracts.errors import SignatureInvalid
+from contracts.observation import IdentityNotice, LinkNotice, NoNotice, Notice, PayoutNotice
+from contracts.partner import CallbackRoute, Context, Notification, protocol_error
+from contracts.secret import Secret
+
+ROUTES = (
+    CallbackRoute(kind="link", method="POST", path="/v1.0/registration-account/notify"),
+    CallbackRoute(kind="payout", method="POST", path="/iris"),
+    CallbackRoute(kind="identity", method="PUT", path="/v1/callback/partner"),
+)
+"""What Midtrans calls, below `/callbacks/gopay`; the signed path is the full request path."""
+
+LINK_ACKNOWLEDGED = b'{"responseCode":"2008800","responseMessage":"Success"}'
+_TOKEN_MAX = 2048
+
+
+class GopayCallbacks:
+    """Inbound notifications of GoPay."""
+
+    def verify(self, ctx: Context, note: Notification) -> None:
+        """Each kind as far as Midtrans signs it; GoPay ID signs nothing, so there a linking token must at least stand
+        in `Authorization`.
+        """
+        if note.kind == "link":
+            valid = sign.link_notice_valid(ctx, note)
+        elif note.kind == "payout":
+            valid = sign.iris_notice_valid(ctx, note)
+        else:
+            valid = note.kind == "identity" and _linking_token(note) is not None
+        if not valid:
+            raise SignatureInvalid
+
+    def dedupe_key(self, note: Notification) -> str:
+        """The kind and a hash of the minified body, with what tells two equal bodies apart: a link may be enabled
+        twice (X-EXTERNAL-ID), and a KYC notice names its account only in `Authorization`.
+        """
+        headers = note.headers
+        apart = {
+            "link": headers.get("x-external-id") or headers.get("x-timestamp", ""),
+            "identity": headers.get("authorization", ""),
+        }.get(note.kind, "")
+        digest = hashlib.sha256(apart.encode("utf-8", "replace") + b"\n" + minify(note.body)).hexdigest()
+        return f"{note.kind}:{digest}"
+
+    def read(self, note: Notification) -> Notice:
+        """What it says; link and KYC notices are hints without a verdict of their own."""
+        if note.kind == "link":
+            return LinkNotice(access_token=wire.decode(note.body, wire.GopayLinkNotice).additional_info.access_token)
+        if note.kind == "payout":
+            return _payout(wire.decode(note.body, wire.IrisNotice))
+        token = _linking_token(note)
+        if note.kind != "identity" or token is None:
+            raise protocol_error("a notification of no known kind or without its token")
+        wire.decode(note.body, wire.GopayIdNotice)
+        return IdentityNotice(access_token=token)
+
+    def reply(self, note: Notification) -> tuple[int, bytes]:
+        """SNAP's envelope for link notices (wallets.md 2.3.9); the others want only a 2xx."""
+        return 200, LINK_ACKNOWLEDGED if note.kind == "link" else b"{}"
+
+
+def _payout(said: wire.IrisNotice) -> Notice:
+    if said.status == "topup":  # our own deposit (wallets.md 2.6)
+        return NoNotice()
+    number = wire.reference_no(said.reference_no)
+    outcome = mapping.payout(
+        mapping.status_of(said.status), number, amount=said.amount, account=None, error_code=said.error_code
+    )
+    return PayoutNotice(outcome=outcome, partner_reference=number)
+
+
+def _linking_token(note: Notification) -> Secret | None:
+    text = note.headers.get("authorization", "").removeprefix("Bearer ").strip()
+    return Secret(text) if 0 < len(text) <= _TOKEN_MAX else None
+
+
+CALLBACKS = GopayCallbacks()

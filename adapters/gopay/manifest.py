@@ -1,0 +1,169 @@
+"""All of GoPay that is data, each value with its source in docs/partners or marked assumed."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from adapters.gopay.callbacks import ROUTES
+from adapters.gopay.wire import ACCOUNT_PATTERN
+from contracts.partner import (
+    AbsenceRule,
+    Capability,
+    Credential,
+    Fact,
+    Host,
+    Lifetimes,
+    LookupSchedule,
+    Manifest,
+    Mark,
+    Quota,
+    Token,
+)
+
+DAY_S = 86_400.0
+APP_SANDBOX_URL = "https://merchants-app.sbx.midtrans.com"
+
+_HOSTS = {
+    "snap": Host(sandbox_url="https://merchants.sbx.midtrans.com", source="wallets.md 2.1"),
+    "app": Host(sandbox_url=APP_SANDBOX_URL, source="wallets.md 2.1"),
+    "iris": Host(sandbox_url="https://app.sandbox.midtrans.com", source="wallets.md 2.1"),
+    "identity": Host(sandbox_url="https://identity.staging.midtrans.com", source="wallets.md 2.1"),
+}
+
+_CREDENTIALS = {
+    "snap_client_id": Credential(help="SNAP client id (X-CLIENT-KEY)", secret=False),
+    "snap_client_secret": Credential(help="SNAP client secret, the HMAC key"),
+    "snap_private_key_pem": Credential(help="our RSA private key for SNAP tokens and the linking page", pem=True),
+    "snap_partner_id": Credential(help="Midtrans merchant id (X-PARTNER-ID)", secret=False),
+    "payment_handle": Credential(help="payment handle UUID, the merchantId of linking calls", secret=False),
+    "midtrans_public_key_pem": Credential(
+        help="Midtrans' RSA public key for link notifications", secret=False, pem=True
+    ),
+    "identity_merchant_id": Credential(help="partner code at GoPay ID (x-merchant-id)", secret=False),
+    "iris_creator_key": Credential(help="Iris API key of the creator"),
+    "iris_approver_key": Credential(help="Iris API key of the approver"),
+    "iris_merchant_key": Credential(help="Iris merchant key, which signs payout notifications"),
+    "channel_id": Credential(help="CHANNEL-ID, any five digits", secret=False, default="95221"),
+    "device_id": Credential(help="X-DEVICE-ID of linking calls", secret=False, default="prakerja-gateway"),
+    "app_url": Credential(
+        help="address of host app, into which the browser is sent", secret=False, default=APP_SANDBOX_URL
+    ),
+}
+
+_SEEN, _RECALLED, _ASSUMED = Mark.SEEN, Mark.RECALLED, Mark.ASSUMED
+_FACTS = tuple(
+    Fact(mark=mark, source=source, text=text)
+    for mark, source, text in (
+        (_ASSUMED, "decisions X1", "The registered redirect URL is matched without its query, which holds our state."),
+        (_ASSUMED, "decisions X9", "SNAP's HMAC signs the B2B token also where the participant's token is sent."),
+        (_ASSUMED, "decisions X6", "Timestamps may differ by 900 s from the clock."),
+        (
+            _ASSUMED,
+            "decisions G1, G2",
+            "The linking page says 4041012 for an unknown, 4031018 for a blocked phone.",
+        ),
+        (
+            _ASSUMED,
+            "decisions G3",
+            "A refusal returns errorCode 4031005, a locked PIN 4031011, both without state.",
+        ),
+        (_ASSUMED, "wallets.md 2.3.6", "An authCode works once; a used or expired one is 4040711."),
+        (_ASSUMED, "decisions G4", "Linking a phone again gives the same token; link notices are hints only."),
+        (_ASSUMED, "decisions G5", "4030818 at the inquiry means a blocked account also for token-based links."),
+        (_ASSUMED, "decisions G6", "GoPay ID answers 401 for a dead linking token; 1519 means no verified identity."),
+        (
+            _ASSUMED,
+            "wallets.md 2.5",
+            "A KYC pull needs no fresh submission; a correlation id is any UUID.",
+        ),
+        (
+            _ASSUMED,
+            "decisions G7",
+            "Iris takes every well-formed create; same key and body, same answer.",
+        ),
+        (
+            _ASSUMED,
+            "wallets.md 2.6",
+            "A key reused with another body is HTTP 400, in other words than a refusal.",
+        ),
+        (_ASSUMED, "decisions G8", "Caps and account state show at settlement; which error code is whose problem."),
+        (_ASSUMED, "decisions G10", "Approval needs no one-time code; a 400 there says nothing about the payout."),
+        (_ASSUMED, "decisions G11", "A 404 for a payout is no proof of absence."),
+        (_ASSUMED, "wallets.md 2.6", "Iris refuses a key with its own error envelope, and then has done nothing."),
+        (_RECALLED, "decisions S2", "Field names of the Iris statement; that a completed payout is one Payout/debit."),
+        (_ASSUMED, "decisions S2", "The statement shows our reference in notes, lists a day whole and has no pages."),
+        (_ASSUMED, "decisions S7", "Statement, balance and look-ups take the creator's key."),
+        (_ASSUMED, "wallets.md 2.6", "No call quotas are published: the ones here are ours."),
+        (_SEEN, "wallets.md 2.6", "A completed payout can fail later; error codes come by notification only."),
+        (_SEEN, "wallets.md 2.8", "No GoPay balance may exceed Rp 20,000,000, hence no payout either."),
+    )
+)
+
+MANIFEST = Manifest(
+    slug="gopay",
+    name="GoPay",
+    documents="https://docs.midtrans.com",
+    read_on=date(2025, 11, 24),
+    capabilities=frozenset(
+        {
+            Capability.LINK_REDIRECT,
+            Capability.LINK_STATUS,
+            Capability.UNLINK,
+            Capability.VERIFY_NIK,
+            Capability.PAYOUT_TWO_STEP,
+            Capability.FIND_PAYOUT,
+            Capability.STATEMENT,
+            Capability.BALANCE,
+            Capability.NOTIFY_LINK,
+            Capability.NOTIFY_KYC,
+            Capability.NOTIFY_PAYOUT,
+        }
+    ),
+    hosts=_HOSTS,
+    credentials=_CREDENTIALS,
+    tokens={"snap": Token(life_s=900.0, source="wallets.md 2.2")},
+    needs={"finish_link": ("snap",), "link_health": ("snap",), "unlink": ("snap",)},
+    quotas=(
+        Quota(
+            operations=("payout.create", "payout.approve", "payout.reject"),
+            per_s=100.0,
+            mark=_ASSUMED,
+            source="wallets.md 2.6: no numbers are published",
+        ),
+        Quota(operations=("payout.status",), per_s=50.0, mark=_ASSUMED, source="wallets.md 2.6"),
+        Quota(operations=("link.", "unlink", "identity."), per_s=50.0, mark=_ASSUMED, source="none published"),
+    ),
+    account_pattern=ACCOUNT_PATTERN,
+    account_is_phone=True,
+    link_exclusive=False,  # a phone may be linked again; decision G4
+    inputs={},
+    first_inputs=(),
+    min_amount_rupiah=1,  # assumed: none published
+    max_amount_rupiah=20_000_000,  # seen: wallets.md 2.8, the balance cap
+    payout_proves_link=False,
+    payout_needs_live_link=True,
+    completed_can_fail=True,  # seen: wallets.md 2.6
+    lookups=LookupSchedule(
+        first_s=5.0,
+        factor=2.0,
+        max_s=900.0,
+        horizon_s=2 * DAY_S,
+        mark=_ASSUMED,
+        source="wallets.md 2.6 (settles the same day or the next)",
+    ),
+    absence=AbsenceRule(by_lookup=False, after_s=DAY_S, lookups=4, mark=_ASSUMED, source="decisions G11"),
+    lifetimes=Lifetimes(
+        reference_s=None,
+        external_id="jakarta_day",
+        create_key_s=DAY_S,  # seen: purged at 00:00 UTC once older than 24 h, wallets.md 2.6
+        lookup_reach_s=60 * DAY_S,
+        mark=_ASSUMED,
+        source="wallets.md 2.6, 2.7 (two months are documented for SNAP payouts)",
+    ),
+    confirm_rejection_s=60.0,
+    reason_wait_s=600.0,
+    verification_retry_s=15.0,
+    verification_tries=6,
+    callbacks=ROUTES,
+    facts=_FACTS,
+)

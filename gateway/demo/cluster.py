@@ -1,0 +1,217 @@
+"""The demonstration's processes: PostgreSQL, Valkey, the four mock partners, the API and workers, all on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from gateway.embedded import EmbeddedPostgres, EmbeddedValkey
+from gateway.embedded.process import die_with
+from gateway.storage.migrate import migrate
+
+PARTNER_PORTS = {"bni": 1, "gopay": 2, "linkaja": 3, "ovo": 4}
+"""Which port above the mocks' base each partner has: `mock-partners serve --help`."""
+_READY_S = 60.0
+_STOP_S = 20.0
+_MOST_RESTARTS = 20
+
+
+class ClusterError(Exception):
+    """A process of the demonstration did not start or ended; the message holds the end of its log."""
+
+
+@dataclass(slots=True)
+class Cluster:
+    """What runs, and where it is reached."""
+
+    folder: Path
+    database_url: str
+    api_url: str
+    mocks: dict[str, str]
+    environment: dict[str, str]
+    processes: dict[str, Process] = field(default_factory=dict)
+
+    def pids(self) -> dict[str, int]:
+        """Process ids by name."""
+        return {name: process.pid for name, process in self.processes.items()}
+
+
+class Process:
+    """One child: logs to a file, dies with the demo, is started again if it ends and may."""
+
+    def __init__(self, name: str, command: list[str], environment: Mapping[str, str], log: Path, restarts: int) -> None:
+        self.name = name
+        self.restarted = 0
+        self._command = command
+        self._environment = dict(environment)
+        self._log = log
+        self._restarts = restarts
+        self._child: asyncio.subprocess.Process | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        assert self._child is not None
+        return self._child.pid
+
+    async def start(self) -> None:
+        """Start it and keep an eye on it."""
+        await self._spawn()
+        self._watch = asyncio.create_task(self._supervise(), name=f"watch {self.name}")
+
+    async def stop(self) -> None:
+        """End it: in order first, by force when that takes too long."""
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._child is None or self._child.returncode is not None:
+            return
+        self._child.terminate()
+        try:
+            await asyncio.wait_for(self._child.wait(), _STOP_S)
+        except TimeoutError:
+            self._child.kill()
+            await self._child.wait()
+
+    async def _spawn(self) -> None:
+        owner = os.getpid()
+        with self._log.open("ab") as log:
+            self._child = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
+                preexec_fn=lambda: die_with(owner, signal.SIGTERM),
+            )
+
+    async def _supervise(self) -> None:
+        while True:
+            assert self._child is not None
+            status = await self._child.wait()
+            if self.restarted >= self._restarts:
+                self.failed.set_exception(ClusterError(f"{self.name} ended with status {status}: {self.log_end()}"))
+                return
+            self.restarted += 1
+            await self._spawn()
+
+    def log_end(self) -> str:
+        """The last lines of its log."""
+        return self._log.read_text(errors="replace")[-2000:].strip()
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, *, world: Path, workers: int, waits: str, seed: int, say: Any
+) -> AsyncIterator[Cluster]:
+    """Start everything in `folder` (database included) and end it again. `say(text)` is told what is being started."""
+    async with AsyncExitStack() as stack:
+        say("PostgreSQL and Valkey")
+        postgres = await stack.enter_async_context(EmbeddedPostgres(folder / "postgres"))
+        valkey = await stack.enter_async_context(EmbeddedValkey(folder / "valkey"))
+        await migrate(postgres.dsn)
+        api_port, port_base = _free_ports()
+        api_url = f"http://127.0.0.1:{api_port}"
+        mocks = {name: f"http://127.0.0.1:{port_base + offset}" for name, offset in PARTNER_PORTS.items()}
+        cluster = Cluster(folder, postgres.dsn, api_url, mocks, {})
+        cluster.environment = await _environment(cluster, valkey.url, port_base, waits)
+        logs = folder / "logs"
+        logs.mkdir(exist_ok=True)
+
+        async def launch(name: str, *command: str, restarts: int = 0) -> None:
+            environment = cluster.environment if command[0] == "gateway" else _bare_environment()
+            process = Process(name, [sys.executable, "-m", *command], environment, logs / f"{name}.log", restarts)
+            cluster.processes[name] = process
+            stack.push_async_callback(process.stop)
+            await process.start()
+
+        say("mock partners")
+        await launch(
+            "mocks", "mock_partners", "serve", "--world", str(world), "--port-base", str(port_base),
+            "--notify-base", api_url, "--waits", waits, "--seed", str(seed),
+        )  # fmt: skip
+        say("API and workers")
+        await launch("api", "gateway", "serve", "--host", "127.0.0.1", "--port", str(api_port))
+        for number in range(1, workers + 1):
+            await launch(f"worker-{number}", "gateway", "worker", restarts=_MOST_RESTARTS)
+        await _ready(cluster)
+        (folder / "pids.json").write_text(json.dumps(cluster.pids()))
+        yield cluster
+
+
+async def _environment(cluster: Cluster, redis_url: str, port_base: int, waits: str) -> dict[str, str]:
+    """The gateway's settings: what an installation would put into its environment, with the mocks' credentials."""
+    command = [sys.executable, "-m", "mock_partners", "credentials", "--json", "--port-base", str(port_base)]
+    child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=_bare_environment())
+    output, _ = await asyncio.wait_for(child.communicate(), _READY_S)
+    if child.returncode != 0:
+        raise ClusterError("mock-partners credentials failed")
+    environment = _bare_environment() | {
+        "DATABASE_URL": cluster.database_url,
+        "REDIS_URL": redis_url,
+        "GATEWAY_MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "GATEWAY_PUBLIC_URL": cluster.api_url,
+        "GATEWAY_RESEND_ON_ASSUMED_ABSENCE": "true",
+        "GATEWAY_WAITS": waits,
+    }
+    for partner, known in json.loads(output).items():
+        environment[f"{partner.upper()}_BASE_URL"] = known["base_url"]
+        for name, value in known["credentials"].items():
+            environment[f"{partner.upper()}_{name.upper()}"] = value
+    return environment
+
+
+def _bare_environment() -> dict[str, str]:
+    """What a child needs of ours and no more, so that settings lying about on the machine change nothing."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "SYSTEMROOT")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONUNBUFFERED": "1"}
+
+
+def _free_ports() -> tuple[int, int]:
+    """A port for the API and a base for the mocks, free just now."""
+    for _ in range(50):
+        with contextlib.ExitStack() as stack:
+            base = secrets.randbelow(20_000) + 20_000
+            try:
+                for port in (base, *(base + offset for offset in PARTNER_PORTS.values())):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return base, base
+    raise ClusterError("no free ports between 20000 and 40000")
+
+
+async def _ready(cluster: Cluster) -> None:
+    """Wait until the API and every mock answer, or a process has ended."""
+    urls = [f"{cluster.api_url}/health/ready", *(f"{url}/__mock__/health" for url in cluster.mocks.values())]
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _READY_S
+    async with httpx.AsyncClient(timeout=5.0) as http:
+        while urls:
+            for process in cluster.processes.values():
+                if process.failed.done():
+                    process.failed.result()
+            with contextlib.suppress(httpx.TransportError):
+                if (await http.get(urls[0])).status_code == 200:
+                    del urls[0]
+                    continue
+            if loop.time() > deadline:
+                api = cluster.processes["api"].log_end()
+                raise ClusterError(f"{urls[0]} did not answer within {_READY_S:.0f} s; the API's log ends: {api}")
+            await asyncio.sleep(0.1)
