@@ -218,6 +218,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """17 digits, unique per attempt; `external_id` makes a request's own number of it."""
     credentials: Mapping[str, Secret]
     tokens: Mapping[str, Secret]
+    hosts: Mapping[str, str]
+    """Base address of each host, for addresses that a browser is sent to."""
 
     def external_id(self, n: int) -> str:
         """A 19-digit number for the n-th request of this attempt (SNAP X-EXTERNAL-ID, correlation ids)."""
@@ -315,7 +317,7 @@ class Partner(Protocol):
     def verify_nik(self, ctx: Context, query: IdentityQuery) -> Plan[IdentityAnswer]:
         """Whether the NIK is the one on the account."""
 
-    def frozen_body(self, order: PayoutOrder) -> bytes:
+    def frozen_body(self, ctx: Context, order: PayoutOrder) -> bytes:
         """The bytes of the first WRITE (payout or prepare) that stay the same over all attempts; hashed and stored
         before the first byte leaves.
         """

@@ -74,6 +74,7 @@ class Desk:
         partner: Partner,
         *,
         credentials: Mapping[str, Secret],
+        hosts: Mapping[str, str],
         executor: Executor,
         tokens: Tokens,
         clock: Clock,
@@ -85,6 +86,7 @@ class Desk:
         self.slug = partner.manifest.slug
         self.pace = pace(partner.manifest, waits)
         self._credentials = credentials
+        self._hosts = hosts
         self._executor = executor
         self._tokens = tokens
         self._clock = clock
@@ -102,6 +104,7 @@ class Desk:
             serial=f"{self._entropy.randrange(10**16, 10**17)}",
             credentials=self._credentials,
             tokens={},
+            hosts=self._hosts,
         )
 
     async def run(

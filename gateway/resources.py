@@ -61,6 +61,7 @@ async def open_resources(settings: Settings, *, pool_size: int = 10) -> AsyncIte
             desks[slug] = Desk(
                 partner,
                 credentials=settings.partners[slug],
+                hosts=settings.hosts[slug],
                 executor=Executor(slug, senders, clock, journal),
                 tokens=tokens,
                 clock=clock,

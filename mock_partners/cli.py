@@ -30,7 +30,7 @@ main = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Mock servers of BNI, GoPay, LinkAja and OVO, as strict as the partners' documents. They listen on 127.0.0.1 only.",
+    help="Mock servers of BNI, GoPay, LinkAja and OVO, as strict as the partners' documents; on 127.0.0.1 only.",
 )
 PortBase = Annotated[
     int, typer.Option(min=1, max=65_000, help="BNI answers on the next port, then GoPay, LinkAja and OVO.")
@@ -123,7 +123,7 @@ def _serve(
                 worlds[name], clock=clock, scheduler=schedulers[name], waits=waits, notify_base=notify_base
             )
             listeners.append(Listener(name, app, sockets[name]))
-        await serve_all(listeners, lambda ready: print(f"{ready.name} ready on {ready.url}", flush=True))
+        await serve_all(listeners, lambda ready: typer.echo(f"{ready.name} ready on {ready.url}"))
         for scheduler in schedulers.values():
             await scheduler.close()
 

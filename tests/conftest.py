@@ -35,9 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("long" if config.getoption("--long") else "small")
-    # The servers have their own environment; ours must not lead a test to a database that someone uses.
     for name in ("DATABASE_URL", "REDIS_URL"):
-        os.environ.pop(name, None)
+        os.environ.pop(name, None)  # no test may reach a database that someone uses
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -126,9 +126,9 @@ class Bni:
         reply = yield identity.request(ctx, query)
         return identity.verdict(reply, query)
 
-    def frozen_body(self, order: PayoutOrder) -> bytes:
-        """The transfer's body without our source account, which is configuration."""
-        return wire.transfer(order)
+    def frozen_body(self, ctx: Context, order: PayoutOrder) -> bytes:
+        """The whole body of the transfer."""
+        return wire.transfer(order, ctx.credentials["source_account"])
 
     def payout(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
         """Internal account inquiry, then the transfer (decision B7)."""
@@ -137,8 +137,7 @@ class Bni:
         refusal = mapping.inquired(reply, order)
         if refusal is not None:
             return refusal
-        body = wire.transfer(order, ctx.credentials["source_account"])
-        reply = yield sign.post(ctx, sign.TRANSFER, body, n=1, frozen=self.frozen_body(order))
+        reply = yield sign.post(ctx, sign.TRANSFER, self.frozen_body(ctx, order), n=1)
         return mapping.transferred(reply, order)
 
     def prepare(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:

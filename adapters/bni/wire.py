@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from adapters.snap import sign as snap
 from adapters.snap.codes import Envelope
@@ -142,7 +141,7 @@ class BniTransfer(Wire, frozen=True, kw_only=True):
     customer_reference: str
     fee_type: str = "OUR"
     remark: str
-    source_account_no: Secret | UnsetType = UNSET
+    source_account_no: Secret
     transaction_date: str
 
 
@@ -316,10 +315,8 @@ def read(envelope: Envelope, kind: type[T]) -> T:
     raise PartnerProtocolError(problem)
 
 
-def transfer(order: PayoutOrder, source_account: Secret | UnsetType = UNSET) -> bytes:
-    """The transfer's body; everything but the source account comes from the stored payout, so that every attempt has
-    the same bytes. Without the source account these are the frozen bytes.
-    """
+def transfer(order: PayoutOrder, source_account: Secret) -> bytes:
+    """The transfer's body; all but our own account comes from the stored payout: the same bytes every attempt."""
     return encode(
         BniTransfer(
             partner_reference_no=order.reference,

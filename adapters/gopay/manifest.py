@@ -45,9 +45,6 @@ _CREDENTIALS = {
     "iris_merchant_key": Credential(help="Iris merchant key, which signs payout notifications"),
     "channel_id": Credential(help="CHANNEL-ID, any five digits", secret=False, default="95221"),
     "device_id": Credential(help="X-DEVICE-ID of linking calls", secret=False, default="prakerja-gateway"),
-    "app_url": Credential(
-        help="address of host app, into which the browser is sent", secret=False, default=APP_SANDBOX_URL
-    ),
 }
 
 _SEEN, _RECALLED, _ASSUMED = Mark.SEEN, Mark.RECALLED, Mark.ASSUMED

@@ -105,7 +105,7 @@ class Gopay:
         reply = yield sign.identity_request(ctx, query.grant.access_token)
         return mapping.identity(reply, query.nik)
 
-    def frozen_body(self, order: PayoutOrder) -> bytes:
+    def frozen_body(self, ctx: Context, order: PayoutOrder) -> bytes:
         """The body of the create."""
         return wire.create(order)
 

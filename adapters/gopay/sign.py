@@ -121,8 +121,7 @@ def auth_code_url(ctx: Context, start: LinkStart) -> str:
             ("redirectUrl", start.redirect_uri),
         )
     )
-    base = ctx.credential("app_url").rstrip("/")
-    return f"{base}/v1.0/get-auth-code?{query}&seamlessData={data}&seamlessSign={signature}"
+    return f"{ctx.hosts['app']}/v1.0/get-auth-code?{query}&seamlessData={data}&seamlessSign={signature}"
 
 
 def identity_request(ctx: Context, customer: Secret) -> Request:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PARTNERS = ("bni", "gopay", "linkaja", "ovo")
+WALLETS = ("gopay", "linkaja", "ovo")
+BANKS = ("bni",)
 _REGENCIES = ("3171", "3273", "3578", "3374", "1271", "7371", "5171", "6471", "1671", "3471", "6171", "9171")
 _FIRST = (
     "Adi", "Ayu", "Bayu", "Citra", "Dian", "Eko", "Fitri", "Gilang", "Hana", "Intan", "Joko", "Kirana",
@@ -104,10 +105,10 @@ def _people(rng: random.Random, seed: int, participants: int) -> list[_Person]:
     taken: set[str] = set()
     for number, case in enumerate(cases, 1):
         # A bank account has no balance limit, and an account can only be shared with someone who has one.
-        partner = rng.choice(PARTNERS[1:] if case == "balance_cap" else PARTNERS)
+        partner = rng.choice(WALLETS if case == "balance_cap" else BANKS + WALLETS)
         phone = _fresh(taken, lambda: f"+628{rng.choice('123578')}{rng.randrange(10**8, 10**9)}")
         account = phone
-        if partner == "bni":
+        if partner in BANKS:
             account = _fresh(taken, lambda: str(rng.randrange(10**9, 10**10)))
         name = f"{rng.choice(_FIRST)} {rng.choice(_LAST)}"
         nik = _fresh(taken, lambda: _nik(rng))
@@ -121,7 +122,7 @@ def _people(rng: random.Random, seed: int, participants: int) -> list[_Person]:
         person.rows = _instalments(rng)
         people.append(person)
     for person in rng.sample(people, max(1, participants // 60)):
-        if person.partner == "bni" and person.case == "ok":
+        if person.partner in BANKS and person.case == "ok":
             person.phone = rng.choice([other.phone for other in people if other.case == "ok"])
     return people
 
@@ -166,7 +167,7 @@ def _account(rng: random.Random, person: _Person) -> dict[str, str]:
         "partner": person.partner, "account": person.account, "phone": person.phone, "holder_name": holder,
         "nik_on_file": "" if basic else nik, "kyc": "basic" if basic else "full",
         "status": "blocked" if case == "blocked" else "active", "pin": f"{rng.randrange(100_000, 1_000_000)}",
-        "card_no": f"{rng.randrange(10**11, 10**12)}99{rng.randrange(100):02d}" if person.partner == "bni" else "",
+        "card_no": f"{rng.randrange(10**11, 10**12)}99{rng.randrange(100):02d}" if person.partner in BANKS else "",
         "balance_rupiah": "19980000" if case == "balance_cap" else str(rng.randrange(20_000, 1_000_000)),
         "monthly_in_rupiah": "0", "behaviour": case if ":" in case else "",
     }  # fmt: skip

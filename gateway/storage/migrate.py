@@ -43,6 +43,14 @@ async def migrate(dsn: str) -> int:
         await connection.close()
 
 
+async def pending(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
+    """Names of the files that `migrate` would apply."""
+    known = await connection.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL")
+    rows = await connection.fetch("SELECT name FROM schema_migrations") if known else []
+    applied = {row["name"] for row in rows}
+    return [name for name, _ in _files() if name not in applied]
+
+
 def _files() -> list[tuple[str, str]]:
     folder = resources.files("gateway.storage") / "schema"
     return sorted((entry.name, entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name.endswith(".sql"))

@@ -178,7 +178,7 @@ class Transfers:
         )  # fmt: skip
 
     async def statement(self, asked: Asked) -> Reply:
-        """bank-statement, service 14: every booking of the Jakarta days asked for, at once, oldest first (decisions S5)."""
+        """bank-statement, service 14: every booking of the days asked for, oldest first (decisions S5)."""
         fields = fields_of(asked)
         reference = fields.text("partnerReferenceNo", 64, required=False)
         if fields.text("accountNo", 19, pattern=DIGITS) != SOURCE_ACCOUNT:

@@ -8,6 +8,7 @@ import inspect
 import itertools
 import logging
 import time
+import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -163,6 +164,7 @@ class Scheduler:
         async with self._slots:
             try:
                 await self._run(item)
-            except Exception as problem:
+            except Exception as problem:  # noqa: BLE001  (whatever it is, it is counted and logged here)
                 self.failures += 1
-                LOG.error("a %s item of the mock failed: %s", item.kind, type(problem).__name__, exc_info=problem)
+                place = "".join(traceback.format_tb(problem.__traceback__))
+                LOG.error("a %s item of the mock failed: %s\n%s", item.kind, type(problem).__name__, place)

@@ -12,7 +12,7 @@ AMOUNT = re.compile(r"([0-9]{1,16})\.00")
 
 
 class Fields:
-    """The fields of one object in a body; `empty_is_malformed` answers 400xx01 where a mandatory field is empty (BNI)."""
+    """The fields of one object in a body; `empty_is_malformed`: an empty mandatory field is 400xx01, not 02 (BNI)."""
 
     def __init__(self, values: dict[str, Any], *, empty_is_malformed: bool = False, inside: str = "") -> None:
         self._values = values
@@ -26,7 +26,7 @@ class Fields:
             if required:
                 raise self._absent(name)
             return ""
-        if not isinstance(value, str) or len(value) > limit or pattern and not re.fullmatch(pattern, value):
+        if not isinstance(value, str) or len(value) > limit or (pattern and not re.fullmatch(pattern, value)):
             raise malformed(self._inside + name)
         return value
 

@@ -1,4 +1,4 @@
-"""Notifications to the gateway: posted from the scheduler, retried on the partner's schedule, counted as undelivered."""
+"""Notifications to the gateway: posted from the scheduler, retried as the partner would, counted as undelivered."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Notifier:
         self.given_up = 0
 
     def post(self, notice: Notice, *, after_s: float = 0.0, retries_s: Sequence[float] = ()) -> None:
-        """Sends after `after_s`; while the answer is not 2xx it tries again after each of `retries_s`, then gives up."""
+        """Sends after `after_s`; while the answer is not 2xx, again after each of `retries_s`, then gives up."""
 
         async def attempt() -> None:
             status = await self._send(self._base + notice.path, notice)

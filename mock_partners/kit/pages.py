@@ -1,4 +1,4 @@
-"""Consent pages as a person sees them: plain Indonesian HTML, one form per step, nothing from elsewhere (decisions X4)."""
+"""Consent pages as a person sees them: plain Indonesian HTML, a form a step, nothing from elsewhere (decisions X4)."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Pages:
 
     async def _show(self, call: Call) -> Reply:
         page = self._find(call)
-        if page is None or page.shown and self._once:
+        if page is None or (page.shown and self._once):
             return self._gone()
         page.shown = True
         self._enter(page)

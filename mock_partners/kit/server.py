@@ -81,7 +81,7 @@ def bind(port: int) -> socket.socket:
 def config(app: MockApp) -> uvicorn.Config:
     """How every mock is served: fast parser, no log of requests, no lifespan."""
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         http=ResettableProtocol,
         ws="none",
         lifespan="off",

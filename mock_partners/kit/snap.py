@@ -1,4 +1,4 @@
-"""SNAP as a provider verifies it (snap-bni.md 1 and 6.1): signatures, tokens, external ids, and the answer's envelope."""
+"""SNAP as a provider verifies it (snap-bni.md 1 and 6.1): signatures, tokens, external ids, the answer's envelope."""
 
 from __future__ import annotations
 
@@ -281,7 +281,7 @@ class Gate:
 
     def read(self, call: Call) -> dict[str, Any]:
         """The body as an object; an empty one is an empty object, anything but JSON is 400xx00."""
-        if not call.body or self.profile.null_is_empty and call.body.strip() == b"null":
+        if not call.body or (self.profile.null_is_empty and call.body.strip() == b"null"):
             return {}
         try:
             body = msgspec.json.decode(call.body)

@@ -28,7 +28,7 @@ def parse_waits(text: str) -> Waits:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = part.partition("=")
         name = name.strip()
-        if not equals or name not in MOCK_WAITS and name not in GATEWAY_WAITS:
+        if not equals or (name not in MOCK_WAITS and name not in GATEWAY_WAITS):
             allowed = ", ".join((*MOCK_WAITS, *sorted(GATEWAY_WAITS)))
             raise ValueError(f"unknown wait {name!r}; write name=seconds with a name out of: {allowed}")
         try:

@@ -6,6 +6,7 @@ An app can be rebuilt on the same `World` (a restarted partner) and goes on with
 from __future__ import annotations
 
 import csv
+import io
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -234,21 +235,29 @@ def load_worlds(
         name: World(name, deposit_rupiah=deposits.get(name, DEFAULT_DEPOSIT_RUPIAH), seed=seed) for name in PARTNERS
     }
     month = (at.year, at.month) if at is not None else None
-    with path.open(newline="", encoding="utf-8") as lines:
-        reader = csv.DictReader(lines, strict=True)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise WorldError(f"{path.name} line 1: the columns must be {','.join(COLUMNS)}")
-        try:
-            for row in reader:
-                account = _account(row, f"{path.name} line {reader.line_num}")
-                account.month = month
-                accounts = worlds[account.partner].accounts
-                if account.account in accounts:
-                    raise WorldError(f"{path.name} line {reader.line_num}: field account stands twice at this partner")
-                accounts[account.account] = account
-        except (csv.Error, UnicodeDecodeError) as problem:
-            raise WorldError(f"{path.name} line {reader.line_num}: not readable as CSV in UTF-8") from problem
+    reader = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
+    if tuple(reader.fieldnames or ()) != COLUMNS:
+        raise WorldError(f"{path.name} line 1: the columns must be {','.join(COLUMNS)}")
+    try:
+        for row in reader:
+            account = _account(row, f"{path.name} line {reader.line_num}")
+            account.month = month
+            accounts = worlds[account.partner].accounts
+            if account.account in accounts:
+                raise WorldError(f"{path.name} line {reader.line_num}: field account stands twice at this partner")
+            accounts[account.account] = account
+    except csv.Error as problem:
+        raise WorldError(f"{path.name} line {reader.line_num}: not readable as CSV") from problem
     return worlds
+
+
+def _text(path: Path) -> str:
+    raw = path.read_bytes()
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        line = raw.count(b"\n", 0, problem.start) + 1
+        raise WorldError(f"{path.name} line {line}: not readable as UTF-8") from None
 
 
 def _account(row: dict[str, Any], where: str) -> Account:

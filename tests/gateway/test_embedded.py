@@ -22,7 +22,9 @@ from gateway.embedded import (
     data_home,
     drop_database,
     postgres_dsn,
-    redis_url,
+)
+from gateway.embedded import (
+    redis_url as cache_url,
 )
 from gateway.embedded.postgres import Installation, installations
 from gateway.embedded.process import SOCKET_PATH_LIMIT_BYTES, processes_in
@@ -193,14 +195,23 @@ async def test_a_copied_database_has_the_rows_and_is_its_own(postgres: EmbeddedP
 
 
 async def test_named_servers_are_used_and_nothing_is_started(tmp_path: Path) -> None:
-    async with postgres_dsn("postgresql://db/prakerja", tmp_path / "p") as dsn, redis_url("redis://c", tmp_path) as url:
+    async with postgres_dsn("postgresql://db/prakerja", tmp_path / "p") as dsn, cache_url("redis://c", tmp_path) as url:
         assert (dsn, url) == ("postgresql://db/prakerja", "redis://c")
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_without_names_servers_run_for_the_block(home: Path) -> None:
-    async with postgres_dsn(None, home / "postgres") as dsn, redis_url(None, home / "valkey") as url:
+    async with postgres_dsn(None, home / "postgres") as dsn, cache_url(None, home / "valkey") as url:
         assert await execute(dsn, "SELECT 1") == 1
         async with redis.asyncio.Redis.from_url(url) as client:
             assert await client.ping()
     assert processes_in(home / "postgres") == processes_in(home / "valkey") == []
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+async def test_each_test_gets_a_migrated_database_and_an_empty_cache(turn: int, database: str, redis_url: str) -> None:
+    assert await execute(database, "SELECT count(*) > 0 FROM schema_migrations")
+    await execute(database, "CREATE TABLE left_behind (n int)")  # would exist already if turn 2 got turn 1's
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        assert await client.dbsize() == 0
+        await client.set("left", "behind")

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import hmac
 import itertools
 import json
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import httpx
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 
 def compact(body: object) -> bytes:
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def rsa_signature(pem: str, text: str) -> str:
+@functools.cache
+def private_key(pem: str) -> RSAPrivateKey:
     key = serialization.load_pem_private_key(pem.encode(), password=None)
-    return base64.b64encode(key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())).decode()  # type: ignore[union-attr,call-arg,arg-type]
+    assert isinstance(key, RSAPrivateKey)
+    return key
+
+
+def rsa_signature(pem: str, text: str) -> str:
+    return base64.b64encode(private_key(pem).sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())).decode()
 
 
 def hmac_signature(secret: str, method: str, target: str, token: str, minified: bytes, timestamp: str) -> str:
@@ -61,7 +70,7 @@ class SnapClient:
 
     async def post(
         self, path: str, body: object, *, sent: bytes | None = None, at: str | None = None, token: str | None = None,
-        drop: tuple[str, ...] = (), method: str = "POST", **headers: str,
+        drop: Iterable[str] = (), method: str = "POST", headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:  # fmt: skip
         minified = compact(body)
         at = at or self.timestamp()
@@ -74,7 +83,7 @@ class SnapClient:
             "X-EXTERNAL-ID": f"{next(self._ids):012d}",
             "CHANNEL-ID": "95221",
             "X-SIGNATURE": hmac_signature(self.secret, method, path, token, minified, at),
-            **{name.replace("_", "-").upper(): value for name, value in headers.items()},
+            **{name.replace("_", "-").upper(): value for name, value in (headers or {}).items()},
         }
         for name in drop:
             named.pop(name, None)

@@ -53,6 +53,7 @@ def context(**changes: Any) -> Context:
         "serial": "26011510000000042",
         "credentials": secrets(CREDENTIALS),
         "tokens": secrets({"snap": "snap-token", "autopay": "autopay-token"}),
+        "hosts": {"snap": "https://snap.example.test", "autopay": "https://autopay.example.test"},
     }
     return Context(**{**values, **changes})
 

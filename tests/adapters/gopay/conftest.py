@@ -55,7 +55,6 @@ def ctx(vector: Callable[[str], Any]) -> Context:
         "iris_merchant_key": iris["merchant_key"],
         "channel_id": "95221",
         "device_id": "prakerja-gateway",
-        "app_url": "https://merchants-app.sbx.midtrans.com",
     }
     assert set(credentials) == set(PARTNER.manifest.credentials)
     return Context(
@@ -63,6 +62,7 @@ def ctx(vector: Callable[[str], Any]) -> Context:
         serial="01767297845000001",
         credentials={name: Secret(value) for name, value in credentials.items()},
         tokens={"snap": Secret(hmac["token"])},
+        hosts={"app": "https://merchants-app.sbx.midtrans.com"},
     )
 
 

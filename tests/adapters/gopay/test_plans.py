@@ -228,7 +228,7 @@ def test_kyc_that_is_no_verdict(status, body, error, hint, ctx, query, drive, an
 
 def test_prepare_bytes(ctx, order):
     request = next(PARTNER.prepare(ctx, order))
-    assert request.content == PARTNER.frozen_body(order) == CREATE_BODY
+    assert request.content == PARTNER.frozen_body(ctx, order) == CREATE_BODY
     assert (request.operation, request.effect, request.host, request.method, request.target, request.timeout_s) == (
         "payout.create",
         Effect.WRITE,

@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from mock_partners.bni import CREDENTIALS, create_app
 from mock_partners.kit.behaviour import Behaviour
@@ -97,12 +96,13 @@ class Bni:
 def code(reply: httpx.Response) -> str:
     """The responseCode, which must agree with the HTTP status."""
     told = str(reply.json()["responseCode"])
-    assert told[:3] == str(reply.status_code) and len(told) == 7
+    assert told[:3] == str(reply.status_code)
+    assert len(told) == 7
     assert reply.headers["X-TIMESTAMP"]
     return told
 
 
-@pytest_asyncio.fixture
+@pytest.fixture
 async def bni() -> AsyncIterator[Bni]:
     clock = Clock()
     clock.freeze(NOON)

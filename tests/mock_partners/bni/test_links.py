@@ -8,7 +8,6 @@ import pytest
 
 from tests.mock_partners.bni.conftest import CARD, NIK, OTHER_NIK, SECRETS, Bni, code
 
-pytestmark = pytest.mark.asyncio
 MERCHANT = SECRETS["autopay_merchant_id"]
 WRONG = "not-it"
 
@@ -21,7 +20,8 @@ async def kyc(bni: Bni, token: str, nik: str = NIK, account: str = "7000000001",
     }  # fmt: skip
     reply = await bni.snap.post("/snap-service/v1/account-kyc-verification", body)
     told = code(reply)
-    assert NIK not in reply.text and OTHER_NIK not in reply.text
+    assert NIK not in reply.text
+    assert OTHER_NIK not in reply.text
     return str(reply.json()["additionalInfo"]["identificationNoMatch"]) if told == "2009700" else told
 
 
@@ -33,12 +33,15 @@ async def wrong_otp(bni: Bni) -> str:
 async def test_bind_answers_and_sends_an_otp(bni: Bni) -> None:
     bni.account()
     told = (await bni.bind()).json()
-    assert told["responseCode"] == "2000700" and told["partnerReferenceNo"] == "B1"
-    assert len(told["bankCardToken"]) == 128 and len(told["chargeToken"]) == 30
+    assert told["responseCode"] == "2000700"
+    assert told["partnerReferenceNo"] == "B1"
+    assert len(told["bankCardToken"]) == 128
+    assert len(told["chargeToken"]) == 30
     assert told["referenceNo"] != told["additionalInfo"]["referenceNo"]
     sent = (await bni.http.get("/__mock__/sms?phone=+6281100000001")).json()
     assert [set(sms) for sms in sent] == [{"code", "sent_at"}]
-    assert len(sent[0]["code"]) == 6 and sent[0]["sent_at"] == "2026-01-15T12:00:00+07:00"
+    assert len(sent[0]["code"]) == 6
+    assert sent[0]["sent_at"] == "2026-01-15T12:00:00+07:00"
 
 
 @pytest.mark.parametrize(
@@ -143,13 +146,13 @@ async def test_a_second_bind_gives_another_token_and_both_are_good(bni: Bni) -> 
     assert [await kyc(bni, token) for token in (first, second)] == ["Y", "Y"]
 
 
-async def send_otp(bni: Bni, token: str, **changes: Any) -> dict[str, Any]:
+async def send_otp(bni: Bni, token: str, sent_id: str = "900", **changes: Any) -> dict[str, Any]:
     body = {
         "merchantId": MERCHANT, "partnerReferenceNo": "U1", "journeyID": "900", "bankCardToken": token,
         "otpReasonCode": "09", "otpReasonMessage": "Account Unbinding",
         "additionalInfo": {"expiredOtp": "2026-01-15T12:05:00+07:00"}, "externalStoreId": "", **changes,
     }  # fmt: skip
-    reply = await bni.autopay.post("/v1.0/otp", body, x_external_id=changes.pop("sent_id", "900"))
+    reply = await bni.autopay.post("/v1.0/otp", body, headers={"x_external_id": sent_id})
     code(reply)
     told: dict[str, Any] = reply.json()
     return told
@@ -172,7 +175,8 @@ async def test_unbinding_needs_an_otp_and_ends_the_token(bni: Bni) -> None:
     assert await unbind(bni, token, asked["chargeToken"], await bni.newest_otp(), "somebody") == "4040911"
     assert await unbind(bni, other, asked["chargeToken"], await bni.newest_otp()) == "4040907"
     assert await unbind(bni, token, asked["chargeToken"], await bni.newest_otp()) == "2000900"
-    assert await kyc(bni, token) == "4049711" and await kyc(bni, other) == "Y"
+    assert await kyc(bni, token) == "4049711"
+    assert await kyc(bni, other) == "Y"
     assert await unbind(bni, token, asked["chargeToken"], "123456") == "4040911"
     assert (await send_otp(bni, token, journeyID="901", sent_id="901"))["responseCode"] == "4048111"
 
@@ -220,7 +224,9 @@ async def test_an_account_without_a_nik_is_not_a_mismatch(bni: Bni) -> None:
     assert await kyc(bni, await bni.link()) == "U"
 
 
-@pytest.mark.parametrize(("behaviour", "trouble"), [("verify:unavailable_twice", "5009700"), ("verify:in_progress", "P")])
+@pytest.mark.parametrize(
+    ("behaviour", "trouble"), [("verify:unavailable_twice", "5009700"), ("verify:in_progress", "P")]
+)
 async def test_troubled_checks(bni: Bni, behaviour: str, trouble: str) -> None:
     bni.account(behaviour=behaviour)
     token = await bni.link()

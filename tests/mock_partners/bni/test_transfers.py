@@ -13,7 +13,6 @@ from mock_partners.bni import create_app
 from mock_partners.kit.waits import Waits
 from tests.mock_partners.bni.conftest import SECRETS, Bni, code
 
-pytestmark = pytest.mark.asyncio
 STATEMENT = "/snap-service/v1/bank-statement"
 
 
@@ -39,7 +38,8 @@ async def test_a_transfer_is_booked_once_and_answers_as_documented(bni: Bni) -> 
     reply = await bni.snap.post("/snap-service/v1/transfer-intrabank", bni.transfer())
     assert code(reply) == "2001700"
     told = reply.json()
-    assert told.pop("responseMessage") and told.pop("referenceNo")
+    assert told.pop("responseMessage")
+    assert told.pop("referenceNo")
     assert told == {
         "responseCode": "2001700", "partnerReferenceNo": "R1", "amount": {"value": "600000.00", "currency": "IDR"},
         "beneficiaryAccountNo": "7000000001", "currency": "IDR", "customerReference": "R1",
@@ -50,7 +50,8 @@ async def test_a_transfer_is_booked_once_and_answers_as_documented(bni: Bni) -> 
     assert [(line["reference"], line["amount_rupiah"], line["kind"]) for line in await books(bni)] == [
         ("R1", 600_000, "credit")
     ]
-    assert account.balance_rupiah == 600_000 and bni.world.deposit_rupiah == 10**12 - 600_000
+    assert account.balance_rupiah == 600_000
+    assert bni.world.deposit_rupiah == 10**12 - 600_000
 
 
 async def test_a_repeated_reference(bni: Bni) -> None:
@@ -99,7 +100,8 @@ async def test_refused_transfers_change_nothing(bni: Bni, changes: dict[str, Any
     bni.account("7000000009", status="blocked")
     body = {**bni.transfer(), **changes}
     assert code(await bni.snap.post("/snap-service/v1/transfer-intrabank", body)) == expected
-    assert await books(bni) == [] and bni.world.deposit_rupiah == 10**12
+    assert await books(bni) == []
+    assert bni.world.deposit_rupiah == 10**12
     assert await bni.status() == "4043601"
 
 
@@ -132,7 +134,8 @@ async def test_timeout_no_credit_books_nothing_and_a_resend_is_new(bni: Bni) -> 
     assert await bni.pay() == "5041700"
     for _ in range(5):
         assert await bni.status() == "4043601"
-    assert await books(bni) == [] and bni.world.deposit_rupiah == 10**12
+    assert await books(bni) == []
+    assert bni.world.deposit_rupiah == 10**12
     assert (await statement(bni)).json()["detailData"] == []
     assert await bni.pay() == "2001700"
     assert await bni.pay() == "4091701"
@@ -195,7 +198,8 @@ async def test_slow_answers_after_three_seconds(bni: Bni) -> None:
     while not bni.world.books:
         await asyncio.sleep(0)
     bni.clock.shift(2.9)
-    assert await bni.scheduler.run_due() == 0 and not asked.done()
+    assert await bni.scheduler.run_due() == 0
+    assert not asked.done()
     bni.clock.shift(0.2)
     assert await bni.scheduler.run_due() == 1
     assert await asked == "2001700"
@@ -212,7 +216,8 @@ async def test_reversed_later(bni: Bni) -> None:
     assert await bni.pay() == "4091701"
     assert (await pending(bni))["scheduled"] == 0
     assert [line["kind"] for line in await books(bni)] == ["credit", "reversal"]
-    assert account.balance_rupiah == 0 and bni.world.deposit_rupiah == 10**12
+    assert account.balance_rupiah == 0
+    assert bni.world.deposit_rupiah == 10**12
     rows = (await statement(bni)).json()["detailData"]
     assert [(row["type"], row["additionalInfo"]["kind"]) for row in rows] == [
         ("DEBIT", "TRANSFER"),
@@ -233,9 +238,7 @@ async def test_a_restarted_app_goes_on_with_books_counters_tokens_and_references
     bni.account(behaviour="pay:false_not_found")
     assert await bni.pay() == "5041700"
     assert await bni.status() == "4043601"
-    app = create_app(
-        bni.world, clock=bni.clock, waits=Waits(), notify_base="http://none", scheduler=bni.scheduler
-    )
+    app = create_app(bni.world, clock=bni.clock, waits=Waits(), notify_base="http://none", scheduler=bni.scheduler)
     bni.snap.client = bni.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bni")
     assert await bni.status() == "4043601"
     assert await bni.status() == "00"
@@ -263,19 +266,22 @@ async def test_status_fields(bni: Bni, changes: dict[str, Any], expected: str) -
 
 async def test_status_tells_amount_and_beneficiary_and_the_external_id(bni: Bni) -> None:
     bni.account()
-    await bni.snap.post("/snap-service/v1/transfer-intrabank", bni.transfer(), x_external_id="777")
+    await bni.snap.post("/snap-service/v1/transfer-intrabank", bni.transfer(), headers={"x_external_id": "777"})
     body = {"originalPartnerReferenceNo": "R1", "serviceCode": "17"}
     told = (await bni.snap.post("/snap-service/v1/transfer/status", body)).json()
     assert told["amount"] == {"value": "600000.00", "currency": "IDR"}
-    assert told["beneficiaryAccountNo"] == "7000000001" and told["originalExternalId"] == "777"
-    assert told["originalPartnerReferenceNo"] == "R1" and told["originalReferenceNo"] == told["referenceNumber"]
+    assert told["beneficiaryAccountNo"] == "7000000001"
+    assert told["originalExternalId"] == "777"
+    assert told["originalPartnerReferenceNo"] == "R1"
+    assert told["originalReferenceNo"] == told["referenceNumber"]
 
 
 async def test_a_statement_shows_a_booking_at_once_under_its_jakarta_day(bni: Bni) -> None:
     bni.account()
     assert await bni.pay() == "2001700"
     told = (await statement(bni)).json()
-    assert told["responseCode"] == "2001400" and told["additionalInfo"] == {"page": "1", "hasMore": "N"}
+    assert told["responseCode"] == "2001400"
+    assert told["additionalInfo"] == {"page": "1", "hasMore": "N"}
     assert told["detailData"] == [
         {
             "amount": {"value": "600000.00", "currency": "IDR"}, "transactionDate": "2026-01-15T12:00:00+07:00",
@@ -311,11 +317,14 @@ async def test_a_statement_has_pages_of_a_thousand_that_do_not_shift(bni: Bni) -
 
     book(1_000)
     first = (await statement(bni)).json()
-    assert len(first["detailData"]) == 1_000 and first["additionalInfo"]["hasMore"] == "N"
+    assert len(first["detailData"]) == 1_000
+    assert first["additionalInfo"]["hasMore"] == "N"
     book(1)
     again, second = (await statement(bni)).json(), (await statement(bni, page="2")).json()
-    assert again["detailData"] == first["detailData"] and again["additionalInfo"]["hasMore"] == "Y"
-    assert len(second["detailData"]) == 1 and second["additionalInfo"] == {"page": "2", "hasMore": "N"}
+    assert again["detailData"] == first["detailData"]
+    assert again["additionalInfo"]["hasMore"] == "Y"
+    assert len(second["detailData"]) == 1
+    assert second["additionalInfo"] == {"page": "2", "hasMore": "N"}
     assert (await statement(bni, page="3")).json()["detailData"] == []
 
 
@@ -341,7 +350,8 @@ async def test_account_inquiry(bni: Bni) -> None:
     bni.account("7000000009", status="blocked")
     path = "/snap-service/v1/account-inquiry-internal"
     told = (await bni.snap.post(path, {"beneficiaryAccountNo": "7000000001"})).json()
-    assert told["beneficiaryAccountName"] == "BUDI SANTOSO" and told["beneficiaryAccountNo"] == "7000000001"
+    assert told["beneficiaryAccountName"] == "BUDI SANTOSO"
+    assert told["beneficiaryAccountNo"] == "7000000001"
     expected = {"7000000009": "4001501", "": "4001501", "7999999999": "4041511"}
     for number, refusal in expected.items():
         assert code(await bni.snap.post(path, {"beneficiaryAccountNo": number})) == refusal

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 import mock_partners
 from mock_partners.kit.clock import Clock
@@ -17,13 +16,12 @@ from mock_partners.kit.world import Account, World
 from tests.mock_partners.signing import SnapClient
 
 
-@pytest.mark.asyncio
 async def test_the_smallest_mock_pays_once() -> None:
     text = (Path(mock_partners.__file__).parent / "README.md").read_text()
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert code is not None
     names: dict[str, Any] = {}
-    exec(code[1], names)  # noqa: S102  (the project's own README)
+    exec(code[1], names)
     clock, world = Clock(), World("ovo")
     world.add_missing([Account("ovo", "+628123456789", "+628123456789", "BUDI", "3174052209989901", "full", "active")])
     app = names["create_app"](world, clock=clock, waits=Waits(), notify_base="http://none")
@@ -40,4 +38,5 @@ async def test_the_smallest_mock_pays_once() -> None:
         codes = [(await snap.post("/v1.0/emoney/topup", body)).json()["responseCode"] for _ in range(2)]
         books = (await http.get("/__mock__/books")).text.splitlines()
     assert codes == ["2003800", "4093801"]
-    assert len(books) == 1 and world.accounts["+628123456789"].balance_rupiah == 600_000
+    assert len(books) == 1
+    assert world.accounts["+628123456789"].balance_rupiah == 600_000

@@ -28,7 +28,9 @@ async def echo(call: Call) -> Reply:
 
 
 def make_app() -> MockApp:
-    return MockApp([Route("POST", "/lose", lose), Route("POST", "/echo/{x:str}", echo), Route("GET", "/echo/{x:str}", echo)])
+    return MockApp(
+        [Route("POST", "/lose", lose), Route("POST", "/echo/{x:str}", echo), Route("GET", "/echo/{x:str}", echo)]
+    )
 
 
 @pytest.fixture
@@ -63,7 +65,7 @@ def test_the_connection_is_reset_after_the_request_was_read(address: tuple[str, 
     body = b"x" * 200_000
     with ask(address, "/lose", body) as client, pytest.raises(ConnectionResetError):
         client.recv(1)
-    assert SEEN == [body]
+    assert [body] == SEEN
 
 
 def test_other_connections_live_on(address: tuple[str, int]) -> None:
@@ -75,15 +77,26 @@ def test_other_connections_live_on(address: tuple[str, int]) -> None:
         assert kept.recv(4096).startswith(b"HTTP/1.1 200")
 
 
-@pytest.mark.asyncio
 async def test_in_process_the_client_sees_a_read_error() -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(make_app()), base_url="http://mock") as client:
         with pytest.raises(httpx.ReadError):
             await client.post("/lose", content=b"x")
 
 
-@pytest.mark.asyncio
 async def test_a_handler_sees_the_target_undecoded_and_the_body_of_a_get() -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(make_app()), base_url="http://mock") as client:
         reply = await client.request("GET", "/echo/a%2Bb?x=%2B1&y=a%20b", content=b'{"from": 1}')
     assert reply.json() == {"target": "/echo/a%2Bb?x=%2B1&y=a%20b", "body": '{"from": 1}', "method": "GET"}
+
+
+async def test_a_bug_in_a_handler_is_a_500_and_its_message_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(call: Call) -> Reply:
+        raise KeyError(call.body.decode())
+
+    app = MockApp([Route("POST", "/broken", broken)])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mock") as client:
+        reply = await client.post("/broken", content=b"3174052209989901")
+    assert reply.status_code == 500
+    assert "KeyError" in caplog.text
+    assert "in broken" in caplog.text
+    assert "3174052209989901" not in caplog.text + reply.text

@@ -128,7 +128,8 @@ def test_minify_touches_nothing_but_whitespace_outside_strings(received: bytes, 
 )
 def test_timestamps_with_any_offset_are_understood(text: str, seconds: float) -> None:
     moment = parse_timestamp(text)
-    assert moment is not None and moment.timestamp() == seconds
+    assert moment is not None
+    assert moment.timestamp() == seconds
 
 
 @pytest.mark.parametrize("text", ["", "2026-01-15T10:00:00", "2026-01-15", "1768446000", "2026-13-15T10:00:00Z", "x"])

@@ -1,0 +1,205 @@
+"""`gateway doctor`: what is missing on this machine or in this installation, and how to mend it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import asyncpg
+import httpx
+import msgspec
+import typer
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from rich.console import Console
+from rich.table import Table
+
+from adapters.registry import PARTNERS
+from gateway.embedded import EmbeddedError, data_home
+from gateway.embedded.postgres import OLDEST_MAJOR, installations
+from gateway.embedded.process import unprivileged_account
+from gateway.embedded.valkey import program
+from gateway.settings import PREFIX, UNPREFIXED, Settings, SettingsError, from_environment
+from gateway.storage.migrate import pending
+
+_TIMEOUT_S = 5.0
+_CLOCK_TOLERANCE_S = 60.0
+"""Partners refuse a Date that is 300 s off (LinkAja) and a timestamp that is 900 s off (SNAP): well inside both."""
+_FREE_DISK_BYTES = 1 << 30
+
+
+class State(enum.Enum):
+    """How one check came out."""
+
+    GOOD = "green"
+    WARNING = "yellow"
+    BAD = "red"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One check: what was looked at, how it is, what to do about it."""
+
+    what: str
+    state: State
+    found: str
+    mend: str = ""
+
+
+def doctor() -> None:
+    """Look this machine over: Python, embedded servers, disk, ports; and, where settings are in the environment, the
+    installation: settings, database, cache, partners, clocks. Exit status 1 if something is bad.
+    """
+    findings = [*machine(), *asyncio.run(_installation())]
+    table = Table(show_header=True, box=None)
+    for column in ("", "what", "found", "to do"):
+        table.add_column(column, overflow="fold")
+    for finding in findings:
+        mark = {State.GOOD: "ok", State.WARNING: "!", State.BAD: "x"}[finding.state]
+        table.add_row(f"[{finding.state.value}]{mark}[/]", finding.what, finding.found, finding.mend)
+    Console().print(table)
+    if any(finding.state is State.BAD for finding in findings):
+        raise typer.Exit(1)
+
+
+def machine() -> Iterator[Finding]:
+    """What `gateway demo` needs of the machine."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    recent = sys.version_info >= (3, 11)
+    yield Finding("Python", State.GOOD if recent else State.BAD, version, "" if recent else "install 3.11 or newer")
+    yield _postgres()
+    yield _valkey()
+    yield _data()
+    yield _loopback()
+
+
+def _postgres() -> Finding:
+    try:
+        root = unprivileged_account() is not None
+        found = next(installations(system_first=root), None)
+    except EmbeddedError as error:
+        return Finding("PostgreSQL", State.BAD, str(error), "create an account `postgres`, or run as another user")
+    if found is None:
+        mend = f"reinstall the project's packages, or install PostgreSQL {OLDEST_MAJOR} or newer"
+        return Finding("PostgreSQL", State.BAD, "no programs found", mend)
+    return Finding("PostgreSQL", State.GOOD, f"{found.major} in {found.bin_dir}")
+
+
+def _valkey() -> Finding:
+    try:
+        return Finding("Valkey", State.GOOD, program())
+    except EmbeddedError as error:
+        return Finding("Valkey", State.BAD, str(error), "reinstall the project's packages, or install valkey-server")
+
+
+def _data() -> Finding:
+    home = data_home(Path(tempfile.gettempdir()) / "prakerja-gateway")
+    free = shutil.disk_usage(home).free
+    found = f"{home}, {free / (1 << 30):.0f} GiB free"
+    if free < _FREE_DISK_BYTES:
+        return Finding("disk", State.BAD, found, "make room: 1 GiB at least, or set TMPDIR to another disk")
+    return Finding("disk", State.GOOD, found)
+
+
+def _loopback() -> Finding:
+    try:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+    except OSError as error:
+        return Finding("loopback", State.BAD, str(error.strerror), "the demo needs ports on 127.0.0.1")
+    return Finding("loopback", State.GOOD, "ports on 127.0.0.1 can be used")
+
+
+async def _installation() -> list[Finding]:
+    """What an installation needs, where one is described by the environment."""
+    manifests = {slug: partner.manifest for slug, partner in PARTNERS.items()}
+    if not any(name.startswith(PREFIX) or name.lower() in UNPREFIXED for name in os.environ):
+        return [Finding("installation", State.GOOD, "no settings in the environment: only the machine was looked at")]
+    try:
+        settings = from_environment(os.environ, manifests)
+    except SettingsError as error:
+        return [Finding("settings", State.BAD, str(error), "docs/production.md lists all of them")]
+    findings = [Finding("settings", State.GOOD, "complete")]
+    findings += await _database(settings)
+    findings += await _cache(settings)
+    findings += [finding async for finding in _partner_clocks(settings.hosts)]
+    return findings
+
+
+async def _database(settings: Settings) -> list[Finding]:
+    try:
+        connection = await asyncpg.connect(settings.database_url.reveal(), timeout=_TIMEOUT_S)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        return [Finding("database", State.BAD, type(error).__name__, "check DATABASE_URL, and that the server runs")]
+    try:
+        findings = [_clock("clock of the database", await connection.fetchval("SELECT clock_timestamp()"))]
+        major = connection.get_server_version().major
+        if major < OLDEST_MAJOR:
+            findings.append(Finding("database", State.BAD, f"PostgreSQL {major}", f"use {OLDEST_MAJOR} or newer"))
+        for name, wanted in (("fsync", ("on",)), ("full_page_writes", ("on",)), ("synchronous_commit", _DURABLE)):
+            value = await connection.fetchval("SELECT current_setting($1)", name)
+            if value not in wanted:
+                mend = f"set it to {wanted[0]}: an acknowledged payout must survive a crash of the server"
+                findings.append(Finding("database", State.BAD, f"{name} is {value}", mend))
+        standbys = await connection.fetchval("SELECT current_setting('synchronous_standby_names')")
+        if not standbys:
+            mend = "production wants one, so that a failover loses nothing (docs/production.md)"
+            findings.append(Finding("database", State.WARNING, "no synchronous standby", mend))
+        waiting = await pending(connection)
+    finally:
+        await connection.close()
+    if waiting:
+        findings.append(Finding("database", State.BAD, f"{len(waiting)} migrations missing", "run gateway migrate"))
+    else:
+        findings.append(Finding("database", State.GOOD, f"PostgreSQL {major}, schema up to date"))
+    return findings
+
+
+_DURABLE = ("on", "remote_write", "remote_apply", "local")
+
+
+async def _cache(settings: Settings) -> list[Finding]:
+    redis = Redis.from_url(settings.redis_url.reveal(), socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
+    try:
+        seconds, micros = await redis.time()
+    except RedisError as error:
+        mend = "check REDIS_URL; payouts go on without it, at a lower pace"
+        return [Finding("cache", State.WARNING, type(error).__name__, mend)]
+    finally:
+        await redis.aclose()
+    at = datetime.fromtimestamp(int(seconds) + int(micros) / 1e6, UTC)
+    return [_clock("clock of the cache", at)]
+
+
+async def _partner_clocks(hosts: Mapping[str, Mapping[str, str]]) -> AsyncIterator[Finding]:
+    """Whether each partner's hosts answer, and how far their clocks are from ours."""
+    async with httpx.AsyncClient(timeout=_TIMEOUT_S) as http:
+        for slug, addresses in hosts.items():
+            for url in dict.fromkeys(addresses.values()):
+                what = f"{slug} {url}"
+                try:
+                    reply = await http.get(url)
+                except httpx.HTTPError as error:
+                    yield Finding(what, State.BAD, type(error).__name__, "check the address and what lies between")
+                    continue
+                at = None
+                with contextlib.suppress(KeyError, ValueError):
+                    at = parsedate_to_datetime(reply.headers["date"])
+                yield Finding(what, State.GOOD, "answers, without a Date") if at is None else _clock(what, at)
+
+
+def _clock(what: str, at: datetime) -> Finding:
+    off_s = (at - datetime.now(UTC)).total_seconds()
+    found = f"{off_s:+.1f} s from ours"
+    if abs(off_s) > _CLOCK_TOLERANCE_S:
+        return Finding(what, State.BAD, found, "set the clocks by NTP: partners refuse requests with a wrong time")
+    return Finding(what, State.GOOD, found)

@@ -1,0 +1,142 @@
+"""One demonstration from start to audit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import shutil
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from rich.console import Console
+
+from gateway.clock import SystemClock, jakarta_day
+from gateway.demo.audit import Findings, audit, read_books
+from gateway.demo.cluster import Cluster, running
+from gateway.demo.cohort import Cohort
+from gateway.demo.core import Client
+from gateway.demo.drain import Watch
+from gateway.demo.player import Player
+from gateway.security.clients import Registered, register
+from gateway.storage.database import Database
+
+WAITS = (
+    "link_life_s=45,lookup_first_s=0.3,absence_s=6,confirm_rejection_s=1,settlement_s=0.5,"
+    "verification_retry_s=0.5,reversal_s=3,statement_sweep_s=2"
+)
+"""What the demonstration shortens, on both sides; the table with the real values is in docs/demo.md."""
+RETURN_URL = "http://127.0.0.1:9/prakerja/linked"
+"""Where core wants the browser back; the player's browser stops there."""
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """A demonstration's result: what `--json` writes."""
+
+    findings: Findings
+    funnel: Any
+    wall_s: float
+    problems: list[str]
+    """What did not go as a person at a page would expect."""
+    restarts: dict[str, int]
+    """Workers that ended and were started again."""
+
+    def as_json(self) -> bytes:
+        """Flat, as machines want it."""
+        found = msgspec.structs.asdict(self.findings)
+        rest = {"funnel": self.funnel, "wall_s": self.wall_s, "problems": self.problems, "restarts": self.restarts}
+        return msgspec.json.format(msgspec.json.encode(found | rest), indent=2)
+
+
+async def demonstrate(
+    cohort: Cohort,
+    *,
+    folder: Path,
+    seed: int,
+    workers: int,
+    limit_s: float,
+    console: Console,
+    waits: str = WAITS,
+    linger: Callable[[Cluster], Any] | None = None,
+) -> Report:
+    """Start everything in `folder`, hand the cohort over, play it, wait until it is drained, audit.
+
+    `linger(cluster)` is awaited before everything is ended again. Raises what its parts raise: `ClusterError`, `Stuck`.
+    """
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        console.print(f"[dim]{time.monotonic() - began:6.1f} s[/]  starting {text}")
+
+    async with running(folder, world=cohort.world, workers=workers, waits=waits, seed=seed, say=say) as cluster:
+        maker, *approvers = await _clients(cluster)
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
+        async with (
+            httpx.AsyncClient(base_url=cluster.api_url, timeout=30.0, limits=limits) as api,
+            httpx.AsyncClient(timeout=30.0, limits=limits) as pages,
+        ):
+            core = Client(api, maker.client_id, maker.secret)
+            await _hand_over(cohort, core, [Client(api, a.client_id, a.secret) for a in approvers], console)
+            player = Player(core, pages, mocks=cluster.mocks, return_url=RETURN_URL, seed=seed)
+            playing = asyncio.create_task(player.play(cohort.people), name="player")
+            try:
+                watch = Watch(core, pages, cluster.mocks, player, console)
+                await watch.until_drained(limit_s=limit_s, playing=playing)
+            finally:
+                playing.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await playing
+            findings = await _audit(cluster, cohort, pages)
+        report = Report(
+            findings=findings,
+            funnel=watch.funnel,
+            wall_s=round(time.monotonic() - began, 1),
+            problems=player.problems,
+            restarts={name: p.restarted for name, p in cluster.processes.items() if p.restarted},
+        )
+        if linger is not None:
+            await linger(cluster)
+    return report
+
+
+async def _clients(cluster: Cluster) -> list[Registered]:
+    """A maker who acts for the core platform, and two approvers."""
+    database = await Database.open(cluster.database_url, size=1)
+    now = SystemClock().now()
+    maker = ["links", "verifications", "incentives", "payouts", "batches", "read"]
+    try:
+        return [
+            await register(database, now, name="core", scopes=maker, return_urls=[RETURN_URL]),
+            await register(database, now, name="approver one", scopes=["batches:approve", "read"]),
+            await register(database, now, name="approver two", scopes=["batches:approve", "read"]),
+        ]
+    finally:
+        await database.close()
+
+
+async def _hand_over(cohort: Cohort, core: Client, approvers: list[Client], console: Console) -> None:
+    content = await asyncio.to_thread(cohort.incentives.read_bytes)
+    key = f"demo-{hashlib.sha256(content).hexdigest()[:16]}"
+    batch = await core.submit_batch(content, key)
+    console.print(
+        f"batch {batch['batch_id']}: {batch['rows_accepted']} incentives accepted, "
+        f"{batch['rows_rejected']} refused, {batch['rows_repeated']} repeated"
+    )
+    for approver in approvers:
+        decision = {"decision": "approve", "content_root": batch["content_root"]}
+        await approver.call("POST", f"/v1/batches/{batch['batch_id']}/approvals", json=decision)
+
+
+async def _audit(cluster: Cluster, cohort: Cohort, http: httpx.AsyncClient) -> Findings:
+    today: date = jakarta_day(SystemClock().now())
+    return await audit(cluster.database_url, await read_books(http, cluster.mocks), cohort, today=today)
+
+
+def remove(folder: Path) -> None:
+    """Delete the demonstration's data."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,120 @@
+"""The commands as they are typed: real processes, ready lines, clean stops, refusals that teach."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from mock_partners.cli import main
+from mock_partners.kit.server import bind
+from mock_partners.kit.world import COLUMNS
+
+ROW = "bni,7000000001,+6281100000001,BUDI SANTOSO,3174052209989901,full,active,123456,1946340000009901,0,0,"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    path = tmp_path / "world.csv"
+    path.write_text(",".join(COLUMNS) + "\n" + ROW + "\n")
+    return path
+
+
+@pytest.fixture
+def port_base() -> int:
+    """A base whose next port is free."""
+    with bind(0) as sock:
+        return int(sock.getsockname()[1]) - 1
+
+
+@contextmanager
+def served(world: Path, port_base: int, *more: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "mock_partners", "serve", "--world", str(world), "--port-base", str(port_base)]
+    with subprocess.Popen(
+        [*command, *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_says_when_it_is_ready_and_stops_cleanly(world: Path, port_base: int, number: signal.Signals) -> None:
+    url = f"http://127.0.0.1:{port_base + 1}"
+    with served(
+        world, port_base, "--only", "bni", "--deposit", "bni=5", "--waits", "settlement_s=1,absence_s=2"
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"bni ready on {url}\n"
+        with httpx.Client(base_url=url, trust_env=False) as http:
+            assert http.get("/__mock__/health").json()["partner"] == "bni"
+            assert http.get("/nowhere").status_code == 404
+            process.send_signal(number)
+            output, errors = process.communicate(timeout=20)
+    assert (process.returncode, output, errors) == (0, "", "")
+
+
+def test_a_taken_port_is_named(world: Path) -> None:
+    with bind(0) as sock:
+        sock.listen()
+        port = sock.getsockname()[1]
+        with served(world, port - 1, "--only", "bni") as process:
+            output, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert output == ""
+    assert f"port {port} for bni cannot be used" in errors
+    assert "choose another --port-base" in errors
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--waits", "settle_s=1"], "unknown wait 'settle_s'"),
+        (["--deposit", "bni=-1"], "write PARTNER=RUPIAH"),
+        (["--deposit", "dana=1"], "write PARTNER=RUPIAH"),
+        (["--only", "dana"], "unknown partner 'dana'"),
+    ],
+)
+def test_wrong_options_are_refused(world: Path, options: list[str], text: str) -> None:
+    result = CliRunner(env={"COLUMNS": "300"}).invoke(main, ["serve", "--world", str(world), *options])
+    assert result.exit_code == 2
+    assert text in result.output
+
+
+def test_a_malformed_world_is_refused_without_telling_its_people(tmp_path: Path) -> None:
+    path = tmp_path / "world.csv"
+    path.write_text(",".join(COLUMNS) + "\n" + ROW.replace("full", "gold") + "\n")
+    result = CliRunner(env={"COLUMNS": "300"}).invoke(main, ["serve", "--world", str(path)])
+    assert result.exit_code == 2
+    assert "world.csv line 2: field kyc is malformed" in result.output
+    assert "3174052209989901" not in result.output
+
+
+def test_credentials_are_complete_and_the_same_every_run() -> None:
+    first, second = (
+        CliRunner().invoke(main, ["credentials", "--json", "--only", "bni", "--port-base", "9200"]) for _ in range(2)
+    )
+    assert first.output == second.output
+    told = json.loads(first.output)["bni"]
+    assert told["base_url"] == "http://127.0.0.1:9201"
+    assert set(told["credentials"]) == {
+        "client_id", "api_key", "api_secret", "private_key_pem", "source_account", "channel_id",
+        "autopay_merchant_id", "autopay_client_id", "autopay_client_secret", "autopay_private_key_pem",
+    }  # fmt: skip
+    assert all(account["account"] for account in told["test_accounts"])
+    plain = CliRunner().invoke(main, ["credentials", "--only", "bni"])
+    assert "base_url: http://127.0.0.1:9101" in plain.output
