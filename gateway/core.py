@@ -39,7 +39,7 @@ def build_core(resources: Resources) -> Core:
         linking=linking,
         verification=verification,
         payouts=payouts,
-        inbox=_service("inbox", "Inbox")(resources, linking, verification, payouts),
+        inbox=_service("inbox", "Inbox")(resources, verification, payouts),
         batches=_service("batches", "Batches")(resources),
         incentives=_service("incentives", "Incentives")(resources),
     )

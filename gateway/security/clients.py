@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, final
 
 import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from contracts.errors import Forbidden, InvalidRequest, Unauthenticated
-from contracts.secret import Secret
 from gateway.clock import Clock
 from gateway.storage import audit
 from gateway.storage import clients as stored
@@ -43,44 +43,70 @@ def hashed(value: str) -> bytes:
     return hashlib.sha256(value.encode()).digest()
 
 
+@final
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
+    """A new client with its secret, which is shown once and kept nowhere."""
+
+    client_id: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"Registered({self.client_id}, ***)"
+
+
+async def register(
+    database: Database,
+    now: datetime,
+    *,
+    name: str,
+    scopes: Sequence[str],
+    return_urls: Sequence[str] = (),
+    actor: str = "cli",
+) -> Registered:
+    """Store a new client; raises `InvalidRequest` for a scope that does not exist or a name that is not one."""
+    if not scopes or not set(scopes) <= set(SCOPES):
+        raise InvalidRequest(f"Scopes are: {', '.join(SCOPES)}.", field="scopes")
+    if not name.isprintable() or not 1 <= len(name) <= 80:
+        raise InvalidRequest("A client's name has 1 to 80 printable characters.", field="name")
+    if not all(url.startswith(("https://", "http://")) for url in return_urls):
+        raise InvalidRequest("Return addresses begin with https:// or http://.", field="return_urls")
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24] or "client"
+    client = Registered(client_id=f"{slug}-{secrets.token_hex(4)}", secret=secrets.token_urlsafe(_SECRET_BYTES))
+    row = stored.ClientRow(
+        id=client.client_id,
+        name=name,
+        scopes=tuple(scopes),
+        return_urls=tuple(return_urls),
+        created_at=now,
+        disabled_at=None,
+    )
+    async with database.transaction() as connection:
+        await stored.insert(connection, row, hashed(client.secret))
+        await audit.record(connection, now, actor, "client.create", client.client_id, {"scopes": list(scopes)})
+    return client
+
+
+async def disable(database: Database, now: datetime, client_id: str, *, actor: str = "cli") -> bool:
+    """Refuse a client from now on (within a few seconds everywhere); False when there is no such enabled client."""
+    async with database.transaction() as connection:
+        found = await stored.disable(connection, client_id, now)
+        if found:
+            await audit.record(connection, now, actor, "client.disable", client_id, {})
+    return found
+
+
 class ClientDirectory:
-    """Creates clients, issues their tokens and recognises them."""
+    """Issues clients' tokens and recognises them."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
         self._seen: OrderedDict[bytes, tuple[float, stored.TokenRow]] = OrderedDict()
 
-    async def create(
-        self, client_id: str, name: str, scopes: Sequence[str], return_urls: Sequence[str], *, actor: str
-    ) -> Secret:
-        """Store a new client and return its secret, which is kept nowhere else."""
-        unknown = set(scopes) - set(SCOPES)
-        if unknown or not scopes:
-            raise InvalidRequest(f"scopes are {', '.join(SCOPES)}", field="scopes")
-        now = self._clock.now()
-        secret = secrets.token_urlsafe(_SECRET_BYTES)
-        row = stored.ClientRow(
-            id=client_id,
-            name=name,
-            scopes=tuple(scopes),
-            return_urls=tuple(return_urls),
-            created_at=now,
-            disabled_at=None,
-        )
-        async with self._database.transaction() as connection:
-            await stored.insert(connection, row, hashed(secret))
-            await audit.record(connection, now, actor, "client.create", client_id, {"scopes": list(scopes)})
-        return Secret(secret)
-
-    async def disable(self, client_id: str, *, actor: str) -> bool:
-        """Refuse a client from now on (within a few seconds everywhere); False when there is none."""
-        now = self._clock.now()
-        async with self._database.transaction() as connection:
-            found = await stored.disable(connection, client_id, now)
-            if found:
-                await audit.record(connection, now, actor, "client.disable", client_id, {})
-        return found
+    async def find(self, client_id: str) -> tuple[stored.ClientRow, bytes] | None:
+        """An enabled client and the hash of its secret."""
+        async with self._database.connection() as connection:
+            return await stored.get_with_secret(connection, client_id)
 
     async def keep_token(self, token: str, client_id: str, scopes: Sequence[str]) -> None:
         """Store a token just issued; it lives `TOKEN_LIFE_S`."""
@@ -116,21 +142,27 @@ class ClientDirectory:
         return row
 
 
-def require(*scopes: str) -> Callable[[Connection, BaseRouteHandler], Awaitable[None]]:
+class Scopes:
     """A guard: the request carries a valid token with at least one of `scopes`; sets `request.auth` to the `Caller`."""
-    assert set(scopes) <= set(SCOPES), "a guard names known scopes"
 
-    async def guard(connection: Connection, _: BaseRouteHandler) -> None:
-        kind, _, token = connection.headers.get("authorization", "").partition(" ")
+    def __init__(self, scopes: tuple[str, ...]) -> None:
+        assert set(scopes) <= set(SCOPES), "a guard names known scopes"
+        self.scopes = scopes
+
+    async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
+        """Raises `Unauthenticated` or `Forbidden`."""
+        kind, _space, token = connection.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token:
             raise Unauthenticated("The request carries no access token.")
         directory: ClientDirectory = connection.app.state.core.clients
         caller = await directory.recognise(token.strip())
         if caller is None:
             raise Unauthenticated("The access token is unknown or has expired.", code="invalid_token")
-        if caller.scopes.isdisjoint(scopes):
-            raise Forbidden(f"This needs the scope {' or '.join(scopes)}.", code="scope_missing")
+        if caller.scopes.isdisjoint(self.scopes):
+            raise Forbidden(f"This needs the scope {' or '.join(self.scopes)}.", code="scope_missing")
         connection.scope["auth"] = caller
 
-    guard.scopes = scopes  # type: ignore[attr-defined]
-    return guard
+
+def require(*scopes: str) -> Scopes:
+    """The guard that every route under /v1 carries: any one of `scopes` lets a client in."""
+    return Scopes(scopes)

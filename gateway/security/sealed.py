@@ -10,6 +10,7 @@ import msgspec
 
 from contracts.linking import Grant
 from contracts.secret import Secret
+from gateway.security import places
 from gateway.security.vault import SealBroken, Vault
 
 T = TypeVar("T")
@@ -35,12 +36,12 @@ def seal_grant(vault: Vault, link_id: str, grant: Grant) -> bytes:
         expires_at=grant.expires_at,
         extra={name: value.reveal() for name, value in grant.extra.items()},
     )
-    return vault.seal(f"links.grant|{link_id}", msgspec.json.encode(plain).decode())
+    return vault.seal(places.link_grant(link_id), msgspec.json.encode(plain).decode())
 
 
 def open_grant(vault: Vault, link_id: str, sealed: bytes) -> Grant:
     """The grant of a link; raises `SealBroken`."""
-    plain = _decode(vault.open(f"links.grant|{link_id}", sealed), _Grant)
+    plain = _decode(vault.open(places.link_grant(link_id), sealed), _Grant)
     return Grant(
         access_token=Secret(plain.access_token),
         refresh_token=Secret(plain.refresh_token) if plain.refresh_token is not None else None,
@@ -54,14 +55,14 @@ def seal_map(vault: Vault, link_id: str, values: Mapping[str, Secret]) -> bytes 
     if not values:
         return None
     plain = {name: value.reveal() for name, value in values.items()}
-    return vault.seal(f"links.carry|{link_id}", msgspec.json.encode(plain).decode())
+    return vault.seal(places.link_carry(link_id), msgspec.json.encode(plain).decode())
 
 
 def open_map(vault: Vault, link_id: str, sealed: bytes | None) -> dict[str, Secret]:
     """What an adapter carried here from the step before; raises `SealBroken`."""
     if sealed is None:
         return {}
-    return _wrap(_decode(vault.open(f"links.carry|{link_id}", sealed), dict[str, str]))
+    return _wrap(_decode(vault.open(places.link_carry(link_id), sealed), dict[str, str]))
 
 
 def _wrap(values: Mapping[str, str]) -> dict[str, Secret]:

@@ -3,6 +3,8 @@
 Lock order, everywhere: participant, then link and verification, then incentives (a trigger copies facts to them).
 """
 
+# ruff: noqa: S608 - only names of our own columns are put into SQL
+
 from __future__ import annotations
 
 from datetime import datetime
@@ -41,14 +43,14 @@ _COLUMNS = ", ".join(ParticipantRow.__struct_fields__)
 
 async def find(connection: Connection, participant_id: str, *, lock: bool = False) -> ParticipantRow | None:
     """The participant the core platform knows under this id; `lock` keeps others off until the transaction ends."""
-    text = f"SELECT {_COLUMNS} FROM participants WHERE participant_id = $1" + (" FOR UPDATE" if lock else "")  # noqa: S608
+    text = f"SELECT {_COLUMNS} FROM participants WHERE participant_id = $1" + (" FOR UPDATE" if lock else "")
     row = await connection.fetchrow(text, participant_id)
     return None if row is None else ParticipantRow(**dict(row))
 
 
 async def get(connection: Connection, participant: int, *, lock: bool = False) -> ParticipantRow:
     """The participant of a link, verification or incentive row."""
-    text = f"SELECT {_COLUMNS} FROM participants WHERE id = $1" + (" FOR UPDATE" if lock else "")  # noqa: S608
+    text = f"SELECT {_COLUMNS} FROM participants WHERE id = $1" + (" FOR UPDATE" if lock else "")
     row = await connection.fetchrow(text, participant)
     if row is None:
         raise LookupError("a row refers to a participant that does not exist")
@@ -134,6 +136,12 @@ async def expired(connection: Connection, now: datetime, limit: int) -> list[int
     return [row["id"] for row in rows]
 
 
+async def payout_open(connection: Connection, participant: int) -> bool:
+    """Whether a payout is on its way; none can begin unseen until the caller's transaction ends."""
+    rows = await connection.fetch("SELECT payout FROM incentives WHERE participant = $1 FOR UPDATE", participant)
+    return any(row["payout"] == "open" for row in rows)
+
+
 async def change_account(
     connection: Connection,
     participant: int,
@@ -141,19 +149,30 @@ async def change_account(
     partner: str,
     account_sealed: bytes,
     account_index: bytes,
-    phone_sealed: bytes,
     now: datetime,
 ) -> None:
-    """Another account, perhaps at another partner: neither link nor verdict carries over."""
+    """Another account, perhaps at another partner: neither link nor verdict carries over; what is not paid yet is to
+    be paid there.
+    """
     await connection.execute(
-        "UPDATE participants SET partner = $2, account_sealed = $3, account_index = $4, phone_sealed = $5,"
-        " link_id = NULL, link_active = false, verified = false, verified_until = NULL, standing = $6, facts_at = $7"
+        "UPDATE participants SET partner = $2, account_sealed = $3, account_index = $4,"
+        " link_id = NULL, link_active = false, verified = false, verified_until = NULL, standing = $5, facts_at = $6"
         " WHERE id = $1",
         participant,
         partner,
         account_sealed,
         account_index,
-        phone_sealed,
         BlockerCode.LINK_REQUIRED.value,
         now,
     )
+    await connection.execute(
+        "UPDATE incentives SET partner = $2 WHERE participant = $1 AND partner <> $2 AND NOT cancelled"
+        " AND payout IS DISTINCT FROM 'succeeded'",
+        participant,
+        partner,
+    )
+
+
+async def change_phone(connection: Connection, participant: int, phone_sealed: bytes) -> None:
+    """Another phone."""
+    await connection.execute("UPDATE participants SET phone_sealed = $2 WHERE id = $1", participant, phone_sealed)
