@@ -79,7 +79,7 @@ def within(plan: Plan[T], clock: Clock, deadline: datetime) -> Plan[T]:
 
 def frozen_hash(desk: Desk, order: PayoutOrder) -> bytes:
     """Hash of what stays the same in the first WRITE's body over all attempts."""
-    return hashlib.sha256(desk.partner.frozen_body(order)).digest()
+    return hashlib.sha256(desk.partner.frozen_body(desk.bare_context(), order)).digest()
 
 
 class Sending:

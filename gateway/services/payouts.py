@@ -6,10 +6,8 @@ word makes of it) -> `Following.follow` (look-ups until it has ended).
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import TypeVar
 from uuid import uuid4
 
 from contracts.errors import NotFound
@@ -18,6 +16,7 @@ from contracts.observation import PayoutNotice, Source
 from contracts.payout import Outcome, PayoutState
 from gateway.clock import jakarta_day
 from gateway.resources import Resources
+from gateway.services.each import each
 from gateway.services.payout_apply import Applied, apply
 from gateway.services.payout_commits import Commits
 from gateway.services.payout_following import Following
@@ -29,10 +28,11 @@ from gateway.storage.database import Connection
 from gateway.storage.payouts import PayoutRow
 from gateway.storage.queue import START, Claim, Cursor, Leased
 
-T = TypeVar("T")
 _S = PayoutState
 _SENT_FROM = (_S.RESERVED, _S.PREPARED)
 _FOLLOWED = (_S.PREPARING, _S.UNKNOWN, _S.PENDING, _S.REJECTED)
+AT_ONCE = 16
+"""Look-ups of one tick side by side."""
 MOST_BATCHES = 20
 """So many batches of incentives are looked at for one claim, where most may not be paid after all."""
 ASKABLE = frozenset(
@@ -52,7 +52,7 @@ class Payouts:
         self._clock = resources.clock
         self._database = resources.database
         self._instance = resources.settings.instance
-        self._grouped = grouped
+        self._at_once = AT_ONCE if grouped else 1
         self._commits = Commits(resources, self.worker, grouped=grouped)
         self._sending = Sending(resources, links, self._commits, self.worker)
         self._following = Following(resources, self._commits, self._sending, self.worker)
@@ -91,7 +91,7 @@ class Payouts:
     async def tick_send(self, partner: str, limit: int = 32) -> int:
         """Claim and send up to `limit` payouts."""
         leased = await self.claim(partner, limit)
-        await self._each(leased, self.send)
+        await each("send", leased, self.send, at_once=self._at_once)
         return len(leased)
 
     async def tick_unpayable(self, partner: str, limit: int = 100) -> int:
@@ -106,7 +106,7 @@ class Payouts:
         if prepared:
             async with self._database.connection() as connection:
                 prepared = list(await queue.take(connection, self._claim(partner, limit), prepared))
-            await self._each(await self._load(prepared), self._following.withdraw)
+            await each("withdraw", await self._load(prepared), self._following.withdraw, at_once=self._at_once)
         return len(reserved) + len(prepared)
 
     # --- following -------------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ class Payouts:
     async def tick_lookups(self, partner: str, limit: int = 32) -> int:
         """Do what is due for up to `limit` payouts that have left."""
         leased = await self.claim_followed(partner, limit)
-        await self._each(leased, self.follow)
+        await each("follow", leased, self.follow, at_once=self._at_once)
         return len(leased)
 
     async def tick_deadlines(self, limit: int = 200) -> int:
@@ -217,16 +217,3 @@ class Payouts:
             return []
         async with self._database.connection() as connection:
             return await queue.load(connection, ids)
-
-    async def _each(self, leased: Sequence[Leased], do: Callable[[Leased], Awaitable[T]]) -> None:
-        if not self._grouped:
-            for one in leased:
-                await do(one)
-            return
-        async with asyncio.TaskGroup() as group:
-            for one in leased:
-                group.create_task(_awaited(do(one)))
-
-
-async def _awaited(what: Awaitable[object]) -> None:
-    await what

@@ -233,7 +233,7 @@ class FakePartner:
         self.manifest = manifest
         self.callbacks: Any = None
 
-    def frozen_body(self, order: PayoutOrder) -> bytes:
+    def frozen_body(self, ctx: Context, order: PayoutOrder) -> bytes:
         return msgspec.json.encode(
             {
                 "reference": order.reference,
@@ -251,11 +251,11 @@ class FakePartner:
             raise PartnerUnavailable("busy", hint=Hint(said.get("hint", "none")))
         if said["kind"] == "rejected":
             return _outcome(said)
-        reply = yield self._request("transfer", Effect.WRITE, self.frozen_body(order), 30.0)
+        reply = yield self._request("transfer", Effect.WRITE, self.frozen_body(ctx, order), 30.0)
         return _outcome(_read(reply))
 
     def prepare(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
-        reply = yield self._request("create", Effect.WRITE, self.frozen_body(order), 30.0)
+        reply = yield self._request("create", Effect.WRITE, self.frozen_body(ctx, order), 30.0)
         return _outcome(_read(reply))
 
     def approve(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:

@@ -55,6 +55,7 @@ class Town:
         self.desks[slug] = Desk(
             FakePartner(manifest(slug, **changes)),  # type: ignore[arg-type]
             credentials={},
+            hosts={"api": "http://127.0.0.1:1"},
             executor=Executor(slug, {"api": bank}, self.clock, Quiet()),
             tokens=Tokens(None, self.vault, self.clock),
             clock=self.clock,
