@@ -32,7 +32,7 @@ def build_core(resources: Resources) -> Core:
     """Assemble the services."""
     linking = _service("linking", "Linking")(resources)
     verification = _service("verification", "Verification")(resources)
-    payouts = _service("payouts", "Payouts")(resources)
+    payouts = _service("payouts", "Payouts")(resources, linking)
     return Core(
         resources=resources,
         clients=ClientDirectory(resources.database, resources.clock),
