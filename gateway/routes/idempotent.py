@@ -13,7 +13,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request, Response
@@ -146,4 +146,4 @@ class InWork:
 
 
 def _stored(answer: bytes, status: int) -> Response[Any]:
-    return cast(Response[Any], Response(answer, status_code=status, media_type=MediaType.JSON))
+    return Response(answer, status_code=status, media_type=MediaType.JSON)

@@ -152,7 +152,7 @@ async def issue_token(core: Core, request: Request[Any, Any, Any]) -> Response[T
         body |= {"code": error, "remedy": _REMEDIES.get(error, "Correct the request and send it again.")}
     no_store = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     extra.pop("Content-Type", None)
-    return Response(body, status_code=status, headers=extra | no_store)  # type: ignore[arg-type]
+    return Response(body, status_code=status, headers=extra | no_store)
 
 
 _DESCRIPTIONS = {

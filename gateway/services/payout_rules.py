@@ -34,7 +34,7 @@ def decide(terms: Terms, s: Standing, heard: Sequence[Heard], item: Item, now: d
     """Change the locked copies in `s` as `item` demands; `heard` is everything said so far, `item` included."""
     effects = Effects()
     payout = s.payout
-    if item.worker is not None and payout.leased_by == item.worker:
+    if item.worker is not None and payout.leased_by == item.worker and not item.keep_lease:
         payout.lease_until = None
     if isinstance(item, Finding):
         _found(terms, s, item, now, effects)
@@ -67,7 +67,7 @@ def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: da
         (ends.succeeded if end is _S.SUCCEEDED else ends.reversed_)(s, now, effects)
     if folded.contradiction or broken_promise:
         ends.contradiction(s, effects, "refused and paid: the partner said both")
-    elif payout.state in OPEN_STATES and any(h.partner_code in MISMATCH for h in heard):
+    elif any(h.partner_code in MISMATCH for h in heard):
         ends.contradiction(s, effects, "the partner booked another amount or account under our reference")
 
 
@@ -82,6 +82,8 @@ def _passing(terms: Terms, s: Standing, word: Word, now: datetime, effects: Effe
     elif kind is _K.UNKNOWN and payout.state is _S.PREPARING and word.source is Source.REPLY:
         payout.sent_deadline = now  # this attempt is over: the same create is sent again, with the same key
         payout.next_at = now + timedelta(seconds=terms.pace.lookup_after_s(payout.looks))
+    elif kind is _K.UNKNOWN and payout.state is _S.PREPARED and word.source is Source.REPLY:
+        _wait(s, Hint.NONE, None, now)  # a withdrawal in doubt moves nothing: looked up, then asked for again
     elif kind is _K.PENDING and payout.state in OPEN_STATES and payout.state is not _S.PENDING:
         ends.move(payout, _S.PENDING)
         payout.looks, payout.next_at = 0, now + timedelta(seconds=terms.pace.lookup_after_s(0))
@@ -98,7 +100,7 @@ def _queued(terms: Terms, s: Standing, word: Word, now: datetime, effects: Effec
     if payout.state is _S.PREPARING:
         ends.move(payout, _S.PREPARED)
         payout.looks, payout.next_at = 0, now
-        if word.keep_lease and word.worker is not None:
+        if word.keep_lease:
             payout.leased_by, payout.lease_until = word.worker, now + timedelta(seconds=LEASE_S)
     elif payout.state in (_S.SUBMITTING, _S.UNKNOWN):
         ends.move(payout, _S.PREPARED)

@@ -63,6 +63,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_s: float | None = None
     detail: str = ""
     worker: str | None = None
+    keep_lease: bool = False
 
 
 Item = Word | Finding

@@ -68,7 +68,7 @@ def payout_row(row: asyncpg.Record | Mapping[str, object]) -> PayoutRow:
     values["state"] = PayoutState(values["state"])
     if values["reason"] is not None:
         values["reason"] = BlockerCode(values["reason"])
-    return PayoutRow(**values)  # type: ignore[arg-type]
+    return PayoutRow(**values)
 
 
 async def get(connection: Connection, payout_id: int) -> PayoutRow | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import asyncpg
 import msgspec
@@ -27,6 +27,11 @@ class Leased(msgspec.Struct, kw_only=True):
     account_sealed: bytes
     grant_sealed: bytes | None
     proved_at: datetime | None
+
+    @property
+    def prepared(self) -> bool:
+        """Whether an instruction stands at the partner that an approval would carry out."""
+        return self.payout.state is PayoutState.PREPARED
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,14 +93,19 @@ async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[
     return made, (rows[-1]["due_on"], rows[-1]["incentive"]) if len(rows) == claim.limit else None
 
 
-async def lease(connection: Connection, claim: Claim, states: Sequence[PayoutState]) -> list[int]:
-    """Lease payouts in some states whose next step is due and that no other worker holds."""
+async def lease(connection: Connection, claim: Claim, states: Sequence[PayoutState], *, even_paused: bool) -> list[int]:
+    """Lease payouts in some states whose next step is due and that no other worker holds.
+
+    `even_paused`: a pause stops what would move money, not the following of what has left.
+    """
     rows = await connection.fetch(
         """
         UPDATE payouts p SET lease_until = $5, leased_by = $2
         FROM (SELECT id FROM payouts
               WHERE partner = $1 AND state = ANY($4::text[]) AND next_at <= $3
                 AND (lease_until IS NULL OR lease_until <= $3)
+                AND ($7 OR NOT EXISTS
+                     (SELECT 1 FROM partner_switches WHERE partner = $1 AND paused_at IS NOT NULL))
               ORDER BY next_at, id LIMIT $6 FOR NO KEY UPDATE SKIP LOCKED) AS free
         WHERE p.id = free.id RETURNING p.id
         """,
@@ -105,6 +115,7 @@ async def lease(connection: Connection, claim: Claim, states: Sequence[PayoutSta
         [state.value for state in states],
         claim.lease_until,
         claim.limit,
+        even_paused,
     )
     return [row["id"] for row in rows]
 
@@ -137,35 +148,36 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     payout: int
     before: PayoutState
     after: PayoutState
-    frozen_hash: bytes
-    sent_deadline: datetime
     attempt: int
     """What `attempt` becomes: more by one where the WRITE moves money."""
+    frozen_hash: bytes
+    answer_s: float
+    """How long after the commit the attempt may take: its time-outs and a little more."""
+    proved_after: datetime | None = None
+    """Since when the link must have been proved alive."""
+    not_after: datetime | None = None
+    """For a resend: end of its window, in which the deadline for its answer must lie too."""
     last_heard: int | None = None
     """For a resend: id of the last observation that its permit rests on; whatever came since voids it."""
 
 
 async def begin(
-    connection: Connection,
-    now: datetime,
-    today: date,
-    worker: str,
-    proved_after: datetime | None,
-    intents: Sequence[Intent],
-) -> set[int]:
-    """The compare-and-set before the first byte; returns the payouts that may be sent by this worker, now.
+    connection: Connection, now: datetime, today: date, worker: str, intents: Sequence[Intent]
+) -> dict[int, datetime]:
+    """The compare-and-set before the first byte: the payouts that this worker may send, now, and until when.
 
     A payout passes only if in this very statement it is as the worker believes and leased by it, its link is active
     and the participant's current one, the verdict stands, the incentive is approved, due, not cancelled and before its
-    deadline, the partner is not paused, and (with `proved_after`) the link was proved alive since then.
+    deadline, the partner is not paused, and (with `proved_after`) the link was proved alive since then. Only a create
+    that is already in doubt is sent again without all that: it moves nothing, and without it nobody can withdraw it.
     """
     rows = await connection.fetch(
         """
         WITH asked AS (
-            SELECT * FROM unnest($5::bigint[], $6::text[], $7::text[], $8::bytea[], $9::timestamptz[], $10::int[],
-                                 $11::bigint[])
-                 AS a (id, before, after, frozen_hash, sent_deadline, attempt, last_heard)),
-        mine AS (
+            SELECT * FROM unnest($4::bigint[], $5::text[], $6::text[], $7::int[], $8::bytea[], $9::timestamptz[],
+                                 $10::timestamptz[], $11::timestamptz[], $12::bigint[])
+                 AS a (id, before, after, attempt, frozen_hash, sent_deadline, proved_after, not_after, last_heard)),
+        mine AS MATERIALIZED (
             SELECT p.id FROM payouts p JOIN asked a ON a.id = p.id ORDER BY p.id FOR NO KEY UPDATE OF p)
         UPDATE payouts p SET state = a.after, attempt = a.attempt, frozen_hash = a.frozen_hash,
             first_sent_at = coalesce(p.first_sent_at, $1), sent_at = $1, sent_deadline = a.sent_deadline,
@@ -173,38 +185,57 @@ async def begin(
             next_at = NULL, lease_until = NULL, updated_at = $1
         FROM mine JOIN asked a ON a.id = mine.id, participants t, links l, incentives i
         WHERE p.id = mine.id AND p.state = a.before AND p.leased_by = $3 AND p.lease_until > $1
-          AND (p.frozen_hash IS NULL OR p.frozen_hash = a.frozen_hash OR p.first_sent_at IS NULL)
-          AND t.id = p.participant AND t.link_id = p.link_id AND t.link_active AND t.verified AND t.verified_until > $1
-          AND l.id = p.link_id AND l.state = 'active' AND ($4::timestamptz IS NULL OR l.proved_at > $4)
-          AND i.id = p.incentive AND i.payout = 'open' AND i.approved AND NOT i.cancelled AND NOT i.past_deadline
-          AND i.due_on <= $2 AND i.deadline_on >= $2
-          AND NOT EXISTS (SELECT 1 FROM partner_switches s WHERE s.partner = p.partner AND s.paused_at IS NOT NULL)
+          AND (p.first_sent_at IS NULL OR p.frozen_hash = a.frozen_hash)
+          AND t.id = p.participant AND l.id = p.link_id AND i.id = p.incentive
+          AND (a.before = 'preparing' OR (
+              t.link_id = p.link_id AND t.link_active AND t.verified AND t.verified_until > $1 AND l.state = 'active'
+              AND (a.proved_after IS NULL OR l.proved_at > a.proved_after)
+              AND i.payout = 'open' AND i.approved AND NOT i.cancelled AND NOT i.past_deadline
+              AND i.due_on <= $2 AND i.deadline_on >= $2
+              AND NOT EXISTS
+                  (SELECT 1 FROM partner_switches s WHERE s.partner = p.partner AND s.paused_at IS NOT NULL)))
+          AND (a.not_after IS NULL OR a.sent_deadline <= a.not_after)
           AND (a.last_heard IS NULL
                OR NOT EXISTS (SELECT 1 FROM observations o WHERE o.payout = p.id AND o.id > a.last_heard))
-        RETURNING p.id
+        RETURNING p.id, p.sent_deadline
         """,
         now,
         today,
         worker,
-        proved_after,
         [x.payout for x in intents],
         [x.before.value for x in intents],
         [x.after.value for x in intents],
-        [x.frozen_hash for x in intents],
-        [x.sent_deadline for x in intents],
         [x.attempt for x in intents],
+        [x.frozen_hash for x in intents],
+        [now + timedelta(seconds=x.answer_s) for x in intents],
+        [x.proved_after for x in intents],
+        [x.not_after for x in intents],
         [x.last_heard for x in intents],
+    )
+    return {row["id"]: row["sent_deadline"] for row in rows}
+
+
+async def take(connection: Connection, claim: Claim, payouts: Sequence[int]) -> set[int]:
+    """Lease the named payouts, as far as nobody holds them."""
+    rows = await connection.fetch(
+        "UPDATE payouts SET lease_until = $3, leased_by = $1"
+        " WHERE id = ANY($4::bigint[]) AND (lease_until IS NULL OR lease_until <= $2) RETURNING id",
+        claim.worker,
+        claim.now,
+        claim.lease_until,
+        list(payouts),
     )
     return {row["id"] for row in rows}
 
 
-async def give_back(connection: Connection, worker: str, payouts: Sequence[int]) -> None:
-    """End this worker's leases early, where it did not send."""
+async def give_back(connection: Connection, worker: str, again_at: datetime, payouts: Sequence[int]) -> None:
+    """End this worker's leases early, where it did not send; nobody tries again before `again_at`."""
     await connection.execute(
-        "UPDATE payouts SET lease_until = NULL, leased_by = NULL"
+        "UPDATE payouts SET lease_until = NULL, leased_by = NULL, next_at = greatest(next_at, $3)"
         " WHERE id = ANY($1::bigint[]) AND leased_by = $2 AND lease_until IS NOT NULL",
         list(payouts),
         worker,
+        again_at,
     )
 
 
