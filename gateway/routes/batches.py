@@ -12,7 +12,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get, post
-from litestar.params import JSONBody, Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 
 from contracts.batch import REQUIRED_APPROVALS, ROW_REMEDY, BatchState, RowCode
@@ -105,7 +106,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @post("/", guards=[require("batches")], request_max_body_size=MAX_BATCH_BYTES, dto=None)
-async def submit_batch(core: Core, request: Call) -> Response[Batch]:
+async def submit_batch(core: NamedDependency[Core], request: Call) -> Response[Batch]:
     """Hand over incentives: `text/csv` with a header line, or `application/x-ndjson`. Refused rows do not stop the
     others; nothing is paid before two other clients have approved the batch's `content_root`.
     """
@@ -146,7 +147,7 @@ async def submit_batch(core: Core, request: Call) -> Response[Batch]:
 
 
 @post("/{batch_id:str}/approvals", guards=[require("batches:approve")], status_code=200)
-async def decide_batch(core: Core, request: Call, batch_id: str, data: JSONBody[DecideBatch]) -> Batch:
+async def decide_batch(core: NamedDependency[Core], request: Call, batch_id: FromPath[str], data: JSONBody[DecideBatch]) -> Batch:
     """Approve or reject. Two approvals by two clients, neither of them the one that submitted it, let the money flow;
     one rejection cancels everything. Deciding the same again changes nothing.
     """
@@ -155,18 +156,18 @@ async def decide_batch(core: Core, request: Call, batch_id: str, data: JSONBody[
 
 
 @get("/{batch_id:str}", guards=[require("batches", "batches:approve", "read")])
-async def read_batch(core: Core, batch_id: str) -> Batch:
+async def read_batch(core: NamedDependency[Core], batch_id: FromPath[str]) -> Batch:
     """A batch with its decisions."""
     return as_batch(await core.batches.get(batch_id))
 
 
 @get("/{batch_id:str}/results", guards=[require("batches", "batches:approve", "read")])
 async def read_results(
-    core: Core,
+    core: NamedDependency[Core],
     request: Call,
-    batch_id: str,
-    cursor: str | None = None,
-    limit: Annotated[int, Parameter(ge=1, le=_PAGE)] = 100,
+    batch_id: FromPath[str],
+    cursor: FromQuery[str | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=_PAGE)] = 100,
 ) -> Response[Results]:
     """What became of each line, a page at a time as JSON, or all of them as `Accept: text/csv` or
     `application/x-ndjson`.

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, get
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter
 
 from gateway.core import Core
 from gateway.paging import cursor_of, numbers_of
@@ -34,7 +35,7 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
 
 @get("/", guards=[require("read")])
 async def list_events(
-    core: Core, after: str | None = None, limit: Annotated[int, Parameter(ge=1, le=1_000)] = 100
+    core: NamedDependency[Core], after: FromQuery[str | None] = None, limit: Annotated[int, QueryParameter(ge=1, le=1_000)] = 100
 ) -> Events:
     """Events after a cursor, oldest first."""
     tx, seq = numbers_of(after, 2)

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 from litestar import Router, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
 
 from contracts.batch import ROW_REMEDY, RowCode
 from contracts.incentive import BLOCKERS, BlockerCode, Owner, Stage
@@ -62,7 +64,7 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get("/v1/funnel", guards=[require("read")])
-async def read_funnel(core: Core, programme: str | None = None) -> Funnel:
+async def read_funnel(core: NamedDependency[Core], programme: FromQuery[str | None] = None) -> Funnel:
     """Stages, blockers with who must act, amounts, and beside them the rows refused at intake."""
     async with core.resources.database.connection() as connection:
         counts = await stored.counts(connection, programme)
@@ -100,7 +102,7 @@ async def read_funnel(core: Core, programme: str | None = None) -> Funnel:
 
 
 @get("/v1/activity", guards=[require("read")])
-async def read_activity(core: Core) -> Activity:
+async def read_activity(core: NamedDependency[Core]) -> Activity:
     """What still moves by itself within a minute, and how fresh the partners' statements are."""
     now = core.resources.clock.now()
     async with core.resources.database.connection() as connection:

@@ -7,6 +7,7 @@ import asyncio
 import asyncpg
 import msgspec
 from litestar import Response, Router, get
+from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from redis.exceptions import RedisError
 
@@ -37,7 +38,7 @@ async def live() -> Live:
 
 
 @get("/health/ready")
-async def ready(core: Core) -> Response[Ready]:
+async def ready(core: NamedDependency[Core]) -> Response[Ready]:
     """Whether the store answers (503 if not) and whether the cache does."""
     database, redis = await asyncio.gather(_database(core), _redis(core))
     status = "down" if not database else "ready" if redis else "degraded"
@@ -64,7 +65,7 @@ async def _redis(core: Core) -> bool:
 
 
 @get("/metrics", media_type="text/plain")
-async def metrics(core: Core) -> Response[bytes]:
+async def metrics(core: NamedDependency[Core]) -> Response[bytes]:
     """Incentives by stage and blocker, from the counters that change with the facts."""
     registry = CollectorRegistry()
     labels = ("programme", "partner", "stage", "blocker")

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get, post
-from litestar.params import JSONBody, Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
 from contracts.batch import COLUMNS
 from contracts.incentive import BlockerCode, Stage
@@ -23,7 +24,7 @@ from gateway.storage.database import Connection
 from gateway.storage.incentives import Filter
 
 Call = Request[Any, Caller, Any]
-IncentiveId = Annotated[int, Parameter(ge=1, le=2**63 - 1)]
+IncentiveId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 Text = Annotated[str, msgspec.Meta(max_length=200)]
 
 
@@ -67,7 +68,7 @@ class Incentives(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @post("/", guards=[require("incentives")])
-async def submit_incentive(core: Core, request: Call, data: JSONBody[NewIncentive]) -> Response[Submitted]:
+async def submit_incentive(core: NamedDependency[Core], request: Call, data: JSONBody[NewIncentive]) -> Response[Submitted]:
     """Hand over one incentive: a batch of one, which needs the same two approvals. One that was handed over before with
     the same content is found again.
     """
@@ -93,21 +94,21 @@ async def submit_incentive(core: Core, request: Call, data: JSONBody[NewIncentiv
 
 
 @get("/{incentive_id:int}", guards=[require("incentives", "read")])
-async def read_incentive(core: Core, incentive_id: IncentiveId) -> IncentiveView:
+async def read_incentive(core: NamedDependency[Core], incentive_id: IncentiveId) -> IncentiveView:
     """Where an incentive stands, and why it does not move."""
     return await core.incentives.get(incentive_id)
 
 
 @get("/", guards=[require("incentives", "read")])
 async def list_incentives(
-    core: Core,
-    programme: str | None = None,
-    participant_id: str | None = None,
-    stage: Stage | None = None,
-    blocker: BlockerCode | None = None,
-    partner: str | None = None,
-    cursor: str | None = None,
-    limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
+    core: NamedDependency[Core],
+    programme: FromQuery[str | None] = None,
+    participant_id: FromQuery[str | None] = None,
+    stage: FromQuery[Stage | None] = None,
+    blocker: FromQuery[BlockerCode | None] = None,
+    partner: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> Incentives:
     """Incentives in the order in which they were handed over."""
     wanted = Filter(programme=programme, participant_id=participant_id, partner=partner, stage=stage, blocker=blocker)
@@ -117,7 +118,7 @@ async def list_incentives(
 
 
 @post("/{incentive_id:int}/cancel", guards=[require("incentives")], status_code=200)
-async def cancel_incentive(core: Core, request: Call, incentive_id: IncentiveId) -> IncentiveView:
+async def cancel_incentive(core: NamedDependency[Core], request: Call, incentive_id: IncentiveId) -> IncentiveView:
     """Stop future payouts. One that has left is followed to its end: 409. Cancelling again changes nothing."""
     return await core.incentives.cancel(incentive_id, actor=request.auth.client_id)
 

@@ -16,6 +16,7 @@ from authlib.oauth2.rfc6749 import AuthorizationServer, ClientCredentialsGrant, 
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc6749.util import extract_basic_authorization
 from litestar import Request, Response, Router, post
+from litestar.di import NamedDependency
 
 from gateway.core import Core
 from gateway.problems import unsupported_media_type
@@ -128,7 +129,7 @@ _REMEDIES = {
 
 
 @post("/token", status_code=200, request_max_body_size=_MAX_BYTES, dto=None)
-async def issue_token(core: Core, request: Request[Any, Any, Any]) -> Response[Token]:
+async def issue_token(core: NamedDependency[Core], request: Request[Any, Any, Any]) -> Response[Token]:
     """An access token for a client's id and secret."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _FORM:

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Router, get, post
-from litestar.params import JSONBody
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from gateway.core import Core
 from gateway.security.clients import Caller, require
@@ -28,19 +29,19 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 @get("/", guards=[require("read", "ops", "batches", "links")])
-async def list_partners(core: Core) -> Partners:
+async def list_partners(core: NamedDependency[Core]) -> Partners:
     """Capabilities, limits, quotas, assumptions, switches and the last complete statement."""
     return Partners(partners=await core.partners.all())
 
 
 @post("/{partner:str}/pause", guards=[require("ops")], status_code=200)
-async def pause_partner(core: Core, request: Call, partner: str, data: JSONBody[Pause]) -> PartnerView:
+async def pause_partner(core: NamedDependency[Core], request: Call, partner: FromPath[str], data: JSONBody[Pause]) -> PartnerView:
     """Stop new payouts at a partner; those that have left are followed to their end."""
     return await core.partners.pause(partner, data.reason, actor=request.auth.client_id)
 
 
 @post("/{partner:str}/resume", guards=[require("ops")], status_code=200)
-async def resume_partner(core: Core, request: Call, partner: str) -> PartnerView:
+async def resume_partner(core: NamedDependency[Core], request: Call, partner: FromPath[str]) -> PartnerView:
     """Let payouts flow again."""
     return await core.partners.resume(partner, actor=request.auth.client_id)
 

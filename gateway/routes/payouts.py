@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get, post
-from litestar.params import JSONBody, Parameter
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, PathParameter
 
 from contracts.incentive import BlockerCode, Stage
 from contracts.payout import PayoutState
@@ -15,7 +16,7 @@ from gateway.core import Core
 from gateway.routes.idempotent import once
 from gateway.security.clients import Caller, require
 
-PayoutId = Annotated[int, Parameter(ge=1, le=2**63 - 1)]
+PayoutId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 
 
 class Hasten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,7 +58,7 @@ class Payout(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @post("/", guards=[require("payouts")], status_code=202)
-async def hasten_payout(core: Core, request: Request[Any, Caller, Any], data: JSONBody[Hasten]) -> Response[Hastened]:
+async def hasten_payout(core: NamedDependency[Core], request: Request[Any, Caller, Any], data: JSONBody[Hasten]) -> Response[Hastened]:
     """Move an incentive now instead of at its next attempt. Starts nothing that would not start by itself."""
 
     async def work() -> Hastened:
@@ -67,7 +68,7 @@ async def hasten_payout(core: Core, request: Request[Any, Caller, Any], data: JS
 
 
 @get("/{payout_id:int}", guards=[require("payouts", "read")])
-async def read_payout(core: Core, payout_id: PayoutId) -> Payout:
+async def read_payout(core: NamedDependency[Core], payout_id: PayoutId) -> Payout:
     """One payout."""
     row = await core.payouts.get(payout_id)
     return Payout(
