@@ -117,7 +117,7 @@ class LinkAja:
         reply = yield sign.kyc(ctx, query)
         return mapping.identity(query, reply)
 
-    def frozen_body(self, order: PayoutOrder) -> bytes:
+    def frozen_body(self, ctx: Context, order: PayoutOrder) -> bytes:
         """The confirm's body without the customer's token and the session."""
         return wire.frozen(order)
 

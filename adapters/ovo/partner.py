@@ -115,7 +115,7 @@ class Ovo:
         reply = yield sign.identity_inquiry(ctx, query)
         return mapping.identity(query, reply)
 
-    def frozen_body(self, order: PayoutOrder) -> bytes:
+    def frozen_body(self, ctx: Context, order: PayoutOrder) -> bytes:
         """The whole body of the top-up."""
         return sign.topup_body(order)
 

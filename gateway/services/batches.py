@@ -137,6 +137,10 @@ class Batches:
         async with self._database.connection() as connection:
             return await _view(connection, batch_id)
 
+    async def read(self, connection: Connection, batch_id: str) -> BatchView:
+        """The same in the caller's transaction."""
+        return await _view(connection, batch_id)
+
     async def results(self, batch_id: str, after_line: int, limit: int) -> list[ResultRow]:
         """The next lines' results."""
         async with self._database.connection() as connection:

@@ -41,6 +41,7 @@ def ctx() -> Context:
             "channel_id": Secret("95221"),
         },
         tokens={"snap": Secret("lj-b2b-token-0001"), "legacy": Secret("lj-access-0001")},
+        hosts={},
     )
 
 

@@ -156,7 +156,7 @@ def test_payout(ctx: Context, order: PayoutOrder, say: Say, run: Run) -> None:
         b'{"token":"cust-token-0001","amount":"000005000000","merchantTrxID":"PAYOUT-0001",'
         b'"trxDate":"2026-01-02T03:04:05+00:00","sessionID":"PD5I-0001"}'
     )
-    assert confirm.frozen == PARTNER.frozen_body(order)
+    assert confirm.frozen == PARTNER.frozen_body(ctx, order)
     assert (outcome.kind, outcome.partner_reference) == (OutcomeKind.SUCCEEDED, "LJ0001")
 
 
@@ -167,13 +167,13 @@ def test_what_is_frozen_stands_in_every_attempt(ctx: Context, order: PayoutOrder
     [_, first], _ = run(PARTNER.payout(ctx, order), say(INQUIRED), say(CONFIRMED))
     [_, second], _ = run(PARTNER.payout(later, refreshed), say({**INQUIRED, "sessionID": "PD5I-2"}), say(CONFIRMED))
     assert first.frozen is not None
-    assert first.frozen == second.frozen == PARTNER.frozen_body(refreshed)
+    assert first.frozen == second.frozen == PARTNER.frozen_body(ctx, refreshed)
     changing = {"token", "sessionID"}
     for request in (first, second):
         body = json.loads(request.content)
         assert json.loads(first.frozen) == {name: body[name] for name in body if name not in changing}
     other = msgspec.structs.replace(order, amount_rupiah=50_001)
-    assert PARTNER.frozen_body(other) != first.frozen
+    assert PARTNER.frozen_body(ctx, other) != first.frozen
 
 
 @pytest.mark.parametrize("code", ["15", "62"])

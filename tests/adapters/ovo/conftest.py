@@ -46,6 +46,7 @@ def ctx(key_pem: str) -> Context:
             "token_version": Secret("v1.0"),
         },
         tokens={"snap": Secret("ovo-b2b-token-0001")},
+        hosts={},
     )
 
 

@@ -144,7 +144,7 @@ def test_payout(ctx: Context, order: PayoutOrder, say: Say, run: Run) -> None:
     inquiry, topup = requests
     assert inquiry.headers["Authorization-Customer"] == "Bearer cust-token-0001"
     assert "Authorization-Customer" not in topup.headers
-    assert topup.content == PARTNER.frozen_body(order)
+    assert topup.content == PARTNER.frozen_body(ctx, order)
     assert (topup.frozen, topup.timeout_s) == (None, 30.0)
     assert inquiry.headers["X-EXTERNAL-ID"] != topup.headers["X-EXTERNAL-ID"]
     assert outcome.kind is OutcomeKind.SUCCEEDED
@@ -158,7 +158,7 @@ def test_attempts_differ_in_their_signature_alone(ctx: Context, order: PayoutOrd
     replies = (say("2003700", **INQUIRED), say("2003800", **BOOKED))
     [_, first], _ = run(PARTNER.payout(ctx, order), *replies)
     [_, second], _ = run(PARTNER.payout(later, refreshed), *replies)
-    assert first.content == second.content == PARTNER.frozen_body(refreshed)
+    assert first.content == second.content == PARTNER.frozen_body(ctx, refreshed)
     differing = {name for name in first.headers if first.headers[name] != second.headers[name]}
     assert differing == {"X-TIMESTAMP", "X-SIGNATURE", "X-EXTERNAL-ID", "Authorization"}
 
