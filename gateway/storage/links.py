@@ -85,7 +85,7 @@ async def insert(
 
 async def get(connection: Connection, link_id: str, *, lock: bool = False) -> LinkRow | None:
     """The link with this id; `lock` keeps others off until the transaction ends."""
-    text = f"SELECT {_COLUMNS} FROM links WHERE id = $1" + (" FOR UPDATE" if lock else "")
+    text = f"SELECT {_COLUMNS} FROM links WHERE id = $1" + (" FOR NO KEY UPDATE" if lock else "")
     record = await connection.fetchrow(text, link_id)
     return None if record is None else _row(record)
 
