@@ -317,13 +317,6 @@ async def waiting_for(connection: Connection, partner: str, account_index: bytes
     return [_row(record) for record in records]
 
 
-async def lock_account(connection: Connection, partner: str, account_index: bytes) -> None:
-    """Until the transaction ends nobody else challenges anew who waits for this account."""
-    await connection.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{partner}:{account_index.hex()}"
-    )
-
-
 async def held_by_us(connection: Connection, partner: str, account_index: bytes) -> bool:
     """Whether one of our links holds the account, or may be about to."""
     held: bool = await connection.fetchval(
