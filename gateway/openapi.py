@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 import msgspec
 from litestar import Litestar, Request
 from litestar.openapi import OpenAPIConfig
