@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from typing import Any
 
 from gateway.resources import Resources
 from gateway.security.clients import ClientDirectory
+from gateway.services.batches import Batches
+from gateway.services.inbox import Inbox
+from gateway.services.incentives import Incentives
+from gateway.services.linking import Linking
+from gateway.services.partners import Partners
+from gateway.services.payouts import Payouts
+from gateway.services.verification import Verification
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,30 +21,29 @@ class Core:
 
     resources: Resources
     clients: ClientDirectory
-    linking: Any
-    verification: Any
-    payouts: Any
-    inbox: Any
-    batches: Any
-    incentives: Any
-
-
-def _service(module: str, name: str) -> Any:
-    return getattr(importlib.import_module(f"gateway.services.{module}"), name)
+    linking: Linking
+    verification: Verification
+    payouts: Payouts
+    inbox: Inbox
+    batches: Batches
+    incentives: Incentives
+    partners: Partners
 
 
 def build_core(resources: Resources) -> Core:
     """Assemble the services."""
-    linking = _service("linking", "Linking")(resources)
-    verification = _service("verification", "Verification")(resources)
-    payouts = _service("payouts", "Payouts")(resources, linking)
+    manifests = {slug: desk.manifest for slug, desk in resources.desks.items()}
+    linking = Linking(resources)
+    verification = Verification(resources)
+    payouts = Payouts(resources, linking)
     return Core(
         resources=resources,
         clients=ClientDirectory(resources.database, resources.clock),
         linking=linking,
         verification=verification,
         payouts=payouts,
-        inbox=_service("inbox", "Inbox")(resources, verification, payouts),
-        batches=_service("batches", "Batches")(resources),
-        incentives=_service("incentives", "Incentives")(resources),
+        inbox=Inbox(resources, verification, payouts),
+        batches=Batches(resources.database, resources.clock, resources.vault, manifests),
+        incentives=Incentives(resources.database, resources.clock, manifests),
+        partners=Partners(resources.database, resources.clock, manifests, resources.settings.quotas),
     )

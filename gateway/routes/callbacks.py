@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import MediaType, Request, Response, Router
+from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from contracts.errors import NotFound, TooLarge
 from contracts.partner import Notification
@@ -14,7 +16,9 @@ from gateway.core import Core
 _LARGEST_BODY = 1_048_576
 
 
-async def receive(core: Core, request: Request[Any, Any, Any], partner: str, path: str) -> Response[bytes]:
+async def receive(
+    core: NamedDependency[Core], request: Request[Any, Any, Any], partner: FromPath[str], path: FromPath[str]
+) -> Response[bytes]:
     """Verified, stored, answered; applied afterwards."""
     desk = core.resources.desks.get(partner)
     routes = desk.manifest.callbacks if desk is not None else ()

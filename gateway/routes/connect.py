@@ -8,6 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 from litestar import MediaType, Request, Response, Router, get, post
 from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from contracts.errors import GatewayError, InvalidRequest, LinkStateInvalid, PartnerError
 from contracts.incentive import BLOCKERS, BlockerCode
@@ -52,7 +54,7 @@ _PARTNER_SILENT = "Mitra pembayaran sedang tidak dapat dihubungi. Muat ulang hal
 
 
 @get("/connect/{token:str}")
-async def open_page(core: Core, request: Browser, token: str) -> Response[Any]:
+async def open_page(core: NamedDependency[Core], request: Browser, token: FromPath[str]) -> Response[Any]:
     """The address of a challenge."""
     shown = await core.linking.open(token, request.cookies)
     response = _show(core, shown)
@@ -62,13 +64,13 @@ async def open_page(core: Core, request: Browser, token: str) -> Response[Any]:
 
 
 @get("/connect/{link_id:str}/inputs")
-async def show_form(core: Core, request: Browser, link_id: str) -> Response[Any]:
+async def show_form(core: NamedDependency[Core], request: Browser, link_id: FromPath[str]) -> Response[Any]:
     """The gateway's form, or where the link stands by now."""
     return _show(core, await core.linking.page(link_id, request.cookies))
 
 
 @post("/connect/{link_id:str}/inputs", request_max_body_size=_FORM_BYTES)
-async def submit_form(core: Core, request: Browser, link_id: str) -> Response[Any]:
+async def submit_form(core: NamedDependency[Core], request: Browser, link_id: FromPath[str]) -> Response[Any]:
     """The form was sent in. Its fields are passed on now and kept nowhere."""
     csrf, typed = _typed(await request.body())
     shown = await core.linking.submit(link_id, request.cookies, csrf, typed)
@@ -81,7 +83,7 @@ async def submit_form(core: Core, request: Browser, link_id: str) -> Response[An
 
 
 @get("/callbacks/{partner:str}/link")
-async def come_back(core: Core, request: Browser, partner: str) -> Response[Any]:
+async def come_back(core: NamedDependency[Core], request: Browser, partner: FromPath[str]) -> Response[Any]:
     """The partner sent the browser back."""
     if len(request.scope["query_string"]) > _QUERY_BYTES:
         raise InvalidRequest("The query is too long.")

@@ -3,6 +3,8 @@
 A handler does its work through `once`:
 
     return await once(request, core, lambda: core.linking.start(caller, data))
+
+Where an answer must not be lost between the work and its storing, the work stores it in its transaction (`InWork`).
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast
+from datetime import datetime
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request, Response
@@ -20,6 +23,7 @@ from contracts.errors import Conflict, IdempotencyConflict, InvalidRequest
 from gateway.core import Core
 from gateway.security import places
 from gateway.storage import idempotency
+from gateway.storage.database import Connection
 
 T = TypeVar("T")
 
@@ -104,5 +108,42 @@ def replay(core: Core, client_id: str, key: str, claim: idempotency.Claim, finge
     return response
 
 
+class AnsweredMeanwhile(Exception):
+    """Another request has answered under the key: undo this one and give that answer."""
+
+
+class InWork:
+    """One request whose answer is stored in the transaction of its work, so that a crash keeps both or neither."""
+
+    def __init__(self, request: Request[Any, Any, Any], core: Core) -> None:
+        self._request = request
+        self._core = core
+        self._key = key_of(request)
+        self._client_id: str = request.auth.client_id
+        self.body_sha256 = ""
+        """Set before `keep` or `replayed` is called."""
+
+    async def earlier(self) -> bool:
+        """Whether the key has been used before."""
+        async with self._core.resources.database.connection() as connection:
+            return await idempotency.find(connection, self._client_id, self._key) is not None
+
+    async def keep(self, connection: Connection, status: int, answer: msgspec.Struct, now: datetime) -> None:
+        """Store the answer; raises `AnsweredMeanwhile`."""
+        fingerprint = fingerprint_of(self._core, self._request, self.body_sha256)
+        sealed = seal_answer(self._core, self._client_id, self._key, msgspec.json.encode(answer))
+        if not await idempotency.keep(connection, self._client_id, self._key, fingerprint, status, sealed, now):
+            raise AnsweredMeanwhile
+
+    async def replayed(self) -> Response[Any]:
+        """The answer given under the key; raises `IdempotencyConflict` if that was another request."""
+        async with self._core.resources.database.connection() as connection:
+            claim = await idempotency.find(connection, self._client_id, self._key)
+        if claim is None:
+            raise Conflict("The request under this key has just expired.", code="request_in_progress")
+        fingerprint = fingerprint_of(self._core, self._request, self.body_sha256)
+        return replay(self._core, self._client_id, self._key, claim, fingerprint)
+
+
 def _stored(answer: bytes, status: int) -> Response[Any]:
-    return cast(Response[Any], Response(answer, status_code=status, media_type=MediaType.JSON))
+    return Response(answer, status_code=status, media_type=MediaType.JSON)

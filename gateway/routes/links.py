@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
-from litestar.params import JSONBody
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from contracts.linking import LinkState
 from contracts.secret import Secret
@@ -35,7 +36,7 @@ class LinkAnswers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 @post("/", guards=[require("links")])
-async def start_link(core: Core, request: Call, data: JSONBody[StartLink]) -> Response[LinkView]:
+async def start_link(core: NamedDependency[Core], request: Call, data: JSONBody[StartLink]) -> Response[LinkView]:
     """A challenge for the participant to open, good for ten minutes."""
     caller = request.auth
     return await once(
@@ -47,21 +48,21 @@ async def start_link(core: Core, request: Call, data: JSONBody[StartLink]) -> Re
 
 
 @get("/{link_id:str}", guards=[require("links", "read")])
-async def read_link(core: Core, request: Call, link_id: str) -> LinkView:
+async def read_link(core: NamedDependency[Core], request: Call, link_id: FromPath[str]) -> LinkView:
     """Where a link stands; its challenge only for those who may start one."""
     view: LinkView = await core.linking.view(link_id)
     return view if "links" in request.auth.scopes else msgspec.structs.replace(view, challenge=None)
 
 
 @post("/{link_id:str}/inputs", guards=[require("links")], status_code=200)
-async def answer_link(core: Core, link_id: str, data: JSONBody[LinkAnswers]) -> LinkView:
+async def answer_link(core: NamedDependency[Core], link_id: FromPath[str], data: JSONBody[LinkAnswers]) -> LinkView:
     """Inputs from a client with screens of its own."""
     view: LinkView = await core.linking.inputs(link_id, {name: Secret(value) for name, value in data.inputs.items()})
     return view
 
 
 @delete("/{link_id:str}", guards=[require("links")], status_code=200)
-async def end_link(core: Core, request: Call, link_id: str) -> Response[LinkView]:
+async def end_link(core: NamedDependency[Core], request: Call, link_id: FromPath[str]) -> Response[LinkView]:
     """Give a link back: 200 once it is over, 202 while the partner or the participant still has to do something."""
     view: LinkView = await core.linking.unlink(link_id, request.auth.client_id)
     return Response(view, status_code=202 if view.state is LinkState.UNLINKING else 200)

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Router, get, put
-from litestar.params import JSONBody
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from contracts.secret import Secret
 from gateway.core import Core
@@ -26,14 +27,17 @@ class NewAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 @get("/{participant_id:str}", guards=[require("links", "verifications", "read")])
-async def read_participant(core: Core, participant_id: str) -> ParticipantView:
+async def read_participant(core: NamedDependency[Core], participant_id: FromPath[str]) -> ParticipantView:
     """A participant's links, verdict and what is needed; no personal data."""
     return await Participants(core.resources).view(participant_id)
 
 
 @put("/{participant_id:str}/account", guards=[require("links")])
 async def change_account(
-    core: Core, request: Request[Any, Caller, Any], participant_id: str, data: JSONBody[NewAccount]
+    core: NamedDependency[Core],
+    request: Request[Any, Caller, Any],
+    participant_id: FromPath[str],
+    data: JSONBody[NewAccount],
 ) -> ParticipantView:
     """Another account; the link and the verdict end."""
     return await Participants(core.resources).change_account(

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get, post
-from litestar.params import JSONBody
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from gateway.core import Core
 from gateway.routes.idempotent import once
@@ -22,14 +23,14 @@ class RequestVerification(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 
 @post("/", guards=[require("verifications")])
 async def request_verification(
-    core: Core, request: Request[Any, Caller, Any], data: JSONBody[RequestVerification]
+    core: NamedDependency[Core], request: Request[Any, Caller, Any], data: JSONBody[RequestVerification]
 ) -> Response[VerificationView]:
     """Check now: after an upgrade of the account, say. The gateway checks by itself after linking and before expiry."""
     return await once(request, core, lambda: core.verification.request(data.participant_id), required=False)
 
 
 @get("/{verification_id:str}", guards=[require("verifications", "read")])
-async def read_verification(core: Core, verification_id: str) -> VerificationView:
+async def read_verification(core: NamedDependency[Core], verification_id: FromPath[str]) -> VerificationView:
     """Where a check stands."""
     view: VerificationView = await core.verification.view(verification_id)
     return view

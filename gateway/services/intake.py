@@ -197,7 +197,7 @@ _COLUMN_SET = frozenset(COLUMNS)
 
 
 def _cell(name: str, raw: msgspec.Raw | None) -> str:
-    if raw is None or raw == b"null":
+    if raw is None or bytes(raw) == b"null":
         return ""
     kind = int if name == "amount_rupiah" else str
     try:

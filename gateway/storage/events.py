@@ -17,8 +17,9 @@ EventRow = tuple[EventType, str, Mapping[str, object]]
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One event as read back."""
 
-    cursor: str
-    """`tx.seq`: everything after it was not visible to a reader that stood here."""
+    tx: int
+    """The transaction that wrote it: with `seq`, its place in the order of reading."""
+    seq: int
     type: str
     subject: str
     data: dict[str, object]
@@ -52,9 +53,4 @@ async def read_after(connection: Connection, tx: int, seq: int, limit: int) -> l
         seq,
         limit,
     )
-    return [
-        Event(
-            cursor=f"{row['tx']}.{row['seq']}", type=row["type"], subject=row["subject"], data=row["data"], at=row["at"]
-        )
-        for row in rows
-    ]
+    return [Event(**{**row, "tx": int(row["tx"])}) for row in rows]
