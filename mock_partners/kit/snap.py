@@ -200,6 +200,7 @@ class Profile:
     null_is_empty: bool = False
     check_content_type: bool = True
     tolerance_s: float = TOLERANCE_S
+    unknown_token_case: str = "03"
     grant_names: tuple[str, ...] = ("grantType",)
 
 
@@ -333,7 +334,7 @@ class Gate:
         scheme, _, value = call.header("authorization").partition(" ")
         token = bearers.find(value.strip()) if scheme.lower() == "bearer" else None
         if token is None:
-            raise Refusal(401, "03", "Token Not Found (B2B)")
+            raise Refusal(401, self.profile.unknown_token_case, "Token Not Found (B2B)")
         if token.expires_s <= self._clock.seconds():
             raise Refusal(401, "01", "Invalid Token (B2B)")
         return token
