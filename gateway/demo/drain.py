@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -76,9 +75,11 @@ class Watch:
             return {"api": type(error).__name__}, {}
         moving = {name: count for name, count in activity["moving"].items() if count}
         for partner, url in self._mocks.items():
-            with contextlib.suppress(httpx.TransportError):
+            try:
                 pending = (await self._http.get(f"{url}/__mock__/pending")).json()
-                moving.update({f"{partner} {name}": count for name, count in pending.items() if count})
+            except httpx.TransportError as error:
+                pending = {type(error).__name__: 1}
+            moving.update({f"{partner} {name}": count for name, count in pending.items() if count})
         playing = self._player.left - self._player.waiting
         if playing:
             moving["people at pages"] = playing
