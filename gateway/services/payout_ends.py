@@ -115,6 +115,9 @@ def succeeded(s: Standing, now: datetime, effects: Effects) -> None:
     s.incentive.own = s.incentive.own_next_at = None
     _withdraw_replacements(s, now, effects)
     s.incentive.payout = "succeeded"
+    if any(other.state is _S.SUCCEEDED for other in s.others):
+        contradiction(s, effects, "two payouts of this incentive were paid: have one given back")
+        effects.pause = f"payout {payout.id} was the second one paid for its incentive"
     effects.answered += [_B.OUTCOME_UNKNOWN, _B.REASON_MISSING]
 
 

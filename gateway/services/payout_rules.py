@@ -40,6 +40,9 @@ def decide(terms: Terms, s: Standing, heard: Sequence[Heard], item: Item, now: d
         _found(terms, s, item, now, effects)
     else:
         _said(terms, s, heard, item, now, effects)
+    if any(other.state is _S.SUCCEEDED for other in s.others):
+        # Another payout of this incentive was paid: whatever becomes of this one, that stands and staff must see it.
+        s.incentive.payout, s.incentive.own, s.incentive.own_next_at = "succeeded", _B.CONTRADICTION, None
     return effects
 
 

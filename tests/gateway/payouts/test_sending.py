@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from contracts.payout import PayoutState
 from gateway.clock import jakarta_day
 from tests.gateway.payouts.town import Town
@@ -261,10 +263,8 @@ async def test_a_worker_killed_between_intent_and_send_leaves_no_double(town: To
     bank.before = kill
     worker = town.worker()
     (leased,) = await worker.claim("fake", 1)
-    try:
+    with pytest.raises(Killed):
         await worker.send(leased)
-    except Killed:
-        pass
     bank.before = None
     assert (await town.payout(incentive)).state is S.SUBMITTING
     restarted = town.worker("w2")

@@ -198,7 +198,8 @@ class Town:
         async with self.database.connection() as connection:
             assert await ledger.imbalance(connection) == 0
         counted = await self.fetch(
-            "SELECT stage, blocker, sum(incentives)::int AS n FROM funnel_counts GROUP BY 1, 2 HAVING sum(incentives) <> 0"
+            "SELECT stage, blocker, sum(incentives)::int AS n FROM funnel_counts GROUP BY 1, 2"
+            " HAVING sum(incentives) <> 0"
         )
         real = await self.fetch("SELECT stage, coalesce(blocker, '') AS blocker, count(*)::int AS n FROM incentives"
                                 " GROUP BY 1, 2")  # fmt: skip
