@@ -135,6 +135,10 @@ class ClientDirectory:
             return None
         return Caller(client_id=found.client_id, scopes=found.scopes, return_urls=found.return_urls)
 
+    def forget(self) -> None:
+        """Look every token up again."""
+        self._seen.clear()
+
     def _cached(self, token_hash: bytes) -> stored.TokenRow | None:
         entry = self._seen.get(token_hash)
         if entry is None:
