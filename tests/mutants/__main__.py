@@ -1,21 +1,22 @@
-"""`python -m tests.mutants [--list] [--only NAME] [--workers N]`: exit status 0 if every planted bug is caught."""
+"""Plant bugs one by one and see the suites catch them; exit status 0 if all are caught."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
+import queue
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from tests.mutants.adapters import ADAPTERS
 from tests.mutants.mutant import Mutant
-from tests.mutants.runner import Verdict, copy_tree, run_mutant, run_tests, touches
+from tests.mutants.runner import Verdict, copy_tree, preload, run_mutant, run_tests
 
 TABLES: tuple[tuple[Mutant, ...], ...] = (ADAPTERS,)
-"""One table a subject; a table is a tuple of mutants with names of their own."""
-BASELINE_S = 300.0
+"""One table a subject; a table is a tuple of mutants."""
+BASELINE_S = 300
 
 
 def main() -> int:
@@ -35,37 +36,45 @@ def main() -> int:
     if not mutants:
         print("no mutant has such a name; --list shows them", file=sys.stderr)
         return 2
-    return asyncio.run(_run(mutants, max(1, options.workers)))
-
-
-async def _run(mutants: list[Mutant], workers: int) -> int:
+    preload()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        trees = [copy_tree(Path(folder) / str(n)) for n in range(min(workers, len(mutants)))]
-        files = tuple(sorted({test for tests, _ in touches(mutants) for test in tests}))
-        print(f"{len(mutants)} mutants; first the tests without any", flush=True)
-        status, output = await run_tests(trees[0], files, "", limit_s=BASELINE_S)
-        if status != 0:
-            print(output[-2_000:])
-            print("the tests fail without a mutant: nothing can be said about them")
+        trees = [copy_tree(Path(folder) / str(n)) for n in range(min(max(1, options.workers), len(mutants)))]
+        if not _passes_without(mutants, trees[0]):
             return 2
-        verdicts = await _all(mutants, trees)
-    return _summary(verdicts)
+        return _summary(_run(mutants, trees))
 
 
-async def _all(mutants: list[Mutant], trees: list[Path]) -> list[Verdict]:
-    waiting, verdicts = list(mutants), list[Verdict]()
+def _passes_without(mutants: list[Mutant], tree: Path) -> bool:
+    """Whether the tests that are to notice pass as long as there is nothing to notice."""
+    files = tuple(sorted({test for mutant in mutants for test in mutant.tests}))
+    only = " or ".join(sorted({mutant.only for mutant in mutants})) if all(mutant.only for mutant in mutants) else ""
+    print(f"{len(mutants)} mutants; first the tests without any", flush=True)
+    status, output = run_tests(tree, files, only, limit_s=BASELINE_S)
+    if status != 0:
+        print(f"{output[-2_000:]}\nthe tests fail without a mutant: nothing can be said about them")
+    return status == 0
 
-    async def work(tree: Path) -> None:
-        while waiting:
-            verdict = await run_mutant(waiting.pop(0), tree)
+
+def _run(mutants: list[Mutant], trees: list[Path]) -> list[Verdict]:
+    free: queue.SimpleQueue[Path] = queue.SimpleQueue()
+    for tree in trees:
+        free.put(tree)
+
+    def one(mutant: Mutant) -> Verdict:
+        tree = free.get()
+        try:
+            return run_mutant(mutant, tree)
+        finally:
+            free.put(tree)
+
+    verdicts = []
+    with ThreadPoolExecutor(len(trees)) as pool:
+        for done in as_completed([pool.submit(one, mutant) for mutant in mutants]):
+            verdict = done.result()
             verdicts.append(verdict)
             word = "caught" if verdict.caught else "BROKEN" if verdict.broken else "MISSED"
             place = f"[{len(verdicts)}/{len(mutants)}]"
             print(f"{place:>9} {word} {verdict.mutant.name}: {verdict.by} ({verdict.took_s:.1f} s)", flush=True)
-
-    async with asyncio.TaskGroup() as group:
-        for tree in trees:
-            group.create_task(work(tree))
     return verdicts
 
 
