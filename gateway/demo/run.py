@@ -67,7 +67,8 @@ async def demonstrate(
 ) -> Report:
     """Start everything in `folder`, hand the cohort over, play it, wait until it is drained, audit.
 
-    `started(cluster)` is told when everything runs, `linger(cluster)` is awaited before it is ended again. Raises what its parts raise: `ClusterError`, `Stuck`.
+    `started(cluster)` is told when everything runs, `linger(cluster)` is awaited before it is ended again. Raises what
+    its parts raise: `ClusterError`, `Stuck`.
     """
     began = time.monotonic()
 
