@@ -55,7 +55,6 @@ class LinkEndings(LinkUpkeep):
         now = self._clock.now()
         async with self._database.transaction() as connection:
             person = await participants.get(connection, link.participant, lock=True)
-            await audit.record(connection, now, actor, "link.delete", link.id, {"state": link.state.value})
             because = BlockerCode.LINK_REQUIRED
             match link.state:
                 case LinkState.CHALLENGED | LinkState.OPENED | LinkState.WAITING:
@@ -67,8 +66,9 @@ class LinkEndings(LinkUpkeep):
                     moved = await link_facts.give_back(connection, person, link, because, now, due_at=lease)
                 case _:
                     return link
-        if moved is None:
-            raise Conflict("The link changed at the same moment.", code="link_in_progress")
+            if moved is None:
+                raise Conflict("The link changed at the same moment.", code="link_in_progress")
+            await audit.record(connection, now, actor, "link.delete", link.id, {"state": link.state.value})
         if moved.state is LinkState.UNLINKING:
             await self._hand_back(moved, {})
             return await self._get(link_id)
