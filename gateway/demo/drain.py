@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +15,7 @@ from gateway.demo.core import ApiError, Client
 from gateway.demo.player import Player
 
 _POLL_S = 0.5
+_TEXT_CHARS = 200
 _QUIET_POLLS = 3
 """Drained counts when seen so often in a row, so that nothing slips between two looks."""
 LINKED = ("awaiting_verification", "scheduled", "paying", "paid", "returned")
@@ -55,50 +55,51 @@ class Watch:
             while quiet < _QUIET_POLLS:
                 if playing.done() and not playing.cancelled():
                     playing.result()
-                moving = await self._moving(since)
-                bars.show(self.funnel)
+                moving, activity = await self._moving()
                 if moving:
-                    quiet, since = 0, loop.time()
-                else:
-                    quiet += 1
+                    since = loop.time()
+                elif unread := _statements_behind(activity, loop.time() - since):
+                    moving = {"statements unread": unread}
+                bars.show(self.funnel, moving)
+                quiet = 0 if moving else quiet + 1
                 if loop.time() > deadline:
                     raise Stuck(f"not drained after {limit_s:.0f} s: {moving}")
                 await asyncio.sleep(_POLL_S)
 
-    async def _moving(self, quiet_since: float) -> dict[str, Any]:
-        """What still moves; empty when drained."""
-        moving: dict[str, Any] = {}
+    async def _moving(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What still moves, empty when only statements may be unread; and the API's own answer."""
         try:
             self.funnel = await self._core.call("GET", "/v1/funnel")
             activity = await self._core.call("GET", "/v1/activity")
         except (ApiError, httpx.TransportError) as error:
-            return {"api": type(error).__name__}
-        moving.update({name: count for name, count in activity["moving"].items() if count})
+            return {"api": type(error).__name__}, {}
+        moving = {name: count for name, count in activity["moving"].items() if count}
         for partner, url in self._mocks.items():
-            with contextlib.suppress(httpx.TransportError):
+            try:
                 pending = (await self._http.get(f"{url}/__mock__/pending")).json()
-                moving.update({f"{partner} {name}": count for name, count in pending.items() if count})
+            except httpx.TransportError as error:
+                pending = {type(error).__name__: 1}
+            moving.update({f"{partner} {name}": count for name, count in pending.items() if count})
         playing = self._player.left - self._player.waiting
         if playing:
             moving["people at pages"] = playing
-        if not moving:
-            unread = await self._statements_behind(activity, quiet_since)
-            if unread:
-                moving["statements unread"] = unread
-        return moving
+        return moving, activity
 
-    async def _statements_behind(self, activity: Mapping[str, Any], quiet_since: float) -> int:
-        """Partners whose statement was not read since everything fell quiet: a reversal may stand there only."""
-        age = asyncio.get_running_loop().time() - quiet_since
-        return sum(1 for seconds in activity["statement_age_s"].values() if seconds is None or seconds > age + 0.01)
+
+def _statements_behind(activity: Mapping[str, Any], quiet_s: float) -> int:
+    """Partners whose statement was not read since everything fell quiet: a reversal may stand there only."""
+    return sum(1 for age_s in activity["statement_age_s"].values() if age_s is None or age_s > quiet_s)
 
 
 class _Bars:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[tuple[str, str], Any] = {}
+        self._moving = progress.add_task("", total=None)
 
-    def show(self, funnel: Mapping[str, Any]) -> None:
+    def show(self, funnel: Mapping[str, Any], moving: Mapping[str, Any]) -> None:
+        text = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in moving.items())
+        self._progress.update(self._moving, description=f"[dim]moving: {text or 'nothing'}[/]"[:_TEXT_CHARS])
         totals: defaultdict[str, int] = defaultdict(int)
         reached: defaultdict[tuple[str, str], int] = defaultdict(int)
         for row in funnel.get("rows", ()):

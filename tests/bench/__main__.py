@@ -38,6 +38,7 @@ from tests.bench.cpu import cpu_s
 
 ENOUGH_CALLS_A_SECOND = 1_000_000
 READY_S = 60.0
+_PAID = "SELECT coalesce(sum(incentives), 0)::int FROM funnel_counts WHERE stage = 'paid'"
 console = Console()
 
 
@@ -136,19 +137,16 @@ class Bench:
         await connection.execute("UPDATE incentives SET approved = true WHERE period = $1", str(turn))
         await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
         async with asyncio.timeout(600):
-            while True:
-                row = await connection.fetchrow(
-                    "SELECT count(*) AS n, extract(epoch FROM max(ended_at) - min(p.created_at))::float8 AS seconds"
-                    " FROM payouts p JOIN incentives i ON i.id = p.incentive"
-                    " WHERE i.period = $1 AND p.state = 'succeeded'",
-                    str(turn),
-                )
-                if row["n"] == self.payouts:
-                    break
-                await asyncio.sleep(0.5)
+            while await connection.fetchval(_PAID) < (turn + 1) * self.payouts:
+                await asyncio.sleep(0.25)
         after = self._cpu()
         used = {f"cpu_{name}": 1000 * (after[name] - before[name]) / self.payouts for name in after}
-        return {"per_s": self.payouts / row["seconds"], **used}
+        seconds = await connection.fetchval(
+            "SELECT extract(epoch FROM max(ended_at) - min(p.created_at))::float8"
+            " FROM payouts p JOIN incentives i ON i.id = p.incentive WHERE i.period = $1",
+            str(turn),
+        )
+        return {"per_s": self.payouts / seconds, **used}
 
     async def _floor(self) -> dict[str, float]:
         child = await asyncio.create_subprocess_exec(
