@@ -133,7 +133,7 @@ def _show(report: Report, console: Console) -> None:
         console.print(f"[yellow]page:[/] {problem}", soft_wrap=True, highlight=False)
     for mismatch in found.mismatches[:_MISMATCHES_SHOWN]:
         console.print(f"[red]differs:[/] {mismatch}", soft_wrap=True, highlight=False)
-    audit = Table(title="audit: every figure must be 0", title_justify="left", show_header=False)
+    audit = Table(title="audit (all must be 0)", title_justify="left", show_header=False)
     for name, figure in msgspec.structs.asdict(found.audit).items():
         audit.add_row(name, f"[{'red' if figure else 'green'}]{figure}[/]")
     console.print(audit)
