@@ -70,7 +70,7 @@ async def test_a_second_silence_waits_for_statements_then_pays_anew(town: Town) 
     worker, statements = town.worker(), town.statements()
     bank.script("transfer", "reset", "reset")
     await worker.tick_send("fake")
-    await town.drive(worker, statements, hours=4, step_s=30)
+    await town.drive(worker, statements, hours=4, step_s=60)
     assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
     rows = await town.fetch("SELECT partner_code FROM observations WHERE source = 'statement'")
     assert [row["partner_code"] for row in rows] == ["absent_in_statement"]
@@ -103,7 +103,7 @@ async def test_over_midnight_nothing_is_sent_again(database: str) -> None:
         bank.script("transfer", "reset")
         await worker.tick_send("fake")
         reference = (await town.payout(incentive)).reference
-        await town.drive(worker, statements, hours=4, step_s=30)
+        await town.drive(worker, statements, hours=4, step_s=60)
         assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
         transfers = [body for operation, body in bank.bodies if operation == "transfer"]
         assert sum(reference.encode() in body for body in transfers) == 1
@@ -118,7 +118,7 @@ async def test_assumed_absence_is_an_operators_where_the_setting_is_off(database
         worker, statements = town.worker(), town.statements()
         bank.script("transfer", "reset")
         await worker.tick_send("fake")
-        await town.drive(worker, statements, hours=30, step_s=300)
+        await town.drive(worker, statements, hours=30, step_s=600)
         assert bank.seen.count("transfer") == 1
         assert await town.states(incentive) == [S.UNKNOWN]
         assert await town.stands(incentive) == ("paying", "outcome_unknown")
