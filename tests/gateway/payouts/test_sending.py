@@ -302,3 +302,12 @@ async def test_an_incentive_is_not_paid_over_a_link_at_another_partner(town: Tow
     incentive = await town.due()
     await town.execute("UPDATE incentives SET partner = 'other' WHERE id = $1", incentive)
     assert await town.worker().tick_send("other") == 0
+
+
+async def test_an_amount_over_the_partners_limit_is_never_sent(town: Town) -> None:
+    bank = town.partner(max_amount_rupiah=500_000)
+    incentive = await town.due(amount=500_001)
+    await town.worker().tick_send("fake")
+    assert bank.seen == []
+    assert await town.stands(incentive) == ("scheduled", "balance_limit")
+    await town.check()
