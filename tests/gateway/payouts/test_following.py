@@ -17,7 +17,9 @@ async def test_a_lost_answer_is_looked_up_and_never_sent_again(town: Town) -> No
     worker, statements = town.worker(), town.statements()
     bank.script("transfer", "lost")
     await worker.tick_send("fake")
-    assert (await town.payout(incentive)).state is S.UNKNOWN
+    payout = await town.payout(incentive)
+    assert payout.state is S.UNKNOWN
+    assert payout.sent_deadline == town.clock.now(), "that attempt is over: the absence clock starts here"
     assert await worker.tick_lookups("fake") == 0, "not yet"
     town.clock.advance(60.0)
     assert await worker.tick_lookups("fake") == 1

@@ -48,9 +48,9 @@ class Town:
         self.desks: dict[str, Desk] = {}
         self._people = 0
 
-    def partner(self, slug: str = "fake", **changes: Any) -> Bank:
+    def partner(self, slug: str = "fake", *, bank: Bank | None = None, **changes: Any) -> Bank:
         """Open a partner; its bank."""
-        bank = Bank(self.clock)
+        bank = bank or Bank(self.clock)
         self.banks[slug] = bank
         self.desks[slug] = Desk(
             FakePartner(manifest(slug, **changes)),  # type: ignore[arg-type]
