@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -211,7 +211,7 @@ async def block_others(connection: Connection, now: datetime, participant: int, 
     )
 
 
-async def lift(connection: Connection, now: datetime, participant: int, codes: Sequence[BlockerCode]) -> int:
+async def lift(connection: Connection, now: datetime, participant: int, codes: Collection[BlockerCode]) -> int:
     """Lift blockers met while paying from a participant's incentives: the account or link they named was replaced."""
     rows = await connection.fetch(
         "UPDATE incentives SET own = NULL, own_next_at = NULL, facts_at = $3"

@@ -63,7 +63,7 @@ async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[
         numbered AS MATERIALIZED (
             SELECT new_id($3) AS id, d.id AS incentive, d.participant, t.link_id, d.amount_rupiah
             FROM due d JOIN participants t ON t.id = d.participant JOIN links l ON l.id = t.link_id
-            WHERE t.link_active AND l.state = 'active' AND t.verified AND t.verified_until > $3),
+            WHERE t.link_active AND l.state = 'active' AND l.partner = $1 AND t.verified AND t.verified_until > $3),
         made AS (
             INSERT INTO payouts (id, reference, incentive, participant, link_id, partner, amount_rupiah, state,
                                  next_at, lease_until, leased_by, created_at, updated_at)
