@@ -301,3 +301,16 @@ async def test_a_resend_that_did_nothing_leaves_the_first_attempt_in_doubt(town:
     assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
     sent = [body for operation, body in bank.bodies if operation == "transfer"]
     assert sum(reference.encode() in body for body in sent) == 2
+
+
+async def test_what_a_look_up_could_not_deny_is_not_called_absent(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "reset")
+    bank.script("status", {"act": "say", "kind": "unknown", "code": "404"})
+    await worker.tick_send("fake")
+    await town.drive(worker, statements, hours=30, step_s=600)
+    assert bank.seen.count("transfer") == 1
+    assert await town.states(incentive) == [S.UNKNOWN]
+    assert await town.cases() == ["outcome_unknown"]
