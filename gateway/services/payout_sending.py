@@ -156,7 +156,7 @@ class Sending:
                 before=payout.state,
                 after=_S.PREPARING if prepares else _S.SUBMITTING,
                 attempt=attempt,
-                frozen_hash=frozen,
+                hash=frozen,
                 answer_s=ANSWER_S[operation],
                 proved_after=self._proved_after(desk),
                 not_after=permit.window_until if permit else None,

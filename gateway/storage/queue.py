@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 import asyncpg
 import msgspec
 
 from contracts.payout import PayoutState
-from gateway.storage.database import Connection
+from gateway.storage.database import Connection, as_json
 from gateway.storage.payouts import PayoutRow, payout_row
 
 Cursor = tuple[date, int]
@@ -150,7 +150,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     after: PayoutState
     attempt: int
     """What `attempt` becomes: more by one where the WRITE moves money."""
-    frozen_hash: bytes
+    hash: bytes
+    """Of what stays the same in the first WRITE's body over all attempts."""
     answer_s: float
     """How long after the commit the attempt may take: its time-outs and a little more."""
     proved_after: datetime | None = None
@@ -174,15 +175,16 @@ async def begin(
     rows = await connection.fetch(
         """
         WITH asked AS (
-            SELECT * FROM unnest($4::bigint[], $5::text[], $6::text[], $7::int[], $8::bytea[], $9::timestamptz[],
-                                 $10::timestamptz[], $11::timestamptz[], $12::bigint[])
-                 AS a (id, before, after, attempt, frozen_hash, sent_deadline, proved_after, not_after, last_heard))
+            SELECT *, decode(hash, 'base64') AS frozen_hash, $1::timestamptz + make_interval(secs => answer_s) AS sent_deadline
+            FROM json_to_recordset($4::text::json)
+                 AS n (payout bigint, before text, after text, attempt int, hash text, answer_s float8,
+                       proved_after timestamptz, not_after timestamptz, last_heard bigint))
         UPDATE payouts p SET state = a.after, attempt = a.attempt, frozen_hash = a.frozen_hash,
             first_sent_at = coalesce(p.first_sent_at, $1), sent_at = $1, sent_deadline = a.sent_deadline,
             looks = CASE WHEN a.before = a.after THEN p.looks + 1 ELSE 0 END,
             next_at = NULL, lease_until = NULL, updated_at = $1
         FROM asked a, participants t, links l, incentives i
-        WHERE p.id = a.id AND p.state = a.before AND p.leased_by = $3 AND p.lease_until > $1
+        WHERE p.id = a.payout AND p.state = a.before AND p.leased_by = $3 AND p.lease_until > $1
           AND (p.first_sent_at IS NULL OR p.frozen_hash = a.frozen_hash)
           AND t.id = p.participant AND l.id = p.link_id AND i.id = p.incentive
           AND (a.before = 'preparing' OR (
@@ -200,15 +202,7 @@ async def begin(
         now,
         today,
         worker,
-        [x.payout for x in intents],
-        [x.before.value for x in intents],
-        [x.after.value for x in intents],
-        [x.attempt for x in intents],
-        [x.frozen_hash for x in intents],
-        [now + timedelta(seconds=x.answer_s) for x in intents],
-        [x.proved_after for x in intents],
-        [x.not_after for x in intents],
-        [x.last_heard for x in intents],
+        as_json(intents),
     )
     return {row["id"]: row["sent_deadline"] for row in rows}
 

@@ -283,3 +283,21 @@ async def test_a_late_answer_is_kept_and_applied(town: Town) -> None:
     await town.worker().tick_send("fake")
     assert await town.states(incentive) == [S.SUCCEEDED]
     await town.check()
+
+
+async def test_a_resend_that_did_nothing_leaves_the_first_attempt_in_doubt(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "reset", "refused_connection")
+    await worker.tick_send("fake")
+    reference = (await town.payout(incentive)).reference
+    while bank.seen.count("transfer") < 2:
+        town.clock.advance(60.0)
+        await worker.tick_lookups("fake")
+    payout = await town.payout(incentive)
+    assert (payout.state, payout.attempt) == (S.UNKNOWN, 2)
+    await town.drive(worker, statements, hours=3, step_s=60)
+    assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
+    sent = [body for operation, body in bank.bodies if operation == "transfer"]
+    assert sum(reference.encode() in body for body in sent) == 2
