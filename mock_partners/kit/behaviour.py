@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from mock_partners.kit.turn import effect
+
 if TYPE_CHECKING:
     from mock_partners.kit.world import Account
 
@@ -39,8 +41,12 @@ class Behaviour(StrEnum):
 def pay_behaviour(account: Account, reference: str) -> Behaviour:
     """The script for this payout WRITE, to be asked only for one that the mock accepts.
 
-    A `pay:` behaviour belongs to the account's first accepted payout and to resends of its reference.
+    A `pay:` behaviour belongs to the account's first accepted payout and to resends of its reference. A scenario's
+    word for this call comes before it.
     """
+    staged = _staged_payout()
+    if staged is not None:
+        return staged
     if not account.behaviour.startswith("pay:"):
         return Behaviour.NONE
     if account.scripted_reference is None:
@@ -49,8 +55,25 @@ def pay_behaviour(account: Account, reference: str) -> Behaviour:
 
 
 def verify_behaviour(account: Account) -> Behaviour:
-    """The script for this NIK check; the account's first two checks are the troubled ones."""
+    """The script for this NIK check; the account's first two checks are the troubled ones. A scenario goes first."""
+    staged = {"unavailable": Behaviour.UNAVAILABLE_TWICE, "in_progress": Behaviour.IN_PROGRESS}.get(effect("nik_check"))
+    if staged is not None:
+        return staged
     if not account.behaviour.startswith("verify:"):
         return Behaviour.NONE
     account.nik_checks += 1
     return account.behaviour if account.nik_checks <= TROUBLED_CHECKS else Behaviour.NONE
+
+
+def _staged_payout() -> Behaviour | None:
+    """What a scenario wants of the payout call in progress, in the nearest word that every partner knows."""
+    named = effect("behave")
+    if named is not None:
+        return Behaviour(named)
+    if effect("fail"):
+        return Behaviour.PENDING_THEN_FAILED
+    if any(effect(name) is not None for name in ("pending_lookups", "pending_s", "settle_after_s")):
+        return Behaviour.PENDING_THEN_SUCCESS
+    if effect("not_found_lookups"):
+        return Behaviour.FALSE_NOT_FOUND
+    return Behaviour.REVERSED_LATER if effect("reverse_after_s") is not None else None

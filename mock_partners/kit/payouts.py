@@ -10,8 +10,13 @@ from typing import Any
 
 from mock_partners.kit.behaviour import NOT_FOUND_LOOKUPS, PENDING_LOOKUPS, SLOW_S, Behaviour, pay_behaviour
 from mock_partners.kit.clock import Clock, Kind, Scheduler
+from mock_partners.kit.turn import effect
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, Booking, World
+
+
+NEVER = 1 << 30
+"""More look-ups than anyone makes."""
 
 
 class State(StrEnum):
@@ -57,6 +62,10 @@ class Payout:
     accepted_at: datetime
     lookups: int = 0
     credit: Booking | None = None
+    hidden_lookups: int = 0
+    pending_lookups: int = 0
+    pending_s: float = 0.0
+    reverse_after_s: float | None = None
 
 
 class Payouts:
@@ -103,6 +112,7 @@ class Payouts:
             reference, partner_reference, account, amount_rupiah, parameters, details, script, State.PENDING, now
         )
         self._payouts[reference] = payout
+        self._plan(payout)
         match script:
             case Behaviour.TIMEOUT_NO_CREDIT:
                 self._world.refund(amount_rupiah)
@@ -110,6 +120,8 @@ class Payouts:
                 return Answer.TIMEOUT
             case Behaviour.PENDING_THEN_SUCCESS | Behaviour.PENDING_THEN_FAILED:
                 self._pending.add(reference)
+                if (settle_after_s := effect("settle_after_s")) is not None:
+                    self._scheduler.after(settle_after_s, Kind.SCHEDULED, lambda: self._settle(payout))
                 return Answer.PENDING
         self._book(payout)
         match script:
@@ -119,9 +131,22 @@ class Payouts:
                 return Answer.TIMEOUT
             case Behaviour.SLOW:
                 await self._scheduler.sleep(SLOW_S)
-            case Behaviour.REVERSED_LATER:
-                self._scheduler.after(self._waits.reversal_s, Kind.SCHEDULED, lambda: self._reverse(payout))
         return Answer.DONE
+
+    def _plan(self, payout: Payout) -> None:
+        """How the payout goes on: by its behaviour's fixed numbers, or by a scenario's."""
+        script = payout.behaviour
+        lookups, pending_s = effect("pending_lookups"), effect("pending_s")
+        if any(effect(name) is not None for name in ("pending_lookups", "pending_s", "settle_after_s", "fail")):
+            by_itself = effect("settle_after_s") is not None and lookups is None and pending_s is None
+            payout.pending_lookups = NEVER if by_itself else lookups or 0
+            payout.pending_s = pending_s or 0.0
+        else:
+            payout.pending_lookups, payout.pending_s = PENDING_LOOKUPS, self._waits.settlement_s
+        hidden = NOT_FOUND_LOOKUPS if script is Behaviour.FALSE_NOT_FOUND else 0
+        payout.hidden_lookups = effect("not_found_lookups", hidden)
+        reverse = self._waits.reversal_s if script is Behaviour.REVERSED_LATER else None
+        payout.reverse_after_s = effect("reverse_after_s", reverse)
 
     def look_up(self, reference: str) -> Payout | None:
         """What a status call sees, and counts: None for unknown, void, or still hidden by `false_not_found`.
@@ -132,14 +157,23 @@ class Payouts:
         if payout is None or payout.state is State.VOID:
             return None
         payout.lookups += 1
-        if payout.behaviour is Behaviour.FALSE_NOT_FOUND and payout.lookups <= NOT_FOUND_LOOKUPS:
+        if payout.lookups <= payout.hidden_lookups:
             return None
         age_s = (self._clock.now() - payout.accepted_at).total_seconds()
-        if payout.state is State.PENDING and payout.lookups > PENDING_LOOKUPS and age_s >= self._waits.settlement_s:
+        if payout.lookups > payout.hidden_lookups + payout.pending_lookups and age_s >= payout.pending_s:
             self._settle(payout)
         return payout
 
+    def forget(self, reference: str | None = None) -> None:
+        """Loses the memory of one payout, or of all, as a scenario can want it; the books stay (decisions X7)."""
+        names = [reference] if reference is not None else list(self._payouts)
+        for name in names:
+            self._payouts.pop(name, None)
+            self._pending.discard(name)
+
     def _settle(self, payout: Payout) -> None:
+        if payout.state is not State.PENDING:
+            return
         self._pending.discard(payout.reference)
         if payout.behaviour is Behaviour.PENDING_THEN_FAILED:
             self._world.refund(payout.amount_rupiah)
@@ -153,6 +187,8 @@ class Payouts:
             partner_reference=payout.partner_reference, at=self._clock.now(),
         )  # fmt: skip
         payout.state = State.BOOKED
+        if payout.reverse_after_s is not None:
+            self._scheduler.after(payout.reverse_after_s, Kind.SCHEDULED, lambda: self._reverse(payout))
 
     def _reverse(self, payout: Payout) -> None:
         assert payout.credit is not None

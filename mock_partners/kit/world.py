@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from mock_partners.kit.behaviour import Behaviour
 from mock_partners.kit.clock import JAKARTA
 from mock_partners.kit.sms import SmsBox
+from mock_partners.kit.turn import effect
 
 PARTNERS = ("bni", "gopay", "linkaja", "ovo")
 COLUMNS = (
@@ -129,6 +130,10 @@ class World:
         kept: T = self._kept[name]
         return kept
 
+    def kept(self) -> Mapping[str, Any]:
+        """Everything that is kept, by name: what a scenario can make the partner forget."""
+        return self._kept
+
     def add_missing(self, accounts: Iterable[Account]) -> None:
         """Adds a partner's fixed sandbox accounts; the world file wins where both name one."""
         for account in accounts:
@@ -150,7 +155,7 @@ class World:
 
     def withdraw(self, amount_rupiah: int) -> bool:
         """Takes money for a payout out of the deposit, or says that the deposit is short."""
-        if amount_rupiah > self.deposit_rupiah:
+        if amount_rupiah > self.deposit_rupiah or effect("deposit_short"):
             return False
         self.deposit_rupiah -= amount_rupiah
         return True
@@ -172,10 +177,21 @@ class World:
         self, account: Account, amount_rupiah: int, *, reference: str, partner_reference: str, at: datetime
     ) -> Booking:
         """Books a payout on the account. The money has left the deposit before (`withdraw`)."""
+        amount_rupiah = effect("book_amount_rupiah", amount_rupiah)
+        if effect("book_twice"):
+            self._credit_once(account, amount_rupiah, reference, partner_reference, at)
+        return self._credit_once(account, amount_rupiah, reference, partner_reference, at)
+
+    def _credit_once(
+        self, account: Account, amount_rupiah: int, reference: str, partner_reference: str, at: datetime
+    ) -> Booking:
         self._turn_month(account, at)
         account.balance_rupiah += amount_rupiah
         account.monthly_in_rupiah += amount_rupiah
-        return self._book(reference, partner_reference, account.account, amount_rupiah, Kind.CREDIT, at)
+        booking = self._book(reference, partner_reference, account.account, amount_rupiah, Kind.CREDIT, at)
+        if fee_rupiah := effect("fee_rupiah"):
+            self.fee(booking, fee_rupiah, at)
+        return booking
 
     def reverse(self, account: Account, credit: Booking, at: datetime) -> Booking:
         """Takes a booked payout back and returns it to the deposit; the month's incoming total stays as it was."""
@@ -192,7 +208,9 @@ class World:
 
     def booked_on(self, day: date) -> list[Booking]:
         """The bookings of one Jakarta day, in the order in which they were made: what a statement shows."""
-        return self._by_day.get(day, [])
+        rows = self._by_day.get(day, [])
+        change: Callable[[date, list[Booking]], list[Booking]] | None = effect("statement")
+        return rows if change is None else change(day, rows)
 
     def _book(
         self, reference: str, partner_reference: str, account: str, amount_rupiah: int, kind: Kind, at: datetime

@@ -1,0 +1,32 @@
+"""What goes on during one call: the checks it passed, and what a scenario does to it. Anything of the kit may ask."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+
+class Turn:
+    """One call in progress. `effects` holds a scenario's atoms by name, `checks` the checks that were begun."""
+
+    __slots__ = ("checks", "effects")
+
+    def __init__(self) -> None:
+        self.checks: list[str] = []
+        self.effects: dict[str, Any] = {}
+
+
+CURRENT: ContextVar[Turn | None] = ContextVar("turn", default=None)
+
+
+def checking(name: str) -> None:
+    """Notes that a check begins. The last one noted is the one that refused, if the call is refused."""
+    turn = CURRENT.get()
+    if turn is not None:
+        turn.checks.append(name)
+
+
+def effect(name: str, default: Any = None) -> Any:
+    """The value of a scenario's atom for the call in progress; `default` without one."""
+    turn = CURRENT.get()
+    return turn.effects.get(name, default) if turn is not None and turn.effects else default
