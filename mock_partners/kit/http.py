@@ -127,14 +127,15 @@ class Route:
         return self.name or f"{self.method} {self.path}"
 
 
-def gated(handler: Handler) -> Handler:
-    """Marks a handler that asks the scenario for another answer itself, after its checks."""
-    handler.gated = True  # type: ignore[attr-defined]
+def gated(handler: Handler, service: str) -> Handler:
+    """Marks a handler that asks the scenario for another answer itself, after its checks; with its SNAP service."""
+    handler.service = service  # type: ignore[attr-defined]
     return handler
 
 
-def is_gated(handler: Handler) -> bool:
-    return getattr(handler, "gated", False)
+def gated_service(handler: Handler) -> str | None:
+    """The SNAP service of a gated handler; None for any other."""
+    return getattr(handler, "service", None)
 
 
 def json_reply(status: int, body: object, headers: Mapping[str, str] | None = None) -> Reply:

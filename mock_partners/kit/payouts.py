@@ -14,7 +14,6 @@ from mock_partners.kit.turn import effect
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, Booking, World
 
-
 NEVER = 1 << 30
 """More look-ups than anyone makes."""
 
@@ -164,10 +163,9 @@ class Payouts:
             self._settle(payout)
         return payout
 
-    def forget(self, reference: str | None = None) -> None:
-        """Loses the memory of one payout, or of all, as a scenario can want it; the books stay (decisions X7)."""
-        names = [reference] if reference is not None else list(self._payouts)
-        for name in names:
+    def forget(self, references: list[str] | None = None) -> None:
+        """Loses the memory of some payouts, or of all, as a scenario can want it; the books stay (decisions X7)."""
+        for name in references or list(self._payouts):
             self._payouts.pop(name, None)
             self._pending.discard(name)
 

@@ -153,6 +153,11 @@ class Tokens:
         """The token, expired or not: the two have different codes."""
         return self._tokens.get(value)
 
+    def change_all(self, change: Callable[[Token], Token | None]) -> None:
+        """Replaces every token by what `change` makes of it; by none where that is None."""
+        made = ((value, change(token)) for value, token in self._tokens.items())
+        self._tokens = {value: token for value, token in made if token is not None}
+
     def revoke(self, value: str) -> None:
         self._tokens.pop(value, None)
 
@@ -245,7 +250,7 @@ class Gate:
             except Refusal as refusal:
                 return self.say(refusal.status, service, refusal.case, refusal.message, **refusal.fields)
 
-        return gated(admitted)
+        return gated(admitted, service)
 
     def asymmetric(self, service: str, handler: SnapHandler) -> Handler:
         """Wraps a handler of a token call (73, 74), signed with RSA over client|timestamp."""
@@ -266,7 +271,7 @@ class Gate:
                 reply = self.say(refusal.status, service, refusal.case, refusal.message, **refusal.fields)
             return Reply(reply.status, reply.body, {**reply.headers, "X-CLIENT-KEY": self._client.client_key})
 
-        return gated(admitted)
+        return gated(admitted, service)
 
     def b2b_token(self) -> Handler:
         """The access-token/b2b endpoint (snap-bni.md 1.3)."""

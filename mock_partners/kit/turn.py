@@ -7,12 +7,13 @@ from typing import Any
 
 
 class Turn:
-    """One call in progress. `effects` holds a scenario's atoms by name, `checks` the checks that were begun."""
+    """One call in progress: the checks that were begun, the rules that it fired, the atoms in force by name."""
 
-    __slots__ = ("checks", "effects")
+    __slots__ = ("checks", "effects", "rules")
 
     def __init__(self) -> None:
         self.checks: list[str] = []
+        self.rules: list[str] = []
         self.effects: dict[str, Any] = {}
 
 

@@ -248,24 +248,32 @@ def load_worlds(
     path: Path, *, deposits: Mapping[str, int] | None = None, seed: int = 0, at: datetime | None = None
 ) -> dict[str, World]:
     """Reads world.csv into one `World` per partner, or refuses it with the line number and the field."""
+    return parse_worlds(_text(path), path.name, deposits=deposits, seed=seed, at=at)
+
+
+def parse_worlds(
+    text: str, name: str, *, deposits: Mapping[str, int] | None = None, seed: int = 0, at: datetime | None = None
+) -> dict[str, World]:
+    """Reads the text of a world.csv; `name` stands in front of every complaint."""
     deposits = deposits or {}
     worlds = {
-        name: World(name, deposit_rupiah=deposits.get(name, DEFAULT_DEPOSIT_RUPIAH), seed=seed) for name in PARTNERS
+        partner: World(partner, deposit_rupiah=deposits.get(partner, DEFAULT_DEPOSIT_RUPIAH), seed=seed)
+        for partner in PARTNERS
     }
     month = (at.year, at.month) if at is not None else None
-    reader = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     if tuple(reader.fieldnames or ()) != COLUMNS:
-        raise WorldError(f"{path.name} line 1: the columns must be {','.join(COLUMNS)}")
+        raise WorldError(f"{name} line 1: the columns must be {','.join(COLUMNS)}")
     try:
         for row in reader:
-            account = _account(row, f"{path.name} line {reader.line_num}")
+            account = _account(row, f"{name} line {reader.line_num}")
             account.month = month
             accounts = worlds[account.partner].accounts
             if account.account in accounts:
-                raise WorldError(f"{path.name} line {reader.line_num}: field account stands twice at this partner")
+                raise WorldError(f"{name} line {reader.line_num}: field account stands twice at this partner")
             accounts[account.account] = account
     except csv.Error as problem:
-        raise WorldError(f"{path.name} line {reader.line_num}: not readable as CSV") from problem
+        raise WorldError(f"{name} line {reader.line_num}: not readable as CSV") from problem
     return worlds
 
 
