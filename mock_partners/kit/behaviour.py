@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from mock_partners.kit.turn import effect
+from mock_partners.kit.turn import effect, effects
 
 if TYPE_CHECKING:
     from mock_partners.kit.world import Account
@@ -16,6 +16,8 @@ NOT_FOUND_LOOKUPS = 2
 """So many look-ups say *not found* before a `false_not_found` payout shows."""
 TROUBLED_CHECKS = 2
 """So many NIK checks fail or stay open before they answer."""
+PENDING_ATOMS = frozenset({"pending_lookups", "pending_s", "settle_after_s"})
+"""A scenario's ways of leaving a payout pending."""
 SLOW_S = 3.0
 """`pay:slow` answers after this long; never scaled."""
 
@@ -67,13 +69,15 @@ def verify_behaviour(account: Account) -> Behaviour:
 
 def _staged_payout() -> Behaviour | None:
     """What a scenario wants of the payout call in progress, in the nearest word that every partner knows."""
-    named = effect("behave")
-    if named is not None:
-        return Behaviour(named)
-    if effect("fail"):
+    staged = effects()
+    if not staged:
+        return None
+    if "behave" in staged:
+        return Behaviour(staged["behave"])
+    if "fail" in staged:
         return Behaviour.PENDING_THEN_FAILED
-    if any(effect(name) is not None for name in ("pending_lookups", "pending_s", "settle_after_s")):
+    if PENDING_ATOMS & staged.keys():
         return Behaviour.PENDING_THEN_SUCCESS
-    if effect("not_found_lookups"):
+    if staged.get("not_found_lookups"):
         return Behaviour.FALSE_NOT_FOUND
-    return Behaviour.REVERSED_LATER if effect("reverse_after_s") is not None else None
+    return Behaviour.REVERSED_LATER if "reverse_after_s" in staged else None

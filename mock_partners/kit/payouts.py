@@ -8,9 +8,16 @@ from datetime import datetime
 from enum import StrEnum, auto
 from typing import Any
 
-from mock_partners.kit.behaviour import NOT_FOUND_LOOKUPS, PENDING_LOOKUPS, SLOW_S, Behaviour, pay_behaviour
+from mock_partners.kit.behaviour import (
+    NOT_FOUND_LOOKUPS,
+    PENDING_ATOMS,
+    PENDING_LOOKUPS,
+    SLOW_S,
+    Behaviour,
+    pay_behaviour,
+)
 from mock_partners.kit.clock import Clock, Kind, Scheduler
-from mock_partners.kit.turn import effect
+from mock_partners.kit.turn import effect, effects
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, Booking, World
 
@@ -134,18 +141,18 @@ class Payouts:
 
     def _plan(self, payout: Payout) -> None:
         """How the payout goes on: by its behaviour's fixed numbers, or by a scenario's."""
-        script = payout.behaviour
-        lookups, pending_s = effect("pending_lookups"), effect("pending_s")
-        if any(effect(name) is not None for name in ("pending_lookups", "pending_s", "settle_after_s", "fail")):
-            by_itself = effect("settle_after_s") is not None and lookups is None and pending_s is None
-            payout.pending_lookups = NEVER if by_itself else lookups or 0
-            payout.pending_s = pending_s or 0.0
-        else:
-            payout.pending_lookups, payout.pending_s = PENDING_LOOKUPS, self._waits.settlement_s
-        hidden = NOT_FOUND_LOOKUPS if script is Behaviour.FALSE_NOT_FOUND else 0
-        payout.hidden_lookups = effect("not_found_lookups", hidden)
-        reverse = self._waits.reversal_s if script is Behaviour.REVERSED_LATER else None
-        payout.reverse_after_s = effect("reverse_after_s", reverse)
+        script, staged = payout.behaviour, effects()
+        payout.pending_lookups, payout.pending_s = PENDING_LOOKUPS, self._waits.settlement_s
+        payout.hidden_lookups = NOT_FOUND_LOOKUPS if script is Behaviour.FALSE_NOT_FOUND else 0
+        payout.reverse_after_s = self._waits.reversal_s if script is Behaviour.REVERSED_LATER else None
+        if not staged:
+            return
+        if "fail" in staged or PENDING_ATOMS & staged.keys():
+            by_itself = "settle_after_s" in staged and not {"pending_lookups", "pending_s"} & staged.keys()
+            payout.pending_lookups = NEVER if by_itself else staged.get("pending_lookups", 0)
+            payout.pending_s = staged.get("pending_s", 0.0)
+        payout.hidden_lookups = staged.get("not_found_lookups", payout.hidden_lookups)
+        payout.reverse_after_s = staged.get("reverse_after_s", payout.reverse_after_s)
 
     def look_up(self, reference: str) -> Payout | None:
         """What a status call sees, and counts: None for unknown, void, or still hidden by `false_not_found`.

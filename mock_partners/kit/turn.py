@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Turn:
@@ -14,7 +18,7 @@ class Turn:
     def __init__(self) -> None:
         self.checks: list[str] = []
         self.rules: list[str] = []
-        self.effects: dict[str, Any] = {}
+        self.effects = NOTHING
 
 
 CURRENT: ContextVar[Turn | None] = ContextVar("turn", default=None)
@@ -25,6 +29,12 @@ def checking(name: str) -> None:
     turn = CURRENT.get()
     if turn is not None:
         turn.checks.append(name)
+
+
+def effects() -> Mapping[str, Any]:
+    """All atoms in force for the call in progress; empty without a scenario."""
+    turn = CURRENT.get()
+    return NOTHING if turn is None else turn.effects
 
 
 def effect(name: str, default: Any = None) -> Any:

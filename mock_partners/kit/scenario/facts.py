@@ -132,9 +132,10 @@ class Facts:
             told["reply.location"] = reply.headers.get("Location", "")
         for name, value in told.items():
             last = _last(name)
-            if isinstance(value, str) and len(value) >= SHORTEST_HANDLE and _HANDLE.search(last):
-                if not _NO_HANDLE.search(last):
-                    yield from _parts_of_url(value) if "/" in value else (value,)
+            if not isinstance(value, str) or len(value) < SHORTEST_HANDLE:
+                continue
+            if _HANDLE.search(last) and not _NO_HANDLE.search(last):
+                yield from _parts_of_url(value) if "/" in value else (value,)
 
 
 def _last(name: str) -> str:

@@ -102,9 +102,7 @@ FLAG = Kind("true (leave the key out for no)", lambda value: value is True)
 TEXT = Kind(f"a text of at most {MAX_TEXT} characters", lambda value: isinstance(value, str) and len(value) <= MAX_TEXT)
 TEXTS = Kind("a text or a list of texts", lambda value: _each(value, lambda one: True), _as_tuple)
 SECONDS = Kind(f"seconds from 0 to {LONGEST_S}", lambda value: _number(value, 0, LONGEST_S))
-SIGNED_SECONDS = Kind(
-    f"seconds from -{LONGEST_S} to {LONGEST_S}", lambda value: _number(value, -LONGEST_S, LONGEST_S)
-)
+SIGNED_SECONDS = Kind(f"seconds from -{LONGEST_S} to {LONGEST_S}", lambda value: _number(value, -LONGEST_S, LONGEST_S))
 RUPIAH = count(0, MOST_RUPIAH)
 RATE = Kind("a share from 0 to 1", lambda value: _number(value, 0, 1))
 NUMBERS = Kind(

@@ -107,6 +107,4 @@ def _amount(wanted: Any, amount_rupiah: int | None) -> bool:
 
 def _account(wanted: tuple[str, ...], facts: Facts) -> bool:
     account = facts.account
-    return account is not None and any(
-        one == account.account or normal_phone(one) == account.phone for one in wanted
-    )
+    return account is not None and any(one == account.account or normal_phone(one) == account.phone for one in wanted)

@@ -19,7 +19,7 @@ from mock_partners.kit.scenario.matching import Track
 from mock_partners.kit.scenario.model import START, Scenario
 from mock_partners.kit.scenario.statements import statement
 from mock_partners.kit.scenario.vocabulary import LATER_S
-from mock_partners.kit.turn import Turn
+from mock_partners.kit.turn import NOTHING, Turn
 from mock_partners.kit.world import World
 
 INSTEAD = frozenset({"code", "status", "body", "cut_off"})
@@ -103,7 +103,9 @@ class Player:
         """The work with a scenario's effects on it, or the answer that stands in its place."""
         now = self._clock.now()
         effects = dict(do)
-        effects |= {"later_s": seconds for name, seconds in LATER_S.items() if do.get(name)}
+        later_s = max((seconds for name, seconds in LATER_S.items() if do.get(name)), default=0.0)
+        if later_s:
+            effects["later_s"] = later_s
         change = statement(do, now, self.scenario.seed)
         if change is not None:
             effects["statement"] = change
@@ -117,7 +119,7 @@ class Player:
             with nik_on_file(do, facts):
                 reply = await route.handler(facts.call)
         finally:
-            turn.effects = {}
+            turn.effects = NOTHING
         if replaced and do.get("booked"):
             return instead(do, facts, now, _service_of(reply))
         return reply
