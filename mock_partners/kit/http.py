@@ -7,6 +7,7 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, cast
 from urllib.parse import parse_qs
 
@@ -122,7 +123,7 @@ class Route:
     name: str = ""
     runner: Runner | None = field(default=None, repr=False, compare=False)
 
-    @property
+    @cached_property
     def operation(self) -> str:
         return self.name or f"{self.method} {self.path}"
 
