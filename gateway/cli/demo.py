@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -39,10 +40,11 @@ def demo(
 ) -> None:
     """Link, verify and pay a whole backlog at four mock partners with no one's help, then audit the books.
 
-    Real processes on loopback: PostgreSQL, Valkey, four mock partners, the API, workers. Without files it takes the small
-    cohort shipped with the project; --incentives and --world go together. Exit status 0 only if every audit figure is 0.
+    Real processes on loopback: PostgreSQL, Valkey, four mock partners, the API, workers. Without files it takes the
+    small cohort shipped with the project; --incentives and --world go together. Exit status 0 only if every audit
+    figure is 0.
     """
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 110)
     if (incentives is None) != (world is None):
         raise typer.BadParameter("--incentives and --world go together")
     try:

@@ -206,6 +206,7 @@ class Profile:
     null_is_empty: bool = False
     check_content_type: bool = True
     tolerance_s: float = TOLERANCE_S
+    unknown_token_case: str = "03"
     grant_names: tuple[str, ...] = ("grantType",)
 
 
@@ -227,7 +228,9 @@ class Gate:
         self.customer_tokens = world.keep(f"{name}.b2b2c", lambda: Tokens(random_token))
         self._external_ids = world.keep(f"{name}.external_ids", ExternalIds)
 
-    def say(self, status: int, service: str, case: str = "00", message: str = "Successful", **fields: object) -> Reply:
+    def say(
+        self, status: int, service: str, case: str = "00", message: str = "Successful", /, **fields: object
+    ) -> Reply:
         """An answer in SNAP's envelope; `status` is both the HTTP status and the first three digits."""
         body = {"responseCode": f"{status}{service}{case}", "responseMessage": message, **fields}
         return json_reply(status, body, {"X-TIMESTAMP": timestamp(self._clock.now())})
@@ -322,7 +325,7 @@ class Gate:
         checking("client")
         if not _same(call.header("x-partner-id"), self._client.partner_id):
             raise unauthorized("Unknown client")
-        token = None if tokenless and not call.header("authorization") else self._bearer(call, bearers)
+        token = None if tokenless and not call.header("authorization") else self.bearer_of(call, bearers)
         value = token.value if token is not None else ""
         texts = [symmetric_text(call.method, call.target, value, call.body, call.header("x-timestamp"))]
         if self.profile.null_is_empty and call.body.strip() == b"null":
@@ -340,12 +343,13 @@ class Gate:
         body = self.read(call)
         return Asked(call, body, service, token, self.customer_of(call) if customer else None, external_id)
 
-    def _bearer(self, call: Call, bearers: Tokens) -> Token:
+    def bearer_of(self, call: Call, bearers: Tokens) -> Token:
+        """The token in Authorization, out of the store where it must stand, or 401xx03/01."""
         checking("token")
         scheme, _, value = call.header("authorization").partition(" ")
         token = bearers.find(value.strip()) if scheme.lower() == "bearer" else None
         if token is None:
-            raise Refusal(401, "03", "Token Not Found (B2B)")
+            raise Refusal(401, self.profile.unknown_token_case, "Token Not Found (B2B)")
         if token.expires_s <= self._clock.seconds():
             raise Refusal(401, "01", "Invalid Token (B2B)")
         return token

@@ -72,8 +72,8 @@ CREATE TABLE links (
     state              text NOT NULL CHECK (state IN ('challenged', 'opened', 'exchanging', 'waiting', 'active',
                                                       'unlinking', 'failed', 'revoked', 'unlinked')),
     challenge_no       integer NOT NULL DEFAULT 1, -- a waiting link that is freed gets a new challenge
-    connect_hash       bytea UNIQUE,               -- of the one-time token in /connect/{token}; null once opened
-    state_hash         bytea UNIQUE,               -- of the OAuth state; null once used
+    connect_hash       bytea UNIQUE,               -- of the one-time token in /connect/{token}: opens while 'challenged', then shows the page again
+    state_hash         bytea UNIQUE,               -- of the OAuth state: taken while 'opened', then shows the result again
     cookie_hash        bytea,                      -- binds the browser that opened the page
     return_url         text NOT NULL,
     opens_until        timestamptz,                -- ten minutes from the challenge
@@ -87,6 +87,10 @@ CREATE TABLE links (
     health_due_at      timestamptz,                -- a hint arrived: look at the link
     ended_because      text,                       -- blocker code
     last_input_wrong   boolean NOT NULL DEFAULT false,
+    answers            integer NOT NULL DEFAULT 0, -- forms sent in, right or wrong; bounded
+    refresh_at         timestamptz,                -- when the grant is to be refreshed, some time before its end
+    unlink_due_at      timestamptz,                -- next try to give it back; null while the participant must type something
+    unlink_tries       integer NOT NULL DEFAULT 0,
     created_at         timestamptz NOT NULL,
     updated_at         timestamptz NOT NULL
 );
@@ -97,7 +101,9 @@ CREATE INDEX links_grant ON links (partner, grant_index) WHERE grant_index IS NO
 CREATE INDEX links_opens ON links (opens_until) WHERE state = 'challenged';
 CREATE INDEX links_lives ON links (lives_until) WHERE state IN ('opened', 'exchanging');
 CREATE INDEX links_health ON links (health_due_at) WHERE health_due_at IS NOT NULL;
-CREATE INDEX links_refresh ON links (grant_expires_at) WHERE state = 'active' AND grant_expires_at IS NOT NULL;
+CREATE INDEX links_refresh ON links (refresh_at) WHERE state = 'active' AND refresh_at IS NOT NULL;
+CREATE INDEX links_waiting ON links (partner, account_index, created_at) WHERE state = 'waiting';
+CREATE INDEX links_unlinking ON links (unlink_due_at) WHERE state = 'unlinking';
 
 CREATE TABLE verifications (
     id                 bigint PRIMARY KEY,

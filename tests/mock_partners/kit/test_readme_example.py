@@ -21,7 +21,7 @@ async def test_the_smallest_mock_pays_once() -> None:
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert code is not None
     names: dict[str, Any] = {}
-    exec(code[1], names)  # noqa: S102  (the project's own README)
+    exec(code[1], names)
     clock, world = Clock(), World("ovo")
     world.add_missing([Account("ovo", "+628123456789", "+628123456789", "BUDI", "3174052209989901", "full", "active")])
     app = names["create_app"](world, clock=clock, waits=Waits(), notify_base="http://none")

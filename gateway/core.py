@@ -1,0 +1,49 @@
+"""Everything a process does, assembled once: the services by name, for routes, worker and command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.resources import Resources
+from gateway.security.clients import ClientDirectory
+from gateway.services.batches import Batches
+from gateway.services.inbox import Inbox
+from gateway.services.incentives import Incentives
+from gateway.services.linking import Linking
+from gateway.services.partners import Partners
+from gateway.services.payouts import Payouts
+from gateway.services.verification import Verification
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """The services on one set of resources."""
+
+    resources: Resources
+    clients: ClientDirectory
+    linking: Linking
+    verification: Verification
+    payouts: Payouts
+    inbox: Inbox
+    batches: Batches
+    incentives: Incentives
+    partners: Partners
+
+
+def build_core(resources: Resources) -> Core:
+    """Assemble the services."""
+    manifests = {slug: desk.manifest for slug, desk in resources.desks.items()}
+    linking = Linking(resources)
+    verification = Verification(resources)
+    payouts = Payouts(resources, linking)
+    return Core(
+        resources=resources,
+        clients=ClientDirectory(resources.database, resources.clock),
+        linking=linking,
+        verification=verification,
+        payouts=payouts,
+        inbox=Inbox(resources, verification, payouts),
+        batches=Batches(resources.database, resources.clock, resources.vault, manifests),
+        incentives=Incentives(resources.database, resources.clock, manifests),
+        partners=Partners(resources.database, resources.clock, manifests, resources.settings.quotas),
+    )

@@ -1,0 +1,55 @@
+"""The pages that participants see: Indonesian, made for a phone, nothing from elsewhere and no script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from urllib.parse import urlsplit
+
+import jinja2
+from markupsafe import Markup
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.PackageLoader("gateway", "pages"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_STYLE = """
+body{font-family:system-ui,sans-serif;max-width:26rem;margin:0 auto;padding:1.25rem;color:#1c1c1c;line-height:1.5}
+h1{font-size:1.3rem}label{display:block;margin:1rem 0;font-weight:600}
+input{box-sizing:border-box;width:100%;font-size:1.25rem;padding:.6rem;margin-top:.3rem}
+input{border:1px solid #777;border-radius:.3rem}
+button,.button{display:block;box-sizing:border-box;width:100%;margin:.6rem 0;padding:.8rem;font-size:1rem;
+text-align:center;border:1px solid #0b5a3c;border-radius:.3rem;background:#0b5a3c;color:#fff;text-decoration:none}
+button[value=deny]{background:#fff;color:#0b5a3c}
+.error{color:#a40000}
+""".strip()
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+
+
+def render(template: str, **values: object) -> str:
+    """A page; what is put into it is escaped."""
+    return _ENVIRONMENT.get_template(template).render(style=Markup(_STYLE), **values)
+
+
+def headers(return_url: str | None = None) -> dict[str, str]:
+    """What protects a page: nothing but our own style runs, nobody frames, keeps or refers to it.
+
+    Browsers hold the redirect after a form against `form-action` too, so the client's own site is named there.
+    """
+    targets = "'self'"
+    if return_url is not None:
+        parts = urlsplit(return_url)
+        targets += f" {parts.scheme}://{parts.netloc}"
+    return {
+        "Content-Security-Policy": (
+            f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action {targets};"
+            " base-uri 'none'; frame-ancestors 'none'"
+        ),
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+    }

@@ -1,0 +1,185 @@
+"""RFC 9457 problem documents: every refusal in one shape, with a stable code, a remedy, and never what was sent."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import asyncpg
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import ExceptionHandlersMap
+
+from contracts.errors import GatewayError, InvalidRequest, TooLarge
+from gateway.logs import frames
+
+MEDIA_TYPE = "application/problem+json"
+_log = structlog.get_logger(__name__)
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One refusal; `code` is stable, `field` names what is wrong where that is known."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    remedy: str
+    field: str | None = None
+
+
+class _UnsupportedMediaType(InvalidRequest):
+    code = "unsupported_media_type"
+    http_status = 415
+    title = "Unsupported media type"
+    remedy = "Send the Content-Type that the operation names."
+
+
+def unsupported_media_type(expected: str) -> GatewayError:
+    """The body has another type than the operation takes."""
+    return _UnsupportedMediaType(f"The body must be {expected}.")
+
+
+_BY_STATUS: dict[int, tuple[str, str, str]] = {
+    400: ("bad_request", "Bad request", "Correct the request and send it again."),
+    404: ("not_found", "Not found", "Check the address; GET /schema lists what there is."),
+    405: ("method_not_allowed", "Method not allowed", "Use a method that the Allow header names."),
+    413: (TooLarge.code, TooLarge.title, "Send less at a time."),
+    415: (_UnsupportedMediaType.code, _UnsupportedMediaType.title, _UnsupportedMediaType.remedy),
+    422: (InvalidRequest.code, InvalidRequest.title, InvalidRequest.remedy),
+    503: ("unavailable", "Unavailable", "Try again later."),
+}
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]{0,79}", re.ASCII)
+_PLAIN = re.compile(
+    r"Expected `[a-z ,|]+`(?:, got `[a-z]+`)?"
+    r"|Expected `(?:int|float)` (?:<=|>=|<|>) -?[0-9.]+"
+    r"|Expected `(?:str|array|object)` of length (?:<=|>=|==) [0-9]+"
+    r"|Expected `array` of at (?:most|least) length [0-9]+"
+    r"|Missing required query parameter"
+)
+_MISSING = re.compile(r"Object missing required field `([^`]+)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `([^`]*)`")
+_AT = re.compile(r" - at `(?:key in )?\$?\.?([^`]*)`$")
+
+
+def invalid(message: str, *, path: str | None = None) -> InvalidRequest:
+    """msgspec's message about a body or parameter as ours: it may quote a value, so only known wordings pass."""
+    at = _AT.search(message)
+    text = message[: at.start()] if at else message
+    where = path or (at.group(1) if at else None)
+    field = where if where and _NAME.fullmatch(where) else None
+    if found := _MISSING.match(text):
+        name = f"{field}.{found.group(1)}" if field else found.group(1)
+        return InvalidRequest(f"The field {name} is missing.", field=name, code="field_missing")
+    if found := _UNKNOWN.match(text):
+        # A key is the caller's text too: it is named only where it looks like a name.
+        name = found.group(1) if _NAME.fullmatch(found.group(1)) else "?"
+        name = f"{field}.{name}" if field else name
+        return InvalidRequest(
+            "The body has a field that this operation does not take.", field=name, code="field_unknown"
+        )
+    if text.startswith(("JSON is malformed", "Input data was truncated")):
+        return InvalidRequest("The body is not well-formed JSON.", code="json_malformed")
+    detail = text if _PLAIN.fullmatch(text) else "not an allowed value"
+    subject = f"The field {field}" if field else "The body"
+    return InvalidRequest(f"{subject} is not valid: {detail}.", field=field, code="field_invalid")
+
+
+def respond(error: GatewayError) -> Response[Problem]:
+    """A problem document for one of our own errors."""
+    headers: dict[str, str] = {}
+    if error.http_status == 401:
+        headers["WWW-Authenticate"] = (
+            'Bearer error="invalid_token"' if error.code == "invalid_token" else 'Bearer realm="gateway"'
+        )
+    elif error.code == "scope_missing":
+        headers["WWW-Authenticate"] = 'Bearer error="insufficient_scope"'
+    retry_after_s = getattr(error, "retry_after_s", None)
+    if error.http_status == 503 or retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, round(retry_after_s or 5)))
+    return _response(
+        error.http_status,
+        error.code,
+        error.title,
+        error.detail,
+        error.remedy,
+        field=getattr(error, "field", None),
+        headers=headers,
+    )
+
+
+def _response(
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    remedy: str,
+    *,
+    field: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response[Problem]:
+    problem = Problem(
+        type=f"urn:prakerja-gateway:problem:{code}",
+        title=title,
+        status=status,
+        detail=detail,
+        code=code,
+        remedy=remedy,
+        field=field,
+    )
+    return Response(problem, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _gateway_error(_: Request[Any, Any, Any], error: GatewayError) -> Response[Problem]:
+    return respond(error)
+
+
+def _http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    if isinstance(error, ValidationException):
+        return respond(_of_parameters(error))
+    code, title, remedy = _BY_STATUS.get(
+        error.status_code, (GatewayError.code, GatewayError.title, GatewayError.remedy)
+    )
+    if error.status_code >= 500:
+        _log.error("request_failed", error=type(error).__name__, frames=frames(error))
+    return _response(error.status_code, code, title, f"{title}.", remedy, headers=dict(error.headers or {}))
+
+
+def _of_parameters(error: ValidationException) -> GatewayError:
+    first = error.extra[0] if isinstance(error.extra, list) and error.extra else {}
+    key = first.get("key") if isinstance(first, dict) else None
+    if key == "data":
+        return InvalidRequest("The request has no body.", code="body_missing")
+    message = str(first.get("message", "")) if isinstance(first, dict) else ""
+    return invalid(message, path=key or _parameter(error.detail))
+
+
+def _parameter(detail: str) -> str | None:
+    found = re.match(r"Missing required (?:query|header|path|cookie) parameter '([A-Za-z_-]{1,40})'", detail)
+    return found.group(1) if found else None
+
+
+def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    _log.error(
+        "request_failed",
+        error=type(error).__name__,
+        method=request.method,
+        route=getattr(request.scope.get("path_template"), "strip", lambda: None)(),
+        frames=frames(error),
+    )
+    if isinstance(error, asyncpg.TooManyConnectionsError | asyncpg.CannotConnectNowError | ConnectionError):
+        code, title, remedy = _BY_STATUS[503]
+        return _response(503, code, title, "The store cannot be reached.", remedy, headers={"Retry-After": "5"})
+    return _response(500, GatewayError.code, GatewayError.title, GatewayError.title, GatewayError.remedy)
+
+
+HANDLERS: ExceptionHandlersMap = {
+    GatewayError: _gateway_error,
+    HTTPException: _http_error,
+    Exception: _unexpected,
+}
+"""For `Litestar(exception_handlers=...)`."""

@@ -1,0 +1,172 @@
+"""Who calls the API: access tokens, scopes, and the guard that every route under /v1 carries."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, final
+
+import msgspec
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from contracts.errors import Conflict, Forbidden, InvalidRequest, Unauthenticated
+from gateway.clock import Clock
+from gateway.storage import audit
+from gateway.storage import clients as stored
+from gateway.storage.database import Database
+
+SCOPES = ("links", "verifications", "incentives", "payouts", "batches", "batches:approve", "read", "ops")
+TOKEN_LIFE_S = 900
+_SECRET_BYTES = 32
+_CACHE_S = 3.0
+"""How long a token that was disabled may still be taken by a process that has just seen it."""
+_CACHE_MOST = 4_096
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """The client behind a request, as `request.auth`."""
+
+    client_id: str
+    scopes: frozenset[str]
+    return_urls: tuple[str, ...]
+
+
+def hashed(value: str) -> bytes:
+    """SHA-256 of a random secret or token; gateway/storage/clients.py says why no slower function is needed."""
+    return hashlib.sha256(value.encode()).digest()
+
+
+@final
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
+    """A new client with its secret, which is shown once and kept nowhere."""
+
+    client_id: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"Registered({self.client_id}, ***)"
+
+
+async def register(
+    database: Database,
+    now: datetime,
+    *,
+    name: str,
+    scopes: Sequence[str],
+    return_urls: Sequence[str] = (),
+    actor: str = "cli",
+) -> Registered:
+    """Store a new client. Its id is its name in lower case with dashes, and is never used again.
+
+    Raises `InvalidRequest` for a scope that does not exist or a name that is none, `Conflict` for one that is taken.
+    """
+    if not scopes or not set(scopes) <= set(SCOPES):
+        raise InvalidRequest(f"Scopes are: {', '.join(SCOPES)}.", field="scopes")
+    client_id = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if not name.isprintable() or not 1 <= len(client_id) <= 40:
+        raise InvalidRequest("A client's name has 1 to 40 letters and digits, with spaces between.", field="name")
+    if not all(url.startswith(("https://", "http://")) for url in return_urls):
+        raise InvalidRequest("Return addresses begin with https:// or http://.", field="return_urls")
+    client = Registered(client_id=client_id, secret=secrets.token_urlsafe(_SECRET_BYTES))
+    row = stored.ClientRow(
+        id=client.client_id,
+        name=name,
+        scopes=tuple(scopes),
+        return_urls=tuple(return_urls),
+        created_at=now,
+        disabled_at=None,
+    )
+    async with database.transaction() as connection:
+        if not await stored.insert(connection, row, hashed(client.secret)):
+            raise Conflict("There is, or was, a client of that name.", code="client_exists")
+        await audit.record(connection, now, actor, "client.create", client.client_id, {"scopes": list(scopes)})
+    return client
+
+
+async def disable(database: Database, now: datetime, client_id: str, *, actor: str = "cli") -> bool:
+    """Refuse a client from now on (within a few seconds everywhere); False when there is no such enabled client."""
+    async with database.transaction() as connection:
+        found = await stored.disable(connection, client_id, now)
+        if found:
+            await audit.record(connection, now, actor, "client.disable", client_id, {})
+    return found
+
+
+class ClientDirectory:
+    """Issues clients' tokens and recognises them."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._seen: OrderedDict[bytes, tuple[float, stored.TokenRow]] = OrderedDict()
+
+    async def find(self, client_id: str) -> tuple[stored.ClientRow, bytes] | None:
+        """An enabled client and the hash of its secret."""
+        async with self._database.connection() as connection:
+            return await stored.get_with_secret(connection, client_id)
+
+    async def keep_token(self, token: str, client_id: str, scopes: Sequence[str]) -> None:
+        """Store a token just issued; it lives `TOKEN_LIFE_S`."""
+        now = self._clock.now()
+        expires_at = now + timedelta(seconds=TOKEN_LIFE_S)
+        async with self._database.connection() as connection:
+            await stored.insert_token(connection, hashed(token), client_id, scopes, now, expires_at)
+
+    async def recognise(self, token: str) -> Caller | None:
+        """The caller whose valid token this is, or None."""
+        token_hash = hashed(token)
+        found = self._cached(token_hash)
+        if found is None:
+            async with self._database.connection() as connection:
+                found = await stored.find_token(connection, token_hash)
+            if found is None:
+                return None
+            self._seen[token_hash] = (self._clock.monotonic() + _CACHE_S, found)
+            while len(self._seen) > _CACHE_MOST:
+                self._seen.popitem(last=False)
+        if found.expires_at <= self._clock.now():
+            return None
+        return Caller(client_id=found.client_id, scopes=found.scopes, return_urls=found.return_urls)
+
+    def _cached(self, token_hash: bytes) -> stored.TokenRow | None:
+        entry = self._seen.get(token_hash)
+        if entry is None:
+            return None
+        until, row = entry
+        if until < self._clock.monotonic():
+            del self._seen[token_hash]
+            return None
+        return row
+
+
+class Scopes:
+    """A guard: the request carries a valid token with at least one of `scopes`; sets `request.auth` to the `Caller`."""
+
+    def __init__(self, scopes: tuple[str, ...]) -> None:
+        assert set(scopes) <= set(SCOPES), "a guard names known scopes"
+        self.scopes = scopes
+
+    async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
+        """Raises `Unauthenticated` or `Forbidden`."""
+        kind, _space, token = connection.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not token:
+            raise Unauthenticated("The request carries no access token.")
+        directory: ClientDirectory = connection.app.state.core.clients
+        caller = await directory.recognise(token.strip())
+        if caller is None:
+            raise Unauthenticated("The access token is unknown or has expired.", code="invalid_token")
+        if caller.scopes.isdisjoint(self.scopes):
+            raise Forbidden(f"This needs the scope {' or '.join(self.scopes)}.", code="scope_missing")
+        connection.scope["auth"] = caller
+
+
+def require(*scopes: str) -> Scopes:
+    """The guard that every route under /v1 carries: any one of `scopes` lets a client in."""
+    return Scopes(scopes)

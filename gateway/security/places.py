@@ -1,0 +1,65 @@
+"""Names of the places where sealed fields live (associated data of the seal) and of the blind indexes."""
+
+from __future__ import annotations
+
+NIK_INDEX = "nik"
+"""Equality of NIKs, whoever handed them over."""
+CONTENT_INDEX = "incentive content"
+"""Keyed hash of a row as handed over; a plain hash could be searched for the NIK in it."""
+REQUEST_INDEX = "request"
+"""Keyed hash of a request under an `Idempotency-Key`, for the same reason."""
+
+
+def account_index(partner: str) -> str:
+    """Index kind for accounts at one partner."""
+    return f"account:{partner}"
+
+
+def grant_index(partner: str) -> str:
+    """Index kind for customer tokens of one partner."""
+    return f"grant:{partner}"
+
+
+def nik(participant_id: str) -> str:
+    """A participant's NIK."""
+    return f"participants.nik|{participant_id}"
+
+
+def name(participant_id: str) -> str:
+    """A participant's full name."""
+    return f"participants.name|{participant_id}"
+
+
+def phone(participant_id: str) -> str:
+    """A participant's phone."""
+    return f"participants.phone|{participant_id}"
+
+
+def account(participant_id: str) -> str:
+    """A participant's current account."""
+    return f"participants.account|{participant_id}"
+
+
+def link_account(link_id: str) -> str:
+    """The account a link is for."""
+    return f"links.account|{link_id}"
+
+
+def link_carry(link_id: str) -> str:
+    """What an adapter keeps between two steps of linking."""
+    return f"links.carry|{link_id}"
+
+
+def link_grant(link_id: str) -> str:
+    """The participant's access at the partner."""
+    return f"links.grant|{link_id}"
+
+
+def inbox_raw(partner: str, kind: str, event_key: str) -> str:
+    """A notification exactly as received."""
+    return f"inbox.raw|{partner}:{kind}:{event_key}"
+
+
+def idempotency_answer(client_id: str, key: str) -> str:
+    """The answer given to a request with an `Idempotency-Key`; it may hold a one-time address."""
+    return f"idempotency.answer|{client_id}:{key}"

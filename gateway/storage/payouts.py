@@ -1,0 +1,212 @@
+"""Payout rows: read for routes, locked with their incentives, and written back in groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+
+import asyncpg
+import msgspec
+
+from contracts.incentive import BlockerCode
+from contracts.payout import OPEN_STATES, PayoutState
+from gateway.storage.database import Connection
+
+
+class PayoutRow(msgspec.Struct, kw_only=True):
+    """One payout as stored, without sealed data; services change a copy and write it back."""
+
+    id: int
+    reference: str
+    incentive: int
+    participant: int
+    link_id: str
+    partner: str
+    amount_rupiah: int
+    state: PayoutState
+    attempt: int
+    refusals: int
+    frozen_hash: bytes | None
+    partner_reference: str | None
+    first_sent_at: datetime | None
+    sent_at: datetime | None
+    sent_deadline: datetime | None
+    next_at: datetime | None
+    looks: int
+    reason: BlockerCode | None
+    technical: bool
+    reason_due_at: datetime | None
+    confirmed_at: datetime | None
+    released_at: datetime | None
+    lease_until: datetime | None
+    leased_by: str | None
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+
+
+class IncentiveRow(msgspec.Struct, kw_only=True):
+    """What paying an incentive changes about it."""
+
+    id: int
+    participant: int
+    payout: str | None
+    own: BlockerCode | None
+    own_next_at: datetime | None
+    payouts: int
+    due_on: date
+    deadline_on: date
+    cancelled: bool
+
+
+COLUMNS = tuple(field.name for field in msgspec.structs.fields(PayoutRow))
+
+
+def payout_row(row: asyncpg.Record | Mapping[str, object]) -> PayoutRow:
+    """A `SELECT *` of `payouts`."""
+    values = dict(row)
+    values["state"] = PayoutState(values["state"])
+    if values["reason"] is not None:
+        values["reason"] = BlockerCode(values["reason"])
+    return PayoutRow(**values)
+
+
+async def get(connection: Connection, payout_id: int) -> PayoutRow | None:
+    """One payout."""
+    row = await connection.fetchrow("SELECT * FROM payouts WHERE id = $1", payout_id)
+    return None if row is None else payout_row(row)
+
+
+async def for_incentive(connection: Connection, incentive_id: int) -> list[PayoutRow]:
+    """All payouts of one incentive, oldest first."""
+    rows = await connection.fetch("SELECT * FROM payouts WHERE incentive = $1 ORDER BY id", incentive_id)
+    return [payout_row(row) for row in rows]
+
+
+async def open_payouts(connection: Connection, participant: int) -> int:
+    """How many payouts of a participant (`participants.id`) have not ended."""
+    found = await connection.fetchval(
+        "SELECT count(*) FROM payouts WHERE participant = $1 AND state = ANY($2::text[])",
+        participant,
+        [state.value for state in OPEN_STATES],
+    )
+    return int(found)
+
+
+async def find_references(
+    connection: Connection, partner: str, references: Sequence[str], partner_references: Sequence[str]
+) -> list[PayoutRow]:
+    """Payouts that a partner names by our reference or by its own number."""
+    rows = await connection.fetch(
+        "SELECT * FROM payouts WHERE partner = $1"
+        " AND (reference = ANY($2::text[]) OR partner_reference = ANY($3::text[])) ORDER BY id",
+        partner,
+        list(references),
+        list(partner_references),
+    )
+    return [payout_row(row) for row in rows]
+
+
+async def lock(connection: Connection, payouts: Sequence[int]) -> tuple[list[PayoutRow], dict[int, IncentiveRow]]:
+    """Lock the incentives of some payouts and all payouts of those, each in order of id, and read them.
+
+    Incentives first: a claim locks an incentive before it makes a payout, so nothing appears between the two reads.
+    """
+    incentives = await connection.fetch(
+        "SELECT id, participant, payout, own, own_next_at, payouts, due_on, deadline_on, cancelled FROM incentives"
+        " WHERE id IN (SELECT incentive FROM payouts WHERE id = ANY($1::bigint[])) ORDER BY id FOR NO KEY UPDATE",
+        list(payouts),
+    )
+    rows = await connection.fetch(
+        "SELECT * FROM payouts WHERE incentive = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE",
+        [row["id"] for row in incentives],
+    )
+    return [payout_row(row) for row in rows], {row["id"]: _incentive_row(row) for row in incentives}
+
+
+def _incentive_row(row: asyncpg.Record) -> IncentiveRow:
+    values = dict(row)
+    if values["own"] is not None:
+        values["own"] = BlockerCode(values["own"])
+    return IncentiveRow(**values)
+
+
+async def write(connection: Connection, now: datetime, rows: Sequence[PayoutRow]) -> None:
+    """Write what may change about payouts back, in one statement."""
+    await connection.execute(
+        """
+        UPDATE payouts AS p SET state = n.state, attempt = n.attempt, refusals = n.refusals,
+            partner_reference = n.partner_reference, first_sent_at = n.first_sent_at, sent_at = n.sent_at,
+            sent_deadline = n.sent_deadline, next_at = n.next_at, looks = n.looks, reason = n.reason,
+            technical = n.technical, reason_due_at = n.reason_due_at, confirmed_at = n.confirmed_at,
+            released_at = n.released_at, lease_until = n.lease_until, leased_by = n.leased_by, ended_at = n.ended_at,
+            updated_at = $19
+        FROM unnest($1::bigint[], $2::text[], $3::int[], $4::int[], $5::text[], $6::timestamptz[], $7::timestamptz[],
+                    $8::timestamptz[], $9::timestamptz[], $10::int[], $11::text[], $12::bool[], $13::timestamptz[],
+                    $14::timestamptz[], $15::timestamptz[], $16::timestamptz[], $17::text[], $18::timestamptz[])
+             AS n (id, state, attempt, refusals, partner_reference, first_sent_at, sent_at, sent_deadline, next_at,
+                   looks, reason, technical, reason_due_at, confirmed_at, released_at, lease_until, leased_by, ended_at)
+        WHERE p.id = n.id
+        """,
+        [r.id for r in rows],
+        [r.state.value for r in rows],
+        [r.attempt for r in rows],
+        [r.refusals for r in rows],
+        [r.partner_reference for r in rows],
+        [r.first_sent_at for r in rows],
+        [r.sent_at for r in rows],
+        [r.sent_deadline for r in rows],
+        [r.next_at for r in rows],
+        [r.looks for r in rows],
+        [r.reason.value if r.reason else None for r in rows],
+        [r.technical for r in rows],
+        [r.reason_due_at for r in rows],
+        [r.confirmed_at for r in rows],
+        [r.released_at for r in rows],
+        [r.lease_until for r in rows],
+        [r.leased_by for r in rows],
+        [r.ended_at for r in rows],
+        now,
+    )
+
+
+async def write_incentives(connection: Connection, now: datetime, rows: Sequence[IncentiveRow]) -> None:
+    """Write the facts that paying changes about incentives; stage, blocker and funnel follow in the database."""
+    await connection.execute(
+        """
+        UPDATE incentives AS i SET payout = n.payout, own = n.own, own_next_at = n.own_next_at, payouts = n.payouts,
+            facts_at = $6
+        FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[], $5::int[])
+             AS n (id, payout, own, own_next_at, payouts)
+        WHERE i.id = n.id
+        """,
+        [r.id for r in rows],
+        [r.payout for r in rows],
+        [r.own.value if r.own else None for r in rows],
+        [r.own_next_at for r in rows],
+        [r.payouts for r in rows],
+        now,
+    )
+
+
+async def block_others(connection: Connection, now: datetime, participant: int, code: BlockerCode) -> None:
+    """Give a participant's other incentives the blocker that a payout met, where it is about the account."""
+    await connection.execute(
+        "UPDATE incentives SET own = $2, own_next_at = NULL, facts_at = $3"
+        " WHERE participant = $1 AND payout IS NULL AND own IS NULL AND NOT cancelled",
+        participant,
+        code.value,
+        now,
+    )
+
+
+async def lift(connection: Connection, now: datetime, participant: int, codes: Sequence[BlockerCode]) -> int:
+    """Lift blockers met while paying from a participant's incentives: the account or link they named was replaced."""
+    rows = await connection.fetch(
+        "UPDATE incentives SET own = NULL, own_next_at = NULL, facts_at = $3"
+        " WHERE participant = $1 AND payout IS NULL AND own = ANY($2::text[]) RETURNING id",
+        participant,
+        [code.value for code in codes],
+        now,
+    )
+    return len(rows)

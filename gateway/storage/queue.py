@@ -1,0 +1,271 @@
+"""Payout and incentive rows as a queue: claimed, leased and taken to the partner in groups (docs/performance.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+import asyncpg
+import msgspec
+
+from contracts.payout import PayoutState
+from gateway.storage.database import Connection
+from gateway.storage.payouts import PayoutRow, payout_row
+
+Cursor = tuple[date, int]
+"""Due date and id of the last incentive looked at."""
+START: Cursor = (date.min, 0)
+
+
+class Leased(msgspec.Struct, kw_only=True):
+    """A payout leased by one worker, with the sealed fields that its order is made of."""
+
+    payout: PayoutRow
+    participant_id: str
+    name_sealed: bytes
+    phone_sealed: bytes
+    account_sealed: bytes
+    grant_sealed: bytes | None
+    proved_at: datetime | None
+
+    @property
+    def prepared(self) -> bool:
+        """Whether an instruction stands at the partner that an approval would carry out."""
+        return self.payout.state is PayoutState.PREPARED
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """Who claims what until when."""
+
+    partner: str
+    worker: str
+    now: datetime
+    today: date
+    """In Jakarta."""
+    lease_until: datetime
+    instance: str
+    limit: int
+
+
+async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[list[int], Cursor | None]:
+    """Make payouts for incentives that are due, leased by the claimer; with them the cursor, None at the end.
+
+    Payout, ledger entry and incentive change in one statement. Rows that another worker holds are skipped.
+    """
+    rows = await connection.fetch(
+        """
+        WITH due AS MATERIALIZED (
+            SELECT id, participant, amount_rupiah, due_on FROM incentives
+            WHERE partner = $1 AND stage = 'scheduled' AND blocker IS NULL AND approved
+              AND (due_on, id) > ($6, $7) AND due_on <= $4 AND deadline_on >= $4
+              AND NOT EXISTS (SELECT 1 FROM partner_switches WHERE partner = $1 AND paused_at IS NOT NULL)
+            ORDER BY due_on, id LIMIT $8 FOR NO KEY UPDATE SKIP LOCKED),
+        numbered AS MATERIALIZED (
+            SELECT new_id($3) AS id, d.id AS incentive, d.participant, t.link_id, d.amount_rupiah
+            FROM due d JOIN participants t ON t.id = d.participant JOIN links l ON l.id = t.link_id
+            WHERE t.link_active AND l.state = 'active' AND t.verified AND t.verified_until > $3),
+        made AS (
+            INSERT INTO payouts (id, reference, incentive, participant, link_id, partner, amount_rupiah, state,
+                                 next_at, lease_until, leased_by, created_at, updated_at)
+            SELECT id, $9 || lpad(id::text, 17, '0'), incentive, participant, link_id, $1, amount_rupiah, 'reserved',
+                   $3, $5, $2, $3, $3 FROM numbered
+            RETURNING id, incentive, amount_rupiah),
+        booked AS (
+            INSERT INTO ledger (payout, partner, kind, debit, credit, amount_rupiah, at)
+            SELECT id, $1, 'reserve', 'reserved', 'float', amount_rupiah, $3 FROM made),
+        marked AS (
+            UPDATE incentives i SET payout = 'open', payouts = i.payouts + 1, facts_at = $3
+            FROM made WHERE i.id = made.incentive)
+        SELECT due.due_on, due.id AS incentive, made.id FROM due LEFT JOIN made ON made.incentive = due.id
+        ORDER BY due.due_on, due.id
+        """,
+        claim.partner,
+        claim.worker,
+        claim.now,
+        claim.today,
+        claim.lease_until,
+        after[0],
+        after[1],
+        claim.limit,
+        claim.instance,
+    )
+    made = [row["id"] for row in rows if row["id"] is not None]
+    return made, (rows[-1]["due_on"], rows[-1]["incentive"]) if len(rows) == claim.limit else None
+
+
+async def lease(connection: Connection, claim: Claim, states: Sequence[PayoutState], *, even_paused: bool) -> list[int]:
+    """Lease payouts in some states whose next step is due and that no other worker holds.
+
+    `even_paused`: a pause stops what would move money, not the following of what has left.
+    """
+    rows = await connection.fetch(
+        """
+        UPDATE payouts p SET lease_until = $5, leased_by = $2
+        FROM (SELECT id FROM payouts
+              WHERE partner = $1 AND state = ANY($4::text[]) AND next_at <= $3
+                AND (lease_until IS NULL OR lease_until <= $3)
+                AND ($7 OR NOT EXISTS
+                     (SELECT 1 FROM partner_switches WHERE partner = $1 AND paused_at IS NOT NULL))
+              ORDER BY next_at, id LIMIT $6 FOR NO KEY UPDATE SKIP LOCKED) AS free
+        WHERE p.id = free.id RETURNING p.id
+        """,
+        claim.partner,
+        claim.worker,
+        claim.now,
+        [state.value for state in states],
+        claim.lease_until,
+        claim.limit,
+        even_paused,
+    )
+    return [row["id"] for row in rows]
+
+
+async def load(connection: Connection, payouts: Sequence[int]) -> list[Leased]:
+    """Payouts with the sealed fields that their orders are made of."""
+    rows = await connection.fetch(
+        """
+        SELECT p.*, t.participant_id, t.name_sealed, t.phone_sealed, l.account_sealed, l.grant_sealed, l.proved_at
+        FROM payouts p JOIN participants t ON t.id = p.participant JOIN links l ON l.id = p.link_id
+        WHERE p.id = ANY($1::bigint[]) ORDER BY p.id
+        """,
+        list(payouts),
+    )
+    return [_leased(row) for row in rows]
+
+
+_BESIDE = ("participant_id", "name_sealed", "phone_sealed", "account_sealed", "grant_sealed", "proved_at")
+
+
+def _leased(row: asyncpg.Record) -> Leased:
+    values = dict(row)
+    beside = {name: values.pop(name) for name in _BESIDE}
+    return Leased(payout=payout_row(values), **beside)
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """One payout about to be taken to the partner."""
+
+    payout: int
+    before: PayoutState
+    after: PayoutState
+    attempt: int
+    """What `attempt` becomes: more by one where the WRITE moves money."""
+    frozen_hash: bytes
+    answer_s: float
+    """How long after the commit the attempt may take: its time-outs and a little more."""
+    proved_after: datetime | None = None
+    """Since when the link must have been proved alive."""
+    not_after: datetime | None = None
+    """For a resend: end of its window, in which the deadline for its answer must lie too."""
+    last_heard: int | None = None
+    """For a resend: id of the last observation that its permit rests on; whatever came since voids it."""
+
+
+async def begin(
+    connection: Connection, now: datetime, today: date, worker: str, intents: Sequence[Intent]
+) -> dict[int, datetime]:
+    """The compare-and-set before the first byte: the payouts that this worker may send, now, and until when.
+
+    A payout passes only if in this very statement it is as the worker believes and leased by it, its link is active
+    and the participant's current one, the verdict stands, the incentive is approved, due, not cancelled and before its
+    deadline, the partner is not paused, and (with `proved_after`) the link was proved alive since then. Only a create
+    that is already in doubt is sent again without all that: it moves nothing, and without it nobody can withdraw it.
+    """
+    rows = await connection.fetch(
+        """
+        WITH asked AS (
+            SELECT * FROM unnest($4::bigint[], $5::text[], $6::text[], $7::int[], $8::bytea[], $9::timestamptz[],
+                                 $10::timestamptz[], $11::timestamptz[], $12::bigint[])
+                 AS a (id, before, after, attempt, frozen_hash, sent_deadline, proved_after, not_after, last_heard)),
+        mine AS MATERIALIZED (
+            SELECT p.id FROM payouts p JOIN asked a ON a.id = p.id ORDER BY p.id FOR NO KEY UPDATE OF p)
+        UPDATE payouts p SET state = a.after, attempt = a.attempt, frozen_hash = a.frozen_hash,
+            first_sent_at = coalesce(p.first_sent_at, $1), sent_at = $1, sent_deadline = a.sent_deadline,
+            looks = CASE WHEN a.before = a.after THEN p.looks + 1 ELSE 0 END,
+            next_at = NULL, lease_until = NULL, updated_at = $1
+        FROM mine JOIN asked a ON a.id = mine.id, participants t, links l, incentives i
+        WHERE p.id = mine.id AND p.state = a.before AND p.leased_by = $3 AND p.lease_until > $1
+          AND (p.first_sent_at IS NULL OR p.frozen_hash = a.frozen_hash)
+          AND t.id = p.participant AND l.id = p.link_id AND i.id = p.incentive
+          AND (a.before = 'preparing' OR (
+              t.link_id = p.link_id AND t.link_active AND t.verified AND t.verified_until > $1 AND l.state = 'active'
+              AND (a.proved_after IS NULL OR l.proved_at > a.proved_after)
+              AND i.payout = 'open' AND i.approved AND NOT i.cancelled AND NOT i.past_deadline
+              AND i.due_on <= $2 AND i.deadline_on >= $2
+              AND NOT EXISTS
+                  (SELECT 1 FROM partner_switches s WHERE s.partner = p.partner AND s.paused_at IS NOT NULL)))
+          AND (a.not_after IS NULL OR a.sent_deadline <= a.not_after)
+          AND (a.last_heard IS NULL
+               OR NOT EXISTS (SELECT 1 FROM observations o WHERE o.payout = p.id AND o.id > a.last_heard))
+        RETURNING p.id, p.sent_deadline
+        """,
+        now,
+        today,
+        worker,
+        [x.payout for x in intents],
+        [x.before.value for x in intents],
+        [x.after.value for x in intents],
+        [x.attempt for x in intents],
+        [x.frozen_hash for x in intents],
+        [now + timedelta(seconds=x.answer_s) for x in intents],
+        [x.proved_after for x in intents],
+        [x.not_after for x in intents],
+        [x.last_heard for x in intents],
+    )
+    return {row["id"]: row["sent_deadline"] for row in rows}
+
+
+async def take(connection: Connection, claim: Claim, payouts: Sequence[int]) -> set[int]:
+    """Lease the named payouts, as far as nobody holds them."""
+    rows = await connection.fetch(
+        "UPDATE payouts SET lease_until = $3, leased_by = $1"
+        " WHERE id = ANY($4::bigint[]) AND (lease_until IS NULL OR lease_until <= $2) RETURNING id",
+        claim.worker,
+        claim.now,
+        claim.lease_until,
+        list(payouts),
+    )
+    return {row["id"] for row in rows}
+
+
+async def give_back(connection: Connection, worker: str, again_at: datetime, payouts: Sequence[int]) -> None:
+    """End this worker's leases early, where it did not send; nobody tries again before `again_at`."""
+    await connection.execute(
+        "UPDATE payouts SET lease_until = NULL, leased_by = NULL, next_at = greatest(next_at, $3)"
+        " WHERE id = ANY($1::bigint[]) AND leased_by = $2 AND lease_until IS NOT NULL",
+        list(payouts),
+        worker,
+        again_at,
+    )
+
+
+async def overdue(connection: Connection, now: datetime, limit: int) -> list[PayoutRow]:
+    """Payouts whose attempt was never answered and whose deadline for an answer is over."""
+    rows = await connection.fetch(
+        "SELECT * FROM payouts WHERE state IN ('submitting', 'preparing') AND sent_deadline < $1 AND next_at IS NULL"
+        " ORDER BY sent_deadline, id LIMIT $2",
+        now,
+        limit,
+    )
+    return [payout_row(row) for row in rows]
+
+
+async def unpayable(connection: Connection, partner: str, now: datetime, today: date, limit: int) -> list[PayoutRow]:
+    """Payouts that have not moved money and that nobody holds, whose incentive may no longer be paid over this link."""
+    rows = await connection.fetch(
+        """
+        SELECT p.* FROM payouts p JOIN participants t ON t.id = p.participant JOIN links l ON l.id = p.link_id
+            JOIN incentives i ON i.id = p.incentive
+        WHERE p.partner = $1 AND p.state IN ('reserved', 'prepared') AND p.next_at <= $2
+          AND (p.lease_until IS NULL OR p.lease_until <= $2)
+          AND NOT (t.link_id = p.link_id AND t.link_active AND l.state = 'active' AND t.verified
+                   AND t.verified_until > $2 AND i.payout = 'open' AND i.approved AND NOT i.cancelled
+                   AND NOT i.past_deadline AND i.deadline_on >= $3)
+        ORDER BY p.id LIMIT $4
+        """,
+        partner,
+        now,
+        today,
+        limit,
+    )
+    return [payout_row(row) for row in rows]

@@ -1,0 +1,84 @@
+"""What Midtrans' sandbox would have handed over. All of it is invented or printed in the sheet; it protects nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mock_partners.kit.behaviour import Behaviour
+from mock_partners.kit.keys import Key, private_key, private_pem, public_pem
+from mock_partners.kit.snap import Client
+from mock_partners.kit.world import Account
+
+VALUES = {
+    "snap_client_id": "G990000001-SNAP",
+    "snap_client_secret": "gopay-snap-secret-test",
+    "snap_private_key_pem": private_pem(Key.WALLETS),
+    "snap_partner_id": "G990000001",
+    "payment_handle": "303b4f89-0000-4000-8000-62a8ffaefaf3",
+    "midtrans_public_key_pem": public_pem(Key.MIDTRANS),
+    "identity_merchant_id": "PRAKERJA",
+    "iris_creator_key": "IRIS-creator-TEST1234",
+    "iris_approver_key": "IRIS-approver-TEST1234",
+    "iris_merchant_key": "IRIS-merchant-TEST1234",
+    "channel_id": "12345",
+    "device_id": "prakerja-gateway-0001",
+}
+CORE_SERVER_KEY = "SB-Mid-server-TEST1234"
+"""Opens the legacy Core calls only, which the gateway does not use; so it is no credential of decisions S1."""
+SANDBOX_OTP, SANDBOX_PIN = "987654", "112233"
+"""Midtrans' sandbox constants (wallets.md 2.3)."""
+
+TEST_ACCOUNTS: tuple[dict[str, str], ...] = (
+    {
+        "account": "+628215023424", "holder_name": "BUDI SANTOSO", "nik_on_file": "3174012304909901",
+        "kyc": "full", "status": "active", "shows": "linking, match, payout",
+    },
+    {
+        "account": "+628242974268", "holder_name": "SITI AMINAH", "nik_on_file": "",
+        "kyc": "basic", "status": "active", "shows": "linking, no KYC submission (1519)",
+    },
+    {
+        "account": "+628271939753", "holder_name": "AGUS SALIM", "nik_on_file": "3174056209989901",
+        "kyc": "full", "status": "blocked", "shows": "a blocked GoPay account",
+    },
+    {
+        "account": "+628242014881", "holder_name": "DEWI LESTARI", "nik_on_file": "3174016304909902",
+        "kyc": "full", "status": "active", "shows": "Midtrans: insufficient balance (of payments; here like any)",
+    },
+    {
+        "account": "+628237435829", "holder_name": "EKO PRASETYO", "nik_on_file": "3174012304909903",
+        "kyc": "full", "status": "active", "shows": "Midtrans: promo (of payments; here like any)",
+    },
+    {
+        "account": "+628103001242", "holder_name": "RINA WATI", "nik_on_file": "3174016304909904",
+        "kyc": "full", "status": "active", "shows": "Midtrans: GoPayLater (of payments; here like any)",
+    },
+)  # fmt: skip
+"""The documented sandbox numbers (wallets.md 2.8) with invented holders."""
+SANDBOX_PHONES = tuple(account["account"] for account in TEST_ACCOUNTS)
+
+CREDENTIALS: dict[str, Any] = {
+    "credentials": VALUES,
+    "test_accounts": [{**account, "otp": SANDBOX_OTP, "pin": SANDBOX_PIN} for account in TEST_ACCOUNTS],
+    "core_server_key": CORE_SERVER_KEY,
+}
+
+
+def test_accounts() -> list[Account]:
+    """Fresh copies of the documented sandbox accounts, for a world."""
+    return [
+        Account(
+            partner="gopay", account=account["account"], phone=account["account"], holder_name=account["holder_name"],
+            nik_on_file=account["nik_on_file"], kyc=account["kyc"], status=account["status"], pin=SANDBOX_PIN,
+            behaviour=Behaviour.NONE,
+        )
+        for account in TEST_ACCOUNTS
+    ]  # fmt: skip
+
+
+def snap_client() -> Client:
+    """The merchant as the SNAP hosts know it."""
+    return Client(
+        VALUES["snap_client_id"], VALUES["snap_partner_id"], VALUES["snap_client_secret"].encode(),
+        private_key(Key.WALLETS).public_key(),
+    )  # fmt: skip

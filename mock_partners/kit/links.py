@@ -1,0 +1,92 @@
+"""Links of a wallet that gives an account to one customer only: authorisation codes, customer and refresh tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mock_partners.kit.clock import Clock
+from mock_partners.kit.snap import Token, Tokens
+from mock_partners.kit.world import Account, World
+
+AUTH_CODE_LIFE_S = 300.0
+"""Assumed: no wallet states how long its authCode is good for."""
+ACCESS_LIFE_S = 1_296_000
+"""Fifteen days (wallets.md 3.2; decisions L14)."""
+
+
+@dataclass(repr=False, eq=False)
+class Link:
+    """One account linked to one customer of the programme; the subject of its customer tokens."""
+
+    account: Account
+    customer: str
+    refresh_token: str
+
+
+@dataclass(frozen=True, repr=False)
+class Consent:
+    """What a person agreed to at the page; `bound_to` is what must be shown together with its code."""
+
+    account: Account
+    customer: str
+    bound_to: Any
+    expires_s: float
+
+
+class Links:
+    """The links of one wallet; keep it in the world. The caller asks `holder` before `establish`."""
+
+    def __init__(self, world: World, clock: Clock, tokens: Tokens) -> None:
+        self._world, self._clock, self._tokens = world, clock, tokens
+        self._consents: dict[str, Consent] = {}
+        self._by_account: dict[str, Link] = {}
+        self._by_refresh_token: dict[str, Link] = {}
+
+    def holder(self, account: Account) -> Link | None:
+        """The live link of an account; None if it is free."""
+        return self._by_account.get(account.account)
+
+    def give_code(self, account: Account, customer: str, bound_to: Any = None) -> str:
+        """Keeps a consent and returns the authorisation code that it is known by."""
+        now_s = self._clock.seconds()
+        while self._consents:
+            oldest = next(iter(self._consents))
+            if self._consents[oldest].expires_s > now_s:
+                break
+            del self._consents[oldest]
+        code = self._random()
+        self._consents[code] = Consent(account, customer, bound_to, now_s + AUTH_CODE_LIFE_S)
+        return code
+
+    def take_code(self, code: str, bound_to: Any = None) -> Consent | None:
+        """The consent of a code, once; None if it is unknown, used, late, or belongs to something else."""
+        consent = self._consents.get(code)
+        if consent is None or consent.bound_to != bound_to or consent.expires_s <= self._clock.seconds():
+            return None
+        return self._consents.pop(code)
+
+    def establish(self, consent: Consent) -> Token:
+        """Links the account and issues the first customer token; its subject is the link."""
+        link = Link(consent.account, consent.customer, self._random())
+        self._by_account[consent.account.account] = link
+        self._by_refresh_token[link.refresh_token] = link
+        return self._issue(link)
+
+    def refresh(self, refresh_token: str) -> Token | None:
+        """Another customer token of a live link; None if the link has ended. Refresh tokens do not expire."""
+        link = self._by_refresh_token.get(refresh_token)
+        return self._issue(link) if link is not None else None
+
+    def end(self, link: Link) -> None:
+        """Ends a link and kills its tokens, whoever asked: the programme, or the customer in the wallet's app."""
+        self._tokens.revoke_subject(link)
+        self._by_refresh_token.pop(link.refresh_token, None)
+        if self._by_account.get(link.account.account) is link:
+            del self._by_account[link.account.account]
+
+    def _issue(self, link: Link) -> Token:
+        return self._tokens.issue(self._clock.seconds(), ACCESS_LIFE_S, link)
+
+    def _random(self) -> str:
+        return f"{self._world.rng.getrandbits(256):064x}"

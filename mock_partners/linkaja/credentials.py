@@ -1,0 +1,56 @@
+"""What LinkAja would have handed over for its dev gateway. Everything here is invented and protects nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mock_partners.kit.keys import Key, private_key, private_pem
+from mock_partners.kit.snap import Client
+from mock_partners.kit.world import Account
+
+VALUES = {
+    "hmac_username": "test-partner",
+    "hmac_secret": "test-secret",
+    "client_id": "linkaja-client-0001",
+    "client_secret": "lj-client-secret-test",
+    "private_key_pem": private_pem(Key.WALLETS),
+    "partner_id": "linkaja-partner-0001",
+    "merchant_id": "506300000000000",
+    "channel_id": "95221",
+}
+
+TEST_ACCOUNTS: tuple[dict[str, str], ...] = (
+    {
+        "account": "+6281234567890", "phone": "+6281234567890", "holder_name": "BUDI SANTOSO",
+        "nik_on_file": "3174052209989903", "kyc": "full", "status": "active", "pin": "112233",
+        "shows": "linking, match, cash-in",
+    },
+    {
+        "account": "+6281234567803", "phone": "+6281234567803", "holder_name": "SITI AMINAH",
+        "nik_on_file": "", "kyc": "basic", "status": "active", "pin": "112233",
+        "shows": "Basic service: no NIK on file (U), balance ceiling Rp 2,000,000",
+    },
+    {
+        "account": "+6281234567802", "phone": "+6281234567802", "holder_name": "AGUS SALIM",
+        "nik_on_file": "3174056209989903", "kyc": "full", "status": "blocked", "pin": "112233",
+        "shows": "a blocked account",
+    },
+)  # fmt: skip
+
+CREDENTIALS: dict[str, Any] = {"credentials": VALUES, "test_accounts": list(TEST_ACCOUNTS)}
+
+
+def test_accounts() -> list[Account]:
+    """Fresh copies of the fixed sandbox accounts, for a world."""
+    return [
+        Account(partner="linkaja", **{name: value for name, value in account.items() if name != "shows"})  # type: ignore[arg-type]
+        for account in TEST_ACCOUNTS
+    ]
+
+
+def snap_client() -> Client:
+    """The programme's client as LinkAja's SNAP gateway registered it."""
+    return Client(
+        VALUES["client_id"], VALUES["partner_id"], VALUES["client_secret"].encode(),
+        private_key(Key.WALLETS).public_key(),
+    )  # fmt: skip

@@ -1,0 +1,147 @@
+"""What every test of LinkAja's adapter starts from: one context, one participant, canned answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.identity import IdentityQuery
+from contracts.linking import Grant, LinkFinish, LinkStart, UnlinkOrder
+from contracts.nik import Nik
+from contracts.partner import Context
+from contracts.payout import PayoutOrder
+from contracts.plan import Plan, Request, Response
+from contracts.secret import Secret
+
+VECTORS = Path(__file__).parents[2] / "vectors" / "linkaja"
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+ACCOUNT = Secret("+6281234567890")
+REDIRECT = "https://gw.example.test/callbacks/linkaja/link?st=st-0001"
+
+
+@pytest.fixture(scope="session")
+def ctx() -> Context:
+    pem = json.loads((VECTORS / "rsa.json").read_text())["private_key_pem"]  # throw-away, protects nothing
+    return Context(
+        now=NOW,
+        serial="12345678901234567",
+        credentials={
+            "hmac_username": Secret("test-partner"),
+            "hmac_secret": Secret("test-secret"),
+            "client_id": Secret("test-client-id"),
+            "client_secret": Secret("lj-client-secret-test"),
+            "private_key_pem": Secret(pem),
+            "partner_id": Secret("partner-0001"),
+            "merchant_id": Secret("506300000000000"),
+            "channel_id": Secret("95221"),
+        },
+        tokens={"snap": Secret("lj-b2b-token-0001"), "legacy": Secret("lj-access-0001")},
+        hosts={},
+    )
+
+
+@pytest.fixture(scope="session")
+def grant() -> Grant:
+    return Grant(
+        access_token=Secret("cust-token-0001"),
+        refresh_token=Secret("refresh-0001"),
+        expires_at=NOW + timedelta(days=3),
+    )
+
+
+@pytest.fixture(scope="session")
+def order(grant: Grant) -> PayoutOrder:
+    return PayoutOrder(
+        reference="PAYOUT-0001",
+        amount_rupiah=50_000,
+        account=ACCOUNT,
+        phone=ACCOUNT,
+        name=Secret("Budi Santoso"),
+        created_at=NOW,
+        grant=grant,
+    )
+
+
+@pytest.fixture(scope="session")
+def start() -> LinkStart:
+    return LinkStart(
+        link_id="u-1",
+        reference="0100000000000000009",
+        account=ACCOUNT,
+        phone=Secret("+6281999999999"),
+        name=Secret("BUDI SANTOSO"),
+        state="st-0001",
+        redirect_uri=REDIRECT,
+    )
+
+
+@pytest.fixture(scope="session")
+def finish() -> LinkFinish:
+    return LinkFinish(
+        link_id="u-1",
+        reference="0100000000000000009",
+        code=Secret("auth-lj-1"),
+        carry={},
+        redirect_uri=REDIRECT,
+        phone=ACCOUNT,
+        account=ACCOUNT,
+    )
+
+
+@pytest.fixture(scope="session")
+def unlink_order(grant: Grant) -> UnlinkOrder:
+    return UnlinkOrder(link_id="u-1", reference="0100000000000000010", account=ACCOUNT, phone=ACCOUNT, grant=grant)
+
+
+@pytest.fixture(scope="session")
+def query(grant: Grant) -> IdentityQuery:
+    return IdentityQuery(
+        reference="0100000000000000011",
+        nik=Nik("3174012304909901"),
+        account=ACCOUNT,
+        phone=ACCOUNT,
+        grant=grant,
+    )
+
+
+def snap_reply(code: str, **fields: Any) -> Response:
+    """A SNAP answer whose HTTP status is the one its code names."""
+    body = {"responseCode": code, "responseMessage": "text", **fields}
+    return Response(status=int(code[:3]), headers={}, content=json.dumps(body).encode())
+
+
+def http_reply(body: object, status: int = 200) -> Response:
+    """Any JSON body under any HTTP status."""
+    return Response(status=status, headers={}, content=json.dumps(body).encode())
+
+
+@pytest.fixture(scope="session")
+def snap_say() -> Callable[..., Response]:
+    return snap_reply
+
+
+@pytest.fixture(scope="session")
+def say() -> Callable[..., Response]:
+    return http_reply
+
+
+def drive(plan: Plan[Any], *replies: Response) -> tuple[list[Request], Any]:
+    """Send the canned replies to a plan; its requests and its result. All replies must be used."""
+    requests = [next(plan)]
+    for n, reply in enumerate(replies):
+        try:
+            requests.append(plan.send(reply))
+        except StopIteration as stop:
+            assert n == len(replies) - 1, "the plan ended before its last reply"
+            return requests, stop.value
+    raise AssertionError(f"the plan wants another reply after {requests[-1]!r}")
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[..., tuple[list[Request], Any]]:
+    return drive

@@ -1,0 +1,283 @@
+"""What has left is followed to its end: lost answers, absence, midnight, confirmation, the reason that never came."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from contracts.payout import PayoutState
+from tests.gateway.payouts.fake import NOON
+from tests.gateway.payouts.town import Town, open_town
+
+S = PayoutState
+
+
+async def test_a_lost_answer_is_looked_up_and_never_sent_again(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "lost")
+    await worker.tick_send("fake")
+    assert (await town.payout(incentive)).state is S.UNKNOWN
+    assert await worker.tick_lookups("fake") == 0, "not yet"
+    town.clock.advance(60.0)
+    assert await worker.tick_lookups("fake") == 1
+    assert await town.states(incentive) == [S.SUCCEEDED]
+    await town.drive(worker, statements, hours=1, step_s=120)
+    assert bank.seen.count("transfer") == 1
+
+
+async def test_unreadable_answers_are_unknown(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    bank.script("transfer", "garbage")
+    await town.worker().tick_send("fake")
+    assert (await town.payout(incentive)).state is S.UNKNOWN
+
+
+async def test_false_not_found_soon_after_proves_nothing(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "lost")
+    bank.script("status", "not_found", "not_found")
+    await worker.tick_send("fake")
+    await town.drive(worker, statements, hours=3, step_s=60)
+    assert await town.states(incentive) == [S.SUCCEEDED]
+    assert bank.seen.count("transfer") == 1
+
+
+async def test_proved_absence_is_sent_again_once_with_the_same_body(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "reset")
+    await worker.tick_send("fake")
+    first = await town.payout(incentive)
+    await town.drive(worker, statements, hours=0.9, step_s=30)
+    assert bank.seen.count("transfer") == 1, "an hour is not over"
+    await town.drive(worker, statements, hours=1, step_s=30)
+    payout = await town.payout(incentive)
+    assert (payout.state, payout.attempt, payout.reference) == (S.SUCCEEDED, 2, first.reference)
+    sent = [body for operation, body in bank.bodies if operation == "transfer"]
+    assert len(sent) == 2
+    assert sent[0] == sent[1]
+    assert bank.credits(payout.reference) == 1
+
+
+async def test_a_second_silence_waits_for_statements_then_pays_anew(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "reset", "reset")
+    await worker.tick_send("fake")
+    await town.drive(worker, statements, hours=4, step_s=30)
+    assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
+    rows = await town.fetch("SELECT partner_code FROM observations WHERE source = 'statement'")
+    assert [row["partner_code"] for row in rows] == ["absent_in_statement"]
+    assert await town.stands(incentive) == ("paid", None)
+    reads = await town.fetch("SELECT count(*) AS n FROM statement_reads WHERE day = '2026-11-24'")
+    assert reads[0]["n"] >= 2
+
+
+async def test_a_booking_that_shows_late_in_the_statement_is_found_there(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "reset")
+    bank.script("status", *["not_found"] * 40)
+    await worker.tick_send("fake")
+    payout = await town.payout(incentive)
+    bank.book(payout.reference, payout.amount_rupiah, "0000000001")
+    bank.script("transfer", "reset")
+    await town.drive(worker, statements, hours=3, step_s=30)
+    assert await town.states(incentive) == [S.SUCCEEDED]
+    assert bank.credits(payout.reference) == 1
+
+
+async def test_over_midnight_nothing_is_sent_again(database: str) -> None:
+    late = datetime(2026, 11, 24, 16, 30, tzinfo=UTC)  # 23:30 in Jakarta
+    async with open_town(database, start=late) as town:
+        bank = town.partner()
+        incentive = await town.due()
+        worker, statements = town.worker(), town.statements()
+        bank.script("transfer", "reset")
+        await worker.tick_send("fake")
+        reference = (await town.payout(incentive)).reference
+        await town.drive(worker, statements, hours=4, step_s=30)
+        assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
+        transfers = [body for operation, body in bank.bodies if operation == "transfer"]
+        assert sum(reference.encode() in body for body in transfers) == 1
+        days = {row["day"] for row in await town.fetch("SELECT DISTINCT day FROM statement_reads")}
+        assert {str(day) for day in days} >= {"2026-11-24", "2026-11-25"}
+
+
+async def test_assumed_absence_is_an_operators_where_the_setting_is_off(database: str) -> None:
+    async with open_town(database, act_on_assumed=False) as town:
+        bank = town.partner()
+        incentive = await town.due()
+        worker, statements = town.worker(), town.statements()
+        bank.script("transfer", "reset")
+        await worker.tick_send("fake")
+        await town.drive(worker, statements, hours=30, step_s=300)
+        assert bank.seen.count("transfer") == 1
+        assert await town.states(incentive) == [S.UNKNOWN]
+        assert await town.stands(incentive) == ("paying", "outcome_unknown")
+        assert await town.cases() == ["outcome_unknown"]
+        payout = await town.payout(incentive)
+        bank.book(payout.reference, payout.amount_rupiah, "0000000001")
+        await town.drive(worker, statements, hours=2, step_s=300)
+        assert await town.states(incentive) == [S.SUCCEEDED]
+        assert await town.cases() == [], "it has answered itself"
+
+
+async def test_a_technical_rejection_is_confirmed_before_it_is_replaced(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "pending")
+    bank.script("status", *[{"act": "say", "kind": "rejected", "technical": True}] * 2)
+    await worker.tick_send("fake")
+    town.clock.advance(60.0)
+    await worker.tick_lookups("fake")
+    payout = await town.payout(incentive)
+    assert (payout.state, payout.released_at, payout.confirmed_at) == (S.REJECTED, None, None)
+    assert await town.stands(incentive) == ("paying", None)
+    assert await worker.tick_send("fake") == 0
+    town.clock.advance(29.0)
+    assert await worker.tick_lookups("fake") == 0
+    town.clock.advance(1.0)
+    assert await worker.tick_lookups("fake") == 1
+    assert (await town.payout(incentive)).confirmed_at is not None
+    await town.drive(worker, statements, hours=0.1)
+    assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
+
+
+async def test_a_rejection_that_was_none_is_not_replaced(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "lost")
+    bank.script("status", {"act": "say", "kind": "rejected", "technical": True})
+    bank.script("statement", *["unavailable"] * 999)
+    await worker.tick_send("fake")
+    await town.drive(worker, statements, hours=0.5)
+    assert await town.states(incentive) == [S.SUCCEEDED]
+    assert await town.stands(incentive) == ("paid", "contradiction")
+    assert await town.cases() == ["contradiction"]
+
+
+async def test_three_payouts_at_most_start_by_themselves(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", *["pending"] * 3)
+    bank.script("status", *[{"act": "say", "kind": "rejected", "technical": True}] * 6)
+    await worker.tick_send("fake")
+    await town.drive(worker, statements, hours=1)
+    assert await town.states(incentive) == [S.REJECTED] * 3
+    assert await town.stands(incentive) == ("scheduled", "partner_rejected")
+
+
+async def test_pending_is_looked_up_until_it_has_ended(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "pending")
+    bank.script("status", "pending", "not_found", "pending")
+    await worker.tick_send("fake")
+    await town.drive(worker, statements, hours=0.2)
+    payout = await town.payout(incentive)
+    assert payout.state is S.PENDING
+    bank.book(payout.reference, payout.amount_rupiah, "0000000001")
+    await town.drive(worker, statements, hours=2, step_s=60)
+    assert await town.states(incentive) == [S.SUCCEEDED]
+
+
+async def test_past_the_horizon_it_is_an_operators_and_looked_up_all_the_same(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "pending")
+    bank.script("status", *["pending"] * 60)
+    bank.script("statement", *["unavailable"] * 5000)
+    await worker.tick_send("fake")
+    await town.drive(worker, statements, hours=25, step_s=600)
+    assert await town.cases() == ["outcome_unknown"]
+    assert await town.stands(incentive) == ("paying", "outcome_unknown")
+    bank.acts["status"].clear()
+    payout = await town.payout(incentive)
+    bank.book(payout.reference, payout.amount_rupiah, "0000000001")
+    await town.drive(worker, statements, hours=2, step_s=600)
+    assert await town.states(incentive) == [S.SUCCEEDED]
+    assert await town.cases() == []
+
+
+async def test_another_amount_under_our_reference_is_no_success(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due(amount=50_000)
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "reset")
+    await worker.tick_send("fake")
+    payout = await town.payout(incentive)
+    bank.book(payout.reference, 60_000, "0000000001")
+    await town.drive(worker, statements, hours=5, step_s=60)
+    assert await town.states(incentive) == [S.UNKNOWN]
+    assert await town.stands(incentive) == ("paying", "contradiction")
+    assert await town.cases() == ["contradiction"]
+    assert bank.seen.count("transfer") == 1
+
+
+async def test_another_account_under_our_reference_is_no_success(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "reset")
+    await worker.tick_send("fake")
+    payout = await town.payout(incentive)
+    bank.book(payout.reference, payout.amount_rupiah, "9999999999")
+    await town.drive(worker, statements, hours=3, step_s=60)
+    assert await town.states(incentive) == [S.UNKNOWN]
+    assert await town.cases() == ["contradiction"]
+
+
+async def test_cancelled_while_in_doubt_is_followed_to_its_end(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "lost")
+    await worker.tick_send("fake")
+    await town.execute("UPDATE incentives SET cancelled = true")
+    await town.drive(worker, statements, hours=0.1)
+    assert await town.stands(incentive) == ("paid", None)
+
+
+async def test_the_deadline_stops_new_payouts_only(town: Town) -> None:
+    bank = town.partner()
+    today = NOON.date()
+    incentive = await town.due(deadline_on=today)
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "pending")
+    bank.script("status", *[{"act": "say", "kind": "rejected", "technical": True}] * 9)
+    await worker.tick_send("fake")
+    town.clock.go_to(NOON + timedelta(hours=13))
+    await town.drive(worker, statements, hours=1)
+    assert await town.states(incentive) == [S.REJECTED]
+    assert await town.stands(incentive) == ("scheduled", "deadline_passed")
+
+
+async def test_a_late_answer_is_kept_and_applied(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    other = town.worker("w2")
+
+    async def late(operation: str) -> None:
+        if operation == "transfer":
+            bank.before = None
+            town.clock.advance(120.0)
+            await other.tick_deadlines()
+            assert (await town.payout(incentive)).state is S.UNKNOWN
+
+    bank.before = late
+    await town.worker().tick_send("fake")
+    assert await town.states(incentive) == [S.SUCCEEDED]
+    await town.check()

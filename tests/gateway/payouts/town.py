@@ -1,0 +1,252 @@
+"""A town of participants with linked, verified accounts and incentives that are due, in a real database."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from contracts.linking import Grant
+from contracts.payout import PayoutState
+from contracts.secret import Secret
+from gateway.clock import jakarta_day
+from gateway.desk import Desk
+from gateway.executor import Exchange, Executor
+from gateway.resources import Resources
+from gateway.security import places
+from gateway.security.sealed import seal_grant
+from gateway.security.vault import Vault
+from gateway.services.payouts import Payouts
+from gateway.services.statements import Statements
+from gateway.settings import Settings
+from gateway.storage import ledger, payouts
+from gateway.storage.database import Database
+from gateway.storage.payouts import PayoutRow
+from gateway.tokens import Tokens
+from tests.gateway.payouts.fake import NOON, Bank, FakePartner, Links, VirtualClock, manifest
+
+
+class Quiet:
+    """A journal that keeps nothing."""
+
+    def write(self, exchange: Exchange) -> None:
+        """Drop it."""
+
+
+class Town:
+    """One database, one clock, fake partners with their banks; services as a worker has them."""
+
+    def __init__(self, database: Database, settings: Settings, clock: VirtualClock) -> None:
+        self.database = database
+        self.settings = settings
+        self.clock = clock
+        self.vault = Vault(settings.key())
+        self.links = Links()
+        self.banks: dict[str, Bank] = {}
+        self.desks: dict[str, Desk] = {}
+        self._people = 0
+
+    def partner(self, slug: str = "fake", **changes: Any) -> Bank:
+        """Open a partner; its bank."""
+        bank = Bank(self.clock)
+        self.banks[slug] = bank
+        self.desks[slug] = Desk(
+            FakePartner(manifest(slug, **changes)),  # type: ignore[arg-type]
+            credentials={},
+            hosts={"api": "http://127.0.0.1:1"},
+            executor=Executor(slug, {"api": bank}, self.clock, Quiet()),
+            tokens=Tokens(None, self.vault, self.clock),
+            clock=self.clock,
+            waits=self.settings.waits,
+            entropy=random.Random(1),
+        )
+        return bank
+
+    @property
+    def resources(self) -> Resources:
+        return Resources(
+            settings=self.settings,
+            clock=self.clock,
+            database=self.database,
+            redis=None,  # type: ignore[arg-type] - nothing here uses the cache
+            vault=self.vault,
+            desks=self.desks,
+        )
+
+    def worker(self, name: str = "w1", *, grouped: bool = False) -> Payouts:
+        """A worker's payout service."""
+        return Payouts(self.resources, self.links, worker=name, grouped=grouped)
+
+    def statements(self) -> Statements:
+        """The statement service."""
+        return Statements(self.resources)
+
+    async def person(self, slug: str = "fake", *, proved_at: datetime | None = None) -> int:
+        """A participant whose account is linked and verified; its row's id."""
+        self._people += 1
+        n, now = self._people, self.clock.now()
+        name, link, account = f"P{n:05d}", f"L{n:05d}", f"{n:010d}"
+        async with self.database.transaction() as connection:
+            await connection.execute(
+                "INSERT INTO clients (id, name, secret_hash, scopes, created_at)"
+                " VALUES ('c', 'c', '', '{}', $1) ON CONFLICT DO NOTHING",
+                now,
+            )
+            person: int = await connection.fetchval(
+                "INSERT INTO participants (participant_id, nik_sealed, nik_index, name_sealed, phone_sealed, partner,"
+                " account_sealed, account_index, link_id, link_active, verified, verified_until, facts_at, created_at)"
+                " VALUES ($1, '', $2, $3, $4, $5, $6, $2, $7, true, true, $8, $9, $9) RETURNING id",
+                name,
+                f"{slug}{n}".encode(),
+                self.vault.seal(places.name(name), f"Name {n}"),
+                self.vault.seal(places.phone(name), f"+62811{n:07d}"),
+                slug,
+                self.vault.seal(places.account(name), account),
+                link,
+                now + timedelta(days=90),
+                now,
+            )
+            await connection.execute(
+                "INSERT INTO links (id, participant, client_id, partner, account_index, account_sealed, state,"
+                " return_url, grant_sealed, proved_at, created_at, updated_at)"
+                " VALUES ($1, $2, 'c', $3, $4, $5, 'active', 'https://core.example/', $6, $7, $8, $8)",
+                link,
+                person,
+                slug,
+                f"{slug}{n}".encode(),
+                self.vault.seal(places.link_account(link), account),
+                seal_grant(self.vault, link, Grant(access_token=Secret(f"token-{n}"))),
+                proved_at,
+                now,
+            )
+        return person
+
+    async def incentive(
+        self,
+        person: int,
+        *,
+        amount: int = 600_000,
+        due_on: date | None = None,
+        deadline_on: date | None = None,
+        approved: bool = True,
+        period: str = "1",
+    ) -> int:
+        """An incentive of a participant, due today unless said otherwise; its id."""
+        now = self.clock.now()
+        today = jakarta_day(now)
+        async with self.database.transaction() as connection:
+            await connection.execute(
+                "INSERT INTO batches (id, client_id, state, rows_accepted, rows_rejected, rows_repeated,"
+                " amount_rupiah, content_root, received_at) VALUES ('b', 'c', 'approved', 0, 0, 0, 0, '', $1)"
+                " ON CONFLICT DO NOTHING",
+                now,
+            )
+            incentive: int = await connection.fetchval(
+                "INSERT INTO incentives (batch_id, line, programme, purpose, period, participant, participant_id,"
+                " nik_index, partner, amount_rupiah, due_on, deadline_on, content_hash, approved, link_active,"
+                " verified, standing, facts_at, created_at)"
+                " SELECT 'b', 1, 'kp', 'training', $2, t.id, t.participant_id, t.nik_index, t.partner, $3, $4, $5, '',"
+                " $6, t.link_active, t.verified, t.standing, $7, $7 FROM participants t WHERE t.id = $1 RETURNING id",
+                person,
+                period,
+                amount,
+                due_on or today,
+                deadline_on or today + timedelta(days=60),
+                approved,
+                now,
+            )
+        return incentive
+
+    async def due(self, slug: str = "fake", **kwargs: Any) -> int:
+        """A new person with one incentive that is due; the incentive's id."""
+        return await self.incentive(await self.person(slug), **kwargs)
+
+    async def execute(self, query: str, *values: Any) -> None:
+        """Change the store behind everyone's back."""
+        async with self.database.connection() as connection:
+            await connection.execute(query, *values)
+
+    async def fetch(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        """Read the store."""
+        async with self.database.connection() as connection:
+            return [dict(row) for row in await connection.fetch(query, *values)]
+
+    async def payout(self, incentive: int) -> PayoutRow:
+        """The incentive's last payout."""
+        async with self.database.connection() as connection:
+            return (await payouts.for_incentive(connection, incentive))[-1]
+
+    async def states(self, incentive: int) -> list[PayoutState]:
+        """States of all payouts of an incentive, oldest first."""
+        async with self.database.connection() as connection:
+            return [row.state for row in await payouts.for_incentive(connection, incentive)]
+
+    async def stands(self, incentive: int) -> tuple[str, str | None]:
+        """Stage and blocker."""
+        (row,) = await self.fetch("SELECT stage, blocker FROM incentives WHERE id = $1", incentive)
+        return row["stage"], row["blocker"]
+
+    async def cases(self, *, open_only: bool = True) -> list[str]:
+        """Codes of the cases, oldest first."""
+        rows = await self.fetch("SELECT code, closed_at FROM cases ORDER BY id")
+        return [row["code"] for row in rows if row["closed_at"] is None or not open_only]
+
+    async def check(self) -> None:
+        """What must hold at every moment."""
+        async with self.database.connection() as connection:
+            assert await ledger.imbalance(connection) == 0
+        counted = await self.fetch(
+            "SELECT stage, blocker, sum(incentives)::int AS n FROM funnel_counts GROUP BY 1, 2"
+            " HAVING sum(incentives) <> 0"
+        )
+        real = await self.fetch("SELECT stage, coalesce(blocker, '') AS blocker, count(*)::int AS n FROM incentives"
+                                " GROUP BY 1, 2")  # fmt: skip
+        key = lambda row: (row["stage"], row["blocker"])  # noqa: E731
+        assert sorted(counted, key=key) == sorted(real, key=key)
+        for bank in self.banks.values():
+            for reference in {b["reference"] for b in bank.booked}:
+                assert bank.credits(reference) <= 1, "one reference credited twice"
+        for row in await self.fetch(
+            "SELECT incentive, count(*) FILTER (WHERE state = 'succeeded') AS paid,"
+            " count(*) FILTER (WHERE released_at IS NULL AND state <> 'cancelled') AS standing"
+            " FROM payouts GROUP BY incentive"
+        ):
+            assert row["standing"] <= 1
+        for row in await self.fetch(
+            "SELECT p.id FROM payouts p WHERE p.state IN ('succeeded', 'rejected', 'reversed')"
+            " AND NOT EXISTS (SELECT 1 FROM observations o WHERE o.payout = p.id)"
+        ):
+            raise AssertionError(f"payout {row['id']} ended without a partner's word")
+
+    async def drive(self, worker: Payouts, statements: Statements, *, hours: float, step_s: float = 20.0) -> None:
+        """Let time pass with every tick in every step."""
+        until = self.clock.now() + timedelta(hours=hours)
+        while self.clock.now() < until:
+            await worker.tick_deadlines()
+            await worker.tick_timers()
+            for slug in self.desks:
+                await worker.tick_lookups(slug)
+                await worker.tick_unpayable(slug)
+                await worker.tick_send(slug)
+                await statements.tick(slug)
+            await self.check()
+            self.clock.advance(step_s)
+
+
+@asynccontextmanager
+async def open_town(dsn: str, *, act_on_assumed: bool = True, start: datetime = NOON) -> AsyncIterator[Town]:
+    """A town in a fresh database."""
+    settings = Settings(
+        database_url=Secret(dsn),
+        redis_url=Secret("redis://127.0.0.1:1"),
+        master_key=Secret("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),  # protects nothing
+        public_url="http://127.0.0.1",
+        resend_on_assumed_absence=act_on_assumed,
+    )
+    database = await Database.open(dsn, size=8)
+    try:
+        yield Town(database, settings, VirtualClock(start))
+    finally:
+        await database.close()
