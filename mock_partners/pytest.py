@@ -155,7 +155,7 @@ class PartnerServer:
 
 
 @pytest.fixture
-def mock_partner() -> Iterator[Callable[..., PartnerInProcess]]:
+def mock_partner() -> Callable[..., PartnerInProcess]:
     """Makes mocks in process: `mock_partner("bni", world=[{"account": ..}], scenario="..", frozen_at=..)`."""
 
     def make(
@@ -171,7 +171,7 @@ def mock_partner() -> Iterator[Callable[..., PartnerInProcess]]:
             made.freeze(frozen_at)
         return made
 
-    yield make
+    return make
 
 
 @pytest.fixture

@@ -132,9 +132,9 @@ class Facts:
             told["reply.location"] = reply.headers.get("Location", "")
         for name, value in told.items():
             last = _last(name)
-            if not isinstance(value, str) or len(value) < SHORTEST_HANDLE:
+            if not isinstance(value, str) or (len(value) < SHORTEST_HANDLE and not _REFERENCE.search(last)):
                 continue
-            if _HANDLE.search(last) and not _NO_HANDLE.search(last):
+            if value and _HANDLE.search(last) and not _NO_HANDLE.search(last):
                 yield from _parts_of_url(value) if "/" in value else (value,)
 
 
