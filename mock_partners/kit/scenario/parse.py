@@ -101,9 +101,10 @@ class _Reader:
             self._say((*path, part), part, f"must be a table, [rule.{part}]")
             return {}
         self._known((*path, part), words, known)
-        return {
+        read = {
             key: self._value((*path, part, key), known[key].kind, value) for key, value in words.items() if key in known
         }
+        return {key: value for key, value in read.items() if value is not None}
 
     def _check_when(self, path: Path, when: Mapping[str, Any]) -> None:
         at = (*path, "when")
