@@ -78,9 +78,9 @@ def serve(
     try:
         table = parse_waits(waits)
         worlds = load_worlds(world, deposits=_deposits(deposit or []), seed=seed, at=Clock().now())
-        staged = _scenario(scenario, _chosen(only)) if scenario is not None else None
     except (WorldError, ValueError) as problem:
         raise typer.BadParameter(str(problem)) from None
+    staged = _read(scenario, _chosen(only)) if scenario is not None else None
     logging.getLogger("httpx").setLevel(logging.WARNING)
     with_console = with_console and urlsplit(notify_base).port != port_base
     _serve(worlds, _chosen(only), (host, port_base), table, notify_base, staged, with_console)

@@ -206,6 +206,8 @@ class Scheduler:
             self._timer = None
         if self._heap:
             delay_s = max(self._heap[0].due_s - self.clock.seconds(), 0.0)
+            if delay_s and self.clock.stage.frozen:
+                return  # only a move of the clock brings it nearer, and that rearms
             # An empty context: what runs later is no part of the call that happened to set the timer.
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._wake, context=contextvars.Context())
 

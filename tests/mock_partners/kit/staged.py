@@ -99,3 +99,10 @@ class Stage(Bni):
 
     def booked(self) -> list[tuple[str, int, str]]:
         return [(one.reference, one.amount_rupiah, one.kind.value) for one in self.world.books]
+
+
+def bank_rules(partner: PartnerInProcess) -> dict[str, int]:
+    """How often each rule of the scenario in play has fired."""
+    player = partner.mock.backstage.player
+    assert player is not None
+    return {track.rule.name: track.fired for track in player.tracks}
