@@ -7,12 +7,12 @@ from typing import Any
 
 from mock_partners.kit.clock import Clock, Scheduler
 from mock_partners.kit.http import Abort, Call, HangUp, Reply, Route
-from mock_partners.kit.log import CLOSED, FAILED, MISSED, RESET, Exchange, Log
+from mock_partners.kit.log import CLOSED, FAILED, MISSED, RESET, Log
 from mock_partners.kit.notify import TAPS, Deliver, Notice
 from mock_partners.kit.scenario.model import Scenario
 from mock_partners.kit.scenario.notices import NoticeFate
 from mock_partners.kit.scenario.play import Player
-from mock_partners.kit.turn import CURRENT, Turn
+from mock_partners.kit.turn import CURRENT
 from mock_partners.kit.world import World
 
 Reset = Callable[[str | None], Awaitable[None]]
@@ -51,11 +51,9 @@ class Backstage:
     async def run(self, route: Route, call: Call) -> Reply:
         """Serves one call: logged, and under the scenario if there is one."""
         exchange = self.log.begin(route.operation, call, self.clock.seconds())
-        turn = Turn()
-        exchange.checks = turn.checks
-        token = CURRENT.set(turn)
+        token = CURRENT.set(exchange)
         try:
-            reply = await (route.handler(call) if self.player is None else self.player.play(route, call, turn))
+            reply = await (route.handler(call) if self.player is None else self.player.play(route, call, exchange))
         except (Abort, HangUp) as lost:
             exchange.outcome = RESET if isinstance(lost, Abort) else CLOSED
             raise
@@ -63,14 +61,13 @@ class Backstage:
             exchange.outcome = FAILED
             raise
         finally:
-            exchange.rules = turn.rules
             CURRENT.reset(token)
         self.log.end(exchange, reply)
         return reply
 
     def missed(self, call: Call, status: int) -> None:
         """Logs a call to a path or method that the partner does not have."""
-        exchange: Exchange = self.log.begin(f"{call.method} {call.path}", call, self.clock.seconds())
+        exchange = self.log.begin(f"{call.method} {call.path}", call, self.clock.seconds())
         exchange.outcome, exchange.reply = MISSED, Reply(status)
 
     def post(self, notice: Notice, after_s: float, retries_s: Sequence[float], deliver: Deliver) -> None:

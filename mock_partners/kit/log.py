@@ -14,6 +14,7 @@ from mock_partners.kit.clock import JAKARTA
 from mock_partners.kit.http import Call, Reply
 from mock_partners.kit.mask import masked_body, masked_headers, masked_target
 from mock_partners.kit.notify import Notice
+from mock_partners.kit.turn import Turn
 
 KEPT_CALLS = 2_000
 KEPT_NOTICES = 1_000
@@ -21,18 +22,16 @@ KEPT_BODY_BYTES = 32_768
 ANSWERED, RESET, CLOSED, FAILED, MISSED = "answered", "reset", "closed", "failed", "no such path"
 
 
-@dataclass(repr=False, slots=True)
-class Exchange:
+class Exchange(Turn):
     """One call with its answer. `checks` are those that were begun; the last one refused if the call was refused."""
 
-    number: int
-    at_s: float
-    operation: str
-    call: Call
-    checks: list[str] = field(default_factory=list)
-    rules: list[str] = field(default_factory=list)
-    outcome: str = "running"
-    reply: Reply | None = None
+    __slots__ = ("at_s", "call", "number", "operation", "outcome", "reply")
+
+    def __init__(self, number: int, at_s: float, operation: str, call: Call) -> None:
+        super().__init__()
+        self.number, self.at_s, self.operation, self.call = number, at_s, operation, call
+        self.outcome = "running"
+        self.reply: Reply | None = None
 
     @property
     def code(self) -> str:
@@ -107,7 +106,9 @@ class Log:
 
     def begin(self, operation: str, call: Call, at_s: float) -> Exchange:
         self.total_calls += 1
-        exchange = Exchange(self.total_calls, at_s, operation, _trimmed_call(call))
+        if len(call.body) > KEPT_BODY_BYTES:
+            call = replace(call, body=call.body[:KEPT_BODY_BYTES])
+        exchange = Exchange(self.total_calls, at_s, operation, call)
         self.calls.append(exchange)
         return exchange
 
@@ -130,10 +131,6 @@ class Log:
     def since(self, number: int) -> Iterator[Exchange]:
         """The kept calls after one number."""
         return (exchange for exchange in self.calls if exchange.number > number)
-
-
-def _trimmed_call(call: Call) -> Call:
-    return call if len(call.body) <= KEPT_BODY_BYTES else replace(call, body=call.body[:KEPT_BODY_BYTES])
 
 
 def _code(told: Any) -> str:
