@@ -120,6 +120,8 @@ class Kind(StrEnum):
 
 @dataclass(order=True)
 class Item:
+    """Work that is due at a moment; the order of planning decides between equals."""
+
     due_s: float
     order: int
     kind: Kind = field(compare=False)

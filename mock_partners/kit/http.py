@@ -145,6 +145,7 @@ def json_reply(status: int, body: object, headers: Mapping[str, str] | None = No
 
 
 def redirect(location: str) -> Reply:
+    """Sends the browser elsewhere."""
     return Reply(302, b"", {"Location": location})
 
 

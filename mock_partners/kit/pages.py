@@ -20,6 +20,8 @@ OTP_LIFE = timedelta(minutes=5)
 
 
 class Step(StrEnum):
+    """What a person is asked for, one form a step."""
+
     AGREE = "agree"
     PHONE = "phone"
     OTP = "otp"

@@ -15,6 +15,8 @@ KEPT_PER_PHONE = 50
 
 @dataclass(frozen=True, repr=False)
 class Sms:
+    """One OTP and when it was sent."""
+
     code: str
     sent_at: datetime
 

@@ -74,6 +74,8 @@ class Account:
 
 
 class Kind(StrEnum):
+    """What moved the money of a booking."""
+
     CREDIT = "credit"
     REVERSAL = "reversal"
     FEE = "fee"
@@ -102,6 +104,8 @@ class Booking:
 
 
 class Cap(StrEnum):
+    """The e-money ceiling that a credit would break."""
+
     BALANCE = "balance"
     MONTHLY = "monthly"
 

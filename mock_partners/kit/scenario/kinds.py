@@ -26,6 +26,7 @@ class Kind:
 
 
 def choice(*names: str) -> Kind:
+    """One of some names."""
     return Kind("one of: " + ", ".join(names), lambda value: isinstance(value, str) and value in names)
 
 
@@ -36,10 +37,12 @@ def choices(*names: str) -> Kind:
 
 
 def pattern(text: str, allowed: str) -> Kind:
+    """A text of a form that `allowed` describes."""
     return Kind(allowed, lambda value: isinstance(value, str) and re.fullmatch(text, value) is not None)
 
 
 def count(least: int, most: int = MOST) -> Kind:
+    """A whole number, both ends included."""
     return Kind(f"a whole number from {least} to {most}", lambda value: _whole(value, least, most))
 
 
