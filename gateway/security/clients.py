@@ -85,7 +85,9 @@ async def register(
     )
     async with database.transaction() as connection:
         if not await stored.insert(connection, row, hashed(client.secret)):
-            raise Conflict("There is, or was, a client of that name.", code="client_exists")
+            raise Conflict(
+                "There is, or was, a client of that name.", code="client_exists", remedy="Choose another name."
+            )
         await audit.record(connection, now, actor, "client.create", client.client_id, {"scopes": list(scopes)})
     return client
 
@@ -134,6 +136,10 @@ class ClientDirectory:
         if found.expires_at <= self._clock.now():
             return None
         return Caller(client_id=found.client_id, scopes=found.scopes, return_urls=found.return_urls)
+
+    def forget(self) -> None:
+        """Look every token up again."""
+        self._seen.clear()
 
     def _cached(self, token_hash: bytes) -> stored.TokenRow | None:
         entry = self._seen.get(token_hash)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import structlog
 
@@ -23,6 +24,7 @@ DRAIN_S = 60.0
 """What is in flight when the worker is told to stop has ended by then, or is found by its deadline."""
 SLOW_S = 1.0
 LOOKUPS_AT_ONCE = 16
+CHECKS_AT_ONCE = 16
 _log = structlog.get_logger(__name__)
 
 
@@ -107,8 +109,10 @@ def people_loops(core: Core) -> list[Loop]:
         "unlinking": core.linking.tick_unlinking,
         "verification_expiry": core.verification.tick_expired,
     }
+    desks = core.resources.desks
     return [
-        Loop("verification", core.verification.tick),
+        # One loop a partner: a slow one holds up no other.
+        *(Loop(f"verification:{slug}", partial(core.verification.tick, CHECKS_AT_ONCE, slug)) for slug in desks),
         Loop("inbox", core.inbox.tick),
         *(Loop(name, tick, SLOW_S) for name, tick in slow.items()),
     ]

@@ -120,7 +120,7 @@ class Kind(StrEnum):
 
 @dataclass(order=True)
 class Item:
-    """Work that is due at a moment; the order of planning decides between equals."""
+    """One thing to be done later, and what kind it counts as."""
 
     due_s: float
     order: int

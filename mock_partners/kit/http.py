@@ -145,7 +145,7 @@ def json_reply(status: int, body: object, headers: Mapping[str, str] | None = No
 
 
 def redirect(location: str) -> Reply:
-    """Sends the browser elsewhere."""
+    """302 to an address."""
     return Reply(302, b"", {"Location": location})
 
 

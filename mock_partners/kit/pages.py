@@ -20,7 +20,7 @@ OTP_LIFE = timedelta(minutes=5)
 
 
 class Step(StrEnum):
-    """What a person is asked for, one form a step."""
+    """What a consent page asks for, one form each."""
 
     AGREE = "agree"
     PHONE = "phone"

@@ -15,7 +15,7 @@ KEPT_PER_PHONE = 50
 
 @dataclass(frozen=True, repr=False)
 class Sms:
-    """One OTP and when it was sent."""
+    """One message sent: its code and when."""
 
     code: str
     sent_at: datetime

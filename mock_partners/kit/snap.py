@@ -42,7 +42,7 @@ def minify(body: bytes) -> bytes:
 
 
 def body_hash(body: bytes) -> str:
-    """The third part of what is signed: lower-case hex over the minified body."""
+    """Lower-case hex SHA-256 of a body as received, white space outside strings removed."""
     return hashlib.sha256(minify(body)).hexdigest()
 
 
@@ -103,17 +103,17 @@ class Refusal(Exception):
 
 
 def missing(name: str) -> Refusal:
-    """400xx02: a mandatory field or header is not there."""
+    """400xx02 for a mandatory field."""
     return Refusal(400, "02", f"Invalid Mandatory Field {{{name}}}")
 
 
 def malformed(name: str) -> Refusal:
-    """400xx01: a field has the wrong form."""
+    """400xx01 for a field of the wrong form."""
     return Refusal(400, "01", f"Invalid Field Format {{{name}}}")
 
 
 def unauthorized(reason: str) -> Refusal:
-    """401xx00, with what could not be trusted."""
+    """401xx00 with its reason."""
     return Refusal(401, "00", f"Unauthorized. [{reason}]")
 
 

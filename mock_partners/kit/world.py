@@ -74,7 +74,7 @@ class Account:
 
 
 class Kind(StrEnum):
-    """What moved the money of a booking."""
+    """What a booking did."""
 
     CREDIT = "credit"
     REVERSAL = "reversal"
@@ -104,7 +104,7 @@ class Booking:
 
 
 class Cap(StrEnum):
-    """The e-money ceiling that a credit would break."""
+    """Which limit a credit would exceed."""
 
     BALANCE = "balance"
     MONTHLY = "monthly"

@@ -29,7 +29,7 @@ async def served(stage: Stage) -> AsyncIterator[Sender]:
     async with asyncio.timeout(10):
         while not server.started:
             await asyncio.sleep(0)
-    sender = partner_sender("http://127.0.0.1:%d" % sock.getsockname()[1], connect_timeout_s=2, pool_size=4)
+    sender = partner_sender(f"http://127.0.0.1:{sock.getsockname()[1]}", connect_timeout_s=2, pool_size=4)
     try:
         yield sender
     finally:
@@ -75,7 +75,7 @@ async def test_a_partner_that_does_not_answer_did_nothing(partner: Partner) -> N
     grant = await Person(stage, account).grant()
     order = await stage.prepare(stage.order(account, grant))
     sock = bind(0)
-    sender = partner_sender("http://127.0.0.1:%d" % sock.getsockname()[1], connect_timeout_s=2, pool_size=1)
+    sender = partner_sender(f"http://127.0.0.1:{sock.getsockname()[1]}", connect_timeout_s=2, pool_size=1)
     sock.close()
     stage.use(sender)
     make = partner.approve if stage.manifest.two_step else partner.payout

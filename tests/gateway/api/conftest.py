@@ -46,6 +46,6 @@ async def http(core: Core) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def api(core: Core, http: httpx.AsyncClient) -> AsyncIterator[Api]:
+async def api(core: Core, http: httpx.AsyncClient) -> Api:
     """A maker, two approvers, an operator and a reader."""
-    yield await Api.open(core, http)
+    return await Api.open(core, http)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,6 @@ SCOPES = {
     "operator": ("ops", "read"),
     "reader": ("read",),
 }
-NIK_TAIL = itertools.count(1)
 
 
 def nik(number: int) -> str:
@@ -38,7 +37,7 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
         "period": "1",
         "participant_id": f"P{number:08d}",
         "nik": nik(number),
-        "full_name": "Sari, Dewi \"Ayu\"" if number % 7 == 0 else "Dewi Lestari",
+        "full_name": 'Sari, Dewi "Ayu"' if number % 7 == 0 else "Dewi Lestari",
         "phone": f"+62812{number:08d}",
         "partner": "ovo",
         "account": f"+62812{number:08d}",
@@ -50,11 +49,14 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
 
 def as_csv(rows: list[dict[str, Any]], columns: tuple[str, ...] = COLUMNS) -> bytes:
     """Rows as a batch."""
+
     def cell(value: Any) -> str:
         text = str(value)
         return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"') else text
 
-    return "".join(",".join(cells) + "\n" for cells in [columns, *([cell(r[c]) for c in columns] for r in rows)]).encode()
+    return "".join(
+        ",".join(cells) + "\n" for cells in [columns, *([cell(r[c]) for c in columns] for r in rows)]
+    ).encode()
 
 
 def as_ndjson(rows: list[dict[str, Any]]) -> bytes:
@@ -96,7 +98,9 @@ class Api:
             headers["Idempotency-Key"] = key
         return await self.http.request(method, path, headers=headers, **more)
 
-    async def submit(self, body: bytes, *, key: str = "k1", kind: str = "text/csv", role: str = "maker") -> Any:
+    async def submit(
+        self, body: bytes | AsyncIterator[bytes], *, key: str = "k1", kind: str = "text/csv", role: str = "maker"
+    ) -> Any:
         """A batch."""
         return await self.call("POST", "/v1/batches", role=role, key=key, content=body, headers={"Content-Type": kind})
 
