@@ -1,4 +1,4 @@
-"""The API's description at /schema: plain JSON and YAML, nothing fetched from elsewhere, and true.
+"""The API's description at /schema: plain JSON, nothing fetched from elsewhere, and true.
 
 Litestar describes Structs without saying that unknown fields are refused, and knows neither scopes nor problems nor
 streamed bodies; `describe` adds that.

@@ -171,7 +171,7 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[P
         "request_failed",
         error=type(error).__name__,
         method=request.method,
-        route=getattr(request.scope.get("path_template"), "strip", lambda: None)(),
+        route=request.scope.get("path_template"),
         frames=frames(error),
     )
     if isinstance(error, asyncpg.TooManyConnectionsError | asyncpg.CannotConnectNowError | ConnectionError):

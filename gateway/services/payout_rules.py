@@ -48,8 +48,7 @@ def decide(terms: Terms, s: Standing, heard: Sequence[Heard], item: Item, now: d
 
 def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: datetime, effects: Effects) -> None:
     payout = s.payout
-    # A refusal of an earlier attempt says nothing about the one that left after it.
-    counted = [h for h in heard if h.kind is not _K.REJECTED or h.attempt >= payout.attempt]
+    counted = [h for h in heard if h.kind is not _K.REJECTED or _refuses_all(h, payout.attempt)]
     folded = fold((h.kind for h in counted), completed_can_fail=terms.manifest.completed_can_fail)
     end = folded.state
     if payout.partner_reference is None:
@@ -74,13 +73,20 @@ def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: da
         ends.contradiction(s, effects, "the partner booked another amount or account under our reference")
 
 
+def _refuses_all(refusal: Heard, attempt: int) -> bool:
+    """Whether a refusal is about every attempt. One of an earlier attempt says nothing about the one that left after
+    it; one in reply to a resend nothing about the first, which may itself be why (it filled the balance, say).
+    """
+    return refusal.attempt >= attempt and not (refusal.source is Source.REPLY and refusal.attempt > 1)
+
+
 def _passing(terms: Terms, s: Standing, word: Word, now: datetime, effects: Effects) -> None:
     """A word that ends nothing."""
     payout, kind = s.payout, word.outcome.kind
     current = word.attempt is None or word.attempt == payout.attempt
     if kind is _K.NOT_ACCEPTED and current:
         _refused(terms, s, word.outcome.hint, word.outcome.retry_after_s, now)
-    elif kind is _K.UNKNOWN and payout.state is _S.SUBMITTING and current:
+    elif kind in (_K.UNKNOWN, _K.REJECTED) and payout.state is _S.SUBMITTING and current:
         _in_doubt(terms, s, now)
     elif kind is _K.UNKNOWN and payout.state is _S.PREPARING and word.source is Source.REPLY:
         payout.sent_deadline = now  # this attempt is over: the same create is sent again, with the same key

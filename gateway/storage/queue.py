@@ -175,7 +175,8 @@ async def begin(
     rows = await connection.fetch(
         """
         WITH asked AS (
-            SELECT *, decode(hash, 'base64') AS frozen_hash, $1::timestamptz + make_interval(secs => answer_s) AS sent_deadline
+            SELECT *, decode(hash, 'base64') AS frozen_hash,
+                   $1::timestamptz + make_interval(secs => answer_s) AS sent_deadline
             FROM json_to_recordset($4::text::json)
                  AS n (payout bigint, before text, after text, attempt int, hash text, answer_s float8,
                        proved_after timestamptz, not_after timestamptz, last_heard bigint))

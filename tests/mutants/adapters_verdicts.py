@@ -172,8 +172,8 @@ VERDICTS: tuple[Mutant, ...] = (
         snap_everywhere(
             Edit(
                 SNAP_CODES,
-                "except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error",
-                "except msgspec.ValidationError as error",
+                "except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):",
+                "except msgspec.ValidationError:",
             ),
             "bni",
             "ovo",

@@ -314,3 +314,21 @@ async def test_what_a_look_up_could_not_deny_is_not_called_absent(town: Town) ->
     assert bank.seen.count("transfer") == 1
     assert await town.states(incentive) == [S.UNKNOWN]
     assert await town.cases() == ["outcome_unknown"]
+
+
+async def test_a_refused_resend_does_not_speak_for_the_first_attempt(town: Town) -> None:
+    """Absence was believed wrongly: the first attempt was booked, and is itself why the account is full now."""
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "lost", {"act": "say", "kind": "rejected", "reason": "balance_limit"})
+    bank.script("status", *["not_found"] * 8)
+    await worker.tick_send("fake")
+    while bank.seen.count("transfer") < 2:
+        town.clock.advance(60.0)
+        await worker.tick_lookups("fake")
+    payout = await town.payout(incentive)
+    assert (payout.state, payout.attempt) == (S.UNKNOWN, 2)
+    await town.drive(worker, statements, hours=3, step_s=60)
+    assert await town.states(incentive) == [S.SUCCEEDED]
+    await town.check()
