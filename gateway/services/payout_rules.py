@@ -74,8 +74,8 @@ def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: da
 
 
 def _refuses_all(refusal: Heard, attempt: int) -> bool:
-    """Whether a refusal is about every attempt. One of an earlier attempt says nothing about the one that left after it;
-    one in reply to a resend nothing about the first, which may itself be why (it filled the balance, say).
+    """Whether a refusal is about every attempt. One of an earlier attempt says nothing about the one that left after
+    it; one in reply to a resend nothing about the first, which may itself be why (it filled the balance, say).
     """
     return refusal.attempt >= attempt and not (refusal.source is Source.REPLY and refusal.attempt > 1)
 
