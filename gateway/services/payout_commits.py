@@ -15,7 +15,7 @@ from gateway.storage import queue
 from gateway.storage.database import GroupCommit
 from gateway.storage.queue import Intent
 
-WINDOW_S = 0.008
+WINDOW_S = 0.004
 """How long a commit gathers: small beside a partner's answer, large beside the time between two of them."""
 LOST_S = 1.0
 """Who lost the compare-and-set leaves the payout alone for so long; by then it is withdrawn if it may not be paid."""

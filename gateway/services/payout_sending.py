@@ -62,6 +62,29 @@ class Answer(enum.Enum):
     """It was not asked."""
 
 
+class Gate(Protocol):
+    """Whether a partner is to be fed, asked and told for every attempt while it holds its seat."""
+
+    def admit(self) -> bool:
+        """Whether one more attempt may leave now."""
+
+    def note(self, answer: Answer) -> None:
+        """What it told about the partner."""
+
+
+class _Open:
+    """Feeds whatever happens."""
+
+    def admit(self) -> bool:
+        return True
+
+    def note(self, answer: Answer) -> None:
+        """Nobody wants to know."""
+
+
+OPEN: Gate = _Open()
+
+
 def within(plan: Plan[T], clock: Clock, deadline: datetime) -> Plan[T]:
     """The plan, but its WRITE leaves only while it can still be answered before the deadline."""
     try:
@@ -92,9 +115,14 @@ class Sending:
         self._links = links
         self._commits = commits
         self._worker = worker
+        in_flight = resources.settings.max_in_flight
+        self._seats = {slug: asyncio.Semaphore(in_flight) for slug in resources.desks}
 
-    async def send(self, leased: Leased) -> Answer:
-        """Take one leased payout as far as it goes now: reserved, prepared, or a create in doubt."""
+    async def send(self, leased: Leased, gate: Gate = OPEN) -> Answer:
+        """Take one leased payout as far as it goes now: reserved, prepared, or a create in doubt.
+
+        `gate` has the last word once there is a seat: an outage may have become known while it waited for one.
+        """
         desk = self._desks[leased.payout.partner]
         if not desk.manifest.min_amount_rupiah <= leased.payout.amount_rupiah <= desk.manifest.max_amount_rupiah:
             over = Finding(payout=leased.payout.id, what=What.OVER_LIMIT, worker=self._worker)
@@ -104,13 +132,13 @@ class Sending:
         if leased.payout.state is not _S.PREPARING and not await self._link_stands(desk, leased):
             return Answer.SKIPPED
         if not desk.manifest.two_step:
-            return await self._attempt(desk, leased, order, "payout", desk.partner.payout)
+            return await self._attempt(desk, leased, order, "payout", desk.partner.payout, gate)
         if leased.payout.state in (_S.RESERVED, _S.PREPARING):
-            answer = await self._attempt(desk, leased, order, "prepare", desk.partner.prepare)
+            answer = await self._attempt(desk, leased, order, "prepare", desk.partner.prepare, gate)
             if not leased.prepared:
                 return answer
             order = msgspec.structs.replace(order, partner_reference=leased.payout.partner_reference)
-        return await self._attempt(desk, leased, order, "approve", desk.partner.approve)
+        return await self._attempt(desk, leased, order, "approve", desk.partner.approve, gate)
 
     async def send_again(self, permit: ResendPermit, leased: Leased) -> Answer:
         """The one resend that a permit allows: same reference, same frozen body."""
@@ -119,7 +147,7 @@ class Sending:
         desk = self._desks[leased.payout.partner]
         if not await self._link_stands(desk, leased):
             return Answer.SKIPPED
-        return await self._attempt(desk, leased, self.order(leased), "payout", desk.partner.payout, permit)
+        return await self._attempt(desk, leased, self.order(leased), "payout", desk.partner.payout, permit=permit)
 
     def order(self, leased: Leased) -> PayoutOrder:
         """What the partner is told, from stored facts alone; raises `SealBroken`."""
@@ -144,32 +172,39 @@ class Sending:
         order: PayoutOrder,
         operation: str,
         make: Callable[[Context, PayoutOrder], Plan[Outcome]],
+        gate: Gate = OPEN,
+        *,
         permit: ResendPermit | None = None,
     ) -> Answer:
         """Commit the intent, run the plan, commit what came of it; `leased.payout` is then as stored."""
         payout, prepares = leased.payout, operation == "prepare"
         attempt = payout.attempt if prepares else payout.attempt + 1
         frozen = frozen_hash(desk, order)
-        deadline = await self._commits.intents.add(
-            Intent(
-                payout=payout.id,
-                before=payout.state,
-                after=_S.PREPARING if prepares else _S.SUBMITTING,
-                attempt=attempt,
-                hash=frozen,
-                answer_s=ANSWER_S[operation],
-                proved_after=self._proved_after(desk),
-                not_after=permit.window_until if permit else None,
-                last_heard=permit.last_heard if permit else None,
-            )
+        intent = Intent(
+            payout=payout.id,
+            before=payout.state,
+            after=_S.PREPARING if prepares else _S.SUBMITTING,
+            attempt=attempt,
+            hash=frozen,
+            answer_s=ANSWER_S[operation],
+            proved_after=self._proved_after(desk),
+            not_after=permit.window_until if permit else None,
+            last_heard=permit.last_heard if permit else None,
         )
-        if deadline is None:
-            return Answer.SKIPPED
-        item, hint = await self._run(desk, leased, order, operation, make, attempt, deadline, frozen)
+        async with self._seats[desk.slug]:  # no more than these can be in doubt when the partner or we go down
+            if not gate.admit():
+                await self._commits.give_back([payout.id])
+                return Answer.SKIPPED
+            deadline = await self._commits.intents.add(intent)
+            if deadline is None:
+                return Answer.SKIPPED
+            item, hint = await self._run(desk, leased, order, operation, make, attempt, deadline, frozen)
+            answer = _answer(item, hint)
+            gate.note(answer)
         applied = await self._commits.outcomes.add(item)
         leased.payout = applied.payout
         await self._mind(desk, leased, operation, hint)
-        return _answer(item, hint)
+        return answer
 
     async def _run(
         self,

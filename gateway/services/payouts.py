@@ -21,7 +21,7 @@ from gateway.services.payout_apply import Applied, apply
 from gateway.services.payout_commits import Commits
 from gateway.services.payout_following import Following
 from gateway.services.payout_rules import LEASE_S
-from gateway.services.payout_sending import Answer, Links, Sending
+from gateway.services.payout_sending import OPEN, Answer, Gate, Links, Sending
 from gateway.services.payout_words import Finding, What, Word
 from gateway.storage import incentive_timers, payouts, queue
 from gateway.storage.database import Connection
@@ -80,9 +80,9 @@ class Payouts:
             self._cursors[partner] = cursor
         return await self._load(ids)
 
-    async def send(self, leased: Leased) -> Answer:
-        """Take one leased payout to its partner."""
-        return await self._sending.send(leased)
+    async def send(self, leased: Leased, gate: Gate = OPEN) -> Answer:
+        """Take one leased payout to its partner, if `gate` still lets it through when its turn comes."""
+        return await self._sending.send(leased, gate)
 
     async def give_back(self, leased: Sequence[Leased]) -> None:
         """End leases of payouts that were not sent."""

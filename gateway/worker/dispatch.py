@@ -7,6 +7,7 @@ import asyncio
 import structlog
 
 from gateway.services.payout_rules import LEASE_S
+from gateway.services.payout_sending import Answer
 from gateway.services.payouts import Payouts
 from gateway.storage.queue import Leased
 from gateway.worker.loops import AFTER_ERROR_S, idle, pause
@@ -20,7 +21,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Dispatcher:
-    """One partner's dispatch in one worker."""
+    """One partner's dispatch in one worker, and the gate that every attempt passes."""
 
     def __init__(
         self, payouts: Payouts, partner: str, *, lanes: int, quota: Quota | None, outage: Outage, wake: asyncio.Event
@@ -35,19 +36,22 @@ class Dispatcher:
         if quota is not None:  # no more than are sent in a part of their lease
             self._batch = max(1, min(self._batch, int(quota.per_s / CALLS_A_PAYOUT * LEASE_S / 4)))
         self._waiting: asyncio.Queue[Leased | None] = asyncio.Queue(maxsize=lanes)
+        self._stopping = asyncio.Event()
         self.sent = 0
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Feed until `stopping`, then let the lanes finish what they hold and give the rest back."""
-        lanes = [asyncio.create_task(self._lane(stopping)) for _ in range(self._lanes)]
+        self._stopping = stopping
+        lanes = [asyncio.create_task(self._lane()) for _ in range(self._lanes)]
         try:
-            await self._feed(stopping)
+            await self._feed()
         finally:
             for _ in lanes:
                 await self._waiting.put(None)
             await asyncio.gather(*lanes)
 
-    async def _feed(self, stopping: asyncio.Event) -> None:
+    async def _feed(self) -> None:
+        stopping = self._stopping
         while not stopping.is_set():
             wait_s = self._outage.wait_s()
             if wait_s > 0.0:
@@ -66,14 +70,19 @@ class Dispatcher:
             if not leased:
                 await idle(self._wake, stopping, IDLE_S)
 
-    async def _lane(self, stopping: asyncio.Event) -> None:
+    def admit(self) -> bool:
+        """Whether one more attempt may leave now."""
+        return not self._stopping.is_set() and self._outage.admit()
+
+    def note(self, answer: Answer) -> None:
+        """What an attempt told about the partner."""
+        self._outage.note(answer)
+        self.sent += 1
+
+    async def _lane(self) -> None:
         while (leased := await self._waiting.get()) is not None:
             try:
-                if stopping.is_set() or not self._outage.admit():
-                    await self._payouts.give_back([leased])
-                    continue
-                self._outage.note(await self._payouts.send(leased))
-                self.sent += 1
+                await self._payouts.send(leased, self)
             except Exception as error:  # noqa: BLE001 - what this one had begun is found by its lease or deadline
                 _log.error("send_failed", payout=leased.payout.id, error=type(error).__name__)
-                await pause(stopping, AFTER_ERROR_S)
+                await pause(self._stopping, AFTER_ERROR_S)

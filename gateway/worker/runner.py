@@ -23,6 +23,8 @@ POOL_SIZE = 16
 DRAIN_S = 60.0
 """What is in flight when the worker is told to stop has ended by then, or is found by its deadline."""
 SLOW_S = 1.0
+LANES_A_SEAT = 2
+"""Lanes for each payout that may be in flight: some are always waiting for a commit."""
 LOOKUPS_AT_ONCE = 16
 CHECKS_AT_ONCE = 16
 _log = structlog.get_logger(__name__)
@@ -49,7 +51,7 @@ class Worker:
                 Dispatcher(
                     payouts,
                     slug,
-                    lanes=settings.max_in_flight,
+                    lanes=LANES_A_SEAT * settings.max_in_flight,
                     quota=quota,
                     outage=Outage(slug, clock),
                     wake=self._wakes.event(f"dispatch:{slug}"),
