@@ -18,7 +18,7 @@ from mock_partners.kit.snap import Gate, Profile
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World
 
-PROFILE = Profile(unknown_token_case="01", grant_names=("grantType", "grant_type"))
+PROFILE = Profile(unknown_token_case="01", grant_names=("grantType", "grant_type"), null_is_empty=True)
 
 
 def create_app(
