@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from mock_partners.kit.behaviour import Behaviour
-from mock_partners.kit.magic import named, refuse_if_magic
+from mock_partners.kit.magic import UNNAMED, named, refuse_if_magic
 from mock_partners.kit.snap import Refusal
 from mock_partners.kit.world import Account
 
@@ -52,7 +52,7 @@ def holder(bank: Bank, number: str) -> Account:
     place = sha256(f"{bank.code}:{number}".encode()).digest()[0] % len(HOLDERS)
     return Account(
         "bni", number, phone="", holder_name=HOLDERS[place], nik_on_file="", kyc="full", status="active",
-        behaviour=ENDS.get(end, Behaviour.NONE) if status == "000" else Behaviour.NONE,
+        behaviour=ENDS.get(end, Behaviour.NONE) if status == UNNAMED else Behaviour.NONE,
     )  # fmt: skip
 
 

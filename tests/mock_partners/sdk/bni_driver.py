@@ -26,6 +26,6 @@ def run(settings, family, method, params):
 for line in sys.stdin:
     try:
         told = {"value": run(**json.loads(line))}
-    except Exception as problem:
+    except Exception as problem:  # noqa: BLE001  (whatever the SDK raises is what the test asks for)
         told = {"error": f"{type(problem).__name__}: {problem}"}
     print(json.dumps(told), flush=True)

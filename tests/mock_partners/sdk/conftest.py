@@ -49,6 +49,7 @@ class Served:
 def serve(package: ModuleType, partner: str) -> Iterator[Served]:
     world, clock = World(partner), Clock()
     sock = bind(0)
+    sock.listen()  # from here on a client can connect, and waits for the server
     host, port = sock.getsockname()[:2]
     served = Served(f"http://{host}:{port}", world, package.CREDENTIALS)
 
