@@ -10,8 +10,8 @@ import httpx
 from mock_partners.kit.clock import Kind, Scheduler
 
 TIMEOUT_S = 10.0
-LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=64)
-"""As many as the scheduler runs at once, and all are kept: opening one costs more than a notification."""
+LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=16)
+"""Few, because httpcore walks through all of them at each request; and kept, because opening one costs more yet."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,7 +33,7 @@ class HttpSender:
 
     def __init__(self) -> None:
         self._transport: httpx.AsyncHTTPTransport | None = None
-        self._extensions = {"timeout": httpx.Timeout(TIMEOUT_S).as_dict()}
+        self._extensions = {"timeout": httpx.Timeout(TIMEOUT_S, pool=None).as_dict()}
 
     async def __call__(self, url: str, notice: Notice) -> int | None:
         if self._transport is None:
