@@ -87,6 +87,8 @@ class Bank:
     def __init__(self) -> None:
         self.next: defaultdict[str, deque[Said]] = defaultdict(deque)
         self.always: dict[str, Said] = {}
+        self.before: dict[str, Exception] = {}
+        """What the next plan of an operation raises before it sends anything."""
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self._said: list[Said] = []
 
@@ -126,6 +128,8 @@ class FakePartner:
         self.callbacks = FakeCallbacks()
 
     def _plan(self, operation: str, effect: Effect, **content: object) -> Plan[Any]:
+        if operation in self.bank.before:
+            raise self.bank.before.pop(operation)
         reply = yield Request(
             operation=operation,
             effect=effect,

@@ -27,7 +27,7 @@ from gateway.problems import HANDLERS
 from gateway.resources import Resources
 from gateway.routes import callbacks, connect, links, participants, verifications
 from gateway.security import places
-from gateway.security.clients import ClientDirectory
+from gateway.security.clients import ClientDirectory, hashed
 from gateway.security.vault import Vault
 from gateway.services.inbox import Inbox
 from gateway.services.linking import Linking
@@ -256,8 +256,12 @@ async def a_world(dsn: str) -> AsyncIterator[World]:
             "INSERT INTO batches (id, client_id, state, rows_accepted, rows_rejected, rows_repeated, amount_rupiah,"
             " content_root, received_at) VALUES ('b', 'core', 'approved', 0, 0, 0, 0, '', now())"
         )
+        await connection.execute(
+            "INSERT INTO access_tokens (token_hash, client_id, scopes, expires_at)"
+            " VALUES ($1, 'core', '{links,verifications,read}', '2099-01-01')",
+            hashed(TOKEN),
+        )
         await connection.close()
-        await world.core.clients.keep_token(TOKEN, "core", ["links", "verifications", "read"])
         yield world
     finally:
         await database.close()

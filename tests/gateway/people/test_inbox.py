@@ -1,0 +1,194 @@
+"""Notifications: nothing unsigned is stored, each event is applied once, hints decide nothing by themselves."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from contracts.errors import Hint, PartnerUnavailable
+from contracts.identity import IdentityAnswer, Verdict
+from contracts.linking import LinkHealth
+from tests.gateway.people.fake import granted, signature
+from tests.gateway.people.world import World
+
+PATH = "/callbacks/shared/v1/notify"
+
+
+async def post(world: World, body: bytes, path: str = PATH, method: str = "POST", **headers: str) -> httpx.Response:
+    signed = {"X-Signature": signature(path, body), **headers}
+    return await world.browser().request(method, path, content=body, headers=signed)
+
+
+def notice(**said: Any) -> bytes:
+    return json.dumps(said).encode()
+
+
+async def results(world: World) -> list[tuple[str | None, int]]:
+    return [(row["result"], row["tries"]) for row in await world.all("SELECT result, tries FROM inbox ORDER BY id")]
+
+
+async def test_only_signed_notifications_of_the_manifest_are_stored(world: World) -> None:
+    body = notice(token="t")
+    before = await world.everything()
+    bad = await post(world, body, **{"X-Signature": "0" * 64})
+    assert (bad.status_code, bad.json()["code"]) == (401, "signature_invalid")
+    assert (await post(world, body + b" ", **{"X-Signature": signature(PATH, body)})).status_code == 401
+    assert (await post(world, body, PATH + "?a=1", **{"X-Signature": signature(PATH, body)})).status_code == 401
+    for path, method in [
+        ("/callbacks/nobody/v1/notify", "POST"),
+        ("/callbacks/shared/v1/other", "POST"),
+        (PATH, "PUT"),
+        ("/callbacks/shared/v1/kyc", "POST"),
+    ]:
+        assert (await post(world, body, path, method)).status_code == 404, path
+    assert (await post(world, b"x" * 201, "/callbacks/shared/v1/kyc", "PUT")).status_code == 413
+    assert (await post(world, b"x" * 1_100_000)).status_code == 413
+    assert await world.everything() == before
+
+
+async def test_an_event_is_stored_once_sealed_and_answered_alike(world: World) -> None:
+    body = notice(token="customer-token-x")
+    first, second = await post(world, body, **{"X-Event": "e1"}), await post(world, body, **{"X-Event": "e1"})
+    assert (first.status_code, first.content) == (202, b'{"taken":true}') == (second.status_code, second.content)
+    assert len(await results(world)) == 1
+    assert "customer-token-x" not in await world.everything()
+    await post(world, body, **{"X-Event": "e2"})
+    assert len(await results(world)) == 2
+
+
+@pytest.mark.parametrize(
+    ("health", "blocker"),
+    [(LinkHealth.ACTIVE, None), (LinkHealth.REVOKED, "link_revoked"), (LinkHealth.BLOCKED, "account_blocked")],
+)
+async def test_a_hint_about_a_link_has_it_looked_at(world: World, health: LinkHealth, blocker: str | None) -> None:
+    pid = await world.person("shared")
+    link_id = await world.linked(pid, granted())
+    await world.verification.tick()
+    await post(world, notice(token="customer-token-1"))
+    assert await world.incentive(pid) == ("scheduled", None), "the hint alone decides nothing"
+    assert await world.inbox.tick() == 1
+    assert await results(world) == [("applied", 1)]
+    world.banks["shared"].will("health", httpx.ReadError("reset"), health)
+    assert await world.linking.tick_health() == 1
+    assert await world.incentive(pid) == ("scheduled", None)
+    world.clock.forward(61)
+    assert await world.linking.tick_health() == 1
+    assert (await world.incentive(pid))[1] == blocker
+    assert await world.linking.tick_health() == 0
+    if health is LinkHealth.ACTIVE:
+        assert (await world.link(link_id))["proved_at"] == world.clock.now()
+    if health is LinkHealth.BLOCKED:
+        await post(world, notice(token="customer-token-1"), **{"X-Event": "later"})
+        await world.inbox.tick()
+        world.banks["shared"].will("health", LinkHealth.ACTIVE)
+        await world.linking.tick_health()
+        await world.verification.tick()
+        assert await world.incentive(pid) == ("scheduled", None)
+
+
+async def test_a_hint_that_comes_during_the_look_asks_for_another(world: World) -> None:
+    await world.linked(await world.person("shared"), granted())
+    await post(world, notice(token="customer-token-1"), **{"X-Event": "e1"})
+    await world.inbox.tick()
+
+    async def during() -> LinkHealth:
+        world.clock.forward(1)
+        await post(world, notice(token="customer-token-1"), **{"X-Event": "e2"})
+        await world.inbox.tick()
+        return LinkHealth.ACTIVE
+
+    world.banks["shared"].will("health", during, LinkHealth.ACTIVE)
+    assert await world.linking.tick_health() == 1
+    assert await world.linking.tick_health() == 1
+    assert await world.linking.tick_health() == 0
+
+
+async def test_a_hint_may_overtake_the_token_it_names(world: World) -> None:
+    await post(world, notice(token="customer-token-1"))
+    assert await world.inbox.tick() == 1
+    assert await world.inbox.tick() == 0
+    link_id = await world.linked(await world.person("shared"), granted())
+    world.clock.forward(1)
+    assert await world.inbox.tick() == 1
+    assert await results(world) == [("applied", 2)]
+    assert (await world.link(link_id))["health_due_at"] == world.clock.now()
+
+
+async def test_a_hint_about_nobody_is_given_up_within_bounds(world: World) -> None:
+    await post(world, notice(token="never-seen"))
+    tries = 0
+    for _ in range(300):
+        tries += await world.inbox.tick()
+        world.clock.forward(1)
+    assert tries == 7
+    assert await results(world) == [("unknown_token", 7)]
+    assert (await world.one("SELECT applied_at FROM inbox"))["applied_at"] is not None
+
+
+async def test_a_finished_kyc_has_the_nik_checked_again(world: World) -> None:
+    pid = await world.person("shared")
+    link_id = await world.linked(pid, granted())
+    world.banks["shared"].will("verify", IdentityAnswer(verdict=Verdict.KYC_INCOMPLETE))
+    await world.verification.tick()
+    assert (await post(world, notice(kyc="customer-token-1"), "/callbacks/shared/v1/kyc", "PUT")).status_code == 202
+    await world.inbox.tick()
+    assert (await world.check(link_id))["state"] == "open"
+    assert await world.incentive(pid) == ("awaiting_verification", "kyc_incomplete")
+    await world.verification.tick()
+    assert await world.incentive(pid) == ("scheduled", None)
+    checks = world.banks["shared"].calls("verify")
+    await post(world, notice(kyc="customer-token-1"), "/callbacks/shared/v1/kyc", "PUT", **{"X-Event": "again"})
+    await world.inbox.tick()
+    await world.verification.tick()
+    assert world.banks["shared"].calls("verify") == checks, "a verdict that holds is not asked for again"
+
+
+async def test_payout_notices_go_to_payouts_once_they_are_known(world: World) -> None:
+    await post(world, notice(payout="ref-1"), **{"X-Event": "e1"})
+    await world.inbox.tick()
+    assert await results(world) == [("no_such_payout", 1)]
+    world.payouts.known.add("ref-1")
+    world.clock.forward(1)
+    await world.inbox.tick()
+    assert await results(world) == [("applied", 2)]
+    assert world.payouts.seen == [("ref-1", "inbox:link:e1")]
+
+
+async def test_unreadable_and_foreign_notices_are_recorded_and_left(world: World) -> None:
+    await post(world, b"\xff\xfenot json")
+    await post(world, notice(other="thing"))
+    assert await world.inbox.tick() == 2
+    assert sorted(str(result) for result, _ in await results(world)) == ["nothing", "unreadable"]
+    world.clock.forward(1_000)
+    assert await world.inbox.tick() == 0
+
+
+async def test_one_notice_that_breaks_holds_up_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def breaks(*_: object) -> str:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(world.payouts, "notice", breaks)
+    await post(world, notice(payout="ref-1"))
+    await post(world, notice(other="thing"))
+    assert await world.inbox.tick() == 2
+    assert [result for result, _ in await results(world)] == [None, "nothing"]
+    monkeypatch.undo()
+    world.payouts.known.add("ref-1")
+    world.clock.forward(61)
+    assert await world.inbox.tick() == 1
+    assert world.payouts.seen
+
+
+async def test_a_look_at_a_link_under_a_dead_token(world: World) -> None:
+    link_id = await world.linked(await world.person("sole"), granted("token-1"))
+    dead = PartnerUnavailable("dead", hint=Hint.CUSTOMER_TOKEN)
+    world.banks["sole"].will("health", dead, LinkHealth.ACTIVE)
+    world.banks["sole"].will("refresh", granted("token-2").grant)
+    assert await world.linking.prove(link_id) is LinkHealth.ACTIVE
+    world.banks["sole"].will("health", dead)
+    world.banks["sole"].will("refresh", None)
+    assert await world.linking.prove(link_id) is LinkHealth.REVOKED
+    assert (await world.link(link_id))["state"] == "revoked"
