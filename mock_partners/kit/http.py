@@ -6,6 +6,7 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, cast
 from urllib.parse import parse_qs
 
@@ -98,11 +99,19 @@ class MockApp:
     """The ASGI application of one mock. It needs no lifespan; lost answers are lost here, outside Litestar."""
 
     def __init__(self, routes: Iterable[Route], not_found: Callable[[int], Reply] | None = None) -> None:
+        self.routes = tuple(routes)
+        """What it answers; a simulator calls the handlers themselves, thousands of apps a minute."""
+        self._not_found = not_found
+
+    @cached_property
+    def _litestar(self) -> Litestar:
+        """Assembled at the first request: that takes longer than many a simulated day."""
         handlers: dict[type[Exception] | int, Any] = {}
+        not_found = self._not_found
         if not_found is not None:
             handlers[HTTPException] = lambda _request, problem: _response(not_found(problem.status_code))
-        self._litestar = Litestar(
-            [_litestar_handler(route) for route in routes],
+        return Litestar(
+            [_litestar_handler(route) for route in self.routes],
             exception_handlers=handlers,
             logging_config=None,
             openapi_config=None,
