@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
-import secrets
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -130,7 +129,7 @@ class Linking(LinkSteps):
         if link.state is not LinkState.CHALLENGED:
             _check_cookie(link, cookies)
             return await self._begin(link) if _not_begun(link) else Shown(link=link)
-        cookie = secrets.token_urlsafe(24)
+        cookie = self._secret()
         opened = await self._open(link, hashed(cookie))
         return msgspec.structs.replace(await self._begin(opened), cookie=Secret(cookie))
 
