@@ -6,7 +6,6 @@ sees what a browser brought, and no adapter can change them.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import re
 from collections.abc import Mapping, Sequence
@@ -179,7 +178,7 @@ class Linking(LinkSteps):
             link = await self._get(link.id)
             if link.state is not LinkState.EXCHANGING:
                 break
-            await asyncio.sleep(_WATCH_EVERY_S)
+            await self._clock.sleep(_WATCH_EVERY_S)
         return link
 
     # What a participant types
