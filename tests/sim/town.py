@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 
 import asyncpg
@@ -57,6 +57,13 @@ class VirtualClock:
 
     def monotonic(self) -> float:
         return self._town.now_s
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """Nothing is cut short here: requests have time-outs of their own, and a process that stood still reads on."""
+        return nullcontext()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._town.baton.rest(self._town.now_s + seconds)
 
 
 class Cache:
