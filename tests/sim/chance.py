@@ -46,14 +46,14 @@ PROFILES: dict[str, Profile] = {
 class Chance:
     """The draws of one seed. A fault is drawn by the name of its point alone: leaving one out changes no other."""
 
-    def __init__(self, seed: int, profile: Profile, spared: frozenset[str] = frozenset()) -> None:
+    def __init__(self, seed: int, profile: Profile, only: frozenset[str] | None = None) -> None:
         self.seed = seed
         self.profile = profile
         self.order = random.Random(f"{seed} order")
         self.over = False
         self.drawn: list[str] = []
         """Faults that happened, by name."""
-        self._spared = spared
+        self._only = only
         self._points: Counter[str] = Counter()
 
     def stream(self, name: str) -> random.Random:
@@ -73,8 +73,8 @@ class Chance:
         return (kind, rng) if self.happens(f"{point} {number}: {kind}") else None
 
     def happens(self, name: str) -> bool:
-        """Note a fault that was drawn, unless it is one to be spared."""
-        if name in self._spared:
+        """Note a fault that was drawn; False: it is none of the only ones that may happen in this run."""
+        if self._only is not None and name not in self._only:
             return False
         self.drawn.append(name)
         return True

@@ -139,7 +139,7 @@ def plan(town: Town) -> dict[int, tuple[str, random.Random]]:
 
 
 def happen(town: Town, name: str, rng: random.Random) -> Actor | None:
-    """Let it happen, unless it is one to be spared."""
+    """Let it happen, unless only others may."""
     if not town.chance.happens(f"{name} at turn {town.turns}"):
         return None
 

@@ -142,7 +142,8 @@ def _unexplained(town: Town, incentive: Incentive) -> str | None:
             return None if moving else "a payout is open and has no next step"
         if incentive.stage == "awaiting_verification":
             open_check = any(c.participant == incentive.participant and c.next_s is not None for c in state.checks)
-            return None if open_check else "no check of the NIK is open"
+            leaving = any(link.participant == incentive.participant and link.state == "unlinking" for link in state.links)
+            return None if open_check or leaving else "no check of the NIK is open"
         return None
     case = standing is not None and any(c.payout == standing.id and c.open for c in state.cases)
     owner = owner_of(BlockerCode(code), past_horizon=case)
@@ -185,6 +186,9 @@ def _rests(town: Town, incentive: Incentive) -> bool:
         return any(c.payout == standing.id and c.open for c in town.state.cases)
     code = incentive.blocker
     if code is None or owner_of(BlockerCode(code)) in (Owner.GATEWAY, Owner.PARTNER):
+        return False
+    live = [link for link in town.state.links if link.participant == incentive.participant]
+    if any(link.state in ("challenged", "opened", "exchanging", "unlinking") for link in live):
         return False
     person = next(p for p in town.people if p.participant_id == incentive.participant_id)
     return incentive.own_next_s is None and not (code in COMES_BACK and may_come(person.visits, person.case))

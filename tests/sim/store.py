@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -42,23 +43,60 @@ async def server() -> AsyncIterator[EmbeddedPostgres]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class Connected(asyncpg.Connection[asyncpg.Record] if TYPE_CHECKING else asyncpg.Connection):
+    """A connection that knows whether it has been asked to change anything."""
+
+    __slots__ = ("wrote",)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.wrote = False
+
+    async def execute(self, query: str, *args: Any, **options: Any) -> Any:
+        self._mark(query)
+        return await super().execute(query, *args, **options)
+
+    async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
+        self._mark(query)
+        return await super().fetch(query, *args, **options)
+
+    async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:
+        self._mark(query)
+        return await super().fetchrow(query, *args, **options)
+
+    async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
+        self._mark(query)
+        return await super().fetchval(query, *args, **options)
+
+    def _mark(self, query: str) -> None:
+        if not query.lstrip()[:6].upper().startswith(_CHANGE_NOTHING):
+            self.wrote = True
+
+
+_CHANGE_NOTHING = ("SELECT", "BEGIN", "COMMIT", "ROLLBA", "SAVEPO", "RELEAS")
+
+
 class Store:
     """One database that seed after seed uses, each finding it empty; its connections stay open."""
 
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
-        self._free: list[asyncpg.Connection[asyncpg.Record]] = []
+        self._free: list[Connected] = []
         self._tables = ""
 
-    async def connection(self) -> asyncpg.Connection[asyncpg.Record]:
+    async def connection(self) -> Connected:
         """One that nobody uses."""
         if self._free:
-            return self._free.pop()
-        connection = await asyncpg.connect(self.dsn, timeout=10, command_timeout=60, statement_cache_size=400)
+            connection = self._free.pop()
+            connection.wrote = False
+            return connection
+        connection = await asyncpg.connect(
+            self.dsn, timeout=10, command_timeout=60, statement_cache_size=400, connection_class=Connected
+        )
         await _prepare(connection)
         return connection
 
-    def give_back(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    def give_back(self, connection: Connected) -> None:
         self._free.append(connection)
 
     async def empty(self) -> None:
@@ -81,6 +119,8 @@ class Store:
 
 
 Hook = Callable[[], Awaitable[None]]
+After = Callable[[bool], Awaitable[None]]
+"""Told whether anything was changed."""
 Commit = Callable[[], Awaitable[str | None]]
 
 
@@ -89,7 +129,7 @@ class FaultyDatabase(Database):
     commit (which they may have fail, or reported as failed), and after it.
     """
 
-    def __init__(self, store: Store, *, before: Hook, commit: Commit, after: Hook) -> None:
+    def __init__(self, store: Store, *, before: Hook, commit: Commit, after: After) -> None:
         self._store = store
         self._before, self._commit, self._after = before, commit, after
 
@@ -112,7 +152,7 @@ class FaultyDatabase(Database):
             await transaction.commit()
         finally:
             self._store.give_back(connection)
-        await self._after()
+        await self._after(connection.wrote)
         if fault == "unheard":
             raise asyncpg.ConnectionDoesNotExistError("the connection broke; the commit had arrived")
 
@@ -124,7 +164,7 @@ class FaultyDatabase(Database):
             yield connection
         finally:
             self._store.give_back(connection)
-        await self._after()
+        await self._after(connection.wrote)
 
     async def close(self) -> None:
         """The store keeps its connections."""
