@@ -42,10 +42,6 @@ def create_app(settings: Settings | None = None, *, core: Core | None = None) ->
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        if core is not None:
-            app.state.core = core
-            yield
-            return
         assert settings is not None, "settings or a core"
         async with open_resources(settings) as resources:
             app.state.core = build_core(resources)
@@ -58,7 +54,8 @@ def create_app(settings: Settings | None = None, *, core: Core | None = None) ->
         dto=StrictBody,
         return_dto=None,
         exception_handlers=HANDLERS,
-        lifespan=[lifespan],
+        state=State({"core": core}),
+        lifespan=[lifespan] if core is None else [],
         logging_config=None,
         request_max_body_size=MAX_BODY_BYTES,
     )

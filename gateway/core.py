@@ -32,6 +32,7 @@ class Core:
 
 def build_core(resources: Resources) -> Core:
     """Assemble the services."""
+    manifests = {slug: desk.manifest for slug, desk in resources.desks.items()}
     linking = Linking(resources)
     verification = Verification(resources)
     payouts = Payouts(resources, linking)
@@ -42,7 +43,7 @@ def build_core(resources: Resources) -> Core:
         verification=verification,
         payouts=payouts,
         inbox=Inbox(resources, verification, payouts),
-        batches=Batches(resources),
-        incentives=Incentives(resources),
-        partners=Partners(resources),
+        batches=Batches(resources.database, resources.clock, resources.vault, manifests),
+        incentives=Incentives(resources.database, resources.clock, manifests),
+        partners=Partners(resources.database, resources.clock, manifests, resources.settings.quotas),
     )

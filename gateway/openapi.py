@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 import msgspec
 from litestar import Litestar, Request
 from litestar.openapi import OpenAPIConfig
@@ -161,6 +160,9 @@ def _bodies(paths: dict[str, Any]) -> None:
         "required": True,
         "content": {"application/x-www-form-urlencoded": {"schema": form}},
     }
+    refused = {name: {"type": "string"} for name in ("error", "error_description", "code", "remedy")}
+    error = {"type": "object", "description": "RFC 6749 section 5.2.", "properties": refused, "required": list(refused)}
+    paths["/oauth/token"]["post"]["responses"]["default"]["content"]["application/json"] = {"schema": error}
     results = paths["/v1/batches/{batch_id}/results"]["get"]["responses"]["200"]["content"]
     for kind in ("text/csv", "application/x-ndjson"):
         results[kind] = {"schema": {"type": "string"}}

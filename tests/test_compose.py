@@ -12,14 +12,15 @@ import yaml
 ROOT = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-SCRIPTS = {"gateway": "gateway.cli", "mock-partners": "mock_partners.cli"}
+SCRIPTS = {"gateway": ("gateway.cli", "app"), "mock-partners": ("mock_partners.cli", "main")}
 OURS = sorted(name for name, service in SERVICES.items() if service["image"] == "prakerja-gateway")
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_command_and_option_exists(name: str) -> None:
     script, subcommand, *arguments = SERVICES[name]["command"]
-    command: Any = typer.main.get_command(importlib.import_module(SCRIPTS[script]).main)
+    module, name_of_app = SCRIPTS[script]
+    command: Any = typer.main.get_command(getattr(importlib.import_module(module), name_of_app))
     known = {option for parameter in command.commands[subcommand].params for option in parameter.opts}
     assert set(arguments[::2]) <= known  # all of them are pairs of an option and its value
 

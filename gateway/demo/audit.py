@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from typing import Any
 
 import asyncpg
 import httpx
@@ -16,6 +15,7 @@ import msgspec
 from contracts.incentive import BlockerCode, Owner, owner_of
 from gateway.clock import jakarta_day
 from gateway.demo.cohort import Cohort
+from gateway.storage import ledger
 
 
 class Booking(msgspec.Struct, frozen=True):
@@ -91,7 +91,7 @@ async def audit(database_url: str, bookings: list[Booking], cohort: Cohort, *, t
         )
         refused = await connection.fetch("SELECT participant_id, purpose, period, code FROM batch_errors")
         calls = await connection.fetch("SELECT partner, count(*) AS n FROM exchanges GROUP BY 1 ORDER BY 1")
-        imbalance = await _ledger_imbalance(connection)
+        imbalance = await ledger.imbalance(connection)
     finally:
         await connection.close()
     outcomes = _outcomes(cohort, incentives, refused)
@@ -191,25 +191,3 @@ def _mismatches(cohort: Cohort, outcomes: Mapping[tuple[str, str, str], str]) ->
             wanted = "|".join(sorted(row.outcomes)) or "nothing"
             wrong.append(f"{row.participant_id} {row.purpose} {row.period}: {got}, expected {wanted}")
     return wrong
-
-
-async def _ledger_imbalance(connection: Any) -> int:
-    """Rupiah by which the ledger's reserved and paid accounts differ from the payouts they stand for."""
-    return int(
-        await connection.fetchval(
-            """
-            WITH balances AS (
-                SELECT partner, account, sum(amount) AS amount FROM (
-                    SELECT partner, debit AS account, -amount_rupiah AS amount FROM ledger
-                    UNION ALL SELECT partner, credit, amount_rupiah FROM ledger) AS moves
-                GROUP BY 1, 2),
-            owed AS (
-                SELECT partner, CASE WHEN state = 'succeeded' THEN 'paid' ELSE 'reserved' END AS account,
-                       sum(amount_rupiah) AS amount
-                FROM payouts WHERE state NOT IN ('rejected', 'cancelled', 'reversed') GROUP BY 1, 2)
-            SELECT coalesce(sum(abs(coalesce(b.amount, 0) - coalesce(o.amount, 0))), 0)
-            FROM (SELECT * FROM balances WHERE account IN ('reserved', 'paid')) AS b
-            FULL JOIN owed AS o USING (partner, account)
-            """
-        )
-    )

@@ -84,14 +84,18 @@ def read_cohort(incentives: Path, world: Path, expected: Path | None) -> Cohort:
     )
 
 
+_UNKNOWN_PIN, _UNKNOWN_CARD = "135790", "5555000011119999"
+"""What people type whose account the partner does not know."""
+
+
 def _person(line: Mapping[str, str], account: Mapping[str, str]) -> Person:
     return Person(
         participant_id=line["participant_id"],
         partner=line["partner"],
         account=Secret(line["account"]),
         phone=Secret(account.get("phone") or line["phone"]),
-        pin=Secret(account.get("pin", "")),
-        card_no=Secret(account.get("card_no", "")),
+        pin=Secret(account.get("pin") or _UNKNOWN_PIN),
+        card_no=Secret(account.get("card_no") or _UNKNOWN_CARD),
         behaviour=account.get("behaviour", ""),
     )
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from gateway.demo.core import ApiError, Client
 from gateway.demo.player import Player
@@ -50,47 +51,52 @@ class Watch:
         )
         loop = asyncio.get_running_loop()
         deadline, quiet, since = loop.time() + limit_s, 0, loop.time()
-        with progress:
+        status = Text(style="dim", overflow="ellipsis", no_wrap=True)
+        with Live(Group(progress, status), console=self._console, refresh_per_second=4):
             bars = _Bars(progress)
             while quiet < _QUIET_POLLS:
                 if playing.done() and not playing.cancelled():
                     playing.result()
-                moving = await self._moving(since)
-                bars.show(self.funnel)
+                moving, activity = await self._moving()
                 if moving:
-                    quiet, since = 0, loop.time()
-                else:
-                    quiet += 1
+                    since = loop.time()
+                elif unread := _statements_behind(activity, loop.time() - since):
+                    moving = {"statements unread": unread}
+                bars.show(self.funnel)
+                status.plain = _in_words(moving)
+                quiet = 0 if moving else quiet + 1
                 if loop.time() > deadline:
                     raise Stuck(f"not drained after {limit_s:.0f} s: {moving}")
                 await asyncio.sleep(_POLL_S)
 
-    async def _moving(self, quiet_since: float) -> dict[str, Any]:
-        """What still moves; empty when drained."""
-        moving: dict[str, Any] = {}
+    async def _moving(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What still moves, empty when only statements may be unread; and the API's own answer."""
         try:
             self.funnel = await self._core.call("GET", "/v1/funnel")
             activity = await self._core.call("GET", "/v1/activity")
         except (ApiError, httpx.TransportError) as error:
-            return {"api": type(error).__name__}
-        moving.update({name: count for name, count in activity["moving"].items() if count})
+            return {"api": type(error).__name__}, {}
+        moving = {name: count for name, count in activity["moving"].items() if count}
         for partner, url in self._mocks.items():
-            with contextlib.suppress(httpx.TransportError):
+            try:
                 pending = (await self._http.get(f"{url}/__mock__/pending")).json()
-                moving.update({f"{partner} {name}": count for name, count in pending.items() if count})
+            except httpx.TransportError as error:
+                pending = {type(error).__name__: 1}
+            moving.update({f"{partner} {name}": count for name, count in pending.items() if count})
         playing = self._player.left - self._player.waiting
         if playing:
             moving["people at pages"] = playing
-        if not moving:
-            unread = await self._statements_behind(activity, quiet_since)
-            if unread:
-                moving["statements unread"] = unread
-        return moving
+        return moving, activity
 
-    async def _statements_behind(self, activity: Mapping[str, Any], quiet_since: float) -> int:
-        """Partners whose statement was not read since everything fell quiet: a reversal may stand there only."""
-        age = asyncio.get_running_loop().time() - quiet_since
-        return sum(1 for seconds in activity["statement_age_s"].values() if seconds is None or seconds > age + 0.01)
+
+def _statements_behind(activity: Mapping[str, Any], quiet_s: float) -> int:
+    """Partners whose statement was not read since everything fell quiet: a reversal may stand there only."""
+    return sum(1 for age_s in activity["statement_age_s"].values() if age_s is None or age_s > quiet_s)
+
+
+def _in_words(moving: Mapping[str, Any]) -> str:
+    what = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in moving.items())
+    return f"still moving: {what}" if what else "drained"
 
 
 class _Bars:

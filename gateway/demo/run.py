@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -62,11 +62,13 @@ async def demonstrate(
     limit_s: float,
     console: Console,
     waits: str = WAITS,
-    linger: Callable[[Cluster], Any] | None = None,
+    started: Callable[[Cluster], None] = lambda _: None,
+    linger: Callable[[Cluster], Awaitable[None]] | None = None,
 ) -> Report:
     """Start everything in `folder`, hand the cohort over, play it, wait until it is drained, audit.
 
-    `linger(cluster)` is awaited before everything is ended again. Raises what its parts raise: `ClusterError`, `Stuck`.
+    `started(cluster)` is told when everything runs, `linger(cluster)` is awaited before it is ended again. Raises what
+    its parts raise: `ClusterError`, `Stuck`.
     """
     began = time.monotonic()
 
@@ -74,6 +76,7 @@ async def demonstrate(
         console.print(f"[dim]{time.monotonic() - began:6.1f} s[/]  starting {text}")
 
     async with running(folder, world=cohort.world, workers=workers, waits=waits, seed=seed, say=say) as cluster:
+        started(cluster)
         maker, *approvers = await _clients(cluster)
         limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
         async with (

@@ -147,7 +147,9 @@ async def submit_batch(core: NamedDependency[Core], request: Call) -> Response[B
 
 
 @post("/{batch_id:str}/approvals", guards=[require("batches:approve")], status_code=200)
-async def decide_batch(core: NamedDependency[Core], request: Call, batch_id: FromPath[str], data: JSONBody[DecideBatch]) -> Batch:
+async def decide_batch(
+    core: NamedDependency[Core], request: Call, batch_id: FromPath[str], data: JSONBody[DecideBatch]
+) -> Batch:
     """Approve or reject. Two approvals by two clients, neither of them the one that submitted it, let the money flow;
     one rejection cancels everything. Deciding the same again changes nothing.
     """

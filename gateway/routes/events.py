@@ -35,7 +35,9 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
 
 @get("/", guards=[require("read")])
 async def list_events(
-    core: NamedDependency[Core], after: FromQuery[str | None] = None, limit: Annotated[int, QueryParameter(ge=1, le=1_000)] = 100
+    core: NamedDependency[Core],
+    after: FromQuery[str | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=1_000)] = 100,
 ) -> Events:
     """Events after a cursor, oldest first."""
     tx, seq = numbers_of(after, 2)

@@ -68,7 +68,9 @@ class Incentives(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @post("/", guards=[require("incentives")])
-async def submit_incentive(core: NamedDependency[Core], request: Call, data: JSONBody[NewIncentive]) -> Response[Submitted]:
+async def submit_incentive(
+    core: NamedDependency[Core], request: Call, data: JSONBody[NewIncentive]
+) -> Response[Submitted]:
     """Hand over one incentive: a batch of one, which needs the same two approvals. One that was handed over before with
     the same content is found again.
     """

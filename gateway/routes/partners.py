@@ -35,7 +35,9 @@ async def list_partners(core: NamedDependency[Core]) -> Partners:
 
 
 @post("/{partner:str}/pause", guards=[require("ops")], status_code=200)
-async def pause_partner(core: NamedDependency[Core], request: Call, partner: FromPath[str], data: JSONBody[Pause]) -> PartnerView:
+async def pause_partner(
+    core: NamedDependency[Core], request: Call, partner: FromPath[str], data: JSONBody[Pause]
+) -> PartnerView:
     """Stop new payouts at a partner; those that have left are followed to their end."""
     return await core.partners.pause(partner, data.reason, actor=request.auth.client_id)
 

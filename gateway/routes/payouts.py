@@ -58,7 +58,9 @@ class Payout(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @post("/", guards=[require("payouts")], status_code=202)
-async def hasten_payout(core: NamedDependency[Core], request: Request[Any, Caller, Any], data: JSONBody[Hasten]) -> Response[Hastened]:
+async def hasten_payout(
+    core: NamedDependency[Core], request: Request[Any, Caller, Any], data: JSONBody[Hasten]
+) -> Response[Hastened]:
     """Move an incentive now instead of at its next attempt. Starts nothing that would not start by itself."""
 
     async def work() -> Hastened:

@@ -14,7 +14,7 @@ import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from contracts.errors import Forbidden, InvalidRequest, Unauthenticated
+from contracts.errors import Conflict, Forbidden, InvalidRequest, Unauthenticated
 from gateway.clock import Clock
 from gateway.storage import audit
 from gateway.storage import clients as stored
@@ -63,15 +63,18 @@ async def register(
     return_urls: Sequence[str] = (),
     actor: str = "cli",
 ) -> Registered:
-    """Store a new client; raises `InvalidRequest` for a scope that does not exist or a name that is not one."""
+    """Store a new client. Its id is its name in lower case with dashes, and is never used again.
+
+    Raises `InvalidRequest` for a scope that does not exist or a name that is none, `Conflict` for one that is taken.
+    """
     if not scopes or not set(scopes) <= set(SCOPES):
         raise InvalidRequest(f"Scopes are: {', '.join(SCOPES)}.", field="scopes")
-    if not name.isprintable() or not 1 <= len(name) <= 80:
-        raise InvalidRequest("A client's name has 1 to 80 printable characters.", field="name")
+    client_id = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if not name.isprintable() or not 1 <= len(client_id) <= 40:
+        raise InvalidRequest("A client's name has 1 to 40 letters and digits, with spaces between.", field="name")
     if not all(url.startswith(("https://", "http://")) for url in return_urls):
         raise InvalidRequest("Return addresses begin with https:// or http://.", field="return_urls")
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24] or "client"
-    client = Registered(client_id=f"{slug}-{secrets.token_hex(4)}", secret=secrets.token_urlsafe(_SECRET_BYTES))
+    client = Registered(client_id=client_id, secret=secrets.token_urlsafe(_SECRET_BYTES))
     row = stored.ClientRow(
         id=client.client_id,
         name=name,
@@ -81,7 +84,10 @@ async def register(
         disabled_at=None,
     )
     async with database.transaction() as connection:
-        await stored.insert(connection, row, hashed(client.secret))
+        if not await stored.insert(connection, row, hashed(client.secret)):
+            raise Conflict(
+                "There is, or was, a client of that name.", code="client_exists", remedy="Choose another name."
+            )
         await audit.record(connection, now, actor, "client.create", client.client_id, {"scopes": list(scopes)})
     return client
 
@@ -130,6 +136,10 @@ class ClientDirectory:
         if found.expires_at <= self._clock.now():
             return None
         return Caller(client_id=found.client_id, scopes=found.scopes, return_urls=found.return_urls)
+
+    def forget(self) -> None:
+        """Look every token up again."""
+        self._seen.clear()
 
     def _cached(self, token_hash: bytes) -> stored.TokenRow | None:
         entry = self._seen.get(token_hash)

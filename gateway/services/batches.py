@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TypeVar
@@ -15,13 +15,15 @@ import msgspec
 from contracts.batch import REQUIRED_APPROVALS, ROW_REMEDY, BatchState, RowCode
 from contracts.errors import Conflict, Forbidden, GatewayError, InvalidRequest, NotFound, TooLarge
 from contracts.events import EventType
-from gateway.resources import Resources
+from contracts.partner import Manifest
+from gateway.clock import Clock
+from gateway.security.vault import Vault
 from gateway.services.intake import Cells, Checker, CsvCells, JsonCells, Reader, Refused, Row, rules_of
 from gateway.services.merkle import MerkleTree
 from gateway.storage import audit, events, staging
 from gateway.storage import batches as stored
 from gateway.storage.batches import ApprovalRow, BatchRow, ResultRow
-from gateway.storage.database import Connection
+from gateway.storage.database import Connection, Database
 
 Subject = TypeVar("Subject")
 Result = TypeVar("Result")
@@ -66,11 +68,10 @@ class BatchView(msgspec.Struct, frozen=True, kw_only=True):
 class Batches:
     """Receives batches and takes decisions about them."""
 
-    def __init__(self, resources: Resources) -> None:
-        self._database = resources.database
-        self._clock = resources.clock
-        manifests = {slug: desk.manifest for slug, desk in resources.desks.items()}
-        self._checker = Checker(rules_of(manifests), resources.vault)
+    def __init__(self, database: Database, clock: Clock, vault: Vault, manifests: Mapping[str, Manifest]) -> None:
+        self._database = database
+        self._clock = clock
+        self._checker = Checker(rules_of(manifests), vault)
         self._room = asyncio.Semaphore(_INTAKES)
 
     async def receive(

@@ -1,4 +1,4 @@
-"""How a tick goes through its rows: one that fails is logged by its kind and tried again after its lease."""
+"""How a tick goes through its rows: one that fails is logged by its kind and holds up no other."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from typing import TypeVar
 
 import structlog
 
+from gateway.logs import frames
+
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
 async def each(tick: str, rows: Iterable[T], work: Callable[[T], Awaitable[object]], *, at_once: int = 1) -> int:
-    """Do `work` for every row, `at_once` side by side; returns how many rows there were."""
+    """Do `work` for every row, `at_once` side by side; returns for how many it went well: what fails is not `done`, so
+    that a loop that ticks until nothing is left does not spin on it.
+    """
     seats = asyncio.Semaphore(at_once)
 
-    async def one(row: T) -> None:
+    async def one(row: T) -> bool:
         async with seats:
             try:
                 await work(row)
-            except Exception as error:  # noqa: BLE001 - one bad row must not hold up the others; its lease brings it back
-                _log.error("tick_row_failed", tick=tick, error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - one bad row must not hold up the others; it stays due
+                _log.error("tick_row_failed", tick=tick, error=type(error).__name__, frames=frames(error))
+                return False
+            return True
 
-    return len(await asyncio.gather(*(one(row) for row in rows)))
+    return sum(await asyncio.gather(*(one(row) for row in rows)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
 import msgspec
@@ -9,10 +10,11 @@ import msgspec
 from contracts.errors import Conflict, NotFound
 from contracts.events import EventType
 from contracts.incentive import BLOCKERS, BlockerCode, Owner, Stage, owner_of
-from gateway.resources import Resources
+from contracts.partner import Manifest
+from gateway.clock import Clock
 from gateway.storage import audit, events
 from gateway.storage import incentives as stored
-from gateway.storage.database import Connection
+from gateway.storage.database import Connection, Database
 from gateway.storage.incentives import Filter, IncentiveRow
 
 _ENDED = frozenset({Stage.PAID, Stage.RETURNED, Stage.CANCELLED})
@@ -65,12 +67,10 @@ class IncentiveView(msgspec.Struct, frozen=True, kw_only=True):
 class Incentives:
     """Reads incentives, and cancels them."""
 
-    def __init__(self, resources: Resources) -> None:
-        self._database = resources.database
-        self._clock = resources.clock
-        self._horizons = {
-            slug: timedelta(seconds=desk.manifest.lookups.horizon_s) for slug, desk in resources.desks.items()
-        }
+    def __init__(self, database: Database, clock: Clock, manifests: Mapping[str, Manifest]) -> None:
+        self._database = database
+        self._clock = clock
+        self._horizons = {slug: timedelta(seconds=manifest.lookups.horizon_s) for slug, manifest in manifests.items()}
 
     async def get(self, incentive_id: int) -> IncentiveView:
         """One incentive; raises `NotFound`."""

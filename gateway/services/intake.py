@@ -56,7 +56,7 @@ class Row(NamedTuple):
     deadline_on: date
     content_hash: bytes
     identity: int
-    """64 bits that are equal exactly when NIK, partner and account are."""
+    """64 bits that are equal when NIK, partner and account are; only compared within one batch, in this process."""
     nik_index: bytes
     account_index: bytes
     nik_sealed: bytes
@@ -197,7 +197,7 @@ _COLUMN_SET = frozenset(COLUMNS)
 
 
 def _cell(name: str, raw: msgspec.Raw | None) -> str:
-    if raw is None or raw == b"null":
+    if raw is None or bytes(raw) == b"null":
         return ""
     kind = int if name == "amount_rupiah" else str
     try:
@@ -251,6 +251,8 @@ class Checker:
         if deadline_on is None or deadline_on < due_on:
             return refused("deadline_on", RowCode.DATE_INVALID)
         seal, index = self._seal, self._index
+        nik_index = index(places.NIK_INDEX, nik)
+        account_index = index(places.account_index(partner), account)
         return Row(
             line,
             programme,
@@ -262,9 +264,9 @@ class Checker:
             due_on,
             deadline_on,
             index(places.CONTENT_INDEX, "\x1f".join(cells)),
-            int.from_bytes(index(places.CONTENT_INDEX, f"{nik}\x1f{partner}\x1f{account}")[:8], "big", signed=True),
-            index(places.NIK_INDEX, nik),
-            index(places.account_index(partner), account),
+            hash(nik_index + account_index),
+            nik_index,
+            account_index,
             seal(places.nik(participant_id), nik),
             seal(places.name(participant_id), name),
             seal(places.phone(participant_id), phone),

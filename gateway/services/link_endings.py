@@ -55,7 +55,6 @@ class LinkEndings(LinkUpkeep):
         now = self._clock.now()
         async with self._database.transaction() as connection:
             person = await participants.get(connection, link.participant, lock=True)
-            await audit.record(connection, now, actor, "link.delete", link.id, {"state": link.state.value})
             because = BlockerCode.LINK_REQUIRED
             match link.state:
                 case LinkState.CHALLENGED | LinkState.OPENED | LinkState.WAITING:
@@ -67,8 +66,9 @@ class LinkEndings(LinkUpkeep):
                     moved = await link_facts.give_back(connection, person, link, because, now, due_at=lease)
                 case _:
                     return link
-        if moved is None:
-            raise Conflict("The link changed at the same moment.", code="link_in_progress")
+            if moved is None:
+                raise Conflict("The link changed at the same moment.", code="link_in_progress")
+            await audit.record(connection, now, actor, "link.delete", link.id, {"state": link.state.value})
         if moved.state is LinkState.UNLINKING:
             await self._hand_back(moved, {})
             return await self._get(link_id)
@@ -201,15 +201,15 @@ class LinkEndings(LinkUpkeep):
         """
         async with self._database.connection() as connection:
             accounts = await links.waiting_accounts(connection, limit)
-        return sum([await self._settle_waiting(partner, account_index) for partner, account_index in accounts])
+        return await each("waiting", accounts, self._settle_waiting)
 
-    async def _settle_waiting(self, partner: str, account_index: bytes) -> int:
+    async def _settle_waiting(self, account: tuple[str, bytes]) -> None:
         now = self._clock.now()
+        partner, account_index = account
         async with self._database.connection() as connection:
             holder = await owners.owner(connection, partner, account_index)
             waiting = await links.waiting_for(connection, partner, account_index)
             free = not await links.held_by_us(connection, partner, account_index)
-        settled = 0
         for link in waiting:
             shared = holder is not None and holder != link.participant
             if not shared and not free:
@@ -218,25 +218,20 @@ class LinkEndings(LinkUpkeep):
                 person = await participants.get(connection, link.participant, lock=True)
                 if shared:
                     code = BlockerCode.ACCOUNT_SHARED
-                    moved = await link_facts.ended(connection, person, link, LinkState.FAILED, code, now)
+                    await link_facts.ended(connection, person, link, LinkState.FAILED, code, now)
                 elif link.challenge_no >= MOST_CHALLENGES:
                     # None of our links holds it: the participant must release it in the partner's app first.
                     code = BlockerCode.LINK_REQUIRED
-                    moved = await link_facts.ended(connection, person, link, LinkState.FAILED, code, now)
+                    await link_facts.ended(connection, person, link, LinkState.FAILED, code, now)
                 else:
                     moved = await self._challenge_again(connection, link)
                     if moved is not None:
                         await link_facts.announce(connection, person, moved, now)
                     free = False
-            settled += moved is not None
-        return settled
 
     async def _challenge_again(self, connection: Connection, link: LinkRow) -> LinkRow | None:
-        """A new challenge for a link whose account became free; None: another link has begun on it first."""
+        """A new challenge for a link whose account became free; None: someone else has given it one."""
         now = self._clock.now()
-        await links.lock_account(connection, link.partner, link.account_index)
-        if await links.held_by_us(connection, link.partner, link.account_index):
-            return None
         number = link.challenge_no + 1
         return await links.move(
             connection,

@@ -9,8 +9,9 @@ import msgspec
 
 from contracts.errors import NotFound
 from contracts.partner import Capability, Fact, Manifest, Mark
-from gateway.resources import Resources
+from gateway.clock import Clock
 from gateway.storage import audit, statements, switches
+from gateway.storage.database import Database
 
 
 class QuotaView(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,11 +61,13 @@ class PartnerView(msgspec.Struct, frozen=True, kw_only=True):
 class Partners:
     """Reads partners, and switches their payouts off and on."""
 
-    def __init__(self, resources: Resources) -> None:
-        self._database = resources.database
-        self._clock = resources.clock
-        self._manifests = {slug: desk.manifest for slug, desk in resources.desks.items()}
-        self._quotas = resources.settings.quotas
+    def __init__(
+        self, database: Database, clock: Clock, manifests: Mapping[str, Manifest], quotas: Mapping[str, float]
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._manifests = manifests
+        self._quotas = quotas
 
     async def all(self) -> list[PartnerView]:
         """Every partner of this installation."""

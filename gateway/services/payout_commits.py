@@ -12,9 +12,11 @@ from gateway.services.payout_apply import Applied, apply, transact
 from gateway.services.payout_ends import Terms
 from gateway.services.payout_words import Item
 from gateway.storage import queue
-from gateway.storage.database import Connection, GroupCommit
+from gateway.storage.database import GroupCommit
 from gateway.storage.queue import Intent
 
+WINDOW_S = 0.008
+"""How long a commit gathers: small beside a partner's answer, large beside the time between two of them."""
 LOST_S = 1.0
 """Who lost the compare-and-set leaves the payout alone for so long; by then it is withdrawn if it may not be paid."""
 In = TypeVar("In")
@@ -51,9 +53,14 @@ class Commits:
         self.terms: Mapping[str, Terms] = {
             slug: Terms(manifest=desk.manifest, pace=desk.pace) for slug, desk in resources.desks.items()
         }
-        self.intents: Adds[Intent, datetime | None] = (GroupCommit if grouped else OneByOne)(self._begin)
+        self.intents: Adds[Intent, datetime | None]
         """The compare-and-set; the deadline for the answer, or None: not to be sent."""
-        self.outcomes: Adds[Item, Applied] = (GroupCommit if grouped else OneByOne)(self.apply)
+        self.outcomes: Adds[Item, Applied]
+        if grouped:
+            self.intents = GroupCommit(self._begin, window_s=WINDOW_S)
+            self.outcomes = GroupCommit(self.apply, window_s=WINDOW_S)
+        else:
+            self.intents, self.outcomes = OneByOne(self._begin), OneByOne(self.apply)
 
     async def apply(self, items: Sequence[Item]) -> list[Applied]:
         """Apply words and findings in a transaction of their own."""
@@ -62,11 +69,9 @@ class Commits:
         )
 
     async def _begin(self, intents: Sequence[Intent]) -> list[datetime | None]:
-        async def work(connection: Connection) -> dict[int, datetime]:
-            now = self._clock.now()
-            return await queue.begin(connection, now, jakarta_day(now), self._worker, intents)
-
-        passed = await transact(self._database, work)
+        now = self._clock.now()
+        async with self._database.connection() as connection:
+            passed = await queue.begin(connection, now, jakarta_day(now), self._worker, intents)
         lost = [intent.payout for intent in intents if intent.payout not in passed]
         if lost:
             await self.give_back(lost, after_s=LOST_S)

@@ -22,6 +22,10 @@ MOST_PAYOUTS = 3
 """So many payouts of one incentive the gateway starts by itself."""
 OF_THE_ACCOUNT = frozenset({BlockerCode.ACCOUNT_NOT_FOUND, BlockerCode.ACCOUNT_BLOCKED})
 """Refusals that hold for all of the participant's incentives, not only for the one that met them."""
+LIFTED_BY_LINK = OF_THE_ACCOUNT | {BlockerCode.LINK_REVOKED, BlockerCode.KYC_INCOMPLETE}
+"""Blockers met while paying that a new grant of access to the same account answers."""
+LIFTED_BY_ACCOUNT = LIFTED_BY_LINK | {BlockerCode.BALANCE_LIMIT, BlockerCode.MONTHLY_LIMIT}
+"""Those that another account answers."""
 UNSENT = frozenset({PayoutState.RESERVED, PayoutState.PREPARING, PayoutState.PREPARED})
 """States in which nothing that moves money has left."""
 
@@ -115,6 +119,9 @@ def succeeded(s: Standing, now: datetime, effects: Effects) -> None:
     s.incentive.own = s.incentive.own_next_at = None
     _withdraw_replacements(s, now, effects)
     s.incentive.payout = "succeeded"
+    if any(other.state is _S.SUCCEEDED for other in s.others):
+        contradiction(s, effects, "two payouts of this incentive were paid: have one given back")
+        effects.pause = f"payout {payout.id} was the second one paid for its incentive"
     effects.answered += [_B.OUTCOME_UNKNOWN, _B.REASON_MISSING]
 
 

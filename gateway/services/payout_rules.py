@@ -40,6 +40,9 @@ def decide(terms: Terms, s: Standing, heard: Sequence[Heard], item: Item, now: d
         _found(terms, s, item, now, effects)
     else:
         _said(terms, s, heard, item, now, effects)
+    if any(other.state is _S.SUCCEEDED for other in s.others):
+        # Another payout of this incentive was paid: whatever becomes of this one, that stands and staff must see it.
+        s.incentive.payout, s.incentive.own, s.incentive.own_next_at = "succeeded", _B.CONTRADICTION, None
     return effects
 
 
@@ -208,6 +211,9 @@ def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: 
     elif what is What.UNPAYABLE:
         if payout.state is _S.RESERVED and (payout.lease_until is None or payout.lease_until <= now):
             ends.cancel(s, payout, now)
+    elif what is What.OVER_LIMIT and payout.state is _S.RESERVED:
+        ends.cancel(s, payout, now)
+        s.incentive.own, s.incentive.own_next_at = _B.BALANCE_LIMIT, None
     elif what is What.REASON_MISSING and payout.state is _S.REJECTED and payout.released_at is None:
         payout.next_at = None
         s.incentive.own, s.incentive.own_next_at = _B.REASON_MISSING, None

@@ -95,6 +95,10 @@ class Sending:
     async def send(self, leased: Leased) -> Answer:
         """Take one leased payout as far as it goes now: reserved, prepared, or a create in doubt."""
         desk = self._desks[leased.payout.partner]
+        if not desk.manifest.min_amount_rupiah <= leased.payout.amount_rupiah <= desk.manifest.max_amount_rupiah:
+            over = Finding(payout=leased.payout.id, what=What.OVER_LIMIT, worker=self._worker)
+            await self._commits.outcomes.add(over)
+            return Answer.SKIPPED
         order = self.order(leased)
         if leased.payout.state is not _S.PREPARING and not await self._link_stands(desk, leased):
             return Answer.SKIPPED

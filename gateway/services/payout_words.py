@@ -43,6 +43,8 @@ class What(enum.Enum):
     OVERDUE = "overdue"
     """The deadline for an answer is over."""
     LOOKED_IN_VAIN = "looked_in_vain"
+    OVER_LIMIT = "over_limit"
+    """The partner credits no such amount (the participant's account moved to another partner, say)."""
     UNPAYABLE = "unpayable"
     """The link, verdict, approval or deadline is gone before anything was sent."""
     REASON_MISSING = "reason_missing"

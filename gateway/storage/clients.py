@@ -40,10 +40,11 @@ class TokenRow(msgspec.Struct, frozen=True, kw_only=True):
 _COLUMNS = "id, name, scopes, return_urls, created_at, disabled_at"
 
 
-async def insert(connection: Connection, row: ClientRow, secret_hash: bytes) -> None:
-    """Store a new client; raises `asyncpg.UniqueViolationError` when the id is taken."""
-    await connection.execute(
-        "INSERT INTO clients (id, name, secret_hash, scopes, return_urls, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+async def insert(connection: Connection, row: ClientRow, secret_hash: bytes) -> bool:
+    """Store a new client; False when the id is taken."""
+    done = await connection.fetchval(
+        "INSERT INTO clients (id, name, secret_hash, scopes, return_urls, created_at) VALUES ($1, $2, $3, $4, $5, $6)"
+        " ON CONFLICT DO NOTHING RETURNING id",
         row.id,
         row.name,
         secret_hash,
@@ -51,6 +52,7 @@ async def insert(connection: Connection, row: ClientRow, secret_hash: bytes) -> 
         row.return_urls,
         row.created_at,
     )
+    return done is not None
 
 
 async def get_all(connection: Connection) -> list[ClientRow]:

@@ -61,6 +61,15 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     blocker: BlockerCode | None = None
 
 
+_CONDITIONS = {
+    "programme": "i.programme = {}",
+    "participant_id": "i.participant = (SELECT id FROM participants WHERE participant_id = {})",
+    "partner": "i.partner = {}",
+    "stage": "i.stage = {}",
+    "blocker": "i.blocker = {}",
+}
+
+
 async def get(connection: Connection, incentive_id: int) -> IncentiveRow | None:
     """One incentive."""
     row = await connection.fetchrow(f"{_SELECT} WHERE i.id = $1", incentive_id)
@@ -74,7 +83,7 @@ async def find(connection: Connection, wanted: Filter, after: int, limit: int) -
         value = getattr(wanted, name)
         if value is not None:
             values.append(value.value if isinstance(value, Stage | BlockerCode) else value)
-            conditions.append(f"i.{name} = ${len(values)}")
+            conditions.append(_CONDITIONS[name].format(f"${len(values)}"))
     rows = await connection.fetch(f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY i.id LIMIT $2", *values)
     return [msgspec.convert(dict(row), IncentiveRow) for row in rows]
 

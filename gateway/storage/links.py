@@ -85,7 +85,7 @@ async def insert(
 
 async def get(connection: Connection, link_id: str, *, lock: bool = False) -> LinkRow | None:
     """The link with this id; `lock` keeps others off until the transaction ends."""
-    text = f"SELECT {_COLUMNS} FROM links WHERE id = $1" + (" FOR UPDATE" if lock else "")
+    text = f"SELECT {_COLUMNS} FROM links WHERE id = $1" + (" FOR NO KEY UPDATE" if lock else "")
     record = await connection.fetchrow(text, link_id)
     return None if record is None else _row(record)
 
@@ -315,13 +315,6 @@ async def waiting_for(connection: Connection, partner: str, account_index: bytes
         account_index,
     )
     return [_row(record) for record in records]
-
-
-async def lock_account(connection: Connection, partner: str, account_index: bytes) -> None:
-    """Until the transaction ends nobody else challenges anew who waits for this account."""
-    await connection.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{partner}:{account_index.hex()}"
-    )
 
 
 async def held_by_us(connection: Connection, partner: str, account_index: bytes) -> bool:

@@ -1,6 +1,7 @@
 """Participants: the facts that decide about all of their incentives. Only these functions write those facts.
 
-Lock order, everywhere: participant, then link and verification, then incentives (a trigger copies facts to them).
+Lock order, everywhere: participant, then link and verification, then incentives (a trigger copies facts to them). The
+locks are `NO KEY UPDATE`: a payout inserted meanwhile refers to participant and link without waiting for them.
 """
 
 # ruff: noqa: S608 - only names of our own columns are put into SQL
@@ -43,14 +44,14 @@ _COLUMNS = ", ".join(ParticipantRow.__struct_fields__)
 
 async def find(connection: Connection, participant_id: str, *, lock: bool = False) -> ParticipantRow | None:
     """The participant the core platform knows under this id; `lock` keeps others off until the transaction ends."""
-    text = f"SELECT {_COLUMNS} FROM participants WHERE participant_id = $1" + (" FOR UPDATE" if lock else "")
+    text = f"SELECT {_COLUMNS} FROM participants WHERE participant_id = $1" + (" FOR NO KEY UPDATE" if lock else "")
     row = await connection.fetchrow(text, participant_id)
     return None if row is None else ParticipantRow(**dict(row))
 
 
 async def get(connection: Connection, participant: int, *, lock: bool = False) -> ParticipantRow:
     """The participant of a link, verification or incentive row."""
-    text = f"SELECT {_COLUMNS} FROM participants WHERE id = $1" + (" FOR UPDATE" if lock else "")
+    text = f"SELECT {_COLUMNS} FROM participants WHERE id = $1" + (" FOR NO KEY UPDATE" if lock else "")
     row = await connection.fetchrow(text, participant)
     if row is None:
         raise LookupError("a row refers to a participant that does not exist")
@@ -138,7 +139,7 @@ async def expired(connection: Connection, now: datetime, limit: int) -> list[int
 
 async def payout_open(connection: Connection, participant: int) -> bool:
     """Whether a payout is on its way; none can begin unseen until the caller's transaction ends."""
-    rows = await connection.fetch("SELECT payout FROM incentives WHERE participant = $1 FOR UPDATE", participant)
+    rows = await connection.fetch("SELECT payout FROM incentives WHERE participant = $1 FOR NO KEY UPDATE", participant)
     return any(row["payout"] == "open" for row in rows)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -54,12 +55,7 @@ class IncentiveRow(msgspec.Struct, kw_only=True):
     own: BlockerCode | None
     own_next_at: datetime | None
     payouts: int
-    due_on: date
-    deadline_on: date
-    cancelled: bool
-
-
-COLUMNS = tuple(field.name for field in msgspec.structs.fields(PayoutRow))
+    """How many there have been; one that never left does not count."""
 
 
 def payout_row(row: asyncpg.Record | Mapping[str, object]) -> PayoutRow:
@@ -108,27 +104,42 @@ async def find_references(
 
 
 async def lock(connection: Connection, payouts: Sequence[int]) -> tuple[list[PayoutRow], dict[int, IncentiveRow]]:
-    """Lock the incentives of some payouts and all payouts of those, each in order of id, and read them.
+    """Lock some payouts, their incentives and the incentives' other payouts, in order of id, and read them.
 
-    Incentives first: a claim locks an incentive before it makes a payout, so nothing appears between the two reads.
+    A claim locks the incentive before it makes a payout, so none appears once the incentive is locked.
     """
-    incentives = await connection.fetch(
-        "SELECT id, participant, payout, own, own_next_at, payouts, due_on, deadline_on, cancelled FROM incentives"
-        " WHERE id IN (SELECT incentive FROM payouts WHERE id = ANY($1::bigint[])) ORDER BY id FOR NO KEY UPDATE",
+    rows = await connection.fetch(
+        """
+        SELECT p.*, i.payout AS i_payout, i.own AS i_own, i.own_next_at AS i_own_next_at, i.payouts AS i_payouts
+        FROM payouts p JOIN incentives i ON i.id = p.incentive
+        WHERE p.id = ANY($1::bigint[]) ORDER BY p.id FOR NO KEY UPDATE
+        """,
         list(payouts),
     )
-    rows = await connection.fetch(
-        "SELECT * FROM payouts WHERE incentive = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE",
-        [row["id"] for row in incentives],
+    locked, incentives = [], {}
+    for row in rows:
+        values = dict(row)
+        beside = {name: values.pop(f"i_{name}") for name in ("payout", "own", "own_next_at", "payouts")}
+        payout = payout_row(values)
+        locked.append(payout)
+        incentives[payout.incentive] = _incentive_row(payout, beside)
+    several = [one.id for one in incentives.values() if one.payouts > 1]
+    if several:
+        others = await connection.fetch(
+            "SELECT * FROM payouts WHERE incentive = ANY($1::bigint[]) AND id <> ALL($2::bigint[])"
+            " ORDER BY id FOR NO KEY UPDATE",
+            several,
+            list(payouts),
+        )
+        locked = sorted(locked + [payout_row(row) for row in others], key=lambda row: row.id)
+    return locked, incentives
+
+
+def _incentive_row(payout: PayoutRow, values: dict[str, Any]) -> IncentiveRow:
+    own = values.pop("own")
+    return IncentiveRow(
+        id=payout.incentive, participant=payout.participant, own=BlockerCode(own) if own else None, **values
     )
-    return [payout_row(row) for row in rows], {row["id"]: _incentive_row(row) for row in incentives}
-
-
-def _incentive_row(row: asyncpg.Record) -> IncentiveRow:
-    values = dict(row)
-    if values["own"] is not None:
-        values["own"] = BlockerCode(values["own"])
-    return IncentiveRow(**values)
 
 
 async def write(connection: Connection, now: datetime, rows: Sequence[PayoutRow]) -> None:
@@ -200,7 +211,7 @@ async def block_others(connection: Connection, now: datetime, participant: int, 
     )
 
 
-async def lift(connection: Connection, now: datetime, participant: int, codes: Sequence[BlockerCode]) -> int:
+async def lift(connection: Connection, now: datetime, participant: int, codes: Collection[BlockerCode]) -> int:
     """Lift blockers met while paying from a participant's incentives: the account or link they named was replaced."""
     rows = await connection.fetch(
         "UPDATE incentives SET own = NULL, own_next_at = NULL, facts_at = $3"

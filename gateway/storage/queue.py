@@ -63,7 +63,7 @@ async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[
         numbered AS MATERIALIZED (
             SELECT new_id($3) AS id, d.id AS incentive, d.participant, t.link_id, d.amount_rupiah
             FROM due d JOIN participants t ON t.id = d.participant JOIN links l ON l.id = t.link_id
-            WHERE t.link_active AND l.state = 'active' AND t.verified AND t.verified_until > $3),
+            WHERE t.link_active AND l.state = 'active' AND l.partner = $1 AND t.verified AND t.verified_until > $3),
         made AS (
             INSERT INTO payouts (id, reference, incentive, participant, link_id, partner, amount_rupiah, state,
                                  next_at, lease_until, leased_by, created_at, updated_at)
@@ -176,15 +176,13 @@ async def begin(
         WITH asked AS (
             SELECT * FROM unnest($4::bigint[], $5::text[], $6::text[], $7::int[], $8::bytea[], $9::timestamptz[],
                                  $10::timestamptz[], $11::timestamptz[], $12::bigint[])
-                 AS a (id, before, after, attempt, frozen_hash, sent_deadline, proved_after, not_after, last_heard)),
-        mine AS MATERIALIZED (
-            SELECT p.id FROM payouts p JOIN asked a ON a.id = p.id ORDER BY p.id FOR NO KEY UPDATE OF p)
+                 AS a (id, before, after, attempt, frozen_hash, sent_deadline, proved_after, not_after, last_heard))
         UPDATE payouts p SET state = a.after, attempt = a.attempt, frozen_hash = a.frozen_hash,
             first_sent_at = coalesce(p.first_sent_at, $1), sent_at = $1, sent_deadline = a.sent_deadline,
             looks = CASE WHEN a.before = a.after THEN p.looks + 1 ELSE 0 END,
             next_at = NULL, lease_until = NULL, updated_at = $1
-        FROM mine JOIN asked a ON a.id = mine.id, participants t, links l, incentives i
-        WHERE p.id = mine.id AND p.state = a.before AND p.leased_by = $3 AND p.lease_until > $1
+        FROM asked a, participants t, links l, incentives i
+        WHERE p.id = a.id AND p.state = a.before AND p.leased_by = $3 AND p.lease_until > $1
           AND (p.first_sent_at IS NULL OR p.frozen_hash = a.frozen_hash)
           AND t.id = p.participant AND l.id = p.link_id AND i.id = p.incentive
           AND (a.before = 'preparing' OR (

@@ -152,6 +152,8 @@ async def add_refused(connection: Connection, rows: Sequence[tuple[object, ...]]
 
 async def settle(connection: Connection, *, many: bool) -> Merged:
     """Decide about every row; in the caller's transaction, which from here on is the only one to merge."""
+    # Compiling these statements takes seconds; running them does not.
+    await connection.execute("SET LOCAL jit = off")
     await connection.execute("SET LOCAL work_mem = '64MB'")
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=STATEMENT_S)
     if many:
@@ -176,7 +178,10 @@ async def settle(connection: Connection, *, many: bool) -> Merged:
 
 async def _settle_contested(connection: Connection) -> None:
     """Go through the rows that could contradict each other in the order of their lines; first come, first served."""
+    # How many groups contradict themselves cannot be estimated; taken for few, each would be looked up by walking.
+    await connection.execute("SET LOCAL enable_nestloop = off")
     await connection.execute(f"CREATE TEMP TABLE intake_contested ON COMMIT DROP AS {_CONTESTED}", timeout=STATEMENT_S)
+    await connection.execute("SET LOCAL enable_nestloop = on")
     most = await connection.fetchval("SELECT count(*) FROM intake_contested")
     if not most:
         return

@@ -56,12 +56,14 @@ def test_accounts() -> list[Account]:
 
 
 def snap_client() -> Client:
+    """The client of the SNAP services as BNI knows it."""
     return Client(
         VALUES["client_id"], VALUES["api_key"], VALUES["api_secret"].encode(), private_key(Key.T0).public_key()
     )
 
 
 def autopay_client() -> Client:
+    """The client of Autopay as BNI knows it."""
     return Client(
         VALUES["autopay_client_id"], VALUES["autopay_merchant_id"], VALUES["autopay_client_secret"].encode(),
         private_key(Key.T0).public_key(),

@@ -67,6 +67,8 @@ class Kind(StrEnum):
 
 @dataclass(order=True)
 class Item:
+    """One thing to be done later, and what kind it counts as."""
+
     due_s: float
     order: int
     kind: Kind = field(compare=False)

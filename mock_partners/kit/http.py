@@ -92,6 +92,7 @@ def json_reply(status: int, body: object, headers: Mapping[str, str] | None = No
 
 
 def redirect(location: str) -> Reply:
+    """302 to an address."""
     return Reply(302, b"", {"Location": location})
 
 

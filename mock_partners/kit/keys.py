@@ -27,12 +27,14 @@ def private_pem(key: Key) -> str:
 
 @cache
 def private_key(key: Key) -> RSAPrivateKey:
+    """A throw-away private key, loaded."""
     loaded = serialization.load_pem_private_key(private_pem(key).encode("ascii"), password=None)
     assert isinstance(loaded, RSAPrivateKey)
     return loaded
 
 
 def public_pem(key: Key) -> str:
+    """The public half of a throw-away key, as PEM."""
     return (
         private_key(key)
         .public_key()

@@ -20,6 +20,8 @@ OTP_LIFE = timedelta(minutes=5)
 
 
 class Step(StrEnum):
+    """What a consent page asks for, one form each."""
+
     AGREE = "agree"
     PHONE = "phone"
     OTP = "otp"

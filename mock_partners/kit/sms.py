@@ -13,6 +13,8 @@ KEPT_PER_PHONE = 50
 
 @dataclass(frozen=True, repr=False)
 class Sms:
+    """One message sent: its code and when."""
+
     code: str
     sent_at: datetime
 

@@ -41,6 +41,7 @@ def minify(body: bytes) -> bytes:
 
 
 def body_hash(body: bytes) -> str:
+    """Lower-case hex SHA-256 of a body as received, white space outside strings removed."""
     return hashlib.sha256(minify(body)).hexdigest()
 
 
@@ -101,14 +102,17 @@ class Refusal(Exception):
 
 
 def missing(name: str) -> Refusal:
+    """400xx02 for a mandatory field."""
     return Refusal(400, "02", f"Invalid Mandatory Field {{{name}}}")
 
 
 def malformed(name: str) -> Refusal:
+    """400xx01 for a field of the wrong form."""
     return Refusal(400, "01", f"Invalid Field Format {{{name}}}")
 
 
 def unauthorized(reason: str) -> Refusal:
+    """401xx00 with its reason."""
     return Refusal(401, "00", f"Unauthorized. [{reason}]")
 
 

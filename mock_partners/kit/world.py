@@ -73,6 +73,8 @@ class Account:
 
 
 class Kind(StrEnum):
+    """What a booking did."""
+
     CREDIT = "credit"
     REVERSAL = "reversal"
     FEE = "fee"
@@ -101,6 +103,8 @@ class Booking:
 
 
 class Cap(StrEnum):
+    """Which limit a credit would exceed."""
+
     BALANCE = "balance"
     MONTHLY = "monthly"
 

@@ -13,6 +13,7 @@ from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World
 from mock_partners.ovo.credentials import snap_client, test_accounts
 from mock_partners.ovo.linking import Linking
+from mock_partners.ovo.push import Push
 from mock_partners.ovo.topups import Topups
 
 SNAP = "/OVOSNAP/v2.0"
@@ -43,6 +44,7 @@ def create_app(
             Route("POST", f"{SNAP}/emoney/topup-status", gate.symmetric("39", topups.status)),
             Route("GET", f"{ACCOUNT}/balance", gate.symmetric("11", topups.balance)),
             Route("GET", f"{ACCOUNT}/history", gate.symmetric("12", topups.history)),
+            Route("POST", "/pos", Push(world).handle),
             *linking.pages.routes(),
             *control_routes(world, clock, scheduler, unsettled=payouts.unsettled),
         ]

@@ -102,9 +102,7 @@ def manifest(slug: str = "fake", *, two_step: bool = False, **changes: Any) -> M
         "payout_proves_link": True,
         "payout_needs_live_link": False,
         "completed_can_fail": two_step,
-        "lookups": LookupSchedule(
-            first_s=60, factor=3, max_s=3600, horizon_s=86_400, mark=Mark.ASSUMED, source="test"
-        ),
+        "lookups": LookupSchedule(first_s=60, factor=3, max_s=3600, horizon_s=86_400, mark=Mark.ASSUMED, source="test"),
         "absence": AbsenceRule(by_lookup=not two_step, after_s=3600, lookups=4, mark=Mark.ASSUMED, source="test"),
         "lifetimes": Lifetimes(
             reference_s=None,

@@ -17,7 +17,9 @@ async def test_a_lost_answer_is_looked_up_and_never_sent_again(town: Town) -> No
     worker, statements = town.worker(), town.statements()
     bank.script("transfer", "lost")
     await worker.tick_send("fake")
-    assert (await town.payout(incentive)).state is S.UNKNOWN
+    payout = await town.payout(incentive)
+    assert payout.state is S.UNKNOWN
+    assert payout.sent_deadline == town.clock.now(), "that attempt is over: the absence clock starts here"
     assert await worker.tick_lookups("fake") == 0, "not yet"
     town.clock.advance(60.0)
     assert await worker.tick_lookups("fake") == 1
@@ -70,7 +72,7 @@ async def test_a_second_silence_waits_for_statements_then_pays_anew(town: Town) 
     worker, statements = town.worker(), town.statements()
     bank.script("transfer", "reset", "reset")
     await worker.tick_send("fake")
-    await town.drive(worker, statements, hours=4, step_s=30)
+    await town.drive(worker, statements, hours=4, step_s=60)
     assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
     rows = await town.fetch("SELECT partner_code FROM observations WHERE source = 'statement'")
     assert [row["partner_code"] for row in rows] == ["absent_in_statement"]
@@ -103,7 +105,7 @@ async def test_over_midnight_nothing_is_sent_again(database: str) -> None:
         bank.script("transfer", "reset")
         await worker.tick_send("fake")
         reference = (await town.payout(incentive)).reference
-        await town.drive(worker, statements, hours=4, step_s=30)
+        await town.drive(worker, statements, hours=4, step_s=60)
         assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
         transfers = [body for operation, body in bank.bodies if operation == "transfer"]
         assert sum(reference.encode() in body for body in transfers) == 1
@@ -118,7 +120,7 @@ async def test_assumed_absence_is_an_operators_where_the_setting_is_off(database
         worker, statements = town.worker(), town.statements()
         bank.script("transfer", "reset")
         await worker.tick_send("fake")
-        await town.drive(worker, statements, hours=30, step_s=300)
+        await town.drive(worker, statements, hours=30, step_s=600)
         assert bank.seen.count("transfer") == 1
         assert await town.states(incentive) == [S.UNKNOWN]
         assert await town.stands(incentive) == ("paying", "outcome_unknown")

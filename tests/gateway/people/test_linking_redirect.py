@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkHeld, LinkRefused
+from gateway.services.linking import Linking
 from tests.gateway.people.fake import granted
 from tests.gateway.people.world import HOME, PUBLIC, World
 
@@ -292,3 +295,13 @@ async def test_the_api_wants_a_token_with_the_scope(world: World) -> None:
     assert (await reader.get(f"/v1/links/{link['link_id']}")).json()["challenge"] is None
     assert (await reader.delete(f"/v1/links/{link['link_id']}")).status_code == 403
     assert (await world.api.get("/v1/links/L1")).status_code == 404
+
+
+async def test_the_cookie_is_secure_where_the_site_is(world: World) -> None:
+    settings = msgspec.structs.replace(world.resources.settings, public_url="https://pay.example.test")
+    resources = dataclasses.replace(world.resources, settings=settings)
+    world.app.state.core = dataclasses.replace(world.core, resources=resources, linking=Linking(resources))
+    link = await world.start(await world.person("shared"))
+    assert link["challenge"]["url"].startswith("https://pay.example.test/connect/")
+    page = await world.browser().get(link["challenge"]["url"].removeprefix("https://pay.example.test"))
+    assert "secure" in page.headers["set-cookie"].lower()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,21 +12,17 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import httpx
 from litestar import Litestar
-from litestar.di import Provide
 
 from contracts.identity import IdentityAnswer, Verdict
 from contracts.linking import LinkRedirect, Unlinked
 from contracts.observation import PayoutNotice
 from contracts.partner import Capability, Partner
 from contracts.secret import Secret
-from gateway.app import _core
-from gateway.bodies import StrictBody
+from gateway.app import create_app
 from gateway.core import Core
 from gateway.desk import Desk
 from gateway.executor import Executor
-from gateway.problems import HANDLERS
 from gateway.resources import Resources
-from gateway.routes import callbacks, connect, links, participants, verifications
 from gateway.security import places
 from gateway.security.clients import ClientDirectory, hashed
 from gateway.security.vault import Vault
@@ -41,6 +38,12 @@ HOME = "https://core.example.test/back?from=links"
 PUBLIC = "http://gateway.test"
 ACCEPT = {"Accept": "text/html"}
 TOKEN = "access-token-of-a-test"
+
+
+@functools.cache
+def _app() -> Litestar:
+    """Made once: in-process clients run no lifespan, so that each world puts its own services in."""
+    return create_app()
 
 
 class FakePayouts:
@@ -113,15 +116,9 @@ class World:
             inbox=self.inbox,
             batches=None,
             incentives=None,
+            partners=None,
         )
-        self.app = Litestar(
-            route_handlers=[connect.router, callbacks.router, links.router, verifications.router, participants.router],
-            dependencies={"core": Provide(_core, sync_to_thread=False)},
-            dto=StrictBody,
-            return_dto=None,
-            exception_handlers=HANDLERS,
-            logging_config=None,
-        )
+        self.app = _app()
         self.app.state.core = self.core
         self.api = self.browser()
         self.api.headers["Authorization"] = f"Bearer {TOKEN}"

@@ -70,8 +70,8 @@ async def test_in_progress_then_the_callback(gopay: Gopay) -> None:
         reply = await gopay.kyc(token)
         assert reply.json()["data"]["status"] == "IN_PROGRESS"
         assert reply.json()["data"].keys().isdisjoint({"documents", "submissionData", "result"})
-    await gopay.pass_time(4.9)
-    assert gopay.posts == []
+        await gopay.pass_time(4.9)
+        assert gopay.posts == []
     await gopay.pass_time(0.2)
     (post,) = gopay.posts
     assert (post.notice.method, post.path) == ("PUT", "/callbacks/gopay/v1/callback/partner")

@@ -173,6 +173,7 @@ async def test_approve(gopay: Gopay) -> None:
     reply = await gopay.approve(first, second, first, otp="335163")
     assert (reply.status_code, reply.json()) == (202, {"status": "ok"})
     assert [await gopay.status(number) for number in (first, second)] == ["approved"] * 2
+    assert gopay.world.deposit_rupiah == 10**12 - 2 * 600_000
     again = await gopay.approve(first)
     assert (again.status_code, again.json()) == (400, NOT_FOUND)
     bodies: list[dict[str, Any]] = [{}, {"reference_nos": []}, {"reference_nos": [1]}, {"reference_nos": first}]

@@ -41,7 +41,7 @@ def test_a_world_file_is_read_per_partner(tmp_path: Path) -> None:
         ("phone", "081100000001"),
         ("holder_name", ""),
         ("nik_on_file", "31740522099899"),
-        ("nik_on_file", "3174052209989９01"),
+        ("nik_on_file", "31740522099" + "89９01"),
         ("kyc", "gold"),
         ("status", "closed"),
         ("pin", "12345"),

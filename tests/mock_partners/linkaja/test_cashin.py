@@ -202,6 +202,16 @@ async def test_timeout_no_credit_books_nothing_and_a_resend_is_new(linkaja: Link
     assert await linkaja.pay(token) == "94"
 
 
+async def test_a_refused_confirm_is_forgotten_once_the_reference_is_taken(linkaja: LinkAja) -> None:
+    token = await scripted(linkaja, "pay:false_not_found")
+    linkaja.world.deposit_rupiah = 0
+    assert await linkaja.pay(token) == "51"
+    assert await linkaja.check() == "FAILED"
+    linkaja.world.deposit_rupiah = 600_000
+    assert await linkaja.pay(token) == "89"
+    assert [await linkaja.check() for _ in range(3)] == ["25", "25", "COMPLETED"]
+
+
 async def test_false_not_found_hides_a_booked_cash_in_from_two_checks(linkaja: LinkAja) -> None:
     token = await scripted(linkaja, "pay:false_not_found")
     assert await linkaja.pay(token) == "89"

@@ -1,0 +1,150 @@
+"""`gateway batch`: hand batches over and decide about them, as a client of the API."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.progress import Progress
+
+from contracts.errors import GatewayError
+from gateway.cli.common import console, rupiah, table
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Batches, over HTTP with a client's credentials: PRAKERJA_CLIENT_ID, PRAKERJA_CLIENT_SECRET, and the API's"
+    " address in PRAKERJA_API_URL or --url.",
+)
+
+Url = Annotated[str, typer.Option(envvar="PRAKERJA_API_URL", help="The API's address.")]
+ClientId = Annotated[str, typer.Option(envvar="PRAKERJA_CLIENT_ID", help="The client's id.")]
+Secret = Annotated[
+    str, typer.Option(envvar="PRAKERJA_CLIENT_SECRET", prompt=True, hide_input=True, help="Better not typed here.")
+]
+BatchId = Annotated[str, typer.Argument(help="As `gateway batch submit` printed it.")]
+_CHUNK = 65_536
+_TIMEOUT_S = 900.0
+_ERRORS_SHOWN = 20
+
+
+class ApiRefused(GatewayError):
+    """The API answered with a problem."""
+
+
+@app.command()
+def submit(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A CSV, or NDJSON if named *.ndjson.")],
+    client_id: ClientId,
+    client_secret: Secret,
+    url: Url = "http://127.0.0.1:8000",
+    key: Annotated[str | None, typer.Option(help="Idempotency-Key; without it, one made of the content.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the answer to this file.")] = None,
+) -> None:
+    """Hand a batch over (scope `batches`). The same file sent twice is one batch.
+
+    Refused rows are listed with what to do about them; they do not stop the others.
+    """
+    kind = "application/x-ndjson" if file.suffix == ".ndjson" else "text/csv"
+    with _client(url, client_id, client_secret) as http:
+        headers = {"Content-Type": kind, "Idempotency-Key": key or f"sha256-{_digest(file)}"}
+        batch = _read(http.post("/v1/batches", content=_chunks(file), headers=headers))
+        if json_file is not None:
+            json_file.write_text(json.dumps(batch, indent=2) + "\n")
+        _show(batch)
+        _errors(http, batch)
+    console.print(f"two others approve it: gateway batch approve {batch['batch_id']}", style="dim")
+
+
+@app.command()
+def show(batch_id: BatchId, client_id: ClientId, client_secret: Secret, url: Url = "http://127.0.0.1:8000") -> None:
+    """Where a batch stands, and its refused rows."""
+    with _client(url, client_id, client_secret) as http:
+        batch = _read(http.get(f"/v1/batches/{batch_id}"))
+        _show(batch)
+        _errors(http, batch)
+
+
+@app.command()
+def approve(
+    batch_id: BatchId,
+    client_id: ClientId,
+    client_secret: Secret,
+    url: Url = "http://127.0.0.1:8000",
+    root: Annotated[str | None, typer.Option(help="The content_root you have checked; else you are asked.")] = None,
+    reject: Annotated[bool, typer.Option("--reject", help="Reject it instead: its incentives are cancelled.")] = False,
+) -> None:
+    """Approve a batch (scope `batches:approve`), bound to exactly this content.
+
+    It takes two clients, neither of them the one that handed it over.
+    """
+    with _client(url, client_id, client_secret) as http:
+        batch = _read(http.get(f"/v1/batches/{batch_id}"))
+        if root is None:
+            _show(batch)
+            typer.confirm("Reject exactly this?" if reject else "Approve exactly this?", abort=True)
+        decision = {"decision": "reject" if reject else "approve", "content_root": root or batch["content_root"]}
+        _show(_read(http.post(f"/v1/batches/{batch_id}/approvals", json=decision)))
+
+
+@contextmanager
+def _client(url: str, client_id: str, client_secret: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, timeout=_TIMEOUT_S) as http:
+        auth = httpx.BasicAuth(client_id, client_secret)
+        token = _read(http.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=auth))
+        http.headers["Authorization"] = f"Bearer {token['access_token']}"
+        yield http
+
+
+def _read(reply: httpx.Response) -> Any:
+    if reply.is_success:
+        return reply.json()
+    problem = reply.json() if "json" in reply.headers.get("content-type", "") else {}
+    detail = problem.get("detail") or problem.get("error_description") or f"HTTP {reply.status_code}."
+    raise ApiRefused(str(detail), code=problem.get("code"), remedy=problem.get("remedy"))
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def _chunks(file: Path) -> Iterator[bytes]:
+    with Progress(console=console, transient=True) as progress, file.open("rb") as source:
+        task = progress.add_task("sending", total=file.stat().st_size)
+        while chunk := source.read(_CHUNK):
+            yield chunk
+            progress.advance(task, len(chunk))
+
+
+def _show(batch: dict[str, Any]) -> None:
+    rows = [
+        ("state", batch["state"]),
+        ("accepted", f"{batch['rows_accepted']} incentives, {rupiah(batch['amount_rupiah'])}"),
+        ("refused", batch["rows_rejected"]),
+        ("handed over before", batch["rows_repeated"]),
+        ("approvals missing", batch["approvals_missing"]),
+        ("content_root", batch["content_root"]),
+    ]
+    console.print(table(f"batch {batch['batch_id']}", "", "", rows=rows))
+
+
+def _errors(http: httpx.Client, batch: dict[str, Any]) -> None:
+    if not batch["rows_rejected"]:
+        return
+    shown: list[tuple[object, ...]] = []
+    with http.stream("GET", batch["results_url"], headers={"Accept": "application/x-ndjson"}) as reply:
+        for line in reply.iter_lines():
+            row = json.loads(line)
+            if row.get("code"):
+                shown.append((row["line"], row["field"], row["code"], row["remedy"]))
+            if len(shown) == _ERRORS_SHOWN:
+                break
+    console.print(table("refused rows", "line", "field", "code", "what to do", rows=shown))
+    if batch["rows_rejected"] > len(shown):
+        console.print(f"and {batch['rows_rejected'] - len(shown)} more: GET {batch['results_url']}", style="dim")

@@ -1,0 +1,72 @@
+"""`gateway clients`: who may call the API."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from contracts.errors import NotFound
+from gateway.cli.common import console, table, with_store
+from gateway.clock import SystemClock
+from gateway.security import clients as security
+from gateway.services.incentives import Incentives
+from gateway.storage import clients as stored
+from gateway.storage.database import Database
+
+app = typer.Typer(no_args_is_help=True, help="Clients of the API: create, list, disable.")
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Who it is, e.g. `core` or `approver one`; the id is made of it.")],
+    scope: Annotated[
+        list[str], typer.Option(help=f"Once for each scope: {', '.join(security.SCOPES)}.", show_default=False)
+    ],
+    return_url: Annotated[
+        list[str] | None, typer.Option(help="Where browsers may be sent after linking; once for each.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print id and secret as JSON.")] = False,
+) -> None:
+    """Create a client and print its secret, once: it is not kept, only a hash of it.
+
+    A batch needs a client with `batches` and two others with `batches:approve`, held by two people.
+    """
+
+    async def work(database: Database, _: Incentives) -> security.Registered:
+        return await security.register(
+            database, SystemClock().now(), name=name, scopes=scope, return_urls=return_url or []
+        )
+
+    client = with_store(work)
+    if as_json:
+        typer.echo(json.dumps({"client_id": client.client_id, "client_secret": client.secret}))
+        return
+    console.print(f"client id      {client.client_id}", highlight=False)
+    console.print(f"client secret  {client.secret}", highlight=False, soft_wrap=True)
+    console.print("The secret is not shown again.", style="dim")
+
+
+@app.command("list")
+def list_() -> None:
+    """All clients with their scopes; a disabled one stays listed, as the records name it."""
+
+    async def work(database: Database, _: Incentives) -> list[stored.ClientRow]:
+        async with database.connection() as connection:
+            return await stored.get_all(connection)
+
+    rows = ((c.id, c.name, " ".join(c.scopes), c.created_at, c.disabled_at) for c in with_store(work))
+    console.print(table("clients", "id", "name", "scopes", "created", "disabled", rows=rows))
+
+
+@app.command()
+def disable(client_id: Annotated[str, typer.Argument(help="As `gateway clients list` shows it.")]) -> None:
+    """Refuse a client from now on. Its tokens end within a few seconds."""
+
+    async def work(database: Database, _: Incentives) -> bool:
+        return await security.disable(database, SystemClock().now(), client_id)
+
+    if not with_store(work):
+        raise NotFound("There is no enabled client of that id.")
+    console.print(f"{client_id} is disabled")

@@ -1,0 +1,76 @@
+"""What commands share: settings, a store to read from, tables."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from rich.console import Console
+from rich.table import Table
+
+from adapters.registry import PARTNERS
+from gateway.clock import SystemClock
+from gateway.services.incentives import BlockerView, Incentives
+from gateway.settings import Settings, SettingsError, from_environment
+from gateway.storage.database import Database
+
+T = TypeVar("T")
+
+MANIFESTS = {slug: partner.manifest for slug, partner in PARTNERS.items()}
+console = Console()
+
+
+def settings() -> Settings:
+    """The whole installation's, from the environment."""
+    return from_environment(os.environ, MANIFESTS)
+
+
+def database_url() -> str:
+    """For commands that need the store and nothing else."""
+    url = os.environ.get("DATABASE_URL")
+    if not url:
+        raise SettingsError("DATABASE_URL is not set")
+    return url
+
+
+@asynccontextmanager
+async def open_store() -> AsyncIterator[tuple[Database, Incentives]]:
+    """The store, and incentives as clients see them."""
+    database = await Database.open(database_url(), size=2)
+    try:
+        yield database, Incentives(database, SystemClock(), MANIFESTS)
+    finally:
+        await database.close()
+
+
+def with_store(work: Callable[[Database, Incentives], Awaitable[T]]) -> T:
+    """Run `work` on the store."""
+
+    async def run() -> T:
+        async with open_store() as (database, incentives):
+            return await work(database, incentives)
+
+    return asyncio.run(run())
+
+
+def table(title: str, *columns: str, rows: Iterable[Iterable[object]]) -> Table:
+    """Rows under headings; None shows as a dash."""
+    made = Table(title=title, title_justify="left")
+    for at, column in enumerate(columns):
+        made.add_column(column, no_wrap=at == 0, overflow="fold")
+    for row in rows:
+        made.add_row(*("–" if cell is None else str(cell) for cell in row))
+    return made
+
+
+def rupiah(amount: int) -> str:
+    """`Rp 600.000`."""
+    return f"Rp {amount:,}".replace(",", ".")
+
+
+def blocked(blocker: BlockerView | None) -> str | None:
+    """A blocker in one cell."""
+    return None if blocker is None else f"{blocker.code.value} ({blocker.owner.value})"

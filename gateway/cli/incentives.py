@@ -1,0 +1,43 @@
+"""`gateway incentives`: which stand where."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from contracts.incentive import BlockerCode, Stage
+from gateway.cli.common import blocked, console, rupiah, table, with_store
+from gateway.services.incentives import Incentives, IncentiveView
+from gateway.storage.database import Database
+from gateway.storage.incentives import Filter
+
+app = typer.Typer(no_args_is_help=True, help="Incentives, read straight from the store at DATABASE_URL.")
+
+
+@app.command("list")
+def list_(
+    programme: Annotated[str | None, typer.Option()] = None,
+    participant: Annotated[str | None, typer.Option(help="The core platform's participant id.")] = None,
+    partner: Annotated[str | None, typer.Option()] = None,
+    stage: Annotated[Stage | None, typer.Option()] = None,
+    blocker: Annotated[BlockerCode | None, typer.Option()] = None,
+    after: Annotated[int, typer.Option(min=0, help="The last id of the page before.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+) -> None:
+    """Incentives in the order in which they were handed over; `gateway why ID` explains one."""
+    wanted = Filter(programme=programme, participant_id=participant, partner=partner, stage=stage, blocker=blocker)
+
+    async def work(_: Database, incentives: Incentives) -> list[IncentiveView]:
+        return await incentives.find(wanted, after, limit)
+
+    found = with_store(work)
+    rows = (
+        (i.incentive_id, i.participant_id, i.purpose, i.period, i.partner, rupiah(i.amount_rupiah), i.stage.value,
+         blocked(i.blocker))
+        for i in found
+    )  # fmt: skip
+    columns = ("id", "participant", "purpose", "period", "partner", "amount", "stage", "blocker (who acts)")
+    console.print(table("incentives", *columns, rows=rows))
+    if len(found) == limit:
+        console.print(f"more: --after {found[-1].incentive_id}", style="dim")

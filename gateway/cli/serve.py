@@ -1,0 +1,39 @@
+"""`gateway serve`: the API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from gateway.app import create_app
+from gateway.cli.common import settings
+from gateway.logs import set_up_logging
+
+_DRAIN_S = 20
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; keep TLS in front of any other than this.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on.")] = 8000,
+) -> None:
+    """Serve the API: /v1 for the core platform, /connect for participants, /callbacks for partners.
+
+    Settings come from the environment (docs/production.md); run `gateway migrate` first. Start as many as you like on
+    the same PostgreSQL and Redis. Ends in order on SIGTERM.
+    """
+    set_up_logging()
+    uvicorn.run(
+        create_app(settings()),
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_DRAIN_S,
+    )

@@ -1,0 +1,53 @@
+"""`gateway why`: why one incentive is not paid."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gateway.cli.common import console, rupiah, table, with_store
+from gateway.services.incentives import Incentives, IncentiveView
+from gateway.storage import payouts
+from gateway.storage.database import Database
+
+
+def why(incentive: Annotated[int, typer.Argument(help="As the API and `gateway incentives list` name it.")]) -> None:
+    """Why is it not paid? Stage, blocker, who must act and by when, when the gateway tries again, and every payout.
+
+    Reads the store at DATABASE_URL and changes nothing.
+    """
+    with_store(lambda database, incentives: _why(database, incentives, incentive))
+
+
+async def _why(database: Database, incentives: Incentives, incentive_id: int) -> None:
+    view = await incentives.get(incentive_id)
+    async with database.connection() as connection:
+        rows = await payouts.for_incentive(connection, incentive_id)
+    console.print(
+        f"[bold]incentive {view.incentive_id}[/]: {view.programme} {view.purpose} {view.period}, participant"
+        f" {view.participant_id}, {rupiah(view.amount_rupiah)} at {view.partner}",
+        highlight=False,
+    )
+    console.print(f"due {view.due_on}, deadline {view.deadline_on}, batch {view.batch_id}", highlight=False)
+    console.print(f"stage: [bold]{view.stage.value}[/]")
+    _blocker(view)
+    if rows:
+        cells = (
+            (p.id, p.state.value, p.attempt, p.reason.value if p.reason else None, p.first_sent_at, p.next_at)
+            for p in rows
+        )
+        console.print(table("payouts", "id", "state", "attempt", "reason", "first sent", "next step", rows=cells))
+        console.print("`gateway payouts show ID` shows what the partner said.", style="dim")
+
+
+def _blocker(view: IncentiveView) -> None:
+    blocker = view.blocker
+    if blocker is None:
+        console.print("nothing holds it up" if view.approved else "nothing is wrong; its batch is not approved yet")
+        return
+    console.print(f"blocker: [yellow]{blocker.code.value}[/], since {blocker.since:%Y-%m-%d %H:%M:%S %Z}")
+    console.print(f"who must act: [bold]{blocker.owner.value}[/], by {blocker.act_by}")
+    again = blocker.next_attempt_at
+    console.print(f"the gateway tries again: {again:%Y-%m-%d %H:%M:%S %Z}" if again else "it waits until they have")
+    console.print(f"id: {blocker.text.id}\nen: {blocker.text.en}", highlight=False)

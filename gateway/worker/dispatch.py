@@ -1,0 +1,79 @@
+"""Feeding one partner: payouts claimed in batches, sent by as many lanes as may be in flight, at the partner's pace."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from gateway.services.payout_rules import LEASE_S
+from gateway.services.payouts import Payouts
+from gateway.storage.queue import Leased
+from gateway.worker.loops import AFTER_ERROR_S, idle, pause
+from gateway.worker.outage import Outage
+from gateway.worker.quota import Quota
+
+CALLS_A_PAYOUT = 2
+"""Inquiry and transfer, or create and approve."""
+IDLE_S = 0.25
+_log = structlog.get_logger(__name__)
+
+
+class Dispatcher:
+    """One partner's dispatch in one worker."""
+
+    def __init__(
+        self, payouts: Payouts, partner: str, *, lanes: int, quota: Quota | None, outage: Outage, wake: asyncio.Event
+    ) -> None:
+        self._payouts = payouts
+        self._partner = partner
+        self._lanes = lanes
+        self._quota = quota
+        self._outage = outage
+        self._wake = wake
+        self._batch = 2 * lanes
+        if quota is not None:  # no more than are sent in a part of their lease
+            self._batch = max(1, min(self._batch, int(quota.per_s / CALLS_A_PAYOUT * LEASE_S / 4)))
+        self._waiting: asyncio.Queue[Leased | None] = asyncio.Queue(maxsize=lanes)
+        self.sent = 0
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Feed until `stopping`, then let the lanes finish what they hold and give the rest back."""
+        lanes = [asyncio.create_task(self._lane(stopping)) for _ in range(self._lanes)]
+        try:
+            await self._feed(stopping)
+        finally:
+            for _ in lanes:
+                await self._waiting.put(None)
+            await asyncio.gather(*lanes)
+
+    async def _feed(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            wait_s = self._outage.wait_s()
+            if wait_s > 0.0:
+                await pause(stopping, wait_s)
+                continue
+            try:
+                leased = await self._payouts.claim(self._partner, 1 if self._outage.down else self._batch)
+            except Exception as error:  # noqa: BLE001 - a lost database must not end the dispatch
+                _log.error("claim_failed", partner=self._partner, error=type(error).__name__)
+                await pause(stopping, AFTER_ERROR_S)
+                continue
+            for one in leased:
+                if self._quota is not None:
+                    await self._quota.take(CALLS_A_PAYOUT)
+                await self._waiting.put(one)
+            if not leased:
+                await idle(self._wake, stopping, IDLE_S)
+
+    async def _lane(self, stopping: asyncio.Event) -> None:
+        while (leased := await self._waiting.get()) is not None:
+            try:
+                if stopping.is_set() or not self._outage.admit():
+                    await self._payouts.give_back([leased])
+                    continue
+                self._outage.note(await self._payouts.send(leased))
+                self.sent += 1
+            except Exception as error:  # noqa: BLE001 - what this one had begun is found by its lease or deadline
+                _log.error("send_failed", payout=leased.payout.id, error=type(error).__name__)
+                await pause(stopping, AFTER_ERROR_S)

@@ -1,0 +1,91 @@
+"""A loop calls one tick until nothing is left, then waits for a wake-up or a while."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import asyncpg
+import structlog
+
+CHANNEL = "gateway"
+AFTER_ERROR_S = 1.0
+RECONNECT_S = 2.0
+_log = structlog.get_logger(__name__)
+
+
+class Loop(NamedTuple):
+    """A tick and how long its loop waits when there was nothing to do. `name` is also the wake-up's payload."""
+
+    name: str
+    tick: Callable[[], Awaitable[int]]
+    idle_s: float = 0.25
+
+
+class Wakes:
+    """Wake-ups by name: PostgreSQL's NOTIFY on one channel, payload = name. Lost ones cost a poll interval."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._events: dict[str, asyncio.Event] = {}
+
+    def event(self, name: str) -> asyncio.Event:
+        """Set when somebody named `name`, or its part before a colon."""
+        return self._events.setdefault(name, asyncio.Event())
+
+    async def listen(self, stopping: asyncio.Event) -> None:
+        """Pass wake-ups on until `stopping`; connects again when the connection is lost."""
+        while not stopping.is_set():
+            try:
+                await self._listen_once(stopping)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                _log.warning("wake_ups_lost", error=type(error).__name__)
+                await pause(stopping, RECONNECT_S)
+
+    async def _listen_once(self, stopping: asyncio.Event) -> None:
+        lost = asyncio.Event()
+        connection = await asyncpg.connect(self._dsn, timeout=10)
+        try:
+            connection.add_termination_listener(lambda _: lost.set())
+            await connection.add_listener(CHANNEL, lambda _c, _p, _n, payload: self._wake(str(payload)))
+            waits = [asyncio.create_task(stopping.wait()), asyncio.create_task(lost.wait())]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+        finally:
+            connection.terminate()
+
+    def _wake(self, payload: str) -> None:
+        for name, event in self._events.items():
+            if name == payload or name.startswith(f"{payload}:"):
+                event.set()
+
+
+async def pause(stopping: asyncio.Event, seconds: float) -> None:
+    """Wait, but not beyond `stopping`."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), seconds)
+
+
+async def run_loop(loop: Loop, wake: asyncio.Event, stopping: asyncio.Event) -> None:
+    """Tick until `stopping`. An error is logged by its class (its text may quote data) and tried again."""
+    while not stopping.is_set():
+        try:
+            done = await loop.tick()
+        except Exception as error:  # noqa: BLE001 - a loop must outlive a lost database or a bug in one row
+            _log.error("tick_failed", loop=loop.name, error=type(error).__name__)
+            await pause(stopping, AFTER_ERROR_S)
+            continue
+        if not done:
+            await idle(wake, stopping, loop.idle_s)
+
+
+async def idle(wake: asyncio.Event, stopping: asyncio.Event, seconds: float) -> None:
+    """Wait for a wake-up, for `stopping`, or so long."""
+    waits = [asyncio.create_task(wake.wait()), asyncio.create_task(stopping.wait())]
+    await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    wake.clear()

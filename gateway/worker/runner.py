@@ -1,0 +1,132 @@
+"""The worker's main: all loops of all partners, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+import structlog
+
+from gateway.core import Core, build_core
+from gateway.resources import Resources, open_resources
+from gateway.services.payouts import Payouts
+from gateway.services.statements import Statements
+from gateway.settings import Settings
+from gateway.worker.dispatch import Dispatcher
+from gateway.worker.loops import Loop, Wakes, run_loop
+from gateway.worker.outage import Outage
+from gateway.worker.quota import Quota, payout_quota
+
+POOL_SIZE = 16
+DRAIN_S = 60.0
+"""What is in flight when the worker is told to stop has ended by then, or is found by its deadline."""
+SLOW_S = 1.0
+LOOKUPS_AT_ONCE = 16
+CHECKS_AT_ONCE = 16
+_log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """Everything one worker process runs."""
+
+    def __init__(
+        self, resources: Resources, payouts: Payouts, statements: Statements, others: Sequence[Loop] = ()
+    ) -> None:
+        settings, clock = resources.settings, resources.clock
+        self._wakes = Wakes(settings.database_url.reveal())
+        self._loops = [
+            Loop("deadlines", payouts.tick_deadlines, SLOW_S),
+            Loop("timers", payouts.tick_timers, SLOW_S),
+            *others,
+        ]
+        self._dispatchers: list[Dispatcher] = []
+        for slug, desk in resources.desks.items():
+            quota = payout_quota(resources.redis, desk.manifest, settings.quotas.get(slug), clock)
+            self._loops += _partner_loops(payouts, statements, slug, quota)
+            self._dispatchers.append(
+                Dispatcher(
+                    payouts,
+                    slug,
+                    lanes=settings.max_in_flight,
+                    quota=quota,
+                    outage=Outage(slug, clock),
+                    wake=self._wakes.event(f"dispatch:{slug}"),
+                )
+            )
+
+    @property
+    def sent(self) -> int:
+        """Payouts taken to a partner so far."""
+        return sum(dispatcher.sent for dispatcher in self._dispatchers)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Run until `stopping`; then finish what is in flight, within its time-outs."""
+        listening = asyncio.create_task(self._wakes.listen(stopping))
+        tasks: list[asyncio.Task[None]] = [
+            asyncio.create_task(run_loop(loop, self._wakes.event(loop.name), stopping), name=loop.name)
+            for loop in self._loops
+        ]
+        tasks += [asyncio.create_task(dispatcher.run(stopping)) for dispatcher in self._dispatchers]
+        stop = asyncio.create_task(_until(stopping))
+        # A loop ends only when told to: one that ends by itself is a bug, and the process must not seem alive.
+        done, _ = await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        stopping.set()
+        ended, left = await asyncio.wait(tasks, timeout=DRAIN_S)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(listening, stop, *left, return_exceptions=True)
+        for task in (*done, *ended):
+            task.result()
+
+
+async def _until(stopping: asyncio.Event) -> None:
+    await stopping.wait()
+
+
+def _partner_loops(payouts: Payouts, statements: Statements, slug: str, quota: Quota | None) -> list[Loop]:
+    async def lookups() -> int:
+        done = await payouts.tick_lookups(slug, LOOKUPS_AT_ONCE)
+        if quota is not None and done:
+            await quota.take(done)
+        return done
+
+    return [
+        Loop(f"lookups:{slug}", lookups),
+        Loop(f"unpayable:{slug}", lambda: payouts.tick_unpayable(slug), SLOW_S),
+        Loop(f"statements:{slug}", lambda: statements.tick(slug), SLOW_S),
+    ]
+
+
+def people_loops(core: Core) -> list[Loop]:
+    """The ticks of linking, verification and the inbox of notifications."""
+    slow: dict[str, Callable[[], Awaitable[int]]] = {
+        "link_expiry": core.linking.tick_expiry,
+        "link_health": core.linking.tick_health,
+        "link_refresh": core.linking.tick_refresh,
+        "link_waiting": core.linking.tick_waiting,
+        "unlinking": core.linking.tick_unlinking,
+        "verification_expiry": core.verification.tick_expired,
+    }
+    desks = core.resources.desks
+    return [
+        # One loop a partner: a slow one holds up no other.
+        *(Loop(f"verification:{slug}", partial(core.verification.tick, CHECKS_AT_ONCE, slug)) for slug in desks),
+        Loop("inbox", core.inbox.tick),
+        *(Loop(name, tick, SLOW_S) for name, tick in slow.items()),
+    ]
+
+
+async def run_worker(settings: Settings, stopping: asyncio.Event | None = None) -> None:
+    """One worker process: until SIGTERM, SIGINT or `stopping`."""
+    stopping = stopping or asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with open_resources(settings, pool_size=POOL_SIZE) as resources:
+        core = build_core(resources)
+        worker = Worker(resources, core.payouts, Statements(resources), people_loops(core))
+        _log.info("worker_started", worker=core.payouts.worker)
+        await worker.run(stopping)
+        _log.info("worker_stopped", worker=core.payouts.worker, sent=worker.sent)

@@ -1,0 +1,259 @@
+"""`python -m tests.bench`: floor and worker in turns against the BNI mock (two calls a payout), then intake."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import signal
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from adapters.registry import PARTNERS
+from gateway.clock import SystemClock
+from gateway.embedded import EmbeddedPostgres, EmbeddedValkey, data_home
+from gateway.embedded.process import die_with
+from gateway.security.vault import Vault
+from gateway.services.batches import Batches
+from gateway.services.intake import CsvCells
+from gateway.storage import ledger
+from gateway.storage.database import Database
+from gateway.storage.migrate import migrate
+from tests.bench import people
+from tests.bench.cpu import cpu_s
+
+ENOUGH_CALLS_A_SECOND = 1_000_000
+READY_S = 60.0
+_PAID = "SELECT coalesce(sum(incentives), 0)::int FROM funnel_counts WHERE stage = 'paid'"
+console = Console()
+
+
+@contextlib.asynccontextmanager
+async def process(log: Path, environment: dict[str, str], *command: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A child that ends with the block."""
+    owner = os.getpid()
+    with log.open("ab") as output:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            *command,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            preexec_fn=lambda: die_with(owner, signal.SIGTERM),
+        )
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            child.terminate()
+            await asyncio.wait_for(child.wait(), 90)
+
+
+class Bench:
+    """One run: servers, the mock, and what was measured."""
+
+    def __init__(self, folder: Path, arguments: argparse.Namespace) -> None:
+        self.folder = folder
+        self.payouts: int = arguments.payouts
+        self.rounds: int = arguments.rounds
+        self.intake: int = arguments.intake
+        self.key = os.urandom(32)
+        self.pids: dict[str, int] = {}
+        self.dsn = ""
+        self.environment: dict[str, str] = {}
+
+    async def run(self) -> dict[str, Any]:
+        """All measurements."""
+        world = self.folder / "world.csv"
+        people.write_world(world, self.payouts)
+        async with contextlib.AsyncExitStack() as stack:
+            postgres = await stack.enter_async_context(EmbeddedPostgres(self.folder / "postgres"))
+            valkey = await stack.enter_async_context(EmbeddedValkey(self.folder / "valkey"))
+            await migrate(postgres.dsn)
+            self.dsn = postgres.dsn
+            port_base = _free_ports()
+            mock = await stack.enter_async_context(
+                process(
+                    self.folder / "mock.log",
+                    _bare(),
+                    *("mock_partners", "serve", "--world", str(world), "--port-base", str(port_base)),
+                )
+            )
+            self.environment = await self._environment(valkey.url, port_base)
+            self.pids = {"postgres": postgres.pid, "valkey": valkey.pid, "mock": mock.pid}
+            await _answers(f"http://127.0.0.1:{port_base + 1}/__mock__/health")
+            connection = await asyncpg.connect(self.dsn)
+            stack.push_async_callback(connection.close)
+            await people.store(connection, Vault(self.key), self.payouts, self.rounds + 1)
+            return await self._measure(connection)
+
+    async def _measure(self, connection: asyncpg.Connection[asyncpg.Record]) -> dict[str, Any]:
+        floors, works = [], []
+        async with process(self.folder / "worker.log", self.environment, "gateway", "worker") as worker:
+            self.pids["worker"] = worker.pid
+            await self._pay(connection, 0)  # caches, plans and connections are warm from here on
+            for turn in range(1, self.rounds + 1):
+                floors.append(await self._floor())
+                works.append(await self._pay(connection, turn))
+                console.print(
+                    f"round {turn}: floor {floors[-1]['per_s']:.0f}/s, worker {works[-1]['per_s']:.0f}/s", style="dim"
+                )
+        imbalance = await ledger.imbalance(connection)
+        if imbalance:
+            raise SystemExit(f"the books are wrong by {imbalance} rupiah")
+        floor, work = _median(floors), _median(works)
+        return {
+            "payout_ratio": round(work["per_s"] / floor["per_s"], 3),
+            "payouts_per_s": round(work["per_s"], 1),
+            "floor_per_s": round(floor["per_s"], 1),
+            "rounds": [
+                {"floor_per_s": f["per_s"], "payouts_per_s": w["per_s"]} for f, w in zip(floors, works, strict=True)
+            ],
+            "cpu_ms_a_payout": {key[4:]: round(work[key], 3) for key in sorted(work) if key.startswith("cpu_")},
+            "floor_cpu_ms": round(floor["cpu_floor"], 3),
+            "intake_rows_per_s": round(await self._take_in(), 1),
+            "payouts_a_round": self.payouts,
+            "processors": os.cpu_count(),
+        }
+
+    async def _pay(self, connection: asyncpg.Connection[asyncpg.Record], turn: int) -> dict[str, float]:
+        """Approve one round's incentives at once; from the first claim to the last outcome, as the store has it."""
+        before = self._cpu()
+        await connection.execute("UPDATE incentives SET approved = true WHERE period = $1", str(turn))
+        await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
+        async with asyncio.timeout(600):
+            while await connection.fetchval(_PAID) < (turn + 1) * self.payouts:
+                await asyncio.sleep(0.25)
+        after = self._cpu()
+        used = {f"cpu_{name}": 1000 * (after[name] - before[name]) / self.payouts for name in after}
+        seconds = await connection.fetchval(
+            "SELECT extract(epoch FROM max(ended_at) - min(p.created_at))::float8"
+            " FROM payouts p JOIN incentives i ON i.id = p.incentive WHERE i.period = $1",
+            str(turn),
+        )
+        return {"per_s": self.payouts / seconds, **used}
+
+    async def _floor(self) -> dict[str, float]:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.bench.floor", str(self.payouts), str(self.payouts),
+            stdout=asyncio.subprocess.PIPE, env=self.environment,
+        )  # fmt: skip
+        output, _ = await asyncio.wait_for(child.communicate(), 600)
+        if child.returncode != 0:
+            raise SystemExit("the floor could not be measured")
+        took = json.loads(output)
+        return {"per_s": self.payouts / took["seconds"], "cpu_floor": 1000 * took["cpu_s"] / self.payouts}
+
+    def _cpu(self) -> dict[str, float]:
+        return {name: cpu_s(pid, with_children=True) for name, pid in self.pids.items()}
+
+    async def _take_in(self) -> float:
+        """Rows a second of one batch, from its first byte to its commit."""
+        database = await Database.open(self.dsn, size=4)
+        manifests = {slug: partner.manifest for slug, partner in PARTNERS.items()}
+        batches = Batches(database, SystemClock(), Vault(self.key), manifests)
+
+        async def keep(*_: object) -> None:
+            """No answer to keep: nobody asked over HTTP."""
+
+        started = time.perf_counter()
+        view = await batches.receive("bench", CsvCells(), people.batch(self.intake), keep)
+        took_s = time.perf_counter() - started
+        await database.close()
+        if view.batch.rows_accepted != self.intake:
+            raise SystemExit(f"only {view.batch.rows_accepted} of {self.intake} rows were accepted")
+        return self.intake / took_s
+
+    async def _environment(self, redis_url: str, port_base: int) -> dict[str, str]:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "mock_partners", "credentials", "--json", "--port-base", str(port_base),
+            stdout=asyncio.subprocess.PIPE, env=_bare(),
+        )  # fmt: skip
+        output, _ = await child.communicate()
+        variables = {
+            "GATEWAY_DATABASE_URL": self.dsn,
+            "GATEWAY_REDIS_URL": redis_url,
+            "GATEWAY_MASTER_KEY": base64.b64encode(self.key).decode(),
+            "GATEWAY_PUBLIC_URL": "http://127.0.0.1:1",
+            "GATEWAY_QUOTAS": ",".join(f"{slug}={ENOUGH_CALLS_A_SECOND}" for slug in PARTNERS),
+        }
+        for slug, known in json.loads(output).items():
+            variables[f"{slug}_BASE_URL".upper()] = known["base_url"]
+            variables |= {f"{slug}_{name}".upper(): value for name, value in known["credentials"].items()}
+        return _bare() | variables
+
+
+def _bare() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+
+
+def _free_ports() -> int:
+    """A base above which the mocks' four ports are free."""
+    for base in range(19_100, 60_000, 10):
+        try:
+            for offset in range(1, 5):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", base + offset))
+        except OSError:
+            continue
+        return base
+    raise SystemExit("no free ports")
+
+
+async def _answers(url: str) -> None:
+    async with asyncio.timeout(READY_S), httpx.AsyncClient() as client:
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if (await client.get(url)).status_code == 200:
+                    return
+            await asyncio.sleep(0.1)
+
+
+def _median(rounds: list[dict[str, float]]) -> dict[str, float]:
+    return {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+
+
+def _show(result: dict[str, Any]) -> None:
+    table = Table("what", "figure", title=f"one worker at a two-call partner, {result['processors']} processors")
+    table.add_row("floor: the bare signed calls", f"{result['floor_per_s']:.0f} payouts/s")
+    table.add_row("worker, every guard on", f"{result['payouts_per_s']:.0f} payouts/s")
+    table.add_row("ratio", f"{result['payout_ratio']:.2f}")
+    table.add_row("CPU a payout: floor", f"{result['floor_cpu_ms']:.2f} ms")
+    for name, used in result["cpu_ms_a_payout"].items():
+        table.add_row(f"CPU a payout: {name}", f"{used:.2f} ms")
+    table.add_row("intake", f"{result['intake_rows_per_s']:.0f} rows/s")
+    console.print(table)
+
+
+def main() -> None:
+    """Measure, show, and write the figures down."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--payouts", type=int, default=2_000, help="payouts a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--intake", type=int, default=100_000, help="rows of the batch that is taken in")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        result = asyncio.run(Bench(data_home(Path(folder) / "servers"), arguments).run())
+    _show(result)
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Every code that a partner could answer with: only those that the sheets list end anything, and nothing of ours does.
+
+SNAP's cases are those of snap-bni.md 1.8 and 4.2 with the partners' own (decisions B3-B9, O3-O9, L2), the two-digit
+codes those of wallets.md 4.7 (decisions L5-L9). They are the sheets' word, kept apart from the adapters' tables.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from contracts.errors import Hint
+from contracts.identity import Verdict
+from contracts.payout import Outcome, OutcomeKind
+from contracts.plan import Effect, Response
+from tests.contract.recording import Recording, write_of
+from tests.contract.replay import Played, damaged, fresh, play, replaced
+from tests.contract.stage import Take
+
+HTTP = ("200", "202", "400", "401", "403", "404", "405", "409", "429", "500", "504")
+NOTHING_DONE = {"40100", "40101", "40103", "40306", "40314", "42900", "401", "40", "51"}
+"""A payment's WRITE that was not accepted (design: SNAP's promises; LinkAja's 401, 40 and 51; Iris' 401)."""
+MAY_REFUSE = {"40302", "40303", "40305", "40307", "40309", "40315", "40318", "40411", "40413", "15", "62", "400"}
+"""A final no to a payment, about the account, the amount or the partner's own rules."""
+MAY_REFUSE_INQUIRY = MAY_REFUSE | {"40001"}
+"""BNI says 400xx01 of an inactive account at its inquiry (snap-bni.md 2.3)."""
+NO_ACCOUNT = {"40411", "14", "1519"}
+BLOCKED = {"40307", "40318", "62"}
+SNAP_CODE = re.compile(r"([2-5][0-9]{2})([0-9]{2})([0-9]{2})")
+SHORT_CODE = re.compile(r"[0-9]{2}")
+
+
+def said_codes(reply: Response) -> Iterator[tuple[str, Response]]:
+    """The same answer with every other code in its place, as `(code without service, reply)`."""
+    body = json.loads(reply.content)
+    if not isinstance(body, dict):
+        return
+    for holder in (body, body.get("data")):
+        if not isinstance(holder, dict):
+            continue
+        for name in ("responseCode", "status"):
+            code = holder.get(name)
+            if not isinstance(code, str):
+                continue
+            if found := SNAP_CODE.fullmatch(code):
+                for status in HTTP:
+                    for case in range(100):
+                        other = f"{status}{found[2]}{case:02d}"
+                        yield f"{status}{case:02d}", _with(reply, body, holder, name, other, int(status))
+            elif SHORT_CODE.fullmatch(code):
+                for number in range(100):
+                    yield f"{number:02d}", _with(reply, body, holder, name, f"{number:02d}", reply.status)
+
+
+def _with(reply: Response, body: Any, holder: Any, name: str, code: str, status: int) -> Response:
+    changed = {**holder, name: code}
+    document = changed if holder is body else {**body, "data": changed}
+    return fresh(reply, status=status, content=json.dumps(document).encode())
+
+
+def played(take: Take, index: int) -> Iterator[tuple[str, Played]]:
+    """What the plan makes of every code in its reply `index`."""
+    original = take.replies[index]
+    for code, reply in said_codes(original):
+        if json.loads(reply.content) != json.loads(original.content) or reply.status != original.status:
+            yield code, play(take, index, replaced(reply))
+
+
+def test_a_write_that_pays_ends_only_by_what_is_listed(recording: Recording) -> None:
+    refused = set()
+    for take in recording.of("payout"):
+        index = write_of(take)
+        if index is None:
+            continue
+        for code, said in played(take, index):
+            if said.error is not None:
+                continue
+            outcome = said.result
+            assert isinstance(outcome, Outcome)
+            if outcome.kind is OutcomeKind.NOT_ACCEPTED:
+                assert code in NOTHING_DONE, code
+                assert outcome.hint is not Hint.NONE
+            elif outcome.kind is OutcomeKind.REJECTED:
+                assert code in MAY_REFUSE, code
+                refused.add(code)
+            elif outcome.kind is OutcomeKind.PENDING:
+                assert code in {"20200", "26"}, code
+            else:
+                assert outcome.kind is OutcomeKind.UNKNOWN, code
+            assert outcome.partner_code is None or outcome.partner_code == _sent(outcome.partner_code, code)
+    assert refused or recording.stage.manifest.two_step
+
+
+def _sent(partner_code: str, code: str) -> str:
+    """The code as it was sent, service included."""
+    return f"{code[:3]}{partner_code[3:5]}{code[3:]}" if len(code) == 5 else code
+
+
+def test_codes_that_blame_us_or_nobody_are_no_refusal(recording: Recording) -> None:
+    """400, 409, 5xx and a refused signature would refuse everyone at once; an earlier attempt may have been booked."""
+    for take in recording.of("payout"):
+        index = write_of(take)
+        for code, said in played(take, index) if index is not None else ():
+            if code[:1] == "5" or code[:3] in ("400", "405", "409") or code in ("40418", "40416", "40408"):
+                assert not said.verdict or len(code) == 2, code
+
+
+def test_an_inquiry_refuses_only_for_the_account(recording: Recording) -> None:
+    for take in recording.of("payout"):
+        for index, (request, _) in enumerate(take.exchanges):
+            if request.effect is Effect.WRITE:
+                continue
+            for code, said in played(take, index):
+                if isinstance(said.result, Outcome) and said.result.kind is OutcomeKind.REJECTED:
+                    assert code in MAY_REFUSE_INQUIRY, code
+                    assert said.result.reason is not None
+                elif said.verdict:
+                    assert said.result.kind is OutcomeKind.PENDING and code == "26", code
+
+
+def test_a_nik_check_s_codes_are_never_a_match_or_mismatch(recording: Recording) -> None:
+    """A technical failure is never reported as a verdict on the person."""
+    for take, index in [(take, len(take.exchanges) - 1) for take in recording.of("verify_nik")]:
+        for code, said in played(take, index):
+            if said.verdict:
+                verdict = said.result.verdict
+                assert verdict in {Verdict.ACCOUNT_NOT_FOUND, Verdict.ACCOUNT_BLOCKED, Verdict.KYC_INCOMPLETE}
+                assert code in (NO_ACCOUNT if verdict is not Verdict.ACCOUNT_BLOCKED else BLOCKED), code
+
+
+def test_a_lookup_s_own_failure_says_nothing_of_the_payout(recording: Recording) -> None:
+    """Only its listed "not found" says anything, and that is no end."""
+    for take in recording.of("find_payout"):
+        for code, said in played(take, 0):
+            if said.verdict:
+                assert said.result.kind in {OutcomeKind.NOT_FOUND, OutcomeKind.PENDING}, code
+                assert code in {"40401", "25", "26"}, code
+
+
+@pytest.mark.parametrize("operation", ["statement", "balance", "fetch_token", "link_health"])
+def test_other_codes_are_no_answer(recording: Recording, operation: str) -> None:
+    for take in recording.of(operation):
+        for code, said in played(take, 0):
+            if said.verdict:
+                assert operation == "link_health" and code in {"40102", "40318"}, code
+
+
+def test_a_server_s_failure_is_never_a_verdict_whatever_it_says(recording: Recording) -> None:
+    """5xx after a WRITE with any body of the story: unknown; after a READ: could not tell."""
+    bodies = [reply.content for take in recording.takes for reply in take.replies]
+    for take in recording.takes:
+        for index in range(len(take.exchanges)):
+            for content in bodies:
+                for status in (500, 502, 503, 504):
+                    assert not play(take, index, damaged(content=content, status=status)).verdict
+
+
+def test_an_error_envelope_of_the_partner_is_never_a_success(recording: Recording) -> None:
+    """Each plan is answered with every error that another plan might get, at every status."""
+    errors = (
+        {"error_message": "An error occurred", "errors": ["x"]},
+        {"error_message": "idempotency-key is not unique", "errors": "idempotency-key is not unique"},
+        {"success": False, "errors": [{"code": "1500", "cause": "INTERNAL_SERVER_ERROR"}]},
+        {"status": "401"}, {"status": "96"}, {"message": "API rate limit exceeded"}, {"responseCode": "96"},
+    )  # fmt: skip
+    for take in recording.takes:
+        for index in range(len(take.exchanges)):
+            for error in errors:
+                for status in (200, 201, 202, 204, 400, 401, 403, 404, 409, 422, 429, 500, 503):
+                    content = json.dumps(error).encode()
+                    said = play(take, index, damaged(content=content, status=status))
+                    if said.verdict:
+                        assert isinstance(said.result, Outcome), take.operation
+                        assert said.result.kind is OutcomeKind.NOT_ACCEPTED and status == 401, (take.operation, status)

@@ -1,0 +1,1 @@
+"""The API through its own application, on a real database."""

@@ -1,0 +1,98 @@
+"""Whatever is sent, the API answers with what it describes, and never with an internal error."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
+
+from gateway.app import create_app
+from gateway.clock import SystemClock
+from gateway.security.clients import SCOPES, Registered, register
+from gateway.storage.database import Database
+from tests.gateway.api.conftest import settings_on
+from tests.gateway.api.kit import as_csv, row
+
+CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance]
+
+
+@dataclass
+class Served:
+    """A running server and a token with every scope."""
+
+    url: str
+    token: str
+
+
+@pytest.fixture
+def served(database: str, redis_url: str) -> Iterator[Served]:
+    """The application on uvicorn in a thread, with a few incentives in it."""
+
+    async def prepare() -> Registered:
+        store = await Database.open(database, size=1)
+        try:
+            return await register(store, SystemClock().now(), name="all", scopes=SCOPES)
+        finally:
+            await store.close()
+
+    client = asyncio.run(prepare())
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(settings_on(database, redis_url)), log_config=None, access_log=False)
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    try:
+        token = httpx.post(
+            f"{url}/oauth/token",
+            data={"grant_type": "client_credentials"},
+            auth=httpx.BasicAuth(client.client_id, client.secret),
+        ).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "first", "Content-Type": "text/csv"}
+        body = as_csv([row(n) for n in range(1, 20)])
+        assert httpx.post(f"{url}/v1/batches", headers=headers, content=body).status_code == 201
+        yield Served(url, token)
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
+def test_no_request_that_fits_or_misses_the_description_breaks_the_api(served: Served, long: bool) -> None:
+    schema = schemathesis.openapi.from_dict(httpx.get(f"{served.url}/schema").json())
+    operations = [found.ok() for found in schema.get_all_operations()]
+    assert len(operations) >= 25
+    wrong = 0
+    for operation in operations:
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+
+            @settings(
+                max_examples=50 if long else 4,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            )
+            @given(case=operation.as_strategy(generation_mode=mode))
+            def send(case: schemathesis.Case) -> None:
+                reply = case.call(base_url=served.url, headers={"Authorization": f"Bearer {served.token}"}, timeout=30)
+                case.validate_response(reply, checks=CHECKS)
+
+            try:
+                send()
+                wrong += mode is GenerationMode.NEGATIVE
+            except Unsatisfiable:
+                # Nothing can be wrong about an operation that takes nothing, or any text.
+                assert mode is GenerationMode.NEGATIVE, operation.label
+    assert wrong >= 15

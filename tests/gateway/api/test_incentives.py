@@ -1,0 +1,187 @@
+"""One incentive: handed over, explained, found, cancelled, hastened."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from contracts.incentive import BLOCKERS, BlockerCode
+from tests.gateway.api.kit import Api, as_csv, nik, row
+
+
+async def _submit(api: Api, number: int = 1, key: str = "k1", **changes: Any) -> Any:
+    return await api.call("POST", "/v1/incentives", key=key, json=row(number, **changes))
+
+
+async def test_one_incentive_is_a_batch_of_one_that_needs_both_approvals(api: Api) -> None:
+    reply = await _submit(api)
+    assert reply.status_code == 201, reply.text
+    made = reply.json()
+    assert made["batch"]["rows_accepted"] == 1
+    assert reply.headers["location"] == f"/v1/incentives/{made['incentive']['incentive_id']}"
+    assert (await _submit(api)).json() == made, "the same key and body: the same answer"
+    assert nik(1) not in reply.text
+    for role in ("one", "two"):
+        last = await api.decide(made["batch"], role)
+    assert last.json()["state"] == "approved"
+    read = (await api.call("GET", f"/v1/incentives/{made['incentive']['incentive_id']}")).json()
+    assert (read["approved"], read["stage"]) == (True, "awaiting_link")
+
+
+async def test_handed_over_again_it_is_found_again(api: Api) -> None:
+    first = (await _submit(api)).json()
+    again = (await _submit(api, key="k2")).json()
+    assert again["incentive"]["incentive_id"] == first["incentive"]["incentive_id"]
+    assert (await api.fetch("SELECT count(*) FROM batches"))[0][0] == 1
+
+
+async def test_what_contradicts_the_store_is_refused_and_stores_nothing(api: Api) -> None:
+    await _submit(api)
+    before = await api.state()
+    for number, changes, code in (
+        (1, {"amount_rupiah": 1}, "incentive_conflict"),
+        (1, {"period": "2", "nik": nik(2)}, "participant_conflict"),
+        (2, {"nik": nik(1)}, "nik_duplicate"),
+    ):
+        reply = await _submit(api, number, key=code, **changes)
+        assert (reply.status_code, reply.json()["code"]) == (409, code), reply.text
+        assert reply.json()["remedy"]
+    assert await api.state() == before
+
+
+async def test_the_key_is_bound_to_the_body(api: Api) -> None:
+    await _submit(api)
+    before = await api.state()
+    other = await _submit(api, 2)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    assert await api.state() == before
+
+
+async def test_a_race_of_equal_incentives_stores_one(api: Api) -> None:
+    replies = await asyncio.gather(*(_submit(api, key=f"k{n % 2}") for n in range(6)))
+    assert {r.status_code for r in replies} == {201}
+    assert len({r.json()["incentive"]["incentive_id"] for r in replies}) == 1
+    assert (await api.fetch("SELECT count(*) FROM batches"))[0][0] == 1
+
+
+@pytest.mark.parametrize("key_kept", [True, False])
+async def test_a_refused_request_frees_its_key(api: Api, key_kept: bool) -> None:
+    assert (await _submit(api, nik="1")).status_code == 422
+    assert (await _submit(api, key="k1" if key_kept else "k2")).status_code == 201
+
+
+async def test_a_blocker_says_who_must_act_in_two_languages(api: Api) -> None:
+    incentive = (await _submit(api)).json()["incentive"]
+    blocker = incentive["blocker"]
+    text = BLOCKERS[BlockerCode.LINK_REQUIRED]
+    assert (blocker["code"], blocker["owner"]) == ("link_required", "participant")
+    assert blocker["text"] == {"id": text.indonesian, "en": text.english}
+    assert blocker["act_by"] == "2099-12-31"
+    assert blocker["next_attempt_at"] is None
+
+
+async def test_found_by_every_filter_and_page(api: Api) -> None:
+    await api.submit(as_csv([row(n, programme="a" if n % 2 else "b") for n in range(1, 12)]))
+    await api.submit(as_csv([row(1, programme="a", period="2")]), key="k2")
+
+    async def ids(**params: Any) -> list[int]:
+        found: list[int] = []
+        while True:
+            page = (await api.call("GET", "/v1/incentives", params=params | {"limit": 3})).json()
+            found += [i["incentive_id"] for i in page["incentives"]]
+            if page["next_cursor"] is None:
+                return found
+            params["cursor"] = page["next_cursor"]
+
+    everything = await ids()
+    assert len(everything) == len(set(everything)) == 12
+    assert len(await ids(programme="a")) == 7
+    assert len(await ids(participant_id="P00000001")) == 2
+    assert len(await ids(stage="awaiting_link", blocker="link_required", partner="ovo")) == 12
+    assert await ids(stage="paid") == await ids(partner="bni") == await ids(participant_id="P9") == []
+
+
+async def test_cancelled_once_and_only_while_nothing_has_left(api: Api) -> None:
+    made = (await _submit(api)).json()["incentive"]
+    url = f"/v1/incentives/{made['incentive_id']}"
+    await _payout(api, made["incentive_id"], "unknown")
+    before = await api.state()
+    refused = await api.call("POST", f"{url}/cancel")
+    assert (refused.status_code, refused.json()["code"]) == (409, "payout_open")
+    assert await api.state() == before
+    async with api.core.resources.database.connection() as connection:
+        await connection.execute("UPDATE payouts SET state = 'reserved', leased_by = 'w', lease_until = created_at")
+    cancelled = (await api.call("POST", f"{url}/cancel")).json()
+    assert cancelled["stage"] == "paying", "until the worker has withdrawn what is reserved"
+    assert [tuple(r) for r in await api.fetch("SELECT leased_by, lease_until FROM payouts")] == [(None, None)]
+    async with api.core.resources.database.connection() as connection:
+        await connection.execute("UPDATE payouts SET state = 'cancelled'")
+        await connection.execute("UPDATE incentives SET payout = NULL")
+    before = await api.state()
+    again = (await api.call("POST", f"{url}/cancel")).json()
+    assert again["stage"] == "cancelled"
+    assert await api.state() == before
+    assert (await _submit(api, key="k2", amount_rupiah=7)).status_code == 201, (
+        "the instalment may come again, corrected"
+    )
+
+
+async def _payout(api: Api, incentive_id: int, state: str) -> None:
+    now = api.core.resources.clock.now()
+    async with api.core.resources.database.transaction() as connection:
+        await connection.execute(
+            "INSERT INTO links (id, participant, client_id, partner, account_index, account_sealed, state, return_url,"
+            " created_at, updated_at) SELECT 'l1', id, $1, partner, account_index, account_sealed, 'active', '', $2, $2"
+            " FROM participants",
+            api.ids["maker"],
+            now,
+        )
+        await connection.execute(
+            "INSERT INTO payouts (id, reference, incentive, participant, link_id, partner, amount_rupiah, state,"
+            " created_at, updated_at, next_at) SELECT 10000000000000001, '1010000000000000001', i.id, i.participant,"
+            " 'l1', i.partner, i.amount_rupiah, $2, $3, $3, $3 FROM incentives i WHERE i.id = $1",
+            incentive_id,
+            state,
+            now,
+        )
+        await connection.execute("UPDATE incentives SET payout = 'open', payouts = 1 WHERE id = $1", incentive_id)
+
+
+async def test_a_payout_is_read_and_hastened(api: Api) -> None:
+    made = (await _submit(api)).json()["incentive"]
+    await _payout(api, made["incentive_id"], "unknown")
+    hastened = await api.call("POST", "/v1/payouts", json={"incentive_id": made["incentive_id"]})
+    assert hastened.status_code == 202, hastened.text
+    assert hastened.json()["payout_id"] == "10000000000000001"
+    payout = (await api.call("GET", "/v1/payouts/10000000000000001")).json()
+    assert (payout["state"], payout["amount_rupiah"], payout["incentive_id"]) == (
+        "unknown", 600_000, made["incentive_id"],
+    )  # fmt: skip
+    activity = (await api.call("GET", "/v1/activity")).json()
+    assert activity["moving"]["payouts_unknown"] == 1
+    assert activity["statement_age_s"] == dict.fromkeys(("bni", "gopay", "linkaja", "ovo"))
+
+
+async def test_the_funnel_adds_up_and_activity_knows_what_waits_for_people(api: Api) -> None:
+    await api.submit(as_csv([row(n) for n in range(1, 6)] + [row(9, due_on="2099-01-01"), row(8, nik="1")]))
+    funnel = (await api.call("GET", "/v1/funnel")).json()
+    assert funnel["incentives"] == 6 == sum(r["incentives"] for r in funnel["rows"]) == sum(funnel["stages"].values())
+    assert funnel["amount_rupiah"] == 3_600_000
+    assert {(r["blocker"], r["owner"]) for r in funnel["rows"]} == {("link_required", "participant")}
+    assert [(r["code"], r["rows"]) for r in funnel["rows_refused"]] == [("nik_invalid", 1)]
+    assert (await api.call("GET", "/v1/funnel", params={"programme": "none"})).json()["incentives"] == 0
+    moving = (await api.call("GET", "/v1/activity")).json()["moving"]
+    assert not any(moving.values()), "a link that is required moves nothing by itself"
+    now = api.core.resources.clock.now()
+    async with api.core.resources.database.connection() as connection:
+        await connection.execute("UPDATE incentives SET link_active = true, verified = true, approved = true")
+        assert (await api.call("GET", "/v1/activity")).json()["moving"]["incentives"] == 5, "what is due moves"
+        await connection.execute("UPDATE incentives SET own = 'partner_unavailable', own_next_at = $1", now)
+        assert (await api.call("GET", "/v1/activity")).json()["moving"]["incentives"] == 5, "tried again at once"
+        await connection.execute("UPDATE incentives SET own_next_at = $1", now + timedelta(hours=1))
+        assert (await api.call("GET", "/v1/activity")).json()["moving"]["incentives"] == 0, "tried again much later"
+        await connection.execute("UPDATE incentives SET own = 'balance_limit', own_next_at = $1", now)
+        assert (await api.call("GET", "/v1/activity")).json()["moving"]["incentives"] == 0, "the participant's"

@@ -1,0 +1,132 @@
+"""Events in order, partners and their switches, health, metrics, the description."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import asyncpg
+import httpx
+import pytest
+from redis.asyncio import Redis
+
+from contracts.events import EventType
+from gateway.app import create_app
+from gateway.core import Core
+from gateway.storage import events
+from tests.gateway.api.kit import Api, as_csv, row
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+async def test_no_event_is_left_out_however_transactions_end(api: Api, database: str) -> None:
+    """A transaction that began first and commits last: a reader must neither pass it nor wait for ever."""
+    early, late = await asyncpg.connect(database), await asyncpg.connect(database)
+    try:
+        slow = early.transaction()
+        await slow.start()
+        await early.execute("INSERT INTO events (type, subject, data, at) VALUES ('t', 'early', '{}', $1)", AT)
+        await late.execute("INSERT INTO events (type, subject, data, at) VALUES ('t', 'late', '{}', $1)", AT)
+        first = (await api.call("GET", "/v1/events")).json()
+        assert first["events"] == [], "the late one must wait for the early one"
+        await slow.commit()
+        second = (await api.call("GET", "/v1/events", params={"after": first["next_cursor"]})).json()
+        assert [e["subject"] for e in second["events"]] == ["early", "late"]
+    finally:
+        await early.close()
+        await late.close()
+
+
+async def test_paging_while_others_write_misses_and_repeats_nothing(api: Api, core: Core) -> None:
+    written = 0
+
+    async def write(writer: int) -> None:
+        nonlocal written
+        for n in range(25):
+            async with core.resources.database.transaction() as connection:
+                await events.emit(connection, AT, [(EventType.INCENTIVE_CHANGED, f"{writer}-{n}", {})])
+                await asyncio.sleep(0)
+                await events.emit(connection, AT, [(EventType.INCENTIVE_CHANGED, f"{writer}-{n}-b", {})])
+            written += 2
+
+    writers = [asyncio.create_task(write(number)) for number in range(4)]
+    read: list[str] = []
+    cursor: str | None = None
+    while True:
+        done = all(task.done() for task in writers)
+        page = (await api.call("GET", "/v1/events", params={"limit": 7} | ({"after": cursor} if cursor else {}))).json()
+        read += [event["subject"] for event in page["events"]]
+        cursor = page["next_cursor"]
+        if done and not page["events"]:
+            break
+    await asyncio.gather(*writers)
+    assert len(read) == len(set(read)) == written == 200
+
+
+async def test_partners_say_what_they_can_and_what_is_assumed(api: Api) -> None:
+    partners = (await api.call("GET", "/v1/partners")).json()["partners"]
+    assert [p["partner"] for p in partners] == ["bni", "gopay", "linkaja", "ovo"]
+    for partner in partners:
+        assert partner["capabilities"]
+        assert partner["assumed"]
+        assert all(fact["source"] and fact["mark"] in ("assumed", "recalled") for fact in partner["assumed"])
+        assert partner["paused"] is None
+
+
+async def test_a_partner_is_paused_and_resumed_once_on_the_record(api: Api) -> None:
+    for _ in range(2):
+        paused = await api.call("POST", "/v1/partners/ovo/pause", role="operator", json={"reason": "cut-off"})
+    assert paused.json()["paused"]["by"] == "operator"
+    for _ in range(2):
+        resumed = await api.call("POST", "/v1/partners/ovo/resume", role="operator")
+    assert resumed.json()["paused"] is None
+    audited = await api.fetch("SELECT actor, action FROM audit_log WHERE subject = 'ovo' ORDER BY seq")
+    assert [tuple(r) for r in audited] == [("operator", "partner.pause"), ("operator", "partner.resume")]
+
+
+async def test_health_needs_no_token(api: Api) -> None:
+    assert (await api.http.get("/health/live")).json() == {"status": "live"}
+    assert (await api.http.get("/health/ready")).json() == {"status": "ready", "database": "up", "redis": "up"}
+
+
+async def test_without_redis_it_is_degraded_and_without_a_store_not_ready(core: Core) -> None:
+    nothing = Redis(host="127.0.0.1", port=9, socket_connect_timeout=1)
+    crippled = replace(core, resources=replace(core.resources, redis=nothing))
+    transport = httpx.ASGITransport(create_app(core=crippled), raise_app_exceptions=False)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway.test") as client:
+        reply = await client.get("/health/ready")
+        assert (reply.status_code, reply.json()["status"]) == (200, "degraded")
+        await core.resources.database.close()
+        reply = await client.get("/health/ready")
+        assert (reply.status_code, reply.json()["status"]) == (503, "down")
+        assert (await client.get("/health/live")).status_code == 200
+    await nothing.aclose()
+
+
+async def test_metrics_count_incentives(api: Api) -> None:
+    await api.submit(as_csv([row(1), row(2)]))
+    labels = 'blocker="link_required",partner="ovo",programme="prakerja-2026-1",stage="awaiting_link"'
+    assert f"gateway_incentives{{{labels}}} 2.0" in (await api.http.get("/metrics")).text
+
+
+async def test_the_description_fetches_nothing_from_elsewhere_and_tells_the_truth(api: Api) -> None:
+    reply = await api.http.get("/schema")
+    document = reply.json()
+    assert "http" not in reply.text.replace("http://json-schema.org", "")
+    schemas = document["components"]["schemas"]
+    for name in ("NewIncentive", "DecideBatch", "Hasten", "Pause", "StartLink"):
+        assert schemas[name]["additionalProperties"] is False, name
+    assert schemas["NewIncentive"]["properties"]["amount_rupiah"]["minimum"] == 1
+    operation = document["paths"]["/v1/batches"]["post"]
+    assert operation["security"] == [{"client": ["batches"]}]
+    assert set(operation["requestBody"]["content"]) == {"text/csv", "application/x-ndjson"}
+    assert {p["name"] for p in operation["parameters"]} == {"Idempotency-Key"}
+    ids = [o["operationId"] for operations in document["paths"].values() for o in operations.values()]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("path", ["/schema/swagger", "/schema/openapi.json"])
+async def test_only_the_plain_document_is_served(api: Api, path: str) -> None:
+    reply = await api.http.get(path)
+    assert reply.status_code == (200 if path.endswith("json") else 404)

@@ -1,0 +1,239 @@
+"""Partners' words in any order: every permutation of a set ends the same, and contradictions stop what they must."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from contracts.incentive import BlockerCode
+from contracts.observation import PayoutNotice, Source
+from contracts.payout import Outcome, PayoutState, not_found, pending, rejected, reversed_, succeeded, unknown
+from gateway.services.payouts import Payouts
+from gateway.storage import ledger
+from tests.gateway.payouts.town import Town
+
+S = PayoutState
+LIMIT = BlockerCode.BALANCE_LIMIT
+
+Said = tuple[Source, Outcome]
+PAID: Said = (Source.NOTIFICATION, succeeded())
+PAID_LOOKUP: Said = (Source.LOOKUP, succeeded(amount_rupiah=600_000))
+FAILED: Said = (Source.NOTIFICATION, rejected(None, technical=True))
+REFUSED: Said = (Source.LOOKUP, rejected(LIMIT))
+BACK: Said = (Source.STATEMENT, reversed_())
+PENDING: Said = (Source.REPLY, pending())
+UNKNOWN: Said = (Source.REPLY, unknown())
+ABSENT: Said = (Source.LOOKUP, not_found())
+
+
+async def submitting(town: Town, worker: Payouts, count: int) -> list[int]:
+    """Incentives whose payouts have left, each one attempt, unanswered."""
+    incentives = [await town.due() for _ in range(count)]
+    while await worker.claim("fake", 200):
+        pass
+    now = town.clock.now()
+    await town.execute(
+        "UPDATE payouts SET state = 'submitting', attempt = 1, first_sent_at = $1, sent_at = $1, sent_deadline = $2,"
+        " next_at = NULL, lease_until = NULL, frozen_hash = '' WHERE state = 'reserved'",
+        now,
+        now + timedelta(seconds=50),
+    )
+    return incentives
+
+
+async def ends(town: Town, worker: Payouts, words: tuple[Said, ...], *, twice: bool = False) -> set[Any]:
+    """How payouts end to which the words came in every order."""
+    orders = list(itertools.permutations(words))
+    found = set()
+    for incentive, order in zip(await submitting(town, worker, len(orders)), orders, strict=True):
+        payout = (await town.payout(incentive)).id
+        for n, (source, outcome) in enumerate(order):
+            for _ in range(2 if twice else 1):
+                await worker.observe(
+                    None, payout, source, outcome, f"k{words.index((source, outcome))}" if twice else None
+                )
+            town.clock.advance(1.0)
+            assert n >= 0
+        after = await town.payout(incentive)
+        found.add((after.state, *await town.stands(incentive), after.released_at is not None))
+    await town.check()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "end"),
+    [
+        ((PAID, PENDING, UNKNOWN, ABSENT), (S.SUCCEEDED, "paid", None, False)),
+        ((PAID, PAID_LOOKUP, PENDING, ABSENT), (S.SUCCEEDED, "paid", None, False)),
+        ((REFUSED, PENDING, UNKNOWN, ABSENT), (S.REJECTED, "scheduled", "balance_limit", True)),
+        ((REFUSED, FAILED, PENDING, ABSENT), (S.REJECTED, "scheduled", "balance_limit", True)),
+        ((FAILED, PENDING, UNKNOWN, ABSENT), (S.REJECTED, "paying", None, False)),
+        ((PAID, FAILED, PENDING, ABSENT), (S.SUCCEEDED, "paid", "contradiction", False)),
+        ((PAID, REFUSED, UNKNOWN, ABSENT), (S.SUCCEEDED, "paid", "contradiction", False)),
+        ((PAID, BACK, PENDING, UNKNOWN), (S.REVERSED, "returned", "payment_reversed", False)),
+        ((PAID, BACK, FAILED, REFUSED), (S.REVERSED, "returned", "payment_reversed", False)),
+    ],
+)
+async def test_every_order_of_words_ends_the_same(town: Town, words: tuple[Said, ...], end: tuple[Any, ...]) -> None:
+    town.partner()
+    assert await ends(town, town.worker(), words) == {end}
+
+
+@pytest.mark.parametrize(
+    ("words", "end"),
+    [
+        ((PAID, FAILED, PENDING, UNKNOWN), (S.REVERSED, "returned", "payment_reversed", False)),
+        ((PAID, REFUSED, FAILED, PENDING), (S.REVERSED, "returned", "payment_reversed", False)),
+        ((PAID, BACK, FAILED), (S.REVERSED, "returned", "payment_reversed", False)),
+    ],
+)
+async def test_where_completed_can_fail(town: Town, words: tuple[Said, ...], end: tuple[Any, ...]) -> None:
+    town.partner(two_step=True)
+    assert await ends(town, town.worker(), words) == {end}
+
+
+async def test_repeats_change_nothing(town: Town) -> None:
+    town.partner()
+    words = (PAID, FAILED, PENDING)
+    assert await ends(town, town.worker(), words, twice=True) == {(S.SUCCEEDED, "paid", "contradiction", False)}
+    rows = await town.fetch("SELECT count(*) AS n FROM observations GROUP BY payout")
+    assert {row["n"] for row in rows} == {3}
+
+
+async def replaced(town: Town, worker: Payouts) -> tuple[int, int]:
+    """An incentive whose first payout was refused, confirmed and replaced by a reserved one; and the first's id."""
+    (incentive,) = await submitting(town, worker, 1)
+    first = (await town.payout(incentive)).id
+    await worker.observe(None, first, *FAILED)
+    town.clock.advance(31.0)
+    await worker.observe(None, first, Source.LOOKUP, rejected(None, technical=True))
+    assert len(await worker.claim("fake", 5)) == 1
+    assert await town.states(incentive) == [S.REJECTED, S.RESERVED]
+    return incentive, first
+
+
+async def test_paid_after_all_cancels_a_replacement_that_has_not_left(town: Town) -> None:
+    bank = town.partner()
+    worker = town.worker()
+    incentive, first = await replaced(town, worker)
+    await worker.observe(None, first, *PAID)
+    assert await town.states(incentive) == [S.SUCCEEDED, S.CANCELLED]
+    assert await town.stands(incentive) == ("paid", "contradiction")
+    assert await town.cases() == ["contradiction"]
+    assert await town.fetch("SELECT * FROM partner_switches") == []
+    assert bank.seen == []
+    await town.check()
+
+
+async def test_paid_after_all_pauses_the_partner_where_a_replacement_has_left(town: Town) -> None:
+    bank = town.partner()
+    worker = town.worker()
+    incentive, first = await replaced(town, worker)
+    bank.script("transfer", "lost")
+    town.clock.advance(31.0)
+    await worker.tick_send("fake")
+    await worker.observe(None, first, *PAID)
+    assert await town.states(incentive) == [S.SUCCEEDED, S.UNKNOWN]
+    (switch,) = await town.fetch("SELECT * FROM partner_switches")
+    assert switch["paused_by"] == "gateway"
+    await town.due()
+    assert await worker.tick_send("fake") == 0
+    town.clock.advance(60.0)
+    await worker.tick_lookups("fake")
+    assert await town.states(incentive) == [S.SUCCEEDED, S.SUCCEEDED], "both are told as they are"
+    assert await town.stands(incentive) == ("paid", "contradiction")
+    assert await town.cases() == ["contradiction", "contradiction"], "one for each payout"
+    async with town.database.connection() as connection:
+        assert await ledger.imbalance(connection) == 0
+
+
+async def test_given_back_after_a_replacement_was_made(town: Town) -> None:
+    town.partner(two_step=True)
+    worker = town.worker()
+    incentive, first = await replaced(town, worker)
+    await worker.observe(None, first, *PAID)
+    assert await town.states(incentive) == [S.REVERSED, S.CANCELLED]
+    assert await town.stands(incentive) == ("returned", "payment_reversed")
+    assert await worker.claim("fake", 5) == []
+    await town.check()
+
+
+async def test_a_stale_refusal_says_nothing_about_the_attempt_after_it(town: Town) -> None:
+    town.partner()
+    worker = town.worker()
+    (incentive,) = await submitting(town, worker, 1)
+    payout = (await town.payout(incentive)).id
+    await town.execute("UPDATE payouts SET attempt = 2")
+    from gateway.services.payout_words import Word
+
+    stale = Word(payout=payout, source=Source.REPLY, outcome=rejected(None, technical=True), attempt=1)
+    await worker._commits.apply([stale])
+    assert (await town.payout(incentive)).state is S.SUBMITTING
+    await worker.observe(None, payout, *PAID)
+    assert await town.stands(incentive) == ("paid", None)
+
+
+async def test_a_reason_that_comes_late_updates_the_rejection(town: Town) -> None:
+    town.partner()
+    worker = town.worker()
+    (incentive,) = await submitting(town, worker, 1)
+    payout = await town.payout(incentive)
+    await worker.observe(None, payout.id, *FAILED)
+    assert await town.stands(incentive) == ("paying", None)
+    notice = PayoutNotice(outcome=rejected(BlockerCode.MONTHLY_LIMIT), reference=payout.reference)
+    await worker.notice("fake", notice, "x")
+    assert await town.stands(incentive) == ("scheduled", "monthly_limit")
+    (row,) = await town.fetch("SELECT own_next_at FROM incentives")
+    assert str(row["own_next_at"]) == "2026-11-30 17:00:00+00:00", "the first of next month in Jakarta"
+
+
+async def test_the_reversal_shows_in_the_statement(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    await worker.tick_send("fake")
+    payout = await town.payout(incentive)
+    bank.book(payout.reference, payout.amount_rupiah, "0000000001", kind="reversal")
+    await town.drive(worker, statements, hours=0.02)
+    assert await town.stands(incentive) == ("returned", "payment_reversed")
+    rows = await town.fetch("SELECT kind FROM ledger ORDER BY id")
+    assert [row["kind"] for row in rows] == ["reserve", "settle", "return"]
+
+
+async def test_credits_that_are_not_ours_are_counted_and_shown(town: Town) -> None:
+    bank = town.partner()
+    statements = town.statements()
+    for n in range(8):
+        bank.book(f"99{n:017d}", 1000, "0000000001")
+    await statements.tick("fake")
+    town.clock.advance(901.0)
+    await statements.tick("fake")
+    (last,) = await statements.last_reads()
+    assert (last.lines, last.unknown_lines) == (8, 8)
+    assert await town.cases() == ["contradiction"]
+
+
+async def test_a_second_credit_under_one_reference_pauses_the_partner(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    await worker.tick_send("fake")
+    payout = await town.payout(incentive)
+    bank.book(payout.reference, payout.amount_rupiah, "0000000001")
+    await statements.tick("fake")
+    assert await town.cases() == ["contradiction"]
+    assert len(await town.fetch("SELECT * FROM partner_switches WHERE paused_at IS NOT NULL")) == 1
+
+
+async def test_a_statement_cut_short_counts_as_not_read(town: Town) -> None:
+    bank = town.partner()
+    statements = town.statements()
+    for n in range(8):
+        bank.book(f"99{n:017d}", 1000, "0000000001")
+    bank.script("statement", "ok", "ok", "garbage")
+    assert await statements.tick("fake") == 1, "yesterday's, which is empty"
+    days = await town.fetch("SELECT day FROM statement_reads")
+    assert [str(row["day"]) for row in days] == ["2026-11-23"]

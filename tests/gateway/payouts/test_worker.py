@@ -1,0 +1,171 @@
+"""The worker's loops on real time: grouped commits, quotas, outage, pause, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from contracts.partner import Mark, Quota
+from gateway.clock import SystemClock
+from gateway.services.payout_sending import Answer
+from gateway.worker import Worker
+from gateway.worker.outage import CANARY_S, FAILURES, Outage
+from gateway.worker.quota import Quota as Tokens
+from tests.gateway.payouts.fake import VirtualClock
+from tests.gateway.payouts.town import NOON, Town
+
+
+@asynccontextmanager
+async def working(town: Town, workers: int = 1) -> Any:
+    """Workers that run until the block ends; then they are stopped and must end by themselves."""
+    stopping = asyncio.Event()
+    tasks = []
+    for n in range(workers):
+        worker = Worker(town.resources, town.worker(f"w{n}", grouped=True), town.statements())
+        tasks.append(asyncio.create_task(worker.run(stopping)))
+    try:
+        yield tasks
+    finally:
+        stopping.set()
+        await asyncio.wait_for(asyncio.gather(*tasks), 20)
+
+
+async def until(true: Callable[[], Awaitable[bool]], *, within_s: float = 20.0) -> None:
+    """Wait for something to become true."""
+    async with asyncio.timeout(within_s):
+        while not await true():
+            await asyncio.sleep(0.02)
+
+
+async def paid(town: Town) -> int:
+    rows = await town.fetch("SELECT count(*) AS n FROM incentives WHERE stage = 'paid'")
+    return int(rows[0]["n"])
+
+
+async def test_two_workers_drain_a_backlog_without_a_double(town: Town) -> None:
+    town.clock = SystemClock()  # type: ignore[assignment]
+    bank = town.partner()
+    for _ in range(150):
+        await town.due()
+
+    async def drained() -> bool:
+        return await paid(town) == 150
+
+    async with working(town, workers=2):
+        await until(drained)
+    assert len(bank.booked) == 150
+    await town.check()
+
+
+async def test_a_partner_that_is_down_is_left_alone_but_for_a_canary(town: Town) -> None:
+    town.clock = SystemClock()  # type: ignore[assignment]
+    town.settings = msgspec.structs.replace(town.settings, max_in_flight=4)
+    bank = town.partner()
+    bank.script("inquiry", *["refused_connection"] * 12)
+    for _ in range(40):
+        await town.due()
+
+    async def tried() -> bool:
+        return bank.seen.count("inquiry") >= FAILURES
+
+    async with working(town):
+        await until(tried)
+        await asyncio.sleep(CANARY_S * 0.8)
+        assert bank.seen.count("inquiry") <= FAILURES + 4, "feeding went on"
+        bank.acts.clear()
+
+        async def drained() -> bool:
+            return await paid(town) == 40
+
+        await until(drained)
+    await town.check()
+
+
+async def test_what_is_in_flight_is_finished_when_told_to_stop(town: Town) -> None:
+    town.clock = SystemClock()  # type: ignore[assignment]
+    bank = town.partner()
+    incentive = await town.due()
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def hold(operation: str) -> None:
+        if operation == "transfer":
+            asked.set()
+            await answer.wait()
+
+    bank.before = hold
+    stopping = asyncio.Event()
+    worker = Worker(town.resources, town.worker(grouped=True), town.statements())
+    running = asyncio.create_task(worker.run(stopping))
+    await asyncio.wait_for(asked.wait(), 10)
+    later = await town.due()
+    stopping.set()
+    await asyncio.sleep(0.1)
+    assert not running.done()
+    answer.set()
+    await asyncio.wait_for(running, 10)
+    assert await town.stands(incentive) == ("paid", None)
+    assert await town.stands(later) == ("scheduled", None)
+    await town.check()
+
+
+def test_outage_opens_after_a_run_of_failures_and_closes_at_a_word() -> None:
+    clock = VirtualClock(NOON)
+    outage = Outage("fake", clock)
+    for _ in range(FAILURES - 1):
+        outage.note(Answer.NO_ANSWER)
+    outage.note(Answer.SKIPPED)
+    assert outage.admit()
+    outage.note(Answer.NOTHING_DONE)
+    assert not outage.admit()
+    clock.advance(CANARY_S)
+    assert outage.admit(), "the canary"
+    assert not outage.admit(), "one canary at a time"
+    outage.note(Answer.SPOKE)
+    assert outage.admit()
+
+
+async def test_a_quota_is_shared_through_redis(redis_url: str) -> None:
+    clock = SystemClock()
+    async with Redis.from_url(redis_url) as redis:
+        one, two = Tokens(redis, "fake:payout", 200.0, clock), Tokens(redis, "fake:payout", 200.0, clock)
+        begun = clock.monotonic()
+        await asyncio.gather(one.take(100), two.take(100))
+        took_s = clock.monotonic() - begun
+    assert took_s >= (200 - 20 - 2 * 10) / 200.0 * 0.9, "two workers together keep to one quota"
+
+
+async def test_without_redis_a_worker_takes_its_share() -> None:
+    clock = VirtualClock(NOON)
+
+    async def sleep(seconds: float) -> None:
+        clock.advance(seconds)
+
+    async with Redis.from_url("redis://127.0.0.1:1", socket_connect_timeout=0.2) as redis:
+        quota = Tokens(redis, "fake:payout", 40.0, clock, sleep=sleep)
+        await quota.take(21)
+    took_s = (clock.now() - NOON).total_seconds()
+    assert 1.5 <= took_s <= 2.5, "a quarter of 40 a second"
+
+
+async def test_the_contracts_figure_goes_before_the_manifests(town: Town) -> None:
+    from gateway.worker.quota import payout_quota
+
+    declared = (
+        Quota(operations=("payout.", "identity."), per_s=7.0, mark=Mark.ASSUMED, source="test"),
+        Quota(operations=("link.",), per_s=1.0, mark=Mark.ASSUMED, source="test"),
+    )
+    town.partner(quotas=declared)
+    manifest = town.desks["fake"].manifest
+    found = payout_quota(None, manifest, None, town.clock)
+    assert found is not None
+    assert found.per_s == 7.0
+    agreed = payout_quota(None, manifest, 3.0, town.clock)
+    assert agreed is not None
+    assert agreed.per_s == 3.0
+    town.partner("free")
+    assert payout_quota(None, town.desks["free"].manifest, None, town.clock) is None

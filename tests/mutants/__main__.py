@@ -1,0 +1,92 @@
+"""Plant bugs one by one and see the suites catch them; exit status 0 if all are caught."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import queue
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from tests.mutants.adapters_bytes import BYTES
+from tests.mutants.adapters_people import PEOPLE
+from tests.mutants.adapters_verdicts import VERDICTS
+from tests.mutants.mutant import Mutant
+from tests.mutants.runner import Verdict, copy_tree, preload, run_mutant, run_tests
+
+TABLES: tuple[tuple[Mutant, ...], ...] = (BYTES, VERDICTS, PEOPLE)
+"""One table a subject; a table is a tuple of mutants."""
+BASELINE_S = 300
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("--list", action="store_true", help="print the names and stop")
+    parser.add_argument("--only", metavar="NAME", action="append", help="mutants whose name contains this; repeatable")
+    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="how many at once")
+    options = parser.parse_args()
+    mutants = [mutant for table in TABLES for mutant in table]
+    names = [mutant.name for mutant in mutants]
+    assert len(set(names)) == len(names), "every mutant has a name of its own"
+    if options.only:
+        mutants = [mutant for mutant in mutants if any(part in mutant.name for part in options.only)]
+    if options.list:
+        print("\n".join(mutant.name for mutant in mutants))
+        return 0
+    if not mutants:
+        print("no mutant has such a name; --list shows them", file=sys.stderr)
+        return 2
+    preload()
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        trees = [copy_tree(Path(folder) / str(n)) for n in range(min(max(1, options.workers), len(mutants)))]
+        if not _passes_without(mutants, trees[0]):
+            return 2
+        return _summary(_run(mutants, trees))
+
+
+def _passes_without(mutants: list[Mutant], tree: Path) -> bool:
+    """Whether the tests that are to notice pass as long as there is nothing to notice."""
+    files = tuple(sorted({test for mutant in mutants for test in mutant.tests}))
+    only = " or ".join(sorted({mutant.only for mutant in mutants})) if all(mutant.only for mutant in mutants) else ""
+    print(f"{len(mutants)} mutants; first the tests without any", flush=True)
+    status, output = run_tests(tree, files, only, limit_s=BASELINE_S)
+    if status != 0:
+        print(f"{output[-2_000:]}\nthe tests fail without a mutant: nothing can be said about them")
+    return status == 0
+
+
+def _run(mutants: list[Mutant], trees: list[Path]) -> list[Verdict]:
+    free: queue.SimpleQueue[Path] = queue.SimpleQueue()
+    for tree in trees:
+        free.put(tree)
+
+    def one(mutant: Mutant) -> Verdict:
+        tree = free.get()
+        try:
+            return run_mutant(mutant, tree)
+        finally:
+            free.put(tree)
+
+    verdicts = []
+    with ThreadPoolExecutor(len(trees)) as pool:
+        for done in as_completed([pool.submit(one, mutant) for mutant in mutants]):
+            verdict = done.result()
+            verdicts.append(verdict)
+            word = "caught" if verdict.caught else "BROKEN" if verdict.broken else "MISSED"
+            place = f"[{len(verdicts)}/{len(mutants)}]"
+            print(f"{place:>9} {word} {verdict.mutant.name}: {verdict.by} ({verdict.took_s:.1f} s)", flush=True)
+    return verdicts
+
+
+def _summary(verdicts: list[Verdict]) -> int:
+    for verdict in verdicts:
+        if not verdict.caught:
+            print(f"not caught: {verdict.mutant.name}: {verdict.mutant.survives or verdict.by}")
+    print(f"caught {sum(verdict.caught for verdict in verdicts)} of {len(verdicts)}")
+    return 0 if all(verdict.fine for verdict in verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""Plants one mutant at a time in a copy of the tree and runs the tests on it, in a process forked off for that.
+
+A run is bounded by processor time, so that a busy machine makes no mutant look as if nothing had noticed it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import resource
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutants.mutant import DoesNotApply, Mutant
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("contracts", "adapters", "gateway", "tests", "pyproject.toml")
+CHANGEABLE = ("contracts", "adapters", "gateway", "tests")
+"""Packages that a run imports anew, from its own tree; the mocks are nobody's mutants and are loaded before."""
+LIMIT_S = 30
+WALL_FACTOR = 10
+FIRST_CATCH = re.compile(r"^(?:FAILED|ERROR) (\S+?\[[^\]]*\]|\S+)", re.MULTILINE)
+TESTS_FAILED = 1
+"""pytest's exit status for a failed test; every other one but 0 is trouble of another kind, and no catch."""
+FOREIGN = 70
+"""Exit status of a run that tested other code than its own tree's."""
+
+_FORKS = multiprocessing.get_context("forkserver")
+
+
+@dataclass
+class Verdict:
+    """What became of a mutant: caught by `by`, or not, and why."""
+
+    mutant: Mutant
+    caught: bool
+    by: str
+    took_s: float
+    broken: bool = False
+    """The mutant does not apply or does not import: an error of its table."""
+
+    @property
+    def fine(self) -> bool:
+        return self.caught or (bool(self.mutant.survives) and not self.broken)
+
+
+def copy_tree(into: Path) -> Path:
+    """A copy of the project to plant bugs in."""
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", ".hypothesis")
+    into.mkdir(parents=True)
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, into / name, ignore=ignore)
+        else:
+            shutil.copy2(source, into / name)
+    return into
+
+
+def preload() -> None:
+    """Have the processes that are forked off start with everything heavy in place."""
+    _FORKS.set_forkserver_preload(["tests.mutants.nursery"])
+
+
+def run_mutant(mutant: Mutant, tree: Path) -> Verdict:
+    """Plant it, run the relevant tests up to the first catch, and take it out again."""
+    began = time.monotonic()
+    originals = {edit.path: (tree / edit.path).read_bytes() for edit in mutant.edits if (tree / edit.path).exists()}
+    try:
+        for edit in mutant.edits:
+            edit.apply(tree)
+        status, output = run_tests(tree, mutant.tests, mutant.only)
+    except (DoesNotApply, OSError) as error:
+        return Verdict(mutant, False, f"does not apply: {error}", time.monotonic() - began, broken=True)
+    finally:
+        for path, content in originals.items():
+            (tree / path).write_bytes(content)
+    return _judge(mutant, status, output, time.monotonic() - began)
+
+
+def _judge(mutant: Mutant, status: int | None, output: str, took_s: float) -> Verdict:
+    found = FIRST_CATCH.search(output)
+    if status == TESTS_FAILED and found is not None:
+        return Verdict(mutant, True, found[1].removeprefix("tests/"), took_s)
+    if status == 0:
+        return Verdict(mutant, False, "every test passed", took_s)
+    if status is None or status < 0:
+        return Verdict(mutant, False, f"nothing noticed within {LIMIT_S} s of processor time", took_s)
+    last = (output.strip().splitlines() or [""])[-1]
+    return Verdict(mutant, False, f"pytest ended with {status}: {last}", took_s, broken=True)
+
+
+def run_tests(tree: Path, tests: tuple[str, ...], only: str, *, limit_s: int = LIMIT_S) -> tuple[int | None, str]:
+    """pytest's exit status (None, or a signal below zero: out of time) and its output, up to the first failure."""
+    early = "ignore::pytest.PytestAssertRewriteWarning"  # plugins are loaded before pytest begins
+    arguments = ["-x", "-q", "--tb=no", "-W", early, "-p", "no:cacheprovider", "-p", "no:schemathesis", *tests]
+    if only:
+        arguments += ["-k", only]
+    output = tree / "output.txt"
+    process = _FORKS.Process(target=_test, args=(str(tree), arguments, str(output), limit_s))
+    process.start()
+    process.join(limit_s * WALL_FACTOR)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        return None, ""
+    return process.exitcode, output.read_text(errors="replace")
+
+
+def _test(tree: str, arguments: list[str], output: str, limit_s: int) -> None:
+    """In the forked process: become a fresh interpreter in the tree, and run pytest."""
+    resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
+    with open(output, "wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.chdir(tree)
+    sys.dont_write_bytecode = True  # two texts of one length within a second would pass for each other
+    sys.path[:] = [tree, *(path for path in sys.path if Path(path or ".").resolve() not in (ROOT, Path(tree)))]
+    for name in [name for name in sys.modules if name.split(".")[0] in CHANGEABLE]:
+        del sys.modules[name]
+    import pytest
+
+    status = int(pytest.main(arguments))
+    ours = sys.modules.get("adapters")
+    if ours is not None and not str(ours.__file__).startswith(tree):
+        status = FOREIGN
+    sys.stdout.flush()
+    os._exit(status)
