@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 HOME = "https://core.test/back"
 CORE, APPROVERS = "core", ("approver-1", "approver-2")
 _MOST_STEPS = 8
+_LOOKS_AFTER = 2
+"""After so many vain visits a person looks into the partner's app."""
+_HOLDS = ("active", "unlinking", "exchanging")
 
 
 class Gone(Exception):
@@ -88,8 +91,23 @@ class Visit:
             person.visits += 1
             person.next_visit_s = town.now_s + 30.0 * person.visits
 
+    async def _release(self) -> None:
+        """Look into the partner's own app: a link that the gateway knows nothing of is in the way of a new one."""
+        person, town = self._person, self._town
+        account = town.sides[person.partner].world.accounts.get(person.account)
+        if account is None or person.case == "shares":
+            return
+        sharing = {p.participant_id for p in town.people if (p.partner, p.account) == (person.partner, person.account)}
+        known = {row.id for row in town.state.participants if row.participant_id in sharing}
+        if any(link.participant in known and link.state in _HOLDS for link in town.state.links):
+            return
+        if await town.sides[person.partner].revoke(account):
+            town.trace(f"{person.participant_id} ends the link in the partner's app")
+
     async def _run(self) -> None:
         person = self._person
+        if person.visits >= _LOOKS_AFTER:
+            await self._release()
         view = await asked(
             self._town, lambda s: s.linking.start(CORE, (HOME,), person.participant_id, HOME)
         )
