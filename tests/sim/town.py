@@ -107,10 +107,11 @@ class Services:
         self.payouts = Payouts(resources, self.linking, worker=worker, grouped=False)
         self.statements = Statements(resources)
         self.inbox = Inbox(resources, self.verification, self.payouts)
-        self.batches = Batches(resources)
-        self.incentives = Incentives(resources)
+        manifests = {slug: desk.manifest for slug, desk in resources.desks.items()}
+        self.batches = Batches(resources.database, resources.clock, resources.vault, manifests)
+        self.incentives = Incentives(resources.database, resources.clock, manifests)
         self.participants = Participants(resources)
-        self.partners = Partners(resources)
+        self.partners = Partners(resources.database, resources.clock, manifests, resources.settings.quotas)
 
 
 class Process:
