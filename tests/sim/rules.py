@@ -172,18 +172,20 @@ def at_rest(town: Town) -> bool:
         return False
     if state.notes or not state.batches or any(batch.state == "awaiting_approval" for batch in state.batches):
         return False
-    return all(_rests(town, incentive) for incentive in state.incentives)
+    return not restless(town)
 
 
-def _rests(town: Town, incentive: Incentive) -> bool:
+def restless(town: Town) -> list[Incentive]:
+    """The incentives that something will still happen to, by itself or by those who must act."""
+    net = credits_of(town)
+    return [incentive for incentive in town.state.incentives if not _rests(town, incentive, net)]
+
+
+def _rests(town: Town, incentive: Incentive, net: Counter[int]) -> bool:
     if incentive.stage in ("paid", "returned", "cancelled"):
-        return True
+        return (incentive.stage == "paid") == (net[incentive.id] == 1)
     if incentive.stage == "paying":
-        standing = next(
-            p for p in town.state.payouts
-            if p.incentive == incentive.id and p.released_s is None and p.state != "cancelled"
-        )  # fmt: skip
-        return any(c.payout == standing.id and c.open for c in town.state.cases)
+        return _is_a_case(town, incentive)
     code = incentive.blocker
     if code is None or owner_of(BlockerCode(code)) in (Owner.GATEWAY, Owner.PARTNER):
         return False
@@ -238,15 +240,25 @@ def _excused(town: Town, incentive: Incentive) -> bool:
     if code in ("account_shared", "link_pending", "link_required", "nik_mismatch"):
         shared = [p for p in town.people if f"{person.partner} {person.account}" in p.given]
         return len(shared) > 1
-    standing = next((p for p in payouts if p.released_s is None and p.state != "cancelled"), None)
-    if code == "outcome_unknown" and standing is not None:
-        details = [c.detail for c in town.state.cases if c.payout == standing.id and c.open]
-        assumed = not town.resends and any("assumed" in detail for detail in details)
-        return assumed or any("life of its key is over" in detail for detail in details)
-    if code == "reason_missing":
-        return town.notices_lost
+    if code in ("outcome_unknown", "reason_missing"):
+        return _is_a_case(town, incentive)
     if code == "partner_float_short":
         return town.deposit_was_short
     if code == "partner_rejected":
         return incentive.payouts >= 3
+    return False
+
+
+def _is_a_case(town: Town, incentive: Incentive) -> bool:
+    """Whether an operator has a payout's case, and rightly so: the gateway cannot find out by itself."""
+    for payout in town.state.payouts:
+        if payout.incentive != incentive.id or payout.released_s is not None or payout.state == "cancelled":
+            continue
+        for case in town.state.cases:
+            if case.payout != payout.id or not case.open:
+                continue
+            if case.code == "reason_missing":
+                return town.notices_lost
+            if "life of its key is over" in case.detail or ("assumed" in case.detail and not town.resends):
+                return True
     return False

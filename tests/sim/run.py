@@ -168,7 +168,7 @@ class _Run:
 
     def _restless(self) -> str:
         town = self._town
-        rows = [f"{i.id} {i.stage} {i.blocker}" for i in town.state.incentives if not rules._rests(town, i)]
+        rows = [f"{i.id} {i.stage} {i.blocker}" for i in rules.restless(town)]
         return f"{rows}, {len(town.baton.actors)} under way, {len(town.state.notes)} notifications"
 
     async def _calm_down(self) -> None:
