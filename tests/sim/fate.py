@@ -43,6 +43,7 @@ async def _revoke(town: Town, rng: random.Random) -> None:
     side = town.sides[person.partner]
     account = side.world.accounts.get(person.account)
     if account is not None and await side.revoke(account):
+        town.revoked.add(person.participant_id)
         town.trace(f"{person.participant_id} ends the link at {person.partner}")
 
 

@@ -237,6 +237,8 @@ def _excused(town: Town, incentive: Incentive) -> bool:
         return incentive.deadline_on < jakarta_day(datetime.fromtimestamp(town.now_s, JAKARTA)).isoformat()
     if person.case in _TRUTH.get(code or "", ()):
         return True
+    if code == "account_not_found":
+        return person.participant_id in town.revoked  # a check under a card token that is gone says no more (decision B6)
     if code in ("account_shared", "link_pending", "link_required", "nik_mismatch"):
         shared = [p for p in town.people if f"{person.partner} {person.account}" in p.given]
         return len(shared) > 1
@@ -259,6 +261,6 @@ def _is_a_case(town: Town, incentive: Incentive) -> bool:
                 continue
             if case.code == "reason_missing":
                 return town.notices_lost
-            if "life of its key is over" in case.detail or ("assumed" in case.detail and not town.resends):
+            if "life of its key is over" in case.detail or not town.resends:
                 return True
     return False

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import asyncpg
 import httpx
@@ -69,6 +71,9 @@ async def run(
     start_s = town.now_s
     try:
         await _Run(town, client, observer).play()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to this seed
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        town.bad(f"{type(error).__name__} {error} at {Path(place.filename).name}:{place.lineno}")
     finally:
         await town.baton.close()
         await client.aclose()

@@ -153,6 +153,8 @@ class Town:
         self.cache = Cache()
         self.notices_lost = self.deposit_was_short = False
         self.cancelled: set[int] = set()
+        self.revoked: set[str] = set()
+        """Who ended a link in the partner's own app."""
         self.doomed: list[Actor] = []
         """Actors whose process has died while they waited."""
         self.statements_s: dict[str, float] = {}
