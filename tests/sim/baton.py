@@ -22,6 +22,9 @@ class Actor:
         """Stands still until then."""
         self.process: object | None = None
         """The gateway process that works for it now."""
+        self.within = False
+        """Whether it happens within one process, and so dies with it, side by side tasks included."""
+        self.dead = False
         self.task: asyncio.Task[Any] | None = None
         self.gate: asyncio.Future[None] | None = None
 
@@ -57,6 +60,7 @@ class Baton:
         else:
             assert actor.gate is not None
             gate, actor.gate = actor.gate, None
+            actor.dead = actor.dead or (error is not None and actor.within)
             gate.set_exception(error) if error is not None else gate.set_result(None)
         await self._handed
         if actor.task.done():

@@ -297,7 +297,7 @@ class _Run:
         if not free:
             return
         process: Process = town.chance.pick(free)
-        process.busy, actor.process = True, process
+        process.busy, actor.process, actor.within = True, process, True
         try:
             await chore.tick(process.services)
         except Crash:

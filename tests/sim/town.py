@@ -238,6 +238,13 @@ class Town:
         finally:
             process.busy, actor.process = False, None
 
+    def _death(self) -> Crash:
+        """The process that the actor is in dies."""
+        actor = self.baton.actor
+        assert actor is not None
+        actor.dead = actor.within
+        return Crash()
+
     async def _before(self, process: Process) -> None:
         await self.point("begin")
 
@@ -246,7 +253,7 @@ class Town:
         kind = fault[0] if fault is not None else None
         self.trace(f"commit {process.name}" + (f" fault: {kind}" if kind else ""))
         if kind == "dies before":
-            raise Crash
+            raise self._death()
         process.dies_after_commit = kind == "dies after"
         return kind
 
@@ -255,7 +262,7 @@ class Town:
             self.dirty = True
             await self.look()
         if process.dies_after_commit:
-            raise Crash
+            raise self._death()
         await self.point("committed")
 
     async def point(self, name: str) -> None:
@@ -263,8 +270,10 @@ class Town:
         actor = self.baton.actor
         if actor is None:
             return
+        if actor.dead:
+            raise Crash
         profile = self.profile
-        if name.startswith(("send", "receive", "committed")) and actor.process is not None:
+        if name.startswith(("send ", "receive ", "committed")) and actor.process is not None:
             chances = {"crash": profile.crash, "stall": profile.stall}
             fault = self.chance.fault(
                 f"{actor.name} {name}", sum(chances.values()), {k: round(v * 1000) for k, v in chances.items()}
@@ -273,7 +282,7 @@ class Town:
                 kind, rng = fault
                 self.trace(f"  {kind} at {name}")
                 if kind == "crash":
-                    raise Crash
+                    raise self._death()
                 await self.baton.rest(self.now_s + rng.choice(STALLS_S))
                 return
         if len(self.baton.actors) > 1 and self.chance.order.random() < profile.switch:

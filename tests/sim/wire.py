@@ -63,6 +63,7 @@ class Line:
         town, side = self._town, self._side
         named = {name.lower(): value for name, value in headers.items()}
         place = f"{side.slug} {method} {_IDS.sub('*', target.partition('?')[0])}"
+        await town.point("sending")
         town.trace(f"send {place}", target, str(sorted(named.items())), content)
         await town.point(f"send {place}")
         fault = town.chance.fault(f"send {place}", town.profile.send, SEND_FAULTS)
