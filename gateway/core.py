@@ -12,6 +12,7 @@ from gateway.services.incentives import Incentives
 from gateway.services.linking import Linking
 from gateway.services.partners import Partners
 from gateway.services.payouts import Payouts
+from gateway.services.reconciliation import Reconciliations
 from gateway.services.strays import Strays
 from gateway.services.verification import Verification
 
@@ -30,6 +31,7 @@ class Core:
     incentives: Incentives
     partners: Partners
     strays: Strays
+    reconciliations: Reconciliations
 
 
 def build_core(resources: Resources) -> Core:
@@ -49,4 +51,5 @@ def build_core(resources: Resources) -> Core:
         incentives=Incentives(resources.database, resources.clock, manifests),
         partners=Partners(resources.database, resources.clock, manifests, resources.settings.quotas),
         strays=Strays(resources),
+        reconciliations=Reconciliations(resources),
     )

@@ -19,6 +19,7 @@ from gateway.cli import (
     migrate,
     partners_,
     payouts,
+    reconcile,
     recover,
     serve,
     why,
@@ -45,6 +46,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "worker": worker.worker,
     "partners": partners_.partners,
     "why": why.why,
+    "reconcile": reconcile.reconcile,
     "recover": recover.recover,
 }
 GROUPS = {

@@ -14,6 +14,5 @@ from tests.gateway.recovery.restoring import Restoring
 @pytest.fixture
 async def restoring(postgres: EmbeddedPostgres, database: str) -> AsyncIterator[Restoring]:
     """A town with nobody in it, whose database can be copied and put back."""
-    async with open_town(database) as town:
-        async with Restoring(town, postgres.dsn) as opened:
-            yield opened
+    async with open_town(database) as town, Restoring(town, postgres.dsn) as opened:
+        yield opened

@@ -33,13 +33,12 @@ class Restoring:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        if self._original is not None:
-            await self.town.database.close()
-            self.town.database = self._original
+        for database in {self.town.database, self._original} - {None}:
+            await database.close()
         await drop_database(self._admin_dsn, self._copy)
 
     async def copy(self) -> None:
-        """Copy the database as it is now; everybody is away for that moment."""
+        """Copy the database as it is now; everybody is away for that moment, and new workers come after it."""
         dsn = self.town.settings.database_url.reveal()
         await self.town.database.close()
         self._copied = await create_database_from_template(self._admin_dsn, urlsplit(dsn).path.lstrip("/"), self._copy)
