@@ -254,7 +254,8 @@ async def find_absent(connection: Connection, by: Comparison) -> list[tuple[date
     )
     rows = await connection.fetch(
         "SELECT DISTINCT (sent_from AT TIME ZONE INTERVAL '7 hours')::date AS day, max(sent_from) AS sent_from,"
-        " max(ended_at) AS ended_at FROM recon_absent WHERE sent_from - $3 < $1 OR ended_at + $3 >= $2 GROUP BY 1",
+        " max(ended_at) AS ended_at FROM recon_absent"
+        " WHERE sent_from - $3::interval < $1 OR ended_at + $3::interval >= $2 GROUP BY 1",
         by.begins,
         by.ends,
         by.skew,

@@ -42,7 +42,7 @@ _CREDIT = "q.kind = 'credit' AND NOT q.bad"
 _MATCHED = f"{_CREDIT} AND q.payout IS NOT NULL"
 _MOVE = "q.kind IN ('credit', 'reversal') AND NOT q.bad"
 _IN_DAY = "q.booked_at >= $1 AND q.booked_at < $2"
-_AGAIN = "(q.state = 'succeeded' AND q.booked_at > q.ended_at + $3)"
+_AGAIN = "(q.state = 'succeeded' AND q.booked_at > q.ended_at + $3::interval)"
 _OURS = "(q.reference ~ '^[0-9]{19}$' AND left(q.reference, 2) = $6)"
 
 RULES: tuple[Rule, ...] = (
@@ -55,7 +55,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         _B.WRONG_DAY,
         "booked before the payout was sent",
-        f"{_MATCHED} AND {_IN_DAY} AND q.booked_at < q.sent_from - $3",
+        f"{_MATCHED} AND {_IN_DAY} AND q.booked_at < q.sent_from - $3::interval",
     ),
     Rule(_B.MISSING_HERE, "a reference of ours that no payout has", f"{_MOVE} AND q.payout IS NULL AND {_OURS}"),
     Rule(
@@ -119,14 +119,14 @@ RULES: tuple[Rule, ...] = (
     Rule(
         _B.LATE,
         "booked later than the partner's absence time after the last attempt",
-        f"{_MATCHED} AND {_IN_DAY} AND q.booked_at > q.sent_deadline + $4 AND NOT coalesce({_AGAIN}, false)"
+        f"{_MATCHED} AND {_IN_DAY} AND q.booked_at > q.sent_deadline + $4::interval AND NOT coalesce({_AGAIN}, false)"
         " AND NOT EXISTS (SELECT 1 FROM observations o WHERE o.payout = q.payout AND o.kind = 'pending')",
     ),
     Rule(
         _B.NOT_INSTRUCTED,
         "its incentive is cancelled, not approved, or was not due yet",
         f"{_MATCHED} AND (q.cancelled OR NOT q.approved"
-        " OR (q.booked_at AT TIME ZONE INTERVAL '7 hours')::date < q.due_on)",
+        f" OR ({_IN_DAY} AND (q.booked_at AT TIME ZONE INTERVAL '7 hours')::date < q.due_on))",
     ),
     Rule(
         _B.LEDGER,

@@ -128,7 +128,7 @@ async def test_an_attempt_in_doubt_may_have_been_the_second_one(restoring: Resto
     await worker.tick_send("fake")
     await town.drive(worker, statements, hours=0.95, step_s=60)
     await restoring.copy()
-    await town.drive(town.worker(), Statements(town.resources), hours=0.2, step_s=60)
+    await town.drive(town.worker(), Statements(town.resources), hours=1, step_s=60)
     assert bank.seen.count("transfer") == 2
     await restoring.restore()
     worker, statements = town.worker(), Statements(town.resources)
