@@ -103,11 +103,15 @@ def _changed(line: StatementLine, **changes: object) -> StatementLine:
 
 
 class Breaking:
-    """Breaks a day's payouts, each in one way; `WAYS` names them all."""
+    """Breaks a day's payouts, each in one way; `WAYS` names them all.
 
-    def __init__(self, day: Day, rng: random.Random) -> None:
+    `referenced`: at a partner whose adapter refuses a whole page with a booking that has no reference.
+    """
+
+    def __init__(self, day: Day, rng: random.Random, *, referenced: bool = False) -> None:
         self.day = day
         self.rng = rng
+        self.referenced = referenced
 
     def apply(self, way: str, n: int) -> None:
         """Break the n-th payout in a way, and note what must be found."""
@@ -164,7 +168,8 @@ class Breaking:
         self._found("wrong_day", paid)
 
     def unknown_reference(self, paid: Paid) -> None:
-        reference = self.rng.choice((None, "PORTAL-7", f"77{self.rng.randrange(10**16):017d}"))
+        references = ["PORTAL-7", f"77{self.rng.randrange(10**16):017d}", *([] if self.referenced else [None])]
+        reference = self.rng.choice(references)
         self.day.put(paid.n, paid.line, _changed(paid.line, reference=reference, partner_reference=f"X{paid.id}"))
         self.day.expect("unknown_reference", None, f"X{paid.id}")
 
@@ -174,10 +179,11 @@ class Breaking:
         self._found("pending_on_one_side", paid)
 
     def format(self, paid: Paid) -> None:
-        broken = _changed(paid.line, **self.rng.choice(({"reference": None, "partner_reference": None},
-                                                        {"amount_rupiah": 0, "partner_reference": None})))  # fmt: skip
+        ways = [{"amount_rupiah": 0, "partner_reference": f"X{paid.id}"}]
+        ways += [] if self.referenced else [{"reference": None, "partner_reference": None}]
+        broken = _changed(paid.line, **self.rng.choice(ways))
         self.day.put(paid.n, paid.line, broken)
-        self.day.expect("format", None if broken.reference is None else paid.id, None)
+        self.day.expect("format", None if broken.reference is None else paid.id, broken.partner_reference)
 
     def not_instructed(self, paid: Paid) -> None:
         change = self.rng.choice(("cancelled = true", "approved = false", f"due_on = '{self.day.day}'::date + 1"))
