@@ -197,9 +197,8 @@ async def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, dest="json_file")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=data_home(Path(tempfile.gettempdir()))) as folder:
-        os.chmod(folder, 0o755)
-        async with EmbeddedPostgres(Path(folder) / "postgres") as postgres:
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        async with EmbeddedPostgres(data_home(Path(folder) / "servers") / "postgres") as postgres:
             await migrate(postgres.dsn)
             report = await measure(postgres.dsn, postgres.pid, arguments.lines, arguments.seed)
     console.print_json(data=report)
