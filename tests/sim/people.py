@@ -8,12 +8,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 
+from contracts.batch import COLUMNS
 from contracts.errors import GatewayError
 from contracts.linking import LinkState
 from contracts.secret import Secret
 from gateway.demo.browser import Browser
 from gateway.services.batches import Decision
-from contracts.batch import COLUMNS
 from gateway.services.intake import CsvCells
 from gateway.services.link_steps import Shown
 from gateway.services.linking import cookie_name
@@ -108,9 +108,7 @@ class Visit:
         person = self._person
         if person.visits >= _LOOKS_AFTER:
             await self._release()
-        view = await asked(
-            self._town, lambda s: s.linking.start(CORE, (HOME,), person.participant_id, HOME)
-        )
+        view = await asked(self._town, lambda s: s.linking.start(CORE, (HOME,), person.participant_id, HOME))
         if view.challenge is None or view.challenge.url is None:  # type: ignore[attr-defined]
             return
         token = view.challenge.url.rsplit("/", 1)[1]  # type: ignore[attr-defined]

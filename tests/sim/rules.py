@@ -142,7 +142,9 @@ def _unexplained(town: Town, incentive: Incentive) -> str | None:
             return None if moving else "a payout is open and has no next step"
         if incentive.stage == "awaiting_verification":
             open_check = any(c.participant == incentive.participant and c.next_s is not None for c in state.checks)
-            leaving = any(link.participant == incentive.participant and link.state == "unlinking" for link in state.links)
+            leaving = any(
+                link.participant == incentive.participant and link.state == "unlinking" for link in state.links
+            )
             return None if open_check or leaving else "no check of the NIK is open"
         return None
     case = standing is not None and any(c.payout == standing.id and c.open for c in state.cases)
@@ -238,7 +240,9 @@ def _excused(town: Town, incentive: Incentive) -> bool:
     if person.case in _TRUTH.get(code or "", ()):
         return True
     if code == "account_not_found":
-        return person.participant_id in town.revoked  # a check under a card token that is gone says no more (decision B6)
+        return (
+            person.participant_id in town.revoked
+        )  # a check under a card token that is gone says no more (decision B6)
     if code in ("account_shared", "link_pending", "link_required", "nik_mismatch"):
         shared = [p for p in town.people if f"{person.partner} {person.account}" in p.given]
         return len(shared) > 1

@@ -116,9 +116,7 @@ def _all(kind: type[BaseException]) -> set[type[BaseException]]:
 class _Run:
     """The scheduler: who goes on, what begins, when time passes."""
 
-    def __init__(
-        self, town: Town, client: httpx.AsyncClient, observer: asyncpg.Connection[asyncpg.Record]
-    ) -> None:
+    def __init__(self, town: Town, client: httpx.AsyncClient, observer: asyncpg.Connection[asyncpg.Record]) -> None:
         self._town, self._client, self._observer = town, client, observer
         self._idle: dict[str, tuple[float, int]] = {}
         """Chores that found nothing to do: not before, and how often in a row."""
@@ -246,7 +244,9 @@ class _Run:
             if batch.state == "awaiting_approval":
                 for approver in people.APPROVERS:
                     found.append(
-                        self._held(f"approve {approver}", 0.0, lambda a=approver, b=batch.id: people.approve(town, b, a))
+                        self._held(
+                            f"approve {approver}", 0.0, lambda a=approver, b=batch.id: people.approve(town, b, a)
+                        )
                     )
         found += self._visits()
         if town.free():

@@ -195,9 +195,7 @@ _PARTS = {
     "batches": _rows("id, state, rows_accepted", "batches"),
     "paused": _rows("partner, paused_by", "partner_switches WHERE paused_at IS NOT NULL", "partner"),
 }
-_TEXT = (
-    "SELECT json_build_object(" + ", ".join(f"'{name}', {part}" for name, part in _PARTS.items()) + ")::text"
-)
+_TEXT = "SELECT json_build_object(" + ", ".join(f"'{name}', {part}" for name, part in _PARTS.items()) + ")::text"
 _decode = msgspec.json.Decoder(Snapshot).decode
 
 

@@ -80,7 +80,9 @@ async def test_a_broken_rule_is_found_and_made_short(store: Store, monkeypatch: 
     short = await shrink(failed, store, profile="stormy")
     assert kind_of(short) == kind_of(failed) == "payout # is unknown"
     assert len(short.faults) < len(failed.faults)
-    assert (await run(failed.seed, store, profile="stormy", only=frozenset(short.faults))).fingerprint == short.fingerprint
+    assert (
+        await run(failed.seed, store, profile="stormy", only=frozenset(short.faults))
+    ).fingerprint == short.fingerprint
 
 
 def test_a_fault_that_is_left_out_changes_no_other() -> None:

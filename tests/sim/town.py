@@ -349,7 +349,8 @@ def _settings(*, resends: bool) -> Settings:
     for slug, partner in PARTNERS.items():
         given = MOCKS[slug].CREDENTIALS["credentials"]
         credentials[slug] = {
-            name: Secret(given.get(name, credential.default)) for name, credential in partner.manifest.credentials.items()
+            name: Secret(given.get(name, credential.default))
+            for name, credential in partner.manifest.credentials.items()
         }
     return Settings(
         database_url=Secret("unused"),
@@ -359,5 +360,7 @@ def _settings(*, resends: bool) -> Settings:
         resend_on_assumed_absence=resends,
         waits=Waits(statement_sweep_s=SWEEP_S),
         partners=credentials,
-        hosts={slug: dict.fromkeys(partner.manifest.hosts, f"http://{slug}.mock") for slug, partner in PARTNERS.items()},
+        hosts={
+            slug: dict.fromkeys(partner.manifest.hosts, f"http://{slug}.mock") for slug, partner in PARTNERS.items()
+        },
     )

@@ -95,6 +95,7 @@ class Line:
             raise httpx.ReadError("reset")
         if kind in (DROPPED, LATE):
             if kind == LATE:
+
                 async def arrive() -> None:
                     town.trace(f"late {self._side.slug} {method}", target)
                     await self._deliver(method, target, headers, content)
@@ -212,7 +213,9 @@ class Post:
         try:
             async with town.request() as services:
                 manifest = services.resources.desks[slug].manifest
-                route = next((r for r in manifest.callbacks if r.path == f"/{rest}" and r.method == notice.method), None)
+                route = next(
+                    (r for r in manifest.callbacks if r.path == f"/{rest}" and r.method == notice.method), None
+                )
                 if route is None:
                     return 404
                 note = Notification(

@@ -93,9 +93,13 @@ def _statements(town: Town) -> Iterator[Chore]:
         if payout.next_s is None or payout.first_sent_s is None:
             continue
         first_day = jakarta_day(datetime.fromtimestamp(payout.first_sent_s, JAKARTA))
-        if payout.state == "unknown" and (payout.attempt > 1 or first_day != today):
-            waiting.add(payout.partner)
-        elif payout.state == "rejected" and payout.reason_due_s is not None and payout.released_s is None:
+        if (
+            payout.state == "unknown"
+            and (payout.attempt > 1 or first_day != today)
+            or payout.state == "rejected"
+            and payout.reason_due_s is not None
+            and payout.released_s is None
+        ):
             waiting.add(payout.partner)
     for slug in town.sides:
         last_s = town.statements_s.get(slug, 0.0)
