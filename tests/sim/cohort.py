@@ -137,4 +137,6 @@ def _spare(rng: random.Random, person: Person, slugs: list[str]) -> Account:
 
 def _nik(rng: random.Random, number: int) -> str:
     """Synthetic: the serial is 99xx."""
-    return f"3171{rng.randrange(1, 20):02d}{rng.randrange(1, 29):02d}{rng.randrange(1, 13):02d}{rng.randrange(60, 100)}99{number:02d}"
+    district, day = rng.randrange(1, 20), rng.randrange(1, 29)
+    month, year = rng.randrange(1, 13), rng.randrange(60, 100)
+    return f"3171{district:02d}{day:02d}{month:02d}{year}99{number:02d}"

@@ -46,7 +46,7 @@ class StepScheduler(Scheduler):
 
 
 class ForgetfulPayouts(Payouts):
-    """A partner that forgets at 00:00 Jakarta which references it has booked, but for look-ups (the field knows such)."""
+    """A partner that forgets at 00:00 Jakarta which references it has booked, but for look-ups (such exist)."""
 
     def duplicate(self, reference: str, parameters: tuple[Any, ...]) -> Duplicate:
         known = self._payouts.get(reference)

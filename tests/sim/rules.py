@@ -99,7 +99,8 @@ def _ledger(state: Snapshot) -> Iterator[str]:
         for account in ("reserved", "paid"):
             wanted = payout.amount_rupiah if place == account else 0
             if balance[payout.id][account] != wanted:
-                yield f"the ledger has {balance[payout.id][account]} of payout {payout.id} ({payout.state}) as {account}"
+                has = balance[payout.id][account]
+                yield f"the ledger has {has} of payout {payout.id} ({payout.state}) as {account}"
         if reserved[payout.id] != 1:
             yield f"payout {payout.id} was reserved {reserved[payout.id]} times"
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL for simulations: real, but without durability; and the gateway's `Database` with faults at its commits."""
+"""A PostgreSQL for simulations, real but without durability; the gateway's `Database` with faults at its commits."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ async def test_a_seed_repeats_after_others_on_the_same_store(store: Store) -> No
 
 
 async def test_a_broken_rule_is_found_and_made_short(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gateway that took a time-out for a refusal would pay twice; here a rule that forbids time-outs stands for it."""
+    """A gateway that took a time-out for a refusal would pay twice; a rule that forbids time-outs stands for it."""
     real = rules.broken
 
     def strict(town: object) -> list[str]:

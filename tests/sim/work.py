@@ -50,9 +50,9 @@ def _payouts(town: Town) -> Iterator[Chore]:
             overdue_s = min(overdue_s, payout.sent_deadline_s + 0.001)
     timer_s = NEVER_S
     for incentive in state.incentives:
-        if incentive.stage == "scheduled" and incentive.blocker is None and incentive.approved:
-            if incentive.partner not in paused:
-                send_s[incentive.partner] = min(send_s[incentive.partner], _day_s(incentive.due_on))
+        ready = incentive.stage == "scheduled" and incentive.blocker is None and incentive.approved
+        if ready and incentive.partner not in paused:
+            send_s[incentive.partner] = min(send_s[incentive.partner], _day_s(incentive.due_on))
         if not incentive.past_deadline and not incentive.cancelled and incentive.payout in (None, "open"):
             timer_s = min(timer_s, _day_s(incentive.deadline_on, 1))
         if incentive.own_next_s is not None and incentive.payout is None:
