@@ -60,7 +60,8 @@ def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: da
     if payout.state is _S.PREPARED and end is _S.REJECTED:
         _withdrawn(s, word, now)
         return
-    broken_promise = payout.state is _S.RESERVED and end is _S.SUCCEEDED
+    # With an attempt behind it, a reserved payout comes out of a restored database: it may have been sent since.
+    broken_promise = payout.state is _S.RESERVED and payout.attempt == 0 and end is _S.SUCCEEDED
     if end is None:
         _passing(terms, s, word, now, effects)
     elif end is _S.REJECTED:
@@ -229,3 +230,27 @@ def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: 
     elif what is What.KEY_OVER and payout.state is _S.PREPARING:
         payout.next_at = None
         _unknown_case(s, effects, finding.detail)
+    elif what is What.RESTORED and finding.until is not None:
+        _restored(terms, s, finding.until, now)
+    elif what is What.UNTOUCHED and payout.state is _S.RESERVED:
+        payout.attempt, payout.next_at = 0, now
+        payout.first_sent_at = payout.sent_at = payout.sent_deadline = None
+
+
+def _restored(terms: Terms, s: Standing, until: datetime, now: datetime) -> None:
+    """Take a payout as if its next attempt had left and nobody had heard of it since; nothing is sent until it is
+    `UNTOUCHED`. What proved its absence before proves nothing now, and where one more attempt may have been the last
+    one allowed, only statements prove it.
+    """
+    payout = s.payout
+    payout.lease_until = None
+    if payout.state is _S.SUBMITTING:
+        _in_doubt(terms, s, now)
+    if payout.state is _S.RESERVED and payout.attempt == 0:
+        payout.attempt, payout.first_sent_at, payout.sent_at = 1, payout.created_at, until
+    elif payout.state is _S.UNKNOWN and not terms.manifest.two_step:
+        payout.attempt = max(payout.attempt, 2)
+    if payout.state in OPEN_STATES and payout.state is not _S.PREPARED:
+        payout.sent_deadline = until
+    if payout.state in _FOLLOWED or (payout.state is _S.REJECTED and payout.reason_due_at is None):
+        payout.looks, payout.next_at = 0, now

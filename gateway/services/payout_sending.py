@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import enum
 import hashlib
 from collections.abc import Callable
@@ -231,7 +230,7 @@ class Sending:
             return word, outcome.hint
 
         try:
-            async with asyncio.timeout((deadline - self._clock.now()).total_seconds() + 1.0):
+            async with self._clock.timeout((deadline - self._clock.now()).total_seconds() + 1.0):
                 outcome = await desk.run(
                     operation,
                     lambda context: within(make(context, order), self._clock, deadline),

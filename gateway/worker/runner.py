@@ -102,7 +102,7 @@ def _partner_loops(payouts: Payouts, statements: Statements, slug: str, quota: Q
 
 
 def people_loops(core: Core) -> list[Loop]:
-    """The ticks of linking, verification and the inbox of notifications."""
+    """The ticks of linking, verification, the inbox of notifications, and credits that no payout has."""
     slow: dict[str, Callable[[], Awaitable[int]]] = {
         "link_expiry": core.linking.tick_expiry,
         "link_health": core.linking.tick_health,
@@ -110,6 +110,7 @@ def people_loops(core: Core) -> list[Loop]:
         "link_waiting": core.linking.tick_waiting,
         "unlinking": core.linking.tick_unlinking,
         "verification_expiry": core.verification.tick_expired,
+        "strays": core.strays.tick,
     }
     desks = core.resources.desks
     return [

@@ -17,6 +17,7 @@ from mock_partners.bni.transfers import fields_of
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.fields import Fields
 from mock_partners.kit.http import Reply
+from mock_partners.kit.magic import refuse_if_magic
 from mock_partners.kit.snap import B2B_TOKEN_LIFE_S, Asked, Gate, Refusal, malformed, parse_timestamp
 from mock_partners.kit.world import Account, World
 
@@ -106,6 +107,7 @@ class Autopay:
         customer = fields.object("additionalInfo").text("custIdMerchant", 18)
         if reference in self._desk.bound_references:
             raise Refusal(409, "01", "Duplicate partnerReferenceNo")
+        refuse_if_magic(number)
         account = self._world.accounts.get(number)
         if account is None:
             raise Refusal(404, "11", "Invalid Account")

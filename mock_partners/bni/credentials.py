@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from mock_partners.kit.keys import Key, private_key, private_pem
+from mock_partners.kit.keys import Key, private_key, private_pem, public_pem
 from mock_partners.kit.snap import Client
 from mock_partners.kit.world import Account
 
 SOURCE_ACCOUNT = "0115476117"
 """The programme's own account, whose balance is the deposit (number: snap-bni.md 2.3, BNI's SDK tests)."""
-EMPTY_SOURCE_ACCOUNT = "0114754574"
-"""Another source account, always without money: answers 4031714 (snap-bni.md 2.3, BNI's SDK tests)."""
+SOURCE_ACCOUNTS = (SOURCE_ACCOUNT, "1000161562", "113183203", "0316031099")
+"""Accounts that draw on the one deposit: those that BNI's SDK tests and samples pay from (snap-bni.md 2.2, 2.3)."""
+CLEARING_SOURCE_ACCOUNTS = (*SOURCE_ACCOUNTS, "0115476151")
+"""BNI's SDK tests pay RTGS and SKN from an account that is a beneficiary elsewhere (snap-bni.md 2.3)."""
+EMPTY_SOURCE_ACCOUNTS = ("0114754574", "0317709144")
+"""Source accounts that are always without money: 4031714 and 4031814 (snap-bni.md 2.3, BNI's SDK tests)."""
 
 VALUES = {
     "client_id": "bni-snap-client-0001",
@@ -25,6 +29,16 @@ VALUES = {
     "autopay_client_secret": "bni-autopay-secret-test",
     "autopay_private_key_pem": private_pem(Key.T0),
 }
+
+ONE_GATE_PAYMENT = {
+    "app_name": "Test APP",
+    "client_id": VALUES["client_id"],
+    "client_secret": "bni-oauth-secret-test",
+    "api_key": VALUES["api_key"],
+    "api_secret": VALUES["api_secret"],
+}
+"""Opens the H2H calls, which the gateway does not use; so it is no credential of decisions S1. The body's clientId
+is made of `app_name`; `client_id` is OAuth's and X-CLIENT-KEY's (snap-bni.md 2.1, 2.2)."""
 
 TEST_ACCOUNTS: tuple[dict[str, str], ...] = (
     {
@@ -42,9 +56,29 @@ TEST_ACCOUNTS: tuple[dict[str, str], ...] = (
         "nik_on_file": "3174056209989901", "kyc": "full", "status": "blocked", "card_no": "1946340000000286",
         "shows": "an inactive account",
     },
+    {
+        "account": "317125693", "phone": "+6281200000693", "holder_name": "DEWI LESTARI",
+        "nik_on_file": "3174016304909905", "kyc": "full", "status": "active", "card_no": "1946340000000693",
+        "shows": "an account of nine digits, as BNI's SDK tests ask for",
+    },
+    {
+        "account": "1000287621", "phone": "+6281200000621", "holder_name": "EKO PRASETYO",
+        "nik_on_file": "3174012304909906", "kyc": "full", "status": "blocked", "card_no": "1946340000000621",
+        "shows": "an inactive account, as BNI's SDK tests ask for",
+    },
+    {
+        "account": "115471119", "phone": "+6281200000119", "holder_name": "JONO MADE",
+        "nik_on_file": "3174012304909907", "kyc": "full", "status": "active", "card_no": "1946340000000119",
+        "shows": "the in-house account of One Gate Payment's samples",
+    },
 )  # fmt: skip
 
-CREDENTIALS: dict[str, Any] = {"credentials": VALUES, "test_accounts": list(TEST_ACCOUNTS)}
+CREDENTIALS: dict[str, Any] = {
+    "credentials": VALUES,
+    "test_accounts": list(TEST_ACCOUNTS),
+    "one_gate_payment": ONE_GATE_PAYMENT,
+    "notification_public_key_pem": public_pem(Key.BNI),
+}
 
 
 def test_accounts() -> list[Account]:

@@ -8,6 +8,7 @@ from mock_partners.bni.autopay import Desk
 from mock_partners.bni.transfers import fields_of
 from mock_partners.kit.behaviour import Behaviour, verify_behaviour
 from mock_partners.kit.http import Reply
+from mock_partners.kit.magic import refuse_if_magic
 from mock_partners.kit.snap import Asked, Gate, Refusal
 from mock_partners.kit.world import Account, World
 
@@ -24,10 +25,12 @@ class Identity:
         """Answers additionalInfo.identificationNoMatch: Y, N, U (no NIK on file) or P (the KYC is running)."""
         fields = fields_of(asked)
         reference = fields.text("partnerReferenceNo", 64)
-        account = self._world.accounts.get(fields.text("accountNo", 19, pattern="[0-9]+"))
+        number = fields.text("accountNo", 19, pattern="[0-9]+")
         link = self._desk.link(fields.text("bankCardToken", 128))
         nik = fields.text("identificationNo", 16, pattern="[0-9]{16}")
         fields.text("identificationType", 2, pattern="02")
+        refuse_if_magic(number)
+        account = self._world.accounts.get(number)
         if account is None or link is None or link.account is not account:
             raise Refusal(404, "11", "Invalid Account")
         if not account.active:

@@ -1,30 +1,22 @@
-"""BNI SNAP, `/snap-service/v1` (snap-bni.md 2.3): balance, account inquiry, intrabank transfer, status, statement."""
+"""BNI SNAP, `/snap-service/v1` (snap-bni.md 2.3): balance, account inquiries, transfers within and between banks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from itertools import chain, islice
+from typing import Any
 
-from mock_partners.bni.credentials import EMPTY_SOURCE_ACCOUNT, SOURCE_ACCOUNT
-from mock_partners.kit.clock import JAKARTA, Clock
+from mock_partners.bni.banks import holder, known_bank
+from mock_partners.bni.credentials import EMPTY_SOURCE_ACCOUNTS, SOURCE_ACCOUNTS
+from mock_partners.kit.clock import Clock
 from mock_partners.kit.fields import Fields, rupiah
 from mock_partners.kit.http import Abort, Reply
-from mock_partners.kit.payouts import Answer, Duplicate, Payout, Payouts, State
-from mock_partners.kit.snap import Asked, Gate, Refusal, malformed, parse_timestamp, timestamp
-from mock_partners.kit.world import Account, Booking, Kind, World
+from mock_partners.kit.magic import refuse_if_magic
+from mock_partners.kit.payouts import Answer, Duplicate, Payout, Payouts
+from mock_partners.kit.snap import Asked, Gate, Refusal, malformed, parse_timestamp
+from mock_partners.kit.world import Account, World
 
-PAGE_ROWS = 1_000
-MAX_STATEMENT_DAYS = 31
 DIGITS = "[0-9]+"
-SERVICE_CODES = "17|18|22|23"
-STATUS = {
-    State.BOOKED: ("00", "Success"),
-    State.PENDING: ("03", "Pending"),
-    State.REVERSED: ("04", "Refunded"),
-    State.FAILED: ("06", "Failed"),
-}
-"""latestTransactionStatus (snap-bni.md 1.12)."""
+INTRABANK, INTERBANK = "17", "18"
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,11 +29,24 @@ class Details:
     customer_reference: str
     remark: str
     external_id: str
+    service: str = INTRABANK
+    bank_code: str = ""
 
 
 def fields_of(asked: Asked) -> Fields:
     """BNI answers case 01 where the standard has 02 for an empty mandatory field (snap-bni.md 2.3)."""
     return Fields(asked.body, empty_is_malformed=True)
+
+
+def amount_of(fields: Fields, *, decimals_needed: bool = True) -> int:
+    """Whole rupiah; BNI's own interbank samples have no decimals, which RTGS refuses (snap-bni.md 2.3)."""
+    money = fields.object("amount")
+    value = money.text("value", 19)
+    if not decimals_needed and value.isascii() and value.isdecimal():
+        value = f"{value}.00"
+    amount = Fields({"amount": {"value": value, "currency": money.text("currency", 3)}}).amount("amount")
+    assert amount is not None
+    return amount
 
 
 class Transfers:
@@ -59,9 +64,10 @@ class Transfers:
         fields = fields_of(asked)
         reference = fields.text("partnerReferenceNo", 64, required=False)
         number = fields.text("accountNo", 19, pattern=DIGITS)
-        if number not in (SOURCE_ACCOUNT, EMPTY_SOURCE_ACCOUNT):
+        refuse_if_magic(number)
+        if number not in SOURCE_ACCOUNTS + EMPTY_SOURCE_ACCOUNTS:
             raise malformed("accountNo")
-        available = rupiah(self._world.deposit_rupiah if number == SOURCE_ACCOUNT else 0)
+        available = rupiah(self._world.deposit_rupiah if number in SOURCE_ACCOUNTS else 0)
         info = {"balanceType": "Cash", "amount": available, "availableBalance": available, "status": "0001"}
         return self._gate.say(
             200, "11", referenceNo=self.reference(), partnerReferenceNo=reference, accountNo=number,
@@ -72,7 +78,9 @@ class Transfers:
         """account-inquiry-internal, service 15: 4001501 for an inactive account (snap-bni.md 2.3), 4041511 unknown."""
         fields = fields_of(asked)
         reference = fields.text("partnerReferenceNo", 64, required=False)
-        account = self._world.accounts.get(fields.text("beneficiaryAccountNo", 34, pattern=DIGITS))
+        number = fields.text("beneficiaryAccountNo", 34, pattern=DIGITS)
+        refuse_if_magic(number)
+        account = self._world.accounts.get(number)
         if account is None:
             raise Refusal(404, "11", "Invalid Account")
         if not account.active:
@@ -83,11 +91,34 @@ class Transfers:
             beneficiaryAccountStatus="Rekening aktif", beneficiaryAccountType="S", currency="IDR", additionalInfo={},
         )  # fmt: skip
 
+    async def inquire_external(self, asked: Asked) -> Reply:
+        """account-inquiry-external, service 16: who owns an account at another bank."""
+        fields = fields_of(asked)
+        reference = fields.text("partnerReferenceNo", 64, required=False)
+        code = fields.text("beneficiaryBankCode", 11)
+        number = fields.text("beneficiaryAccountNo", 34, pattern=DIGITS)
+        bank = known_bank(code)
+        return self._gate.say(
+            200, "16", referenceNo=self.reference(), partnerReferenceNo=reference,
+            beneficiaryAccountName=holder(bank, number).holder_name, beneficiaryAccountNo=number,
+            beneficiaryBankCode=code, beneficiaryBankName=bank.name, currency="IDR", additionalInfo={},
+        )  # fmt: skip
+
     async def transfer(self, asked: Asked) -> Reply:
         """transfer-intrabank, service 17. Duplicates come before business rules (snap-bni.md 6.1, decisions X7)."""
         fields = fields_of(asked)
-        reference, amount, details = self._read_transfer(fields, asked.external_id)
-        parameters = (amount, "IDR", details.beneficiary, details.source)
+        reference, amount = fields.text("partnerReferenceNo", 64), amount_of(fields)
+        return await self._pay(reference, amount, read_details(fields, asked))
+
+    async def transfer_interbank(self, asked: Asked) -> Reply:
+        """transfer-interbank, service 18: synchronous, through the switch; amounts may come without decimals."""
+        fields = fields_of(asked)
+        reference, amount = fields.text("partnerReferenceNo", 64), amount_of(fields, decimals_needed=False)
+        read_beneficiary(fields)
+        return await self._pay(reference, amount, read_details(fields, asked, bank_limit=11))
+
+    async def _pay(self, reference: str, amount: int, details: Details) -> Reply:
+        parameters = (amount, "IDR", details.beneficiary, details.source, details.service, details.bank_code)
         match self._payouts.duplicate(reference, parameters):
             case Duplicate.DIFFERENT:
                 raise Refusal(404, "18", "Inconsistent Request")
@@ -114,31 +145,11 @@ class Transfers:
             return self._transferred(202, "Request In Progress", payout)
         return self._transferred(200, "Request has been processed successfully", payout)
 
-    def _read_transfer(self, fields: Fields, external_id: str) -> tuple[str, int, Details]:
-        reference = fields.text("partnerReferenceNo", 64)
-        amount = fields.amount("amount")
-        assert amount is not None
-        if fields.text("currency", 3, required=False) not in ("", "IDR"):
-            raise malformed("currency")
-        fields.text("beneficiaryEmail", 50, required=False)
-        fields.text("feeType", 25, required=False)
-        details = Details(
-            beneficiary=fields.text("beneficiaryAccountNo", 34, pattern=DIGITS),
-            source=fields.text("sourceAccountNo", 19, pattern=DIGITS),
-            transaction_date=fields.text("transactionDate", 25),
-            customer_reference=fields.text("customerReference", 30, required=False),
-            remark=fields.text("remark", 50, required=False),
-            external_id=external_id,
-        )
-        if parse_timestamp(details.transaction_date) is None:
-            raise malformed("transactionDate")
-        return reference, amount, details
-
     def _payable(self, details: Details) -> Account:
-        if details.source == EMPTY_SOURCE_ACCOUNT:
-            raise Refusal(403, "14", "Insufficient Funds")
-        if details.source != SOURCE_ACCOUNT:
-            raise Refusal(403, "15", "Transaction Not Permitted. [sourceAccountNo]")
+        check_source(details.source)
+        if details.service == INTERBANK:
+            return holder(known_bank(details.bank_code), details.beneficiary)
+        refuse_if_magic(details.beneficiary)
         account = self._world.accounts.get(details.beneficiary)
         if account is None:
             raise Refusal(404, "11", "Invalid Account")
@@ -148,74 +159,48 @@ class Transfers:
 
     def _transferred(self, status: int, message: str, payout: Payout) -> Reply:
         details: Details = payout.details
+        more: dict[str, Any] = {}
+        if details.service == INTERBANK:
+            more = {"beneficiaryBankCode": details.bank_code, "traceNo": payout.partner_reference[-12:]}
         return self._gate.say(
-            status, "17", "00", message, referenceNo=payout.partner_reference, partnerReferenceNo=payout.reference,
-            amount=rupiah(payout.amount_rupiah), beneficiaryAccountNo=details.beneficiary, currency="IDR",
-            customerReference=details.customer_reference, sourceAccountNo=details.source,
-            transactionDate=details.transaction_date, additionalInfo={},
+            status, details.service, "00", message, referenceNo=payout.partner_reference,
+            partnerReferenceNo=payout.reference, amount=rupiah(payout.amount_rupiah),
+            beneficiaryAccountNo=details.beneficiary, currency="IDR", customerReference=details.customer_reference,
+            sourceAccountNo=details.source, transactionDate=details.transaction_date, **more, additionalInfo={},
         )  # fmt: skip
 
-    async def status(self, asked: Asked) -> Reply:
-        """transfer/status, service 36; the state is latestTransactionStatus, unknown is 4043601 (decisions B9)."""
-        fields = fields_of(asked)
-        reference = fields.text("originalPartnerReferenceNo", 64)
-        service = fields.text("serviceCode", 2, pattern=SERVICE_CODES)
-        fields.text("originalReferenceNo", 64, required=False)
-        fields.text("originalExternalId", 36, required=False)
-        fields.text("transactionDate", 25, required=False)
-        fields.amount("amount", required=False)
-        payout = self._payouts.look_up(reference) if service == "17" else None
-        if payout is None:
-            raise Refusal(404, "01", "Transaction Not Found")
-        details: Details = payout.details
-        latest, text = STATUS[payout.state]
-        return self._gate.say(
-            200, "36", originalPartnerReferenceNo=payout.reference, originalReferenceNo=payout.partner_reference,
-            originalExternalId=details.external_id, serviceCode=service, transactionDate=details.transaction_date,
-            amount=rupiah(payout.amount_rupiah), beneficiaryAccountNo=details.beneficiary,
-            referenceNumber=payout.partner_reference, sourceAccountNo=details.source,
-            latestTransactionStatus=latest, transactionStatusDesc=text, additionalInfo={},
-        )  # fmt: skip
 
-    async def statement(self, asked: Asked) -> Reply:
-        """bank-statement, service 14: every booking of the days asked for, oldest first (decisions S5)."""
-        fields = fields_of(asked)
-        reference = fields.text("partnerReferenceNo", 64, required=False)
-        if fields.text("accountNo", 19, pattern=DIGITS) != SOURCE_ACCOUNT:
-            raise malformed("accountNo")
-        first, last = self._day(fields, "fromDateTime"), self._day(fields, "toDateTime")
-        if not 0 <= (last - first).days < MAX_STATEMENT_DAYS:
-            raise malformed("toDateTime")
-        options = fields.object("additionalInfo", required=False)
-        page = int(options.text("page", 6, pattern="[1-9][0-9]*", required=False) or "1")
-        days = (self._world.booked_on(first + timedelta(days=n)) for n in range((last - first).days + 1))
-        start = (page - 1) * PAGE_ROWS
-        rows = list(islice(chain.from_iterable(days), start, start + PAGE_ROWS + 1))
-        return self._gate.say(
-            200, "14", referenceNo=self.reference(), partnerReferenceNo=reference,
-            detailData=[self._row(booking) for booking in rows[:PAGE_ROWS]],
-            additionalInfo={"page": str(page), "hasMore": "Y" if len(rows) > PAGE_ROWS else "N"},
-        )  # fmt: skip
+def read_details(fields: Fields, asked: Asked, *, bank_limit: int = 0) -> Details:
+    """The fields that all transfers share (snap-bni.md 1.11); `bank_limit`: the beneficiary's bank is named too."""
+    if fields.text("currency", 3, required=False) not in ("", "IDR"):
+        raise malformed("currency")
+    fields.text("beneficiaryEmail", 50, required=False)
+    fields.text("feeType", 25, required=False)
+    details = Details(
+        beneficiary=fields.text("beneficiaryAccountNo", 34, pattern=DIGITS),
+        source=fields.text("sourceAccountNo", 19, pattern=DIGITS),
+        transaction_date=fields.text("transactionDate", 25),
+        customer_reference=fields.text("customerReference", 30, required=False),
+        remark=fields.text("remark", 50, required=False),
+        external_id=asked.external_id,
+        service=asked.service,
+        bank_code=fields.text("beneficiaryBankCode", bank_limit) if bank_limit else "",
+    )
+    if parse_timestamp(details.transaction_date) is None:
+        raise malformed("transactionDate")
+    return details
 
-    @staticmethod
-    def _day(fields: Fields, name: str) -> date:
-        moment: datetime | None = parse_timestamp(fields.text(name, 29))
-        if moment is None:
-            raise malformed(name)
-        return moment.astimezone(JAKARTA).date()
 
-    def _row(self, booking: Booking) -> dict[str, object]:
-        payout = self._payouts.get(booking.reference)
-        reversal = booking.kind is Kind.REVERSAL
-        return {
-            "amount": rupiah(booking.amount_rupiah),
-            "transactionDate": timestamp(booking.booked_at.astimezone(JAKARTA)),
-            "remark": payout.details.remark if payout is not None else "",
-            "transactionId": booking.partner_reference,
-            "type": "CREDIT" if reversal else "DEBIT",
-            "additionalInfo": {
-                "partnerReferenceNo": booking.reference,
-                "beneficiaryAccountNo": booking.account,
-                "kind": {Kind.CREDIT: "TRANSFER", Kind.REVERSAL: "REVERSAL", Kind.FEE: "FEE"}[booking.kind],
-            },
-        }
+def read_beneficiary(fields: Fields) -> str:
+    """The name of a beneficiary at another bank, and what else may be said of them (snap-bni.md 1.11)."""
+    fields.text("beneficiaryAddress", 100, required=False)
+    fields.text("beneficiaryBankName", 50, required=False)
+    return fields.text("beneficiaryAccountName", 100)
+
+
+def check_source(number: str) -> None:
+    """The account to pay from must be the programme's and not one of the two that are always empty."""
+    if number in EMPTY_SOURCE_ACCOUNTS:
+        raise Refusal(403, "14", "Insufficient Funds")
+    if number not in SOURCE_ACCOUNTS:
+        raise Refusal(403, "15", "Transaction Not Permitted. [sourceAccountNo]")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from mock_partners.gopay.authcode import AuthCode
 from mock_partners.gopay.core import Core, PayAccounts
 from mock_partners.gopay.credentials import SANDBOX_OTP, SANDBOX_PHONES, snap_client, test_accounts
-from mock_partners.gopay.identity import PULL_PATH, Identity
+from mock_partners.gopay.identity import PULL_PATH, TOKEN_PATH, Identity
 from mock_partners.gopay.iris import Beneficiaries, Iris, Keys
 from mock_partners.gopay.linking import Desk, Linking
 from mock_partners.gopay.notices import Change, LinkNotices
 from mock_partners.gopay.payouts import Ledger, Payouts
+from mock_partners.gopay.topups import Topups
 from mock_partners.kit.clock import Clock, Scheduler
 from mock_partners.kit.control import control_routes
 from mock_partners.kit.http import Call, Handler, MockApp, Reply, Route, json_reply
@@ -18,7 +19,7 @@ from mock_partners.kit.snap import Gate, Profile
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World
 
-PROFILE = Profile(unknown_token_case="01", grant_names=("grantType", "grant_type"))
+PROFILE = Profile(unknown_token_case="01", grant_names=("grantType", "grant_type"), null_is_empty=True)
 
 
 def create_app(
@@ -35,6 +36,8 @@ def create_app(
     linking = Linking(world, clock, gate, desk, LinkNotices(world, clock, notifier, notify_base))
     ledger = world.keep("gopay.payouts", Ledger)
     payouts = Payouts(world, clock, scheduler, waits, notifier, ledger)
+    topups = Topups(world, clock, scheduler, waits, gate, notifier)
+    identity = Identity(world, clock, waits, desk, notifier)
     keys, book = world.keep("gopay.keys", Keys), world.keep("gopay.beneficiaries", Beneficiaries)
     return MockApp(
         [
@@ -42,12 +45,16 @@ def create_app(
             Route("POST", "/v1.0/registration-account-binding", gate.symmetric("07", linking.bind)),
             Route("POST", "/v1.0/registration-account-inquiry", gate.symmetric("08", linking.inquire)),
             Route("POST", "/v1.0/registration-account-unbinding", gate.symmetric("09", linking.unbind)),
+            Route("POST", "/v1.0/emoney/account-inquiry", gate.symmetric("37", topups.inquire)),
+            Route("POST", "/v1.0/emoney/topup", gate.symmetric("38", topups.top_up)),
+            Route("POST", "/v1.0/transfer/status", gate.symmetric("36", topups.status)),
             *AuthCode(world, clock, waits, linking, notify_base).routes(),
-            Route("GET", PULL_PATH, Identity(world, clock, waits, desk, notifier).pull),
+            Route("GET", PULL_PATH, identity.pull),
+            Route("GET", TOKEN_PATH, identity.exchange),
             *Iris(world, clock, scheduler, payouts, keys, book).routes(),
             *Core(world, clock, waits, linking, world.keep("gopay.core", PayAccounts)).routes(),
             Route("POST", "/__mock__/unlink", _unlinking(world, linking, desk)),
-            *control_routes(world, clock, scheduler, unsettled=payouts.unsettled),
+            *control_routes(world, clock, scheduler, unsettled=lambda: payouts.unsettled() + topups.unsettled()),
         ]
     )
 

@@ -11,8 +11,9 @@ from mock_partners.gopay.linking import Linking
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.http import Call, Reply, Route, redirect
 from mock_partners.kit.keys import Key, private_key
+from mock_partners.kit.magic import refuse_if_magic
 from mock_partners.kit.pages import End, Page, Pages, Step
-from mock_partners.kit.snap import asymmetric_ok
+from mock_partners.kit.snap import Refusal, asymmetric_ok
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 
@@ -99,6 +100,10 @@ class AuthCode:
         phone = data["mobileNumber"][0]
         if not re.fullmatch("62[0-9]{7,13}", phone):
             raise AuthCodeRefusal("4001001", "Invalid Field Format mobileNumber")
+        try:
+            refuse_if_magic(phone)
+        except Refusal as refusal:
+            raise AuthCodeRefusal(f"{refusal.status}10{refusal.case}", refusal.message) from None
         if data["paymentType"][0] != "gopay":
             raise AuthCodeRefusal("4001001", "Invalid Field Format paymentType")
         found = self._world.by_phone(phone)

@@ -53,8 +53,16 @@ TEST_ACCOUNTS: tuple[dict[str, str], ...] = (
         "account": "+628103001242", "holder_name": "RINA WATI", "nik_on_file": "3174016304909904",
         "kyc": "full", "status": "active", "shows": "Midtrans: GoPayLater (of payments; here like any)",
     },
+    {
+        "account": "+62800900091", "holder_name": "TONO PRABOWO", "nik_on_file": "3174012304909908",
+        "kyc": "full", "status": "active", "shows": "a KYC submission that stays INITIATED (assumed)",
+    },
+    {
+        "account": "+62800900092", "holder_name": "WATI SUSANTI", "nik_on_file": "3174016304909909",
+        "kyc": "full", "status": "active", "shows": "a KYC submission that ended in ERROR (assumed)",
+    },
 )  # fmt: skip
-"""The documented sandbox numbers (wallets.md 2.8) with invented holders."""
+"""The documented sandbox numbers (wallets.md 2.8) with invented holders, and two that no customer can have."""
 SANDBOX_PHONES = tuple(account["account"] for account in TEST_ACCOUNTS)
 
 CREDENTIALS: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""GoPay ID's identity host (wallets.md 2.5): the KYC Data Pull, and the callback when a running KYC completes."""
+"""GoPay ID's identity host (wallets.md 2.5): the KYC Data Pull, its callback, and the token of the mobile SDK."""
 
 from __future__ import annotations
 
@@ -17,13 +17,19 @@ from mock_partners.gopay.notices import Link
 from mock_partners.kit.behaviour import TROUBLED_CHECKS, Behaviour, verify_behaviour
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.http import Call, Reply, json_reply
+from mock_partners.kit.magic import UNNAMED, named
 from mock_partners.kit.notify import Notice, Notifier
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 
 PULL_PATH = "/forward/gopay-id/kyc/inbound/v1/users/submissions/current"
+TOKEN_PATH = "/forward/gopay-id/identity/v1/gopay-id/token"
 CALLBACK_PATH = "/callbacks/gopay/v1/callback/partner"
 DOCUMENT_LIFE = timedelta(minutes=15)
+SDK_TOKEN_LIFE_S = 300
+"""Short, says the sheet; how short is assumed."""
+STAYING = {"91": "INITIATED", "92": "ERROR"}
+"""Sandbox accounts +62800900091 and +62800900092 stay in these states of a submission (wallets.md 13)."""
 NAMESPACE = uuid.UUID("303b4f89-0000-4000-8000-62a8ffaefaf3")
 
 
@@ -31,20 +37,20 @@ class Identity:
     """One submission per customer and partner: full KYC is COMPLETED/VALID, basic has none (decisions G6)."""
 
     def __init__(self, world: World, clock: Clock, waits: Waits, desk: Desk, notifier: Notifier) -> None:
-        self._clock, self._waits, self._desk, self._notifier = clock, waits, desk, notifier
+        self._world, self._clock, self._waits, self._desk, self._notifier = world, clock, waits, desk, notifier
         self._submitted_at: datetime = world.keep("gopay.submitted_at", clock.now)
 
     async def pull(self, call: Call) -> Reply:
         """GET submissions/current under the customer's linking token, which comes without `Bearer`."""
-        merchant = call.header("x-merchant-id").encode("utf-8", "replace")
-        if not hmac.compare_digest(merchant, VALUES["identity_merchant_id"].encode()):
-            return _error(401, "1401", "UNAUTHORIZED")
-        link = self._desk.alive(call.header("authorization"))
+        link = self._linked(call)
         if link is None:
             return _error(401, "1401", "UNAUTHORIZED")
         if not re.fullmatch("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", call.header("correlation-id")):
             return _error(400, "1400", "INVALID_CORRELATION_ID")
         account = link.account
+        status, state = named(account.phone) or ("", "")
+        if status == UNNAMED and state in STAYING:
+            return self._submission(account, {"status": STAYING[state]})
         match verify_behaviour(account):
             case Behaviour.UNAVAILABLE_TWICE:
                 return _error(500, "1500", "INTERNAL_SERVER_ERROR")
@@ -55,6 +61,28 @@ class Identity:
         if account.kyc != "full":
             return _error(404, "1519", "SUBMISSION_NOT_FOUND")
         return self._submission(account, self._verdict(account))
+
+    async def exchange(self, call: Call) -> Reply:
+        """GET gopay-id/token: the linking token against a short-lived one, with which the SDK starts Verify.
+
+        Only the statuses are public (200, 400, 500, 503): the body is assumed, and the token opens nothing here.
+        """
+        link = self._linked(call)
+        if link is None:
+            return _error(401, "1401", "UNAUTHORIZED")
+        if not call.header("request-id"):
+            return _error(400, "1400", "INVALID_REQUEST_ID")
+        if verify_behaviour(link.account) is Behaviour.UNAVAILABLE_TWICE:
+            return _error(503, "1503", "SERVICE_UNAVAILABLE")
+        token = f"{self._world.rng.getrandbits(256):064x}"
+        return json_reply(200, {"success": True, "data": {"token": token, "expiresIn": SDK_TOKEN_LIFE_S}})
+
+    def _linked(self, call: Call) -> Link | None:
+        """The link of the customer token, for the right merchant."""
+        merchant = call.header("x-merchant-id").encode("utf-8", "replace")
+        if not hmac.compare_digest(merchant, VALUES["identity_merchant_id"].encode()):
+            return None
+        return self._desk.alive(call.header("authorization"))
 
     def _verdict(self, account: Account) -> dict[str, Any]:
         if not account.nik_on_file:

@@ -13,6 +13,7 @@ import msgspec
 from mock_partners.gopay.credentials import VALUES
 from mock_partners.kit.behaviour import NOT_FOUND_LOOKUPS, PENDING_LOOKUPS, Behaviour, pay_behaviour
 from mock_partners.kit.clock import Clock, Kind, Scheduler
+from mock_partners.kit.magic import UNNAMED, named
 from mock_partners.kit.notify import Notice, Notifier
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, Booking, Cap, World
@@ -29,14 +30,34 @@ UNKNOWN_ACCOUNT, BLOCKED, MONTHLY, BALANCE, NO_FUNDS, TECHNICAL, DECLINED = (
     "002", "012", "014", "015", "016", "018", "025",
 )  # fmt: skip
 MESSAGES = {
+    "001": "Invalid beneficiary name",
     UNKNOWN_ACCOUNT: "Invalid destination account number",
+    "003": "Invalid destination account number or beneficiary name",
+    "004": "General error",
+    "005": "Timeout by bank",
+    "006": "Unique reference violation",
+    "007": "Identical request processed before",
+    "008": "Bank cannot authenticate request",
+    "009": "Bank balance not enough",
+    "010": "Payload validation failed",
+    "011": "OTP expired or blocked",
     BLOCKED: "Beneficiary account blocked",
+    "013": "Sender is the same as receiver",
     MONTHLY: "Monthly account balance limit exceeded",
     BALANCE: "Account balance limit exceeded",
     NO_FUNDS: "Merchant balance not enough",
+    "017": "Invalid receiver bank details",
     TECHNICAL: "Technical error",
+    "019": "Validation issue",
+    "020": "Validation issue",
+    "021": "Technical error",
+    "022": "Technical error",
+    "023": "Technical error",
+    "024": "Technical error",
     DECLINED: "Transfer declined",
+    "026": "Invalid receiver name",
 }
+"""Iris' error codes (wallets.md 2.6); a payout to 08009000CC fails with code 0CC."""
 
 
 class Status(StrEnum):
@@ -205,6 +226,9 @@ class Payouts:
         """The error code that a settlement meets, seen only now (decisions G8); empty if there is none."""
         if not payout.funded:
             return NO_FUNDS
+        status, case = named(payout.asked.beneficiary_account) or ("", "")
+        if status == UNNAMED and f"0{case}" in MESSAGES:
+            return f"0{case}"
         if payout.account is None:
             return UNKNOWN_ACCOUNT
         if not payout.account.active:

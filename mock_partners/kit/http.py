@@ -165,12 +165,19 @@ class MockApp:
     """The ASGI application of one mock. It needs no lifespan; lost answers are lost here, outside Litestar."""
 
     def __init__(self, routes: Iterable[Route], not_found: Callable[[int], Reply] | None = None) -> None:
+        self.routes = tuple(routes)
+        """What it answers; a simulator calls the handlers themselves, thousands of apps a minute."""
+        self.runner = next((route.runner for route in self.routes if route.runner is not None), None)
+        self._not_found = not_found
+
+    @cached_property
+    def _litestar(self) -> Litestar:
+        """Assembled at the first request: that takes longer than many a simulated day."""
         handlers: dict[type[Exception] | int, Any] = {}
+        not_found = self._not_found
         if not_found is not None:
             handlers[HTTPException] = lambda _request, problem: _response(not_found(problem.status_code))
-        self.routes = tuple(routes)
-        self.runner = next((route.runner for route in self.routes if route.runner is not None), None)
-        self._litestar = Litestar(
+        return Litestar(
             [_litestar_handler(route, self.runner) for route in self.routes],
             exception_handlers=handlers,
             logging_config=None,

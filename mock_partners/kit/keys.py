@@ -12,11 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 class Key(StrEnum):
     """T0: snap-bni.md 5.2 (BNI's client). WALLETS: wallets.md section 11 (the wallets' client).
-    MIDTRANS: made for this mock, signs Midtrans' own link notifications."""
+    MIDTRANS, BNI: made for these mocks, sign Midtrans' own link notifications and BNI's of RTGS and SKN."""
 
     T0 = "snap_client_t0.pem"
     WALLETS = "wallets_client.pem"
     MIDTRANS = "midtrans_webhook.pem"
+    BNI = "bni_notify.pem"
 
 
 def private_pem(key: Key) -> str:

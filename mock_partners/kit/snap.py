@@ -65,9 +65,12 @@ def symmetric_ok(secret: bytes, text: bytes, signature: str, *, encodings: tuple
 
 
 def asymmetric_ok(key: RSAPublicKey, text: bytes, signature: str) -> bool:
-    """Whether the base64 RSA-SHA256 (PKCS#1 v1.5) signature is right."""
+    """Whether the base64 RSA-SHA256 (PKCS#1 v1.5) signature is right, in the one spelling that base64 has for it."""
     try:
-        key.verify(base64.b64decode(signature, validate=True), text, PKCS1v15(), hashes.SHA256())
+        raw = base64.b64decode(signature, validate=True)
+        if base64.b64encode(raw).decode("ascii") != signature:
+            return False
+        key.verify(raw, text, PKCS1v15(), hashes.SHA256())
     except (InvalidSignature, binascii.Error, ValueError):
         return False
     return True

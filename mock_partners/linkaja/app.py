@@ -27,7 +27,7 @@ def create_app(
     """The LinkAja mock on a world. LinkAja notifies nobody: `send` is not used, browsers return to `notify_base`."""
     scheduler = scheduler or world.keep("scheduler", lambda: Scheduler(clock))
     world.add_missing(test_accounts())
-    gate = Gate(world, clock, snap_client(), profile=Profile(numeric_external_id=True))
+    gate = Gate(world, clock, snap_client(), profile=Profile(numeric_external_id=True, null_is_empty=True))
     legacy = Legacy(world, clock)
     registered = RegisteredRedirect(notify_base, "linkaja")
     payouts = world.keep("payouts", lambda: Payouts(world, clock, scheduler, waits))

@@ -9,6 +9,7 @@ from mock_partners.kit.clock import JAKARTA, Clock
 from mock_partners.kit.fields import Fields, rupiah
 from mock_partners.kit.http import Reply
 from mock_partners.kit.links import Link, Links
+from mock_partners.kit.magic import refuse_if_magic
 from mock_partners.kit.pages import End, Page, Pages, Step
 from mock_partners.kit.redirects import RegisteredRedirect, own_url, with_parameters
 from mock_partners.kit.snap import Asked, Gate, Refusal, Token, malformed, missing, timestamp
@@ -60,6 +61,7 @@ class Linking:
             raise malformed("additionalInfo.partnerRedirectUrl")
         state = more.text("state", 32)
         more.text("scope", 32, pattern=SCOPE)
+        refuse_if_magic(phone)
         account = self.linkable(phone)
         path = self.open_page(PageRequest(account, return_url, state, AUTH_CODE))
         return self._gate.say(

@@ -27,7 +27,7 @@ def create_app(
     """The OVO mock on a world. OVO notifies nobody, so `send` is not used; `notify_base` is where browsers return."""
     scheduler = scheduler or world.keep("scheduler", lambda: Scheduler(clock))
     world.add_missing(test_accounts())
-    gate = Gate(world, clock, snap_client(), profile=Profile(headers=(*HEADERS, "x-device-id")))
+    gate = Gate(world, clock, snap_client(), profile=Profile(headers=(*HEADERS, "x-device-id"), null_is_empty=True))
     payouts = world.keep("payouts", lambda: Payouts(world, clock, scheduler, waits))
     linking = Linking(world, clock, gate, waits, RegisteredRedirect(notify_base, "ovo"))
     topups = Topups(world, clock, gate, payouts)

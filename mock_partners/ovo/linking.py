@@ -14,6 +14,7 @@ from mock_partners.kit.clock import Clock
 from mock_partners.kit.fields import Fields
 from mock_partners.kit.http import Call, Handler, Reply
 from mock_partners.kit.links import ACCESS_LIFE_S, AUTH_CODE_LIFE_S, Links
+from mock_partners.kit.magic import refuse_if_magic
 from mock_partners.kit.pages import End, Page, Pages, Step
 from mock_partners.kit.redirects import RegisteredRedirect, own_url, with_parameters
 from mock_partners.kit.snap import Asked, Gate, Refusal, Token, Tokens, malformed
@@ -83,12 +84,14 @@ class Linking:
     async def bind(self, asked: Asked) -> Reply:
         """registration-account-binding, service 07: answers the page's URL and the linkageToken (decisions O1, O3)."""
         fields = Fields(asked.body)
-        account = self._account(fields.text("phoneNo", 15, pattern=PHONE))
+        phone = fields.text("phoneNo", 15, pattern=PHONE)
+        account = self._account(phone)
         more = fields.object("additionalInfo")
         customer = more.text("custIdMerchant", 64)
         more.text("customerName", 128, required=False)
         more.text("email", 254, pattern=r"[^@\s]+@[^@\s]+", required=False)
         success_url, failed_url = (self._return_url(more, name) for name in RETURN_URLS)
+        refuse_if_magic(phone)
         account = self._linkable(account)
         binding = Binding(account, customer, success_url, failed_url)
         linkage = self._linkage.issue(self._clock.seconds(), self._waits.link_life_s + AUTH_CODE_LIFE_S, binding)

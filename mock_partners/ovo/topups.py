@@ -12,6 +12,7 @@ from mock_partners.kit.behaviour import Behaviour, verify_behaviour
 from mock_partners.kit.clock import JAKARTA, Clock
 from mock_partners.kit.fields import Fields, rupiah
 from mock_partners.kit.http import Abort, Reply
+from mock_partners.kit.magic import refuse_if_magic
 from mock_partners.kit.payouts import Answer, Duplicate, Payout, Payouts, State
 from mock_partners.kit.snap import Asked, Gate, Refusal, malformed, parse_timestamp, timestamp
 from mock_partners.kit.world import Account, Booking, Kind, World
@@ -185,6 +186,7 @@ class Topups:
         )  # fmt: skip
 
     def _known(self, phone: str) -> Account:
+        refuse_if_magic(phone)
         found = self._world.by_phone(phone)
         if not found:
             raise Refusal(404, "11", "Invalid Account")

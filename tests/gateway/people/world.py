@@ -117,6 +117,8 @@ class World:
             batches=None,
             incentives=None,
             partners=None,
+            strays=None,
+            reconciliations=None,
         )
         self.app = _app()
         self.app.state.core = self.core

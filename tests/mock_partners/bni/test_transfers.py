@@ -253,7 +253,8 @@ async def test_a_restarted_app_goes_on_with_books_counters_tokens_and_references
         ({"serviceCode": ""}, "4003601"),
         ({"serviceCode": "99"}, "4003601"),
         ({"serviceCode": "18"}, "4043601"),
-        ({"amount": {"value": "600000", "currency": "IDR"}}, "4003601"),
+        ({"amount": {"value": "600000.50", "currency": "IDR"}}, "4003601"),
+        ({"amount": {"value": "600000", "currency": "IDR"}}, "2003600"),
         ({"amount": {"value": "600000.00", "currency": "IDR"}, "transactionDate": "2026-01-15"}, "2003600"),
     ],
 )

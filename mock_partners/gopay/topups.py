@@ -1,0 +1,191 @@
+"""Midtrans' payouts over SNAP (wallets.md 2.7): name inquiry, one-step top-up, status, and Iris' notification of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import msgspec
+
+from mock_partners.gopay.iris_fields import PHONE
+from mock_partners.gopay.payouts import (
+    DECLINED,
+    MESSAGES,
+    NOTIFY_PATH,
+    NOTIFY_RETRIES_S,
+    TECHNICAL,
+    notice_signature,
+    utc,
+)
+from mock_partners.kit.clock import Clock, Scheduler
+from mock_partners.kit.fields import Fields, rupiah
+from mock_partners.kit.http import Abort, Reply
+from mock_partners.kit.magic import refuse_if_magic
+from mock_partners.kit.notify import Notice, Notifier
+from mock_partners.kit.payouts import Answer, Duplicate, Payout, Payouts, State
+from mock_partners.kit.snap import Asked, Gate, Refusal, malformed
+from mock_partners.kit.waits import Waits
+from mock_partners.kit.world import Account, World
+
+SERVICE_CODE = "38"
+PROVIDERS = "gopay"
+"""additionalInfo.beneficiaryProvider; its values are not public (assumed)."""
+NOTES = "[A-Za-z0-9 _]{1,50}"
+STATUS = {
+    State.BOOKED: ("00", "Success"),
+    State.PENDING: ("03", "Pending"),
+    State.REVERSED: ("04", "Refunded"),
+    State.FAILED: ("06", "Failed"),
+}
+NOTIFIED = {
+    State.BOOKED: ("completed", ""),
+    State.FAILED: ("failed", TECHNICAL),
+    State.REVERSED: ("failed", DECLINED),
+}
+"""Iris' words for an end, and the error code of a failure."""
+
+
+@dataclass(frozen=True, repr=False)
+class Details:
+    """What a top-up was asked with, echoed by its answers."""
+
+    customer_number: str
+    customer_name: str
+    external_id: str
+
+
+class Topups:
+    """The handlers of SNAP payouts; the desk is kept in the world."""
+
+    def __init__(
+        self, world: World, clock: Clock, scheduler: Scheduler, waits: Waits, gate: Gate, notifier: Notifier
+    ) -> None:  # fmt: skip
+        self._world, self._clock, self._gate, self._notifier = world, clock, gate, notifier
+        self._payouts = world.keep(
+            "gopay.snap_payouts", lambda: Payouts(world, clock, scheduler, waits, on_reversed=self._notify)
+        )
+
+    def unsettled(self) -> int:
+        """Top-ups that wait for a look-up."""
+        return self._payouts.unsettled()
+
+    async def inquire(self, asked: Asked) -> Reply:
+        """emoney/account-inquiry, service 37: the name behind a number; the amount is a dummy."""
+        fields = _fields(asked)
+        number, amount = _number(fields), fields.amount("amount")
+        assert amount is not None
+        account = self._account(number)
+        return self._gate.say(
+            200, asked.service, referenceNo=self._reference(), customerNumber=number,
+            customerName=account.holder_name, amount=rupiah(amount), feeAmount=rupiah(0), additionalInfo={},
+        )  # fmt: skip
+
+    async def top_up(self, asked: Asked) -> Reply:
+        """emoney/topup, service 38. Duplicates come before business rules (snap-bni.md 6.1, decisions X7)."""
+        fields = _fields(asked)
+        reference, number, amount = fields.text("partnerReferenceNo", 64), _number(fields), fields.amount("amount")
+        assert amount is not None
+        details = Details(number, fields.text("customerName", 255), asked.external_id)
+        fields.text("notes", 50, pattern=NOTES, required=False)
+        parameters = (amount, "IDR", number)
+        match self._payouts.duplicate(reference, parameters):
+            case Duplicate.DIFFERENT:
+                raise Refusal(404, "18", "Inconsistent Request")
+            case Duplicate.BOOKED:
+                raise Refusal(409, "01", "Duplicate partnerReferenceNo")
+            case Duplicate.PENDING:
+                return self._topped_up(202, "Request In Progress", reference)
+        account = self._account(number)
+        if self._world.cap_hit(account, amount, self._clock.now()) is not None:
+            raise Refusal(403, "02", "Exceeds Transaction Amount Limit")
+        answer = await self._payouts.accept(
+            reference, account, amount, parameters=parameters, partner_reference=self._reference(), details=details
+        )
+        payout = self._payouts.get(reference)
+        if payout is not None and payout.state is State.BOOKED:
+            self._notify(payout)
+        match answer:
+            case None:
+                raise Refusal(403, "14", "Insufficient Funds")
+            case Answer.LOST:
+                raise Abort
+            case Answer.TIMEOUT:
+                raise Refusal(504, "00", "Timeout")
+            case Answer.PENDING:
+                return self._topped_up(202, "Request In Progress", reference)
+            case Answer.DONE:
+                return self._topped_up(200, "Request has been processed successfully", reference)
+
+    async def status(self, asked: Asked) -> Reply:
+        """transfer/status, service 36, of a top-up; unknown is 4043601 as at the other partners (assumed)."""
+        fields = Fields(asked.body)
+        reference = fields.text("originalPartnerReferenceNo", 64)
+        fields.text("serviceCode", 2, pattern=SERVICE_CODE)
+        known = self._payouts.get(reference)
+        before = known.state if known is not None else None
+        payout = self._payouts.look_up(reference)
+        if payout is None:
+            raise Refusal(404, "01", "Transaction Not Found")
+        if before is State.PENDING and payout.state is not State.PENDING:
+            self._notify(payout)
+        details: Details = payout.details
+        latest, text = STATUS[payout.state]
+        return self._gate.say(
+            200, asked.service, originalPartnerReferenceNo=payout.reference,
+            originalReferenceNo=payout.partner_reference, originalExternalId=details.external_id,
+            serviceCode=SERVICE_CODE, amount=rupiah(payout.amount_rupiah), latestTransactionStatus=latest,
+            transactionStatusDesc=text, additionalInfo={},
+        )  # fmt: skip
+
+    def _topped_up(self, status: int, message: str, reference: str) -> Reply:
+        payout = self._payouts.get(reference)
+        assert payout is not None
+        details: Details = payout.details
+        return self._gate.say(
+            status, SERVICE_CODE, "00", message, referenceNo=payout.partner_reference, partnerReferenceNo=reference,
+            customerNumber=details.customer_number, customerName=details.customer_name,
+            amount=rupiah(payout.amount_rupiah), additionalInfo={},
+        )  # fmt: skip
+
+    def _account(self, number: str) -> Account:
+        refuse_if_magic(number)
+        found = self._world.by_phone(number)
+        if not found:
+            raise Refusal(404, "11", "Invalid Account")
+        if not found[0].active:
+            raise Refusal(403, "18", "Inactive Account")
+        return found[0]
+
+    def _reference(self) -> str:
+        return f"{self._world.rng.getrandbits(32):08x}{self._world.number():08x}"
+
+    def _notify(self, payout: Payout) -> None:
+        """Iris' notification with partner_reference_no beside, under the same signature (wallets.md 2.7)."""
+        status, error = NOTIFIED[payout.state]
+        told = {
+            "reference_no": payout.partner_reference,
+            "partner_reference_no": payout.reference,
+            "amount": f"{payout.amount_rupiah}.00",
+            "status": status,
+            "updated_at": utc(self._clock.now()),
+        }
+        if error:
+            told |= {"error_code": error, "error_message": MESSAGES[error]}
+        body = msgspec.json.encode(told)
+        headers = {"Content-Type": "application/json", "Iris-Signature": notice_signature(body)}
+        self._notifier.post(Notice("POST", NOTIFY_PATH, body, headers), retries_s=NOTIFY_RETRIES_S)
+
+
+def _fields(asked: Asked) -> Fields:
+    """X-EXTERNAL-ID is numeric here, and the provider is always named (wallets.md 2.7)."""
+    if not re.fullmatch("[0-9]+", asked.external_id):
+        raise malformed("X-EXTERNAL-ID")
+    fields = Fields(asked.body)
+    info = fields.object("additionalInfo")
+    info.text("beneficiaryProvider", 32, pattern=PROVIDERS)
+    info.text("beneficiaryEmail", 254, required=False)
+    return fields
+
+
+def _number(fields: Fields) -> str:
+    return fields.text("customerNumber", 20, pattern=PHONE.pattern)
