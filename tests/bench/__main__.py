@@ -34,7 +34,7 @@ from gateway.storage import ledger
 from gateway.storage.database import Database
 from gateway.storage.migrate import migrate
 from tests.bench import people
-from tests.bench.cpu import cpu_s
+from tests.bench.cpu import alive, cpu_s
 
 ENOUGH_CALLS_A_SECOND = 1_000_000
 READY_S = 60.0
@@ -138,6 +138,8 @@ class Bench:
         await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
         async with asyncio.timeout(600):
             while await connection.fetchval(_PAID) < (turn + 1) * self.payouts:
+                if not alive(self.pids["worker"]):
+                    raise SystemExit(f"the worker ended: {(self.folder / 'worker.log').read_text()[-2000:]}")
                 await asyncio.sleep(0.25)
         after = self._cpu()
         used = {f"cpu_{name}": 1000 * (after[name] - before[name]) / self.payouts for name in after}

@@ -16,6 +16,14 @@ def cpu_s(pid: int, *, with_children: bool = False) -> float:
     return own + reaped + sum(cpu_s(child, with_children=True) for child in _children(pid))
 
 
+def alive(pid: int) -> bool:
+    """Whether a process of ours still runs; one that has ended and was not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def _times(pid: int) -> tuple[float, float]:
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
