@@ -1,4 +1,4 @@
-"""Same seed, same stopped clock, same bytes from the client: the same bytes from the mock, its notices and its books."""
+"""Same seed, same stopped clock, same bytes from the client: the same bytes from the mock, in notices and books too."""
 
 from __future__ import annotations
 
