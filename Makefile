@@ -29,8 +29,8 @@ bench: $(READY) ## payouts a second against the floor, CPU a payout, rows a seco
 mutants: $(READY) ## plant bugs in the adapters and see the suites catch them
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
-sim: $(READY) ## seeded runs with faults, crashes and restarts (ARGS="--seed 7")
-	@$(BIN)/python -m tests.sim $(ARGS)
+sim: $(READY) ## seeded runs with faults, crashes and restarts (SEEDS=100 SEED=1)
+	@$(BIN)/python -m tests.sim --seeds $(or $(SEEDS),100) --seed $(or $(SEED),1) $(ARGS)
 
 check: lint types imports ## the checks that take seconds
 

@@ -27,13 +27,14 @@ from gateway.routes import (
     participants,
     partners,
     payouts,
+    reconciliations,
     verifications,
 )
 from gateway.settings import Settings
 
 ROUTES = (
     oauth, connect, callbacks, links, verifications, participants, incentives, payouts, batches, events, partners,
-    funnel, health,
+    funnel, reconciliations, health,
 )  # fmt: skip
 
 
@@ -45,7 +46,10 @@ def create_app(settings: Settings | None = None, *, core: Core | None = None) ->
         assert settings is not None, "settings or a core"
         async with open_resources(settings) as resources:
             app.state.core = build_core(resources)
-            yield
+            try:
+                yield
+            finally:
+                await app.state.core.reconciliations.close()
 
     return Litestar(
         route_handlers=[module.router for module in ROUTES],

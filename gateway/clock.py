@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Protocol
 
@@ -19,6 +21,12 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds, for durations only."""
 
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """Ends what is done inside with `TimeoutError` once so much time has gone by."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Let so much time go by."""
+
 
 class SystemClock:
     """The machine's."""
@@ -30,6 +38,14 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds, for durations only."""
         return time.monotonic()
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """Ends what is done inside with `TimeoutError` once so much time has gone by."""
+        return asyncio.timeout(seconds)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let so much time go by."""
+        await asyncio.sleep(seconds)
 
 
 def jakarta_day(at: datetime) -> date:

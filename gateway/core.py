@@ -12,6 +12,8 @@ from gateway.services.incentives import Incentives
 from gateway.services.linking import Linking
 from gateway.services.partners import Partners
 from gateway.services.payouts import Payouts
+from gateway.services.reconciliation import Reconciliations
+from gateway.services.strays import Strays
 from gateway.services.verification import Verification
 
 
@@ -28,6 +30,8 @@ class Core:
     batches: Batches
     incentives: Incentives
     partners: Partners
+    strays: Strays
+    reconciliations: Reconciliations
 
 
 def build_core(resources: Resources) -> Core:
@@ -46,4 +50,6 @@ def build_core(resources: Resources) -> Core:
         batches=Batches(resources.database, resources.clock, resources.vault, manifests),
         incentives=Incentives(resources.database, resources.clock, manifests),
         partners=Partners(resources.database, resources.clock, manifests, resources.settings.quotas),
+        strays=Strays(resources),
+        reconciliations=Reconciliations(resources),
     )

@@ -1,4 +1,4 @@
-"""The API's description at /schema: plain JSON and YAML, nothing fetched from elsewhere, and true.
+"""The API's description at /schema: plain JSON, nothing fetched from elsewhere, and true.
 
 Litestar describes Structs without saying that unknown fields are refused, and knows neither scopes nor problems nor
 streamed bodies; `describe` adds that.
@@ -160,7 +160,7 @@ def _bodies(paths: dict[str, Any]) -> None:
         "required": True,
         "content": {"application/x-www-form-urlencoded": {"schema": form}},
     }
-    refused = dict.fromkeys(("error", "error_description", "code", "remedy"), {"type": "string"})
+    refused = {name: {"type": "string"} for name in ("error", "error_description", "code", "remedy")}
     error = {"type": "object", "description": "RFC 6749 section 5.2.", "properties": refused, "required": list(refused)}
     paths["/oauth/token"]["post"]["responses"]["default"]["content"]["application/json"] = {"schema": error}
     results = paths["/v1/batches/{batch_id}/results"]["get"]["responses"]["200"]["content"]

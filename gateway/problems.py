@@ -164,11 +164,14 @@ def _parameter(detail: str) -> str | None:
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    if isinstance(error, asyncpg.CharacterNotInRepertoireError):
+        # PostgreSQL's texts hold every character but this one; it may stand in any parameter or field.
+        return respond(InvalidRequest("A text holds the character NUL.", code="field_invalid"))
     _log.error(
         "request_failed",
         error=type(error).__name__,
         method=request.method,
-        route=getattr(request.scope.get("path_template"), "strip", lambda: None)(),
+        route=request.scope.get("path_template"),
         frames=frames(error),
     )
     if isinstance(error, asyncpg.TooManyConnectionsError | asyncpg.CannotConnectNowError | ConnectionError):

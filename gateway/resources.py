@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 
@@ -33,6 +35,12 @@ class Resources:
     redis: Redis
     vault: Vault
     desks: Mapping[str, Desk]
+    entropy: random.Random = field(default_factory=random.SystemRandom)
+    """Where secrets of a browser's session come from: the operating system, but in a simulation."""
+
+    def secret(self) -> str:
+        """24 random bytes as 32 characters base64url (SNAP allows a state 32)."""
+        return base64.urlsafe_b64encode(self.entropy.randbytes(24)).decode()
 
 
 @asynccontextmanager

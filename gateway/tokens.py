@@ -95,7 +95,7 @@ class Tokens:
             held = AccessToken(
                 value=Secret(last.value), life_s=0.0, refresh=Secret(last.refresh) if last.refresh else None
             )
-        async with asyncio.timeout(FETCH_S * 2):
+        async with self._clock.timeout(FETCH_S * 2):
             token = await desk.run_bare(
                 lambda context: desk.partner.fetch_token(context, name, held), subject=f"token:{name}"
             )

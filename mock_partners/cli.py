@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
-from mock_partners.kit.clock import Clock, Scheduler
+from mock_partners.kit.clock import Clock
+from mock_partners.kit.console import console
+from mock_partners.kit.host import PARTNERS, Mock, package
+from mock_partners.kit.http import CONTROL
+from mock_partners.kit.scenario import Scenario, ScenarioError, parse_scenario
+from mock_partners.kit.scenario.routes import operation_problems
+from mock_partners.kit.scenario.words import explained, rule_lines, vocabulary
 from mock_partners.kit.waits import Waits, parse_waits
 from mock_partners.kit.world import World, WorldError, load_worlds
-
-PARTNERS = {
-    "bni": (1, "mock_partners.bni"),
-    "gopay": (2, "mock_partners.gopay"),
-    "linkaja": (3, "mock_partners.linkaja"),
-    "ovo": (4, "mock_partners.ovo"),
-}
-"""Each partner's port above --port-base, and its package with `create_app` and `CREDENTIALS`."""
 
 main = typer.Typer(
     name="mock-partners",
@@ -32,9 +30,11 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
     help="Mock servers of BNI, GoPay, LinkAja and OVO, as strict as the partners' documents; on 127.0.0.1 only.",
 )
+CONSOLE = "console"
 PortBase = Annotated[
     int, typer.Option(min=1, max=65_000, help="BNI answers on the next port, then GoPay, LinkAja and OVO.")
 ]
+ScenarioFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A scenario in TOML: docs/qa.md.")]
 Only = Annotated[list[str] | None, typer.Option(help="Only this partner (may be repeated): bni, gopay, linkaja, ovo.")]
 
 
@@ -58,21 +58,32 @@ def serve(
         ),
     ] = "",
     seed: Annotated[int, typer.Option(help="Fixes tokens, references and OTPs for the same sequence of calls.")] = 0,
+    scenario: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="What the partners do wrong, and when: docs/qa.md.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; another one than this only in a container.")] = (
+        "127.0.0.1"
+    ),
+    with_console: Annotated[
+        bool, typer.Option("--console/--no-console", help="The web console on the port base itself.")
+    ] = True,
     only: Only = None,
 ) -> None:
     """Run the mocks until SIGTERM or Ctrl-C.
 
-    Each partner serves all of its hosts on its one port and prints a line when it answers. Beside the partner's own
-    paths each has /__mock__/books, /__mock__/pending, /__mock__/sms?phone=+62.. and /__mock__/health.
+    Each partner serves all of its hosts on its one port and prints a line when it answers; a web console answers on
+    the port base, unless --notify-base has that port. Beside the partner's own paths each has a control API under
+    /__mock__/ (mock_partners/README.md): books, requests, links, clock, scenario, verify and more.
     """
-    clock = Clock()
     try:
         table = parse_waits(waits)
-        worlds = load_worlds(world, deposits=_deposits(deposit or []), seed=seed, at=clock.now())
+        worlds = load_worlds(world, deposits=_deposits(deposit or []), seed=seed, at=Clock().now())
     except (WorldError, ValueError) as problem:
         raise typer.BadParameter(str(problem)) from None
+    staged = _read(scenario, _chosen(only)) if scenario is not None else None
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    _serve(worlds, _chosen(only), port_base, clock, table, notify_base)
+    with_console = with_console and urlsplit(notify_base).port != port_base
+    _serve(worlds, _chosen(only), (host, port_base), table, notify_base, staged, with_console)
 
 
 @main.command()
@@ -83,7 +94,7 @@ def credentials(
 ) -> None:
     """Print base URLs, sandbox credentials, keys and test accounts: the same every run, and they protect nothing."""
     known = {
-        name: {"base_url": f"http://127.0.0.1:{port_base + PARTNERS[name][0]}", **_package(name).CREDENTIALS}
+        name: {"base_url": f"http://127.0.0.1:{port_base + PARTNERS[name][0]}", **package(name).CREDENTIALS}
         for name in _chosen(only)
     }
     if as_json:
@@ -96,36 +107,92 @@ def credentials(
             typer.echo(f"  {key}: " + text.strip().replace("\n", "\n    "))
 
 
+scenarios = typer.Typer(no_args_is_help=True, help="Check, list and explain scenarios.")
+main.add_typer(scenarios, name="scenario")
+
+
+@scenarios.command()
+def check(file: ScenarioFile) -> None:
+    """Say whether a scenario can be used; each problem with its line, its key and what is allowed."""
+    names = _chosen(None)
+    scenario = _read(file, names)
+    typer.echo(f"{file.name}: {len(scenario.rules)} rules, good")
+    missing = [name for name in PARTNERS if name not in names]
+    if missing:
+        typer.echo(f"not installed, so operations were not checked: {', '.join(missing)}")
+
+
+@scenarios.command(name="list")
+def list_(file: Annotated[Path | None, typer.Argument(exists=True, dir_okay=False)] = None) -> None:
+    """List a scenario's rules; without a file, every word of the language."""
+    _echo(vocabulary() if file is None else rule_lines(_read(file, _chosen(None))))
+
+
+@scenarios.command()
+def explain(file: ScenarioFile) -> None:
+    """Tell in sentences what a scenario does."""
+    _echo(explained(_read(file, _chosen(None))))
+
+
+def _read(file: Path, names: Sequence[str]) -> Scenario:
+    try:
+        return _scenario(file, names)
+    except ScenarioError as error:
+        _echo(error.problems, err=True)
+        raise typer.Exit(1) from None
+
+
+def _scenario(file: Path, names: Sequence[str]) -> Scenario:
+    """Reads a scenario and checks its operations against the mocks that are here."""
+    try:
+        text = file.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise ScenarioError([f"{file.name}: not UTF-8"]) from None
+    scenario = parse_scenario(text, file.name)
+    mocks = [Mock(World(name), waits=Waits(), notify_base="http://127.0.0.1") for name in names]
+    operations = {
+        mock.name: [route.operation for route in mock.app.routes if not route.path.startswith(CONTROL)]
+        for mock in mocks
+    }
+    problems = operation_problems(scenario, operations, file.name)
+    if problems:
+        raise ScenarioError(problems)
+    return scenario
+
+
+def _echo(lines: Iterable[str], *, err: bool = False) -> None:
+    for line in lines:
+        typer.echo(line, err=err)
+
+
 def _serve(
-    worlds: dict[str, World], names: Sequence[str], port_base: int, clock: Clock, waits: Waits, notify_base: str
-) -> None:
+    worlds: dict[str, World], names: Sequence[str], at: tuple[str, int], waits: Waits, notify_base: str,
+    scenario: Scenario | None, with_console: bool,
+) -> None:  # fmt: skip
     import uvloop
 
     from mock_partners.kit.server import Listener, bind
     from mock_partners.kit.server import serve as serve_all
 
+    host, port_base = at
+    ports = {name: port_base + PARTNERS[name][0] for name in names} | ({CONSOLE: port_base} if with_console else {})
     sockets = {}
-    for name in names:
-        port = port_base + PARTNERS[name][0]
+    for name, port in ports.items():
         try:
-            sockets[name] = bind(port)
+            sockets[name] = bind(port, host)
         except OSError as problem:
-            typer.echo(
-                f"port {port} for {name} cannot be used ({problem.strerror}): choose another --port-base", err=True
-            )
+            advice = "choose another --port-base" + (" or --no-console" if name == CONSOLE else "")
+            typer.echo(f"port {port} for {name} cannot be used ({problem.strerror}): {advice}", err=True)
             raise typer.Exit(1) from None
 
     async def run() -> None:
-        schedulers = {name: Scheduler(clock) for name in names}
-        listeners = []
-        for name in names:
-            app = _package(name).create_app(
-                worlds[name], clock=clock, scheduler=schedulers[name], waits=waits, notify_base=notify_base
-            )
-            listeners.append(Listener(name, app, sockets[name]))
+        mocks = {name: Mock(worlds[name], waits=waits, notify_base=notify_base, scenario=scenario) for name in names}
+        listeners = [Listener(name, mock, sockets[name]) for name, mock in mocks.items()]
+        if with_console:
+            listeners.append(Listener(CONSOLE, console(mocks), sockets[CONSOLE]))
         await serve_all(listeners, lambda ready: typer.echo(f"{ready.name} ready on {ready.url}"))
-        for scheduler in schedulers.values():
-            await scheduler.close()
+        for mock in mocks.values():
+            await mock.scheduler.close()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
@@ -149,11 +216,6 @@ def _deposits(texts: Sequence[str]) -> dict[str, int]:
             raise ValueError(f"--deposit {text!r}: write PARTNER=RUPIAH with a partner out of: {', '.join(PARTNERS)}")
         deposits[name] = int(amount)
     return deposits
-
-
-def _package(name: str) -> Any:
-    """A partner's package, imported only when it is needed."""
-    return importlib.import_module(PARTNERS[name][1])
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Final
 
 from adapters.linkaja import wire
 from adapters.linkaja.manifest import CUSTOMER_TOKEN_LIFE_S, MANIFEST
-from adapters.snap import codes
+from adapters.snap import codes, values
 from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import IdentityAnswer, IdentityQuery, Verdict
 from contracts.incentive import BlockerCode
@@ -124,8 +124,8 @@ def b2b_token(reply: Response) -> AccessToken:
     envelope = codes.read(reply, "73")
     if envelope.code != "2007300":
         raise codes.unavailable(envelope, reply)
-    life_s = wire.seconds(envelope, "expiresIn")
-    value = wire.secret(envelope.text("accessToken"), "accessToken")
+    life_s = values.seconds(envelope, "expiresIn")
+    value = values.token(envelope, "accessToken")
     return AccessToken(value=value, life_s=life_s or MANIFEST.tokens["snap"].life_s)
 
 
@@ -179,7 +179,7 @@ def exchanged(ctx: Context, reply: Response) -> LinkStep:
     """What the exchange of the authCode said."""
     envelope = codes.read(reply, "74")
     if envelope.code == "2007400":
-        refresh_token = wire.secret(envelope.text("refreshToken"), "refreshToken")
+        refresh_token = values.token(envelope, "refreshToken")
         return LinkGranted(grant=_grant(ctx, envelope, refresh_token))
     if envelope.code in HELD:
         return LinkHeld(partner_code=envelope.code)
@@ -189,7 +189,7 @@ def exchanged(ctx: Context, reply: Response) -> LinkStep:
 def refreshed(ctx: Context, envelope: codes.Envelope, refresh_token: Secret) -> Grant:
     """The fresh grant; the old refresh token stays where no new one came."""
     fresh = envelope.optional_text("refreshToken")
-    return _grant(ctx, envelope, refresh_token if fresh is None else wire.secret(fresh, "refreshToken"))
+    return _grant(ctx, envelope, refresh_token if fresh is None else values.secret(fresh, "refreshToken"))
 
 
 def unbound(reply: Response) -> Unlinked:
@@ -321,9 +321,9 @@ def unavailable(said: wire.LinkAjaAnswer) -> PartnerUnavailable:
 
 def _legacy_token(said: wire.LinkAjaAnswer) -> AccessToken:
     return AccessToken(
-        value=wire.secret(said.text("accessToken"), "accessToken"),
+        value=values.secret(said.text("accessToken"), "accessToken"),
         life_s=MANIFEST.tokens["legacy"].life_s,
-        refresh=wire.secret(said.text("refreshToken"), "refreshToken"),
+        refresh=values.secret(said.text("refreshToken"), "refreshToken"),
     )
 
 
@@ -332,8 +332,8 @@ def _grant(ctx: Context, envelope: codes.Envelope, refresh_token: Secret) -> Gra
     if ends is None:
         expires_at = ctx.now + timedelta(seconds=CUSTOMER_TOKEN_LIFE_S)
     else:
-        expires_at = wire.moment(ends, "accessTokenExpiryTime")
-    access_token = wire.secret(envelope.text("accessToken"), "accessToken")
+        expires_at = values.moment(ends, "accessTokenExpiryTime")
+    access_token = values.token(envelope, "accessToken")
     return Grant(access_token=access_token, refresh_token=refresh_token, expires_at=expires_at)
 
 
@@ -373,5 +373,5 @@ def _line(row: wire.LinkAjaReportRow) -> StatementLine:
         reference=row.merchant_trx_id or None,
         partner_reference=row.link_ref_num or None,
         account=wire.account_of(row.msisdn) if row.msisdn else None,
-        booked_at=wire.moment(row.trx_date, "rows.trxDate"),
+        booked_at=values.moment(row.trx_date, "rows.trxDate"),
     )

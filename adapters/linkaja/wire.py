@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from adapters.snap.codes import Envelope
 from contracts.errors import PartnerProtocolError
 from contracts.identity import IdentityQuery
 from contracts.linking import LinkStart
@@ -21,8 +20,6 @@ from contracts.secret import Secret
 
 _E164 = re.compile(r"\+(628[0-9]{7,12})", re.ASCII)
 _NUMBER = re.compile(r"(?:0|\+?62)(8[0-9]{7,12})", re.ASCII)
-_TOKEN = re.compile(r"[!-~]{1,4096}", re.ASCII)
-_SECONDS = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _CODE = re.compile(r"[0-9]{2,3}", re.ASCII)
 _MAX_RUPIAH = 9_999_999_999
 
@@ -309,35 +306,6 @@ def frozen(order: PayoutOrder) -> bytes:
 def check(order: PayoutOrder) -> bytes:
     """Body of the look-up."""
     return msgspec.json.encode(LinkAjaCheck(merchant_trx_id=order.reference))
-
-
-def secret(value: str, field: str) -> Secret:
-    """A token that can stand in a header."""
-    if _TOKEN.fullmatch(value) is None:
-        raise PartnerProtocolError(f"field {field} is not a token")
-    return Secret(value)
-
-
-def seconds(envelope: Envelope, field: str) -> float | None:
-    """A life in seconds, written as a string or a number (snap-bni.md 1.3), or None where it is missing."""
-    value: Any = envelope.body.get(field)
-    if value is None:
-        return None
-    text = str(value) if type(value) is int else value
-    if not isinstance(text, str) or _SECONDS.fullmatch(text) is None:
-        raise PartnerProtocolError(f"field {field} is not a number of seconds")
-    return float(text)
-
-
-def moment(text: str, field: str) -> datetime:
-    """ISO 8601 with an offset."""
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        raise PartnerProtocolError(f"field {field} is not a time") from None
-    if parsed.tzinfo is None:
-        raise PartnerProtocolError(f"field {field} has no offset")
-    return parsed
 
 
 def rupiah_of(text: str) -> int:

@@ -11,7 +11,7 @@ import msgspec
 
 from adapters.ovo import wire
 from adapters.ovo.manifest import CUSTOMER_TOKEN_LIFE_S, MANIFEST
-from adapters.snap import codes
+from adapters.snap import codes, values
 from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import IdentityAnswer, IdentityQuery, Verdict
 from contracts.incentive import BlockerCode
@@ -143,8 +143,8 @@ def b2b_token(reply: Response) -> AccessToken:
     envelope = codes.read(reply, "73")
     if envelope.code != "2007300":
         raise codes.unavailable(envelope, reply)
-    life_s = wire.seconds(envelope, "expiresIn")
-    return AccessToken(value=wire.token(envelope, "accessToken"), life_s=life_s or MANIFEST.tokens["snap"].life_s)
+    life_s = values.seconds(envelope, "expiresIn")
+    return AccessToken(value=values.token(envelope, "accessToken"), life_s=life_s or MANIFEST.tokens["snap"].life_s)
 
 
 def bound(reply: Response) -> LinkStep:
@@ -154,7 +154,7 @@ def bound(reply: Response) -> LinkStep:
         url = envelope.text("redirectUrl")
         if _URL.fullmatch(url) is None:
             raise PartnerProtocolError("field redirectUrl is not an http address")
-        return LinkRedirect(url=url, carry={"linkage_token": wire.token(envelope, "linkageToken")})
+        return LinkRedirect(url=url, carry={"linkage_token": values.token(envelope, "linkageToken")})
     if envelope.code in LINK_REFUSALS:
         return LinkRefused(code=LINK_REFUSALS[envelope.code], partner_code=envelope.code)
     if _held(envelope):
@@ -178,7 +178,7 @@ def exchanged(ctx: Context, reply: Response) -> LinkStep:
     """What the exchange of the authCode said."""
     envelope = codes.read(reply, "74")
     if envelope.code == "2007400":
-        return LinkGranted(grant=_grant(ctx, envelope, wire.token(envelope, "refreshToken")))
+        return LinkGranted(grant=_grant(ctx, envelope, values.token(envelope, "refreshToken")))
     if _held(envelope):
         return LinkHeld(partner_code=envelope.code)
     if envelope.code in EXCHANGE_OVER:
@@ -189,7 +189,7 @@ def exchanged(ctx: Context, reply: Response) -> LinkStep:
 def refreshed(ctx: Context, envelope: codes.Envelope, refresh_token: Secret) -> Grant:
     """The fresh grant; the old refresh token stays where no new one came."""
     if envelope.optional_text("refreshToken") is not None:
-        refresh_token = wire.token(envelope, "refreshToken")
+        refresh_token = values.token(envelope, "refreshToken")
     return _grant(ctx, envelope, refresh_token)
 
 
@@ -199,7 +199,7 @@ def unbinding_begun(reply: Response) -> Secret | Unlinked:
     """
     envelope = codes.read(reply, "09")
     if envelope.code == "2000900":
-        return wire.token(envelope, "accessToken")
+        return values.token(envelope, "accessToken")
     if envelope.case in {"40101", "40102", "40103", "40104"}:  # the only bearer sent is the customer's
         return Unlinked(partner_code=envelope.code)
     raise codes.unavailable(envelope, reply)
@@ -337,13 +337,13 @@ def _held(envelope: codes.Envelope) -> bool:
 
 def _grant(ctx: Context, envelope: codes.Envelope, refresh_token: Secret) -> Grant:
     """OVO names the life `tokenExpiresIn`, the standard `accessTokenExpiryTime` (wallets.md 12.4): either is read."""
-    life_s = wire.seconds(envelope, "tokenExpiresIn")
+    life_s = values.seconds(envelope, "tokenExpiresIn")
     ends = envelope.optional_text("accessTokenExpiryTime")
     if life_s is not None or ends is None:
         expires_at = ctx.now + timedelta(seconds=life_s or CUSTOMER_TOKEN_LIFE_S)
     else:
-        expires_at = wire.moment(ends, "accessTokenExpiryTime")
-    return Grant(access_token=wire.token(envelope, "accessToken"), refresh_token=refresh_token, expires_at=expires_at)
+        expires_at = values.moment(ends, "accessTokenExpiryTime")
+    return Grant(access_token=values.token(envelope, "accessToken"), refresh_token=refresh_token, expires_at=expires_at)
 
 
 def _error_code(error: str) -> str | None:
@@ -389,5 +389,5 @@ def _line(row: wire.OvoHistoryRow) -> StatementLine:
         reference=row.partner_reference_no or None,
         partner_reference=row.reference_no or None,
         account=wire.account_of(row.customer_number) if row.customer_number else None,
-        booked_at=wire.moment(row.date_time, "detailData.dateTime"),
+        booked_at=values.moment(row.date_time, "detailData.dateTime"),
     )

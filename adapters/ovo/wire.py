@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -22,8 +21,6 @@ T = TypeVar("T")
 
 _E164 = re.compile(r"\+62(8[0-9]{7,12})", re.ASCII)
 _NUMBER = re.compile(r"(?:0|\+?62)(8[0-9]{7,12})", re.ASCII)
-_TOKEN = re.compile(r"[!-~]{1,4096}", re.ASCII)
-_SECONDS = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 
 class OvoMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -243,36 +240,6 @@ def topup(order: PayoutOrder, transaction_date: str) -> bytes:
 def topup_status(order: PayoutOrder) -> bytes:
     """Body of the look-up."""
     return msgspec.json.encode(OvoTopupStatus(original_partner_reference_no=order.reference, service_code="38"))
-
-
-def token(envelope: Envelope, field: str) -> Secret:
-    """A token that can stand in a header."""
-    value = envelope.text(field)
-    if _TOKEN.fullmatch(value) is None:
-        raise PartnerProtocolError(f"field {field} is not a token")
-    return Secret(value)
-
-
-def seconds(envelope: Envelope, field: str) -> float | None:
-    """A life in seconds, written as a string or a number (snap-bni.md 1.3), or None where it is missing."""
-    value: Any = envelope.body.get(field)
-    if value is None:
-        return None
-    text = str(value) if type(value) is int else value
-    if not isinstance(text, str) or _SECONDS.fullmatch(text) is None:
-        raise PartnerProtocolError(f"field {field} is not a number of seconds")
-    return float(text)
-
-
-def moment(text: str, field: str) -> datetime:
-    """ISO 8601 with an offset."""
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        raise PartnerProtocolError(f"field {field} is not a time") from None
-    if parsed.tzinfo is None:
-        raise PartnerProtocolError(f"field {field} has no offset")
-    return parsed
 
 
 def rupiah_of(amount: OvoAmount) -> int:

@@ -62,8 +62,8 @@ def read(reply: Response, service: str) -> Envelope:
     """
     try:
         body = msgspec.json.decode(reply.content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise PartnerProtocolError(f"HTTP {reply.status} without JSON") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise PartnerProtocolError(f"HTTP {reply.status} without JSON") from None
     if not isinstance(body, dict):
         raise PartnerProtocolError(f"HTTP {reply.status} without a JSON object")
     code = body.get("responseCode")

@@ -10,7 +10,21 @@ import typer
 from rich.console import Console
 
 from contracts.errors import GatewayError
-from gateway.cli import batch, clients, demo, doctor, incentives, migrate, partners_, payouts, serve, why, worker
+from gateway.cli import (
+    batch,
+    clients,
+    demo,
+    doctor,
+    incentives,
+    migrate,
+    partners_,
+    payouts,
+    reconcile,
+    recover,
+    serve,
+    why,
+    worker,
+)
 from gateway.settings import SettingsError
 from gateway.storage.migrate import MigrationError
 
@@ -32,6 +46,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "worker": worker.worker,
     "partners": partners_.partners,
     "why": why.why,
+    "reconcile": reconcile.reconcile,
+    "recover": recover.recover,
 }
 GROUPS = {
     "clients": clients.app,

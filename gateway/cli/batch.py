@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -91,12 +92,13 @@ def approve(
         _show(_read(http.post(f"/v1/batches/{batch_id}/approvals", json=decision)))
 
 
-def _client(url: str, client_id: str, client_secret: str) -> httpx.Client:
-    http = httpx.Client(base_url=url, timeout=_TIMEOUT_S)
-    auth = httpx.BasicAuth(client_id, client_secret)
-    token = _read(http.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=auth))
-    http.headers["Authorization"] = f"Bearer {token['access_token']}"
-    return http
+@contextmanager
+def _client(url: str, client_id: str, client_secret: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, timeout=_TIMEOUT_S) as http:
+        auth = httpx.BasicAuth(client_id, client_secret)
+        token = _read(http.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=auth))
+        http.headers["Authorization"] = f"Bearer {token['access_token']}"
+        yield http
 
 
 def _read(reply: httpx.Response) -> Any:

@@ -59,8 +59,8 @@ def with_store(work: Callable[[Database, Incentives], Awaitable[T]]) -> T:
 def table(title: str, *columns: str, rows: Iterable[Iterable[object]]) -> Table:
     """Rows under headings; None shows as a dash."""
     made = Table(title=title, title_justify="left")
-    for column in columns:
-        made.add_column(column)
+    for at, column in enumerate(columns):
+        made.add_column(column, no_wrap=at == 0, overflow="fold")
     for row in rows:
         made.add_row(*("–" if cell is None else str(cell) for cell in row))
     return made

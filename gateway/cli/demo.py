@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -44,7 +44,7 @@ def demo(
     small cohort shipped with the project; --incentives and --world go together. Exit status 0 only if every audit
     figure is 0.
     """
-    console = Console(width=None if sys.stdout.isatty() else 110)
+    console = Console()
     if (incentives is None) != (world is None):
         raise typer.BadParameter("--incentives and --world go together")
     try:
@@ -108,11 +108,11 @@ def _run(cohort: Cohort, *, seed: int, workers: int, keep: bool, console: Consol
 
 def _show(report: Report, console: Console) -> None:
     found = report.findings
-    funnel = Table(title="funnel", title_justify="left")
+    funnel = Table(title="funnel", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("partner", "stage", "blocker", "who acts"):
-        funnel.add_column(column)
-    funnel.add_column("incentives", justify="right")
-    funnel.add_column("rupiah", justify="right")
+        funnel.add_column(column, no_wrap=True)
+    funnel.add_column("n", justify="right")
+    funnel.add_column("Rp m", justify="right")
     for row in report.funnel.get("rows", ()):
         funnel.add_row(
             row["partner"],
@@ -120,7 +120,7 @@ def _show(report: Report, console: Console) -> None:
             row["blocker"] or "",
             row["owner"] or "",
             str(row["incentives"]),
-            f"{row['amount_rupiah']:,}".replace(",", "."),
+            f"{row['amount_rupiah'] / 1_000_000:.2f}",
         )
     console.print(funnel)
     calls = ", ".join(f"{partner} {count}" for partner, count in found.partner_calls.items())
@@ -133,7 +133,7 @@ def _show(report: Report, console: Console) -> None:
         console.print(f"[yellow]page:[/] {problem}", soft_wrap=True, highlight=False)
     for mismatch in found.mismatches[:_MISMATCHES_SHOWN]:
         console.print(f"[red]differs:[/] {mismatch}", soft_wrap=True, highlight=False)
-    audit = Table(title="audit: every figure must be 0", title_justify="left", show_header=False)
+    audit = Table(title="audit (all must be 0)", title_justify="left", show_header=False)
     for name, figure in msgspec.structs.asdict(found.audit).items():
         audit.add_row(name, f"[{'red' if figure else 'green'}]{figure}[/]")
     console.print(audit)

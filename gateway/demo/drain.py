@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from gateway.demo.core import ApiError, Client
 from gateway.demo.player import Player
 
 _POLL_S = 0.5
-_TEXT_CHARS = 200
 _QUIET_POLLS = 3
 """Drained counts when seen so often in a row, so that nothing slips between two looks."""
 LINKED = ("awaiting_verification", "scheduled", "paying", "paid", "returned")
@@ -50,7 +51,8 @@ class Watch:
         )
         loop = asyncio.get_running_loop()
         deadline, quiet, since = loop.time() + limit_s, 0, loop.time()
-        with progress:
+        status = Text(style="dim", overflow="ellipsis", no_wrap=True)
+        with Live(Group(progress, status), console=self._console, refresh_per_second=4):
             bars = _Bars(progress)
             while quiet < _QUIET_POLLS:
                 if playing.done() and not playing.cancelled():
@@ -60,7 +62,8 @@ class Watch:
                     since = loop.time()
                 elif unread := _statements_behind(activity, loop.time() - since):
                     moving = {"statements unread": unread}
-                bars.show(self.funnel, moving)
+                bars.show(self.funnel)
+                status.plain = _in_words(moving)
                 quiet = 0 if moving else quiet + 1
                 if loop.time() > deadline:
                     raise Stuck(f"not drained after {limit_s:.0f} s: {moving}")
@@ -91,15 +94,17 @@ def _statements_behind(activity: Mapping[str, Any], quiet_s: float) -> int:
     return sum(1 for age_s in activity["statement_age_s"].values() if age_s is None or age_s > quiet_s)
 
 
+def _in_words(moving: Mapping[str, Any]) -> str:
+    what = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in moving.items())
+    return f"still moving: {what}" if what else "drained"
+
+
 class _Bars:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[tuple[str, str], Any] = {}
-        self._moving = progress.add_task("", total=None)
 
-    def show(self, funnel: Mapping[str, Any], moving: Mapping[str, Any]) -> None:
-        text = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in moving.items())
-        self._progress.update(self._moving, description=f"[dim]moving: {text or 'nothing'}[/]"[:_TEXT_CHARS])
+    def show(self, funnel: Mapping[str, Any]) -> None:
         totals: defaultdict[str, int] = defaultdict(int)
         reached: defaultdict[tuple[str, str], int] = defaultdict(int)
         for row in funnel.get("rows", ()):

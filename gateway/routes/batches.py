@@ -33,6 +33,8 @@ Call = Request[Any, Caller, Any]
 
 _SILENCE_S = 30.0
 """An upload that sends nothing for so long is given up."""
+_UPLOAD_S = 1_800.0
+"""So is one that has not ended after this."""
 _PAGE = 1_000
 _CSV, _NDJSON = "text/csv", "application/x-ndjson"
 
@@ -118,7 +120,11 @@ async def submit_batch(core: NamedDependency[Core], request: Call) -> Response[B
 
     async def body() -> AsyncIterator[bytes]:
         stream = request.stream()
+        clock = core.resources.clock
+        give_up = clock.monotonic() + _UPLOAD_S
         while True:
+            if clock.monotonic() > give_up:
+                raise UploadStalled
             try:
                 chunk = await asyncio.wait_for(anext(stream), _SILENCE_S)
             except StopAsyncIteration:

@@ -85,7 +85,9 @@ async def register(
     )
     async with database.transaction() as connection:
         if not await stored.insert(connection, row, hashed(client.secret)):
-            raise Conflict("There is, or was, a client of that name.", code="client_exists")
+            raise Conflict(
+                "There is, or was, a client of that name.", code="client_exists", remedy="Choose another name."
+            )
         await audit.record(connection, now, actor, "client.create", client.client_id, {"scopes": list(scopes)})
     return client
 

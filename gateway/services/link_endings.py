@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -17,9 +17,10 @@ from gateway.security.sealed import open_grant, open_map, seal_map
 from gateway.services import link_facts
 from gateway.services.each import each
 from gateway.services.link_upkeep import LinkUpkeep
-from gateway.storage import audit, links, owners, participants
+from gateway.storage import audit, links, owners, participants, verifications
 from gateway.storage.database import Connection
 from gateway.storage.links import LinkRow
+from gateway.storage.participants import ParticipantRow
 
 OPENS_FOR = timedelta(minutes=10)
 """From a challenge to its opening (design section 5)."""
@@ -55,7 +56,6 @@ class LinkEndings(LinkUpkeep):
         now = self._clock.now()
         async with self._database.transaction() as connection:
             person = await participants.get(connection, link.participant, lock=True)
-            await audit.record(connection, now, actor, "link.delete", link.id, {"state": link.state.value})
             because = BlockerCode.LINK_REQUIRED
             match link.state:
                 case LinkState.CHALLENGED | LinkState.OPENED | LinkState.WAITING:
@@ -67,8 +67,9 @@ class LinkEndings(LinkUpkeep):
                     moved = await link_facts.give_back(connection, person, link, because, now, due_at=lease)
                 case _:
                     return link
-        if moved is None:
-            raise Conflict("The link changed at the same moment.", code="link_in_progress")
+            if moved is None:
+                raise Conflict("The link changed at the same moment.", code="link_in_progress")
+            await audit.record(connection, now, actor, "link.delete", link.id, {"state": link.state.value})
         if moved.state is LinkState.UNLINKING:
             await self._hand_back(moved, {})
             return await self._get(link_id)
@@ -125,7 +126,7 @@ class LinkEndings(LinkUpkeep):
     async def _ask_to_unlink(self, connection: Connection, link: LinkRow, step: LinkInputs) -> None:
         now = self._clock.now()
         if link.answers >= MOST_ANSWERS:
-            await links.move(connection, link, LinkState.ACTIVE, now, **_STAYS)
+            await self._stays(connection, await participants.get(connection, link.participant), link, now)
             return
         await links.move(
             connection,
@@ -163,9 +164,16 @@ class LinkEndings(LinkUpkeep):
                     carry_sealed=None,
                 )
                 return
-            stays = await links.move(connection, link, LinkState.ACTIVE, now, **_STAYS)
-            if stays is not None:
-                await link_facts.announce(connection, person, stays, now)
+            await self._stays(connection, person, link, now)
+
+    async def _stays(self, connection: Connection, person: ParticipantRow, link: LinkRow, now: datetime) -> None:
+        """A link that could not be given back stays active; a check of the NIK that was dropped meanwhile is due."""
+        stays = await links.move(connection, link, LinkState.ACTIVE, now, **_STAYS)
+        if stays is None:
+            return
+        await link_facts.announce(connection, person, stays, now)
+        if person.link_id == link.id and not person.verified and person.standing is None:
+            await verifications.open_for(connection, person.id, link.id, person.nik_index, now)
 
     async def tick_unlinking(self, limit: int = 20) -> int:
         """Give back the links that are to be given back."""
@@ -187,9 +195,7 @@ class LinkEndings(LinkUpkeep):
             person = await participants.get(connection, link.participant, lock=True)
             if link.state is LinkState.UNLINKING:
                 # Nobody typed the OTP: the link was never given back.
-                stays = await links.move(connection, link, LinkState.ACTIVE, now, **_STAYS)
-                if stays is not None:
-                    await link_facts.announce(connection, person, stays, now)
+                await self._stays(connection, person, link, now)
                 return
             # A process that died in an exchange is not the participant's doing: they start again.
             code = BlockerCode.CONSENT_ABANDONED if link.state is LinkState.OPENED else BlockerCode.LINK_REQUIRED
@@ -260,4 +266,3 @@ _STAYS: dict[str, object] = {
     "lives_until": None,
     "answers": 0,
 }
-"""A link that could not be given back stays active."""

@@ -13,7 +13,8 @@ from contracts.linking import Grant, LinkState
 from gateway.security import places
 from gateway.security.sealed import seal_grant
 from gateway.security.vault import Vault
-from gateway.storage import events, links, owners, participants, verifications
+from gateway.services.payout_ends import LIFTED_BY_LINK
+from gateway.storage import events, links, owners, participants, payouts, verifications
 from gateway.storage.database import Connection
 from gateway.storage.links import LinkRow
 from gateway.storage.participants import ParticipantRow
@@ -88,6 +89,7 @@ async def granted(
     if moved is None:
         return None
     await participants.link_granted(connection, person.id, link.id, now)
+    await payouts.lift(connection, now, person.id, LIFTED_BY_LINK)
     await verifications.open_for(connection, person.id, link.id, person.nik_index, now)
     await announce(connection, person, moved, now)
     return moved

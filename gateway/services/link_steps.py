@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -82,7 +81,7 @@ class LinkSteps(LinkEndings):
         """
         desk = self._desks[link.partner]
         person = await self._person(link.participant)
-        state = secrets.token_urlsafe(24)
+        state = self._secret()
         start = LinkStart(
             link_id=link.id,
             reference=await self._reference(),

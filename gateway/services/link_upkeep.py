@@ -35,6 +35,7 @@ class LinkUpkeep:
         self._database = resources.database
         self._vault = resources.vault
         self._desks = resources.desks
+        self._secret = resources.secret
 
     async def prove(self, link_id: str) -> LinkHealth:
         """Look at an active link under the participant's token; what it shows is stored.

@@ -6,10 +6,8 @@ sees what a browser brought, and no adapter can change them.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import re
-import secrets
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -130,7 +128,7 @@ class Linking(LinkSteps):
         if link.state is not LinkState.CHALLENGED:
             _check_cookie(link, cookies)
             return await self._begin(link) if _not_begun(link) else Shown(link=link)
-        cookie = secrets.token_urlsafe(24)
+        cookie = self._secret()
         opened = await self._open(link, hashed(cookie))
         return msgspec.structs.replace(await self._begin(opened), cookie=Secret(cookie))
 
@@ -180,7 +178,7 @@ class Linking(LinkSteps):
             link = await self._get(link.id)
             if link.state is not LinkState.EXCHANGING:
                 break
-            await asyncio.sleep(_WATCH_EVERY_S)
+            await self._clock.sleep(_WATCH_EVERY_S)
         return link
 
     # What a participant types

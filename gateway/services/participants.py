@@ -14,7 +14,8 @@ from contracts.secret import Secret
 from gateway.resources import Resources
 from gateway.security import places
 from gateway.services import link_facts
-from gateway.storage import audit, links, owners, participants, verifications
+from gateway.services.payout_ends import LIFTED_BY_ACCOUNT
+from gateway.storage import audit, links, owners, participants, payouts, verifications
 from gateway.storage.database import Connection
 from gateway.storage.links import LinkRow
 from gateway.storage.participants import ParticipantRow
@@ -107,6 +108,7 @@ class Participants:
                     account_index=index,
                     now=now,
                 )
+                await payouts.lift(connection, now, person.id, LIFTED_BY_ACCOUNT)
             sealed = self._vault.seal(places.phone(participant_id), phone.reveal())
             await participants.change_phone(connection, person.id, sealed)
             await audit.record(connection, now, actor, "participant.account", participant_id, {"partner": partner})

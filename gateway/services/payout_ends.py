@@ -22,6 +22,10 @@ MOST_PAYOUTS = 3
 """So many payouts of one incentive the gateway starts by itself."""
 OF_THE_ACCOUNT = frozenset({BlockerCode.ACCOUNT_NOT_FOUND, BlockerCode.ACCOUNT_BLOCKED})
 """Refusals that hold for all of the participant's incentives, not only for the one that met them."""
+LIFTED_BY_LINK = OF_THE_ACCOUNT | {BlockerCode.LINK_REVOKED, BlockerCode.KYC_INCOMPLETE}
+"""Blockers met while paying that a new grant of access to the same account answers."""
+LIFTED_BY_ACCOUNT = LIFTED_BY_LINK | {BlockerCode.BALANCE_LIMIT, BlockerCode.MONTHLY_LIMIT}
+"""Those that another account answers."""
 UNSENT = frozenset({PayoutState.RESERVED, PayoutState.PREPARING, PayoutState.PREPARED})
 """States in which nothing that moves money has left."""
 

@@ -48,8 +48,7 @@ def decide(terms: Terms, s: Standing, heard: Sequence[Heard], item: Item, now: d
 
 def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: datetime, effects: Effects) -> None:
     payout = s.payout
-    # A refusal of an earlier attempt says nothing about the one that left after it.
-    counted = [h for h in heard if h.kind is not _K.REJECTED or h.attempt >= payout.attempt]
+    counted = [h for h in heard if h.kind is not _K.REJECTED or _refuses_all(h, payout.attempt)]
     folded = fold((h.kind for h in counted), completed_can_fail=terms.manifest.completed_can_fail)
     end = folded.state
     if payout.partner_reference is None:
@@ -61,7 +60,8 @@ def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: da
     if payout.state is _S.PREPARED and end is _S.REJECTED:
         _withdrawn(s, word, now)
         return
-    broken_promise = payout.state is _S.RESERVED and end is _S.SUCCEEDED
+    # With an attempt behind it, a reserved payout comes out of a restored database: it may have been sent since.
+    broken_promise = payout.state is _S.RESERVED and payout.attempt == 0 and end is _S.SUCCEEDED
     if end is None:
         _passing(terms, s, word, now, effects)
     elif end is _S.REJECTED:
@@ -74,13 +74,20 @@ def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: da
         ends.contradiction(s, effects, "the partner booked another amount or account under our reference")
 
 
+def _refuses_all(refusal: Heard, attempt: int) -> bool:
+    """Whether a refusal is about every attempt. One of an earlier attempt says nothing about the one that left after
+    it; one in reply to a resend nothing about the first, which may itself be why (it filled the balance, say).
+    """
+    return refusal.attempt >= attempt and not (refusal.source is Source.REPLY and refusal.attempt > 1)
+
+
 def _passing(terms: Terms, s: Standing, word: Word, now: datetime, effects: Effects) -> None:
     """A word that ends nothing."""
     payout, kind = s.payout, word.outcome.kind
     current = word.attempt is None or word.attempt == payout.attempt
     if kind is _K.NOT_ACCEPTED and current:
         _refused(terms, s, word.outcome.hint, word.outcome.retry_after_s, now)
-    elif kind is _K.UNKNOWN and payout.state is _S.SUBMITTING and current:
+    elif kind in (_K.UNKNOWN, _K.REJECTED) and payout.state is _S.SUBMITTING and current:
         _in_doubt(terms, s, now)
     elif kind is _K.UNKNOWN and payout.state is _S.PREPARING and word.source is Source.REPLY:
         payout.sent_deadline = now  # this attempt is over: the same create is sent again, with the same key
@@ -211,6 +218,9 @@ def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: 
     elif what is What.UNPAYABLE:
         if payout.state is _S.RESERVED and (payout.lease_until is None or payout.lease_until <= now):
             ends.cancel(s, payout, now)
+    elif what is What.OVER_LIMIT and payout.state is _S.RESERVED:
+        ends.cancel(s, payout, now)
+        s.incentive.own, s.incentive.own_next_at = _B.BALANCE_LIMIT, None
     elif what is What.REASON_MISSING and payout.state is _S.REJECTED and payout.released_at is None:
         payout.next_at = None
         s.incentive.own, s.incentive.own_next_at = _B.REASON_MISSING, None
@@ -220,3 +230,27 @@ def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: 
     elif what is What.KEY_OVER and payout.state is _S.PREPARING:
         payout.next_at = None
         _unknown_case(s, effects, finding.detail)
+    elif what is What.RESTORED and finding.until is not None:
+        _restored(terms, s, finding.until, now)
+    elif what is What.UNTOUCHED and payout.state is _S.RESERVED:
+        payout.attempt, payout.next_at = 0, now
+        payout.first_sent_at = payout.sent_at = payout.sent_deadline = None
+
+
+def _restored(terms: Terms, s: Standing, until: datetime, now: datetime) -> None:
+    """Take a payout as if its next attempt had left and nobody had heard of it since; nothing is sent until it is
+    `UNTOUCHED`. What proved its absence before proves nothing now, and where one more attempt may have been the last
+    one allowed, only statements prove it.
+    """
+    payout = s.payout
+    payout.lease_until = None
+    if payout.state is _S.SUBMITTING:
+        _in_doubt(terms, s, now)
+    if payout.state is _S.RESERVED and payout.attempt == 0:
+        payout.attempt, payout.first_sent_at, payout.sent_at = 1, payout.created_at, until
+    elif payout.state is _S.UNKNOWN and not terms.manifest.two_step:
+        payout.attempt = max(payout.attempt, 2)
+    if payout.state in OPEN_STATES and payout.state is not _S.PREPARED:
+        payout.sent_deadline = until
+    if payout.state in _FOLLOWED or (payout.state is _S.REJECTED and payout.reason_due_at is None):
+        payout.looks, payout.next_at = 0, now

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import enum
 import hashlib
 from collections.abc import Callable
@@ -96,6 +95,10 @@ class Sending:
     async def send(self, leased: Leased) -> Answer:
         """Take one leased payout as far as it goes now: reserved, prepared, or a create in doubt."""
         desk = self._desks[leased.payout.partner]
+        if not desk.manifest.min_amount_rupiah <= leased.payout.amount_rupiah <= desk.manifest.max_amount_rupiah:
+            over = Finding(payout=leased.payout.id, what=What.OVER_LIMIT, worker=self._worker)
+            await self._commits.outcomes.add(over)
+            return Answer.SKIPPED
         order = self.order(leased)
         if leased.payout.state is not _S.PREPARING and not await self._link_stands(desk, leased):
             return Answer.SKIPPED
@@ -152,7 +155,7 @@ class Sending:
                 before=payout.state,
                 after=_S.PREPARING if prepares else _S.SUBMITTING,
                 attempt=attempt,
-                frozen_hash=frozen,
+                hash=frozen,
                 answer_s=ANSWER_S[operation],
                 proved_after=self._proved_after(desk),
                 not_after=permit.window_until if permit else None,
@@ -192,7 +195,7 @@ class Sending:
             return word, outcome.hint
 
         try:
-            async with asyncio.timeout((deadline - self._clock.now()).total_seconds() + 1.0):
+            async with self._clock.timeout((deadline - self._clock.now()).total_seconds() + 1.0):
                 outcome = await desk.run(
                     operation,
                     lambda context: within(make(context, order), self._clock, deadline),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from datetime import datetime
 
 import msgspec
 
@@ -43,6 +44,8 @@ class What(enum.Enum):
     OVERDUE = "overdue"
     """The deadline for an answer is over."""
     LOOKED_IN_VAIN = "looked_in_vain"
+    OVER_LIMIT = "over_limit"
+    """The partner credits no such amount (the participant's account moved to another partner, say)."""
     UNPAYABLE = "unpayable"
     """The link, verdict, approval or deadline is gone before anything was sent."""
     REASON_MISSING = "reason_missing"
@@ -50,6 +53,10 @@ class What(enum.Enum):
     """Absence is proved only under an assumption that this installation does not act on."""
     KEY_OVER = "key_over"
     """A create is in doubt and the life of its key is over."""
+    RESTORED = "restored"
+    """The database was restored: anything may have been done with the payout since that is forgotten now."""
+    UNTOUCHED = "untouched"
+    """Neither a look-up nor the statements know of a payout that had not been sent when the database was copied."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +68,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """NOTHING_LEFT: the attempt that was to be made."""
     hint: Hint = Hint.NONE
     retry_after_s: float | None = None
+    until: datetime | None = None
+    """RESTORED: by when what is forgotten had left us."""
     detail: str = ""
     worker: str | None = None
     keep_lease: bool = False

@@ -13,7 +13,7 @@ from uuid import uuid4
 from contracts.errors import NotFound
 from contracts.incentive import BLOCKERS, BlockerCode, Owner
 from contracts.observation import PayoutNotice, Source
-from contracts.payout import Outcome, PayoutState
+from contracts.payout import Outcome, PayoutOrder, PayoutState
 from gateway.clock import jakarta_day
 from gateway.resources import Resources
 from gateway.services.each import each
@@ -185,6 +185,10 @@ class Payouts:
         if found is None:
             raise NotFound("there is no such incentive")
         return found
+
+    def order(self, leased: Leased) -> PayoutOrder:
+        """What a partner is told about a payout, from stored facts alone."""
+        return self._sending.order(leased)
 
     async def open_payouts(self, connection: Connection, participant: int) -> int:
         """How many payouts of a participant have not ended."""

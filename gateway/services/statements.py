@@ -22,6 +22,7 @@ from gateway.services.absence import Reading, enough_readings, only_statements_c
 from gateway.services.payout_apply import apply, transact
 from gateway.services.payout_ends import Terms
 from gateway.services.payout_words import ABSENT, Finding, Item, What, Word, agreed
+from gateway.services.strays import Strays
 from gateway.storage import cases, observations, payouts, statements, switches
 from gateway.storage.cases import NewCase
 from gateway.storage.database import Connection
@@ -46,6 +47,7 @@ class Statements:
         self._database = resources.database
         self._vault = resources.vault
         self._desks = resources.desks
+        self._strays = Strays(resources)
         self._sweep_s = resources.settings.waits.statement_sweep_s
         self._act_on_assumed = resources.settings.resend_on_assumed_absence
         self._terms = {slug: Terms(manifest=desk.manifest, pace=desk.pace) for slug, desk in resources.desks.items()}
@@ -74,13 +76,17 @@ class Statements:
     async def read(self, partner: str, day: date) -> StatementRead:
         """Read one day to its end and apply every line; raises `PartnerError` where it cannot be read whole."""
         desk, started_at = self._desks[partner], self._clock.now()
-        lines = unknown = 0
+        lines = unknown = foreign = 0
         booked: Counter[int] = Counter()
         cursor: str | None = None
         for _ in range(MOST_PAGES):
             page = await self._page(desk, day, cursor)
             lines += len(page.lines)
-            unknown += await self._apply(desk, page.lines, booked)
+            without = await self._apply(desk, page.lines, booked)
+            await self._strays.keep(partner, without)
+            credits_ = [line for line in without if line.kind is StatementKind.CREDIT]
+            unknown += len(credits_)
+            foreign += sum(not self._strays.ours(line.reference) for line in credits_)
             cursor = page.next_cursor
             if cursor is None:
                 break
@@ -94,7 +100,7 @@ class Statements:
             lines=lines,
             unknown_lines=unknown,
         )
-        await transact(self._database, lambda connection: self._finish(connection, done, booked))
+        await transact(self._database, lambda connection: self._finish(connection, done, booked, foreign))
         return done
 
     async def _page(self, desk: Desk, day: date, cursor: str | None) -> StatementPage:
@@ -149,19 +155,19 @@ class Statements:
 
     # --- what they say ---------------------------------------------------------------------------------------------
 
-    async def _apply(self, desk: Desk, lines: Sequence[StatementLine], booked: Counter[int]) -> int:
-        """Apply one page; how many of its credits name no payout of ours."""
+    async def _apply(self, desk: Desk, lines: Sequence[StatementLine], booked: Counter[int]) -> list[StatementLine]:
+        """Apply one page; its credits and reversals that name no payout of ours."""
         moves = [line for line in lines if line.kind in (StatementKind.CREDIT, StatementKind.REVERSAL)]
         if any(line.reference is None and line.partner_reference is None for line in moves):
             raise PartnerError("a booking without any reference: whose it is cannot be told")
         async with self._database.connection() as connection:
             by_reference, by_number = await statements.ours(connection, desk.slug, moves)
         words: list[Item] = []
-        unknown = 0
+        without: list[StatementLine] = []
         for line in moves:
             row = by_reference.get(line.reference or "") or by_number.get(line.partner_reference or "")
             if row is None:
-                unknown += line.kind is StatementKind.CREDIT
+                without.append(line)
                 continue
             booked[row.id] += 1 if line.kind is StatementKind.CREDIT else -1
             word = await self._word(line, row)
@@ -169,7 +175,7 @@ class Statements:
                 words.append(word)
         if words:
             await transact(self._database, lambda connection: apply(connection, self._clock.now(), self._terms, words))
-        return unknown
+        return without
 
     async def _word(self, line: StatementLine, row: PayoutRow) -> Word | None:
         """What a line says that is news about a payout."""
@@ -193,10 +199,10 @@ class Statements:
             sealed = await statements.account_of(connection, row.link_id)
         return Secret(self._vault.open(places.link_account(row.link_id), sealed))
 
-    async def _finish(self, connection: Connection, done: StatementRead, booked: Counter[int]) -> None:
+    async def _finish(self, connection: Connection, done: StatementRead, booked: Counter[int], foreign: int) -> None:
         now = self._clock.now()
         await statements.record(connection, done)
-        if done.unknown_lines:
+        if foreign:
             detail = f"the statement of {done.day} has credits whose reference is not ours"
             await cases.open_cases(
                 connection, now, [NewCase(code=BlockerCode.CONTRADICTION, partner=done.partner, detail=detail)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from contracts.payout import PayoutState
-from gateway.storage.database import Connection
+from gateway.storage.database import Connection, as_json
 
 _S = PayoutState
 
@@ -72,14 +72,21 @@ async def add(connection: Connection, now: datetime, rows: Sequence[tuple[int, s
         return
     await connection.execute(
         "INSERT INTO ledger (payout, partner, kind, debit, credit, amount_rupiah, at)"
-        " SELECT p, s, k, d, c, a, $7 FROM"
-        " unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[]) AS l (p, s, k, d, c, a)",
-        [payout for payout, _, _, _ in rows],
-        [partner for _, partner, _, _ in rows],
-        [entry.value for _, _, entry, _ in rows],
-        [ACCOUNTS[entry][0] for _, _, entry, _ in rows],
-        [ACCOUNTS[entry][1] for _, _, entry, _ in rows],
-        [amount for _, _, _, amount in rows],
+        " SELECT payout, partner, kind, debit, credit, amount, $2 FROM json_to_recordset($1::text::json)"
+        " AS n (payout bigint, partner text, kind text, debit text, credit text, amount bigint)",
+        as_json(
+            [
+                {
+                    "payout": payout,
+                    "partner": partner,
+                    "kind": entry,
+                    "debit": ACCOUNTS[entry][0],
+                    "credit": ACCOUNTS[entry][1],
+                    "amount": amount,
+                }
+                for payout, partner, entry, amount in rows
+            ]
+        ),
         now,
     )
 

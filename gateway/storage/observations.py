@@ -11,7 +11,7 @@ import msgspec
 from contracts.incentive import BlockerCode
 from contracts.observation import Source
 from contracts.payout import OutcomeKind
-from gateway.storage.database import Connection
+from gateway.storage.database import Connection, as_json
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,21 +52,15 @@ async def add(
         """
         WITH fresh AS (
             INSERT INTO observations (payout, source, attempt, kind, reason, technical, partner_code, event_key, at)
-            SELECT p, s, a, k, r, t, c, e, $9
-            FROM unnest($1::bigint[], $2::text[], $3::int[], $4::text[], $5::text[], $6::bool[], $7::text[],
-                        $8::text[]) AS o (p, s, a, k, r, t, c, e)
+            SELECT payout, source, attempt, kind, reason, technical, partner_code, event_key, $2
+            FROM json_to_recordset($1::text::json)
+                 AS n (payout bigint, source text, attempt int, kind text, reason text, technical boolean,
+                       partner_code text, event_key text)
             ON CONFLICT (payout, event_key) DO NOTHING RETURNING *)
-        SELECT * FROM observations WHERE payout = ANY($10::bigint[])
+        SELECT * FROM observations WHERE payout = ANY($3::bigint[])
         UNION ALL SELECT * FROM fresh ORDER BY id
         """,
-        [o.payout for o in new],
-        [o.source.value for o in new],
-        [o.attempt for o in new],
-        [o.kind.value for o in new],
-        [o.reason.value if o.reason else None for o in new],
-        [o.technical for o in new],
-        [o.partner_code for o in new],
-        [o.event_key for o in new],
+        as_json(new),
         now,
         list(payouts),
     )

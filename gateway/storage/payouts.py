@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 
 from contracts.incentive import BlockerCode
 from contracts.payout import OPEN_STATES, PayoutState
-from gateway.storage.database import Connection
+from gateway.storage.database import Connection, as_json
 
 
 class PayoutRow(msgspec.Struct, kw_only=True):
@@ -151,32 +151,15 @@ async def write(connection: Connection, now: datetime, rows: Sequence[PayoutRow]
             sent_deadline = n.sent_deadline, next_at = n.next_at, looks = n.looks, reason = n.reason,
             technical = n.technical, reason_due_at = n.reason_due_at, confirmed_at = n.confirmed_at,
             released_at = n.released_at, lease_until = n.lease_until, leased_by = n.leased_by, ended_at = n.ended_at,
-            updated_at = $19
-        FROM unnest($1::bigint[], $2::text[], $3::int[], $4::int[], $5::text[], $6::timestamptz[], $7::timestamptz[],
-                    $8::timestamptz[], $9::timestamptz[], $10::int[], $11::text[], $12::bool[], $13::timestamptz[],
-                    $14::timestamptz[], $15::timestamptz[], $16::timestamptz[], $17::text[], $18::timestamptz[])
-             AS n (id, state, attempt, refusals, partner_reference, first_sent_at, sent_at, sent_deadline, next_at,
-                   looks, reason, technical, reason_due_at, confirmed_at, released_at, lease_until, leased_by, ended_at)
+            updated_at = $2
+        FROM json_to_recordset($1::text::json)
+             AS n (id bigint, state text, attempt int, refusals int, partner_reference text, first_sent_at timestamptz,
+                   sent_at timestamptz, sent_deadline timestamptz, next_at timestamptz, looks int, reason text,
+                   technical boolean, reason_due_at timestamptz, confirmed_at timestamptz, released_at timestamptz,
+                   lease_until timestamptz, leased_by text, ended_at timestamptz)
         WHERE p.id = n.id
         """,
-        [r.id for r in rows],
-        [r.state.value for r in rows],
-        [r.attempt for r in rows],
-        [r.refusals for r in rows],
-        [r.partner_reference for r in rows],
-        [r.first_sent_at for r in rows],
-        [r.sent_at for r in rows],
-        [r.sent_deadline for r in rows],
-        [r.next_at for r in rows],
-        [r.looks for r in rows],
-        [r.reason.value if r.reason else None for r in rows],
-        [r.technical for r in rows],
-        [r.reason_due_at for r in rows],
-        [r.confirmed_at for r in rows],
-        [r.released_at for r in rows],
-        [r.lease_until for r in rows],
-        [r.leased_by for r in rows],
-        [r.ended_at for r in rows],
+        as_json(rows),
         now,
     )
 
@@ -186,16 +169,12 @@ async def write_incentives(connection: Connection, now: datetime, rows: Sequence
     await connection.execute(
         """
         UPDATE incentives AS i SET payout = n.payout, own = n.own, own_next_at = n.own_next_at, payouts = n.payouts,
-            facts_at = $6
-        FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[], $5::int[])
-             AS n (id, payout, own, own_next_at, payouts)
+            facts_at = $2
+        FROM json_to_recordset($1::text::json)
+             AS n (id bigint, payout text, own text, own_next_at timestamptz, payouts int)
         WHERE i.id = n.id
         """,
-        [r.id for r in rows],
-        [r.payout for r in rows],
-        [r.own.value if r.own else None for r in rows],
-        [r.own_next_at for r in rows],
-        [r.payouts for r in rows],
+        as_json(rows),
         now,
     )
 
@@ -211,7 +190,7 @@ async def block_others(connection: Connection, now: datetime, participant: int, 
     )
 
 
-async def lift(connection: Connection, now: datetime, participant: int, codes: Sequence[BlockerCode]) -> int:
+async def lift(connection: Connection, now: datetime, participant: int, codes: Collection[BlockerCode]) -> int:
     """Lift blockers met while paying from a participant's incentives: the account or link they named was replaced."""
     rows = await connection.fetch(
         "UPDATE incentives SET own = NULL, own_next_at = NULL, facts_at = $3"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 import asyncpg
 import msgspec
 
 from contracts.payout import PayoutState
-from gateway.storage.database import Connection
+from gateway.storage.database import Connection, as_json
 from gateway.storage.payouts import PayoutRow, payout_row
 
 Cursor = tuple[date, int]
@@ -59,11 +59,14 @@ async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[
             WHERE partner = $1 AND stage = 'scheduled' AND blocker IS NULL AND approved
               AND (due_on, id) > ($6, $7) AND due_on <= $4 AND deadline_on >= $4
               AND NOT EXISTS (SELECT 1 FROM partner_switches WHERE partner = $1 AND paused_at IS NOT NULL)
+              AND NOT EXISTS (SELECT 1 FROM recoveries WHERE partner = $1 AND released_at IS NULL)
             ORDER BY due_on, id LIMIT $8 FOR NO KEY UPDATE SKIP LOCKED),
         numbered AS MATERIALIZED (
             SELECT new_id($3) AS id, d.id AS incentive, d.participant, t.link_id, d.amount_rupiah
             FROM due d JOIN participants t ON t.id = d.participant JOIN links l ON l.id = t.link_id
-            WHERE t.link_active AND l.state = 'active' AND t.verified AND t.verified_until > $3),
+            WHERE t.link_active AND l.state = 'active' AND l.partner = $1 AND t.verified AND t.verified_until > $3
+              AND NOT EXISTS (SELECT 1 FROM strays s WHERE s.partner = $1 AND s.account_index = t.account_index
+                              AND s.settled_at IS NULL)),
         made AS (
             INSERT INTO payouts (id, reference, incentive, participant, link_id, partner, amount_rupiah, state,
                                  next_at, lease_until, leased_by, created_at, updated_at)
@@ -96,7 +99,7 @@ async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[
 async def lease(connection: Connection, claim: Claim, states: Sequence[PayoutState], *, even_paused: bool) -> list[int]:
     """Lease payouts in some states whose next step is due and that no other worker holds.
 
-    `even_paused`: a pause stops what would move money, not the following of what has left.
+    `even_paused`: a pause or a recovery stops what would move money, not the following of what has left.
     """
     rows = await connection.fetch(
         """
@@ -105,7 +108,8 @@ async def lease(connection: Connection, claim: Claim, states: Sequence[PayoutSta
               WHERE partner = $1 AND state = ANY($4::text[]) AND next_at <= $3
                 AND (lease_until IS NULL OR lease_until <= $3)
                 AND ($7 OR NOT EXISTS
-                     (SELECT 1 FROM partner_switches WHERE partner = $1 AND paused_at IS NOT NULL))
+                     (SELECT 1 FROM partner_switches WHERE partner = $1 AND paused_at IS NOT NULL
+                      UNION ALL SELECT 1 FROM recoveries WHERE partner = $1 AND released_at IS NULL))
               ORDER BY next_at, id LIMIT $6 FOR NO KEY UPDATE SKIP LOCKED) AS free
         WHERE p.id = free.id RETURNING p.id
         """,
@@ -150,7 +154,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     after: PayoutState
     attempt: int
     """What `attempt` becomes: more by one where the WRITE moves money."""
-    frozen_hash: bytes
+    hash: bytes
+    """Of what stays the same in the first WRITE's body over all attempts."""
     answer_s: float
     """How long after the commit the attempt may take: its time-outs and a little more."""
     proved_after: datetime | None = None
@@ -168,21 +173,24 @@ async def begin(
 
     A payout passes only if in this very statement it is as the worker believes and leased by it, its link is active
     and the participant's current one, the verdict stands, the incentive is approved, due, not cancelled and before its
-    deadline, the partner is not paused, and (with `proved_after`) the link was proved alive since then. Only a create
-    that is already in doubt is sent again without all that: it moves nothing, and without it nobody can withdraw it.
+    deadline, the partner is not paused, no forgotten credit may be this one, and (with `proved_after`) the link was
+    proved alive since then. Only a create that is already in doubt is sent again without all that: it moves nothing,
+    and without it nobody can withdraw it. During a recovery not even that is sent.
     """
     rows = await connection.fetch(
         """
         WITH asked AS (
-            SELECT * FROM unnest($4::bigint[], $5::text[], $6::text[], $7::int[], $8::bytea[], $9::timestamptz[],
-                                 $10::timestamptz[], $11::timestamptz[], $12::bigint[])
-                 AS a (id, before, after, attempt, frozen_hash, sent_deadline, proved_after, not_after, last_heard))
+            SELECT *, decode(hash, 'base64') AS frozen_hash,
+                   $1::timestamptz + make_interval(secs => answer_s) AS sent_deadline
+            FROM json_to_recordset($4::text::json)
+                 AS n (payout bigint, before text, after text, attempt int, hash text, answer_s float8,
+                       proved_after timestamptz, not_after timestamptz, last_heard bigint))
         UPDATE payouts p SET state = a.after, attempt = a.attempt, frozen_hash = a.frozen_hash,
             first_sent_at = coalesce(p.first_sent_at, $1), sent_at = $1, sent_deadline = a.sent_deadline,
             looks = CASE WHEN a.before = a.after THEN p.looks + 1 ELSE 0 END,
             next_at = NULL, lease_until = NULL, updated_at = $1
         FROM asked a, participants t, links l, incentives i
-        WHERE p.id = a.id AND p.state = a.before AND p.leased_by = $3 AND p.lease_until > $1
+        WHERE p.id = a.payout AND p.state = a.before AND p.leased_by = $3 AND p.lease_until > $1
           AND (p.first_sent_at IS NULL OR p.frozen_hash = a.frozen_hash)
           AND t.id = p.participant AND l.id = p.link_id AND i.id = p.incentive
           AND (a.before = 'preparing' OR (
@@ -191,7 +199,10 @@ async def begin(
               AND i.payout = 'open' AND i.approved AND NOT i.cancelled AND NOT i.past_deadline
               AND i.due_on <= $2 AND i.deadline_on >= $2
               AND NOT EXISTS
-                  (SELECT 1 FROM partner_switches s WHERE s.partner = p.partner AND s.paused_at IS NOT NULL)))
+                  (SELECT 1 FROM partner_switches s WHERE s.partner = p.partner AND s.paused_at IS NOT NULL)
+              AND NOT EXISTS (SELECT 1 FROM strays s WHERE s.partner = p.partner AND s.account_index = l.account_index
+                              AND s.settled_at IS NULL)))
+          AND NOT EXISTS (SELECT 1 FROM recoveries r WHERE r.partner = p.partner AND r.released_at IS NULL)
           AND (a.not_after IS NULL OR a.sent_deadline <= a.not_after)
           AND (a.last_heard IS NULL
                OR NOT EXISTS (SELECT 1 FROM observations o WHERE o.payout = p.id AND o.id > a.last_heard))
@@ -200,15 +211,7 @@ async def begin(
         now,
         today,
         worker,
-        [x.payout for x in intents],
-        [x.before.value for x in intents],
-        [x.after.value for x in intents],
-        [x.attempt for x in intents],
-        [x.frozen_hash for x in intents],
-        [now + timedelta(seconds=x.answer_s) for x in intents],
-        [x.proved_after for x in intents],
-        [x.not_after for x in intents],
-        [x.last_heard for x in intents],
+        as_json(intents),
     )
     return {row["id"]: row["sent_deadline"] for row in rows}
 
@@ -249,7 +252,9 @@ async def overdue(connection: Connection, now: datetime, limit: int) -> list[Pay
 
 
 async def unpayable(connection: Connection, partner: str, now: datetime, today: date, limit: int) -> list[PayoutRow]:
-    """Payouts that have not moved money and that nobody holds, whose incentive may no longer be paid over this link."""
+    """Payouts that have not moved money and that nobody holds, whose incentive may no longer be paid over this link, or
+    may have been paid under a reference that was forgotten. None during a recovery: what has moved money is not known.
+    """
     rows = await connection.fetch(
         """
         SELECT p.* FROM payouts p JOIN participants t ON t.id = p.participant JOIN links l ON l.id = p.link_id
@@ -258,7 +263,10 @@ async def unpayable(connection: Connection, partner: str, now: datetime, today: 
           AND (p.lease_until IS NULL OR p.lease_until <= $2)
           AND NOT (t.link_id = p.link_id AND t.link_active AND l.state = 'active' AND t.verified
                    AND t.verified_until > $2 AND i.payout = 'open' AND i.approved AND NOT i.cancelled
-                   AND NOT i.past_deadline AND i.deadline_on >= $3)
+                   AND NOT i.past_deadline AND i.deadline_on >= $3
+                   AND NOT EXISTS (SELECT 1 FROM strays s WHERE s.partner = p.partner AND s.settled_at IS NULL
+                                   AND s.account_index = l.account_index))
+          AND NOT EXISTS (SELECT 1 FROM recoveries r WHERE r.partner = p.partner AND r.released_at IS NULL)
         ORDER BY p.id LIMIT $4
         """,
         partner,

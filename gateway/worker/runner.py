@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import structlog
 
@@ -23,6 +24,7 @@ DRAIN_S = 60.0
 """What is in flight when the worker is told to stop has ended by then, or is found by its deadline."""
 SLOW_S = 1.0
 LOOKUPS_AT_ONCE = 16
+CHECKS_AT_ONCE = 16
 _log = structlog.get_logger(__name__)
 
 
@@ -98,7 +100,7 @@ def _partner_loops(payouts: Payouts, statements: Statements, slug: str, quota: Q
 
 
 def people_loops(core: Core) -> list[Loop]:
-    """The ticks of linking, verification and the inbox of notifications."""
+    """The ticks of linking, verification, the inbox of notifications, and credits that no payout has."""
     slow: dict[str, Callable[[], Awaitable[int]]] = {
         "link_expiry": core.linking.tick_expiry,
         "link_health": core.linking.tick_health,
@@ -106,9 +108,12 @@ def people_loops(core: Core) -> list[Loop]:
         "link_waiting": core.linking.tick_waiting,
         "unlinking": core.linking.tick_unlinking,
         "verification_expiry": core.verification.tick_expired,
+        "strays": core.strays.tick,
     }
+    desks = core.resources.desks
     return [
-        Loop("verification", core.verification.tick),
+        # One loop a partner: a slow one holds up no other.
+        *(Loop(f"verification:{slug}", partial(core.verification.tick, CHECKS_AT_ONCE, slug)) for slug in desks),
         Loop("inbox", core.inbox.tick),
         *(Loop(name, tick, SLOW_S) for name, tick in slow.items()),
     ]

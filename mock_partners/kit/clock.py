@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import heapq
 import inspect
 import itertools
@@ -15,21 +16,78 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
 
+from mock_partners.kit.turn import effect, effects
+
 JAKARTA = timezone(timedelta(hours=7), "WIB")
 LOG = logging.getLogger("mock_partners")
 Action = Callable[[], Awaitable[None] | None]
 
 
-class Clock:
-    """Tells the time of the mocked partner; `source` gives seconds since 1970 and may be a simulator's."""
+class Hands:
+    """One layer of time: its source, shifted or frozen."""
 
-    def __init__(self, source: Callable[[], float] = time.time, offset_s: float = 0.0) -> None:
-        self._source = source
-        self._offset_s = offset_s
-        self._frozen_s: float | None = None
+    __slots__ = ("frozen_s", "offset_s", "source")
+
+    def __init__(self, source: Callable[[], float], offset_s: float = 0.0) -> None:
+        self.source = source
+        self.offset_s = offset_s
+        self.frozen_s: float | None = None
+
+    @property
+    def frozen(self) -> bool:
+        return self.frozen_s is not None
 
     def seconds(self) -> float:
-        return self._frozen_s if self._frozen_s is not None else self._source() + self._offset_s
+        return self.frozen_s if self.frozen_s is not None else self.source() + self.offset_s
+
+    def shift(self, seconds: float) -> None:
+        if self.frozen_s is not None:
+            self.frozen_s += seconds
+        else:
+            self.offset_s += seconds
+
+    def set(self, at_s: float) -> None:
+        """Stands at a moment, and goes on running from there unless frozen."""
+        self.shift(at_s - self.seconds())
+
+    def freeze(self, at_s: float) -> None:
+        self.frozen_s = at_s
+
+    def thaw(self) -> None:
+        """Runs on from where it stands."""
+        if self.frozen_s is not None:
+            self.offset_s = self.frozen_s - self.source()
+            self.frozen_s = None
+
+
+class Clock:
+    """Tells the time of the mocked partner; `source` gives seconds since 1970 and may be a simulator's.
+
+    `shift`, `freeze` and `thaw` move the machine's time, for tests whose client goes by the same clock. `stage` is the
+    partner's own time on top of it, which QA moves: lives, days and settlements go by it, but the time stamps of
+    clients are compared with `machine_seconds`, so that a real client goes on working.
+    """
+
+    def __init__(self, source: Callable[[], float] = time.time, offset_s: float = 0.0) -> None:
+        self._machine = Hands(source, offset_s)
+        self.stage = Hands(self._machine.seconds)
+
+    def seconds(self) -> float:
+        # Both layers in one function: it runs a dozen times a call.
+        stage, machine = self.stage, self._machine
+        at_s = stage.frozen_s
+        if at_s is None:
+            at_s = machine.frozen_s
+            if at_s is None:
+                at_s = machine.source() + machine.offset_s
+            at_s += stage.offset_s
+        staged = effects()
+        return at_s + staged.get("later_s", 0.0) if staged else at_s
+
+    def machine_seconds(self) -> float:
+        """The machine's time, which the time stamps of clients must be near."""
+        skew_s: float = effect("clock_skew_s", 0.0)
+        return self._machine.seconds() + skew_s
 
     def now(self) -> datetime:
         """The moment, with Jakarta's offset: partners print their times so."""
@@ -41,19 +99,14 @@ class Clock:
 
     def shift(self, seconds: float) -> None:
         """Moves the clock, frozen or running, by so many seconds."""
-        if self._frozen_s is not None:
-            self._frozen_s += seconds
-        else:
-            self._offset_s += seconds
+        self._machine.shift(seconds)
 
     def freeze(self, at: datetime) -> None:
-        self._frozen_s = at.timestamp()
+        self._machine.freeze(at.timestamp())
 
     def thaw(self) -> None:
         """Lets the clock run on from where it stands."""
-        if self._frozen_s is not None:
-            self._offset_s = self._frozen_s - self._source()
-            self._frozen_s = None
+        self._machine.thaw()
 
 
 class Kind(StrEnum):
@@ -128,6 +181,20 @@ class Scheduler:
             ran += 1
         return ran
 
+    async def travel(self, at_s: float) -> None:
+        """Moves the clock's stage to a moment; on the way there every due item runs at the time when it is due."""
+        stage = self.clock.stage
+        while self._heap and self._heap[0].due_s <= at_s:
+            stage.set(max(self._heap[0].due_s, stage.seconds()))
+            await self._run_apart(heapq.heappop(self._heap))
+        stage.set(at_s)
+        self.rearm()
+
+    def rearm(self) -> None:
+        """To be called after the clock was moved by hand."""
+        if self.auto:
+            self._arm()
+
     async def close(self) -> None:
         """Stops waking up and cancels what is running; what is not due yet stays on the list."""
         self.auto = False
@@ -151,7 +218,10 @@ class Scheduler:
             self._timer = None
         if self._heap:
             delay_s = max(self._heap[0].due_s - self.clock.seconds(), 0.0)
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._wake)
+            if delay_s and self.clock.stage.frozen:
+                return  # only a move of the clock brings it nearer, and that rearms
+            # An empty context: what runs later is no part of the call that happened to set the timer.
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._wake, context=contextvars.Context())
 
     def _wake(self) -> None:
         self._timer = None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from functools import cached_property
+from typing import Any, Protocol, cast
 from urllib.parse import parse_qs
 
 import httpx
@@ -20,7 +22,11 @@ LOG = logging.getLogger("mock_partners")
 MAX_BODY_BYTES = 1_000_000
 RESET = "mock_partners.reset"
 """ASGI extension of `kit.server`: calling it resets the TCP connection."""
-LOST = "mock_partners.lost"
+CLOSE = "mock_partners.close"
+"""ASGI extension of `kit.server`: calling it closes the connection after what was written."""
+CONTROL = "/__mock__/"
+DELIVERY = "mock_partners.delivery"
+CHUNKS = 10
 
 
 class Abort(httpx.ReadError):
@@ -34,6 +40,13 @@ class Abort(httpx.ReadError):
         super().__init__("the mock reset the connection instead of answering")
 
 
+class HangUp(httpx.RemoteProtocolError):
+    """Raised to close the connection in an orderly way without an answer, or in the middle of one."""
+
+    def __init__(self) -> None:
+        super().__init__("the mock closed the connection before its answer was complete")
+
+
 @dataclass(frozen=True, repr=False)
 class Call:
     """One request as received: `path` and `query` undecoded, header names in lower case, the body untouched."""
@@ -44,6 +57,8 @@ class Call:
     headers: Mapping[str, str]
     body: bytes
     params: Mapping[str, Any] = field(default_factory=dict)
+    client: str = ""
+    """The caller's address."""
 
     @property
     def target(self) -> str:
@@ -64,6 +79,15 @@ class Call:
         return {name: values[0] for name, values in parse_qs(text, keep_blank_values=True).items()}
 
 
+@dataclass(frozen=True)
+class Wire:
+    """How an answer travels when a scenario says so: in small pieces, or only its first half."""
+
+    trickle_s: float = 0.0
+    cut: bool = False
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
 @dataclass(frozen=True, repr=False)
 class Reply:
     """One answer: status, headers and the bytes that go out."""
@@ -71,18 +95,48 @@ class Reply:
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    wire: Wire | None = None
 
 
 Handler = Callable[[Call], Awaitable[Reply]]
 
 
+class Runner(Protocol):
+    """Stands between the wire and the handlers: the log, and the scenario (`kit.backstage`)."""
+
+    async def run(self, route: Route, call: Call) -> Reply: ...
+
+    def missed(self, call: Call, status: int) -> None: ...
+
+
 @dataclass(frozen=True)
 class Route:
-    """`path` may hold Litestar parameters such as `/payouts/{number:str}`; they arrive in `Call.params`."""
+    """`path` may hold Litestar parameters such as `/payouts/{number:str}`; they arrive in `Call.params`.
+
+    `name` is what the log calls the operation: method and path unless given. `runner` is set by `control_routes` and
+    serves the whole app.
+    """
 
     method: Method
     path: str
     handler: Handler
+    name: str = ""
+    runner: Runner | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def operation(self) -> str:
+        return self.name or f"{self.method} {self.path}"
+
+
+def gated(handler: Handler, service: str) -> Handler:
+    """Marks a handler that asks the scenario for another answer itself, after its checks; with its SNAP service."""
+    handler.service = service  # type: ignore[attr-defined]
+    return handler
+
+
+def gated_service(handler: Handler) -> str | None:
+    """The SNAP service of a gated handler; None for any other."""
+    return getattr(handler, "service", None)
 
 
 def json_reply(status: int, body: object, headers: Mapping[str, str] | None = None) -> Reply:
@@ -95,15 +149,36 @@ def redirect(location: str) -> Reply:
     return Reply(302, b"", {"Location": location})
 
 
+class _Delivery:
+    """How the answer of one request leaves; `lost` holds the exception that stands for it in process."""
+
+    __slots__ = ("lost", "reached", "status", "wire")
+
+    def __init__(self) -> None:
+        self.reached = False
+        self.status = 0
+        self.lost: Abort | HangUp | None = None
+        self.wire: Wire | None = None
+
+
 class MockApp:
     """The ASGI application of one mock. It needs no lifespan; lost answers are lost here, outside Litestar."""
 
     def __init__(self, routes: Iterable[Route], not_found: Callable[[int], Reply] | None = None) -> None:
+        self.routes = tuple(routes)
+        """What it answers; a simulator calls the handlers themselves, thousands of apps a minute."""
+        self.runner = next((route.runner for route in self.routes if route.runner is not None), None)
+        self._not_found = not_found
+
+    @cached_property
+    def _litestar(self) -> Litestar:
+        """Assembled at the first request: that takes longer than many a simulated day."""
         handlers: dict[type[Exception] | int, Any] = {}
+        not_found = self._not_found
         if not_found is not None:
             handlers[HTTPException] = lambda _request, problem: _response(not_found(problem.status_code))
-        self._litestar = Litestar(
-            [_litestar_handler(route) for route in routes],
+        return Litestar(
+            [_litestar_handler(route, self.runner) for route in self.routes],
             exception_handlers=handlers,
             logging_config=None,
             openapi_config=None,
@@ -111,38 +186,74 @@ class MockApp:
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        lost: list[Abort] = []
-        scope[LOST] = lost
+        delivery = scope[DELIVERY] = _Delivery()
 
-        async def unless_lost(message: Message) -> None:
-            if not lost:
+        async def deliver(message: Message) -> None:
+            if delivery.lost is not None:
+                return
+            if message["type"] == "http.response.start":
+                delivery.status = message["status"]
+            if delivery.wire is None or message["type"] != "http.response.body":
                 await send(message)
+            else:
+                await _send_slowly(delivery, message, send)
 
-        await self._litestar(cast(Scope, scope), receive, unless_lost)
-        if lost:
-            reset = (scope.get("extensions") or {}).get(RESET)
-            if reset is None:
-                raise lost[0]
-            reset()
+        await self._litestar(cast(Scope, scope), receive, deliver)
+        if not delivery.reached and self.runner is not None:
+            self.runner.missed(_call(scope, b"", {}), delivery.status)
+        if delivery.lost is not None:
+            extension = RESET if isinstance(delivery.lost, Abort) else CLOSE
+            end = (scope.get("extensions") or {}).get(extension)
+            if end is None:
+                raise delivery.lost
+            end()
             while (await receive())["type"] != "http.disconnect":
                 pass
 
 
-def _litestar_handler(route: Route) -> HTTPRouteHandler:
+async def _send_slowly(delivery: _Delivery, message: Any, send: Any) -> None:
+    """Sends a body as a scenario wants it; the headers, with the whole body's length, have gone before."""
+    wire, body = delivery.wire, message["body"]
+    assert wire is not None
+    if wire.cut:
+        body = body[: len(body) // 2]
+        delivery.lost = HangUp()
+    size = max(-(-len(body) // CHUNKS), 1)
+    pieces = [body[at : at + size] for at in range(0, len(body), size)] or [b""]
+    for piece in pieces:
+        if wire.trickle_s:
+            await wire.sleep(wire.trickle_s / len(pieces))
+        last = piece is pieces[-1] and delivery.lost is None
+        await send({"type": "http.response.body", "body": piece, "more_body": not last})
+
+
+def _call(scope: Any, body: bytes, params: Mapping[str, Any]) -> Call:
+    return Call(
+        method=scope["method"],
+        path=scope["raw_path"].decode("latin-1"),
+        query=scope["query_string"].decode("latin-1"),
+        headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+        body=body,
+        params=params,
+        client=(scope.get("client") or ("",))[0],
+    )
+
+
+def _litestar_handler(route: Route, runner: Runner | None) -> HTTPRouteHandler:
+    if route.path.startswith(CONTROL):
+        runner = None
+
     async def endpoint(request: Request[Any, Any, Any]) -> Response[bytes]:
-        scope = request.scope
-        call = Call(
-            method=scope["method"],
-            path=scope["raw_path"].decode("latin-1"),
-            query=scope["query_string"].decode("latin-1"),
-            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
-            body=await request.body(),
-            params=request.path_params,
-        )
+        scope = cast(dict[str, Any], request.scope)
+        delivery: _Delivery = scope[DELIVERY]
+        delivery.reached = True
+        call = _call(scope, await request.body(), request.path_params)
         try:
-            return _response(await route.handler(call))
-        except Abort as lost:
-            cast(dict[str, Any], scope)[LOST].append(lost)
+            reply = await (route.handler(call) if runner is None else runner.run(route, call))
+            delivery.wire = reply.wire
+            return _response(reply)
+        except (Abort, HangUp) as lost:
+            delivery.lost = lost
             return Response(b"", status_code=200)
         except Exception as problem:  # noqa: BLE001  (a bug of the mock, reported as one)
             # The place, not the message: that may hold what a person sent.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -26,6 +28,28 @@ class Notice:
 
 Send = Callable[[str, Notice], Awaitable[int | None]]
 """Sends to a URL and returns the HTTP status, or None if no answer came."""
+
+
+Outcome = Callable[[int | None], None]
+"""Told the result of each try."""
+
+
+class Deliver(Protocol):
+    """Sends a notice later, with its retries."""
+
+    def __call__(
+        self, notice: Notice, *, after_s: float, retries_s: Sequence[float], outcome: Outcome
+    ) -> None: ...  # fmt: skip
+
+
+class Tap(Protocol):
+    """Sees every notice before it is scheduled, and delivers it as a scenario wants (`kit.backstage`)."""
+
+    def post(self, notice: Notice, after_s: float, retries_s: Sequence[float], deliver: Deliver) -> None: ...
+
+
+TAPS: WeakKeyDictionary[Scheduler, Tap] = WeakKeyDictionary()
+"""The tap of each mock, known by its scheduler."""
 
 
 class HttpSender:
@@ -60,13 +84,20 @@ class Notifier:
 
     def post(self, notice: Notice, *, after_s: float = 0.0, retries_s: Sequence[float] = ()) -> None:
         """Sends after `after_s`; while the answer is not 2xx, again after each of `retries_s`, then gives up."""
+        tap = TAPS.get(self._scheduler)
+        if tap is None:
+            self._deliver(notice, after_s=after_s, retries_s=retries_s, outcome=lambda status: None)
+        else:
+            tap.post(notice, after_s, retries_s, self._deliver)
 
+    def _deliver(self, notice: Notice, *, after_s: float, retries_s: Sequence[float], outcome: Outcome) -> None:
         async def attempt() -> None:
             status = await self._send(self._base + notice.path, notice)
+            outcome(status)
             if status is not None and 200 <= status < 300:
                 return
             if retries_s:
-                self.post(notice, after_s=retries_s[0], retries_s=retries_s[1:])
+                self._deliver(notice, after_s=retries_s[0], retries_s=retries_s[1:], outcome=outcome)
             else:
                 self.given_up += 1
 

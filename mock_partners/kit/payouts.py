@@ -8,10 +8,21 @@ from datetime import datetime
 from enum import StrEnum, auto
 from typing import Any
 
-from mock_partners.kit.behaviour import NOT_FOUND_LOOKUPS, PENDING_LOOKUPS, SLOW_S, Behaviour, pay_behaviour
+from mock_partners.kit.behaviour import (
+    NOT_FOUND_LOOKUPS,
+    PENDING_ATOMS,
+    PENDING_LOOKUPS,
+    SLOW_S,
+    Behaviour,
+    pay_behaviour,
+)
 from mock_partners.kit.clock import Clock, Kind, Scheduler
+from mock_partners.kit.turn import effect, effects
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, Booking, World
+
+NEVER = 1 << 30
+"""More look-ups than anyone makes."""
 
 
 class State(StrEnum):
@@ -57,6 +68,10 @@ class Payout:
     accepted_at: datetime
     lookups: int = 0
     credit: Booking | None = None
+    hidden_lookups: int = 0
+    pending_lookups: int = 0
+    pending_s: float = 0.0
+    reverse_after_s: float | None = None
 
 
 class Payouts:
@@ -103,6 +118,7 @@ class Payouts:
             reference, partner_reference, account, amount_rupiah, parameters, details, script, State.PENDING, now
         )
         self._payouts[reference] = payout
+        self._plan(payout)
         match script:
             case Behaviour.TIMEOUT_NO_CREDIT:
                 self._world.refund(amount_rupiah)
@@ -110,6 +126,8 @@ class Payouts:
                 return Answer.TIMEOUT
             case Behaviour.PENDING_THEN_SUCCESS | Behaviour.PENDING_THEN_FAILED:
                 self._pending.add(reference)
+                if (settle_after_s := effect("settle_after_s")) is not None:
+                    self._scheduler.after(settle_after_s, Kind.SCHEDULED, lambda: self._settle(payout))
                 return Answer.PENDING
         self._book(payout)
         match script:
@@ -119,9 +137,22 @@ class Payouts:
                 return Answer.TIMEOUT
             case Behaviour.SLOW:
                 await self._scheduler.sleep(SLOW_S)
-            case Behaviour.REVERSED_LATER:
-                self._scheduler.after(self._waits.reversal_s, Kind.SCHEDULED, lambda: self._reverse(payout))
         return Answer.DONE
+
+    def _plan(self, payout: Payout) -> None:
+        """How the payout goes on: by its behaviour's fixed numbers, or by a scenario's."""
+        script, staged = payout.behaviour, effects()
+        payout.pending_lookups, payout.pending_s = PENDING_LOOKUPS, self._waits.settlement_s
+        payout.hidden_lookups = NOT_FOUND_LOOKUPS if script is Behaviour.FALSE_NOT_FOUND else 0
+        payout.reverse_after_s = self._waits.reversal_s if script is Behaviour.REVERSED_LATER else None
+        if not staged:
+            return
+        if "fail" in staged or PENDING_ATOMS & staged.keys():
+            by_itself = "settle_after_s" in staged and not {"pending_lookups", "pending_s"} & staged.keys()
+            payout.pending_lookups = NEVER if by_itself else staged.get("pending_lookups", 0)
+            payout.pending_s = staged.get("pending_s", 0.0)
+        payout.hidden_lookups = staged.get("not_found_lookups", payout.hidden_lookups)
+        payout.reverse_after_s = staged.get("reverse_after_s", payout.reverse_after_s)
 
     def look_up(self, reference: str) -> Payout | None:
         """What a status call sees, and counts: None for unknown, void, or still hidden by `false_not_found`.
@@ -132,14 +163,22 @@ class Payouts:
         if payout is None or payout.state is State.VOID:
             return None
         payout.lookups += 1
-        if payout.behaviour is Behaviour.FALSE_NOT_FOUND and payout.lookups <= NOT_FOUND_LOOKUPS:
+        if payout.lookups <= payout.hidden_lookups:
             return None
         age_s = (self._clock.now() - payout.accepted_at).total_seconds()
-        if payout.state is State.PENDING and payout.lookups > PENDING_LOOKUPS and age_s >= self._waits.settlement_s:
+        if payout.lookups > payout.hidden_lookups + payout.pending_lookups and age_s >= payout.pending_s:
             self._settle(payout)
         return payout
 
+    def forget(self, references: list[str] | None = None) -> None:
+        """Loses the memory of some payouts, or of all, as a scenario can want it; the books stay (decisions X7)."""
+        for name in references or list(self._payouts):
+            self._payouts.pop(name, None)
+            self._pending.discard(name)
+
     def _settle(self, payout: Payout) -> None:
+        if payout.state is not State.PENDING:
+            return
         self._pending.discard(payout.reference)
         if payout.behaviour is Behaviour.PENDING_THEN_FAILED:
             self._world.refund(payout.amount_rupiah)
@@ -153,6 +192,8 @@ class Payouts:
             partner_reference=payout.partner_reference, at=self._clock.now(),
         )  # fmt: skip
         payout.state = State.BOOKED
+        if payout.reverse_after_s is not None:
+            self._scheduler.after(payout.reverse_after_s, Kind.SCHEDULED, lambda: self._reverse(payout))
 
     def _reverse(self, payout: Payout) -> None:
         assert payout.credit is not None

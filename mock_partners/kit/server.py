@@ -8,25 +8,26 @@ import os
 import signal
 import socket
 import struct
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from mock_partners.kit.http import RESET, MockApp
+from mock_partners.kit.http import CLOSE, RESET
 
+App = Callable[[Any, Any, Any], Awaitable[None]]
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class ResettableProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol with one more ASGI extension: `mock_partners.reset()` sends a TCP RST."""
+    """uvicorn's HTTP protocol with two more ASGI extensions: one resets the connection, one closes it."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
-        scope["extensions"] = {RESET: self.reset}
+        scope["extensions"] = {RESET: self.reset, CLOSE: self.close}
 
     def reset(self) -> None:
         """Closes with SO_LINGER 0, so that the kernel answers with RST instead of FIN."""
@@ -35,13 +36,17 @@ class ResettableProtocol(HttpToolsProtocol):
             same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self.transport.abort()
 
+    def close(self) -> None:
+        """Closes with FIN once everything that was written has gone."""
+        self.transport.close()
+
 
 @dataclass(frozen=True)
 class Listener:
     """One mock and the bound socket it will answer on."""
 
     name: str
-    app: MockApp
+    app: App
     sock: socket.socket
 
     @property
@@ -66,19 +71,19 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
 
-def bind(port: int) -> socket.socket:
-    """Binds 127.0.0.1, and nothing else: a mock is no public server. Port 0 takes a free one."""
+def bind(port: int, host: str = "127.0.0.1") -> socket.socket:
+    """Binds 127.0.0.1 unless told otherwise (a container): a mock is no public server. Port 0 takes a free one."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        sock.bind(("127.0.0.1", port))
+        sock.bind((host, port))
     except OSError:
         sock.close()
         raise
     return sock
 
 
-def config(app: MockApp) -> uvicorn.Config:
+def config(app: App) -> uvicorn.Config:
     """How every mock is served: fast parser, no log of requests, no lifespan."""
     return uvicorn.Config(
         app,

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from mock_partners.kit.turn import effect
+
 KEPT_PER_PHONE = 50
 
 
@@ -30,7 +32,8 @@ class SmsBox:
     def send(self, phone: str, at: datetime) -> str:
         """Sends a new OTP to a phone in the form +62.. and returns it."""
         code = self.fixed.get(phone) or f"{self._rng.randrange(1_000_000):06d}"
-        self._box[phone].appendleft(Sms(code, at))
+        if not effect("lose_sms"):
+            self._box[phone].appendleft(Sms(code, at))
         return code
 
     def newest_first(self, phone: str) -> list[dict[str, str]]:

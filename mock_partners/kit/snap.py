@@ -19,11 +19,12 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from mock_partners.kit.clock import Clock
-from mock_partners.kit.http import Call, Handler, Reply, json_reply
+from mock_partners.kit.http import Call, Handler, Reply, gated, json_reply
+from mock_partners.kit.turn import checking, effect
 from mock_partners.kit.world import World
 
 TOLERANCE_S = 900
-"""Greatest difference between X-TIMESTAMP and our clock, either way (decisions X6, assumed)."""
+"""Greatest difference between X-TIMESTAMP and the machine's clock, either way (decisions X6, assumed)."""
 B2B_TOKEN_LIFE_S = 900
 TOKEN_SERVICE, CUSTOMER_TOKEN_SERVICE = "73", "74"
 HEADERS = ("x-timestamp", "x-signature", "x-partner-id", "x-external-id", "channel-id")
@@ -159,6 +160,11 @@ class Tokens:
         """The token, expired or not: the two have different codes."""
         return self._tokens.get(value)
 
+    def change_all(self, change: Callable[[Token], Token | None]) -> None:
+        """Replaces every token by what `change` makes of it; by none where that is None."""
+        made = ((value, change(token)) for value, token in self._tokens.items())
+        self._tokens = {value: token for value, token in made if token is not None}
+
     def revoke(self, value: str) -> None:
         self._tokens.pop(value, None)
 
@@ -249,11 +255,12 @@ class Gate:
 
         async def admitted(call: Call) -> Reply:
             try:
-                return await handler(self._admit(call, service, bearers, tokenless, customer, extra_headers))
+                asked = self._admit(call, service, bearers, tokenless, customer, extra_headers)
+                return await _served(asked, handler)
             except Refusal as refusal:
                 return self.say(refusal.status, service, refusal.case, refusal.message, **refusal.fields)
 
-        return admitted
+        return gated(admitted, service)
 
     def asymmetric(self, service: str, handler: SnapHandler) -> Handler:
         """Wraps a handler of a token call (73, 74), signed with RSA over client|timestamp."""
@@ -262,17 +269,19 @@ class Gate:
             try:
                 self._require(call, ("x-timestamp", "x-client-key", "x-signature"))
                 self._check_time(call)
+                checking("client")
                 if not _same(call.header("x-client-key"), self._client.client_key):
                     raise unauthorized("Unknown client")
+                checking("signature")
                 text = f"{self._client.client_key}|{call.header('x-timestamp')}".encode()
                 if not asymmetric_ok(self._client.public_key, text, call.header("x-signature")):
                     raise unauthorized("Signature")
-                reply = await handler(Asked(call, self.read(call), service, bearer=None))
+                reply = await _served(Asked(call, self.read(call), service, bearer=None), handler)
             except Refusal as refusal:
                 reply = self.say(refusal.status, service, refusal.case, refusal.message, **refusal.fields)
             return Reply(reply.status, reply.body, {**reply.headers, "X-CLIENT-KEY": self._client.client_key})
 
-        return admitted
+        return gated(admitted, service)
 
     def b2b_token(self) -> Handler:
         """The access-token/b2b endpoint (snap-bni.md 1.3)."""
@@ -291,6 +300,7 @@ class Gate:
 
     def read(self, call: Call) -> dict[str, Any]:
         """The body as an object; an empty one is an empty object, anything but JSON is 400xx00."""
+        checking("json")
         if not call.body or (self.profile.null_is_empty and call.body.strip() == b"null"):
             return {}
         try:
@@ -303,6 +313,7 @@ class Gate:
 
     def customer_of(self, call: Call) -> Token:
         """The customer token in Authorization-Customer, with or without `Bearer` (decisions X9), or 401xx02/04."""
+        checking("customer token")
         given = call.header("authorization-customer").removeprefix("Bearer ").strip()
         if not given:
             raise Refusal(401, "04", "Customer Token Not Found")
@@ -318,6 +329,7 @@ class Gate:
         if self.profile.numeric_external_id and not re.fullmatch("[0-9]+", call.header("x-external-id")):
             raise malformed("X-EXTERNAL-ID")
         self._check_time(call)
+        checking("client")
         if not _same(call.header("x-partner-id"), self._client.partner_id):
             raise unauthorized("Unknown client")
         token = None if tokenless and not call.header("authorization") else self.bearer_of(call, bearers)
@@ -325,11 +337,13 @@ class Gate:
         texts = [symmetric_text(call.method, call.target, value, call.body, call.header("x-timestamp"))]
         if self.profile.null_is_empty and call.body.strip() == b"null":
             texts.append(symmetric_text(call.method, call.target, value, b"", call.header("x-timestamp")))
+        checking("signature")
         signature = call.header("x-signature")
         if not any(
             symmetric_ok(self._client.secret, text, signature, encodings=self.profile.encodings) for text in texts
         ):
             raise unauthorized("Signature")
+        checking("external id")
         external_id = call.header("x-external-id")
         if not self._external_ids.claim(self._clock.today(), self._client.partner_id, external_id):
             raise Refusal(409, "00", "Conflict")
@@ -338,6 +352,7 @@ class Gate:
 
     def bearer_of(self, call: Call, bearers: Tokens) -> Token:
         """The token in Authorization, out of the store where it must stand, or 401xx03/01."""
+        checking("token")
         scheme, _, value = call.header("authorization").partition(" ")
         token = bearers.find(value.strip()) if scheme.lower() == "bearer" else None
         if token is None:
@@ -347,6 +362,7 @@ class Gate:
         return token
 
     def _require(self, call: Call, names: tuple[str, ...]) -> None:
+        checking("headers")
         for name in names:
             value = call.header(name)
             if not value:
@@ -357,9 +373,17 @@ class Gate:
             raise missing("Content-Type")
 
     def _check_time(self, call: Call) -> None:
+        checking("time")
         moment = parse_timestamp(call.header("x-timestamp"))
-        if moment is None or abs(moment.timestamp() - self._clock.seconds()) > self.profile.tolerance_s:
+        if moment is None or abs(moment.timestamp() - self._clock.machine_seconds()) > self.profile.tolerance_s:
             raise unauthorized("Timestamp")
+
+
+async def _served(asked: Asked, handler: SnapHandler) -> Reply:
+    """Hands an admitted call to its handler, or gives the answer that a scenario has in place of it."""
+    checking("business")
+    instead: Callable[[str], Reply] | None = effect("instead")
+    return await handler(asked) if instead is None else instead(asked.service)
 
 
 def _is_json(content_type: str) -> bool:

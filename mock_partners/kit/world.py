@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from mock_partners.kit.behaviour import Behaviour
 from mock_partners.kit.clock import JAKARTA
 from mock_partners.kit.sms import SmsBox
+from mock_partners.kit.turn import effect
 
 PARTNERS = ("bni", "gopay", "linkaja", "ovo")
 COLUMNS = (
@@ -133,6 +134,10 @@ class World:
         kept: T = self._kept[name]
         return kept
 
+    def kept(self) -> Mapping[str, Any]:
+        """Everything that is kept, by name: what a scenario can make the partner forget."""
+        return self._kept
+
     def add_missing(self, accounts: Iterable[Account]) -> None:
         """Adds a partner's fixed sandbox accounts; the world file wins where both name one."""
         for account in accounts:
@@ -154,7 +159,7 @@ class World:
 
     def withdraw(self, amount_rupiah: int) -> bool:
         """Takes money for a payout out of the deposit, or says that the deposit is short."""
-        if amount_rupiah > self.deposit_rupiah:
+        if amount_rupiah > self.deposit_rupiah or effect("deposit_short"):
             return False
         self.deposit_rupiah -= amount_rupiah
         return True
@@ -176,10 +181,21 @@ class World:
         self, account: Account, amount_rupiah: int, *, reference: str, partner_reference: str, at: datetime
     ) -> Booking:
         """Books a payout on the account. The money has left the deposit before (`withdraw`)."""
+        amount_rupiah = effect("book_amount_rupiah", amount_rupiah)
+        if effect("book_twice"):
+            self._credit_once(account, amount_rupiah, reference, partner_reference, at)
+        return self._credit_once(account, amount_rupiah, reference, partner_reference, at)
+
+    def _credit_once(
+        self, account: Account, amount_rupiah: int, reference: str, partner_reference: str, at: datetime
+    ) -> Booking:
         self._turn_month(account, at)
         account.balance_rupiah += amount_rupiah
         account.monthly_in_rupiah += amount_rupiah
-        return self._book(reference, partner_reference, account.account, amount_rupiah, Kind.CREDIT, at)
+        booking = self._book(reference, partner_reference, account.account, amount_rupiah, Kind.CREDIT, at)
+        if fee_rupiah := effect("fee_rupiah"):
+            self.fee(booking, fee_rupiah, at)
+        return booking
 
     def reverse(self, account: Account, credit: Booking, at: datetime) -> Booking:
         """Takes a booked payout back and returns it to the deposit; the month's incoming total stays as it was."""
@@ -196,7 +212,9 @@ class World:
 
     def booked_on(self, day: date) -> list[Booking]:
         """The bookings of one Jakarta day, in the order in which they were made: what a statement shows."""
-        return self._by_day.get(day, [])
+        rows = self._by_day.get(day, [])
+        change: Callable[[date, list[Booking]], list[Booking]] | None = effect("statement")
+        return rows if change is None else change(day, rows)
 
     def _book(
         self, reference: str, partner_reference: str, account: str, amount_rupiah: int, kind: Kind, at: datetime
@@ -234,24 +252,32 @@ def load_worlds(
     path: Path, *, deposits: Mapping[str, int] | None = None, seed: int = 0, at: datetime | None = None
 ) -> dict[str, World]:
     """Reads world.csv into one `World` per partner, or refuses it with the line number and the field."""
+    return parse_worlds(_text(path), path.name, deposits=deposits, seed=seed, at=at)
+
+
+def parse_worlds(
+    text: str, name: str, *, deposits: Mapping[str, int] | None = None, seed: int = 0, at: datetime | None = None
+) -> dict[str, World]:
+    """Reads the text of a world.csv; `name` stands in front of every complaint."""
     deposits = deposits or {}
     worlds = {
-        name: World(name, deposit_rupiah=deposits.get(name, DEFAULT_DEPOSIT_RUPIAH), seed=seed) for name in PARTNERS
+        partner: World(partner, deposit_rupiah=deposits.get(partner, DEFAULT_DEPOSIT_RUPIAH), seed=seed)
+        for partner in PARTNERS
     }
     month = (at.year, at.month) if at is not None else None
-    reader = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     if tuple(reader.fieldnames or ()) != COLUMNS:
-        raise WorldError(f"{path.name} line 1: the columns must be {','.join(COLUMNS)}")
+        raise WorldError(f"{name} line 1: the columns must be {','.join(COLUMNS)}")
     try:
         for row in reader:
-            account = _account(row, f"{path.name} line {reader.line_num}")
+            account = _account(row, f"{name} line {reader.line_num}")
             account.month = month
             accounts = worlds[account.partner].accounts
             if account.account in accounts:
-                raise WorldError(f"{path.name} line {reader.line_num}: field account stands twice at this partner")
+                raise WorldError(f"{name} line {reader.line_num}: field account stands twice at this partner")
             accounts[account.account] = account
     except csv.Error as problem:
-        raise WorldError(f"{path.name} line {reader.line_num}: not readable as CSV") from problem
+        raise WorldError(f"{name} line {reader.line_num}: not readable as CSV") from problem
     return worlds
 
 

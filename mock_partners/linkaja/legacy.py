@@ -118,7 +118,7 @@ class Legacy:
         if not call.header("authorization"):
             return "Unauthorized"
         moment = parse_date(call.header("date"))
-        if moment is None or abs(moment.timestamp() - self._clock.seconds()) > SKEW_S:
+        if moment is None or abs(moment.timestamp() - self._clock.machine_seconds()) > SKEW_S:
             return (
                 "HMAC signature cannot be verified, a valid date or x-date header is required for HMAC Authentication"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from contracts.errors import PartnerProtocolError, PartnerUnavailable
@@ -49,7 +50,7 @@ class Played:
         return result if isinstance(result, LinkHealth) else type(result)
 
 
-def play(take: Take, index: int, damaged: Callable[[Response], Response]) -> Played:
+def play(take: Take, index: int, damage: Callable[[Response], Response]) -> Played:
     """The recorded plan, whose reply to its request `index` is damaged; later requests get damaged replies too.
 
     Only "could not tell" may be raised; anything else escapes and fails the test.
@@ -60,9 +61,9 @@ def play(take: Take, index: int, damaged: Callable[[Response], Response]) -> Pla
         for n, (recorded, reply) in enumerate(take.exchanges):
             assert n > index or request == recorded, "a plan that is begun again says the same"
             effect = request.effect
-            request = plan.send(damaged(reply) if n >= index else reply)
+            request = plan.send(damage(reply) if n >= index else reply)
         for _ in range(MOST_REQUESTS):
-            request = plan.send(damaged(take.exchanges[-1][1]))
+            request = plan.send(damage(take.exchanges[-1][1]))
     except StopIteration as stop:
         return Played(stop.value, None, effect)
     except COULD_NOT_TELL as error:
@@ -85,6 +86,16 @@ def fresh(reply: Response, *, status: int | None = None, content: bytes | None =
         headers=reply.headers,
         content=reply.content if content is None else content,
     )
+
+
+def damaged(*, status: int | None = None, content: bytes | None = None) -> Callable[[Response], Response]:
+    """Every reply with another status, another body, or both."""
+    return partial(fresh, status=status, content=content)
+
+
+def replaced(other: Response) -> Callable[[Response], Response]:
+    """Another reply in the place of every one."""
+    return lambda _reply: other
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

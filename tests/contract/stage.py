@@ -166,7 +166,8 @@ class Stage:
         ctx = context or await self.context(operation)
         take = Take(operation, lambda: make(ctx))
         self.tape.append(take)
-        take.result = result = await self._executor.run(_taped(take), subject=operation, frozen_hash=frozen_hash)
+        result: T = await self._executor.run(_taped(take), subject=operation, frozen_hash=frozen_hash)
+        take.result = result
         return result
 
     def spoil(self, *names: str) -> None:

@@ -18,7 +18,7 @@ from contracts.identity import Verdict
 from contracts.payout import Outcome, OutcomeKind
 from contracts.plan import Effect, Response
 from tests.contract.recording import Recording, write_of
-from tests.contract.replay import Played, fresh, play
+from tests.contract.replay import Played, damaged, fresh, play, replaced
 from tests.contract.stage import Take
 
 HTTP = ("200", "202", "400", "401", "403", "404", "405", "409", "429", "500", "504")
@@ -67,7 +67,7 @@ def played(take: Take, index: int) -> Iterator[tuple[str, Played]]:
     original = take.replies[index]
     for code, reply in said_codes(original):
         if json.loads(reply.content) != json.loads(original.content) or reply.status != original.status:
-            yield code, play(take, index, lambda _reply, r=reply: r)
+            yield code, play(take, index, replaced(reply))
 
 
 def test_a_write_that_pays_ends_only_by_what_is_listed(recording: Recording) -> None:
@@ -156,7 +156,7 @@ def test_a_server_s_failure_is_never_a_verdict_whatever_it_says(recording: Recor
         for index in range(len(take.exchanges)):
             for content in bodies:
                 for status in (500, 502, 503, 504):
-                    assert not play(take, index, lambda r, c=content, s=status: fresh(r, content=c, status=s)).verdict
+                    assert not play(take, index, damaged(content=content, status=status)).verdict
 
 
 def test_an_error_envelope_of_the_partner_is_never_a_success(recording: Recording) -> None:
@@ -172,7 +172,7 @@ def test_an_error_envelope_of_the_partner_is_never_a_success(recording: Recordin
             for error in errors:
                 for status in (200, 201, 202, 204, 400, 401, 403, 404, 409, 422, 429, 500, 503):
                     content = json.dumps(error).encode()
-                    said = play(take, index, lambda r, c=content, s=status: fresh(r, content=c, status=s))
+                    said = play(take, index, damaged(content=content, status=status))
                     if said.verdict:
                         assert isinstance(said.result, Outcome), take.operation
                         assert said.result.kind is OutcomeKind.NOT_ACCEPTED and status == 401, (take.operation, status)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import pytest
 
-from contracts.errors import Hint, OutcomeUnknown, PartnerError, PartnerUnavailable
+from contracts.errors import Hint, NotSupported, OutcomeUnknown, PartnerError, PartnerUnavailable
 from contracts.incentive import BlockerCode
 from contracts.linking import (
     Grant,
@@ -92,8 +92,10 @@ async def test_a_wrong_first_input_may_be_typed_again(stage: Stage) -> None:
     account = stage.account()
     person = Person(stage, account, card_no="1111111111119911")
     step = await person.begin()
-    if not isinstance(step, LinkInputs):
+    if stage.can(Capability.LINK_REDIRECT):
+        assert isinstance(step, LinkRedirect), "the partner's own page asks again"
         return
+    assert isinstance(step, LinkInputs)
     again = await person.answer(step)
     assert isinstance(again, LinkInputs) and again.again and again.names == step.names
     person.typed.clear()
@@ -158,8 +160,11 @@ async def test_a_made_up_return_is_no_link(stage: Stage, code: str) -> None:
     """Whoever types an address at the callback gets nowhere, and nothing that was typed is quoted."""
     person = Person(stage, stage.account())
     step = await person.begin()
-    if not isinstance(step, LinkRedirect):
+    if stage.can(Capability.LINK_INPUTS):
+        with pytest.raises(NotSupported):
+            stage.partner.read_return({"authCode": code})
         return
+    assert isinstance(step, LinkRedirect)
     for query in ({}, {"authCode": code}, {"authCode": code, "success": "true"}, {"error": code}, {"errorCode": code},
                   {"errorResponse": code}, {"responseCode": code}, {"result": code}, {"code": code}):  # fmt: skip
         try:
@@ -216,6 +221,8 @@ async def test_our_own_bad_key_never_ends_a_participant_s_link(stage: Stage) -> 
     person = Person(stage, stage.account())
     grant = await person.grant()
     if not stage.can(Capability.GRANT_REFRESH):
+        with pytest.raises(NotSupported):
+            stage.partner.refresh_grant(stage.bare_context(), grant)
         return
     stage.spoil()
     with pytest.raises(PartnerError):
@@ -227,6 +234,7 @@ async def test_an_expired_grant_is_never_taken_for_unlinked(stage: Stage) -> Non
     person = Person(stage, stage.account())
     grant = await person.grant()
     if grant.expires_at is None:
+        assert not stage.can(Capability.GRANT_REFRESH), "what never ends is not refreshed"
         return
     await stage.pass_time((grant.expires_at - stage.now()).total_seconds() + 1)
     stage.tokens.clear()

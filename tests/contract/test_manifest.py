@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+from typing import Any
 
 import msgspec
 import pytest
@@ -37,7 +38,7 @@ def test_links_pays_and_checks_in_one_way(manifest: Manifest) -> None:
 
 
 def test_every_fact_has_a_source(manifest: Manifest) -> None:
-    sourced = [*manifest.hosts.values(), *manifest.tokens.values(), *manifest.quotas, *manifest.facts]
+    sourced: list[Any] = [*manifest.hosts.values(), *manifest.tokens.values(), *manifest.quotas, *manifest.facts]
     sourced += [manifest.lookups, manifest.absence, manifest.lifetimes]
     assert all(fact.source.strip() for fact in sourced)
     assert all(fact.text.strip() for fact in manifest.facts)

@@ -160,7 +160,7 @@ async def test_another_partner_s_notifications_are_refused(stage: Stage) -> None
             assert isinstance(stage.partner.callbacks.read(note), IdentityNotice), "a hint at most"
 
 
-def test_a_partner_without_notifications_takes_none(recording: Recording, partner: Partner) -> None:
+def test_what_nobody_signed_is_refused(recording: Recording, partner: Partner) -> None:
     ctx = recording.stage.bare_context()
     routes = partner.manifest.callbacks or (CallbackRoute(kind="payout", method="POST", path="/any"),)
     for route in routes:

@@ -10,11 +10,13 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from tests.mutants.adapters import ADAPTERS
+from tests.mutants.adapters_bytes import BYTES
+from tests.mutants.adapters_people import PEOPLE
+from tests.mutants.adapters_verdicts import VERDICTS
 from tests.mutants.mutant import Mutant
 from tests.mutants.runner import Verdict, copy_tree, preload, run_mutant, run_tests
 
-TABLES: tuple[tuple[Mutant, ...], ...] = (ADAPTERS,)
+TABLES: tuple[tuple[Mutant, ...], ...] = (BYTES, VERDICTS, PEOPLE)
 """One table a subject; a table is a tuple of mutants."""
 BASELINE_S = 300
 

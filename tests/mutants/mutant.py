@@ -19,12 +19,16 @@ class Edit:
     new: str
     times: int = 1
 
-    def apply(self, root: Path) -> None:
-        file = root / self.path
-        text = file.read_text(encoding="utf-8")
+    def changed(self, text: str) -> str:
+        """The source with the bug in it; raises `DoesNotApply`."""
         if (found := text.count(self.old)) != self.times:
             raise DoesNotApply(f"{self.path} has {found} of {self.old!r} instead of {self.times}")
-        file.write_text(text.replace(self.old, self.new), encoding="utf-8")
+        return text.replace(self.old, self.new)
+
+    def apply(self, root: Path) -> None:
+        """Plant it in a tree."""
+        file = root / self.path
+        file.write_text(self.changed(file.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 @dataclass(frozen=True)

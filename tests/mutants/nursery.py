@@ -3,9 +3,10 @@
 import importlib
 
 HEAVY = (
-    "aiohttp", "asyncpg", "authlib", "cryptography.hazmat.primitives.asymmetric.rsa", "httpx", "hypothesis", "litestar",
-    "msgspec", "pytest", "pytest_asyncio.plugin", "redis.asyncio", "uvicorn", "mock_partners.bni", "mock_partners.gopay",
-    "mock_partners.linkaja", "mock_partners.ovo", "mock_partners.kit.server",
+    "aiohttp", "asyncpg", "authlib", "cryptography.hazmat.primitives.asymmetric.rsa", "httpx", "hypothesis",
+    "litestar", "msgspec", "pytest", "pytest_asyncio.plugin", "redis.asyncio", "uvicorn",
+    "mock_partners.bni", "mock_partners.gopay", "mock_partners.linkaja", "mock_partners.ovo",
+    "mock_partners.kit.server",
 )  # fmt: skip
 
 for _name in HEAVY:

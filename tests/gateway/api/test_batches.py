@@ -12,6 +12,9 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from gateway.routes import batches as batch_routes
 from tests.gateway.api.kit import Api, as_csv, as_ndjson, nik, row
 
 
@@ -382,3 +385,16 @@ async def test_results_as_streams_and_pages(api: Api) -> None:
         if cursor is None:
             break
     assert lines == list(range(2, 32))
+
+
+async def test_an_upload_that_falls_silent_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_routes, "_SILENCE_S", 0.05)
+    before = await api.state()
+
+    async def silent() -> AsyncIterator[bytes]:
+        yield as_csv([row(1)])
+        await asyncio.Event().wait()
+
+    reply = await api.submit(silent())
+    assert (reply.status_code, reply.json()["code"]) == (408, "upload_stalled")
+    assert await api.state() == before

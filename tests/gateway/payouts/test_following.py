@@ -17,7 +17,9 @@ async def test_a_lost_answer_is_looked_up_and_never_sent_again(town: Town) -> No
     worker, statements = town.worker(), town.statements()
     bank.script("transfer", "lost")
     await worker.tick_send("fake")
-    assert (await town.payout(incentive)).state is S.UNKNOWN
+    payout = await town.payout(incentive)
+    assert payout.state is S.UNKNOWN
+    assert payout.sent_deadline == town.clock.now(), "that attempt is over: the absence clock starts here"
     assert await worker.tick_lookups("fake") == 0, "not yet"
     town.clock.advance(60.0)
     assert await worker.tick_lookups("fake") == 1
@@ -70,7 +72,7 @@ async def test_a_second_silence_waits_for_statements_then_pays_anew(town: Town) 
     worker, statements = town.worker(), town.statements()
     bank.script("transfer", "reset", "reset")
     await worker.tick_send("fake")
-    await town.drive(worker, statements, hours=4, step_s=30)
+    await town.drive(worker, statements, hours=4, step_s=60)
     assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
     rows = await town.fetch("SELECT partner_code FROM observations WHERE source = 'statement'")
     assert [row["partner_code"] for row in rows] == ["absent_in_statement"]
@@ -103,7 +105,7 @@ async def test_over_midnight_nothing_is_sent_again(database: str) -> None:
         bank.script("transfer", "reset")
         await worker.tick_send("fake")
         reference = (await town.payout(incentive)).reference
-        await town.drive(worker, statements, hours=4, step_s=30)
+        await town.drive(worker, statements, hours=4, step_s=60)
         assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
         transfers = [body for operation, body in bank.bodies if operation == "transfer"]
         assert sum(reference.encode() in body for body in transfers) == 1
@@ -118,7 +120,7 @@ async def test_assumed_absence_is_an_operators_where_the_setting_is_off(database
         worker, statements = town.worker(), town.statements()
         bank.script("transfer", "reset")
         await worker.tick_send("fake")
-        await town.drive(worker, statements, hours=30, step_s=300)
+        await town.drive(worker, statements, hours=30, step_s=600)
         assert bank.seen.count("transfer") == 1
         assert await town.states(incentive) == [S.UNKNOWN]
         assert await town.stands(incentive) == ("paying", "outcome_unknown")
@@ -279,5 +281,54 @@ async def test_a_late_answer_is_kept_and_applied(town: Town) -> None:
 
     bank.before = late
     await town.worker().tick_send("fake")
+    assert await town.states(incentive) == [S.SUCCEEDED]
+    await town.check()
+
+
+async def test_a_resend_that_did_nothing_leaves_the_first_attempt_in_doubt(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "reset", "refused_connection")
+    await worker.tick_send("fake")
+    reference = (await town.payout(incentive)).reference
+    while bank.seen.count("transfer") < 2:
+        town.clock.advance(60.0)
+        await worker.tick_lookups("fake")
+    payout = await town.payout(incentive)
+    assert (payout.state, payout.attempt) == (S.UNKNOWN, 2)
+    await town.drive(worker, statements, hours=3, step_s=60)
+    assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
+    sent = [body for operation, body in bank.bodies if operation == "transfer"]
+    assert sum(reference.encode() in body for body in sent) == 2
+
+
+async def test_what_a_look_up_could_not_deny_is_not_called_absent(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "reset")
+    bank.script("status", {"act": "say", "kind": "unknown", "code": "404"})
+    await worker.tick_send("fake")
+    await town.drive(worker, statements, hours=30, step_s=600)
+    assert bank.seen.count("transfer") == 1
+    assert await town.states(incentive) == [S.UNKNOWN]
+    assert await town.cases() == ["outcome_unknown"]
+
+
+async def test_a_refused_resend_does_not_speak_for_the_first_attempt(town: Town) -> None:
+    """Absence was believed wrongly: the first attempt was booked, and is itself why the account is full now."""
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "lost", {"act": "say", "kind": "rejected", "reason": "balance_limit"})
+    bank.script("status", *["not_found"] * 8)
+    await worker.tick_send("fake")
+    while bank.seen.count("transfer") < 2:
+        town.clock.advance(60.0)
+        await worker.tick_lookups("fake")
+    payout = await town.payout(incentive)
+    assert (payout.state, payout.attempt) == (S.UNKNOWN, 2)
+    await town.drive(worker, statements, hours=3, step_s=60)
     assert await town.states(incentive) == [S.SUCCEEDED]
     await town.check()

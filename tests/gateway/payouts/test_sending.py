@@ -8,6 +8,8 @@ import pytest
 
 from contracts.payout import PayoutState
 from gateway.clock import jakarta_day
+from gateway.services.payout_ends import LIFTED_BY_ACCOUNT
+from gateway.storage import payouts
 from tests.gateway.payouts.town import Town
 
 S = PayoutState
@@ -279,3 +281,33 @@ async def test_a_worker_killed_between_intent_and_send_leaves_no_double(town: To
     assert await town.states(incentive) == [S.SUCCEEDED]
     assert bank.credits(payout.reference) == 1
     assert await town.cases() == []
+
+
+async def test_another_account_lifts_what_named_the_old_one(town: Town) -> None:
+    bank = town.partner()
+    person = await town.person()
+    first, second = await town.incentive(person), await town.incentive(person, period="2")
+    bank.script("inquiry", {"act": "say", "kind": "rejected", "reason": "account_blocked"})
+    await town.worker().tick_send("fake", 1)
+    assert [await town.stands(one) for one in (first, second)] == [("scheduled", "account_blocked")] * 2
+    async with town.database.transaction() as connection:
+        assert await payouts.lift(connection, town.clock.now(), person, LIFTED_BY_ACCOUNT) == 2
+    await town.worker().tick_send("fake")
+    assert [await town.stands(one) for one in (first, second)] == [("paid", None)] * 2
+
+
+async def test_an_incentive_is_not_paid_over_a_link_at_another_partner(town: Town) -> None:
+    town.partner()
+    town.partner("other")
+    incentive = await town.due()
+    await town.execute("UPDATE incentives SET partner = 'other' WHERE id = $1", incentive)
+    assert await town.worker().tick_send("other") == 0
+
+
+async def test_an_amount_over_the_partners_limit_is_never_sent(town: Town) -> None:
+    bank = town.partner(max_amount_rupiah=500_000)
+    incentive = await town.due(amount=500_001)
+    await town.worker().tick_send("fake")
+    assert bank.seen == []
+    assert await town.stands(incentive) == ("scheduled", "balance_limit")
+    await town.check()

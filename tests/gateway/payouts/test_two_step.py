@@ -258,3 +258,18 @@ async def test_queued_in_a_notification_moves_nothing(town: Town, bank: Bank) ->
     name = await number(town, incentive)
     await worker.notice("fake", PayoutNotice(outcome=queued(name), partner_reference=name), "q")
     assert (await town.payout(incentive)).state is S.UNKNOWN
+
+
+async def test_a_repeated_create_that_did_nothing_leaves_the_first_in_doubt(town: Town, bank: Bank) -> None:
+    incentive = await town.due()
+    worker = town.worker()
+    bank.script("create", "lost", "refused_connection", {"act": "say", "kind": "not_accepted", "hint": "later"})
+    await worker.tick_send("fake")
+    for _ in range(2):
+        town.clock.advance(300.0)
+        await worker.tick_lookups("fake")
+        assert (await town.payout(incentive)).state is S.PREPARING, "an instruction may stand at the partner"
+    await town.execute("UPDATE incentives SET cancelled = true")
+    await town.drive(worker, town.statements(), hours=0.5)
+    assert await town.states(incentive) == [S.CANCELLED]
+    assert bank.queued == {}, "found by its key, and withdrawn"

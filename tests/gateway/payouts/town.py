@@ -48,9 +48,9 @@ class Town:
         self.desks: dict[str, Desk] = {}
         self._people = 0
 
-    def partner(self, slug: str = "fake", **changes: Any) -> Bank:
+    def partner(self, slug: str = "fake", *, bank: Bank | None = None, **changes: Any) -> Bank:
         """Open a partner; its bank."""
-        bank = Bank(self.clock)
+        bank = bank or Bank(self.clock)
         self.banks[slug] = bank
         self.desks[slug] = Desk(
             FakePartner(manifest(slug, **changes)),  # type: ignore[arg-type]
@@ -88,6 +88,7 @@ class Town:
         self._people += 1
         n, now = self._people, self.clock.now()
         name, link, account = f"P{n:05d}", f"L{n:05d}", f"{n:010d}"
+        account_index = self.vault.index(places.account_index(slug), account)
         async with self.database.transaction() as connection:
             await connection.execute(
                 "INSERT INTO clients (id, name, secret_hash, scopes, created_at)"
@@ -97,7 +98,7 @@ class Town:
             person: int = await connection.fetchval(
                 "INSERT INTO participants (participant_id, nik_sealed, nik_index, name_sealed, phone_sealed, partner,"
                 " account_sealed, account_index, link_id, link_active, verified, verified_until, facts_at, created_at)"
-                " VALUES ($1, '', $2, $3, $4, $5, $6, $2, $7, true, true, $8, $9, $9) RETURNING id",
+                " VALUES ($1, '', $2, $3, $4, $5, $6, $10, $7, true, true, $8, $9, $9) RETURNING id",
                 name,
                 f"{slug}{n}".encode(),
                 self.vault.seal(places.name(name), f"Name {n}"),
@@ -107,6 +108,7 @@ class Town:
                 link,
                 now + timedelta(days=90),
                 now,
+                account_index,
             )
             await connection.execute(
                 "INSERT INTO links (id, participant, client_id, partner, account_index, account_sealed, state,"
@@ -115,7 +117,7 @@ class Town:
                 link,
                 person,
                 slug,
-                f"{slug}{n}".encode(),
+                account_index,
                 self.vault.seal(places.link_account(link), account),
                 seal_grant(self.vault, link, Grant(access_token=Secret(f"token-{n}"))),
                 proved_at,
@@ -222,7 +224,7 @@ class Town:
 
     async def drive(self, worker: Payouts, statements: Statements, *, hours: float, step_s: float = 20.0) -> None:
         """Let time pass with every tick in every step."""
-        until = self.clock.now() + timedelta(hours=hours)
+        until, steps = self.clock.now() + timedelta(hours=hours), 0
         while self.clock.now() < until:
             await worker.tick_deadlines()
             await worker.tick_timers()
@@ -231,8 +233,11 @@ class Town:
                 await worker.tick_unpayable(slug)
                 await worker.tick_send(slug)
                 await statements.tick(slug)
-            await self.check()
+            steps += 1
+            if steps % 8 == 0:
+                await self.check()
             self.clock.advance(step_s)
+        await self.check()
 
 
 @asynccontextmanager

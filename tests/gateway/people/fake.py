@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -64,6 +66,12 @@ class FakeClock:
 
     def monotonic(self) -> float:
         return self.at.timestamp()
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        return asyncio.timeout(seconds)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
     def forward(self, seconds: float) -> None:
         self.at += timedelta(seconds=seconds)

@@ -201,3 +201,31 @@ async def test_a_link_on_a_shared_token_is_given_back_locally(world: World) -> N
     await world.api.delete(f"/v1/links/{links[1]}")
     assert world.banks["shared"].calls("unlink") == 1
     assert await world.facts(second) == (False, False, "link_required")
+
+
+@pytest.mark.parametrize("state", ["challenged", "opened", "waiting"])
+async def test_a_link_not_finished_is_ended_on_request(world: World, state: str) -> None:
+    pid = await world.person("sole")
+    if state == "waiting":
+        link_id = await world.linked(pid, LinkHeld())
+    elif state == "opened":
+        link_id = (await world.opened(pid))[0]
+    else:
+        link_id = (await world.start(pid))["link_id"]
+    for _ in range(2):
+        reply = await world.api.delete(f"/v1/links/{link_id}")
+        assert (reply.status_code, reply.json()["state"]) == (200, "failed")
+    assert await world.incentive(pid) == ("awaiting_link", "link_required")
+    decisions = await world.all("SELECT actor, action, data FROM audit_log")
+    assert decisions == [{"actor": "core", "action": "link.delete", "data": {"state": state}}]
+    assert world.banks["sole"].calls("unlink") == 0
+
+
+async def test_a_link_being_exchanged_is_not_ended_under_it(world: World) -> None:
+    link_id, _, _ = await world.opened(await world.person("sole"))
+    async with world.database.connection() as connection:
+        await connection.execute("UPDATE links SET state = 'exchanging'")
+    before = await world.everything()
+    reply = await world.api.delete(f"/v1/links/{link_id}")
+    assert (reply.status_code, reply.json()["code"]) == (409, "link_in_progress")
+    assert await world.everything() == before

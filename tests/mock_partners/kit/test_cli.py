@@ -56,7 +56,7 @@ def served(world: Path, port_base: int, *more: str) -> Iterator[subprocess.Popen
 def test_serve_says_when_it_is_ready_and_stops_cleanly(world: Path, port_base: int, number: signal.Signals) -> None:
     url = f"http://127.0.0.1:{port_base + 1}"
     with served(
-        world, port_base, "--only", "bni", "--deposit", "bni=5", "--waits", "settlement_s=1,absence_s=2"
+        world, port_base, "--only", "bni", "--deposit", "bni=5", "--waits", "settlement_s=1,absence_s=2", "--no-console"
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == f"bni ready on {url}\n"
@@ -68,11 +68,46 @@ def test_serve_says_when_it_is_ready_and_stops_cleanly(world: Path, port_base: i
     assert (process.returncode, output, errors) == (0, "", "")
 
 
+def test_the_console_is_on_the_port_base_unless_the_gateway_is(world: Path, port_base: int, tmp_path: Path) -> None:
+    scenario = tmp_path / "s.toml"
+    scenario.write_text('title = "Staged"\n[[rule]]\nname = "it"\ndo = { outage = "bad_gateway" }\n')
+    url = f"http://127.0.0.1:{port_base}"
+    with served(world, port_base, "--only", "bni", "--scenario", str(scenario), "--host", "127.0.0.1") as process:
+        assert process.stdout is not None
+        ready = {process.stdout.readline(), process.stdout.readline()}
+        assert ready == {f"bni ready on http://127.0.0.1:{port_base + 1}\n", f"console ready on {url}\n"}
+        with httpx.Client(trust_env=False) as http:
+            assert "Staged" in http.get(url).text
+            assert http.post(f"http://127.0.0.1:{port_base + 1}/snap/v1/access-token/b2b").status_code == 502
+    with served(world, port_base, "--only", "bni", "--notify-base", url) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("bni ready")
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(url, trust_env=False)
+
+
+def test_scenario_commands(world: Path, tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text('title = "T"\n[[rule]]\nname = "it"\nwhen = { operation = "payuot" }\ndo = { fail = true }\n')
+    run = CliRunner(env={"COLUMNS": "300"})
+    refused = run.invoke(main, ["scenario", "check", str(path)])
+    assert refused.exit_code == 1
+    assert "s.toml line 2: when.operation 'payuot' is no operation of bni" in refused.output
+    path.write_text(path.read_text().replace("payuot", "payout"))
+    assert run.invoke(main, ["scenario", "check", str(path)]).output.startswith("s.toml: 1 rules, good\n")
+    assert run.invoke(main, ["scenario", "list", str(path)]).output == "   2  it: every partner, payout\n"
+    assert "When the operation is payout:" in run.invoke(main, ["scenario", "explain", str(path)]).output
+    assert "drop_after_booking" in run.invoke(main, ["scenario", "list"]).output
+    path.write_bytes(b"\xff")
+    assert "s.toml: not UTF-8" in run.invoke(main, ["scenario", "explain", str(path)]).output
+    assert "s.toml: not UTF-8" in run.invoke(main, ["serve", "--world", str(world), "--scenario", str(path)]).output
+
+
 def test_a_taken_port_is_named(world: Path) -> None:
     with bind(0) as sock:
         sock.listen()
         port = sock.getsockname()[1]
-        with served(world, port - 1, "--only", "bni") as process:
+        with served(world, port - 1, "--only", "bni", "--no-console") as process:
             output, errors = process.communicate(timeout=20)
     assert process.returncode == 1
     assert output == ""

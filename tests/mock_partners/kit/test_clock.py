@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from mock_partners.kit.clock import JAKARTA, Clock, Kind, Scheduler
+from mock_partners.kit.turn import CURRENT, Turn, effect
 from mock_partners.kit.waits import GATEWAY_WAITS, Waits, parse_waits
 
 
@@ -132,4 +133,86 @@ async def test_by_itself_a_failure_is_counted_and_logged(caplog: pytest.LogCaptu
         await done.wait()
     assert scheduler.failures == 1
     assert "IndexError" in caplog.text
+    await scheduler.close()
+
+
+def test_the_stage_moves_apart_from_the_machine() -> None:
+    seconds = 1_000.0
+    clock = Clock(lambda: seconds)
+    clock.stage.shift(60)
+    assert (clock.seconds(), clock.machine_seconds()) == (1_060.0, 1_000.0)
+    clock.stage.freeze(5_000.0)
+    seconds += 10
+    clock.shift(1)
+    assert (clock.seconds(), clock.machine_seconds()) == (5_000.0, 1_011.0)
+    clock.stage.thaw()
+    seconds += 1
+    assert (clock.seconds(), clock.machine_seconds()) == (5_001.0, 1_012.0)
+    clock.stage.set(1_012.0)
+    assert clock.seconds() == clock.machine_seconds()
+
+
+async def test_travel_runs_what_is_due_at_its_own_time_and_what_that_schedules() -> None:
+    clock, scheduler = by_hand()
+    start_s, seen = clock.seconds(), list[float]()
+
+    def note() -> None:
+        seen.append(clock.seconds() - start_s)
+        if len(seen) < 3:
+            scheduler.after(10, Kind.SCHEDULED, note)
+
+    scheduler.after(5, Kind.SCHEDULED, note)
+    await scheduler.travel(start_s + 20)
+    assert (seen, clock.seconds() - start_s) == ([5.0, 15.0], 20.0)
+    await scheduler.travel(start_s + 1)
+    assert (len(seen), clock.seconds() - start_s) == (2, 1.0)
+
+
+async def test_travel_goes_on_after_work_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    clock, scheduler = by_hand()
+    ran: list[int] = []
+    scheduler.after(1, Kind.SCHEDULED, lambda: ran[9])
+    scheduler.after(2, Kind.SCHEDULED, lambda: ran.append(1))
+    await scheduler.travel(clock.seconds() + 3)
+    assert (ran, scheduler.failures) == ([1], 1)
+    assert "IndexError" in caplog.text
+
+
+async def test_a_stopped_stage_neither_wakes_the_scheduler_nor_loses_its_work() -> None:
+    asked = 0
+
+    def source() -> float:
+        nonlocal asked
+        asked += 1
+        return 1_000.0 + asked * 1e-9
+
+    clock = Clock(source)
+    scheduler = Scheduler(clock)
+    clock.stage.freeze(2_000.0)
+    done = asyncio.Event()
+    scheduler.after(1e-5, Kind.SCHEDULED, done.set)
+    before = asked
+    await asyncio.sleep(0.05)
+    assert (asked - before < 5, done.is_set()) == (True, False)
+    clock.stage.shift(1)
+    scheduler.rearm()
+    await asyncio.wait_for(done.wait(), 5)
+    await scheduler.close()
+
+
+async def test_what_runs_later_is_no_part_of_the_call_that_planned_it() -> None:
+    turn = Turn()
+    turn.effects = {"book_twice": True}
+    token = CURRENT.set(turn)
+    scheduler, seen, done = Scheduler(Clock()), list[object](), asyncio.Event()
+
+    def later() -> None:
+        seen.append(effect("book_twice"))
+        done.set()
+
+    scheduler.after(0.0, Kind.SCHEDULED, later)
+    assert effect("book_twice") is True
+    await asyncio.wait_for(done.wait(), 5)
+    assert seen == [None]
+    CURRENT.reset(token)
     await scheduler.close()

@@ -1,0 +1,48 @@
+"""Values that SNAP answers carry in more than one partner's documents: tokens, lives in seconds, times."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from adapters.snap.codes import Envelope
+from contracts.errors import PartnerProtocolError
+from contracts.secret import Secret
+
+_TOKEN = re.compile(r"[!-~]{1,4096}", re.ASCII)
+_SECONDS = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+
+
+def secret(value: str, field: str) -> Secret:
+    """A token that can stand in a header."""
+    if _TOKEN.fullmatch(value) is None:
+        raise PartnerProtocolError(f"field {field} is not a token")
+    return Secret(value)
+
+
+def token(envelope: Envelope, field: str) -> Secret:
+    """A token field of an answer."""
+    return secret(envelope.text(field), field)
+
+
+def seconds(envelope: Envelope, field: str) -> float | None:
+    """A life in seconds, written as a string or a number (snap-bni.md 1.3), or None where it is missing."""
+    value: Any = envelope.body.get(field)
+    if value is None:
+        return None
+    text = str(value) if type(value) is int else value
+    if not isinstance(text, str) or _SECONDS.fullmatch(text) is None:
+        raise PartnerProtocolError(f"field {field} is not a number of seconds")
+    return float(text)
+
+
+def moment(text: str, field: str) -> datetime:
+    """ISO 8601 with an offset."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise PartnerProtocolError(f"field {field} is not a time") from None
+    if parsed.tzinfo is None:
+        raise PartnerProtocolError(f"field {field} has no offset")
+    return parsed

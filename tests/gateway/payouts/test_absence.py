@@ -1,0 +1,202 @@
+"""When a payout may be sent again, and what statements prove: the rules alone, at their edges."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from contracts.observation import Absence, Source
+from contracts.partner import AbsenceRule, Lifetimes, Mark
+from contracts.payout import OutcomeKind, PayoutState
+from gateway.desk import pace
+from gateway.services.absence import (
+    NoPermit,
+    Reading,
+    ResendPermit,
+    enough_readings,
+    only_statements_can_tell,
+    resend_permit,
+)
+from gateway.services.payout_ends import Terms
+from gateway.settings import Waits
+from gateway.storage.observations import Heard
+from gateway.storage.payouts import PayoutRow
+from tests.gateway.payouts.fake import NOON, manifest
+
+HOUR = timedelta(hours=1)
+ENOUGH = (60, 600, 1800, 3600)
+
+
+def terms(**changes: Any) -> Terms:
+    made = manifest(**changes)
+    return Terms(manifest=made, pace=pace(made, Waits()))
+
+
+def in_doubt(sent_at: datetime = NOON, **changes: Any) -> PayoutRow:
+    """A payout whose one attempt was never answered."""
+    values: dict[str, Any] = dict.fromkeys(field.name for field in msgspec.structs.fields(PayoutRow))
+    values |= {
+        "id": 1, "reference": "10" + "1".zfill(17), "state": PayoutState.UNKNOWN, "attempt": 1, "frozen_hash": b"h",
+        "first_sent_at": sent_at, "sent_at": sent_at, "sent_deadline": sent_at,
+    }  # fmt: skip
+    return PayoutRow(**(values | changes))
+
+
+def said(kind: OutcomeKind, at: datetime, source: Source = Source.LOOKUP, n: int = 1) -> Heard:
+    return Heard(
+        id=n, payout=1, source=source, attempt=1, kind=kind, reason=None, technical=False, partner_code=None, at=at
+    )
+
+
+def not_found(payout: PayoutRow, seconds: tuple[int, ...] = ENOUGH) -> list[Heard]:
+    assert payout.sent_deadline is not None
+    return [
+        said(OutcomeKind.NOT_FOUND, payout.sent_deadline + timedelta(seconds=s), n=n)
+        for n, s in enumerate(seconds, start=1)
+    ]
+
+
+def permit(
+    payout: PayoutRow, heard: list[Heard], *, now: datetime | None = None, act: bool = True, **changes: Any
+) -> ResendPermit | NoPermit:
+    return resend_permit(terms(**changes), payout, heard, now=now or NOON + HOUR, answer_s=50.0, act_on_assumed=act)
+
+
+def test_a_permit_carries_reference_window_and_proof() -> None:
+    payout = in_doubt()
+    given = permit(payout, not_found(payout))
+    assert isinstance(given, ResendPermit)
+    assert (given.reference, given.frozen_hash, given.last_heard) == (payout.reference, b"h", 4)
+    assert given.window_until == datetime(2026, 11, 24, 17, 0, tzinfo=UTC), "midnight in Jakarta"
+    assert len(given.proof.not_found_at) == 4
+
+
+def test_a_permit_is_made_nowhere_else() -> None:
+    with pytest.raises(TypeError):
+        ResendPermit(
+            payout=1,
+            reference="",
+            frozen_hash=b"",
+            window_until=NOON,
+            proof=Absence(last_attempt_at=NOON, not_found_at=()),
+            last_heard=0,
+            seal=object(),
+        )
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds"),
+    [
+        ({}, (60, 600, 3600)),
+        ({}, (60, 600, 1800, 3599)),
+        ({}, (1801, 2400, 3000, 3600)),
+        ({"attempt": 2}, ENOUGH),
+        ({"attempt": 0}, ENOUGH),
+        ({"state": PayoutState.PENDING}, ENOUGH),
+        ({"state": PayoutState.SUBMITTING}, ENOUGH),
+        ({"frozen_hash": None}, ENOUGH),
+    ],
+    ids=["three look-ups", "too early", "not spread", "sent twice", "never sent", "pending", "in flight", "no hash"],
+)
+def test_no_permit(changes: dict[str, Any], seconds: tuple[int, ...]) -> None:
+    payout = in_doubt(**changes)
+    assert permit(payout, not_found(payout, seconds)) is NoPermit.NOT_PROVED
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        said(OutcomeKind.PENDING, NOON, Source.REPLY),
+        said(OutcomeKind.QUEUED, NOON),
+        said(OutcomeKind.UNKNOWN, NOON, Source.LOOKUP),
+        said(OutcomeKind.REJECTED, NOON),
+    ],
+)
+def test_a_partner_that_has_spoken_of_it_knows_it(word: Heard) -> None:
+    payout = in_doubt()
+    assert permit(payout, [word, *not_found(payout)]) is NoPermit.NOT_PROVED
+    silence = said(OutcomeKind.UNKNOWN, NOON, Source.REPLY)
+    assert isinstance(permit(payout, [silence, *not_found(payout)]), ResendPermit)
+
+
+def test_the_resends_own_deadline_lies_in_the_day_of_the_first_attempt() -> None:
+    midnight = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
+    payout = in_doubt(midnight - 3 * HOUR)
+    heard = not_found(payout)
+    assert isinstance(permit(payout, heard, now=midnight - timedelta(seconds=50)), ResendPermit)
+    assert permit(payout, heard, now=midnight - timedelta(seconds=49)) is NoPermit.NOT_PROVED
+    assert permit(payout, heard, now=midnight + HOUR) is NoPermit.NOT_PROVED
+
+
+def test_the_references_life_bounds_the_window_too() -> None:
+    payout = in_doubt()
+    short = Lifetimes(
+        reference_s=3_700.0, external_id="none", create_key_s=None, lookup_reach_s=1e6, mark=Mark.SEEN, source="test"
+    )
+    given = permit(payout, not_found(payout), lifetimes=short)
+    assert isinstance(given, ResendPermit)
+    assert given.window_until == NOON + timedelta(seconds=3_700)
+    assert permit(payout, not_found(payout), now=NOON + timedelta(seconds=3_651), lifetimes=short) is (
+        NoPermit.NOT_PROVED
+    )
+
+
+def test_what_is_assumed_needs_the_setting_and_what_is_seen_does_not() -> None:
+    payout = in_doubt()
+    heard = not_found(payout)
+    assert permit(payout, heard, act=False) is NoPermit.ASSUMED
+    seen = AbsenceRule(by_lookup=True, after_s=3600, lookups=4, mark=Mark.SEEN, source="test")
+    assert isinstance(permit(payout, heard, act=False, absence=seen), ResendPermit)
+    never = AbsenceRule(by_lookup=False, after_s=3600, lookups=4, mark=Mark.SEEN, source="test")
+    assert permit(payout, heard, absence=never) is NoPermit.NOT_PROVED
+
+
+def test_when_only_statements_can_tell() -> None:
+    same_day, next_day = NOON + HOUR, NOON + 24 * HOUR
+    assert not only_statements_can_tell(terms(), in_doubt(), same_day)
+    assert only_statements_can_tell(terms(), in_doubt(attempt=2), same_day)
+    assert only_statements_can_tell(terms(), in_doubt(), next_day)
+    assert not only_statements_can_tell(terms(), in_doubt(state=PayoutState.PENDING), next_day)
+    assert not only_statements_can_tell(terms(two_step=True), in_doubt(), next_day)
+
+
+TODAY, YESTERDAY = date(2026, 11, 24), date(2026, 11, 23)
+
+
+def read(day: date, minutes: float) -> Reading:
+    """A reading begun so many minutes after noon, done a minute later."""
+    return Reading(day, NOON + timedelta(minutes=minutes), NOON + timedelta(minutes=minutes + 1))
+
+
+@pytest.mark.parametrize(
+    ("reads", "minutes", "enough", "days"),
+    [
+        ([], -1, False, ()),
+        ([], 1, False, (YESTERDAY, TODAY)),
+        ([read(YESTERDAY, -5), read(TODAY, -5)], 1, False, (YESTERDAY, TODAY)),
+        ([read(YESTERDAY, 1)], 3, False, (TODAY,)),
+        ([read(YESTERDAY, 1), read(TODAY, 2)], 3.2, False, ()),
+        ([read(YESTERDAY, 1), read(TODAY, 2)], 4, False, (YESTERDAY, TODAY)),
+        ([read(YESTERDAY, 1), read(TODAY, 2), read(TODAY, 4)], 6, False, (YESTERDAY,)),
+        ([read(YESTERDAY, 1), read(TODAY, 2), read(TODAY, 3), read(YESTERDAY, 3)], 6, False, (YESTERDAY, TODAY)),
+        ([read(YESTERDAY, 1), read(TODAY, 2), read(TODAY, 4), read(YESTERDAY, 4)], 6, True, ()),
+    ],
+)
+def test_two_complete_readings_of_every_day(
+    reads: list[Reading], minutes: float, enough: bool, days: tuple[date, ...]
+) -> None:
+    found = enough_readings(YESTERDAY, NOON, reads, now=NOON + timedelta(minutes=minutes), again_s=30.0)
+    assert (found.enough, found.days) == (enough, days)
+
+
+def test_one_reading_where_one_is_asked_for() -> None:
+    reads = [read(YESTERDAY, 1), read(TODAY, 2)]
+    assert enough_readings(YESTERDAY, NOON, reads, now=NOON + HOUR, again_s=None).enough
+
+
+def test_too_long_ago_is_nothing_for_statements() -> None:
+    found = enough_readings(date(2026, 1, 1), NOON, [], now=NOON + HOUR, again_s=30.0)
+    assert (found.enough, found.days) == (False, ())

@@ -1,0 +1,128 @@
+"""The command line: what it prints, and how it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from gateway.app import create_app
+from gateway.cli import COMMANDS, GROUPS
+from gateway.clock import SystemClock
+from gateway.security.clients import register
+from gateway.storage.database import Database
+from tests.gateway.api.conftest import settings_on
+from tests.gateway.api.kit import as_csv, nik, row
+
+PROGRAM = [sys.executable, "-m", "gateway"]
+
+
+def run(*arguments: str, status: int = 0, **environment: str) -> str:
+    """What a command prints; checks its exit status."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
+    done = subprocess.run(
+        [*PROGRAM, *arguments],
+        env=kept | {"COLUMNS": "200"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+def test_help_names_every_command() -> None:
+    text = run("--help")
+    for name in (*COMMANDS, *GROUPS):
+        assert name in text, name
+
+
+def test_without_settings_it_says_which_one_is_missing() -> None:
+    assert "DATABASE_URL is not set" in run("migrate", status=2)
+    assert "is not set" in run("serve", status=2)
+    assert "gateway doctor" in run("migrate", status=2, DATABASE_URL="postgresql://127.0.0.1:9/none")
+
+
+def test_migrate_and_clients(empty_database: str) -> None:
+    store = {"DATABASE_URL": empty_database}
+    assert "applied" in run("migrate", **store)
+    assert "up to date" in run("migrate", **store)
+    client = json.loads(run("clients", "create", "First One", "--scope", "read", "--json", **store))
+    assert client["client_id"] == "first-one"
+    listed = run("clients", "list", **store)
+    assert "first-one" in listed
+    assert client["client_secret"] not in listed
+    assert "Scopes are" in run("clients", "create", "x", "--scope", "all", status=2, **store)
+    assert "Choose another name" in run("clients", "create", "first one", "--scope", "read", status=2, **store)
+    assert "disabled" in run("clients", "disable", "first-one", **store)
+    assert "no enabled client" in run("clients", "disable", "first-one", status=2, **store)
+
+
+def test_partners_need_nothing() -> None:
+    text = run("partners")
+    assert all(name in text for name in ("bni", "gopay", "linkaja", "ovo"))
+    assert "assumed" in run("partners", "bni")
+    assert "OVO_" in run("partners", "ovo", "--settings")
+    assert "They are: bni" in run("partners", "dana", status=2)
+
+
+@pytest.fixture
+def served(database: str, redis_url: str) -> Iterator[dict[str, Any]]:
+    """The API with a maker and two approvers, as environments of the command line."""
+
+    async def prepare() -> dict[str, Any]:
+        store = await Database.open(database, size=1)
+        now = SystemClock().now()
+        try:
+            made = {
+                "maker": await register(store, now, name="maker", scopes=["batches", "read"]),
+                "one": await register(store, now, name="one", scopes=["batches:approve"]),
+                "two": await register(store, now, name="two", scopes=["batches:approve"]),
+            }
+        finally:
+            await store.close()
+        return {r: {"PRAKERJA_CLIENT_ID": c.client_id, "PRAKERJA_CLIENT_SECRET": c.secret} for r, c in made.items()}
+
+    roles = asyncio.run(prepare())
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(settings_on(database, redis_url)), log_config=None, access_log=False)
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    yield {role: environment | {"PRAKERJA_API_URL": url} for role, environment in roles.items()}
+    server.should_exit = True
+    thread.join(30)
+
+
+def test_a_batch_from_file_to_approval_and_why(served: dict[str, Any], database: str, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_bytes(as_csv([row(1), row(2, nik="123")]))
+    text = run("batch", "submit", str(file), "--json", str(tmp_path / "out.json"), **served["maker"])
+    assert "nik_invalid" in text
+    assert nik(1) not in text
+    batch = json.loads((tmp_path / "out.json").read_text())
+    assert batch["batch_id"] in run("batch", "submit", str(file), **served["maker"]), "the same file is the same batch"
+    assert "awaiting_approval" in run("batch", "show", batch["batch_id"], **served["maker"])
+    approve = ("batch", "approve", batch["batch_id"], "--root", batch["content_root"])
+    assert "scope batches:approve" in run(*approve, status=2, **served["maker"])
+    run(*approve, **served["one"])
+    assert "approved" in run(*approve, **served["two"])
+    store = {"DATABASE_URL": database}
+    assert "link_required (participant)" in run("incentives", "list", "--participant", "P00000001", **store)
+    why = run("why", "1", **store)
+    assert "who must act: participant, by 2099-12-31" in why
+    assert "no such payout" in run("payouts", "show", "1", status=2, **store)

@@ -1,0 +1,26 @@
+"""How one kind of bug is planted in several adapters, and which tests are there to notice it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.mutants.mutant import Edit, Mutant
+
+SNAP_SIGN, SNAP_CODES = "adapters/snap/sign.py", "adapters/snap/codes.py"
+PLANS, DAMAGE, CODES, LINKS, PAYOUTS, IDENTITY, NOTICES, TOKENS = (
+    f"tests/contract/test_{name}.py"
+    for name in ("plans", "damage", "codes", "links", "payouts", "identity", "notifications", "tokens")
+)
+
+
+def kind(name: str, tests: tuple[str, ...], planted: Mapping[str, tuple[Edit, ...]]) -> tuple[Mutant, ...]:
+    """The same bug in several adapters."""
+    return tuple(Mutant(f"{slug}/{name}", edits, tests, only=slug) for slug, edits in planted.items())
+
+
+def at(slug: str, file: str, old: str, new: str, times: int = 1) -> Edit:
+    return Edit(f"adapters/{slug}/{file}.py", old, new, times)
+
+
+def snap_everywhere(edit: Edit, *slugs: str) -> dict[str, tuple[Edit, ...]]:
+    return dict.fromkeys(slugs, (edit,))

@@ -1,0 +1,127 @@
+"""The four mock partners of one seed, in process and under its clock, and what their customers do there."""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from mock_partners import bni, gopay, linkaja, ovo
+from mock_partners.bni.autopay import Desk
+from mock_partners.kit.clock import Clock, Item, Scheduler
+from mock_partners.kit.http import Call, Handler, MockApp, Reply, Route
+from mock_partners.kit.links import Links
+from mock_partners.kit.notify import Notice
+from mock_partners.kit.payouts import Duplicate, Payouts
+from mock_partners.kit.waits import Waits
+from mock_partners.kit.world import Account, World
+
+MOCKS: dict[str, Any] = {"bni": bni, "gopay": gopay, "linkaja": linkaja, "ovo": ovo}
+PUBLIC = "https://gateway.test"
+"""Where the gateway is, for browsers and notifications."""
+Rest = Callable[[float], Awaitable[None]]
+Send = Callable[[str, Notice], Awaitable[int | None]]
+
+
+class StepScheduler(Scheduler):
+    """The mock's later work, one item at a time; a nap hands the baton on."""
+
+    def __init__(self, clock: Clock, rest: Rest) -> None:
+        super().__init__(clock, auto=False)
+        self._rest = rest
+
+    async def sleep(self, delay_s: float) -> None:
+        await self._rest(self.clock.seconds() + delay_s)
+
+    def take(self) -> Item | None:
+        """The next item if it is due; the caller runs it."""
+        if not self._heap or self._heap[0].due_s > self.clock.seconds():
+            return None
+        return heapq.heappop(self._heap)
+
+    async def run(self, item: Item) -> None:
+        """What the item does."""
+        await self._run(item)
+
+
+class ForgetfulPayouts(Payouts):
+    """A partner that forgets at 00:00 Jakarta which references it has booked, but for look-ups (the field knows such)."""
+
+    def duplicate(self, reference: str, parameters: tuple[Any, ...]) -> Duplicate:
+        known = self._payouts.get(reference)
+        if known is not None and known.accepted_at.date() != self._clock.today():
+            return Duplicate.NEW
+        return super().duplicate(reference, parameters)
+
+
+class PartnerSide:
+    """One partner: its world, its app's handlers, whether it can be reached."""
+
+    def __init__(self, slug: str, seed: int, clock: Clock, rest: Rest, send: Send, *, forgets: bool) -> None:
+        self.slug = slug
+        self.host = f"{slug}.mock"
+        self.world = World(slug, seed=seed)
+        self.scheduler = StepScheduler(clock, rest)
+        self.down_until_s = 0.0
+        self.down_how = "refuses"
+        waits = Waits()
+        if forgets:
+            self.world.keep("payouts", lambda: ForgetfulPayouts(self.world, clock, self.scheduler, waits))
+        app: MockApp = MOCKS[slug].create_app(
+            self.world, clock=clock, waits=waits, notify_base=PUBLIC, scheduler=self.scheduler, send=send
+        )
+        self._routes = [_compiled(route) for route in app.routes]
+        self.clock = clock
+
+    async def answer(self, method: str, target: str, headers: dict[str, str], content: bytes) -> Reply:
+        """What the partner does with a request and says to it; raises `Abort` where it loses its answer."""
+        path, _, query = target.partition("?")
+        for wanted, pattern, handler in self._routes:
+            found = pattern.fullmatch(path) if wanted == method else None
+            if found is not None:
+                named = {"host": self.host, "content-length": str(len(content)), **headers}
+                return await handler(Call(method, path, query, named, content, found.groupdict()))
+        return Reply(404, b'{"error":"no such path"}', {"Content-Type": "application/json"})
+
+    async def revoke(self, account: Account) -> bool:
+        """The customer ends the link in the partner's own app; False: there is none."""
+        return await _REVOKE[self.slug](self, account)
+
+
+def _compiled(route: Route) -> tuple[str, re.Pattern[str], Handler]:
+    pattern = re.sub(r"\{(\w+):str\}", r"(?P<\1>[^/]+)", route.path)
+    return route.method, re.compile(pattern), route.handler
+
+
+async def _end_exclusive(side: PartnerSide, account: Account) -> bool:
+    links: Links = side.world.keep("links", _missing)
+    link = links.holder(account)
+    if link is not None:
+        links.end(link)
+    return link is not None
+
+
+async def _end_cards(side: PartnerSide, account: Account) -> bool:
+    desk: Desk = side.world.keep("links", _missing)
+    found = [link for link in desk.links.values() if link.account is account and link.active]
+    for link in found:
+        link.active = False
+    return bool(found)
+
+
+async def _end_at_app(side: PartnerSide, account: Account) -> bool:
+    target = f"/__mock__/unlink?phone=%2B{account.phone.removeprefix('+')}"
+    return (await side.answer("POST", target, {}, b"")).status == 200
+
+
+def _missing() -> Any:
+    raise LookupError("the mock keeps its links under another name")
+
+
+_REVOKE: dict[str, Callable[[PartnerSide, Account], Awaitable[bool]]] = {
+    "bni": _end_cards,
+    "gopay": _end_at_app,
+    "linkaja": _end_exclusive,
+    "ovo": _end_exclusive,
+}

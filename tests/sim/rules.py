@@ -1,0 +1,270 @@
+"""What must hold after every step, and what must have come out at the end."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from contracts.incentive import BlockerCode, Owner, owner_of
+from contracts.payout import OPEN_STATES, PayoutState
+from gateway.clock import JAKARTA, jakarta_day
+from gateway.storage.ledger import PLACE
+from tests.sim.snapshot import Incentive, Payout, Snapshot
+
+if TYPE_CHECKING:
+    from tests.sim.town import Town
+
+_OPEN = {state.value for state in OPEN_STATES}
+_WORD = {"succeeded": {"succeeded"}, "rejected": {"rejected"}, "reversed": {"reversed", "rejected"}}
+_WITH_CASE = {"outcome_unknown", "contradiction", "reason_missing"}
+
+
+def broken(town: Town) -> Iterator[str]:
+    """Rules that do not hold now."""
+    state = town.state
+    yield from _never_twice(town)
+    yield from _ledger(state)
+    yield from _funnel(state)
+    yield from _words(state)
+    for incentive in state.incentives:
+        why = _unexplained(town, incentive)
+        if why:
+            yield f"incentive {incentive.id} ({incentive.stage}, {incentive.blocker}): {why}"
+    for case in state.cases:
+        if case.code == "contradiction":
+            yield f"a contradiction, and no partner contradicted itself: {case.detail}"
+    for paused in state.paused:
+        if paused.by == "gateway":
+            yield f"the gateway paused {paused.partner}"
+
+
+def credits_of(town: Town) -> Counter[int]:
+    """How often each incentive is paid, net, in the partners' books."""
+    owner = {(p.partner, p.reference): p.incentive for p in town.state.payouts}
+    net: Counter[int] = Counter()
+    for slug, reference, _, kind, _ in town.books():
+        if kind in ("credit", "reversal") and (slug, reference) in owner:
+            net[owner[slug, reference]] += 1 if kind == "credit" else -1
+    return net
+
+
+def _never_twice(town: Town) -> Iterator[str]:
+    ours = {(p.partner, p.reference): p for p in town.state.payouts}
+    net: Counter[tuple[str, str]] = Counter()
+    for slug, reference, amount, kind, _ in town.books():
+        payout = ours.get((slug, reference))
+        if payout is None:
+            yield f"{slug} booked a reference that is not ours"
+        elif amount != payout.amount_rupiah:
+            yield f"payout {payout.id}: {slug} booked another amount"
+        if kind in ("credit", "reversal"):
+            net[slug, reference] += 1 if kind == "credit" else -1
+    paid: Counter[int] = Counter()
+    for key, times in net.items():
+        payout = ours.get(key)
+        if payout is None:
+            continue
+        paid[payout.incentive] += times
+        if times > 0 and payout.released_s is not None:
+            yield f"payout {payout.id} was released, and {payout.partner} has it in its books"
+        if times > 0 and payout.state == "cancelled":
+            yield f"payout {payout.id} was cancelled, and {payout.partner} has it in its books"
+    for incentive, times in paid.items():
+        if times > 1:
+            yield f"incentive {incentive} is paid {times} times"
+    standing = Counter(p.incentive for p in town.state.payouts if p.released_s is None and p.state != "cancelled")
+    for incentive, number in standing.items():
+        if number > 1:
+            yield f"incentive {incentive} has {number} standing payouts"
+    for payout in town.state.payouts:
+        if payout.state == "succeeded" and net[payout.partner, payout.reference] < 1 and not _reversed(town, payout):
+            yield f"payout {payout.id} succeeded here, and {payout.partner} has no credit"
+
+
+def _reversed(town: Town, payout: Payout) -> bool:
+    return any(ref == payout.reference and kind == "reversal" for _, ref, _, kind, _ in town.books())
+
+
+def _ledger(state: Snapshot) -> Iterator[str]:
+    balance: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    reserved: Counter[int] = Counter()
+    for entry in state.ledger:
+        balance[entry.payout][entry.debit] += entry.amount_rupiah
+        balance[entry.payout][entry.credit] -= entry.amount_rupiah
+        reserved[entry.payout] += entry.kind == "reserve"
+    for payout in state.payouts:
+        place = PLACE[PayoutState(payout.state)]
+        for account in ("reserved", "paid"):
+            wanted = payout.amount_rupiah if place == account else 0
+            if balance[payout.id][account] != wanted:
+                yield f"the ledger has {balance[payout.id][account]} of payout {payout.id} ({payout.state}) as {account}"
+        if reserved[payout.id] != 1:
+            yield f"payout {payout.id} was reserved {reserved[payout.id]} times"
+
+
+def _funnel(state: Snapshot) -> Iterator[str]:
+    counted = {(c.stage, c.blocker): (c.incentives, c.amount_rupiah) for c in state.funnel}
+    real: dict[tuple[str, str], tuple[int, int]] = {}
+    for incentive in state.incentives:
+        key = (incentive.stage, incentive.blocker or "")
+        number, amount = real.get(key, (0, 0))
+        real[key] = (number + 1, amount + incentive.amount_rupiah)
+    if counted != real:
+        yield f"the funnel counts {counted}, there are {real}"
+    accepted = sum(batch.accepted for batch in state.batches)
+    if accepted != len(state.incentives):
+        yield f"{accepted} incentives were accepted, there are {len(state.incentives)}"
+
+
+def _words(state: Snapshot) -> Iterator[str]:
+    heard: defaultdict[int, set[str]] = defaultdict(set)
+    for word in state.heard:
+        heard[word.payout].add(word.kind)
+    for payout in state.payouts:
+        wanted = _WORD.get(payout.state)
+        if wanted is not None and not wanted & heard[payout.id]:
+            yield f"payout {payout.id} is {payout.state} without a word of {payout.partner}"
+
+
+def _unexplained(town: Town, incentive: Incentive) -> str | None:
+    """Why nobody could say what becomes of an incentive."""
+    state = town.state
+    if incentive.stage in ("paid", "returned", "cancelled"):
+        return None
+    payouts = [p for p in state.payouts if p.incentive == incentive.id]
+    standing = next((p for p in payouts if p.released_s is None and p.state != "cancelled"), None)
+    moving = standing is not None and _moves(standing)
+    code = incentive.blocker
+    if code is None:
+        if incentive.stage == "paying":
+            return None if moving else "a payout is open and has no next step"
+        if incentive.stage == "awaiting_verification":
+            open_check = any(c.participant == incentive.participant and c.next_s is not None for c in state.checks)
+            leaving = any(
+                link.participant == incentive.participant and link.state == "unlinking" for link in state.links
+            )
+            return None if open_check or leaving else "no check of the NIK is open"
+        return None
+    case = standing is not None and any(c.payout == standing.id and c.open for c in state.cases)
+    owner = owner_of(BlockerCode(code), past_horizon=case)
+    if owner in (Owner.GATEWAY, Owner.PARTNER):
+        waits = moving or incentive.own_next_s is not None
+        waits = waits or any(c.participant == incentive.participant and c.next_s is not None for c in state.checks)
+        return None if waits else f"{owner.value} must act and nothing is due"
+    if code in _WITH_CASE and not case:
+        return "an operator must act and there is no case"
+    if code == "link_pending":
+        live = {"challenged", "opened", "exchanging", "waiting"}
+        if not any(link.participant == incentive.participant and link.state in live for link in state.links):
+            return "no link is pending"
+    return None
+
+
+def _moves(payout: Payout) -> bool:
+    waits = payout.next_s is not None or payout.lease_until_s is not None
+    return waits or (payout.state in ("submitting", "preparing") and payout.sent_deadline_s is not None)
+
+
+def at_rest(town: Town) -> bool:
+    """Whether nothing more will happen by itself."""
+    state = town.state
+    if any(side.scheduler.next_due_s() is not None for side in town.sides.values()):
+        return False
+    if state.notes or not state.batches or any(batch.state == "awaiting_approval" for batch in state.batches):
+        return False
+    return not restless(town)
+
+
+def restless(town: Town) -> list[Incentive]:
+    """The incentives that something will still happen to, by itself or by those who must act."""
+    net = credits_of(town)
+    return [incentive for incentive in town.state.incentives if not _rests(town, incentive, net)]
+
+
+def _rests(town: Town, incentive: Incentive, net: Counter[int]) -> bool:
+    if incentive.stage in ("paid", "returned", "cancelled"):
+        return (incentive.stage == "paid") == (net[incentive.id] == 1)
+    if incentive.stage == "paying":
+        return _is_a_case(town, incentive)
+    code = incentive.blocker
+    if code is None or owner_of(BlockerCode(code)) in (Owner.GATEWAY, Owner.PARTNER):
+        return False
+    live = [link for link in town.state.links if link.participant == incentive.participant]
+    if any(link.state in ("challenged", "opened", "exchanging", "unlinking") for link in live):
+        return False
+    person = next(p for p in town.people if p.participant_id == incentive.participant_id)
+    return incentive.own_next_s is None and not (code in COMES_BACK and may_come(person.visits, person.case))
+
+
+COMES_BACK = {"link_required", "link_pending", "link_revoked", "consent_abandoned", "consent_denied"}
+"""Blockers that a participant lifts by opening the linking page (again)."""
+MOST_VISITS = 5
+
+
+def may_come(visits: int, case: str) -> bool:
+    """Whether a person will try to link again."""
+    return visits < (1 if case in ("denies", "unregistered", "blocked") else MOST_VISITS)
+
+
+def verdict(town: Town) -> Iterator[str]:
+    """What should have come out differently."""
+    net = credits_of(town)
+    for incentive in town.state.incentives:
+        if (incentive.stage == "paid") != (net[incentive.id] == 1):
+            yield f"incentive {incentive.id} is {incentive.stage} and paid {net[incentive.id]} times at the partner"
+        if incentive.stage != "paid" and not _excused(town, incentive):
+            yield f"incentive {incentive.id} could be paid and is {incentive.stage}, {incentive.blocker}"
+
+
+_TRUTH = {
+    "nik_mismatch": {"mismatch", "shares"}, "kyc_incomplete": {"basic"}, "account_not_found": {"unregistered"},
+    "account_blocked": {"blocked"}, "account_shared": {"shares"}, "balance_limit": {"full"},
+    "consent_denied": {"denies"}, "consent_abandoned": {"denies", "unregistered", "blocked"},
+    "link_required": {"shares", "unregistered", "blocked"}, "link_pending": {"shares"},
+}  # fmt: skip
+"""Which accounts each blocker is true of."""
+
+
+def _excused(town: Town, incentive: Incentive) -> bool:
+    person = next(p for p in town.people if p.participant_id == incentive.participant_id)
+    code = incentive.blocker
+    payouts = [p for p in town.state.payouts if p.incentive == incentive.id]
+    if incentive.stage == "cancelled":
+        return incentive.id in town.cancelled
+    if incentive.stage == "returned":
+        return any(_reversed(town, p) for p in payouts)
+    if code == "deadline_passed":
+        return incentive.deadline_on < jakarta_day(datetime.fromtimestamp(town.now_s, JAKARTA)).isoformat()
+    if person.case in _TRUTH.get(code or "", ()):
+        return True
+    if code == "account_not_found":
+        return (
+            person.participant_id in town.revoked
+        )  # a check under a card token that is gone says no more (decision B6)
+    if code in ("account_shared", "link_pending", "link_required", "nik_mismatch"):
+        shared = [p for p in town.people if f"{person.partner} {person.account}" in p.given]
+        return len(shared) > 1
+    if code in ("outcome_unknown", "reason_missing"):
+        return _is_a_case(town, incentive)
+    if code == "partner_float_short":
+        return town.deposit_was_short
+    if code == "partner_rejected":
+        return incentive.payouts >= 3
+    return False
+
+
+def _is_a_case(town: Town, incentive: Incentive) -> bool:
+    """Whether an operator has a payout's case, and rightly so: the gateway cannot find out by itself."""
+    for payout in town.state.payouts:
+        if payout.incentive != incentive.id or payout.released_s is not None or payout.state == "cancelled":
+            continue
+        for case in town.state.cases:
+            if case.payout != payout.id or not case.open:
+                continue
+            if case.code == "reason_missing":
+                return town.notices_lost
+            if "life of its key is over" in case.detail or not town.resends:
+                return True
+    return False

@@ -1,0 +1,243 @@
+"""Everything the store says that a rule or a trace needs, read in one statement after each step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import msgspec
+
+
+class Incentive(msgspec.Struct, array_like=True):
+    id: int
+    participant: int
+    partner: str
+    amount_rupiah: int
+    due_on: str
+    deadline_on: str
+    approved: bool
+    cancelled: bool
+    past_deadline: bool
+    link_active: bool
+    verified: bool
+    own: str | None
+    own_next_s: float | None
+    payout: str | None
+    payouts: int
+    stage: str
+    blocker: str | None
+    participant_id: str
+
+
+class Payout(msgspec.Struct, array_like=True):
+    id: int
+    reference: str
+    incentive: int
+    link_id: str
+    partner: str
+    amount_rupiah: int
+    state: str
+    attempt: int
+    looks: int
+    first_sent_s: float | None
+    sent_deadline_s: float | None
+    next_s: float | None
+    lease_until_s: float | None
+    reason: str | None
+    reason_due_s: float | None
+    released_s: float | None
+
+
+class Link(msgspec.Struct, array_like=True):
+    id: str
+    participant: int
+    partner: str
+    state: str
+    opens_until_s: float | None
+    lives_until_s: float | None
+    health_due_s: float | None
+    refresh_s: float | None
+    unlink_due_s: float | None
+    updated_s: float
+    wants: list[str]
+    ended_because: str | None
+
+
+class Participant(msgspec.Struct, array_like=True):
+    id: int
+    participant_id: str
+    partner: str
+    link_id: str | None
+    link_active: bool
+    verified: bool
+    verified_until_s: float | None
+    standing: str | None
+
+
+class Check(msgspec.Struct, array_like=True):
+    id: int
+    participant: int
+    partner: str
+    tries: int
+    next_s: float | None
+    lease_until_s: float | None
+
+
+class Note(msgspec.Struct, array_like=True):
+    id: int
+    partner: str
+    kind: str
+    next_s: float | None
+
+
+class Case(msgspec.Struct, array_like=True):
+    id: int
+    code: str
+    partner: str
+    payout: int | None
+    open: bool
+    detail: str
+
+
+class Entry(msgspec.Struct, array_like=True):
+    payout: int
+    kind: str
+    debit: str
+    credit: str
+    amount_rupiah: int
+
+
+class Heard(msgspec.Struct, array_like=True):
+    payout: int
+    source: str
+    kind: str
+    partner_code: str | None
+
+
+class Count(msgspec.Struct, array_like=True):
+    stage: str
+    blocker: str
+    incentives: int
+    amount_rupiah: int
+
+
+class Batch(msgspec.Struct, array_like=True):
+    id: str
+    state: str
+    accepted: int
+
+
+class Paused(msgspec.Struct, array_like=True):
+    partner: str
+    by: str
+
+
+class Snapshot(msgspec.Struct):
+    """The store at one moment."""
+
+    incentives: list[Incentive] = []
+    payouts: list[Payout] = []
+    links: list[Link] = []
+    participants: list[Participant] = []
+    checks: list[Check] = []
+    notes: list[Note] = []
+    cases: list[Case] = []
+    ledger: list[Entry] = []
+    heard: list[Heard] = []
+    funnel: list[Count] = []
+    batches: list[Batch] = []
+    paused: list[Paused] = []
+
+
+def _s(column: str) -> str:
+    return f"extract(epoch from {column})::float8"
+
+
+def _rows(columns: str, rest: str, order: str = "id") -> str:
+    return f"(SELECT coalesce(json_agg(json_build_array({columns}) ORDER BY {order}), '[]') FROM {rest})"
+
+
+_PARTS = {
+    "incentives": _rows(
+        "id, participant, partner, amount_rupiah, due_on, deadline_on, approved, cancelled, past_deadline, link_active,"
+        f" verified, own, {_s('own_next_at')}, payout, payouts, stage, blocker, participant_id",
+        "incentives",
+    ),
+    "payouts": _rows(
+        "id, reference, incentive, link_id, partner, amount_rupiah, state, attempt, looks,"
+        f" {_s('first_sent_at')}, {_s('sent_deadline')}, {_s('next_at')}, {_s('lease_until')}, reason,"
+        f" {_s('reason_due_at')}, {_s('released_at')}",
+        "payouts",
+    ),
+    "links": _rows(
+        f"id, participant, partner, state, {_s('opens_until')}, {_s('lives_until')}, {_s('health_due_at')},"
+        f" {_s('refresh_at')}, {_s('unlink_due_at')}, {_s('updated_at')}, wants, ended_because",
+        "links",
+    ),
+    "participants": _rows(
+        f"id, participant_id, partner, link_id, link_active, verified, {_s('verified_until')}, standing", "participants"
+    ),
+    "checks": _rows(
+        f"v.id, v.participant, l.partner, v.tries, {_s('v.next_attempt_at')}, {_s('v.lease_until')}",
+        "verifications v JOIN links l ON l.id = v.link_id WHERE v.state = 'open'",
+        "v.id",
+    ),
+    "notes": _rows(f"id, partner, kind, {_s('next_attempt_at')}", "inbox WHERE applied_at IS NULL"),
+    "cases": _rows("id, code, partner, payout, closed_at IS NULL, detail", "cases"),
+    "ledger": _rows("payout, kind, debit, credit, amount_rupiah", "ledger"),
+    "heard": _rows("payout, source, kind, partner_code", "observations"),
+    "funnel": _rows(
+        "stage, blocker, n, amount",
+        "(SELECT stage, blocker, sum(incentives)::int AS n, sum(amount_rupiah)::bigint AS amount FROM funnel_counts"
+        " GROUP BY 1, 2 HAVING sum(incentives) <> 0) AS f",
+        "stage, blocker",
+    ),
+    "batches": _rows("id, state, rows_accepted", "batches"),
+    "paused": _rows("partner, paused_by", "partner_switches WHERE paused_at IS NOT NULL", "partner"),
+}
+_TEXT = "SELECT json_build_object(" + ", ".join(f"'{name}', {part}" for name, part in _PARTS.items()) + ")::text"
+_decode = msgspec.json.Decoder(Snapshot).decode
+
+
+async def read(connection: asyncpg.Connection[asyncpg.Record]) -> str:
+    """The store as text: the same content gives the same text."""
+    text: str = await connection.fetchval(_TEXT)
+    return text
+
+
+def decode(text: str) -> Snapshot:
+    return _decode(text)
+
+
+_SHOWN: dict[str, tuple[str, ...]] = {
+    "incentives": ("stage", "blocker", "own", "payouts"),
+    "payouts": ("state", "attempt", "reason", "released_s"),
+    "links": ("state", "ended_because"),
+    "participants": ("link_active", "verified", "standing"),
+    "cases": ("code", "open"),
+    "paused": ("by",),
+    "batches": ("state",),
+}
+
+
+def changes(before: Snapshot, after: Snapshot) -> list[str]:
+    """What changed, in words, for people who read a trace."""
+    lines = []
+    for table, names in _SHOWN.items():
+        old: dict[Any, Any] = {_key(row): row for row in getattr(before, table)}
+        for row in getattr(after, table):
+            was, now = _shown(old.get(_key(row)), names), _shown(row, names)
+            if was != now:
+                lines.append(f"{table[:-1] if table != 'paused' else table} {_key(row)}: {was or 'new'} -> {now}")
+    return lines
+
+
+def _key(row: Any) -> Any:
+    return row.partner if isinstance(row, Paused) else row.id
+
+
+def _shown(row: Any, names: tuple[str, ...]) -> str:
+    if row is None:
+        return ""
+    values = [getattr(row, name) for name in names]
+    return " ".join("-" if value is None else str(value) for value in values)

@@ -1,0 +1,366 @@
+"""One seed's whole world: clock, store, partners, gateway processes, people, and the trace of what they did."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from datetime import UTC, datetime
+
+import asyncpg
+from redis.exceptions import ConnectionError as CacheDown
+
+from adapters.registry import PARTNERS
+from contracts.secret import Secret
+from gateway.clock import JAKARTA
+from gateway.desk import Desk
+from gateway.executor import Exchange, Executor
+from gateway.resources import Resources
+from gateway.security.vault import Vault
+from gateway.services.batches import Batches
+from gateway.services.inbox import Inbox
+from gateway.services.incentives import Incentives
+from gateway.services.linking import Linking
+from gateway.services.participants import Participants
+from gateway.services.partners import Partners
+from gateway.services.payouts import Payouts
+from gateway.services.statements import Statements
+from gateway.services.verification import Verification
+from gateway.settings import Settings, Waits
+from gateway.tokens import Tokens
+from mock_partners.kit.clock import Clock as MockClock
+from tests.sim import snapshot
+from tests.sim.baton import Actor, Baton, Crash
+from tests.sim.chance import Chance, Profile
+from tests.sim.cohort import Person
+from tests.sim.partners import MOCKS, PUBLIC, PartnerSide
+from tests.sim.snapshot import Snapshot
+from tests.sim.store import FaultyDatabase, Store
+from tests.sim.wire import Line, Post
+
+PROCESSES = ("worker-1", "worker-2", "web-1", "web-2")
+SWEEP_S = 43_200.0
+MASTER_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="  # protects nothing
+STALLS_S = (1.0, 8.0, 40.0, 200.0, 1_000.0, 6_000.0, 40_000.0)
+COMMIT_FAULTS = {"fails": 2, "unheard": 2, "dies before": 3, "dies after": 3}
+
+
+class VirtualClock:
+    """The gateway's clock."""
+
+    def __init__(self, town: Town) -> None:
+        self._town = town
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self._town.now_s, UTC)
+
+    def monotonic(self) -> float:
+        return self._town.now_s
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """Nothing is cut short here: requests have time-outs of their own, and a process that stood still reads on."""
+        return nullcontext()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._town.baton.rest(self._town.now_s + seconds)
+
+
+class Cache:
+    """What the gateway has in Redis: lost and unreachable as the seed wants."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+        self.down = False
+
+    async def get(self, name: str) -> bytes | None:
+        self._reach()
+        return self.values.get(name)
+
+    async def set(self, name: str, value: bytes, ex: int) -> None:
+        self._reach()
+        self.values[name] = value
+
+    async def delete(self, name: str) -> None:
+        self._reach()
+        self.values.pop(name, None)
+
+    def _reach(self) -> None:
+        if self.down:
+            raise CacheDown("no cache")
+
+
+class Quiet:
+    """A journal that keeps nothing: the trace has every exchange."""
+
+    def write(self, exchange: Exchange) -> None:
+        """Drop it."""
+
+
+class Services:
+    """One gateway process: all services, with what they hold in memory."""
+
+    def __init__(self, resources: Resources, worker: str) -> None:
+        self.resources = resources
+        self.linking = Linking(resources)
+        self.verification = Verification(resources)
+        self.payouts = Payouts(resources, self.linking, worker=worker, grouped=False)
+        self.statements = Statements(resources)
+        self.inbox = Inbox(resources, self.verification, self.payouts)
+        manifests = {slug: desk.manifest for slug, desk in resources.desks.items()}
+        self.batches = Batches(resources.database, resources.clock, resources.vault, manifests)
+        self.incentives = Incentives(resources.database, resources.clock, manifests)
+        self.participants = Participants(resources)
+        self.partners = Partners(resources.database, resources.clock, manifests, resources.settings.quotas)
+
+
+class Process:
+    """A place for services; when it dies they are built anew over the store."""
+
+    def __init__(self, town: Town, name: str) -> None:
+        self._town, self.name = town, name
+        self.busy = False
+        self.dies_after_commit = False
+        self.lives = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget everything and begin again."""
+        self.lives += 1
+        self.dies_after_commit = False
+        self.services = Services(self._town.resources(self), f"{self.name}-{self.lives}")
+
+
+class Town:
+    """Everything of one seed."""
+
+    accidents = (asyncpg.PostgresConnectionError,)
+    """What the simulated infrastructure raises, and services may let through."""
+
+    def __init__(self, seed: int, chance: Chance, store: Store, observer: asyncpg.Connection[asyncpg.Record]) -> None:
+        self.seed, self.chance, self.store = seed, chance, store
+        self.profile: Profile = chance.profile
+        self._observer = observer
+        setup = chance.stream("setup")
+        self.quiet = random.Random(0)
+        hour = setup.choice([21.0, 22.5, 23.0, 23.5, 23.9, setup.uniform(0, 24)])
+        start = datetime(2026, setup.randrange(1, 13), setup.randrange(1, 29), tzinfo=JAKARTA)
+        self.now_s = round(start.timestamp() + hour * 3600, 3)
+        self.resends = setup.random() < 0.6
+        """Whether this installation acts on absence that is only assumed."""
+        self.forgets = setup.random() < 0.3
+        self.baton = Baton()
+        self.cache = Cache()
+        self.notices_lost = self.deposit_was_short = False
+        self.cancelled: set[int] = set()
+        self.revoked: set[str] = set()
+        """Who ended a link in the partner's own app."""
+        self.doomed: list[Actor] = []
+        """Actors whose process has died while they waited."""
+        self.statements_s: dict[str, float] = {}
+        """When each partner's statements were last asked for."""
+        self.sweep_s = SWEEP_S
+        self.violations: list[str] = []
+        self.lines: list[str] = []
+        self._hash = hashlib.sha256()
+        self.text = ""
+        self.dirty = True
+        self.state = Snapshot()
+        self.turns = 0
+        self.people: list[Person] = []
+        self._vault = Vault(Secret(MASTER_KEY).reveal().encode()[:32])
+        self._clock = VirtualClock(self)
+        mock_clock = MockClock(source=lambda: self.now_s)
+        post = Post(self)
+        self.sides = {
+            slug: PartnerSide(slug, seed, mock_clock, self.baton.rest, post, forgets=self.forgets and slug != "gopay")
+            for slug in MOCKS
+        }
+        self._settings = _settings(resends=self.resends)
+        self.processes = [Process(self, name) for name in PROCESSES]
+
+    # --- gateway -------------------------------------------------------------------------------------------------
+
+    def resources(self, process: Process) -> Resources:
+        """What a process is built on: a cache and a store that it shares, and memory of its own."""
+        entropy = self.chance.stream(f"entropy {process.name} {process.lives}")
+        database = FaultyDatabase(
+            self.store,
+            before=lambda: self._before(process),
+            commit=lambda: self._commit(process),
+            after=lambda wrote: self._after(process, wrote),
+        )
+        tokens = Tokens(self.cache, self._vault, self._clock)  # type: ignore[arg-type]
+        desks = {
+            slug: Desk(
+                partner,
+                credentials=self._settings.partners[slug],
+                hosts=self._settings.hosts[slug],
+                executor=Executor(
+                    slug, dict.fromkeys(partner.manifest.hosts, Line(self, self.sides[slug])), self._clock, Quiet()
+                ),
+                tokens=tokens,
+                clock=self._clock,
+                waits=self._settings.waits,
+                entropy=entropy,
+            )
+            for slug, partner in PARTNERS.items()
+        }
+        return Resources(
+            settings=self._settings,
+            clock=self._clock,
+            database=database,
+            redis=self.cache,  # type: ignore[arg-type]
+            vault=self._vault,
+            desks=desks,
+            entropy=entropy,
+        )
+
+    def free(self) -> list[Process]:
+        """Processes that nobody works in: each does one thing at a time."""
+        return [process for process in self.processes if not process.busy]
+
+    @asynccontextmanager
+    async def request(self) -> AsyncIterator[Services]:
+        """One of the processes, for the time of a request; raises `Crash` when it dies under it."""
+        actor = self.baton.actor
+        assert actor is not None
+        while not self.free():
+            await self.baton.rest(self.now_s + 0.05)
+        process = self.chance.pick(self.free())
+        process.busy, actor.process = True, process
+        try:
+            yield process.services
+        except Crash:
+            self.trace(f"crash {process.name}")
+            process.restart()
+            raise
+        finally:
+            process.busy, actor.process = False, None
+
+    def _death(self) -> Crash:
+        """The process that the actor is in dies."""
+        actor = self.baton.actor
+        assert actor is not None
+        actor.dead = actor.within
+        return Crash()
+
+    async def _before(self, process: Process) -> None:
+        await self.point("begin")
+
+    async def _commit(self, process: Process) -> str | None:
+        fault = self.chance.fault("commit", self.profile.commit, COMMIT_FAULTS)
+        kind = fault[0] if fault is not None else None
+        self.trace(f"commit {process.name}" + (f" fault: {kind}" if kind else ""))
+        if kind == "dies before":
+            raise self._death()
+        process.dies_after_commit = kind == "dies after"
+        return kind
+
+    async def _after(self, process: Process, wrote: bool) -> None:
+        if wrote:
+            self.dirty = True
+            await self.look()
+        if process.dies_after_commit:
+            raise self._death()
+        await self.point("committed")
+
+    async def point(self, name: str) -> None:
+        """Here others may go on first, the process may stand still, or die."""
+        actor = self.baton.actor
+        if actor is None:
+            return
+        if actor.dead:
+            raise Crash
+        profile = self.profile
+        if name.startswith(("send ", "receive ", "committed")) and actor.process is not None:
+            chances = {"crash": profile.crash, "stall": profile.stall}
+            fault = self.chance.fault(
+                f"{actor.name} {name}", sum(chances.values()), {k: round(v * 1000) for k, v in chances.items()}
+            )
+            if fault is not None:
+                kind, rng = fault
+                self.trace(f"  {kind} at {name}")
+                if kind == "crash":
+                    raise self._death()
+                await self.baton.rest(self.now_s + rng.choice(STALLS_S))
+                return
+        if len(self.baton.actors) > 1 and self.chance.order.random() < profile.switch:
+            await self.baton.rest()
+
+    # --- time and trace --------------------------------------------------------------------------------------------
+
+    def pass_s(self, seconds: float) -> None:
+        """Time goes by."""
+        self.now_s = round(self.now_s + seconds, 3)
+
+    def local(self) -> datetime:
+        """The moment in Jakarta."""
+        return datetime.fromtimestamp(self.now_s, JAKARTA)
+
+    def trace(self, line: str, *content: str | bytes) -> None:
+        """One event; `content` goes into its fingerprint only."""
+        actor = self.baton.actor
+        digest = hashlib.sha256()
+        for part in content:
+            digest.update(part.encode() if isinstance(part, str) else part)
+        mark = f" {digest.hexdigest()[:8]}" if content else ""
+        text = f"{self.local():%d %H:%M:%S.%f} {actor.name if actor else '-'}: {line}{mark}"
+        self.lines.append(text)
+        self._hash.update(text.encode() + b"\n")
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the whole trace."""
+        return self._hash.hexdigest()
+
+    def bad(self, what: str) -> None:
+        """A rule is broken."""
+        self.violations.append(what)
+        self.trace(f"BAD {what}")
+
+    async def look(self) -> None:
+        """Read the store if it may have changed; what did goes into the trace, and the rules are checked."""
+        if not self.dirty:
+            return
+        self.dirty = False
+        text = await snapshot.read(self._observer)
+        if text == self.text:
+            return
+        state = snapshot.decode(text)
+        for line in snapshot.changes(self.state, state):
+            self.trace(f"  {line}")
+        self.trace("state", text)
+        self.text, self.state = text, state
+        from tests.sim.rules import broken
+
+        for what in broken(self):
+            self.bad(what)
+
+    def books(self) -> Iterable[tuple[str, str, int, str, str]]:
+        """Every booking of every partner: partner, our reference, rupiah, kind, account."""
+        for slug, side in self.sides.items():
+            for line in side.world.books:
+                yield slug, line.reference, line.amount_rupiah, line.kind.value, line.account
+
+
+def _settings(*, resends: bool) -> Settings:
+    credentials = {}
+    for slug, partner in PARTNERS.items():
+        given = MOCKS[slug].CREDENTIALS["credentials"]
+        credentials[slug] = {
+            name: Secret(given.get(name, credential.default))
+            for name, credential in partner.manifest.credentials.items()
+        }
+    return Settings(
+        database_url=Secret("unused"),
+        redis_url=Secret("unused"),
+        master_key=Secret(MASTER_KEY),
+        public_url=PUBLIC,
+        resend_on_assumed_absence=resends,
+        waits=Waits(statement_sweep_s=SWEEP_S),
+        partners=credentials,
+        hosts={
+            slug: dict.fromkeys(partner.manifest.hosts, f"http://{slug}.mock") for slug, partner in PARTNERS.items()
+        },
+    )

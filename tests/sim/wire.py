@@ -1,0 +1,236 @@
+"""Between gateway and partners: every request, answer and notification, and what may go wrong with each."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import msgspec
+
+from contracts.errors import GatewayError
+from contracts.partner import Notification
+from gateway.transport import Reply
+from mock_partners.kit.clock import Kind
+from mock_partners.kit.http import Abort
+from mock_partners.kit.http import Reply as Answer
+from mock_partners.kit.notify import Notice
+from tests.sim.baton import Crash
+from tests.sim.partners import PUBLIC, PartnerSide
+
+if TYPE_CHECKING:
+    from tests.sim.town import Town
+
+REFUSED, DROPPED, RESET = "never connected", "request dropped", "request reset"
+LOST, LOST_RESET, LATE = "answered and lost", "answered and reset", "arrives after the time-out"
+SEND_FAULTS = {
+    REFUSED: 3, DROPPED: 6, RESET: 2, LOST: 6, LOST_RESET: 3, LATE: 5,
+    "502 html": 2, "503 empty": 2, "500": 2, "504": 1,
+    "done, 502 html": 2, "done, 503 empty": 1, "done, 500": 2, "done, 504": 2,
+    "truncated": 2, "wrong types": 3, "html": 1, "empty": 1, "other json": 1,
+}  # fmt: skip
+"""What may happen to a request; `done`: the partner did it and something in front of it answered."""
+LATE_S = 840.0
+"""A request is never on its way for longer: partners take no X-TIMESTAMP older than 900 s (decisions X6)."""
+_IDS = re.compile(r"[0-9a-zA-Z-]*[0-9][0-9a-zA-Z-]{7,}")
+HTML = b"<html><head><title>Bad Gateway</title></head><body>nginx</body></html>"
+_GATEWAY_ANSWERS = {
+    "502 html": (502, HTML, "text/html"), "503 empty": (503, b"", "text/plain"),
+    "500": (500, b'{"message":"Internal server error"}', "application/json"),
+    "504": (504, b'{"message":"Endpoint request timed out"}', "application/json"),
+    "html": (200, HTML, "text/html"), "empty": (200, b"", "application/json"),
+    "other json": (200, b'["ok"]', "application/json"),
+}  # fmt: skip
+NOT_DELIVERED = frozenset({"502 html", "503 empty", "500", "504"})
+"""Something in front of the partner answers, and the partner never hears of it."""
+_FRONT = Answer(500)
+NOTICE_FAULTS = {
+    "dropped": 3, "dropped for good": 3, "twice": 3, "delayed": 4, "acknowledgement lost": 3, "damaged": 2,
+}  # fmt: skip
+
+
+class Line:
+    """The gateway's way to one partner: `gateway.executor.Sending`."""
+
+    def __init__(self, town: Town, side: PartnerSide) -> None:
+        self._town, self._side = town, side
+
+    async def send(
+        self, method: str, target: str, headers: Mapping[str, str], content: bytes, timeout_s: float, limit_bytes: int
+    ) -> Reply:
+        town, side = self._town, self._side
+        named = {name.lower(): value for name, value in headers.items()}
+        place = f"{side.slug} {method} {_IDS.sub('*', target.partition('?')[0])}"
+        await town.point("sending")
+        town.trace(f"send {place}", target, str(sorted(named.items())), content)
+        await town.point(f"send {place}")
+        fault = town.chance.fault(f"send {place}", town.profile.send, SEND_FAULTS)
+        kind, rng = fault if fault is not None else ("", town.quiet)
+        if side.down_until_s > town.now_s:
+            kind, rng = side.down_how, town.quiet
+        if kind:
+            town.trace(f"  fault: {kind}")
+        await self._before(kind, rng, method, target, named, content, timeout_s)
+        answer: Answer | None = _FRONT
+        if kind not in NOT_DELIVERED:
+            answer = await self._deliver(method, target, named, content)
+        reply = self._after(kind, rng, answer, timeout_s)
+        town.trace(f"receive {place} {reply.status}", reply.content)
+        await town.point(f"receive {place}")
+        return reply
+
+    async def _before(
+        self, kind: str, rng: random.Random, method: str, target: str, headers: dict[str, str], content: bytes,
+        timeout_s: float,
+    ) -> None:  # fmt: skip
+        """What happens before the partner has it."""
+        town = self._town
+        if kind == REFUSED:
+            town.pass_s(0.1)
+            raise httpx.ConnectError("refused")
+        if kind == RESET:
+            town.pass_s(0.1)
+            raise httpx.ReadError("reset")
+        if kind in (DROPPED, LATE):
+            if kind == LATE:
+
+                async def arrive() -> None:
+                    town.trace(f"late {self._side.slug} {method}", target)
+                    await self._deliver(method, target, headers, content)
+
+                self._side.scheduler.after(timeout_s + rng.uniform(0, LATE_S - timeout_s), Kind.SCHEDULED, arrive)
+            town.pass_s(timeout_s)
+            raise httpx.ReadTimeout("no answer")
+
+    async def _deliver(self, method: str, target: str, headers: dict[str, str], content: bytes) -> Answer | None:
+        """The partner does it; None: it reset the connection instead of answering."""
+        self._town.pass_s(0.05)
+        try:
+            return await self._side.answer(method, target, headers, content)
+        except Abort:
+            return None
+
+    def _after(self, kind: str, rng: random.Random, answer: Answer | None, timeout_s: float) -> Reply:
+        """What becomes of the answer."""
+        town = self._town
+        if kind == LOST:
+            town.pass_s(timeout_s)
+            raise httpx.ReadTimeout("no answer")
+        if kind == LOST_RESET or answer is None:
+            raise httpx.ReadError("reset")
+        status, body = answer.status, answer.body
+        content_type = answer.headers.get("Content-Type", "text/plain")
+        if kind.removeprefix("done, ") in _GATEWAY_ANSWERS:
+            status, body, content_type = _GATEWAY_ANSWERS[kind.removeprefix("done, ")]
+        elif kind == "truncated":
+            body = body[: rng.randrange(len(body))] if body else b""
+        elif kind == "wrong types":
+            body = _wrong_types(body, rng)
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return Reply(status, {**headers, "content-type": content_type}, body)
+
+
+def _wrong_types(body: bytes, rng: random.Random) -> bytes:
+    """One value replaced by one of another type, or left out."""
+    try:
+        value = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return body[: len(body) // 2]
+    places: list[tuple[Any, Any]] = []
+    _collect(value, places)
+    if not places:
+        return b"null"
+    holder, key = places[rng.randrange(len(places))]
+    if isinstance(holder, dict) and rng.random() < 0.3:
+        del holder[key]
+    else:
+        others: list[Any] = [None, True, [], {}, 7, "x"]
+        holder[key] = rng.choice([one for one in others if type(one) is not type(holder[key])])
+    return msgspec.json.encode(value)
+
+
+def _collect(value: Any, places: list[tuple[Any, Any]]) -> None:
+    if isinstance(value, dict):
+        for key, below in value.items():
+            places.append((value, key))
+            _collect(below, places)
+    elif isinstance(value, list):
+        for below in value:
+            _collect(below, places)
+
+
+class Post:
+    """The partners' way to the gateway: notifications."""
+
+    def __init__(self, town: Town) -> None:
+        self._town = town
+
+    async def __call__(self, url: str, notice: Notice) -> int | None:
+        """One try of the partner to deliver; what it is answered."""
+        town = self._town
+        path = url.removeprefix(PUBLIC)
+        town.trace(f"notify {path}", notice.body)
+        fault = town.chance.fault(f"notify {path}", town.profile.notice, NOTICE_FAULTS)
+        if fault is None:
+            return await self.deliver(path, notice, notice.body)
+        kind, rng = fault
+        town.trace(f"  fault: {kind}")
+        match kind:
+            case "dropped":
+                return None
+            case "dropped for good":
+                town.notices_lost = True
+                return 200
+            case "twice":
+                await self.deliver(path, notice, notice.body)
+                return await self.deliver(path, notice, notice.body)
+            case "delayed":
+                delay_s = rng.choice([5.0, 60.0, 1_800.0, 90_000.0])
+                scheduler = town.sides[path.split("/")[2]].scheduler
+
+                async def later() -> None:
+                    await self.deliver(path, notice, notice.body)
+
+                scheduler.after(delay_s, Kind.UNDELIVERED, later)
+                return 200
+            case "acknowledgement lost":
+                await self.deliver(path, notice, notice.body)
+                return None
+            case _:
+                at = rng.randrange(len(notice.body))
+                damaged = notice.body[:at] + bytes([notice.body[at] ^ 1]) + notice.body[at + 1 :]
+                status = await self.deliver(path, notice, damaged)
+                if status is not None and status < 300:
+                    town.bad(f"a damaged notification was taken with {status}")
+                return status
+
+    async def deliver(self, path: str, notice: Notice, body: bytes) -> int | None:
+        """The gateway takes a notification in; None: no answer came."""
+        town = self._town
+        _, _, slug, rest = path.split("/", 3)
+        try:
+            async with town.request() as services:
+                manifest = services.resources.desks[slug].manifest
+                route = next(
+                    (r for r in manifest.callbacks if r.path == f"/{rest}" and r.method == notice.method), None
+                )
+                if route is None:
+                    return 404
+                note = Notification(
+                    kind=route.kind,
+                    method=notice.method,
+                    target=path,
+                    headers={name.lower(): value for name, value in notice.headers.items()},
+                    body=body,
+                )
+                status, _ = await services.inbox.accept(slug, note)
+        except GatewayError as error:
+            status = error.http_status
+        except town.accidents:
+            status = 500
+        except Crash:
+            return None
+        town.trace(f"notified {path} {status}")
+        return status
