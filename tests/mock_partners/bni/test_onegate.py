@@ -1,4 +1,4 @@
-"""One Gate Payment: who is let in, the JWT in the body, three wrappers, numbers where BNI has them (snap-bni.md 2.2)."""
+"""One Gate Payment: who is let in, the JWT in the body, three wrappers, numbers for texts (snap-bni.md 2.2)."""
 
 from __future__ import annotations
 
