@@ -37,7 +37,9 @@ BANKS = (
     Bank("451", "BSMDIDJA", "BANK SYARIAH INDONESIA"),
 )
 """014 and CENAIDJA are in BNI's samples (snap-bni.md 2.2, 2.3); the others are recalled."""
-_BY_CODE = {key: bank for bank in BANKS for key in (bank.code, bank.bic, f"{bank.bic}XXX")}
+HEAD_OFFICE = 3 * "X"
+"""What a BIC of eleven letters ends in where no branch is meant."""
+_BY_CODE = {key: bank for bank in BANKS for key in (bank.code, bank.bic, bank.bic + HEAD_OFFICE)}
 
 
 def bank_of(code: str) -> Bank | None:
