@@ -41,7 +41,7 @@ from gateway.transport import Reply
 from mock_partners.bni import CREDENTIALS
 from tests.contract.stage import credentials
 from tests.gateway.payouts.town import Quiet
-from tests.gateway.reconciliation.day import WAYS, Breaking, Day, store
+from tests.gateway.reconciliation.day import WAYS, Breaking, Day, Expected, store
 
 PARTNER = "bni"
 PAGE_LINES = 1_000
@@ -165,7 +165,7 @@ async def measure(dsn: str, postgres: int, lines: int, seed: int) -> dict[str, A
     done = await service.run(PARTNER, day.day, actor="bench", told=told)
     took_s = time.perf_counter() - started
     breaks = await service.breaks(done.id, 0, 100_000)
-    found = [(b.kind, int(b.payout_id) if b.payout_id else None, b.partner_reference) for b in breaks]
+    found = Expected((b.kind, int(b.payout_id) if b.payout_id else None, b.partner_reference) for b in breaks)
     backends = max(map(peak_mib, children(postgres)))
     by_class = await service.by_class(done.id)
     await database.close()
@@ -176,10 +176,10 @@ async def measure(dsn: str, postgres: int, lines: int, seed: int) -> dict[str, A
         "comparing_s": round(took_s - read_s, 1),
         "classes": len(by_class),
         "by_class": by_class,
-        "breaks_made": len(day.expected),
-        "breaks_found": len(found),
-        "missed": len(day.expected - set(found)),
-        "false": len(set(found) - day.expected) + len(found) - len(set(found)),
+        "breaks_made": day.expected.total(),
+        "breaks_found": found.total(),
+        "missed": (day.expected - found).total(),
+        "false": (found - day.expected).total(),
         "memory_mib": {"before": before_mib, "peak": peak_mib(os.getpid()), "largest_backend_peak": backends},
         "processors": os.cpu_count(),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -44,7 +45,11 @@ async def test_a_hundred_seeds_break_no_rule(tmp_path: Path, long: bool) -> None
 
 async def test_a_seed_repeats_to_the_byte_in_another_process() -> None:
     traces = [
-        [line for line in (await _run("--seeds", "1", "--seed", "12", "--trace")).splitlines() if line[:2].isdigit()]
+        [
+            line
+            for line in (await _run("--seeds", "1", "--seed", "12", "--trace")).splitlines()
+            if re.match(r"\d\d \d\d:", line)
+        ]
         for _ in range(2)
     ]
     assert len(traces[0]) > 200

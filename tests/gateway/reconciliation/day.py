@@ -6,6 +6,7 @@ Used with a few dozen lines by the tests and with a million by the benchmark: ro
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -53,8 +54,8 @@ class Paid:
         )
 
 
-Expected = set[tuple[str, int | None, str | None]]
-"""Class, payout, partner's number: as a difference must name them."""
+Expected = Counter[tuple[str, int | None, str | None]]
+"""How often each class, payout and partner's number must be named: two lines without a number are two differences."""
 
 
 @dataclass
@@ -67,7 +68,7 @@ class Day:
     """Instead of the payout's own line, where it was changed."""
     sql: list[str] = field(default_factory=list)
     """What was changed in the store."""
-    expected: Expected = field(default_factory=set)
+    expected: Expected = field(default_factory=Counter)
 
     @property
     def begins(self) -> datetime:
@@ -94,7 +95,7 @@ class Day:
         self.lines_at[n] = list(lines)
 
     def expect(self, kind: str, payout: int | None, number: str | None) -> None:
-        self.expected.add((kind, payout, number))
+        self.expected[kind, payout, number] += 1
 
 
 def _changed(line: StatementLine, **changes: object) -> StatementLine:

@@ -85,7 +85,7 @@ class Bureau:
     @staticmethod
     def found(breaks: Iterable[BreakView]) -> Expected:
         """As a day expects it."""
-        return {(b.kind, int(b.payout_id) if b.payout_id else None, b.partner_reference) for b in breaks}
+        return Expected((b.kind, int(b.payout_id) if b.payout_id else None, b.partner_reference) for b in breaks)
 
 
 __all__ = ["DAY", "Bureau", "PartnerProtocolError", "PartnerUnavailable", "Shelf"]

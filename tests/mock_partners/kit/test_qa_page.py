@@ -35,7 +35,7 @@ def run(folder: Path, *command: str, status: int = 0) -> str:
     """Runs one command of the page; `mock-partners`, `python` and `pytest` are this interpreter's."""
     heads = {
         "mock-partners": ["-m", "mock_partners"], "python": [],
-        "pytest": ["-m", "pytest", "-p", "mock_partners.pytest", "-p", "no:cacheprovider"],
+        "pytest": ["-m", "pytest", "-p", "no:cacheprovider"],
     }  # fmt: skip
     head = [sys.executable, *heads[command[0]]] if command[0] in heads else [command[0]]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
