@@ -90,7 +90,7 @@ _FACTS = tuple(
         (_RECALLED, "decisions S2", "Field names of the Iris statement; that a completed payout is one Payout/debit."),
         (_ASSUMED, "decisions S2", "The statement shows our reference in notes, lists a day whole and has no pages."),
         (_ASSUMED, "decisions S7", "Statement, balance and look-ups take the creator's key."),
-        (_ASSUMED, "wallets.md 2.6", "No call quotas are published: the ones here are ours."),
+        (_ASSUMED, "wallets.md 2.6", "Published quotas: creating and approving payouts alone; the others are ours."),
         (_SEEN, "wallets.md 2.6", "A completed payout can fail later; error codes come by notification only."),
         (_SEEN, "wallets.md 2.8", "No GoPay balance may exceed Rp 20,000,000, hence no payout either."),
     )
@@ -121,13 +121,9 @@ MANIFEST = Manifest(
     tokens={"snap": Token(life_s=900.0, source="wallets.md 2.2")},
     needs={"finish_link": ("snap",), "link_health": ("snap",), "unlink": ("snap",)},
     quotas=(
-        Quota(
-            operations=("payout.create", "payout.approve", "payout.reject"),
-            per_s=100.0,
-            mark=_ASSUMED,
-            source="wallets.md 2.6: no numbers are published",
-        ),
-        Quota(operations=("payout.status",), per_s=50.0, mark=_ASSUMED, source="wallets.md 2.6"),
+        Quota(operations=("payout.create",), per_s=50.0, mark=_SEEN, source="Midtrans, Rate Limit: create payouts"),
+        Quota(operations=("payout.approve",), per_s=50.0, mark=_SEEN, source="Midtrans, Rate Limit: approve payouts"),
+        Quota(operations=("payout.reject", "payout.status"), per_s=50.0, mark=_ASSUMED, source="as for the others"),
         Quota(operations=("link.", "unlink", "identity."), per_s=50.0, mark=_ASSUMED, source="none published"),
     ),
     account_pattern=ACCOUNT_PATTERN,

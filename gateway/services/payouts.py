@@ -190,10 +190,6 @@ class Payouts:
         """What a partner is told about a payout, from stored facts alone."""
         return self._sending.order(leased)
 
-    async def open_payouts(self, connection: Connection, participant: int) -> int:
-        """How many payouts of a participant have not ended."""
-        return await payouts.open_payouts(connection, participant)
-
     async def get(self, payout: int) -> PayoutRow:
         """One payout; raises `NotFound`."""
         async with self._database.connection() as connection:

@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from contracts.incentive import BlockerCode
-from contracts.payout import OPEN_STATES, PayoutState
+from contracts.payout import PayoutState
 from gateway.storage.database import Connection, as_json
 
 
@@ -77,16 +77,6 @@ async def for_incentive(connection: Connection, incentive_id: int) -> list[Payou
     """All payouts of one incentive, oldest first."""
     rows = await connection.fetch("SELECT * FROM payouts WHERE incentive = $1 ORDER BY id", incentive_id)
     return [payout_row(row) for row in rows]
-
-
-async def open_payouts(connection: Connection, participant: int) -> int:
-    """How many payouts of a participant (`participants.id`) have not ended."""
-    found = await connection.fetchval(
-        "SELECT count(*) FROM payouts WHERE participant = $1 AND state = ANY($2::text[])",
-        participant,
-        [state.value for state in OPEN_STATES],
-    )
-    return int(found)
 
 
 async def find_references(

@@ -12,10 +12,8 @@ from gateway.services.payouts import Payouts
 from gateway.storage.queue import Leased
 from gateway.worker.loops import AFTER_ERROR_S, idle, pause
 from gateway.worker.outage import Outage
-from gateway.worker.quota import Quota
+from gateway.worker.quota import CALLS_A_PAYOUT, Quota
 
-CALLS_A_PAYOUT = 2
-"""Inquiry and transfer, or create and approve."""
 IDLE_S = 0.25
 _log = structlog.get_logger(__name__)
 

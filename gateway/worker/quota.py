@@ -20,6 +20,8 @@ HELD_S = 1.0
 ALONE_SHARE = 0.25
 """What one worker allows itself of a quota while Redis cannot be asked: others may be doing the same."""
 ASK_AGAIN_S = 2.0
+CALLS_A_PAYOUT = 2
+"""Inquiry and transfer, or create and approve."""
 
 _TAKE = """
 local t = redis.call('TIME')
@@ -96,7 +98,14 @@ class Quota:
 
 
 def payout_quota(redis: Redis | None, manifest: Manifest, agreed_per_s: float | None, clock: Clock) -> Quota | None:
-    """The quota of a partner's payout calls: the contract's figure, else the manifest's; None: none is known."""
-    declared = [q.per_s for q in manifest.quotas if any("payout.".startswith(one) for one in q.operations)]
+    """The quota of a partner's payout calls: the contract's figure, else the manifest's; None: none is known.
+
+    A quota on single operations (`payout.create`) allows that many payouts, each of two calls.
+    """
+    declared = [
+        q.per_s * (1 if any("payout.".startswith(one) for one in q.operations) else CALLS_A_PAYOUT)
+        for q in manifest.quotas
+        if any(one.startswith("payout.") or "payout.".startswith(one) for one in q.operations)
+    ]
     per_s = agreed_per_s if agreed_per_s is not None else min(declared, default=None)
     return None if per_s is None else Quota(redis, f"{manifest.slug}:payout", per_s, clock)

@@ -167,5 +167,13 @@ async def test_the_contracts_figure_goes_before_the_manifests(town: Town) -> Non
     agreed = payout_quota(None, manifest, 3.0, town.clock)
     assert agreed is not None
     assert agreed.per_s == 3.0
+    each = tuple(
+        Quota(operations=(one,), per_s=5.0, mark=Mark.ASSUMED, source="test")
+        for one in ("payout.create", "payout.approve")
+    )
+    town.partner("two", quotas=each)
+    found = payout_quota(None, town.desks["two"].manifest, None, town.clock)
+    assert found is not None
+    assert found.per_s == 10.0, "five payouts a second are ten calls"
     town.partner("free")
     assert payout_quota(None, town.desks["free"].manifest, None, town.clock) is None
