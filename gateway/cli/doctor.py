@@ -164,7 +164,8 @@ async def _database(settings: Settings) -> list[Finding]:
     return findings
 
 
-_DURABLE = ("on", "remote_write", "remote_apply", "local")
+_DURABLE = ("on", "remote_apply")
+"""Others acknowledge what a crash of the server (`off`) or a failover (`local`, `remote_write`) may lose."""
 
 
 async def _cache(settings: Settings) -> list[Finding]:

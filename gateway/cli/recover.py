@@ -18,6 +18,7 @@ from gateway.logs import set_up_logging
 from gateway.resources import open_resources
 from gateway.services.recovery import Held, Progress, Recoveries, nobodys
 from gateway.services.statements import Statements
+from gateway.services.strays import Settled
 from gateway.storage.strays import Stray
 
 _ROUND_S = 1.0
@@ -33,7 +34,9 @@ class StrayView(msgspec.Struct, frozen=True, kw_only=True):
     booked_at: datetime
     reversed: bool
     account_known: bool
-    """Whether a participant has the account: then that account is held; else everyone is, unless told otherwise."""
+    """Whether a participant has the account: then that account is held; else everyone is."""
+    proposed_by: str | None
+    """Who has settled it; a second person must do the same."""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +50,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     unmatched: list[StrayView]
     settled: dict[str, str | None]
     """Credits settled by `--settle`, with the payout each became."""
+    proposed: list[str]
+    """Credits that a second person must settle in the same way."""
 
 
 def recover(
@@ -59,10 +64,7 @@ def recover(
         list[str] | None,
         typer.Option(help="REFERENCE=INCENTIVE: that credit paid this incentive; REFERENCE=none: nothing of ours."),
     ] = None,
-    accept_unmatched: Annotated[
-        bool,
-        typer.Option("--accept-unmatched", help="Let go although credits are left to accounts that nobody here has."),
-    ] = False,
+    by: Annotated[str | None, typer.Option(help="Who settles: two people must say the same.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")] = None,
 ) -> None:
     """Hold every partner until all it did since the copy is known, adopt forgotten payments, then let go.
@@ -73,7 +75,11 @@ def recover(
     set_up_logging()
     at = None if since is None else _moment(since)
     decisions = [_decision(text) for text in settle or ()]
-    summary = asyncio.run(_recover(at, dry_run, decisions, accept_unmatched))
+    if decisions and not by:
+        raise InvalidRequest(
+            "--settle needs --by: who decides.", field="by", remedy="A second person must do the same."
+        )
+    summary = asyncio.run(_recover(at, dry_run, decisions, f"cli:{by}"))
     if json_file is not None:
         json_file.write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
     _show(summary)
@@ -101,36 +107,29 @@ def _decision(text: str) -> tuple[str, int | None]:
 
 
 async def _recover(
-    since: datetime | None, dry_run: bool, decisions: list[tuple[str, int | None]], accept_unmatched: bool
+    since: datetime | None, dry_run: bool, decisions: list[tuple[str, int | None]], actor: str
 ) -> Summary:
     async with open_resources(settings()) as resources:
         service = Recoveries(resources, build_core(resources).payouts, Statements(resources))
         if dry_run:
             held = await service.look(since or resources.clock.now())
-            return await _summary(service, since, held, dry_run=True, released=[], settled={})
+            return await _summary(service, since, held, dry_run=True, released=[], settled=[])
         held = [] if since is None else await service.open(since, actor="cli")
-        settled = {
-            reference: await service.strays.settle(reference, incentive, actor="cli")
+        settled = [
+            (reference, await service.strays.settle(reference, incentive, actor=actor))
             for reference, incentive in decisions
-        }
-        released = await _drive(service, accept_unmatched)
-        return await _summary(
-            service,
-            since,
-            held,
-            dry_run=False,
-            released=released,
-            settled={reference: None if payout is None else str(payout) for reference, payout in settled.items()},
-        )
+        ]
+        released = await _drive(service)
+        return await _summary(service, since, held, dry_run=False, released=released, settled=settled)
 
 
-async def _drive(service: Recoveries, accept_unmatched: bool) -> list[str]:
+async def _drive(service: Recoveries) -> list[str]:
     """Rounds until nothing is held, or only a person can go on; the partners let go."""
     released: list[str] = []
     with Bars(console=console, transient=True) as bars:
         tasks = {one.partner: bars.add_task(one.partner, total=None) for one in await service.under_way()}
         while await service.under_way():
-            progress = await service.round(accept_unmatched=accept_unmatched)
+            progress = await service.round()
             for one in progress:
                 bars.update(tasks[one.partner], description=_describe(one))
             released += [one.partner for one in progress if one.released]
@@ -156,7 +155,7 @@ async def _summary(
     *,
     dry_run: bool,
     released: list[str],
-    settled: dict[str, str | None],
+    settled: list[tuple[str, Settled]],
 ) -> Summary:
     return Summary(
         since=since,
@@ -165,7 +164,8 @@ async def _summary(
         released=released,
         still_held=[one.partner for one in await service.under_way()],
         unmatched=[_view(stray) for stray in await service.strays.unsettled()],
-        settled=settled,
+        settled={reference: None if one.payout is None else str(one.payout) for reference, one in settled if one.done},
+        proposed=[reference for reference, one in settled if not one.done],
     )
 
 
@@ -178,6 +178,7 @@ def _view(stray: Stray) -> StrayView:
         booked_at=stray.booked_at,
         reversed=stray.reversed,
         account_known=stray.known_account,
+        proposed_by=stray.proposed_by,
     )
 
 
@@ -198,11 +199,18 @@ def _show(summary: Summary) -> None:
         console.print(table(title, *columns, rows=rows))
     if summary.unmatched:
         strays = (
-            (s.partner, s.reference, rupiah(s.amount_rupiah), s.booked_at, "this account" if s.account_known else "all")
+            (
+                s.partner,
+                s.reference,
+                rupiah(s.amount_rupiah),
+                s.booked_at,
+                "this account" if s.account_known else "all",
+                s.proposed_by or "",
+            )
             for s in summary.unmatched
         )
-        columns = ("partner", "our reference", "amount", "booked", "holds")
-        console.print(table("credits that no payout has: `--settle` each", *columns, rows=strays))
+        titles = ("partner", "our reference", "amount", "booked", "holds", "settled by one")
+        console.print(table("credits that no payout has: two people `--settle` each", *titles, rows=strays))
     if summary.dry_run:
         console.print("nothing was changed; `gateway reconcile` shows what partners have and we don't", style="dim")
         return

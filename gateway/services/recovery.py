@@ -107,10 +107,10 @@ class Recoveries:
         async with self._database.connection() as connection:
             return await recovery.open_ones(connection)
 
-    async def round(self, *, accept_unmatched: bool = False) -> list[Progress]:
+    async def round(self) -> list[Progress]:
         """Look up, read, adopt and release what can be by now, at every partner that is held.
 
-        `accept_unmatched`: release although credits are left whose account no participant has.
+        None is let go while credits are left whose account no participant has.
         """
         await self._mark_all()
         while await self._payouts.tick_deadlines():
@@ -121,7 +121,7 @@ class Recoveries:
             to_look_up = await self._look_up(desk, one)
             progress.append((one, to_look_up, await self._read(desk, one)))
         await self.strays.adopt()
-        blocked = not accept_unmatched and bool(nobodys(await self.strays.unsettled()))
+        blocked = bool(nobodys(await self.strays.unsettled()))
         told = []
         for one, to_look_up, read in progress:
             settled = not to_look_up and read

@@ -1,7 +1,7 @@
 """Payments that a restored database has forgotten: matched with the incentive that they paid, or an operator's.
 
 A credit under a reference of this installation that no payout has can only be a payout that was made after the copy. It
-is adopted where account, amount and day leave no choice; until then nothing is sent to its account.
+is adopted where account, amount and the day it was made leave no choice; until then nothing is sent to its account.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from typing import NamedTuple
 
 from contracts.errors import Conflict, NotFound
 from contracts.incentive import BlockerCode
 from contracts.observation import Source, StatementKind, StatementLine
 from contracts.payout import reversed_, succeeded
+from gateway.clock import jakarta_day
 from gateway.resources import Resources
 from gateway.security import places
 from gateway.services.payout_apply import apply, transact
@@ -28,6 +29,13 @@ from gateway.storage.strays import Candidate, NewStray, Stray
 MOST = 5_000
 """So many strays are looked at in one pass."""
 _REFERENCE = re.compile(r"[0-9]{19}", re.ASCII)
+
+
+class Settled(NamedTuple):
+    """What an operator's word did: nothing yet (`done` false), or it became a payout, or it was nothing of ours."""
+
+    done: bool
+    payout: int | None
 
 
 class Strays:
@@ -88,10 +96,11 @@ class Strays:
         async with self._database.connection() as connection:
             return await strays.unsettled(connection, MOST)
 
-    async def settle(self, reference: str, incentive: int | None, *, actor: str) -> int | None:
-        """An operator's word on one: it paid this incentive, or (None) nothing of ours. The payout it became.
+    async def settle(self, reference: str, incentive: int | None, *, actor: str) -> Settled:
+        """An operator's word on one: it paid this incentive, or (None) nothing of ours. It counts once another one has
+        said the same: a wrong word pays someone twice.
 
-        Raises `NotFound`, and `Conflict` where the incentive cannot be the one.
+        Raises `NotFound`, and `Conflict` where the incentive cannot be the one or the same person decides again.
         """
         return await transact(self._database, lambda connection: self._settle(connection, reference, incentive, actor))
 
@@ -120,8 +129,7 @@ class Strays:
             )
             sealed = self._vault.seal(places.link_account(link_id), account)
             await strays.stand_in_link(connection, now, to, link_id=link_id, account_sealed=sealed)
-        made_at = datetime.fromtimestamp(int(stray.reference[2:]) // 10_000 / 1_000, UTC)
-        payout = await strays.adopt(connection, now, stray, to, link_id, made_at)
+        payout = await strays.adopt(connection, now, stray, to, link_id, stray.made_at)
         said = [succeeded(partner_reference=stray.partner_reference, amount_rupiah=stray.amount_rupiah)]
         said += [reversed_()] if stray.reversed else []
         await apply(
@@ -149,21 +157,32 @@ class Strays:
         )
         return payout
 
-    async def _settle(self, connection: Connection, reference: str, incentive: int | None, actor: str) -> int | None:
+    async def _settle(self, connection: Connection, reference: str, incentive: int | None, actor: str) -> Settled:
         now = self._clock.now()
         stray = await strays.get(connection, reference)
         if stray is None or stray.settled_at is not None:
             raise NotFound("There is no unsettled credit of that reference.")
-        if incentive is None:
-            await strays.settle(connection, now, stray, by=actor, payout=None)
-            await audit.record(connection, now, actor, "stray.dismiss", reference, {"partner": stray.partner})
-            return None
+        to = None if incentive is None else await self._named(connection, stray, incentive)
+        if stray.proposed_by is None or stray.proposed_for != incentive:
+            await strays.propose(connection, stray, by=actor, incentive=incentive)
+            said = {"partner": stray.partner, "incentive_id": incentive}
+            await audit.record(connection, now, actor, "stray.propose", reference, said)
+            return Settled(done=False, payout=None)
+        if stray.proposed_by == actor:
+            raise Conflict("You have decided so already.", remedy="A second person must decide the same.")
+        if to is not None:
+            return Settled(done=True, payout=await self._adopt(connection, stray, to, by=actor))
+        await strays.settle(connection, now, stray, by=actor, payout=None)
+        await audit.record(connection, now, actor, "stray.dismiss", reference, {"partner": stray.partner})
+        return Settled(done=True, payout=None)
+
+    async def _named(self, connection: Connection, stray: Stray, incentive: int) -> Candidate:
         to = await strays.candidate(connection, incentive)
         if to is None or to.partner != stray.partner or to.amount_rupiah != stray.amount_rupiah:
             raise Conflict("The credit cannot have paid that incentive: it is ended, or of another partner or amount.")
         if to.open:
             raise Conflict("A payout of that incentive is on its way.", remedy="Settle the credit once it has ended.")
-        return await self._adopt(connection, stray, to, by=actor)
+        return to
 
     async def _hand_over(self, connection: Connection) -> int:
         """Cases and blockers for what is left."""
@@ -184,12 +203,18 @@ class Strays:
 def matched(group: Sequence[Stray], candidates: Sequence[Candidate]) -> list[tuple[Stray, Candidate]]:
     """Which stray of one account and amount paid which incentive; none where there is a choice to be made.
 
-    There must be one incentive for each stray, all of one participant, none of which has a payout on its way, and due
-    when it was paid. Then each of them was paid, whichever way round.
+    There must be one incentive for each stray, all of one participant, none of which has a payout on its way. Then each
+    of them was paid, whichever way round. Only incentives that could be paid when a stray's payout was made count: an
+    instalment that was due later is no choice, even where the partner booked the payment after that day had begun.
     """
-    if len(candidates) != len(group) or any(one.open for one in candidates):
+    able = [one for one in candidates if any(_payable(one, stray) for stray in group)]
+    if len(able) != len(group) or any(one.open for one in able):
         return []
-    pairs = list(zip(group, candidates, strict=True))
-    if len({to.participant for _, to in pairs}) != 1 or any(to.due_on > stray.day for stray, to in pairs):
+    pairs = list(zip(sorted(group, key=lambda stray: stray.reference), able, strict=True))
+    if len({to.participant for _, to in pairs}) != 1 or not all(_payable(to, stray) for stray, to in pairs):
         return []
     return pairs
+
+
+def _payable(incentive: Candidate, stray: Stray) -> bool:
+    return incentive.due_on <= jakarta_day(stray.made_at) <= incentive.deadline_on

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 import msgspec
 
@@ -39,6 +39,10 @@ class Stray(msgspec.Struct, frozen=True, kw_only=True):
     settled_at: datetime | None
     known_account: bool
     """Whether a participant of ours has the account."""
+    proposed_by: str | None
+    """Who decided about it so far; a second person must decide the same."""
+    proposed_for: int | None
+    """The incentive that it paid in their eyes; None: nothing of ours."""
 
     @property
     def key(self) -> tuple[str, bytes | None, int]:
@@ -49,6 +53,11 @@ class Stray(msgspec.Struct, frozen=True, kw_only=True):
     def day(self) -> date:
         """In Jakarta."""
         return jakarta_day(self.booked_at)
+
+    @property
+    def made_at(self) -> datetime:
+        """When its payout was made, as its reference tells: a partner may book it hours later."""
+        return datetime.fromtimestamp(int(self.reference[2:]) // 10_000 / 1_000, UTC)
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +70,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     account_index: bytes
     amount_rupiah: int
     due_on: date
+    deadline_on: date
     open: bool
     """A payout of it is on its way, which must end first."""
 
@@ -92,8 +102,9 @@ async def keep(connection: Connection, now: datetime, strays: Sequence[NewStray]
 
 _STRAY = """
 SELECT s.partner, s.reference, s.partner_reference, s.amount_rupiah, s.account_index, s.booked_at, s.reversed,
-    s.case_id, s.settled_at, EXISTS (SELECT 1 FROM participants t WHERE t.partner = s.partner
-                          AND t.account_index = s.account_index) AS known_account
+    s.case_id, s.settled_at, s.proposed_by, s.proposed_for,
+    EXISTS (SELECT 1 FROM participants t WHERE t.partner = s.partner AND t.account_index = s.account_index)
+        AS known_account
 FROM strays s
 """
 
@@ -116,7 +127,7 @@ async def get(connection: Connection, reference: str) -> Stray | None:
 
 _CANDIDATE = """
 SELECT i.id, i.participant, i.participant_id, i.partner, t.account_index, i.amount_rupiah, i.due_on,
-    i.payout IS NOT NULL AS open
+    i.deadline_on, i.payout IS NOT NULL AS open
 FROM incentives i JOIN participants t ON t.id = i.participant AND t.partner = i.partner
 """
 
@@ -221,6 +232,17 @@ async def adopt(
         "UPDATE incentives SET payout = 'open', payouts = payouts + 1, facts_at = $2 WHERE id = $1", to.id, now
     )
     return payout
+
+
+async def propose(connection: Connection, stray: Stray, *, by: str, incentive: int | None) -> None:
+    """Note what the first of two people decided."""
+    await connection.execute(
+        "UPDATE strays SET proposed_by = $3, proposed_for = $4 WHERE partner = $1 AND reference = $2",
+        stray.partner,
+        stray.reference,
+        by,
+        incentive,
+    )
 
 
 async def settle(connection: Connection, now: datetime, stray: Stray, *, by: str, payout: int | None) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
+from contracts.errors import Conflict
 from contracts.payout import PayoutState
+from gateway.clock import start_of_jakarta_day
 from gateway.services.statements import Statements
 from tests.gateway.payouts.town import Town
 from tests.gateway.recovery.restoring import Restoring
@@ -175,11 +177,54 @@ async def test_a_choice_between_incentives_is_a_persons(restoring: Restoring) ->
     assert [await town.stands(one) for one in (paid, other)] == [("scheduled", "contradiction")] * 2
     assert await town.cases() == ["contradiction"]
     (stray,) = await service.strays.unsettled()
-    await service.strays.settle(stray.reference, paid, actor="op")
+    assert not (await service.strays.settle(stray.reference, paid, actor="op")).done, "one person alone decides nothing"
+    with pytest.raises(Conflict):
+        await service.strays.settle(stray.reference, paid, actor="op")
+    assert not (await service.strays.settle(stray.reference, other, actor="op 2")).done, "they do not agree"
+    assert (await service.strays.settle(stray.reference, other, actor="op")).done
     assert await town.cases() == []
     await town.drive(worker, Statements(town.resources), hours=0.5)
     assert [await town.stands(one) for one in (paid, other)] == [("paid", None)] * 2
     assert set(restoring.credits().values()) == {2}
+
+
+@pytest.mark.parametrize("hours_before_midnight", [5.0, 0.1])
+async def test_a_payment_booked_late_is_adopted_beside_instalments_that_fall_due_meanwhile(
+    restoring: Restoring, hours_before_midnight: float
+) -> None:
+    """Sent before the copy was put back, booked after the statement was first read, perhaps on the next day: the next
+    instalment, of the same amount, was not due when the payment was made.
+    """
+    town = restoring.town
+    bank = town.partner()
+    town.clock.go_to(start_of_jakarta_day(date(2026, 11, 25)) - timedelta(hours=hours_before_midnight))
+    person, today = await town.person(), date(2026, 11, 24)
+    paid = await town.incentive(person, due_on=today)
+    later = [
+        await town.incentive(person, due_on=today + timedelta(days=days), period=f"+{days}") for days in (1, 31, 50)
+    ]
+    expired = await town.incentive(person, due_on=today, deadline_on=today - timedelta(days=1), period="0")
+    await restoring.copy()
+    worker = town.worker()
+    bank.script("transfer", "pending")
+    await worker.tick_send("fake")
+    (row,) = await town.fetch("SELECT reference FROM payouts")
+    await restoring.restore()
+    worker = town.worker()
+    service = restoring.recoveries(worker)
+    await service.open(town.clock.now() - timedelta(minutes=5), actor="cli")
+    await service.round()
+    assert await town.states(paid) == [], "nothing stands in the first reading"
+    town.clock.advance(1_800.0)
+    bank.book(row["reference"], 600_000, f"{person:010d}")
+    await restoring.recover(worker)
+    assert await service.under_way() == []
+    assert await town.stands(paid) == ("paid", None)
+    assert await town.states(expired) == []
+    await town.drive(worker, Statements(town.resources), hours=30, step_s=1_200)
+    assert [(await town.stands(one))[0] for one in later] == ["paid", "scheduled", "scheduled"]
+    assert len(bank.booked) == 2 and await town.cases() == []
+    await town.check()
 
 
 async def test_a_credit_to_nobody_we_know_holds_everyone(restoring: Restoring) -> None:
@@ -195,6 +240,9 @@ async def test_a_credit_to_nobody_we_know_holds_everyone(restoring: Restoring) -
     assert left.settled and not left.released
     assert bank.seen.count("transfer") == 0
     await service.strays.settle(f"10{1:017d}", None, actor="op")
+    (still,) = await service.round()
+    assert not still.released
+    await service.strays.settle(f"10{1:017d}", None, actor="op 2")
     (released,) = await service.round()
     assert released.released
     await worker.tick_send("fake")
@@ -207,7 +255,7 @@ async def test_a_credit_that_turns_up_later_still_holds_its_account(restoring: R
     bank = town.partner()
     worker, statements = town.worker(), Statements(town.resources)
     person = await town.person()
-    bank.book(f"10{7:017d}", 600_000, f"{person:010d}")
+    bank.book(f"10{round(town.clock.now().timestamp()) * 10_000_000 + 7:017d}", 600_000, f"{person:010d}")
     await statements.tick("fake")
     incentive = await town.incentive(person)
     await worker.tick_send("fake")
