@@ -17,7 +17,7 @@ from contracts.observation import Absence, Source, absence_proved
 from contracts.partner import Mark
 from contracts.payout import OutcomeKind, PayoutState
 from gateway.clock import jakarta_day, start_of_jakarta_day
-from gateway.services.payout_ends import Terms
+from gateway.services.payout_ends import Terms, counts
 from gateway.storage.observations import Heard
 from gateway.storage.payouts import PayoutRow
 
@@ -53,9 +53,13 @@ class NoPermit(enum.Enum):
     """Proved, but only under an assumption about the partner that this installation does not act on."""
 
 
-def silent(heard: Sequence[Heard]) -> bool:
-    """Whether the partner has said nothing that means it knows the payout."""
-    return all(h.kind in _SILENT and (h.kind is not OutcomeKind.UNKNOWN or h.source is Source.REPLY) for h in heard)
+def silent(heard: Sequence[Heard], attempt: int) -> bool:
+    """Whether the partner has said nothing that means it knows the payout, up to this attempt."""
+    return all(
+        h.kind in _SILENT and (h.kind is not OutcomeKind.UNKNOWN or h.source is Source.REPLY)
+        for h in heard
+        if counts(h, attempt)
+    )
 
 
 def resend_permit(
@@ -67,7 +71,7 @@ def resend_permit(
         return NoPermit.NOT_PROVED
     if payout.first_sent_at is None or payout.sent_deadline is None or payout.frozen_hash is None:
         return NoPermit.NOT_PROVED
-    if not silent(heard):
+    if not silent(heard, payout.attempt):
         return NoPermit.NOT_PROVED
     until = start_of_jakarta_day(jakarta_day(payout.first_sent_at) + timedelta(days=1))
     if lifetimes.reference_s is not None:

@@ -91,6 +91,16 @@ def fact(payouts: Sequence[PayoutRow]) -> str | None:
     return None
 
 
+def counts(heard: Heard, attempt: int) -> bool:
+    """Whether a word is about every attempt made so far. A refusal of an earlier attempt says nothing about the one
+    that left after it; one in reply to a resend nothing about the first, which may itself be why (it filled the
+    balance, say).
+    """
+    if heard.kind is not _K.REJECTED:
+        return True
+    return heard.attempt >= attempt and not (heard.source is Source.REPLY and heard.attempt > 1)
+
+
 def new_case(payout: PayoutRow, code: BlockerCode, detail: str) -> NewCase:
     """A case about one payout."""
     return NewCase(code=code, partner=payout.partner, payout=payout.id, incentive=payout.incentive, detail=detail)

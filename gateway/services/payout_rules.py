@@ -48,7 +48,7 @@ def decide(terms: Terms, s: Standing, heard: Sequence[Heard], item: Item, now: d
 
 def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: datetime, effects: Effects) -> None:
     payout = s.payout
-    counted = [h for h in heard if h.kind is not _K.REJECTED or _refuses_all(h, payout.attempt)]
+    counted = [h for h in heard if ends.counts(h, payout.attempt)]
     folded = fold((h.kind for h in counted), completed_can_fail=terms.manifest.completed_can_fail)
     end = folded.state
     if payout.partner_reference is None:
@@ -72,13 +72,6 @@ def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: da
         ends.contradiction(s, effects, "refused and paid: the partner said both")
     elif any(h.partner_code in MISMATCH for h in heard):
         ends.contradiction(s, effects, "the partner booked another amount or account under our reference")
-
-
-def _refuses_all(refusal: Heard, attempt: int) -> bool:
-    """Whether a refusal is about every attempt. One of an earlier attempt says nothing about the one that left after
-    it; one in reply to a resend nothing about the first, which may itself be why (it filled the balance, say).
-    """
-    return refusal.attempt >= attempt and not (refusal.source is Source.REPLY and refusal.attempt > 1)
 
 
 def _passing(terms: Terms, s: Standing, word: Word, now: datetime, effects: Effects) -> None:

@@ -8,17 +8,17 @@ from datetime import date, timedelta
 
 import structlog
 
-from contracts.errors import CallerError, PartnerError
+from contracts.errors import CallerError, PartnerError, PartnerProtocolError
 from contracts.incentive import BlockerCode
 from contracts.observation import Source, StatementKind, StatementLine, StatementPage
 from contracts.partner import Capability, Mark
 from contracts.payout import PayoutState, rejected, reversed_, succeeded
 from contracts.secret import Secret
-from gateway.clock import jakarta_day, start_of_jakarta_day
+from gateway.clock import jakarta_day
 from gateway.desk import Desk
 from gateway.resources import Resources
 from gateway.security import places
-from gateway.services.absence import Reading, enough_readings, only_statements_can_tell, silent
+from gateway.services.absence import MOST_DAYS, Reading, enough_readings, only_statements_can_tell, silent
 from gateway.services.payout_apply import apply, transact
 from gateway.services.payout_ends import Terms
 from gateway.services.payout_words import ABSENT, Finding, Item, What, Word, agreed
@@ -68,6 +68,8 @@ class Statements:
             except (PartnerError, CallerError) as error:
                 _log.warning("statement_not_read", partner=partner, day=str(day), error=type(error).__name__)
                 self._not_before[partner] = self._clock.monotonic() + AFTER_FAILURE_S
+                if isinstance(error, PartnerProtocolError):
+                    continue  # one day that cannot be read keeps no other from being read
                 break
             read += 1
         await self._settle(desk)
@@ -121,13 +123,16 @@ class Statements:
         yesterday = today - timedelta(days=1)
         async with self._database.connection() as connection:
             waiting = await statements.waiting(connection, desk.slug, MOST_WAITING)
-            since = min([_first_day(row) for row in waiting] + [yesterday])
+            since = min([_first_day(row) for row in waiting] + [today])
             reads = await statements.reads(connection, desk.slug, since)
-        due: set[date] = set()
+            began = await statements.first_payout_at(connection)
+            first = yesterday if began is None else min(jakarta_day(began), yesterday)
+            first = max(first, today - timedelta(days=MOST_DAYS))
+            whole = await statements.whole_days(connection, desk.slug, first)
+        # Each day once more after its midnight: it is whole then, however long the partner gave no statements.
+        due = {first + timedelta(days=n) for n in range((today - first).days)} - whole
         if not any(r.day == today and r.started_at > now - timedelta(seconds=self._sweep_s) for r in reads):
             due.add(today)
-        if not any(r.day == yesterday and r.started_at >= start_of_jakarta_day(today) for r in reads):
-            due.add(yesterday)  # once more after its midnight: it is whole now
         for row in waiting:
             _, days = self._worth(desk, row, reads)
             due.update(days)
@@ -244,7 +249,7 @@ class Statements:
         said: dict[int, list[Heard]] = {}
         for one in await observations.heard(connection, [row.id for row in rows]):
             said.setdefault(one.payout, []).append(one)
-        still = [row for row in rows if locked[row.id] == row and silent(said.get(row.id, []))]
+        still = [row for row in rows if locked[row.id] == row and silent(said.get(row.id, []), row.attempt)]
         await apply(connection, now, self._terms, [self._absent(desk, row) for row in still])
 
     def _absent(self, desk: Desk, row: PayoutRow) -> Item:

@@ -46,6 +46,23 @@ async def reads(connection: Connection, partner: str, since: date) -> list[State
     return [StatementRead(**dict(row)) for row in rows]
 
 
+async def first_payout_at(connection: Connection) -> datetime | None:
+    """When the first payout of all was made: no statement before that has anything of ours."""
+    made_at: datetime | None = await connection.fetchval("SELECT created_at FROM payouts ORDER BY id LIMIT 1")
+    return made_at
+
+
+async def whole_days(connection: Connection, partner: str, since: date) -> set[date]:
+    """Days from `since` on whose statement was read to its end after their midnight in Jakarta."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT day FROM statement_reads WHERE partner = $1 AND day >= $2"
+        " AND started_at >= (day + 1)::timestamp AT TIME ZONE 'Asia/Jakarta'",
+        partner,
+        since,
+    )
+    return {row["day"] for row in rows}
+
+
 async def last_reads(connection: Connection) -> list[StatementRead]:
     """The last complete read of each partner."""
     rows = await connection.fetch(

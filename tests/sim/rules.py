@@ -195,6 +195,10 @@ def _rests(town: Town, incentive: Incentive, net: Counter[int]) -> bool:
     live = [link for link in town.state.links if link.participant == incentive.participant]
     if any(link.state in ("challenged", "opened", "exchanging", "unlinking") for link in live):
         return False
+    if code == "partner_rejected" and any(
+        _reversed(town, p) for p in town.state.payouts if p.incentive == incentive.id
+    ):
+        return False  # the next statement shows that it was paid and given back
     person = next(p for p in town.people if p.participant_id == incentive.participant_id)
     return incentive.own_next_s is None and not (code in COMES_BACK and may_come(person.visits, person.case))
 

@@ -332,3 +332,17 @@ async def test_a_refused_resend_does_not_speak_for_the_first_attempt(town: Town)
     await town.drive(worker, statements, hours=3, step_s=60)
     assert await town.states(incentive) == [S.SUCCEEDED]
     await town.check()
+
+
+async def test_a_refused_resend_does_not_keep_absence_from_being_proved(town: Town) -> None:
+    """The refusal is no word about the first attempt, so statements may still show that it was never booked."""
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("inquiry", "ok", {"act": "say", "kind": "rejected", "reason": "account_blocked"})
+    bank.script("transfer", "reset")
+    await worker.tick_send("fake")
+    await town.drive(worker, statements, hours=4, step_s=60)
+    assert (await town.states(incentive))[0] is S.REJECTED
+    assert await town.cases() == []
+    assert await town.stands(incentive) == ("paid", None)

@@ -203,6 +203,32 @@ async def test_the_reversal_shows_in_the_statement(town: Town) -> None:
     assert [row["kind"] for row in rows] == ["reserve", "settle", "return"]
 
 
+async def test_a_day_whose_statement_could_not_be_had_is_read_days_later(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    await worker.tick_send("fake")
+    payout = await town.payout(incentive)
+    bank.book(payout.reference, payout.amount_rupiah, "0000000001", kind="reversal")
+    bank.script("statement", *["garbage"] * 3)
+    for _ in range(3):
+        assert await statements.tick("fake") == 0
+        town.clock.advance(24 * 3600.0)
+    assert await statements.tick("fake") == 4, "from the day of the first payout to today"
+    assert await town.stands(incentive) == ("returned", "payment_reversed")
+
+
+async def test_a_day_that_cannot_be_read_keeps_no_other_from_being_read(town: Town) -> None:
+    bank = town.partner()
+    await town.due()
+    await town.worker().tick_send("fake")
+    statements = town.statements()
+    bank.script("statement", {"act": "say", "lines": [{}], "next": None})
+    assert await statements.tick("fake") == 1
+    days = await town.fetch("SELECT day FROM statement_reads")
+    assert [str(row["day"]) for row in days] == ["2026-11-24"]
+
+
 async def test_credits_that_are_not_ours_are_counted_and_shown(town: Town) -> None:
     bank = town.partner()
     statements = town.statements()
