@@ -8,11 +8,13 @@ from urllib.parse import parse_qs, quote, unquote, unquote_plus, urlencode, urls
 
 from mock_partners.gopay.credentials import VALUES
 from mock_partners.gopay.linking import Linking
+from mock_partners.gopay.look import LOOK
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.http import Call, Reply, Route, redirect
 from mock_partners.kit.keys import Key, private_key
+from mock_partners.kit.look import Step, gone
 from mock_partners.kit.magic import refuse_if_magic
-from mock_partners.kit.pages import End, Page, Pages, Step
+from mock_partners.kit.pages import MERCHANT, End, Page, Pages
 from mock_partners.kit.snap import Refusal, asymmetric_ok
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
@@ -50,7 +52,7 @@ class AuthCode:
         registered = urlsplit(notify_base.rstrip("/") + REDIRECT_PATH)
         self._registered = (registered.scheme, registered.netloc, registered.path)
         self._pages = Pages(
-            world, clock, waits, prefix=PAGE_PREFIX, brand="GoPay", finish=self._finish, once=True
+            world, clock, waits, prefix=PAGE_PREFIX, look=LOOK, finish=self._finish, once=True
         )  # fmt: skip
 
     def routes(self) -> list[Route]:
@@ -127,11 +129,7 @@ class AuthCode:
         return not parts.fragment and (parts.scheme, parts.netloc, parts.path) == self._registered
 
     async def _error_page(self, call: Call) -> Reply:
-        text = (
-            '<!doctype html><html lang="id"><head><meta charset="utf-8"><title>GoPay</title></head>'
-            "<body><h1>GoPay</h1><p>Permintaan ini tidak dapat diproses.</p></body></html>"
-        )
-        return Reply(400, text.encode(), {"Content-Type": "text/html; charset=utf-8"})
+        return gone(LOOK, MERCHANT, 400)
 
 
 def signed_data(raw_data: str, raw_sign: str) -> str | None:

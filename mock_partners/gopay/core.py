@@ -13,10 +13,12 @@ import msgspec
 from mock_partners.gopay.credentials import CORE_SERVER_KEY
 from mock_partners.gopay.iris import authorization
 from mock_partners.gopay.linking import Linking
+from mock_partners.gopay.look import LOOK
 from mock_partners.gopay.notices import Change, Link
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.http import Call, Handler, Reply, Route, json_reply, redirect
-from mock_partners.kit.pages import End, Page, Pages, Step
+from mock_partners.kit.look import Step
+from mock_partners.kit.pages import End, Page, Pages
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 
@@ -59,7 +61,7 @@ class Core:
     ) -> None:  # fmt: skip
         self._world, self._clock, self._waits, self._linking = world, clock, waits, linking
         self._accounts = accounts.by_id
-        self._pages = Pages(world, clock, waits, prefix="/app/activate", brand="GoPay", finish=self._finish, once=True)
+        self._pages = Pages(world, clock, waits, prefix="/app/activate", look=LOOK, finish=self._finish, once=True)
 
     def routes(self) -> list[Route]:
         """Create, get, unbind, the activation link and the pages behind it."""

@@ -1,4 +1,4 @@
-"""Consent pages as a person sees them: plain Indonesian HTML, a form a step, nothing from elsewhere (decisions X4)."""
+"""Consent pages as a person walks through them, a form a step; how they look is `kit.look` (decisions X4)."""
 
 from __future__ import annotations
 
@@ -7,25 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from html import escape
 from typing import Any
 
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.http import Call, Reply, Route, redirect
+from mock_partners.kit.look import Look, Scene, Step, form, gone
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World, normal_phone
 
+MERCHANT = "Kartu Prakerja"
 TRIES = 3
 OTP_LIFE = timedelta(minutes=5)
-
-
-class Step(StrEnum):
-    """What a consent page asks for, one form each."""
-
-    AGREE = "agree"
-    PHONE = "phone"
-    OTP = "otp"
-    PIN = "pin"
 
 
 class End(StrEnum):
@@ -34,26 +26,6 @@ class End(StrEnum):
     AGREED = "agreed"
     DENIED = "denied"
     LOCKED = "locked"
-
-
-FORMS = {
-    Step.AGREE: (
-        "<p>{merchant} meminta izin untuk menghubungkan akun {brand} Anda dan mengirim insentif ke akun itu.</p>"
-        '<label><input type="checkbox" name="agree" value="yes"> Saya menyetujui syarat dan ketentuan</label>'
-    ),
-    Step.PHONE: '<label>Nomor ponsel<br><input name="phone" type="tel" autocomplete="off" required></label>',
-    Step.OTP: (
-        "<p>Kami mengirim kode OTP lewat SMS ke nomor Anda.</p>"
-        '<label>Kode OTP<br><input name="otp" inputmode="numeric" maxlength="6" autocomplete="off"></label>'
-    ),
-    Step.PIN: '<label>PIN {brand}<br><input name="pin" type="password" inputmode="numeric" maxlength="6" '
-    'autocomplete="off"></label>',
-}
-STYLE = (
-    "body{font-family:sans-serif;max-width:24rem;margin:0 auto;padding:1rem}label{display:block;margin:1rem 0}"
-    "input:not([type=checkbox]){width:100%;font-size:1.2rem}button{padding:.6rem 1.2rem;margin-right:.5rem}"
-    ".error{color:#b00}"
-)
 
 
 @dataclass(repr=False)
@@ -71,6 +43,8 @@ class Page:
     shown: bool = False
     otp: str = ""
     otp_until: datetime | None = None
+    sent_to: str = ""
+    """Where its end sent the browser."""
 
 
 class Pages:
@@ -80,18 +54,18 @@ class Pages:
     """
 
     def __init__(
-        self, world: World, clock: Clock, waits: Waits, *, prefix: str, brand: str,
-        finish: Callable[[Page, End], str], merchant: str = "Kartu Prakerja", once: bool = False,
+        self, world: World, clock: Clock, waits: Waits, *, prefix: str, look: Look,
+        finish: Callable[[Page, End], str], merchant: str = MERCHANT, once: bool = False,
     ) -> None:  # fmt: skip
         self._world, self._clock, self._waits = world, clock, waits
-        self._prefix, self._brand, self._merchant, self._finish, self._once = prefix, brand, merchant, finish, once
+        self._prefix, self._look, self._merchant, self._finish, self._once = prefix, look, merchant, finish, once
         self._open: dict[str, Page] = world.keep(f"pages{prefix}", dict)
 
     def open(self, subject: Any, *, phone: str, pin: str, steps: Sequence[Step]) -> str:
         """Makes a page and returns its path; it lives `link_life_s` and its id is good for one end."""
         now = self._clock.now()
-        for stale in [page.id for page in self._open.values() if page.expires_at <= now]:
-            del self._open[stale]
+        while self._open and (oldest := next(iter(self._open.values()))).expires_at <= now:
+            del self._open[oldest.id]
         page = Page(
             id=f"{self._world.rng.getrandbits(128):032x}", subject=subject, phone=normal_phone(phone), pin=pin,
             steps=tuple(steps), expires_at=now + timedelta(seconds=self._waits.link_life_s),
@@ -107,9 +81,21 @@ class Pages:
         page = self._open.get(call.params["page_id"])
         return page if page is not None and page.expires_at > self._clock.now() else None
 
+    def _repeated(self, page: Page, fields: dict[str, str]) -> Reply | None:
+        """The answer to a form that this page has had already: of an earlier step (the back button, or a second
+        click on "continue") the page as it stands; of the last one the same redirect. It counts as no try.
+
+        Forms without `step` come from programs, which are taken at their word.
+        """
+        steps = [step.value for step in page.steps]
+        if page.sent_to:
+            return redirect(page.sent_to) if fields.get("step") == steps[min(page.at, len(steps) - 1)] else self._gone()
+        given = fields.get("step", steps[page.at])
+        return self._form(page) if given != steps[page.at] else None
+
     async def _show(self, call: Call) -> Reply:
         page = self._find(call)
-        if page is None or (page.shown and self._once):
+        if page is None or page.sent_to or (page.shown and self._once):
             return self._gone()
         page.shown = True
         self._enter(page)
@@ -120,6 +106,9 @@ class Pages:
         if page is None:
             return self._gone()
         fields = call.form()
+        repeated = self._repeated(page, fields)
+        if repeated is not None:
+            return repeated
         if fields.get("action") == "deny":
             return self._end(page, End.DENIED)
         if fields.get("action") != "continue":
@@ -156,33 +145,21 @@ class Pages:
     @staticmethod
     def _count(page: Page, right: bool, problem: str) -> str:
         page.wrong += not right
-        return "" if right else problem
+        return "" if right else f"{problem} Sisa percobaan: {TRIES - page.wrong}."
 
     def _end(self, page: Page, end: End) -> Reply:
-        del self._open[page.id]
-        return redirect(self._finish(page, end))
+        page.sent_to, page.subject = self._finish(page, end), None
+        return redirect(page.sent_to)
 
     def _form(self, page: Page, problem: str = "") -> Reply:
-        names = {"brand": escape(self._brand), "merchant": escape(self._merchant)}
-        error = f'<p class="error">{escape(problem)}</p>' if problem else ""
-        return self._html(
-            200,
-            f'{error}<form method="post" action="">{FORMS[page.steps[page.at]].format(**names)}'
-            '<button name="action" value="continue">Lanjut</button>'
-            '<button name="action" value="deny">Tolak</button></form>',
-        )
+        scene = Scene(
+            merchant=self._merchant, step=page.steps[page.at], place=page.at, steps=len(page.steps), phone=page.phone,
+            until=page.expires_at, problem=problem,
+        )  # fmt: skip
+        return form(self._look, scene)
 
     def _gone(self) -> Reply:
-        return self._html(410, "<p>Halaman ini sudah tidak berlaku. Silakan mulai lagi dari Kartu Prakerja.</p>")
-
-    def _html(self, status: int, content: str) -> Reply:
-        text = (
-            '<!doctype html><html lang="id"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width,initial-scale=1">'
-            f"<title>{escape(self._brand)}</title><style>{STYLE}</style></head>"
-            f"<body><h1>{escape(self._brand)}</h1>{content}</body></html>"
-        )
-        return Reply(status, text.encode(), {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store"})
+        return gone(self._look, self._merchant)
 
 
 def _equal(given: str, right: str) -> bool:

@@ -9,14 +9,16 @@ from mock_partners.kit.clock import JAKARTA, Clock
 from mock_partners.kit.fields import Fields, rupiah
 from mock_partners.kit.http import Reply
 from mock_partners.kit.links import Link, Links
+from mock_partners.kit.look import Step
 from mock_partners.kit.magic import refuse_if_magic
-from mock_partners.kit.pages import End, Page, Pages, Step
+from mock_partners.kit.pages import End, Page, Pages
 from mock_partners.kit.redirects import RegisteredRedirect, own_url, with_parameters
 from mock_partners.kit.snap import Asked, Gate, Refusal, Token, malformed, missing, timestamp
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 from mock_partners.linkaja.cashin import msisdn
 from mock_partners.linkaja.credentials import VALUES
+from mock_partners.linkaja.look import LOOK
 
 PHONE = "62[0-9]{7,13}"
 """LinkAja takes a phone as 62812..., in no other spelling (wallets.md 4.5, 6)."""
@@ -44,7 +46,7 @@ class Linking:
     ) -> None:  # fmt: skip
         self._world, self._gate, self._registered = world, gate, registered
         self.links = world.keep("links", lambda: Links(world, clock, gate.customer_tokens))
-        self.pages = Pages(world, clock, waits, prefix="/consent", brand="LinkAja", finish=self._finish)
+        self.pages = Pages(world, clock, waits, prefix="/consent", look=LOOK, finish=self._finish)
 
     async def bind(self, asked: Asked) -> Reply:
         """registration-account-binding, service 07: answers the page's URL (decisions L2)."""

@@ -14,12 +14,14 @@ from mock_partners.kit.clock import Clock
 from mock_partners.kit.fields import Fields
 from mock_partners.kit.http import Call, Handler, Reply
 from mock_partners.kit.links import ACCESS_LIFE_S, AUTH_CODE_LIFE_S, Links
+from mock_partners.kit.look import Step
 from mock_partners.kit.magic import refuse_if_magic
-from mock_partners.kit.pages import End, Page, Pages, Step
+from mock_partners.kit.pages import End, Page, Pages
 from mock_partners.kit.redirects import RegisteredRedirect, own_url, with_parameters
 from mock_partners.kit.snap import Asked, Gate, Refusal, Token, Tokens, malformed
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
+from mock_partners.ovo.look import LOOK
 
 PHONE = "08[0-9]{6,13}"
 """OVO takes a phone as 08..., in no other spelling (wallets.md 3.6)."""
@@ -65,7 +67,7 @@ class Linking:
         self.links = world.keep("links", lambda: Links(world, clock, gate.customer_tokens))
         self._linkage = world.keep("linkage_tokens", lambda: Tokens(jwt_minter(world, clock)))
         self._unbinding = world.keep("unbinding_tokens", lambda: Tokens(lambda: f"{world.rng.getrandbits(256):064x}"))
-        self.pages = Pages(world, clock, waits, prefix="/linkage", brand="OVO", finish=self._finish)
+        self.pages = Pages(world, clock, waits, prefix="/linkage", look=LOOK, finish=self._finish)
 
     async def look_up(self, asked: Asked) -> Reply:
         """GET /user/v2/account/lookup: what a phone number is at OVO. Served, though nobody need call it (O2)."""

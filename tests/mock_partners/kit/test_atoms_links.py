@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
+from mock_partners.gopay.look import LOOK
 from mock_partners.kit.clock import Clock, Scheduler
 from mock_partners.kit.control import control_routes
 from mock_partners.kit.http import Call, MockApp, Reply, Route, json_reply
 from mock_partners.kit.keys import Key, private_key, private_pem
+from mock_partners.kit.look import Step
 from mock_partners.kit.notify import Notice, Notifier
-from mock_partners.kit.pages import End, Page, Pages, Step
+from mock_partners.kit.pages import End, Page, Pages
 from mock_partners.kit.scenario import parse_scenario
 from mock_partners.kit.scenario.vocabulary import DO
 from mock_partners.kit.snap import Asked, Client, Gate
@@ -76,7 +78,7 @@ async def small() -> Small:
     def finish(page: Page, end: End) -> str:
         return "http://gateway.test/back"
 
-    pages = Pages(world, clock, Waits(), prefix="/page", brand="OVO", finish=finish)
+    pages = Pages(world, clock, Waits(), prefix="/page", look=LOOK, finish=finish)
     app = MockApp(
         [
             Route("POST", "/visit", visit),

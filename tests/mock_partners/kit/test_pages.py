@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import httpx
 import pytest
 
+from mock_partners.gopay.look import LOOK
 from mock_partners.kit.clock import JAKARTA, Clock
 from mock_partners.kit.http import MockApp
-from mock_partners.kit.pages import End, Page, Pages, Step
+from mock_partners.kit.look import Look, Step
+from mock_partners.kit.pages import End, Page, Pages
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World
+from mock_partners.linkaja.look import LOOK as LINKAJA
+from mock_partners.ovo.look import LOOK as OVO
 
 PHONE = "+6281100000001"
 STEPS = (Step.AGREE, Step.PHONE, Step.OTP, Step.PIN)
@@ -38,7 +42,7 @@ class Stage:
         return self.world.sms.newest_first(PHONE)[0]["code"]
 
 
-def make(once: bool = False, brand: str = "OVO") -> Stage:
+def make(once: bool = False, look: Look = LOOK) -> Stage:
     clock, world = Clock(), World("ovo")
     clock.freeze(datetime(2026, 1, 15, 12, 0, tzinfo=JAKARTA))
     ends: list[tuple[object, End]] = []
@@ -47,7 +51,7 @@ def make(once: bool = False, brand: str = "OVO") -> Stage:
         ends.append((page.subject, end))
         return f"https://gw.test/cb?st=1&end={end.value}"
 
-    pages = Pages(world, clock, Waits(link_life_s=60), prefix="/page", brand=brand, finish=finish, once=once)
+    pages = Pages(world, clock, Waits(link_life_s=60), prefix="/page", look=look, finish=finish, once=once)
     http = httpx.AsyncClient(transport=httpx.ASGITransport(MockApp(pages.routes())), base_url="http://ovo")
     return Stage(clock, world, pages, http, ends)
 
@@ -147,7 +151,7 @@ async def test_a_page_of_the_once_kind_opens_once() -> None:
 
 
 async def test_nothing_on_a_page_comes_from_elsewhere_and_texts_are_escaped() -> None:
-    stage = make(brand="<OVO & co>")
+    stage = make(look=replace(LOOK, brand="<OVO & co>"))
     async with stage.http:
         path = stage.open()
         for fields in ({}, {"agree": "yes"}, {"phone": PHONE}):
@@ -157,3 +161,44 @@ async def test_nothing_on_a_page_comes_from_elsewhere_and_texts_are_escaped() ->
             assert 'lang="id"' in text
             assert "width=device-width" in text
             assert text.count("<form") == 1
+
+
+async def test_a_form_that_was_sent_before_counts_nothing(stage: Stage) -> None:
+    """The back button, or a second click, sends the form of a step that is over: the page shows where it is."""
+    path = stage.open(Step.AGREE, Step.OTP, Step.PIN)
+    await stage.put(path, step="agree", agree="yes")
+    for _ in range(3):
+        assert 'name="otp"' in (await stage.put(path, step="agree", agree="yes")).text
+    assert "Sisa percobaan: 2" in (await stage.put(path, step="otp", otp="0")).text
+    assert 'name="pin"' in (await stage.put(path, step="otp", otp=stage.otp())).text
+    ends = [await stage.put(path, step="pin", pin="123456") for _ in range(2)]
+    assert [end.headers["location"] for end in ends] == ["https://gw.test/cb?st=1&end=agreed"] * 2
+    assert stage.ends == [("binding", End.AGREED)]
+    assert (await stage.put(path, step="otp", otp=stage.otp())).status_code == 410
+    assert (await stage.http.get(path)).status_code == 410
+
+
+LOOKS = {"gopay": LOOK, "linkaja": LINKAJA, "ovo": OVO}
+
+
+@pytest.mark.parametrize("name", LOOKS)
+async def test_every_look_has_labels_errors_and_a_way_out(name: str) -> None:
+    look = LOOKS[name]
+    stage = make(look=look)
+    async with stage.http:
+        path = stage.open(*look.words, pin="123456")
+        for step in look.words:
+            text = (await stage.http.get(path)).text
+            assert f"<footer>Halaman tiruan untuk pengujian, bukan halaman resmi {look.brand}." in text
+            assert re.search(rf'<label for="{step.value}">\w|<label class="tick">', text)
+            assert f'value="deny" formnovalidate>{look.refuse}</button>' in text
+            assert not re.search("{(merchant|phone)}", text)
+            wrong = (await stage.put(path, step=step.value)).text
+            assert 'role="alert" id="problem"' in wrong
+            assert 'aria-describedby="problem"' in wrong
+            answers = {"agree": "yes", "phone": PHONE, "otp": "", "pin": "123456"}
+            answers["otp"] = stage.otp() if step is Step.OTP else ""
+            await stage.put(path, step=step.value, **{step.value: answers[step.value]})
+        assert stage.ends == [("binding", End.AGREED)]
+        end = await stage.http.get(path)
+        assert look.gone.title in end.text
