@@ -18,7 +18,7 @@ demo: $(READY) ## pay a backlog at four mock partners and audit the books (ARGS=
 test: lint types imports tests demo-small ## everything that must pass before a change lands: about 10 minutes
 
 test-long: $(READY) ## the full sizes: all seeds, all mutants, three demos
-	@.ci/suite tests $(PYTEST) --long -o faulthandler_timeout=3600 $(ARGS)
+	@.ci/suite tests $(PYTEST) --long --timeout 3600 $(ARGS)
 	@.ci/suite mutants $(BIN)/python -m tests.mutants
 	@.ci/suite sim $(BIN)/python -m tests.sim --long
 	@for seed in 1 2 3; do .ci/suite "demo $$seed" $(BIN)/gateway demo --seed $$seed --workers 2 || exit 1; done
