@@ -44,12 +44,12 @@ class Resources:
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings, *, pool_size: int = 10) -> AsyncIterator[Resources]:
+async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: bool = False) -> AsyncIterator[Resources]:
     """Open everything and close it again; one HTTP pool per partner host, so that a slow partner starves no other."""
     clock = SystemClock()
     vault = Vault(settings.key())
     async with AsyncExitStack() as stack:
-        database = await Database.open(settings.database_url.reveal(), size=pool_size)
+        database = await Database.open(settings.database_url.reveal(), size=pool_size, by_key=by_key)
         stack.push_async_callback(database.close)
         redis = Redis.from_url(settings.redis_url.reveal(), socket_timeout=2.0, socket_connect_timeout=2.0)
         stack.push_async_callback(redis.aclose)

@@ -15,8 +15,11 @@ from gateway.storage import queue
 from gateway.storage.database import GroupCommit
 from gateway.storage.queue import Intent
 
-WINDOW_S = 0.004
-"""How long a commit gathers: small beside a partner's answer, large beside the time between two of them."""
+INTENTS_S, OUTCOMES_S = 0.008, 0.012
+"""How long a commit gathers: small beside a partner's answer, large beside the time between two of them. Outcomes may
+wait longer, as they no longer hold a place in flight."""
+ENOUGH = 16
+"""So many close a group at once: beyond it a group's fixed cost no longer matters."""
 LOST_S = 1.0
 """Who lost the compare-and-set leaves the payout alone for so long; by then it is withdrawn if it may not be paid."""
 In = TypeVar("In")
@@ -57,8 +60,8 @@ class Commits:
         """The compare-and-set; the deadline for the answer, or None: not to be sent."""
         self.outcomes: Adds[Item, Applied]
         if grouped:
-            self.intents = GroupCommit(self._begin, window_s=WINDOW_S)
-            self.outcomes = GroupCommit(self.apply, window_s=WINDOW_S)
+            self.intents = GroupCommit(self._begin, window_s=INTENTS_S, enough=ENOUGH)
+            self.outcomes = GroupCommit(self.apply, window_s=OUTCOMES_S, enough=ENOUGH)
         else:
             self.intents, self.outcomes = OneByOne(self._begin), OneByOne(self.apply)
 

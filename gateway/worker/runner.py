@@ -127,7 +127,7 @@ async def run_worker(settings: Settings, stopping: asyncio.Event | None = None) 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with open_resources(settings, pool_size=POOL_SIZE) as resources:
+    async with open_resources(settings, pool_size=POOL_SIZE, by_key=True) as resources:
         core = build_core(resources)
         worker = Worker(resources, core.payouts, Statements(resources), people_loops(core))
         _log.info("worker_started", worker=core.payouts.worker)
