@@ -190,7 +190,8 @@ async def begin(
             looks = CASE WHEN a.before = a.after THEN p.looks + 1 ELSE 0 END,
             next_at = NULL, lease_until = NULL, updated_at = $1
         FROM asked a, participants t, links l, incentives i
-        WHERE p.id = a.payout AND p.id = ANY($5::bigint[]) AND p.state = a.before AND p.leased_by = $3 AND p.lease_until > $1
+        WHERE p.id = a.payout AND p.id = ANY($5::bigint[])
+          AND p.state = a.before AND p.leased_by = $3 AND p.lease_until > $1
           AND (p.first_sent_at IS NULL OR p.frozen_hash = a.frozen_hash)
           AND t.id = p.participant AND l.id = p.link_id AND i.id = p.incentive
           AND (a.before = 'preparing' OR (
