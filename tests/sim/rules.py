@@ -106,10 +106,10 @@ def _ledger(state: Snapshot) -> Iterator[str]:
 
 
 def _funnel(state: Snapshot) -> Iterator[str]:
-    counted = {(c.stage, c.blocker): (c.incentives, c.amount_rupiah) for c in state.funnel}
-    real: dict[tuple[str, str], tuple[int, int]] = {}
+    counted = {(c.partner, c.stage, c.blocker): (c.incentives, c.amount_rupiah) for c in state.funnel}
+    real: dict[tuple[str, str, str], tuple[int, int]] = {}
     for incentive in state.incentives:
-        key = (incentive.stage, incentive.blocker or "")
+        key = (incentive.partner, incentive.stage, incentive.blocker or "")
         number, amount = real.get(key, (0, 0))
         real[key] = (number + 1, amount + incentive.amount_rupiah)
     if counted != real:

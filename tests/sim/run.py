@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from datetime import date
 from pathlib import Path
 
 import asyncpg
@@ -13,6 +14,7 @@ import msgspec
 import structlog
 
 from contracts.errors import GatewayError
+from gateway.clock import start_of_jakarta_day
 from tests.sim import people, rules
 from tests.sim.baton import Actor, Crash
 from tests.sim.chance import PROFILES, Chance
@@ -141,6 +143,8 @@ class _Run:
                 await self._calm_down()
             elif calm and self._rests():
                 break
+            elif calm and not town.baton.actors:
+                self._sleep_till_due()
             if len(town.lines) > MOST_EVENTS:
                 town.bad(f"not at rest after {MOST_EVENTS} events: {self._restless()}")
             elif not await self._step():
@@ -189,6 +193,15 @@ class _Run:
             if paused.by == "operator":
                 slug = paused.partner
                 town.baton.add(Actor("resume", lambda slug=slug: self._resume(slug)))
+
+    def _sleep_till_due(self) -> None:
+        """Where nothing but due dates is waited for, the time until the first of them passes at once."""
+        town, today = self._town, self._town.local().date()
+        waiting = rules.restless(town)
+        first = min((date.fromisoformat(i.due_on) for i in waiting), default=today)
+        if first > today and all(i.stage == "scheduled" and i.blocker is None for i in waiting):
+            town.pass_s(max(0.0, start_of_jakarta_day(first).timestamp() - town.now_s))
+            town.trace("everyone sleeps until the next incentive is due")
 
     async def _resume(self, slug: str) -> None:
         await people.asked(self._town, lambda s: s.partners.resume(slug, actor="operator"))

@@ -115,6 +115,7 @@ class Heard(msgspec.Struct, array_like=True):
 
 
 class Count(msgspec.Struct, array_like=True):
+    partner: str
     stage: str
     blocker: str
     incentives: int
@@ -187,10 +188,10 @@ _PARTS = {
     "ledger": _rows("payout, kind, debit, credit, amount_rupiah", "ledger"),
     "heard": _rows("payout, source, kind, partner_code", "observations"),
     "funnel": _rows(
-        "stage, blocker, n, amount",
-        "(SELECT stage, blocker, sum(incentives)::int AS n, sum(amount_rupiah)::bigint AS amount FROM funnel_counts"
-        " GROUP BY 1, 2 HAVING sum(incentives) <> 0) AS f",
-        "stage, blocker",
+        "partner, stage, blocker, n, amount",
+        "(SELECT partner, stage, blocker, sum(incentives)::int AS n, sum(amount_rupiah)::bigint AS amount"
+        " FROM funnel_counts GROUP BY 1, 2, 3 HAVING sum(incentives) <> 0 OR sum(amount_rupiah) <> 0) AS f",
+        "partner, stage, blocker",
     ),
     "batches": _rows("id, state, rows_accepted", "batches"),
     "paused": _rows("partner, paused_by", "partner_switches WHERE paused_at IS NOT NULL", "partner"),

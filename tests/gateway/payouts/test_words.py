@@ -11,6 +11,7 @@ import pytest
 from contracts.incentive import BlockerCode
 from contracts.observation import PayoutNotice, Source
 from contracts.payout import Outcome, PayoutState, not_found, pending, rejected, reversed_, succeeded, unknown
+from gateway.services.payout_words import Word
 from gateway.services.payouts import Payouts
 from gateway.storage import ledger
 from tests.gateway.payouts.town import Town
@@ -167,8 +168,6 @@ async def test_a_stale_refusal_says_nothing_about_the_attempt_after_it(town: Tow
     (incentive,) = await submitting(town, worker, 1)
     payout = (await town.payout(incentive)).id
     await town.execute("UPDATE payouts SET attempt = 2")
-    from gateway.services.payout_words import Word
-
     stale = Word(payout=payout, source=Source.REPLY, outcome=rejected(None, technical=True), attempt=1)
     await worker._commits.apply([stale])
     assert (await town.payout(incentive)).state is S.SUBMITTING
@@ -201,6 +200,24 @@ async def test_the_reversal_shows_in_the_statement(town: Town) -> None:
     assert await town.stands(incentive) == ("returned", "payment_reversed")
     rows = await town.fetch("SELECT kind FROM ledger ORDER BY id")
     assert [row["kind"] for row in rows] == ["reserve", "settle", "return"]
+
+
+async def test_the_funnel_follows_the_amounts_of_incentives_that_change_places(town: Town) -> None:
+    bank = town.partner()
+    worker = town.worker()
+    (first,) = await submitting(town, worker, 1)
+    second = await town.due(amount=50_000)
+    await worker.observe(None, (await town.payout(first)).id, *PAID)
+    bank.script("transfer", "lost")
+    await worker.tick_send("fake")
+    given_back, paid = (await town.payout(first)).id, (await town.payout(second)).id
+    await worker._commits.apply(
+        [
+            Word(payout=given_back, source=Source.STATEMENT, outcome=reversed_()),
+            Word(payout=paid, source=Source.STATEMENT, outcome=succeeded()),
+        ]
+    )
+    await town.check()
 
 
 async def test_a_day_whose_statement_could_not_be_had_is_read_days_later(town: Town) -> None:

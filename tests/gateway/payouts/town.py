@@ -200,12 +200,14 @@ class Town:
         async with self.database.connection() as connection:
             assert await ledger.imbalance(connection) == 0
         counted = await self.fetch(
-            "SELECT stage, blocker, sum(incentives)::int AS n FROM funnel_counts GROUP BY 1, 2"
-            " HAVING sum(incentives) <> 0"
+            "SELECT partner, stage, blocker, sum(incentives)::int AS n, sum(amount_rupiah)::bigint AS amount"
+            " FROM funnel_counts GROUP BY 1, 2, 3 HAVING sum(incentives) <> 0 OR sum(amount_rupiah) <> 0"
         )
-        real = await self.fetch("SELECT stage, coalesce(blocker, '') AS blocker, count(*)::int AS n FROM incentives"
-                                " GROUP BY 1, 2")  # fmt: skip
-        key = lambda row: (row["stage"], row["blocker"])  # noqa: E731
+        real = await self.fetch(
+            "SELECT partner, stage, coalesce(blocker, '') AS blocker, count(*)::int AS n,"
+            " sum(amount_rupiah)::bigint AS amount FROM incentives GROUP BY 1, 2, 3"
+        )
+        key = lambda row: (row["partner"], row["stage"], row["blocker"])  # noqa: E731
         assert sorted(counted, key=key) == sorted(real, key=key)
         for bank in self.banks.values():
             for reference in {b["reference"] for b in bank.booked}:
