@@ -13,23 +13,29 @@ from pathlib import Path
 from tests.mutants.adapters_bytes import BYTES
 from tests.mutants.adapters_people import PEOPLE
 from tests.mutants.adapters_verdicts import VERDICTS
+from tests.mutants.money_people import PEOPLE_AND_SEALS
+from tests.mutants.money_sending import SENT
+from tests.mutants.money_words import HEARD
 from tests.mutants.mutant import Mutant
 from tests.mutants.runner import Verdict, copy_tree, preload, run_mutant, run_tests
 
-TABLES: tuple[tuple[Mutant, ...], ...] = (BYTES, VERDICTS, PEOPLE)
-"""One table a subject; a table is a tuple of mutants."""
+FAMILIES: dict[str, tuple[tuple[Mutant, ...], ...]] = {
+    "adapters": (BYTES, VERDICTS, PEOPLE),
+    "money": (SENT, HEARD, PEOPLE_AND_SEALS),
+}
+"""Tables by what they are about; a table is a tuple of mutants."""
 BASELINE_S = 300
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--list", action="store_true", help="print the names and stop")
+    parser.add_argument("--family", choices=FAMILIES, help="only these; without it, all")
     parser.add_argument("--only", metavar="NAME", action="append", help="mutants whose name contains this; repeatable")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="how many at once")
     options = parser.parse_args()
-    mutants = [mutant for table in TABLES for mutant in table]
-    names = [mutant.name for mutant in mutants]
-    assert len(set(names)) == len(names), "every mutant has a name of its own"
+    families = [options.family] if options.family else list(FAMILIES)
+    mutants = [mutant for family in families for table in FAMILIES[family] for mutant in table]
     if options.only:
         mutants = [mutant for mutant in mutants if any(part in mutant.name for part in options.only)]
     if options.list:

@@ -24,3 +24,22 @@ def at(slug: str, file: str, old: str, new: str, times: int = 1) -> Edit:
 
 def snap_everywhere(edit: Edit, *slugs: str) -> dict[str, tuple[Edit, ...]]:
     return dict.fromkeys(slugs, (edit,))
+
+
+def one(name: str, path: str, old: str, new: str, *tests: str, times: int = 1, only: str = "") -> Mutant:
+    """One bug in one place outside the adapters."""
+    return Mutant(name, (Edit(path, old, new, times),), tests, only=only)
+
+
+def _suites(folder: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"tests/gateway/{folder}/test_{name}.py" for name in names)
+
+
+SENDING, FOLLOWING, TWO_STEP, WORDS, ABSENCE, WORKER = _suites(
+    "payouts", "sending", "following", "two_step", "words", "absence", "worker"
+)
+INBOX, VERIFYING, ACCOUNTS, REDIRECT, INPUTS, PARTICIPANTS = _suites(
+    "people", "inbox", "verification", "accounts", "linking_redirect", "linking_inputs", "participants"
+)
+BATCHES, INCENTIVES, PROBLEMS = _suites("api", "batches", "incentives", "problems")
+RESTORE, TRANSPORT = "tests/gateway/recovery/test_restore.py", "tests/gateway/test_transport.py"

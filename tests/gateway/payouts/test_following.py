@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from contracts.payout import PayoutState
+from gateway.security import places
 from tests.gateway.payouts.fake import NOON
 from tests.gateway.payouts.town import Town, open_town
 
@@ -346,3 +347,19 @@ async def test_a_refused_resend_does_not_keep_absence_from_being_proved(town: To
     assert (await town.states(incentive))[0] is S.REJECTED
     assert await town.cases() == []
     assert await town.stands(incentive) == ("paid", None)
+
+
+async def test_a_resend_carries_what_the_first_attempt_carried_or_is_not_made(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker = town.worker()
+    bank.script("transfer", "reset")
+    await worker.tick_send("fake")
+    (person,) = await town.fetch("SELECT participant_id FROM participants")
+    await town.execute(
+        "UPDATE participants SET name_sealed = $1",
+        town.vault.seal(places.name(person["participant_id"]), "Name Corrected"),
+    )
+    await town.drive(worker, town.statements(), hours=2, step_s=60)
+    assert bank.seen.count("transfer") == 1, "absence is proved, and the body cannot be made as it was sent"
+    assert await town.states(incentive) == [S.UNKNOWN]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
+from structlog.testing import capture_logs
 
-from contracts.payout import PayoutState
+from contracts.observation import Source
+from contracts.payout import PayoutState, not_found
 from gateway.clock import jakarta_day
 from gateway.services.payout_ends import LIFTED_BY_ACCOUNT
-from gateway.storage import payouts
+from gateway.storage import payouts, queue
+from gateway.storage.queue import Intent
 from tests.gateway.payouts.town import Town
 
 S = PayoutState
@@ -311,3 +315,69 @@ async def test_an_amount_over_the_partners_limit_is_never_sent(town: Town) -> No
     assert bank.seen == []
     assert await town.stands(incentive) == ("scheduled", "balance_limit")
     await town.check()
+
+
+@pytest.mark.parametrize("two_step", [False, True])
+async def test_no_transaction_is_open_while_a_partner_is_asked(town: Town, two_step: bool) -> None:
+    bank = town.partner(two_step=two_step)
+    asked: list[str] = []
+
+    async def nothing_is_held(operation: str) -> None:
+        held = await town.fetch("SELECT query FROM pg_stat_activity WHERE datname = current_database()"
+                                " AND state LIKE 'idle in transaction%'")  # fmt: skip
+        assert held == [], operation
+        asked.append(operation)
+
+    incentive = await town.due()
+    bank.script("approve" if two_step else "transfer", "lost")
+    bank.before = nothing_is_held
+    worker = town.worker()
+    await worker.tick_send("fake")
+    town.clock.advance(60.0)
+    await worker.tick_lookups("fake")
+    await town.statements().tick("fake")
+    assert await town.states(incentive) == [S.SUCCEEDED]
+    assert set(asked) == {"status", "statement"} | ({"create", "approve"} if two_step else {"inquiry", "transfer"})
+
+
+async def test_a_permits_conditions_are_asked_again_in_the_compare_and_set(town: Town) -> None:
+    town.partner()
+    incentive = await town.due()
+    worker = town.worker()
+    (leased,) = await worker.claim("fake", 1)
+    now = town.clock.now()
+    intent = Intent(
+        payout=leased.payout.id, before=S.RESERVED, after=S.SUBMITTING, attempt=1, hash=b"h", answer_s=50.0
+    )  # fmt: skip
+    too_late = msgspec.structs.replace(intent, not_after=now + timedelta(seconds=49))
+    async with town.database.connection() as connection:
+        assert await queue.begin(connection, now, jakarta_day(now), "w1", [too_late]) == {}
+    before = await town.fetch("SELECT coalesce(max(id), 0) AS id FROM observations")
+    await worker.observe(None, leased.payout.id, Source.LOOKUP, not_found())
+    stale = msgspec.structs.replace(intent, last_heard=before[0]["id"])
+    async with town.database.connection() as connection:
+        assert await queue.begin(connection, now, jakarta_day(now), "w1", [stale]) == {}
+        in_time = msgspec.structs.replace(intent, not_after=now + timedelta(seconds=50))
+        assert await queue.begin(connection, now, jakarta_day(now), "w1", [in_time]) != {}
+    assert await town.states(incentive) == [S.SUBMITTING]
+
+
+async def test_nothing_personal_is_logged_or_stored_in_clear(town: Town) -> None:
+    bank = town.partner()
+    for _ in range(3):
+        await town.due()
+    bank.script("inquiry", "ok", "garbage", {"act": "say", "kind": "unavailable", "hint": "customer_token"})
+    bank.script("transfer", "reset")
+    worker = town.worker()
+    with capture_logs() as logged:
+        await worker.tick_send("fake")
+        town.clock.advance(60.0)
+        await worker.tick_lookups("fake")
+        await town.statements().tick("fake")
+    tables = ("payouts", "observations", "events", "cases", "incentives", "audit_log", "exchanges")
+    stored = [await town.fetch(f"SELECT t::text AS row FROM {table} t") for table in tables]
+    said = repr(logged) + repr(stored)
+    assert logged
+    for n in (1, 2, 3):
+        for secret in (f"{n:010d}", f"Name {n}", f"62811{n:07d}", f"token-{n}"):
+            assert secret not in said, secret

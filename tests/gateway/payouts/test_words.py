@@ -280,3 +280,15 @@ async def test_a_statement_cut_short_counts_as_not_read(town: Town) -> None:
     assert await statements.tick("fake") == 1, "yesterday's, which is empty"
     days = await town.fetch("SELECT day FROM statement_reads")
     assert [str(row["day"]) for row in days] == ["2026-11-23"]
+
+
+async def test_a_word_is_about_the_partner_that_says_it(town: Town) -> None:
+    town.partner()
+    town.partner("other")
+    incentive = await town.due()
+    worker = town.worker()
+    await worker.claim("fake", 1)
+    reference = (await town.payout(incentive)).reference
+    notice = PayoutNotice(outcome=succeeded(), reference=reference)
+    assert await worker.notice("other", notice, "n1") == "no_such_payout"
+    assert await town.states(incentive) == [S.RESERVED]

@@ -229,7 +229,10 @@ class World:
             name = table["tablename"]
             rows = await self.all(f"SELECT t::text AS row FROM {name} t ORDER BY 1")
             parts.append(f"{name}\n" + "\n".join(row["row"] for row in rows))
-        return "\n".join(parts)
+        # Binary columns show as hex: what lies in them unsealed must be found too.
+        return re.sub(
+            r"\\\\x([0-9a-f]+)", lambda found: found[0] + bytes.fromhex(found[1]).decode("latin-1"), "\n".join(parts)
+        )
 
 
 def csrf(page: str) -> str:

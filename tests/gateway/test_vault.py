@@ -1,0 +1,57 @@
+"""Sealed fields: unreadable as they lie, bound to their place and key, and equal only by their keyed index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from contracts.secret import Secret
+from gateway.security.vault import SealBroken, Vault
+
+KEY, OTHER_KEY = b"k" * 32, b"K" * 32
+NIK = "3173010101909901"
+
+
+def test_a_sealed_value_cannot_be_read_and_opens_in_its_place() -> None:
+    vault = Vault(KEY)
+    sealed = vault.seal("participants.nik|P1", NIK)
+    assert NIK.encode() not in sealed
+    assert vault.open("participants.nik|P1", sealed) == NIK
+    assert vault.seal("participants.nik|P1", NIK) != sealed, "two equal values do not look equal"
+
+
+def test_it_opens_nowhere_else_and_not_once_it_was_touched() -> None:
+    vault = Vault(KEY)
+    sealed = vault.seal("participants.nik|P1", NIK)
+    with pytest.raises(SealBroken):
+        vault.open("participants.nik|P2", sealed)
+    with pytest.raises(SealBroken):
+        Vault(OTHER_KEY).open("participants.nik|P1", sealed)
+    for at in range(len(sealed)):
+        touched = sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :]
+        with pytest.raises(SealBroken):
+            vault.open("participants.nik|P1", touched)
+
+
+def test_an_index_is_of_its_kind_and_key() -> None:
+    vault = Vault(KEY)
+    assert vault.index("account:bni", "0115476151") == Vault(KEY).index("account:bni", "0115476151")
+    others = {
+        vault.index("account:ovo", "0115476151"),
+        vault.index("account:bni", "0115476152"),
+        Vault(OTHER_KEY).index("account:bni", "0115476151"),
+    }
+    assert len(others) == 3 and vault.index("account:bni", "0115476151") not in others
+
+
+def test_a_token_is_of_its_purpose_and_key() -> None:
+    vault = Vault(KEY)
+    assert vault.token("connect:L1:1") == Vault(KEY).token("connect:L1:1")
+    assert len({vault.token("connect:L1:1"), vault.token("connect:L1:2"), Vault(OTHER_KEY).token("connect:L1:1")}) == 3
+
+
+@pytest.mark.parametrize("shown", [repr, str, "{}".format, "{:>40}".format])
+def test_a_secret_prints_nothing_of_itself(shown: Callable[[object], str]) -> None:
+    assert NIK not in shown(Secret(NIK))
+    assert NIK not in repr({"nik": Secret(NIK)})

@@ -1,0 +1,105 @@
+# ruff: noqa: E501 - the texts to find and put are as long as in the source
+"""Bugs in what comes in from outside: notifications, requests, browsers; in verdicts, accounts, and what is sealed."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Edit, Mutant
+from tests.mutants.planting import (
+    ACCOUNTS,
+    BATCHES,
+    INBOX,
+    INCENTIVES,
+    INPUTS,
+    PARTICIPANTS,
+    PROBLEMS,
+    REDIRECT,
+    SENDING,
+    VERIFYING,
+    one,
+)
+
+VAULT = "tests/gateway/test_vault.py"
+_INBOX = "gateway/services/inbox.py"
+_INBOX_ROWS = "gateway/storage/inbox.py"
+_ROUTE = "gateway/routes/callbacks.py"
+_IDEMPOTENT = "gateway/routes/idempotent.py"
+_KEYS = "gateway/storage/idempotency.py"
+_VERIFICATION = "gateway/services/verification.py"
+_LINKING = "gateway/services/linking.py"
+_FACTS = "gateway/services/link_facts.py"
+_PARTICIPANTS = "gateway/storage/participants.py"
+_VAULT = "gateway/security/vault.py"
+
+_NOTICES = (
+    one("callback/unsigned_is_taken", _INBOX, "callbacks.verify(desk.bare_context(), note)", "", INBOX),
+    one("callback/any_size", _ROUTE, "if len(body) > route.max_body_bytes:", "if not route.max_body_bytes:", INBOX),
+    one("callback/query_not_signed", _ROUTE, 'b"?" + query if query else b""', 'b""', INBOX),
+    one("callback/any_method", _ROUTE, "and route.method == request.method", "", INBOX),
+    one("callback/every_delivery_is_an_event", _INBOX, "            return f\"body:{hashlib.sha256(note.body).hexdigest()}\"\n        return key", "            return f\"body:{hashlib.sha256(note.body).hexdigest()}\"\n        return f\"{key}:{id(note)}\"", INBOX),
+    one("inbox/applied_again_and_again", _INBOX_ROWS, "SET applied_at = $2, next_attempt_at = NULL, result", "SET next_attempt_at = $2, result", INBOX),
+    one("inbox/two_take_one", _INBOX_ROWS, "UPDATE inbox i SET next_attempt_at = $2, tries", "UPDATE inbox i SET next_attempt_at = least($1, $2), tries", INBOX),
+    one("inbox/tried_without_end", _INBOX, "and row.tries < _TRIES:", "and row.tries < 99 * _TRIES:", INBOX),
+    one("inbox/a_hint_is_dropped", _INBOX, "if result in _UNKNOWN and", "if result in () and", INBOX),
+    one("inbox/a_kyc_hint_is_a_verdict", _INBOX, "and not person.verified:\n                    await self._verification.open_for(connection, person, link.id, now)", "and not person.verified:\n                    await participants.verified(connection, person.id, link.id, now.replace(year=2099), now)", INBOX),
+    one("inbox/event_without_its_key", _INBOX, 'f"inbox:{row.kind}:{row.event_key}")', 'f"inbox:{row.kind}")', INBOX),
+)  # fmt: skip
+
+_REQUESTS = (
+    one("idempotency/body_not_compared", _IDEMPOTENT, '{body_sha256}")', '")', INCENTIVES, BATCHES),
+    one("idempotency/any_request_is_the_first_one", _IDEMPOTENT, "if claim.fingerprint != fingerprint:", "if not claim.fingerprint:", INCENTIVES, BATCHES),
+    one("idempotency/refused_keeps_the_key", _KEYS, '"DELETE FROM idempotency WHERE client_id = $1 AND key = $2 AND status IS NULL"', '"SELECT 1 FROM idempotency WHERE client_id = $1 AND key = $2 AND status IS NULL"', INCENTIVES),
+    one("idempotency/second_answer_replaces_the_first", _KEYS, '" WHERE i.status IS NULL AND i.fingerprint = excluded.fingerprint RETURNING true"', '" RETURNING true"', INCENTIVES, BATCHES),
+    one("idempotency/answer_of_a_batch_not_kept", "gateway/routes/batches.py", "await answer.keep(connection, 201, as_batch(view), now)", "await asyncio.sleep(0)", BATCHES),
+    one("cancel/while_a_payout_has_left", "gateway/storage/incentives.py", "return not beyond", "return True", INCENTIVES),
+    one("cancel/not_on_the_record", "gateway/services/incentives.py", 'await audit.record(connection, now, actor, "incentive.cancel", str(incentive_id), {})', "", INCENTIVES),
+    one("clients/scope_not_asked", "gateway/security/clients.py", "if caller.scopes.isdisjoint(self.scopes):", "if not caller.scopes:", PROBLEMS),
+    one("clients/token_without_end", "gateway/security/clients.py", "if found.expires_at <= self._clock.now():", "if found.expires_at is None:", PROBLEMS),
+    one("participant/another_account_under_an_open_payout", "gateway/services/participants.py", "if await participants.payout_open(connection, person.id):", "if not await participants.find(connection, participant_id):", PARTICIPANTS),
+    one("participant/verdict_follows_to_another_account", _PARTICIPANTS, '" link_id = NULL, link_active = false, verified = false, verified_until = NULL, standing = $5', '" link_id = NULL, link_active = false, standing = $5', PARTICIPANTS),
+    one("participant/unpaid_stays_at_the_old_partner", _PARTICIPANTS, "\"UPDATE incentives SET partner = $2 WHERE participant = $1 AND", "\"UPDATE incentives SET partner = $2 WHERE participant = -$1 AND", PARTICIPANTS),
+)  # fmt: skip
+
+_VERDICTS = (
+    one("nik/mismatch_is_accepted", _VERIFICATION, "if verdict is Verdict.MATCH:", "if verdict in (Verdict.MATCH, Verdict.MISMATCH):", VERIFYING),
+    one("nik/owner_of_the_account_not_asked", "gateway/storage/owners.py", "return owner == row.nik_index", "return bool(owner)", ACCOUNTS),
+    one("nik/verdict_on_another_account", _VERIFICATION, "        and person.account_index == link.account_index\n", "", VERIFYING),
+    one("nik/verdict_on_another_link", _VERIFICATION, "        and person.link_id == link.id\n", "", VERIFYING),
+    one("nik/verdict_of_a_link_that_ended", _VERIFICATION, "link.state is LinkState.ACTIVE\n        and", "link.state is not None\n        and", VERIFYING),
+    one("nik/verdict_without_end", _PARTICIPANTS, "WHERE verified AND verified_until <= $1", "WHERE verified AND verified_until IS NULL AND $1 IS NOT NULL", VERIFYING),
+    one("nik/failure_takes_a_verdict_away", _VERIFICATION, "row.tries >= pace.verification_tries and not person.verified:", "row.tries >= pace.verification_tries:", VERIFYING),
+    one("nik/pending_is_a_verdict", _VERIFICATION, "if answer.verdict is Verdict.PENDING:", "if answer.verdict is None:", VERIFYING),
+    one("nik/an_end_keeps_the_account", _FACTS, "    await owners.release(connection, person.id, link.partner, link.account_index)\n", "", ACCOUNTS),
+    one("nik/mismatch_keeps_an_exclusive_account", _VERIFICATION, "if self._desks[link.partner].manifest.link_exclusive:", "if person.verified:", ACCOUNTS),
+)  # fmt: skip
+
+_LINKS = (
+    one("link/revoked_and_still_active", _FACTS, "    await participants.link_ended(connection, person.id, link.id, because, now)\n", "", VERIFYING, REDIRECT),
+    one("link/of_an_old_one_ends_the_new_one", _PARTICIPANTS, '" facts_at = $4 WHERE id = $1 AND link_id = $2",\n        participant,\n        link_id,\n        standing.value,', '" facts_at = $4 WHERE id = $1 AND link_id || $2 <> \'\'",\n        participant,\n        link_id,\n        standing.value,', ACCOUNTS, VERIFYING),
+    one("link/any_browser_comes_back", _LINKING, "        _check_cookie(link, cookies)\n        if link.state is LinkState.OPENED:", "        if link.state is LinkState.OPENED:", REDIRECT),
+    one("link/state_of_another_partner", _LINKING, "if link is None or link.partner != partner:", "if link is None:", REDIRECT),
+    one("link/way_back_without_end", _LINKING, "if link.lives_until is None or link.lives_until <= self._clock.now():", "if link.lives_until is None:", REDIRECT),
+    one("link/code_exchanged_twice", _LINKING, "        if taken is None:\n            return await self._watch(link)\n        return await self._exchange(taken,", "        return await self._exchange(taken or link,", REDIRECT),
+    one("link/opens_twice", "gateway/services/link_steps.py", "if link.opens_until is None or link.opens_until <= now:", "if link.opens_until is None:", REDIRECT),
+    one("link/returns_anywhere", _LINKING, "if return_url not in return_urls:", "if not return_urls:", REDIRECT),
+    one("link/any_form_counts", _LINKING, "if not hmac.compare_digest(self.csrf_token(link).encode(), csrf.encode()):", "if not csrf:", INPUTS),
+    one("link/replaced_while_active", _LINKING, "_refuse_while_used(current)", "", REDIRECT),
+    one("link/state_not_compared", "gateway/storage/links.py", "WHERE id = $1 AND state = $2 AND challenge_no = $3", "WHERE id = $1 AND (state = $2 OR true) AND challenge_no = $3", REDIRECT, ACCOUNTS),
+)  # fmt: skip
+
+_SEALED = (
+    one("sealed/nothing_encrypted", _VAULT, "self._aead.encrypt(nonce, value.encode(), place.encode())", "value.encode()", VAULT, INPUTS),
+    Mutant(
+        "sealed/opens_in_any_place",
+        (
+            Edit(_VAULT, "value.encode(), place.encode())", 'value.encode(), b"")'),
+            Edit(_VAULT, "_NONCE_BYTES :], place.encode())", '_NONCE_BYTES :], b"")'),
+        ),
+        (VAULT,),
+    ),
+    one("sealed/index_without_its_kind", _VAULT, 'f"{kind}\\0{value}"', 'f"{value}"', VAULT),
+    one("sealed/nik_is_logged", _VERIFICATION, '_log.info("nik_not_checked", verification=row.id,', '_log.info("nik_not_checked", nik=self._vault.open(places.nik(person.participant_id), person.nik_sealed), verification=row.id,', VERIFYING),
+    one("sealed/account_is_logged", "gateway/services/payout_sending.py", "frozen = frozen_hash(desk, order)\n", 'frozen = frozen_hash(desk, order)\n        _log.info("attempt", account=order.account.reveal())\n', SENDING),
+    one("sealed/secret_prints_itself", "contracts/secret.py", 'return "Secret(***)"', "return self._value", INPUTS, VAULT),
+)  # fmt: skip
+
+PEOPLE_AND_SEALS: tuple[Mutant, ...] = (*_NOTICES, *_REQUESTS, *_VERDICTS, *_LINKS, *_SEALED)

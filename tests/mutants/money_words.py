@@ -1,0 +1,102 @@
+# ruff: noqa: E501 - the texts to find and put are as long as in the source
+"""Bugs in what a word, a silence, a statement or a restored database is taken for, and in the books."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Edit, Mutant
+from tests.mutants.planting import ABSENCE, FOLLOWING, RESTORE, SENDING, TWO_STEP, WORDS, one
+
+STATES = "tests/gateway/payouts/test_states.py"
+_STATES = "contracts/payout.py"
+_RULES = "gateway/services/payout_rules.py"
+_ENDS = "gateway/services/payout_ends.py"
+_LEDGER = "gateway/storage/ledger.py"
+_OBSERVATION = "contracts/observation.py"
+_ABSENCE = "gateway/services/absence.py"
+_FOLLOWING = "gateway/services/payout_following.py"
+_STATEMENTS = "gateway/services/statements.py"
+_RECOVERY = "gateway/services/recovery.py"
+
+_TRANSITIONS = (
+    one("states/paid_then_refused", _STATES, "_S.SUCCEEDED: frozenset({_S.REVERSED})", "_S.SUCCEEDED: frozenset({_S.REVERSED, _S.REJECTED})", STATES),
+    one("states/refused_then_sent", _STATES, "_S.REJECTED: frozenset({_S.REVERSED, _S.SUCCEEDED})", "_S.REJECTED: frozenset({_S.REVERSED, _S.SUCCEEDED, _S.SUBMITTING})", STATES),
+    one("states/withdrawn_then_sent", _STATES, "_S.CANCELLED: frozenset()", "_S.CANCELLED: frozenset({_S.SUBMITTING})", STATES),
+    one("states/in_doubt_then_withdrawn", _STATES, "_S.UNKNOWN: frozenset({", "_S.UNKNOWN: frozenset({_S.CANCELLED, ", STATES),
+    one("states/pending_then_sent_again", _STATES, "_S.PENDING: frozenset({", "_S.PENDING: frozenset({_S.SUBMITTING, ", STATES),
+)  # fmt: skip
+
+_HEARD = (
+    one("word/stale_refusal_counts", _RULES, "return refusal.attempt >= attempt and not", "return not", WORDS),
+    one("word/refused_resend_speaks_for_the_first", _RULES, "(refusal.source is Source.REPLY and refusal.attempt > 1)", "(refusal.source is Source.REPLY and refusal.attempt > 9)", FOLLOWING),
+    one("word/contradiction_unseen", _RULES, "if folded.contradiction or broken_promise:", "if folded.state is None:", WORDS),
+    one("word/other_amount_is_a_success", "gateway/services/payout_words.py", "outcome.amount_rupiah != payout.amount_rupiah", "outcome.amount_rupiah < 0", FOLLOWING),
+    one("word/other_account_is_a_success", "gateway/services/payout_words.py", "and outcome.account != account", "and outcome.account is None", FOLLOWING),
+    one("word/queued_by_notification_moves", _RULES, "and word.source is not Source.NOTIFICATION:", "and word.source is not None:", TWO_STEP),
+    one("word/reversal_ignored", _OBSERVATION, "    if back:\n", "    if back and not paid:\n", WORDS, TWO_STEP),
+    one("word/completed_then_failed_stays_paid", _OBSERVATION, "if completed_can_fail:", "if completed_can_fail and back:", WORDS, TWO_STEP),
+    one("word/paid_though_refused_unseen", _OBSERVATION, "return Folded(state=PayoutState.SUCCEEDED, contradiction=True)", "return Folded(state=PayoutState.REJECTED)", WORDS),
+    one("word/replay_counts_again", "gateway/services/payouts.py", "Source.NOTIFICATION, notice.outcome, event_key)", "Source.NOTIFICATION, notice.outcome, None)", WORDS, TWO_STEP),
+    one("word/of_another_partner", "gateway/storage/payouts.py", "SELECT * FROM payouts WHERE partner = $1\"\n        \" AND (reference", "SELECT * FROM payouts WHERE partner IS DISTINCT FROM $1 || 'x'\"\n        \" AND (reference", WORDS),
+    one("refused/resend_is_forgotten", _RULES, "not terms.manifest.two_step and payout.attempt > 1:", "not terms.manifest.two_step and payout.attempt > 9:", FOLLOWING),
+    one("refused/create_in_doubt_is_forgotten", _RULES, "if payout.state is _S.PREPARING and payout.looks > 0:", "if payout.state is _S.PREPARING and payout.looks > 99:", TWO_STEP),
+    one("refused/attempt_stays_counted", _RULES, "        payout.attempt -= 1\n", "", SENDING),
+    one("overdue/before_the_deadline", "gateway/storage/queue.py", "AND sent_deadline < $1 AND next_at IS NULL", "AND created_at <= $1 AND next_at IS NULL", SENDING),
+    one("doubt/absence_clock_from_the_intent", _RULES, "payout.sent_deadline = min(payout.sent_deadline, now)", "payout.sent_deadline = payout.created_at", FOLLOWING, ABSENCE),
+)  # fmt: skip
+
+_ENDINGS = (
+    one("end/failure_confirmed_only_once", _ENDS, "confirmed = any(h.source is Source.LOOKUP and h.at >= second for h in said)", "confirmed = bool(said)", FOLLOWING),
+    one("end/failure_confirmed_at_once", _ENDS, "h.source is Source.LOOKUP and h.at >= second for", "h.source is Source.LOOKUP and h.at is not None for", FOLLOWING),
+    one("end/payouts_without_end", _ENDS, "if s.incentive.payouts >= MOST_PAYOUTS", "if s.incentive.payouts >= 99 * MOST_PAYOUTS", FOLLOWING),
+    one("end/replacement_not_cancelled", _ENDS, "    _cancel_reserved(s, now)\n    if any(stands(other)", "    if any(stands(other)", WORDS),
+    one("end/second_one_left_and_no_pause", _ENDS, 'effects.pause = f"payout {s.payout.id} was paid after it had been refused, and a second one has left"', "effects.pause = None", WORDS),
+    one("end/blocked_account_blocks_one", _ENDS, "effects.block_others = reason", "effects.block_others = None", SENDING),
+    one("end/no_wait_for_the_reason", _ENDS, "elif word.outcome.reason_may_follow and payout.reason_due_at is None and", "elif word.outcome.reason_may_follow and payout.reason_due_at is not None and", TWO_STEP),
+    one("end/given_back_is_paid_again", _ENDS, "if any(p.state is _S.REVERSED and (stands(p) or", "if any(p.state is _S.REVERSED and False and (stands(p) or", WORDS, TWO_STEP),
+    one("end/paid_after_it_was_withdrawn_unseen", _RULES, "        if end is _S.SUCCEEDED:\n            _paid_though_cancelled(s, effects)\n", "", WORDS),
+    one("books/success_not_settled", _LEDGER, '("reserved", "paid"): (Entry.SETTLE,)', '("reserved", "paid"): ()', SENDING),
+    one("books/refusal_not_released", _LEDGER, '("reserved", "float"): (Entry.RELEASE,)', '("reserved", "float"): ()', SENDING),
+    one("books/reversal_not_returned", _LEDGER, '("paid", "float"): (Entry.RETURN,)', '("paid", "float"): ()', WORDS),
+    one("books/moves_without_an_entry", "gateway/services/payout_apply.py", "for row in moved\n            for entry in", "for row in moved[1:]\n            for entry in", SENDING),
+    one("deadline/still_paid_after_it", "gateway/storage/incentive_timers.py", "WHERE deadline_on < $2 AND", "WHERE deadline_on < $2 - 30 AND", FOLLOWING),
+)  # fmt: skip
+
+_SILENCE = (
+    one("absence/one_look_is_enough", _OBSERVATION, "if len(seen) < lookups:", "if not seen:", ABSENCE),
+    one("absence/believed_early", _OBSERVATION, "return waited[-1] >= after_s and", "return", ABSENCE),
+    one("absence/looks_of_before_count", _OBSERVATION, "if gathered.last_attempt_at < at <= now]", "if at <= now]", ABSENCE),
+    one("absence/sent_a_third_time", _ABSENCE, "or payout.attempt != 1:", "or payout.attempt < 1:", ABSENCE),
+    one("absence/resend_past_the_day", _ABSENCE, "if not proved or now + timedelta(seconds=answer_s) > until:", "if not proved:", ABSENCE),
+    one("absence/resend_past_the_references_life", _ABSENCE, "if lifetimes.reference_s is not None:", "if lifetimes.reference_s == 0:", ABSENCE),
+    one("absence/assumption_acted_on", _ABSENCE, "if rule.mark is Mark.ASSUMED and not act_on_assumed:", "if rule.mark is None:", ABSENCE),
+    one("absence/though_the_partner_spoke", _ABSENCE, "    if not silent(heard):\n        return NoPermit.NOT_PROVED\n", "", ABSENCE),
+    one("absence/one_reading_is_enough", _ABSENCE, "for _ in range(1 if again_s is None else 2):", "for _ in range(1):", ABSENCE),
+    one("absence/readings_of_before_count", _ABSENCE, "and r.started_at >= since] for day in days}", "] for day in days}", ABSENCE),
+    one("absence/only_the_first_day_read", _ABSENCE, "for n in range(min((today - first_day).days, MOST_DAYS) + 1)]", "for n in ((today - first_day).days and 0, (today - first_day).days)]", ABSENCE),
+    one("absence/called_over_a_late_word", _STATEMENTS, "if locked[row.id] == row and silent(said.get(row.id, []))]", "]", FOLLOWING),
+    one("statement/of_the_wrong_day", _STATEMENTS, "desk.partner.statement(context, day, cursor)", "desk.partner.statement(context, day - timedelta(days=1), cursor)", FOLLOWING),
+    one("statement/first_page_only", _STATEMENTS, "cursor = page.next_cursor", "cursor = None", WORDS),
+    one("statement/reversal_ignored", _STATEMENTS, "if line.kind in (StatementKind.CREDIT, StatementKind.REVERSAL)]", "if line.kind is StatementKind.CREDIT]", WORDS),
+    one("statement/second_credit_unseen", _STATEMENTS, "if times > 1]", "if times > 9]", WORDS),
+    Mutant(
+        "statement/cut_short_counts",
+        (
+            Edit(_STATEMENTS, "return await desk.run(\n            \"statement\"", "with __import__(\"contextlib\").suppress(PartnerError): return await desk.run(\n            \"statement\""),
+            Edit(_STATEMENTS, "subject=f\"statement:{day}\"\n        )", "subject=f\"statement:{day}\"\n        )\n        return StatementPage(lines=())"),
+        ),
+        (WORDS,),
+    ),
+)  # fmt: skip
+
+_RESTORED = (
+    one("recover/released_at_once", _RECOVERY, "settled = not to_look_up and read", "settled = True", RESTORE),
+    one("recover/nothing_marked", _RECOVERY, "if one.marked_at is None:", "if one.marked_at is not None:", RESTORE),
+    one("recover/credit_to_nobody_ignored", _RECOVERY, "blocked = not accept_unmatched and bool(", "blocked = accept_unmatched and bool(", RESTORE),
+    one("recover/look_ups_at_the_opening_count", _RECOVERY, "since = one.settled_at if settled else one.opened_at", "since = one.opened_at", RESTORE),
+    one("recover/hold_lifted_early", _RECOVERY, "return opened_at + timedelta(seconds=max(ANSWER_S.values()) + desk.pace.absence_s)", "return opened_at", RESTORE),
+    one("recover/untouched_is_sent_under_its_attempt", _RULES, "payout.attempt, payout.next_at = 0, now", "payout.next_at = now", RESTORE),
+    one("recover/second_attempt_forgotten", _RULES, "payout.attempt = max(payout.attempt, 2)", "payout.attempt = max(payout.attempt, 1)", RESTORE),
+    one("stray/a_choice_is_made", "gateway/services/strays.py", "if len(candidates) != len(group) or", "if not candidates or", RESTORE),
+)  # fmt: skip
+
+HEARD: tuple[Mutant, ...] = (*_TRANSITIONS, *_HEARD, *_ENDINGS, *_SILENCE, *_RESTORED)
