@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -18,9 +19,11 @@ from contracts.secret import Secret
 from gateway.resources import Resources
 from gateway.security import places
 from gateway.services.each import each
+from gateway.services.payout_commits import Adds, OneByOne
 from gateway.services.verification import Verification
 from gateway.storage import inbox, links, participants
-from gateway.storage.inbox import InboxRow
+from gateway.storage.database import GroupCommit
+from gateway.storage.inbox import Arrival, InboxRow
 
 _LEASE = timedelta(seconds=60)
 _FIRST_RETRY_S = 1.0
@@ -52,13 +55,17 @@ class _Raw(msgspec.Struct, frozen=True):
 class Inbox:
     """Takes notifications in and applies them, each event once."""
 
-    def __init__(self, resources: Resources, verification: Verification, payouts: PayoutNotices) -> None:
+    def __init__(
+        self, resources: Resources, verification: Verification, payouts: PayoutNotices, *, grouped: bool = True
+    ) -> None:
+        """`grouped` off: one database call at a time, for simulations."""
         self._clock = resources.clock
         self._database = resources.database
         self._vault = resources.vault
         self._desks = resources.desks
         self._verification = verification
         self._payouts = payouts
+        self._arrivals: Adds[Arrival, None] = GroupCommit(self._store) if grouped else OneByOne(self._store)
 
     async def accept(self, partner: str, note: Notification) -> tuple[int, bytes]:
         """Store a notification and acknowledge it as the partner wants; raises `SignatureInvalid`, nothing stored."""
@@ -73,16 +80,21 @@ class Inbox:
             body=base64.b64encode(note.body).decode(),
         )
         sealed = self._vault.seal(places.inbox_raw(partner, note.kind, event_key), msgspec.json.encode(raw).decode())
-        async with self._database.transaction() as connection:
-            await inbox.store(connection, partner, note.kind, event_key, sealed, self._clock.now())
+        await self._arrivals.add(Arrival(partner=partner, kind=note.kind, event_key=event_key, raw_sealed=sealed))
         return callbacks.reply(note)
+
+    async def _store(self, arrivals: Sequence[Arrival]) -> Sequence[None]:
+        """Commit a group; whoever delivered one of them is answered after it, or told that it failed."""
+        async with self._database.connection() as connection:
+            await inbox.store(connection, arrivals, self._clock.now())
+        return [None] * len(arrivals)
 
     def _event_key(self, partner: str, note: Notification) -> str:
         try:
             key = self._desks[partner].partner.callbacks.dedupe_key(note)
         except PartnerProtocolError:
             key = ""  # verified, and unreadable: kept for the record
-        if not 0 < len(key) <= _LONGEST_KEY:
+        if not (0 < len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable()):
             return f"body:{hashlib.sha256(note.body).hexdigest()}"
         return key
 

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
 from gateway.storage.database import Connection
-from gateway.storage.ids import new_id
 
 
 class InboxRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,21 +29,28 @@ class InboxRow(msgspec.Struct, frozen=True, kw_only=True):
 _NAMES = InboxRow.__struct_fields__
 
 
-async def store(
-    connection: Connection, partner: str, kind: str, event_key: str, raw_sealed: bytes, now: datetime
-) -> bool:
-    """Keep it; False: this event was delivered before."""
-    done = await connection.execute(
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """One verified notification as it is stored."""
+
+    partner: str
+    kind: str
+    event_key: str
+    raw_sealed: bytes
+
+
+async def store(connection: Connection, arrivals: Sequence[Arrival], now: datetime) -> None:
+    """Keep them, in one statement; an event that was delivered before, or twice among these, is kept once."""
+    await connection.execute(
         "INSERT INTO inbox (id, partner, kind, event_key, raw_sealed, received_at, next_attempt_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT (partner, kind, event_key) DO NOTHING",
-        await new_id(connection, now),
-        partner,
-        kind,
-        event_key,
-        raw_sealed,
+        " SELECT new_id($5), a.partner, a.kind, a.event_key, a.raw_sealed, $5, $5"
+        " FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) AS a (partner, kind, event_key, raw_sealed)"
+        " ON CONFLICT (partner, kind, event_key) DO NOTHING",
+        [one.partner for one in arrivals],
+        [one.kind for one in arrivals],
+        [one.event_key for one in arrivals],
+        [one.raw_sealed for one in arrivals],
         now,
     )
-    return str(done) == "INSERT 0 1"
 
 
 async def lease(connection: Connection, now: datetime, until: datetime, limit: int) -> list[InboxRow]:

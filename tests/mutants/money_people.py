@@ -32,6 +32,15 @@ _VAULT = "gateway/security/vault.py"
 
 _NOTICES = (
     one("callback/unsigned_is_taken", _INBOX, "callbacks.verify(desk.bare_context(), note)", "", INBOX),
+    Mutant(
+        "callback/acknowledged_before_it_is_stored",
+        (
+            Edit(_INBOX, "await self._arrivals.add(", "self._later("),
+            Edit(_INBOX, "    async def _store(", '    def _later(self, one):\n        self.later = __import__("asyncio").ensure_future(self._arrivals.add(one))\n\n    async def _store('),
+        ),
+        (INBOX,),
+    ),
+    one("callback/acknowledged_though_not_stored", "gateway/storage/database.py", "future.set_exception(error)", "future.set_result(None)", INBOX),
     one("callback/any_size", _ROUTE, "if len(body) > route.max_body_bytes:", "if not route.max_body_bytes:", INBOX),
     one("callback/query_not_signed", _ROUTE, 'b"?" + query if query else b""', 'b""', INBOX),
     one("callback/any_method", _ROUTE, "and route.method == request.method", "", INBOX),

@@ -106,7 +106,7 @@ class Services:
         self.verification = Verification(resources)
         self.payouts = Payouts(resources, self.linking, worker=worker, grouped=False)
         self.statements = Statements(resources)
-        self.inbox = Inbox(resources, self.verification, self.payouts)
+        self.inbox = Inbox(resources, self.verification, self.payouts, grouped=False)
         manifests = {slug: desk.manifest for slug, desk in resources.desks.items()}
         self.batches = Batches(resources.database, resources.clock, resources.vault, manifests)
         self.incentives = Incentives(resources.database, resources.clock, manifests)

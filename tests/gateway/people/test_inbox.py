@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -192,3 +193,27 @@ async def test_a_look_at_a_link_under_a_dead_token(world: World) -> None:
     world.banks["sole"].will("refresh", None)
     assert await world.linking.prove(link_id) is LinkHealth.REVOKED
     assert (await world.link(link_id))["state"] == "revoked"
+
+
+async def test_what_cannot_be_stored_is_not_acknowledged(world: World) -> None:
+    await world.all("ALTER TABLE inbox RENAME TO inbox_elsewhere")
+    bodies = [notice(payout=f"ref-{n}") for n in range(3)]
+    events = [{"X-Event": f"e{n}"} for n in range(3)]
+    refused = await asyncio.gather(*(post(world, body, **event) for body, event in zip(bodies, events, strict=True)))
+    assert [reply.status_code for reply in refused] == [500] * 3
+    await world.all("ALTER TABLE inbox_elsewhere RENAME TO inbox")
+    taken = await asyncio.gather(*(post(world, body, **event) for body, event in zip(bodies, events, strict=True)))
+    assert [reply.status_code for reply in taken] == [202] * 3
+    assert len(await results(world)) == 3
+
+
+async def test_deliveries_at_once_are_one_event_and_spoil_no_other(world: World) -> None:
+    body, other = notice(payout="ref-1"), notice(payout="ref-2")
+    forged = {"X-Signature": "0" * 64}
+    replies = await asyncio.gather(
+        *(post(world, body, **{"X-Event": "e1"}) for _ in range(20)),
+        *(post(world, other, **{"X-Event": f"o{n}"}) for n in range(20)),
+        *(post(world, body, **{"X-Event": f"f{n}", **forged}) for n in range(20)),
+    )
+    assert [reply.status_code for reply in replies] == [202] * 40 + [401] * 20
+    assert len(await results(world)) == 21
