@@ -25,6 +25,8 @@ from gateway.storage import inbox, links, participants
 from gateway.storage.database import GroupCommit
 from gateway.storage.inbox import Arrival, InboxRow
 
+WINDOW_S, ENOUGH = 0.004, 16
+"""How long a commit gathers notifications, and how many close it at once: partners wait for the answer."""
 _LEASE = timedelta(seconds=60)
 _FIRST_RETRY_S = 1.0
 _TRIES = 7
@@ -65,7 +67,9 @@ class Inbox:
         self._desks = resources.desks
         self._verification = verification
         self._payouts = payouts
-        self._arrivals: Adds[Arrival, None] = GroupCommit(self._store) if grouped else OneByOne(self._store)
+        self._arrivals: Adds[Arrival, None] = (
+            GroupCommit(self._store, window_s=WINDOW_S, enough=ENOUGH) if grouped else OneByOne(self._store)
+        )
 
     async def accept(self, partner: str, note: Notification) -> tuple[int, bytes]:
         """Store a notification and acknowledge it as the partner wants; raises `SignatureInvalid`, nothing stored."""

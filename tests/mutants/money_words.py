@@ -26,8 +26,8 @@ _TRANSITIONS = (
 )  # fmt: skip
 
 _HEARD = (
-    one("word/stale_refusal_counts", _RULES, "return refusal.attempt >= attempt and not", "return not", WORDS),
-    one("word/refused_resend_speaks_for_the_first", _RULES, "(refusal.source is Source.REPLY and refusal.attempt > 1)", "(refusal.source is Source.REPLY and refusal.attempt > 9)", FOLLOWING),
+    one("word/stale_refusal_counts", _ENDS, "return heard.attempt >= attempt and not", "return not", WORDS),
+    one("word/refused_resend_speaks_for_the_first", _ENDS, "(heard.source is Source.REPLY and heard.attempt > 1)", "(heard.source is Source.REPLY and heard.attempt > 9)", FOLLOWING),
     one("word/contradiction_unseen", _RULES, "if folded.contradiction or broken_promise:", "if folded.state is None:", WORDS),
     one("word/other_amount_is_a_success", "gateway/services/payout_words.py", "outcome.amount_rupiah != payout.amount_rupiah", "outcome.amount_rupiah < 0", FOLLOWING),
     one("word/other_account_is_a_success", "gateway/services/payout_words.py", "and outcome.account != account", "and outcome.account is None", FOLLOWING),
@@ -69,11 +69,11 @@ _SILENCE = (
     one("absence/resend_past_the_day", _ABSENCE, "if not proved or now + timedelta(seconds=answer_s) > until:", "if not proved:", ABSENCE),
     one("absence/resend_past_the_references_life", _ABSENCE, "if lifetimes.reference_s is not None:", "if lifetimes.reference_s == 0:", ABSENCE),
     one("absence/assumption_acted_on", _ABSENCE, "if rule.mark is Mark.ASSUMED and not act_on_assumed:", "if rule.mark is None:", ABSENCE),
-    one("absence/though_the_partner_spoke", _ABSENCE, "    if not silent(heard):\n        return NoPermit.NOT_PROVED\n", "", ABSENCE),
+    one("absence/though_the_partner_spoke", _ABSENCE, "if not silent(heard, payout.attempt):", "if payout.attempt < 0:", ABSENCE),
     one("absence/one_reading_is_enough", _ABSENCE, "for _ in range(1 if again_s is None else 2):", "for _ in range(1):", ABSENCE),
     one("absence/readings_of_before_count", _ABSENCE, "and r.started_at >= since] for day in days}", "] for day in days}", ABSENCE),
     one("absence/only_the_first_day_read", _ABSENCE, "for n in range(min((today - first_day).days, MOST_DAYS) + 1)]", "for n in ((today - first_day).days and 0, (today - first_day).days)]", ABSENCE),
-    one("absence/called_over_a_late_word", _STATEMENTS, "if locked[row.id] == row and silent(said.get(row.id, []))]", "]", FOLLOWING),
+    one("absence/called_over_a_late_word", _STATEMENTS, "if locked[row.id] == row and silent(said.get(row.id, []), row.attempt)]", "]", FOLLOWING),
     one("statement/of_the_wrong_day", _STATEMENTS, "desk.partner.statement(context, day, cursor)", "desk.partner.statement(context, day - timedelta(days=1), cursor)", FOLLOWING),
     one("statement/first_page_only", _STATEMENTS, "cursor = page.next_cursor", "cursor = None", WORDS),
     one("statement/reversal_ignored", _STATEMENTS, "if line.kind in (StatementKind.CREDIT, StatementKind.REVERSAL)]", "if line.kind is StatementKind.CREDIT]", WORDS),
@@ -91,12 +91,12 @@ _SILENCE = (
 _RESTORED = (
     one("recover/released_at_once", _RECOVERY, "settled = not to_look_up and read", "settled = True", RESTORE),
     one("recover/nothing_marked", _RECOVERY, "if one.marked_at is None:", "if one.marked_at is not None:", RESTORE),
-    one("recover/credit_to_nobody_ignored", _RECOVERY, "blocked = not accept_unmatched and bool(", "blocked = accept_unmatched and bool(", RESTORE),
+    one("recover/credit_to_nobody_ignored", _RECOVERY, "blocked = bool(nobodys(", "blocked = bool(() and nobodys(", RESTORE),
     one("recover/look_ups_at_the_opening_count", _RECOVERY, "since = one.settled_at if settled else one.opened_at", "since = one.opened_at", RESTORE),
     one("recover/hold_lifted_early", _RECOVERY, "return opened_at + timedelta(seconds=max(ANSWER_S.values()) + desk.pace.absence_s)", "return opened_at", RESTORE),
     one("recover/untouched_is_sent_under_its_attempt", _RULES, "payout.attempt, payout.next_at = 0, now", "payout.next_at = now", RESTORE),
     one("recover/second_attempt_forgotten", _RULES, "payout.attempt = max(payout.attempt, 2)", "payout.attempt = max(payout.attempt, 1)", RESTORE),
-    one("stray/a_choice_is_made", "gateway/services/strays.py", "if len(candidates) != len(group) or", "if not candidates or", RESTORE),
+    one("stray/a_choice_is_made", "gateway/services/strays.py", "if len(able) != len(group) or", "if len(able) < len(group) or", RESTORE),
 )  # fmt: skip
 
 HEARD: tuple[Mutant, ...] = (*_TRANSITIONS, *_HEARD, *_ENDINGS, *_SILENCE, *_RESTORED)
