@@ -221,7 +221,7 @@ def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: 
     elif what is What.ASSUMED_ABSENT and payout.state is _S.UNKNOWN:
         _unknown_case(s, effects, finding.detail)
     elif what is What.KEY_OVER and payout.state is _S.PREPARING:
-        payout.next_at = None
+        payout.next_at = payout.sent_deadline = None  # nothing is due any more, not even the end of an attempt
         _unknown_case(s, effects, finding.detail)
     elif what is What.RESTORED and finding.until is not None:
         _restored(terms, s, finding.until, now)

@@ -263,9 +263,14 @@ class Sending:
         )
 
     async def _mind(self, desk: Desk, leased: Leased, operation: str, hint: Hint) -> None:
-        """Renew what the partner refused, so that the next try is not refused for the same reason."""
+        """Renew what the partner refused, so that the next try is not refused for the same reason. Where that fails,
+        the next try is refused, and asks again.
+        """
         if hint is Hint.CUSTOMER_TOKEN:
-            await self._links.customer_token_refused(leased.payout.link_id)
+            try:
+                await self._links.customer_token_refused(leased.payout.link_id)
+            except PartnerError as error:
+                _log.info("grant_not_renewed", payout=leased.payout.id, error=type(error).__name__)
         elif hint is Hint.OUR_TOKEN:
             await desk.drop_tokens(operation)
 

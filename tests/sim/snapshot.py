@@ -46,6 +46,7 @@ class Payout(msgspec.Struct, array_like=True):
     reason: str | None
     reason_due_s: float | None
     released_s: float | None
+    number: str | None
 
 
 class Link(msgspec.Struct, array_like=True):
@@ -167,7 +168,7 @@ _PARTS = {
     "payouts": _rows(
         "id, reference, incentive, link_id, partner, amount_rupiah, state, attempt, looks,"
         f" {_s('first_sent_at')}, {_s('sent_deadline')}, {_s('next_at')}, {_s('lease_until')}, reason,"
-        f" {_s('reason_due_at')}, {_s('released_at')}",
+        f" {_s('reason_due_at')}, {_s('released_at')}, partner_reference",
         "payouts",
     ),
     "links": _rows(

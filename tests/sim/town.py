@@ -155,6 +155,8 @@ class Town:
         self.cancelled: set[int] = set()
         self.revoked: set[str] = set()
         """Who ended a link in the partner's own app."""
+        self.left: set[tuple[int, str, float | None]] = set()
+        """Requests that have left, by payout, kind and attempt."""
         self.doomed: list[Actor] = []
         """Actors whose process has died while they waited."""
         self.statements_s: dict[str, float] = {}

@@ -19,6 +19,7 @@ from mock_partners.kit.http import Reply as Answer
 from mock_partners.kit.notify import Notice
 from tests.sim.baton import Crash
 from tests.sim.partners import PUBLIC, PartnerSide
+from tests.sim.watch import arrived, leaves, write_of
 
 if TYPE_CHECKING:
     from tests.sim.town import Town
@@ -66,7 +67,12 @@ class Line:
     ) -> Reply:
         town, side = self._town, self._side
         named = {name.lower(): value for name, value in headers.items()}
-        place = f"{side.slug} {method} {_IDS.sub('*', target.partition('?')[0])}"
+        path = target.partition("?")[0]
+        place = f"{side.slug} {method} {_IDS.sub('*', path)}"
+        await town.look()
+        write = write_of(side.slug, method, path, named, content)
+        if write is not None:
+            leaves(town, side, write, timeout_s)
         await town.point("sending")
         town.trace(f"send {place}", target, str(sorted(named.items())), content)
         await town.point(f"send {place}")
@@ -110,11 +116,18 @@ class Line:
 
     async def _deliver(self, method: str, target: str, headers: dict[str, str], content: bytes) -> Answer | None:
         """The partner does it; None: it reset the connection instead of answering."""
-        self._town.pass_s(0.05)
+        town, side = self._town, self._side
+        town.pass_s(0.05)
+        write = write_of(side.slug, method, target.partition("?")[0], headers, content)
+        deposit = side.world.deposit_rupiah
         try:
-            return await self._side.answer(method, target, headers, content)
+            return await side.answer(method, target, headers, content)
         except Abort:
             return None
+        finally:
+            if write is not None:
+                await town.look()
+                arrived(town, side, write, deposit - side.world.deposit_rupiah)
 
     def _after(self, kind: str, rng: random.Random, answer: Answer | None, timeout_s: float) -> Reply:
         """What becomes of the answer."""

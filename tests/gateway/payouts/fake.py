@@ -346,6 +346,7 @@ class Links:
         self.health = LinkHealth.ACTIVE
         self.on_prove: Callable[[str], Awaitable[None]] | None = None
         self.renews = True
+        self.unavailable = False
 
     async def prove(self, link_id: str) -> LinkHealth:
         self.proved.append(link_id)
@@ -355,6 +356,8 @@ class Links:
 
     async def customer_token_refused(self, link_id: str) -> bool:
         self.refused.append(link_id)
+        if self.unavailable:
+            raise PartnerUnavailable("busy")
         return self.renews
 
 

@@ -12,6 +12,7 @@ from contracts.observation import Source
 from contracts.payout import PayoutState, not_found
 from gateway.clock import jakarta_day
 from gateway.services.payout_ends import LIFTED_BY_ACCOUNT
+from gateway.services.payout_sending import Answer
 from gateway.storage import payouts, queue
 from gateway.storage.queue import Intent
 from tests.gateway.payouts.town import Town
@@ -155,6 +156,23 @@ async def test_a_limit_holds_for_the_row_that_met_it(town: Town) -> None:
     await worker.tick_send("fake")
     assert await town.stands(first) == ("paid", None)
     await town.check()
+
+
+async def test_a_renewal_that_fails_is_tried_again_with_the_next_attempt(town: Town) -> None:
+    bank = town.partner()
+    incentive = await town.due()
+    worker = town.worker()
+    bank.script("inquiry", *[{"act": "say", "kind": "unavailable", "hint": "customer_token"}] * 2)
+    town.links.unavailable = True
+    (leased,) = await worker.claim("fake", 1)
+    assert await worker.send(leased) is Answer.SPOKE
+    town.links.unavailable = False
+    town.clock.advance(60.0)
+    await worker.tick_send("fake")
+    assert len(town.links.refused) == 2
+    town.clock.advance(60.0)
+    await worker.tick_send("fake")
+    assert await town.stands(incentive) == ("paid", None)
 
 
 async def test_the_customers_token_is_renewed_or_the_payout_withdrawn(town: Town) -> None:
