@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shlex
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,6 +48,12 @@ def demo(
     figure is 0.
     """
     console = Console()
+
+    def finish(report: Report) -> None:
+        if json_file is not None:
+            json_file.write_bytes(report.as_json())
+        _show(report, console)
+
     if (incentives is None) != (world is None):
         raise typer.BadParameter("--incentives and --world go together")
     try:
@@ -52,13 +61,10 @@ def demo(
             cohort = read_cohort(SMALL / "incentives.csv", SMALL / "world.csv", SMALL / "expected.csv")
         else:
             cohort = read_cohort(incentives, world, expected)
-        report = _run(cohort, seed=seed, workers=workers, keep=keep, console=console)
+        report = _run(cohort, seed=seed, workers=workers, keep=keep, console=console, finish=finish)
     except (CohortError, ClusterError, EmbeddedError, Stuck) as error:
         console.print(f"[red]{type(error).__name__}:[/] {error}", markup=True, highlight=False)
         raise typer.Exit(2) from None
-    if json_file is not None:
-        json_file.write_bytes(report.as_json())
-    _show(report, console)
     raise typer.Exit(0 if report.findings.audit.clean() else 1)
 
 
@@ -73,16 +79,25 @@ def cohort(
     Console().print(f"{participants} participants in {out}\ntry: gateway demo {files}", soft_wrap=True)
 
 
-def _run(cohort: Cohort, *, seed: int, workers: int, keep: bool, console: Console) -> Report:
+def _run(
+    cohort: Cohort, *, seed: int, workers: int, keep: bool, console: Console, finish: Callable[[Report], None]
+) -> Report:
     home = data_home(Path(tempfile.gettempdir()) / "prakerja-gateway")
     folder = home / f"demo-{time.time_ns():x}"
     folder.mkdir(mode=0o755, parents=True)
 
-    async def linger(cluster: Cluster) -> None:
-        console.print(f"API {cluster.api_url}  OpenAPI {cluster.api_url}/schema", soft_wrap=True)
+    async def linger(cluster: Cluster, report: Report) -> None:
+        finish(report)
+        if not keep:
+            return
+        settings = folder / "settings.sh"
+        settings.touch(mode=0o600)
+        settings.write_text(_settings(cluster))
+        console.print(f"\nAPI {cluster.api_url}  OpenAPI {cluster.api_url}/schema", soft_wrap=True)
         for name, url in cluster.mocks.items():
-            console.print(f"{name} {url}")
-        console.print(f"data and logs: {folder}\nCtrl-C ends it", soft_wrap=True)
+            console.print(f"mock {name} {url}", soft_wrap=True)
+        console.print(f"data and logs: {folder}\nin another terminal, before any command or call:", soft_wrap=True)
+        console.print(f"  . {settings}\nCtrl-C ends it", soft_wrap=True, highlight=False)
         await asyncio.Event().wait()
 
     try:
@@ -94,7 +109,7 @@ def _run(cohort: Cohort, *, seed: int, workers: int, keep: bool, console: Consol
                 workers=workers,
                 limit_s=LIMIT_S,
                 console=console,
-                linger=linger if keep else None,
+                linger=linger,
             )
         )
     except (ClusterError, Stuck):
@@ -104,6 +119,13 @@ def _run(cohort: Cohort, *, seed: int, workers: int, keep: bool, console: Consol
     finally:
         if not keep:
             remove(folder)
+
+
+def _settings(cluster: Cluster) -> str:
+    """A file for the shell: what the gateway's commands need to know, and where the API is."""
+    ours = {name: value for name, value in cluster.environment.items() if name not in os.environ}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted((ours | {"API": cluster.api_url}).items())]
+    return "\n".join(lines) + "\n"
 
 
 def _show(report: Report, console: Console) -> None:

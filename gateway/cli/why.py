@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.common import console, rupiah, table, with_store
+from gateway.clock import SystemClock, jakarta_day
 from gateway.services.incentives import Incentives, IncentiveView
 from gateway.storage import payouts
 from gateway.storage.database import Database
@@ -44,7 +45,12 @@ async def _why(database: Database, incentives: Incentives, incentive_id: int) ->
 def _blocker(view: IncentiveView) -> None:
     blocker = view.blocker
     if blocker is None:
-        console.print("nothing holds it up" if view.approved else "nothing is wrong; its batch is not approved yet")
+        if not view.approved:
+            console.print("nothing is wrong; its batch is not approved yet")
+        elif view.due_on > jakarta_day(SystemClock().now()):
+            console.print(f"nothing holds it up; it is due on {view.due_on}, from 00:00 in Jakarta")
+        else:
+            console.print("nothing holds it up")
         return
     console.print(f"blocker: [yellow]{blocker.code.value}[/], since {blocker.since:%Y-%m-%d %H:%M:%S %Z}")
     console.print(f"who must act: [bold]{blocker.owner.value}[/], by {blocker.act_by}")

@@ -63,12 +63,12 @@ async def demonstrate(
     console: Console,
     waits: str = WAITS,
     started: Callable[[Cluster], None] = lambda _: None,
-    linger: Callable[[Cluster], Awaitable[None]] | None = None,
+    linger: Callable[[Cluster, Report], Awaitable[None]],
 ) -> Report:
     """Start everything in `folder`, hand the cohort over, play it, wait until it is drained, audit.
 
-    `started(cluster)` is told when everything runs, `linger(cluster)` is awaited before it is ended again. Raises what
-    its parts raise: `ClusterError`, `Stuck`.
+    `started(cluster)` is told when everything runs, `linger(cluster, report)` is awaited before it is ended again.
+    Raises what its parts raise: `ClusterError`, `Stuck`.
     """
     began = time.monotonic()
 
@@ -102,8 +102,7 @@ async def demonstrate(
             problems=player.problems,
             restarts={name: p.restarted for name, p in cluster.processes.items() if p.restarted},
         )
-        if linger is not None:
-            await linger(cluster)
+        await linger(cluster, report)
     return report
 
 

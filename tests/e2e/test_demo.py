@@ -61,7 +61,7 @@ class Spy:
         os.kill(cluster.processes["worker-1"].pid, signal.SIGKILL)
         self.killed += 1
 
-    async def look_around(self, cluster: Cluster) -> None:
+    async def look_around(self, cluster: Cluster, _: demo.Report) -> None:
         """Before everything is ended: every table as text, every log line, every environment-independent answer."""
         for path in (
             *(cluster.folder / "logs").iterdir(),
@@ -103,13 +103,14 @@ def folder() -> Iterator[Path]:
 async def test_a_worker_is_killed_and_every_figure_is_zero_and_nothing_leaks(secrets: set[str], folder: Path) -> None:
     spy = Spy(secrets)
     killing: list[asyncio.Task[None]] = []
+    screen = io.StringIO()
     report = await demo.demonstrate(
         read_cohort(SMALL / "incentives.csv", SMALL / "world.csv", SMALL / "expected.csv"),
         folder=folder,
         seed=11,
         workers=2,
         limit_s=LIMIT_S,
-        console=Console(file=io.StringIO()),
+        console=Console(file=screen),
         started=lambda cluster: killing.append(asyncio.create_task(spy.kill_a_worker(cluster))),
         linger=spy.look_around,
     )
@@ -121,6 +122,8 @@ async def test_a_worker_is_killed_and_every_figure_is_zero_and_nothing_leaks(sec
     written = report.as_json().decode()
     assert json.loads(written)["audit"] == dict.fromkeys(json.loads(written)["audit"], 0)
     spy.search("--json", written)
+    spy.search("screen", screen.getvalue())
+    assert "; drained" in screen.getvalue()
     assert spy.leaks == []
 
 
