@@ -93,8 +93,8 @@ def from_environment(environment: Mapping[str, str], manifests: Mapping[str, Man
         raise SettingsError(f"{_variable(min(given))} is not a setting of this version")
     credentials, hosts = {}, {}
     for slug, manifest in manifests.items():
-        credentials[slug] = _credentials(environment, slug, manifest)
-        hosts[slug] = _hosts(environment, slug, manifest)
+        credentials[slug] = partner_credentials(environment, manifest)
+        hosts[slug] = partner_hosts(environment, manifest)
     settings = Settings(**values, partners=credentials, hosts=hosts)  # type: ignore[arg-type]
     _check(settings)
     return settings
@@ -135,10 +135,11 @@ def _variable(name: str) -> str:
     return name.upper() if name in UNPREFIXED else f"{PREFIX}{name.upper()}"
 
 
-def _credentials(environment: Mapping[str, str], slug: str, manifest: Manifest) -> dict[str, Secret]:
+def partner_credentials(environment: Mapping[str, str], manifest: Manifest) -> dict[str, Secret]:
+    """One partner's `{SLUG}_{CREDENTIAL}`, complete according to its manifest; raises `SettingsError`."""
     found: dict[str, Secret] = {}
     for name, credential in manifest.credentials.items():
-        variable = f"{slug}_{name}".upper()
+        variable = f"{manifest.slug}_{name}".upper()
         value = environment.get(variable, credential.default)
         if value is None:
             raise SettingsError(f"{variable} is not set: {credential.help}")
@@ -146,7 +147,9 @@ def _credentials(environment: Mapping[str, str], slug: str, manifest: Manifest) 
     return found
 
 
-def _hosts(environment: Mapping[str, str], slug: str, manifest: Manifest) -> dict[str, str]:
+def partner_hosts(environment: Mapping[str, str], manifest: Manifest) -> dict[str, str]:
+    """The base address of each of one partner's hosts: `{SLUG}_{HOST}_URL`, `{SLUG}_BASE_URL`, or its sandbox's."""
+    slug = manifest.slug
     base = environment.get(f"{slug}_base_url".upper())
     return {
         name: environment.get(f"{slug}_{name}_url".upper(), base or host.sandbox_url).rstrip("/")

@@ -23,6 +23,7 @@ from gateway.cli import (
     recover,
     serve,
     why,
+    workbench,
     worker,
 )
 from gateway.settings import SettingsError
@@ -54,6 +55,7 @@ GROUPS = {
     "batch": batch.app,
     "incentives": incentives.app,
     "payouts": payouts.app,
+    "workbench": workbench.app,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)

@@ -126,7 +126,7 @@ async def running(
         postgres = await stack.enter_async_context(EmbeddedPostgres(folder / "postgres"))
         valkey = await stack.enter_async_context(EmbeddedValkey(folder / "valkey"))
         await migrate(postgres.dsn)
-        api_port, port_base = _free_ports()
+        api_port, port_base = free_ports()
         api_url = f"http://127.0.0.1:{api_port}"
         mocks = {name: f"http://127.0.0.1:{port_base + offset}" for name, offset in PARTNER_PORTS.items()}
         cluster = Cluster(folder, postgres.dsn, api_url, mocks, {})
@@ -135,7 +135,7 @@ async def running(
         logs.mkdir(exist_ok=True)
 
         async def launch(name: str, *command: str, restarts: int = 0) -> None:
-            environment = cluster.environment if command[0] == "gateway" else _bare_environment()
+            environment = cluster.environment if command[0] == "gateway" else bare_environment()
             process = Process(name, [sys.executable, "-m", *command], environment, logs / f"{name}.log", restarts)
             cluster.processes[name] = process
             stack.push_async_callback(process.stop)
@@ -155,14 +155,20 @@ async def running(
         yield cluster
 
 
-async def _environment(cluster: Cluster, redis_url: str, port_base: int, waits: str) -> dict[str, str]:
-    """The gateway's settings: what an installation would put into its environment, with the mocks' credentials."""
+async def mock_credentials(port_base: int) -> dict[str, Any]:
+    """What `mock-partners credentials` hands over, by partner: base URL, credentials, test accounts."""
     command = [sys.executable, "-m", "mock_partners", "credentials", "--json", "--port-base", str(port_base)]
-    child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=_bare_environment())
+    child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=bare_environment())
     output, _ = await asyncio.wait_for(child.communicate(), _READY_S)
     if child.returncode != 0:
         raise ClusterError("mock-partners credentials failed")
-    environment = _bare_environment() | {
+    known: dict[str, Any] = json.loads(output)
+    return known
+
+
+async def _environment(cluster: Cluster, redis_url: str, port_base: int, waits: str) -> dict[str, str]:
+    """The gateway's settings: what an installation would put into its environment, with the mocks' credentials."""
+    environment = bare_environment() | {
         "DATABASE_URL": cluster.database_url,
         "REDIS_URL": redis_url,
         "GATEWAY_MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
@@ -170,20 +176,20 @@ async def _environment(cluster: Cluster, redis_url: str, port_base: int, waits: 
         "GATEWAY_RESEND_ON_ASSUMED_ABSENCE": "true",
         "GATEWAY_WAITS": waits,
     }
-    for partner, known in json.loads(output).items():
+    for partner, known in (await mock_credentials(port_base)).items():
         environment[f"{partner.upper()}_BASE_URL"] = known["base_url"]
         for name, value in known["credentials"].items():
             environment[f"{partner.upper()}_{name.upper()}"] = value
     return environment
 
 
-def _bare_environment() -> dict[str, str]:
+def bare_environment() -> dict[str, str]:
     """What a child needs of ours and no more, so that settings lying about on the machine change nothing."""
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "SYSTEMROOT")
     return {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONUNBUFFERED": "1"}
 
 
-def _free_ports() -> tuple[int, int]:
+def free_ports() -> tuple[int, int]:
     """A port for the API and a base for the mocks, free just now."""
     for _ in range(50):
         with contextlib.ExitStack() as stack:
