@@ -4,10 +4,11 @@ ARGS ?=
 BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+QUICK := -k "not test_damage and not test_codes"
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long bench mutants sim lint types imports tests demo-small check fmt lock clean
+.PHONY: help demo test test-long bench mutants sim lint types imports tests cassettes demo-small check fmt lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -15,10 +16,11 @@ help: ## list the targets
 demo: $(READY) ## pay a backlog at four mock partners and audit the books (ARGS="--seed 7 ...")
 	@$(BIN)/gateway demo $(ARGS)
 
-test: lint types imports tests demo-small ## everything that must pass before a change lands: about 10 minutes
+test: lint types imports tests cassettes demo-small ## everything that must pass before a change lands: about 10 minutes
 
 test-long: $(READY) ## the full sizes: all seeds, all mutants, three demos
 	@.ci/suite tests $(PYTEST) --long --timeout 3600 $(ARGS)
+	@.ci/suite cassettes $(PYTEST) tests/contract --against cassette
 	@.ci/suite mutants $(BIN)/python -m tests.mutants
 	@.ci/suite sim $(BIN)/python -m tests.sim --long
 	@for seed in 1 2 3; do .ci/suite "demo $$seed" $(BIN)/gateway demo --seed $$seed --workers 2 || exit 1; done
@@ -46,6 +48,9 @@ imports: $(READY) ## which package may import which
 
 tests: $(READY) ## all test suites in their small size (ARGS="tests/gateway -k valkey")
 	@.ci/suite tests $(PYTEST) $(ARGS)
+
+cassettes: $(READY) ## the contract suite over recorded replies instead of the mocks
+	@.ci/suite cassettes $(BIN)/python -m pytest -q -r fE tests/contract --against cassette $(or $(ARGS),$(QUICK))
 
 demo-small: $(READY)
 	@.ci/suite demo $(BIN)/gateway demo

@@ -31,6 +31,12 @@ hypothesis.settings.register_profile("long", max_examples=2_000, deadline=None)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="full sizes: more examples, seeds and rows")
+    parser.addoption(
+        "--against",
+        choices=("mock", "cassette", "live"),
+        default="mock",
+        help="whose replies the contract suite judges: docs/workbench.md",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

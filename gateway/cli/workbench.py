@@ -45,10 +45,6 @@ class Against(enum.Enum):
     LIVE = "live"
 
 
-def _day(text: str | datetime) -> Any:
-    return text.date() if isinstance(text, datetime) else datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007
-
-
 def _file(text: str) -> Any:
     return typer.Option(exists=True, dir_okay=False, help=text)
 
@@ -70,11 +66,14 @@ def _command(manifest: Manifest) -> None:
         scenario: Annotated[Path | None, _file("Make the mock misbehave as a scenario says: docs/qa.md.")] = None,
         reference: Annotated[str | None, typer.Option(help="find: our reference of a payout made before.")] = None,
         partner_reference: Annotated[str | None, typer.Option(help="find: the partner's number of it.")] = None,
-        day: Annotated[Any, typer.Option(parser=_day, help="statement, find: the Jakarta day, 2026-01-31.")] = None,
+        day: Annotated[
+            datetime | None, typer.Option(formats=["%Y-%m-%d"], help="statement, find: the Jakarta day.")
+        ] = None,
         full: Annotated[bool, typer.Option("--full", help="Show what went before in full, too.")] = False,
     ) -> None:
         wishes = Wishes(
-            amount_rupiah=amount, reference=reference, partner_reference=partner_reference, day=day,
+            amount_rupiah=amount, reference=reference, partner_reference=partner_reference,
+            day=None if day is None else day.date(),
             pays_first=against is Against.MOCK,
             pause_s=1.0 if against is Against.MOCK else manifest.lookups.first_s,
         )  # fmt: skip
@@ -108,14 +107,15 @@ def _run(
     if operation not in (*OPERATIONS, ALL):
         raise InvalidRequest("There is no such operation.", remedy=f"`gateway workbench {slug} --help` lists them.")
     try:
-        cassette, asked, error = asyncio.run(_recorded(slug, operation, against, wishes, staging))
+        cassette, error = asyncio.run(_recorded(slug, operation, against, wishes, staging))
     except ClusterError as problem:
         raise InvalidRequest(
             f"The mock did not start: {problem}", remedy="`--scenario` and `--behaviour` right?"
         ) from None
     if cassette is not None:
-        for at, take in enumerate(cassette.takes):
-            _show(take, full=full or at in asked)
+        asked = {plan for name in OPERATIONS if operation in (name, ALL) for plan in OPERATIONS[name].plans}
+        for take in cassette.takes:
+            _show(take, full=full or take.operation in asked)
         if record is not None:
             record.write_bytes(encode(cassette))
             console.print(
@@ -134,22 +134,11 @@ def _place(slug: str, against: Against, wishes: Wishes, staging: Staging) -> Abs
 
 async def _recorded(
     slug: str, operation: str, against: Against, wishes: Wishes, staging: Staging
-) -> tuple[Cassette | None, set[int], GatewayError | None]:
-    """What was recorded, which of its plans were asked for, and the error that ended it early."""
+) -> tuple[Cassette | None, GatewayError | None]:
+    """What was recorded, and the error that it ended with."""
     async with _place(slug, against, wishes, staging) as bench:
-        asked: set[int] = set()
-        failed: GatewayError | None = None
-        for name in chosen(operation, bench):
-            before = len(bench.recorder.takes)
-            try:
-                await OPERATIONS[name].run(bench)
-            except GatewayError as error:
-                failed = error
-            takes = bench.recorder.takes
-            asked |= {at for at in range(before, len(takes)) if takes[at].operation in OPERATIONS[name].plans}
-            if failed is not None:
-                break
-        return bench.cassette(against.value), asked, failed
+        error = await bench.perform(chosen(operation, bench))
+        return bench.cassette(against.value), error
 
 
 def _ask(question: str, hidden: bool) -> str:
@@ -234,12 +223,10 @@ def compare(
 
 
 async def _now(recorded: Cassette) -> Cassette:
-    """The mock's answers to the plans of a recording, as far as it gets."""
+    """The mock's answers to the plans of a recording, as far as the adapter understands them."""
     plans = {take.operation for take in recorded.takes}
     async with on_mock(PARTNERS[recorded.partner], Wishes(), Staging()) as bench:
-        for name in chosen(ALL, bench):
-            if plans & set(OPERATIONS[name].plans):
-                await OPERATIONS[name].run(bench)
+        await bench.perform([name for name in chosen(ALL, bench) if plans & set(OPERATIONS[name].plans)])
         cassette = bench.cassette("mock")
     assert cassette is not None, "a recording has plans"
     return cassette

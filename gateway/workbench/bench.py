@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.errors import GatewayError, InvalidRequest, NotSupported
+from contracts.errors import CallerError, GatewayError, InvalidRequest, NotSupported
 from contracts.identity import IdentityQuery
 from contracts.linking import (
     Grant,
@@ -96,6 +96,21 @@ class Bench:
         self._grant = person.grant()
         self._order: PayoutOrder | None = None
         self.linked_before = self._grant is not None
+
+    async def perform(self, names: list[str]) -> GatewayError | None:
+        """Run operations one after the other, also after one whose plan could not tell; the first error, if any.
+
+        Stops at what the caller must mend.
+        """
+        first: GatewayError | None = None
+        for name in names:
+            try:
+                await OPERATIONS[name].run(self)
+            except GatewayError as error:
+                first = first or error
+                if isinstance(error, CallerError):
+                    break
+        return first
 
     def cassette(self, against: str) -> Cassette | None:
         """All that was recorded, hidden; None if no plan was begun."""

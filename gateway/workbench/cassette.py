@@ -16,7 +16,7 @@ import msgspec
 from contracts.errors import GatewayError
 from contracts.nik import Nik
 from contracts.partner import Context, Manifest, Partner
-from contracts.plan import Response
+from contracts.plan import Request, Response
 from contracts.secret import Secret
 from gateway.workbench.hiding import Hider, plain
 from gateway.workbench.recorder import Call, Recorder, Take
@@ -201,7 +201,7 @@ def context(kept: Kept, cassette: Cassette, manifest: Manifest, pem: Mapping[str
 
 def arguments(kept: Kept) -> list[Any]:
     """The plan's arguments as the contract's own types, with placeholders inside."""
-    hints = get_type_hints(getattr(Partner, kept.operation))
+    hints = get_type_hints(getattr(Partner, kept.operation), localns={"Request": Request, "Response": Response})
     kinds = [kind for name, kind in hints.items() if name not in ("ctx", "return")]
     return [
         msgspec.convert(argument, kind, dec_hook=_opened) for argument, kind in zip(kept.arguments, kinds, strict=True)

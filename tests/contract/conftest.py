@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from adapters.registry import PARTNERS
 from contracts.linking import Grant
 from contracts.partner import Manifest, Partner
 from mock_partners.kit.world import Account
+from tests.contract.cassettes import cassette_of, live_cassette, recording_of
 from tests.contract.people import Person
 from tests.contract.recording import Recording, record
 from tests.contract.stage import Stage
@@ -31,10 +33,31 @@ def manifest(partner: Partner) -> Manifest:
     return partner.manifest
 
 
+NOT_TODAY = "test_the_bytes_hold_no_time_of_this_machine"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Off the mock only what judges recorded replies is run: a cassette or a sandbox cannot be steered."""
+    against = config.getoption("--against")
+    if against == "mock":
+        return
+    for item in items:
+        if item.path.parent != Path(__file__).parent:
+            continue
+        if "recording" not in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.skip(reason=f"against {against}: it judges no recorded reply"))
+        elif item.name.startswith(NOT_TODAY):
+            item.add_marker(pytest.mark.skip(reason=f"against {against}: what was recorded may be of today"))
+
+
 @pytest.fixture(scope="session")
-def recording(partner: Partner) -> Recording:
+def recording(partner: Partner, request: pytest.FixtureRequest) -> Recording:
     """A participant's whole story at the partner, once per partner: the real replies that other tests damage."""
-    return asyncio.run(record(partner))
+    against = request.config.getoption("--against")
+    if against == "mock":
+        return asyncio.run(record(partner))
+    slug = partner.manifest.slug
+    return recording_of(cassette_of(slug) if against == "cassette" else asyncio.run(live_cassette(partner)), partner)
 
 
 @pytest.fixture
