@@ -20,7 +20,7 @@ from gateway.security.sealed import seal_grant
 from gateway.security.vault import Vault
 from gateway.services.payouts import Payouts
 from gateway.services.statements import Statements
-from gateway.settings import Settings
+from gateway.settings import Settings, Waits
 from gateway.storage import ledger, payouts
 from gateway.storage.database import Database
 from gateway.storage.payouts import PayoutRow
@@ -83,11 +83,27 @@ class Town:
         """The statement service."""
         return Statements(self.resources)
 
+    def account(self, slug: str, n: int) -> str:
+        """The n-th person's account at a partner."""
+        return f"{n:010d}"
+
+    def grant(self, slug: str, n: int) -> Grant:
+        """The n-th person's consent there."""
+        return Grant(access_token=Secret(f"token-{n}"))
+
+    def today(self, days: int = 0) -> date:
+        """The Jakarta day, or one some days from it."""
+        return jakarta_day(self.clock.now()) + timedelta(days=days)
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let time pass."""
+        self.clock.advance(seconds)
+
     async def person(self, slug: str = "fake", *, proved_at: datetime | None = None) -> int:
         """A participant whose account is linked and verified; its row's id."""
         self._people += 1
         n, now = self._people, self.clock.now()
-        name, link, account = f"P{n:05d}", f"L{n:05d}", f"{n:010d}"
+        name, link, account = f"P{n:05d}", f"L{n:05d}", self.account(slug, n)
         account_index = self.vault.index(places.account_index(slug), account)
         async with self.database.transaction() as connection:
             await connection.execute(
@@ -102,7 +118,7 @@ class Town:
                 name,
                 f"{slug}{n}".encode(),
                 self.vault.seal(places.name(name), f"Name {n}"),
-                self.vault.seal(places.phone(name), f"+62811{n:07d}"),
+                self.vault.seal(places.phone(name), phone_of(n)),
                 slug,
                 self.vault.seal(places.account(name), account),
                 link,
@@ -119,7 +135,7 @@ class Town:
                 slug,
                 account_index,
                 self.vault.seal(places.link_account(link), account),
-                seal_grant(self.vault, link, Grant(access_token=Secret(f"token-{n}"))),
+                seal_grant(self.vault, link, self.grant(slug, n)),
                 proved_at,
                 now,
             )
@@ -238,20 +254,31 @@ class Town:
             steps += 1
             if steps % 8 == 0:
                 await self.check()
-            self.clock.advance(step_s)
+            await self.pass_time(step_s)
         await self.check()
 
 
-@asynccontextmanager
-async def open_town(dsn: str, *, act_on_assumed: bool = True, start: datetime = NOON) -> AsyncIterator[Town]:
-    """A town in a fresh database."""
-    settings = Settings(
+def phone_of(n: int) -> str:
+    """The n-th person's phone."""
+    return f"+62811{n:07d}"
+
+
+def town_settings(dsn: str, *, act_on_assumed: bool = True, waits: Waits | None = None) -> Settings:
+    """An installation on a database."""
+    return Settings(
         database_url=Secret(dsn),
         redis_url=Secret("redis://127.0.0.1:1"),
         master_key=Secret("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),  # protects nothing
         public_url="http://127.0.0.1",
         resend_on_assumed_absence=act_on_assumed,
+        waits=waits or Waits(),
     )
+
+
+@asynccontextmanager
+async def open_town(dsn: str, *, act_on_assumed: bool = True, start: datetime = NOON) -> AsyncIterator[Town]:
+    """A town in a fresh database."""
+    settings = town_settings(dsn, act_on_assumed=act_on_assumed)
     database = await Database.open(dsn, size=8)
     try:
         yield Town(database, settings, VirtualClock(start))

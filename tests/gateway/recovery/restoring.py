@@ -75,7 +75,7 @@ class Restoring:
                 break
             await self.tick(worker, statements)
             await self.town.check()
-            self.town.clock.advance(step_s)
+            await self.town.pass_time(step_s)
         return list(last.values())
 
     def credits(self) -> Counter[tuple[str, str, int]]:
