@@ -11,11 +11,11 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 import httpx
 
@@ -39,11 +39,17 @@ class Cluster:
     """What runs, and where it is reached."""
 
     folder: Path
-    database_url: str
+    postgres: EmbeddedPostgres
+    valkey: EmbeddedValkey
     api_url: str
     mocks: dict[str, str]
     environment: dict[str, str]
     processes: dict[str, Process] = field(default_factory=dict)
+
+    @property
+    def database_url(self) -> str:
+        """Where the store is."""
+        return self.postgres.dsn
 
     def pids(self) -> dict[str, int]:
         """Process ids by name."""
@@ -118,9 +124,21 @@ class Process:
 
 @asynccontextmanager
 async def running(
-    folder: Path, *, world: Path, workers: int, waits: str, seed: int, say: Any
+    folder: Path,
+    *,
+    world: Path,
+    workers: int,
+    waits: str,
+    seed: int,
+    say: Callable[[str], object],
+    settings: Mapping[str, str] = MappingProxyType({}),
+    api_restarts: int = 0,
+    worker_restarts: int = _MOST_RESTARTS,
 ) -> AsyncIterator[Cluster]:
-    """Start everything in `folder` (database included) and end it again. `say(text)` is told what is being started."""
+    """Start everything in `folder` (database included) and end it again. `say(text)` is told what is being started.
+
+    `settings`: more of the gateway's environment. `..._restarts`: how often a process that ended is started again.
+    """
     async with AsyncExitStack() as stack:
         say("PostgreSQL and Valkey")
         postgres = await stack.enter_async_context(EmbeddedPostgres(folder / "postgres"))
@@ -129,8 +147,8 @@ async def running(
         api_port, port_base = free_ports()
         api_url = f"http://127.0.0.1:{api_port}"
         mocks = {name: f"http://127.0.0.1:{port_base + offset}" for name, offset in PARTNER_PORTS.items()}
-        cluster = Cluster(folder, postgres.dsn, api_url, mocks, {})
-        cluster.environment = await _environment(cluster, valkey.url, port_base, waits)
+        cluster = Cluster(folder, postgres, valkey, api_url, mocks, {})
+        cluster.environment = {**await _environment(cluster, port_base, waits), **settings}
         logs = folder / "logs"
         logs.mkdir(exist_ok=True)
 
@@ -147,9 +165,9 @@ async def running(
             "--notify-base", api_url, "--waits", waits, "--seed", str(seed),
         )  # fmt: skip
         say("API and workers")
-        await launch("api", "gateway", "serve", "--host", "127.0.0.1", "--port", str(api_port))
+        await launch("api", "gateway", "serve", "--host", "127.0.0.1", "--port", str(api_port), restarts=api_restarts)
         for number in range(1, workers + 1):
-            await launch(f"worker-{number}", "gateway", "worker", restarts=_MOST_RESTARTS)
+            await launch(f"worker-{number}", "gateway", "worker", restarts=worker_restarts)
         await _ready(cluster)
         (folder / "pids.json").write_text(json.dumps(cluster.pids()))
         yield cluster
@@ -166,11 +184,11 @@ async def mock_credentials(port_base: int) -> dict[str, Any]:
     return known
 
 
-async def _environment(cluster: Cluster, redis_url: str, port_base: int, waits: str) -> dict[str, str]:
+async def _environment(cluster: Cluster, port_base: int, waits: str) -> dict[str, str]:
     """The gateway's settings: what an installation would put into its environment, with the mocks' credentials."""
     environment = bare_environment() | {
         "DATABASE_URL": cluster.database_url,
-        "REDIS_URL": redis_url,
+        "REDIS_URL": cluster.valkey.url,
         "GATEWAY_MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         "GATEWAY_PUBLIC_URL": cluster.api_url,
         "GATEWAY_RESEND_ON_ASSUMED_ABSENCE": "true",

@@ -67,7 +67,7 @@ class Watch:
         try:
             self.funnel = await self._core.call("GET", "/v1/funnel")
             activity = await self._core.call("GET", "/v1/activity")
-        except (ApiError, httpx.TransportError) as error:
+        except (ApiError, httpx.HTTPError) as error:
             return {"api": type(error).__name__}, {}
         moving = {name: count for name, count in activity["moving"].items() if count}
         for partner, url in self._mocks.items():

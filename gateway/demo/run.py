@@ -77,14 +77,14 @@ async def demonstrate(
 
     async with running(folder, world=cohort.world, workers=workers, waits=waits, seed=seed, say=say) as cluster:
         started(cluster)
-        maker, *approvers = await _clients(cluster)
+        maker, *approvers = await clients(cluster)
         limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
         async with (
             httpx.AsyncClient(base_url=cluster.api_url, timeout=30.0, limits=limits) as api,
             httpx.AsyncClient(timeout=30.0, limits=limits) as pages,
         ):
             core = Client(api, maker.client_id, maker.secret)
-            await _hand_over(cohort, core, [Client(api, a.client_id, a.secret) for a in approvers], console)
+            await hand_over(cohort, core, [Client(api, a.client_id, a.secret) for a in approvers], console)
             player = Player(core, pages, mocks=cluster.mocks, return_url=RETURN_URL, seed=seed)
             playing = asyncio.create_task(player.play(cohort.people), name="player")
             try:
@@ -94,7 +94,7 @@ async def demonstrate(
                 playing.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await playing
-            findings = await _audit(cluster, cohort, pages)
+            findings = await audit_books(cluster, cohort, pages)
         report = Report(
             findings=findings,
             funnel=watch.funnel,
@@ -106,7 +106,7 @@ async def demonstrate(
     return report
 
 
-async def _clients(cluster: Cluster) -> list[Registered]:
+async def clients(cluster: Cluster) -> list[Registered]:
     """A maker who acts for the core platform, and two approvers."""
     database = await Database.open(cluster.database_url, size=1)
     now = SystemClock().now()
@@ -121,7 +121,8 @@ async def _clients(cluster: Cluster) -> list[Registered]:
         await database.close()
 
 
-async def _hand_over(cohort: Cohort, core: Client, approvers: list[Client], console: Console) -> None:
+async def hand_over(cohort: Cohort, core: Client, approvers: list[Client], console: Console) -> None:
+    """The cohort's incentives as a batch, approved by everyone."""
     content = await asyncio.to_thread(cohort.incentives.read_bytes)
     key = f"demo-{hashlib.sha256(content).hexdigest()[:16]}"
     batch = await core.submit_batch(content, key)
@@ -134,7 +135,8 @@ async def _hand_over(cohort: Cohort, core: Client, approvers: list[Client], cons
         await approver.call("POST", f"/v1/batches/{batch['batch_id']}/approvals", json=decision)
 
 
-async def _audit(cluster: Cluster, cohort: Cohort, http: httpx.AsyncClient) -> Findings:
+async def audit_books(cluster: Cluster, cohort: Cohort, http: httpx.AsyncClient) -> Findings:
+    """The gateway's books against each mock's own, and each outcome against what is expected."""
     today: date = jakarta_day(SystemClock().now())
     return await audit(cluster.database_url, await read_books(http, cluster.mocks), cohort, today=today)
 

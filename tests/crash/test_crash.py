@@ -1,0 +1,146 @@
+"""Workers, API, Valkey and PostgreSQL killed again and again while payouts run over HTTP: none doubled, none lost."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import random
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import asyncpg
+import httpx
+import msgspec
+import pytest
+from rich.console import Console
+
+from gateway.demo.cluster import Cluster, running
+from gateway.demo.core import Client
+from gateway.demo.drain import Watch
+from gateway.demo.player import Player
+from gateway.demo.run import RETURN_URL, WAITS, audit_books, clients, hand_over, remove
+from gateway.embedded import data_home
+from gateway.services.payout_rules import LEASE_S
+from tests.crash.crowd import Crowd, make_crowd
+from tests.crash.killer import KINDS, Killer, plan
+
+WORKERS = 2
+QUICK_WAITS = WAITS.replace("absence_s=6", "absence_s=2").replace("statement_sweep_s=2", "statement_sweep_s=0.5")
+
+
+class Size(NamedTuple):
+    """How much is paid, how often something is killed, and how long it may take."""
+
+    people: int
+    instalments: int
+    kills: int
+    limit_s: float
+
+
+SMALL, LONG = Size(8, 20, 4, 120.0), Size(200, 26, 50, 1_500.0)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    path = data_home(Path("/tmp/prakerja-gateway")) / f"crash-{os.getpid()}"
+    path.mkdir(mode=0o755)
+    yield path
+    remove(path)
+
+
+class Play:
+    """The core platform, its approvers and the participants, at a running cluster."""
+
+    def __init__(self, cluster: Cluster, core: Client, approvers: list[Client], pages: httpx.AsyncClient) -> None:
+        self.cluster, self.core, self.approvers, self.pages = cluster, core, approvers, pages
+        self.player = Player(core, pages, mocks=cluster.mocks, return_url=RETURN_URL, seed=1)
+        self.console = Console(file=io.StringIO())
+
+    async def hand_over(self, crowd: Crowd, file: Path) -> None:
+        cohort = msgspec.structs.replace(crowd.cohort, incentives=file)
+        await hand_over(cohort, self.core, self.approvers, self.console)
+
+    async def drained(self, playing: asyncio.Task[None], limit_s: float) -> None:
+        watch = Watch(self.core, self.pages, self.cluster.mocks, self.player, self.console)
+        await watch.until_drained(limit_s=limit_s, playing=playing)
+
+
+@asynccontextmanager
+async def playing(cluster: Cluster) -> AsyncIterator[Play]:
+    maker, *approvers = await clients(cluster)
+    async with (
+        httpx.AsyncClient(base_url=cluster.api_url, timeout=30.0) as api,
+        httpx.AsyncClient(timeout=30.0) as pages,
+    ):
+        core = Client(api, maker.client_id, maker.secret)
+        yield Play(cluster, core, [Client(api, one.client_id, one.secret) for one in approvers], pages)
+
+
+async def bring_forward(cluster: Cluster) -> None:
+    """What a killed worker had leased is free after half a minute, and what it had begun to send is in doubt once its
+    time-outs are over. The small run lets both be over after seconds.
+    """
+    while True:
+        try:
+            connection = await asyncpg.connect(cluster.database_url, timeout=5)
+            try:
+                await connection.execute(
+                    "UPDATE payouts SET sent_deadline = now() WHERE state IN ('submitting', 'preparing')"
+                    " AND sent_at < now() - interval '2 s' AND sent_deadline > now()"
+                )
+                await connection.execute(
+                    "UPDATE payouts SET lease_until = now() WHERE lease_until > now()"
+                    " AND lease_until < now() + make_interval(secs => $1)",
+                    LEASE_S - 2.0,
+                )
+            finally:
+                connection.terminate()
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            pass  # it is being killed: at the next turn
+        await asyncio.sleep(0.5)
+
+
+@pytest.mark.parametrize("seed", [1])
+async def test_kills_cost_nothing(folder: Path, seed: int, long: bool) -> None:
+    size = LONG if long else SMALL
+    crowd = make_crowd(folder, seed=seed, people=size.people, instalments=size.instalments)
+    planned = plan(
+        random.Random(f"kills {seed}"), kills=size.kills, after=size.people, payouts=crowd.payouts, workers=WORKERS
+    )
+    async with (
+        asyncio.timeout(size.limit_s),
+        running(
+            folder,
+            world=crowd.cohort.world,
+            workers=WORKERS,
+            waits=WAITS if long else QUICK_WAITS,
+            seed=seed,
+            say=lambda text: None,
+            settings={} if long else {"GATEWAY_MAX_IN_FLIGHT": "4"},
+            api_restarts=size.kills,
+            worker_restarts=size.kills,
+        ) as cluster,
+        playing(cluster) as play,
+        asyncio.TaskGroup() as group,
+    ):
+        await play.hand_over(crowd, crowd.first)
+        linking = group.create_task(play.player.play(crowd.cohort.people))
+        await linking
+        assert play.player.problems == []
+        killer = Killer(cluster, planned)
+        hastening = None if long else group.create_task(bring_forward(cluster))
+        killing = group.create_task(killer.run())
+        await play.hand_over(crowd, crowd.rest)
+        await killing
+        await play.drained(linking, size.limit_s)
+        found = await audit_books(cluster, crowd.cohort, play.pages)
+        if hastening is not None:
+            hastening.cancel()
+        print(f"{dict(killer.killed)} killed, {dict(killer.caught)} caught, {found.payouts}, {found.partner_calls}")
+        assert found.audit.clean(), (found.audit, found.mismatches)
+        assert found.payouts["succeeded"] == crowd.payouts
+        assert set(killer.killed) == set(KINDS) and killer.killed.total() == size.kills
+        assert killer.caught.total() > 0, "no kill struck while something was on its way"
