@@ -106,6 +106,7 @@ def _run(
 ) -> None:
     if operation not in (*OPERATIONS, ALL):
         raise InvalidRequest("There is no such operation.", remedy=f"`gateway workbench {slug} --help` lists them.")
+    chosen(operation, MANIFESTS[slug])
     try:
         cassette, error = asyncio.run(_recorded(slug, operation, against, wishes, staging))
     except ClusterError as problem:
@@ -137,7 +138,7 @@ async def _recorded(
 ) -> tuple[Cassette | None, GatewayError | None]:
     """What was recorded, and the error that it ended with."""
     async with _place(slug, against, wishes, staging) as bench:
-        error = await bench.perform(chosen(operation, bench))
+        error = await bench.perform(operation)
         return bench.cassette(against.value), error
 
 
@@ -225,8 +226,10 @@ def compare(
 async def _now(recorded: Cassette) -> Cassette:
     """The mock's answers to the plans of a recording, as far as the adapter understands them."""
     plans = {take.operation for take in recorded.takes}
+    names = [name for name in chosen(ALL, MANIFESTS[recorded.partner]) if plans & set(OPERATIONS[name].plans)]
     async with on_mock(PARTNERS[recorded.partner], Wishes(), Staging()) as bench:
-        await bench.perform([name for name in chosen(ALL, bench) if plans & set(OPERATIONS[name].plans)])
+        for name in names:
+            await bench.perform(name)
         cassette = bench.cassette("mock")
     assert cassette is not None, "a recording has plans"
     return cassette

@@ -27,7 +27,7 @@ from contracts.linking import (
     UnlinkOrder,
 )
 from contracts.nik import Nik
-from contracts.partner import Capability, Partner
+from contracts.partner import Capability, Manifest, Partner
 from contracts.payout import Outcome, OutcomeKind, PayoutOrder
 from contracts.secret import Secret
 from gateway.clock import Clock, jakarta_day, start_of_jakarta_day
@@ -91,19 +91,18 @@ class Bench:
             clock=clock,
             waits=Waits(),
         )
-        self._link_id = f"W{self._random.randrange(10**16):016d}"
+        self._link_id = f"W{self._random.randbytes(8).hex()}"
         self._step: LinkStep | None = None
         self._grant = person.grant()
         self._order: PayoutOrder | None = None
-        self.linked_before = self._grant is not None
+        self._linked = self._grant is not None
 
-    async def perform(self, names: list[str]) -> GatewayError | None:
-        """Run operations one after the other, also after one whose plan could not tell; the first error, if any.
-
-        Stops at what the caller must mend.
+    async def perform(self, operation: str) -> GatewayError | None:
+        """Run what a word stands for, one after the other, also after one whose plan could not tell; the first error,
+        if any. Stops at what the caller must mend.
         """
         first: GatewayError | None = None
-        for name in names:
+        for name in chosen(operation, self.manifest, linked=self._linked):
             try:
                 await OPERATIONS[name].run(self)
             except GatewayError as error:
@@ -215,7 +214,10 @@ class Bench:
 
     async def refresh(self) -> None:
         """Refresh the participant's access."""
-        self._grant = await self._run("refresh_grant", await self.grant())
+        fresh: Grant | None = await self._run("refresh_grant", await self.grant())
+        if fresh is None:
+            raise InvalidRequest(f"{self.manifest.name} says that the link is gone.", remedy="Link again.")
+        self._grant = fresh
 
     async def unlink(self) -> None:
         """Give the link back, with the OTP that some want for it."""
@@ -370,8 +372,8 @@ OPERATIONS = {
     "unlink": _operation("unlink", "give the link back", Bench.unlink, _C.UNLINK),
 }  # fmt: skip
 ALL = "all"
-_LEFT_OUT_OF_ALL = frozenset({"prepare", "approve"})
-"""Contained in others."""
+_IN_OTHERS = frozenset({"prepare", "approve"})
+_LINK_ENDS = frozenset({"link-begin", "link-finish", "unlink"})
 
 
 def declared(capabilities: frozenset[Capability]) -> list[str]:
@@ -379,19 +381,19 @@ def declared(capabilities: frozenset[Capability]) -> list[str]:
     return [name for name, operation in OPERATIONS.items() if not operation.needs or operation.needs & capabilities]
 
 
-def chosen(operation: str, bench: Bench) -> list[str]:
+def chosen(operation: str, manifest: Manifest, *, linked: bool = False) -> list[str]:
     """Which operations to run for a word; raises `NotSupported` for one that the manifest does not declare.
 
-    With an access that was there before, `all` neither links nor unlinks.
+    With an access that was there before (`linked`), `all` neither links nor unlinks.
     """
-    manifest = bench.manifest
+    names = declared(manifest.capabilities)
     if operation == ALL:
-        kept = {"link-begin", "link-finish", "unlink"} if bench.linked_before else set()
-        return [name for name in declared(manifest.capabilities) if name not in _LEFT_OUT_OF_ALL | kept]
-    if operation not in declared(manifest.capabilities):
+        left_out = _IN_OTHERS | (_LINK_ENDS if linked else frozenset())
+        return [name for name in names if name not in left_out]
+    if operation not in names:
         wanted = " or ".join(sorted(capability.value for capability in OPERATIONS[operation].needs))
         raise NotSupported(
             f"{manifest.name} does not offer {wanted}, so there is no {operation}.",
-            remedy=f"It has: {', '.join(declared(manifest.capabilities))}.",
+            remedy=f"It has: {', '.join(names)}.",
         )
     return [operation]

@@ -35,6 +35,7 @@ _CLASSES = (
     ("phone 08..", re.compile(r"08\d{7,12}")),
     ("amount with decimals", re.compile(r"-?\d+\.\d{2}")),
     ("digits", re.compile(r"\d{8,}")),
+    ("id", re.compile(r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_-]{12,}")),
     ("URL", re.compile(r"https?://\S+")),
 )  # fmt: skip
 

@@ -20,7 +20,7 @@ from tests.contract.stage import NIK, PIN, Stage
 MOST_BYTES = 40_000
 SIXTEEN = re.compile(r"(?<![0-9])[0-9]{16}(?![0-9])")
 PHONE = re.compile(r"(?<![0-9])(?:\+?62|0)8[0-9]{7,12}(?![0-9])")
-OPAQUE = re.compile(r"(?=[^\"]*[0-9])[A-Za-z0-9+/=_.-]{40,}")
+OPAQUE = re.compile(r"[A-Za-z0-9+/=_.-]{40,}")
 
 
 def private(slug: str) -> set[str]:
@@ -44,7 +44,7 @@ def leaks(text: str, slug: str) -> list[str]:
     found += [digits for digits in SIXTEEN.findall(text) if not digits.startswith(("317401010190", "0000000000"))]
     found += [phone for phone in PHONE.findall(text) if "8990000" not in phone]
     paths = r'"(target|signed)": "[^"]*"'
-    return found + OPAQUE.findall(re.sub(paths, "", text))
+    return found + [text for text in OPAQUE.findall(re.sub(paths, "", text)) if any(map(str.isdigit, text))]
 
 
 def test_no_cassette_holds_anything_private(slug: str) -> None:
