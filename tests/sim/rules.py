@@ -25,6 +25,7 @@ def broken(town: Town) -> Iterator[str]:
     """Rules that do not hold now."""
     state = town.state
     yield from _never_twice(town)
+    yield from _right_person(town)
     yield from _ledger(state)
     yield from _funnel(state)
     yield from _words(state)
@@ -81,6 +82,19 @@ def _never_twice(town: Town) -> Iterator[str]:
     for payout in town.state.payouts:
         if payout.state == "succeeded" and net[payout.partner, payout.reference] < 1 and not _reversed(town, payout):
             yield f"payout {payout.id} succeeded here, and {payout.partner} has no credit"
+
+
+def _right_person(town: Town) -> Iterator[str]:
+    """Money only ever reaches an account whose NIK is the participant's own."""
+    owner = {(p.partner, p.reference): p.incentive for p in town.state.payouts}
+    who = {i.id: i.participant_id for i in town.state.incentives}
+    nik = {person.participant_id: person.nik for person in town.people}
+    for slug, reference, _, kind, account in town.books():
+        incentive = owner.get((slug, reference))
+        if incentive is None or kind != "credit":
+            continue
+        if town.sides[slug].world.accounts[account].nik_on_file != nik[who[incentive]]:
+            yield f"incentive {incentive} was paid to an account with another NIK"
 
 
 def _reversed(town: Town, payout: Payout) -> bool:

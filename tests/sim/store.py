@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import asyncpg
 
@@ -121,12 +121,18 @@ class Store:
 Hook = Callable[[], Awaitable[None]]
 After = Callable[[bool], Awaitable[None]]
 """Told whether anything was changed."""
-Commit = Callable[[], Awaitable[str | None]]
+
+
+class Commit(Protocol):
+    """Called at a commit; returns what goes wrong with it, or raises where the process dies."""
+
+    async def __call__(self, *, alone: bool) -> str | None:
+        """`alone`: the commit is a step of its own, and may also fail or never be made."""
 
 
 class FaultyDatabase(Database):
-    """The gateway's database as one process has it. The hooks are the simulator's: before anything begins, at each
-    commit (which they may have fail, or reported as failed), and after it.
+    """The gateway's database as one process has it. The hooks are the simulator's: before anything begins (which may
+    find no database), at each commit (which they may have fail, or reported as failed), and after it.
     """
 
     def __init__(self, store: Store, *, before: Hook, commit: Commit, after: After) -> None:
@@ -142,7 +148,7 @@ class FaultyDatabase(Database):
             await transaction.start()
             try:
                 yield connection
-                fault = await self._commit()
+                fault = await self._commit(alone=True)
             except BaseException:
                 await transaction.rollback()
                 raise
@@ -160,11 +166,16 @@ class FaultyDatabase(Database):
     async def connection(self) -> AsyncIterator[Connection]:
         await self._before()
         connection = await self._store.connection()
+        fault = None
         try:
             yield connection
+            if connection.wrote:  # each statement has committed by itself
+                fault = await self._commit(alone=False)
         finally:
             self._store.give_back(connection)
         await self._after(connection.wrote)
+        if fault == "unheard":
+            raise asyncpg.ConnectionDoesNotExistError("the connection broke; the statement had been carried out")
 
     async def close(self) -> None:
         """The store keeps its connections."""

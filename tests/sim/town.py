@@ -44,6 +44,8 @@ SWEEP_S = 43_200.0
 MASTER_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="  # protects nothing
 STALLS_S = (1.0, 8.0, 40.0, 200.0, 1_000.0, 6_000.0, 40_000.0)
 COMMIT_FAULTS = {"fails": 2, "unheard": 2, "dies before": 3, "dies after": 3}
+STATEMENT_FAULTS = {"unheard": 2, "dies after": 3}
+"""Where a statement commits by itself there is nothing between it and its commit."""
 
 
 class VirtualClock:
@@ -189,7 +191,7 @@ class Town:
         database = FaultyDatabase(
             self.store,
             before=lambda: self._before(process),
-            commit=lambda: self._commit(process),
+            commit=lambda *, alone: self._commit(process, COMMIT_FAULTS if alone else STATEMENT_FAULTS),
             after=lambda wrote: self._after(process, wrote),
         )
         tokens = Tokens(self.cache, self._vault, self._clock)  # type: ignore[arg-type]
@@ -249,11 +251,15 @@ class Town:
 
     async def _before(self, process: Process) -> None:
         await self.point("begin")
+        if self.chance.fault("begin", self.profile.commit / 4, {"no database": 1}) is not None:
+            self.trace(f"no database for {process.name}")
+            raise asyncpg.ConnectionDoesNotExistError("the database cannot be reached")
 
-    async def _commit(self, process: Process) -> str | None:
-        fault = self.chance.fault("commit", self.profile.commit, COMMIT_FAULTS)
+    async def _commit(self, process: Process, kinds: dict[str, int]) -> str | None:
+        fault = self.chance.fault("commit", self.profile.commit, kinds)
         kind = fault[0] if fault is not None else None
-        self.trace(f"commit {process.name}" + (f" fault: {kind}" if kind else ""))
+        if kind or kinds is COMMIT_FAULTS:
+            self.trace(f"commit {process.name}" + (f" fault: {kind}" if kind else ""))
         if kind == "dies before":
             raise self._death()
         process.dies_after_commit = kind == "dies after"
