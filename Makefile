@@ -8,10 +8,10 @@ QUICK := -k "not test_damage and not test_codes"
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long bench mutants sim lint types imports tests cassettes demo-small check fmt lock clean
+.PHONY: help demo test test-long test-browser bench mutants sim lint types imports tests cassettes demo-small check fmt lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: $(READY) ## pay a backlog at four mock partners and audit the books (ARGS="--seed 7 ...")
 	@$(BIN)/gateway demo $(ARGS)
@@ -24,6 +24,10 @@ test-long: $(READY) ## the full sizes: all seeds, all mutants, three demos
 	@.ci/suite mutants $(BIN)/python -m tests.mutants
 	@.ci/suite sim $(BIN)/python -m tests.sim --long
 	@for seed in 1 2 3; do .ci/suite "demo $$seed" $(BIN)/gateway demo --seed $$seed --workers 2 || exit 1; done
+
+test-browser: $(READY) ## people at the partners' pages and the console in Chromium, which it installs if need be
+	@.ci/chromium
+	@.ci/suite browser $(BIN)/python -m pytest tests/browser $(ARGS)
 
 bench: $(READY) ## payouts a second against the floor, CPU a payout, rows a second of intake (ARGS="--json FILE")
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from mock_partners.cli import main
 from mock_partners.kit.server import bind
 from mock_partners.kit.world import COLUMNS
+from tests.mock_partners.ports import free_base
 
 ROW = "bni,7000000001,+6281100000001,BUDI SANTOSO,3174052209989901,full,active,123456,1946340000009901,0,0,"
 
@@ -31,9 +32,7 @@ def world(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def port_base() -> int:
-    """A base whose next port is free."""
-    with bind(0) as sock:
-        return int(sock.getsockname()[1]) - 1
+    return free_base()
 
 
 @contextmanager

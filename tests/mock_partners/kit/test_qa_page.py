@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mock_partners.kit.server import bind
+from tests.mock_partners.ports import free_base
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/qa.md").read_text("utf-8")
@@ -49,8 +49,7 @@ def run(folder: Path, *command: str, status: int = 0) -> str:
 @pytest.fixture
 def port_base(folder: Path) -> Iterator[int]:
     """The page's mocks, running; where the page has port 9101 the tests have another."""
-    with bind(0) as sock:
-        base = int(sock.getsockname()[1]) - 1
+    base = free_base()
     command = [sys.executable, "-m", "mock_partners", "serve", "--world", "world.csv", "--scenario", "first.toml"]
     with subprocess.Popen(
         [*command, "--only", "bni", "--port-base", str(base)], cwd=folder, stdout=subprocess.PIPE, text=True,
