@@ -166,7 +166,7 @@ def _show_exchange(exchange: Exchange) -> None:
     if request.body is not None:
         _indented(_json(request.body))
     if request.signed is not None:
-        _indented(f"signed: {request.signed}", "cyan")
+        _indented(f"signed: {request.signed}", "cyan", mark="= ")
     if reply is not None:
         for name, value in reply.headers.items():
             _indented(f"{name}: {value}", "dim", mark="< ")
