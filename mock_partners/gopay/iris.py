@@ -24,6 +24,10 @@ EITHER = (CREATOR, APPROVER)
 KEY_LIFE = timedelta(hours=24)
 FORBIDDEN = "You are not authorized to perform this action"
 APPROVING, REJECTING = "An error occurred when approving payouts", "An error occurred when rejecting payouts"
+STATEMENT_KINDS = {
+    Kind.CREDIT: ("Payout", "debit"), Kind.REVERSAL: ("Refund", "credit"), Kind.FEE: ("Fee", "debit"),
+}  # fmt: skip
+"""Type and direction of a statement's row (decisions S2)."""
 NOT_FOUND = ("Payouts not found. Please check reference nos",)
 VALIDATING = "An error occured when doing account validation"
 IrisHandler = Callable[[Call], Awaitable[Reply]]
@@ -160,19 +164,19 @@ class Iris:
         return json_reply(200, [self._row(booking) for booking in bookings])
 
     def _row(self, booking: Booking) -> dict[str, str]:
+        """What was booked, which a scenario may have changed; a row of somebody else's has no payout behind it."""
         payout = self._payouts.get(booking.partner_reference)
-        assert payout is not None
-        paid = booking.kind is Kind.CREDIT
+        kind, side = STATEMENT_KINDS[booking.kind]
         return {
-            "reference_no": payout.reference_no,
-            "beneficiary_name": payout.asked.beneficiary_name,
-            "beneficiary_account": payout.asked.beneficiary_account,
+            "reference_no": booking.partner_reference.replace("-", ""),
+            "beneficiary_name": payout.asked.beneficiary_name if payout is not None else "",
+            "beneficiary_account": "0" + booking.account.removeprefix("+62"),
             "account": BANKS["gopay"],
-            "type": "Payout" if paid else "Refund",
-            "amount": payout.amount,
-            "status": "debit" if paid else "credit",
+            "type": kind,
+            "amount": f"{booking.amount_rupiah}.00",
+            "status": side,
             "created_at": utc(booking.booked_at),
-            "notes": payout.asked.notes,
+            "notes": payout.asked.notes if payout is not None else booking.reference,
         }
 
     async def _banks(self, call: Call) -> Reply:

@@ -68,10 +68,10 @@ class PartnerSide:
         waits = Waits()
         if forgets:
             self.world.keep("payouts", lambda: ForgetfulPayouts(self.world, clock, self.scheduler, waits))
-        app: MockApp = MOCKS[slug].create_app(
+        self.app: MockApp = MOCKS[slug].create_app(
             self.world, clock=clock, waits=waits, notify_base=PUBLIC, scheduler=self.scheduler, send=send
         )
-        self._routes = [_compiled(route) for route in app.routes]
+        self._routes = [_compiled(route) for route in self.app.routes]
         self.clock = clock
 
     async def answer(self, method: str, target: str, headers: dict[str, str], content: bytes) -> Reply:
