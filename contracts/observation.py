@@ -135,12 +135,13 @@ class Absence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def absence_proved(gathered: Absence, *, after_s: float, lookups: int, now: datetime) -> bool:
-    """Whether the gathered look-ups prove absence: enough of them, spread over the whole time since the last attempt.
+    """Whether the gathered look-ups prove absence: enough of them, the last one `after_s` or more after the attempt.
 
-    The look-ups must reach from the first half of `after_s` to its end, so that a burst at one moment does not count.
+    They must be spread over half of that time at least, so that a burst at one moment does not count. When the first
+    one came does not matter: while the partner or we were down nobody could ask.
     """
     seen = [at for at in gathered.not_found_at if gathered.last_attempt_at < at <= now]
     if len(seen) < lookups:
         return False
     waited = [(at - gathered.last_attempt_at).total_seconds() for at in seen]
-    return waited[-1] >= after_s and waited[0] <= after_s / 2
+    return waited[-1] >= after_s and waited[-1] - waited[0] >= after_s / 2

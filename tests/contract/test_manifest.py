@@ -86,7 +86,7 @@ def test_quotas_meet_operations_that_are_asked_for(manifest: Manifest, recording
 
 
 def test_lookups_can_prove_what_the_absence_rule_says(manifest: Manifest) -> None:
-    """As many looks as the rule wants must fit between the last attempt and its end, one of them in its first half."""
+    """As many looks as the rule wants fit between the last attempt and its end, spread over half of that time."""
     schedule, rule = manifest.lookups, manifest.absence
     assert 0 < schedule.first_s <= schedule.max_s <= schedule.horizon_s and schedule.factor >= 1
     assert rule.lookups >= 2 and rule.after_s > 0

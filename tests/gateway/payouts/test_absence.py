@@ -74,6 +74,14 @@ def test_a_permit_carries_reference_window_and_proof() -> None:
     assert len(given.proof.not_found_at) == 4
 
 
+def test_look_ups_that_began_late_prove_it_later() -> None:
+    """The first hour nobody could ask; then they are as good, over as long a time."""
+    payout, late = in_doubt(), (3_700, 4_200, 5_000, 5_499)
+    at = NOON + timedelta(seconds=6_000)
+    assert permit(payout, not_found(payout, late), now=at) is NoPermit.NOT_PROVED
+    assert isinstance(permit(payout, not_found(payout, (*late, 5_500)), now=at), ResendPermit)
+
+
 def test_a_permit_is_made_nowhere_else() -> None:
     with pytest.raises(TypeError):
         ResendPermit(
