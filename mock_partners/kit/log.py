@@ -139,7 +139,9 @@ def _code(told: Any) -> str:
     for name in ("responseCode", "status", "error_message"):
         if isinstance(told.get(name), str | int):
             return str(told[name])
-    return _code(told.get("data"))
+    if len(told) == 1:  # One Gate Payment names its envelope after the operation (snap-bni.md 2.2)
+        return _code(next(iter(told.values())))
+    return _code(told.get("data") or told.get("parameters"))
 
 
 def _moment(at_s: float) -> str:

@@ -16,7 +16,9 @@ from mock_partners.kit.world import Account, World, normal_phone
 
 MAX_HANDLES = 200_000
 MAX_FIELDS = 5_000
-_REFERENCE = re.compile(r"(reference_?no|merchanttrxid|idempotency-key|originalpartnerreferenceno)$", re.IGNORECASE)
+_REFERENCE = re.compile(
+    r"(reference_?no|referencenumber|merchanttrxid|idempotency-key|originalpartnerreferenceno)$", re.IGNORECASE
+)
 _HANDLE = re.compile(r"(reference|token|trx|journey|session|code|linkref|page_id|redirect|location)", re.IGNORECASE)
 _NO_HANDLE = re.compile(r"(responsecode|servicecode|reasoncode|tokentype|expires|statuscode)", re.IGNORECASE)
 _MONEY = re.compile(r"([0-9]{1,16})(?:\.00)?")
@@ -85,10 +87,10 @@ class Facts:
 
     @cached_property
     def amount_rupiah(self) -> int | None:
-        """The first amount of the call: `amount`, `amount.value` or `payouts.0.amount`."""
+        """The first amount of the call: `amount`, `amount.value`, `payouts.0.amount` or `valueAmount`."""
         for name, value in self.fields.items():
             parts = name.split(".")
-            if "amount" in (parts[-1], ".".join(parts[-2:]).removesuffix(".value")):
+            if parts[-1] == "valueAmount" or "amount" in (parts[-1], ".".join(parts[-2:]).removesuffix(".value")):
                 return _rupiah(value)
         return None
 

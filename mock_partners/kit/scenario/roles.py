@@ -1,6 +1,7 @@
 """What a call is for, in one word at every partner: `payout` is BNI's transfer-intrabank and LinkAja's cashin/confirm.
 
-The paths are those of snap-bni.md 2.3, 2.4 and wallets.md 2.3-2.6, 3.1, 4.2, 4.7.
+The paths are those of snap-bni.md 2.2-2.4 and wallets.md 2.3-2.7, 3.1-3.6, 4.2, 4.5, 4.7. `charge` takes money from a
+customer, `deposit` tells where to fill the programme's account.
 """
 
 from __future__ import annotations
@@ -11,20 +12,34 @@ from functools import cache
 
 ROLES: dict[str, tuple[str, ...]] = {
     "token": ("access-token/b2b", "v1/oauth/create", "v1/oauth/refresh", "api/oauth/token"),
-    "customer-token": ("access-token/b2b2c",),
-    "link": ("registration-account-binding", "get-auth-code"),
-    "link-status": ("registration-account-inquiry",),
+    "customer-token": ("access-token/b2b2c", "verify/sessionid"),
+    "sdk-token": ("gopay-id/token",),
+    "lookup": ("account/lookup",),
+    "link": ("registration-account-binding", "get-auth-code", "POST v2/pay/account", "custbind/authorize"),
+    "link-status": ("registration-account-inquiry", "GET v2/pay/account/*"),
     "otp": ("v1.0/otp", "otp-verification"),
-    "unlink": ("registration-account-unbinding",),
-    "page": ("{page_id}",),
-    "inquiry": ("account-inquiry-internal", "emoney/account-inquiry", "cashin/inquiry", "account_validation"),
-    "verify": ("account-kyc-verification", "emoney/account-inquiry", "custbind/verify/kyc", "submissions/current"),
+    "unlink": ("registration-account-unbinding", "pay/account/*/unbind"),
+    "page": ("{page_id}", "redirect/*/link", "app/error"),
+    "inquiry": (
+        "account-inquiry-internal", "account-inquiry-external", "emoney/account-inquiry", "cashin/inquiry",
+        "account_validation", "getinhouseinquiry", "getinterbankinquiry",
+    ),
+    "verify": ("account-kyc-verification", "v2.0/emoney/account-inquiry", "verify/kyc", "submissions/current"),
     "payout-create": ("POST iris/api/v1/payouts",),
-    "payout": ("transfer-intrabank", "payouts/approve", "emoney/topup", "cashin/confirm"),
-    "status": ("transfer/status", "GET iris/api/v1/payouts/*", "emoney/topup-status", "cashin/check"),
+    "payout": (
+        "transfer-intrabank", "transfer-interbank", "transfer-rtgs", "transfer-skn", "payouts/approve", "emoney/topup",
+        "cashin/confirm", "dopayment", "getinterbankpayment",
+    ),
+    "payout-reject": ("payouts/reject",),
+    "status": ("transfer/status", "GET iris/api/v1/payouts/*", "topup-status", "cashin/check", "getpaymentstatus"),
     "statement": ("bank-statement", "v1/statements", "account/history", "cashin/report"),
-    "balance": ("balance-inquiry", "v1/balance", "account/balance"),
-}
+    "balance": ("balance-inquiry", "v1/balance", "account/balance", "getbalance"),
+    "deposit": ("v1/channels",),
+    "banks": ("beneficiary_banks",),
+    "beneficiaries": ("v1/beneficiaries", "beneficiaries/*"),
+    "ping": ("v1/ping",),
+    "charge": ("pos",),
+}  # fmt: skip
 """A word of its own or the end of a path, with the method before it where that matters."""
 _PARAMETER = re.compile(r"\{(\w+):\w+\}")
 

@@ -125,11 +125,15 @@ def test_operations_are_compared_with_those_that_a_partner_has() -> None:
         ("POST payouts", "GET /iris/api/v1/payouts", False),
         ("payouts", "POST /iris/api/v1/payouts/approve", False),
         ("intrabank", "POST /snap-service/v1/transfer-intrabank", False),
+        ("payout", "POST /H2H/v2/dopayment", True),
+        ("payout", "POST /H2H/v2/getpaymentstatus", False),
+        ("unlink", "POST /v2/pay/account/{account_id:str}/unbind", True),
+        ("link", "POST /v2/pay/account/{account_id:str}/unbind", False),
     ],
 )
 def test_words_for_operations(wanted: str, operation: str, holds: bool) -> None:
     assert concerns(wanted, operation) is holds
-    assert ("payout" in roles_of(operation)) == operation.endswith(("transfer-intrabank", "approve"))
+    assert ("payout" in roles_of(operation)) == operation.endswith(("transfer-intrabank", "approve", "dopayment"))
 
 
 KEYS = st.text("abcdefgh_-", min_size=1, max_size=6)
