@@ -143,11 +143,13 @@ class LinkUpkeep:
                 await verifications.open_for(connection, person.id, link.id, person.nik_index, now)
 
     async def _blocked(self, link: LinkRow) -> None:
+        """A check of the NIK that is still open would lift the blocker again, and says nothing about it."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
             person = await participants.get(connection, link.participant, lock=True)
             if person.link_active:
                 await participants.not_verified(connection, person.id, link.id, BlockerCode.ACCOUNT_BLOCKED, now)
+                await verifications.drop(connection, link.id, now)
 
     async def _revoke(self, link: LinkRow) -> bool:
         """End a link whose grant, as it was read, the partner no longer takes. False: it has a fresh grant by now."""

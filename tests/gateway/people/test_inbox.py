@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from typing import Any
 
 import httpx
@@ -88,6 +89,45 @@ async def test_a_hint_about_a_link_has_it_looked_at(world: World, health: LinkHe
         await world.linking.tick_health()
         await world.verification.tick()
         assert await world.incentive(pid) == ("scheduled", None)
+
+
+@pytest.mark.parametrize(
+    ("health", "end"),
+    [
+        (LinkHealth.ACTIVE, ("scheduled", None)),
+        (LinkHealth.REVOKED, ("awaiting_link", "link_revoked")),
+        (LinkHealth.BLOCKED, ("awaiting_verification", "account_blocked")),
+    ],
+)
+async def test_up_to_seven_hints_in_any_order_end_as_the_last_look_says(
+    world: World, health: LinkHealth, end: tuple[str, str | None]
+) -> None:
+    """Hints of an active and a blocked account, doubled and in disorder, with looks in between; the partner's word at
+    the look after the last one is what stands."""
+    rng = random.Random(f"hints {health}")
+    for number in range(8):
+        token = f"customer-token-{number}"
+        pid = await world.person("shared", account=f"+62812000001{number:02d}")
+        await world.linked(pid, granted(token))
+        await world.verification.tick()
+        hints = [f"e{number}.{n}" for n in range(rng.randint(1, 7))]
+        order = hints + [rng.choice(hints) for _ in range(rng.randrange(4))]
+        rng.shuffle(order)
+        for event in order:
+            await post(world, notice(token=token), **{"X-Event": event})
+            if rng.random() < 0.5:
+                await world.inbox.tick()
+            if rng.random() < 0.5:
+                world.banks["shared"].will("health", rng.choice((LinkHealth.ACTIVE, LinkHealth.BLOCKED)))
+                await world.linking.tick_health()
+                world.banks["shared"].next["health"].clear()
+            world.clock.forward(1)
+        await post(world, notice(token=token), **{"X-Event": order[-1] + "x"})
+        await world.inbox.tick()
+        world.banks["shared"].will("health", health)
+        await world.linking.tick_health()
+        await world.verification.tick()
+        assert await world.incentive(pid) == end, order
 
 
 async def test_a_hint_that_comes_during_the_look_asks_for_another(world: World) -> None:
