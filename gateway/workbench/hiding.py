@@ -50,6 +50,8 @@ class Hider:
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
         self._made: set[str] = set()
+        self._words: list[str] = []
+        """Names, PINs and OTPs: hidden inside of texts too, as whole words, however short and in any case."""
         self._counts: dict[str, int] = {}
 
     def learn(self, value: object, name: str = "") -> None:
@@ -82,6 +84,8 @@ class Hider:
             return phone["prefix"] + self._known[core]
         if value not in self._known:
             self._know(value, self._make(value, kind))
+            if kind in ("name", "pin", "otp"):
+                self._words.append(value)
         return self._known[value]
 
     def _know(self, value: str, made: str) -> None:
@@ -145,6 +149,8 @@ class Hider:
         """A text under an innocent name, without the known values, NIKs, phones and long random strings in it."""
         for known in sorted((known for known in self._known if len(known) >= _INSIDE), key=len, reverse=True):
             text = text.replace(known, self._known[known])
+        for known in self._words:
+            text = re.sub(rf"\b{re.escape(known)}\b", self._known[known], text, flags=re.IGNORECASE)
         text = _NIK.sub(lambda found: self.placeholder(found[0], "nik") if _is_nik(found[0]) else found[0], text)
         text = _PHONE.sub(lambda found: self.placeholder(found[0], "phone"), text)
         return _OPAQUE.sub(lambda found: self._opaque(found[0]), text)

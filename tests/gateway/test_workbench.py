@@ -257,10 +257,13 @@ def test_a_placeholder_keeps_the_form_and_is_one_for_one_value() -> None:
 
 def test_what_is_known_is_hidden_wherever_it_turns_up() -> None:
     hider = Hider()
-    hider.learn({"name": Secret("SITI AMINAH"), "access_token": Secret("t0ken-of-siti")})
+    hider.learn({"name": Secret("SITI AMINAH"), "access_token": Secret("t0ken-of-siti"), "otp": Secret("493021")})
+    hider.learn({"name": Secret("Budi")})
     body = {"note": "TRF SITI AMINAH 6281234567890", "x": ["Bearer t0ken-of-siti"], "n": 3174052209989901, "ok": True}
     shown = hider.value(body)
     assert shown["note"] == "TRF NAMA PESERTA 1 6289900000001"
+    assert hider.text("kode 493021 untuk budi") == "kode 000000 untuk NAMA PESERTA 2"
+    assert hider.text("Budidaya 4930211") == "Budidaya 4930211"
     assert shown["x"] == ["Bearer access-token-1"]
     assert shown["n"] == 3174010101909901 and shown["ok"] is True
     assert hider.value({"ktp": {"gender": "F", "anything": {"deep": "x"}}})["ktp"]["anything"]["deep"] != "x"
