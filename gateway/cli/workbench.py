@@ -20,9 +20,10 @@ from contracts.errors import GatewayError, InvalidRequest
 from contracts.partner import Manifest
 from gateway.cli.common import MANIFESTS, console, table
 from gateway.demo.cluster import ClusterError
-from gateway.workbench.bench import ALL, OPERATIONS, Bench, Wishes, chosen, declared
+from gateway.workbench.bench import Bench, Wishes
 from gateway.workbench.cassette import Cassette, CassetteError, Exchange, Kept, encode, read
 from gateway.workbench.compare import Difference, differences
+from gateway.workbench.operations import ALL, OPERATIONS, chosen, declared, perform
 from gateway.workbench.target import ALLOW, Staging, on_environment, on_mock
 
 app = typer.Typer(
@@ -138,7 +139,7 @@ async def _recorded(
 ) -> tuple[Cassette | None, GatewayError | None]:
     """What was recorded, and the error that it ended with."""
     async with _place(slug, against, wishes, staging) as bench:
-        error = await bench.perform(operation)
+        error = await perform(bench, operation)
         return bench.cassette(against.value), error
 
 
@@ -229,7 +230,7 @@ async def _now(recorded: Cassette) -> Cassette:
     names = [name for name in chosen(ALL, MANIFESTS[recorded.partner]) if plans & set(OPERATIONS[name].plans)]
     async with on_mock(PARTNERS[recorded.partner], Wishes(), Staging()) as bench:
         for name in names:
-            await bench.perform(name)
+            await perform(bench, name)
         cassette = bench.cassette("mock")
     assert cassette is not None, "a recording has plans"
     return cassette

@@ -19,8 +19,9 @@ from contracts.linking import LinkAnswer
 from contracts.partner import AccessToken, Partner
 from gateway.settings import SettingsError
 from gateway.transport import Reply
-from gateway.workbench.bench import ALL, Bench, Wishes
+from gateway.workbench.bench import Bench, Wishes
 from gateway.workbench.cassette import Cassette, read, replay
+from gateway.workbench.operations import ALL, perform
 from gateway.workbench.people import MockPerson
 from gateway.workbench.recorder import Take as Recorded
 from gateway.workbench.target import on_environment
@@ -83,7 +84,7 @@ async def live_cassette(partner: Partner) -> Cassette:
 
     try:
         async with on_environment(partner, os.environ, Wishes(), nobody_asks) as bench:
-            error = await bench.perform(ALL)
+            error = await perform(bench, ALL)
             if error is not None:
                 raise error
             cassette = bench.cassette("live")
@@ -137,7 +138,7 @@ async def cassette_now(partner: Partner, change: Change | None = None) -> Casset
             clock=InProcessClock(stage),
             wishes=Wishes(redirect_base=GATEWAY, pause_s=WAITS.settlement_s + 1),
         )
-        await bench.perform(ALL)
+        await perform(bench, ALL)
     cassette = bench.cassette("mock")
     assert cassette is not None
     return cassette

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from contracts.partner import Partner
-from gateway.workbench.bench import OPERATIONS, declared
 from gateway.workbench.cassette import Cassette, encode, keep, replay
 from gateway.workbench.compare import Difference, differences
+from gateway.workbench.operations import OPERATIONS, declared
 from tests.contract.cassettes import FOLDER, cassette_now, cassette_of
 from tests.contract.stage import NIK, PIN, Stage
 

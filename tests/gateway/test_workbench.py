@@ -21,9 +21,10 @@ from contracts.plan import Effect, Request
 from contracts.secret import Secret
 from gateway.cli import main
 from gateway.settings import SettingsError
-from gateway.workbench.bench import ALL, OPERATIONS, Wishes, chosen, declared
+from gateway.workbench.bench import Wishes
 from gateway.workbench.cassette import Cassette, CassetteError, read
 from gateway.workbench.hiding import Hider, is_hidden
+from gateway.workbench.operations import ALL, OPERATIONS, chosen, declared, perform
 from gateway.workbench.people import AskedPerson, returned
 from gateway.workbench.recorder import PLANS
 from gateway.workbench.signed import BODY_HASH, signed_text
@@ -138,7 +139,7 @@ async def performed(
     partner: Partner, environment: dict[str, str], operation: str, ask: Callable[[str, bool], str] = nobody
 ) -> Cassette:
     async with on_environment(partner, environment, Wishes(pays_first=False), ask) as bench:
-        error = await bench.perform(operation)
+        error = await perform(bench, operation)
         if error is not None:
             raise error
         cassette = bench.cassette("live")
@@ -175,8 +176,8 @@ async def test_a_grant_from_the_environment_is_used_and_kept(sandbox: tuple[Part
     partner, environment = sandbox
     environment["WORKBENCH_OVO_GRANT"] = json.dumps({"access_token": "nobodys-token-77", "refresh_token": "r-77"})
     async with on_environment(partner, environment, Wishes(pays_first=False), nobody) as bench:
-        assert isinstance(await bench.perform("verify"), PartnerUnavailable)
-        assert isinstance(await bench.perform(ALL), InvalidRequest), "the refresh says that the link is gone"
+        assert isinstance(await perform(bench, "verify"), PartnerUnavailable)
+        assert isinstance(await perform(bench, ALL), InvalidRequest), "the refresh says that the link is gone"
         cassette = bench.cassette("live")
     assert cassette is not None and "nobodys" not in repr(msgspec.to_builtins(cassette))
     ended = {take.operation: take.outcome for take in cassette.takes}
