@@ -1,4 +1,4 @@
-"""What the workbench can be asked for: its words, the capability each needs, and the steps of the bench it stands for."""
+"""What the workbench can be asked for: its words, the capability that each needs, and what it has the bench do."""
 
 from __future__ import annotations
 

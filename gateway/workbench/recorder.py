@@ -7,7 +7,7 @@ it out, hidden.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -86,8 +86,3 @@ def taped(take: Take, plan: Plan[Any]) -> Plan[Any]:
         raise
     finally:
         plan.close()
-
-
-def credentials_of(takes: list[Take]) -> Mapping[str, str]:
-    """Every credential that the recorded plans could see."""
-    return {name: secret.reveal() for take in takes for name, secret in take.context.credentials.items()}

@@ -20,7 +20,7 @@ from contracts.errors import Forbidden, NotFound
 from contracts.partner import Manifest, Partner
 from contracts.secret import Secret
 from gateway.clock import Clock, SystemClock
-from gateway.demo.cluster import PARTNER_PORTS, ClusterError, Process, bare_environment, free_ports, mock_credentials
+from gateway.demo.cluster import PARTNER_PORTS, Process, bare_environment, free_ports, mock_credentials
 from gateway.demo.cohort import SMALL
 from gateway.resources import CONNECT_TIMEOUT_S
 from gateway.settings import partner_credentials, partner_hosts
@@ -161,6 +161,3 @@ async def _ready(mock: Process, http: httpx.AsyncClient, base_url: str) -> None:
                 if (await http.get(f"{base_url}/__mock__/health")).status_code == 200:
                     return
             await asyncio.sleep(_POLL_S)
-
-
-__all__ = ["ALLOW", "ClusterError", "Staging", "check_allowed", "on_environment", "on_mock", "opened"]
