@@ -1,4 +1,4 @@
-"""Same seed, same stopped clock, same bytes from the client: the same bytes from the mock, in notices and books too."""
+"""Same seed, scenario, stopped clock and bytes sent: the same bytes come back, in notices, books and log too."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -189,33 +193,49 @@ async def first_run(mock: Mock, steps: list[Any]) -> tuple[list[Sent | int], lis
         if isinstance(got, Got):
             client.learn(got)
             if kind == "token":
-                client.signers[products[number % len(products)]].token = got.json["accessToken"]
+                client.signers[products[number % len(products)]].token = client.learned.get("accessToken", "")
     return sent, seen
 
 
-async def play(mock: Mock, request: Sent | int) -> Got | int:
+async def play(mock: Mock, request: Sent | int) -> Got | int | str:
     if isinstance(request, Sent):
-        return await mock.send(request)
+        try:
+            return await mock.send(request)
+        except httpx.TransportError as lost:
+            return type(lost).__name__
     mock.clock.shift(request)
     return await mock.scheduler.run_due()
 
 
-async def books(mock: Mock) -> bytes:
-    return (await mock.send(Sent("GET", "/__mock__/books"))).body
+async def kept(mock: Mock, name: str) -> bytes:
+    """The bytes of a part of the control API."""
+    return (await mock.send(Sent("GET", f"/__mock__/{name}"))).body
+
+
+COOKBOOK = sorted(Path(str(resources.files("mock_partners"))).glob("cookbook/*.toml"))
+SCENARIOS = {
+    path.stem: text for path in COOKBOOK if not re.search("delay_s|slow_answer_s|trickle_s", text := path.read_text())
+}
+"""Those of the cookbook in which nobody waits."""
 
 
 @pytest.mark.parametrize("partner", sorted(PACKAGES))
-@given(steps=STEPS, seed=st.integers(0, 3))
-def test_the_same_bytes_get_the_same_bytes(partner: str, steps: list[Any], seed: int) -> None:
+@given(steps=STEPS, seed=st.integers(0, 3), scenario=st.sampled_from(["", *SCENARIOS]))
+def test_the_same_bytes_get_the_same_bytes(partner: str, steps: list[Any], seed: int, scenario: str) -> None:
     async def both() -> None:
         one, other = (start(partner, seed, settlement_s=5, reversal_s=60) for _ in range(2))
+        if scenario:
+            for mock in (one, other):
+                set_ = await mock.send(Sent("PUT", "/__mock__/scenario", body=SCENARIOS[scenario].encode()))
+                assert set_.status == 200
         sent, seen = await first_run(one, steps)
         if partner != "bni":
             other.customer_token()
         again = [await play(other, request) for request in sent]
         assert again == seen
         assert other.notices == one.notices
-        assert await books(other) == await books(one)
+        for name in ("books", "requests", "notifications", "links", "scenario", "pending"):
+            assert await kept(other, name) == await kept(one, name), name
 
     asyncio.run(both())
 
