@@ -16,7 +16,7 @@ import typer
 from rich.text import Text
 
 from adapters.registry import PARTNERS
-from contracts.errors import GatewayError, InvalidRequest
+from contracts.errors import CallerError, GatewayError, InvalidRequest
 from contracts.partner import Manifest
 from gateway.cli.common import MANIFESTS, console, table
 from gateway.demo.cluster import ClusterError
@@ -112,7 +112,7 @@ def _run(
         cassette, error = asyncio.run(_recorded(slug, operation, against, wishes, staging))
     except ClusterError as problem:
         raise InvalidRequest(
-            f"The mock did not start: {problem}", remedy="`--scenario` and `--behaviour` right?"
+            f"The mock did not start: {problem}", remedy="Look at --scenario and --behaviour."
         ) from None
     if cassette is not None:
         asked = {plan for name in OPERATIONS if operation in (name, ALL) for plan in OPERATIONS[name].plans}
@@ -123,6 +123,8 @@ def _run(
             console.print(
                 f"kept {cassette.replies()} exchanges in {record}: read it before you share it", soft_wrap=True
             )
+    if isinstance(error, CallerError):
+        raise error
     if error is not None:
         console.print(f"[red]{type(error).__name__}:[/] {error.detail} {error.remedy}", highlight=False, soft_wrap=True)
         raise typer.Exit(1)

@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters.registry import PARTNERS
 from contracts.errors import Forbidden, InvalidRequest, NotSupported, PartnerUnavailable
@@ -133,6 +135,17 @@ def sandbox(mock_server: Callable[..., PartnerServer]) -> tuple[Partner, dict[st
 
 def nobody(question: str, hidden: bool) -> str:
     raise InvalidRequest(question)
+
+
+def test_without_a_terminal_it_names_the_variable(
+    said: Said, sandbox: tuple[Partner, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in sandbox[1].items():
+        if not name.endswith("_NIK"):
+            monkeypatch.setenv(name, value)
+    monkeypatch.setenv("WORKBENCH_OVO_GRANT", '{"access_token": "nobodys-token-77"}')
+    text = said("ovo", "verify", "--against", "live", status=2)
+    assert "no terminal to ask at" in text and "WORKBENCH_OVO_NIK" in text
 
 
 async def performed(
@@ -268,6 +281,23 @@ def test_what_is_known_is_hidden_wherever_it_turns_up() -> None:
     assert shown["x"] == ["Bearer access-token-1"]
     assert shown["n"] == 3174010101909901 and shown["ok"] is True
     assert hider.value({"ktp": {"gender": "F", "anything": {"deep": "x"}}})["ktp"]["anything"]["deep"] != "x"
+
+
+JSON = st.recursive(
+    st.text("ab 1:/", max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["note", "a", "data"]), inner),
+    max_leaves=9,
+)
+PRIVATE = ("3174052209989901", "+6281234567890", "0115476151", "SITI AMINAH", "t0ken/of+siti==", "1946340000009901")
+
+
+@given(before=JSON, after=JSON, private=st.sampled_from(PRIVATE), around=st.text('xy .,:"/', max_size=3))
+def test_nothing_known_comes_through_wherever_it_stands(before: Any, after: Any, private: str, around: str) -> None:
+    hider = Hider()
+    hider.learn({name: Secret(value) for name, value in zip("abcdef", PRIVATE, strict=True)})
+    shown = hider.value({"note": [before, {"a": f"{around}{private}{around}"}, after]})
+    assert private not in json.dumps(shown, ensure_ascii=False)
+    assert hider.value(shown) == shown, "what is hidden stays as it is"
 
 
 def test_a_string_is_called_signed_only_if_it_gives_the_signature_sent() -> None:
