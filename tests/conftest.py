@@ -22,7 +22,9 @@ from gateway.embedded import (
     drop_database,
 )
 
-TEMPLATE = "template_gateway"
+TEMPLATE = f"template_gateway_{os.getpid()}"
+SHARED_POSTGRES = "TESTS_POSTGRES"
+"""URL of a PostgreSQL to use instead of one of this test process's own: many short runs in a row (tests/mutants)."""
 TESTS = Path(__file__).parent
 
 hypothesis.settings.register_profile("small", max_examples=50, deadline=None)
@@ -75,9 +77,24 @@ def servers_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(home)
 
 
+class Lent(EmbeddedPostgres):
+    """A server that somebody else runs: only its URL is to be had."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+
+    @property
+    def dsn(self) -> str:
+        """Of the database from which the others are made."""
+        return self._dsn
+
+
 @pytest.fixture(scope="session")
 def postgres(servers_home: Path) -> Iterator[EmbeddedPostgres]:
     """This test process's PostgreSQL."""
+    if lent := os.environ.get(SHARED_POSTGRES):
+        yield Lent(lent)
+        return
     server = EmbeddedPostgres(servers_home / "postgres")
     asyncio.run(server.start())
     yield server
@@ -85,7 +102,7 @@ def postgres(servers_home: Path) -> Iterator[EmbeddedPostgres]:
 
 
 @pytest.fixture(scope="session")
-def template(postgres: EmbeddedPostgres) -> str:
+def template(postgres: EmbeddedPostgres) -> Iterator[str]:
     """The name of a database that has been migrated once, to be copied for each test."""
 
     async def migrated() -> None:
@@ -93,7 +110,8 @@ def template(postgres: EmbeddedPostgres) -> str:
         await importlib.import_module("gateway.storage.migrate").migrate(dsn)
 
     asyncio.run(migrated())
-    return TEMPLATE
+    yield TEMPLATE
+    asyncio.run(drop_database(postgres.dsn, TEMPLATE))
 
 
 @pytest.fixture

@@ -206,6 +206,7 @@ def encode(value: msgspec.Struct) -> bytes:
 def decode(content: bytes, shape: type[T]) -> T:
     """`content` as `shape`; a `PartnerProtocolError` names the shape only, as a decoder's own text may quote values."""
     try:
+        content.decode()  # msgspec looks at no text that it skips, and what is not UTF-8 is damaged as a whole
         return msgspec.json.decode(content, type=shape, dec_hook=_wrap)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise protocol_error(f"not readable as {getattr(shape, '__name__', 'a list')}") from None

@@ -33,11 +33,20 @@ class Edit:
 
 @dataclass(frozen=True)
 class Mutant:
-    """One bug. `tests` are the test files that must notice, those that notice soonest first; `only` is pytest's -k."""
+    """One bug. `tests` are the test files that must notice, those that notice soonest first; `only` is pytest's -k.
+
+    `first` is a test of the first file that should notice: it is run before the rest.
+    """
 
     name: str
     edits: tuple[Edit, ...]
     tests: tuple[str, ...]
     only: str = ""
+    first: str = ""
     survives: str = ""
     """Why it cannot be caught, where that is so."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What pytest is told to run, in this order."""
+        return (f"{self.tests[0]}::{self.first}", *self.tests) if self.first else self.tests

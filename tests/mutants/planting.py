@@ -26,9 +26,11 @@ def snap_everywhere(edit: Edit, *slugs: str) -> dict[str, tuple[Edit, ...]]:
     return dict.fromkeys(slugs, (edit,))
 
 
-def one(name: str, path: str, old: str, new: str, *tests: str, times: int = 1, only: str = "") -> Mutant:
+def one(
+    name: str, path: str, old: str, new: str, *tests: str, times: int = 1, only: str = "", first: str = ""
+) -> Mutant:
     """One bug in one place outside the adapters."""
-    return Mutant(name, (Edit(path, old, new, times),), tests, only=only)
+    return Mutant(name, (Edit(path, old, new, times),), tests, only=only, first=first)
 
 
 def _suites(folder: str, *names: str) -> tuple[str, ...]:

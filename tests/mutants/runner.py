@@ -5,6 +5,7 @@ A run is bounded by processor time, so that a busy machine makes no mutant look 
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import re
@@ -12,9 +13,15 @@ import resource
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
+
+from gateway.embedded import EmbeddedPostgres, data_home
+from tests.conftest import SHARED_POSTGRES
 from tests.mutants.mutant import DoesNotApply, Mutant
 
 ROOT = Path(__file__).parents[2]
@@ -61,9 +68,28 @@ def copy_tree(into: Path) -> Path:
     return into
 
 
-def preload() -> None:
-    """Have the processes that are forked off start with everything heavy in place."""
+@contextmanager
+def prepared(folder: Path) -> Iterator[None]:
+    """Have the runs that are forked off start with everything heavy in place, and share one PostgreSQL, which need not
+    survive anything.
+    """
+    server = EmbeddedPostgres(data_home(folder) / "postgres")
+    asyncio.run(server.start())
+    asyncio.run(_careless(server.dsn))
+    os.environ[SHARED_POSTGRES] = server.dsn
     _FORKS.set_forkserver_preload(["tests.mutants.nursery"])
+    try:
+        yield
+    finally:
+        asyncio.run(server.stop())
+
+
+async def _careless(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    for name in ("fsync", "full_page_writes", "synchronous_commit"):
+        await connection.execute(f"ALTER SYSTEM SET {name} = off")
+    await connection.execute("SELECT pg_reload_conf()")
+    await connection.close()
 
 
 def run_mutant(mutant: Mutant, tree: Path) -> Verdict:
@@ -73,7 +99,7 @@ def run_mutant(mutant: Mutant, tree: Path) -> Verdict:
     try:
         for edit in mutant.edits:
             edit.apply(tree)
-        status, output = run_tests(tree, mutant.tests, mutant.only)
+        status, output = run_tests(tree, mutant.targets, mutant.only)
     except (DoesNotApply, OSError) as error:
         return Verdict(mutant, False, f"does not apply: {error}", time.monotonic() - began, broken=True)
     finally:

@@ -20,6 +20,7 @@ def test_it_applies(mutant: Mutant) -> None:
         if path.endswith(".py"):
             compile(text, path, "exec")
     assert all((ROOT / test).exists() for test in mutant.tests)
+    assert not mutant.first or f"def {mutant.first}(" in (ROOT / mutant.tests[0]).read_text(encoding="utf-8")
 
 
 def test_names_differ() -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from contracts.linking import LinkHealth
 from contracts.observation import Source
 from contracts.payout import PayoutState, not_found
 from gateway.clock import jakarta_day
@@ -399,3 +400,40 @@ async def test_nothing_personal_is_logged_or_stored_in_clear(town: Town) -> None
     for n in (1, 2, 3):
         for secret in (f"{n:010d}", f"Name {n}", f"62811{n:07d}", f"token-{n}"):
             assert secret not in said, secret
+
+
+@pytest.mark.parametrize(
+    ("operation", "act", "told"),
+    [
+        ("transfer", "ok", Answer.SPOKE),
+        ("transfer", {"act": "say", "kind": "rejected", "reason": "account_blocked"}, Answer.SPOKE),
+        ("inquiry", {"act": "say", "kind": "unavailable", "hint": "customer_token"}, Answer.SPOKE),
+        ("transfer", "reset", Answer.NO_ANSWER),
+        ("transfer", "garbage", Answer.NO_ANSWER),
+        ("transfer", {"act": "say", "kind": "not_accepted", "hint": "throttled"}, Answer.NOTHING_DONE),
+        ("transfer", "refused_connection", Answer.NOTHING_DONE),
+        ("inquiry", "garbage", Answer.NOTHING_DONE),
+    ],
+)
+async def test_what_a_try_tells_about_the_partner(
+    town: Town, operation: str, act: str | dict[str, object], told: Answer
+) -> None:
+    bank = town.partner()
+    await town.due()
+    bank.script(operation, act)
+    worker = town.worker()
+    (leased,) = await worker.claim("fake", 1)
+    assert await worker.send(leased) is told
+
+
+async def test_nothing_is_paid_over_a_link_that_does_not_stand(town: Town) -> None:
+    bank = town.partner(payout_needs_live_link=True, payout_proves_link=False)
+    await town.due()
+    town.links.health = LinkHealth.BLOCKED
+
+    async def looked(link_id: str) -> None:
+        await town.execute("UPDATE links SET proved_at = $1 WHERE id = $2", town.clock.now(), link_id)
+
+    town.links.on_prove = looked
+    await town.worker().tick_send("fake")
+    assert town.links.proved and bank.seen == []

@@ -14,6 +14,7 @@ from contracts.partner import Mark, Quota
 from gateway.clock import SystemClock
 from gateway.services.payout_sending import Answer
 from gateway.worker import Worker
+from gateway.worker.dispatch import Dispatcher
 from gateway.worker.outage import CANARY_S, FAILURES, Outage
 from gateway.worker.quota import Quota as Tokens
 from tests.gateway.payouts.fake import VirtualClock
@@ -111,6 +112,64 @@ async def test_what_is_in_flight_is_finished_when_told_to_stop(town: Town) -> No
     assert await town.stands(incentive) == ("paid", None)
     assert await town.stands(later) == ("scheduled", None)
     await town.check()
+
+
+async def test_nothing_new_leaves_once_told_to_stop(town: Town) -> None:
+    """Also of what was claimed already and waits for its turn; it is given back."""
+    town.clock = SystemClock()  # type: ignore[assignment]
+    town.settings = msgspec.structs.replace(town.settings, max_in_flight=1)
+    bank = town.partner()
+    for _ in range(4):
+        await town.due()
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def hold(operation: str) -> None:
+        if operation == "inquiry":
+            asked.set()
+            await answer.wait()
+
+    bank.before = hold
+    stopping = asyncio.Event()
+    worker = Worker(town.resources, town.worker(grouped=True), town.statements())
+    running = asyncio.create_task(worker.run(stopping))
+    await asyncio.wait_for(asked.wait(), 10)
+    stopping.set()
+    answer.set()
+    await asyncio.wait_for(running, 10)
+    assert bank.seen.count("inquiry") == 1
+    assert await town.fetch("SELECT id FROM payouts WHERE state = 'reserved' AND lease_until IS NOT NULL") == []
+    await town.check()
+
+
+async def test_nothing_is_sent_before_the_quota_gives_way(town: Town) -> None:
+    bank = town.partner()
+    for _ in range(3):
+        await town.due()
+    asked: asyncio.Queue[int] = asyncio.Queue()
+    gives_way, stopping, clock = asyncio.Semaphore(0), asyncio.Event(), SystemClock()
+    quota = Tokens(None, "fake:payout", 1_000.0, clock)
+
+    async def take(calls: int = 1) -> None:
+        asked.put_nowait(calls)
+        await gives_way.acquire()
+
+    quota.take = take  # type: ignore[method-assign]
+    dispatcher = Dispatcher(
+        town.worker(), "fake", lanes=2, quota=quota, outage=Outage("fake", clock), wake=asyncio.Event()
+    )
+    running = asyncio.create_task(dispatcher.run(stopping))
+    for sent in range(3):
+        assert await asyncio.wait_for(asked.get(), 10) == len({"inquiry", "transfer"})
+        assert len(bank.booked) == sent
+        gives_way.release()
+
+        async def booked(so_many: int = sent + 1) -> bool:
+            return await paid(town) == so_many
+
+        await until(booked)
+    stopping.set()
+    gives_way.release()
+    await asyncio.wait_for(running, 10)
 
 
 def test_outage_opens_after_a_run_of_failures_and_closes_at_a_word() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from contracts.errors import Conflict
 from contracts.payout import PayoutState
-from gateway.clock import start_of_jakarta_day
+from gateway.clock import jakarta_day, start_of_jakarta_day
 from gateway.services.statements import Statements
+from gateway.storage import recovery
 from tests.gateway.payouts.town import Town
 from tests.gateway.recovery.restoring import Restoring
 
@@ -78,6 +79,32 @@ async def test_nothing_is_sent_while_a_partner_is_held_whoever_tries(restoring: 
     assert await town.worker("w2").claim("fake", 10) == []
     assert await worker.tick_unpayable("fake") == 0
     assert bank.seen == []
+
+
+async def test_the_hold_alone_stops_what_was_leased_before_it(restoring: Restoring) -> None:
+    """As if the process that opened the recovery had died before it marked anything."""
+    town = restoring.town
+    bank = town.partner()
+    await town.due()
+    worker, now = town.worker(), town.clock.now()
+    (reserved,) = await worker.claim("fake", 1)
+    async with town.database.transaction() as connection:
+        await recovery.begin(connection, "fake", since=now, opened_at=now, settled_at=now)
+    assert (await worker.send(reserved)).value == "skipped"
+    assert bank.seen == []
+
+
+async def test_a_credit_that_turns_up_after_the_claim_stops_the_attempt(restoring: Restoring) -> None:
+    town = restoring.town
+    bank = town.partner()
+    person = await town.person()
+    await town.incentive(person)
+    worker = town.worker()
+    (reserved,) = await worker.claim("fake", 1)
+    bank.book(f"10{7:017d}", 600_000, f"{person:010d}")
+    await Statements(town.resources).read("fake", jakarta_day(town.clock.now()))
+    assert (await worker.send(reserved)).value == "skipped"
+    assert "inquiry" not in bank.seen
 
 
 async def test_what_had_not_left_is_sent_once_nobody_knows_of_it(restoring: Restoring) -> None:
