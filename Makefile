@@ -8,7 +8,7 @@ QUICK := -k "not test_damage and not test_codes"
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-browser bench mutants sim lint types imports tests cassettes demo-small check fmt lock clean
+.PHONY: help demo test test-long test-browser bench mutants fuzz sim lint types imports tests cassettes demo-small check fmt lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -32,8 +32,11 @@ test-browser: $(READY) ## people at the partners' pages and the console in Chrom
 bench: $(READY) ## payouts a second against the floor, CPU a payout, rows a second of intake (ARGS="--json FILE")
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-mutants: $(READY) ## plant bugs in the adapters and see the suites catch them
+mutants: $(READY) ## plant bugs and see the suites catch them (ARGS="--family money --only cas/")
 	@$(BIN)/python -m tests.mutants $(ARGS)
+
+fuzz: $(READY) ## damaged replies and notifications, which nothing may believe (ARGS="--long --seed 7")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 sim: $(READY) ## seeded runs with faults, crashes and restarts (SEEDS=100 SEED=1)
 	@$(BIN)/python -m tests.sim --seeds $(or $(SEEDS),100) --seed $(or $(SEED),1) $(ARGS)

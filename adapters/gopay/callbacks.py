@@ -78,7 +78,7 @@ def _payout(said: wire.IrisNotice) -> Notice:
 
 
 def _linking_token(note: Notification) -> Secret | None:
-    text = note.headers.get("authorization", "").removeprefix("Bearer ").strip()
+    text = note.headers.get("authorization", "").removeprefix("Bearer").strip()
     return Secret(text) if 0 < len(text) <= _TOKEN_MAX else None
 
 

@@ -120,7 +120,7 @@ _APPROVALS = (
     one("approval/one_is_enough", "gateway/services/batches.py", "elif before + 1 >= REQUIRED_APPROVALS:", "elif before + 1 >= 1:", BATCHES, first="test_two_others_approve_exactly_this_content"),
     one("approval/of_other_content", "gateway/services/batches.py", "if batch.content_root != content_root:", "if not content_root:", BATCHES, first="test_two_others_approve_exactly_this_content"),
     one("approval/after_the_decision", "gateway/services/batches.py", "if batch.state is not BatchState.AWAITING_APPROVAL:", "if batch.state is None:", BATCHES, first="test_two_others_approve_exactly_this_content"),
-    one("approval/two_at_once", "gateway/services/batches.py", "stored.get(connection, batch_id, lock=True)", "stored.get(connection, batch_id)", BATCHES, first="test_approvals_race_to_exactly_one_decision"),
+    one("approval/two_at_once", "gateway/services/batches.py", "stored.get(connection, batch_id, lock=True)", "stored.get(connection, batch_id)", "tests/gateway/api/test_approvals.py", first="test_an_approval_waits_for_another_one_and_counts_it"),
     one("approval/rejected_and_still_payable", "gateway/storage/batches.py", "UPDATE incentives SET cancelled = true, facts_at", "UPDATE incentives SET cancelled = false, facts_at", BATCHES, first="test_a_rejected_batch_is_cancelled_and_may_come_again"),
 )  # fmt: skip
 

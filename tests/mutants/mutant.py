@@ -45,8 +45,3 @@ class Mutant:
     first: str = ""
     survives: str = ""
     """Why it cannot be caught, where that is so."""
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """What pytest is told to run, in this order."""
-        return (f"{self.tests[0]}::{self.first}", *self.tests) if self.first else self.tests

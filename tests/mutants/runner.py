@@ -99,7 +99,7 @@ def run_mutant(mutant: Mutant, tree: Path) -> Verdict:
     try:
         for edit in mutant.edits:
             edit.apply(tree)
-        status, output = run_tests(tree, mutant.targets, mutant.only)
+        status, output = run_tests(tree, mutant.tests, mutant.only, first=mutant.first)
     except (DoesNotApply, OSError) as error:
         return Verdict(mutant, False, f"does not apply: {error}", time.monotonic() - began, broken=True)
     finally:
@@ -120,14 +120,20 @@ def _judge(mutant: Mutant, status: int | None, output: str, took_s: float) -> Ve
     return Verdict(mutant, False, f"pytest ended with {status}: {last}", took_s, broken=True)
 
 
-def run_tests(tree: Path, tests: tuple[str, ...], only: str, *, limit_s: int = LIMIT_S) -> tuple[int | None, str]:
-    """pytest's exit status (None, or a signal below zero: out of time) and its output, up to the first failure."""
+def run_tests(
+    tree: Path, tests: tuple[str, ...], only: str, *, first: str = "", limit_s: int = LIMIT_S
+) -> tuple[int | None, str]:
+    """pytest's exit status (None, or a signal below zero: out of time) and its output, up to the first failure.
+
+    `first`, a test of the first file, is run before the others.
+    """
     early = "ignore::pytest.PytestAssertRewriteWarning"  # plugins are loaded before pytest begins
-    arguments = ["-x", "-q", "--tb=no", "-W", early, "-p", "no:cacheprovider", "-p", "no:schemathesis", *tests]
-    if only:
-        arguments += ["-k", only]
+    always = ["-x", "-q", "--tb=no", "-W", early, "-p", "no:cacheprovider", "-p", "no:schemathesis"]
+    runs = [[*always, *tests, *(["-k", only] if only else [])]]
+    if first:
+        runs = [[*always, f"{tests[0]}::{first}"], [*runs[0], "--deselect", f"{tests[0]}::{first}"]]
     output = tree / "output.txt"
-    process = _FORKS.Process(target=_test, args=(str(tree), arguments, str(output), limit_s))
+    process = _FORKS.Process(target=_test, args=(str(tree), runs, str(output), limit_s))
     process.start()
     process.join(limit_s * WALL_FACTOR)
     if process.is_alive():
@@ -137,8 +143,8 @@ def run_tests(tree: Path, tests: tuple[str, ...], only: str, *, limit_s: int = L
     return process.exitcode, output.read_text(errors="replace")
 
 
-def _test(tree: str, arguments: list[str], output: str, limit_s: int) -> None:
-    """In the forked process: become a fresh interpreter in the tree, and run pytest."""
+def _test(tree: str, runs: list[list[str]], output: str, limit_s: int) -> None:
+    """In the forked process: become a fresh interpreter in the tree, and run pytest until something fails."""
     resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
     with open(output, "wb") as file:
         os.dup2(file.fileno(), 1)
@@ -150,7 +156,9 @@ def _test(tree: str, arguments: list[str], output: str, limit_s: int) -> None:
         del sys.modules[name]
     import pytest
 
-    status = int(pytest.main(arguments))
+    status = 0
+    for arguments in runs:
+        status = status or int(pytest.main(arguments))
     ours = sys.modules.get("adapters")
     if ours is not None and not str(ours.__file__).startswith(tree):
         status = FOREIGN

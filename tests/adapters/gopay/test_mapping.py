@@ -347,3 +347,10 @@ def test_a_random_return_never_carries_a_code(query):
     except PartnerError:
         return
     assert back.code is None
+
+
+def test_what_is_not_utf_8_is_damaged_even_where_nobody_reads_it() -> None:
+    whole = b'{"error_message":"x","elsewhere":"y"}'
+    assert wire.decode(whole, wire.IrisErrorReply).error_message == "x"
+    with pytest.raises(PartnerProtocolError):
+        wire.decode(whole.replace(b"y", b"\xff\xfe"), wire.IrisErrorReply)

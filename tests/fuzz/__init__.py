@@ -1,0 +1,1 @@
+"""Damaged notifications and replies, seeded: `python -m tests.fuzz`."""
