@@ -6,6 +6,7 @@ import asyncio
 import enum
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -109,7 +110,7 @@ def _run(
         raise InvalidRequest("There is no such operation.", remedy=f"`gateway workbench {slug} --help` lists them.")
     chosen(operation, MANIFESTS[slug])
     try:
-        cassette, error = asyncio.run(_recorded(slug, operation, against, wishes, staging))
+        cassette, hosts, error = asyncio.run(_recorded(slug, operation, against, wishes, staging))
     except ClusterError as problem:
         raise InvalidRequest(
             f"The mock did not start: {problem}", remedy="Look at --scenario and --behaviour."
@@ -117,7 +118,7 @@ def _run(
     if cassette is not None:
         asked = {plan for name in OPERATIONS if operation in (name, ALL) for plan in OPERATIONS[name].plans}
         for take in cassette.takes:
-            _show(take, full=full or take.operation in asked)
+            _show(take, hosts, full=full or take.operation in asked)
         if record is not None:
             record.write_bytes(encode(cassette))
             console.print(
@@ -126,7 +127,7 @@ def _run(
     if isinstance(error, CallerError):
         raise error
     if error is not None:
-        console.print(f"[red]{type(error).__name__}:[/] {error.detail} {error.remedy}", highlight=False, soft_wrap=True)
+        console.print(f"[red]no verdict:[/] {type(error).__name__} {error.detail}", highlight=False, soft_wrap=True)
         raise typer.Exit(1)
 
 
@@ -138,11 +139,11 @@ def _place(slug: str, against: Against, wishes: Wishes, staging: Staging) -> Abs
 
 async def _recorded(
     slug: str, operation: str, against: Against, wishes: Wishes, staging: Staging
-) -> tuple[Cassette | None, GatewayError | None]:
-    """What was recorded, and the error that it ended with."""
+) -> tuple[Cassette | None, Mapping[str, str], GatewayError | None]:
+    """What was recorded, the address of each host, and the error that it ended with."""
     async with _place(slug, against, wishes, staging) as bench:
         error = await perform(bench, operation)
-        return bench.cassette(against.value), error
+        return bench.cassette(against.value), bench.hosts, error
 
 
 def _ask(question: str, hidden: bool) -> str:
@@ -151,11 +152,11 @@ def _ask(question: str, hidden: bool) -> str:
     return str(typer.prompt(question, hide_input=hidden, err=True))
 
 
-def _show(take: Kept, *, full: bool) -> None:
+def _show(take: Kept, hosts: Mapping[str, str], *, full: bool) -> None:
     for exchange in take.exchanges:
         request, reply = exchange.request, exchange.reply
         status = "no whole reply" if reply is None else str(reply.status)
-        line = f"{request.method} {request.host}{request.target}  {request.operation} {request.effect}  {status}"
+        line = f"{request.method} {hosts[request.host]}{request.target}  {request.operation} {request.effect}  {status}"
         console.print(Text(line, "bold" if full else "dim"), soft_wrap=True)
         if full:
             _show_exchange(exchange)

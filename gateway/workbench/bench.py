@@ -77,6 +77,7 @@ class Bench:
         self.recorder = Recorder(partner)
         self.manifest = partner.manifest
         self.wishes = wishes
+        self.hosts = hosts
         self._credentials = credentials
         self._clock = clock
         self._person = person

@@ -72,7 +72,7 @@ def test_a_payout_works_at_once_and_shows_nothing_private(tmp_path: Path) -> Non
 def test_a_lost_answer_is_shown_as_unknown_and_ends_with_status_1(said: Said) -> None:
     text = said("bni", "payout", "--behaviour", "pay:lost_answer", status=1)
     assert "payout.transfer write no whole reply" in text
-    assert "payout: OutcomeUnknown" in text
+    assert "payout: OutcomeUnknown" in text and "no verdict:" in text
 
 
 def test_what_a_partner_does_not_have_is_refused(said: Said) -> None:
