@@ -10,6 +10,7 @@ import msgspec
 
 from contracts.errors import Hint, NotSupported, PartnerUnavailable
 from contracts.partner import Capability, Context, Manifest, Partner
+from contracts.payout import Outcome
 from contracts.plan import Plan
 from contracts.secret import Secret
 from gateway.clock import Clock
@@ -117,8 +118,9 @@ class Desk:
     ) -> T:
         """Run one of the partner's operations, named as in `Partner`.
 
-        A refused token of ours with nothing done is dropped, and the plan is run once more under a fresh one. Raises
-        `PartnerUnavailable`/`PartnerProtocolError` (nothing left) or `OutcomeUnknown` (a WRITE left).
+        A token of ours that the partner refused is forgotten, whatever was refused with it; where nothing had been
+        done yet, the plan is run once more under a fresh one. Raises `PartnerUnavailable`/`PartnerProtocolError`
+        (nothing left) or `OutcomeUnknown` (a WRITE left).
         """
         names = self.manifest.needs.get(operation, ())
         try:
@@ -126,12 +128,7 @@ class Desk:
         except PartnerUnavailable as error:
             if error.hint is not Hint.OUR_TOKEN or not names:
                 raise
-        await self.drop_tokens(operation)
         return await self._attempt(names, make, subject, frozen_hash)
-
-    async def drop_tokens(self, operation: str) -> None:
-        """Forget our tokens for an operation: the partner refused one."""
-        await self._tokens.drop(self.slug, self.manifest.needs.get(operation, ()))
 
     async def _attempt(
         self, names: tuple[str, ...], make: Callable[[Context], Plan[T]], subject: str, frozen_hash: bytes | None
@@ -140,7 +137,15 @@ class Desk:
         for name in names:
             tokens[name] = await self._tokens.get(self, name)
         context = msgspec.structs.replace(self.bare_context(), tokens=tokens)
-        return await self._executor.run(make(context), subject=subject, frozen_hash=frozen_hash)
+        try:
+            outcome = await self._executor.run(make(context), subject=subject, frozen_hash=frozen_hash)
+        except PartnerUnavailable as error:
+            if error.hint is Hint.OUR_TOKEN:
+                await self._tokens.drop(self.slug, tokens)
+            raise
+        if isinstance(outcome, Outcome) and outcome.hint is Hint.OUR_TOKEN:
+            await self._tokens.drop(self.slug, tokens)
+        return outcome
 
     async def run_bare(self, make: Callable[[Context], Plan[T]], *, subject: str) -> T:
         """Run a plan that needs no token of ours (fetching one)."""

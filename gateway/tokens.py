@@ -7,6 +7,7 @@ tokens asked for twice in a second are normal).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -55,16 +56,19 @@ class Tokens:
                 self._held[key] = held
             return Secret(held.value)
 
-    async def drop(self, slug: str, names: tuple[str, ...]) -> None:
-        """Forget tokens that the partner refused."""
-        for name in names:
-            dropped = self._held.pop((slug, name), None)
-            if dropped is None or self._redis is None:
+    async def drop(self, slug: str, refused: Mapping[str, Secret]) -> None:
+        """Forget tokens that the partner refused, here and in Redis; one that has taken their place since stays."""
+        for name, token in refused.items():
+            key, value = (slug, name), token.reveal()
+            held = self._held.get(key)
+            if held is not None and held.value == value:
+                del self._held[key]
+            if self._redis is None:
                 continue
             try:
-                shared = await self._read((slug, name))
-                if shared is not None and shared.value == dropped.value:
-                    await self._redis.delete(_redis_key((slug, name)))
+                shared = await self._read(key)
+                if shared is not None and shared.value == value:
+                    await self._redis.delete(_redis_key(key))
             except RedisError:
                 continue
 

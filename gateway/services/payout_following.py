@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import structlog
 
-from contracts.errors import Hint, OutcomeUnknown, PartnerError
+from contracts.errors import OutcomeUnknown, PartnerError
 from contracts.observation import Source
 from contracts.partner import Capability
 from contracts.payout import Outcome, OutcomeKind, PayoutState, rejected, unknown
@@ -129,8 +129,6 @@ class Following:
 
     async def _in_vain(self, leased: Leased, error: PartnerError) -> None:
         _log.info("looked_in_vain", payout=leased.payout.id, error=type(error).__name__, hint=error.hint.value)
-        if error.hint is Hint.OUR_TOKEN:
-            await self._desks[leased.payout.partner].drop_tokens("find_payout")
         await self._commits.outcomes.add(
             Finding(payout=leased.payout.id, what=What.LOOKED_IN_VAIN, hint=error.hint, worker=self._worker)
         )

@@ -203,7 +203,7 @@ class Sending:
             gate.note(answer)
         applied = await self._commits.outcomes.add(item)
         leased.payout = applied.payout
-        await self._mind(desk, leased, operation, hint)
+        await self._mind(leased, hint)
         return answer
 
     async def _run(
@@ -262,17 +262,15 @@ class Sending:
             worker=self._worker,
         )
 
-    async def _mind(self, desk: Desk, leased: Leased, operation: str, hint: Hint) -> None:
-        """Renew what the partner refused, so that the next try is not refused for the same reason. Where that fails,
-        the next try is refused, and asks again.
+    async def _mind(self, leased: Leased, hint: Hint) -> None:
+        """Renew the grant that the partner refused, so that the next try is not refused for the same reason. Where
+        that fails, the next try is refused, and asks again.
         """
         if hint is Hint.CUSTOMER_TOKEN:
             try:
                 await self._links.customer_token_refused(leased.payout.link_id)
             except PartnerError as error:
                 _log.info("grant_not_renewed", payout=leased.payout.id, error=type(error).__name__)
-        elif hint is Hint.OUR_TOKEN:
-            await desk.drop_tokens(operation)
 
     async def _link_stands(self, desk: Desk, leased: Leased) -> bool:
         """Prove the link alive where the partner's payouts need it and nobody did within the last day."""
