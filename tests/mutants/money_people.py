@@ -47,7 +47,7 @@ _NOTICES = (
     one("callback/any_method", _ROUTE, "and route.method == request.method", "", INBOX, first="test_only_signed_notifications_of_the_manifest_are_stored"),
     one("callback/every_delivery_is_an_event", _INBOX, "            return f\"body:{hashlib.sha256(note.body).hexdigest()}\"\n        return key", "            return f\"body:{hashlib.sha256(note.body).hexdigest()}\"\n        return f\"{key}:{id(note)}\"", INBOX, first="test_an_event_is_stored_once_sealed_and_answered_alike"),
     one("inbox/applied_again_and_again", _INBOX_ROWS, "SET applied_at = $2, next_attempt_at = NULL, result", "SET next_attempt_at = $2, result", INBOX, first="test_a_hint_about_nobody_is_given_up_within_bounds"),
-    one("inbox/two_take_one", _INBOX_ROWS, "UPDATE inbox i SET next_attempt_at = $2, tries", "UPDATE inbox i SET next_attempt_at = least($1, $2), tries", INBOX),
+    one("inbox/two_take_one", _INBOX_ROWS, "UPDATE inbox i SET next_attempt_at = $2, tries", "UPDATE inbox i SET next_attempt_at = least($1, $2), tries", INBOX, first="test_a_notification_is_applied_by_one_worker_at_a_time"),
     one("inbox/tried_without_end", _INBOX, "and row.tries < _TRIES:", "and row.tries < 99 * _TRIES:", INBOX, first="test_a_hint_about_nobody_is_given_up_within_bounds"),
     one("inbox/a_hint_is_dropped", _INBOX, "if result in _UNKNOWN and", "if result in () and", INBOX, first="test_a_hint_may_overtake_the_token_it_names"),
     one("inbox/a_kyc_hint_is_a_verdict", _INBOX, "and not person.verified:\n                    await self._verification.open_for(connection, person, link.id, now)", "and not person.verified:\n                    await participants.verified(connection, person.id, link.id, now.replace(year=2099), now)", INBOX, first="test_a_finished_kyc_has_the_nik_checked_again"),
@@ -57,7 +57,7 @@ _NOTICES = (
 _REQUESTS = (
     one("idempotency/body_not_compared", _IDEMPOTENT, '{body_sha256}")', '")', INCENTIVES, BATCHES, first="test_the_key_is_bound_to_the_body"),
     one("idempotency/any_request_is_the_first_one", _IDEMPOTENT, "if claim.fingerprint != fingerprint:", "if not claim.fingerprint:", INCENTIVES, BATCHES, first="test_the_key_is_bound_to_the_body"),
-    one("idempotency/refused_keeps_the_key", _KEYS, '"DELETE FROM idempotency WHERE client_id = $1 AND key = $2 AND status IS NULL"', '"SELECT 1 FROM idempotency WHERE client_id = $1 AND key = $2 AND status IS NULL"', INCENTIVES, first="test_a_refused_request_frees_its_key"),
+    one("idempotency/refused_keeps_the_key", _KEYS, '"DELETE FROM idempotency WHERE client_id = $1 AND key = $2 AND status IS NULL"', '"SELECT 1 FROM idempotency WHERE client_id = $1 AND key = $2 AND status IS NULL"', REDIRECT, first="test_a_refused_start_frees_its_key"),
     one("idempotency/second_answer_replaces_the_first", _KEYS, '" WHERE i.status IS NULL AND i.fingerprint = excluded.fingerprint RETURNING true"', '" RETURNING true"', INCENTIVES, BATCHES),
     one("idempotency/answer_of_a_batch_not_kept", "gateway/routes/batches.py", "await answer.keep(connection, 201, as_batch(view), now)", "await asyncio.sleep(0)", BATCHES, first="test_the_same_key_and_body_give_the_first_answer_and_another_body_is_refused"),
     one("cancel/while_a_payout_has_left", "gateway/storage/incentives.py", "return not beyond", "return True", INCENTIVES, first="test_cancelled_once_and_only_while_nothing_has_left"),
@@ -65,16 +65,22 @@ _REQUESTS = (
     one("clients/scope_not_asked", "gateway/security/clients.py", "if caller.scopes.isdisjoint(self.scopes):", "if not caller.scopes:", PROBLEMS),
     one("clients/token_without_end", "gateway/security/clients.py", "if found.expires_at <= self._clock.now():", "if found.expires_at is None:", PROBLEMS, first="test_a_token_ends_with_its_life_and_its_client"),
     one("participant/another_account_under_an_open_payout", "gateway/services/participants.py", "if await participants.payout_open(connection, person.id):", "if not await participants.find(connection, participant_id):", PARTICIPANTS, first="test_no_other_account_while_a_payout_is_open"),
-    one("participant/verdict_follows_to_another_account", _PARTICIPANTS, '" link_id = NULL, link_active = false, verified = false, verified_until = NULL, standing = $5', '" link_id = NULL, link_active = false, standing = $5', PARTICIPANTS, first="test_another_account_ends_link_and_verdict"),
+    one("participant/verdict_follows_to_another_account", _PARTICIPANTS, '" link_id = NULL, link_active = false, verified = false, verified_until = NULL, standing = $5', '" link_id = NULL, link_active = false, standing = $5', PARTICIPANTS, first="test_an_account_left_at_an_exclusive_partner_is_given_back"),
     one("participant/unpaid_stays_at_the_old_partner", _PARTICIPANTS, "\"UPDATE incentives SET partner = $2 WHERE participant = $1 AND", "\"UPDATE incentives SET partner = $2 WHERE participant = -$1 AND", PARTICIPANTS, first="test_another_account_ends_link_and_verdict"),
 )  # fmt: skip
 
 _VERDICTS = (
     one("nik/mismatch_is_accepted", _VERIFICATION, "if verdict is Verdict.MATCH:", "if verdict in (Verdict.MATCH, Verdict.MISMATCH):", VERIFYING, first="test_every_verdict_has_its_blocker"),
     one("nik/owner_of_the_account_not_asked", "gateway/storage/owners.py", "return owner == row.nik_index", "return bool(owner)", ACCOUNTS, first="test_of_two_matches_at_once_one_wins"),
-    one("nik/verdict_on_another_account", _VERIFICATION, "        and person.account_index == link.account_index\n", "", VERIFYING, first="test_a_verdict_about_another_account_is_dropped"),
-    one("nik/verdict_on_another_link", _VERIFICATION, "        and person.link_id == link.id\n", "", VERIFYING),
-    one("nik/verdict_of_a_link_that_ended", _VERIFICATION, "link.state is LinkState.ACTIVE\n        and", "link.state is not None\n        and", VERIFYING),
+    Mutant(
+        "nik/verdict_on_whatever_was_asked_about",  # two guards; each of them is enough by itself
+        (
+            Edit(_VERIFICATION, "if link is None or not _concerns(row, person, link):\n                await", "if link is None:\n                await"),
+            Edit("gateway/storage/verifications.py", "lease_until = NULL WHERE id = $1 AND state = 'open'\",\n        row.id,\n        verdict.value", "lease_until = NULL WHERE id = $1\",\n        row.id,\n        verdict.value"),
+        ),
+        (VERIFYING,),
+        first="test_a_verdict_about_another_account_is_dropped",
+    ),
     one("nik/verdict_without_end", _PARTICIPANTS, "WHERE verified AND verified_until <= $1", "WHERE verified AND verified_until IS NULL AND $1 IS NOT NULL", VERIFYING, first="test_an_expired_verdict_is_renewed_and_never_a_mismatch"),
     one("nik/failure_takes_a_verdict_away", _VERIFICATION, "row.tries >= pace.verification_tries and not person.verified:", "row.tries >= pace.verification_tries:", VERIFYING, first="test_a_technical_failure_takes_no_verdict_away"),
     one("nik/pending_is_a_verdict", _VERIFICATION, "if answer.verdict is Verdict.PENDING:", "if answer.verdict is None:", VERIFYING, first="test_no_verdict_is_asked_about_again_quickly_then_slowly"),
@@ -84,16 +90,16 @@ _VERDICTS = (
 
 _LINKS = (
     one("link/revoked_and_still_active", _FACTS, "    await participants.link_ended(connection, person.id, link.id, because, now)\n", "", VERIFYING, REDIRECT, first="test_a_refused_customer_token_is_a_revoked_link_elsewhere"),
-    one("link/of_an_old_one_ends_the_new_one", _PARTICIPANTS, '" facts_at = $4 WHERE id = $1 AND link_id = $2",\n        participant,\n        link_id,\n        standing.value,', '" facts_at = $4 WHERE id = $1 AND link_id || $2 <> \'\'",\n        participant,\n        link_id,\n        standing.value,', ACCOUNTS, VERIFYING),
+    one("link/of_an_old_one_ends_the_new_one", _PARTICIPANTS, '" facts_at = $4 WHERE id = $1 AND link_id = $2",\n        participant,\n        link_id,\n        standing.value,', '" facts_at = $4 WHERE id = $1 AND link_id || $2 <> \'\'",\n        participant,\n        link_id,\n        standing.value,', PARTICIPANTS, first="test_what_is_found_out_about_an_old_link_changes_nothing"),
     one("link/any_browser_comes_back", _LINKING, "        _check_cookie(link, cookies)\n        if link.state is LinkState.OPENED:", "        if link.state is LinkState.OPENED:", REDIRECT, first="test_whatever_is_not_this_browsers_own_way_back_changes_nothing"),
     one("link/state_of_another_partner", _LINKING, "if link is None or link.partner != partner:", "if link is None:", REDIRECT, first="test_whatever_is_not_this_browsers_own_way_back_changes_nothing"),
     one("link/way_back_without_end", _LINKING, "if link.lives_until is None or link.lives_until <= self._clock.now():", "if link.lives_until is None:", REDIRECT, first="test_whatever_is_not_this_browsers_own_way_back_changes_nothing"),
-    one("link/code_exchanged_twice", _LINKING, "        if taken is None:\n            return await self._watch(link)\n        return await self._exchange(taken,", "        return await self._exchange(taken or link,", REDIRECT, first="test_two_arrivals_at_once_make_one_exchange"),
+    one("link/code_exchanged_twice", _LINKING, "        if taken is None:\n            return await self._watch(link)\n        return await self._exchange(taken,", "        return await self._exchange(taken or link,", REDIRECT, first="test_of_two_processes_that_read_the_link_at_once_one_exchanges"),
     one("link/opens_twice", "gateway/services/link_steps.py", "if link.opens_until is None or link.opens_until <= now:", "if link.opens_until is None:", REDIRECT, first="test_unopened_opened_and_stuck_links_end"),
     one("link/returns_anywhere", _LINKING, "if return_url not in return_urls:", "if not return_urls:", REDIRECT, first="test_a_bad_request_changes_nothing"),
     one("link/any_form_counts", _LINKING, "if not hmac.compare_digest(self.csrf_token(link).encode(), csrf.encode()):", "if not csrf:", INPUTS, first="test_only_the_form_of_this_browser_counts"),
     one("link/replaced_while_active", _LINKING, "_refuse_while_used(current)", "", REDIRECT, first="test_an_active_link_is_not_replaced"),
-    one("link/state_not_compared", "gateway/storage/links.py", "WHERE id = $1 AND state = $2 AND challenge_no = $3", "WHERE id = $1 AND (state = $2 OR true) AND challenge_no = $3", REDIRECT, ACCOUNTS, first="test_two_arrivals_at_once_make_one_exchange"),
+    one("link/state_not_compared", "gateway/storage/links.py", "WHERE id = $1 AND state = $2 AND challenge_no = $3", "WHERE id = $1 AND (state = $2 OR true) AND challenge_no = $3", REDIRECT, first="test_of_two_processes_that_read_the_link_at_once_one_exchanges"),
 )  # fmt: skip
 
 _SEALED = (
@@ -107,7 +113,7 @@ _SEALED = (
         (VAULT,),
     ),
     one("sealed/index_without_its_kind", _VAULT, 'f"{kind}\\0{value}"', 'f"{value}"', VAULT),
-    one("sealed/nik_is_logged", _VERIFICATION, '_log.info("nik_not_checked", verification=row.id,', '_log.info("nik_not_checked", nik=self._vault.open(places.nik(person.participant_id), person.nik_sealed), verification=row.id,', VERIFYING, first="test_a_refused_customer_token_is_a_revoked_link_elsewhere"),
+    one("sealed/nik_is_logged", _VERIFICATION, '_log.info("nik_not_checked", verification=row.id,', '_log.info("nik_not_checked", nik=self._vault.open(places.nik(person.participant_id), person.nik_sealed), verification=row.id,', VERIFYING, first="test_nothing_private_is_logged_of_a_check_that_fails"),
     one("sealed/account_is_logged", "gateway/services/payout_sending.py", "frozen = frozen_hash(desk, order)\n", 'frozen = frozen_hash(desk, order)\n        _log.info("attempt", account=order.account.reveal())\n', SENDING, first="test_nothing_personal_is_logged_or_stored_in_clear"),
     one("sealed/secret_prints_itself", "contracts/secret.py", 'return "Secret(***)"', "return self._value", INPUTS, VAULT),
 )  # fmt: skip

@@ -41,7 +41,7 @@ _HEARD = (
     one("refused/create_in_doubt_is_forgotten", _RULES, "if payout.state is _S.PREPARING and payout.looks > 0:", "if payout.state is _S.PREPARING and payout.looks > 99:", TWO_STEP, first="test_a_repeated_create_that_did_nothing_leaves_the_first_in_doubt"),
     one("refused/attempt_stays_counted", _RULES, "        payout.attempt -= 1\n", "", SENDING, first="test_nothing_left_goes_back_and_is_tried_again_later"),
     one("overdue/before_the_deadline", "gateway/storage/queue.py", "AND sent_deadline < $1 AND next_at IS NULL", "AND created_at <= $1 AND next_at IS NULL", SENDING, first="test_a_worker_killed_between_intent_and_send_leaves_no_double"),
-    one("doubt/absence_clock_from_the_intent", _RULES, "payout.sent_deadline = min(payout.sent_deadline, now)", "payout.sent_deadline = payout.created_at", FOLLOWING, ABSENCE, first="test_false_not_found_soon_after_proves_nothing"),
+    one("doubt/absence_clock_from_the_intent", _RULES, "payout.sent_deadline = min(payout.sent_deadline, now)", "payout.sent_deadline = payout.created_at", FOLLOWING, first="test_the_time_of_absence_runs_from_the_attempt_and_not_from_the_payout"),
 )  # fmt: skip
 
 _ENDINGS = (
@@ -53,7 +53,7 @@ _ENDINGS = (
     one("end/blocked_account_blocks_one", _ENDS, "effects.block_others = reason", "effects.block_others = None", SENDING, first="test_a_refusal_by_a_read_of_the_plan_blocks_at_once"),
     one("end/no_wait_for_the_reason", _ENDS, "elif word.outcome.reason_may_follow and payout.reason_due_at is None and", "elif word.outcome.reason_may_follow and payout.reason_due_at is not None and", TWO_STEP, first="test_failed_without_a_code_waits_for_the_reason"),
     one("end/given_back_is_paid_again", _ENDS, "if any(p.state is _S.REVERSED and (stands(p) or", "if any(p.state is _S.REVERSED and False and (stands(p) or", WORDS, TWO_STEP, first="test_given_back_after_a_replacement_was_made"),
-    one("end/paid_after_it_was_withdrawn_unseen", _RULES, "        if end is _S.SUCCEEDED:\n            _paid_though_cancelled(s, effects)\n", "", WORDS),
+    one("end/paid_after_it_was_withdrawn_unseen", _RULES, "        if end is _S.SUCCEEDED:\n            _paid_though_cancelled(s, effects)\n", "", WORDS, first="test_paid_after_it_was_withdrawn_pauses_the_partner"),
     one("books/success_not_settled", _LEDGER, '("reserved", "paid"): (Entry.SETTLE,)', '("reserved", "paid"): ()', SENDING, first="test_a_due_incentive_is_paid_once"),
     one("books/refusal_not_released", _LEDGER, '("reserved", "float"): (Entry.RELEASE,)', '("reserved", "float"): ()', SENDING, first="test_a_refusal_by_a_read_of_the_plan_blocks_at_once"),
     one("books/reversal_not_returned", _LEDGER, '("paid", "float"): (Entry.RETURN,)', '("paid", "float"): ()', WORDS, first="test_the_reversal_shows_in_the_statement"),
@@ -64,7 +64,7 @@ _ENDINGS = (
 _SILENCE = (
     one("absence/one_look_is_enough", _OBSERVATION, "if len(seen) < lookups:", "if not seen:", ABSENCE),
     one("absence/believed_early", _OBSERVATION, "return waited[-1] >= after_s and", "return", ABSENCE),
-    one("absence/looks_of_before_count", _OBSERVATION, "if gathered.last_attempt_at < at <= now]", "if at <= now]", ABSENCE),
+    one("absence/looks_of_before_count", _OBSERVATION, "if gathered.last_attempt_at < at <= now]", "if at <= now]", ABSENCE, first="test_no_permit"),
     one("absence/sent_a_third_time", _ABSENCE, "or payout.attempt != 1:", "or payout.attempt < 1:", ABSENCE),
     one("absence/resend_past_the_day", _ABSENCE, "if not proved or now + timedelta(seconds=answer_s) > until:", "if not proved:", ABSENCE),
     one("absence/resend_past_the_references_life", _ABSENCE, "if lifetimes.reference_s is not None:", "if lifetimes.reference_s == 0:", ABSENCE),

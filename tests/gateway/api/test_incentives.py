@@ -120,6 +120,8 @@ async def test_cancelled_once_and_only_while_nothing_has_left(api: Api) -> None:
     async with api.core.resources.database.connection() as connection:
         await connection.execute("UPDATE payouts SET state = 'cancelled'")
         await connection.execute("UPDATE incentives SET payout = NULL")
+    audited = await api.fetch("SELECT actor, subject FROM audit_log WHERE action = 'incentive.cancel'")
+    assert [tuple(one) for one in audited] == [(api.ids["maker"], str(made["incentive_id"]))]
     before = await api.state()
     again = (await api.call("POST", f"{url}/cancel")).json()
     assert again["stage"] == "cancelled"

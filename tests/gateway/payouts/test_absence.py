@@ -101,13 +101,24 @@ def test_a_permit_is_made_nowhere_else() -> None:
         ({}, (60, 600, 3600)),
         ({}, (60, 600, 1800, 3599)),
         ({}, (1801, 2400, 3000, 3600)),
+        ({}, (-600, -60, 1800, 3600)),
         ({"attempt": 2}, ENOUGH),
         ({"attempt": 0}, ENOUGH),
         ({"state": PayoutState.PENDING}, ENOUGH),
         ({"state": PayoutState.SUBMITTING}, ENOUGH),
         ({"frozen_hash": None}, ENOUGH),
     ],
-    ids=["three look-ups", "too early", "not spread", "sent twice", "never sent", "pending", "in flight", "no hash"],
+    ids=[
+        "three look-ups",
+        "too early",
+        "not spread",
+        "before it left",
+        "sent twice",
+        "never sent",
+        "pending",
+        "in flight",
+        "no hash",
+    ],
 )
 def test_no_permit(changes: dict[str, Any], seconds: tuple[int, ...]) -> None:
     payout = in_doubt(**changes)

@@ -363,3 +363,19 @@ async def test_a_resend_carries_what_the_first_attempt_carried_or_is_not_made(to
     await town.drive(worker, town.statements(), hours=2, step_s=60)
     assert bank.seen.count("transfer") == 1, "absence is proved, and the body cannot be made as it was sent"
     assert await town.states(incentive) == [S.UNKNOWN]
+
+
+async def test_the_time_of_absence_runs_from_the_attempt_and_not_from_the_payout(town: Town) -> None:
+    """One that had stood for hours before it left is no sooner absent than any other."""
+    bank = town.partner()
+    incentive = await town.due()
+    worker = town.worker()
+    await worker.give_back(await worker.claim("fake", 1))
+    town.clock.advance(2 * 3_600)
+    bank.script("transfer", "reset")
+    await worker.tick_send("fake")
+    await town.drive(worker, town.statements(), hours=0.97, step_s=60)
+    assert bank.seen.count("transfer") == 1
+    await town.drive(worker, town.statements(), hours=0.5, step_s=60)
+    assert bank.seen.count("transfer") == 2
+    assert await town.stands(incentive) == ("paid", None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 from contracts.errors import Hint, PartnerUnavailable
 from contracts.identity import IdentityAnswer, Verdict
 from contracts.linking import LinkHealth
+from gateway.storage import inbox
 from tests.gateway.people.fake import granted, signature
 from tests.gateway.people.world import World
 
@@ -257,3 +259,14 @@ async def test_deliveries_at_once_are_one_event_and_spoil_no_other(world: World)
     )
     assert [reply.status_code for reply in replies] == [202] * 40 + [401] * 20
     assert len(await results(world)) == 21
+
+
+async def test_a_notification_is_applied_by_one_worker_at_a_time(world: World) -> None:
+    await post(world, notice(token="t"))
+    now = world.clock.now()
+    async with world.database.transaction() as connection:
+        (row,) = await inbox.lease(connection, now, now + timedelta(seconds=60), 10)
+    async with world.database.transaction() as connection:
+        assert await inbox.lease(connection, now, now + timedelta(seconds=60), 10) == []
+        again = await inbox.lease(connection, now + timedelta(seconds=60), now + timedelta(seconds=120), 10)
+    assert [(one.id, one.tries) for one in again] == [(row.id, 2)], "a worker that died with it loses it"

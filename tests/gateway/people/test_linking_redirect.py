@@ -12,7 +12,9 @@ import pytest
 
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkHeld, LinkRefused
+from gateway.security.clients import hashed
 from gateway.services.linking import Linking
+from gateway.storage import links
 from tests.gateway.people.fake import granted
 from tests.gateway.people.world import HOME, PUBLIC, World
 
@@ -305,3 +307,33 @@ async def test_the_cookie_is_secure_where_the_site_is(world: World) -> None:
     assert link["challenge"]["url"].startswith("https://pay.example.test/connect/")
     page = await world.browser().get(link["challenge"]["url"].removeprefix("https://pay.example.test"))
     assert "secure" in page.headers["set-cookie"].lower()
+
+
+async def test_a_refused_start_frees_its_key(world: World) -> None:
+    async def start() -> Any:
+        body = {"participant_id": "P1", "return_url": HOME}
+        return await world.api.post("/v1/links", json=body, headers={"Idempotency-Key": "k"})
+
+    assert (await start()).status_code == 404
+    assert await world.person("shared") == "P1"
+    first, again = await start(), await start()
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json() and again.headers["Idempotent-Replayed"] == "true"
+
+
+async def test_of_two_processes_that_read_the_link_at_once_one_exchanges(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, browser, state = await world.opened(await world.person("shared"))
+    async with world.database.connection() as connection:
+        as_it_was = await links.by_state(connection, hashed(state))
+    world.banks["shared"].will("finish", granted())
+    first = await browser.get("/callbacks/shared/link", params={"st": state, "code": "c"})
+
+    async def read_before_that(*_: object) -> object:
+        return as_it_was
+
+    monkeypatch.setattr(links, "by_state", read_before_that)
+    second = await browser.get("/callbacks/shared/link", params={"st": state, "code": "c"})
+    assert second.headers["location"] == first.headers["location"]
+    assert world.banks["shared"].calls("finish") == 1

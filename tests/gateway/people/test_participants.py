@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from contracts.identity import IdentityAnswer, Verdict
+from contracts.incentive import BlockerCode
+from gateway.storage import participants
 from tests.gateway.people.fake import granted
 from tests.gateway.people.world import World
 
@@ -56,6 +58,8 @@ async def test_another_account_ends_link_and_verdict(world: World) -> None:
 async def test_an_account_left_at_an_exclusive_partner_is_given_back(world: World) -> None:
     pid = await world.person("sole")
     link_id = await world.linked(pid, granted("token-1"))
+    await world.verification.tick()
+    assert await world.facts(pid) == (True, True, None)
     body = {"partner": "shared", "account": "+6281200000078", "phone": "+6281200000078"}
     assert (await world.api.put(f"/v1/participants/{pid}/account", json=body)).status_code == 200
     assert (await world.link(link_id))["state"] == "unlinking"
@@ -98,3 +102,20 @@ async def test_no_other_account_while_a_payout_is_open(world: World) -> None:
     reply = await world.api.put(f"/v1/participants/{pid}/account", json=OTHER)
     assert (reply.status_code, reply.json()["code"]) == (409, "payout_open")
     assert await world.everything() == before
+
+
+async def test_what_is_found_out_about_an_old_link_changes_nothing(world: World) -> None:
+    pid = await world.person("shared")
+    link_id = await world.linked(pid, granted())
+    await world.verification.tick()
+    person, now = (await world.one("SELECT id FROM participants"))["id"], world.clock.now()
+    code, before = BlockerCode.LINK_REVOKED, await world.everything()
+    async with world.database.transaction() as connection:
+        assert not await participants.link_ended(connection, person, "L0", code, now)
+        assert not await participants.link_granted(connection, person, "L0", now)
+        assert not await participants.not_verified(connection, person, "L0", code, now)
+        assert not await participants.verified(connection, person, "L0", now, now)
+    assert await world.everything() == before
+    async with world.database.transaction() as connection:
+        assert await participants.link_ended(connection, person, link_id, code, now)
+    assert await world.facts(pid) == (False, False, "link_revoked")

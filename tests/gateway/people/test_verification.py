@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import VERDICT_BLOCKER, IdentityAnswer, Verdict
@@ -248,3 +249,17 @@ async def test_a_grant_that_cannot_be_refreshed_is_left_alone(world: World) -> N
     assert await world.linking.tick_refresh() == 1
     assert await world.linking.tick_refresh() == 0
     assert (await world.link(link_id))["state"] == "active"
+
+
+async def test_nothing_private_is_logged_of_a_check_that_fails(world: World) -> None:
+    await world.linked(await world.person("sole"), granted("old-token"))
+    world.banks["sole"].will("verify", httpx.ReadTimeout("slow"), REFUSED_TOKEN, RuntimeError("a bug"))
+    world.banks["sole"].will("refresh", granted("new-token").grant)
+    with capture_logs() as logged:
+        for _ in range(3):
+            await world.verification.tick()
+            world.clock.forward(3_600)
+    asked = [content for name, content in world.banks["sole"].sent if name == "verify"]
+    assert asked and logged
+    for secret in ("old-token", "new-token", "+6281200000001", "Siti Percobaan", *(one["nik"] for one in asked)):
+        assert secret not in repr(logged), secret
