@@ -112,6 +112,9 @@ def test_a_refused_call_names_the_check(console: Any, mocks: Mocks) -> None:
     console.locator(".call.bad summary .no").filter(has_text="business: 4001701").wait_for()
     console.get_by_label("Containing").fill("no such text anywhere")
     console.get_by_text("No call passes the filter.").wait_for()
+    console.get_by_label("Account, phone or name").fill("no such person")
+    console.get_by_text("No such customer.").wait_for()
+    assert "who=no+such+person" in console.url
 
 
 def test_the_clock_is_moved_and_stopped(console: Any) -> None:

@@ -32,6 +32,7 @@ def console(mocks: Mapping[str, Mock]) -> MockApp:
     return MockApp(
         [
             Route("GET", "/", local_only(pages.index)),
+            Route("GET", "/panels", local_only(pages.overview)),
             Route("GET", "/assets/{name:str}", local_only(_asset)),
             Route("GET", "/{partner:str}", local_only(pages.partner)),
             Route("GET", "/{partner:str}/panels", local_only(pages.panels)),
@@ -53,7 +54,11 @@ class _Console:
         self._mocks = mocks
 
     async def index(self, _call: Call) -> Reply:
-        return html.page("Mock partners", html.tabs(self._mocks, ""), panels.overview(self._mocks))
+        cards = f'<div class="partners" id="overview" data-live="/panels">{panels.overview(self._mocks)}</div>'
+        return html.page("Mock partners", html.tabs(self._mocks, ""), cards)
+
+    async def overview(self, _call: Call) -> Reply:
+        return json_reply(200, {"tabs": html.tabs(self._mocks, ""), "overview": panels.overview(self._mocks)})
 
     async def partner(self, call: Call) -> Reply:
         return self._page(self._mock(call), call.query_values())

@@ -22,19 +22,22 @@ OUTCOMES = (ALL, FAILING, FIRED, LOST)
 
 @dataclass(frozen=True)
 class Filter:
-    """Which calls to show: a word for the operation or an end of its path, how they ended, and a text in them."""
+    """Which calls to show: a word for the operation or an end of its path, how they ended, and a text in them.
+
+    `who` is a text in the account, phone or name of the customers to show.
+    """
 
     operation: str = ""
     outcome: str = ALL
     text: str = ""
+    who: str = ""
 
     @classmethod
     def read(cls, asked: Mapping[str, str]) -> Self:
         """Out of a page's query; what is unknown asks for everything."""
         outcome = asked.get("outcome", ALL)
-        return cls(
-            asked.get("operation", "").strip(), outcome if outcome in OUTCOMES else ALL, asked.get("q", "").strip()
-        )
+        texts = {name: asked.get(name, "").strip() for name in ("operation", "q", "who")}
+        return cls(texts["operation"], outcome if outcome in OUTCOMES else ALL, texts["q"], texts["who"])
 
     def admits(self, exchange: Exchange) -> bool:
         """Whether a call is to be shown."""

@@ -1,12 +1,16 @@
-// Keeps a partner's page up to date: asks for its parts every second and lays those that changed over the page.
+// Keeps a page up to date: asks for its parts every second and lays those that changed over the page.
 // What is being typed in stays as it is, and a call whose details are open stays open.
 'use strict';
-const page = document.querySelector('[data-partner]');
+const page = document.querySelector('[data-live]');
 if (page) {
   const shown = {};
   const button = document.createElement('button');
   const form = document.getElementById('filters');
   let on = true;
+
+  function asked() {
+    return form ? new URLSearchParams(new FormData(form)) : '';
+  }
 
   function tell(state, text) {
     button.className = state;
@@ -27,8 +31,7 @@ if (page) {
   async function refresh() {
     if (on && !document.hidden) {
       try {
-        const query = new URLSearchParams(new FormData(form));
-        const reply = await fetch(`/${page.dataset.partner}/panels?${query}`);
+        const reply = await fetch(`${page.dataset.live}?${asked()}`);
         const parts = await reply.json();
         Object.entries(parts).forEach(([id, html]) => lay(id, html));
         tell('on', 'live');
@@ -43,9 +46,8 @@ if (page) {
     on = !on;
     tell(on ? 'on' : '', on ? 'live' : 'paused');
   });
-  form.addEventListener('input', () => {
-    const query = new URLSearchParams(new FormData(form));
-    history.replaceState(null, '', `?${query}`);
+  document.addEventListener('input', (event) => {
+    if (form && event.target.form === form) history.replaceState(null, '', `?${asked()}`);
   });
   document.getElementById('live').append(button);
   tell('on', 'live');

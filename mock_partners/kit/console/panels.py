@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
+from itertools import islice
 
 from mock_partners.kit import views
 from mock_partners.kit.behaviour import Behaviour
@@ -32,7 +33,7 @@ class Filled:
 
 def overview(mocks: Mapping[str, Mock]) -> str:
     """A card for each partner."""
-    return '<div class="partners">' + "".join(map(_partner, mocks.values())) + "</div>"
+    return "".join(map(_partner, mocks.values()))
 
 
 def all_of(mock: Mock, filled: Filled) -> str:
@@ -40,13 +41,14 @@ def all_of(mock: Mock, filled: Filled) -> str:
     now = changing(mock, filled.filter)
     log = f'<section id="log"><h2>Requests</h2>{filters(mock, filled.filter)}<div id="log-live">{now["log-live"]}</div>'
     return (
-        f'<div class="columns" data-partner="{mock.name}"><div>{log}</section></div><aside>'
+        f'<div class="columns" data-live="/{mock.name}/panels"><div>{log}</section></div><aside>'
         + card("clock", "Clock", now["clock-live"], _other_times(mock))
         + card("scenario", "Scenario", now["scenario-live"], _other_scenario(mock, filled))
         + _verify(mock, filled) + _reset(mock, filled) + "</aside></div>"
         + card("books", "Books", now["books-live"]) + card("links", "Links", now["links-live"])
         + card("notifications", "Notifications", now["notifications-live"])
-        + card("customers", "Customers", now["customers-live"])
+        + f'<section id="customers"><h2>Customers</h2>{_search(filled.filter)}'
+        f'<div id="customers-live">{now["customers-live"]}</div></section>'
     )  # fmt: skip
 
 
@@ -89,7 +91,7 @@ def changing(mock: Mock, chosen: Filter) -> dict[str, str]:
     return {
         "log-live": calls(mock, chosen), "clock-live": _clock(mock), "scenario-live": _scenario(mock),
         "books-live": _books(mock), "links-live": _links(mock), "notifications-live": _notices(mock),
-        "customers-live": _customers(mock),
+        "customers-live": _customers(mock, chosen.who),
     }  # fmt: skip
 
 
@@ -178,12 +180,19 @@ def _books(mock: Mock) -> str:
     return deposit + table(["At", "Kind", "Account", "Rupiah", "Reference"], rows, "Nothing is booked.")
 
 
-def _customers(mock: Mock) -> str:
-    accounts = mock.world.accounts
-    rows = [_customer(mock, account) for account in list(accounts.values())[:SHOWN]]
+def _search(chosen: Filter) -> str:
+    """Belongs to the form above the log, so that one address holds all that was asked for."""
+    value = escape(chosen.who)
+    return f'<label>Account, phone or name<input form="filters" name="who" type="search" value="{value}"></label>'
+
+
+def _customers(mock: Mock, who: str) -> str:
+    accounts, who = mock.world.accounts, who.lower()
+    found = (one for one in accounts.values() if who in f"{one.account} {one.phone} {one.holder_name}".lower())
+    rows = [_customer(mock, account) for account in islice(found, SHOWN)]
     head = ["Account", "Phone", "Holder", "NIK", "Balance", "Last OTP", "KYC, status, behaviour"]
-    more = f", the first {SHOWN} shown" if len(accounts) > SHOWN else ""
-    return f'<p class="count">{len(accounts):,} customers{more}</p>' + table(head, rows, "None.")
+    more = f", {len(rows)} shown" if len(rows) < len(accounts) else ""
+    return f'<p class="count">{len(accounts):,} customers{more}</p>' + table(head, rows, "No such customer.")
 
 
 def _customer(mock: Mock, account: Account) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from mock_partners.kit.console import console
 from mock_partners.pytest import PartnerInProcess, csv_of
-from tests.mock_partners.kit.staged import ACCOUNT, WORLD, Stage, toml
+from tests.mock_partners.kit.staged import ACCOUNT, OTHER, WORLD, Stage, toml
 
 Pair = tuple[Stage, httpx.AsyncClient]
 
@@ -70,6 +70,24 @@ async def test_the_log_is_filtered_by_operation_end_and_text(pair: Pair) -> None
     assert await shown(browser, q="r3") == [numbers[2]]
     assert await shown(browser, q="4043601") == [numbers[2]]
     assert await shown(browser, outcome="?", q="no such text") == []
+
+
+async def test_customers_are_searched_and_the_overview_counts(pair: Pair) -> None:
+    stage, browser = pair
+    for who, expected in (
+        ("aminah", [OTHER]),
+        (ACCOUNT, [ACCOUNT]),
+        ("+62811000000", [ACCOUNT, OTHER]),
+        ("nobody", []),
+    ):
+        listed = (await browser.get("/bni/panels", params={"who": who})).json()["customers-live"]
+        found = [account for account in re.findall(r"<tr><td>([0-9]+)</td>", listed) if account in (ACCOUNT, OTHER)]
+        assert found == expected, who
+    await stage.snap.authenticate()
+    await stage.pay("R1")
+    told = (await browser.get("/panels")).json()
+    assert "<dd>2, 0 not good</dd>" in told["overview"]
+    assert "<b>2</b>" in told["tabs"]
 
 
 async def press(browser: httpx.AsyncClient, action: str, **fields: str) -> int:
