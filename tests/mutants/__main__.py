@@ -17,7 +17,7 @@ from tests.mutants.money_people import PEOPLE_AND_SEALS
 from tests.mutants.money_sending import SENT
 from tests.mutants.money_words import HEARD
 from tests.mutants.mutant import Mutant
-from tests.mutants.runner import Verdict, copy_tree, prepared, run_mutant, run_tests
+from tests.mutants.runner import Verdict, prepared, run_mutant, run_tests
 
 FAMILIES: dict[str, tuple[tuple[Mutant, ...], ...]] = {
     "adapters": (BYTES, VERDICTS, PEOPLE),
@@ -45,8 +45,8 @@ def main() -> int:
     if not mutants:
         print("no mutant has such a name; --list shows them", file=sys.stderr)
         return 2
-    with tempfile.TemporaryDirectory(prefix="mutants-") as folder, prepared(Path(folder) / "servers"):
-        trees = [copy_tree(Path(folder) / str(n)) for n in range(min(max(1, options.workers), len(mutants)))]
+    most = min(max(1, options.workers), len(mutants))
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder, prepared(Path(folder), most) as trees:
         if not options.trust and not _passes_without(mutants, trees):
             return 2
         return _summary(_run(mutants, trees))

@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 COPIED = ("contracts", "adapters", "gateway", "tests", "pyproject.toml")
 CHANGEABLE = ("contracts", "adapters", "gateway", "tests")
 """Packages that a run imports anew, from its own tree; the mocks are nobody's mutants and are loaded before."""
+POSTGRES = "postgres.txt"
+"""In a tree: the URL of its PostgreSQL."""
 LIMIT_S = 30
 WALL_FACTOR = 10
 FIRST_CATCH = re.compile(r"^(?:FAILED|ERROR) (\S+?\[[^\]]*\]|\S+)", re.MULTILINE)
@@ -69,19 +71,25 @@ def copy_tree(into: Path) -> Path:
 
 
 @contextmanager
-def prepared(folder: Path) -> Iterator[None]:
-    """Have the runs that are forked off start with everything heavy in place, and share one PostgreSQL, which need not
-    survive anything.
+def prepared(folder: Path, trees: int) -> Iterator[list[Path]]:
+    """So many trees to plant bugs in, one run at a time in each, with everything heavy in place.
+
+    Each tree has a PostgreSQL for all of its runs, which need not survive anything. Not one for all: a transaction that
+    is open in one run would hold back the events that another one reads.
     """
-    server = EmbeddedPostgres(data_home(folder) / "postgres")
-    asyncio.run(server.start())
-    asyncio.run(_careless(server.dsn))
-    os.environ[SHARED_POSTGRES] = server.dsn
     _FORKS.set_forkserver_preload(["tests.mutants.nursery"])
+    home, made = data_home(folder / "servers"), []
+    servers = [EmbeddedPostgres(home / f"postgres-{n}") for n in range(trees)]
     try:
-        yield
+        for n, server in enumerate(servers):
+            asyncio.run(server.start())
+            asyncio.run(_careless(server.dsn))
+            made.append(copy_tree(folder / str(n)))
+            (made[-1] / POSTGRES).write_text(server.dsn)
+        yield made
     finally:
-        asyncio.run(server.stop())
+        for server in servers:
+            asyncio.run(server.stop())
 
 
 async def _careless(dsn: str) -> None:
@@ -150,6 +158,7 @@ def _test(tree: str, runs: list[list[str]], output: str, limit_s: int) -> None:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     os.chdir(tree)
+    os.environ[SHARED_POSTGRES] = Path(POSTGRES).read_text()
     sys.dont_write_bytecode = True  # two texts of one length within a second would pass for each other
     sys.path[:] = [tree, *(path for path in sys.path if Path(path or ".").resolve() not in (ROOT, Path(tree)))]
     for name in [name for name in sys.modules if name.split(".")[0] in CHANGEABLE]:
