@@ -199,7 +199,12 @@ class Breaking:
         self.day.sql.append(f"UPDATE payouts SET {change} WHERE id = {paid.id}")
 
     def _unsettle(self, paid: Paid) -> None:
-        self.day.sql.append(f"DELETE FROM ledger WHERE payout = {paid.id} AND kind = 'settle'")
+        # The database keeps what was booked; a break of this kind can only come from whoever may switch that off.
+        self.day.sql.append(
+            "ALTER TABLE ledger DISABLE TRIGGER ledger_stays;"
+            f" DELETE FROM ledger WHERE payout = {paid.id} AND kind = 'settle';"
+            " ALTER TABLE ledger ENABLE TRIGGER ledger_stays"
+        )
 
 
 WAYS = (
