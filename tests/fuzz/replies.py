@@ -11,6 +11,7 @@ Replies are not signed, so the rules are:
 - after an *altered* one the same, or what the intact reply would have brought, where the altered value says nothing to
   us; but no verdict where a reference, amount or account that we had sent comes back as another one: that contradicts
   what we asked. One that does not come back at all, or empty, contradicts nothing;
+- a reply about another payout (*swapped*: the references that we had sent are other ones) is about no payout of ours;
 - an altered value that makes another message which the partner might have sent (a digit of a code, say) is out of any
   reader's reach. Only flipped bytes, pieces lost or repeated and repeated keys are excused so; such cases are counted
   as `another_valid_answer`;
@@ -44,9 +45,9 @@ from gateway.storage.observations import Heard
 from gateway.storage.payouts import IncentiveRow, PayoutRow
 from gateway.transport import Reply
 from tests.contract.recording import Recording, record
-from tests.contract.replay import Played, texts
+from tests.contract.replay import Played, leaves, texts
 from tests.contract.stage import Take
-from tests.fuzz.damage import ALTERED, BROKEN, Damaged, at, damage
+from tests.fuzz.damage import ALTERED, BROKEN, Damaged, at, damage, put
 from tests.fuzz.tally import Tally
 from tests.gateway.payouts.fake import VirtualClock
 
@@ -61,6 +62,7 @@ BESIDE = frozenset({"customerReference", "sourceAccountNo", "notes"})
 """Echoes that identify nothing: a text for the beneficiary, our own account, a remark."""
 _TAIL = 8
 """So many last digits of an account are the same however it is written (+62..., 62..., 0...)."""
+_REFERENCE = re.compile(r"(?=.*[0-9])[0-9A-Za-z]{12,32}", re.ASCII)
 _NUMBER = re.compile(r"\+?[0-9]{5,}(?:\.00)?", re.ASCII)
 
 
@@ -191,7 +193,11 @@ class Replies:
         replies = recorded(take)
         broken = rng.random() < 0.4
         status = rng.random() < 0.15
-        if status:
+        swapped = _swapped(rng, take, index) if rng.random() < 0.1 else None
+        if swapped is not None:
+            made, status, broken = swapped, False, True
+            replies[index] = replies[index]._replace(content=made.content)
+        elif status:
             made = Damaged("status", reply.content)
             replies[index] = replies[index]._replace(
                 status=rng.choice([one for one in STATUSES if one != reply.status])
@@ -252,6 +258,22 @@ def _contradicts(account: str, take: Take, index: int, made: Damaged) -> bool:
         sent = {text for text in sent if text.endswith(account[-_TAIL:])}
     intact, altered = (at(json.loads(content), made.path) for content in (take.replies[index].content, made.content))
     return isinstance(intact, str) and intact in sent and altered not in (intact, None, "")
+
+
+def _swapped(rng: Random, take: Take, index: int) -> Damaged | None:
+    """The reply as it would be about another payout: every reference in it that we had sent is another one. None: the
+    reply names none, or decides nothing about a payout.
+    """
+    request, reply = take.exchanges[index]
+    if take.operation != "find_payout" and not (take.operation in WRITES and request.effect is Effect.WRITE):
+        return None
+    document, sent, found = json.loads(reply.content), request.target.encode() + request.content, 0
+    for path in leaves(document):
+        value = at(document, path)
+        if isinstance(value, str) and _REFERENCE.fullmatch(value) and value.encode() in sent:
+            other = value[:-4] + f"{rng.randrange(10_000):04d}"
+            document, found = put(document, path, other), found + (path[-1] not in BESIDE and other != value)
+    return Damaged("swapped", json.dumps(document).encode()) if found else None
 
 
 def _numbers(content: bytes) -> list[str]:

@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from adapters.gopay import sign
 from gateway.transport import Reply
 from tests.contract.stage import Take
 from tests.fuzz.damage import ALTERED, BROKEN, damage, meaning
@@ -29,7 +30,7 @@ async def test_no_damaged_reply_is_believed(long: bool, record_property: Record)
     tally = await replies(SEED, cases)
     told(tally, record_property)
     assert tally.cases == cases
-    assert {f"reply {kind}" for kind in BROKEN | ALTERED} <= set(tally.kinds)
+    assert {f"reply {kind}" for kind in (*BROKEN, *ALTERED, "status", "swapped")} <= set(tally.kinds)
 
 
 @pytest.mark.timeout(3_600)
@@ -58,6 +59,13 @@ async def test_an_adapter_that_believes_anything_is_found_out(monkeypatch: pytes
         monkeypatch.setattr(Partner, "play", believing)
         tally = await stories.run(Random(1), 200)
     assert len(tally.bad) > 20
+
+
+async def test_a_gateway_that_believes_any_signature_is_found_out(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sign, "iris_notice_valid", lambda *_: True)
+    assert (await notifications(1, 100, database)).bad
 
 
 def test_what_leaves_the_meaning_is_no_damage() -> None:
