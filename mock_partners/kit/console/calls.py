@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 from typing import Any, Self
 
@@ -11,7 +12,7 @@ import msgspec
 
 from mock_partners.kit.console.html import options
 from mock_partners.kit.host import Mock
-from mock_partners.kit.log import ANSWERED, Exchange
+from mock_partners.kit.log import ANSWERED, KEPT_CALLS, Exchange
 from mock_partners.kit.scenario.facts import Facts, Handles
 from mock_partners.kit.scenario.roles import ROLES, concerns, roles_of
 
@@ -45,7 +46,7 @@ class Filter:
             return False
         if not _ENDS[self.outcome](exchange):
             return False
-        return not self.text or self.text.lower() in msgspec.json.encode(exchange.as_json()).decode().lower()
+        return not self.text or self.text.lower() in _text(exchange)
 
 
 def good(exchange: Exchange) -> bool:
@@ -54,6 +55,18 @@ def good(exchange: Exchange) -> bool:
         return False
     code = exchange.code
     return code == "00" if len(code) == 2 and code.isdecimal() else not code.startswith(("4", "5"))
+
+
+def _text(exchange: Exchange) -> str:
+    """All that the log tells of a call. A running one changes; of one that has ended the text is kept."""
+    return _told(exchange) if exchange.outcome == "running" else _kept(exchange)
+
+
+def _told(exchange: Exchange) -> str:
+    return msgspec.json.encode(exchange.as_json()).decode().lower()
+
+
+_kept = lru_cache(maxsize=4 * KEPT_CALLS)(_told)
 
 
 _ENDS: dict[str, Callable[[Exchange], bool]] = {
