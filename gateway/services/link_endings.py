@@ -167,12 +167,17 @@ class LinkEndings(LinkUpkeep):
             await self._stays(connection, person, link, now)
 
     async def _stays(self, connection: Connection, person: ParticipantRow, link: LinkRow, now: datetime) -> None:
-        """A link that could not be given back stays active; a check of the NIK that was dropped meanwhile is due."""
+        """A link that could not be given back stays active; a check of the NIK that was dropped meanwhile is due. One
+        that its participant has left for another account is over all the same: active, it would bar the next one.
+        """
+        if person.link_id != link.id:
+            await link_facts.ended(connection, person, link, LinkState.UNLINKED, BlockerCode.LINK_REQUIRED, now)
+            return
         stays = await links.move(connection, link, LinkState.ACTIVE, now, **_STAYS)
         if stays is None:
             return
         await link_facts.announce(connection, person, stays, now)
-        if person.link_id == link.id and not person.verified and person.standing is None:
+        if not person.verified and person.standing is None:
             await verifications.open_for(connection, person.id, link.id, person.nik_index, now)
 
     async def tick_unlinking(self, limit: int = 20) -> int:

@@ -137,14 +137,15 @@ class Participants:
 
     async def _end(self, connection: Connection, person: ParticipantRow, link: LinkRow, now: datetime) -> None:
         code = BlockerCode.LINK_REQUIRED
+        exclusive = self._desks[link.partner].manifest.link_exclusive
         match link.state:
-            case LinkState.UNLINKING:
+            case LinkState.UNLINKING if exclusive:
                 return
             case LinkState.EXCHANGING:
                 moved = None
-            case LinkState.ACTIVE if self._desks[link.partner].manifest.link_exclusive:
+            case LinkState.ACTIVE if exclusive:
                 moved = await link_facts.give_back(connection, person, link, code, now, due_at=now)
-            case LinkState.ACTIVE:
+            case LinkState.ACTIVE | LinkState.UNLINKING:
                 moved = await link_facts.ended(connection, person, link, LinkState.UNLINKED, code, now)
             case _:
                 moved = await link_facts.ended(connection, person, link, LinkState.FAILED, code, now)

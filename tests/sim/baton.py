@@ -25,6 +25,8 @@ class Actor:
         self.within = False
         """Whether it happens within one process, and so dies with it, side by side tasks included."""
         self.dead = False
+        self.stalled = False
+        """Stands still because the seed wants it so, and for nothing else."""
         self.task: asyncio.Task[Any] | None = None
         self.gate: asyncio.Future[None] | None = None
 

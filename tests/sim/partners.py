@@ -62,6 +62,10 @@ class PartnerSide:
         self.slug = slug
         self.host = f"{slug}.mock"
         self.world = World(slug, seed=seed)
+        self.on_taking: Callable[[], None] | None = None
+        """Called when the request under way has money taken out of the deposit; once."""
+        self._withdraw = self.world.withdraw
+        self.world.withdraw = self._watched  # type: ignore[method-assign]
         self.scheduler = StepScheduler(clock, rest)
         self.down_until_s = 0.0
         self.down_how = "refuses"
@@ -73,6 +77,13 @@ class PartnerSide:
         )
         self._routes = [_compiled(route) for route in self.app.routes]
         self.clock = clock
+
+    def _watched(self, amount_rupiah: int) -> bool:
+        taken = self._withdraw(amount_rupiah)
+        if taken and self.on_taking is not None:
+            told, self.on_taking = self.on_taking, None
+            told()
+        return taken
 
     async def answer(self, method: str, target: str, headers: dict[str, str], content: bytes) -> Reply:
         """What the partner does with a request and says to it; raises `Abort` where it loses its answer."""

@@ -258,8 +258,7 @@ async def change_account(town: Town, person: Person) -> None:
     except Gone as why:
         town.trace(f"account not changed: {why}")
     row = next((t for t in town.state.participants if t.participant_id == person.participant_id), None)
-    changed = row is not None and row.partner == partner and row.link_id is None
-    if changed and (partner, account) in person.spare:
+    if row is not None and row.account == town.account_index(partner, account) and (partner, account) in person.spare:
         person.spare.remove((partner, account))
         person.partner, person.account, person.case = partner, account, "ok"
         person.visits, person.next_visit_s = 0, town.now_s

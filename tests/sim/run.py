@@ -184,6 +184,8 @@ class _Run:
         town.chance.over = True
         town.trace("the faults are over")
         town.cache.down = False
+        for actor in town.baton.actors:
+            actor.due_s = min(actor.due_s, town.now_s) if actor.stalled else actor.due_s
         for side in town.sides.values():
             side.down_until_s = 0.0
             side.world.deposit_rupiah = 10**12

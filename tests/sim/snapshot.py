@@ -73,6 +73,8 @@ class Participant(msgspec.Struct, array_like=True):
     verified: bool
     verified_until_s: float | None
     standing: str | None
+    account: str
+    """Keyed hash: tells one account from another."""
 
 
 class Check(msgspec.Struct, array_like=True):
@@ -177,7 +179,9 @@ _PARTS = {
         "links",
     ),
     "participants": _rows(
-        f"id, participant_id, partner, link_id, link_active, verified, {_s('verified_until')}, standing", "participants"
+        f"id, participant_id, partner, link_id, link_active, verified, {_s('verified_until')}, standing,"
+        " encode(account_index, 'hex')",
+        "participants",
     ),
     "checks": _rows(
         f"v.id, v.participant, l.partner, v.tries, {_s('v.next_attempt_at')}, {_s('v.lease_until')}",

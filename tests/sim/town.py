@@ -17,6 +17,7 @@ from gateway.clock import JAKARTA
 from gateway.desk import Desk
 from gateway.executor import Exchange, Executor
 from gateway.resources import Resources
+from gateway.security import places
 from gateway.security.vault import Vault
 from gateway.services.batches import Batches
 from gateway.services.inbox import Inbox
@@ -220,6 +221,10 @@ class Town:
             entropy=entropy,
         )
 
+    def account_index(self, partner: str, account: str) -> str:
+        """What the store has in place of an account."""
+        return self._vault.index(places.account_index(partner), account).hex()
+
     def free(self) -> list[Process]:
         """Processes that nobody works in: each does one thing at a time."""
         return [process for process in self.processes if not process.busy]
@@ -291,7 +296,9 @@ class Town:
                 self.trace(f"  {kind} at {name}")
                 if kind == "crash":
                     raise self._death()
+                actor.stalled = True
                 await self.baton.rest(self.now_s + rng.choice(STALLS_S))
+                actor.stalled = False
                 return
         if len(self.baton.actors) > 1 and self.chance.order.random() < profile.switch:
             await self.baton.rest()

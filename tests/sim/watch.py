@@ -79,9 +79,9 @@ def leaves(town: Town, side: PartnerSide, write: Write, timeout_s: float) -> Non
     town.left.add(attempt)
 
 
-def arrived(town: Town, side: PartnerSide, write: Write, took_rupiah: int) -> None:
-    """The partner has dealt with it; `took_rupiah`: what it took out of our deposit for it."""
+def taken(town: Town, side: PartnerSide, write: Write) -> None:
+    """The partner takes money out of our deposit for a request."""
     payout = write.of(town, side.slug)
-    if took_rupiah and (payout is None or payout.state not in _MAY_ARRIVE or payout.released_s is not None):
+    if payout is None or payout.state not in _MAY_ARRIVE or payout.released_s is not None:
         stood = "no payout" if payout is None else f"payout {payout.id}, which is {payout.state}"
         town.bad(f"{side.slug} took money for {stood}")

@@ -19,7 +19,7 @@ from mock_partners.kit.http import Reply as Answer
 from mock_partners.kit.notify import Notice
 from tests.sim.baton import Crash
 from tests.sim.partners import PUBLIC, PartnerSide
-from tests.sim.watch import arrived, leaves, write_of
+from tests.sim.watch import leaves, taken, write_of
 
 if TYPE_CHECKING:
     from tests.sim.town import Town
@@ -119,15 +119,14 @@ class Line:
         town, side = self._town, self._side
         town.pass_s(0.05)
         write = write_of(side.slug, method, target.partition("?")[0], headers, content)
-        deposit = side.world.deposit_rupiah
+        await town.look()
+        side.on_taking = None if write is None else lambda: taken(town, side, write)
         try:
             return await side.answer(method, target, headers, content)
         except Abort:
             return None
         finally:
-            if write is not None:
-                await town.look()
-                arrived(town, side, write, deposit - side.world.deposit_rupiah)
+            side.on_taking = None
 
     def _after(self, kind: str, rng: random.Random, answer: Answer | None, timeout_s: float) -> Reply:
         """What becomes of the answer."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from contracts.identity import IdentityAnswer, Verdict
 from contracts.incentive import BlockerCode
+from contracts.linking import LinkInputs
 from gateway.storage import participants
 from tests.gateway.people.fake import granted
 from tests.gateway.people.world import World
@@ -69,6 +71,38 @@ async def test_an_account_left_at_an_exclusive_partner_is_given_back(world: Worl
     assert (await world.link(link_id))["state"] == "unlinked"
     assert await world.facts(pid) == (False, False, "link_required")
     await world.linked(pid, granted("token-2"))
+
+
+async def test_an_account_left_that_is_never_given_back_bars_no_other(world: World) -> None:
+    pid = await world.person("sole")
+    link_id = await world.linked(pid, granted("token-1"))
+    world.banks["sole"].always["unlink"] = httpx.ConnectError("refused")
+    body = {"partner": "shared", "account": "+6281200000078", "phone": "+6281200000078"}
+    assert (await world.api.put(f"/v1/participants/{pid}/account", json=body)).status_code == 200
+    for _ in range(2_000):
+        await world.linking.tick_unlinking()
+        if (await world.link(link_id))["state"] != "unlinking":
+            break
+        world.clock.forward(60)
+    assert (await world.link(link_id))["state"] == "unlinked"
+    await world.linked(pid, granted("token-2"))
+    assert await world.incentive(pid) == ("awaiting_verification", None)
+
+
+async def test_an_account_left_while_an_otp_is_awaited_bars_no_other(world: World) -> None:
+    pid = await world.person("bank")
+    link = await world.start(pid)
+    world.banks["bank"].will("begin", LinkInputs(names=("card_no",)))
+    world.banks["bank"].will("answer", granted("card-token"))
+    await world.api.post(f"/v1/links/{link['link_id']}/inputs", json={"inputs": {"card_no": "5371769900000009"}})
+    world.banks["bank"].will("unlink", LinkInputs(names=("otp",), carry={}))
+    assert (await world.api.delete(f"/v1/links/{link['link_id']}")).status_code == 202
+    assert (await world.api.put(f"/v1/participants/{pid}/account", json=OTHER)).status_code == 200
+    assert (await world.link(link["link_id"]))["state"] == "unlinked"
+    await world.linked(pid, granted("token-2"))
+    world.clock.forward(901)
+    assert await world.linking.tick_expiry() == 0
+    assert await world.facts(pid) == (True, False, None)
 
 
 @pytest.mark.parametrize(
