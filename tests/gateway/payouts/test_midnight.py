@@ -15,10 +15,11 @@ from gateway.clock import JAKARTA
 from gateway.services.statements import Statements
 from tests.gateway.payouts.city import TROUBLES, City, open_city
 
-TEN_AT_NIGHT = datetime(2026, 11, 24, 22, 0, tzinfo=JAKARTA)
-MIDNIGHT = TEN_AT_NIGHT + timedelta(hours=2)
-WAVES = ((0, 20), (105, 120))
-"""Minutes after ten in which payouts are sent: early enough to be sent again on the same day, and at its very end."""
+EVENING = datetime(2026, 11, 24, 22, 8, tzinfo=JAKARTA)
+"""Tokens live for a quarter of an hour: from here on they are renewed some minutes before midnight, not at it."""
+MIDNIGHT = EVENING + timedelta(minutes=112)
+WAVES = ((0, 20), (95, 112))
+"""Minutes in which payouts are sent: early enough to be sent again on the same day, and at its very end."""
 PEOPLE, PEOPLE_LONG = 40, 500
 INSTALMENTS, INSTALMENTS_LONG = 5, 20
 TROUBLE = 0.25
@@ -38,11 +39,11 @@ async def due(city: City, people: int, instalments: int) -> int:
 
 
 async def across_midnight(city: City, rng: random.Random, payouts: int) -> None:
-    """From ten at night until two."""
+    """From the evening until two hours after midnight."""
     worker, statements = city.worker(), Statements(city.resources)
     minutes = sum(last - first for first, last in WAVES)
     a_minute = payouts / len(city.desks) / minutes
-    while (minute := (city.clock.now() - TEN_AT_NIGHT) / timedelta(minutes=1)) < 240:
+    while (minute := (city.clock.now() - EVENING) / timedelta(minutes=1)) < 240:
         sending = any(first <= minute < last for first, last in WAVES)
         for slug in sorted(city.desks):
             limit = int(a_minute) + (rng.random() < a_minute % 1)
@@ -51,18 +52,18 @@ async def across_midnight(city: City, rng: random.Random, payouts: int) -> None:
             await worker.tick_lookups(slug, 500)
             await statements.tick(slug)
         await worker.tick_deadlines()
-        await city.pass_time(60.0 if sending or 118 < minute < 124 else 300.0)
+        await city.pass_time(60.0 if sending or 110 < minute < 130 else 300.0)
     await city.check()
 
 
 async def test_retries_across_midnight_pay_nobody_twice(database: str, long: bool) -> None:
     people, instalments = (PEOPLE_LONG, INSTALMENTS_LONG) if long else (PEOPLE, INSTALMENTS)
     rng = random.Random("midnight")
-    async with open_city(database, start=TEN_AT_NIGHT, forgets=True) as city:
+    async with open_city(database, start=EVENING, forgets=True) as city:
         payouts = await due(city, people, instalments)
 
         def fate(slug: str, target: str) -> str:
-            late = city.clock.now() > TEN_AT_NIGHT + timedelta(minutes=WAVES[1][0])
+            late = city.clock.now() > EVENING + timedelta(minutes=WAVES[1][0])
             return rng.choice(LATE if late else TROUBLES) if rng.random() < TROUBLE else ""
 
         city.fate = fate
@@ -92,7 +93,7 @@ async def test_retries_across_midnight_pay_nobody_twice(database: str, long: boo
 
 async def test_the_mocks_do_forget_at_midnight(database: str) -> None:
     """Or the night proves nothing: the same reference, sent on both sides of midnight, is booked twice."""
-    async with open_city(database, start=TEN_AT_NIGHT, forgets=True) as city:
+    async with open_city(database, start=EVENING, forgets=True) as city:
         worker = city.worker()
         for slug, partner in PARTNERS.items():
             if partner.manifest.two_step:
