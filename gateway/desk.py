@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from contracts.errors import Hint, NotSupported, PartnerUnavailable
+from contracts.errors import Hint, NotSupported, OutcomeUnknown, PartnerUnavailable
 from contracts.partner import Capability, Context, Manifest, Partner
 from contracts.payout import Outcome
 from contracts.plan import Plan
@@ -139,7 +139,7 @@ class Desk:
         context = msgspec.structs.replace(self.bare_context(), tokens=tokens)
         try:
             outcome = await self._executor.run(make(context), subject=subject, frozen_hash=frozen_hash)
-        except PartnerUnavailable as error:
+        except (PartnerUnavailable, OutcomeUnknown) as error:
             if error.hint is Hint.OUR_TOKEN:
                 await self._tokens.drop(self.slug, tokens)
             raise

@@ -99,6 +99,7 @@ class Tokens:
             held = AccessToken(
                 value=Secret(last.value), life_s=0.0, refresh=Secret(last.refresh) if last.refresh else None
             )
+        asked_at = self._clock.now()  # its life began before we could read the answer, however long that took
         async with self._clock.timeout(FETCH_S * 2):
             token = await desk.run_bare(
                 lambda context: desk.partner.fetch_token(context, name, held), subject=f"token:{name}"
@@ -106,7 +107,7 @@ class Tokens:
         stored = _Stored(
             value=token.value.reveal(),
             refresh=token.refresh.reveal() if token.refresh else None,
-            ends_at=self._clock.now().timestamp() + token.life_s,
+            ends_at=asked_at.timestamp() + token.life_s,
         )
         await self._share((desk.slug, name), stored, token.life_s)
         return stored

@@ -174,6 +174,8 @@ def rejected(terms: Terms, s: Standing, said: Sequence[Heard], word: Word, now: 
     elif payout.reason_due_at is None or any(h.technical for h in said):
         payout.technical, payout.reason_due_at = True, None
         effects.answered.append(_B.REASON_MISSING)
+        if s.incentive.own is _B.REASON_MISSING:
+            s.incentive.own = s.incentive.own_next_at = None
         _confirm(terms, s, said, word, now, effects)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as CacheDown
 
-from contracts.errors import Hint, PartnerUnavailable
+from contracts.errors import Hint, OutcomeUnknown, PartnerUnavailable
 from contracts.partner import AccessToken, Context, Token
 from contracts.payout import Outcome, not_accepted, succeeded
 from contracts.plan import Effect, Request, Response
@@ -56,7 +56,9 @@ class Teller:
 
     def __init__(self) -> None:
         self.manifest = manifest(tokens={"b2b": TOKEN}, needs={"payout": ("b2b",), "status": ("b2b",)})
+        self.clock = VirtualClock(datetime(2026, 11, 24, tzinfo=UTC))
         self.issued = 0
+        self.answers_after_s = 0.0
         self.dead: set[str] = set()
 
     async def send(
@@ -64,6 +66,7 @@ class Teller:
     ) -> Reply:
         if target == "/token":
             self.issued += 1
+            self.clock.advance(self.answers_after_s)
             return Reply(200, {}, f"T{self.issued}".encode())
         return Reply(401 if headers["token"] in self.dead else 200, {}, b"")
 
@@ -76,6 +79,12 @@ class Teller:
     def payout(self, ctx: Context) -> Generator[Request, Response, Outcome]:
         reply = yield request(Effect.WRITE, "/payout", ctx.token("b2b"))
         return succeeded() if reply.status == 200 else not_accepted(Hint.OUR_TOKEN)
+
+    def bind(self, ctx: Context) -> Generator[Request, Response, str]:
+        reply = yield request(Effect.WRITE, "/bind", ctx.token("b2b"))
+        if reply.status == 401:
+            raise PartnerUnavailable("HTTP 401", hint=Hint.OUR_TOKEN)
+        return ctx.token("b2b")
 
     def status(self, ctx: Context) -> Generator[Request, Response, str]:
         reply = yield request(Effect.READ, "/status", ctx.token("b2b"))
@@ -102,7 +111,7 @@ def cache() -> Cache:
 
 def process(teller: Teller, cache: Cache) -> Desk:
     """A process of the gateway: memory of its own, the cache shared."""
-    clock, vault = VirtualClock(datetime(2026, 11, 24, tzinfo=UTC)), Vault(bytes(32))
+    clock, vault = teller.clock, Vault(bytes(32))
     partner: Any = teller
     return Desk(
         partner,
@@ -147,6 +156,25 @@ async def test_a_token_refused_on_a_write_is_gone_for_every_process(teller: Tell
     assert (await pay(teller, restarted)).kind == succeeded().kind
     assert (await pay(teller, desk)).kind == succeeded().kind
     assert teller.issued == 2
+
+
+async def test_a_write_whose_refusal_is_no_outcome_drops_the_token_too(teller: Teller, cache: Cache) -> None:
+    """A bind sends an SMS: it is not made again by itself, but the next try must not meet the same 401."""
+    desk = process(teller, cache)
+    assert await desk.run("payout", teller.bind, subject="1") == "T1"
+    teller.dead.add("T1")
+    with pytest.raises(OutcomeUnknown):
+        await desk.run("payout", teller.bind, subject="1")
+    assert await desk.run("payout", teller.bind, subject="1") == "T2"
+
+
+async def test_a_tokens_life_begins_when_it_is_asked_for(teller: Teller, cache: Cache) -> None:
+    """The process stood still before it read the answer."""
+    desk = process(teller, cache)
+    teller.answers_after_s = 600.0
+    assert await status(teller, desk) == "T1"
+    teller.clock.advance(300.0)
+    assert await status(teller, desk) == "T2"
 
 
 async def test_a_late_refusal_does_not_drop_the_token_that_came_after(teller: Teller, cache: Cache) -> None:

@@ -234,6 +234,7 @@ async def test_a_reason_that_never_comes_is_an_operators(town: Town, bank: Bank)
     technical = PayoutNotice(outcome=rejected(None, technical=True), partner_reference=name)
     await worker.notice("fake", technical, "at last")
     assert await town.cases() == []
+    assert await town.stands(incentive) == ("paying", None), "confirmed by the gateway; nobody else has to act"
     await town.drive(worker, statements, hours=0.5)
     assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
     assert await town.stands(incentive) == ("paid", None)
