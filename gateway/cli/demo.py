@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +15,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from gateway.demo.cluster import Cluster, ClusterError
+from gateway.demo.cluster import Cluster, ClusterError, bare_environment
 from gateway.demo.cohort import SMALL, Cohort, CohortError, read_cohort
 from gateway.demo.cohort_make import make_cohort
 from gateway.demo.drain import Stuck
@@ -48,12 +46,6 @@ def demo(
     figure is 0.
     """
     console = Console()
-
-    def finish(report: Report) -> None:
-        if json_file is not None:
-            json_file.write_bytes(report.as_json())
-        _show(report, console)
-
     if (incentives is None) != (world is None):
         raise typer.BadParameter("--incentives and --world go together")
     try:
@@ -61,7 +53,7 @@ def demo(
             cohort = read_cohort(SMALL / "incentives.csv", SMALL / "world.csv", SMALL / "expected.csv")
         else:
             cohort = read_cohort(incentives, world, expected)
-        report = _run(cohort, seed=seed, workers=workers, keep=keep, console=console, finish=finish)
+        report = _run(cohort, seed=seed, workers=workers, keep=keep, console=console, json_file=json_file)
     except (CohortError, ClusterError, EmbeddedError, Stuck) as error:
         console.print(f"[red]{type(error).__name__}:[/] {error}", markup=True, highlight=False)
         raise typer.Exit(2) from None
@@ -79,15 +71,13 @@ def cohort(
     Console().print(f"{participants} participants in {out}\ntry: gateway demo {files}", soft_wrap=True)
 
 
-def _run(
-    cohort: Cohort, *, seed: int, workers: int, keep: bool, console: Console, finish: Callable[[Report], None]
-) -> Report:
+def _run(cohort: Cohort, *, seed: int, workers: int, keep: bool, console: Console, json_file: Path | None) -> Report:
     home = data_home(Path(tempfile.gettempdir()) / "prakerja-gateway")
     folder = home / f"demo-{time.time_ns():x}"
     folder.mkdir(mode=0o755, parents=True)
 
-    async def linger(cluster: Cluster, report: Report) -> None:
-        finish(report)
+    async def finished(cluster: Cluster, report: Report) -> None:
+        _tell(report, json_file, console)
         if not keep:
             return
         settings = folder / "settings.sh"
@@ -109,7 +99,7 @@ def _run(
                 workers=workers,
                 limit_s=LIMIT_S,
                 console=console,
-                linger=linger,
+                finished=finished,
             )
         )
     except (ClusterError, Stuck):
@@ -123,9 +113,18 @@ def _run(
 
 def _settings(cluster: Cluster) -> str:
     """A file for the shell: what the gateway's commands need to know, and where the API is."""
-    ours = {name: value for name, value in cluster.environment.items() if name not in os.environ}
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted((ours | {"API": cluster.api_url}).items())]
-    return "\n".join(lines) + "\n"
+    said = cluster.environment | {"API": cluster.api_url}
+    return "".join(
+        f"export {name}={shlex.quote(value)}\n"
+        for name, value in sorted(said.items())
+        if name not in bare_environment()
+    )
+
+
+def _tell(report: Report, json_file: Path | None, console: Console) -> None:
+    if json_file is not None:
+        json_file.write_bytes(report.as_json())
+    _show(report, console)
 
 
 def _show(report: Report, console: Console) -> None:

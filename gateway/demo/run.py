@@ -63,11 +63,11 @@ async def demonstrate(
     console: Console,
     waits: str = WAITS,
     started: Callable[[Cluster], None] = lambda _: None,
-    linger: Callable[[Cluster, Report], Awaitable[None]],
+    finished: Callable[[Cluster, Report], Awaitable[None]],
 ) -> Report:
     """Start everything in `folder`, hand the cohort over, play it, wait until it is drained, audit.
 
-    `started(cluster)` is told when everything runs, `linger(cluster, report)` is awaited before it is ended again.
+    `started(cluster)` is told when everything runs, `finished(cluster, report)` is awaited before it is ended.
     Raises what its parts raise: `ClusterError`, `Stuck`.
     """
     began = time.monotonic()
@@ -102,7 +102,7 @@ async def demonstrate(
             problems=player.problems,
             restarts={name: p.restarted for name, p in cluster.processes.items() if p.restarted},
         )
-        await linger(cluster, report)
+        await finished(cluster, report)
     return report
 
 

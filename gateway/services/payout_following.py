@@ -9,7 +9,7 @@ import structlog
 from contracts.errors import OutcomeUnknown, PartnerError
 from contracts.observation import Source
 from contracts.partner import Capability
-from contracts.payout import Outcome, OutcomeKind, PayoutState, rejected, unknown
+from contracts.payout import Outcome, OutcomeKind, PayoutState, unknown
 from gateway.clock import jakarta_day
 from gateway.desk import Desk
 from gateway.resources import Resources
@@ -50,6 +50,9 @@ class Following:
     async def withdraw(self, leased: Leased) -> None:
         """Have the partner reject an instruction that stands there and may no longer be paid."""
         desk, payout = self._desks[leased.payout.partner], leased.payout
+        await self._commits.outcomes.add(
+            Finding(payout=payout.id, what=What.WITHDRAWING, worker=self._worker, keep_lease=True)
+        )
         applied = await self._ask(desk, leased, withdrawing=True)
         if applied is None or applied.payout.state is not _S.PREPARED or applied.heard[-1].kind is not _K.QUEUED:
             return
@@ -63,7 +66,7 @@ class Following:
         except PartnerError as error:
             await self._in_vain(leased, error)
             return
-        await self._tell(leased, Source.REPLY, _of_ours(outcome))
+        await self._tell(leased, Source.REPLY, outcome)
 
     async def _look(self, leased: Leased) -> None:
         desk = self._desks[leased.payout.partner]
@@ -108,8 +111,6 @@ class Following:
             await self._in_vain(leased, error)
             return None
         outcome = agreed(outcome, leased.payout, order.account)
-        if withdrawing:
-            outcome = _of_ours(outcome)
         keep = outcome.kind is _K.NOT_FOUND or (withdrawing and outcome.kind is _K.QUEUED)
         return await self._tell(leased, Source.LOOKUP, outcome, attempt=attempt, keep_lease=keep)
 
@@ -177,10 +178,3 @@ class Following:
         await self._commits.outcomes.add(
             Finding(payout=payout.id, what=What.REASON_MISSING, detail=detail, worker=self._worker)
         )
-
-
-def _of_ours(outcome: Outcome) -> Outcome:
-    """A rejection of an instruction that we ourselves are withdrawing names nobody."""
-    if outcome.kind is not _K.REJECTED:
-        return outcome
-    return rejected(None, technical=True, partner_code=outcome.partner_code)

@@ -185,9 +185,11 @@ def _unknown_case(s: Standing, effects: Effects, detail: str) -> None:
 
 
 def _withdrawn(s: Standing, word: Word, now: datetime) -> None:
-    """The instruction was rejected at the partner before it moved anything, on our request or by a person there."""
+    """The instruction was rejected at the partner before it moved anything: on our request, which blames nobody, or by
+    a person there, whose no staff must read.
+    """
     ends.cancel(s, s.payout, now)
-    s.incentive.own, s.incentive.own_next_at = word.outcome.reason, None
+    s.incentive.own, s.incentive.own_next_at = None if s.payout.withdrawing else word.outcome.reason, None
 
 
 def _paid_though_cancelled(s: Standing, effects: Effects) -> None:
@@ -211,6 +213,8 @@ def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: 
     elif what is What.UNPAYABLE:
         if payout.state is _S.RESERVED and (payout.lease_until is None or payout.lease_until <= now):
             ends.cancel(s, payout, now)
+    elif what is What.WITHDRAWING:
+        payout.withdrawing = True
     elif what is What.OVER_LIMIT and payout.state is _S.RESERVED:
         ends.cancel(s, payout, now)
         s.incentive.own, s.incentive.own_next_at = _B.BALANCE_LIMIT, None

@@ -48,6 +48,8 @@ class What(enum.Enum):
     """The partner credits no such amount (the participant's account moved to another partner, say)."""
     UNPAYABLE = "unpayable"
     """The link, verdict, approval or deadline is gone before anything was sent."""
+    WITHDRAWING = "withdrawing"
+    """The partner is about to be asked to reject an instruction that stands there."""
     REASON_MISSING = "reason_missing"
     ASSUMED_ABSENT = "assumed_absent"
     """Absence is proved only under an assumption that this installation does not act on."""

@@ -136,7 +136,7 @@ class Statements:
         for row in waiting:
             _, days = self._worth(desk, row, reads)
             due.update(days)
-        return sorted(due)
+        return sorted(due, reverse=True)  # latest first: an old day that is given no more holds none up
 
     def _worth(self, desk: Desk, row: PayoutRow, reads: Sequence[StatementRead]) -> tuple[bool, tuple[date, ...]]:
         """Whether the statements read so far settle a payout, and which days it still wants, now."""

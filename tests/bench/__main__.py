@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
 import contextlib
 import json
 import os
-import signal
-import socket
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 from rich.console import Console
 from rich.table import Table
 
 from adapters.registry import PARTNERS
 from gateway.clock import SystemClock
+from gateway.demo.cluster import bare_environment, free_ports, mock_credentials
 from gateway.embedded import EmbeddedPostgres, EmbeddedValkey, data_home
-from gateway.embedded.process import die_with
 from gateway.security.vault import Vault
 from gateway.services.batches import Batches
 from gateway.services.intake import CsvCells
@@ -35,33 +30,11 @@ from gateway.storage.database import Database
 from gateway.storage.migrate import migrate
 from tests.bench import people
 from tests.bench.cpu import alive, cpu_s
+from tests.bench.servers import answers, environment, process
 
 ENOUGH_CALLS_A_SECOND = 1_000_000
-READY_S = 60.0
 _PAID = "SELECT coalesce(sum(incentives), 0)::int FROM funnel_counts WHERE stage = 'paid'"
 console = Console()
-
-
-@contextlib.asynccontextmanager
-async def process(log: Path, environment: dict[str, str], *command: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A child that ends with the block."""
-    owner = os.getpid()
-    with log.open("ab") as output:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            *command,
-            stdout=output,
-            stderr=output,
-            env=environment,
-            preexec_fn=lambda: die_with(owner, signal.SIGTERM),
-        )
-    try:
-        yield child
-    finally:
-        if child.returncode is None:
-            child.terminate()
-            await asyncio.wait_for(child.wait(), 90)
 
 
 class Bench:
@@ -86,17 +59,19 @@ class Bench:
             valkey = await stack.enter_async_context(EmbeddedValkey(self.folder / "valkey"))
             await migrate(postgres.dsn)
             self.dsn = postgres.dsn
-            port_base = _free_ports()
+            _, port_base = free_ports()
             mock = await stack.enter_async_context(
                 process(
                     self.folder / "mock.log",
-                    _bare(),
+                    bare_environment(),
                     *("mock_partners", "serve", "--world", str(world), "--port-base", str(port_base)),
                 )
             )
-            self.environment = await self._environment(valkey.url, port_base)
+            quotas = ",".join(f"{slug}={ENOUGH_CALLS_A_SECOND}" for slug in PARTNERS)
+            known = await mock_credentials(port_base)
+            self.environment = environment(self.dsn, valkey.url, self.key, known, GATEWAY_QUOTAS=quotas)
             self.pids = {"postgres": postgres.pid, "valkey": valkey.pid, "mock": mock.pid}
-            await _answers(f"http://127.0.0.1:{port_base + 1}/__mock__/health")
+            await answers(f"http://127.0.0.1:{port_base + 1}/__mock__/health")
             connection = await asyncpg.connect(self.dsn)
             stack.push_async_callback(connection.close)
             await people.store(connection, Vault(self.key), self.payouts, self.rounds + 1)
@@ -180,50 +155,6 @@ class Bench:
         if view.batch.rows_accepted != self.intake:
             raise SystemExit(f"only {view.batch.rows_accepted} of {self.intake} rows were accepted")
         return self.intake / took_s
-
-    async def _environment(self, redis_url: str, port_base: int) -> dict[str, str]:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "mock_partners", "credentials", "--json", "--port-base", str(port_base),
-            stdout=asyncio.subprocess.PIPE, env=_bare(),
-        )  # fmt: skip
-        output, _ = await child.communicate()
-        variables = {
-            "GATEWAY_DATABASE_URL": self.dsn,
-            "GATEWAY_REDIS_URL": redis_url,
-            "GATEWAY_MASTER_KEY": base64.b64encode(self.key).decode(),
-            "GATEWAY_PUBLIC_URL": "http://127.0.0.1:1",
-            "GATEWAY_QUOTAS": ",".join(f"{slug}={ENOUGH_CALLS_A_SECOND}" for slug in PARTNERS),
-        }
-        for slug, known in json.loads(output).items():
-            variables[f"{slug}_BASE_URL".upper()] = known["base_url"]
-            variables |= {f"{slug}_{name}".upper(): value for name, value in known["credentials"].items()}
-        return _bare() | variables
-
-
-def _bare() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
-
-
-def _free_ports() -> int:
-    """A base above which the mocks' four ports are free."""
-    for base in range(19_100, 60_000, 10):
-        try:
-            for offset in range(1, 5):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", base + offset))
-        except OSError:
-            continue
-        return base
-    raise SystemExit("no free ports")
-
-
-async def _answers(url: str) -> None:
-    async with asyncio.timeout(READY_S), httpx.AsyncClient() as client:
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                if (await client.get(url)).status_code == 200:
-                    return
-            await asyncio.sleep(0.1)
 
 
 def _median(rounds: list[dict[str, float]]) -> dict[str, float]:

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
 import contextlib
 import hashlib
 import json
 import os
-import socket
 import sys
 import tempfile
 import time
@@ -24,20 +22,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import asyncpg
-import httpx
 from rich.console import Console
 from rich.table import Table
 
-from adapters.registry import PARTNERS
+from gateway.demo.cluster import free_ports, mock_credentials
 from gateway.embedded import EmbeddedPostgres, EmbeddedValkey, data_home
 from gateway.storage.migrate import migrate
-from tests.bench.__main__ import process
 from tests.bench.cpu import cpu_s
+from tests.bench.servers import answers, environment, process
 
 WANTED_PER_S = 1_000
 CONNECTIONS = 32
 PATH = "/callbacks/gopay/iris"
-READY_S, RUN_S = 60.0, 600.0
+RUN_S = 600.0
 console = Console()
 
 
@@ -125,7 +122,9 @@ class Bench:
             EmbeddedValkey(self._folder / "valkey") as valkey,
         ):
             await migrate(postgres.dsn)
-            await self._settings(postgres.dsn, valkey.url)
+            known = await mock_credentials(9100)  # nobody is called there
+            self._merchant_key = known["gopay"]["credentials"]["iris_merchant_key"]
+            self._environment = environment(postgres.dsn, valkey.url, os.urandom(32), known)
             connection = await asyncpg.connect(postgres.dsn)
             try:
                 return await self._speed(connection, postgres.pid) | await self._kill(connection)
@@ -198,45 +197,13 @@ class Bench:
         async with contextlib.AsyncExitStack() as stack:
             apis = []
             for n in range(self._apis):
-                port = _free_port()
+                port, _ = free_ports()
                 command = ("gateway", "serve", "--port", str(port))
                 log = self._folder / f"api-{n}.log"
                 apis.append((port, await stack.enter_async_context(process(log, self._environment, *command))))
             for port, _ in apis:
-                await _ready(f"http://127.0.0.1:{port}/health/live")
+                await answers(f"http://127.0.0.1:{port}/health/live")
             yield apis
-
-    async def _settings(self, dsn: str, redis_url: str) -> None:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "mock_partners", "credentials", "--json", stdout=asyncio.subprocess.PIPE
-        )
-        known = json.loads((await child.communicate())[0])
-        self._merchant_key = known["gopay"]["credentials"]["iris_merchant_key"]
-        variables = {
-            "GATEWAY_DATABASE_URL": dsn,
-            "GATEWAY_REDIS_URL": redis_url,
-            "GATEWAY_MASTER_KEY": base64.b64encode(os.urandom(32)).decode(),
-            "GATEWAY_PUBLIC_URL": "http://127.0.0.1:1",
-        }
-        for slug in PARTNERS:
-            variables[f"{slug}_BASE_URL".upper()] = known[slug]["base_url"]
-            variables |= {f"{slug}_{name}".upper(): value for name, value in known[slug]["credentials"].items()}
-        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")} | variables
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-async def _ready(url: str) -> None:
-    async with asyncio.timeout(READY_S), httpx.AsyncClient() as client:
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                if (await client.get(url)).status_code == 200:
-                    return
-            await asyncio.sleep(0.1)
 
 
 def _show(result: dict[str, Any]) -> None:

@@ -112,7 +112,7 @@ async def test_a_worker_is_killed_and_every_figure_is_zero_and_nothing_leaks(sec
         limit_s=LIMIT_S,
         console=Console(file=screen),
         started=lambda cluster: killing.append(asyncio.create_task(spy.kill_a_worker(cluster))),
-        linger=spy.look_around,
+        finished=spy.look_around,
     )
     await asyncio.gather(*killing)
     assert report.findings.audit.clean(), (report.findings.audit, report.findings.mismatches)

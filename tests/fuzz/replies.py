@@ -305,6 +305,6 @@ def _payout(partner: str, state: PayoutState, now: datetime) -> PayoutRow:
         id=1, reference=f"10{1:017d}", incentive=1, participant=1, link_id="L1", partner=partner, amount_rupiah=AMOUNT,
         state=state, attempt=1, refusals=0, frozen_hash=b"", partner_reference=None, first_sent_at=now, sent_at=now,
         sent_deadline=now + timedelta(seconds=50), next_at=None, looks=0, reason=None, technical=False,
-        reason_due_at=None, confirmed_at=None, released_at=None, lease_until=None, leased_by="w", created_at=now,
-        updated_at=now, ended_at=None,
+        reason_due_at=None, confirmed_at=None, withdrawing=False, released_at=None, lease_until=None, leased_by="w",
+        created_at=now, updated_at=now, ended_at=None,
     )  # fmt: skip

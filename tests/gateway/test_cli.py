@@ -11,14 +11,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import uvicorn
 
 from gateway.app import create_app
-from gateway.cli import COMMANDS, GROUPS
+from gateway.cli import COMMANDS, GROUPS, demo
 from gateway.clock import SystemClock
+from gateway.demo.cluster import bare_environment
 from gateway.security.clients import register
 from gateway.storage.database import Database
 from tests.gateway.api.conftest import settings_on
@@ -126,3 +128,16 @@ def test_a_batch_from_file_to_approval_and_why(served: dict[str, Any], database:
     why = run("why", "1", **store)
     assert "who must act: participant, by 2099-12-31" in why
     assert "no such payout" in run("payouts", "show", "1", status=2, **store)
+
+
+def test_the_demonstrations_settings_win_over_those_that_lie_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/production")
+    cluster: Any = SimpleNamespace(
+        environment=bare_environment() | {"DATABASE_URL": "postgresql://here/demo", "BNI_API_KEY": "a 'b'"},
+        api_url="http://127.0.0.1:1",
+    )
+    said = demo._settings(cluster)
+    script = said + 'printf "%s|%s|%s" "$DATABASE_URL" "$BNI_API_KEY" "$API"'
+    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "postgresql://here/demo|a 'b'|http://127.0.0.1:1"
+    assert "PATH=" not in said

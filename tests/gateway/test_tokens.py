@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from redis.exceptions import ConnectionError as CacheDown
 
 from contracts.errors import Hint, OutcomeUnknown, PartnerUnavailable
 from contracts.partner import AccessToken, Context, Token
@@ -21,34 +20,11 @@ from gateway.security.vault import Vault
 from gateway.settings import Waits
 from gateway.tokens import Tokens
 from gateway.transport import Reply
+from tests.gateway.cache import Cache
 from tests.gateway.payouts.fake import VirtualClock, manifest
 from tests.gateway.payouts.town import Quiet
 
 TOKEN = Token(life_s=900.0, source="test")
-
-
-class Cache:
-    """A Redis that outlives processes, and may be away."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, bytes] = {}
-        self.down = False
-
-    async def get(self, name: str) -> bytes | None:
-        self._reach()
-        return self.values.get(name)
-
-    async def set(self, name: str, value: bytes, ex: int) -> None:
-        self._reach()
-        self.values[name] = value
-
-    async def delete(self, name: str) -> None:
-        self._reach()
-        self.values.pop(name, None)
-
-    def _reach(self) -> None:
-        if self.down:
-            raise CacheDown("away")
 
 
 class Teller:

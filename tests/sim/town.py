@@ -9,13 +9,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from datetime import UTC, datetime
 
 import asyncpg
-from redis.exceptions import ConnectionError as CacheDown
 
 from adapters.registry import PARTNERS
 from contracts.secret import Secret
 from gateway.clock import JAKARTA
 from gateway.desk import Desk
-from gateway.executor import Exchange, Executor
+from gateway.executor import Executor
 from gateway.resources import Resources
 from gateway.security import places
 from gateway.security.vault import Vault
@@ -31,6 +30,8 @@ from gateway.services.verification import Verification
 from gateway.settings import Settings, Waits
 from gateway.tokens import Tokens
 from mock_partners.kit.clock import Clock as MockClock
+from tests.gateway.cache import Cache
+from tests.gateway.payouts.town import Quiet
 from tests.sim import snapshot
 from tests.sim.baton import Actor, Baton, Crash
 from tests.sim.chance import Chance, Profile
@@ -67,37 +68,6 @@ class VirtualClock:
 
     async def sleep(self, seconds: float) -> None:
         await self._town.baton.rest(self._town.now_s + seconds)
-
-
-class Cache:
-    """What the gateway has in Redis: lost and unreachable as the seed wants."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, bytes] = {}
-        self.down = False
-
-    async def get(self, name: str) -> bytes | None:
-        self._reach()
-        return self.values.get(name)
-
-    async def set(self, name: str, value: bytes, ex: int) -> None:
-        self._reach()
-        self.values[name] = value
-
-    async def delete(self, name: str) -> None:
-        self._reach()
-        self.values.pop(name, None)
-
-    def _reach(self) -> None:
-        if self.down:
-            raise CacheDown("no cache")
-
-
-class Quiet:
-    """A journal that keeps nothing: the trace has every exchange."""
-
-    def write(self, exchange: Exchange) -> None:
-        """Drop it."""
 
 
 class Services:

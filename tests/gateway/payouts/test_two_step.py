@@ -189,6 +189,32 @@ async def test_what_may_no_longer_be_paid_is_withdrawn_at_the_partner(town: Town
     assert bank.seen.count("reject") == 2
 
 
+@pytest.mark.parametrize("answer", ["ok", "lost"])
+async def test_the_notification_of_our_own_withdrawal_blames_nobody(town: Town, bank: Bank, answer: str) -> None:
+    """Iris notifies of what we rejected as of what a person rejects, and may do so before we have its answer."""
+    incentive = await town.due()
+    worker = town.worker()
+    bank.script("approve", {"act": "say", "kind": "not_accepted", "hint": "later"})
+    await worker.tick_send("fake")
+    name = await number(town, incentive)
+
+    async def notify(operation: str) -> None:
+        if operation == "reject":
+            refused = rejected(BlockerCode.PARTNER_REJECTED)
+            await worker.notice("fake", PayoutNotice(outcome=refused, partner_reference=name), "r")
+
+    bank.before = notify
+    bank.script("reject", answer)
+    await town.execute("UPDATE incentives SET approved = false")
+    town.clock.advance(60.0)
+    await worker.tick_unpayable("fake")
+    assert await town.states(incentive) == [S.CANCELLED]
+    await town.execute("UPDATE incentives SET approved = true")
+    await town.drive(worker, town.statements(), hours=0.1)
+    assert await town.states(incentive) == [S.CANCELLED, S.SUCCEEDED]
+    assert await town.stands(incentive) == ("paid", None)
+
+
 async def test_a_persons_no_at_the_partner_is_read_by_staff(town: Town, bank: Bank) -> None:
     incentive = await town.due()
     worker = town.worker()

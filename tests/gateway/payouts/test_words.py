@@ -11,6 +11,7 @@ import pytest
 from contracts.incentive import BlockerCode
 from contracts.observation import PayoutNotice, Source
 from contracts.payout import Outcome, PayoutState, not_found, pending, rejected, reversed_, succeeded, unknown
+from gateway.clock import jakarta_day
 from gateway.services.payout_words import Word
 from gateway.services.payouts import Payouts
 from gateway.storage import ledger
@@ -243,7 +244,7 @@ async def test_a_day_that_cannot_be_read_keeps_no_other_from_being_read(town: To
     bank.script("statement", {"act": "say", "lines": [{}], "next": None})
     assert await statements.tick("fake") == 1
     days = await town.fetch("SELECT day FROM statement_reads")
-    assert [str(row["day"]) for row in days] == ["2026-11-24"]
+    assert [str(row["day"]) for row in days] == ["2026-11-23"], "today's was asked for first"
 
 
 async def test_credits_that_are_not_ours_are_counted_and_shown(town: Town) -> None:
@@ -276,10 +277,13 @@ async def test_a_statement_cut_short_counts_as_not_read(town: Town) -> None:
     statements = town.statements()
     for n in range(8):
         bank.book(f"99{n:017d}", 1000, "0000000001")
-    bank.script("statement", "ok", "ok", "garbage")
-    assert await statements.tick("fake") == 1, "yesterday's, which is empty"
-    days = await town.fetch("SELECT day FROM statement_reads")
-    assert [str(row["day"]) for row in days] == ["2026-11-23"]
+    bank.script("statement", "ok", "garbage")
+    assert await statements.tick("fake") == 0
+    assert await town.fetch("SELECT day FROM statement_reads") == []
+    town.clock.advance(31.0)
+    assert await statements.tick("fake") == 2
+    days = await town.fetch("SELECT day FROM statement_reads ORDER BY day")
+    assert [str(row["day"]) for row in days] == ["2026-11-23", "2026-11-24"]
 
 
 async def test_a_word_is_about_the_partner_that_says_it(town: Town) -> None:
@@ -308,3 +312,18 @@ async def test_paid_after_it_was_withdrawn_pauses_the_partner(town: Town) -> Non
     assert await town.cases() == ["contradiction"]
     (switch,) = await town.fetch("SELECT paused_at, paused_by FROM partner_switches")
     assert switch["paused_by"] == "gateway" and switch["paused_at"] is not None
+
+
+async def test_days_that_a_partner_no_longer_gives_keep_today_from_nothing(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = town.partner()
+    await town.due()
+    worker, statements = town.worker(), town.statements()
+    await worker.tick_send("fake")
+    town.clock.advance(20 * 24 * 3600.0)
+    today = jakarta_day(town.clock.now())
+    read = bank._statement
+    monkeypatch.setattr(bank, "_statement", lambda asked: read(asked) if asked["day"] == str(today) else {"kind": "no"})
+    assert await statements.tick("fake") == 1
+    assert [one.day for one in await statements.last_reads()] == [today]

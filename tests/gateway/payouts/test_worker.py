@@ -17,7 +17,7 @@ from gateway.worker import Worker
 from gateway.worker.dispatch import Dispatcher
 from gateway.worker.outage import CANARY_S, FAILURES, Outage
 from gateway.worker.quota import Quota as Tokens
-from tests.gateway.payouts.fake import VirtualClock
+from tests.gateway.payouts.fake import Bank, VirtualClock
 from tests.gateway.payouts.town import NOON, Town
 
 
@@ -87,18 +87,24 @@ async def test_a_partner_that_is_down_is_left_alone_but_for_a_canary(town: Town)
     await town.check()
 
 
-async def test_what_is_in_flight_is_finished_when_told_to_stop(town: Town) -> None:
-    town.clock = SystemClock()  # type: ignore[assignment]
-    bank = town.partner()
-    incentive = await town.due()
+def held(bank: Bank, operation: str) -> tuple[asyncio.Event, asyncio.Event]:
+    """Keeps the answers to an operation back: (set once it was asked, to be set to let the answers go)."""
     asked, answer = asyncio.Event(), asyncio.Event()
 
-    async def hold(operation: str) -> None:
-        if operation == "transfer":
+    async def hold(which: str) -> None:
+        if which == operation:
             asked.set()
             await answer.wait()
 
     bank.before = hold
+    return asked, answer
+
+
+async def test_what_is_in_flight_is_finished_when_told_to_stop(town: Town) -> None:
+    town.clock = SystemClock()  # type: ignore[assignment]
+    bank = town.partner()
+    incentive = await town.due()
+    asked, answer = held(bank, "transfer")
     stopping = asyncio.Event()
     worker = Worker(town.resources, town.worker(grouped=True), town.statements())
     running = asyncio.create_task(worker.run(stopping))
@@ -121,14 +127,7 @@ async def test_nothing_new_leaves_once_told_to_stop(town: Town) -> None:
     bank = town.partner()
     for _ in range(4):
         await town.due()
-    asked, answer = asyncio.Event(), asyncio.Event()
-
-    async def hold(operation: str) -> None:
-        if operation == "inquiry":
-            asked.set()
-            await answer.wait()
-
-    bank.before = hold
+    asked, answer = held(bank, "inquiry")
     stopping = asyncio.Event()
     worker = Worker(town.resources, town.worker(grouped=True), town.statements())
     running = asyncio.create_task(worker.run(stopping))
