@@ -18,7 +18,7 @@ from gateway.clock import jakarta_day
 from gateway.resources import Resources
 from gateway.services.each import each
 from gateway.services.payout_apply import Applied, apply
-from gateway.services.payout_commits import Commits
+from gateway.services.payout_commits import LOST_S, Commits
 from gateway.services.payout_following import Following
 from gateway.services.payout_rules import LEASE_S
 from gateway.services.payout_sending import OPEN, Answer, Gate, Links, Sending
@@ -98,7 +98,8 @@ class Payouts:
         """Withdraw payouts that moved nothing and may no longer be paid."""
         now = self._clock.now()
         async with self._database.connection() as connection:
-            rows = await queue.unpayable(connection, partner, now, jakarta_day(now), limit)
+            due_by = now + timedelta(seconds=LOST_S)
+            rows = await queue.unpayable(connection, partner, now, jakarta_day(now), limit, due_by=due_by)
         reserved = [row.id for row in rows if row.state is _S.RESERVED]
         if reserved:
             await self._commits.apply([Finding(payout=one, what=What.UNPAYABLE) for one in reserved])

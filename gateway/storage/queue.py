@@ -253,15 +253,19 @@ async def overdue(connection: Connection, now: datetime, limit: int) -> list[Pay
     return [payout_row(row) for row in rows]
 
 
-async def unpayable(connection: Connection, partner: str, now: datetime, today: date, limit: int) -> list[PayoutRow]:
+async def unpayable(
+    connection: Connection, partner: str, now: datetime, today: date, limit: int, *, due_by: datetime
+) -> list[PayoutRow]:
     """Payouts that have not moved money and that nobody holds, whose incentive may no longer be paid over this link, or
     may have been paid under a reference that was forgotten. None during a recovery: what has moved money is not known.
+
+    `due_by`: late enough to find what just lost the compare-and-set, before the next try to send takes it away again.
     """
     rows = await connection.fetch(
         """
         SELECT p.* FROM payouts p JOIN participants t ON t.id = p.participant JOIN links l ON l.id = p.link_id
             JOIN incentives i ON i.id = p.incentive
-        WHERE p.partner = $1 AND p.state IN ('reserved', 'prepared') AND p.next_at <= $2
+        WHERE p.partner = $1 AND p.state IN ('reserved', 'prepared') AND p.next_at <= $5
           AND (p.lease_until IS NULL OR p.lease_until <= $2)
           AND NOT (t.link_id = p.link_id AND t.link_active AND l.state = 'active' AND t.verified
                    AND t.verified_until > $2 AND i.payout = 'open' AND i.approved AND NOT i.cancelled
@@ -275,5 +279,6 @@ async def unpayable(connection: Connection, partner: str, now: datetime, today: 
         now,
         today,
         limit,
+        due_by,
     )
     return [payout_row(row) for row in rows]

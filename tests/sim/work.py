@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.clock import JAKARTA, jakarta_day, start_of_jakarta_day
+from gateway.services.payout_commits import LOST_S
 from tests.sim.snapshot import Payout
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _payouts(town: Town) -> Iterator[Chore]:
     for slug, due_s in send_s.items():
         limit = 1 + town.seed % 3
         yield Chore(f"send {slug}", due_s, lambda s, slug=slug, limit=limit: _send(town, s, slug, limit))
-        yield Chore(f"unpayable {slug}", due_s, lambda s, slug=slug: s.payouts.tick_unpayable(slug, 1))
+        yield Chore(f"unpayable {slug}", due_s - LOST_S, lambda s, slug=slug: s.payouts.tick_unpayable(slug, 1))
     for slug, due_s in follow_s.items():
         yield Chore(f"look-ups {slug}", due_s, lambda s, slug=slug: s.payouts.tick_lookups(slug, 1))
     yield Chore("deadlines", overdue_s, lambda s: s.payouts.tick_deadlines(1))

@@ -176,6 +176,20 @@ async def test_a_renewal_that_fails_is_tried_again_with_the_next_attempt(town: T
     assert await town.stands(incentive) == ("paid", None)
 
 
+async def test_what_lost_the_compare_and_set_is_withdrawn_before_it_is_tried_again(town: Town) -> None:
+    """Else the next try takes it away from whoever would withdraw it, for ever."""
+    town.partner()
+    incentive = await town.due()
+    worker = town.worker()
+    (leased,) = await worker.claim("fake", 1)
+    await town.execute("UPDATE links SET state = 'revoked'")
+    await worker.send(leased)
+    assert await town.states(incentive) == [S.RESERVED]
+    assert await worker.tick_send("fake") == 0
+    assert await worker.tick_unpayable("fake") == 1
+    assert await town.states(incentive) == [S.CANCELLED]
+
+
 async def test_the_customers_token_is_renewed_or_the_payout_withdrawn(town: Town) -> None:
     bank = town.partner()
     incentive = await town.due()
