@@ -43,7 +43,8 @@ async def _revoke(town: Town, rng: random.Random) -> None:
     side = town.sides[person.partner]
     account = side.world.accounts.get(person.account)
     if account is not None and await side.revoke(account):
-        town.revoked.add(person.participant_id)
+        ended = (p for p in town.people if (p.partner, p.account) == (person.partner, person.account))
+        town.revoked.update(p.participant_id for p in ended)  # whoever has linked it: the account is one
         town.trace(f"{person.participant_id} ends the link at {person.partner}")
 
 
