@@ -16,7 +16,7 @@ from gateway.resources import Resources
 from gateway.services.absence import NoPermit, Reading, ResendPermit, enough_readings, resend_permit
 from gateway.services.payout_apply import Applied
 from gateway.services.payout_commits import Commits
-from gateway.services.payout_sending import ANSWER_S, Sending, frozen_hash
+from gateway.services.payout_sending import ANSWER_S, Sending, frozen_hash, within
 from gateway.services.payout_words import Finding, What, Word, agreed
 from gateway.storage import statements
 from gateway.storage.queue import Leased
@@ -50,6 +50,7 @@ class Following:
     async def withdraw(self, leased: Leased) -> None:
         """Have the partner reject an instruction that stands there and may no longer be paid."""
         desk, payout = self._desks[leased.payout.partner], leased.payout
+        deadline = self._clock.now() + timedelta(seconds=ANSWER_S["payout"])  # for a look and a request, no standstill
         await self._commits.outcomes.add(
             Finding(payout=payout.id, what=What.WITHDRAWING, worker=self._worker, keep_lease=True)
         )
@@ -59,7 +60,9 @@ class Following:
         order = self._sending.order(leased)
         try:
             outcome = await desk.run(
-                "withdraw", lambda context: desk.partner.withdraw(context, order), subject=str(payout.id)
+                "withdraw",
+                lambda context: within(desk.partner.withdraw(context, order), self._clock, deadline),
+                subject=str(payout.id),
             )
         except OutcomeUnknown as error:
             outcome = unknown(partner_code=error.partner_code)

@@ -202,7 +202,7 @@ def _rests(town: Town, incentive: Incentive, net: Counter[int]) -> bool:
     if incentive.stage in ("paid", "returned", "cancelled"):
         return (incentive.stage == "paid") == (net[incentive.id] == 1)
     if incentive.stage == "paying":
-        return _is_a_case(town, incentive)
+        return _is_a_case(town, incentive) and net[incentive.id] == 0  # what was booked, a look-up finds even then
     code = incentive.blocker
     if code is None or owner_of(BlockerCode(code)) in (Owner.GATEWAY, Owner.PARTNER):
         return False

@@ -200,6 +200,12 @@ class _Run:
         """Where nothing but due dates is waited for, the time until the first of them passes at once."""
         town, today = self._town, self._town.local().date()
         waiting = rules.restless(town)
+        if not waiting:  # only a partner's own clock is waited for, and what is looked up meanwhile is a case already
+            dues = [side.scheduler.next_due_s() or 0.0 for side in town.sides.values()]
+            if max(dues) > town.now_s:
+                town.pass_s(max(dues) - town.now_s)
+                town.trace("everyone sleeps until the partners have done what they will do")
+            return
         first = min((date.fromisoformat(i.due_on) for i in waiting), default=today)
         if first > today and all(i.stage == "scheduled" and i.blocker is None for i in waiting):
             town.pass_s(max(0.0, start_of_jakarta_day(first).timestamp() - town.now_s))
@@ -266,7 +272,8 @@ class _Run:
         found += self._visits()
         if town.free():
             found += [
-                self._held(chore.name, chore.due_s, lambda chore=chore: self._chore(chore)) for chore in self._due()
+                self._held(chore.name, chore.due_s, lambda chore=chore: self._chore(chore), chore.idle_most_s)
+                for chore in self._due()
             ]
         return found
 
@@ -279,12 +286,12 @@ class _Run:
         return self._chores
 
     def _held(
-        self, name: str, due_s: float, work: Callable[[], Awaitable[None]]
+        self, name: str, due_s: float, work: Callable[[], Awaitable[None]], most_s: float = float("inf")
     ) -> tuple[float, str, Callable[[], Awaitable[None]]]:
         """Not so soon again if it found nothing to do the last time."""
-        return max(due_s, self._idle.get(name, (0.0, 0))[0]), name, self._minded(name, work)
+        return max(due_s, self._idle.get(name, (0.0, 0))[0]), name, self._minded(name, work, most_s)
 
-    def _minded(self, name: str, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    def _minded(self, name: str, work: Callable[[], Awaitable[None]], most_s: float) -> Callable[[], Awaitable[None]]:
         async def minded() -> None:
             town, before = self._town, self._town.text
             times = self._idle.get(name, (0.0, 0))[1]
@@ -294,7 +301,7 @@ class _Run:
             finally:
                 await town.look()
                 times = 0 if town.text != before else times + 1
-                wait_s = _IDLE_S[min(times - 1, len(_IDLE_S) - 1)] if times else 0.0
+                wait_s = min(most_s, _IDLE_S[min(times - 1, len(_IDLE_S) - 1)]) if times else 0.0
                 self._idle[name] = (town.now_s + wait_s, times)
 
         return minded

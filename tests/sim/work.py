@@ -28,6 +28,8 @@ class Chore(NamedTuple):
     name: str
     due_s: float
     tick: Tick
+    idle_most_s: float = NEVER_S
+    """It is looked in on so often even if it found nothing many times."""
 
 
 def chores(town: Town) -> list[Chore]:
@@ -61,7 +63,7 @@ def _payouts(town: Town) -> Iterator[Chore]:
     for slug, due_s in send_s.items():
         limit = 1 + town.seed % 3
         yield Chore(f"send {slug}", due_s, lambda s, slug=slug, limit=limit: _send(town, s, slug, limit))
-        yield Chore(f"unpayable {slug}", due_s - LOST_S, lambda s, slug=slug: s.payouts.tick_unpayable(slug, 1))
+        yield Chore(f"unpayable {slug}", due_s - LOST_S, lambda s, slug=slug: s.payouts.tick_unpayable(slug, 1), 5.0)
     for slug, due_s in follow_s.items():
         yield Chore(f"look-ups {slug}", due_s, lambda s, slug=slug: s.payouts.tick_lookups(slug, 1))
     yield Chore("deadlines", overdue_s, lambda s: s.payouts.tick_deadlines(1))

@@ -302,3 +302,26 @@ async def test_a_repeated_create_that_did_nothing_leaves_the_first_in_doubt(town
     await town.drive(worker, town.statements(), hours=0.5)
     assert await town.states(incentive) == [S.CANCELLED]
     assert bank.queued == {}, "found by its key, and withdrawn"
+
+
+async def test_a_withdrawal_does_not_leave_after_a_standstill(town: Town, bank: Bank) -> None:
+    """What stood there when it was looked up may have been approved, or rejected, since."""
+    incentive = await town.due()
+    worker = town.worker()
+    bank.script("approve", {"act": "say", "kind": "not_accepted", "hint": "later"})
+    await worker.tick_send("fake")
+
+    async def stand_still(operation: str) -> None:
+        if operation == "status":
+            town.clock.advance(3600.0)
+
+    bank.before = stand_still
+    await town.execute("UPDATE incentives SET cancelled = true")
+    town.clock.advance(60.0)
+    await worker.tick_unpayable("fake")
+    assert bank.seen.count("reject") == 0
+    assert await town.states(incentive) == [S.PREPARED]
+    bank.before = None
+    await town.drive(worker, town.statements(), hours=0.2)
+    assert bank.seen.count("reject") == 1
+    assert await town.states(incentive) == [S.CANCELLED]
