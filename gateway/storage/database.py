@@ -14,6 +14,12 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_BY_KEY = {"plan_cache_mode": "force_generic_plan"} | dict.fromkeys(
+    ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off"
+)
+"""Row by row, by an index, planned once for each connection: a plan made while a table was small must not go on reading
+it from end to end as it grows."""
+
 
 class Database:
     """A pool on one PostgreSQL. `async with database.transaction() as connection` is the unit of work; no partner call
@@ -27,8 +33,7 @@ class Database:
     async def open(cls, dsn: str, *, size: int = 10, by_key: bool = False) -> Database:
         """Connect; raises what asyncpg raises when the server cannot be reached within 10 s.
 
-        `by_key`: for statements that find their rows by an index. Plans are kept, and one that was made while a table
-        was small would go on reading it from end to end as it grows.
+        `by_key`: for a worker, all of whose statements find a few hundred rows at most by an index (`_BY_KEY`).
         """
         pool = await asyncpg.create_pool(
             dsn,
@@ -38,7 +43,7 @@ class Database:
             command_timeout=60,
             init=_prepare,
             reset=_as_it_is,
-            server_settings={"enable_seqscan": "off"} if by_key else {},
+            server_settings=_BY_KEY if by_key else {},
         )
         return cls(pool)
 
@@ -119,7 +124,7 @@ class GroupCommit(Generic[Item, Result]):
             self._closes.set()
         if self._task is None:
             self._task = loop.create_task(self._run())
-        return await asyncio.shield(future)
+        return await future
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -56,7 +56,7 @@ async def add(
             FROM json_to_recordset($1::text::json)
                  AS n (payout bigint, source text, attempt int, kind text, reason text, technical boolean,
                        partner_code text, event_key text)
-            ON CONFLICT (payout, event_key) DO NOTHING RETURNING *)
+            ON CONFLICT (payout, event_key) WHERE event_key IS NOT NULL DO NOTHING RETURNING *)
         SELECT * FROM observations WHERE payout = ANY($3::bigint[])
         UNION ALL SELECT * FROM fresh ORDER BY id
         """,

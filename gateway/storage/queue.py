@@ -52,7 +52,7 @@ async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[
 
     Payout, ledger entry and incentive change in one statement. Rows that another worker holds are skipped.
     """
-    rows = await connection.fetch(
+    row = await connection.fetchrow(
         """
         WITH due AS MATERIALIZED (
             SELECT id, participant, amount_rupiah, due_on FROM incentives
@@ -79,8 +79,8 @@ async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[
         marked AS (
             UPDATE incentives i SET payout = 'open', payouts = i.payouts + 1, facts_at = $3
             FROM made WHERE i.id = made.incentive)
-        SELECT due.due_on, due.id AS incentive, made.id FROM due LEFT JOIN made ON made.incentive = due.id
-        ORDER BY due.due_on, due.id
+        SELECT due_on, id AS incentive, (SELECT count(*) FROM due) AS due, ARRAY(SELECT id FROM made) AS made
+        FROM due ORDER BY due_on DESC, id DESC LIMIT 1
         """,
         claim.partner,
         claim.worker,
@@ -92,8 +92,9 @@ async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[
         claim.limit,
         claim.instance,
     )
-    made = [row["id"] for row in rows if row["id"] is not None]
-    return made, (rows[-1]["due_on"], rows[-1]["incentive"]) if len(rows) == claim.limit else None
+    if row is None:
+        return [], None
+    return row["made"], (row["due_on"], row["incentive"]) if row["due"] == claim.limit else None
 
 
 async def lease(connection: Connection, claim: Claim, states: Sequence[PayoutState], *, even_paused: bool) -> list[int]:
