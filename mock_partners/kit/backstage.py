@@ -8,7 +8,7 @@ from typing import Any
 from mock_partners.kit.clock import Clock, Scheduler
 from mock_partners.kit.http import Abort, Call, HangUp, Reply, Route
 from mock_partners.kit.log import CLOSED, FAILED, MISSED, RESET, Log
-from mock_partners.kit.notify import TAPS, Deliver, Notice
+from mock_partners.kit.notify import Deliver, Notice
 from mock_partners.kit.scenario.model import Scenario
 from mock_partners.kit.scenario.notices import NoticeFate
 from mock_partners.kit.scenario.play import Player
@@ -32,7 +32,7 @@ class Backstage:
         """Goes by the clock and scheduler of the app that was just made."""
         self.clock, self.scheduler = clock, scheduler
         self._fate = NoticeFate(scheduler)
-        TAPS[scheduler] = self
+        scheduler.tap = self
 
     def set_scenario(self, scenario: Scenario | None) -> None:
         """Begins a scenario with fresh counts, or goes back to none; sets the clock if the scenario says so."""

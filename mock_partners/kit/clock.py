@@ -15,8 +15,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from mock_partners.kit.turn import effect, effects
+
+if TYPE_CHECKING:
+    from mock_partners.kit.notify import Tap
 
 JAKARTA = timezone(timedelta(hours=7), "WIB")
 LOG = logging.getLogger("mock_partners")
@@ -139,6 +143,8 @@ class Scheduler:
         self.clock = clock
         self.auto = auto
         self.failures = 0
+        self.tap: Tap | None = None
+        """Sees the mock's notices before they are put here."""
         self._limit = limit
         self._heap: list[Item] = []
         self._order = itertools.count()

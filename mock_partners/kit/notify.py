@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
-from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -48,10 +47,6 @@ class Tap(Protocol):
     def post(self, notice: Notice, after_s: float, retries_s: Sequence[float], deliver: Deliver) -> None: ...
 
 
-TAPS: WeakKeyDictionary[Scheduler, Tap] = WeakKeyDictionary()
-"""The tap of each mock, known by its scheduler."""
-
-
 class HttpSender:
     """Sends over HTTP by the transport alone: a client around it would cost a mock more than its own answers do."""
 
@@ -84,7 +79,7 @@ class Notifier:
 
     def post(self, notice: Notice, *, after_s: float = 0.0, retries_s: Sequence[float] = ()) -> None:
         """Sends after `after_s`; while the answer is not 2xx, again after each of `retries_s`, then gives up."""
-        tap = TAPS.get(self._scheduler)
+        tap = self._scheduler.tap
         if tap is None:
             self._deliver(notice, after_s=after_s, retries_s=retries_s, outcome=lambda status: None)
         else:
