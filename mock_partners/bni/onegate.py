@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from mock_partners.bni.credentials import ONE_GATE_PAYMENT
+from mock_partners.kit.basic import basic_ok
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.http import Call, Handler, Reply, json_reply
 from mock_partners.kit.snap import Tokens
@@ -58,9 +59,7 @@ class OneGate:
 
     async def token(self, call: Call) -> Reply:
         """POST /api/oauth/token: client credentials by HTTP Basic; the refusals are OAuth's own (assumed)."""
-        client = f"{ONE_GATE_PAYMENT['client_id']}:{ONE_GATE_PAYMENT['client_secret']}".encode()
-        wanted = f"Basic {base64.b64encode(client).decode('ascii')}"
-        if not _same(call.header("authorization"), wanted):
+        if not basic_ok(call, ONE_GATE_PAYMENT["client_id"], ONE_GATE_PAYMENT["client_secret"]):
             return json_reply(401, {"error": "invalid_client"})
         if call.form().get("grant_type") != "client_credentials":
             return json_reply(400, {"error": "unsupported_grant_type"})

@@ -80,7 +80,7 @@ class Payments:
     async def _balance(self, body: dict[str, Any]) -> dict[str, Any]:
         """The programme's accounts share the deposit; BNI's samples also ask for a customer's."""
         number = _text(body, "accountNo", "[0-9]{1,19}")
-        if number in SOURCE_ACCOUNTS:
+        if _is_ours(number):
             name, balance = "KARTU PRAKERJA", self._world.deposit_rupiah
         else:
             account = self._account(number)
@@ -254,10 +254,15 @@ def _other_bank(code: str, number: str) -> tuple[Bank, Account]:
         raise OgpRefusal(refusal.message) from None
 
 
+def _is_ours(number: str) -> bool:
+    """Whether it is one of the programme's accounts; samples leave the leading zero out."""
+    return number in SOURCE_ACCOUNTS or number.zfill(10) in SOURCE_ACCOUNTS
+
+
 def _source(number: str) -> None:
     if number in EMPTY_SOURCE_ACCOUNTS:
         raise OgpRefusal("Insufficient balance")
-    if number not in SOURCE_ACCOUNTS and number.zfill(10) not in SOURCE_ACCOUNTS:
+    if not _is_ours(number):
         raise OgpRefusal("Debit account not found")
 
 

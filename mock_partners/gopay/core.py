@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,10 +10,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from mock_partners.gopay.credentials import CORE_SERVER_KEY
-from mock_partners.gopay.iris import authorization
 from mock_partners.gopay.linking import Linking
 from mock_partners.gopay.look import LOOK
 from mock_partners.gopay.notices import Change, Link
+from mock_partners.kit.basic import basic_ok
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.http import Call, Handler, Reply, Route, json_reply, redirect
 from mock_partners.kit.look import Step
@@ -75,8 +74,7 @@ class Core:
 
     def _guarded(self, handler: Callable[[Call], Awaitable[Reply]]) -> Handler:
         async def admitted(call: Call) -> Reply:
-            given = call.header("authorization").encode("utf-8", "replace")
-            if not hmac.compare_digest(authorization(CORE_SERVER_KEY).encode(), given):
+            if not basic_ok(call, CORE_SERVER_KEY):
                 return self._refused("401", "Transaction cannot be authorized with the current client/server key.")
             return await handler(call)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -11,9 +9,11 @@ from itertools import chain
 from typing import Any
 
 from mock_partners.gopay import iris_fields
+from mock_partners.gopay.banks import GOPAY, NAMES, customer
 from mock_partners.gopay.credentials import VALUES
-from mock_partners.gopay.iris_fields import BANKS, IrisRefusal
+from mock_partners.gopay.iris_fields import IrisRefusal
 from mock_partners.gopay.payouts import Approval, Payout, Payouts, utc
+from mock_partners.kit.basic import basic_ok
 from mock_partners.kit.behaviour import SLOW_S
 from mock_partners.kit.clock import Clock, Scheduler
 from mock_partners.kit.http import Abort, Call, Handler, Reply, Route, json_reply
@@ -22,6 +22,8 @@ from mock_partners.kit.world import Booking, Kind, World, normal_phone
 CREATOR, APPROVER = VALUES["iris_creator_key"], VALUES["iris_approver_key"]
 EITHER = (CREATOR, APPROVER)
 KEY_LIFE = timedelta(hours=24)
+DENIED = "HTTP Basic: Access denied"
+"""To a key that nobody has: Midtrans' Node client looks for its last word (the rest is recalled)."""
 FORBIDDEN = "You are not authorized to perform this action"
 APPROVING, REJECTING = "An error occurred when approving payouts", "An error occurred when rejecting payouts"
 STATEMENT_KINDS = {
@@ -80,6 +82,8 @@ class Iris:
             call("GET", "payouts/{reference_no:str}", EITHER, self._get),
             call("GET", "balance", EITHER, self._balance),
             call("GET", "statements", EITHER, self._statement),
+            call("GET", "bank_accounts", EITHER, self._facilitators_only),
+            call("GET", "bank_accounts/{bank_account_id:str}/balance", EITHER, self._facilitators_only),
             call("GET", "beneficiary_banks", EITHER, self._banks),
             call("GET", "channels", EITHER, self._channels),
             call("GET", "account_validation", EITHER, self._validate_account),
@@ -144,7 +148,7 @@ class Iris:
             "beneficiary_name": payout.asked.beneficiary_name,
             "beneficiary_account": payout.asked.beneficiary_account,
             "beneficiary_email": payout.asked.beneficiary_email,
-            "bank": BANKS["gopay"],
+            "bank": NAMES[payout.asked.bank],
             "reference_no": payout.reference_no,
             "notes": payout.asked.notes,
             "status": payout.status.value,
@@ -158,8 +162,8 @@ class Iris:
         return json_reply(200, {"balance": f"{self._world.deposit_rupiah}.00"})
 
     async def _statement(self, call: Call) -> Reply:
-        """Bookings of the Jakarta days of a GET's JSON body, oldest first (decisions S2)."""
-        first, days = iris_fields.period(iris_fields.read(call))
+        """Bookings of the Jakarta days of a GET's JSON body or query, oldest first (decisions S2)."""
+        first, days = iris_fields.period(call, self._clock.today())
         bookings = chain.from_iterable(self._world.booked_on(first + timedelta(days=day)) for day in range(days))
         return json_reply(200, [self._row(booking) for booking in bookings])
 
@@ -167,11 +171,12 @@ class Iris:
         """What was booked, which a scenario may have changed; a row of somebody else's has no payout behind it."""
         payout = self._payouts.get(booking.partner_reference)
         kind, side = STATEMENT_KINDS[booking.kind]
+        bank = payout.asked.bank if payout is not None else GOPAY
         return {
             "reference_no": booking.partner_reference.replace("-", ""),
             "beneficiary_name": payout.asked.beneficiary_name if payout is not None else "",
-            "beneficiary_account": "0" + booking.account.removeprefix("+62"),
-            "account": BANKS["gopay"],
+            "beneficiary_account": "0" + booking.account.removeprefix("+62") if bank == GOPAY else booking.account,
+            "account": NAMES[bank],
             "type": kind,
             "amount": f"{booking.amount_rupiah}.00",
             "status": side,
@@ -180,26 +185,30 @@ class Iris:
         }
 
     async def _banks(self, call: Call) -> Reply:
-        return json_reply(200, {"beneficiary_banks": [{"code": code, "name": name} for code, name in BANKS.items()]})
+        return json_reply(200, {"beneficiary_banks": [{"code": code, "name": name} for code, name in NAMES.items()]})
+
+    async def _facilitators_only(self, call: Call) -> Reply:
+        """Calls of merchants who pay from bank accounts of their own, which this one is not."""
+        raise IrisRefusal(401, FORBIDDEN, FORBIDDEN)
 
     async def _channels(self, call: Call) -> Reply:
         channel = {"id": 1, "virtual_account_type": "mandiri_bill_key", "virtual_account_number": "991385480006"}
         return json_reply(200, [channel])
 
     async def _validate_account(self, call: Call) -> Reply:
-        """The name behind a GoPay number, also of a blocked one (with bank=gopay: assumed)."""
+        """The name behind a number, also of a blocked account (with bank=gopay: assumed)."""
         asked = call.query_values()
-        number = asked.get("account", "")
+        bank, number = asked.get("bank", ""), asked.get("account", "")
         request_id = f"{self._world.rng.getrandbits(64):016x}"
         problems: dict[str, list[str]] = {}
-        if asked.get("bank") not in BANKS:
+        if bank not in NAMES:
             problems["bank"] = ["Bank is not included in the list"]
-        found = self._world.by_phone(number) if iris_fields.PHONE.fullmatch(number) else []
-        if not found:
+        found = customer(self._world, bank, number)
+        if found is None:
             problems["account"] = ["Account does not exist"]
-        if problems:
+        if problems or found is None:
             return json_reply(400, {"id": request_id, "error_message": VALIDATING, "errors": problems})
-        details = {"id": request_id, "account_name": found[0].holder_name, "account_no": number, "bank_name": "gopay"}
+        details = {"id": request_id, "account_name": found.holder_name, "account_no": number, "bank_name": bank}
         return json_reply(200, details)
 
     async def _list_beneficiaries(self, call: Call) -> Reply:
@@ -207,8 +216,8 @@ class Iris:
 
     async def _create_beneficiary(self, call: Call) -> Reply:
         entry = iris_fields.beneficiary(iris_fields.read(call))
-        twin = {normal_phone(other["account"]) for other in self._book.by_alias.values()}
-        if entry["alias_name"] in self._book.by_alias or normal_phone(entry["account"]) in twin:
+        twins = {(other["bank"], normal_phone(other["account"])) for other in self._book.by_alias.values()}
+        if entry["alias_name"] in self._book.by_alias or (entry["bank"], normal_phone(entry["account"])) in twins:
             raise IrisRefusal(400, "An error occurred when creating beneficiary", ("Account has already been taken",))
         self._book.by_alias[entry["alias_name"]] = entry
         return json_reply(201, {"status": "created"})
@@ -223,19 +232,14 @@ class Iris:
         return json_reply(200, {"status": "updated"})
 
 
-def authorization(key: str) -> str:
-    """HTTP Basic with the API key as user and no password."""
-    return "Basic " + base64.b64encode(f"{key}:".encode()).decode("ascii")
-
-
 def _guarded(keys: tuple[str, ...], handler: IrisHandler) -> Handler:
     """Checks the key, then the headers, then asks the handler; refusals become Iris' envelope."""
 
     async def admitted(call: Call) -> Reply:
         try:
-            given = call.header("authorization").encode("utf-8", "replace")
-            if not any(hmac.compare_digest(authorization(key).encode(), given) for key in keys):
-                raise IrisRefusal(401, FORBIDDEN)
+            if not any(basic_ok(call, key) for key in keys):
+                message = FORBIDDEN if any(basic_ok(call, key) for key in EITHER) else DENIED
+                raise IrisRefusal(401, message, message)
             iris_fields.check_headers(call)
             return await handler(call)
         except IrisRefusal as refusal:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
 
+from mock_partners.gopay.banks import NAMES, number_problems
 from mock_partners.gopay.payouts import Instruction
 from mock_partners.kit.http import Call
 
-BANKS = {"gopay": "GoPay"}
-"""Codes this mock pays to; Iris' list is longer."""
-PHONE = re.compile("(62|08)[0-9]{7,13}")
 AMOUNT = re.compile(r"([0-9]{1,15})(\.0{1,2})?")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 ALIAS = re.compile("[A-Za-z0-9]{1,20}")
@@ -23,6 +21,9 @@ MAX_BATCH = 100
 MAX_STATEMENT_DAYS = 31
 CREATING, STATEMENTS = "An error occurred when creating payouts", "An error occurred when fetching statements"
 FIELDS = {"beneficiary_name", "beneficiary_account", "beneficiary_bank", "beneficiary_email", "amount", "notes"}
+FACILITATORS = "bank_account_id"
+"""A field that only facilitators fill; clients that know it send it empty."""
+ACCEPTED = ("application/json", "application/*", "*/*")
 
 
 class IrisRefusal(Exception):
@@ -34,8 +35,8 @@ class IrisRefusal(Exception):
 
 
 def check_headers(call: Call) -> None:
-    """Content-Type (with a body) and Accept must be JSON (wallets.md 2.2; the refusal is assumed)."""
-    if "application/json" not in call.header("accept").lower():
+    """Content-Type (with a body) and Accept must be there and allow JSON (wallets.md 2.2; the refusal is assumed)."""
+    if not any(kind in call.header("accept").lower() for kind in ACCEPTED):
         raise IrisRefusal(400, "Accept must be application/json")
     if call.body and call.header("content-type").partition(";")[0].strip().lower() != "application/json":
         raise IrisRefusal(400, "Content-Type must be application/json")
@@ -72,35 +73,48 @@ def instructions(body: dict[str, Any]) -> list[Instruction]:
 
 
 def _instruction(payout: dict[str, str]) -> Instruction:
-    found = AMOUNT.fullmatch(payout["amount"])
+    found = _amount(payout)
     assert found is not None
     return Instruction(
-        payout["beneficiary_name"], payout["beneficiary_account"], payout.get("beneficiary_email") or "",
-        int(found[1]), payout["notes"],
+        payout["beneficiary_name"], payout["beneficiary_account"], payout["beneficiary_bank"],
+        payout.get("beneficiary_email") or "", int(found[1]), payout["notes"],
     )  # fmt: skip
+
+
+def _amount(payout: dict[str, Any]) -> re.Match[str] | None:
+    """The amount, if it has a zero fraction: a text as documented, or a number as some clients send it."""
+    amount = payout.get("amount")
+    text = str(amount) if isinstance(amount, (str, int, float)) and not isinstance(amount, bool) else ""
+    return AMOUNT.fullmatch(text)
 
 
 def _problems(payout: object) -> list[str]:
     if not isinstance(payout, dict):
         return ["Payout is not an object"]
-    problems = [f"{name} is not permitted" for name in sorted(map(str, payout.keys() - FIELDS))]
+    unknown = payout.keys() - FIELDS - ({FACILITATORS} if not payout.get(FACILITATORS) else set())
+    problems = [f"{name} is not permitted" for name in sorted(map(str, unknown))]
     problems += _text(payout, "beneficiary_name", MAX_NAME)
-    problems += _text(payout, "beneficiary_account", MAX_NAME) or _unless(
-        PHONE.fullmatch(payout["beneficiary_account"]), "Beneficiary account is invalid"
-    )
-    bank = payout.get("beneficiary_bank")
-    problems += _unless(isinstance(bank, str) and bank in BANKS, "Beneficiary bank is not included in the list")
-    if payout.get("beneficiary_email"):
-        problems += _text(payout, "beneficiary_email", MAX_EMAIL) or _unless(
-            EMAIL.fullmatch(payout["beneficiary_email"]), "Beneficiary email is invalid"
-        )
-    amount = payout.get("amount")
-    found = AMOUNT.fullmatch(amount) if isinstance(amount, str) else None
+    found = _amount(payout)
     if found is None:
         problems.append("Amount is not a number")
     elif int(found[1]) == 0:
         problems.append("Amount must be greater than 0")
+    problems += _account(payout, "beneficiary_account", "beneficiary_bank")
+    if payout.get("beneficiary_email"):
+        problems += _text(payout, "beneficiary_email", MAX_EMAIL) or _unless(
+            EMAIL.fullmatch(payout["beneficiary_email"]), "Beneficiary email is invalid"
+        )
     return problems + _text(payout, "notes", MAX_NOTES)
+
+
+def _account(fields: dict[str, Any], name: str, bank_name: str) -> list[str]:
+    bank = fields.get(bank_name)
+    known = bank if isinstance(bank, str) and bank in NAMES else ""
+    problems = _unless(known, f"{_label(bank_name)} is not included in the list")
+    problems += _text(fields, name, MAX_NAME)
+    if not problems:
+        problems = [f"{_label(name)} {problem}" for problem in number_problems(known, fields[name])]
+    return problems
 
 
 def reference_nos(body: dict[str, Any], doing: str) -> list[str]:
@@ -119,10 +133,21 @@ def reason(body: dict[str, Any], doing: str) -> None:
         raise IrisRefusal(400, doing, problems)
 
 
-def period(body: dict[str, Any]) -> tuple[date, int]:
-    """First day and number of days of a statement, both ends included."""
+def period(call: Call, today: date) -> tuple[date, int]:
+    """First day and number of days of a statement, both ends included: as asked in the body or the query, or a month.
+
+    A body that is JSON and no object asks for nothing: Midtrans' own Go client sends a text.
+    """
+    asked: object = call.query_values()
+    if call.body:
+        try:
+            asked = msgspec.json.decode(call.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise IrisRefusal(400, "Bad request") from None
+    days_asked = asked if isinstance(asked, dict) else {}
+    last_month = {"from_date": f"{today - timedelta(days=MAX_STATEMENT_DAYS - 1)}", "to_date": f"{today}"}
     try:
-        first, last = (date.fromisoformat(body[name]) for name in ("from_date", "to_date"))
+        first, last = (date.fromisoformat((days_asked or last_month)[name]) for name in last_month)
     except (KeyError, TypeError, ValueError):
         raise IrisRefusal(400, STATEMENTS, ("From date and to date must be YYYY-MM-DD",)) from None
     days = (last - first).days + 1
@@ -134,8 +159,8 @@ def period(body: dict[str, Any]) -> tuple[date, int]:
 def beneficiary(body: dict[str, Any]) -> dict[str, str]:
     """An entry of the address book (fields recalled)."""
     problems = _text(body, "name", MAX_NAME)
-    problems += _unless(isinstance(body.get("bank"), str) and body["bank"] in BANKS, "Bank is not included in the list")
-    for name, pattern in (("account", PHONE), ("alias_name", ALIAS), ("email", EMAIL)):
+    problems += _account(body, "account", "bank")
+    for name, pattern in (("alias_name", ALIAS), ("email", EMAIL)):
         problems += _text(body, name, MAX_EMAIL) or _unless(pattern.fullmatch(body[name]), f"{_label(name)} is invalid")
     if problems:
         raise IrisRefusal(400, "An error occurred when creating beneficiary", problems)

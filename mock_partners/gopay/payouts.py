@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from mock_partners.gopay.banks import GOPAY, customer
 from mock_partners.gopay.credentials import VALUES
 from mock_partners.kit.behaviour import NOT_FOUND_LOOKUPS, PENDING_LOOKUPS, Behaviour, pay_behaviour
 from mock_partners.kit.clock import Clock, Kind, Scheduler
@@ -86,6 +87,7 @@ class Instruction:
 
     beneficiary_name: str
     beneficiary_account: str
+    bank: str
     beneficiary_email: str
     amount_rupiah: int
     notes: str
@@ -155,8 +157,7 @@ class Payouts:
 
     def approve(self, payout: Payout) -> Approval:
         """Approves a queued payout and does what its account's behaviour says (decisions G9)."""
-        found = self._world.by_phone(payout.asked.beneficiary_account)
-        payout.account = found[0] if found else None
+        payout.account = customer(self._world, payout.asked.bank, payout.asked.beneficiary_account)
         if payout.account is not None and payout.reference not in self._ledger.timed_out:
             payout.script = pay_behaviour(payout.account, payout.reference)
         if payout.script is Behaviour.TIMEOUT_NO_CREDIT:
@@ -235,6 +236,8 @@ class Payouts:
             return BLOCKED
         if payout.script is Behaviour.PENDING_THEN_FAILED:
             return TECHNICAL
+        if payout.asked.bank != GOPAY:
+            return ""
         caps = {Cap.BALANCE: BALANCE, Cap.MONTHLY: MONTHLY, None: ""}
         return caps[self._world.cap_hit(payout.account, payout.asked.amount_rupiah, now)]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from mock_partners.gopay.iris_fields import PHONE
+from mock_partners.gopay.banks import PHONE
 from mock_partners.gopay.payouts import (
     DECLINED,
     MESSAGES,

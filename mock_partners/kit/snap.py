@@ -28,8 +28,8 @@ TOLERANCE_S = 900
 B2B_TOKEN_LIFE_S = 900
 TOKEN_SERVICE, CUSTOMER_TOKEN_SERVICE = "73", "74"
 HEADERS = ("x-timestamp", "x-signature", "x-partner-id", "x-external-id", "channel-id")
-HEADER_LIMITS = {"x-partner-id": 36, "x-external-id": 36, "channel-id": 5, "x-timestamp": 29, "x-device-id": 400}
-"""Longest values (snap-bni.md 1.6); X-TIMESTAMP has room for milliseconds, which OVO asks for."""
+HEADER_LIMITS = {"x-partner-id": 36, "x-external-id": 36, "channel-id": 5, "x-timestamp": 35, "x-device-id": 400}
+"""Longest values (snap-bni.md 1.6); X-TIMESTAMP has room for nanoseconds, which Java prints (decisions X6)."""
 _STRING_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*")|[ \t\r\n]+', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\r\n]")
 
@@ -314,7 +314,7 @@ class Gate:
     def customer_of(self, call: Call) -> Token:
         """The customer token in Authorization-Customer, with or without `Bearer` (decisions X9), or 401xx02/04."""
         checking("customer token")
-        given = call.header("authorization-customer").removeprefix("Bearer ").strip()
+        given = re.sub("^bearer ", "", call.header("authorization-customer"), flags=re.IGNORECASE).strip()
         if not given:
             raise Refusal(401, "04", "Customer Token Not Found")
         token = self.customer_tokens.find(given)

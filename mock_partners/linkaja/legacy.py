@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,8 +22,11 @@ SKEW_S = 300
 """Kong's clock skew (decisions X6)."""
 ACCESS_LIFE_S, REFRESH_LIFE_S = 3_600.0, 30 * 86_400.0
 AUTHORIZATION = re.compile(
-    r'hmac username="([^"]+)", ?algorithm="hmac-sha256", ?headers="date request-line digest", ?signature="([^"]+)"'
+    r'\s*[Hh]mac\s+username="([^"]+)",\s*algorithm="hmac-sha256",\s*headers="([^"]+)",\s*signature="([^"]+)"\s*'
 )
+"""As Kong's plug-in reads it (recalled): the order of its parts is fixed, the space between them is not."""
+SIGNED = {"date", "request-line", "digest"}
+"""What must be signed, in whatever order."""
 DATE = "%a, %d %b %Y %H:%M:%S"
 
 
@@ -123,21 +126,21 @@ class Legacy:
                 "HMAC signature cannot be verified, a valid date or x-date header is required for HMAC Authentication"
             )
         found = AUTHORIZATION.fullmatch(call.header("authorization"))
-        if found is None or not _same(found[1], VALUES["hmac_username"]):
+        signed = found[2].lower().split() if found is not None else []
+        if found is None or not _same(found[1], VALUES["hmac_username"]) or not set(signed) >= SIGNED:
             return "HMAC signature cannot be verified"
-        right = signature(VALUES["hmac_secret"], call)
-        if not _same(found[2], right) or not _same(call.header("digest"), digest(call.body)):
+        right = signature(VALUES["hmac_secret"], call, signed)
+        if not _same(found[3], right) or not _same(call.header("digest"), digest(call.body)):
             return "HMAC signature does not match"
         return ""
 
 
-def signature(secret: str, call: Call) -> str:
-    """base64 HMAC-SHA256 over the lines date, request-line (with query, decisions L10) and digest."""
-    lines = (
-        f"date: {call.header('date')}",
-        f"{call.method} {call.target} HTTP/1.1",
-        f"digest: {call.header('digest')}",
-    )
+def signature(secret: str, call: Call, signed: Sequence[str] = ("date", "request-line", "digest")) -> str:
+    """base64 HMAC-SHA256 over a line for each signed header; the request-line has the query (decisions L10)."""
+    lines = [
+        f"{call.method} {call.target} HTTP/1.1" if name == "request-line" else f"{name}: {call.header(name)}"
+        for name in signed
+    ]
     return base64.b64encode(hmac.digest(secret.encode(), "\n".join(lines).encode("latin-1"), "sha256")).decode()
 
 

@@ -10,9 +10,10 @@ from urllib.parse import quote_plus
 import pytest
 
 from mock_partners.gopay.authcode import signed_data
-from mock_partners.gopay.iris import authorization
 from mock_partners.gopay.notices import core_signature
 from mock_partners.gopay.payouts import notice_signature
+from mock_partners.kit.basic import basic_ok
+from mock_partners.kit.http import Call
 from mock_partners.kit.keys import Key, private_key, private_pem
 from mock_partners.kit.snap import (
     asymmetric_ok,
@@ -76,7 +77,14 @@ def test_seamless_signature_v10() -> None:
 
 @pytest.mark.parametrize("vector", IRIS["basic"], ids=lambda vector: vector["key"])
 def test_basic_v5(vector: dict[str, str]) -> None:
-    assert authorization(vector["key"]) == vector["authorization"]
+    def call(authorization: str) -> Call:
+        return Call("GET", "/", "", {"authorization": authorization}, b"")
+
+    assert basic_ok(call(vector["authorization"]), vector["key"])
+    assert basic_ok(call(vector["authorization"].replace("Basic", "basic")), vector["key"])
+    assert not basic_ok(call(vector["authorization"]), vector["key"], "password")
+    for wrong in (flipped(vector["authorization"], 9), vector["authorization"][6:], vector["authorization"][:-1], ""):
+        assert not basic_ok(call(wrong), vector["key"])
 
 
 @pytest.mark.parametrize("vector", IRIS["notices"], ids=["failed", "completed"])

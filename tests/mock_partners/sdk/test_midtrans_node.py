@@ -115,6 +115,14 @@ def test_iris_side_calls(iris: Iris) -> None:
     account = {"bank": "gopay", "account": RECIPIENT}
     assert value(iris.ask("creator", "validateBankAccount", account))["account_name"] == "BUDI SANTOSO"
     assert iris.ask("creator", "validateBankAccount", {**account, "account": "081999999999"})["status"] == 400
+    elsewhere = {"bank": "mandiri", "account": "1111222233333"}
+    assert value(iris.ask("creator", "validateBankAccount", elsewhere))["account_no"] == "1111222233333"
+    bca = {**entry, "account": "0611101146", "bank": "bca", "alias_name": "budisusantoo"}
+    assert value(iris.ask("creator", "createBeneficiaries", bca)) == {"status": "created"}
+    assert "already been taken" in iris.ask("creator", "createBeneficiaries", bca)["body"]["errors"][0]
+    to_bca = payout(beneficiary_bank="bca", beneficiary_account="0611101146")
+    assert value(iris.ask("creator", "createPayouts", {"payouts": [to_bca]}))["payouts"][0]["status"] == "queued"
+    assert value(iris.ask("creator", "getTransactionHistory")) == []
 
 
 def test_iris_refusals(iris: Iris) -> None:
@@ -123,14 +131,16 @@ def test_iris_refusals(iris: Iris) -> None:
     for who, method in (("creator", "approvePayouts"), ("creator", "rejectPayouts"), ("none", "approvePayouts")):
         told = iris.ask(who, method, {"reference_nos": [number], "reject_reason": "no"})
         assert told["status"] == 401
-        assert "not authorized" in told["body"]["error_message"]
+        assert ("denied" if who == "none" else "not authorized") in told["body"]["error_message"]
     assert iris.ask("none", "getBalance")["status"] == 401
+    for told in (iris.ask("creator", "getFacilitatorBankAccounts"), iris.ask("creator", "getFacilitatorBalance", "b1")):
+        assert "not authorized" in told["error"]
     unknown = iris.ask("approver", "approvePayouts", {"reference_nos": ["0"]})
     assert unknown["body"]["errors"] == ["Payouts not found. Please check reference nos"]
     assert value(iris.ask("approver", "approvePayouts", {"reference_nos": [number]})) == {"status": "ok"}
     assert iris.ask("approver", "approvePayouts", {"reference_nos": [number]})["status"] == 400
     bad = iris.ask("creator", "createPayouts", {"payouts": [payout(amount="x", beneficiary_bank="nowhere")]})
-    expected = ["Beneficiary bank is not included in the list", "Amount is not a number"]
+    expected = ["Amount is not a number", "Beneficiary bank is not included in the list"]
     assert bad["body"] == {"error_message": "An error occurred when creating payouts", "errors": [expected]}
     assert iris.ask("creator", "getPayoutDetails", "0")["status"] == 404
 
