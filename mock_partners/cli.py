@@ -14,10 +14,8 @@ import typer
 
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.console import console
-from mock_partners.kit.host import PARTNERS, Mock, package
-from mock_partners.kit.http import CONTROL
-from mock_partners.kit.scenario import Scenario, ScenarioError, parse_scenario
-from mock_partners.kit.scenario.routes import operation_problems
+from mock_partners.kit.host import PARTNERS, Mock, package, read_scenario
+from mock_partners.kit.scenario import Scenario, ScenarioError
 from mock_partners.kit.scenario.words import explained, rule_lines, vocabulary
 from mock_partners.kit.waits import Waits, parse_waits
 from mock_partners.kit.world import World, WorldError, load_worlds
@@ -129,29 +127,15 @@ def explain(file: ScenarioFile) -> None:
 
 
 def _read(file: Path, names: Sequence[str] = tuple(PARTNERS)) -> Scenario:
+    """The scenario in a file, for the mocks that are here; or its problems on standard error, and the end."""
     try:
-        return _scenario(file, names)
-    except ScenarioError as error:
-        _echo(error.problems, err=True)
-        raise typer.Exit(1) from None
-
-
-def _scenario(file: Path, names: Sequence[str]) -> Scenario:
-    """Reads a scenario and checks its operations against the mocks that are here."""
-    try:
-        text = file.read_text("utf-8")
+        return read_scenario(file.read_text("utf-8"), file.name, partners=names)
     except UnicodeDecodeError:
-        raise ScenarioError([f"{file.name}: not UTF-8"]) from None
-    scenario = parse_scenario(text, file.name)
-    mocks = [Mock(World(name), waits=Waits(), notify_base="http://127.0.0.1") for name in names]
-    operations = {
-        mock.name: [route.operation for route in mock.app.routes if not route.path.startswith(CONTROL)]
-        for mock in mocks
-    }
-    problems = operation_problems(scenario, operations, file.name)
-    if problems:
-        raise ScenarioError(problems)
-    return scenario
+        problems = [f"{file.name}: not UTF-8"]
+    except ScenarioError as error:
+        problems = error.problems
+    _echo(problems, err=True)
+    raise typer.Exit(1)
 
 
 def _echo(lines: Iterable[str], *, err: bool = False) -> None:

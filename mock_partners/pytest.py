@@ -16,9 +16,9 @@ import msgspec
 import pytest
 import uvicorn
 
-from mock_partners.kit.host import PARTNERS, Mock, package
+from mock_partners.kit.host import PARTNERS, Mock, package, read_scenario
 from mock_partners.kit.notify import Notice, Send
-from mock_partners.kit.scenario import Scenario, parse_scenario
+from mock_partners.kit.scenario import Scenario
 from mock_partners.kit.server import bind, config
 from mock_partners.kit.verify import Asked, Count, Expected, problems
 from mock_partners.kit.waits import Waits
@@ -83,7 +83,8 @@ class PartnerInProcess:
     def verify(self, *expect: Expected, in_order: bool = False, nothing_else: bool = False, since: int = 0) -> None:
         """Fails the test unless the log is as expected."""
         asked = Asked(list(expect), in_order, nothing_else, since)
-        _complain(problems(asked, self.mock.backstage.log, self.world))
+        backstage = self.mock.backstage
+        _complain(problems(asked, backstage.log, self.world, backstage.operations))
 
 
 class PartnerServer:
@@ -221,7 +222,7 @@ def _known(name: str) -> str:
 def _scenario(scenario: str | Path | None) -> Scenario | None:
     if scenario is None:
         return None
-    return parse_scenario(_text(scenario), scenario.name if isinstance(scenario, Path) else "scenario")
+    return read_scenario(_text(scenario), scenario.name if isinstance(scenario, Path) else "scenario")
 
 
 def _text(source: str | Path) -> str:

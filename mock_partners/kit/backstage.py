@@ -26,6 +26,7 @@ class Backstage:
         self.world, self.log = world, Log()
         self.player: Player | None = None
         self.reset: Reset | None = None
+        self.operations: tuple[str, ...] = ()
         self.attach(clock, scheduler)
 
     def attach(self, clock: Clock, scheduler: Scheduler) -> None:

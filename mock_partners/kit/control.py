@@ -13,8 +13,9 @@ import msgspec
 from mock_partners.kit import views
 from mock_partners.kit.backstage import Backstage
 from mock_partners.kit.clock import JAKARTA, Clock, Scheduler
+from mock_partners.kit.host import read_scenario
 from mock_partners.kit.http import Call, Handler, Reply, Route, json_reply
-from mock_partners.kit.scenario import ScenarioError, parse_scenario
+from mock_partners.kit.scenario import ScenarioError
 from mock_partners.kit.scenario.kinds import LONGEST_S
 from mock_partners.kit.scenario.roles import concerns
 from mock_partners.kit.verify import Asked, problems
@@ -182,7 +183,7 @@ class ControlApi:
 
     async def set_scenario(self, call: Call) -> Reply:
         try:
-            scenario = parse_scenario(call.body.decode("utf-8"))
+            scenario = read_scenario(call.body.decode("utf-8"), more=self._backstage.operations)
         except UnicodeDecodeError:
             raise Wrong(400, "the body must be the scenario's TOML in UTF-8") from None
         except ScenarioError as error:
@@ -195,7 +196,7 @@ class ControlApi:
         return json_reply(200, self._scenario_told())
 
     async def verify(self, call: Call) -> Reply:
-        found = problems(_read(call, Asked), self._backstage.log, self._world)
+        found = problems(_read(call, Asked), self._backstage.log, self._world, self._backstage.operations)
         return json_reply(409 if found else 200, {"ok": not found, "problems": found})
 
     async def reset(self, call: Call) -> Reply:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from mock_partners.kit.backstage import Backstage
 from mock_partners.kit.clock import Clock, Scheduler
 from mock_partners.kit.http import MockApp
 from mock_partners.kit.notify import Send
-from mock_partners.kit.scenario import Scenario
+from mock_partners.kit.scenario import Scenario, ScenarioError, parse_scenario
+from mock_partners.kit.scenario.routes import operation_problems
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World, parse_worlds
 
@@ -28,6 +30,23 @@ PARTNERS = {
 def package(name: str) -> Any:
     """A partner's package, imported only when it is needed."""
     return importlib.import_module(PARTNERS[name][1])
+
+
+def read_scenario(
+    text: str, name: str = "scenario", *, partners: Sequence[str] = tuple(PARTNERS), more: Sequence[str] = ()
+) -> Scenario:
+    """The scenario in a TOML text; an operation that none of `partners` has, nor `more` names, is a problem too."""
+    scenario = parse_scenario(text, name)
+    found = operation_problems(scenario, {partner: (*operations(partner), *more) for partner in partners}, name)
+    if found:
+        raise ScenarioError(found)
+    return scenario
+
+
+@cache
+def operations(name: str) -> tuple[str, ...]:
+    """What a partner's mock answers beside the control API."""
+    return Mock(World(name), waits=Waits(), notify_base="http://127.0.0.1").backstage.operations
 
 
 class Mock:

@@ -104,6 +104,9 @@ Handler = Callable[[Call], Awaitable[Reply]]
 class Runner(Protocol):
     """Stands between the wire and the handlers: the log, and the scenario (`kit.backstage`)."""
 
+    operations: tuple[str, ...]
+    """What the app answers beside the control API."""
+
     async def run(self, route: Route, call: Call) -> Reply: ...
 
     def missed(self, call: Call, status: int) -> None: ...
@@ -168,6 +171,8 @@ class MockApp:
         self.routes = tuple(routes)
         """What it answers; a simulator calls the handlers themselves, thousands of apps a minute."""
         self.runner = next((route.runner for route in self.routes if route.runner is not None), None)
+        if self.runner is not None:
+            self.runner.operations = tuple(r.operation for r in self.routes if not r.path.startswith(CONTROL))
         self._not_found = not_found
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -9,7 +10,8 @@ import msgspec
 
 from mock_partners.kit.log import Exchange, Log
 from mock_partners.kit.scenario.facts import Facts, Handles
-from mock_partners.kit.scenario.roles import concerns
+from mock_partners.kit.scenario.roles import concerns, unmatched
+from mock_partners.kit.scenario.routes import allowed
 from mock_partners.kit.world import World, normal_phone
 
 
@@ -79,8 +81,8 @@ class _Judge:
         return not wanted.rule or wanted.rule in exchange.rules
 
 
-def problems(asked: Asked, log: Log, world: World) -> list[str]:
-    """What is not as expected, in words; empty if all is."""
+def problems(asked: Asked, log: Log, world: World, operations: Sequence[str]) -> list[str]:
+    """What is not as expected, in words; empty if all is. A word that means nothing is a problem however often."""
     dropped = log.total_calls - len(log.calls)
     if dropped > asked.since:
         return [f"calls 1 to {dropped} are no longer kept: ask with since = {dropped} or more, or reset before"]
@@ -90,6 +92,9 @@ def problems(asked: Asked, log: Log, world: World) -> list[str]:
     for wanted in asked.expect:
         numbers = [exchange.number for exchange in judge.calls if judge.meets(exchange, wanted)]
         met.update(numbers)
+        if not numbers and unmatched([wanted.operation], operations):
+            found.append(f"{wanted.operation!r} is no operation here; {allowed(operations, wanted.operation)}")
+            continue
         found += _count_problem(wanted, numbers)
     if asked.in_order and not found:
         found += _order_problem(asked.expect, judge)

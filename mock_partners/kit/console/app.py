@@ -12,9 +12,9 @@ from mock_partners.kit import views
 from mock_partners.kit.console import html, panels
 from mock_partners.kit.console.calls import Filter
 from mock_partners.kit.control import ClockOrder, Wrong, local_only, move_clock
-from mock_partners.kit.host import Mock
+from mock_partners.kit.host import Mock, read_scenario
 from mock_partners.kit.http import Call, MockApp, Reply, Route, json_reply, redirect
-from mock_partners.kit.scenario import ScenarioError, parse_scenario
+from mock_partners.kit.scenario import ScenarioError
 from mock_partners.kit.verify import Asked, problems
 from mock_partners.kit.world import WorldError
 
@@ -88,7 +88,7 @@ class _Console:
             return self._page(mock, {}, toml=_from_cookbook(fields.get("cookbook", "")))
         text = fields.get("toml", "")
         try:
-            mock.set_scenario(parse_scenario(text) if text.strip() else None)
+            mock.set_scenario(read_scenario(text) if text.strip() else None)
         except ScenarioError as error:
             found = html.notice("bad", "This scenario cannot be used.", error.problems)
             return self._page(mock, {}, toml=text, notice=found, status=400)
@@ -118,7 +118,7 @@ class _Console:
         except msgspec.DecodeError as problem:
             found = html.notice("bad", "These expectations cannot be read.", [str(problem)])
             return self._page(mock, {}, expect=text, notice=found, status=400)
-        wrong = problems(asked, mock.backstage.log, mock.world)
+        wrong = problems(asked, mock.backstage.log, mock.world, mock.backstage.operations)
         said = "The mock saw something else." if wrong else "All as expected."
         notice = html.notice("bad" if wrong else "good", said, wrong)
         return self._page(mock, {}, expect=text, notice=notice, status=409 if wrong else 200)

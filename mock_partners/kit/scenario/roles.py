@@ -34,7 +34,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "status": ("transfer/status", "GET iris/api/v1/payouts/*", "topup-status", "cashin/check", "getpaymentstatus"),
     "statement": ("bank-statement", "v1/statements", "account/history", "cashin/report"),
     "balance": ("balance-inquiry", "v1/balance", "account/balance", "getbalance"),
-    "deposit": ("v1/channels",),
+    "deposit": ("v1/channels", "v1/bank_accounts", "bank_accounts/*/balance"),
     "banks": ("beneficiary_banks",),
     "beneficiaries": ("v1/beneficiaries", "beneficiaries/*"),
     "ping": ("v1/ping",),

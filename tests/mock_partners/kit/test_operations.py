@@ -10,23 +10,13 @@ import pytest
 
 from mock_partners.bni import CREDENTIALS
 from mock_partners.bni.onegate import CLIENT_ID
-from mock_partners.kit.host import PARTNERS, Mock
-from mock_partners.kit.http import CONTROL
+from mock_partners.kit.host import PARTNERS, operations
 from mock_partners.kit.scenario.roles import ROLES, concerns, roles_of
-from mock_partners.kit.waits import Waits
-from mock_partners.kit.world import World
 from mock_partners.pytest import PartnerInProcess
 from tests.mock_partners.bni.test_onegate import jwt, payment
 from tests.mock_partners.kit.staged import toml
 
-SERVED = {
-    partner: [
-        route.operation
-        for route in Mock(World(partner), waits=Waits(), notify_base="http://127.0.0.1").app.routes
-        if not route.path.startswith(CONTROL)
-    ]
-    for partner in PARTNERS
-}
+SERVED = {partner: operations(partner) for partner in PARTNERS}
 KNOWN = CREDENTIALS["one_gate_payment"]
 
 
@@ -40,8 +30,8 @@ def test_every_served_call_has_one_word() -> None:
 
 @pytest.mark.parametrize("word", ROLES)
 def test_every_word_and_each_of_its_ends_means_a_served_call(word: str) -> None:
-    operations = [one for served in SERVED.values() for one in served]
-    idle = [end for end in ROLES[word] if not any(concerns(end, one) for one in operations)]
+    all_served = [one for served in SERVED.values() for one in served]
+    idle = [end for end in ROLES[word] if not any(concerns(end, one) for one in all_served)]
     assert idle == []
 
 

@@ -48,6 +48,29 @@ async def test_in_process(mock_partner: MakePartner, tmp_path: Path) -> None:
     assert "7000000003" in bni.world.accounts
 
 
+NOWHERE = toml("status = 503", 'operation = "payuot"')
+
+
+async def test_a_word_that_means_no_operation_is_found_out(
+    mock_partner: MakePartner, server: PartnerServer, tmp_path: Path
+) -> None:
+    """A rule that never fires and an expectation that can't be missed would pass for a good test."""
+    told = "when.operation 'payuot' is no operation of bni, gopay, linkaja, ovo; did you mean payout. allowed: token, "
+    with pytest.raises(ScenarioError, match=told):
+        mock_partner("bni", scenario=NOWHERE)
+    with pytest.raises(ValueError, match=told):
+        server.set_scenario(NOWHERE)
+    server.set_scenario(toml("status = 503", 'operation = "payout-create"'))  # GoPay's: one file may serve all mocks
+    for expected in (Expected("payuot", count=0), Expected("payout-create", count=0), Expected("v2/payuot")):
+        with pytest.raises(AssertionError, match=f"- '{expected.operation}' is no operation here; .*allowed: token, "):
+            server.verify(expected)
+    bni = mock_partner("bni")
+    with pytest.raises(AssertionError, match="- 'payuot' is no operation here"):
+        bni.verify(Expected("payuot", count=0))
+    assert (await bni.http.get("/v2/payuot")).status_code == 404
+    bni.verify(Expected("v2/payuot"), Expected("payout", count=0), nothing_else=True)
+
+
 def test_wrong_worlds_scenarios_and_names_are_refused(mock_partner: MakePartner) -> None:
     with pytest.raises(WorldError, match="world line 2: field kyc is malformed"):
         mock_partner("bni", [{**ACCOUNT, "kyc": "gold"}])

@@ -110,7 +110,7 @@ def test_operations_are_compared_with_those_that_a_partner_has() -> None:
         "s.toml line 2: when.operation 'payuot' is no operation of bni",
         "s.toml line 2: when.operation 'cashin/check' is no operation of bni",
     ]
-    assert "allowed: payout, or the end of one of: POST /snap-service" in told[0]
+    assert "; did you mean payout? allowed: payout, or the end of one of: POST /snap-service" in told[0]
 
 
 @pytest.mark.parametrize(
