@@ -58,7 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
     verdict_life_s: float = 90 * 86_400.0
     waits: Waits = Waits()
-    max_in_flight: int = 32
+    max_in_flight: int = 64
     """Payouts in flight per worker and partner."""
     quotas: Mapping[str, float] = {}
     """Calls a second by partner, where a contract allows another figure than the manifest's."""

@@ -14,7 +14,7 @@ from gateway.clock import Clock
 
 LOT_S = 0.05
 """A lot is what the quota allows in this time, between 1 and `MOST_IN_LOT` calls."""
-MOST_IN_LOT = 32
+MOST_IN_LOT = 256
 HELD_S = 1.0
 """Tokens not used within this time are dropped: a partner counts seconds."""
 ALONE_SHARE = 0.25

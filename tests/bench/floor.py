@@ -1,4 +1,7 @@
-"""The floor: the same signed calls with the same client against the same mock, and nothing else. Run as a process."""
+"""The floor: the same signed calls, as many at a time, with the same client against the same mock, and nothing else.
+
+Run as a process.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,6 @@ from gateway.transport import Sender, partner_sender
 from tests.bench.people import AMOUNT_RUPIAH, account
 
 T = TypeVar("T")
-LANES = 32
 
 
 def main() -> None:
@@ -37,7 +39,7 @@ def main() -> None:
 async def _pay(settings: Settings, payouts: int, people: int) -> dict[str, float]:
     partner = PARTNERS["bni"]
     senders = {
-        name: partner_sender(url, connect_timeout_s=5.0, pool_size=2 * LANES)
+        name: partner_sender(url, connect_timeout_s=5.0, pool_size=2 * settings.max_in_flight)
         for name, url in settings.hosts["bni"].items()
     }
     bare = Context(
@@ -52,7 +54,7 @@ async def _pay(settings: Settings, payouts: int, people: int) -> dict[str, float
     left = iter(range(payouts))
     started, cpu = time.perf_counter(), time.process_time()
     async with asyncio.TaskGroup() as group:
-        for _ in range(LANES):
+        for _ in range(settings.max_in_flight):
             group.create_task(_lane(senders, with_token, left, people))
     taken = {"seconds": time.perf_counter() - started, "cpu_s": time.process_time() - cpu}
     for sender in senders.values():
