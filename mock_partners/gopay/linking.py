@@ -9,7 +9,7 @@ from mock_partners.gopay.notices import Change, Link, LinkNotices
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.fields import Fields
 from mock_partners.kit.http import Reply
-from mock_partners.kit.snap import Asked, Gate, Refusal, missing
+from mock_partners.kit.snap import Asked, Gate, Refusal, customer_bearer, missing
 from mock_partners.kit.world import Account, World
 
 CODE_LIFE_S = 300.0
@@ -94,7 +94,7 @@ class Linking:
         """registration-account-inquiry, service 08, by customer token or (swap) by a legacy account_id."""
         info = Fields(asked.body).object("additionalInfo", required=False)
         core_id = info.text("accountId", 64, required=False)
-        link = self._by_core_id(core_id) if core_id and not _customer_token(asked) else self._customer(asked)
+        link = self._by_core_id(core_id) if core_id and not customer_bearer(asked.call) else self._customer(asked)
         if not link.account.active:
             raise Refusal(403, "18", "Inactive Account")
         balance = {"value": link.account.balance_rupiah, "currency": "IDR"}
@@ -113,7 +113,7 @@ class Linking:
 
     def _customer(self, asked: Asked) -> Link:
         """The link of Authorization-Customer; X-DEVICE-ID is mandatory on customer calls (wallets.md 2.2)."""
-        token = _customer_token(asked)
+        token = customer_bearer(asked.call)
         if not token:
             raise missing("AUTHORIZATION-CUSTOMER")
         if not asked.call.header("x-device-id"):
@@ -130,8 +130,3 @@ class Linking:
         if not link.enabled:
             raise Refusal(403, "18", "Inactive Account")
         return link
-
-
-def _customer_token(asked: Asked) -> str:
-    """Authorization-Customer, with or without `Bearer` (decisions X9)."""
-    return asked.call.header("authorization-customer").removeprefix("Bearer ").strip()

@@ -312,9 +312,9 @@ class Gate:
         return body
 
     def customer_of(self, call: Call) -> Token:
-        """The customer token in Authorization-Customer, with or without `Bearer` (decisions X9), or 401xx02/04."""
+        """The customer token in Authorization-Customer, or 401xx02/04."""
         checking("customer token")
-        given = re.sub("^bearer ", "", call.header("authorization-customer"), flags=re.IGNORECASE).strip()
+        given = customer_bearer(call)
         if not given:
             raise Refusal(401, "04", "Customer Token Not Found")
         token = self.customer_tokens.find(given)
@@ -384,6 +384,11 @@ async def _served(asked: Asked, handler: SnapHandler) -> Reply:
     checking("business")
     instead: Callable[[str], Reply] | None = effect("instead")
     return await handler(asked) if instead is None else instead(asked.service)
+
+
+def customer_bearer(call: Call) -> str:
+    """The token in Authorization-Customer, with or without `Bearer` in any case (decisions X9); or an empty text."""
+    return re.sub("^bearer ", "", call.header("authorization-customer"), flags=re.IGNORECASE).strip()
 
 
 def _is_json(content_type: str) -> bool:

@@ -163,6 +163,24 @@ def test_headers_that_snap_does_not_sign_may_change(endpoint: Endpoint) -> None:
     assert own(fresh.code(sent), endpoint)
 
 
+@pytest.mark.parametrize("scheme", ["bearer ", "BEARER  ", ""], ids=["lower case", "upper case", "no scheme"])
+@pytest.mark.parametrize(
+    "endpoint", [one for one in ENDPOINTS if one.customer or one.bearer == "b2b"][::3], ids=lambda one: one.id
+)
+def test_how_a_token_is_introduced(endpoint: Endpoint, scheme: str) -> None:
+    """An authentication scheme has no case (RFC 9110, 11.1); only the customer's token may come without (X9)."""
+    fresh = Stage(endpoint.partner)
+    sent = fresh.sign(endpoint)
+    if scheme:
+        sent = sent.with_header("authorization", scheme + sent.headers["authorization"].removeprefix("Bearer "))
+    if endpoint.customer:
+        given = sent.headers["authorization-customer"].removeprefix("Bearer ")
+        sent = sent.with_header("authorization-customer", scheme + given)
+    if endpoint.method == "POST":
+        sent = sent.with_header("content-type", "Application/JSON;charset=UTF-8")
+    assert own(fresh.code(sent), endpoint)
+
+
 @pytest.mark.parametrize("hashed", [b"null", b""], ids=["signed as null", "signed as no body"])
 @pytest.mark.parametrize(
     "endpoint", [one for one in ENDPOINTS if one.customer or one.bearer == "customer"], ids=lambda one: one.id
