@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from mock_partners.gopay.credentials import CORE_SERVER_KEY
+from mock_partners.gopay.credentials import CORE_SERVER_KEY, SANDBOX_OTP, sandbox_account
 from mock_partners.gopay.linking import Linking
 from mock_partners.gopay.look import LOOK
 from mock_partners.gopay.notices import Change, Link
@@ -98,9 +98,14 @@ class Core:
         found = self._world.by_phone(f"+62{phone}")
         if phone == BLOCKED or (found and not found[0].active):
             return _denied("106")
-        if phone == NOT_REGISTERED or not found:
+        if phone == NOT_REGISTERED:
             return _denied("105")
-        made = PayAccount(self._linking.uuid(), found[0], back, self._clock.seconds() + self._waits.link_life_s)
+        made = PayAccount(
+            self._linking.uuid(),
+            found[0] if found else self._anybody(phone),
+            back,
+            self._clock.seconds() + self._waits.link_life_s,
+        )
         self._accounts[made.id] = made
         base = f"http://{call.header('host')}/v2/gopay/redirect"
         actions = [
@@ -108,6 +113,12 @@ class Core:
             for name, prefix in (("activation-link-url", "gpar"), ("activation-link-app", "gpad"))
         ]
         return json_reply(201, {**self._state(made), "actions": actions})
+
+    def _anybody(self, phone: str) -> Account:
+        """In the old sandbox every number but two can be linked (wallets.md 2.4); the rest of the mock knows it not."""
+        account = sandbox_account(f"+62{phone}")
+        self._world.sms.fixed[account.phone] = SANDBOX_OTP
+        return account
 
     async def _get(self, call: Call) -> Reply:
         known = self._accounts.get(call.params["account_id"])
@@ -118,7 +129,7 @@ class Core:
         if known is None:
             return self._unknown()
         if known.link is None or known.status(self._clock.seconds()) != "ENABLED":
-            return self._refused("412", "Account status cannot be updated.")
+            return self._refused("412", "Account status cannot be updated.", 200)
         self._linking.disable(known.link, Change.UNLINKED)
         return json_reply(200, {**self._state(known), "channel_response_code": "0"})
 
@@ -152,16 +163,16 @@ class Core:
         return state
 
     def _unknown(self) -> Reply:
-        return self._refused("404", "Account doesn't exist.")
+        return self._refused("404", "Account doesn't exist.", 200)
 
     def _invalid(self, problem: str) -> Reply:
         text = "One or more parameters in the payload is invalid."
         return self._refused("400", text, validation_messages=[problem])
 
-    def _refused(self, code: str, text: str, **more: object) -> Reply:
-        return json_reply(
-            int(code), {"status_code": code, "status_message": text, **more, "id": self._linking.uuid()}
-        )  # fmt: skip
+    def _refused(self, code: str, text: str, status: int = 0, **more: object) -> Reply:
+        """A refusal on the HTTP status that its code names, or on 200: Midtrans' Node client expects 404 and 412 so."""
+        told = {"status_code": code, "status_message": text, **more, "id": self._linking.uuid()}
+        return json_reply(status or int(code), told)
 
 
 def _denied(code: str) -> Reply:

@@ -84,6 +84,14 @@ def test_accounts() -> list[Account]:
     ]  # fmt: skip
 
 
+def sandbox_account(phone: str) -> Account:
+    """Whoever answers to another number of the old sandbox, with its constant PIN."""
+    return Account(
+        partner="gopay", account=phone, phone=phone, holder_name="PELANGGAN GOPAY", nik_on_file="", kyc="basic",
+        status="active", pin=SANDBOX_PIN,
+    )  # fmt: skip
+
+
 def snap_client() -> Client:
     """The merchant as the SNAP hosts know it."""
     return Client(

@@ -73,7 +73,8 @@ def test_core_link_get_unlink(gopay: Served, node: Driver) -> None:
     asked = {"payment_type": "gopay", "gopay_partner": partner}
     made = value(ask("linkPaymentAccount", asked))
     assert value(ask("getPaymentAccount", made["account_id"]))["account_status"] == "PENDING"
-    assert ask("unlinkPaymentAccount", made["account_id"])["status"] == 412
+    assert ask("unlinkPaymentAccount", made["account_id"])["status"] == "412"
+    assert ask("getPaymentAccount", "dummy")["status"] == ask("unlinkPaymentAccount", "dummy")["status"] == "404"
     agree(made["actions"][0]["url"], phone=PHONE, otp="987654", pin="112233")
     assert value(ask("getPaymentAccount", made["account_id"]))["account_status"] == "ENABLED"
     assert value(ask("unlinkPaymentAccount", made["account_id"]))["account_status"] == "DISABLED"

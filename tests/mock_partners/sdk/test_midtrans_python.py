@@ -47,9 +47,7 @@ def test_link_get_unlink(gopay: Served) -> None:
     assert [notice.path for notice in gopay.notices] == ["/callbacks/gopay/v2/pay/account"] * 2
 
 
-@pytest.mark.parametrize(
-    ("phone", "code"), [("123450001", "105"), ("123450002", "106"), ("81999999999", "105"), ("8271939753", "106")]
-)
+@pytest.mark.parametrize(("phone", "code"), [("123450001", "105"), ("123450002", "106"), ("8271939753", "106")])
 def test_refusals_of_the_provider_are_no_errors(gopay: Served, phone: str, code: str) -> None:
     told = core(gopay).link_payment_account(asked(phone))
     assert (told["status_code"], told["channel_response_code"]) == ("202", code)
@@ -73,7 +71,7 @@ def test_a_wrong_key_and_an_unknown_account(gopay: Served) -> None:
     assert refused.value.api_response_dict["status_code"] == "401"
     with pytest.raises(midtransclient.error_midtrans.MidtransAPIError) as unknown:
         core(gopay).get_payment_account("00000000-0000-4000-8000-000000000000")
-    assert unknown.value.http_status_code == 404
+    assert (unknown.value.http_status_code, unknown.value.api_response_dict["status_code"]) == (200, "404")
 
 
 def test_a_page_with_a_wrong_otp_links_nothing(gopay: Served) -> None:
