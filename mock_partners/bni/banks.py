@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -42,9 +43,14 @@ HEAD_OFFICE = 3 * "X"
 _BY_CODE = {key: bank for bank in BANKS for key in (bank.code, bank.bic, bank.bic + HEAD_OFFICE)}
 
 
+CLEARING_CODE = re.compile("([0-9]{3})[0-9]{4}")
+"""`0140397`, in a sample of BNI's Python SDK: the switch code and the bank's clearing branch (recalled)."""
+
+
 def bank_of(code: str) -> Bank | None:
-    """The bank of a switch code, or of a BIC with or without its branch part."""
-    return _BY_CODE.get(code)
+    """The bank of a switch code, a clearing code, or a BIC with or without its branch part."""
+    clearing = CLEARING_CODE.fullmatch(code)
+    return _BY_CODE.get(clearing[1] if clearing is not None else code)
 
 
 def holder(bank: Bank, number: str) -> Account:

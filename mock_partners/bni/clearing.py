@@ -63,7 +63,10 @@ class Clearing:
     async def transfer(self, asked: Asked) -> Reply:
         """transfer-rtgs, service 22, and transfer-skn, service 23; duplicates as of other transfers (decisions X7)."""
         fields = fields_of(asked)
-        reference, amount = fields.text("partnerReferenceNo", 64), amount_of(fields)
+        reference, amount = (
+            fields.text("partnerReferenceNo", 64),
+            amount_of(fields, decimals_needed=asked.service == RTGS),
+        )
         name = read_beneficiary(fields)
         _read_parties(fields)
         details = read_details(fields, asked, bank_limit=11)

@@ -43,11 +43,18 @@ class Inquired:
     account: Account
 
 
+def _sample() -> dict[str, Inquired]:
+    """The inquiry that the payment in BNI's SDKs' own tests refers to."""
+    bank = bank_of("014")
+    assert bank is not None
+    return {"100000000097": Inquired(bank, holder(bank, "01400000"))}
+
+
 @dataclass(repr=False)
 class OgpDesk:
     """Interbank inquiries by retrievalReffNum, and the payments that settle by the clock."""
 
-    inquiries: dict[str, Inquired] = field(default_factory=dict)
+    inquiries: dict[str, Inquired] = field(default_factory=_sample)
     clearing: dict[str, Payout] = field(default_factory=dict)
 
 

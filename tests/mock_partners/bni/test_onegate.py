@@ -215,6 +215,15 @@ async def test_a_reference_works_once_and_an_inquiry_too(gate: Gate) -> None:
     assert unknown["errorMessage"] == "Transaction not found"
 
 
+async def test_the_payment_of_bnis_own_tests_needs_no_inquiry(gate: Gate) -> None:
+    sample = {
+        "customerReferenceNumber": "20180930112233005", "amount": "12007", "destinationAccountNum": "01400000",
+        "destinationAccountName": "Bpk HANS", "destinationBankCode": "014", "destinationBankName": "BCA",
+        "accountNum": "0316031099", "retrievalReffNum": "100000000097",
+    }  # fmt: skip
+    assert (await gate.told("getinterbankpayment", sample))["responseCode"] == "0001"
+
+
 async def test_an_unknown_outcome(gate: Gate) -> None:
     abroad = {
         "paymentMethod": "1",

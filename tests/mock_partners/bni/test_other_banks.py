@@ -77,6 +77,16 @@ async def test_interbank_is_synchronous(bank: Bank) -> None:
     assert not bank.mock.notices
 
 
+async def test_skn_takes_what_bnis_own_python_tests_send(bank: Bank) -> None:
+    """A clearing code, and an amount without decimals, which RTGS refuses."""
+    changes = {"amount": {"value": "1000000000", "currency": "IDR"}, "beneficiaryBankCode": "0140397"}
+    told = await bank.ask("23", partnerReferenceNo="R1", **changes)
+    assert (told["responseCode"], told["amount"]["value"]) == ("2002300", "1000000000.00")
+    assert (await bank.ask("22", partnerReferenceNo="R2", **changes))["responseCode"] == "4002201"
+    unknown = await bank.ask("23", partnerReferenceNo="R3", **{**changes, "beneficiaryBankCode": "9990397"})
+    assert unknown["responseCode"] == "4042303"
+
+
 @pytest.mark.parametrize("service", ["22", "23"])
 async def test_rtgs_and_skn_settle_later_and_notify(bank: Bank, service: str) -> None:
     told = await bank.ask(service, partnerReferenceNo="R1")
