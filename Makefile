@@ -13,7 +13,7 @@ export PYTHONUNBUFFERED := 1
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: $(READY) ## pay a backlog at four mock partners and audit the books (ARGS="--seed 7 ...")
+demo: $(READY) ## pay a backlog at the mock partners and audit the books (ARGS="--seed 7 ...")
 	@$(BIN)/gateway demo $(ARGS)
 
 test: lint types imports tests cassettes demo-small ## everything that must pass before a change lands: about 10 minutes

@@ -42,7 +42,7 @@ class _Plain(JsonRenderPlugin):
 CONFIG = OpenAPIConfig(
     title="Prakerja partner gateway",
     version="1",
-    description="Account linking, NIK verification and payout at four partners through one contract.",
+    description="Account linking, NIK verification and payout at several partners through one contract.",
     path="/schema",
     render_plugins=[_Plain()],
     use_handler_docstrings=True,

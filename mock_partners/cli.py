@@ -14,25 +14,27 @@ import typer
 
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.console import console
-from mock_partners.kit.host import PARTNERS, Mock, package, read_scenario
+from mock_partners.kit.host import Mock, package, read_scenario
 from mock_partners.kit.scenario import Scenario, ScenarioError
 from mock_partners.kit.scenario.words import explained, rule_lines, vocabulary
 from mock_partners.kit.waits import Waits, parse_waits
 from mock_partners.kit.world import World, WorldError, load_worlds
+from mock_partners.registry import PARTNERS, port_of
 
 main = typer.Typer(
     name="mock-partners",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Mock servers of BNI, GoPay, LinkAja and OVO, as strict as the partners' documents; on 127.0.0.1 only.",
+    help="Mock servers of the payment partners, as strict as the partners' documents; on 127.0.0.1 only.",
 )
 CONSOLE = "console"
+NAMES = ", ".join(PARTNERS)
 PortBase = Annotated[
-    int, typer.Option(min=1, max=65_000, help="BNI answers on the next port, then GoPay, LinkAja and OVO.")
+    int, typer.Option(min=1, max=65_000, help=f"They answer on the ports above, in this order: {NAMES}.")
 ]
 ScenarioFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A scenario in TOML: docs/qa.md.")]
-Only = Annotated[list[str] | None, typer.Option(help="Only this partner (may be repeated): bni, gopay, linkaja, ovo.")]
+Only = Annotated[list[str] | None, typer.Option(help=f"Only this partner (may be repeated): {NAMES}.")]
 
 
 @main.command()
@@ -91,7 +93,7 @@ def credentials(
 ) -> None:
     """Print base URLs, sandbox credentials, keys and test accounts: the same every run, and they protect nothing."""
     known = {
-        name: {"base_url": f"http://127.0.0.1:{port_base + PARTNERS[name][0]}", **package(name).CREDENTIALS}
+        name: {"base_url": f"http://127.0.0.1:{port_of(name, port_base)}", **package(name).CREDENTIALS}
         for name in _chosen(only)
     }
     if as_json:
@@ -153,7 +155,7 @@ def _serve(
     from mock_partners.kit.server import serve as serve_all
 
     host, port_base = at
-    ports = {name: port_base + PARTNERS[name][0] for name in names} | ({CONSOLE: port_base} if with_console else {})
+    ports = {name: port_of(name, port_base) for name in names} | ({CONSOLE: port_base} if with_console else {})
     sockets = {}
     for name, port in ports.items():
         try:

@@ -16,13 +16,14 @@ import msgspec
 import pytest
 import uvicorn
 
-from mock_partners.kit.host import PARTNERS, Mock, package, read_scenario
+from mock_partners.kit.host import Mock, package, read_scenario
 from mock_partners.kit.notify import Notice, Send
 from mock_partners.kit.scenario import Scenario
 from mock_partners.kit.server import bind, config
 from mock_partners.kit.verify import Asked, Count, Expected, problems
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import COLUMNS, DEFAULT_DEPOSIT_RUPIAH, World, parse_worlds
+from mock_partners.registry import PARTNERS
 
 __all__ = ["Count", "Expected", "PartnerInProcess", "PartnerServer", "mock_partner", "mock_server"]
 

@@ -9,6 +9,8 @@ import pytest
 import typer.main
 import yaml
 
+from mock_partners.registry import PARTNERS, port_of
+
 ROOT = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -23,6 +25,18 @@ def test_every_command_and_option_exists(name: str) -> None:
     command: Any = typer.main.get_command(getattr(importlib.import_module(module), name_of_app))
     known = {option for parameter in command.commands[subcommand].params for option in parameter.opts}
     assert set(arguments[::2]) <= known  # all of them are pairs of an option and its value
+
+
+def test_every_partner_is_reached_at_its_mock() -> None:
+    """One partner more: its address for the gateway, its port to this machine, its port in the mocks' health check."""
+    mocks = SERVICES["mocks"]
+    base = int(mocks["command"][mocks["command"].index("--port-base") + 1])
+    told = {name: value for name, value in SERVICES["gateway"]["environment"].items() if name.endswith("_BASE_URL")}
+    assert told == {f"{name.upper()}_BASE_URL": f"http://mocks:{port_of(name, base)}" for name in PARTNERS}
+    last = base + len(PARTNERS)
+    assert mocks["ports"] == [f"127.0.0.1:{base + 1}-{last}:{base + 1}-{last}"]
+    asked = {int(port) for port in re.findall(rf"\b{base // 100}[0-9]{{2}}\b", mocks["healthcheck"]["test"][-1])}
+    assert asked == {port_of(name, base) for name in PARTNERS}
 
 
 def test_every_dependency_is_a_service_that_can_meet_its_condition() -> None:

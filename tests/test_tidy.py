@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from adapters.registry import PARTNERS
+from mock_partners.registry import PARTNERS as MOCKED
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("contracts", "adapters", "gateway", "mock_partners")
-PARTNERS = frozenset({"bni", "gopay", "linkaja", "ovo"})
 PARTNER_FILES = frozenset(
     f"{name}.py" for name in ("__init__", "manifest", "wire", "sign", "mapping", "partner", "callbacks")
 )
@@ -193,7 +195,8 @@ def test_rule_holds(rule: str) -> None:
 
 def test_partner_folders_have_the_same_anatomy() -> None:
     folders = {path.parent.name: path.parent for path in (ROOT / "adapters").glob("*/manifest.py")}
-    assert folders.keys() == PARTNERS
+    assert folders.keys() == PARTNERS.keys(), "each folder has its line in adapters/registry.py, and no line is without"
+    assert folders.keys() == MOCKED.keys(), "each partner has its line in mock_partners/registry.py too"
     for name, folder in folders.items():
         # Where the partner has no public NIK check, everything assumed about it stands in one module of its own.
         assert {path.name for path in folder.glob("*.py")} - {"identity.py"} == PARTNER_FILES, name

@@ -33,7 +33,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Link, verify and pay Kartu Prakerja participants at BNI, GoPay, LinkAja and OVO.\n\n"
+    help="Link, verify and pay Kartu Prakerja participants at their payment partners.\n\n"
     "Begin with `gateway demo`: it needs nothing but this machine. An installation runs `migrate` once, then `serve`"
     " and `worker`; `doctor` says what is missing. Settings come from the environment (docs/production.md).",
 )

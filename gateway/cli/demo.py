@@ -39,9 +39,9 @@ def demo(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result to this file.")] = None,
     keep: Annotated[bool, typer.Option(help="Leave everything running until Ctrl-C, and keep data and logs.")] = False,
 ) -> None:
-    """Link, verify and pay a whole backlog at four mock partners with no one's help, then audit the books.
+    """Link, verify and pay a whole backlog at the mock partners with no one's help, then audit the books.
 
-    Real processes on loopback: PostgreSQL, Valkey, four mock partners, the API, workers. Without files it takes the
+    Real processes on loopback: PostgreSQL, Valkey, the mock partners, the API, workers. Without files it takes the
     small cohort shipped with the project; --incentives and --world go together. Exit status 0 only if every audit
     figure is 0.
     """

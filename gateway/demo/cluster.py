@@ -1,4 +1,4 @@
-"""The demonstration's processes: PostgreSQL, Valkey, the four mock partners, the API and workers, all on loopback."""
+"""The demonstration's processes: PostgreSQL, Valkey, the mock partners, the API and workers, all on loopback."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ from typing import Any
 
 import httpx
 
+from adapters.registry import PARTNERS
 from gateway.embedded import EmbeddedPostgres, EmbeddedValkey
 from gateway.embedded.process import die_with
 from gateway.storage.migrate import migrate
 
-PARTNER_PORTS = {"bni": 1, "gopay": 2, "linkaja": 3, "ovo": 4}
-"""Which port above the mocks' base each partner has: `mock-partners serve --help`."""
 _READY_S = 60.0
 _STOP_S = 20.0
 _MOST_RESTARTS = 20
@@ -147,9 +146,10 @@ async def running(
         await migrate(postgres.dsn)
         api_port, port_base = free_ports()
         api_url = f"http://127.0.0.1:{api_port}"
-        mocks = {name: f"http://127.0.0.1:{port_base + offset}" for name, offset in PARTNER_PORTS.items()}
+        known = await mock_credentials(port_base)
+        mocks = {name: given["base_url"] for name, given in known.items()}
         cluster = Cluster(folder, postgres, valkey, api_url, mocks, {})
-        cluster.environment = {**await _environment(cluster, port_base, waits), **settings}
+        cluster.environment = {**_environment(cluster, known, waits), **settings}
         logs = folder / "logs"
         logs.mkdir(exist_ok=True)
 
@@ -185,7 +185,7 @@ async def mock_credentials(port_base: int) -> dict[str, Any]:
     return known
 
 
-async def _environment(cluster: Cluster, port_base: int, waits: str) -> dict[str, str]:
+def _environment(cluster: Cluster, known: Mapping[str, Any], waits: str) -> dict[str, str]:
     """The gateway's settings: what an installation would put into its environment, with the mocks' credentials."""
     environment = bare_environment() | {
         "DATABASE_URL": cluster.database_url,
@@ -195,9 +195,9 @@ async def _environment(cluster: Cluster, port_base: int, waits: str) -> dict[str
         "GATEWAY_RESEND_ON_ASSUMED_ABSENCE": "true",
         "GATEWAY_WAITS": waits,
     }
-    for partner, known in (await mock_credentials(port_base)).items():
-        environment[f"{partner.upper()}_BASE_URL"] = known["base_url"]
-        for name, value in known["credentials"].items():
+    for partner, given in known.items():
+        environment[f"{partner.upper()}_BASE_URL"] = given["base_url"]
+        for name, value in given["credentials"].items():
             environment[f"{partner.upper()}_{name.upper()}"] = value
     return environment
 
@@ -209,12 +209,12 @@ def bare_environment() -> dict[str, str]:
 
 
 def free_ports() -> tuple[int, int]:
-    """A port for the API and a base for the mocks, free just now."""
+    """A port for the API and a base for the mocks, free just now; the partners' follow the base one by one."""
     for _ in range(50):
         with contextlib.ExitStack() as stack:
             base = secrets.randbelow(20_000) + 20_000
             try:
-                for port in (base, *(base + offset for offset in PARTNER_PORTS.values())):
+                for port in range(base, base + 1 + len(PARTNERS)):
                     stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
             except OSError:
                 continue

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-WALLETS = ("gopay", "linkaja", "ovo")
-BANKS = ("bni",)
+from adapters.registry import PARTNERS
+
+WALLETS = tuple(sorted(slug for slug, partner in PARTNERS.items() if partner.manifest.account_is_phone))
+BANKS = tuple(sorted(PARTNERS.keys() - set(WALLETS)))
 _REGENCIES = ("3171", "3273", "3578", "3374", "1271", "7371", "5171", "6471", "1671", "3471", "6171", "9171")
 _FIRST = (
     "Adi", "Ayu", "Bayu", "Citra", "Dian", "Eko", "Fitri", "Gilang", "Hana", "Intan", "Joko", "Kirana",

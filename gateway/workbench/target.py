@@ -20,7 +20,7 @@ from contracts.errors import Forbidden, NotFound
 from contracts.partner import Manifest, Partner
 from contracts.secret import Secret
 from gateway.clock import Clock, SystemClock
-from gateway.demo.cluster import PARTNER_PORTS, Process, bare_environment, free_ports, mock_credentials
+from gateway.demo.cluster import Process, bare_environment, free_ports, mock_credentials
 from gateway.demo.cohort import SMALL
 from gateway.resources import CONNECT_TIMEOUT_S
 from gateway.settings import partner_credentials, partner_hosts
@@ -69,7 +69,7 @@ async def on_mock(partner: Partner, wishes: Wishes, staging: Staging) -> AsyncIt
         stack.push_async_callback(mock.stop)
         await mock.start()
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=10.0, trust_env=False))
-        base_url = f"http://127.0.0.1:{port_base + PARTNER_PORTS[slug]}"
+        base_url = known["base_url"]
         await _ready(mock, http, base_url)
         person = MockPerson(listed, base_url, http)
         environment = {f"{slug}_{name}".upper(): value for name, value in known["credentials"].items()}

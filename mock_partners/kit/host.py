@@ -17,19 +17,12 @@ from mock_partners.kit.scenario import Scenario, ScenarioError, parse_scenario
 from mock_partners.kit.scenario.routes import operation_problems
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World, parse_worlds
-
-PARTNERS = {
-    "bni": (1, "mock_partners.bni"),
-    "gopay": (2, "mock_partners.gopay"),
-    "linkaja": (3, "mock_partners.linkaja"),
-    "ovo": (4, "mock_partners.ovo"),
-}
-"""Each partner's port above --port-base, and its package with `create_app` and `CREDENTIALS`."""
+from mock_partners.registry import PARTNERS
 
 
 def package(name: str) -> Any:
     """A partner's package, imported only when it is needed."""
-    return importlib.import_module(PARTNERS[name][1])
+    return importlib.import_module(f"mock_partners.{name}")
 
 
 def read_scenario(

@@ -20,8 +20,8 @@ from mock_partners.kit.behaviour import Behaviour
 from mock_partners.kit.clock import JAKARTA
 from mock_partners.kit.sms import SmsBox
 from mock_partners.kit.turn import effect
+from mock_partners.registry import PARTNERS, PHONE
 
-PARTNERS = ("bni", "gopay", "linkaja", "ovo")
 COLUMNS = (
     "partner", "account", "phone", "holder_name", "nik_on_file", "kyc", "status", "pin", "card_no",
     "balance_rupiah", "monthly_in_rupiah", "behaviour",
@@ -234,7 +234,7 @@ class World:
 
 PATTERNS = {
     "partner": re.compile("|".join(PARTNERS)),
-    "phone": re.compile(r"\+62[0-9]{7,13}"),
+    "phone": PHONE,
     "holder_name": re.compile(r".{1,128}"),
     "nik_on_file": re.compile(r"([0-9]{16})?"),
     "kyc": re.compile("full|basic"),
@@ -245,7 +245,6 @@ PATTERNS = {
     "monthly_in_rupiah": re.compile(r"[0-9]{1,15}"),
     "behaviour": re.compile("|".join(re.escape(behaviour.value) for behaviour in Behaviour)),
 }
-ACCOUNT_PATTERNS = {"bni": re.compile(r"[0-9]{10}"), "wallet": PATTERNS["phone"]}
 
 
 def load_worlds(
@@ -296,7 +295,7 @@ def _account(row: dict[str, Any], where: str) -> Account:
     for name, pattern in PATTERNS.items():
         if not pattern.fullmatch(row[name]):
             raise WorldError(f"{where}: field {name} is malformed")
-    if not ACCOUNT_PATTERNS["bni" if row["partner"] == "bni" else "wallet"].fullmatch(row["account"]):
+    if not PARTNERS[row["partner"]].fullmatch(row["account"]):
         raise WorldError(f"{where}: field account is malformed")
     numbers = {name: int(row[name]) for name in ("balance_rupiah", "monthly_in_rupiah")}
     return Account(**{**row, **numbers, "behaviour": Behaviour(row["behaviour"])})

@@ -34,6 +34,7 @@ import httpx
 from mock_partners.kit.clock import JAKARTA
 from mock_partners.kit.server import bind
 from mock_partners.kit.world import COLUMNS
+from mock_partners.registry import port_of
 from tests.bench.cpu import cpu_s
 from tests.mock_partners.signing import compact, hmac_signature, rsa_signature
 
@@ -41,7 +42,6 @@ WANTED_PER_S = 1_000
 CONNECTIONS = 16
 READY_S, RUN_S = 30.0, 300.0
 AMOUNT = {"value": "1.00", "currency": "IDR"}
-PORTS = {"bni": 1, "gopay": 2, "linkaja": 3, "ovo": 4}
 
 
 @dataclass
@@ -253,13 +253,13 @@ def running(partner: str, folder: Path, core: int, notify_base: str) -> Iterator
     world.write_text(",".join(COLUMNS) + "\n")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        base = free.getsockname()[1] - PORTS[partner]
+        base = free.getsockname()[1] - port_of(partner, 0)
     command = [sys.executable, "-m", "mock_partners", "serve", "--world", str(world), "--port-base", str(base)]
     command += ["--only", partner, "--notify-base", notify_base]
     child = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, preexec_fn=lambda: os.sched_setaffinity(0, {core})
     )  # fmt: skip
-    url = f"http://127.0.0.1:{base + PORTS[partner]}"
+    url = f"http://127.0.0.1:{port_of(partner, base)}"
     try:
         until = time.monotonic() + READY_S
         while True:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from contracts.identity import IdentityAnswer, IdentityQuery
-from contracts.linking import Grant
+from contracts.linking import Grant, LinkHealth
 from contracts.nik import Nik
-from contracts.partner import Capability, Partner
+from contracts.partner import Capability, Context, Partner
 from contracts.payout import OutcomeKind, PayoutOrder
-from contracts.plan import Effect, Request
+from contracts.plan import Effect, Plan, Request
 from contracts.secret import Secret
 from gateway.clock import jakarta_day
 from mock_partners.kit.world import Account
@@ -66,9 +67,9 @@ async def record(partner: Partner, *, changed: str | None = None) -> Recording:
             await _fetch_again(stage, name, held)
     grant = await person.grant()
     if stage.can(Capability.LINK_STATUS):
-        await stage.run("link_health", lambda ctx: partner.link_health(ctx, grant))
+        await stage.run("link_health", partial(_health, partner, grant))
     if stage.can(Capability.GRANT_REFRESH):
-        fresh = await stage.run("refresh_grant", lambda ctx: partner.refresh_grant(ctx, grant))
+        fresh = await stage.run("refresh_grant", partial(_refreshed, partner, grant))
         assert fresh is not None
         grant = fresh
     query = question(stage, account, grant)
@@ -94,6 +95,15 @@ async def record(partner: Partner, *, changed: str | None = None) -> Recording:
     for note in stage.notifications():
         partner.callbacks.verify(stage.bare_context(), note)
     return Recording([take for take in takes if take.exchanges], stage, person, grant, order, query)
+
+
+def _health(partner: Partner, grant: Grant, ctx: Context) -> Plan[LinkHealth]:
+    """Of this grant also when the plan is begun again after a refresh."""
+    return partner.link_health(ctx, grant)
+
+
+def _refreshed(partner: Partner, grant: Grant, ctx: Context) -> Plan[Grant | None]:
+    return partner.refresh_grant(ctx, grant)
 
 
 def question(stage: Stage, account: Account, grant: Grant, *, nik: str = NIK) -> IdentityQuery:

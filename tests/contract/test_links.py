@@ -181,7 +181,7 @@ async def test_a_link_in_use_is_alive(stage: Stage, linked: Linked) -> None:
     if stage.can(Capability.LINK_STATUS):
         health = await stage.run("link_health", lambda ctx: stage.partner.link_health(ctx, grant))
         assert health is LinkHealth.ACTIVE
-        broken = Grant(access_token=Secret("nobodys-token-0001"))
+        broken = msgspec.structs.replace(grant, access_token=Secret("nobodys-token-0001"))
         health = await stage.run("link_health", lambda ctx: stage.partner.link_health(ctx, broken))
         assert health is LinkHealth.REVOKED
     assert (await verify(stage, question(stage, account, grant))).partner_code

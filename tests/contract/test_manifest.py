@@ -64,6 +64,7 @@ def test_every_token_is_used_and_lives(manifest: Manifest) -> None:
 
 def test_callbacks_are_declared_as_capabilities(manifest: Manifest) -> None:
     kinds = [route.kind for route in manifest.callbacks]
+    assert set(kinds) <= NOTIFYING.keys(), "the kind says what a notification is of (contracts.partner.CallbackRoute)"
     assert {NOTIFYING[kind] for kind in kinds} == manifest.capabilities & set(NOTIFYING.values())
     ways = [(route.method, route.path) for route in manifest.callbacks]
     assert len(set(ways)) == len(ways) and len(set(kinds)) == len(kinds)

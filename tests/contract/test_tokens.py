@@ -114,8 +114,11 @@ async def test_each_key_is_needed(partner: Partner) -> None:
     """With one key changed a participant's whole story cannot be told: it signs, opens or verifies some step."""
     for name, credential in partner.manifest.credentials.items():
         if credential.secret or credential.pem:
-            with pytest.raises((PartnerError, OutcomeUnknown, SignatureInvalid, AssertionError)):
+            try:
                 await record(partner, changed=name)
+            except (PartnerError, OutcomeUnknown, SignatureInvalid, AssertionError):
+                continue
+            pytest.fail(f"{name} signs, opens or verifies nothing: adapter or mock does not look at it")
 
 
 async def test_a_body_changed_on_the_way_is_refused(stage: Stage, linked: Linked) -> None:

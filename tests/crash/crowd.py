@@ -1,4 +1,4 @@
-"""People at all four partners who can all be paid, with many instalments each, as the demonstration's files."""
+"""People at all partners who can all be paid, with many instalments each, as the demonstration's files."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 
 import msgspec
 
+from adapters.registry import PARTNERS
 from contracts.batch import COLUMNS
 from gateway.demo.cohort import Cohort, read_cohort
 
-PARTNERS = ("bni", "gopay", "linkaja", "ovo")
+MANIFESTS = {slug: PARTNERS[slug].manifest for slug in sorted(PARTNERS)}
 TROUBLED = ("pay:lost_answer", "pay:timeout_no_credit", "pay:false_not_found", "pay:pending_then_success")
 """What the accounts of every fifth person do to their first payout."""
 FIRST = "0"
@@ -33,14 +34,14 @@ def make_crowd(folder: Path, *, seed: int, people: int, instalments: int) -> Cro
     rng = random.Random(f"crowd {seed}")
     world, rows = [], []
     for n in range(people):
-        partner, phone = PARTNERS[n % len(PARTNERS)], f"+62811{n:08d}"
-        account = f"{7_000_000_000 + n}" if partner == "bni" else phone
+        partner, phone = list(MANIFESTS)[n % len(MANIFESTS)], f"+62811{n:08d}"
+        account = phone if MANIFESTS[partner].account_is_phone else f"{7_000_000_000 + n}"
         nik = f"3174{n // 10_000:02d}{n % 28 + 1:02d}{n % 12 + 1:02d}{n // 28 % 100:02d}99{n % 100:02d}"
         world.append(
             {
                 "partner": partner, "account": account, "phone": phone, "holder_name": f"ORANG {n}",
                 "nik_on_file": nik, "kyc": "full", "status": "active", "pin": f"{rng.randrange(100_000, 1_000_000)}",
-                "card_no": f"194634{n:010d}" if partner == "bni" else "", "balance_rupiah": 0,
+                "card_no": "" if MANIFESTS[partner].account_is_phone else f"194634{n:010d}", "balance_rupiah": 0,
                 "monthly_in_rupiah": 0, "behaviour": rng.choice(TROUBLED) if n % 5 == 4 else "",
             }
         )  # fmt: skip

@@ -6,13 +6,14 @@ import random
 from contextlib import ExitStack
 
 from mock_partners.kit.server import bind
+from mock_partners.registry import PARTNERS
 
-PORTS = 5
-"""The base itself and the four partners' above it."""
+PORTS = 1 + len(PARTNERS)
+"""The base itself and the partners' above it."""
 
 
 def free_base() -> int:
-    """A base with five free ports, below those that Linux hands out to clients, so that no connection takes one."""
+    """A base with so many free ports, below those that Linux hands out to clients, so that no connection takes one."""
     for _ in range(100):
         base = random.randrange(12_000, 32_000, PORTS)
         with ExitStack() as bound:
@@ -22,4 +23,4 @@ def free_base() -> int:
             except OSError:
                 continue
             return base
-    raise AssertionError("no five free ports in a row")
+    raise AssertionError(f"no {PORTS} free ports in a row")

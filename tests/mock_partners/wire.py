@@ -1,4 +1,4 @@
-"""All four mocks in process, called with exact bytes: no client library between a test and the application."""
+"""The mocks in process, called with exact bytes: no client library between a test and the application."""
 
 from __future__ import annotations
 
@@ -9,20 +9,16 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-import mock_partners.bni
-import mock_partners.gopay
-import mock_partners.linkaja
-import mock_partners.ovo
 from mock_partners.gopay.notices import Link
 from mock_partners.kit.clock import JAKARTA, Clock, Scheduler
+from mock_partners.kit.host import package
 from mock_partners.kit.http import MockApp
 from mock_partners.kit.notify import Notice
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World
+from mock_partners.registry import PARTNERS
 
-PACKAGES = {
-    "bni": mock_partners.bni, "gopay": mock_partners.gopay, "linkaja": mock_partners.linkaja, "ovo": mock_partners.ovo,
-}  # fmt: skip
+PACKAGES = {name: package(name) for name in PARTNERS}
 NOON = datetime(2026, 1, 15, 12, 0, 0, tzinfo=JAKARTA)
 NOTIFY_BASE = "http://gw.example.test"
 

@@ -6,11 +6,12 @@ import random
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+from adapters.registry import PARTNERS
 from mock_partners.kit.behaviour import Behaviour
 from mock_partners.kit.world import Account
 
 MOST_INCENTIVES = 12
-BANKS = frozenset({"bni"})
+BANKS = frozenset(slug for slug, partner in PARTNERS.items() if not partner.manifest.account_is_phone)
 CASES = {
     "ok": 40, "mismatch": 3, "basic": 3, "unregistered": 2, "blocked": 2, "full": 2, "denies": 2, "shares": 3,
 }  # fmt: skip

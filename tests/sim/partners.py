@@ -1,4 +1,4 @@
-"""The four mock partners of one seed, in process and under its clock, and what their customers do there."""
+"""The mock partners of one seed, in process and under its clock, and what their customers do there."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from mock_partners import bni, gopay, linkaja, ovo
 from mock_partners.bni.autopay import Desk
 from mock_partners.kit.clock import Clock, Item, Scheduler
+from mock_partners.kit.host import package
 from mock_partners.kit.http import Call, Handler, MockApp, Reply, Route
 from mock_partners.kit.links import Links
 from mock_partners.kit.notify import Notice
 from mock_partners.kit.payouts import Duplicate, Payouts
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
+from mock_partners.registry import PARTNERS
 
-MOCKS: dict[str, Any] = {"bni": bni, "gopay": gopay, "linkaja": linkaja, "ovo": ovo}
+MOCKS: dict[str, Any] = {name: package(name) for name in PARTNERS}
 PUBLIC = "https://gateway.test"
 """Where the gateway is, for browsers and notifications."""
 Rest = Callable[[float], Awaitable[None]]

@@ -8,7 +8,7 @@ from enum import StrEnum
 from mock_partners.kit.behaviour import Behaviour
 from mock_partners.kit.scenario import kinds
 from mock_partners.kit.scenario.kinds import FLAG, RUPIAH, SECONDS, TEXT, TEXTS, Kind
-from mock_partners.kit.world import PARTNERS
+from mock_partners.registry import PARTNERS
 
 OTP_LIFE_S, SESSION_LIFE_S = 300.0, 300.0
 """How long an OTP (snap-bni.md 1.1) and a cash-in session (decisions L6) live."""

@@ -47,7 +47,7 @@ async def test_each_bad_row_is_named_and_the_rest_goes_on(api: Api) -> None:
         row(2, nik="3174013102909900"),
         row(3, amount_rupiah=0),
         row(4, amount_rupiah="1.5"),
-        row(5, partner="dana"),
+        row(5, partner="nobody"),
         row(6, due_on="2026-02-30"),
         row(8, deadline_on="2026-01-04"),
         row(9, account="0812"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from adapters.registry import PARTNERS
 from contracts.incentive import BLOCKERS, BlockerCode
 from tests.gateway.api.kit import Api, as_csv, nik, row
 
@@ -164,7 +165,7 @@ async def test_a_payout_is_read_and_hastened(api: Api) -> None:
     )  # fmt: skip
     activity = (await api.call("GET", "/v1/activity")).json()
     assert activity["moving"]["payouts_unknown"] == 1
-    assert activity["statement_age_s"] == dict.fromkeys(("bni", "gopay", "linkaja", "ovo"))
+    assert activity["statement_age_s"] == dict.fromkeys(PARTNERS)
 
 
 async def test_the_funnel_adds_up_and_activity_knows_what_waits_for_people(api: Api) -> None:

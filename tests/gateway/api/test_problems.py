@@ -43,7 +43,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str, str | None]] = {
     "amount 1.5": (_incentive(amount_rupiah=1.5), 422, "field_invalid", "amount_rupiah"),
     "amount as text": (_incentive(amount_rupiah="600000"), 422, "field_invalid", "amount_rupiah"),
     "amount over the partner's limit": (_incentive(amount_rupiah=900_000_000), 422, "amount_invalid", "amount_rupiah"),
-    "unknown partner": (_incentive(partner="dana"), 422, "partner_unknown", "partner"),
+    "unknown partner": (_incentive(partner="nobody"), 422, "partner_unknown", "partner"),
     "no date": (_incentive(due_on="2026-02-30"), 422, "field_invalid", "due_on"),
     "deadline first": (_incentive(deadline_on="2025-01-01"), 422, "date_invalid", "deadline_on"),
     "no key": (
@@ -101,7 +101,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str, str | None]] = {
     ),
     "unknown payout": (_request("GET", "/v1/payouts/7"), 404, "not_found", None),
     "unknown partner's switch": (
-        _request("POST", "/v1/partners/dana/pause", json={"reason": "because"}, role="operator"), 404, "not_found", None
+        _request("POST", "/v1/partners/x/pause", json={"reason": "because"}, role="operator"), 404, "not_found", None
     ),
     "unknown stage": (_request("GET", "/v1/incentives", params={"stage": "gone"}), 422, "field_invalid", "stage"),
     "limit too high": (_request("GET", "/v1/incentives", params={"limit": 9999}), 422, "field_invalid", "limit"),
@@ -125,7 +125,7 @@ async def test_refused_with_a_problem_and_without_a_trace(api: Api) -> None:
         assert reply.headers["content-type"].startswith(PROBLEM), name
         assert problem["remedy"], name
         assert problem["type"] == f"urn:prakerja-gateway:problem:{code}", name
-        for value in (nik(1), nik(1)[:15], nik(3), "dana", "maybe", "900000000", "3174013113909901"):
+        for value in (nik(1), nik(1)[:15], nik(3), "nobody", "maybe", "900000000", "3174013113909901"):
             assert value not in reply.text, name
         assert await api.state() == before, name
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from adapters.registry import PARTNERS
 from contracts.events import EventType
 from gateway.app import create_app
 from gateway.core import Core
@@ -66,7 +67,7 @@ async def test_paging_while_others_write_misses_and_repeats_nothing(api: Api, co
 
 async def test_partners_say_what_they_can_and_what_is_assumed(api: Api) -> None:
     partners = (await api.call("GET", "/v1/partners")).json()["partners"]
-    assert [p["partner"] for p in partners] == ["bni", "gopay", "linkaja", "ovo"]
+    assert [p["partner"] for p in partners] == list(PARTNERS)
     for partner in partners:
         assert partner["capabilities"]
         assert partner["assumed"]

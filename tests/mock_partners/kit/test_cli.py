@@ -119,8 +119,8 @@ def test_a_taken_port_is_named(world: Path) -> None:
     [
         (["--waits", "settle_s=1"], "unknown wait 'settle_s'"),
         (["--deposit", "bni=-1"], "write PARTNER=RUPIAH"),
-        (["--deposit", "dana=1"], "write PARTNER=RUPIAH"),
-        (["--only", "dana"], "unknown partner 'dana'"),
+        (["--deposit", "nobody=1"], "write PARTNER=RUPIAH"),
+        (["--only", "nobody"], "unknown partner 'nobody'"),
     ],
 )
 def test_wrong_options_are_refused(world: Path, options: list[str], text: str) -> None:

@@ -121,7 +121,7 @@ async def test_its_buttons_work(pair: Pair) -> None:
     assert await press(browser, "again", number="1") == 404
     assert await press(browser, "reset") == 303
     assert stage.mock.world.accounts[ACCOUNT].active
-    assert (await browser.get("/dana")).status_code == 404
+    assert (await browser.get("/nobody")).status_code == 404
 
 
 async def test_it_answers_this_machine_and_its_own_pages_only(pair: Pair) -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from mock_partners.bni import CREDENTIALS
 from mock_partners.bni.onegate import CLIENT_ID
-from mock_partners.kit.host import PARTNERS, operations
+from mock_partners.kit.host import operations
 from mock_partners.kit.scenario.roles import ROLES, concerns, roles_of
 from mock_partners.pytest import PartnerInProcess
+from mock_partners.registry import PARTNERS
 from tests.mock_partners.bni.test_onegate import jwt, payment
 from tests.mock_partners.kit.staged import toml
 

@@ -14,6 +14,7 @@ import pytest
 from mock_partners.kit.scenario import ScenarioError
 from mock_partners.kit.world import COLUMNS, WorldError
 from mock_partners.pytest import Expected, PartnerInProcess, PartnerServer
+from mock_partners.registry import PARTNERS
 from tests.mock_partners.kit.staged import toml
 
 MakePartner = Callable[..., PartnerInProcess]
@@ -55,7 +56,7 @@ async def test_a_word_that_means_no_operation_is_found_out(
     mock_partner: MakePartner, server: PartnerServer, tmp_path: Path
 ) -> None:
     """A rule that never fires and an expectation that can't be missed would pass for a good test."""
-    told = "when.operation 'payuot' is no operation of bni, gopay, linkaja, ovo; did you mean payout. allowed: token, "
+    told = f"when.operation 'payuot' is no operation of {', '.join(PARTNERS)}; did you mean payout. allowed: token, "
     with pytest.raises(ScenarioError, match=told):
         mock_partner("bni", scenario=NOWHERE)
     with pytest.raises(ValueError, match=told):
@@ -78,8 +79,8 @@ def test_wrong_worlds_scenarios_and_names_are_refused(mock_partner: MakePartner)
         mock_partner("bni", [{**ACCOUNT, "kyk": "full"}])
     with pytest.raises(ScenarioError, match="scenario line 1: x is not known"):
         mock_partner("bni", scenario="x = 1")
-    with pytest.raises(ValueError, match="unknown partner 'dana'; choose out of: bni"):
-        mock_partner("dana")
+    with pytest.raises(ValueError, match="unknown partner 'nobody'; choose out of: bni"):
+        mock_partner("nobody")
     assert mock_partner("bni", ",".join(COLUMNS) + "\n").world.accounts.keys() >= {"0115476151"}
 
 

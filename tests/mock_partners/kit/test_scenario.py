@@ -54,7 +54,7 @@ def complaints(text: str) -> list[str]:
         (RULE + "[rule.do]\nhtml = true\nempty_body = true", "s.toml line 5: do.empty_body cannot stand beside html"),
         (RULE + "do = { suppress_notification = true }", "do.suppress_notification needs when.notification"),
         (RULE + "when = { notification = 'x' }\ndo = { fail = true }", "line 4: do.fail works on calls; with"),
-        (RULE + "when = { partner = 'dana' }\ndo = { fail = true }", "when.partner must be one or a list of: bni, "),
+        (RULE + "when = { partner = 'nobody' }\ndo = { fail = true }", "when.partner must be one or a list of: bni, "),
         (RULE + "when = { rate = 2 }\ndo = { fail = true }", "when.rate must be a share from 0 to 1"),
         (RULE + "when = { nth = 1, to = 2 }\ndo = { fail = true }", "when.nth cannot stand beside from or to"),
         (RULE + "when = { from = 3, to = 2 }\ndo = { fail = true }", "when.to is less than from"),

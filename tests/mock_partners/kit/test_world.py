@@ -36,7 +36,7 @@ def test_a_world_file_is_read_per_partner(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("position", "value"),
     [
-        ("partner", "dana"),
+        ("partner", "nobody"),
         ("account", "70000000001"),
         ("phone", "081100000001"),
         ("holder_name", ""),
