@@ -136,8 +136,12 @@ async def issue_token(core: NamedDependency[Core], request: Request[Any, Any, An
         raise unsupported_media_type(_FORM)
     form = _form(await request.body())
     headers = {"Authorization": request.headers.get("authorization", "")}
+    try:
+        basic_id, _ = extract_basic_authorization(headers)
+    except UnicodeDecodeError:  # no id of ours, and authlib would stumble over it again
+        headers, basic_id = {}, None
     client = None
-    client_id = extract_basic_authorization(headers)[0] or form.get("client_id")
+    client_id = basic_id or form.get("client_id")
     if client_id and (found := await core.clients.find(client_id)):
         client = _Client(*found)
     status, body, extra = _Server(client).create_token_response(_Request(headers, form))

@@ -7,12 +7,14 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody, PathParameter
 
 from gateway.core import Core
 from gateway.routes.idempotent import once
 from gateway.security.clients import Caller, require
 from gateway.services.verification import VerificationView
+
+VerificationId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 
 
 class RequestVerification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,11 +31,10 @@ async def request_verification(
     return await once(request, core, lambda: core.verification.request(data.participant_id), required=False)
 
 
-@get("/{verification_id:str}", guards=[require("verifications", "read")])
-async def read_verification(core: NamedDependency[Core], verification_id: FromPath[str]) -> VerificationView:
+@get("/{verification_id:int}", guards=[require("verifications", "read")])
+async def read_verification(core: NamedDependency[Core], verification_id: VerificationId) -> VerificationView:
     """Where a check stands."""
-    view: VerificationView = await core.verification.view(verification_id)
-    return view
+    return await core.verification.view(verification_id)
 
 
 router = Router(

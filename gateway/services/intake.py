@@ -186,7 +186,7 @@ class JsonCells:
             return None
         try:
             values = self._decode(text)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):  # so deep is no row
             return None
         if not values.keys() <= _COLUMN_SET:
             return None

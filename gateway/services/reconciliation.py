@@ -37,6 +37,8 @@ TRIES, AGAIN_S = 4, 1.0
 """How often one page is asked for, and how long after the first failure; then twice that, and so on."""
 _COPY_LINES = 5_000
 _DAY = timedelta(days=1)
+_FIRST_DAY = date(2020, 1, 1)
+"""Kartu Prakerja began in 2020: no statement of an earlier day concerns it."""
 _log = structlog.get_logger(__name__)
 
 Told = Callable[[int], None]
@@ -139,6 +141,8 @@ class Reconciliations:
         desk.require(Capability.STATEMENT)
         if day > jakarta_day(self._clock.now()):
             raise InvalidRequest("The day lies in the future.", field="date")
+        if day < _FIRST_DAY:
+            raise InvalidRequest("The day lies before the programme began.", field="date")
 
     async def _begin(self, partner: str, day: date, actor: str) -> int:
         now = self._clock.now()

@@ -81,11 +81,10 @@ class Verification:
             raise LookupError("the row just written is not there")
         return _view(row, person)
 
-    async def view(self, verification_id: str) -> VerificationView:
-        """Where a check stands."""
-        number = int(verification_id) if verification_id.isascii() and verification_id.isdigit() else 0
+    async def view(self, verification_id: int) -> VerificationView:
+        """Where a check stands; raises `NotFound`."""
         async with self._database.connection() as connection:
-            row = await verifications.get(connection, number) if 0 < number < 2**63 else None
+            row = await verifications.get(connection, verification_id)
             if row is None:
                 raise NotFound("There is no such verification.")
             return _view(row, await participants.get(connection, row.participant))

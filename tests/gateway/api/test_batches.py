@@ -91,7 +91,8 @@ async def test_ndjson_is_read_strictly(api: Api) -> None:
     rows = [row(1), row(2, amount_rupiah="600000"), row(3, amount_rupiah=1.5), row(4, period=1), row(5, extra=1)]
     missing = row(6)
     del missing["purpose"]
-    body = as_ndjson([*rows, missing]) + b"[1]\n{\n" + as_ndjson([row(7, nik=None)])
+    deep = b'{"nik":' + b"[" * 2_000 + b"}\n"
+    body = as_ndjson([*rows, missing]) + b"[1]\n{\n" + as_ndjson([row(7, nik=None)]) + deep
     batch = (await api.submit(body, kind="application/x-ndjson")).json()
     assert batch["rows_accepted"] == 1
     codes = {line: (r["code"], r["field"]) for line, r in (await _results(api, batch)).items() if r["code"]}
@@ -104,6 +105,7 @@ async def test_ndjson_is_read_strictly(api: Api) -> None:
         7: ("row_malformed", None),
         8: ("row_malformed", None),
         9: ("field_missing", "nik"),
+        10: ("row_malformed", None),
     }
 
 

@@ -109,6 +109,12 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str, str | None]] = {
     "foreign event cursor": (_request("GET", "/v1/events", params={"after": "MQ"}), 422, "invalid_request", "cursor"),
     "no such route": (_request("GET", "/v1/nothing"), 404, "not_found", None),
     "id that is none": (_request("GET", "/v1/incentives/x"), 404, "not_found", None),
+    "an overlong id": (_request("GET", f"/v1/verifications/{'9' * 40}"), 422, "field_invalid", "verification_id"),
+    "an endless id": (_request("GET", f"/v1/verifications/{'9' * 5_000}"), 404, "not_found", None),
+    "a day before there was anything": (
+        _request("POST", "/v1/reconciliations", json={"partner": "bni", "date": "0001-01-01"}, role="operator"),
+        422, "invalid_request", "date",
+    ),
     "wrong method": (_request("DELETE", "/v1/batches"), 405, "method_not_allowed", None),
 }  # fmt: skip
 
@@ -199,6 +205,7 @@ class TestToken:
             (401, "invalid_client", {"data": grant, "auth": (client.client_id, "wrong")}),
             (401, "invalid_client", {"data": grant, "auth": ("nobody", client.secret)}),
             (401, "invalid_client", {"data": grant}),
+            (401, "invalid_client", {"data": grant, "headers": {"Authorization": "Basic /////w=="}}),  # not UTF-8
             (401, "invalid_client", {"data": grant | {"client_id": client.client_id}}),
             (400, "unsupported_grant_type", {"data": {"grant_type": "password"}, "auth": good}),
             (400, "invalid_scope", {"data": grant | {"scope": "ops"}, "auth": good}),
