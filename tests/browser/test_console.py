@@ -117,6 +117,18 @@ def test_a_refused_call_names_the_check(console: Any, mocks: Mocks) -> None:
     assert "who=no+such+person" in console.url
 
 
+def test_the_console_can_be_read_on_a_phone(console: Any, mocks: Mocks) -> None:
+    assert mocks.call("17", "R1")["responseCode"] == "2001700"
+    console.set_viewport_size({"width": 390, "height": 844})
+    call = console.locator("details.call").first
+    call.wait_for()
+    assert console.evaluate("document.documentElement.scrollWidth") == 390
+    for part in (call.locator(".what"), console.get_by_label("Containing")):
+        assert part.bounding_box()["width"] > 300
+    last = console.locator("#tabs a").last.bounding_box()
+    assert last["x"] + last["width"] <= 390
+
+
 def test_the_clock_is_moved_and_stopped(console: Any) -> None:
     day = console.locator("#clock .time span").inner_text()
     console.get_by_role("button", name="+ 1 day").click()
