@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,6 +16,7 @@ from contracts.secret import Secret
 PREFIX = "GATEWAY_"
 UNPREFIXED = ("database_url", "redis_url")
 """Settings under the names that hosting platforms give them."""
+MOST_CALLS_PER_S = 1_000_000.0
 
 
 class SettingsError(Exception):
@@ -56,9 +59,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether absence that is only assumed to be provable (manifests mark it) allows a resend; off: an operator
     decides.
     """
-    verdict_life_s: float = 90 * 86_400.0
+    verdict_life_s: Annotated[float, msgspec.Meta(gt=0, le=3650 * 86_400)] = 90 * 86_400.0
     waits: Waits = Waits()
-    max_in_flight: int = 64
+    max_in_flight: Annotated[int, msgspec.Meta(ge=1, le=4_096)] = 64
     """Payouts in flight per worker and partner."""
     quotas: Mapping[str, float] = {}
     """Calls a second by partner, where a contract allows another figure than the manifest's."""
@@ -88,7 +91,7 @@ def from_environment(environment: Mapping[str, str], manifests: Mapping[str, Man
             if field.required:
                 raise SettingsError(f"{_variable(field.name)} is not set")
             continue
-        values[field.name] = _convert(field.name, text, field.type)
+        values[field.name] = _convert(field.name, text, field.type, manifests)
     if given:
         raise SettingsError(f"{_variable(min(given))} is not a setting of this version")
     credentials, hosts = {}, {}
@@ -118,17 +121,34 @@ def parse_waits(text: str) -> Waits:
     return Waits(**pairs)
 
 
-def _convert(name: str, text: str, kind: object) -> object:
+def _convert(name: str, text: str, kind: object, partners: Collection[str]) -> object:
     if name == "waits":
         return parse_waits(text)
     if name in ("database_url", "redis_url", "master_key"):
         return Secret(text)
     if name == "quotas":
-        return {key: float(number) for key, _, number in (part.partition("=") for part in text.split(","))}
+        return _quotas(text, partners)
+    if name == "public_url":
+        return text.rstrip("/")
     try:
         return msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError:
         raise SettingsError(f"{_variable(name)} is not a valid value") from None
+
+
+def _quotas(text: str, partners: Collection[str]) -> dict[str, float]:
+    """`gopay=50,ovo=20` as calls a second by partner."""
+    quotas: dict[str, float] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        partner, _, number = part.partition("=")
+        try:
+            per_s = float(number)
+        except ValueError:
+            per_s = 0.0
+        if partner not in partners or not 0 < per_s <= MOST_CALLS_PER_S:
+            raise SettingsError("GATEWAY_QUOTAS is calls a second by partner, each above 0: PARTNER=50,PARTNER=20")
+        quotas[partner] = per_s
+    return quotas
 
 
 def _variable(name: str) -> str:
@@ -167,5 +187,6 @@ def _check(settings: Settings) -> None:
         raise SettingsError("GATEWAY_INSTANCE must be two digits")
     if settings.instance[0] == "0":
         raise SettingsError("GATEWAY_INSTANCE must not begin with 0")
-    if not settings.public_url.startswith(("http://", "https://")):
-        raise SettingsError("GATEWAY_PUBLIC_URL must be an http(s) address")
+    address = urlsplit(settings.public_url)
+    if address.scheme not in ("http", "https") or not address.netloc or address.query or address.fragment:
+        raise SettingsError("GATEWAY_PUBLIC_URL must be an http(s) address, without query or fragment")

@@ -1,0 +1,70 @@
+"""Settings from the environment: what is missing, malformed or out of bounds is named, and never its value."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from adapters.registry import PARTNERS
+from gateway.settings import SettingsError, from_environment
+
+MANIFESTS = {"gopay": PARTNERS["gopay"].manifest, "ovo": PARTNERS["ovo"].manifest}
+COMPLETE = {
+    "DATABASE_URL": "postgresql://gateway@127.0.0.1/gateway",
+    "REDIS_URL": "redis://127.0.0.1",
+    "GATEWAY_MASTER_KEY": base64.b64encode(bytes(32)).decode(),
+    "GATEWAY_PUBLIC_URL": "https://pay.test",
+} | {
+    f"{slug}_{name}".upper(): "x"
+    for slug, manifest in MANIFESTS.items()
+    for name, credential in manifest.credentials.items()
+    if credential.default is None
+}
+
+
+def test_what_is_complete_is_read() -> None:
+    settings = from_environment(
+        COMPLETE | {"GATEWAY_QUOTAS": " gopay=50, ovo=0.5 ", "GATEWAY_MAX_IN_FLIGHT": "8"}, MANIFESTS
+    )
+    assert settings.quotas == {"gopay": 50.0, "ovo": 0.5}
+    assert settings.max_in_flight == 8
+    assert settings.partners["gopay"]["channel_id"].reveal() == "95221"
+    assert from_environment(COMPLETE | {"GATEWAY_QUOTAS": ""}, MANIFESTS).quotas == {}
+
+
+@pytest.mark.parametrize("given", ["https://pay.test/", "https://pay.test//"])
+def test_addresses_made_of_the_public_url_have_one_slash(given: str) -> None:
+    assert from_environment(COMPLETE | {"GATEWAY_PUBLIC_URL": given}, MANIFESTS).public_url == "https://pay.test"
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "GATEWAY_MASTER_KEY", "OVO_CLIENT_SECRET"])
+def test_what_is_missing_is_named(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} is not set"):
+        from_environment({key: value for key, value in COMPLETE.items() if key != name}, MANIFESTS)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(("GATEWAY_QUOTAS", text) for text in ("gopay", "gopay=", "gopay=many", "gopay=0", "ovo=-1", "ovo=nan")),
+        *(("GATEWAY_QUOTAS", text) for text in ("dana=50", "gopay=inf", "gopay=50;ovo=20")),
+        *(("GATEWAY_MAX_IN_FLIGHT", text) for text in ("0", "-1", "100000", "many", "1.5")),
+        *(("GATEWAY_VERDICT_LIFE_S", text) for text in ("0", "-1", "1e300", "nan", "inf", "long")),
+        *(("GATEWAY_INSTANCE", text) for text in ("1", "01", "100", "1x")),
+        *(("GATEWAY_MASTER_KEY", text) for text in ("c2hvcnQ=", "no base64")),
+        *(
+            ("GATEWAY_PUBLIC_URL", text)
+            for text in ("pay.test", "https://", "https://pay.test/?a=1", "https://a.test/#b")
+        ),
+        *(("GATEWAY_RESEND_ON_ASSUMED_ABSENCE", text) for text in ("perhaps",)),
+        *(("GATEWAY_WAITS", text) for text in ("absence_s=soon", "absence_s=0", "absence_s=nan")),
+        ("GATEWAY_NO_SUCH_THING", "secret-value"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name_and_without_its_value(name: str, text: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        from_environment(COMPLETE | {name: text}, MANIFESTS)
+    said = str(refused.value)
+    assert said.startswith((name, "waits:"))
+    assert len(text) < 5 or text not in said
