@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
@@ -101,9 +101,23 @@ def credentials(
         return
     for name, values in known.items():
         typer.echo(name)
-        for key, value in values.items():
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            typer.echo(f"  {key}: " + text.strip().replace("\n", "\n    "))
+        _echo(_shown(values, "  "))
+
+
+def _shown(values: Mapping[str, Any], pad: str) -> Iterator[str]:
+    """A value a line: keys of several lines below their name, accounts each on a line of its own."""
+    for name, value in values.items():
+        match value:
+            case dict():
+                yield f"{pad}{name}"
+                yield from _shown(value, pad + "  ")
+            case list():
+                yield f"{pad}{name}"
+                yield from (f"{pad}  {json.dumps(one, ensure_ascii=False)}" for one in value)
+            case _:
+                first, *rest = str(value).strip().split("\n")
+                yield f"{pad}{name}: {first}" if not rest else f"{pad}{name}"
+                yield from (f"{pad}  {line}" for line in (first, *rest) if rest)
 
 
 scenarios = typer.Typer(no_args_is_help=True, help="Check, list and explain scenarios.")

@@ -151,4 +151,6 @@ def test_credentials_are_complete_and_the_same_every_run() -> None:
     }  # fmt: skip
     assert all(account["account"] for account in told["test_accounts"])
     plain = CliRunner().invoke(main, ["credentials", "--only", "bni"])
-    assert "base_url: http://127.0.0.1:9101" in plain.output
+    assert "  base_url: http://127.0.0.1:9101\n" in plain.output
+    assert "    api_secret: bni-snap-api-secret-test\n" in plain.output
+    assert "    private_key_pem\n      -----BEGIN PRIVATE KEY-----\n      MII" in plain.output
