@@ -74,7 +74,7 @@ async def submit_form(core: NamedDependency[Core], request: Browser, link_id: Fr
     """The form was sent in. Its fields are passed on now and kept nowhere."""
     csrf, typed = _typed(await request.body())
     shown = await core.linking.submit(link_id, request.cookies, csrf, typed)
-    if shown.unavailable or shown.rejected_input:
+    if shown.unavailable or shown.rejected_input is not None:
         return _show(core, shown)
     if shown.link.state in (LinkState.OPENED, LinkState.EXCHANGING):
         # Another address than the form's own, so that a reload sends nothing again.

@@ -24,7 +24,8 @@ from gateway.security.vault import Vault
 MAX_LINE_BYTES = 4_096
 _KEY = re.compile(r"(?!(?:.*[^0-9])?[0-9]{16}(?:[^0-9]|$))[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", re.ASCII)
 """Identifiers end up in addresses and answers; 16 digits are taken for a NIK, which must not."""
-_PHONE = re.compile(r"\+62[0-9]{8,13}", re.ASCII)
+PHONE = re.compile(r"\+62[1-9][0-9]{7,12}", re.ASCII)
+"""E.164; how to reach the participant, at a wallet not always the account."""
 _AMOUNT = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _MAX_NAME = 120
@@ -235,7 +236,7 @@ class Checker:
             return refused("nik", RowCode.NIK_INVALID)
         if len(name) > _MAX_NAME or not name.isprintable() or name.isspace():
             return refused("full_name", RowCode.FIELD_INVALID)
-        if _PHONE.fullmatch(phone) is None:
+        if PHONE.fullmatch(phone) is None:
             return refused("phone", RowCode.FIELD_INVALID)
         rule = self._rules.get(partner)
         if rule is None:

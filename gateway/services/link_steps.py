@@ -47,7 +47,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     unavailable: bool = False
     """The partner could not be asked; nothing was done, the same step may be tried again."""
     rejected_input: str | None = None
-    """What was typed for this input cannot be right; it was not passed on."""
+    """What was typed for this input cannot be right; it was not passed on. Empty: an input that the page has not."""
 
 
 class LinkSteps(LinkEndings):

@@ -218,7 +218,7 @@ class Linking(LinkSteps):
             _check_inputs(self._desks[link.partner], link.wants, typed)
             return Shown(link=await self._take(link, typed))
         except InvalidRequest as error:
-            return Shown(link=link, rejected_input=error.field)
+            return Shown(link=link, rejected_input=error.field or "")
         except Conflict:
             return Shown(link=await self._watch(link))
         except PartnerError:
@@ -275,7 +275,8 @@ def _check_inputs(desk: Desk, wants: Sequence[str], typed: Mapping[str, Secret])
     """Exactly what is wanted, each as the manifest says; the value is never quoted."""
     for name in typed:
         if name not in wants:
-            raise InvalidRequest("This input is not asked for now.", field=name[:_LONGEST_INPUT])
+            known = name if name in desk.manifest.inputs else None  # else it may be what was to be typed
+            raise InvalidRequest("This input is not asked for now.", field=known)
     for name in wants:
         value = typed[name].reveal() if name in typed else ""
         if len(value) > _LONGEST_INPUT or not re.fullmatch(desk.manifest.inputs[name].pattern, value, re.ASCII):

@@ -14,13 +14,13 @@ from contracts.secret import Secret
 from gateway.resources import Resources
 from gateway.security import places
 from gateway.services import link_facts
+from gateway.services.intake import PHONE
 from gateway.services.payout_ends import LIFTED_BY_ACCOUNT
 from gateway.storage import audit, links, owners, participants, payouts, verifications
 from gateway.storage.database import Connection
 from gateway.storage.links import LinkRow
 from gateway.storage.participants import ParticipantRow
 
-_PHONE = re.compile(r"\+62[1-9][0-9]{6,12}", re.ASCII)
 _LINKS_SHOWN = 20
 
 
@@ -122,10 +122,8 @@ class Participants:
             )
         if not re.fullmatch(desk.manifest.account_pattern, account.reveal(), re.ASCII):
             raise InvalidRequest("This is not an account at that partner.", field="account", code="field_invalid")
-        if not _PHONE.fullmatch(phone.reveal()):
-            raise InvalidRequest("Give the phone as +62 and digits.", field="phone", code="field_invalid")
-        if desk.manifest.account_is_phone and account != phone:
-            raise InvalidRequest("At this partner the account is the phone.", field="phone", code="field_invalid")
+        if not PHONE.fullmatch(phone.reveal()):
+            raise InvalidRequest("Give the phone as +62 and 8 to 13 digits.", field="phone", code="field_invalid")
 
     async def _leave(self, connection: Connection, person: ParticipantRow, now: datetime) -> None:
         """End what belongs to the account that is left; where linking is exclusive, the partner is told."""

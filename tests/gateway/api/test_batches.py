@@ -51,7 +51,7 @@ async def test_each_bad_row_is_named_and_the_rest_goes_on(api: Api) -> None:
         row(6, due_on="2026-02-30"),
         row(8, deadline_on="2026-01-04"),
         row(9, account="0812"),
-        row(10, phone="0812"),
+        row(10, phone="+620812000000"),
         row(11, participant_id=nik(11)),
         row(12, full_name=""),
         row(13, amount_rupiah="2000000001"),

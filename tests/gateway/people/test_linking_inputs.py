@@ -130,6 +130,8 @@ async def test_only_the_form_of_this_browser_counts(world: World) -> None:
     for token in (csrf(other.page), "", "x" * 32):
         assert (await opened.browser.post(address, data={**body, "csrf": token})).status_code == 400
     assert (await opened.browser.post(address, content=b"x" * 5_000)).status_code == 413
+    swapped = await opened.send(**{CARD: "card_no"})
+    assert swapped.status_code == 422 and "Isian tidak sesuai" in swapped.text and CARD not in swapped.text
     assert (await world.browser().get(address)).status_code == 400
     assert (await opened.browser.get("/connect/L1/inputs")).status_code == 400
     assert await world.everything() == before and not world.banks["bank"].calls("answer")
@@ -191,6 +193,7 @@ async def test_a_client_with_screens_of_its_own(world: World) -> None:
     bad: list[tuple[dict[str, Any], int]] = [
         ({"inputs": {"card_no": "12"}}, 422),
         ({"inputs": {"otp": OTP}}, 422),
+        ({"inputs": {CARD: "card_no"}}, 422),
         ({"inputs": {}}, 422),
         ({"inputs": {"card_no": 5}}, 422),
         ({"card_no": CARD}, 422),
