@@ -30,11 +30,13 @@ MOST_PAGES = 10_000
 MOST_AT_ONCE = 2
 """Comparisons in the background of one process."""
 LIMIT_S = 3_600.0
-"""One that has not ended after this was broken off."""
+"""One that has not ended after this is broken off."""
 SKEW_S = 900.0
 """How far a partner's times may be from ours (decisions X6)."""
 TRIES, AGAIN_S = 4, 1.0
 """How often one page is asked for, and how long after the first failure; then twice that, and so on."""
+MOST_WAIT_S = 60.0
+"""A partner that wants to be asked again later than this is asked then all the same: a connection is held meanwhile."""
 _COPY_LINES = 5_000
 _DAY = timedelta(days=1)
 _FIRST_DAY = date(2020, 1, 1)
@@ -163,12 +165,15 @@ class Reconciliations:
             async with self._database.connection() as connection:
                 await reconciliation.prepare(connection)
                 try:
-                    await self._compare(connection, begun, self._desks[partner], day, told)
+                    async with self._clock.timeout(LIMIT_S):
+                        await self._compare(connection, begun, self._desks[partner], day, told)
                 finally:
                     await reconciliation.clear(connection)
         except BaseException as error:
             async with self._database.connection() as connection:
                 await reconciliation.failed(connection, begun, self._clock.now(), type(error).__name__)
+            if isinstance(error, TimeoutError):
+                raise PartnerUnavailable("The comparison has not ended in time.") from error
             raise
         return await self.get(begun)
 
@@ -260,7 +265,7 @@ class Reconciliations:
             try:
                 return await self._ask(desk, day, cursor)
             except (PartnerUnavailable, PartnerProtocolError) as error:
-                await asyncio.sleep(error.retry_after_s or wait_s)
+                await self._clock.sleep(min(error.retry_after_s or wait_s, MOST_WAIT_S))
                 wait_s *= 2
         return await self._ask(desk, day, cursor)
 

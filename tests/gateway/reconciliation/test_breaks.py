@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from datetime import timedelta
 
@@ -116,6 +117,24 @@ async def test_a_statement_that_cannot_be_had_is_a_failure_and_no_result(bureau:
         await bureau.compare()
     (row,) = await bureau.town.fetch("SELECT state, failure, breaks FROM reconciliations")
     assert (row["state"], row["failure"], row["breaks"]) == ("failed", "PartnerUnavailable", None)
+
+
+async def test_a_partner_that_says_later_is_not_waited_for_without_end(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bureau.hold(Day(DAY, 5))
+    bureau.shelf.spoil = [PartnerUnavailable("later", retry_after_s=3_600.0)]
+    with monkeypatch.context() as patched:
+        patched.setattr(reconciliation, "MOST_WAIT_S", 0.01, raising=False)
+        async with asyncio.timeout(10):
+            assert (await bureau.compare())[0].complete
+    bureau.shelf.spoil = [PartnerUnavailable("later", retry_after_s=3_600.0)]
+    monkeypatch.setattr(reconciliation, "LIMIT_S", 0.2)
+    with pytest.raises(PartnerUnavailable, match="not ended"):
+        async with asyncio.timeout(10):
+            await bureau.compare()
+    (row,) = await bureau.town.fetch("SELECT failure FROM reconciliations WHERE state = 'failed'")
+    assert row["failure"] == "TimeoutError"
 
 
 async def test_a_payout_in_flight_today_is_no_difference(bureau: Bureau) -> None:
