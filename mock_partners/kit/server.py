@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import socket
 import struct
@@ -18,11 +19,39 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from mock_partners.kit.http import CLOSE, RESET
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
+MAX_HEAD_BYTES = 65_536
+UPGRADE = re.compile(rb"^upgrade:[^\r\n]*\r\n", re.IGNORECASE | re.MULTILINE)
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class ResettableProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol with two more ASGI extensions: one resets the connection, one closes it."""
+    """uvicorn's HTTP protocol with two more ASGI extensions: one resets the connection, one closes it.
+
+    It does not know what `Upgrade` means, as a server may (RFC 9110, 7.8): to each POST over plain HTTP Java's client
+    adds `Upgrade: h2c`, and uvicorn's parser would take the body after it for another protocol.
+    """
+
+    _head, _in_body = b"", False
+
+    def data_received(self, data: bytes) -> None:
+        """Hands a request's head on when it has come whole, without `Upgrade`."""
+        if self._in_body:
+            super().data_received(data)
+            return
+        self._head += data
+        end = self._head.find(b"\r\n\r\n")
+        if end < 0 and len(self._head) <= MAX_HEAD_BYTES:
+            return
+        whole, self._head = self._head, b""
+        super().data_received(UPGRADE.sub(b"", whole[: end + 2]) + whole[end + 2 :])
+
+    def on_headers_complete(self) -> None:
+        self._in_body = True
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -119,6 +120,23 @@ def raw(url: str, seconds: float = 10.0) -> tuple[bytes, str]:
         except ConnectionResetError:
             return got, "reset"
     return got, "closed"
+
+
+@pytest.mark.parametrize("size", [1, 7, 1_000], ids=["byte by byte", "in small pieces", "at once"])
+def test_a_client_that_offers_http2_keeps_its_body(server: PartnerServer, size: int) -> None:
+    """Java's HttpClient asks for `Upgrade: h2c` with a call over plain HTTP, and sends the body all the same."""
+    parts = urlsplit(server.url)
+    lines = (
+        "POST /api/oauth/token HTTP/1.1", "Connection: Upgrade, HTTP2-Settings", "Content-Length: 29", "Host: x",
+        "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA", "upgrade: h2c", "User-Agent: Java-http-client/17",
+        "Authorization: Basic " + base64.b64encode(b"bni-snap-client-0001:bni-oauth-secret-test").decode(),
+    )  # fmt: skip
+    sent = "\r\n".join((*lines, "", "grant_type=client_credentials")).encode()
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as sock:
+        for _ in range(2):
+            for at in range(0, len(sent), size):
+                sock.sendall(sent[at : at + size])
+            assert sock.recv(65_536).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 @pytest.mark.parametrize("atom", ["drop_before_booking", "drop_after_booking"])
