@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from adapters.bni import sign, wire
-from adapters.snap import codes
+from adapters.snap import codes, values
 from adapters.snap.codes import Envelope
 from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUnavailable
 from contracts.incentive import BlockerCode
 from contracts.linking import Grant, LinkGranted, LinkInputs, LinkRefused, LinkStep, Unlinked, UnlinkStep
 from contracts.money import parse_decimal_string
 from contracts.observation import Balance, StatementKind, StatementLine, StatementPage
-from contracts.partner import AccessToken
 from contracts.payout import (
     Outcome,
     OutcomeKind,
@@ -98,16 +97,6 @@ BOOKINGS: dict[str, tuple[StatementKind, str]] = {
 assert {kind for kind, _ in BOOKINGS.values()} == set(StatementKind), "each of our kinds has BNI's"
 
 
-def access_token(reply: Response, life_s: float) -> AccessToken:
-    """One of our own tokens; `life_s` holds where the answer names none."""
-    envelope = _expect(reply, sign.B2B_SERVICE)
-    answer = wire.read(envelope, wire.BniToken)
-    named_s = life_s if answer.expires_in is None else float(answer.expires_in)
-    if named_s <= 0:
-        raise PartnerProtocolError("expiresIn is not above zero")
-    return AccessToken(value=answer.access_token, life_s=named_s)
-
-
 def bound(reply: Response, reference: str) -> LinkStep:
     """After a bind: the OTP is next, the card number was wrong, or the account cannot be linked (decisions B2, B4)."""
     envelope = codes.read(reply, sign.BIND.service)
@@ -138,7 +127,7 @@ def otp_verified(reply: Response, held: LinkInputs) -> LinkStep:
         return LinkGranted(
             grant=Grant(
                 access_token=answer.bank_card_token or held.carry["bankCardToken"],
-                expires_at=wire.instant(expiry) if expiry else None,
+                expires_at=values.moment(expiry, "tokenExpiryTime") if expiry else None,
             )
         )
     if envelope.code == "4040415":
@@ -277,7 +266,7 @@ def _line(booking: wire.BniBooking) -> StatementLine:
         reference=info.partner_reference_no or None,
         partner_reference=booking.transaction_id or None,
         account=info.beneficiary_account_no or None,
-        booked_at=wire.instant(booking.transaction_date),
+        booked_at=values.moment(booking.transaction_date, "transactionDate"),
     )
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from datetime import date
 
 from adapters.bni import identity, mapping, sign, wire
-from adapters.bni.callbacks import BniCallbacks
+from adapters.bni.callbacks import CALLBACKS
 from adapters.bni.manifest import MANIFEST
 from adapters.snap import sign as snap
+from adapters.snap import values
 from contracts.errors import InvalidRequest, NotSupported
 from contracts.identity import IdentityAnswer, IdentityQuery
 from contracts.linking import (
@@ -35,12 +36,12 @@ class Bni:
     """Bank Negara Indonesia."""
 
     manifest = MANIFEST
-    callbacks = BniCallbacks()
+    callbacks = CALLBACKS
 
     def fetch_token(self, ctx: Context, name: str, held: AccessToken | None) -> Plan[AccessToken]:
         """snap-bni.md 1.3, 2.3, 2.4; nothing is refreshed, a new one is asked for."""
         reply = yield sign.token(ctx, sign.SIDES[name])
-        return mapping.access_token(reply, MANIFEST.tokens[name].life_s)
+        return values.b2b_token(reply, MANIFEST.tokens[name].life_s)
 
     def begin_link(self, ctx: Context, start: LinkStart) -> Plan[LinkStep]:
         """BNI has no page: the gateway's form asks for the card number (decision B1)."""

@@ -115,8 +115,6 @@ BALANCE = Call(
     service="11",
     effect=Effect.READ,
 )
-B2B_SERVICE = "73"
-"""Service code of both token endpoints (snap-bni.md 1.3)."""
 
 
 def token(ctx: Context, side: Side) -> Request:

@@ -6,7 +6,7 @@ reading.
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 
@@ -192,13 +192,6 @@ class Answer(Wire, frozen=True, kw_only=True):
                 raise ValueError("empty")
 
 
-class BniToken(Answer, frozen=True, kw_only=True):
-    """snap-bni.md 1.3: a life in seconds as a string, or as a number where a bank likes that better."""
-
-    access_token: Secret
-    expires_in: int | Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}\Z")] | None = None
-
-
 class BniReference(Answer, frozen=True, kw_only=True):
     """What the OTP call wants to see again (decision B2)."""
 
@@ -353,17 +346,6 @@ def statement(reference: str, source_account: Secret, day: date, page: int) -> b
             additional_info=BniPage(page=str(page)),
         )
     )
-
-
-def instant(text: str) -> datetime:
-    """An ISO 8601 time with an offset; anything else is a `PartnerProtocolError`."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise PartnerProtocolError("a time is not ISO 8601 with an offset")
-    return at
 
 
 def _reveal(value: Any) -> str:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from datetime import datetime
 
 from adapters.gopay import wire
-from adapters.snap import codes
+from adapters.snap import codes, values
 from contracts.errors import Hint, PartnerUnavailable
 from contracts.identity import IdentityAnswer, Verdict
 from contracts.incentive import BlockerCode
 from contracts.linking import Grant, LinkGranted, LinkHealth, LinkRefused, LinkReturn, LinkStep, Unlinked
 from contracts.nik import Nik
 from contracts.observation import Balance, StatementKind, StatementLine, StatementPage
-from contracts.partner import AccessToken, protocol_error
+from contracts.partner import protocol_error
 from contracts.payout import Outcome, not_accepted, pending, queued, rejected, succeeded, unknown
 from contracts.plan import Response
 from contracts.secret import Secret
@@ -43,20 +42,7 @@ def _unavailable(reply: Response) -> PartnerUnavailable:
     )
 
 
-# --- tokens and linking ------------------------------------------------------------------------------------------
-
-
-def access_token(reply: Response, default_life_s: float) -> AccessToken:
-    """Service 73; `expiresIn` comes as a string or as a number (snap-bni.md 1.3)."""
-    envelope = codes.read(reply, "73")
-    if envelope.code != "2007300":
-        raise codes.unavailable(envelope, reply)
-    life = envelope.body.get("expiresIn", default_life_s)
-    if isinstance(life, str) and life.isascii() and life.isdigit():
-        life = int(life[:9])
-    if isinstance(life, bool) or not isinstance(life, int | float) or life <= 0:
-        raise protocol_error("field expiresIn is no number of seconds")
-    return AccessToken(value=Secret(envelope.text("accessToken")), life_s=float(life))
+# --- linking ------------------------------------------------------------------------------------------
 
 
 REFUSED_RETURNS: dict[str, BlockerCode] = {
@@ -351,18 +337,8 @@ def _line(row: wire.IrisStatementRow) -> StatementLine:
         reference=wire.our_reference(row.notes),
         partner_reference=wire.reference_no(row.reference_no) if ours else None,
         account=None if row.beneficiary_account is None else wire.account_from(row.beneficiary_account),
-        booked_at=_moment(row.created_at),
+        booked_at=values.moment(row.created_at, "created_at"),
     )
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise protocol_error("a booking's time is not ISO 8601") from None
-    if moment.tzinfo is None:
-        raise protocol_error("a booking's time has no offset")
-    return moment
 
 
 def balance(reply: Response) -> Balance:

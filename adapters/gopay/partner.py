@@ -9,6 +9,7 @@ from adapters.gopay import mapping, sign, wire
 from adapters.gopay.callbacks import CALLBACKS, GopayCallbacks
 from adapters.gopay.manifest import MANIFEST
 from adapters.gopay.sign import IrisRole
+from adapters.snap import values
 from contracts.errors import NotSupported
 from contracts.identity import IdentityAnswer, IdentityQuery
 from contracts.linking import (
@@ -47,7 +48,7 @@ class Gopay:
         if name not in MANIFEST.tokens:
             raise NotSupported("GoPay has one token of ours: snap")
         reply = yield sign.token_request(ctx)
-        return mapping.access_token(reply, MANIFEST.tokens[name].life_s)
+        return values.b2b_token(reply, MANIFEST.tokens[name].life_s)
 
     def begin_link(self, ctx: Context, start: LinkStart) -> Plan[LinkStep]:
         """No call: the browser opens the signed linking page itself (service 10)."""

@@ -2,30 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from adapters.no_callbacks import NoCallbacks
 
-from contracts.errors import NotSupported, SignatureInvalid
-from contracts.partner import Context, Notification
-
-
-class LinkAjaCallbacks:
-    """Refuses every kind."""
-
-    def verify(self, ctx: Context, note: Notification) -> NoReturn:
-        """There is no key under which LinkAja could have signed it."""
-        raise SignatureInvalid("LinkAja sends no notifications")
-
-    def dedupe_key(self, note: Notification) -> NoReturn:
-        """Not supported."""
-        raise NotSupported("LinkAja sends no notifications")
-
-    def read(self, note: Notification) -> NoReturn:
-        """Not supported."""
-        raise NotSupported("LinkAja sends no notifications")
-
-    def reply(self, note: Notification) -> NoReturn:
-        """Not supported."""
-        raise NotSupported("LinkAja sends no notifications")
-
-
-CALLBACKS = LinkAjaCallbacks()
+CALLBACKS = NoCallbacks("LinkAja")

@@ -119,16 +119,6 @@ assert {code for code in CONFIRM if CONFIRM[code] is OutcomeKind.NOT_ACCEPTED} =
 assert len(set(NIK_MATCH.values())) == len(NIK_MATCH), "one verdict an answer"
 
 
-def b2b_token(reply: Response) -> AccessToken:
-    """Our SNAP token as issued."""
-    envelope = codes.read(reply, "73")
-    if envelope.code != "2007300":
-        raise codes.unavailable(envelope, reply)
-    life_s = values.seconds(envelope, "expiresIn")
-    value = values.token(envelope, "accessToken")
-    return AccessToken(value=value, life_s=life_s or MANIFEST.tokens["snap"].life_s)
-
-
 def created_token(reply: Response) -> AccessToken:
     """Our legacy token as issued. No token is sent for it: a 401 can only mean our hmac signature."""
     if reply.status == 401:

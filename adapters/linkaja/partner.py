@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 
 from adapters.linkaja import mapping, sign, wire
-from adapters.linkaja.callbacks import CALLBACKS, LinkAjaCallbacks
+from adapters.linkaja.callbacks import CALLBACKS
 from adapters.linkaja.manifest import MANIFEST
-from adapters.snap import codes
+from adapters.no_callbacks import NoCallbacks
+from adapters.snap import codes, values
 from contracts.errors import Hint, NotSupported, PartnerUnavailable
 from contracts.identity import IdentityAnswer, IdentityQuery
 from contracts.linking import (
@@ -39,7 +40,7 @@ class LinkAja:
         return MANIFEST
 
     @property
-    def callbacks(self) -> LinkAjaCallbacks:
+    def callbacks(self) -> NoCallbacks:
         """LinkAja sends none."""
         return CALLBACKS
 
@@ -49,7 +50,7 @@ class LinkAja:
         """
         if name == "snap":
             reply = yield sign.b2b_token(ctx)
-            return mapping.b2b_token(reply)
+            return values.b2b_token(reply, MANIFEST.tokens["snap"].life_s)
         if name != "legacy":
             raise NotSupported("LinkAja has two tokens of ours: snap and legacy")
         if held is not None and held.refresh is not None:
@@ -99,7 +100,7 @@ class LinkAja:
         if envelope.code != "4017400":
             raise codes.unavailable(envelope, reply)
         reply = yield sign.b2b_token(ctx)
-        mapping.b2b_token(reply)
+        values.b2b_token(reply, MANIFEST.tokens["snap"].life_s)
         return None
 
     def unlink(self, ctx: Context, order: UnlinkOrder) -> Plan[UnlinkStep]:

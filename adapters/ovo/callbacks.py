@@ -1,31 +1,7 @@
-"""OVO sends no notifications (wallets.md 3.6): nothing that claims to be one is taken."""
+"""OVO sends no notifications (wallets.md 3.6)."""
 
 from __future__ import annotations
 
-from typing import NoReturn
+from adapters.no_callbacks import NoCallbacks
 
-from contracts.errors import NotSupported, SignatureInvalid
-from contracts.partner import Context, Notification
-
-
-class OvoCallbacks:
-    """Refuses every kind."""
-
-    def verify(self, ctx: Context, note: Notification) -> NoReturn:
-        """There is no key under which OVO could have signed it."""
-        raise SignatureInvalid("OVO sends no notifications")
-
-    def dedupe_key(self, note: Notification) -> NoReturn:
-        """Not supported."""
-        raise NotSupported("OVO sends no notifications")
-
-    def read(self, note: Notification) -> NoReturn:
-        """Not supported."""
-        raise NotSupported("OVO sends no notifications")
-
-    def reply(self, note: Notification) -> NoReturn:
-        """Not supported."""
-        raise NotSupported("OVO sends no notifications")
-
-
-CALLBACKS = OvoCallbacks()
+CALLBACKS = NoCallbacks("OVO")

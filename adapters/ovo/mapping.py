@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from adapters.ovo import wire
-from adapters.ovo.manifest import CUSTOMER_TOKEN_LIFE_S, MANIFEST
+from adapters.ovo.manifest import CUSTOMER_TOKEN_LIFE_S
 from adapters.snap import codes, values
 from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import IdentityAnswer, IdentityQuery, Verdict
@@ -26,7 +26,7 @@ from contracts.linking import (
     Unlinked,
 )
 from contracts.observation import Balance, StatementKind, StatementLine, StatementPage
-from contracts.partner import AccessToken, Context
+from contracts.partner import Context
 from contracts.payout import (
     Outcome,
     OutcomeKind,
@@ -136,15 +136,6 @@ assert set(STATUS) == {f"{n:02d}" for n in range(8)}, "every status of the stand
 assert len(set(IDENTITY.values())) == len(IDENTITY), "one verdict an answer"
 assert set(STATEMENT.values()) == set(StatementKind), "every kind of booking has its type"
 assert not set(TOPUP_REFUSALS) & {f"{case[:3]}38{case[3:]}" for case in NOT_ACCEPTED | ALREADY_KNOWN}, "one word a code"
-
-
-def b2b_token(reply: Response) -> AccessToken:
-    """Our own token as issued; `expiresIn` comes as a string or a number (snap-bni.md 1.3)."""
-    envelope = codes.read(reply, "73")
-    if envelope.code != "2007300":
-        raise codes.unavailable(envelope, reply)
-    life_s = values.seconds(envelope, "expiresIn")
-    return AccessToken(value=values.token(envelope, "accessToken"), life_s=life_s or MANIFEST.tokens["snap"].life_s)
 
 
 def bound(reply: Response) -> LinkStep:

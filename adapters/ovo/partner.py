@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, timedelta
 
+from adapters.no_callbacks import NoCallbacks
 from adapters.ovo import mapping, sign
-from adapters.ovo.callbacks import CALLBACKS, OvoCallbacks
+from adapters.ovo.callbacks import CALLBACKS
 from adapters.ovo.manifest import MANIFEST
-from adapters.snap import codes
+from adapters.snap import codes, values
 from contracts.errors import Hint, NotSupported, PartnerUnavailable
 from contracts.identity import IdentityAnswer, IdentityQuery
 from contracts.linking import (
@@ -40,7 +41,7 @@ class Ovo:
         return MANIFEST
 
     @property
-    def callbacks(self) -> OvoCallbacks:
+    def callbacks(self) -> NoCallbacks:
         """OVO sends none."""
         return CALLBACKS
 
@@ -49,7 +50,7 @@ class Ovo:
         if name != "snap":
             raise NotSupported("OVO has one token of ours: snap")
         reply = yield sign.b2b_token(ctx)
-        return mapping.b2b_token(reply)
+        return values.b2b_token(reply, MANIFEST.tokens["snap"].life_s)
 
     def begin_link(self, ctx: Context, start: LinkStart) -> Plan[LinkStep]:
         """Binding: the page to open, and the linkageToken that its authCode will belong to (wallets.md 3.3)."""
@@ -90,7 +91,7 @@ class Ovo:
         if envelope.code != "4017400":
             raise codes.unavailable(envelope, reply)
         reply = yield sign.b2b_token(ctx)
-        mapping.b2b_token(reply)
+        values.b2b_token(reply, MANIFEST.tokens["snap"].life_s)
         return None
 
     def unlink(self, ctx: Context, order: UnlinkOrder) -> Plan[UnlinkStep]:

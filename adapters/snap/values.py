@@ -6,12 +6,23 @@ import re
 from datetime import datetime
 from typing import Any
 
+from adapters.snap import codes
 from adapters.snap.codes import Envelope
 from contracts.errors import PartnerProtocolError
+from contracts.partner import AccessToken
+from contracts.plan import Response
 from contracts.secret import Secret
 
 _TOKEN = re.compile(r"[!-~]{1,4096}", re.ASCII)
 _SECONDS = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+
+
+def b2b_token(reply: Response, life_s: float) -> AccessToken:
+    """Our own token as issued (service 73, snap-bni.md 1.3); `life_s` holds where the answer names none."""
+    envelope = codes.read(reply, "73")
+    if envelope.code != "2007300":
+        raise codes.unavailable(envelope, reply)
+    return AccessToken(value=token(envelope, "accessToken"), life_s=seconds(envelope, "expiresIn") or life_s)
 
 
 def secret(value: str, field: str) -> Secret:

@@ -4,21 +4,19 @@
 from __future__ import annotations
 
 from tests.mutants.mutant import Edit, Mutant
-from tests.mutants.planting import NOTICES, PAYOUTS, PLANS, SNAP_SIGN, TOKENS, at, kind, snap_everywhere
+from tests.mutants.planting import NOTICES, PAYOUTS, PLANS, SNAP_SIGN, TOKENS, at, kind, shared
 
 _SIGNING = (
     *kind(
         "wrong_hash",
         (TOKENS, PAYOUTS),
-        snap_everywhere(Edit(SNAP_SIGN, "hashlib.sha256(content)", "hashlib.sha512(content)"), "bni", "gopay", "ovo")
+        shared(Edit(SNAP_SIGN, "hashlib.sha256(content)", "hashlib.sha512(content)"), "bni", "gopay", "ovo")
         | {"linkaja": (at("linkaja", "sign", "hashlib.sha256(content)", "hashlib.sha512(content)"),)},
     ),
     *kind(
         "digest_case",
         (TOKENS, PAYOUTS),
-        snap_everywhere(
-            Edit(SNAP_SIGN, "(content).hexdigest()", "(content).hexdigest().upper()"), "bni", "gopay", "ovo"
-        )
+        shared(Edit(SNAP_SIGN, "(content).hexdigest()", "(content).hexdigest().upper()"), "bni", "gopay", "ovo")
         | {"linkaja": (at("linkaja", "sign", "digest()).decode()}", "digest()).decode().lower()}"),)},
     ),
     *kind(
@@ -50,7 +48,7 @@ _SIGNING = (
         (PLANS, PAYOUTS),
         {
             "bni": (
-                at("bni", "wire", "import date, datetime, timedelta", "import UTC, date, datetime, timedelta"),
+                at("bni", "wire", "import date, timedelta", "import UTC, date, datetime, timedelta"),
                 at(
                     "bni",
                     "wire",

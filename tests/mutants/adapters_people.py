@@ -16,7 +16,7 @@ from tests.mutants.planting import (
     TOKENS,
     at,
     kind,
-    snap_everywhere,
+    shared,
 )  # fmt: skip
 
 _PEOPLE = (
@@ -216,17 +216,16 @@ _INBOUND = (
     *kind(
         "notices_of_strangers_taken",
         (NOTICES,),
-        {
-            slug: (
-                at(
-                    slug,
-                    "callbacks",
-                    "        raise SignatureInvalid",
-                    "        return None\n        raise SignatureInvalid",
-                ),
-            )
-            for slug in ("bni", "ovo", "linkaja")
-        },
+        shared(
+            Edit(
+                "adapters/no_callbacks.py",
+                "        raise SignatureInvalid",
+                "        return None\n        raise SignatureInvalid",
+            ),
+            "bni",
+            "ovo",
+            "linkaja",
+        ),
     ),
     *kind(
         "redelivery_is_another_event",
@@ -268,7 +267,7 @@ _INBOUND = (
     *kind(
         "refused_token_without_a_hint",
         (TOKENS,),
-        snap_everywhere(Edit(SNAP_CODES, '    "40103": Hint.OUR_TOKEN,\n', '    "40103": Hint.NONE,\n'), "bni", "ovo")
+        shared(Edit(SNAP_CODES, '    "40103": Hint.OUR_TOKEN,\n', '    "40103": Hint.NONE,\n'), "bni", "ovo")
         | {
             "gopay": (Edit(SNAP_CODES, '    "40101": Hint.OUR_TOKEN,\n', '    "40101": Hint.NONE,\n'),),
             "linkaja": (

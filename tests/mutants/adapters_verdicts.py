@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from tests.mutants.mutant import Edit, Mutant
-from tests.mutants.planting import CODES, DAMAGE, PAYOUTS, SNAP_CODES, at, kind, snap_everywhere
+from tests.mutants.planting import CODES, DAMAGE, PAYOUTS, SNAP_CODES, at, kind, shared
 
 _REJECT = "rejected(BlockerCode.PARTNER_REJECTED, "
 VERDICTS: tuple[Mutant, ...] = (
@@ -169,7 +169,7 @@ VERDICTS: tuple[Mutant, ...] = (
     *kind(
         "escaping_decode_error",
         (DAMAGE,),
-        snap_everywhere(
+        shared(
             Edit(
                 SNAP_CODES,
                 "except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):",
@@ -200,7 +200,7 @@ VERDICTS: tuple[Mutant, ...] = (
     *kind(
         "code_over_http_status",
         (DAMAGE,),
-        snap_everywhere(Edit(SNAP_CODES, 'if code[:3] != f"{reply.status:03d}":', "if not code:"), "bni", "ovo")
+        shared(Edit(SNAP_CODES, 'if code[:3] != f"{reply.status:03d}":', "if not code:"), "bni", "ovo")
         | {
             "gopay": (at("gopay", "mapping", "if reply.status == 202 and wire", "if wire", 2),),
             "linkaja": (at("linkaja", "mapping", "    if reply.status != 200:\n        return unknown()\n", ""),),

@@ -22,7 +22,7 @@ def at(slug: str, file: str, old: str, new: str, times: int = 1) -> Edit:
     return Edit(f"adapters/{slug}/{file}.py", old, new, times)
 
 
-def snap_everywhere(edit: Edit, *slugs: str) -> dict[str, tuple[Edit, ...]]:
+def shared(edit: Edit, *slugs: str) -> dict[str, tuple[Edit, ...]]:
     return dict.fromkeys(slugs, (edit,))
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.bni import identity, mapping
+from adapters.snap import values
 from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUnavailable
 from contracts.incentive import BlockerCode
 from contracts.payout import Outcome, OutcomeKind
@@ -196,7 +197,7 @@ def test_noise_is_never_a_verdict(answer: Response) -> None:
         lambda a: mapping.inquired(a, samples.order()),
         lambda a: mapping.bound(a, "1"),
         mapping.otp_sent,
-        lambda a: mapping.access_token(a, 900.0),
+        lambda a: values.b2b_token(a, 900.0),
         lambda a: mapping.statement_page(a, 1),
         mapping.balance,
         lambda a: identity.verdict(a, samples.query()),

@@ -47,11 +47,16 @@ def test_token(life, wanted, ctx, drive, answer):
     ]
 
 
-@pytest.mark.parametrize("life", ["soon", "", True, -1, "0", [900]])
+@pytest.mark.parametrize("life", ["soon", "", True, -1, "0", [900], "9" * 10])
 def test_token_with_an_unreadable_life(life, ctx, drive, answer):
     body = {"responseCode": "2007300", "accessToken": "jwt", "expiresIn": life}
     with pytest.raises(PartnerProtocolError):
         drive(PARTNER.fetch_token(ctx, "snap", None), answer(200, body))
+
+
+def test_a_token_that_cannot_stand_in_a_header(ctx, drive, answer):
+    with pytest.raises(PartnerProtocolError):
+        drive(PARTNER.fetch_token(ctx, "snap", None), answer(200, {"responseCode": "2007300", "accessToken": "a\nb"}))
 
 
 def test_token_refused(ctx, drive, answer):
