@@ -126,7 +126,7 @@ class Legacy:
                 "HMAC signature cannot be verified, a valid date or x-date header is required for HMAC Authentication"
             )
         found = AUTHORIZATION.fullmatch(call.header("authorization"))
-        signed = found[2].lower().split() if found is not None else []
+        signed = found[2].split() if found is not None else []
         if found is None or not _same(found[1], VALUES["hmac_username"]) or not set(signed) >= SIGNED:
             return "HMAC signature cannot be verified"
         right = signature(VALUES["hmac_secret"], call, signed)
