@@ -8,6 +8,7 @@ import typer
 
 from contracts.errors import NotFound
 from gateway.cli.common import console, rupiah, table, with_store
+from gateway.storage import cases
 from gateway.storage import payouts as stored
 from gateway.storage.database import Database
 
@@ -16,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="Payouts, read straight from the st
 
 @app.command()
 def show(payout_id: Annotated[int, typer.Argument(help="17 digits; `gateway why INCENTIVE` names it.")]) -> None:
-    """One payout: its state, its attempts, what the partner said, and every exchange with the partner."""
+    """One payout: its state, what the partner said, every exchange with it, and what an operator must look at."""
     with_store(lambda database, _: _show(database, payout_id))
 
 
@@ -34,9 +35,13 @@ async def _show(database: Database, payout_id: int) -> None:
             " ORDER BY id LIMIT 200",
             str(payout_id),
         )
+        questions = await cases.open_for(connection, payout_id)
     console.print(f"[bold]payout {row.id}[/] of incentive {row.incentive}, {row.partner}, {rupiah(row.amount_rupiah)}")
     console.print(f"state {row.state.value}, attempt {row.attempt}, our reference {row.reference}")
     console.print(f"the partner's number: {row.partner_reference or 'none yet'}; next step: {row.next_at or 'none'}")
     console.print(table("what the partner said", "at", "how", "attempt", "what", "reason", "code", rows=heard))
     columns = ("at", "operation", "effect", "status", "error", "left us", "ms")
     console.print(table("exchanges", *columns, rows=calls))
+    if questions:
+        cells = ((case.code, case.opened_at, case.due_at, case.detail) for case in questions)
+        console.print(table("cases for an operator", "case", "since", "decide by", "evidence", rows=cells))

@@ -8,6 +8,7 @@ from contracts.payout import PayoutState
 from gateway.security import places
 from tests.gateway.payouts.fake import NOON
 from tests.gateway.payouts.town import Town, open_town
+from tests.gateway.test_cli import run
 
 S = PayoutState
 
@@ -127,6 +128,11 @@ async def test_assumed_absence_is_an_operators_where_the_setting_is_off(database
         assert await town.stands(incentive) == ("paying", "outcome_unknown")
         assert await town.cases() == ["outcome_unknown"]
         payout = await town.payout(incentive)
+        shown = run("payouts", "show", str(payout.id), DATABASE_URL=database)
+        assert "state unknown, attempt 1" in shown and "not_found" in shown
+        assert "that this proves its absence is assumed" in " ".join(shown.split()), (
+            "the case is shown with its evidence"
+        )
         bank.book(payout.reference, payout.amount_rupiah, "0000000001")
         await town.drive(worker, statements, hours=2, step_s=300)
         assert await town.states(incentive) == [S.SUCCEEDED]
