@@ -1,4 +1,4 @@
-"""What the core platform is told: the event types of `/v1/events` and of webhooks."""
+"""What the core platform is told: the event types of `/v1/events`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""What a reply, look-up, notification, statement line or partner document says about one operation.
+"""What a reply, look-up, notification or statement line says about one operation.
 
 Observations are stored and applied order-free: the end state of a payout is a function of their *set*, so that every
-order and every
-duplication of them converges (`fold`).
+order and every duplication of them converges (`fold`).
 """
 
 from __future__ import annotations
@@ -24,8 +23,6 @@ class Source(enum.Enum):
     LOOKUP = "lookup"
     NOTIFICATION = "notification"
     STATEMENT = "statement"
-    DOCUMENT = "document"
-    """Attached by two operators."""
 
 
 class PayoutNotice(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,10 +103,8 @@ def fold(kinds: Iterable[OutcomeKind], *, completed_can_fail: bool) -> Folded:
     """The end state that a set of outcomes means.
 
     *Completed* together with *failed* is a reversal where the manifest says `completed_can_fail` (Iris, wallets.md
-    2.6); elsewhere the
-    money counts as paid and the contradiction is a case for an operator. Words that are no end (pending, unknown, not
-    found, queued,
-    not accepted) decide nothing here.
+    2.6); elsewhere the money counts as paid and the contradiction is a case for an operator. Words that are no end
+    (pending, unknown, not found, queued, not accepted) decide nothing here.
     """
     said = set(kinds)
     paid, failed, back = OutcomeKind.SUCCEEDED in said, OutcomeKind.REJECTED in said, OutcomeKind.REVERSED in said

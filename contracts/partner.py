@@ -261,8 +261,8 @@ class Callbacks(Protocol):
 
     def verify(self, ctx: Context, note: Notification) -> None:
         """Raise `SignatureInvalid` unless the notification is the partner's own, over the raw bytes. A kind that the
-        partner does not sign is
-        verified as far as its documents allow, and is then only a hint."""
+        partner does not sign is verified as far as its documents allow, and is then only a hint.
+        """
 
     def dedupe_key(self, note: Notification) -> str:
         """What makes two deliveries one event: stable over redelivery, at most 128 characters, no personal data."""

@@ -284,7 +284,7 @@ def withdrawal(reply: Response) -> Outcome:
 
 
 def _refused_or_unknown(reply: Response) -> Outcome:
-    """401 in Iris' own envelope: our key was refused, nothing was done (seen: wallets.md 2.6, 2.2; design 4)."""
+    """401 in Iris' own envelope: our key was refused, nothing was done (seen: wallets.md 2.6, 2.2)."""
     if reply.status == 401 and wire.decode(reply.content, wire.IrisErrorReply).error_message:
         return not_accepted(Hint.CREDENTIALS, partner_code="401")
     return unknown(partner_code=f"{reply.status:03d}")

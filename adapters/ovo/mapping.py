@@ -106,7 +106,7 @@ TOPUP_REFUSALS: dict[str, BlockerCode] = {
 """Final refusals of a top-up (decisions O8, wallets.md 3.6, assumed after SNAP's table)."""
 
 NOT_ACCEPTED = frozenset({"40100", "40101", "40103", "40306", "40314", "42900"})
-"""Cases in which the standard promises that nothing was done (snap-bni.md 1.8, 4.2; design section 4)."""
+"""Cases in which the standard promises that nothing was done (snap-bni.md 1.8, 4.2)."""
 
 ALREADY_KNOWN = frozenset({"40901", "40418"})
 """The reference is known at the partner: look it up (decisions X7)."""

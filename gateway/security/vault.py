@@ -2,8 +2,7 @@
 SHA256 for equality.
 
 All keys come from one master key by HKDF. A NIK has few plausible values, so a plain hash of it could be searched
-through: the blind
-index is keyed (snap-bni.md 3.2).
+through: the blind index is keyed (snap-bni.md 3.2).
 """
 
 from __future__ import annotations

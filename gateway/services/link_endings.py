@@ -23,7 +23,7 @@ from gateway.storage.links import LinkRow
 from gateway.storage.participants import ParticipantRow
 
 OPENS_FOR = timedelta(minutes=10)
-"""From a challenge to its opening (design section 5)."""
+"""From a challenge to its opening."""
 EXCHANGE_GRACE = timedelta(seconds=120)
 """Longer than the time-outs of any exchange together; one that takes longer died with its process."""
 MOST_CHALLENGES = 5

@@ -24,8 +24,8 @@ NEXT_STEPS: dict[BreakClass, NextStep] = {
     ),
     BreakClass.MISSING_THERE: NextStep(
         _O,
-        "Ask the partner where the payment is, by both references. If it was never made, attach its written word to the"
-        " payout; never pay again by hand.",
+        "Ask the partner where the payment is, by both references, and have it put the booking into its statement. If"
+        " it was never made, get that in writing; never pay again by hand.",
     ),
     BreakClass.AMOUNT: NextStep(
         _O, "Settle the difference with the partner by both references; if more was paid, have it given back."

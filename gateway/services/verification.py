@@ -236,7 +236,7 @@ class Verification:
         if verdict is Verdict.MISMATCH:
             await owners.release(connection, person.id, link.partner, link.account_index)
             if self._desks[link.partner].manifest.link_exclusive:
-                # Nobody else can link the account while this one holds it (design section 5).
+                # Nobody else can link the account while this one holds it.
                 code = BlockerCode.NIK_MISMATCH
                 await link_facts.give_back(connection, person, link, code, now, due_at=now)
         return standing

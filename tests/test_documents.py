@@ -1,0 +1,73 @@
+"""What documents name is there: files, links, functions on the walks, sections of the facts about partners."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "mock_partners").rglob("*.md")),
+]
+CODE = [path for folder in ("contracts", "adapters", "gateway") for path in sorted((ROOT / folder).rglob("*.py"))]
+QUOTED = re.compile(r"`([^`\n]+)`|\]\(([^)#\s:]+)\)")
+PATH = re.compile(r"(?<![\w/.{<*$])(?:[\w<>-]+/)+[\w<>-]+\.(?:py|md|sql|toml|csv)\b")
+NAME = re.compile(r"[a-z_]+|[A-Z][a-z]+(?:\.[a-z_]+)?|[A-Z][a-z]+[A-Z][A-Za-z]+")
+DECISION = re.compile(r"\bdecisions? ((?:[XBGOLS][0-9]+(?:, | and |-)?)+)")
+
+
+NOT_YET = {"docs/partners/<partner>.md", "docs/reliability.md"}
+"""Written by who adds a partner; being written."""
+
+
+def is_there(named: str, document: Path) -> bool:
+    """Relative to the project, the gateway's package, the mocks', or the document itself."""
+    path = named.replace("<partner>", "bni")
+    return any((folder / path).exists() for folder in (ROOT, ROOT / "gateway", ROOT / "mock_partners", document.parent))
+
+
+def missing(document: Path) -> Iterator[str]:
+    for found in QUOTED.finditer(document.read_text()):
+        text = found[1] or found[2]
+        for path in [text] if found[2] else PATH.findall(text):
+            if not is_there(path, document):
+                yield path
+
+
+def test_files_and_links_are_there() -> None:
+    lost = {f"{document.relative_to(ROOT)}: {path}" for document in DOCUMENTS for path in missing(document)}
+    assert {one for one in lost if one.partition(": ")[2] not in NOT_YET} == set()
+
+
+def test_the_walks_name_what_the_files_hold() -> None:
+    for item in re.split(r"\n(?=\d\. |## )", (ROOT / "docs/walk.md").read_text()):
+        bold = re.match(r"\d\. \*\*`([^`]+)`\*\*", item)
+        if bold is None:
+            continue
+        named = [bold[1], *PATH.findall(item), *re.findall(r"`(\w+\.py)`", item)]
+        folders = [ROOT, ROOT / "gateway", ROOT / "gateway/routes", ROOT / "gateway/services"]
+        files = {folder / name.replace("<partner>", "bni") for name in named for folder in folders}
+        files |= {file.parent.parent / "gopay" / file.name for file in files if "<partner>" in bold[1]}
+        held = (
+            "\n".join(file.read_text() for file in files if file.is_file()) + (ROOT / "contracts/payout.py").read_text()
+        )
+        for name in re.findall(r"`([^`]+)`", item):
+            last = name.rpartition(".")[2]
+            assert not NAME.fullmatch(name) or re.search(rf"\b{last}\b", held), f"{bold[1]} holds no {name}"
+
+
+def test_code_names_documents_and_decisions_that_exist() -> None:
+    decided = set(
+        re.findall(r"^- \*\*([XBGOLS][0-9]+)\*\*", (ROOT / "docs/partners/decisions.md").read_text(), re.MULTILINE)
+    )
+    for path in CODE:
+        text = path.read_text()
+        for named in re.findall(r"\bdocs/[\w/-]+\.md\b", text):
+            assert (ROOT / named).exists(), f"{path}: {named}"
+        for found in DECISION.finditer(text):
+            named = set(re.findall(r"[XBGOLS][0-9]+", found[1]))
+            assert named <= decided, f"{path}: decisions {named - decided}"
+        assert not re.search(r"\bdesign (?:section )?[0-9]", text), f"{path}: the project has no such document"
