@@ -1,7 +1,10 @@
 """docker-compose.yml against the command lines that it calls, and against itself."""
 
+import base64
 import importlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,8 @@ import pytest
 import typer.main
 import yaml
 
+from adapters.registry import PARTNERS as ADAPTERS
+from gateway.settings import from_environment
 from mock_partners.registry import PARTNERS, port_of
 
 ROOT = Path(__file__).parent.parent
@@ -57,6 +62,24 @@ def test_no_secret_is_written_down_and_every_variable_is_explained() -> None:
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():
             assert "${" in value or not re.search("PASSWORD|KEY|SECRET", name), name
+
+
+def test_what_the_example_says_makes_settings_the_gateway_starts_with() -> None:
+    """Its values, and what its one command appends; the rest compose sets itself."""
+    example = (ROOT / ".env.example").read_text()
+    command = next(line.removeprefix("#   ") for line in example.splitlines() if "mock-partners credentials" in line)
+    assert command.endswith(" >> .env")
+    command = command.removesuffix(" >> .env").replace("mock-partners", f"{sys.executable} -m mock_partners")
+    appended = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60
+    )
+    lines = [line.partition("=")[::2] for text in (example, appended.stdout) for line in text.splitlines()]
+    given = {name: value for name, value in lines if re.fullmatch("[A-Z_]+", name)}
+    assert (ROOT / given["WORLD_FILE"]).is_file()
+    assert not any("$" in value or " #" in value for value in given.values()), "compose would read more into it"
+    given |= SERVICES["gateway"]["environment"] | {"GATEWAY_MASTER_KEY": base64.b64encode(bytes(32)).decode()}
+    settings = from_environment(given, {slug: partner.manifest for slug, partner in ADAPTERS.items()})
+    assert "\n" in settings.partners["bni"]["private_key_pem"].reveal()
 
 
 def test_ports_are_open_to_this_machine_alone() -> None:
