@@ -107,7 +107,7 @@ class LinkEndings(LinkUpkeep):
             step = await desk.run("unlink", lambda context: desk.partner.unlink(context, order), subject=link.id)
         except (PartnerError, OutcomeUnknown) as error:
             refused = isinstance(error, PartnerError) and error.hint is Hint.CUSTOMER_TOKEN
-            if not refused or await self._token_still_good(link):
+            if not refused or await self.token_still_good(link.id):
                 await self._hand_back_later(link)
             _log.info("link_not_given_back", link=link.id, partner_code=error.partner_code)
             return
@@ -139,12 +139,6 @@ class LinkEndings(LinkUpkeep):
             unlink_due_at=None,
             lives_until=now + timedelta(seconds=self._settings.waits.link_life_s),
         )
-
-    async def _token_still_good(self, link: LinkRow) -> bool:
-        try:
-            return await self.customer_token_refused(link.id)
-        except PartnerError:
-            return True
 
     async def _hand_back_later(self, link: LinkRow) -> None:
         now = self._clock.now()

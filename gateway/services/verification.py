@@ -131,8 +131,8 @@ class Verification:
         except (PartnerError, OutcomeUnknown) as error:
             _log.info("nik_not_checked", verification=row.id, partner=link.partner, partner_code=error.partner_code)
             refused = isinstance(error, PartnerError) and error.hint is Hint.CUSTOMER_TOKEN
-            if refused and not await self._token_still_good(link):
-                return
+            if refused and not await self._linking.token_still_good(link.id):
+                return  # the link was revoked, and with it this check was dropped
             after_s = error.retry_after_s if isinstance(error, PartnerError) else None
             await self._later(row, link, BlockerCode.PARTNER_UNAVAILABLE, error.partner_code, after_s)
             return
@@ -157,13 +157,6 @@ class Verification:
         return await desk.run(
             "verify_nik", lambda context: desk.partner.verify_nik(context, query), subject=str(row.id)
         )
-
-    async def _token_still_good(self, link: LinkRow) -> bool:
-        """False: the link was revoked, and with it this check was dropped."""
-        try:
-            return await self._linking.customer_token_refused(link.id)
-        except PartnerError:
-            return True
 
     async def _drop(self, row: VerificationRow) -> None:
         now = self._clock.now()
