@@ -31,7 +31,11 @@ from contracts.secret import Secret
 
 
 class Capability(enum.Enum):
-    """What a partner can do. What is not declared is refused loudly, never silently skipped."""
+    """What a partner can do. What is not declared is refused loudly, never silently skipped.
+
+    Every partner has `VERIFY_NIK`, `FIND_PAYOUT` and `STATEMENT`, one of the two ways to link and one of the two to
+    pay.
+    """
 
     LINK_REDIRECT = "link_redirect"
     LINK_INPUTS = "link_inputs"
@@ -47,6 +51,7 @@ class Capability(enum.Enum):
     NOTIFY_LINK = "notify_link"
     NOTIFY_KYC = "notify_kyc"
     NOTIFY_PAYOUT = "notify_payout"
+    """Of each payout's end: success and failure."""
 
 
 class Mark(enum.Enum):
@@ -100,13 +105,18 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
     """How many calls a second the partner allows for the operations that begin with one of `operations`."""
 
     operations: tuple[str, ...]
+    """Beginnings of `Request.operation`; each must meet one that is asked for ("" meets all)."""
     per_s: float
     mark: Mark
     source: str
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
-    """One setting the adapter needs: environment variable `{SLUG}_{NAME}` in upper case."""
+    """One setting the adapter needs: environment variable `{SLUG}_{NAME}` in upper case.
+
+    The name of a PEM key, and of nothing else, ends in `_pem`. What is called secret, private or key (and not public)
+    is `secret`; a secret has no default. The partner's mock hands over the same names.
+    """
 
     help: str
     secret: bool = True
@@ -135,6 +145,7 @@ class AbsenceRule(msgspec.Struct, frozen=True, kw_only=True):
     """Whether "not found" can ever prove it (Iris: no, decision G11)."""
     after_s: float
     lookups: int
+    """Two or more."""
     mark: Mark
     source: str
 
@@ -147,7 +158,7 @@ class Lifetimes(msgspec.Struct, frozen=True, kw_only=True):
     external_id: str
     """`jakarta_day` (SNAP) or `none`."""
     create_key_s: float | None
-    """Idempotency key of a create (Iris: 24 h)."""
+    """Idempotency key of a create (Iris: 24 h); None where there is no create (one-step partners)."""
     lookup_reach_s: float
     """How far back a look-up answers."""
     mark: Mark
@@ -155,11 +166,13 @@ class Lifetimes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallbackRoute(msgspec.Struct, frozen=True, kw_only=True):
-    """An inbound notification: path below `/callbacks/{slug}` (decision X2)."""
+    """An inbound notification (decision X2); one route a kind."""
 
     kind: str
+    """What it is of: `link`, `identity` or `payout`, as the `NOTIFY_` capabilities say."""
     method: str
     path: str
+    """Below `/callbacks/{slug}`, beginning with `/`."""
     max_body_bytes: int = 65_536
 
 
@@ -167,8 +180,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """All that varies between partners and is data."""
 
     slug: str
+    """Lower-case letters: name of the folder, the settings' prefix, the word in the API."""
     name: str
     documents: str
+    """Which of the partner's documents were read, on `read_on`."""
     read_on: date
     capabilities: frozenset[Capability]
     hosts: Mapping[str, Host]
@@ -178,7 +193,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Which of our tokens each operation of `Partner` (by method name) wants in `Context.tokens`."""
     quotas: tuple[Quota, ...]
     account_pattern: str
-    """Full-match pattern of an account in our form."""
+    """Full-match pattern of an account in our form: `+62...` where it is a phone."""
     account_is_phone: bool
     link_exclusive: bool
     """The partner links one account to one of our customers only; a mismatch therefore gives it back."""
@@ -262,6 +277,7 @@ class Callbacks(Protocol):
     def verify(self, ctx: Context, note: Notification) -> None:
         """Raise `SignatureInvalid` unless the notification is the partner's own, over the raw bytes. A kind that the
         partner does not sign is verified as far as its documents allow, and is then only a hint.
+        A `note.kind` that the partner does not send is refused too.
         """
 
     def dedupe_key(self, note: Notification) -> str:
@@ -291,7 +307,9 @@ class Partner(Protocol):
         """Inbound notifications."""
 
     def fetch_token(self, ctx: Context, name: str, held: AccessToken | None) -> Plan[AccessToken]:
-        """One of our own tokens; `held` is the last one, for partners that refresh."""
+        """One of our own tokens; `held` is the last one, for partners that refresh (one that the partner no longer
+        knows is fetched anew). `NotSupported` or KeyError for a name that is not in `Manifest.tokens`.
+        """
 
     def begin_link(self, ctx: Context, start: LinkStart) -> Plan[LinkStep]:
         """First step of linking, when the participant opens the page."""
@@ -306,13 +324,17 @@ class Partner(Protocol):
         """Exchange the code."""
 
     def link_health(self, ctx: Context, grant: Grant) -> Plan[LinkHealth]:
-        """Ask under the participant's token whether the link stands (LINK_STATUS)."""
+        """Ask under the participant's token whether the link stands (LINK_STATUS). What it wants besides, the account
+        say, was put into `Grant.extra` when the link was made. `REVOKED` only where that token itself is refused.
+        """
 
     def refresh_grant(self, ctx: Context, grant: Grant) -> Plan[Grant | None]:
-        """A fresh grant, or None where the partner says that the link is gone (GRANT_REFRESH)."""
+        """A fresh grant, `extra` kept, or None where the partner says that the link is gone (GRANT_REFRESH)."""
 
     def unlink(self, ctx: Context, order: UnlinkOrder) -> Plan[UnlinkStep]:
-        """Give a link back; idempotent: already gone is `Unlinked`."""
+        """Give a link back; idempotent: already gone is `Unlinked`. A grant that has run out (`Grant.expires_at`) is
+        not gone: raise `PartnerUnavailable` with `Hint.CUSTOMER_TOKEN` before the WRITE, and the gateway refreshes it.
+        """
 
     def verify_nik(self, ctx: Context, query: IdentityQuery) -> Plan[IdentityAnswer]:
         """Whether the NIK is the one on the account."""
@@ -340,7 +362,7 @@ class Partner(Protocol):
         """Look one payout up."""
 
     def statement(self, ctx: Context, day: date, cursor: str | None) -> Plan[StatementPage]:
-        """One page of the partner's own statement of a Jakarta day."""
+        """One page of the partner's own statement of a Jakarta day; `cursor` is the adapter's own `next_cursor`."""
 
     def balance(self, ctx: Context) -> Plan[Balance]:
         """What is left of our deposit."""

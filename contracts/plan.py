@@ -21,7 +21,11 @@ Plan = Generator["Request", "Response", T]
 
 
 class Effect(enum.Enum):
-    """Whether a request can change anything at the partner that a second one would change again."""
+    """Whether a request can change anything at the partner that a second one would change again.
+
+    READ: fetching a token, refreshing a grant, a NIK check, an inquiry, a look-up, a statement. WRITE: what moves
+    money, sends an SMS or uses a code or OTP up, and unlinking.
+    """
 
     READ = "read"
     """May be run again under a fresh `Context`."""
@@ -33,7 +37,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One HTTP request, complete to the byte; `content` is what was signed and is sent untouched."""
 
     operation: str
-    """Stable name for journal, quotas and counts, e.g. `payout.inquiry`; never personal data."""
+    """Stable name for journal, quotas and counts; never personal data. The same at all partners: `token.*`,
+    `link.begin`, `link.exchange`, `link.health`, `link.refresh`, `unlink`, `identity.verify`, `payout.*`, `statement`,
+    `balance`.
+    """
     effect: Effect
     host: str
     """Key into the manifest's `hosts`."""

@@ -35,7 +35,9 @@ FOLDER = Path(__file__).parent / "cassettes"
 
 
 def cassette_of(slug: str) -> Cassette:
-    return read(FOLDER / f"{slug}.json")
+    file = FOLDER / f"{slug}.json"
+    assert file.exists(), f"record it: gateway workbench {slug} all --record tests/contract/cassettes/{file.name}"
+    return read(file)
 
 
 def recording_of(cassette: Cassette, partner: Partner) -> Recording:

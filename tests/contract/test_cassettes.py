@@ -48,6 +48,7 @@ def leaks(text: str, slug: str) -> list[str]:
 
 
 def test_no_cassette_holds_anything_private(slug: str) -> None:
+    cassette_of(slug)
     text = (FOLDER / f"{slug}.json").read_text()
     assert leaks(text, slug) == []
     assert len(text) <= MOST_BYTES
@@ -58,8 +59,10 @@ def test_no_cassette_holds_anything_private(slug: str) -> None:
 def test_a_leak_would_be_found(slug: str, kind: str) -> None:
     known = importlib.import_module(f"mock_partners.{slug}").CREDENTIALS
     listed = known["test_accounts"][0]
-    secret = next(name for name in known["credentials"] if name.endswith(("secret", "key")))
-    told = {"credential": known["credentials"][secret], "token": "ab12" * 12, "pin": listed.get("pin", "246813")}
+    secrets = [value for name, value in known["credentials"].items() if name.endswith(("secret", "key"))]
+    if kind == "credential" and not secrets:
+        pytest.skip("it signs with RSA alone, and a private key never leaves")
+    told = {"credential": "".join(secrets[:1]), "token": "ab12" * 12, "pin": listed.get("pin", "246813")}
     value = told.get(kind) or listed.get(kind) or listed["account"]
     if kind == "pin" and "pin" not in listed:
         value = listed["card_no"]
@@ -107,6 +110,7 @@ CHANGES: dict[str, tuple[str, str, str, str]] = {
 
 async def test_a_changed_mock_is_named_exactly(slug: str, partner: Partner) -> None:
     """One field's type and one code: each is one line of the report, beside what the plan then made of it."""
+    assert slug in CHANGES, "say what to change in a look-up's answer of its mock"
     call, field, code, value = CHANGES[slug]
 
     def other(path: str, found: Any) -> Any:

@@ -47,6 +47,11 @@ def own(code: str, endpoint: Endpoint) -> bool:
     return code[3:5] == endpoint.service and code[:3] not in ("401", "409") and code[5:] != "00" or code[:1] == "2"
 
 
+def test_every_mock_has_a_client_here() -> None:
+    """Of a partner more: its names in `signers.WORDS`, its signed calls in `signers.ENDPOINTS`."""
+    assert {partner for partner, _ in WORDS} == PACKAGES.keys() == {endpoint.partner for endpoint in ENDPOINTS}
+
+
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.id)
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
 def test_every_style_is_admitted_everywhere(style: Style, endpoint: Endpoint) -> None:

@@ -137,3 +137,4 @@ _REVOKE: dict[str, Callable[[PartnerSide, Account], Awaitable[bool]]] = {
     "linkaja": _end_exclusive,
     "ovo": _end_exclusive,
 }
+assert _REVOKE.keys() == MOCKS.keys(), "how its customer ends a link is known of each partner"

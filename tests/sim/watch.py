@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from adapters.registry import PARTNERS
 from tests.sim.snapshot import Payout
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ WRITES: dict[tuple[str, str], tuple[str, str]] = {
     ("gopay", "/iris/api/v1/payouts/reject"): (REJECTS, ""),
 }
 """By partner and path: what it does, and the field that names our payout (Iris: a header, or its own number)."""
+assert {slug for slug, _ in WRITES} == PARTNERS.keys(), "each partner's WRITEs are watched"
 _STATE = {MOVES: "submitting", CREATES: "preparing", REJECTS: "prepared"}
 """What a payout must be in the store, committed, before the request leaves."""
 _MAY_ARRIVE = {"submitting", "unknown", "pending", "prepared"}

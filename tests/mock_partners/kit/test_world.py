@@ -10,6 +10,7 @@ import pytest
 from mock_partners.kit.behaviour import Behaviour
 from mock_partners.kit.clock import JAKARTA
 from mock_partners.kit.world import COLUMNS, Account, Cap, World, WorldError, load_worlds, normal_phone
+from mock_partners.registry import PARTNERS
 
 GOOD = "bni,7000000001,+6281100000001,BUDI SANTOSO,3174052209989901,full,active,123456,1946340000009901,5,7,pay:slow"
 WALLET = "ovo,+6281100000002,+6281100000002,SITI,,basic,blocked,654321,,0,0,"
@@ -28,9 +29,9 @@ def test_a_world_file_is_read_per_partner(tmp_path: Path) -> None:
     assert (account.balance_rupiah, account.monthly_in_rupiah, account.behaviour) == (5, 7, Behaviour.SLOW)
     assert account.active
     assert not worlds["ovo"].accounts["+6281100000002"].active
-    assert {name: world.deposit_rupiah for name, world in worlds.items()} == {
-        "bni": 10**12, "gopay": 10**12, "linkaja": 10**12, "ovo": 5,
-    }  # fmt: skip
+    assert {name: world.deposit_rupiah for name, world in worlds.items()} == dict.fromkeys(PARTNERS, 10**12) | {
+        "ovo": 5
+    }
 
 
 @pytest.mark.parametrize(
