@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import httpx
 
+from adapters.registry import PARTNERS
+from contracts.partner import Capability
 from mock_partners.gopay.look import LOOK as GOPAY
 from mock_partners.kit.clock import JAKARTA
 from mock_partners.kit.look import Look, Step
@@ -96,3 +98,5 @@ WALLETS = (
     ),
 )  # fmt: skip
 """BNI has no page: its OTP is asked for by the programme's own form (decisions B1)."""
+_WITH_PAGES = {slug for slug, one in PARTNERS.items() if Capability.LINK_REDIRECT in one.manifest.capabilities}
+assert {wallet.name for wallet in WALLETS} == _WITH_PAGES, "a browser walks through every partner's pages"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from adapters.registry import PARTNERS
 from tests.mutants.__main__ import FAMILIES
 from tests.mutants.mutant import DoesNotApply, Edit, Mutant
 from tests.mutants.runner import ROOT
@@ -21,6 +22,14 @@ def test_it_applies(mutant: Mutant) -> None:
             compile(text, path, "exec")
     assert all((ROOT / test).exists() for test in mutant.tests)
     assert not mutant.first or f"def {mutant.first}(" in (ROOT / mutant.tests[0]).read_text(encoding="utf-8")
+
+
+def test_every_adapter_has_bugs_planted() -> None:
+    """As those of the others in `adapters_*.py`, with the texts of its own code."""
+    planted = {
+        edit.path.split("/")[1] for mutant in MUTANTS for edit in mutant.edits if edit.path.startswith("adapters/")
+    }
+    assert PARTNERS.keys() <= planted
 
 
 def test_names_differ() -> None:

@@ -6,6 +6,8 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from importlib import import_module
+from importlib.util import find_spec
 
 import httpx
 import pytest
@@ -17,8 +19,7 @@ from mock_partners.kit.look import Look, Step
 from mock_partners.kit.pages import End, Page, Pages
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World
-from mock_partners.linkaja.look import LOOK as LINKAJA
-from mock_partners.ovo.look import LOOK as OVO
+from mock_partners.registry import PARTNERS
 
 PHONE = "+6281100000001"
 STEPS = (Step.AGREE, Step.PHONE, Step.OTP, Step.PIN)
@@ -178,7 +179,11 @@ async def test_a_form_that_was_sent_before_counts_nothing(stage: Stage) -> None:
     assert (await stage.http.get(path)).status_code == 410
 
 
-LOOKS = {"gopay": LOOK, "linkaja": LINKAJA, "ovo": OVO}
+LOOKS = {
+    name: import_module(f"mock_partners.{name}.look").LOOK
+    for name in PARTNERS
+    if find_spec(f"mock_partners.{name}.look")
+}
 
 
 @pytest.mark.parametrize("name", LOOKS)
