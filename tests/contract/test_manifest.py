@@ -96,6 +96,12 @@ def test_lookups_can_prove_what_the_absence_rule_says(manifest: Manifest) -> Non
         assert rule.after_s <= schedule.horizon_s <= manifest.lifetimes.lookup_reach_s
 
 
+def test_a_link_that_payouts_need_alive_can_be_looked_at(manifest: Manifest) -> None:
+    """By the payout itself, or by a call of its own; otherwise no payout would ever leave."""
+    if manifest.payout_needs_live_link and not manifest.payout_proves_link:
+        assert Capability.LINK_STATUS in manifest.capabilities
+
+
 def test_lifetimes_are_of_a_known_kind(manifest: Manifest) -> None:
     life = manifest.lifetimes
     assert life.external_id in {"jakarta_day", "none"}
