@@ -7,7 +7,7 @@ word makes of it) -> `Following.follow` (look-ups until it has ended).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from contracts.errors import NotFound
@@ -17,13 +17,14 @@ from contracts.payout import Outcome, PayoutOrder, PayoutState
 from gateway.clock import jakarta_day
 from gateway.resources import Resources
 from gateway.services.each import each
-from gateway.services.payout_apply import Applied, apply
+from gateway.services.payout_apply import Applied, apply, transact
 from gateway.services.payout_commits import LOST_S, Commits
 from gateway.services.payout_following import Following
 from gateway.services.payout_rules import LEASE_S
 from gateway.services.payout_sending import OPEN, Answer, Gate, Links, Sending
 from gateway.services.payout_words import Finding, What, Word
-from gateway.storage import incentive_timers, payouts, queue
+from gateway.storage import cases, incentive_timers, payouts, queue, switches
+from gateway.storage.cases import NewCase
 from gateway.storage.database import Connection
 from gateway.storage.payouts import PayoutRow
 from gateway.storage.queue import START, Claim, Cursor, Leased
@@ -38,7 +39,13 @@ MOST_BATCHES = 20
 ASKABLE = frozenset(
     code
     for code in BlockerCode
-    if code in (BlockerCode.BALANCE_LIMIT, BlockerCode.MONTHLY_LIMIT, BlockerCode.PARTNER_UNAVAILABLE)
+    if code
+    in (
+        BlockerCode.BALANCE_LIMIT,
+        BlockerCode.MONTHLY_LIMIT,
+        BlockerCode.PARTNER_UNAVAILABLE,
+        BlockerCode.PARTNER_FLOAT_SHORT,
+    )
     or (BLOCKERS[code].owner is Owner.PARTICIPANT and code.value.startswith("account_"))
 )
 """Blockers met while paying that the core platform may ask to be tried again."""
@@ -137,12 +144,13 @@ class Payouts:
         return len(rows)
 
     async def tick_timers(self, limit: int = 1000) -> int:
-        """Incentives past their deadline, and blockers whose time is over."""
+        """Incentives past their deadline, blockers whose time is over, and instalments that were paid before."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
             passed = await incentive_timers.pass_deadlines(connection, now, jakarta_day(now), limit)
         async with self._database.transaction() as connection:
-            return passed + await incentive_timers.lift_due(connection, now, limit)
+            passed += await incentive_timers.lift_due(connection, now, limit)
+        return passed + await transact(self._database, lambda connection: _block_paid_before(connection, now, limit))
 
     # --- partners' words and callers' wishes -------------------------------------------------------------------------
 
@@ -218,3 +226,20 @@ class Payouts:
             return []
         async with self._database.connection() as connection:
             return await queue.load(connection, ids)
+
+
+async def _block_paid_before(connection: Connection, now: datetime, limit: int) -> int:
+    found = await incentive_timers.block_paid_before(connection, now, limit)
+    for one in found:
+        detail = f"incentive {one.incentive} was handed over again: the one cancelled before it turned out paid"
+        case = NewCase(
+            code=BlockerCode.CONTRADICTION,
+            partner=one.partner,
+            payout=one.payout,
+            incentive=one.incentive,
+            detail=detail,
+        )
+        await cases.open_cases(connection, now, [case])
+        if one.payout is not None:
+            await switches.pause(connection, now, one.partner, by="gateway", reason=f"{detail}; a payout has left")
+    return len(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import NamedTuple
 
 from contracts.incentive import BlockerCode
 from gateway.storage.database import Connection
@@ -34,6 +35,35 @@ async def lift_due(connection: Connection, now: datetime, limit: int) -> int:
         limit,
     )
     return len(rows)
+
+
+class PaidBefore(NamedTuple):
+    """An incentive whose instalment was paid under a cancelled one, and its own payout that has left, if one has."""
+
+    incentive: int
+    partner: str
+    payout: int | None
+
+
+async def block_paid_before(connection: Connection, now: datetime, limit: int) -> list[PaidBefore]:
+    """Block incentives handed over again after their instalment's first one was cancelled, where that one turned out
+    paid: they are never sent (`queue.begin`), and this says why.
+    """
+    rows = await connection.fetch(
+        """
+        WITH twice AS (
+            SELECT i.id FROM incentives c JOIN incentives i USING (nik_index, programme, purpose, period)
+            WHERE c.cancelled AND c.payout = 'succeeded' AND NOT i.cancelled AND i.own IS DISTINCT FROM 'contradiction'
+            ORDER BY i.id LIMIT $2 FOR NO KEY UPDATE OF i SKIP LOCKED)
+        UPDATE incentives i SET own = 'contradiction', own_next_at = NULL, facts_at = $1 FROM twice
+        WHERE i.id = twice.id RETURNING i.id AS incentive, i.partner,
+            (SELECT max(p.id) FROM payouts p WHERE p.incentive = i.id AND p.released_at IS NULL
+             AND p.state NOT IN ('reserved', 'preparing', 'prepared', 'cancelled')) AS payout
+        """,
+        now,
+        limit,
+    )
+    return [PaidBefore(**row) for row in rows]
 
 
 async def hasten(

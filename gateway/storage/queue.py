@@ -47,17 +47,23 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     limit: int
 
 
+_PAID_BEFORE = """EXISTS (SELECT 1 FROM incentives c WHERE c.cancelled AND c.payout = 'succeeded'
+    AND (c.nik_index, c.programme, c.purpose, c.period) = (i.nik_index, i.programme, i.purpose, i.period))"""
+"""Whether the instalment of incentive `i` was paid under a cancelled one, whose refusal the partner took back."""
+
+
 async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[list[int], Cursor | None]:
     """Make payouts for incentives that are due, leased by the claimer; with them the cursor, None at the end.
 
     Payout, ledger entry and incentive change in one statement. Rows that another worker holds are skipped.
     """
     row = await connection.fetchrow(
-        """
+        f"""
         WITH due AS MATERIALIZED (
-            SELECT id, participant, amount_rupiah, due_on FROM incentives
+            SELECT id, participant, amount_rupiah, due_on FROM incentives i
             WHERE partner = $1 AND stage = 'scheduled' AND blocker IS NULL AND approved
               AND (due_on, id) > ($6, $7) AND due_on <= $4 AND deadline_on >= $4
+              AND NOT {_PAID_BEFORE}
               AND NOT EXISTS (SELECT 1 FROM partner_switches WHERE partner = $1 AND paused_at IS NOT NULL)
               AND NOT EXISTS (SELECT 1 FROM recoveries WHERE partner = $1 AND released_at IS NULL)
             ORDER BY due_on, id LIMIT $8 FOR NO KEY UPDATE SKIP LOCKED),
@@ -81,7 +87,7 @@ async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[
             FROM made WHERE i.id = made.incentive)
         SELECT due_on, id AS incentive, (SELECT count(*) FROM due) AS due, ARRAY(SELECT id FROM made) AS made
         FROM due ORDER BY due_on DESC, id DESC LIMIT 1
-        """,
+        """,  # noqa: S608 - constants
         claim.partner,
         claim.worker,
         claim.now,
@@ -173,13 +179,13 @@ async def begin(
     """The compare-and-set before the first byte: the payouts that this worker may send, now, and until when.
 
     A payout passes only if in this very statement it is as the worker believes and leased by it, its link is active
-    and the participant's current one, the verdict stands, the incentive is approved, due, not cancelled and before its
-    deadline, the partner is not paused, no forgotten credit may be this one, and (with `proved_after`) the link was
-    proved alive since then. Only a create that is already in doubt is sent again without all that: it moves nothing,
-    and without it nobody can withdraw it. During a recovery not even that is sent.
+    and the participant's current one, the verdict stands, the incentive is approved, due, not cancelled, before its
+    deadline and not paid before, the partner is not paused, no forgotten credit may be this one, and (with
+    `proved_after`) the link was proved alive since then. Only a create that is already in doubt is sent again without
+    all that: it moves nothing, and without it nobody can withdraw it. During a recovery not even that is sent.
     """
     rows = await connection.fetch(
-        """
+        f"""
         WITH asked AS (
             SELECT *, decode(hash, 'base64') AS frozen_hash,
                    $1::timestamptz + make_interval(secs => answer_s) AS sent_deadline
@@ -199,7 +205,7 @@ async def begin(
               t.link_id = p.link_id AND t.link_active AND t.verified AND t.verified_until > $1 AND l.state = 'active'
               AND (a.proved_after IS NULL OR l.proved_at > a.proved_after)
               AND i.payout = 'open' AND i.approved AND NOT i.cancelled AND NOT i.past_deadline
-              AND i.due_on <= $2 AND i.deadline_on >= $2
+              AND i.due_on <= $2 AND i.deadline_on >= $2 AND NOT {_PAID_BEFORE}
               AND NOT EXISTS
                   (SELECT 1 FROM partner_switches s WHERE s.partner = p.partner AND s.paused_at IS NOT NULL)
               AND NOT EXISTS (SELECT 1 FROM strays s WHERE s.partner = p.partner AND s.account_index = l.account_index
@@ -209,7 +215,7 @@ async def begin(
           AND (a.last_heard IS NULL
                OR NOT EXISTS (SELECT 1 FROM observations o WHERE o.payout = p.id AND o.id > a.last_heard))
         RETURNING p.id, p.sent_deadline
-        """,
+        """,  # noqa: S608 - constants
         now,
         today,
         worker,
@@ -257,25 +263,26 @@ async def overdue(connection: Connection, now: datetime, limit: int) -> list[Pay
 async def unpayable(
     connection: Connection, partner: str, now: datetime, today: date, limit: int, *, due_by: datetime
 ) -> list[PayoutRow]:
-    """Payouts that have not moved money and that nobody holds, whose incentive may no longer be paid over this link, or
-    may have been paid under a reference that was forgotten. None during a recovery: what has moved money is not known.
+    """Payouts that have not moved money and that nobody holds, whose incentive may no longer be paid over this link,
+    was paid before, or may have been under a reference that was forgotten. None during a recovery: what has moved money
+    is not known.
 
     `due_by`: late enough to find what just lost the compare-and-set, before the next try to send takes it away again.
     """
     rows = await connection.fetch(
-        """
+        f"""
         SELECT p.* FROM payouts p JOIN participants t ON t.id = p.participant JOIN links l ON l.id = p.link_id
             JOIN incentives i ON i.id = p.incentive
         WHERE p.partner = $1 AND p.state IN ('reserved', 'prepared') AND p.next_at <= $5
           AND (p.lease_until IS NULL OR p.lease_until <= $2)
           AND NOT (t.link_id = p.link_id AND t.link_active AND l.state = 'active' AND t.verified
                    AND t.verified_until > $2 AND i.payout = 'open' AND i.approved AND NOT i.cancelled
-                   AND NOT i.past_deadline AND i.deadline_on >= $3
+                   AND NOT i.past_deadline AND i.deadline_on >= $3 AND NOT {_PAID_BEFORE}
                    AND NOT EXISTS (SELECT 1 FROM strays s WHERE s.partner = p.partner AND s.settled_at IS NULL
                                    AND s.account_index = l.account_index))
           AND NOT EXISTS (SELECT 1 FROM recoveries r WHERE r.partner = p.partner AND r.released_at IS NULL)
         ORDER BY p.id LIMIT $4
-        """,
+        """,  # noqa: S608 - constants
         partner,
         now,
         today,

@@ -56,6 +56,10 @@ _STORED = (
     " ELSE 'incentive_conflict' END FROM intake_rows r JOIN incentives i"
     " USING (programme, purpose, period, participant_id)"
     " WHERE NOT i.cancelled AND NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = r.line)",
+    # Cancelled after a refusal that the partner took back: paid all the same.
+    "INSERT INTO intake_fate SELECT DISTINCT r.line, 'incentive_conflict' FROM intake_rows r JOIN incentives i"
+    " USING (programme, purpose, period, nik_index) WHERE i.cancelled AND i.payout = 'succeeded'"
+    " AND NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = r.line)",
     "INSERT INTO intake_fate SELECT r.line, 'participant_conflict' FROM intake_rows r"
     " JOIN participants p USING (participant_id)"
     " WHERE (p.nik_index, p.partner, p.account_index) <> (r.nik_index, r.partner, r.account_index)"

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from tests.mutants.mutant import Edit, Mutant
-from tests.mutants.planting import BATCHES, FOLLOWING, RESTORE, SENDING, TRANSPORT, TWO_STEP, WORKER, one
+from tests.mutants.planting import BATCHES, FOLLOWING, INCENTIVES, RESTORE, SENDING, TRANSPORT, TWO_STEP, WORKER, one
 
 _QUEUE = "gateway/storage/queue.py"
 _SENDING = "gateway/services/payout_sending.py"
 _FOLLOWING = "gateway/services/payout_following.py"
 _EXECUTOR = "gateway/executor.py"
+_PAID_BEFORE = "tests/gateway/payouts/test_paid_before.py"
 _OF_INCENTIVE = (
     "i.approved AND NOT i.cancelled AND NOT i.past_deadline\n              AND i.due_on <= $2 AND i.deadline_on >= $2"
 )
@@ -46,6 +47,9 @@ _CLAIM = (
         SENDING,
         first="test_two_workers_never_claim_the_same",
     ),
+    one("claim/paid_under_a_cancelled_one", _QUEUE, "deadline_on >= $4\n              AND NOT {_PAID_BEFORE}\n", "deadline_on >= $4\n", _PAID_BEFORE, first="test_what_was_paid_before_gets_no_payout"),
+    one("claim/paid_under_a_cancelled_one_stays_reserved", _QUEUE, "i.deadline_on >= $3 AND NOT {_PAID_BEFORE}\n", "i.deadline_on >= $3\n", _PAID_BEFORE, first="test_what_was_paid_before_is_not_sent_and_is_withdrawn"),
+    one("claim/paid_under_a_cancelled_one_handed_over_again", "gateway/storage/staging.py", "i.cancelled AND i.payout = 'succeeded'", "i.cancelled AND i.payout = 'open'", INCENTIVES, first="test_an_instalment_paid_though_cancelled_is_not_taken_again"),
     one("claim/nothing_reserved_in_the_ledger", _QUEUE, "'float', amount_rupiah, $3 FROM made)", "'float', amount_rupiah, $3 FROM made WHERE false)", SENDING, first="test_a_due_incentive_is_paid_once"),
 )  # fmt: skip
 
@@ -63,6 +67,8 @@ _CAS = (
     one("cas/paused_partner", _QUEUE, "s.partner = p.partner AND s.paused_at IS NOT NULL", "false", SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
     one("cas/held_by_a_recovery", _QUEUE, "r.partner = p.partner AND r.released_at IS NULL)\n          AND (a.", "false)\n          AND (a.", RESTORE, first="test_the_hold_alone_stops_what_was_leased_before_it"),
     one("cas/stray_credit_on_the_account", _QUEUE, "AND s.account_index = l.account_index\n", "AND false\n", RESTORE, first="test_a_credit_that_turns_up_after_the_claim_stops_the_attempt"),
+    one("cas/paid_under_a_cancelled_one", _QUEUE, "i.deadline_on >= $2 AND NOT {_PAID_BEFORE}\n", "i.deadline_on >= $2\n", _PAID_BEFORE, first="test_what_was_paid_before_is_not_sent_and_is_withdrawn"),
+    one("cas/second_payment_pauses_nobody", "gateway/services/payouts.py", "if one.payout is not None:", "if one.payout == 0:", _PAID_BEFORE, first="test_a_second_payment_that_has_left_pauses_the_partner"),
     one("cas/link_not_proved", _QUEUE, "AND (a.proved_after IS NULL OR l.proved_at > a.proved_after)\n", "\n", SENDING, first="test_wallets_prove_the_link_within_a_day"),
     one("cas/past_the_resends_window", _QUEUE, "AND (a.not_after IS NULL OR a.sent_deadline <= a.not_after)\n", "\n", SENDING, first="test_a_permits_conditions_are_asked_again_in_the_compare_and_set"),
     one("cas/proof_of_absence_is_stale", _QUEUE, "AND o.id > a.last_heard", "AND false AND o.id > a.last_heard", SENDING, first="test_a_permits_conditions_are_asked_again_in_the_compare_and_set"),

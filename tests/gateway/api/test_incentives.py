@@ -132,6 +132,19 @@ async def test_cancelled_once_and_only_while_nothing_has_left(api: Api) -> None:
     )
 
 
+async def test_an_instalment_paid_though_cancelled_is_not_taken_again(api: Api) -> None:
+    made = (await _submit(api)).json()["incentive"]
+    await api.call("POST", f"/v1/incentives/{made['incentive_id']}/cancel")
+    async with api.core.resources.database.connection() as connection:
+        await connection.execute("UPDATE incentives SET payout = 'succeeded'")
+    before = await api.state()
+    for key, changes in (("k2", {}), ("k3", {"amount_rupiah": 7})):
+        reply = await _submit(api, key=key, **changes)
+        assert (reply.status_code, reply.json()["code"]) == (409, "incentive_conflict"), reply.text
+    assert await api.state() == before
+    assert (await _submit(api, key="k4", period="2")).status_code == 201
+
+
 async def _payout(api: Api, incentive_id: int, state: str) -> None:
     now = api.core.resources.clock.now()
     async with api.core.resources.database.transaction() as connection:
