@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from litestar import Litestar
 
 from gateway.app import create_app
 from gateway.cli.common import settings
@@ -26,12 +27,22 @@ def serve(
     the same PostgreSQL and Redis. Ends in order on SIGTERM.
     """
     set_up_logging()
-    uvicorn.run(
-        create_app(settings()),
+    server = uvicorn.Server(server_config(create_app(settings()), host=host, port=port))
+    server.run()
+    if not server.started:
+        raise typer.Exit(1)
+
+
+def server_config(app: Litestar, *, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Config:
+    """How the API is served."""
+    return uvicorn.Config(
+        app,
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        # To each POST over plain HTTP Java's client adds `Upgrade: h2c`; with httptools uvicorn loses the body then.
+        http="h11",
+        ws="none",
         access_log=False,
         log_config=None,
         server_header=False,

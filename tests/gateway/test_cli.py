@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 import uvicorn
@@ -20,6 +21,7 @@ import uvicorn
 from adapters.registry import PARTNERS
 from gateway.app import create_app
 from gateway.cli import COMMANDS, GROUPS, demo
+from gateway.cli.serve import server_config
 from gateway.clock import SystemClock
 from gateway.demo.cluster import bare_environment
 from gateway.security.clients import register
@@ -100,9 +102,7 @@ def served(database: str, redis_url: str) -> Iterator[dict[str, Any]]:
 
     roles = asyncio.run(prepare())
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(settings_on(database, redis_url)), log_config=None, access_log=False)
-    )
+    server = uvicorn.Server(server_config(create_app(settings_on(database, redis_url))))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -129,6 +129,28 @@ def test_a_batch_from_file_to_approval_and_why(served: dict[str, Any], database:
     why = run("why", "1", **store)
     assert "who must act: participant, by 2099-12-31" in why
     assert "no such payout" in run("payouts", "show", "1", status=2, **store)
+
+
+def test_a_client_that_offers_http_2_is_read_whole(served: dict[str, Any]) -> None:
+    """As Java's client does at each POST over plain HTTP."""
+    environment = served["maker"]
+    address = urlsplit(environment["PRAKERJA_API_URL"])
+    form = urlencode(
+        {
+            "grant_type": "client_credentials",
+            "client_id": environment["PRAKERJA_CLIENT_ID"],
+            "client_secret": environment["PRAKERJA_CLIENT_SECRET"],
+        }
+    ).encode()
+    head = (
+        f"POST /oauth/token HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        "Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n"
+        f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form)}\r\n\r\n"
+    )
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=30) as connection:
+        connection.sendall(head.encode() + form)
+        status = connection.makefile("rb").readline()
+    assert b" 200 " in status, status
 
 
 def test_the_demonstrations_settings_win_over_those_that_lie_about(monkeypatch: pytest.MonkeyPatch) -> None:
