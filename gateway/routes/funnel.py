@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from contracts.batch import ROW_REMEDY, RowCode
-from contracts.incentive import BLOCKERS, BlockerCode, Owner, Stage
+from contracts.incentive import BLOCKERS, BlockerCode, Owner, Stage, owner_of
 from gateway.clock import jakarta_day
 from gateway.core import Core
 from gateway.security.clients import require
@@ -68,6 +68,7 @@ async def read_funnel(core: NamedDependency[Core], programme: FromQuery[str | No
     """Stages, blockers with who must act, amounts, and beside them the rows refused at intake."""
     async with core.resources.database.connection() as connection:
         counts = await stored.counts(connection, programme)
+        late = await stored.past_horizon(connection, core.incentives.sent_before())
         refused = await stored.refused(connection, programme)
     stages = dict.fromkeys((stage.value for stage in Stage), 0)
     for row in counts:
@@ -77,18 +78,7 @@ async def read_funnel(core: NamedDependency[Core], programme: FromQuery[str | No
         incentives=sum(row.incentives for row in counts),
         amount_rupiah=sum(row.amount_rupiah for row in counts),
         stages=stages,
-        rows=[
-            FunnelRow(
-                programme=row.programme,
-                partner=row.partner,
-                stage=row.stage,
-                blocker=row.blocker,
-                owner=None if row.blocker is None else BLOCKERS[row.blocker].owner,
-                incentives=row.incentives,
-                amount_rupiah=row.amount_rupiah,
-            )
-            for row in counts
-        ],
+        rows=_by_owner(counts, late),
         rows_refused=[
             RefusedRow(
                 programme=row.programme,
@@ -99,6 +89,32 @@ async def read_funnel(core: NamedDependency[Core], programme: FromQuery[str | No
             for row in refused
         ],
     )
+
+
+def _by_owner(counts: list[stored.FunnelRow], late: list[stored.FunnelRow]) -> list[FunnelRow]:
+    """Rows with who must act; what is past the partner's horizon is counted apart from what is still looked up."""
+    past = {(row.programme, row.partner, row.stage, row.blocker): row for row in late}
+    rows = []
+    for row in counts:
+        over = past.get((row.programme, row.partner, row.stage, row.blocker))
+        parts = [(row.incentives, row.amount_rupiah, False)]
+        if over is not None and over.incentives <= row.incentives:  # the counts are a moment older
+            left = (row.incentives - over.incentives, row.amount_rupiah - over.amount_rupiah, False)
+            parts = [left, (over.incentives, over.amount_rupiah, True)]
+        rows += [
+            FunnelRow(
+                programme=row.programme,
+                partner=row.partner,
+                stage=row.stage,
+                blocker=row.blocker,
+                owner=None if row.blocker is None else owner_of(row.blocker, past_horizon=past_horizon),
+                incentives=incentives,
+                amount_rupiah=amount_rupiah,
+            )
+            for incentives, amount_rupiah, past_horizon in parts
+            if incentives
+        ]
+    return rows
 
 
 @get("/v1/activity", guards=[require("read")])

@@ -117,6 +117,11 @@ class Incentives:
             await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
             return await self.read(connection, incentive_id)
 
+    def sent_before(self) -> dict[str, datetime]:
+        """By partner: an outcome that is unknown since before then is an operator's."""
+        now = self._clock.now()
+        return {slug: now - horizon for slug, horizon in self._horizons.items()}
+
     def _view(self, row: IncentiveRow) -> IncentiveView:
         return IncentiveView(
             incentive_id=row.id,
@@ -139,10 +144,8 @@ class Incentives:
         )
 
     def _blocker(self, row: IncentiveRow, code: BlockerCode) -> BlockerView:
-        horizon = self._horizons.get(row.partner)
-        past_horizon = (
-            row.first_sent_at is not None and horizon is not None and self._clock.now() > row.first_sent_at + horizon
-        )
+        before = self.sent_before().get(row.partner)
+        past_horizon = row.first_sent_at is not None and before is not None and row.first_sent_at < before
         return BlockerView(
             code=code,
             owner=owner_of(code, past_horizon=past_horizon),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 
 import msgspec
@@ -53,6 +53,24 @@ async def counts(connection: Connection, programme: str | None) -> list[FunnelRo
         " sum(amount_rupiah)::bigint AS amount_rupiah FROM funnel_counts WHERE $1::text IS NULL OR programme = $1"
         " GROUP BY 1, 2, 3, 4 HAVING sum(incentives) <> 0 ORDER BY 1, 2, 3, 4 NULLS FIRST",
         programme,
+    )
+    return [msgspec.convert(dict(row), FunnelRow) for row in rows]
+
+
+async def past_horizon(connection: Connection, sent_before: Mapping[str, datetime]) -> list[FunnelRow]:
+    """Of the incentives whose outcome is unknown, those first sent before a partner's time: an operator's by now."""
+    rows = await connection.fetch(
+        """
+        SELECT i.programme, i.partner, i.stage, i.blocker, count(*) AS incentives,
+               sum(i.amount_rupiah)::bigint AS amount_rupiah
+        FROM unnest($1::text[], $2::timestamptz[]) AS h (partner, at)
+            JOIN payouts p ON p.partner = h.partner AND p.first_sent_at < h.at
+                AND p.state IN ('reserved', 'preparing', 'prepared', 'submitting', 'unknown', 'pending')
+            JOIN incentives i ON i.id = p.incentive
+        WHERE i.blocker = 'outcome_unknown' GROUP BY 1, 2, 3, 4
+        """,
+        list(sent_before),
+        list(sent_before.values()),
     )
     return [msgspec.convert(dict(row), FunnelRow) for row in rows]
 

@@ -166,6 +166,25 @@ async def _payout(api: Api, incentive_id: int, state: str) -> None:
         await connection.execute("UPDATE incentives SET payout = 'open', payouts = 1 WHERE id = $1", incentive_id)
 
 
+async def test_past_its_horizon_an_unknown_outcome_is_the_operators_in_the_funnel_too(api: Api) -> None:
+    made = (await _submit(api)).json()["incentive"]
+    await _payout(api, made["incentive_id"], "unknown")
+    await _submit(api, 2, key="k2")
+    now = api.core.resources.clock.now()
+    for sent_at, owner in ((now, "gateway"), (now - timedelta(days=30), "operator")):
+        async with api.core.resources.database.connection() as connection:
+            await connection.execute("UPDATE payouts SET first_sent_at = $1", sent_at)
+            await connection.execute("UPDATE incentives SET own = 'outcome_unknown' WHERE payout = 'open'")
+        shown = (await api.call("GET", f"/v1/incentives/{made['incentive_id']}")).json()
+        assert shown["blocker"]["owner"] == owner
+        funnel = (await api.call("GET", "/v1/funnel")).json()
+        found = [(r["blocker"], r["owner"], r["incentives"], r["amount_rupiah"]) for r in funnel["rows"]]
+        assert sorted(found) == [
+            ("link_required", "participant", 1, 600_000), ("outcome_unknown", owner, 1, 600_000),
+        ]  # fmt: skip
+        assert funnel["incentives"] == 2
+
+
 async def test_a_payout_is_read_and_hastened(api: Api) -> None:
     made = (await _submit(api)).json()["incentive"]
     await _payout(api, made["incentive_id"], "unknown")
