@@ -21,7 +21,7 @@ from gateway.services.payout_words import Item, Word, agreed
 from gateway.storage import cases, events, ledger, observations, payouts, switches
 from gateway.storage.database import Connection, Database
 from gateway.storage.observations import Heard, NewObservation
-from gateway.storage.payouts import IncentiveRow, PayoutRow
+from gateway.storage.payouts import IncentiveFacts, PayoutRow
 
 T = TypeVar("T")
 MOST_TRIES = 4
@@ -153,7 +153,7 @@ async def _follow(
     connection: Connection,
     now: datetime,
     effects: Sequence[tuple[PayoutRow, Effects]],
-    incentives: Mapping[int, IncentiveRow],
+    incentives: Mapping[int, IncentiveFacts],
     before: Mapping[int, PayoutRow],
 ) -> None:
     """Cases, blockers of other incentives and pauses: rare, so one by one."""

@@ -16,7 +16,7 @@ from gateway.desk import Pace
 from gateway.services.payout_words import ABSENT, Word
 from gateway.storage.cases import NewCase
 from gateway.storage.observations import Heard
-from gateway.storage.payouts import IncentiveRow, PayoutRow
+from gateway.storage.payouts import IncentiveFacts, PayoutRow
 
 MOST_PAYOUTS = 3
 """So many payouts of one incentive the gateway starts by itself."""
@@ -52,7 +52,7 @@ class Standing(msgspec.Struct, kw_only=True):
     """Locked copies of a payout, its incentive and the incentive's other payouts; changed in place."""
 
     payout: PayoutRow
-    incentive: IncentiveRow
+    incentive: IncentiveFacts
     others: list[PayoutRow]
 
 

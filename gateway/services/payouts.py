@@ -192,7 +192,7 @@ class Payouts:
         async with self._database.transaction() as connection:
             found = await incentive_timers.hasten(connection, self._clock.now(), incentive_id, list(ASKABLE))
         if found is None:
-            raise NotFound("there is no such incentive")
+            raise NotFound("There is no such incentive.")
         return found
 
     def order(self, leased: Leased) -> PayoutOrder:
@@ -204,7 +204,7 @@ class Payouts:
         async with self._database.connection() as connection:
             row = await payouts.get(connection, payout)
         if row is None:
-            raise NotFound("there is no such payout")
+            raise NotFound("There is no such payout.")
         return row
 
     # --- inside ------------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ class PayoutRow(msgspec.Struct, kw_only=True):
     ended_at: datetime | None
 
 
-class IncentiveRow(msgspec.Struct, kw_only=True):
+class IncentiveFacts(msgspec.Struct, kw_only=True):
     """What paying an incentive changes about it."""
 
     id: int
@@ -95,7 +95,7 @@ async def find_references(
     return [payout_row(row) for row in rows]
 
 
-async def lock(connection: Connection, payouts: Sequence[int]) -> tuple[list[PayoutRow], dict[int, IncentiveRow]]:
+async def lock(connection: Connection, payouts: Sequence[int]) -> tuple[list[PayoutRow], dict[int, IncentiveFacts]]:
     """Lock some payouts, their incentives and the incentives' other payouts, in order of id, and read them.
 
     A claim locks the incentive before it makes a payout, so none appears once the incentive is locked.
@@ -114,7 +114,7 @@ async def lock(connection: Connection, payouts: Sequence[int]) -> tuple[list[Pay
         beside = {name: values.pop(f"i_{name}") for name in ("payout", "own", "own_next_at", "payouts")}
         payout = payout_row(values)
         locked.append(payout)
-        incentives[payout.incentive] = _incentive_row(payout, beside)
+        incentives[payout.incentive] = _incentive_facts(payout, beside)
     several = [one.id for one in incentives.values() if one.payouts > 1]
     if several:
         others = await connection.fetch(
@@ -127,9 +127,9 @@ async def lock(connection: Connection, payouts: Sequence[int]) -> tuple[list[Pay
     return locked, incentives
 
 
-def _incentive_row(payout: PayoutRow, values: dict[str, Any]) -> IncentiveRow:
+def _incentive_facts(payout: PayoutRow, values: dict[str, Any]) -> IncentiveFacts:
     own = values.pop("own")
-    return IncentiveRow(
+    return IncentiveFacts(
         id=payout.incentive, participant=payout.participant, own=BlockerCode(own) if own else None, **values
     )
 
@@ -158,7 +158,7 @@ async def write(connection: Connection, now: datetime, rows: Sequence[PayoutRow]
     )
 
 
-async def write_incentives(connection: Connection, now: datetime, rows: Sequence[IncentiveRow]) -> None:
+async def write_incentives(connection: Connection, now: datetime, rows: Sequence[IncentiveFacts]) -> None:
     """Write the facts that paying changes about incentives; stage, blocker and funnel follow in the database."""
     await connection.execute(
         """

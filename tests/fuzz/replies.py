@@ -42,7 +42,7 @@ from gateway.services.payout_sending import Sending
 from gateway.services.payout_words import Finding, Item, What, Word, agreed
 from gateway.settings import Waits
 from gateway.storage.observations import Heard
-from gateway.storage.payouts import IncentiveRow, PayoutRow
+from gateway.storage.payouts import IncentiveFacts, PayoutRow
 from gateway.transport import Reply
 from tests.contract.recording import Recording, record
 from tests.contract.replay import Played, leaves, texts
@@ -157,7 +157,7 @@ class Partner:
             said = item.outcome
             heard = [Heard(id=1, payout=1, source=item.source, attempt=1, kind=said.kind, reason=said.reason,
                            technical=said.technical, partner_code=said.partner_code, at=self.clock.now())]  # fmt: skip
-        incentive = IncentiveRow(id=1, participant=1, payout="open", own=None, own_next_at=None, payouts=1)
+        incentive = IncentiveFacts(id=1, participant=1, payout="open", own=None, own_next_at=None, payouts=1)
         standing = Standing(payout=payout, incentive=incentive, others=[])
         decide(self.terms, standing, heard, item, self.clock.now())
         return payout.state

@@ -32,7 +32,7 @@ from gateway.services.payout_rules import decide
 from gateway.services.payout_words import Word
 from gateway.settings import Waits
 from gateway.storage.observations import Heard
-from gateway.storage.payouts import IncentiveRow, PayoutRow
+from gateway.storage.payouts import IncentiveFacts, PayoutRow
 from tests.gateway.payouts.fake import NOON, manifest
 
 MOST = 7
@@ -81,7 +81,7 @@ def sent() -> Standing:
         "id": 1, "incentive": 1, "state": PayoutState.SUBMITTING, "attempt": 1, "refusals": 0, "looks": 0,
         "technical": False, "first_sent_at": NOON, "sent_at": NOON, "sent_deadline": NOON, "amount_rupiah": 600_000,
     }  # fmt: skip
-    incentive = IncentiveRow(id=1, participant=1, payout="open", own=None, own_next_at=None, payouts=1)
+    incentive = IncentiveFacts(id=1, participant=1, payout="open", own=None, own_next_at=None, payouts=1)
     return Standing(payout=PayoutRow(**values), incentive=incentive, others=[])
 
 
