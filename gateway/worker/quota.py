@@ -41,7 +41,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Quota:
-    """One partner's calls of one kind."""
+    """One partner's calls of some kinds; `key` is where all workers count them."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Quota:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._redis = redis
-        self._key = f"quota:{name}"
+        self.key = f"quota:{name}"
         self.per_s = per_s
         self._clock = clock
         self._sleep = sleep
@@ -81,9 +81,9 @@ class Quota:
         if self._redis is None or self._clock.monotonic() < self._alone_until:
             return self._from_own_share()
         try:
-            answer = await self._redis.eval(_TAKE, 1, self._key, str(self.per_s), str(2 * self._lot), str(self._lot))
+            answer = await self._redis.eval(_TAKE, 1, self.key, str(self.per_s), str(2 * self._lot), str(self._lot))
         except RedisError as error:
-            _log.warning("quota_without_redis", key=self._key, error=type(error).__name__)
+            _log.warning("quota_without_redis", key=self.key, error=type(error).__name__)
             self._alone_until = self._clock.monotonic() + ASK_AGAIN_S
             return self._from_own_share()
         return int(answer[0]), int(answer[1]) / 1000
@@ -97,15 +97,22 @@ class Quota:
         return granted, max(0.001, (1.0 - self._alone) / rate)
 
 
-def payout_quota(redis: Redis | None, manifest: Manifest, agreed_per_s: float | None, clock: Clock) -> Quota | None:
-    """The quota of a partner's payout calls: the contract's figure, else the manifest's; None: none is known.
+def quota_of(
+    redis: Redis | None, manifest: Manifest, family: str, agreed_per_s: float | None, clock: Clock, *, calls: int = 1
+) -> Quota | None:
+    """The quota of one family of calls (`payout.`, `identity.`): the contract's figure for all of a partner's, else the
+    manifest's tightest; None: none is known. Families that are counted together share it.
 
-    A quota on single operations (`payout.create`) allows that many payouts, each of two calls.
+    `calls`: how many one piece of work takes, where the manifest allows so many of each (`payout.create`, say).
     """
+    if agreed_per_s is not None:
+        return Quota(redis, manifest.slug, agreed_per_s, clock)
     declared = [
-        q.per_s * (1 if any("payout.".startswith(one) for one in q.operations) else CALLS_A_PAYOUT)
+        (q.per_s * (1 if any(family.startswith(one) for one in q.operations) else calls), q.operations)
         for q in manifest.quotas
-        if any(one.startswith("payout.") or "payout.".startswith(one) for one in q.operations)
+        if any(one.startswith(family) or family.startswith(one) for one in q.operations)
     ]
-    per_s = agreed_per_s if agreed_per_s is not None else min(declared, default=None)
-    return None if per_s is None else Quota(redis, f"{manifest.slug}:payout", per_s, clock)
+    if not declared:
+        return None
+    per_s, operations = min(declared)
+    return Quota(redis, f"{manifest.slug}:{','.join(operations)}", per_s, clock)

@@ -17,7 +17,7 @@ from gateway.settings import Settings
 from gateway.worker.dispatch import Dispatcher
 from gateway.worker.loops import Loop, Wakes, run_loop
 from gateway.worker.outage import Outage
-from gateway.worker.quota import Quota, payout_quota
+from gateway.worker.quota import CALLS_A_PAYOUT, Quota, quota_of
 
 POOL_SIZE = 16
 DRAIN_S = 60.0
@@ -45,7 +45,8 @@ class Worker:
         ]
         self._dispatchers: list[Dispatcher] = []
         for slug, desk in resources.desks.items():
-            quota = payout_quota(resources.redis, desk.manifest, settings.quotas.get(slug), clock)
+            agreed_per_s = settings.quotas.get(slug)
+            quota = quota_of(resources.redis, desk.manifest, "payout.", agreed_per_s, clock, calls=CALLS_A_PAYOUT)
             self._loops += _partner_loops(payouts, statements, slug, quota)
             self._dispatchers.append(
                 Dispatcher(
@@ -88,17 +89,23 @@ async def _until(stopping: asyncio.Event) -> None:
 
 
 def _partner_loops(payouts: Payouts, statements: Statements, slug: str, quota: Quota | None) -> list[Loop]:
-    async def lookups() -> int:
-        done = await payouts.tick_lookups(slug, LOOKUPS_AT_ONCE)
+    return [
+        Loop(f"lookups:{slug}", _paced(partial(payouts.tick_lookups, slug, LOOKUPS_AT_ONCE), quota)),
+        Loop(f"unpayable:{slug}", lambda: payouts.tick_unpayable(slug), SLOW_S),
+        Loop(f"statements:{slug}", lambda: statements.tick(slug), SLOW_S),
+    ]
+
+
+def _paced(tick: Callable[[], Awaitable[int]], quota: Quota | None) -> Callable[[], Awaitable[int]]:
+    """A tick that waits for the quota of what it has done, before it is called again."""
+
+    async def paced() -> int:
+        done = await tick()
         if quota is not None and done:
             await quota.take(done)
         return done
 
-    return [
-        Loop(f"lookups:{slug}", lookups),
-        Loop(f"unpayable:{slug}", lambda: payouts.tick_unpayable(slug), SLOW_S),
-        Loop(f"statements:{slug}", lambda: statements.tick(slug), SLOW_S),
-    ]
+    return paced
 
 
 def people_loops(core: Core) -> list[Loop]:
@@ -112,10 +119,15 @@ def people_loops(core: Core) -> list[Loop]:
         "verification_expiry": core.verification.tick_expired,
         "strays": core.strays.tick,
     }
-    desks = core.resources.desks
+    resources = core.resources
+    verifying = []  # one loop a partner: a slow one holds up no other
+    for slug, desk in resources.desks.items():
+        agreed_per_s = resources.settings.quotas.get(slug)
+        quota = quota_of(resources.redis, desk.manifest, "identity.", agreed_per_s, resources.clock)
+        check = _paced(partial(core.verification.tick, CHECKS_AT_ONCE, slug), quota)
+        verifying.append(Loop(f"verification:{slug}", check))
     return [
-        # One loop a partner: a slow one holds up no other.
-        *(Loop(f"verification:{slug}", partial(core.verification.tick, CHECKS_AT_ONCE, slug)) for slug in desks),
+        *verifying,
         Loop("inbox", core.inbox.tick),
         *(Loop(name, tick, SLOW_S) for name, tick in slow.items()),
     ]

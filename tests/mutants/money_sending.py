@@ -114,6 +114,7 @@ _ATTEMPT = (
 
 _WORKER = (
     one("worker/quota_not_taken", "gateway/worker/dispatch.py", "await self._quota.take(CALLS_A_PAYOUT)", "await asyncio.sleep(0)", WORKER, first="test_nothing_is_sent_before_the_quota_gives_way"),
+    one("worker/checks_not_paced", "gateway/worker/runner.py", "await quota.take(done)", "await asyncio.sleep(0)", WORKER, first="test_checks_wait_for_the_quota_of_what_they_did"),
     one("worker/quota_not_shared", "gateway/worker/quota.py", "tokens = tokens - granted\n", "\n", WORKER, first="test_a_quota_is_shared_through_redis"),
     one("worker/fed_while_down", "gateway/worker/outage.py", "self._failures >= FAILURES and", "self._failures >= 1_000 * FAILURES and", WORKER, first="test_outage_opens_after_a_run_of_failures_and_closes_at_a_word"),
     one("worker/silence_is_a_word", _SENDING, "return Answer.NO_ANSWER", "return Answer.SPOKE", SENDING, first="test_what_a_try_tells_about_the_partner"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import pytest
 from redis.asyncio import Redis
 
 from contracts.partner import Mark, Quota
@@ -17,8 +19,12 @@ from gateway.worker import Worker
 from gateway.worker.dispatch import Dispatcher
 from gateway.worker.outage import CANARY_S, FAILURES, Outage
 from gateway.worker.quota import Quota as Tokens
+from gateway.worker.quota import quota_of
+from gateway.worker.runner import people_loops
 from tests.gateway.payouts.fake import Bank, VirtualClock
 from tests.gateway.payouts.town import NOON, Town
+
+_TICKS = ("tick", "tick_expiry", "tick_health", "tick_refresh", "tick_waiting", "tick_unlinking")
 
 
 @asynccontextmanager
@@ -210,19 +216,45 @@ async def test_without_redis_a_worker_takes_its_share() -> None:
     assert 1.5 <= took_s <= 2.5, "a quarter of 40 a second"
 
 
-async def test_the_contracts_figure_goes_before_the_manifests(town: Town) -> None:
-    from gateway.worker.quota import payout_quota
+async def test_checks_wait_for_the_quota_of_what_they_did(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    each = Quota(operations=("identity.",), per_s=5.0, mark=Mark.ASSUMED, source="test")
+    town.partner(quotas=(each,))
+    taken: list[int] = []
 
+    async def take(self: Tokens, calls: int) -> None:
+        taken.append(calls)
+
+    monkeypatch.setattr(Tokens, "take", take)
+    done = iter([3, 0])
+
+    async def tick(most: int, partner: str) -> int:
+        assert partner == "fake"
+        return next(done)
+
+    idle: Any = SimpleNamespace(**dict.fromkeys(_TICKS))
+    core: Any = SimpleNamespace(
+        resources=town.resources, verification=SimpleNamespace(tick=tick, tick_expired=None), linking=idle, inbox=idle,
+        strays=idle,
+    )  # fmt: skip
+    (check,) = [loop for loop in people_loops(core) if loop.name == "verification:fake"]
+    assert [await check.tick(), await check.tick()] == [3, 0]
+    assert taken == [3]
+
+
+async def test_the_contracts_figure_goes_before_the_manifests(town: Town) -> None:
     declared = (
         Quota(operations=("payout.", "identity."), per_s=7.0, mark=Mark.ASSUMED, source="test"),
         Quota(operations=("link.",), per_s=1.0, mark=Mark.ASSUMED, source="test"),
     )
     town.partner(quotas=declared)
     manifest = town.desks["fake"].manifest
-    found = payout_quota(None, manifest, None, town.clock)
+    found = quota_of(None, manifest, "payout.", None, town.clock)
     assert found is not None
     assert found.per_s == 7.0
-    agreed = payout_quota(None, manifest, 3.0, town.clock)
+    checks = quota_of(None, manifest, "identity.", None, town.clock)
+    assert checks is not None
+    assert (checks.per_s, checks.key) == (7.0, found.key), "counted together"
+    agreed = quota_of(None, manifest, "payout.", 3.0, town.clock)
     assert agreed is not None
     assert agreed.per_s == 3.0
     each = tuple(
@@ -230,8 +262,10 @@ async def test_the_contracts_figure_goes_before_the_manifests(town: Town) -> Non
         for one in ("payout.create", "payout.approve")
     )
     town.partner("two", quotas=each)
-    found = payout_quota(None, town.desks["two"].manifest, None, town.clock)
+    two = town.desks["two"].manifest
+    assert quota_of(None, two, "identity.", None, town.clock) is None
+    found = quota_of(None, two, "payout.", None, town.clock, calls=2)
     assert found is not None
     assert found.per_s == 10.0, "five payouts a second are ten calls"
     town.partner("free")
-    assert payout_quota(None, town.desks["free"].manifest, None, town.clock) is None
+    assert quota_of(None, town.desks["free"].manifest, "payout.", None, town.clock) is None
