@@ -54,11 +54,12 @@ TRANSITIONS: dict[PayoutState, frozenset[PayoutState]] = {
     _S.SUCCEEDED: frozenset({_S.REVERSED}),
     _S.REJECTED: frozenset({_S.REVERSED, _S.SUCCEEDED}),
     _S.REVERSED: frozenset(),
-    _S.CANCELLED: frozenset(),
+    _S.CANCELLED: frozenset({_S.SUCCEEDED, _S.REVERSED}),
 }
 """Which state may follow which.
 
-`rejected -> reversed` only where the manifest says `completed_can_fail`; `rejected -> succeeded` only as contradiction;
+`rejected | cancelled -> reversed` only where the manifest says `completed_can_fail`; either `-> succeeded` only as
+contradiction;
 `submitting -> reserved | prepared` only when no WRITE left or the partner did not accept it.
 """
 

@@ -54,8 +54,8 @@ def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: da
     if payout.partner_reference is None:
         payout.partner_reference = word.outcome.partner_reference
     if payout.state is _S.CANCELLED:
-        if end is _S.SUCCEEDED:
-            _paid_though_cancelled(s, effects)
+        if end in (_S.SUCCEEDED, _S.REVERSED):
+            _paid_though_cancelled(s, end, now, effects)
         return
     if payout.state is _S.PREPARED and end is _S.REJECTED:
         _withdrawn(s, word, now)
@@ -192,8 +192,10 @@ def _withdrawn(s: Standing, word: Word, now: datetime) -> None:
     s.incentive.own, s.incentive.own_next_at = None if s.payout.withdrawing else word.outcome.reason, None
 
 
-def _paid_though_cancelled(s: Standing, effects: Effects) -> None:
-    """Money moved under a payout that had ended as never sent."""
+def _paid_though_cancelled(s: Standing, end: PayoutState, now: datetime, effects: Effects) -> None:
+    """Money moved under a payout that had ended as never sent: it counts again, and its replacements must not."""
+    s.payout.released_at, s.incentive.payouts = now, s.incentive.payouts + 1
+    (ends.succeeded if end is _S.SUCCEEDED else ends.reversed_)(s, now, effects)
     ends.contradiction(s, effects, "the partner paid a payout that had been withdrawn")
     effects.pause = f"payout {s.payout.id} was paid after it had been withdrawn"
 

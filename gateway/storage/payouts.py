@@ -115,7 +115,8 @@ async def lock(connection: Connection, payouts: Sequence[int]) -> tuple[list[Pay
         payout = payout_row(values)
         locked.append(payout)
         incentives[payout.incentive] = _incentive_facts(payout, beside)
-    several = [one.id for one in incentives.values() if one.payouts > 1]
+    cancelled = {payout.incentive for payout in locked if payout.state is PayoutState.CANCELLED}  # they count as none
+    several = [one.id for one in incentives.values() if one.payouts > 1 or one.id in cancelled]
     if several:
         others = await connection.fetch(
             "SELECT * FROM payouts WHERE incentive = ANY($1::bigint[]) AND id <> ALL($2::bigint[])"

@@ -13,6 +13,7 @@ _ENDS = "gateway/services/payout_ends.py"
 _LEDGER = "gateway/storage/ledger.py"
 _OBSERVATION = "contracts/observation.py"
 _ABSENCE = "gateway/services/absence.py"
+_WITHDRAWN = "tests/gateway/payouts/test_paid_though_withdrawn.py"
 _FOLLOWING = "gateway/services/payout_following.py"
 _STATEMENTS = "gateway/services/statements.py"
 _RECOVERY = "gateway/services/recovery.py"
@@ -20,7 +21,7 @@ _RECOVERY = "gateway/services/recovery.py"
 _TRANSITIONS = (
     one("states/paid_then_refused", _STATES, "_S.SUCCEEDED: frozenset({_S.REVERSED})", "_S.SUCCEEDED: frozenset({_S.REVERSED, _S.REJECTED})", STATES),
     one("states/refused_then_sent", _STATES, "_S.REJECTED: frozenset({_S.REVERSED, _S.SUCCEEDED})", "_S.REJECTED: frozenset({_S.REVERSED, _S.SUCCEEDED, _S.SUBMITTING})", STATES),
-    one("states/withdrawn_then_sent", _STATES, "_S.CANCELLED: frozenset()", "_S.CANCELLED: frozenset({_S.SUBMITTING})", STATES),
+    one("states/withdrawn_then_sent", _STATES, "_S.CANCELLED: frozenset({", "_S.CANCELLED: frozenset({_S.SUBMITTING, ", STATES),
     one("states/in_doubt_then_withdrawn", _STATES, "_S.UNKNOWN: frozenset({", "_S.UNKNOWN: frozenset({_S.CANCELLED, ", STATES),
     one("states/pending_then_sent_again", _STATES, "_S.PENDING: frozenset({", "_S.PENDING: frozenset({_S.SUBMITTING, ", STATES),
 )  # fmt: skip
@@ -53,7 +54,9 @@ _ENDINGS = (
     one("end/blocked_account_blocks_one", _ENDS, "effects.block_others = reason", "effects.block_others = None", SENDING, first="test_a_refusal_by_a_read_of_the_plan_blocks_at_once"),
     one("end/no_wait_for_the_reason", _ENDS, "elif word.outcome.reason_may_follow and payout.reason_due_at is None and", "elif word.outcome.reason_may_follow and payout.reason_due_at is not None and", TWO_STEP, first="test_failed_without_a_code_waits_for_the_reason"),
     one("end/given_back_is_paid_again", _ENDS, "if any(p.state is _S.REVERSED and (stands(p) or", "if any(p.state is _S.REVERSED and False and (stands(p) or", WORDS, TWO_STEP, first="test_given_back_after_a_replacement_was_made"),
-    one("end/paid_after_it_was_withdrawn_unseen", _RULES, "        if end is _S.SUCCEEDED:\n            _paid_though_cancelled(s, effects)\n", "", WORDS, first="test_paid_after_it_was_withdrawn_pauses_the_partner"),
+    one("end/paid_after_it_was_withdrawn_unseen", _RULES, "        if end in (_S.SUCCEEDED, _S.REVERSED):\n            _paid_though_cancelled(s, end, now, effects)\n", "", _WITHDRAWN, first="test_it_counts_as_paid"),
+    one("end/paid_after_it_was_withdrawn_and_failed_unseen", _RULES, "        if end in (_S.SUCCEEDED, _S.REVERSED):\n", "        if end is _S.SUCCEEDED:\n", _WITHDRAWN, first="test_where_completed_can_fail_it_counts_as_given_back"),
+    one("end/replacement_of_a_withdrawn_one_unseen", "gateway/storage/payouts.py", "one.payouts > 1 or one.id in cancelled]", "one.payouts > 1]", _WITHDRAWN, first="test_a_replacement_that_has_not_left_is_withdrawn"),
     one("books/success_not_settled", _LEDGER, '("reserved", "paid"): (Entry.SETTLE,)', '("reserved", "paid"): ()', SENDING, first="test_a_due_incentive_is_paid_once"),
     one("books/refusal_not_released", _LEDGER, '("reserved", "float"): (Entry.RELEASE,)', '("reserved", "float"): ()', SENDING, first="test_a_refusal_by_a_read_of_the_plan_blocks_at_once"),
     one("books/reversal_not_returned", _LEDGER, '("paid", "float"): (Entry.RETURN,)', '("paid", "float"): ()', WORDS, first="test_the_reversal_shows_in_the_statement"),

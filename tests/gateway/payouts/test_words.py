@@ -298,22 +298,6 @@ async def test_a_word_is_about_the_partner_that_says_it(town: Town) -> None:
     assert await town.states(incentive) == [S.RESERVED]
 
 
-async def test_paid_after_it_was_withdrawn_pauses_the_partner(town: Town) -> None:
-    town.partner()
-    incentive = await town.due()
-    worker = town.worker()
-    (leased,) = await worker.claim("fake", 1)
-    await worker.give_back([leased])
-    await town.execute("UPDATE incentives SET approved = false")
-    assert await worker.tick_unpayable("fake") == 1
-    assert await town.states(incentive) == [S.CANCELLED]
-    await worker.observe(None, leased.payout.id, *PAID)
-    assert await town.states(incentive) == [S.CANCELLED]
-    assert await town.cases() == ["contradiction"]
-    (switch,) = await town.fetch("SELECT paused_at, paused_by FROM partner_switches")
-    assert switch["paused_by"] == "gateway" and switch["paused_at"] is not None
-
-
 async def test_days_that_a_partner_no_longer_gives_keep_today_from_nothing(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
