@@ -18,6 +18,7 @@ from contracts.partner import Mark
 from contracts.payout import OutcomeKind, PayoutState
 from gateway.clock import jakarta_day, start_of_jakarta_day
 from gateway.services.payout_ends import Terms, counts
+from gateway.services.payout_words import MISMATCH
 from gateway.storage.observations import Heard
 from gateway.storage.payouts import PayoutRow
 
@@ -56,7 +57,8 @@ class NoPermit(enum.Enum):
 def silent(heard: Sequence[Heard], attempt: int) -> bool:
     """Whether the partner has said nothing that means it knows the payout, up to this attempt."""
     return all(
-        h.kind in _SILENT and (h.kind is not OutcomeKind.UNKNOWN or h.source is Source.REPLY)
+        h.kind in _SILENT
+        and (h.kind is not OutcomeKind.UNKNOWN or (h.source is Source.REPLY and h.partner_code not in MISMATCH))
         for h in heard
         if counts(h, attempt)
     )

@@ -236,6 +236,19 @@ async def test_another_amount_under_our_reference_is_no_success(town: Town) -> N
     assert bank.seen.count("transfer") == 1
 
 
+async def test_an_answer_of_another_amount_is_not_followed_by_a_second_attempt(town: Town) -> None:
+    """Whatever look-ups and statements say of it later: something was booked under our reference."""
+    bank = town.partner()
+    incentive = await town.due(amount=50_000)
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", {"act": "say", "kind": "succeeded", "amount": 60_000})
+    await worker.tick_send("fake")
+    await town.drive(worker, statements, hours=5, step_s=60)
+    assert bank.seen.count("transfer") == 1
+    assert await town.states(incentive) == [S.UNKNOWN]
+    assert await town.stands(incentive) == ("paying", "contradiction")
+
+
 async def test_another_account_under_our_reference_is_no_success(town: Town) -> None:
     bank = town.partner()
     incentive = await town.due()
