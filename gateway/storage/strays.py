@@ -262,7 +262,10 @@ async def settle(connection: Connection, now: datetime, stray: Stray, *, by: str
         "UPDATE incentives i SET own = NULL, own_next_at = NULL, facts_at = $3 FROM participants t"
         " WHERE t.id = i.participant AND t.partner = $1 AND t.account_index = $2 AND i.payout IS NULL"
         " AND i.own = 'contradiction' AND NOT EXISTS (SELECT 1 FROM strays s WHERE s.partner = t.partner"
-        " AND s.account_index = t.account_index AND s.settled_at IS NULL)",
+        " AND s.account_index = t.account_index AND s.settled_at IS NULL)"
+        # What a payout of its own is contradicted by is another matter.
+        " AND NOT EXISTS (SELECT 1 FROM cases c WHERE c.incentive = i.id AND c.code = 'contradiction'"
+        " AND c.closed_at IS NULL)",
         stray.partner,
         stray.account_index,
         now,

@@ -9,10 +9,12 @@ from datetime import date, timedelta
 import pytest
 
 from contracts.errors import Conflict
+from contracts.incentive import BlockerCode
 from contracts.payout import PayoutState
 from gateway.clock import jakarta_day, start_of_jakarta_day
 from gateway.services.statements import Statements
-from gateway.storage import recovery
+from gateway.storage import cases, recovery
+from gateway.storage.cases import NewCase
 from tests.gateway.payouts.town import Town
 from tests.gateway.recovery.restoring import Restoring
 
@@ -290,6 +292,29 @@ async def test_a_credit_that_turns_up_later_still_holds_its_account(restoring: R
     await restoring.tick(worker, statements)
     assert await town.stands(incentive) == ("paid", None), "handed over again, it is the one that was paid"
     assert len(bank.booked) == 1
+
+
+async def test_settling_a_credit_leaves_a_contradiction_of_an_incentives_own(restoring: Restoring) -> None:
+    town = restoring.town
+    town.partner()
+    incentive = await town.due()
+    now = town.clock.now()
+    async with town.database.transaction() as connection:
+        case = NewCase(code=BlockerCode.CONTRADICTION, partner="fake", incentive=incentive, detail="paid and refused")
+        await cases.open_cases(connection, now, [case])
+    await town.execute("UPDATE incentives SET own = 'contradiction'")
+    reference = f"10{1:017d}"
+    await town.execute(
+        "INSERT INTO strays (partner, reference, amount_rupiah, account_index, booked_at, seen_at)"
+        " SELECT 'fake', $1, 5000, account_index, $2, $2 FROM participants",
+        reference,
+        now,
+    )
+    service = restoring.recoveries(town.worker())
+    for person in ("op", "op 2"):
+        await service.strays.settle(reference, None, actor=person)
+    assert await town.stands(incentive) == ("scheduled", "contradiction")
+    assert await town.worker().tick_send("fake") == 0
 
 
 async def settled_town(town: Town, people: int) -> None:
