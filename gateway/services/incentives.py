@@ -146,9 +146,10 @@ class Incentives:
     def _blocker(self, row: IncentiveRow, code: BlockerCode) -> BlockerView:
         before = self.sent_before().get(row.partner)
         past_horizon = row.first_sent_at is not None and before is not None and row.first_sent_at < before
+        given_up = row.next_attempt_at is None  # a create whose key's life is over ends before the horizon
         return BlockerView(
             code=code,
-            owner=owner_of(code, past_horizon=past_horizon),
+            owner=owner_of(code, past_horizon=past_horizon or given_up),
             since=row.facts_at,
             next_attempt_at=row.next_attempt_at,
             act_by=row.deadline_on,

@@ -58,13 +58,16 @@ async def counts(connection: Connection, programme: str | None) -> list[FunnelRo
 
 
 async def past_horizon(connection: Connection, sent_before: Mapping[str, datetime]) -> list[FunnelRow]:
-    """Of the incentives whose outcome is unknown, those first sent before a partner's time: an operator's by now."""
+    """Of the incentives whose outcome is unknown, those first sent before a partner's time, or that nothing more is due
+    for: an operator's by now.
+    """
     rows = await connection.fetch(
         """
         SELECT i.programme, i.partner, i.stage, i.blocker, count(*) AS incentives,
                sum(i.amount_rupiah)::bigint AS amount_rupiah
         FROM unnest($1::text[], $2::timestamptz[]) AS h (partner, at)
-            JOIN payouts p ON p.partner = h.partner AND p.first_sent_at < h.at
+            JOIN payouts p ON p.partner = h.partner
+                AND (p.first_sent_at < h.at OR p.next_at IS NULL AND p.sent_deadline IS NULL)
                 AND p.state IN ('reserved', 'preparing', 'prepared', 'submitting', 'unknown', 'pending')
             JOIN incentives i ON i.id = p.incentive
         WHERE i.blocker = 'outcome_unknown' GROUP BY 1, 2, 3, 4

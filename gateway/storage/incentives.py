@@ -41,13 +41,14 @@ SELECT i.id, i.batch_id, i.line, i.programme, i.purpose, i.period, i.participant
     i.due_on, i.deadline_on, i.approved, i.stage, i.blocker, i.facts_at, i.payouts, i.created_at,
     p.id AS payout_id, p.first_sent_at,
     CASE WHEN i.blocker IS NULL THEN NULL
-         WHEN i.payout = 'open' THEN p.next_at
+         WHEN i.payout = 'open' THEN coalesce(p.next_at, p.sent_deadline)
          WHEN i.blocker = i.own THEN i.own_next_at
          WHEN i.blocker = i.standing THEN (SELECT min(v.next_attempt_at) FROM verifications v
                                            WHERE v.participant = i.participant AND v.state = 'open')
     END AS next_attempt_at
 FROM incentives i LEFT JOIN LATERAL (
-    SELECT id, first_sent_at, next_at FROM payouts WHERE incentive = i.id ORDER BY id DESC LIMIT 1) p ON true
+    SELECT id, first_sent_at, next_at, sent_deadline FROM payouts WHERE incentive = i.id ORDER BY id DESC LIMIT 1
+) p ON true
 """
 
 

@@ -166,14 +166,15 @@ async def _payout(api: Api, incentive_id: int, state: str) -> None:
         await connection.execute("UPDATE incentives SET payout = 'open', payouts = 1 WHERE id = $1", incentive_id)
 
 
-async def test_past_its_horizon_an_unknown_outcome_is_the_operators_in_the_funnel_too(api: Api) -> None:
+async def test_past_its_horizon_or_given_up_an_unknown_outcome_is_the_operators_in_the_funnel_too(api: Api) -> None:
     made = (await _submit(api)).json()["incentive"]
     await _payout(api, made["incentive_id"], "unknown")
     await _submit(api, 2, key="k2")
     now = api.core.resources.clock.now()
-    for sent_at, owner in ((now, "gateway"), (now - timedelta(days=30), "operator")):
+    cases = ((now, now, "gateway"), (now - timedelta(days=30), now, "operator"), (now, None, "operator"))
+    for sent_at, next_at, owner in cases:
         async with api.core.resources.database.connection() as connection:
-            await connection.execute("UPDATE payouts SET first_sent_at = $1", sent_at)
+            await connection.execute("UPDATE payouts SET first_sent_at = $1, next_at = $2", sent_at, next_at)
             await connection.execute("UPDATE incentives SET own = 'outcome_unknown' WHERE payout = 'open'")
         shown = (await api.call("GET", f"/v1/incentives/{made['incentive_id']}")).json()
         assert shown["blocker"]["owner"] == owner
