@@ -11,7 +11,7 @@ from contracts.errors import Conflict, NotFound
 from contracts.events import EventType
 from contracts.incentive import BLOCKERS, BlockerCode, Owner, Stage, owner_of
 from contracts.partner import Manifest
-from gateway.clock import Clock
+from gateway.clock import Clock, jakarta_day
 from gateway.storage import audit, events
 from gateway.storage import incentives as stored
 from gateway.storage.database import Connection, Database
@@ -123,6 +123,9 @@ class Incentives:
         return {slug: now - horizon for slug, horizon in self._horizons.items()}
 
     def _view(self, row: IncentiveRow) -> IncentiveView:
+        code = row.blocker
+        if row.held and row.due_on <= jakarta_day(self._clock.now()):
+            code = BlockerCode.PARTNER_PAUSED  # of the partner, so not stored with each of its incentives
         return IncentiveView(
             incentive_id=row.id,
             batch_id=row.batch_id,
@@ -136,7 +139,7 @@ class Incentives:
             deadline_on=row.deadline_on,
             approved=row.approved,
             stage=row.stage,
-            blocker=None if row.blocker is None else self._blocker(row, row.blocker),
+            blocker=None if code is None else self._blocker(row, code),
             payout_id=None if row.payout_id is None else str(row.payout_id),
             payouts=row.payouts,
             created_at=row.created_at,

@@ -33,6 +33,8 @@ class IncentiveRow(msgspec.Struct, frozen=True, kw_only=True):
     """The one that stands, or the last one."""
     first_sent_at: datetime | None
     payouts: int
+    held: bool
+    """Ready to be paid, but for a pause or a recovery of its partner."""
     created_at: datetime
 
 
@@ -45,9 +47,13 @@ SELECT i.id, i.batch_id, i.line, i.programme, i.purpose, i.period, i.participant
          WHEN i.blocker = i.own THEN i.own_next_at
          WHEN i.blocker = i.standing THEN (SELECT min(v.next_attempt_at) FROM verifications v
                                            WHERE v.participant = i.participant AND v.state = 'open')
-    END AS next_attempt_at
+    END AS next_attempt_at,
+    i.blocker IS NULL AND i.approved AND (i.stage = 'scheduled' OR i.stage = 'paying'
+                                          AND p.state IN ('reserved', 'prepared'))
+        AND (EXISTS (SELECT 1 FROM partner_switches s WHERE s.partner = i.partner AND s.paused_at IS NOT NULL)
+             OR EXISTS (SELECT 1 FROM recoveries r WHERE r.partner = i.partner AND r.released_at IS NULL)) AS held
 FROM incentives i LEFT JOIN LATERAL (
-    SELECT id, first_sent_at, next_at, sent_deadline FROM payouts WHERE incentive = i.id ORDER BY id DESC LIMIT 1
+    SELECT id, state, first_sent_at, next_at, sent_deadline FROM payouts WHERE incentive = i.id ORDER BY id DESC LIMIT 1
 ) p ON true
 """
 

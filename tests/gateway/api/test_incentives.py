@@ -186,6 +186,35 @@ async def test_past_its_horizon_or_given_up_an_unknown_outcome_is_the_operators_
         assert funnel["incentives"] == 2
 
 
+async def test_what_is_due_at_a_paused_or_held_partner_says_so(api: Api) -> None:
+    shown = []
+    for number, due_on in ((1, "2026-01-05"), (2, "2099-01-01")):
+        made = (await _submit(api, number, key=f"k{number}", due_on=due_on, deadline_on="2099-12-31")).json()
+        for role in ("one", "two"):
+            await api.decide(made["batch"], role)
+        shown.append(f"/v1/incentives/{made['incentive']['incentive_id']}")
+
+    async def blockers() -> list[tuple[str, str] | None]:
+        found = [(await api.call("GET", path)).json()["blocker"] for path in shown]
+        return [None if blocker is None else (blocker["code"], blocker["owner"]) for blocker in found]
+
+    async def store(query: str) -> None:
+        async with api.core.resources.database.connection() as connection:
+            await connection.execute(query)
+
+    await store("UPDATE participants SET link_active = true, verified = true, verified_until = '2099-12-31'")
+    assert await blockers() == [None, None]
+    await store("INSERT INTO partner_switches (partner, paused_at) SELECT partner, now() FROM participants LIMIT 1")
+    assert await blockers() == [("partner_paused", "operator"), None]
+    await store("UPDATE partner_switches SET paused_at = NULL")
+    assert await blockers() == [None, None]
+    await store(
+        "INSERT INTO recoveries (partner, since, opened_at, settled_at)"
+        " SELECT partner, now(), now(), now() FROM participants LIMIT 1"
+    )
+    assert await blockers() == [("partner_paused", "operator"), None]
+
+
 async def test_a_payout_is_read_and_hastened(api: Api) -> None:
     made = (await _submit(api)).json()["incentive"]
     await _payout(api, made["incentive_id"], "unknown")
