@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from gateway.resources import Resources
 from gateway.security.clients import ClientDirectory
-from gateway.services.batches import Batches
-from gateway.services.inbox import Inbox
-from gateway.services.incentives import Incentives
-from gateway.services.linking import Linking
-from gateway.services.partners import Partners
-from gateway.services.payouts import Payouts
-from gateway.services.reconciliation import Reconciliations
-from gateway.services.strays import Strays
-from gateway.services.verification import Verification
+from gateway.services.intake.batches import Batches
+from gateway.services.intake.incentives import Incentives
+from gateway.services.linking.links import Linking
+from gateway.services.linking.verification import Verification
+from gateway.services.messages.inbox import Inbox
+from gateway.services.ops.partners import Partners
+from gateway.services.payouts.driver import Payouts
+from gateway.services.reconciliation.reconcile import Reconciliations
+from gateway.services.reconciliation.strays import Strays
 
 
 @dataclass(frozen=True, slots=True)

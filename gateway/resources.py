@@ -13,14 +13,14 @@ from redis.asyncio import Redis
 
 from adapters.registry import PARTNERS
 from gateway.clock import Clock, SystemClock
-from gateway.desk import Desk
-from gateway.executor import Executor
+from gateway.partners.desk import Desk
+from gateway.partners.executor import Executor
+from gateway.partners.tokens import Tokens
+from gateway.partners.transport import partner_sender
 from gateway.security.vault import Vault
 from gateway.settings import Settings
-from gateway.storage.database import Database
-from gateway.storage.journal import StoredJournal
-from gateway.tokens import Tokens
-from gateway.transport import partner_sender
+from gateway.storage.base.database import Database
+from gateway.storage.ops.journal import StoredJournal
 
 CONNECT_TIMEOUT_S = 5.0
 

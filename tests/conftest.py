@@ -109,7 +109,7 @@ def template(postgres: EmbeddedPostgres) -> Iterator[str]:
 
     async def migrated() -> None:
         dsn = await create_database_from_template(postgres.dsn, "template0", TEMPLATE)
-        await importlib.import_module("gateway.storage.migrate").migrate(dsn)
+        await importlib.import_module("gateway.storage.base.migrate").migrate(dsn)
 
     asyncio.run(migrated())
     yield TEMPLATE

@@ -27,7 +27,7 @@ from gateway.cli import (
     worker,
 )
 from gateway.settings import SettingsError
-from gateway.storage.migrate import MigrationError
+from gateway.storage.base.migrate import MigrationError
 
 app = typer.Typer(
     no_args_is_help=True,

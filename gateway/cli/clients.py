@@ -11,9 +11,9 @@ from contracts.errors import NotFound
 from gateway.cli.common import console, table, with_store
 from gateway.clock import SystemClock
 from gateway.security import clients as security
-from gateway.services.incentives import Incentives
-from gateway.storage import clients as stored
-from gateway.storage.database import Database
+from gateway.services.intake.incentives import Incentives
+from gateway.storage.access import clients as stored
+from gateway.storage.base.database import Database
 
 app = typer.Typer(no_args_is_help=True, help="Clients of the API: create, list, disable.")
 

@@ -13,9 +13,9 @@ from rich.table import Table
 
 from adapters.registry import PARTNERS
 from gateway.clock import SystemClock
-from gateway.services.incentives import BlockerView, Incentives
+from gateway.services.intake.incentives import BlockerView, Incentives
 from gateway.settings import Settings, SettingsError, from_environment
-from gateway.storage.database import Database
+from gateway.storage.base.database import Database
 
 T = TypeVar("T")
 

@@ -30,7 +30,7 @@ from gateway.embedded.postgres import OLDEST_MAJOR, installations
 from gateway.embedded.process import unprivileged_account
 from gateway.embedded.valkey import program
 from gateway.settings import PREFIX, UNPREFIXED, Settings, SettingsError, from_environment
-from gateway.storage.migrate import pending
+from gateway.storage.base.migrate import pending
 
 _TIMEOUT_S = 5.0
 _CLOCK_TOLERANCE_S = 60.0

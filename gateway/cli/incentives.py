@@ -8,9 +8,9 @@ import typer
 
 from contracts.incentive import BlockerCode, Stage
 from gateway.cli.common import blocked, console, rupiah, table, with_store
-from gateway.services.incentives import Incentives, IncentiveView
-from gateway.storage.database import Database
-from gateway.storage.incentives import Filter
+from gateway.services.intake.incentives import Incentives, IncentiveView
+from gateway.storage.base.database import Database
+from gateway.storage.intake.incentives import Filter
 
 app = typer.Typer(no_args_is_help=True, help="Incentives, read straight from the store at DATABASE_URL.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.cli.common import console, database_url
-from gateway.storage.migrate import migrate as apply
+from gateway.storage.base.migrate import migrate as apply
 
 
 def migrate() -> None:

@@ -8,9 +8,9 @@ import typer
 
 from contracts.errors import NotFound
 from gateway.cli.common import console, rupiah, table, with_store
-from gateway.storage import cases
-from gateway.storage import payouts as stored
-from gateway.storage.database import Database
+from gateway.storage.base.database import Database
+from gateway.storage.ops import cases
+from gateway.storage.payouts import payouts as stored
 
 app = typer.Typer(no_args_is_help=True, help="Payouts, read straight from the store at DATABASE_URL.")
 

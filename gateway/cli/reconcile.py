@@ -17,8 +17,8 @@ from contracts.errors import InvalidRequest
 from gateway.cli.common import console, rupiah, settings, table
 from gateway.logs import set_up_logging
 from gateway.resources import open_resources
-from gateway.services.reconciliation import BreakView, Reconciliations
-from gateway.storage.reconciliation import Reconciliation
+from gateway.services.reconciliation.reconcile import BreakView, Reconciliations
+from gateway.storage.reconciliation.reconciliation import Reconciliation
 
 _SHOWN = 50
 _PAGE = 1_000

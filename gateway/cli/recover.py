@@ -16,10 +16,10 @@ from gateway.cli.common import console, rupiah, settings, table
 from gateway.core import build_core
 from gateway.logs import set_up_logging
 from gateway.resources import open_resources
-from gateway.services.recovery import Held, Progress, Recoveries, nobodys
-from gateway.services.statements import Statements
-from gateway.services.strays import Settled
-from gateway.storage.strays import Stray
+from gateway.services.reconciliation.recovery import Held, Progress, Recoveries, nobodys
+from gateway.services.reconciliation.statements import Statements
+from gateway.services.reconciliation.strays import Settled
+from gateway.storage.reconciliation.strays import Stray
 
 _ROUND_S = 1.0
 

@@ -8,7 +8,7 @@ import typer
 import uvicorn
 from litestar import Litestar
 
-from gateway.app import create_app
+from gateway.api.app import create_app
 from gateway.cli.common import settings
 from gateway.logs import set_up_logging
 

@@ -8,9 +8,9 @@ import typer
 
 from gateway.cli.common import console, rupiah, table, with_store
 from gateway.clock import SystemClock, jakarta_day
-from gateway.services.incentives import Incentives, IncentiveView
-from gateway.storage import payouts
-from gateway.storage.database import Database
+from gateway.services.intake.incentives import Incentives, IncentiveView
+from gateway.storage.base.database import Database
+from gateway.storage.payouts import payouts
 
 
 def why(incentive: Annotated[int, typer.Argument(help="As the API and `gateway incentives list` name it.")]) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from contracts.incentive import BlockerCode, Owner, owner_of
 from gateway.clock import jakarta_day
 from gateway.demo.cohort import Cohort
-from gateway.storage import ledger
+from gateway.storage.payouts import ledger
 
 
 class Booking(msgspec.Struct, frozen=True):

@@ -23,7 +23,7 @@ import httpx
 from adapters.registry import PARTNERS
 from gateway.embedded import EmbeddedPostgres, EmbeddedValkey
 from gateway.embedded.process import die_with
-from gateway.storage.migrate import migrate
+from gateway.storage.base.migrate import migrate
 
 _READY_S = 60.0
 _STOP_S = 20.0

@@ -24,7 +24,7 @@ from gateway.demo.core import Client
 from gateway.demo.drain import Watch
 from gateway.demo.player import Player
 from gateway.security.clients import Registered, register
-from gateway.storage.database import Database
+from gateway.storage.base.database import Database
 
 WAITS = (
     "link_life_s=45,lookup_first_s=0.3,absence_s=6,confirm_rejection_s=1,settlement_s=0.5,"

@@ -16,9 +16,9 @@ from litestar.handlers import BaseRouteHandler
 
 from contracts.errors import Conflict, Forbidden, InvalidRequest, Unauthenticated
 from gateway.clock import Clock
-from gateway.storage import audit
-from gateway.storage import clients as stored
-from gateway.storage.database import Database
+from gateway.storage.access import clients as stored
+from gateway.storage.base.database import Database
+from gateway.storage.ops import audit
 
 SCOPES = ("links", "verifications", "incentives", "payouts", "batches", "batches:approve", "read", "ops")
 TOKEN_LIFE_S = 900
@@ -39,7 +39,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def hashed(value: str) -> bytes:
-    """SHA-256 of a random secret or token; gateway/storage/clients.py says why no slower function is needed."""
+    """SHA-256 of a random secret or token; gateway/storage/access/clients.py says why no slower function is needed."""
     return hashlib.sha256(value.encode()).digest()
 
 

@@ -30,11 +30,11 @@ from contracts.partner import Partner
 from contracts.payout import Outcome, OutcomeKind, PayoutOrder
 from contracts.secret import Secret
 from gateway.clock import Clock, jakarta_day, start_of_jakarta_day
-from gateway.desk import Desk
-from gateway.executor import Exchange, Executor, Sending
+from gateway.partners.desk import Desk
+from gateway.partners.executor import Exchange, Executor, Sending
+from gateway.partners.tokens import Tokens
 from gateway.security.vault import Vault
 from gateway.settings import Waits
-from gateway.tokens import Tokens
 from gateway.workbench.cassette import Cassette, keep
 from gateway.workbench.people import Details, Person
 from gateway.workbench.recorder import Recorder

@@ -22,9 +22,9 @@ from contracts.secret import Secret
 from gateway.clock import Clock, SystemClock
 from gateway.demo.cluster import Process, bare_environment, free_ports, mock_credentials
 from gateway.demo.cohort import SMALL
+from gateway.partners.transport import partner_sender
 from gateway.resources import CONNECT_TIMEOUT_S
 from gateway.settings import partner_credentials, partner_hosts
-from gateway.transport import partner_sender
 from gateway.workbench.bench import Bench, Wishes
 from gateway.workbench.people import Ask, AskedPerson, MockPerson, Person
 

@@ -6,10 +6,10 @@ import asyncio
 
 import structlog
 
-from gateway.services.payout_rules import LEASE_S
-from gateway.services.payout_sending import Answer
-from gateway.services.payouts import Payouts
-from gateway.storage.queue import Leased
+from gateway.services.payouts.driver import Payouts
+from gateway.services.payouts.rules import LEASE_S
+from gateway.services.payouts.sending import Answer
+from gateway.storage.payouts.queue import Leased
 from gateway.worker.loops import AFTER_ERROR_S, idle, pause
 from gateway.worker.outage import Outage
 from gateway.worker.quota import CALLS_A_PAYOUT, Quota

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from gateway.clock import Clock
-from gateway.services.payout_sending import Answer
+from gateway.services.payouts.sending import Answer
 
 FAILURES = 5
 """So many tries in a row without a word that helps, and feeding stops."""

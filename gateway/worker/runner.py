@@ -11,8 +11,8 @@ import structlog
 
 from gateway.core import Core, build_core
 from gateway.resources import Resources, open_resources
-from gateway.services.payouts import Payouts
-from gateway.services.statements import Statements
+from gateway.services.payouts.driver import Payouts
+from gateway.services.reconciliation.statements import Statements
 from gateway.settings import Settings
 from gateway.worker.dispatch import Dispatcher
 from gateway.worker.loops import Loop, Wakes, run_loop

@@ -23,11 +23,11 @@ from gateway.clock import SystemClock
 from gateway.demo.cluster import bare_environment, free_ports, mock_credentials
 from gateway.embedded import EmbeddedPostgres, EmbeddedValkey, data_home
 from gateway.security.vault import Vault
-from gateway.services.batches import Batches
-from gateway.services.intake import CsvCells
-from gateway.storage import ledger
-from gateway.storage.database import Database
-from gateway.storage.migrate import migrate
+from gateway.services.intake.batches import Batches
+from gateway.services.intake.rows import CsvCells
+from gateway.storage.base.database import Database
+from gateway.storage.base.migrate import migrate
+from gateway.storage.payouts import ledger
 from tests.bench import people
 from tests.bench.cpu import alive, cpu_s
 from tests.bench.servers import answers, environment, process

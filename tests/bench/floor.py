@@ -23,8 +23,8 @@ from contracts.partner import Context
 from contracts.payout import OutcomeKind, PayoutOrder
 from contracts.plan import Plan, Response
 from contracts.secret import Secret
+from gateway.partners.transport import Sender, partner_sender
 from gateway.settings import Settings, from_environment
-from gateway.transport import Sender, partner_sender
 from tests.bench.people import AMOUNT_RUPIAH, account
 
 T = TypeVar("T")

@@ -27,7 +27,7 @@ from rich.table import Table
 
 from gateway.demo.cluster import free_ports, mock_credentials
 from gateway.embedded import EmbeddedPostgres, EmbeddedValkey, data_home
-from gateway.storage.migrate import migrate
+from gateway.storage.base.migrate import migrate
 from tests.bench.cpu import cpu_s
 from tests.bench.servers import answers, environment, process
 

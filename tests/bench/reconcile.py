@@ -27,17 +27,17 @@ from contracts.money import decimal_string
 from contracts.observation import StatementKind, StatementLine
 from contracts.secret import Secret
 from gateway.clock import JAKARTA, SystemClock, jakarta_day
-from gateway.desk import Desk
 from gateway.embedded import EmbeddedPostgres, data_home
-from gateway.executor import Executor
+from gateway.partners.desk import Desk
+from gateway.partners.executor import Executor
+from gateway.partners.tokens import Tokens
+from gateway.partners.transport import Reply
 from gateway.resources import Resources
 from gateway.security.vault import Vault
-from gateway.services.reconciliation import Reconciliations
+from gateway.services.reconciliation.reconcile import Reconciliations
 from gateway.settings import Settings, Waits
-from gateway.storage.database import Database
-from gateway.storage.migrate import migrate
-from gateway.tokens import Tokens
-from gateway.transport import Reply
+from gateway.storage.base.database import Database
+from gateway.storage.base.migrate import migrate
 from mock_partners.bni import CREDENTIALS
 from tests.contract.stage import credentials
 from tests.gateway.payouts.town import Quiet

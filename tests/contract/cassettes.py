@@ -17,8 +17,8 @@ from contracts.errors import Forbidden, InvalidRequest
 from contracts.identity import IdentityQuery
 from contracts.linking import LinkAnswer
 from contracts.partner import AccessToken, Partner
+from gateway.partners.transport import Reply
 from gateway.settings import SettingsError
-from gateway.transport import Reply
 from gateway.workbench.bench import Bench, Wishes
 from gateway.workbench.cassette import Cassette, read, replay
 from gateway.workbench.operations import ALL, perform

@@ -22,8 +22,8 @@ from contracts.partner import AccessToken, Capability, Context, Notification, Pa
 from contracts.payout import Outcome, OutcomeKind, PayoutOrder, unknown
 from contracts.plan import Plan, Request, Response
 from contracts.secret import Secret
-from gateway.executor import Exchange, Executor, Sending
-from gateway.transport import Reply
+from gateway.partners.executor import Exchange, Executor, Sending
+from gateway.partners.transport import Reply
 from mock_partners.kit.behaviour import Behaviour
 from mock_partners.kit.clock import JAKARTA, Clock, Scheduler
 from mock_partners.kit.notify import Notice

@@ -12,7 +12,7 @@ import uvicorn
 from contracts.errors import OutcomeUnknown, PartnerUnavailable
 from contracts.partner import Partner
 from contracts.payout import OutcomeKind
-from gateway.transport import Sender, partner_sender
+from gateway.partners.transport import Sender, partner_sender
 from mock_partners.kit.server import bind, config
 from tests.contract.people import Person
 from tests.contract.recording import question, verify

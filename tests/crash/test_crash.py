@@ -23,7 +23,7 @@ from gateway.demo.drain import Stuck, Watch
 from gateway.demo.player import Player
 from gateway.demo.run import RETURN_URL, WAITS, audit_books, clients, hand_over, remove
 from gateway.embedded import data_home
-from gateway.services.payout_rules import LEASE_S
+from gateway.services.payouts.rules import LEASE_S
 from tests.crash.crowd import Crowd, make_crowd
 from tests.crash.killer import KINDS, Killer, plan
 

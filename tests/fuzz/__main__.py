@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from gateway.embedded import EmbeddedPostgres, data_home
-from gateway.storage.migrate import migrate
+from gateway.storage.base.migrate import migrate
 from tests.fuzz.run import LONG, SEED, SMALL, notifications, replies
 from tests.fuzz.tally import SHOWN, Tally
 

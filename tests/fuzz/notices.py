@@ -32,12 +32,12 @@ from litestar import Litestar
 
 from adapters.registry import PARTNERS
 from adapters.snap import sign as snap
-from gateway.app import create_app
+from gateway.api.app import create_app
 from gateway.core import Core, build_core
-from gateway.desk import Desk
-from gateway.executor import Executor
+from gateway.partners.desk import Desk
+from gateway.partners.executor import Executor
+from gateway.partners.tokens import Tokens
 from gateway.security import places
-from gateway.tokens import Tokens
 from mock_partners.kit.keys import Key, private_key
 from mock_partners.kit.snap import sign_asymmetric
 from tests.contract.stage import Stage, credentials

@@ -34,16 +34,16 @@ from contracts.errors import OutcomeUnknown, PartnerError, PartnerProtocolError,
 from contracts.observation import Source
 from contracts.payout import Outcome, PayoutState
 from contracts.plan import Effect, Request
-from gateway.desk import Desk, pace
-from gateway.executor import Exchange, Executor
-from gateway.services.payout_ends import Standing, Terms
-from gateway.services.payout_rules import decide
-from gateway.services.payout_sending import Sending
-from gateway.services.payout_words import Finding, Item, What, Word, agreed
+from gateway.partners.desk import Desk, pace
+from gateway.partners.executor import Exchange, Executor
+from gateway.partners.transport import Reply
+from gateway.services.payouts.ends import Standing, Terms
+from gateway.services.payouts.rules import decide
+from gateway.services.payouts.sending import Sending
+from gateway.services.payouts.words import Finding, Item, What, Word, agreed
 from gateway.settings import Waits
-from gateway.storage.observations import Heard
-from gateway.storage.payouts import IncentiveFacts, PayoutRow
-from gateway.transport import Reply
+from gateway.storage.payouts.observations import Heard
+from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
 from tests.contract.recording import Recording, record
 from tests.contract.replay import Played, leaves, texts
 from tests.contract.stage import Take

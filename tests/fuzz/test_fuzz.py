@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from adapters.gopay import sign
-from gateway.transport import Reply
+from gateway.partners.transport import Reply
 from tests.contract.stage import Take
 from tests.fuzz.damage import ALTERED, BROKEN, damage, meaning
 from tests.fuzz.replies import Partner, Replies, Taken, recorded

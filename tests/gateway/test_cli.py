@@ -19,13 +19,13 @@ import pytest
 import uvicorn
 
 from adapters.registry import PARTNERS
-from gateway.app import create_app
+from gateway.api.app import create_app
 from gateway.cli import COMMANDS, GROUPS, demo
 from gateway.cli.serve import server_config
 from gateway.clock import SystemClock
 from gateway.demo.cluster import bare_environment
 from gateway.security.clients import register
-from gateway.storage.database import Database
+from gateway.storage.base.database import Database
 from tests.gateway.api.conftest import settings_on
 from tests.gateway.api.kit import as_csv, nik, row
 

@@ -19,15 +19,15 @@ from tests.mutants.planting import (
 )
 
 VAULT = "tests/gateway/test_vault.py"
-_INBOX = "gateway/services/inbox.py"
-_INBOX_ROWS = "gateway/storage/inbox.py"
-_ROUTE = "gateway/routes/callbacks.py"
-_IDEMPOTENT = "gateway/routes/idempotent.py"
-_KEYS = "gateway/storage/idempotency.py"
-_VERIFICATION = "gateway/services/verification.py"
-_LINKING = "gateway/services/linking.py"
-_FACTS = "gateway/services/link_facts.py"
-_PARTICIPANTS = "gateway/storage/participants.py"
+_INBOX = "gateway/services/messages/inbox.py"
+_INBOX_ROWS = "gateway/storage/messages/inbox.py"
+_ROUTE = "gateway/routes/messages/callbacks.py"
+_IDEMPOTENT = "gateway/routes/access/idempotent.py"
+_KEYS = "gateway/storage/access/idempotency.py"
+_VERIFICATION = "gateway/services/linking/verification.py"
+_LINKING = "gateway/services/linking/links.py"
+_FACTS = "gateway/services/linking/facts.py"
+_PARTICIPANTS = "gateway/storage/intake/participants.py"
 _VAULT = "gateway/security/vault.py"
 
 _NOTICES = (
@@ -41,7 +41,7 @@ _NOTICES = (
         (INBOX,),
         first="test_what_cannot_be_stored_is_not_acknowledged",
     ),
-    one("callback/acknowledged_though_not_stored", "gateway/storage/database.py", "future.set_exception(error)", "future.set_result(None)", INBOX, first="test_what_cannot_be_stored_is_not_acknowledged"),
+    one("callback/acknowledged_though_not_stored", "gateway/storage/base/database.py", "future.set_exception(error)", "future.set_result(None)", INBOX, first="test_what_cannot_be_stored_is_not_acknowledged"),
     one("callback/any_size", _ROUTE, "if len(body) > route.max_body_bytes:", "if not route.max_body_bytes:", INBOX, first="test_only_signed_notifications_of_the_manifest_are_stored"),
     one("callback/query_not_signed", _ROUTE, 'b"?" + query if query else b""', 'b""', INBOX, first="test_only_signed_notifications_of_the_manifest_are_stored"),
     one("callback/any_method", _ROUTE, "and route.method == request.method", "", INBOX, first="test_only_signed_notifications_of_the_manifest_are_stored"),
@@ -59,24 +59,24 @@ _REQUESTS = (
     one("idempotency/any_request_is_the_first_one", _IDEMPOTENT, "if claim.fingerprint != fingerprint:", "if not claim.fingerprint:", INCENTIVES, BATCHES, first="test_the_key_is_bound_to_the_body"),
     one("idempotency/refused_keeps_the_key", _KEYS, '"DELETE FROM idempotency WHERE client_id = $1 AND key = $2 AND status IS NULL"', '"SELECT 1 FROM idempotency WHERE client_id = $1 AND key = $2 AND status IS NULL"', REDIRECT, first="test_a_refused_start_frees_its_key"),
     one("idempotency/second_answer_replaces_the_first", _KEYS, '" WHERE i.status IS NULL AND i.fingerprint = excluded.fingerprint RETURNING true"', '" RETURNING true"', INCENTIVES, BATCHES),
-    one("idempotency/answer_of_a_batch_not_kept", "gateway/routes/batches.py", "await answer.keep(connection, 201, as_batch(view), now)", "await asyncio.sleep(0)", BATCHES, first="test_the_same_key_and_body_give_the_first_answer_and_another_body_is_refused"),
-    one("cancel/while_a_payout_has_left", "gateway/storage/incentives.py", "return not beyond", "return True", INCENTIVES, first="test_cancelled_once_and_only_while_nothing_has_left"),
-    one("cancel/not_on_the_record", "gateway/services/incentives.py", 'await audit.record(connection, now, actor, "incentive.cancel", str(incentive_id), {})', "", INCENTIVES, first="test_cancelled_once_and_only_while_nothing_has_left"),
+    one("idempotency/answer_of_a_batch_not_kept", "gateway/routes/intake/batches.py", "await answer.keep(connection, 201, as_batch(view), now)", "await asyncio.sleep(0)", BATCHES, first="test_the_same_key_and_body_give_the_first_answer_and_another_body_is_refused"),
+    one("cancel/while_a_payout_has_left", "gateway/storage/intake/incentives.py", "return not beyond", "return True", INCENTIVES, first="test_cancelled_once_and_only_while_nothing_has_left"),
+    one("cancel/not_on_the_record", "gateway/services/intake/incentives.py", 'await audit.record(connection, now, actor, "incentive.cancel", str(incentive_id), {})', "", INCENTIVES, first="test_cancelled_once_and_only_while_nothing_has_left"),
     one("clients/scope_not_asked", "gateway/security/clients.py", "if caller.scopes.isdisjoint(self.scopes):", "if not caller.scopes:", PROBLEMS),
     one("clients/token_without_end", "gateway/security/clients.py", "if found.expires_at <= self._clock.now():", "if found.expires_at is None:", PROBLEMS, first="test_a_token_ends_with_its_life_and_its_client"),
-    one("participant/another_account_under_an_open_payout", "gateway/services/participants.py", "if await participants.payout_open(connection, person.id):", "if not await participants.find(connection, participant_id):", PARTICIPANTS, first="test_no_other_account_while_a_payout_is_open"),
+    one("participant/another_account_under_an_open_payout", "gateway/services/intake/participants.py", "if await participants.payout_open(connection, person.id):", "if not await participants.find(connection, participant_id):", PARTICIPANTS, first="test_no_other_account_while_a_payout_is_open"),
     one("participant/verdict_follows_to_another_account", _PARTICIPANTS, '" link_id = NULL, link_active = false, verified = false, verified_until = NULL, standing = $5', '" link_id = NULL, link_active = false, standing = $5', PARTICIPANTS, first="test_an_account_left_at_an_exclusive_partner_is_given_back"),
     one("participant/unpaid_stays_at_the_old_partner", _PARTICIPANTS, "\"UPDATE incentives SET partner = $2 WHERE participant = $1 AND", "\"UPDATE incentives SET partner = $2 WHERE participant = -$1 AND", PARTICIPANTS, first="test_another_account_ends_link_and_verdict"),
 )  # fmt: skip
 
 _VERDICTS = (
     one("nik/mismatch_is_accepted", _VERIFICATION, "if verdict is Verdict.MATCH:", "if verdict in (Verdict.MATCH, Verdict.MISMATCH):", VERIFYING, first="test_every_verdict_has_its_blocker"),
-    one("nik/owner_of_the_account_not_asked", "gateway/storage/owners.py", "return owner == row.nik_index", "return bool(owner)", ACCOUNTS, first="test_of_two_matches_at_once_one_wins"),
+    one("nik/owner_of_the_account_not_asked", "gateway/storage/linking/owners.py", "return owner == row.nik_index", "return bool(owner)", ACCOUNTS, first="test_of_two_matches_at_once_one_wins"),
     Mutant(
         "nik/verdict_on_whatever_was_asked_about",  # two guards; each of them is enough by itself
         (
             Edit(_VERIFICATION, "if link is None or not _concerns(row, person, link):\n                await", "if link is None:\n                await"),
-            Edit("gateway/storage/verifications.py", "lease_until = NULL WHERE id = $1 AND state = 'open'\",\n        row.id,\n        verdict.value", "lease_until = NULL WHERE id = $1\",\n        row.id,\n        verdict.value"),
+            Edit("gateway/storage/linking/verifications.py", "lease_until = NULL WHERE id = $1 AND state = 'open'\",\n        row.id,\n        verdict.value", "lease_until = NULL WHERE id = $1\",\n        row.id,\n        verdict.value"),
         ),
         (VERIFYING,),
         first="test_a_verdict_about_another_account_is_dropped",
@@ -95,11 +95,11 @@ _LINKS = (
     one("link/state_of_another_partner", _LINKING, "if link is None or link.partner != partner:", "if link is None:", REDIRECT, first="test_whatever_is_not_this_browsers_own_way_back_changes_nothing"),
     one("link/way_back_without_end", _LINKING, "if link.lives_until is None or link.lives_until <= self._clock.now():", "if link.lives_until is None:", REDIRECT, first="test_whatever_is_not_this_browsers_own_way_back_changes_nothing"),
     one("link/code_exchanged_twice", _LINKING, "        if taken is None:\n            return await self._watch(link)\n        return await self._exchange(taken,", "        return await self._exchange(taken or link,", REDIRECT, first="test_of_two_processes_that_read_the_link_at_once_one_exchanges"),
-    one("link/opens_twice", "gateway/services/link_steps.py", "if link.opens_until is None or link.opens_until <= now:", "if link.opens_until is None:", REDIRECT, first="test_unopened_opened_and_stuck_links_end"),
+    one("link/opens_twice", "gateway/services/linking/steps.py", "if link.opens_until is None or link.opens_until <= now:", "if link.opens_until is None:", REDIRECT, first="test_unopened_opened_and_stuck_links_end"),
     one("link/returns_anywhere", _LINKING, "if return_url not in return_urls:", "if not return_urls:", REDIRECT, first="test_a_bad_request_changes_nothing"),
     one("link/any_form_counts", _LINKING, "if not hmac.compare_digest(self.csrf_token(link).encode(), csrf.encode()):", "if not csrf:", INPUTS, first="test_only_the_form_of_this_browser_counts"),
     one("link/replaced_while_active", _LINKING, "_refuse_while_used(current)", "", REDIRECT, first="test_an_active_link_is_not_replaced"),
-    one("link/state_not_compared", "gateway/storage/links.py", "WHERE id = $1 AND state = $2 AND challenge_no = $3", "WHERE id = $1 AND (state = $2 OR true) AND challenge_no = $3", REDIRECT, first="test_of_two_processes_that_read_the_link_at_once_one_exchanges"),
+    one("link/state_not_compared", "gateway/storage/linking/links.py", "WHERE id = $1 AND state = $2 AND challenge_no = $3", "WHERE id = $1 AND (state = $2 OR true) AND challenge_no = $3", REDIRECT, first="test_of_two_processes_that_read_the_link_at_once_one_exchanges"),
 )  # fmt: skip
 
 _SEALED = (
@@ -114,7 +114,7 @@ _SEALED = (
     ),
     one("sealed/index_without_its_kind", _VAULT, 'f"{kind}\\0{value}"', 'f"{value}"', VAULT),
     one("sealed/nik_is_logged", _VERIFICATION, '_log.info("nik_not_checked", verification=row.id,', '_log.info("nik_not_checked", nik=self._vault.open(places.nik(person.participant_id), person.nik_sealed), verification=row.id,', VERIFYING, first="test_nothing_private_is_logged_of_a_check_that_fails"),
-    one("sealed/account_is_logged", "gateway/services/payout_sending.py", "frozen = frozen_hash(desk, order)\n", 'frozen = frozen_hash(desk, order)\n        _log.info("attempt", account=order.account.reveal())\n', SENDING, first="test_nothing_personal_is_logged_or_stored_in_clear"),
+    one("sealed/account_is_logged", "gateway/services/payouts/sending.py", "frozen = frozen_hash(desk, order)\n", 'frozen = frozen_hash(desk, order)\n        _log.info("attempt", account=order.account.reveal())\n', SENDING, first="test_nothing_personal_is_logged_or_stored_in_clear"),
     one("sealed/secret_prints_itself", "contracts/secret.py", 'return "Secret(***)"', "return self._value", INPUTS, VAULT),
 )  # fmt: skip
 

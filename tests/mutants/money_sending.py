@@ -6,10 +6,10 @@ from __future__ import annotations
 from tests.mutants.mutant import Edit, Mutant
 from tests.mutants.planting import BATCHES, FOLLOWING, INCENTIVES, RESTORE, SENDING, TRANSPORT, TWO_STEP, WORKER, one
 
-_QUEUE = "gateway/storage/queue.py"
-_SENDING = "gateway/services/payout_sending.py"
-_FOLLOWING = "gateway/services/payout_following.py"
-_EXECUTOR = "gateway/executor.py"
+_QUEUE = "gateway/storage/payouts/queue.py"
+_SENDING = "gateway/services/payouts/sending.py"
+_FOLLOWING = "gateway/services/payouts/following.py"
+_EXECUTOR = "gateway/partners/executor.py"
 _PAID_BEFORE = "tests/gateway/payouts/test_paid_before.py"
 _OF_INCENTIVE = (
     "i.approved AND NOT i.cancelled AND NOT i.past_deadline\n              AND i.due_on <= $2 AND i.deadline_on >= $2"
@@ -19,7 +19,7 @@ _CLAIM = (
     Mutant(
         "claim/unapproved",
         (
-            Edit("gateway/storage/schema/0002_money.sql", "WHEN NOT approved THEN 'approval_missing' END", "END"),
+            Edit("gateway/storage/base/schema/0002_money.sql", "WHEN NOT approved THEN 'approval_missing' END", "END"),
             Edit(_QUEUE, "AND blocker IS NULL AND approved\n", "AND blocker IS NULL\n"),
         ),
         (SENDING,),
@@ -49,7 +49,7 @@ _CLAIM = (
     ),
     one("claim/paid_under_a_cancelled_one", _QUEUE, "deadline_on >= $4\n              AND NOT {_PAID_BEFORE}\n", "deadline_on >= $4\n", _PAID_BEFORE, first="test_what_was_paid_before_gets_no_payout"),
     one("claim/paid_under_a_cancelled_one_stays_reserved", _QUEUE, "i.deadline_on >= $3 AND NOT {_PAID_BEFORE}\n", "i.deadline_on >= $3\n", _PAID_BEFORE, first="test_what_was_paid_before_is_not_sent_and_is_withdrawn"),
-    one("claim/paid_under_a_cancelled_one_handed_over_again", "gateway/storage/staging.py", "i.cancelled AND i.payout = 'succeeded'", "i.cancelled AND i.payout = 'open'", INCENTIVES, first="test_an_instalment_paid_though_cancelled_is_not_taken_again"),
+    one("claim/paid_under_a_cancelled_one_handed_over_again", "gateway/storage/intake/staging.py", "i.cancelled AND i.payout = 'succeeded'", "i.cancelled AND i.payout = 'open'", INCENTIVES, first="test_an_instalment_paid_though_cancelled_is_not_taken_again"),
     one("claim/nothing_reserved_in_the_ledger", _QUEUE, "'float', amount_rupiah, $3 FROM made)", "'float', amount_rupiah, $3 FROM made WHERE false)", SENDING, first="test_a_due_incentive_is_paid_once"),
 )  # fmt: skip
 
@@ -68,7 +68,7 @@ _CAS = (
     one("cas/held_by_a_recovery", _QUEUE, "r.partner = p.partner AND r.released_at IS NULL)\n          AND (a.", "false)\n          AND (a.", RESTORE, first="test_the_hold_alone_stops_what_was_leased_before_it"),
     one("cas/stray_credit_on_the_account", _QUEUE, "AND s.account_index = l.account_index\n", "AND false\n", RESTORE, first="test_a_credit_that_turns_up_after_the_claim_stops_the_attempt"),
     one("cas/paid_under_a_cancelled_one", _QUEUE, "i.deadline_on >= $2 AND NOT {_PAID_BEFORE}\n", "i.deadline_on >= $2\n", _PAID_BEFORE, first="test_what_was_paid_before_is_not_sent_and_is_withdrawn"),
-    one("cas/second_payment_pauses_nobody", "gateway/services/payouts.py", "if one.payout is not None:", "if one.payout == 0:", _PAID_BEFORE, first="test_a_second_payment_that_has_left_pauses_the_partner"),
+    one("cas/second_payment_pauses_nobody", "gateway/services/payouts/driver.py", "if one.payout is not None:", "if one.payout == 0:", _PAID_BEFORE, first="test_a_second_payment_that_has_left_pauses_the_partner"),
     one("cas/link_not_proved", _QUEUE, "AND (a.proved_after IS NULL OR l.proved_at > a.proved_after)\n", "\n", SENDING, first="test_wallets_prove_the_link_within_a_day"),
     one("cas/past_the_resends_window", _QUEUE, "AND (a.not_after IS NULL OR a.sent_deadline <= a.not_after)\n", "\n", SENDING, first="test_a_permits_conditions_are_asked_again_in_the_compare_and_set"),
     one("cas/proof_of_absence_is_stale", _QUEUE, "AND o.id > a.last_heard", "AND false AND o.id > a.last_heard", SENDING, first="test_a_permits_conditions_are_asked_again_in_the_compare_and_set"),
@@ -104,10 +104,10 @@ _ATTEMPT = (
         first="test_no_transaction_is_open_while_a_partner_is_asked",
     ),
     one("executor/timeout_is_not_sent", _EXECUTOR, "except httpx.TransportError as error:\n                    wrote = request.effect is Effect.WRITE", "except httpx.TransportError as error:\n                    wrote = False", FOLLOWING, first="test_a_lost_answer_is_looked_up_and_never_sent_again"),
-    one("executor/reset_is_not_sent", "gateway/transport.py", "httpx.PoolTimeout)", "httpx.PoolTimeout, httpx.ReadError)", FOLLOWING, TRANSPORT, first="test_a_lost_answer_is_looked_up_and_never_sent_again"),
+    one("executor/reset_is_not_sent", "gateway/partners/transport.py", "httpx.PoolTimeout)", "httpx.PoolTimeout, httpx.ReadError)", FOLLOWING, TRANSPORT, first="test_a_lost_answer_is_looked_up_and_never_sent_again"),
     one("executor/damaged_answer_is_no_answer", _EXECUTOR, "except (PartnerUnavailable, PartnerProtocolError) as error:\n            if wrote:", "except (PartnerUnavailable, PartnerProtocolError) as error:\n            if wrote and not error.args:", FOLLOWING, first="test_unreadable_answers_are_unknown"),
-    one("executor/a_write_goes_on", _EXECUTOR, "if wrote:\n                    raise PartnerProtocolError", "if wrote and False:\n                    raise PartnerProtocolError", "tests/gateway/test_executor.py", first="test_nothing_follows_a_write"),
-    one("executor/other_body_than_stored", _EXECUTOR, "if request.effect is Effect.WRITE and frozen_hash is not None:", "if False and frozen_hash is not None:", "tests/gateway/test_executor.py", first="test_a_write_with_another_body_than_the_stored_one_never_leaves"),
+    one("executor/a_write_goes_on", _EXECUTOR, "if wrote:\n                    raise PartnerProtocolError", "if wrote and False:\n                    raise PartnerProtocolError", "tests/gateway/partners/test_executor.py", first="test_nothing_follows_a_write"),
+    one("executor/other_body_than_stored", _EXECUTOR, "if request.effect is Effect.WRITE and frozen_hash is not None:", "if False and frozen_hash is not None:", "tests/gateway/partners/test_executor.py", first="test_a_write_with_another_body_than_the_stored_one_never_leaves"),
     one("create/key_past_its_life", _FOLLOWING, "> first + timedelta(seconds=life_s)", "> first + timedelta(days=9, seconds=life_s)", TWO_STEP, first="test_past_the_keys_life_a_create_in_doubt_is_an_operators"),
     one("approve/400_is_a_refusal", "adapters/gopay/mapping.py", 'return unknown(partner_code=f"{reply.status:03d}")', 'return rejected(None, technical=True, partner_code=f"{reply.status:03d}")', "tests/contract/test_codes.py", "tests/contract/test_payouts.py", only="gopay"),
 )  # fmt: skip
@@ -123,12 +123,12 @@ _WORKER = (
 )  # fmt: skip
 
 _APPROVALS = (
-    one("approval/by_who_submitted_it", "gateway/services/batches.py", "if batch.client_id == client_id:", "if batch.client_id is None:", BATCHES, first="test_a_maker_with_the_approvers_scope_still_may_not"),
-    one("approval/one_is_enough", "gateway/services/batches.py", "elif before + 1 >= REQUIRED_APPROVALS:", "elif before + 1 >= 1:", BATCHES, first="test_two_others_approve_exactly_this_content"),
-    one("approval/of_other_content", "gateway/services/batches.py", "if batch.content_root != content_root:", "if not content_root:", BATCHES, first="test_two_others_approve_exactly_this_content"),
-    one("approval/after_the_decision", "gateway/services/batches.py", "if batch.state is not BatchState.AWAITING_APPROVAL:", "if batch.state is None:", BATCHES, first="test_two_others_approve_exactly_this_content"),
-    one("approval/two_at_once", "gateway/services/batches.py", "stored.get(connection, batch_id, lock=True)", "stored.get(connection, batch_id)", "tests/gateway/api/test_approvals.py", first="test_an_approval_waits_for_another_one_and_counts_it"),
-    one("approval/rejected_and_still_payable", "gateway/storage/batches.py", "UPDATE incentives SET cancelled = true, facts_at", "UPDATE incentives SET cancelled = false, facts_at", BATCHES, first="test_a_rejected_batch_is_cancelled_and_may_come_again"),
+    one("approval/by_who_submitted_it", "gateway/services/intake/batches.py", "if batch.client_id == client_id:", "if batch.client_id is None:", BATCHES, first="test_a_maker_with_the_approvers_scope_still_may_not"),
+    one("approval/one_is_enough", "gateway/services/intake/batches.py", "elif before + 1 >= REQUIRED_APPROVALS:", "elif before + 1 >= 1:", BATCHES, first="test_two_others_approve_exactly_this_content"),
+    one("approval/of_other_content", "gateway/services/intake/batches.py", "if batch.content_root != content_root:", "if not content_root:", BATCHES, first="test_two_others_approve_exactly_this_content"),
+    one("approval/after_the_decision", "gateway/services/intake/batches.py", "if batch.state is not BatchState.AWAITING_APPROVAL:", "if batch.state is None:", BATCHES, first="test_two_others_approve_exactly_this_content"),
+    one("approval/two_at_once", "gateway/services/intake/batches.py", "stored.get(connection, batch_id, lock=True)", "stored.get(connection, batch_id)", "tests/gateway/intake/test_approvals.py", first="test_an_approval_waits_for_another_one_and_counts_it"),
+    one("approval/rejected_and_still_payable", "gateway/storage/intake/batches.py", "UPDATE incentives SET cancelled = true, facts_at", "UPDATE incentives SET cancelled = false, facts_at", BATCHES, first="test_a_rejected_batch_is_cancelled_and_may_come_again"),
 )  # fmt: skip
 
 SENT: tuple[Mutant, ...] = (*_CLAIM, *_CAS, *_ATTEMPT, *_WORKER, *_APPROVALS)

@@ -8,15 +8,15 @@ from tests.mutants.planting import ABSENCE, FOLLOWING, RESTORE, SENDING, TWO_STE
 
 STATES = "tests/gateway/payouts/test_states.py"
 _STATES = "contracts/payout.py"
-_RULES = "gateway/services/payout_rules.py"
-_ENDS = "gateway/services/payout_ends.py"
-_LEDGER = "gateway/storage/ledger.py"
+_RULES = "gateway/services/payouts/rules.py"
+_ENDS = "gateway/services/payouts/ends.py"
+_LEDGER = "gateway/storage/payouts/ledger.py"
 _OBSERVATION = "contracts/observation.py"
-_ABSENCE = "gateway/services/absence.py"
+_ABSENCE = "gateway/services/payouts/absence.py"
 _WITHDRAWN = "tests/gateway/payouts/test_paid_though_withdrawn.py"
-_FOLLOWING = "gateway/services/payout_following.py"
-_STATEMENTS = "gateway/services/statements.py"
-_RECOVERY = "gateway/services/recovery.py"
+_FOLLOWING = "gateway/services/payouts/following.py"
+_STATEMENTS = "gateway/services/reconciliation/statements.py"
+_RECOVERY = "gateway/services/reconciliation/recovery.py"
 
 _TRANSITIONS = (
     one("states/paid_then_refused", _STATES, "_S.SUCCEEDED: frozenset({_S.REVERSED})", "_S.SUCCEEDED: frozenset({_S.REVERSED, _S.REJECTED})", STATES),
@@ -30,18 +30,18 @@ _HEARD = (
     one("word/stale_refusal_counts", _ENDS, "return heard.attempt >= attempt and not", "return not", WORDS, first="test_a_stale_refusal_says_nothing_about_the_attempt_after_it"),
     one("word/refused_resend_speaks_for_the_first", _ENDS, "(heard.source is Source.REPLY and heard.attempt > 1)", "(heard.source is Source.REPLY and heard.attempt > 9)", FOLLOWING, first="test_a_refused_resend_does_not_speak_for_the_first_attempt"),
     one("word/contradiction_unseen", _RULES, "if folded.contradiction or broken_promise:", "if folded.state is None:", WORDS, first="test_every_order_of_words_ends_the_same"),
-    one("word/other_amount_is_a_success", "gateway/services/payout_words.py", "outcome.amount_rupiah != payout.amount_rupiah", "outcome.amount_rupiah < 0", FOLLOWING, first="test_another_amount_under_our_reference_is_no_success"),
-    one("word/other_account_is_a_success", "gateway/services/payout_words.py", "and outcome.account != account", "and outcome.account is None", FOLLOWING, first="test_another_account_under_our_reference_is_no_success"),
+    one("word/other_amount_is_a_success", "gateway/services/payouts/words.py", "outcome.amount_rupiah != payout.amount_rupiah", "outcome.amount_rupiah < 0", FOLLOWING, first="test_another_amount_under_our_reference_is_no_success"),
+    one("word/other_account_is_a_success", "gateway/services/payouts/words.py", "and outcome.account != account", "and outcome.account is None", FOLLOWING, first="test_another_account_under_our_reference_is_no_success"),
     one("word/queued_by_notification_moves", _RULES, "and word.source is not Source.NOTIFICATION:", "and word.source is not None:", TWO_STEP, first="test_queued_in_a_notification_moves_nothing"),
     one("word/reversal_ignored", _OBSERVATION, "    if back:\n", "    if back and not paid:\n", WORDS, TWO_STEP, first="test_the_reversal_shows_in_the_statement"),
     one("word/completed_then_failed_stays_paid", _OBSERVATION, "if completed_can_fail:", "if completed_can_fail and back:", WORDS, TWO_STEP, first="test_where_completed_can_fail"),
     one("word/paid_though_refused_unseen", _OBSERVATION, "return Folded(state=PayoutState.SUCCEEDED, contradiction=True)", "return Folded(state=PayoutState.REJECTED)", WORDS, first="test_paid_after_all_cancels_a_replacement_that_has_not_left"),
-    one("word/replay_counts_again", "gateway/services/payouts.py", "Source.NOTIFICATION, notice.outcome, event_key)", "Source.NOTIFICATION, notice.outcome, None)", WORDS, TWO_STEP),
-    one("word/of_another_partner", "gateway/storage/payouts.py", "SELECT * FROM payouts WHERE partner = $1\"\n        \" AND (reference", "SELECT * FROM payouts WHERE partner IS DISTINCT FROM $1 || 'x'\"\n        \" AND (reference", WORDS, first="test_a_word_is_about_the_partner_that_says_it"),
+    one("word/replay_counts_again", "gateway/services/payouts/driver.py", "Source.NOTIFICATION, notice.outcome, event_key)", "Source.NOTIFICATION, notice.outcome, None)", WORDS, TWO_STEP),
+    one("word/of_another_partner", "gateway/storage/payouts/payouts.py", "SELECT * FROM payouts WHERE partner = $1\"\n        \" AND (reference", "SELECT * FROM payouts WHERE partner IS DISTINCT FROM $1 || 'x'\"\n        \" AND (reference", WORDS, first="test_a_word_is_about_the_partner_that_says_it"),
     one("refused/resend_is_forgotten", _RULES, "not terms.manifest.two_step and payout.attempt > 1:", "not terms.manifest.two_step and payout.attempt > 9:", FOLLOWING, first="test_a_resend_that_did_nothing_leaves_the_first_attempt_in_doubt"),
     one("refused/create_in_doubt_is_forgotten", _RULES, "if payout.state is _S.PREPARING and payout.looks > 0:", "if payout.state is _S.PREPARING and payout.looks > 99:", TWO_STEP, first="test_a_repeated_create_that_did_nothing_leaves_the_first_in_doubt"),
     one("refused/attempt_stays_counted", _RULES, "        payout.attempt -= 1\n", "", SENDING, first="test_nothing_left_goes_back_and_is_tried_again_later"),
-    one("overdue/before_the_deadline", "gateway/storage/queue.py", "AND sent_deadline < $1 AND next_at IS NULL", "AND created_at <= $1 AND next_at IS NULL", SENDING, first="test_a_worker_killed_between_intent_and_send_leaves_no_double"),
+    one("overdue/before_the_deadline", "gateway/storage/payouts/queue.py", "AND sent_deadline < $1 AND next_at IS NULL", "AND created_at <= $1 AND next_at IS NULL", SENDING, first="test_a_worker_killed_between_intent_and_send_leaves_no_double"),
     one("doubt/absence_clock_from_the_intent", _RULES, "payout.sent_deadline = min(payout.sent_deadline, now)", "payout.sent_deadline = payout.created_at", FOLLOWING, first="test_the_time_of_absence_runs_from_the_attempt_and_not_from_the_payout"),
 )  # fmt: skip
 
@@ -56,12 +56,12 @@ _ENDINGS = (
     one("end/given_back_is_paid_again", _ENDS, "if any(p.state is _S.REVERSED and (stands(p) or", "if any(p.state is _S.REVERSED and False and (stands(p) or", WORDS, TWO_STEP, first="test_given_back_after_a_replacement_was_made"),
     one("end/paid_after_it_was_withdrawn_unseen", _RULES, "        if end in (_S.SUCCEEDED, _S.REVERSED):\n            _paid_though_cancelled(s, end, now, effects)\n", "", _WITHDRAWN, first="test_it_counts_as_paid"),
     one("end/paid_after_it_was_withdrawn_and_failed_unseen", _RULES, "        if end in (_S.SUCCEEDED, _S.REVERSED):\n", "        if end is _S.SUCCEEDED:\n", _WITHDRAWN, first="test_where_completed_can_fail_it_counts_as_given_back"),
-    one("end/replacement_of_a_withdrawn_one_unseen", "gateway/storage/payouts.py", "one.payouts > 1 or one.id in cancelled]", "one.payouts > 1]", _WITHDRAWN, first="test_a_replacement_that_has_not_left_is_withdrawn"),
+    one("end/replacement_of_a_withdrawn_one_unseen", "gateway/storage/payouts/payouts.py", "one.payouts > 1 or one.id in cancelled]", "one.payouts > 1]", _WITHDRAWN, first="test_a_replacement_that_has_not_left_is_withdrawn"),
     one("books/success_not_settled", _LEDGER, '("reserved", "paid"): (Entry.SETTLE,)', '("reserved", "paid"): ()', SENDING, first="test_a_due_incentive_is_paid_once"),
     one("books/refusal_not_released", _LEDGER, '("reserved", "float"): (Entry.RELEASE,)', '("reserved", "float"): ()', SENDING, first="test_a_refusal_by_a_read_of_the_plan_blocks_at_once"),
     one("books/reversal_not_returned", _LEDGER, '("paid", "float"): (Entry.RETURN,)', '("paid", "float"): ()', WORDS, first="test_the_reversal_shows_in_the_statement"),
-    one("books/moves_without_an_entry", "gateway/services/payout_apply.py", "for row in moved\n            for entry in", "for row in moved[1:]\n            for entry in", SENDING, first="test_a_due_incentive_is_paid_once"),
-    one("deadline/still_paid_after_it", "gateway/storage/incentive_timers.py", "WHERE deadline_on < $2 AND", "WHERE deadline_on < $2 - 30 AND", FOLLOWING, first="test_the_deadline_stops_new_payouts_only"),
+    one("books/moves_without_an_entry", "gateway/services/payouts/apply.py", "for row in moved\n            for entry in", "for row in moved[1:]\n            for entry in", SENDING, first="test_a_due_incentive_is_paid_once"),
+    one("deadline/still_paid_after_it", "gateway/storage/intake/incentive_timers.py", "WHERE deadline_on < $2 AND", "WHERE deadline_on < $2 - 30 AND", FOLLOWING, first="test_the_deadline_stops_new_payouts_only"),
 )  # fmt: skip
 
 _SILENCE = (
@@ -100,7 +100,7 @@ _RESTORED = (
     one("recover/hold_lifted_early", _RECOVERY, "return opened_at + timedelta(seconds=max(ANSWER_S.values()) + desk.pace.absence_s)", "return opened_at", RESTORE),
     one("recover/untouched_is_sent_under_its_attempt", _RULES, "payout.attempt, payout.next_at = 0, now", "payout.next_at = now", RESTORE, first="test_what_had_not_left_is_sent_once_nobody_knows_of_it"),
     one("recover/second_attempt_forgotten", _RULES, "payout.attempt = max(payout.attempt, 2)", "payout.attempt = max(payout.attempt, 1)", RESTORE, first="test_an_attempt_in_doubt_may_have_been_the_second_one"),
-    one("stray/a_choice_is_made", "gateway/services/strays.py", "if len(able) != len(group) or", "if len(able) < len(group) or", RESTORE, first="test_a_choice_between_incentives_is_a_persons"),
+    one("stray/a_choice_is_made", "gateway/services/reconciliation/strays.py", "if len(able) != len(group) or", "if len(able) < len(group) or", RESTORE, first="test_a_choice_between_incentives_is_a_persons"),
 )  # fmt: skip
 
 HEARD: tuple[Mutant, ...] = (*_TRANSITIONS, *_HEARD, *_ENDINGS, *_SILENCE, *_RESTORED)

@@ -41,7 +41,8 @@ SENDING, FOLLOWING, TWO_STEP, WORDS, ABSENCE, WORKER = _suites(
     "payouts", "sending", "following", "two_step", "words", "absence", "worker"
 )
 INBOX, VERIFYING, ACCOUNTS, REDIRECT, INPUTS, PARTICIPANTS = _suites(
-    "people", "inbox", "verification", "accounts", "linking_redirect", "linking_inputs", "participants"
+    "linking", "inbox", "verification", "accounts", "linking_redirect", "linking_inputs", "participants"
 )
-BATCHES, INCENTIVES, PROBLEMS = _suites("api", "batches", "incentives", "problems")
-RESTORE, TRANSPORT = "tests/gateway/recovery/test_restore.py", "tests/gateway/test_transport.py"
+BATCHES, INCENTIVES = _suites("intake", "batches", "incentives")
+(PROBLEMS,) = _suites("api", "problems")
+RESTORE, TRANSPORT = "tests/gateway/reconciliation/test_restore.py", "tests/gateway/partners/test_transport.py"

@@ -13,10 +13,10 @@ from contracts.errors import GatewayError
 from contracts.linking import LinkState
 from contracts.secret import Secret
 from gateway.demo.browser import Browser
-from gateway.services.batches import Decision
-from gateway.services.intake import CsvCells
-from gateway.services.link_steps import Shown
-from gateway.services.linking import cookie_name
+from gateway.services.intake.batches import Decision
+from gateway.services.intake.rows import CsvCells
+from gateway.services.linking.links import cookie_name
+from gateway.services.linking.steps import Shown
 from mock_partners.kit.http import Abort
 from mock_partners.kit.world import Account
 from tests.sim.baton import Crash

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from contracts.incentive import BlockerCode, Owner, owner_of
 from contracts.payout import OPEN_STATES, PayoutState
 from gateway.clock import JAKARTA, jakarta_day
-from gateway.storage.ledger import PLACE
+from gateway.storage.payouts.ledger import PLACE
 from tests.sim.snapshot import Incentive, Payout, Snapshot
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import asyncpg
 
 from gateway.embedded import EmbeddedPostgres, create_database_from_template, data_home
-from gateway.storage.database import Connection, Database, _prepare
-from gateway.storage.migrate import migrate
+from gateway.storage.base.database import Connection, Database, _prepare
+from gateway.storage.base.migrate import migrate
 
 _UNSAFE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
 """Nothing here outlives the run. Without autovacuum no plan, and so no unordered answer, changes in mid-run."""

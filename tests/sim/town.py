@@ -13,22 +13,22 @@ import asyncpg
 from adapters.registry import PARTNERS
 from contracts.secret import Secret
 from gateway.clock import JAKARTA
-from gateway.desk import Desk
-from gateway.executor import Executor
+from gateway.partners.desk import Desk
+from gateway.partners.executor import Executor
+from gateway.partners.tokens import Tokens
 from gateway.resources import Resources
 from gateway.security import places
 from gateway.security.vault import Vault
-from gateway.services.batches import Batches
-from gateway.services.inbox import Inbox
-from gateway.services.incentives import Incentives
-from gateway.services.linking import Linking
-from gateway.services.participants import Participants
-from gateway.services.partners import Partners
-from gateway.services.payouts import Payouts
-from gateway.services.statements import Statements
-from gateway.services.verification import Verification
+from gateway.services.intake.batches import Batches
+from gateway.services.intake.incentives import Incentives
+from gateway.services.intake.participants import Participants
+from gateway.services.linking.links import Linking
+from gateway.services.linking.verification import Verification
+from gateway.services.messages.inbox import Inbox
+from gateway.services.ops.partners import Partners
+from gateway.services.payouts.driver import Payouts
+from gateway.services.reconciliation.statements import Statements
 from gateway.settings import Settings, Waits
-from gateway.tokens import Tokens
 from mock_partners.kit.clock import Clock as MockClock
 from tests.gateway.cache import Cache
 from tests.gateway.payouts.town import Quiet

@@ -12,7 +12,7 @@ import msgspec
 
 from contracts.errors import GatewayError
 from contracts.partner import Notification
-from gateway.transport import Reply
+from gateway.partners.transport import Reply
 from mock_partners.kit.clock import Kind
 from mock_partners.kit.http import Abort
 from mock_partners.kit.http import Reply as Answer
@@ -57,7 +57,7 @@ UNSIGNED = frozenset({"/callbacks/gopay/v1/callback/partner"})
 
 
 class Line:
-    """The gateway's way to one partner: `gateway.executor.Sending`."""
+    """The gateway's way to one partner: `gateway.partners.executor.Sending`."""
 
     def __init__(self, town: Town, side: PartnerSide) -> None:
         self._town, self._side = town, side

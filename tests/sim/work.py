@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.clock import JAKARTA, jakarta_day, start_of_jakarta_day
-from gateway.services.payout_commits import LOST_S
+from gateway.services.payouts.commits import LOST_S
 from tests.sim.snapshot import Payout
 
 if TYPE_CHECKING:

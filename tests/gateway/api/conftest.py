@@ -11,7 +11,7 @@ import pytest
 
 from adapters.registry import PARTNERS
 from contracts.secret import Secret
-from gateway.app import create_app
+from gateway.api.app import create_app
 from gateway.core import Core, build_core
 from gateway.resources import open_resources
 from gateway.settings import Settings

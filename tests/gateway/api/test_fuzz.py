@@ -18,10 +18,10 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
-from gateway.app import create_app
+from gateway.api.app import create_app
 from gateway.clock import SystemClock
 from gateway.security.clients import SCOPES, Registered, register
-from gateway.storage.database import Database
+from gateway.storage.base.database import Database
 from tests.gateway.api.conftest import settings_on
 from tests.gateway.api.kit import as_csv, row
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from gateway.core import Core
-from gateway.routes import batches as batch_routes
+from gateway.routes.intake import batches as batch_routes
 from gateway.security.clients import register
 from tests.gateway.api.kit import Api, as_csv, nik, row
 

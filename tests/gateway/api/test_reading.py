@@ -13,9 +13,9 @@ from redis.asyncio import Redis
 
 from adapters.registry import PARTNERS
 from contracts.events import EventType
-from gateway.app import create_app
+from gateway.api.app import create_app
 from gateway.core import Core
-from gateway.storage import events
+from gateway.storage.messages import events
 from tests.gateway.api.kit import Api, as_csv, row
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

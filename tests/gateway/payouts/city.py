@@ -18,14 +18,14 @@ from contracts.secret import Secret
 from gateway.clock import jakarta_day
 from gateway.demo.audit import Booking, Findings, audit
 from gateway.demo.cohort import Cohort
-from gateway.desk import Desk
-from gateway.executor import Executor
-from gateway.services.linking import Linking
-from gateway.services.payouts import Payouts
+from gateway.partners.desk import Desk
+from gateway.partners.executor import Executor
+from gateway.partners.tokens import Tokens
+from gateway.partners.transport import Reply
+from gateway.services.linking.links import Linking
+from gateway.services.payouts.driver import Payouts
 from gateway.settings import Settings, Waits
-from gateway.storage.database import Database
-from gateway.tokens import Tokens
-from gateway.transport import Reply
+from gateway.storage.base.database import Database
 from mock_partners.gopay.notices import Link
 from mock_partners.kit.clock import Clock as MockClock
 from mock_partners.kit.clock import Kind
@@ -49,7 +49,7 @@ TROUBLES = ("refused", "dropped", "late", "lost")
 
 
 class Wire:
-    """The way to one mock: `gateway.executor.Sending`."""
+    """The way to one mock: `gateway.partners.executor.Sending`."""
 
     def __init__(self, city: City, side: PartnerSide) -> None:
         self._city, self._side = city, side

@@ -46,7 +46,7 @@ from contracts.payout import (
 from contracts.plan import Effect, Plan, Request, Response
 from contracts.secret import Secret
 from gateway.clock import jakarta_day
-from gateway.transport import Reply
+from gateway.partners.transport import Reply
 
 Act = dict[str, Any]
 

@@ -11,8 +11,8 @@ import pytest
 from contracts.observation import Absence, Source
 from contracts.partner import AbsenceRule, Lifetimes, Mark
 from contracts.payout import OutcomeKind, PayoutState
-from gateway.desk import pace
-from gateway.services.absence import (
+from gateway.partners.desk import pace
+from gateway.services.payouts.absence import (
     NoPermit,
     Reading,
     ResendPermit,
@@ -20,10 +20,10 @@ from gateway.services.absence import (
     only_statements_can_tell,
     resend_permit,
 )
-from gateway.services.payout_ends import Terms
+from gateway.services.payouts.ends import Terms
 from gateway.settings import Waits
-from gateway.storage.observations import Heard
-from gateway.storage.payouts import PayoutRow
+from gateway.storage.payouts.observations import Heard
+from gateway.storage.payouts.payouts import PayoutRow
 from tests.gateway.payouts.fake import NOON, manifest
 
 HOUR = timedelta(hours=1)

@@ -26,13 +26,13 @@ from contracts.payout import (
     succeeded,
     unknown,
 )
-from gateway.desk import pace
-from gateway.services.payout_ends import Standing, Terms
-from gateway.services.payout_rules import decide
-from gateway.services.payout_words import Word
+from gateway.partners.desk import pace
+from gateway.services.payouts.ends import Standing, Terms
+from gateway.services.payouts.rules import decide
+from gateway.services.payouts.words import Word
 from gateway.settings import Waits
-from gateway.storage.observations import Heard
-from gateway.storage.payouts import IncentiveFacts, PayoutRow
+from gateway.storage.payouts.observations import Heard
+from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
 from tests.gateway.payouts.fake import NOON, manifest
 
 MOST = 7

@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from gateway.embedded import EmbeddedPostgres, create_database_from_template, drop_database
-from gateway.services.payouts import Payouts
-from gateway.services.statements import Statements
-from gateway.transport import Reply
+from gateway.partners.transport import Reply
+from gateway.services.payouts.driver import Payouts
+from gateway.services.reconciliation.statements import Statements
 from tests.gateway.payouts.fake import Bank, VirtualClock
 from tests.gateway.payouts.town import Town, open_town
 

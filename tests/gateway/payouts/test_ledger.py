@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 from contracts.payout import PayoutState
-from gateway.storage import ledger
-from gateway.storage.ledger import ACCOUNTS, PLACE, Entry, entries_between
+from gateway.storage.payouts import ledger
+from gateway.storage.payouts.ledger import ACCOUNTS, PLACE, Entry, entries_between
 from tests.gateway.payouts.town import Town, open_town
 
 AMOUNT_RUPIAH = 600_000

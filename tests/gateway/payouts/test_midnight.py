@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from adapters.registry import PARTNERS
 from gateway.clock import JAKARTA
-from gateway.services.statements import Statements
+from gateway.services.reconciliation.statements import Statements
 from tests.gateway.payouts.city import TROUBLES, City, open_city
 
 EVENING = datetime(2026, 11, 24, 22, 8, tzinfo=JAKARTA)

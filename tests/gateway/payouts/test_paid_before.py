@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts.incentive import BlockerCode
 from contracts.observation import Source
 from contracts.payout import PayoutState, rejected, succeeded
-from gateway.services.payouts import Payouts
+from gateway.services.payouts.driver import Payouts
 from tests.gateway.payouts.town import Town
 
 S = PayoutState

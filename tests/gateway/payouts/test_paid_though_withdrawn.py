@@ -6,8 +6,8 @@ import pytest
 
 from contracts.observation import Source
 from contracts.payout import PayoutState, rejected, succeeded
-from gateway.services.payout_words import ABSENT
-from gateway.services.payouts import Payouts
+from gateway.services.payouts.driver import Payouts
+from gateway.services.payouts.words import ABSENT
 from tests.gateway.payouts.town import Town
 
 S = PayoutState

@@ -12,10 +12,10 @@ from contracts.linking import LinkHealth
 from contracts.observation import Source
 from contracts.payout import PayoutState, not_found
 from gateway.clock import jakarta_day
-from gateway.services.payout_ends import LIFTED_BY_ACCOUNT
-from gateway.services.payout_sending import Answer
-from gateway.storage import payouts, queue
-from gateway.storage.queue import Intent
+from gateway.services.payouts.ends import LIFTED_BY_ACCOUNT
+from gateway.services.payouts.sending import Answer
+from gateway.storage.payouts import payouts, queue
+from gateway.storage.payouts.queue import Intent
 from tests.gateway.payouts.town import Town
 
 S = PayoutState

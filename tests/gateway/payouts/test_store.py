@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import asyncpg
 import pytest
 
-from gateway.storage.database import GroupCommit
+from gateway.storage.base.database import GroupCommit
 from tests.gateway.payouts.town import Town
 
 _COPY = (

@@ -12,9 +12,9 @@ from contracts.incentive import BlockerCode
 from contracts.observation import PayoutNotice, Source
 from contracts.payout import Outcome, PayoutState, not_found, pending, rejected, reversed_, succeeded, unknown
 from gateway.clock import jakarta_day
-from gateway.services.payout_words import Word
-from gateway.services.payouts import Payouts
-from gateway.storage import ledger
+from gateway.services.payouts.driver import Payouts
+from gateway.services.payouts.words import Word
+from gateway.storage.payouts import ledger
 from tests.gateway.payouts.town import Town
 
 S = PayoutState

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from contracts.partner import Mark, Quota
 from gateway.clock import SystemClock
-from gateway.services.payout_sending import Answer
+from gateway.services.payouts.sending import Answer
 from gateway.worker import Worker
 from gateway.worker.dispatch import Dispatcher
 from gateway.worker.outage import CANARY_S, FAILURES, Outage

@@ -12,19 +12,19 @@ from contracts.linking import Grant
 from contracts.payout import PayoutState
 from contracts.secret import Secret
 from gateway.clock import jakarta_day
-from gateway.desk import Desk
-from gateway.executor import Exchange, Executor
+from gateway.partners.desk import Desk
+from gateway.partners.executor import Exchange, Executor
+from gateway.partners.tokens import Tokens
 from gateway.resources import Resources
 from gateway.security import places
 from gateway.security.sealed import seal_grant
 from gateway.security.vault import Vault
-from gateway.services.payouts import Payouts
-from gateway.services.statements import Statements
+from gateway.services.payouts.driver import Payouts
+from gateway.services.reconciliation.statements import Statements
 from gateway.settings import Settings, Waits
-from gateway.storage import ledger, payouts
-from gateway.storage.database import Database
-from gateway.storage.payouts import PayoutRow
-from gateway.tokens import Tokens
+from gateway.storage.base.database import Database
+from gateway.storage.payouts import ledger, payouts
+from gateway.storage.payouts.payouts import PayoutRow
 from tests.gateway.payouts.fake import NOON, Bank, FakePartner, Links, VirtualClock, manifest
 
 

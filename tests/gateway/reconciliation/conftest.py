@@ -1,4 +1,4 @@
-"""A partner whose statements are what a test says, on the real executor, service and database."""
+"""A partner whose statements are what a test says, and a town with everything that a restore needs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gateway.embedded import EmbeddedPostgres
 from tests.gateway.payouts.town import open_town
 from tests.gateway.reconciliation.desk import Bureau
+from tests.gateway.reconciliation.restoring import Restoring
 
 
 @pytest.fixture
@@ -15,3 +17,10 @@ async def bureau(database: str) -> AsyncIterator[Bureau]:
     """One partner, `fake`, with no payouts."""
     async with open_town(database) as town:
         yield Bureau(town)
+
+
+@pytest.fixture
+async def restoring(postgres: EmbeddedPostgres, database: str) -> AsyncIterator[Restoring]:
+    """A town with nobody in it, whose database can be copied and put back."""
+    async with open_town(database) as town, Restoring(town, postgres.dsn) as opened:
+        yield opened

@@ -11,9 +11,9 @@ from contracts.errors import PartnerProtocolError, PartnerUnavailable
 from contracts.observation import StatementLine, StatementPage
 from contracts.partner import Context
 from contracts.plan import Effect, Plan, Request
-from gateway.services.reconciliation import BreakView, Reconciliations
-from gateway.storage.reconciliation import Reconciliation
-from gateway.transport import Reply
+from gateway.partners.transport import Reply
+from gateway.services.reconciliation.reconcile import BreakView, Reconciliations
+from gateway.storage.reconciliation.reconciliation import Reconciliation
 from tests.gateway.payouts.fake import NOON, FakePartner
 from tests.gateway.payouts.town import Town
 from tests.gateway.reconciliation.day import Day, Expected, store

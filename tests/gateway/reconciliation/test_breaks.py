@@ -9,8 +9,8 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from gateway.services import reconciliation
-from gateway.services.reconciliation_breaks import NEXT_STEPS, BreakClass
+from gateway.services.reconciliation import reconcile
+from gateway.services.reconciliation.breaks import NEXT_STEPS, BreakClass
 from tests.gateway.reconciliation.day import AMOUNT_RUPIAH, WAYS, Breaking, Day, Expected, harmless, near_midnight
 from tests.gateway.reconciliation.desk import DAY, Bureau, PartnerProtocolError, PartnerUnavailable
 
@@ -18,7 +18,7 @@ from tests.gateway.reconciliation.desk import DAY, Bureau, PartnerProtocolError,
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits between two tries of a page."""
-    monkeypatch.setattr(reconciliation, "AGAIN_S", 0.0)
+    monkeypatch.setattr(reconcile, "AGAIN_S", 0.0)
 
 
 async def test_a_clean_day_has_no_difference_to_the_rupiah(bureau: Bureau) -> None:
@@ -125,11 +125,11 @@ async def test_a_partner_that_says_later_is_not_waited_for_without_end(
     await bureau.hold(Day(DAY, 5))
     bureau.shelf.spoil = [PartnerUnavailable("later", retry_after_s=3_600.0)]
     with monkeypatch.context() as patched:
-        patched.setattr(reconciliation, "MOST_WAIT_S", 0.01, raising=False)
+        patched.setattr(reconcile, "MOST_WAIT_S", 0.01, raising=False)
         async with asyncio.timeout(10):
             assert (await bureau.compare())[0].complete
     bureau.shelf.spoil = [PartnerUnavailable("later", retry_after_s=3_600.0)]
-    monkeypatch.setattr(reconciliation, "LIMIT_S", 0.2)
+    monkeypatch.setattr(reconcile, "LIMIT_S", 0.2)
     with pytest.raises(PartnerUnavailable, match="not ended"):
         async with asyncio.timeout(10):
             await bureau.compare()

@@ -19,7 +19,7 @@ from typing import Any
 import uvicorn
 
 from gateway.clock import jakarta_day
-from gateway.services.reconciliation_breaks import NEXT_STEPS, BreakClass
+from gateway.services.reconciliation.breaks import NEXT_STEPS, BreakClass
 from mock_partners.kit.world import Booking, Kind
 from tests.gateway.payouts.city import City, open_city
 from tests.sim.partners import MOCKS

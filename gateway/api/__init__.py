@@ -1,0 +1,1 @@
+"""What serves HTTP: the application, bodies, problems, pages of lists, the OpenAPI document."""

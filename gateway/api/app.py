@@ -1,0 +1,61 @@
+"""The composition root of the API: `create_app` puts services, routes, problems and OpenAPI together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+
+from gateway.api.bodies import MAX_BODY_BYTES, StrictBody
+from gateway.api.openapi import CONFIG as OPENAPI
+from gateway.api.problems import HANDLERS
+from gateway.core import Core, build_core
+from gateway.resources import open_resources
+from gateway.routes.access import oauth
+from gateway.routes.intake import batches, incentives, participants
+from gateway.routes.linking import connect, links, verifications
+from gateway.routes.messages import callbacks, events
+from gateway.routes.ops import funnel, health, partners
+from gateway.routes.payouts import payouts
+from gateway.routes.reconciliation import reconciliations
+from gateway.settings import Settings
+
+ROUTES = (
+    oauth, connect, callbacks, links, verifications, participants, incentives, payouts, batches, events, partners,
+    funnel, reconciliations, health,
+)  # fmt: skip
+
+
+def create_app(settings: Settings | None = None, *, core: Core | None = None) -> Litestar:
+    """The API on `settings`, which it opens and closes itself, or on a `core` that someone else keeps open (tests)."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        assert settings is not None, "settings or a core"
+        async with open_resources(settings) as resources:
+            app.state.core = build_core(resources)
+            try:
+                yield
+            finally:
+                await app.state.core.reconciliations.close()
+
+    return Litestar(
+        route_handlers=[module.router for module in ROUTES],
+        openapi_config=OPENAPI,
+        dependencies={"core": Provide(_core, sync_to_thread=False)},
+        dto=StrictBody,
+        return_dto=None,
+        exception_handlers=HANDLERS,
+        state=State({"core": core}),
+        lifespan=[lifespan] if core is None else [],
+        logging_config=None,
+        request_max_body_size=MAX_BODY_BYTES,
+    )
+
+
+def _core(state: State) -> Core:
+    core: Core = state.core
+    return core

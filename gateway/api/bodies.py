@@ -1,0 +1,76 @@
+"""How JSON bodies are read: strictly (no "1" for 1, no unknown field), with errors that name the field and no value.
+
+Litestar's own conversion is lenient about types; a DTO is its place for another one. With `dto=StrictBody` on the
+application every handler that takes `data: JSONBody[Struct]` is read this way; one that takes a form sets `dto=None`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, ClassVar
+
+import msgspec
+from litestar._openapi.schema_generation import SchemaCreator
+from litestar.connection import ASGIConnection
+from litestar.dto import AbstractDTO, DTOFieldDefinition
+from litestar.openapi.spec import Reference, Schema
+from litestar.typing import FieldDefinition
+
+from gateway.api.problems import invalid, unsupported_media_type
+
+MAX_BODY_BYTES = 65_536
+
+
+class StrictBody(AbstractDTO[Any]):
+    """Decodes a JSON body straight into the handler's Struct."""
+
+    _decoders: ClassVar[dict[str, msgspec.json.Decoder[Any]]] = {}
+
+    def __init__(self, asgi_connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+        self.asgi_connection = asgi_connection
+
+    def decode_bytes(self, value: bytes) -> Any:
+        """The body as the handler's Struct; raises `InvalidRequest`."""
+        kind = self.asgi_connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise unsupported_media_type("application/json")
+        handler: Any = self.asgi_connection.route_handler
+        try:
+            return self._decoders[handler.handler_id].decode(value)
+        except msgspec.DecodeError as error:
+            raise invalid(str(error)) from None
+        except UnicodeDecodeError:
+            raise invalid("JSON is malformed") from None
+
+    @classmethod
+    def create_for_field_definition(
+        cls, field_definition: FieldDefinition, handler_id: str, backend_cls: Any = None
+    ) -> None:
+        """Called once for each handler with a body."""
+        cls._decoders[handler_id] = msgspec.json.Decoder(field_definition.annotation)
+
+    @classmethod
+    def create_openapi_schema(
+        cls, field_definition: FieldDefinition, handler_id: str, schema_creator: SchemaCreator
+    ) -> Reference | Schema:
+        """The Struct as it is."""
+        return schema_creator.for_field_definition(
+            FieldDefinition.from_annotation(
+                field_definition.annotation, kwarg_definition=field_definition.kwarg_definition
+            )
+        )
+
+    @classmethod
+    def is_supported_model_type_field(cls, field_definition: FieldDefinition) -> bool:
+        """Every body."""
+        return True
+
+    @classmethod
+    def generate_field_definitions(cls, model_type: type[Any]) -> Generator[DTOFieldDefinition, None, None]:
+        """Nothing is renamed or left out."""
+        yield from ()
+
+    @classmethod
+    def detect_nested_field(cls, field_definition: FieldDefinition) -> bool:
+        """Nothing is transferred field by field."""
+        return False

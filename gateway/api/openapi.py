@@ -1,0 +1,168 @@
+"""The API's description at /schema: plain JSON, nothing fetched from elsewhere, and true.
+
+Litestar describes Structs without saying that unknown fields are refused, and knows neither scopes nor problems nor
+streamed bodies; `describe` adds that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, OAuthFlow, OAuthFlows, SecurityScheme
+
+from contracts.batch import COLUMNS
+from gateway.api.problems import MEDIA_TYPE
+from gateway.routes.access.idempotent import HEADER
+from gateway.security.clients import SCOPES, Scopes
+
+_PROBLEM = "Problem"
+_KEYED = {("/v1/batches", "post"): True, ("/v1/incentives", "post"): True, ("/v1/links", "post"): False,
+          ("/v1/verifications", "post"): False, ("/v1/payouts", "post"): False}  # fmt: skip
+"""Operations that read an Idempotency-Key, and whether they insist."""
+
+
+class _Plain(JsonRenderPlugin):
+    """The document as JSON, at /schema and at /schema/openapi.json."""
+
+    def __init__(self) -> None:
+        super().__init__(path=("/", "/openapi.json"))
+        self._bytes: bytes | None = None
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """Made once; the routes do not change."""
+        if self._bytes is None:
+            self._bytes = msgspec.json.format(msgspec.json.encode(describe(request.app)), indent=2)
+        return self._bytes
+
+
+CONFIG = OpenAPIConfig(
+    title="Prakerja partner gateway",
+    version="1",
+    description="Account linking, NIK verification and payout at several partners through one contract.",
+    path="/schema",
+    render_plugins=[_Plain()],
+    use_handler_docstrings=True,
+    components=Components(
+        security_schemes={
+            "client": SecurityScheme(
+                type="oauth2",
+                flows=OAuthFlows(
+                    client_credentials=OAuthFlow(token_url="/oauth/token", scopes=dict.fromkeys(SCOPES, ""))  # noqa: S106
+                ),
+            )
+        }
+    ),
+)
+
+
+def describe(app: Litestar) -> dict[str, Any]:
+    """The OpenAPI document as it is served."""
+    document: dict[str, Any] = app.openapi_schema.to_schema()
+    schemas = document["components"]["schemas"]
+    schemas[_PROBLEM] = _problem_schema()
+    requests = _request_schemas(document, schemas)
+    for name, schema in schemas.items():
+        if schema.get("type") == "object" and "properties" in schema and name in requests:
+            schema["additionalProperties"] = False
+    guarded = _scopes(app)
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            operation["responses"].pop("400", None)
+            operation["responses"]["default"] = {
+                "description": "Refused: nothing was changed.",
+                "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{_PROBLEM}"}}},
+            }
+            if scopes := guarded.get((path, method)):
+                operation["security"] = [{"client": [scope]} for scope in scopes]
+            if (path, method) in _KEYED:
+                operation.setdefault("parameters", []).append(_key_parameter(required=_KEYED[(path, method)]))
+    _bodies(document["paths"])
+    return document
+
+
+def _problem_schema() -> dict[str, Any]:
+    text = {"type": "string"}
+    properties: dict[str, Any] = dict.fromkeys(("type", "title", "detail", "code", "remedy", "field"), text)
+    properties["status"] = {"type": "integer"}
+    return {
+        "type": "object",
+        "description": "RFC 9457; `code` is stable, `remedy` says what to do, `field` names what is wrong.",
+        "properties": properties,
+        "required": ["type", "title", "status", "detail", "code", "remedy"],
+    }
+
+
+def _request_schemas(document: dict[str, Any], schemas: dict[str, Any]) -> set[str]:
+    """Names of the schemas that occur in request bodies."""
+    found: set[str] = set()
+    waiting = [
+        operation["requestBody"]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        if "requestBody" in operation
+    ]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting += node
+        elif isinstance(node, dict):
+            waiting += node.values()
+            name = str(node.get("$ref", "")).rsplit("/", 1)[-1]
+            if name and name not in found:
+                found.add(name)
+                waiting.append(schemas[name])
+    return found
+
+
+def _scopes(app: Litestar) -> dict[tuple[str, str], tuple[str, ...]]:
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            for guard in handler.resolve_guards():
+                if isinstance(guard, Scopes):
+                    for method in handler.http_methods:
+                        found[(route.path_format, method.lower())] = guard.scopes
+    return found
+
+
+def _key_parameter(*, required: bool) -> dict[str, Any]:
+    return {
+        "name": HEADER,
+        "in": "header",
+        "required": required,
+        "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
+        "description": "Yours; the same request under the same key gets the same answer, another one 409.",
+    }
+
+
+def _bodies(paths: dict[str, Any]) -> None:
+    """Bodies that handlers read by themselves."""
+    row = {"type": "string", "description": f"One row a line: {', '.join(COLUMNS)}."}
+    paths["/v1/batches"]["post"]["requestBody"] = {
+        "required": True,
+        "content": {"text/csv": {"schema": row}, "application/x-ndjson": {"schema": row}},
+    }
+    form = {
+        "type": "object",
+        "properties": {
+            "grant_type": {"type": "string", "enum": ["client_credentials"]},
+            "scope": {"type": "string"},
+            "client_id": {"type": "string"},
+            "client_secret": {"type": "string"},
+        },
+        "required": ["grant_type"],
+    }
+    paths["/oauth/token"]["post"]["requestBody"] = {
+        "required": True,
+        "content": {"application/x-www-form-urlencoded": {"schema": form}},
+    }
+    refused = {name: {"type": "string"} for name in ("error", "error_description", "code", "remedy")}
+    error = {"type": "object", "description": "RFC 6749 section 5.2.", "properties": refused, "required": list(refused)}
+    paths["/oauth/token"]["post"]["responses"]["default"]["content"]["application/json"] = {"schema": error}
+    results = paths["/v1/batches/{batch_id}/results"]["get"]["responses"]["200"]["content"]
+    for kind in ("text/csv", "application/x-ndjson"):
+        results[kind] = {"schema": {"type": "string"}}

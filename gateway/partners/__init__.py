@@ -1,0 +1,1 @@
+"""What speaks to partners: the desk that runs plans, the one executor, its transport, our tokens."""

@@ -1,0 +1,152 @@
+"""One desk per partner: its adapter with everything an attempt needs (hosts, credentials, our tokens, waits)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from contracts.errors import Hint, NotSupported, OutcomeUnknown, PartnerUnavailable
+from contracts.partner import Capability, Context, Manifest, Partner
+from contracts.payout import Outcome
+from contracts.plan import Plan
+from contracts.secret import Secret
+from gateway.clock import Clock
+from gateway.partners.executor import Executor
+from gateway.partners.tokens import Tokens
+from gateway.settings import Waits
+
+T = TypeVar("T")
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """The partner's waits, from its manifest, as far as the installation does not shorten them."""
+
+    lookup_first_s: float
+    lookup_factor: float
+    lookup_max_s: float
+    horizon_s: float
+    absence_s: float
+    absence_lookups: int
+    confirm_rejection_s: float
+    reason_wait_s: float
+    verification_retry_s: float
+    verification_tries: int
+
+    def lookup_after_s(self, looks: int) -> float:
+        """How long after the n-th look-up (0: after sending) the next one follows."""
+        return float(min(self.lookup_first_s * self.lookup_factor**looks, self.lookup_max_s))
+
+
+def pace(manifest: Manifest, waits: Waits) -> Pace:
+    """Manifest values with the installation's waits in their place; counts, factors and the reason wait are never
+    scaled.
+    """
+    schedule, absence = manifest.lookups, manifest.absence
+    first_s = waits.lookup_first_s or schedule.first_s
+    absence_s = waits.absence_s or absence.after_s
+    longest_s = schedule.max_s if waits.lookup_first_s is None else schedule.max_s * first_s / schedule.first_s
+    return Pace(
+        lookup_first_s=first_s,
+        lookup_factor=schedule.factor,
+        # An absence must be covered by enough look-ups, so no gap is longer than its share of it.
+        lookup_max_s=max(first_s, min(longest_s, absence_s / (absence.lookups - 1)))
+        if absence.by_lookup
+        else longest_s,
+        horizon_s=schedule.horizon_s,
+        absence_s=absence_s,
+        absence_lookups=absence.lookups,
+        confirm_rejection_s=waits.confirm_rejection_s or manifest.confirm_rejection_s,
+        reason_wait_s=manifest.reason_wait_s,
+        verification_retry_s=waits.verification_retry_s or manifest.verification_retry_s,
+        verification_tries=manifest.verification_tries,
+    )
+
+
+class Desk:
+    """Where services meet a partner. `run` builds a fresh `Context`, gets our tokens, and has the executor run the
+    plan.
+    """
+
+    def __init__(
+        self,
+        partner: Partner,
+        *,
+        credentials: Mapping[str, Secret],
+        hosts: Mapping[str, str],
+        executor: Executor,
+        tokens: Tokens,
+        clock: Clock,
+        waits: Waits,
+        entropy: random.Random | None = None,
+    ) -> None:
+        self.partner = partner
+        self.manifest = partner.manifest
+        self.slug = partner.manifest.slug
+        self.pace = pace(partner.manifest, waits)
+        self._credentials = credentials
+        self._hosts = hosts
+        self._executor = executor
+        self._tokens = tokens
+        self._clock = clock
+        self._entropy = entropy or random.SystemRandom()
+
+    def require(self, capability: Capability) -> None:
+        """Raise `NotSupported` unless the partner's manifest declares it."""
+        if capability not in self.manifest.capabilities:
+            raise NotSupported(f"{self.manifest.name} does not offer {capability.value}")
+
+    def bare_context(self) -> Context:
+        """A context without our tokens: for verifying notifications and for token plans."""
+        return Context(
+            now=self._clock.now(),
+            serial=f"{self._entropy.randrange(10**16, 10**17)}",
+            credentials=self._credentials,
+            tokens={},
+            hosts=self._hosts,
+        )
+
+    async def run(
+        self,
+        operation: str,
+        make: Callable[[Context], Plan[T]],
+        *,
+        subject: str,
+        frozen_hash: bytes | None = None,
+    ) -> T:
+        """Run one of the partner's operations, named as in `Partner`.
+
+        A token of ours that the partner refused is forgotten, whatever was refused with it; where nothing had been
+        done yet, the plan is run once more under a fresh one. Raises `PartnerUnavailable`/`PartnerProtocolError`
+        (nothing left) or `OutcomeUnknown` (a WRITE left).
+        """
+        names = self.manifest.needs.get(operation, ())
+        try:
+            return await self._attempt(names, make, subject, frozen_hash)
+        except PartnerUnavailable as error:
+            if error.hint is not Hint.OUR_TOKEN or not names:
+                raise
+        return await self._attempt(names, make, subject, frozen_hash)
+
+    async def _attempt(
+        self, names: tuple[str, ...], make: Callable[[Context], Plan[T]], subject: str, frozen_hash: bytes | None
+    ) -> T:
+        tokens: dict[str, Secret] = {}
+        for name in names:
+            tokens[name] = await self._tokens.get(self, name)
+        context = msgspec.structs.replace(self.bare_context(), tokens=tokens)
+        try:
+            outcome = await self._executor.run(make(context), subject=subject, frozen_hash=frozen_hash)
+        except (PartnerUnavailable, OutcomeUnknown) as error:
+            if error.hint is Hint.OUR_TOKEN:
+                await self._tokens.drop(self.slug, tokens)
+            raise
+        if isinstance(outcome, Outcome) and outcome.hint is Hint.OUR_TOKEN:
+            await self._tokens.drop(self.slug, tokens)
+        return outcome
+
+    async def run_bare(self, make: Callable[[Context], Plan[T]], *, subject: str) -> T:
+        """Run a plan that needs no token of ours (fetching one)."""
+        return await self._executor.run(make(self.bare_context()), subject=subject)

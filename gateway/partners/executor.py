@@ -1,0 +1,146 @@
+"""The only HTTP to partners: one attempt a request, aware of effects, journalled. It never retries.
+
+"Did the bytes leave?" is answered here and nowhere else: a plan whose WRITE left and that brought no outcome back ends
+as `OutcomeUnknown`, whatever went wrong; one whose WRITE did not leave ends as `PartnerUnavailable`: nothing was done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+import httpx
+import msgspec
+
+from contracts.errors import CallerError, OutcomeUnknown, PartnerProtocolError, PartnerUnavailable
+from contracts.plan import Effect, Plan, Request, Response
+from gateway.clock import Clock
+from gateway.partners.transport import NEVER_SENT, Reply
+
+T = TypeVar("T")
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the journal: no body, header or query."""
+
+    at: datetime
+    partner: str
+    operation: str
+    effect: str
+    subject: str
+    status: int | None
+    error: str | None
+    left_us: bool
+    took_ms: int
+
+
+class Journal(Protocol):
+    """Where exchanges are written down."""
+
+    def write(self, exchange: Exchange) -> None:
+        """Keep it; never blocks, never raises."""
+
+
+class Sending(Protocol):
+    """One host's transport: `gateway.partners.transport.Sender`, or a mock application in process."""
+
+    async def send(
+        self, method: str, target: str, headers: Mapping[str, str], content: bytes, timeout_s: float, limit_bytes: int
+    ) -> Reply:
+        """One attempt; raises `httpx.TransportError`, `NEVER_SENT` only where no byte left."""
+
+
+class Executor:
+    """Runs plans of one partner."""
+
+    def __init__(self, partner: str, hosts: Mapping[str, Sending], clock: Clock, journal: Journal) -> None:
+        self._partner = partner
+        self._hosts = hosts
+        self._clock = clock
+        self._journal = journal
+
+    async def run(self, plan: Plan[T], *, subject: str, frozen_hash: bytes | None = None) -> T:
+        """The plan's outcome.
+
+        `frozen_hash`: the stored hash of what a payout's WRITE must carry; a WRITE with other content is not sent.
+        Raises `PartnerUnavailable` or `PartnerProtocolError` when no WRITE left, `OutcomeUnknown` when one did.
+        """
+        wrote = False
+        try:
+            request = next(plan)
+            while True:
+                if wrote:
+                    raise PartnerProtocolError("a plan's WRITE must be its last request")
+                if request.effect is Effect.WRITE and frozen_hash is not None:
+                    _check_frozen(request, frozen_hash)
+                try:
+                    reply = await self._send(request, subject)
+                except NEVER_SENT as error:
+                    raise PartnerUnavailable(type(error).__name__) from error
+                except httpx.TransportError as error:
+                    wrote = request.effect is Effect.WRITE
+                    raise PartnerUnavailable(type(error).__name__) from error
+                except BaseException:
+                    wrote = request.effect is Effect.WRITE
+                    raise
+                wrote = request.effect is Effect.WRITE
+                request = plan.send(Response(status=reply.status, headers=reply.headers, content=reply.content))
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        except (PartnerUnavailable, PartnerProtocolError) as error:
+            if wrote:
+                raise OutcomeUnknown(str(error), hint=error.hint, partner_code=error.partner_code) from error
+            raise
+        except Exception as error:
+            # A bug of ours, in a plan or below: the WRITE may have left all the same.
+            if wrote:
+                raise OutcomeUnknown(type(error).__name__) from error
+            if isinstance(error, CallerError):
+                raise
+            raise PartnerProtocolError(type(error).__name__) from error
+        finally:
+            plan.close()
+
+    async def _send(self, request: Request, subject: str) -> Reply:
+        at, began = self._clock.now(), self._clock.monotonic()
+        status: int | None = None
+        error: str | None = None
+        left = True
+        try:
+            reply = await self._hosts[request.host].send(
+                request.method,
+                request.target,
+                request.headers,
+                request.content,
+                request.timeout_s,
+                request.max_response_bytes,
+            )
+            status = reply.status
+            return reply
+        except BaseException as problem:
+            error = type(problem).__name__
+            left = not isinstance(problem, NEVER_SENT)
+            raise
+        finally:
+            self._journal.write(
+                Exchange(
+                    at=at,
+                    partner=self._partner,
+                    operation=request.operation,
+                    effect=request.effect.value,
+                    subject=subject,
+                    status=status,
+                    error=error,
+                    left_us=left,
+                    took_ms=round((self._clock.monotonic() - began) * 1000),
+                )
+            )
+
+
+def _check_frozen(request: Request, frozen_hash: bytes) -> None:
+    frozen = request.content if request.frozen is None else request.frozen
+    if hashlib.sha256(frozen).digest() != frozen_hash:
+        raise PartnerProtocolError("the WRITE's body is not the one that was stored for this payout")

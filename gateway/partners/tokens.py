@@ -1,0 +1,126 @@
+"""Our own access tokens at the partners: shared by all nodes through Redis, sealed, fetched by one of them at a time.
+
+Redis holds only what may be lost: without it every process fetches its own token, which partners allow (docs/partners:
+tokens asked for twice in a second are normal).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from contracts.partner import AccessToken
+from contracts.secret import Secret
+from gateway.clock import Clock
+from gateway.security.vault import SealBroken, Vault
+
+if TYPE_CHECKING:
+    from gateway.partners.desk import Desk
+
+EARLY_S = 60.0
+"""A token is renewed this long before it ends (SNAP: 900 s, renewed at 840 s; snap-bni.md 4.3)."""
+FETCH_S = 15.0
+
+
+class _Stored(msgspec.Struct):
+    value: str
+    refresh: str | None
+    ends_at: float
+
+
+class Tokens:
+    """One process' view of our tokens: memory first, then Redis, then the partner."""
+
+    def __init__(self, redis: Redis | None, vault: Vault, clock: Clock) -> None:
+        self._redis = redis
+        self._vault = vault
+        self._clock = clock
+        self._held: dict[tuple[str, str], _Stored] = {}
+        self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+
+    async def get(self, desk: Desk, name: str) -> Secret:
+        """A token with some life left; raises `PartnerUnavailable` when none can be had."""
+        key = (desk.slug, name)
+        held = self._held.get(key)
+        if held is not None and self._alive(held):
+            return Secret(held.value)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            held = self._held.get(key)
+            if held is None or not self._alive(held):
+                held = await self._shared(key) or await self._fetch(desk, name, held)
+                self._held[key] = held
+            return Secret(held.value)
+
+    async def drop(self, slug: str, refused: Mapping[str, Secret]) -> None:
+        """Forget tokens that the partner refused, here and in Redis; one that has taken their place since stays."""
+        for name, token in refused.items():
+            key, value = (slug, name), token.reveal()
+            held = self._held.get(key)
+            if held is not None and held.value == value:
+                del self._held[key]
+            if self._redis is None:
+                continue
+            try:
+                shared = await self._read(key)
+                if shared is not None and shared.value == value:
+                    await self._redis.delete(_redis_key(key))
+            except RedisError:
+                continue
+
+    def _alive(self, held: _Stored) -> bool:
+        return self._clock.now().timestamp() < held.ends_at - EARLY_S
+
+    async def _shared(self, key: tuple[str, str]) -> _Stored | None:
+        try:
+            shared = await self._read(key)
+        except RedisError:
+            return None
+        return shared if shared is not None and self._alive(shared) else None
+
+    async def _read(self, key: tuple[str, str]) -> _Stored | None:
+        if self._redis is None:
+            return None
+        sealed = await self._redis.get(_redis_key(key))
+        if not isinstance(sealed, bytes):
+            return None
+        try:
+            return msgspec.json.decode(self._vault.open(_redis_key(key), bytes(sealed)), type=_Stored)
+        except (SealBroken, msgspec.DecodeError):
+            return None
+
+    async def _fetch(self, desk: Desk, name: str, last: _Stored | None) -> _Stored:
+        held = None
+        if last is not None and desk.manifest.tokens[name].refreshable:
+            held = AccessToken(
+                value=Secret(last.value), life_s=0.0, refresh=Secret(last.refresh) if last.refresh else None
+            )
+        asked_at = self._clock.now()  # its life began before we could read the answer, however long that took
+        async with self._clock.timeout(FETCH_S * 2):
+            token = await desk.run_bare(
+                lambda context: desk.partner.fetch_token(context, name, held), subject=f"token:{name}"
+            )
+        stored = _Stored(
+            value=token.value.reveal(),
+            refresh=token.refresh.reveal() if token.refresh else None,
+            ends_at=asked_at.timestamp() + token.life_s,
+        )
+        await self._share((desk.slug, name), stored, token.life_s)
+        return stored
+
+    async def _share(self, key: tuple[str, str], stored: _Stored, life_s: float) -> None:
+        if self._redis is None:
+            return
+        sealed = self._vault.seal(_redis_key(key), msgspec.json.encode(stored).decode())
+        try:
+            await self._redis.set(_redis_key(key), sealed, ex=max(1, int(life_s)))
+        except RedisError:
+            return  # the token works without being shared
+
+
+def _redis_key(key: tuple[str, str]) -> str:
+    return f"token:{key[0]}:{key[1]}"

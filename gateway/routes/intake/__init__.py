@@ -1,0 +1,1 @@
+"""Batches, incentives and participants over HTTP."""

@@ -1,0 +1,259 @@
+"""`/v1/batches`: many incentives at once, as CSV or NDJSON; two approvals; what became of each row."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import hashlib
+import io
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.response import Stream
+
+from contracts.batch import REQUIRED_APPROVALS, ROW_REMEDY, BatchState, RowCode
+from contracts.errors import GatewayError
+from contracts.incentive import BlockerCode, Owner, Stage, owner_of
+from gateway.api.paging import cursor_of, numbers_of
+from gateway.api.problems import unsupported_media_type
+from gateway.core import Core
+from gateway.routes.access.idempotent import AnsweredMeanwhile, InWork
+from gateway.security.clients import Caller, require
+from gateway.services.intake.batches import MAX_BATCH_BYTES, BatchView, Decision
+from gateway.services.intake.rows import CsvCells, JsonCells
+from gateway.storage.base.database import Connection
+from gateway.storage.intake.batches import ResultRow
+
+Call = Request[Any, Caller, Any]
+
+_SILENCE_S = 30.0
+"""An upload that sends nothing for so long is given up."""
+_UPLOAD_S = 1_800.0
+"""So is one that has not ended after this."""
+_PAGE = 1_000
+_CSV, _NDJSON = "text/csv", "application/x-ndjson"
+
+
+class UploadStalled(GatewayError):
+    """The client stopped sending in the middle of a batch."""
+
+    code = "upload_stalled"
+    http_status = 408
+    title = "The upload stalled"
+    remedy = "Send the batch again under the same Idempotency-Key; nothing of it was stored."
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """One decision."""
+
+    client_id: str
+    decision: str
+    at: datetime
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch as it stands."""
+
+    batch_id: str
+    state: BatchState
+    submitted_by: str
+    rows_accepted: int
+    rows_rejected: int
+    rows_repeated: int
+    """Rows handed over before with the same content: counted once, and no error."""
+    amount_rupiah: int
+    content_root: str
+    """Merkle root over the accepted rows: what an approval is for."""
+    approvals: tuple[Approval, ...]
+    approvals_missing: int
+    received_at: datetime
+    decided_at: datetime | None
+    results_url: str
+
+
+class DecideBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is decided, about exactly which content."""
+
+    decision: Decision
+    content_root: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class RowResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one line: an incentive with its stage and blocker, or why the row was refused."""
+
+    line: int
+    programme: str | None
+    purpose: str | None
+    period: str | None
+    participant_id: str | None
+    incentive_id: int | None = None
+    stage: Stage | None = None
+    blocker: BlockerCode | None = None
+    owner: Owner | None = None
+    field: str | None = None
+    code: RowCode | None = None
+    remedy: str | None = None
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """Some lines in the order of the file; `next_cursor` is null on the last page."""
+
+    rows: list[RowResult]
+    next_cursor: str | None
+
+
+@post("/", guards=[require("batches")], request_max_body_size=MAX_BATCH_BYTES, dto=None)
+async def submit_batch(core: NamedDependency[Core], request: Call) -> Response[Batch]:
+    """Hand over incentives: `text/csv` with a header line, or `application/x-ndjson`. Refused rows do not stop the
+    others; nothing is paid before two other clients have approved the batch's `content_root`.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in (_CSV, _NDJSON):
+        raise unsupported_media_type(f"{_CSV} or {_NDJSON}")
+    answer = InWork(request, core)
+    sha = hashlib.sha256()
+
+    async def body() -> AsyncIterator[bytes]:
+        stream = request.stream()
+        clock = core.resources.clock
+        give_up = clock.monotonic() + _UPLOAD_S
+        while True:
+            if clock.monotonic() > give_up:
+                raise UploadStalled
+            try:
+                chunk = await asyncio.wait_for(anext(stream), _SILENCE_S)
+            except StopAsyncIteration:
+                answer.body_sha256 = sha.hexdigest()
+                return
+            except TimeoutError:
+                raise UploadStalled from None
+            sha.update(chunk)
+            yield chunk
+
+    if await answer.earlier():
+        async for _ in body():
+            pass
+        return await answer.replayed()
+
+    async def keep(connection: Connection, view: BatchView, now: datetime) -> None:
+        await answer.keep(connection, 201, as_batch(view), now)
+
+    try:
+        view = await core.batches.receive(
+            request.auth.client_id, CsvCells() if kind == _CSV else JsonCells(), body(), keep
+        )
+    except AnsweredMeanwhile:
+        return await answer.replayed()
+    return Response(as_batch(view), status_code=201, headers={"Location": f"/v1/batches/{view.batch.id}"})
+
+
+@post("/{batch_id:str}/approvals", guards=[require("batches:approve")], status_code=200)
+async def decide_batch(
+    core: NamedDependency[Core], request: Call, batch_id: FromPath[str], data: JSONBody[DecideBatch]
+) -> Batch:
+    """Approve or reject. Two approvals by two clients, neither of them the one that submitted it, let the money flow;
+    one rejection cancels everything. Deciding the same again changes nothing.
+    """
+    view = await core.batches.decide(request.auth.client_id, batch_id, data.decision, bytes.fromhex(data.content_root))
+    return as_batch(view)
+
+
+@get("/{batch_id:str}", guards=[require("batches", "batches:approve", "read")])
+async def read_batch(core: NamedDependency[Core], batch_id: FromPath[str]) -> Batch:
+    """A batch with its decisions."""
+    return as_batch(await core.batches.get(batch_id))
+
+
+@get("/{batch_id:str}/results", guards=[require("batches", "batches:approve", "read")])
+async def read_results(
+    core: NamedDependency[Core],
+    request: Call,
+    batch_id: FromPath[str],
+    cursor: FromQuery[str | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=_PAGE)] = 100,
+) -> Response[Results]:
+    """What became of each line, a page at a time as JSON, or all of them as `Accept: text/csv` or
+    `application/x-ndjson`.
+    """
+    after = numbers_of(cursor, 1)[0]
+    await core.batches.get(batch_id)
+    accepted = request.headers.get("accept", "")
+    for kind, encode in ((_NDJSON, _ndjson), (_CSV, _csv)):
+        if kind in accepted:
+            return Stream(encode(_all(core, batch_id, after)), media_type=kind)  # type: ignore[return-value]
+    rows = await core.batches.results(batch_id, after, limit + 1)
+    more = len(rows) > limit
+    page = [_as_result(row) for row in rows[:limit]]
+    return Response(Results(rows=page, next_cursor=cursor_of(page[-1].line) if more else None))
+
+
+def as_batch(view: BatchView) -> Batch:
+    """The batch for clients."""
+    batch = view.batch
+    approvals = [row for row in view.approvals if row.decision == Decision.APPROVE.value]
+    waiting = batch.state is BatchState.AWAITING_APPROVAL
+    return Batch(
+        batch_id=batch.id,
+        state=batch.state,
+        submitted_by=batch.client_id,
+        rows_accepted=batch.rows_accepted,
+        rows_rejected=batch.rows_rejected,
+        rows_repeated=batch.rows_repeated,
+        amount_rupiah=batch.amount_rupiah,
+        content_root=batch.content_root.hex(),
+        approvals=tuple(Approval(client_id=r.client_id, decision=r.decision, at=r.at) for r in view.approvals),
+        approvals_missing=REQUIRED_APPROVALS - len(approvals) if waiting else 0,
+        received_at=batch.received_at,
+        decided_at=batch.decided_at,
+        results_url=f"/v1/batches/{batch.id}/results",
+    )
+
+
+def _as_result(row: ResultRow) -> RowResult:
+    blocker = None if row.blocker is None else BlockerCode(row.blocker)
+    code = None if row.code is None else RowCode(row.code)
+    return RowResult(
+        line=row.line,
+        programme=row.programme,
+        purpose=row.purpose,
+        period=row.period,
+        participant_id=row.participant_id,
+        incentive_id=row.incentive_id,
+        stage=None if row.stage is None else Stage(row.stage),
+        blocker=blocker,
+        owner=None if blocker is None else owner_of(blocker),
+        field=row.field,
+        code=code,
+        remedy=None if code is None else ROW_REMEDY[code],
+    )
+
+
+async def _all(core: Core, batch_id: str, after: int) -> AsyncIterator[list[RowResult]]:
+    while rows := await core.batches.results(batch_id, after, _PAGE):
+        yield [_as_result(row) for row in rows]
+        after = rows[-1].line
+
+
+async def _ndjson(pages: AsyncIterator[list[RowResult]]) -> AsyncIterator[bytes]:
+    async for page in pages:
+        yield msgspec.json.Encoder().encode_lines(page)
+
+
+async def _csv(pages: AsyncIterator[list[RowResult]]) -> AsyncIterator[bytes]:
+    names = RowResult.__struct_fields__
+    yield (",".join(names) + "\r\n").encode()
+    async for page in pages:
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerows([msgspec.to_builtins(row)[name] for name in names] for row in page)
+        yield text.getvalue().encode()
+
+
+router = Router(
+    path="/v1/batches", route_handlers=[submit_batch, decide_batch, read_batch, read_results], tags=["batches"]
+)

@@ -1,0 +1,132 @@
+"""`/v1/incentives`: one instalment, where it stands, and why it does not move."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
+
+from contracts.batch import COLUMNS
+from contracts.incentive import BlockerCode, Stage
+from contracts.money import MAX_AMOUNT_RUPIAH
+from gateway.api.paging import cursor_of, numbers_of
+from gateway.core import Core
+from gateway.routes.access.idempotent import AnsweredMeanwhile, InWork
+from gateway.routes.intake.batches import Batch, as_batch
+from gateway.security.clients import Caller, require
+from gateway.services.intake.incentives import IncentiveView
+from gateway.storage.base.database import Connection
+from gateway.storage.intake.incentives import Filter
+
+Call = Request[Any, Caller, Any]
+IncentiveId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
+Text = Annotated[str, msgspec.Meta(max_length=200)]
+
+
+class NewIncentive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One row of a batch, with the same rules."""
+
+    programme: Text
+    purpose: Text
+    period: Text
+    participant_id: Text
+    nik: Text
+    full_name: Text
+    phone: Text
+    """+62 and 8 to 13 digits."""
+    partner: Text
+    account: Text
+    """The account number at a bank, the phone at a wallet."""
+    amount_rupiah: Annotated[int, msgspec.Meta(ge=1, le=MAX_AMOUNT_RUPIAH)]
+    due_on: date
+    deadline_on: date
+
+    def __repr__(self) -> str:
+        return f"NewIncentive({self.participant_id}, ***)"
+
+
+assert NewIncentive.__struct_fields__ == COLUMNS, "one incentive has the fields of one row"
+
+
+class Submitted(msgspec.Struct, frozen=True, kw_only=True):
+    """An incentive with the batch that it is approved by."""
+
+    incentive: IncentiveView
+    batch: Batch
+
+
+class Incentives(msgspec.Struct, frozen=True, kw_only=True):
+    """Some incentives; `next_cursor` is null on the last page."""
+
+    incentives: list[IncentiveView]
+    next_cursor: str | None
+
+
+@post("/", guards=[require("incentives")])
+async def submit_incentive(
+    core: NamedDependency[Core], request: Call, data: JSONBody[NewIncentive]
+) -> Response[Submitted]:
+    """Hand over one incentive: a batch of one, which needs the same two approvals. One that was handed over before with
+    the same content is found again.
+    """
+    answer = InWork(request, core)
+    answer.body_sha256 = hashlib.sha256(await request.body()).hexdigest()
+    if await answer.earlier():
+        return await answer.replayed()
+    submitted: list[Submitted] = []
+
+    async def keep(connection: Connection, incentive_id: int, now: datetime) -> None:
+        incentive = await core.incentives.read(connection, incentive_id)
+        view = Submitted(incentive=incentive, batch=as_batch(await core.batches.read(connection, incentive.batch_id)))
+        await answer.keep(connection, 201, view, now)
+        submitted.append(view)
+
+    cells = tuple([str(getattr(data, name)) for name in COLUMNS])
+    try:
+        await core.batches.receive_one(request.auth.client_id, cells, keep)
+    except AnsweredMeanwhile:
+        return await answer.replayed()
+    view = submitted[-1]
+    return Response(view, status_code=201, headers={"Location": f"/v1/incentives/{view.incentive.incentive_id}"})
+
+
+@get("/{incentive_id:int}", guards=[require("incentives", "read")])
+async def read_incentive(core: NamedDependency[Core], incentive_id: IncentiveId) -> IncentiveView:
+    """Where an incentive stands, and why it does not move."""
+    return await core.incentives.get(incentive_id)
+
+
+@get("/", guards=[require("incentives", "read")])
+async def list_incentives(
+    core: NamedDependency[Core],
+    programme: FromQuery[str | None] = None,
+    participant_id: FromQuery[str | None] = None,
+    stage: FromQuery[Stage | None] = None,
+    blocker: FromQuery[BlockerCode | None] = None,
+    partner: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
+) -> Incentives:
+    """Incentives in the order in which they were handed over."""
+    wanted = Filter(programme=programme, participant_id=participant_id, partner=partner, stage=stage, blocker=blocker)
+    found = await core.incentives.find(wanted, numbers_of(cursor, 1)[0], limit + 1)
+    page = found[:limit]
+    return Incentives(incentives=page, next_cursor=cursor_of(page[-1].incentive_id) if len(found) > limit else None)
+
+
+@post("/{incentive_id:int}/cancel", guards=[require("incentives")], status_code=200)
+async def cancel_incentive(core: NamedDependency[Core], request: Call, incentive_id: IncentiveId) -> IncentiveView:
+    """Stop future payouts. One that has left is followed to its end: 409. Cancelling again changes nothing."""
+    return await core.incentives.cancel(incentive_id, actor=request.auth.client_id)
+
+
+router = Router(
+    path="/v1/incentives",
+    route_handlers=[submit_incentive, read_incentive, list_incentives, cancel_incentive],
+    tags=["incentives"],
+)

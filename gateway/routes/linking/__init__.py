@@ -1,0 +1,1 @@
+"""Links, the participant's way through them, and verifications over HTTP."""

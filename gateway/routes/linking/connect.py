@@ -1,0 +1,212 @@
+"""What participants' browsers open: the linking page, the gateway's own form, and the way back from the partner."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+from litestar import MediaType, Request, Response, Router, get, post
+from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from contracts.errors import GatewayError, InvalidRequest, LinkStateInvalid, PartnerError
+from contracts.incentive import BLOCKERS, BlockerCode
+from contracts.linking import LinkState
+from contracts.secret import Secret
+from gateway import pages
+from gateway.api.problems import respond
+from gateway.core import Core
+from gateway.services.linking.links import cookie_name
+from gateway.services.linking.steps import Shown
+from gateway.services.linking.view import return_address
+from gateway.storage.linking.links import LinkRow
+
+Browser = Request[Any, Any, Any]
+
+_QUERY_BYTES = 8_192
+_FORM_BYTES = 4_096
+_FORM_FIELDS = 10
+_COOKIE_BEYOND_LIFE_S = 3_600
+"""So that a late or repeated way back is still recognised."""
+_RELOAD_S = 2
+
+_TEXTS = {
+    LinkState.CHALLENGED: ("Penyambungan akun", "Buka lagi halaman penyambungan dari Prakerja."),
+    LinkState.OPENED: (
+        "Penyambungan akun sedang berjalan",
+        "Lanjutkan di halaman mitra. Jika halaman itu sudah tertutup, mulai lagi dari Prakerja.",
+    ),
+    LinkState.EXCHANGING: ("Sebentar", "Kami sedang menyelesaikan penyambungan akun Anda."),
+    LinkState.WAITING: (
+        "Akun masih tersambung ke peserta lain",
+        "Kami akan meminta Anda menyambungkan lagi setelah akun ini dilepas.",
+    ),
+    LinkState.ACTIVE: ("Akun tersambung", "Akun Anda sudah tersambung. Terima kasih."),
+    LinkState.UNLINKING: ("Akun sedang dilepas", "Sambungan akun Anda sedang dilepas."),
+    LinkState.FAILED: ("Akun tidak tersambung", "Mulai lagi dari Prakerja."),
+    LinkState.REVOKED: ("Sambungan dicabut", "Mulai lagi dari Prakerja."),
+    LinkState.UNLINKED: ("Sambungan dilepas", "Sambungan akun Anda sudah dilepas."),
+}
+assert set(_TEXTS) == set(LinkState), "every state has its page"
+_PARTNER_SILENT = "Mitra pembayaran sedang tidak dapat dihubungi. Muat ulang halaman ini sebentar lagi."
+
+
+@get("/connect/{token:str}")
+async def open_page(core: NamedDependency[Core], request: Browser, token: FromPath[str]) -> Response[Any]:
+    """The address of a challenge."""
+    shown = await core.linking.open(token, request.cookies)
+    response = _show(core, shown)
+    if shown.cookie is not None:
+        response.set_cookie(_cookie(core, shown.link, shown.cookie))
+    return response
+
+
+@get("/connect/{link_id:str}/inputs")
+async def show_form(core: NamedDependency[Core], request: Browser, link_id: FromPath[str]) -> Response[Any]:
+    """The gateway's form, or where the link stands by now."""
+    return _show(core, await core.linking.page(link_id, request.cookies))
+
+
+@post("/connect/{link_id:str}/inputs", request_max_body_size=_FORM_BYTES)
+async def submit_form(core: NamedDependency[Core], request: Browser, link_id: FromPath[str]) -> Response[Any]:
+    """The form was sent in. Its fields are passed on now and kept nowhere."""
+    csrf, typed = _typed(await request.body())
+    shown = await core.linking.submit(link_id, request.cookies, csrf, typed)
+    if shown.unavailable or shown.rejected_input is not None:
+        return _show(core, shown)
+    if shown.link.state in (LinkState.OPENED, LinkState.EXCHANGING):
+        # Another address than the form's own, so that a reload sends nothing again.
+        return _to(_form_address(core, shown.link), shown.link)
+    return _to(return_address(shown.link), shown.link)
+
+
+@get("/callbacks/{partner:str}/link")
+async def come_back(core: NamedDependency[Core], request: Browser, partner: FromPath[str]) -> Response[Any]:
+    """The partner sent the browser back."""
+    if len(request.scope["query_string"]) > _QUERY_BYTES:
+        raise InvalidRequest("The query is too long.")
+    shown = await core.linking.callback(partner, dict(request.query_params.items()), request.cookies)
+    if shown.link.state is LinkState.OPENED:
+        # The first arrival could not ask the partner: nothing was done, the same address may be loaded again.
+        shown = msgspec.structs.replace(shown, unavailable=True)
+    if shown.link.state in (LinkState.OPENED, LinkState.EXCHANGING):
+        return _show(core, shown)
+    return _to(return_address(shown.link), shown.link)
+
+
+def _typed(body: bytes) -> tuple[str, dict[str, Secret] | None]:
+    """The CSRF token and what was typed; None where the participant refused."""
+    try:
+        fields = parse_qs(body.decode(), max_num_fields=_FORM_FIELDS, keep_blank_values=True)
+    except ValueError:
+        raise InvalidRequest("The form cannot be read.") from None
+    single = {name: values[-1] for name, values in fields.items()}
+    csrf, action = single.pop("csrf", ""), single.pop("action", "continue")
+    if action == "deny":
+        return csrf, None
+    return csrf, {name: Secret(value.strip()) for name, value in single.items()}
+
+
+def _show(core: Core, shown: Shown) -> Response[Any]:
+    link = shown.link
+    if shown.redirect is not None:
+        return _to(shown.redirect, link)
+    if link.state is LinkState.OPENED and link.wants:
+        return _form(core, shown)
+    title, text = _TEXTS[link.state]
+    headers = pages.headers(link.return_url)
+    status, back = 200, return_address(link)
+    if shown.unavailable:
+        status, text, back = 503, _PARTNER_SILENT, ""
+        headers["Retry-After"] = str(_RELOAD_S)
+    elif link.state is LinkState.EXCHANGING:
+        headers["Refresh"] = str(_RELOAD_S)
+    elif link.ended_because is not None:
+        text = f"{BLOCKERS[BlockerCode(link.ended_because)].indonesian} {text}"
+    return _html(pages.render("message.html", title=title, text=text, back=back), headers, status)
+
+
+def _form(core: Core, shown: Shown) -> Response[Any]:
+    link = shown.link
+    manifest = core.resources.desks[link.partner].manifest
+    status, problem = 200, ""
+    if shown.unavailable:
+        status, problem = 503, "Mitra pembayaran sedang tidak dapat dihubungi. Coba lagi sebentar lagi."
+    elif shown.rejected_input is not None and shown.rejected_input in manifest.inputs:
+        status, problem = 422, f"{manifest.inputs[shown.rejected_input].label_indonesian}: periksa lagi isian Anda."
+    elif shown.rejected_input is not None:
+        status, problem = 422, "Isian tidak sesuai dengan halaman ini."
+    elif link.last_input_wrong:
+        problem = "Isian ditolak oleh mitra. Periksa dan coba lagi."
+    fields = [
+        {
+            "name": name,
+            "label": manifest.inputs[name].label_indonesian,
+            "numeric": manifest.inputs[name].numeric,
+            "autocomplete": manifest.inputs[name].autocomplete,
+        }
+        for name in link.wants
+    ]
+    page = pages.render(
+        "form.html",
+        title=f"Sambungkan akun {manifest.name}",
+        partner=manifest.name,
+        problem=problem,
+        action=_form_address(core, link),
+        csrf=core.linking.csrf_token(link),
+        fields=fields,
+    )
+    return _html(page, pages.headers(link.return_url), status)
+
+
+def _form_address(core: Core, link: LinkRow) -> str:
+    """The path alone: the page must not leave the site it was opened on."""
+    return f"{urlsplit(core.resources.settings.public_url).path.rstrip('/')}/connect/{link.id}/inputs"
+
+
+def _cookie(core: Core, link: LinkRow, value: Secret) -> Cookie:
+    settings = core.resources.settings
+    return Cookie(
+        key=cookie_name(link),
+        value=value.reveal(),
+        path="/",
+        max_age=int(settings.waits.link_life_s) + _COOKIE_BEYOND_LIFE_S,
+        secure=settings.public_url.startswith("https://"),
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def _to(address: str, link: LinkRow) -> Response[Any]:
+    headers = {**pages.headers(link.return_url), "Location": address}
+    return Response(b"", status_code=303, media_type=MediaType.TEXT, headers=headers)
+
+
+def _html(page: str, headers: dict[str, str], status: int) -> Response[Any]:
+    return Response(page, status_code=status, media_type=MediaType.HTML, headers=headers)
+
+
+def _refused(request: Browser, error: GatewayError) -> Response[Any]:
+    """A page for people, a problem document for programs."""
+    if "text/html" not in request.headers.get("accept", ""):
+        return respond(error)
+    text = "Alamat ini tidak dapat dipakai. Mulai lagi dari Prakerja."
+    if isinstance(error, LinkStateInvalid):
+        text = "Tautan ini tidak berlaku lagi. Mulai lagi dari Prakerja."
+    elif isinstance(error, PartnerError):
+        text = _PARTNER_SILENT
+    page = pages.render("message.html", title="Penyambungan akun", text=text, back="")
+    headers = pages.headers()
+    if isinstance(error, PartnerError):
+        headers["Retry-After"] = str(_RELOAD_S)
+    return _html(page, headers, error.http_status)
+
+
+router = Router(
+    path="/",
+    route_handlers=[open_page, show_form, submit_form, come_back],
+    exception_handlers={GatewayError: _refused},
+    include_in_schema=False,
+)

@@ -1,0 +1,1 @@
+"""What partners notify us of, and what we tell the core platform."""

@@ -1,0 +1,53 @@
+"""`/v1/events`: what happened, in an order that never leaves one out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from litestar import Router, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter
+
+from gateway.api.paging import cursor_of, numbers_of
+from gateway.core import Core
+from gateway.security.clients import require
+from gateway.storage.messages import events as stored
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One event; `subject` is the id of what it is about."""
+
+    cursor: str
+    type: str
+    subject: str
+    data: dict[str, object]
+    at: datetime
+
+
+class Events(msgspec.Struct, frozen=True, kw_only=True):
+    """Some events; ask for what comes after `next_cursor` next time, also when there are none now."""
+
+    events: list[Event]
+    next_cursor: str
+
+
+@get("/", guards=[require("read")])
+async def list_events(
+    core: NamedDependency[Core],
+    after: FromQuery[str | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=1_000)] = 100,
+) -> Events:
+    """Events after a cursor, oldest first."""
+    tx, seq = numbers_of(after, 2)
+    async with core.resources.database.connection() as connection:
+        rows = await stored.read_after(connection, tx, seq, limit)
+    events = [
+        Event(cursor=cursor_of(row.tx, row.seq), type=row.type, subject=row.subject, data=row.data, at=row.at)
+        for row in rows
+    ]
+    return Events(events=events, next_cursor=events[-1].cursor if events else cursor_of(tx, seq))
+
+
+router = Router(path="/v1/events", route_handlers=[list_events], tags=["events"])

@@ -1,0 +1,1 @@
+"""Partners' switches, the funnel and health over HTTP."""

@@ -1,0 +1,131 @@
+"""`/v1/funnel` and `/v1/activity`: where everyone stands, and what still moves."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+from litestar import Router, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
+
+from contracts.batch import ROW_REMEDY, RowCode
+from contracts.incentive import BLOCKERS, BlockerCode, Owner, Stage, owner_of
+from gateway.clock import jakarta_day
+from gateway.core import Core
+from gateway.security.clients import require
+from gateway.storage.ops import funnel as stored
+
+HORIZON_S = 60.0
+"""What the gateway will try again within this counts as moving."""
+_WAITING = tuple(code for code, text in BLOCKERS.items() if text.owner in (Owner.GATEWAY, Owner.PARTNER))
+"""Blockers that nobody but the gateway or the partner lifts."""
+
+
+class FunnelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How many incentives stand there, and who must act."""
+
+    programme: str
+    partner: str
+    stage: Stage
+    blocker: BlockerCode | None
+    owner: Owner | None
+    incentives: int
+    amount_rupiah: int
+
+
+class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows refused at intake, which are no incentives."""
+
+    programme: str | None
+    code: RowCode
+    remedy: str
+    rows: int
+
+
+class Funnel(msgspec.Struct, frozen=True, kw_only=True):
+    """Every accepted incentive, counted once; the rows add up to `incentives` at any moment."""
+
+    as_of: datetime
+    incentives: int
+    amount_rupiah: int
+    stages: dict[str, int]
+    rows: list[FunnelRow]
+    rows_refused: list[RefusedRow]
+
+
+class Activity(msgspec.Struct, frozen=True, kw_only=True):
+    """What still changes by itself. All of `moving` zero: the backlog is drained as far as the gateway can."""
+
+    as_of: datetime
+    moving: stored.Moving
+    statement_age_s: dict[str, float | None]
+    """How long ago each partner's statement was last read to its end; null: never."""
+
+
+@get("/v1/funnel", guards=[require("read")])
+async def read_funnel(core: NamedDependency[Core], programme: FromQuery[str | None] = None) -> Funnel:
+    """Stages, blockers with who must act, amounts, and beside them the rows refused at intake."""
+    async with core.resources.database.connection() as connection:
+        counts = await stored.counts(connection, programme)
+        late = await stored.past_horizon(connection, core.incentives.sent_before())
+        refused = await stored.refused(connection, programme)
+    stages = dict.fromkeys((stage.value for stage in Stage), 0)
+    for row in counts:
+        stages[row.stage.value] += row.incentives
+    return Funnel(
+        as_of=core.resources.clock.now(),
+        incentives=sum(row.incentives for row in counts),
+        amount_rupiah=sum(row.amount_rupiah for row in counts),
+        stages=stages,
+        rows=_by_owner(counts, late),
+        rows_refused=[
+            RefusedRow(
+                programme=row.programme,
+                code=RowCode(row.code),
+                remedy=ROW_REMEDY[RowCode(row.code)],
+                rows=row.rows,
+            )
+            for row in refused
+        ],
+    )
+
+
+def _by_owner(counts: list[stored.FunnelRow], late: list[stored.FunnelRow]) -> list[FunnelRow]:
+    """Rows with who must act; what is past the partner's horizon is counted apart from what is still looked up."""
+    past = {(row.programme, row.partner, row.stage, row.blocker): row for row in late}
+    rows = []
+    for row in counts:
+        over = past.get((row.programme, row.partner, row.stage, row.blocker))
+        parts = [(row.incentives, row.amount_rupiah, False)]
+        if over is not None and over.incentives <= row.incentives:  # the counts are a moment older
+            left = (row.incentives - over.incentives, row.amount_rupiah - over.amount_rupiah, False)
+            parts = [left, (over.incentives, over.amount_rupiah, True)]
+        rows += [
+            FunnelRow(
+                programme=row.programme,
+                partner=row.partner,
+                stage=row.stage,
+                blocker=row.blocker,
+                owner=None if row.blocker is None else owner_of(row.blocker, past_horizon=past_horizon),
+                incentives=incentives,
+                amount_rupiah=amount_rupiah,
+            )
+            for incentives, amount_rupiah, past_horizon in parts
+            if incentives
+        ]
+    return rows
+
+
+@get("/v1/activity", guards=[require("read")])
+async def read_activity(core: NamedDependency[Core]) -> Activity:
+    """What still moves by itself within a minute, and how fresh the partners' statements are."""
+    now = core.resources.clock.now()
+    async with core.resources.database.connection() as connection:
+        moving = await stored.moving(
+            connection, today=jakarta_day(now), until=now + timedelta(seconds=HORIZON_S), waiting=_WAITING
+        )
+    return Activity(as_of=now, moving=moving, statement_age_s=await core.partners.statement_ages_s())
+
+
+router = Router(path="/", route_handlers=[read_funnel, read_activity], tags=["funnel"])

@@ -1,0 +1,83 @@
+"""Health for load balancers and metrics for Prometheus; no data, so no token."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import msgspec
+from litestar import Response, Router, get
+from litestar.di import NamedDependency
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from redis.exceptions import RedisError
+
+from gateway.core import Core
+from gateway.storage.ops import funnel
+
+_TIMEOUT_S = 3.0
+
+
+class Live(msgspec.Struct, frozen=True, kw_only=True):
+    """The process answers."""
+
+    status: str = "live"
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether requests can be served. Without Redis they can, only slower: tokens are fetched more often."""
+
+    status: str
+    database: str
+    redis: str
+
+
+@get("/health/live")
+async def live() -> Live:
+    """Whether the process runs."""
+    return Live()
+
+
+@get("/health/ready")
+async def ready(core: NamedDependency[Core]) -> Response[Ready]:
+    """Whether the store answers (503 if not) and whether the cache does."""
+    database, redis = await asyncio.gather(_database(core), _redis(core))
+    status = "down" if not database else "ready" if redis else "degraded"
+    body = Ready(status=status, database="up" if database else "down", redis="up" if redis else "down")
+    return Response(body, status_code=200 if database else 503)
+
+
+async def _database(core: Core) -> bool:
+    try:
+        async with asyncio.timeout(_TIMEOUT_S), core.resources.database.connection() as connection:
+            await connection.fetchval("SELECT 1")
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return False
+    return True
+
+
+async def _redis(core: Core) -> bool:
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            await core.resources.redis.get("health")
+    except (TimeoutError, OSError, RedisError):
+        return False
+    return True
+
+
+@get("/metrics", media_type="text/plain")
+async def metrics(core: NamedDependency[Core]) -> Response[bytes]:
+    """Incentives by stage and blocker, from the counters that change with the facts."""
+    registry = CollectorRegistry()
+    labels = ("programme", "partner", "stage", "blocker")
+    incentives = Gauge("gateway_incentives", "Incentives by stage and blocker.", labels, registry=registry)
+    rupiah = Gauge("gateway_incentives_rupiah", "Their amount.", labels, registry=registry)
+    async with core.resources.database.connection() as connection:
+        rows = await funnel.counts(connection, None)
+    for row in rows:
+        names = (row.programme, row.partner, row.stage.value, row.blocker.value if row.blocker else "")
+        incentives.labels(*names).set(row.incentives)
+        rupiah.labels(*names).set(row.amount_rupiah)
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+router = Router(path="/", route_handlers=[live, ready, metrics], tags=["health"])

@@ -1,0 +1,51 @@
+"""`/v1/partners`: what each partner can do, what is assumed about it, and its switch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from gateway.core import Core
+from gateway.security.clients import Caller, require
+from gateway.services.ops.partners import PartnerView
+
+Call = Request[Any, Caller, Any]
+
+
+class Partners(msgspec.Struct, frozen=True, kw_only=True):
+    """All of them."""
+
+    partners: list[PartnerView]
+
+
+class Pause(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why; for the record, no personal data."""
+
+    reason: Annotated[str, msgspec.Meta(min_length=3, max_length=300)]
+
+
+@get("/", guards=[require("read", "ops", "batches", "links")])
+async def list_partners(core: NamedDependency[Core]) -> Partners:
+    """Capabilities, limits, quotas, assumptions, switches and the last complete statement."""
+    return Partners(partners=await core.partners.all())
+
+
+@post("/{partner:str}/pause", guards=[require("ops")], status_code=200)
+async def pause_partner(
+    core: NamedDependency[Core], request: Call, partner: FromPath[str], data: JSONBody[Pause]
+) -> PartnerView:
+    """Stop new payouts at a partner; those that have left are followed to their end."""
+    return await core.partners.pause(partner, data.reason, actor=request.auth.client_id)
+
+
+@post("/{partner:str}/resume", guards=[require("ops")], status_code=200)
+async def resume_partner(core: NamedDependency[Core], request: Call, partner: FromPath[str]) -> PartnerView:
+    """Let payouts flow again."""
+    return await core.partners.resume(partner, actor=request.auth.client_id)
+
+
+router = Router(path="/v1/partners", route_handlers=[list_partners, pause_partner, resume_partner], tags=["partners"])

@@ -1,0 +1,95 @@
+"""`/v1/payouts`: movements of money. There is none without an incentive; the gateway starts them by itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, PathParameter
+
+from contracts.incentive import BlockerCode, Stage
+from contracts.payout import PayoutState
+from gateway.core import Core
+from gateway.routes.access.idempotent import once
+from gateway.security.clients import Caller, require
+
+PayoutId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
+
+
+class Hasten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which incentive should move now."""
+
+    incentive_id: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+
+
+class Hastened(msgspec.Struct, frozen=True, kw_only=True):
+    """How the incentive stands; `hastened` where the gateway's next step was brought forward."""
+
+    incentive_id: int
+    stage: Stage
+    blocker: BlockerCode | None
+    payout_id: str | None
+    hastened: bool
+
+
+class Payout(msgspec.Struct, frozen=True, kw_only=True):
+    """One payout. An end state has the partner's word behind it (`cancelled` excepted: it never moved money)."""
+
+    payout_id: str
+    incentive_id: int
+    link_id: str
+    partner: str
+    reference: str
+    """Ours at the partner, the same over all attempts."""
+    partner_reference: str | None
+    amount_rupiah: int
+    state: PayoutState
+    attempt: int
+    reason: BlockerCode | None
+    next_at: datetime | None
+    """When the gateway does something about it again by itself."""
+    first_sent_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+
+
+@post("/", guards=[require("payouts")], status_code=202)
+async def hasten_payout(
+    core: NamedDependency[Core], request: Request[Any, Caller, Any], data: JSONBody[Hasten]
+) -> Response[Hastened]:
+    """Move an incentive now instead of at its next attempt. Starts nothing that would not start by itself."""
+
+    async def work() -> Hastened:
+        return msgspec.convert(await core.payouts.hasten(data.incentive_id), Hastened)
+
+    return await once(request, core, work, status=202, required=False)
+
+
+@get("/{payout_id:int}", guards=[require("payouts", "read")])
+async def read_payout(core: NamedDependency[Core], payout_id: PayoutId) -> Payout:
+    """One payout."""
+    row = await core.payouts.get(payout_id)
+    return Payout(
+        payout_id=str(row.id),
+        incentive_id=row.incentive,
+        link_id=row.link_id,
+        partner=row.partner,
+        reference=row.reference,
+        partner_reference=row.partner_reference,
+        amount_rupiah=row.amount_rupiah,
+        state=row.state,
+        attempt=row.attempt,
+        reason=row.reason,
+        next_at=row.next_at,
+        first_sent_at=row.first_sent_at,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        ended_at=row.ended_at,
+    )
+
+
+router = Router(path="/v1/payouts", route_handlers=[hasten_payout, read_payout], tags=["payouts"])

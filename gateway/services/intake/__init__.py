@@ -1,0 +1,1 @@
+"""What the core platform hands over: batches and their rows, participants, incentives."""

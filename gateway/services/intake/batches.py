@@ -1,0 +1,278 @@
+"""Batches: received as a stream, decided about by two people, all or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import TypeVar
+
+import asyncpg
+import msgspec
+
+from contracts.batch import REQUIRED_APPROVALS, ROW_REMEDY, BatchState, RowCode
+from contracts.errors import Conflict, Forbidden, GatewayError, InvalidRequest, NotFound, TooLarge
+from contracts.events import EventType
+from contracts.partner import Manifest
+from gateway.clock import Clock
+from gateway.security.vault import Vault
+from gateway.services.intake.merkle import MerkleTree
+from gateway.services.intake.rows import Cells, Checker, CsvCells, JsonCells, Reader, Refused, Row, rules_of
+from gateway.storage.base.database import Connection, Database
+from gateway.storage.intake import batches as stored
+from gateway.storage.intake import staging
+from gateway.storage.intake.batches import ApprovalRow, BatchRow, ResultRow
+from gateway.storage.messages import events
+from gateway.storage.ops import audit
+
+Subject = TypeVar("Subject")
+Result = TypeVar("Result")
+
+MAX_ROWS = 1_000_000
+MAX_BATCH_BYTES = 536_870_912
+_INTAKES = 2
+"""At once in one process: each holds a connection and keeps a core busy."""
+_WAIT_S = 30.0
+_MANY = 1_000
+_COPY_ROWS = 4_000
+_TRIES = 3
+
+
+class Decision(enum.Enum):
+    """What an approver says."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class Busy(GatewayError):
+    """Too many batches are being received."""
+
+    code = "intake_busy"
+    http_status = 503
+    title = "Too many batches at once"
+    remedy = "Send it again in a minute."
+
+
+Keep = Callable[[Connection, Subject, datetime], Awaitable[None]]
+"""Stores the answer in the transaction of what it answers for, or raises to undo that (routes/idempotent.py)."""
+
+
+class BatchView(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch with its decisions."""
+
+    batch: BatchRow
+    approvals: tuple[ApprovalRow, ...] = ()
+
+
+class Batches:
+    """Receives batches and takes decisions about them."""
+
+    def __init__(self, database: Database, clock: Clock, vault: Vault, manifests: Mapping[str, Manifest]) -> None:
+        self._database = database
+        self._clock = clock
+        self._checker = Checker(rules_of(manifests), vault)
+        self._room = asyncio.Semaphore(_INTAKES)
+
+    async def receive(
+        self, client_id: str, cells: CsvCells | JsonCells, body: AsyncIterator[bytes], keep: Keep[BatchView]
+    ) -> BatchView:
+        """Read, check and store a batch; nothing of it is visible before all of it is."""
+        reader = Reader(cells, self._checker)
+
+        async def store(connection: Connection, now: datetime) -> BatchView:
+            merged = await staging.settle(connection, many=reader.rows >= _MANY)
+            batch = await _store(connection, client_id, merged, now, single=False)
+            await keep(connection, BatchView(batch=batch), now)
+            return BatchView(batch=batch)
+
+        async with self._staging() as connection:
+            await _stage(connection, reader, body)
+            return await self._in_one(connection, store)
+
+    async def receive_one(self, client_id: str, cells: Cells, keep: Keep[int]) -> int:
+        """One incentive, as a batch of its own; its id. One that was handed over before is simply found again."""
+        row = self._checker.check(1, cells)
+        if isinstance(row, Refused):
+            raise refusal(row)
+
+        async def store(connection: Connection, now: datetime) -> int:
+            merged = await staging.settle(connection, many=False)
+            if merged.rejected:
+                raise refusal(Refused(1, None, await staging.refused_code(connection)))
+            if merged.accepted:
+                await _store(connection, client_id, merged, now, single=True)
+            incentive_id = await staging.stored_incentive(connection)
+            await keep(connection, incentive_id, now)
+            return incentive_id
+
+        async with self._staging() as connection:
+            await staging.add_rows(connection, [row])
+            return await self._in_one(connection, store)
+
+    async def decide(self, client_id: str, batch_id: str, decision: Decision, content_root: bytes) -> BatchView:
+        """One client's approval or rejection of exactly this content. The second approval lets the money flow."""
+
+        async def store(connection: Connection, now: datetime) -> BatchView:
+            batch = await stored.get(connection, batch_id, lock=True)
+            if batch is None:
+                raise NotFound("There is no such batch.")
+            if batch.client_id == client_id:
+                raise Forbidden("A batch is decided by other clients than the one that submitted it.", code="own_batch")
+            if batch.content_root != content_root:
+                raise Conflict("The content_root is not this batch's.", code="content_root_differs")
+            before = {row.client_id: row.decision for row in await stored.approvals(connection, batch_id)}
+            if before.get(client_id) != decision.value:
+                if client_id in before:
+                    raise Conflict("This client has decided otherwise before.", code="decided_before")
+                if batch.state is not BatchState.AWAITING_APPROVAL:
+                    raise Conflict(f"The batch is {batch.state.value}.", code="batch_decided")
+                await _decide(connection, batch, client_id, decision, len(before), now)
+            return await _view(connection, batch_id)
+
+        async with self._database.connection() as connection:
+            return await self._in_one(connection, store)
+
+    async def get(self, batch_id: str) -> BatchView:
+        """A batch with its decisions."""
+        async with self._database.connection() as connection:
+            return await _view(connection, batch_id)
+
+    async def read(self, connection: Connection, batch_id: str) -> BatchView:
+        """The same in the caller's transaction."""
+        return await _view(connection, batch_id)
+
+    async def results(self, batch_id: str, after_line: int, limit: int) -> list[ResultRow]:
+        """The next lines' results."""
+        async with self._database.connection() as connection:
+            return await stored.results(connection, batch_id, after_line, limit)
+
+    @asynccontextmanager
+    async def _staging(self) -> AsyncIterator[Connection]:
+        try:
+            async with asyncio.timeout(_WAIT_S):
+                await self._room.acquire()
+        except TimeoutError:
+            raise Busy from None
+        try:
+            async with self._database.connection() as connection:
+                await staging.prepare(connection)
+                yield connection
+                await staging.clear(connection)
+        finally:
+            self._room.release()
+
+    async def _in_one(
+        self, connection: Connection, store: Callable[[Connection, datetime], Awaitable[Result]]
+    ) -> Result:
+        """Run `store` in one transaction; again when it met a payment or a fact that locks the other way round."""
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                async with connection.transaction():
+                    return await store(connection, self._clock.now())
+            except asyncpg.DeadlockDetectedError:
+                if not tries_left:
+                    raise
+        raise AssertionError("the loop returns or raises")
+
+
+def refusal(refused: Refused) -> GatewayError:
+    """A single row's error as a problem: what the row says is invalid, what is stored is a conflict."""
+    code = RowCode(refused.code)
+    if code in (RowCode.PARTICIPANT_CONFLICT, RowCode.NIK_DUPLICATE, RowCode.INCENTIVE_CONFLICT):
+        return Conflict("It contradicts what was handed over before.", code=code.value, remedy=ROW_REMEDY[code])
+    name = refused.field or "row"
+    return InvalidRequest(
+        f"The field {name} is not valid.", field=refused.field, code=code.value, remedy=ROW_REMEDY[code]
+    )
+
+
+async def _stage(connection: Connection, reader: Reader, body: AsyncIterator[bytes]) -> None:
+    """Copy chunk after chunk; while PostgreSQL takes one in, the next is being checked."""
+    copying: asyncio.Task[None] | None = None
+    rows: list[Row] = []
+    refused: list[Refused] = []
+
+    async def copy() -> None:
+        nonlocal copying, rows, refused
+        if copying is not None:
+            await copying
+        copying = asyncio.create_task(_copy(connection, rows, refused))
+        rows, refused = [], []
+
+    try:
+        async for chunk in body:
+            accepted, errors = reader.feed(chunk)
+            rows += accepted
+            refused += errors
+            if reader.rows > MAX_ROWS:
+                raise TooLarge(f"A batch has at most {MAX_ROWS} rows.")
+            if len(rows) + len(refused) >= _COPY_ROWS:
+                await copy()
+        accepted, errors = reader.end()
+        rows += accepted
+        refused += errors
+        await copy()
+        if copying is not None:
+            await copying
+    finally:
+        if copying is not None and not copying.done():
+            copying.cancel()
+            await asyncio.wait([copying])
+
+
+async def _copy(connection: Connection, rows: list[Row], refused: list[Refused]) -> None:
+    if rows:
+        await staging.add_rows(connection, rows)
+    if refused:
+        await staging.add_refused(connection, refused)
+
+
+async def _store(
+    connection: Connection, client_id: str, merged: staging.Merged, now: datetime, *, single: bool
+) -> BatchRow:
+    tree = MerkleTree()
+    async for leaves in staging.content_hashes(connection):
+        tree.add(leaves)
+    batch = BatchRow(
+        id=await stored.new_batch_id(connection, now),
+        client_id=client_id,
+        state=BatchState.AWAITING_APPROVAL,
+        single=single,
+        rows_accepted=merged.accepted,
+        rows_rejected=merged.rejected,
+        rows_repeated=merged.repeated,
+        amount_rupiah=merged.amount_rupiah,
+        content_root=tree.root(),
+        received_at=now,
+        decided_at=None,
+    )
+    await stored.insert(connection, batch)
+    await staging.move(connection, batch.id, now)
+    counts = {"rows_accepted": merged.accepted, "rows_rejected": merged.rejected, "rows_repeated": merged.repeated}
+    await events.emit(connection, now, [(EventType.BATCH_RECEIVED, batch.id, counts)])
+    return batch
+
+
+async def _decide(
+    connection: Connection, batch: BatchRow, client_id: str, decision: Decision, before: int, now: datetime
+) -> None:
+    await stored.insert_approval(connection, batch.id, client_id, decision.value, batch.content_root, now)
+    root = {"content_root": batch.content_root.hex()}
+    await audit.record(connection, now, client_id, f"batch.{decision.value}", batch.id, root)
+    if decision is Decision.REJECT:
+        await stored.reject(connection, batch.id, now)
+        await events.emit(connection, now, [(EventType.BATCH_REJECTED, batch.id, {})])
+    elif before + 1 >= REQUIRED_APPROVALS:
+        await stored.approve(connection, batch.id, now)
+        await events.emit(connection, now, [(EventType.BATCH_APPROVED, batch.id, root)])
+        await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
+
+
+async def _view(connection: Connection, batch_id: str) -> BatchView:
+    batch = await stored.get(connection, batch_id)
+    if batch is None:
+        raise NotFound("There is no such batch.")
+    return BatchView(batch=batch, approvals=tuple(await stored.approvals(connection, batch_id)))

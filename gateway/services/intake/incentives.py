@@ -1,0 +1,161 @@
+"""Incentives as the core platform asks about them: where one stands, why it does not move, and how to stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+
+import msgspec
+
+from contracts.errors import Conflict, NotFound
+from contracts.events import EventType
+from contracts.incentive import BLOCKERS, BlockerCode, Owner, Stage, owner_of
+from contracts.partner import Manifest
+from gateway.clock import Clock, jakarta_day
+from gateway.storage.base.database import Connection, Database
+from gateway.storage.intake import incentives as stored
+from gateway.storage.intake.incentives import Filter, IncentiveRow
+from gateway.storage.messages import events
+from gateway.storage.ops import audit
+
+_ENDED = frozenset({Stage.PAID, Stage.RETURNED, Stage.CANCELLED})
+
+
+class Text(msgspec.Struct, frozen=True):
+    """What to tell people."""
+
+    id: str
+    en: str
+
+
+class BlockerView(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an incentive does not move, who must act, and by when."""
+
+    code: BlockerCode
+    owner: Owner
+    since: datetime
+    """Of the last change of anything about the incentive."""
+    next_attempt_at: datetime | None
+    """When the gateway tries again by itself; null: not before someone has acted."""
+    act_by: date
+    """After this day the money returns to the treasury."""
+    text: Text
+
+
+class IncentiveView(msgspec.Struct, frozen=True, kw_only=True):
+    """One incentive."""
+
+    incentive_id: int
+    batch_id: str
+    programme: str
+    purpose: str
+    period: str
+    participant_id: str
+    partner: str
+    amount_rupiah: int
+    due_on: date
+    deadline_on: date
+    approved: bool
+    stage: Stage
+    blocker: BlockerView | None
+    payout_id: str | None
+    """The payout that stands, or the last one: a number of 17 digits, as text."""
+    payouts: int
+    created_at: datetime
+    changed_at: datetime
+
+
+class Incentives:
+    """Reads incentives, and cancels them."""
+
+    def __init__(self, database: Database, clock: Clock, manifests: Mapping[str, Manifest]) -> None:
+        self._database = database
+        self._clock = clock
+        self._horizons = {slug: timedelta(seconds=manifest.lookups.horizon_s) for slug, manifest in manifests.items()}
+
+    async def get(self, incentive_id: int) -> IncentiveView:
+        """One incentive; raises `NotFound`."""
+        async with self._database.connection() as connection:
+            return await self.read(connection, incentive_id)
+
+    async def read(self, connection: Connection, incentive_id: int) -> IncentiveView:
+        """The same in the caller's transaction."""
+        row = await stored.get(connection, incentive_id)
+        if row is None:
+            raise NotFound("There is no such incentive.")
+        return self._view(row)
+
+    async def find(self, wanted: Filter, after: int, limit: int) -> list[IncentiveView]:
+        """The next incentives in order of id."""
+        async with self._database.connection() as connection:
+            rows = await stored.find(connection, wanted, after, limit)
+        return [self._view(row) for row in rows]
+
+    async def cancel(self, incentive_id: int, *, actor: str) -> IncentiveView:
+        """Stop future payouts. Raises `Conflict` once one has left, which is then followed to its end."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            if not await stored.lock(connection, incentive_id):
+                raise NotFound("There is no such incentive.")
+            before = await self.read(connection, incentive_id)
+            if before.stage is Stage.CANCELLED:
+                return before
+            if before.stage in _ENDED:
+                raise Conflict(f"The incentive is {before.stage.value}.", code="incentive_ended")
+            if not await stored.withdraw_reserved(connection, incentive_id, now):
+                raise Conflict(
+                    "A payout is on its way.",
+                    code="payout_open",
+                    remedy="Wait for its outcome; if it is rejected, the incentive can be cancelled.",
+                )
+            await stored.cancel(connection, incentive_id, now)
+            await audit.record(connection, now, actor, "incentive.cancel", str(incentive_id), {})
+            await events.emit(
+                connection,
+                now,
+                [(EventType.INCENTIVE_CHANGED, str(incentive_id), {"participant_id": before.participant_id})],
+            )
+            await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
+            return await self.read(connection, incentive_id)
+
+    def sent_before(self) -> dict[str, datetime]:
+        """By partner: an outcome that is unknown since before then is an operator's."""
+        now = self._clock.now()
+        return {slug: now - horizon for slug, horizon in self._horizons.items()}
+
+    def _view(self, row: IncentiveRow) -> IncentiveView:
+        code = row.blocker
+        if row.held and row.due_on <= jakarta_day(self._clock.now()):
+            code = BlockerCode.PARTNER_PAUSED  # of the partner, so not stored with each of its incentives
+        return IncentiveView(
+            incentive_id=row.id,
+            batch_id=row.batch_id,
+            programme=row.programme,
+            purpose=row.purpose,
+            period=row.period,
+            participant_id=row.participant_id,
+            partner=row.partner,
+            amount_rupiah=row.amount_rupiah,
+            due_on=row.due_on,
+            deadline_on=row.deadline_on,
+            approved=row.approved,
+            stage=row.stage,
+            blocker=None if code is None else self._blocker(row, code),
+            payout_id=None if row.payout_id is None else str(row.payout_id),
+            payouts=row.payouts,
+            created_at=row.created_at,
+            changed_at=row.facts_at,
+        )
+
+    def _blocker(self, row: IncentiveRow, code: BlockerCode) -> BlockerView:
+        before = self.sent_before().get(row.partner)
+        past_horizon = row.first_sent_at is not None and before is not None and row.first_sent_at < before
+        given_up = row.next_attempt_at is None  # a create whose key's life is over ends before the horizon
+        return BlockerView(
+            code=code,
+            owner=owner_of(code, past_horizon=past_horizon or given_up),
+            since=row.facts_at,
+            next_attempt_at=row.next_attempt_at,
+            act_by=row.deadline_on,
+            text=Text(id=BLOCKERS[code].indonesian, en=BLOCKERS[code].english),
+        )

@@ -1,0 +1,1 @@
+"""Account links from challenge to end, and the NIK checks over them."""

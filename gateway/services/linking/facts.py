@@ -1,0 +1,135 @@
+"""What follows from a change of a link: the participant's facts, the queue of NIK checks, ownership, the event.
+
+Each function runs in its caller's transaction; the caller holds the participant's lock.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from contracts.events import EventType
+from contracts.incentive import BlockerCode
+from contracts.linking import Grant, LinkState
+from gateway.security import places
+from gateway.security.sealed import seal_grant
+from gateway.security.vault import Vault
+from gateway.services.payouts.ends import LIFTED_BY_LINK
+from gateway.storage.base.database import Connection
+from gateway.storage.intake import participants
+from gateway.storage.intake.participants import ParticipantRow
+from gateway.storage.linking import links, owners, verifications
+from gateway.storage.linking.links import LinkRow
+from gateway.storage.messages import events
+from gateway.storage.payouts import payouts
+
+REFRESH_EARLY_S = 86_400.0
+"""A grant is refreshed a day before its end, a shorter-lived one in the last tenth of its life."""
+
+
+async def announce(connection: Connection, person: ParticipantRow, link: LinkRow, now: datetime) -> None:
+    """Tell the core platform where the link stands; a challenge's address is read from the link, not from the event."""
+    data = {
+        "link_id": link.id,
+        "participant_id": person.participant_id,
+        "partner": link.partner,
+        "state": link.state.value,
+        "ended_because": link.ended_because,
+    }
+    await events.emit(connection, now, [(EventType.LINK_CHANGED, link.id, data)])
+
+
+async def ended(
+    connection: Connection,
+    person: ParticipantRow,
+    link: LinkRow,
+    after: LinkState,
+    because: BlockerCode,
+    now: datetime,
+) -> LinkRow | None:
+    """The link is over, and `because` holds for all of the participant's incentives unless another link has taken its
+    place. None: the link went another way meanwhile, nothing changed.
+    """
+    moved = await links.move(
+        connection,
+        link,
+        after,
+        now,
+        ended_because=because.value,
+        grant_sealed=None,
+        carry_sealed=None,
+        wants=[],
+        health_due_at=None,
+        refresh_at=None,
+        unlink_due_at=None,
+    )
+    if moved is None:
+        return None
+    await participants.link_ended(connection, person.id, link.id, because, now)
+    await verifications.drop(connection, link.id, now)
+    await owners.release(connection, person.id, link.partner, link.account_index)
+    await announce(connection, person, moved, now)
+    return moved
+
+
+async def granted(
+    connection: Connection, vault: Vault, person: ParticipantRow, link: LinkRow, grant: Grant, now: datetime
+) -> LinkRow | None:
+    """The participant gave access: the link is active, its NIK is to be checked. None: it went another way."""
+    moved = await links.move(
+        connection,
+        link,
+        LinkState.ACTIVE,
+        now,
+        grant_sealed=seal_grant(vault, link.id, grant),
+        grant_index=vault.index(places.grant_index(link.partner), grant.access_token.reveal()),
+        grant_expires_at=grant.expires_at,
+        refresh_at=refresh_at(grant, now),
+        proved_at=now,
+        carry_sealed=None,
+        wants=[],
+        last_input_wrong=False,
+    )
+    if moved is None:
+        return None
+    await participants.link_granted(connection, person.id, link.id, now)
+    await payouts.lift(connection, now, person.id, LIFTED_BY_LINK)
+    await verifications.open_for(connection, person.id, link.id, person.nik_index, now)
+    await announce(connection, person, moved, now)
+    return moved
+
+
+async def give_back(
+    connection: Connection,
+    person: ParticipantRow,
+    link: LinkRow,
+    because: BlockerCode,
+    now: datetime,
+    *,
+    due_at: datetime,
+) -> LinkRow | None:
+    """Have an active link given back to the partner at `due_at`; what that means for the participant follows once it
+    is done. None: the link went another way meanwhile.
+    """
+    moved = await links.move(
+        connection,
+        link,
+        LinkState.UNLINKING,
+        now,
+        ended_because=because.value,
+        unlink_due_at=due_at,
+        unlink_tries=0,
+        answers=0,
+        wants=[],
+        carry_sealed=None,
+    )
+    if moved is not None:
+        await announce(connection, person, moved, now)
+    return moved
+
+
+def refresh_at(grant: Grant, now: datetime) -> datetime | None:
+    """When a grant is to be refreshed; None where it has no end."""
+    if grant.expires_at is None:
+        return None
+    early_s = min(REFRESH_EARLY_S, (grant.expires_at - now).total_seconds() / 10)
+    return grant.expires_at - timedelta(seconds=max(early_s, 0.0))

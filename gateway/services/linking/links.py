@@ -1,0 +1,298 @@
+"""Account linking: from the core platform's request over the participant's browser to the partner's grant.
+
+The checks that protect a participant (token, cookie, state, single use, life) are made here, before any adapter code
+sees what a browser brought, and no adapter can change them.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from contracts.errors import (
+    Conflict,
+    InvalidRequest,
+    LinkStateInvalid,
+    NotFound,
+    NotSupported,
+    PartnerError,
+    PartnerUnavailable,
+)
+from contracts.incentive import BlockerCode
+from contracts.linking import LinkHeld, LinkRefused, LinkState
+from contracts.partner import Capability
+from contracts.secret import Secret
+from gateway.partners.desk import Desk
+from gateway.security import places
+from gateway.security.clients import hashed
+from gateway.services.linking import facts
+from gateway.services.linking.endings import MOST_ANSWERS, OPENS_FOR
+from gateway.services.linking.steps import LinkSteps, Shown
+from gateway.services.linking.view import LinkView, challenge_of
+from gateway.storage.base.ids import new_id
+from gateway.storage.intake import participants
+from gateway.storage.intake.participants import ParticipantRow
+from gateway.storage.linking import links
+from gateway.storage.linking.links import LinkRow
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
+"""Connect tokens, states and cookies alike: 24 random or keyed bytes in base64url (SNAP allows a state 32)."""
+_LONGEST_INPUT = 64
+_WATCH_EVERY_S, _WATCH_TIMES = 0.1, 100
+
+
+class Linking(LinkSteps):
+    """The participant's way to a link."""
+
+    async def start(
+        self, client_id: str, return_urls: tuple[str, ...], participant_id: str, return_url: str
+    ) -> LinkView:
+        """A challenge for a participant. One not finished yet is replaced, one that waits for an account is kept."""
+        if return_url not in return_urls:
+            raise InvalidRequest(
+                "return_url is not on this client's list.",
+                field="return_url",
+                code="return_url_not_allowed",
+                remedy="Use a return_url exactly as it was registered for this client.",
+            )
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            person = await participants.find(connection, participant_id, lock=True)
+            if person is None:
+                raise NotFound("There is no incentive for this participant.")
+            capabilities = self._desks[person.partner].manifest.capabilities
+            if capabilities.isdisjoint({Capability.LINK_REDIRECT, Capability.LINK_INPUTS}):
+                raise NotSupported("This partner links no accounts.")
+            current = await links.live(connection, person.id)
+            if current is not None:
+                if current.state is LinkState.WAITING:
+                    return self._view(current, person)
+                _refuse_while_used(current)
+                code = BlockerCode.LINK_REQUIRED
+                await facts.ended(connection, person, current, LinkState.FAILED, code, now)
+            link_id = f"L{await new_id(connection, now)}"
+            account = self._vault.open(places.account(person.participant_id), person.account_sealed)
+            link = await links.insert(
+                connection,
+                link_id=link_id,
+                participant=person.id,
+                client_id=client_id,
+                partner=person.partner,
+                account_index=person.account_index,
+                account_sealed=self._vault.seal(places.link_account(link_id), account),
+                connect_hash=hashed(self.connect_token(link_id, 1)),
+                return_url=return_url,
+                opens_until=now + OPENS_FOR,
+                now=now,
+            )
+            await participants.link_began(connection, person.id, link.id, now)
+            await facts.announce(connection, person, link, now)
+        return self._view(link, person)
+
+    async def view(self, link_id: str) -> LinkView:
+        """Where a link stands."""
+        link = await self._get(link_id)
+        return self._view(link, await self._person(link.participant))
+
+    async def unlink(self, link_id: str, actor: str) -> LinkView:
+        """End a link on request, and where it stands now."""
+        link = await self._end(link_id, actor)
+        return self._view(link, await self._person(link.participant))
+
+    def _view(self, link: LinkRow, person: ParticipantRow) -> LinkView:
+        inputs = self._desks[link.partner].manifest.inputs
+        url = f"{self._settings.public_url}/connect/{self.connect_token(link.id, link.challenge_no)}"
+        return LinkView(
+            link_id=link.id,
+            participant_id=person.participant_id,
+            partner=link.partner,
+            state=link.state,
+            ended_because=link.ended_because,
+            challenge=challenge_of(link, inputs, url),
+            created_at=link.created_at,
+            updated_at=link.updated_at,
+        )
+
+    # The page a participant opens
+
+    async def open(self, token: str, cookies: Mapping[str, str]) -> Shown:
+        """A browser opened `/connect/{token}`. The first opening binds it and takes the first step at the partner; any
+        later one by the same browser only shows where things stand, or takes the first step that could not be taken.
+        """
+        async with self._database.connection() as connection:
+            link = await links.by_connect(connection, hashed(_well_formed(token)))
+        if link is None:
+            raise LinkStateInvalid
+        if link.state is not LinkState.CHALLENGED:
+            _check_cookie(link, cookies)
+            return await self._begin(link) if _not_begun(link) else Shown(link=link)
+        cookie = self._secret()
+        opened = await self._open(link, hashed(cookie))
+        return msgspec.structs.replace(await self._begin(opened), cookie=Secret(cookie))
+
+    async def page(self, link_id: str, cookies: Mapping[str, str]) -> Shown:
+        """The form's own address: where the link stands, for the browser that opened it."""
+        link = await self._of_browser(link_id, cookies)
+        return Shown(link=link)
+
+    # What a browser brings back
+
+    async def callback(self, partner: str, query: Mapping[str, str], cookies: Mapping[str, str]) -> Shown:
+        """The partner sent a browser back. Nothing of it reaches adapter code before the state is known to be this
+        partner's, alive and from this browser; the exchange is made once, a repeated arrival sees its result.
+        """
+        state = _well_formed(query.get("st", ""))
+        async with self._database.connection() as connection:
+            link = await links.by_state(connection, hashed(state))
+        if link is None or link.partner != partner:
+            raise LinkStateInvalid
+        _check_cookie(link, cookies)
+        if link.state is LinkState.OPENED:
+            return Shown(link=await self._come_back(link, state, query))
+        return Shown(link=await self._watch(link))
+
+    async def _come_back(self, link: LinkRow, state: str, query: Mapping[str, str]) -> LinkRow:
+        if link.lives_until is None or link.lives_until <= self._clock.now():
+            raise LinkStateInvalid("The time for linking is over.")
+        partner = self._desks[link.partner].partner
+        returned = partner.read_return({name: value for name, value in query.items() if name != "st"})
+        if returned.state is not None and not hmac.compare_digest(returned.state.encode(), state.encode()):
+            raise LinkStateInvalid
+        if returned.refused is not None:
+            return await self._settle(link, LinkRefused(code=returned.refused, partner_code=returned.partner_code))
+        if returned.held:
+            return await self._settle(link, LinkHeld(partner_code=returned.partner_code))
+        if returned.code is None:
+            raise InvalidRequest("The partner sent neither a code nor a reason.", code="link_return_unreadable")
+        async with self._database.transaction() as connection:
+            taken = await links.move(connection, link, LinkState.EXCHANGING, self._clock.now())
+        if taken is None:
+            return await self._watch(link)
+        return await self._exchange(taken, returned.code, state)
+
+    async def _watch(self, link: LinkRow) -> LinkRow:
+        """The same arrival again: wait for the first one's result, within bounds."""
+        for _ in range(_WATCH_TIMES):
+            link = await self._get(link.id)
+            if link.state is not LinkState.EXCHANGING:
+                break
+            await self._clock.sleep(_WATCH_EVERY_S)
+        return link
+
+    # What a participant types
+
+    async def inputs(self, link_id: str, typed: Mapping[str, Secret]) -> LinkView:
+        """Inputs from a client with screens of its own; they are passed on now and kept nowhere."""
+        link = await self._get(link_id)
+        desk = self._desks[link.partner]
+        if link.state is LinkState.CHALLENGED:
+            desk.require(Capability.LINK_INPUTS)
+            _check_inputs(desk, desk.manifest.first_inputs, typed)
+            shown = await self._begin(await self._open(link, None))
+            if shown.unavailable:
+                raise PartnerUnavailable("The partner could not be asked.")
+            link = shown.link
+        if not link.wants or link.state not in (LinkState.OPENED, LinkState.UNLINKING):
+            raise Conflict("The link asks for no inputs now.", code="link_wants_nothing")
+        _check_inputs(desk, link.wants, typed)
+        if link.state is LinkState.UNLINKING:
+            link = await self._answer_unlinking(link, typed)
+        else:
+            link = await self._take(link, typed)
+        return self._view(link, await self._person(link.participant))
+
+    async def submit(
+        self, link_id: str, cookies: Mapping[str, str], csrf: str, typed: Mapping[str, Secret] | None
+    ) -> Shown:
+        """The gateway's own form was sent in; `typed` None: the participant refuses."""
+        link = await self._of_browser(link_id, cookies)
+        if not hmac.compare_digest(self.csrf_token(link).encode(), csrf.encode()):
+            raise LinkStateInvalid
+        if link.state is not LinkState.OPENED or not link.wants:
+            return Shown(link=await self._watch(link))
+        if typed is None:
+            return Shown(link=await self._settle(link, LinkRefused(code=BlockerCode.CONSENT_DENIED)))
+        try:
+            _check_inputs(self._desks[link.partner], link.wants, typed)
+            return Shown(link=await self._take(link, typed))
+        except InvalidRequest as error:
+            return Shown(link=link, rejected_input=error.field or "")
+        except Conflict:
+            return Shown(link=await self._watch(link))
+        except PartnerError:
+            return Shown(link=await self._get(link.id), unavailable=True)
+
+    async def _take(self, link: LinkRow, typed: Mapping[str, Secret]) -> LinkRow:
+        now = self._clock.now()
+        if link.lives_until is None or link.lives_until <= now:
+            raise LinkStateInvalid("The time for linking is over.")
+        if link.answers >= MOST_ANSWERS:
+            return await self._settle(link, LinkRefused(code=BlockerCode.CONSENT_DENIED))
+        async with self._database.transaction() as connection:
+            taken = await links.move(connection, link, LinkState.EXCHANGING, now, answers=link.answers + 1)
+        if taken is None:
+            raise Conflict("Another answer is being passed on.", code="link_in_progress")
+        return await self._answer(taken, typed)
+
+    def csrf_token(self, link: LinkRow) -> str:
+        """Stands in the form of this link in this browser only."""
+        return self._vault.token(f"csrf:{link.id}:{(link.cookie_hash or b'').hex()}")
+
+    async def _of_browser(self, link_id: str, cookies: Mapping[str, str]) -> LinkRow:
+        async with self._database.connection() as connection:
+            link = await links.get(connection, link_id)
+        if link is None:
+            raise LinkStateInvalid
+        _check_cookie(link, cookies)
+        return link
+
+
+def cookie_name(link: LinkRow) -> str:
+    """One cookie a link: a family may link several accounts in one browser."""
+    return f"link_{link.id}"
+
+
+def _check_cookie(link: LinkRow, cookies: Mapping[str, str]) -> None:
+    """The browser is the one that opened the link's page."""
+    given = hashed(cookies.get(cookie_name(link), ""))
+    if link.cookie_hash is None or not hmac.compare_digest(given, link.cookie_hash):
+        raise LinkStateInvalid
+
+
+def _well_formed(token: str) -> str:
+    if _TOKEN.fullmatch(token) is None:
+        raise LinkStateInvalid
+    return token
+
+
+def _not_begun(link: LinkRow) -> bool:
+    return link.state is LinkState.OPENED and link.state_hash is None and not link.wants
+
+
+def _check_inputs(desk: Desk, wants: Sequence[str], typed: Mapping[str, Secret]) -> None:
+    """Exactly what is wanted, each as the manifest says; the value is never quoted."""
+    for name in typed:
+        if name not in wants:
+            known = name if name in desk.manifest.inputs else None  # else it may be what was to be typed
+            raise InvalidRequest("This input is not asked for now.", field=known)
+    for name in wants:
+        value = typed[name].reveal() if name in typed else ""
+        if len(value) > _LONGEST_INPUT or not re.fullmatch(desk.manifest.inputs[name].pattern, value, re.ASCII):
+            raise InvalidRequest("This input is missing or malformed.", field=name)
+
+
+def _refuse_while_used(link: LinkRow) -> None:
+    match link.state:
+        case LinkState.ACTIVE:
+            raise Conflict("The participant has an active link.", code="link_active", remedy="Delete that link first.")
+        case LinkState.UNLINKING:
+            raise Conflict("The last link is being given back.", code="link_unlinking", remedy="Try again shortly.")
+        case LinkState.EXCHANGING:
+            raise Conflict(
+                "The participant is being linked at this moment.", code="link_in_progress", remedy="Read the link."
+            )
+        case _:
+            return

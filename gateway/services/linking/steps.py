@@ -1,0 +1,218 @@
+"""The steps of linking at the partner: begin, exchange a code, pass on what was typed; and what each result changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import msgspec
+import structlog
+
+from contracts.errors import LinkStateInvalid, OutcomeUnknown, PartnerError
+from contracts.incentive import BlockerCode
+from contracts.linking import (
+    LinkAnswer,
+    LinkFinish,
+    LinkGranted,
+    LinkHeld,
+    LinkInputs,
+    LinkRedirect,
+    LinkRefused,
+    LinkStart,
+    LinkState,
+)
+from contracts.secret import Secret
+from gateway.security.clients import hashed
+from gateway.security.sealed import open_map, seal_map
+from gateway.services.linking import facts
+from gateway.services.linking.endings import LinkEndings
+from gateway.storage.intake import participants
+from gateway.storage.linking import links
+from gateway.storage.linking.links import LinkRow
+
+_log = structlog.get_logger(__name__)
+_START_AGAIN = LinkRefused(code=BlockerCode.LINK_REQUIRED)
+"""The exchange brought no readable answer. Its code is used up, so it is neither repeated nor looked up: linking moves
+no money, and the participant, who is not to blame, may start again at once.
+"""
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """What a browser is to be shown."""
+
+    link: LinkRow
+    redirect: str | None = None
+    """Send it to the partner."""
+    cookie: Secret | None = None
+    """To be set: binds this browser to the link."""
+    unavailable: bool = False
+    """The partner could not be asked; nothing was done, the same step may be tried again."""
+    rejected_input: str | None = None
+    """What was typed for this input cannot be right; it was not passed on. Empty: an input that the page has not."""
+
+
+class LinkSteps(LinkEndings):
+    """Takes a link from one step to the next; the caller has checked who asks."""
+
+    async def _open(self, link: LinkRow, cookie_hash: bytes | None) -> LinkRow:
+        """A challenge is opened, once: the link's life begins."""
+        now = self._clock.now()
+        if link.opens_until is None or link.opens_until <= now:
+            raise LinkStateInvalid("This address was to be opened within ten minutes.")
+        async with self._database.transaction() as connection:
+            person = await participants.get(connection, link.participant, lock=True)
+            opened = await links.move(
+                connection,
+                link,
+                LinkState.OPENED,
+                now,
+                cookie_hash=cookie_hash,
+                state_hash=None,
+                opens_until=None,
+                lives_until=now + timedelta(seconds=self._settings.waits.link_life_s),
+            )
+            if opened is None:
+                raise LinkStateInvalid
+            await facts.announce(connection, person, opened, now)
+        return opened
+
+    async def _begin(self, link: LinkRow) -> Shown:
+        """The first step. One that brought no readable answer may be taken again under a fresh reference: no money
+        moves, and a beginning that nobody goes on with lapses at the partner.
+        """
+        desk = self._desks[link.partner]
+        person = await self._person(link.participant)
+        state = self._secret()
+        start = LinkStart(
+            link_id=link.id,
+            reference=await self._reference(),
+            account=self._account(link),
+            phone=self._phone(person),
+            name=self._name(person),
+            state=state,
+            redirect_uri=self._redirect_uri(link.partner, state),
+        )
+        try:
+            step = await desk.run(
+                "begin_link", lambda context: desk.partner.begin_link(context, start), subject=link.id
+            )
+        except (PartnerError, OutcomeUnknown) as error:
+            _log.info("link_not_begun", link=link.id, partner_code=error.partner_code)
+            return Shown(link=link, unavailable=True)
+        match step:
+            case LinkRedirect():
+                begun = await self._begun(link, hashed(state), (), step.carry)
+                # Only the page that was begun last is sent to the partner: its state is the one stored.
+                return Shown(link=begun or await self._get(link.id), redirect=step.url if begun else None)
+            case LinkInputs():
+                begun = await self._begun(link, None, step.names, step.carry)
+                return Shown(link=begun or await self._get(link.id))
+            case LinkGranted():
+                raise ValueError("a link is not granted before the participant did anything")
+            case _:
+                return Shown(link=await self._settle(link, step))
+
+    async def _begun(
+        self, link: LinkRow, state_hash: bytes | None, wants: tuple[str, ...], carry: Mapping[str, Secret]
+    ) -> LinkRow | None:
+        sealed = seal_map(self._vault, link.id, carry)
+        async with self._database.transaction() as connection:
+            return await links.begun(
+                connection, link, self._clock.now(), state_hash=state_hash, wants=list(wants), carry_sealed=sealed
+            )
+
+    async def _exchange(self, link: LinkRow, code: Secret, state: str) -> LinkRow:
+        """Swap the code for a grant; the caller has taken the link to `exchanging`."""
+        desk = self._desks[link.partner]
+        finish = LinkFinish(
+            link_id=link.id,
+            reference=await self._reference(),
+            code=code,
+            carry=open_map(self._vault, link.id, link.carry_sealed),
+            redirect_uri=self._redirect_uri(link.partner, state),
+            phone=self._phone(await self._person(link.participant)),
+            account=self._account(link),
+        )
+        try:
+            step = await desk.run(
+                "finish_link", lambda context: desk.partner.finish_link(context, finish), subject=link.id
+            )
+        except OutcomeUnknown as error:
+            _log.warning("link_exchange_unknown", link=link.id, partner_code=error.partner_code)
+            step = _START_AGAIN
+        except PartnerError:
+            # Nothing left us: the code is as good as before, and the browser may come back with it.
+            await self._reopen(link, link.wants, link.carry_sealed, again=False)
+            raise
+        if isinstance(step, LinkRedirect | LinkInputs):
+            _log.warning("link_exchange_unfinished", link=link.id)
+            step = _START_AGAIN
+        return await self._settle(link, step)
+
+    async def _answer(self, link: LinkRow, typed: Mapping[str, Secret]) -> LinkRow:
+        """Pass on what the participant typed; the caller has taken the link to `exchanging`."""
+        desk = self._desks[link.partner]
+        person = await self._person(link.participant)
+        answer = LinkAnswer(
+            link_id=link.id,
+            reference=await self._reference(),
+            account=self._account(link),
+            phone=self._phone(person),
+            name=self._name(person),
+            inputs=typed,
+            carry=open_map(self._vault, link.id, link.carry_sealed),
+        )
+        try:
+            step = await desk.run(
+                "answer_link", lambda context: desk.partner.answer_link(context, answer), subject=link.id
+            )
+        except OutcomeUnknown as error:
+            # What was typed is gone with the request that held it: the form begins anew.
+            _log.warning("link_answer_unknown", link=link.id, partner_code=error.partner_code)
+            return await self._reopen(link, list(desk.manifest.first_inputs), None, again=False)
+        except PartnerError:
+            await self._reopen(link, link.wants, link.carry_sealed, again=False)
+            raise
+        if isinstance(step, LinkInputs):
+            carry = seal_map(self._vault, link.id, step.carry)
+            return await self._reopen(link, list(step.names), carry, again=step.again)
+        if isinstance(step, LinkRedirect):
+            _log.warning("link_answer_unfinished", link=link.id)
+            step = _START_AGAIN
+        return await self._settle(link, step)
+
+    async def _reopen(self, link: LinkRow, wants: list[str], carry_sealed: bytes | None, *, again: bool) -> LinkRow:
+        async with self._database.transaction() as connection:
+            opened = await links.move(
+                connection,
+                link,
+                LinkState.OPENED,
+                self._clock.now(),
+                wants=wants,
+                carry_sealed=carry_sealed,
+                last_input_wrong=again,
+            )
+        return opened or await self._get(link.id)
+
+    async def _settle(self, link: LinkRow, step: LinkGranted | LinkHeld | LinkRefused) -> LinkRow:
+        """What a step's result changes; a link that has ended meanwhile stays as it is."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            person = await participants.get(connection, link.participant, lock=True)
+            match step:
+                case LinkGranted():
+                    moved = await facts.granted(connection, self._vault, person, link, step.grant, now)
+                case LinkRefused():
+                    moved = await facts.ended(connection, person, link, LinkState.FAILED, step.code, now)
+                case LinkHeld():
+                    moved = await links.move(
+                        connection, link, LinkState.WAITING, now, lives_until=None, carry_sealed=None, wants=[]
+                    )
+                    if moved is not None:
+                        await facts.announce(connection, person, moved, now)
+        if moved is None:
+            _log.warning("link_step_came_too_late", link=link.id, step=type(step).__name__)
+        return moved or await self._get(link.id)
+
+    def _redirect_uri(self, partner: str, state: str) -> str:
+        return f"{self._settings.public_url}/callbacks/{partner}/link?st={state}"

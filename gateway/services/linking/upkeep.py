@@ -1,0 +1,210 @@
+"""Upkeep of links that were granted: whether they still stand, fresh grants, and their end when the partner says so."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+
+from contracts.errors import Hint, NotFound, OutcomeUnknown, PartnerError, PartnerUnavailable
+from contracts.incentive import BlockerCode
+from contracts.linking import Grant, LinkHealth, LinkState
+from contracts.partner import Capability
+from contracts.secret import Secret
+from gateway.resources import Resources
+from gateway.security import places
+from gateway.security.sealed import open_grant, seal_grant
+from gateway.services.each import each
+from gateway.services.linking import facts
+from gateway.storage.base.ids import new_id
+from gateway.storage.intake import participants
+from gateway.storage.intake.participants import ParticipantRow
+from gateway.storage.linking import links, verifications
+from gateway.storage.linking.links import LinkRow
+
+LOOK_AGAIN = timedelta(seconds=60)
+"""A look or refresh that could not be made is made again this much later."""
+_log = structlog.get_logger(__name__)
+
+
+class LinkUpkeep:
+    """Looks at links, keeps their grants fresh, and ends those that the partner has ended."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._settings = resources.settings
+        self._clock = resources.clock
+        self._database = resources.database
+        self._vault = resources.vault
+        self._desks = resources.desks
+        self._secret = resources.secret
+
+    async def prove(self, link_id: str) -> LinkHealth:
+        """Look at an active link under the participant's token; what it shows is stored.
+
+        Raises `NotSupported` where the partner has no such call, `PartnerError` when it could not be asked.
+        """
+        link = await self._get(link_id)
+        health = await self._look(link)
+        if health is LinkHealth.REVOKED:
+            if not await self.customer_token_refused(link.id):
+                return health
+            link = await self._get(link_id)
+            health = await self._look(link)
+        match health:
+            case LinkHealth.ACTIVE:
+                await self._stands(link)
+            case LinkHealth.BLOCKED:
+                await self._blocked(link)
+            case LinkHealth.REVOKED:
+                await self._revoke(link)
+        return health
+
+    async def customer_token_refused(self, link_id: str) -> bool:
+        """The partner refused the participant's token. True: there is a fresh one, go on; False: the link is revoked.
+
+        Raises `PartnerError` when it could not be found out: ask again later.
+        """
+        link = await self._get(link_id)
+        if link.state not in (LinkState.ACTIVE, LinkState.UNLINKING) or link.grant_sealed is None:
+            return False
+        desk = self._desks[link.partner]
+        if Capability.GRANT_REFRESH in desk.manifest.capabilities:
+            held = open_grant(self._vault, link.id, link.grant_sealed)
+            try:
+                fresh = await desk.run(
+                    "refresh_grant", lambda context: desk.partner.refresh_grant(context, held), subject=link.id
+                )
+            except OutcomeUnknown as error:
+                raise PartnerUnavailable(
+                    "the refresh brought no readable answer", partner_code=error.partner_code
+                ) from error
+            if fresh is not None:
+                await self._keep(link, fresh)
+                return True
+        # Revoked only if nobody put a fresh grant in the place of the one that was refused.
+        return not await self._revoke(link)
+
+    async def token_still_good(self, link_id: str) -> bool:
+        """The same for who has another try anyway: what cannot be found out now counts as good."""
+        try:
+            return await self.customer_token_refused(link_id)
+        except PartnerError:
+            return True
+
+    async def tick_health(self, limit: int = 50) -> int:
+        """Look at the links that a notification pointed to; the look made after the last hint decides (decision G4)."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            due = await links.lease_health(connection, now, now + LOOK_AGAIN, limit)
+        return await each("health", due, self._health, at_once=limit)
+
+    async def _health(self, link: LinkRow) -> None:
+        if Capability.LINK_STATUS in self._desks[link.partner].manifest.capabilities:
+            try:
+                await self.prove(link.id)
+            except PartnerError as error:
+                _log.info("link_not_looked_at", link=link.id, partner_code=error.partner_code)
+                return
+        async with self._database.connection() as connection:
+            await links.looked_at(connection, link.id, link.health_due_at)
+
+    async def tick_refresh(self, limit: int = 50) -> int:
+        """Refresh grants that are near their end."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            due = await links.lease_refresh(connection, now, now + LOOK_AGAIN, limit)
+        return await each("refresh", due, self._refresh, at_once=limit)
+
+    async def _refresh(self, link: LinkRow) -> None:
+        if Capability.GRANT_REFRESH not in self._desks[link.partner].manifest.capabilities:
+            async with self._database.transaction() as connection:
+                await links.move(connection, link, link.state, self._clock.now(), refresh_at=None)
+            return
+        try:
+            await self.customer_token_refused(link.id)
+        except PartnerError as error:
+            _log.info("grant_not_refreshed", link=link.id, partner_code=error.partner_code)
+
+    async def _look(self, link: LinkRow) -> LinkHealth:
+        desk = self._desks[link.partner]
+        desk.require(Capability.LINK_STATUS)
+        if link.state is not LinkState.ACTIVE or link.grant_sealed is None:
+            return LinkHealth.REVOKED
+        grant = open_grant(self._vault, link.id, link.grant_sealed)
+        try:
+            return await desk.run(
+                "link_health", lambda context: desk.partner.link_health(context, grant), subject=link.id
+            )
+        except PartnerUnavailable as error:
+            if error.hint is Hint.CUSTOMER_TOKEN:
+                return LinkHealth.REVOKED
+            raise
+
+    async def _stands(self, link: LinkRow) -> None:
+        """A link that works again after the account was blocked has its NIK checked again."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            person = await participants.get(connection, link.participant, lock=True)
+            await links.proved(connection, link.id, now)
+            if person.link_id == link.id and person.standing == BlockerCode.ACCOUNT_BLOCKED.value:
+                await participants.not_verified(connection, person.id, link.id, None, now)
+                await verifications.open_for(connection, person.id, link.id, person.nik_index, now)
+
+    async def _blocked(self, link: LinkRow) -> None:
+        """A check of the NIK that is still open would lift the blocker again, and says nothing about it."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            person = await participants.get(connection, link.participant, lock=True)
+            if person.link_active:
+                await participants.not_verified(connection, person.id, link.id, BlockerCode.ACCOUNT_BLOCKED, now)
+                await verifications.drop(connection, link.id, now)
+
+    async def _revoke(self, link: LinkRow) -> bool:
+        """End a link whose grant, as it was read, the partner no longer takes. False: it has a fresh grant by now."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            person = await participants.get(connection, link.participant, lock=True)
+            current = await links.get(connection, link.id, lock=True)
+            if current is not None and current.grant_sealed is not None:
+                if current.grant_sealed != link.grant_sealed:
+                    return False
+                await facts.ended(connection, person, current, LinkState.REVOKED, BlockerCode.LINK_REVOKED, now)
+        return True
+
+    async def _keep(self, link: LinkRow, fresh: Grant) -> None:
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            await links.refreshed(
+                connection,
+                link,
+                grant_sealed=seal_grant(self._vault, link.id, fresh),
+                grant_index=self._vault.index(places.grant_index(link.partner), fresh.access_token.reveal()),
+                grant_expires_at=fresh.expires_at,
+                refresh_at=facts.refresh_at(fresh, now),
+                now=now,
+            )
+
+    async def _get(self, link_id: str) -> LinkRow:
+        async with self._database.connection() as connection:
+            link = await links.get(connection, link_id)
+        if link is None:
+            raise NotFound("There is no such link.")
+        return link
+
+    async def _person(self, participant: int) -> ParticipantRow:
+        async with self._database.connection() as connection:
+            return await participants.get(connection, participant)
+
+    async def _reference(self) -> str:
+        """A partner reference of 19 digits that was never used."""
+        async with self._database.connection() as connection:
+            return f"{self._settings.instance}{await new_id(connection, self._clock.now())}"
+
+    def _account(self, link: LinkRow) -> Secret:
+        return Secret(self._vault.open(places.link_account(link.id), link.account_sealed))
+
+    def _phone(self, person: ParticipantRow) -> Secret:
+        return Secret(self._vault.open(places.phone(person.participant_id), person.phone_sealed))
+
+    def _name(self, person: ParticipantRow) -> Secret:
+        return Secret(self._vault.open(places.name(person.participant_id), person.name_sealed))

@@ -1,0 +1,269 @@
+"""NIK verification: open rows are asked about until a partner gives a verdict; what it means for participant, account
+and link is stored with it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+import structlog
+
+from contracts.errors import Conflict, Hint, NotFound, OutcomeUnknown, PartnerError
+from contracts.events import EventType
+from contracts.identity import VERDICT_BLOCKER, IdentityAnswer, IdentityQuery, Verdict
+from contracts.incentive import BlockerCode
+from contracts.linking import LinkState
+from contracts.nik import Nik
+from contracts.partner import Capability
+from contracts.secret import Secret
+from gateway.partners.desk import Pace
+from gateway.resources import Resources
+from gateway.security import places
+from gateway.security.sealed import open_grant
+from gateway.services.each import each
+from gateway.services.linking import facts
+from gateway.services.linking.links import Linking
+from gateway.storage.base.database import Connection
+from gateway.storage.base.ids import new_id
+from gateway.storage.intake import participants
+from gateway.storage.intake.participants import ParticipantRow
+from gateway.storage.linking import links, owners, verifications
+from gateway.storage.linking.links import LinkRow
+from gateway.storage.linking.verifications import VerificationRow
+from gateway.storage.messages import events
+
+_LEASE = timedelta(seconds=120)
+"""Longer than the time-outs of one check together."""
+_SLOW_S, _SLOWEST_S = 600.0, 21_600.0
+"""Once the quick tries are used up."""
+_log = structlog.get_logger(__name__)
+
+
+class VerificationView(msgspec.Struct, frozen=True, kw_only=True):
+    """One check and its verdict; no personal data."""
+
+    verification_id: str
+    participant_id: str
+    link_id: str
+    state: str
+    verdict: str | None
+    tries: int
+    next_attempt_at: datetime | None
+    decided_at: datetime | None
+    expires_at: datetime | None
+    created_at: datetime
+
+
+class Verification:
+    """Asks partners whether a participant's NIK is the one on the account."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._settings = resources.settings
+        self._clock = resources.clock
+        self._database = resources.database
+        self._vault = resources.vault
+        self._desks = resources.desks
+        self._linking = Linking(resources)
+
+    async def request(self, participant_id: str) -> VerificationView:
+        """Have a participant's NIK checked now; a check that is open already is brought forward."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            person = await participants.find(connection, participant_id, lock=True)
+            if person is None:
+                raise NotFound("There is no incentive for this participant.")
+            if not person.link_active or person.link_id is None:
+                raise Conflict(
+                    "The participant has no active link.", code="link_required", remedy="Link the account first."
+                )
+            number = await self.open_for(connection, person, person.link_id, now)
+            row = await verifications.get(connection, number)
+        if row is None:
+            raise LookupError("the row just written is not there")
+        return _view(row, person)
+
+    async def view(self, verification_id: int) -> VerificationView:
+        """Where a check stands; raises `NotFound`."""
+        async with self._database.connection() as connection:
+            row = await verifications.get(connection, verification_id)
+            if row is None:
+                raise NotFound("There is no such verification.")
+            return _view(row, await participants.get(connection, row.participant))
+
+    async def open_for(self, connection: Connection, person: ParticipantRow, link_id: str, now: datetime) -> int:
+        """Open a check in the caller's transaction."""
+        return await verifications.open_for(connection, person.id, link_id, person.nik_index, now)
+
+    async def tick(self, limit: int = 50, partner: str | None = None) -> int:
+        """Make the checks that are due, side by side; of one partner, so that a slow one holds up no other."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            due = await verifications.lease(connection, now, now + _LEASE, limit, partner)
+        return await each("verification", due, self._check, at_once=limit)
+
+    async def tick_expired(self, limit: int = 100) -> int:
+        """Verdicts that became too old are asked for again by themselves; they are never mismatches."""
+        now = self._clock.now()
+        async with self._database.connection() as connection:
+            due = await participants.expired(connection, now, limit)
+        return await each("expired", due, self._renew)
+
+    async def _renew(self, participant: int) -> None:
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            person = await participants.get(connection, participant, lock=True)
+            if not person.verified or person.link_id is None or person.verified_until is None:
+                return
+            if person.verified_until <= now:
+                code = BlockerCode.VERIFICATION_EXPIRED
+                await participants.not_verified(connection, person.id, person.link_id, code, now)
+                await self.open_for(connection, person, person.link_id, now)
+
+    async def _check(self, row: VerificationRow) -> None:
+        async with self._database.connection() as connection:
+            person = await participants.get(connection, row.participant)
+            link = await links.get(connection, row.link_id)
+            reference = f"{self._settings.instance}{await new_id(connection, self._clock.now())}"
+        if link is None or link.grant_sealed is None or not _concerns(row, person, link):
+            await self._drop(row)
+            return
+        try:
+            answer = await self._ask(row, person, link, link.grant_sealed, reference)
+        except (PartnerError, OutcomeUnknown) as error:
+            _log.info("nik_not_checked", verification=row.id, partner=link.partner, partner_code=error.partner_code)
+            refused = isinstance(error, PartnerError) and error.hint is Hint.CUSTOMER_TOKEN
+            if refused and not await self._linking.token_still_good(link.id):
+                return  # the link was revoked, and with it this check was dropped
+            after_s = error.retry_after_s if isinstance(error, PartnerError) else None
+            await self._later(row, link, BlockerCode.PARTNER_UNAVAILABLE, error.partner_code, after_s)
+            return
+        if answer.verdict is Verdict.PENDING:
+            await self._later(row, link, BlockerCode.VERIFICATION_PENDING, answer.partner_code, None)
+        else:
+            await self._decide(row, answer)
+
+    async def _ask(
+        self, row: VerificationRow, person: ParticipantRow, link: LinkRow, grant_sealed: bytes, reference: str
+    ) -> IdentityAnswer:
+        desk = self._desks[link.partner]
+        if Capability.VERIFY_NIK not in desk.manifest.capabilities:
+            return IdentityAnswer(verdict=Verdict.UNSUPPORTED)
+        query = IdentityQuery(
+            reference=reference,
+            nik=Nik(self._vault.open(places.nik(person.participant_id), person.nik_sealed)),
+            account=Secret(self._vault.open(places.link_account(link.id), link.account_sealed)),
+            phone=Secret(self._vault.open(places.phone(person.participant_id), person.phone_sealed)),
+            grant=open_grant(self._vault, link.id, grant_sealed),
+        )
+        return await desk.run(
+            "verify_nik", lambda context: desk.partner.verify_nik(context, query), subject=str(row.id)
+        )
+
+    async def _drop(self, row: VerificationRow) -> None:
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            await verifications.drop(connection, row.link_id, now)
+
+    async def _later(
+        self,
+        row: VerificationRow,
+        link: LinkRow,
+        standing: BlockerCode,
+        partner_code: str | None,
+        retry_after_s: float | None,
+    ) -> None:
+        """No verdict. After the quick tries it is a blocker of the partner's, and is still asked about, slowly. A
+        verdict that still holds is not lost by it.
+        """
+        now = self._clock.now()
+        pace = self._desks[link.partner].pace
+        wait_s = max(_wait_s(pace, row.tries), retry_after_s or 0.0)
+        async with self._database.transaction() as connection:
+            person = await participants.get(connection, row.participant, lock=True)
+            kept = await verifications.put_off(connection, row, partner_code, now + timedelta(seconds=wait_s))
+            if kept and row.tries >= pace.verification_tries and not person.verified:
+                await participants.not_verified(connection, person.id, link.id, standing, now)
+
+    async def _decide(self, row: VerificationRow, answer: IdentityAnswer) -> None:
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            person = await participants.get(connection, row.participant, lock=True)
+            link = await links.get(connection, row.link_id, lock=True)
+            if link is None or not _concerns(row, person, link):
+                await verifications.drop(connection, row.link_id, now)
+                return
+            until = now + timedelta(seconds=self._settings.verdict_life_s)
+            matched = answer.verdict is Verdict.MATCH
+            if not await verifications.decide(
+                connection, row, answer.verdict, answer.partner_code, until if matched else None, now
+            ):
+                return
+            standing = await self._apply(connection, person, link, answer.verdict, until, now)
+            data = {
+                "verification_id": str(row.id),
+                "participant_id": person.participant_id,
+                "link_id": link.id,
+                "partner": link.partner,
+                "verdict": answer.verdict.value,
+                "blocker": standing.value if standing else None,
+            }
+            await events.emit(connection, now, [(EventType.VERIFICATION_COMPLETED, str(row.id), data)])
+
+    async def _apply(
+        self,
+        connection: Connection,
+        person: ParticipantRow,
+        link: LinkRow,
+        verdict: Verdict,
+        until: datetime,
+        now: datetime,
+    ) -> BlockerCode | None:
+        """What a verdict means; returns the blocker that now holds."""
+        standing = VERDICT_BLOCKER[verdict]
+        if verdict is Verdict.MATCH:
+            await links.proved(connection, link.id, now)
+            if await owners.claim(connection, person, link.partner, link.account_index, now):
+                await participants.verified(connection, person.id, link.id, until, now)
+                return None
+            standing = BlockerCode.ACCOUNT_SHARED
+        await participants.not_verified(connection, person.id, link.id, standing, now)
+        if verdict is Verdict.MISMATCH:
+            await owners.release(connection, person.id, link.partner, link.account_index)
+            if self._desks[link.partner].manifest.link_exclusive:
+                # Nobody else can link the account while this one holds it.
+                code = BlockerCode.NIK_MISMATCH
+                await facts.give_back(connection, person, link, code, now, due_at=now)
+        return standing
+
+
+def _concerns(row: VerificationRow, person: ParticipantRow, link: LinkRow) -> bool:
+    """Whether the check still is about the participant's NIK, link and account."""
+    return (
+        link.state is LinkState.ACTIVE
+        and person.link_id == link.id
+        and person.nik_index == row.nik_index
+        and person.account_index == link.account_index
+    )
+
+
+def _wait_s(pace: Pace, tries: int) -> float:
+    """How long after the n-th try the next one follows: doubling; slowly once the quick tries are used up."""
+    if tries < pace.verification_tries:
+        return pace.verification_retry_s * 2.0 ** (tries - 1)
+    return min(_SLOW_S * 2.0 ** min(tries - pace.verification_tries, 10), _SLOWEST_S)
+
+
+def _view(row: VerificationRow, person: ParticipantRow) -> VerificationView:
+    return VerificationView(
+        verification_id=str(row.id),
+        participant_id=person.participant_id,
+        link_id=row.link_id,
+        state=row.state,
+        verdict=row.verdict,
+        tries=row.tries,
+        next_attempt_at=row.next_attempt_at,
+        decided_at=row.decided_at,
+        expires_at=row.expires_at,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,1 @@
+"""Partners' notifications, stored first and applied afterwards."""

@@ -1,0 +1,180 @@
+"""Partners' notifications: verified on the raw bytes, stored sealed, answered, and applied afterwards."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from contracts.errors import PartnerProtocolError
+from contracts.linking import LinkState
+from contracts.observation import IdentityNotice, LinkNotice, NoNotice, Notice, PayoutNotice
+from contracts.partner import Notification
+from contracts.secret import Secret
+from gateway.resources import Resources
+from gateway.security import places
+from gateway.services.each import each
+from gateway.services.linking.verification import Verification
+from gateway.services.payouts.commits import Adds, OneByOne
+from gateway.storage.base.database import GroupCommit
+from gateway.storage.intake import participants
+from gateway.storage.linking import links
+from gateway.storage.messages import inbox
+from gateway.storage.messages.inbox import Arrival, InboxRow
+
+WINDOW_S, ENOUGH = 0.004, 16
+"""How long a commit gathers notifications, and how many close it at once: partners wait for the answer."""
+_LEASE = timedelta(seconds=60)
+_FIRST_RETRY_S = 1.0
+_TRIES = 7
+"""A notification may overtake the answer that tells us its token or number; a minute later it concerns nobody here."""
+_LONGEST_KEY = 128
+_log = structlog.get_logger(__name__)
+
+
+class PayoutNotices(Protocol):
+    """Where notifications about payouts go."""
+
+    async def notice(self, partner: str, notice: PayoutNotice, event_key: str) -> str:
+        """`applied`, or `no_such_payout`."""
+
+
+class _Raw(msgspec.Struct, frozen=True):
+    """A notification as it is sealed."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: str
+
+    def __repr__(self) -> str:
+        return "_Raw(***)"
+
+
+class Inbox:
+    """Takes notifications in and applies them, each event once."""
+
+    def __init__(
+        self, resources: Resources, verification: Verification, payouts: PayoutNotices, *, grouped: bool = True
+    ) -> None:
+        """`grouped` off: one database call at a time, for simulations."""
+        self._clock = resources.clock
+        self._database = resources.database
+        self._vault = resources.vault
+        self._desks = resources.desks
+        self._verification = verification
+        self._payouts = payouts
+        self._arrivals: Adds[Arrival, None] = (
+            GroupCommit(self._store, window_s=WINDOW_S, enough=ENOUGH) if grouped else OneByOne(self._store)
+        )
+
+    async def accept(self, partner: str, note: Notification) -> tuple[int, bytes]:
+        """Store a notification and acknowledge it as the partner wants; raises `SignatureInvalid`, nothing stored."""
+        desk = self._desks[partner]
+        callbacks = desk.partner.callbacks
+        callbacks.verify(desk.bare_context(), note)
+        event_key = self._event_key(partner, note)
+        raw = _Raw(
+            method=note.method,
+            target=note.target,
+            headers=dict(note.headers),
+            body=base64.b64encode(note.body).decode(),
+        )
+        sealed = self._vault.seal(places.inbox_raw(partner, note.kind, event_key), msgspec.json.encode(raw).decode())
+        await self._arrivals.add(Arrival(partner=partner, kind=note.kind, event_key=event_key, raw_sealed=sealed))
+        return callbacks.reply(note)
+
+    async def _store(self, arrivals: Sequence[Arrival]) -> Sequence[None]:
+        """Commit a group; whoever delivered one of them is answered after it, or told that it failed."""
+        async with self._database.connection() as connection:
+            await inbox.store(connection, arrivals, self._clock.now())
+        return [None] * len(arrivals)
+
+    def _event_key(self, partner: str, note: Notification) -> str:
+        try:
+            key = self._desks[partner].partner.callbacks.dedupe_key(note)
+        except PartnerProtocolError:
+            key = ""  # verified, and unreadable: kept for the record
+        if not (0 < len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable()):
+            return f"body:{hashlib.sha256(note.body).hexdigest()}"
+        return key
+
+    async def tick(self, limit: int = 50) -> int:
+        """Apply what is due, the oldest first."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            due = await inbox.lease(connection, now, now + _LEASE, limit)
+        return await each("inbox", due, self._process)
+
+    async def _process(self, row: InboxRow) -> None:
+        try:
+            notice = self._desks[row.partner].partner.callbacks.read(self._open(row))
+        except PartnerProtocolError:
+            await self._done(row, "unreadable")
+            return
+        result = await self._apply(row, notice)
+        if result in _UNKNOWN and row.tries < _TRIES:
+            until = self._clock.now() + timedelta(seconds=_FIRST_RETRY_S * 2.0 ** (row.tries - 1))
+            async with self._database.connection() as connection:
+                await inbox.put_off(connection, row.id, until, result)
+            return
+        await self._done(row, result)
+
+    async def _apply(self, row: InboxRow, notice: Notice) -> str:
+        match notice:
+            case PayoutNotice():
+                return await self._payouts.notice(row.partner, notice, f"inbox:{row.kind}:{row.event_key}")
+            case LinkNotice():
+                return await self._hint_link(row.partner, notice.access_token)
+            case IdentityNotice():
+                return await self._hint_identity(row.partner, notice.access_token)
+            case NoNotice():
+                return "nothing"
+
+    async def _hint_link(self, partner: str, token: Secret) -> str:
+        """Enabled or disabled is only a hint: the look made after it decides (decision G4)."""
+        index = self._vault.index(places.grant_index(partner), token.reveal())
+        async with self._database.transaction() as connection:
+            known = await links.look_due(connection, partner, index, self._clock.now())
+        return "applied" if known else "unknown_token"
+
+    async def _hint_identity(self, partner: str, token: Secret) -> str:
+        """A finished KYC is only a hint: the NIK is checked again where it has no verdict that holds."""
+        index = self._vault.index(places.grant_index(partner), token.reveal())
+        now = self._clock.now()
+        async with self._database.connection() as connection:
+            found = await links.by_grant(connection, partner, index)
+        for link in found:
+            if link.state is not LinkState.ACTIVE:
+                continue
+            async with self._database.transaction() as connection:
+                person = await participants.get(connection, link.participant, lock=True)
+                if person.link_id == link.id and person.link_active and not person.verified:
+                    await self._verification.open_for(connection, person, link.id, now)
+        return "applied" if found else "unknown_token"
+
+    def _open(self, row: InboxRow) -> Notification:
+        text = self._vault.open(places.inbox_raw(row.partner, row.kind, row.event_key), row.raw_sealed)
+        raw = msgspec.json.decode(text, type=_Raw)
+        return Notification(
+            kind=row.kind,
+            method=raw.method,
+            target=raw.target,
+            headers=raw.headers,
+            body=base64.b64decode(raw.body),
+        )
+
+    async def _done(self, row: InboxRow, result: str) -> None:
+        async with self._database.connection() as connection:
+            await inbox.applied(connection, row.id, result, self._clock.now())
+        if result != "applied":
+            _log.info("notification_not_applied", notification=row.id, partner=row.partner, result=result)
+
+
+_UNKNOWN = frozenset({"unknown_token", "no_such_payout"})
+"""What a notification concerns may become known a little later."""

@@ -1,0 +1,140 @@
+"""When a payout in doubt may be sent again, and when it may be called absent: pure, and nothing else decides it.
+
+A resend exists only as `send_again(permit)`, and a `ResendPermit` only comes out of `resend_permit`: it carries the
+reference, the window in which the partner recognises it, and the proof that the first attempt never arrived.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+
+from contracts.observation import Absence, Source, absence_proved
+from contracts.partner import Mark
+from contracts.payout import OutcomeKind, PayoutState
+from gateway.clock import jakarta_day, start_of_jakarta_day
+from gateway.services.payouts.ends import Terms, counts
+from gateway.services.payouts.words import MISMATCH
+from gateway.storage.payouts.observations import Heard
+from gateway.storage.payouts.payouts import PayoutRow
+
+MOST_DAYS = 62
+"""A statement is never asked for further back; past it only an operator can tell."""
+_SILENT = frozenset({OutcomeKind.NOT_FOUND, OutcomeKind.UNKNOWN, OutcomeKind.NOT_ACCEPTED})
+_OURS = object()
+
+
+class ResendPermit(msgspec.Struct, frozen=True, kw_only=True):
+    """Leave to send one payout a second time: same reference, same frozen body, within the window, on this proof."""
+
+    payout: int
+    reference: str
+    frozen_hash: bytes
+    window_until: datetime
+    """End of the Jakarta day of the first attempt, or of the reference's life where that is shorter."""
+    proof: Absence
+    last_heard: int
+    """The proof rests on everything heard up to here."""
+    seal: object
+
+    def __post_init__(self) -> None:
+        if self.seal is not _OURS:
+            raise TypeError("a permit to resend comes out of resend_permit and from nowhere else")
+
+
+class NoPermit(enum.Enum):
+    """Why there is none."""
+
+    NOT_PROVED = "not_proved"
+    ASSUMED = "assumed"
+    """Proved, but only under an assumption about the partner that this installation does not act on."""
+
+
+def silent(heard: Sequence[Heard], attempt: int) -> bool:
+    """Whether the partner has said nothing that means it knows the payout, up to this attempt."""
+    return all(
+        h.kind in _SILENT
+        and (h.kind is not OutcomeKind.UNKNOWN or (h.source is Source.REPLY and h.partner_code not in MISMATCH))
+        for h in heard
+        if counts(h, attempt)
+    )
+
+
+def resend_permit(
+    terms: Terms, payout: PayoutRow, heard: Sequence[Heard], *, now: datetime, answer_s: float, act_on_assumed: bool
+) -> ResendPermit | NoPermit:
+    """Leave to send a payout again, if its look-ups prove that the first attempt never arrived."""
+    rule, lifetimes = terms.manifest.absence, terms.manifest.lifetimes
+    if not rule.by_lookup or payout.state is not PayoutState.UNKNOWN or payout.attempt != 1:
+        return NoPermit.NOT_PROVED
+    if payout.first_sent_at is None or payout.sent_deadline is None or payout.frozen_hash is None:
+        return NoPermit.NOT_PROVED
+    if not silent(heard, payout.attempt):
+        return NoPermit.NOT_PROVED
+    until = start_of_jakarta_day(jakarta_day(payout.first_sent_at) + timedelta(days=1))
+    if lifetimes.reference_s is not None:
+        until = min(until, payout.first_sent_at + timedelta(seconds=lifetimes.reference_s))
+    proof = Absence(
+        last_attempt_at=payout.sent_deadline,
+        not_found_at=tuple(h.at for h in heard if h.kind is OutcomeKind.NOT_FOUND and h.source is Source.LOOKUP),
+    )
+    proved = absence_proved(proof, after_s=terms.pace.absence_s, lookups=terms.pace.absence_lookups, now=now)
+    if not proved or now + timedelta(seconds=answer_s) > until:
+        return NoPermit.NOT_PROVED
+    if rule.mark is Mark.ASSUMED and not act_on_assumed:
+        return NoPermit.ASSUMED
+    return ResendPermit(
+        payout=payout.id,
+        reference=payout.reference,
+        frozen_hash=payout.frozen_hash,
+        window_until=until,
+        proof=proof,
+        last_heard=max((h.id for h in heard), default=0),
+        seal=_OURS,
+    )
+
+
+def only_statements_can_tell(terms: Terms, payout: PayoutRow, now: datetime) -> bool:
+    """Whether look-ups prove nothing about this payout any more: sent twice, or its first day is over."""
+    if payout.state is not PayoutState.UNKNOWN or payout.first_sent_at is None or not terms.manifest.absence.by_lookup:
+        return False
+    return payout.attempt > 1 or jakarta_day(payout.first_sent_at) != jakarta_day(now)
+
+
+class Reading(NamedTuple):
+    """A statement of one Jakarta day, read to its end."""
+
+    day: date
+    started_at: datetime
+    finished_at: datetime
+
+
+class Readings(NamedTuple):
+    """What the statements read so far are worth for one payout."""
+
+    enough: bool
+    days: tuple[date, ...]
+    """Days to be read, now; none while it is too early."""
+
+
+def enough_readings(
+    first_day: date, since: datetime, reads: Sequence[Reading], *, now: datetime, again_s: float | None
+) -> Readings:
+    """Whether every day from `first_day` to today was read completely since `since`, and again `again_s` later."""
+    today = jakarta_day(now)
+    days = [first_day + timedelta(days=n) for n in range(min((today - first_day).days, MOST_DAYS) + 1)]
+    if days[-1] != today:
+        return Readings(False, ())
+    for _ in range(1 if again_s is None else 2):
+        if now < since:
+            return Readings(False, ())
+        done = {day: [r.finished_at for r in reads if r.day == day and r.started_at >= since] for day in days}
+        missing = tuple(day for day in days if not done[day])
+        if missing:
+            return Readings(False, missing)
+        since = max(min(finished) for finished in done.values()) + timedelta(seconds=again_s or 0.0)
+    return Readings(True, ())

@@ -1,0 +1,175 @@
+"""The one way a payout's row changes after it was made: locked, decided, written with everything that belongs to it.
+
+State, observation, ledger, event, incentive and case are one transaction. A group of payouts costs a handful of
+statements whatever its size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+import asyncpg
+import msgspec
+
+from contracts.events import EventType
+from contracts.payout import PayoutState
+from gateway.services.payouts.ends import Effects, Standing, Terms
+from gateway.services.payouts.rules import decide
+from gateway.services.payouts.words import Item, Word, agreed
+from gateway.storage.base.database import Connection, Database
+from gateway.storage.messages import events
+from gateway.storage.ops import cases, switches
+from gateway.storage.payouts import ledger, observations, payouts
+from gateway.storage.payouts.observations import Heard, NewObservation
+from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
+
+T = TypeVar("T")
+MOST_TRIES = 4
+_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one item: the payout as it stands now, and everything heard about it (words only)."""
+
+    payout: PayoutRow
+    before: PayoutState
+    heard: list[Heard]
+
+
+async def transact(database: Database, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Do `work` in a transaction, again (a few times) where the database broke it off in favour of another one."""
+    for _ in range(MOST_TRIES - 1):
+        try:
+            async with database.transaction() as connection:
+                return await work(connection)
+        except _AGAIN:
+            continue
+    async with database.transaction() as connection:
+        return await work(connection)
+
+
+async def apply(
+    connection: Connection, now: datetime, terms: Mapping[str, Terms], items: Sequence[Item]
+) -> list[Applied]:
+    """Apply words and findings inside the caller's transaction; one result for each, in order."""
+    rows, incentives = await payouts.lock(connection, list({item.payout for item in items}))
+    by_id = {row.id: row for row in rows}
+    before = {row.id: msgspec.structs.replace(row) for row in rows}
+    incentives_before = {key: msgspec.structs.replace(row) for key, row in incentives.items()}
+    family: dict[int, list[PayoutRow]] = {}
+    for row in rows:
+        family.setdefault(row.incentive, []).append(row)
+    items = [_agreed(item, by_id[item.payout]) for item in items]
+    heard = await _store(connection, now, items, by_id)
+
+    applied, effects = [], []
+    for item in items:
+        row = by_id[item.payout]
+        was = row.state
+        standing = Standing(
+            payout=row,
+            incentive=incentives[row.incentive],
+            others=[other for other in family[row.incentive] if other is not row],
+        )
+        effects.append((row, decide(terms[row.partner], standing, heard.get(row.id, []), item, now)))
+        applied.append(Applied(payout=row, before=was, heard=heard.get(row.id, [])))
+
+    await _write(connection, now, [row for row in rows if row != before[row.id]], before)
+    changed = [row for key, row in incentives.items() if row != incentives_before[key]]
+    if changed:
+        await payouts.write_incentives(connection, now, changed)
+    await _follow(connection, now, effects, incentives, before)
+    return applied
+
+
+def _agreed(item: Item, row: PayoutRow) -> Item:
+    """A word about another amount than ours is no verdict, whoever brought it."""
+    return msgspec.structs.replace(item, outcome=agreed(item.outcome, row, None)) if isinstance(item, Word) else item
+
+
+async def _store(
+    connection: Connection, now: datetime, items: Sequence[Item], by_id: Mapping[int, PayoutRow]
+) -> dict[int, list[Heard]]:
+    """Keep the words; everything heard about their payouts."""
+    new = []
+    for item in items:
+        if not isinstance(item, Word):
+            continue
+        row = by_id[item.payout]
+        outcome = item.outcome
+        new.append(
+            NewObservation(
+                payout=row.id,
+                source=item.source,
+                attempt=row.attempt if item.attempt is None else item.attempt,
+                kind=outcome.kind,
+                reason=outcome.reason,
+                technical=outcome.technical,
+                partner_code=outcome.partner_code,
+                event_key=item.event_key,
+            )
+        )
+    if not new:
+        return {}
+    found: dict[int, list[Heard]] = {}
+    for one in await observations.add(connection, now, new, list({o.payout for o in new})):
+        found.setdefault(one.payout, []).append(one)
+    return found
+
+
+async def _write(
+    connection: Connection, now: datetime, rows: Sequence[PayoutRow], before: Mapping[int, PayoutRow]
+) -> None:
+    """Rows, ledger and events. What was withdrawn goes first: it frees the one place an incentive has."""
+    withdrawn = [row for row in rows if row.state is PayoutState.CANCELLED]
+    others = [row for row in rows if row.state is not PayoutState.CANCELLED]
+    for part in (withdrawn, others):
+        if part:
+            await payouts.write(connection, now, part)
+    moved = [row for row in rows if row.state is not before[row.id].state]
+    await ledger.add(
+        connection,
+        now,
+        [
+            (row.id, row.partner, entry, row.amount_rupiah)
+            for row in moved
+            for entry in ledger.entries_between(before[row.id].state, row.state)
+        ],
+    )
+    await events.emit(connection, now, [(EventType.PAYOUT_CHANGED, str(row.id), _event(row)) for row in moved])
+
+
+def _event(row: PayoutRow) -> dict[str, object]:
+    return {
+        "payout_id": str(row.id),
+        "incentive_id": row.incentive,
+        "partner": row.partner,
+        "state": row.state.value,
+        "reason": row.reason.value if row.reason else None,
+    }
+
+
+async def _follow(
+    connection: Connection,
+    now: datetime,
+    effects: Sequence[tuple[PayoutRow, Effects]],
+    incentives: Mapping[int, IncentiveFacts],
+    before: Mapping[int, PayoutRow],
+) -> None:
+    """Cases, blockers of other incentives and pauses: rare, so one by one."""
+    answered = [
+        (row.id, code)
+        for row, effect in effects
+        for code in effect.answered
+        if before[row.id].state is not PayoutState.SUBMITTING or before[row.id].attempt > 1
+    ]
+    if answered:
+        await cases.close_cases(connection, now, answered, by="gateway")
+    for row, effect in effects:
+        await cases.open_cases(connection, now, effect.cases)
+        if effect.block_others is not None:
+            await payouts.block_others(connection, now, incentives[row.incentive].participant, effect.block_others)
+        if effect.pause is not None:
+            await switches.pause(connection, now, row.partner, by="gateway", reason=effect.pause)

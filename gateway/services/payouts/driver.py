@@ -1,0 +1,247 @@
+"""Payouts: the only driver of the payout table. Routes ask, partners' notifications arrive, worker loops tick.
+
+One payout's way: `claim` (made and leased) -> `Sending.send` (intent, plan, outcome) -> `payout_apply.apply` (what a
+word makes of it) -> `Following.follow` (look-ups until it has ended).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from contracts.errors import NotFound
+from contracts.incentive import BLOCKERS, BlockerCode, Owner
+from contracts.observation import PayoutNotice, Source
+from contracts.payout import Outcome, PayoutOrder, PayoutState
+from gateway.clock import jakarta_day
+from gateway.resources import Resources
+from gateway.services.each import each
+from gateway.services.payouts.apply import Applied, apply, transact
+from gateway.services.payouts.commits import LOST_S, Commits
+from gateway.services.payouts.following import Following
+from gateway.services.payouts.rules import LEASE_S
+from gateway.services.payouts.sending import OPEN, Answer, Gate, Links, Sending
+from gateway.services.payouts.words import Finding, What, Word
+from gateway.storage.base.database import Connection
+from gateway.storage.intake import incentive_timers
+from gateway.storage.ops import cases, switches
+from gateway.storage.ops.cases import NewCase
+from gateway.storage.payouts import payouts, queue
+from gateway.storage.payouts.payouts import PayoutRow
+from gateway.storage.payouts.queue import START, Claim, Cursor, Leased
+
+_S = PayoutState
+_SENT_FROM = (_S.RESERVED, _S.PREPARED)
+_FOLLOWED = (_S.PREPARING, _S.UNKNOWN, _S.PENDING, _S.REJECTED)
+AT_ONCE = 16
+"""Look-ups of one tick side by side."""
+MOST_BATCHES = 20
+"""So many batches of incentives are looked at for one claim, where most may not be paid after all."""
+ASKABLE = frozenset(
+    code
+    for code in BlockerCode
+    if code
+    in (
+        BlockerCode.BALANCE_LIMIT,
+        BlockerCode.MONTHLY_LIMIT,
+        BlockerCode.PARTNER_UNAVAILABLE,
+        BlockerCode.PARTNER_FLOAT_SHORT,
+    )
+    or (BLOCKERS[code].owner is Owner.PARTICIPANT and code.value.startswith("account_"))
+)
+"""Blockers met while paying that the core platform may ask to be tried again."""
+
+
+class Payouts:
+    """All about payouts in one process. `grouped` off: one database call at a time, for simulations."""
+
+    def __init__(self, resources: Resources, links: Links, *, worker: str | None = None, grouped: bool = True) -> None:
+        self.worker = worker or f"w-{uuid4().hex[:12]}"
+        self._clock = resources.clock
+        self._database = resources.database
+        self._instance = resources.settings.instance
+        self._at_once = AT_ONCE if grouped else 1
+        self._commits = Commits(resources, self.worker, grouped=grouped)
+        self._sending = Sending(resources, links, self._commits, self.worker)
+        self._following = Following(resources, self._commits, self._sending, self.worker)
+        self._cursors: dict[str, Cursor] = {}
+
+    # --- sending ---------------------------------------------------------------------------------------------------
+
+    async def claim(self, partner: str, limit: int) -> list[Leased]:
+        """Lease what is due at a partner: first payouts that stand already, then new ones for incentives that are due.
+
+        Walks the incentives with a cursor; an empty answer means that this pass is over and nothing is left.
+        """
+        claim = self._claim(partner, limit)
+        async with self._database.connection() as connection:
+            ids = await queue.lease(connection, claim, _SENT_FROM, even_paused=False)
+        for _ in range(MOST_BATCHES):
+            if len(ids) >= limit:
+                break
+            after = self._cursors.pop(partner, START)
+            async with self._database.connection() as connection:
+                made, cursor = await queue.reserve(connection, self._claim(partner, limit - len(ids)), after)
+            ids += made
+            if cursor is None:
+                break
+            self._cursors[partner] = cursor
+        return await self._load(ids)
+
+    async def send(self, leased: Leased, gate: Gate = OPEN) -> Answer:
+        """Take one leased payout to its partner, if `gate` still lets it through when its turn comes."""
+        return await self._sending.send(leased, gate)
+
+    async def give_back(self, leased: Sequence[Leased]) -> None:
+        """End leases of payouts that were not sent."""
+        await self._commits.give_back([one.payout.id for one in leased])
+
+    async def tick_send(self, partner: str, limit: int = 32) -> int:
+        """Claim and send up to `limit` payouts."""
+        leased = await self.claim(partner, limit)
+        await each("send", leased, self.send, at_once=self._at_once)
+        return len(leased)
+
+    async def tick_unpayable(self, partner: str, limit: int = 100) -> int:
+        """Withdraw payouts that moved nothing and may no longer be paid."""
+        now = self._clock.now()
+        async with self._database.connection() as connection:
+            due_by = now + timedelta(seconds=LOST_S)
+            rows = await queue.unpayable(connection, partner, now, jakarta_day(now), limit, due_by=due_by)
+        reserved = [row.id for row in rows if row.state is _S.RESERVED]
+        if reserved:
+            await self._commits.apply([Finding(payout=one, what=What.UNPAYABLE) for one in reserved])
+        prepared = [row.id for row in rows if row.state is _S.PREPARED]
+        if prepared:
+            async with self._database.connection() as connection:
+                prepared = list(await queue.take(connection, self._claim(partner, limit), prepared))
+            await each("withdraw", await self._load(prepared), self._following.withdraw, at_once=self._at_once)
+        return len(reserved) + len(prepared)
+
+    # --- following -------------------------------------------------------------------------------------------------
+
+    async def claim_followed(self, partner: str, limit: int) -> list[Leased]:
+        """Lease payouts that have left and whose next look-up is due."""
+        async with self._database.connection() as connection:
+            ids = await queue.lease(connection, self._claim(partner, limit), _FOLLOWED, even_paused=True)
+        return await self._load(ids)
+
+    async def follow(self, leased: Leased) -> None:
+        """Look one leased payout up, or do what else is due for it."""
+        await self._following.follow(leased)
+
+    async def tick_lookups(self, partner: str, limit: int = 32) -> int:
+        """Do what is due for up to `limit` payouts that have left."""
+        leased = await self.claim_followed(partner, limit)
+        await each("follow", leased, self.follow, at_once=self._at_once)
+        return len(leased)
+
+    async def tick_deadlines(self, limit: int = 200) -> int:
+        """Attempts that were never answered are in doubt from now on."""
+        async with self._database.connection() as connection:
+            rows = await queue.overdue(connection, self._clock.now(), limit)
+        if rows:
+            await self._commits.apply([Finding(payout=row.id, what=What.OVERDUE) for row in rows])
+        return len(rows)
+
+    async def tick_timers(self, limit: int = 1000) -> int:
+        """Incentives past their deadline, blockers whose time is over, and instalments that were paid before."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            passed = await incentive_timers.pass_deadlines(connection, now, jakarta_day(now), limit)
+        async with self._database.transaction() as connection:
+            passed += await incentive_timers.lift_due(connection, now, limit)
+        return passed + await transact(self._database, lambda connection: _block_paid_before(connection, now, limit))
+
+    # --- partners' words and callers' wishes -------------------------------------------------------------------------
+
+    async def observe(
+        self,
+        connection: Connection | None,
+        payout: int,
+        source: Source,
+        outcome: Outcome,
+        event_key: str | None = None,
+    ) -> Applied:
+        """Apply a partner's word, in the caller's transaction where there is one."""
+        word = Word(payout=payout, source=source, outcome=outcome, event_key=event_key)
+        if connection is None:
+            return (await self._commits.apply([word]))[0]
+        return (await apply(connection, self._clock.now(), self._commits.terms, [word]))[0]
+
+    async def notice(
+        self, partner: str, notice: PayoutNotice, event_key: str, connection: Connection | None = None
+    ) -> str:
+        """Apply a notification: `applied`, or `no_such_payout` while we know none of its references."""
+        references = [notice.reference] if notice.reference else []
+        numbers = [notice.partner_reference] if notice.partner_reference else []
+        if connection is None:
+            async with self._database.connection() as own:
+                found = await payouts.find_references(own, partner, references, numbers)
+        else:
+            found = await payouts.find_references(connection, partner, references, numbers)
+        if not found:
+            return "no_such_payout"
+        await self.observe(connection, found[-1].id, Source.NOTIFICATION, notice.outcome, event_key)
+        return "applied"
+
+    async def hasten(self, incentive_id: int) -> dict[str, object]:
+        """Let what the gateway does next for an incentive be due now, where it has a next step; nothing else changes.
+
+        Raises `NotFound`.
+        """
+        async with self._database.transaction() as connection:
+            found = await incentive_timers.hasten(connection, self._clock.now(), incentive_id, list(ASKABLE))
+        if found is None:
+            raise NotFound("There is no such incentive.")
+        return found
+
+    def order(self, leased: Leased) -> PayoutOrder:
+        """What a partner is told about a payout, from stored facts alone."""
+        return self._sending.order(leased)
+
+    async def get(self, payout: int) -> PayoutRow:
+        """One payout; raises `NotFound`."""
+        async with self._database.connection() as connection:
+            row = await payouts.get(connection, payout)
+        if row is None:
+            raise NotFound("There is no such payout.")
+        return row
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _claim(self, partner: str, limit: int) -> Claim:
+        now = self._clock.now()
+        return Claim(
+            partner=partner,
+            worker=self.worker,
+            now=now,
+            today=jakarta_day(now),
+            lease_until=now + timedelta(seconds=LEASE_S),
+            instance=self._instance,
+            limit=limit,
+        )
+
+    async def _load(self, ids: Sequence[int]) -> list[Leased]:
+        if not ids:
+            return []
+        async with self._database.connection() as connection:
+            return await queue.load(connection, ids)
+
+
+async def _block_paid_before(connection: Connection, now: datetime, limit: int) -> int:
+    found = await incentive_timers.block_paid_before(connection, now, limit)
+    for one in found:
+        detail = f"incentive {one.incentive} was handed over again: the one cancelled before it turned out paid"
+        case = NewCase(
+            code=BlockerCode.CONTRADICTION,
+            partner=one.partner,
+            payout=one.payout,
+            incentive=one.incentive,
+            detail=detail,
+        )
+        await cases.open_cases(connection, now, [case])
+        if one.payout is not None:
+            await switches.pause(connection, now, one.partner, by="gateway", reason=f"{detail}; a payout has left")
+    return len(found)

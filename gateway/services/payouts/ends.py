@@ -1,0 +1,235 @@
+"""How a payout ends, and what its end means for the incentive: paid, refused and by whom, given back, withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from contracts.incentive import BlockerCode
+from contracts.observation import Source
+from contracts.partner import Manifest
+from contracts.payout import OPEN_STATES, OutcomeKind, PayoutState, check_transition
+from gateway.clock import JAKARTA
+from gateway.partners.desk import Pace
+from gateway.services.payouts.words import ABSENT, Word
+from gateway.storage.ops.cases import NewCase
+from gateway.storage.payouts.observations import Heard
+from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
+
+MOST_PAYOUTS = 3
+"""So many payouts of one incentive the gateway starts by itself."""
+OF_THE_ACCOUNT = frozenset({BlockerCode.ACCOUNT_NOT_FOUND, BlockerCode.ACCOUNT_BLOCKED})
+"""Refusals that hold for all of the participant's incentives, not only for the one that met them."""
+LIFTED_BY_LINK = OF_THE_ACCOUNT | {BlockerCode.LINK_REVOKED, BlockerCode.KYC_INCOMPLETE}
+"""Blockers met while paying that a new grant of access to the same account answers."""
+LIFTED_BY_ACCOUNT = LIFTED_BY_LINK | {BlockerCode.BALANCE_LIMIT, BlockerCode.MONTHLY_LIMIT}
+"""Those that another account answers."""
+UNSENT = frozenset({PayoutState.RESERVED, PayoutState.PREPARING, PayoutState.PREPARED})
+"""States in which nothing that moves money has left."""
+
+_S, _K, _B = PayoutState, OutcomeKind, BlockerCode
+_PAID = (_S.PENDING, _S.SUCCEEDED, _S.REVERSED)
+_VIA: dict[tuple[PayoutState, PayoutState], tuple[PayoutState, ...]] = {
+    **{(_S.RESERVED, end): (_S.SUBMITTING,) for end in (*_PAID, _S.REJECTED)},
+    **{(_S.PREPARED, end): (_S.SUBMITTING,) for end in _PAID},
+    **{(_S.PREPARING, end): (_S.PREPARED, _S.SUBMITTING) for end in _PAID},
+    (_S.SUBMITTING, _S.CANCELLED): (_S.RESERVED,),
+    (_S.PREPARING, _S.CANCELLED): (_S.RESERVED,),
+}
+"""Steps between, where a partner tells of an attempt that we had given up, or a try is given up for good."""
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a partner decides how its words are taken."""
+
+    manifest: Manifest
+    pace: Pace
+
+
+class Standing(msgspec.Struct, kw_only=True):
+    """Locked copies of a payout, its incentive and the incentive's other payouts; changed in place."""
+
+    payout: PayoutRow
+    incentive: IncentiveFacts
+    others: list[PayoutRow]
+
+
+class Effects(msgspec.Struct, kw_only=True):
+    """What follows beside the rows."""
+
+    cases: list[NewCase] = []
+    answered: list[BlockerCode] = []
+    """Codes of cases that this answers."""
+    block_others: BlockerCode | None = None
+    pause: str | None = None
+    """Why the partner must be paused."""
+
+
+def move(payout: PayoutRow, to: PayoutState) -> None:
+    """Take a payout to another state, along the table and nowhere else."""
+    for step in (*_VIA.get((payout.state, to), ()), to):
+        check_transition(payout.state, step)
+        payout.state = step
+
+
+def stands(payout: PayoutRow) -> bool:
+    """Whether it keeps another payout of its incentive from being made."""
+    return payout.released_at is None and payout.state is not _S.CANCELLED
+
+
+def fact(payouts: Sequence[PayoutRow]) -> str | None:
+    """What the payouts of one incentive amount to."""
+    if any(p.state is _S.SUCCEEDED for p in payouts):
+        return "succeeded"
+    if any(p.state in OPEN_STATES or (p.state is _S.REJECTED and stands(p)) for p in payouts):
+        return "open"
+    # A release older than the reversal was the one of its rejection, not the recorded decision after it.
+    if any(p.state is _S.REVERSED and (stands(p) or p.released_at <= p.ended_at) for p in payouts):  # type: ignore[operator]
+        return "reversed"
+    return None
+
+
+def counts(heard: Heard, attempt: int) -> bool:
+    """Whether a word is about every attempt made so far. A refusal of an earlier attempt says nothing about the one
+    that left after it; one in reply to a resend nothing about the first, which may itself be why (it filled the
+    balance, say).
+    """
+    if heard.kind is not _K.REJECTED:
+        return True
+    return heard.attempt >= attempt and not (heard.source is Source.REPLY and heard.attempt > 1)
+
+
+def new_case(payout: PayoutRow, code: BlockerCode, detail: str) -> NewCase:
+    """A case about one payout."""
+    return NewCase(code=code, partner=payout.partner, payout=payout.id, incentive=payout.incentive, detail=detail)
+
+
+def contradiction(s: Standing, effects: Effects, detail: str) -> None:
+    """The partner said two things that cannot both be true: a case, and a blocker that says so."""
+    effects.cases.append(new_case(s.payout, _B.CONTRADICTION, detail))
+    s.incentive.own, s.incentive.own_next_at = _B.CONTRADICTION, None
+
+
+def cancel(s: Standing, payout: PayoutRow, now: datetime) -> None:
+    """A payout that never moved anything ends; it counts as none."""
+    move(payout, _S.CANCELLED)
+    _close(payout, now)
+    s.incentive.payouts -= 1
+    s.incentive.payout = fact([s.payout, *s.others])
+
+
+def succeeded(s: Standing, now: datetime, effects: Effects) -> None:
+    """The partner credited the account."""
+    payout = s.payout
+    move(payout, _S.SUCCEEDED)
+    _close(payout, now)
+    payout.reason, payout.technical, payout.reason_due_at = None, False, None
+    s.incentive.own = s.incentive.own_next_at = None
+    _withdraw_replacements(s, now, effects)
+    s.incentive.payout = "succeeded"
+    if any(other.state is _S.SUCCEEDED for other in s.others):
+        contradiction(s, effects, "two payouts of this incentive were paid: have one given back")
+        effects.pause = f"payout {payout.id} was the second one paid for its incentive"
+    effects.answered += [_B.OUTCOME_UNKNOWN, _B.REASON_MISSING]
+
+
+def reversed_(s: Standing, now: datetime, effects: Effects) -> None:
+    """The partner gave the money back; only another account and a release start a new payout."""
+    payout = s.payout
+    move(payout, _S.REVERSED)
+    _close(payout, now)
+    payout.reason, payout.technical, payout.reason_due_at = None, False, None
+    _cancel_reserved(s, now)
+    if not any(stands(other) for other in s.others):
+        payout.released_at = None
+    s.incentive.payout = fact([payout, *s.others])
+    if s.incentive.payout == "reversed":
+        s.incentive.own = s.incentive.own_next_at = None
+    effects.answered += [_B.OUTCOME_UNKNOWN, _B.REASON_MISSING]
+
+
+def rejected(terms: Terms, s: Standing, said: Sequence[Heard], word: Word, now: datetime, effects: Effects) -> None:
+    """The partner refused, for the first time or again; `said` are all of its refusals that count."""
+    payout = s.payout
+    if payout.state is not _S.REJECTED:
+        move(payout, _S.REJECTED)
+        _close(payout, now)
+        payout.looks = 0
+        s.incentive.own = s.incentive.own_next_at = None
+        effects.answered.append(_B.OUTCOME_UNKNOWN)
+    reasons = sorted({h.reason.value for h in said if h.reason is not None})
+    if reasons:
+        reason = _B(reasons[0])
+        payout.reason, payout.technical, payout.reason_due_at = reason, False, None
+        effects.answered.append(_B.REASON_MISSING)
+        if reason in OF_THE_ACCOUNT:
+            effects.block_others = reason
+        release(s, now, reason)
+    elif payout.released_at is not None:
+        return
+    elif word.outcome.reason_may_follow and payout.reason_due_at is None and not any(h.technical for h in said):
+        payout.reason_due_at = payout.next_at = now + timedelta(seconds=terms.pace.reason_wait_s)
+    elif payout.reason_due_at is None or any(h.technical for h in said):
+        payout.technical, payout.reason_due_at = True, None
+        effects.answered.append(_B.REASON_MISSING)
+        if s.incentive.own is _B.REASON_MISSING:
+            s.incentive.own = s.incentive.own_next_at = None
+        _confirm(terms, s, said, word, now, effects)
+
+
+def _confirm(terms: Terms, s: Standing, said: Sequence[Heard], word: Word, now: datetime, effects: Effects) -> None:
+    """A refusal without a reason counts once a look-up, made long enough after the first word, says it again."""
+    payout = s.payout
+    assert payout.ended_at is not None
+    second = payout.ended_at + timedelta(seconds=terms.pace.confirm_rejection_s)
+    confirmed = any(h.source is Source.LOOKUP and h.at >= second for h in said)
+    if confirmed or any(h.partner_code == ABSENT for h in said):
+        payout.confirmed_at = now
+        release(s, now, _B.PARTNER_REJECTED if s.incentive.payouts >= MOST_PAYOUTS else None)
+    elif now < second or payout.next_at is None:
+        payout.next_at = max(second, now)
+    elif word.source is Source.LOOKUP:
+        payout.looks += 1
+        payout.next_at = now + timedelta(seconds=terms.pace.lookup_after_s(payout.looks))
+        if now >= payout.ended_at + timedelta(seconds=terms.pace.horizon_s):
+            s.incentive.own, s.incentive.own_next_at = _B.PARTNER_REJECTED, None
+            effects.cases.append(new_case(payout, _B.PARTNER_REJECTED, "a refusal that no look-up ever confirmed"))
+
+
+def release(s: Standing, now: datetime, own: BlockerCode | None) -> None:
+    """Another payout may follow, now or once `own` is lifted: this is the recorded decision."""
+    payout, incentive = s.payout, s.incentive
+    payout.released_at = payout.released_at or now
+    payout.next_at = None
+    incentive.payout = fact([payout, *s.others])
+    if incentive.payout is None:
+        incentive.own, incentive.own_next_at = own, None
+        if own is _B.MONTHLY_LIMIT:
+            incentive.own_next_at = _next_month(now)
+
+
+def _next_month(now: datetime) -> datetime:
+    """When a monthly limit begins anew: 00:00 Jakarta on the first."""
+    local = now.astimezone(JAKARTA)
+    return datetime(local.year + local.month // 12, local.month % 12 + 1, 1, tzinfo=JAKARTA)
+
+
+def _close(payout: PayoutRow, now: datetime) -> None:
+    payout.ended_at, payout.next_at, payout.lease_until = now, None, None
+
+
+def _cancel_reserved(s: Standing, now: datetime) -> None:
+    for other in s.others:
+        if other.state is _S.RESERVED:
+            cancel(s, other, now)
+
+
+def _withdraw_replacements(s: Standing, now: datetime, effects: Effects) -> None:
+    """A payout that had been refused turned out paid: what was made in its place must not be paid too."""
+    _cancel_reserved(s, now)
+    if any(stands(other) and other.state not in UNSENT for other in s.others):
+        effects.pause = f"payout {s.payout.id} was paid after it had been refused, and a second one has left"
+    if not any(stands(other) for other in s.others):
+        s.payout.released_at = None

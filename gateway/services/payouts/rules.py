@@ -1,0 +1,255 @@
+"""How a payout and its incentive change with what is heard: pure, and the only place that decides it.
+
+An end is a function of the set of observations (`fold`), so that every order of them converges; what is no end only
+moves a payout that has not ended. `decide` works on locked copies of the rows and returns what else follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from contracts.errors import Hint
+from contracts.incentive import BlockerCode
+from contracts.observation import Source, fold
+from contracts.payout import OPEN_STATES, OutcomeKind, PayoutState
+from gateway.services.payouts import ends
+from gateway.services.payouts.ends import Effects, Standing, Terms
+from gateway.services.payouts.words import MISMATCH, Finding, Item, What, Word
+from gateway.storage.payouts.observations import Heard
+
+MOST_REFUSALS = 6
+"""So often "nothing was done" is tried again soon; then the incentive says what it waits for."""
+BLOCKED_S = 300.0
+"""How long it then waits before the gateway tries again."""
+BACKOFF_MAX_S = 60.0
+LEASE_S = 30.0
+"""How long a worker may keep a payout before it sends it, or looks it up."""
+
+_S, _K, _B = PayoutState, OutcomeKind, BlockerCode
+_FOLLOWED = (_S.UNKNOWN, _S.PENDING)
+
+
+def decide(terms: Terms, s: Standing, heard: Sequence[Heard], item: Item, now: datetime) -> Effects:
+    """Change the locked copies in `s` as `item` demands; `heard` is everything said so far, `item` included."""
+    effects = Effects()
+    payout = s.payout
+    if item.worker is not None and payout.leased_by == item.worker and not item.keep_lease:
+        payout.lease_until = None
+    if isinstance(item, Finding):
+        _found(terms, s, item, now, effects)
+    else:
+        _said(terms, s, heard, item, now, effects)
+    if any(other.state is _S.SUCCEEDED for other in s.others):
+        # Another payout of this incentive was paid: whatever becomes of this one, that stands and staff must see it.
+        s.incentive.payout, s.incentive.own, s.incentive.own_next_at = "succeeded", _B.CONTRADICTION, None
+    return effects
+
+
+def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: datetime, effects: Effects) -> None:
+    payout = s.payout
+    counted = [h for h in heard if ends.counts(h, payout.attempt)]
+    folded = fold((h.kind for h in counted), completed_can_fail=terms.manifest.completed_can_fail)
+    end = folded.state
+    if payout.partner_reference is None:
+        payout.partner_reference = word.outcome.partner_reference
+    if payout.state is _S.CANCELLED:
+        if end in (_S.SUCCEEDED, _S.REVERSED):
+            _paid_though_cancelled(s, end, now, effects)
+        return
+    if payout.state is _S.PREPARED and end is _S.REJECTED:
+        _withdrawn(s, word, now)
+        return
+    # With an attempt behind it, a reserved payout comes out of a restored database: it may have been sent since.
+    broken_promise = payout.state is _S.RESERVED and payout.attempt == 0 and end is _S.SUCCEEDED
+    if end is None:
+        _passing(terms, s, word, now, effects)
+    elif end is _S.REJECTED:
+        ends.rejected(terms, s, [h for h in counted if h.kind is _K.REJECTED], word, now, effects)
+    elif end is not payout.state:
+        (ends.succeeded if end is _S.SUCCEEDED else ends.reversed_)(s, now, effects)
+    if folded.contradiction or broken_promise:
+        ends.contradiction(s, effects, "refused and paid: the partner said both")
+    elif any(h.partner_code in MISMATCH for h in heard):
+        ends.contradiction(s, effects, "the partner booked another amount or account under our reference")
+
+
+def _passing(terms: Terms, s: Standing, word: Word, now: datetime, effects: Effects) -> None:
+    """A word that ends nothing."""
+    payout, kind = s.payout, word.outcome.kind
+    current = word.attempt is None or word.attempt == payout.attempt
+    if kind is _K.NOT_ACCEPTED and current:
+        _refused(terms, s, word.outcome.hint, word.outcome.retry_after_s, now)
+    elif kind in (_K.UNKNOWN, _K.REJECTED) and payout.state is _S.SUBMITTING and current:
+        _in_doubt(terms, s, now)
+    elif kind is _K.UNKNOWN and payout.state is _S.PREPARING and word.source is Source.REPLY:
+        payout.sent_deadline = now  # this attempt is over: the same create is sent again, with the same key
+        payout.next_at = now + timedelta(seconds=terms.pace.lookup_after_s(payout.looks))
+    elif kind is _K.UNKNOWN and payout.state is _S.PREPARED and word.source is Source.REPLY:
+        _wait(s, Hint.NONE, None, now)  # a withdrawal in doubt moves nothing: looked up, then asked for again
+    elif kind is _K.PENDING and payout.state in OPEN_STATES and payout.state is not _S.PENDING:
+        ends.move(payout, _S.PENDING)
+        payout.looks, payout.next_at = 0, now + timedelta(seconds=terms.pace.lookup_after_s(0))
+        s.incentive.own = s.incentive.own_next_at = None
+    elif kind is _K.QUEUED and current and word.source is not Source.NOTIFICATION:
+        _queued(terms, s, word, now, effects)
+    elif word.source is Source.LOOKUP:
+        _look_again(terms, s, now, effects)
+
+
+def _queued(terms: Terms, s: Standing, word: Word, now: datetime, effects: Effects) -> None:
+    """An instruction stands at the partner and moves nothing until it is approved."""
+    payout = s.payout
+    if payout.state is _S.PREPARING:
+        ends.move(payout, _S.PREPARED)
+        payout.looks, payout.next_at = 0, now
+        if word.keep_lease:
+            payout.leased_by, payout.lease_until = word.worker, now + timedelta(seconds=LEASE_S)
+    elif payout.state in (_S.SUBMITTING, _S.UNKNOWN):
+        ends.move(payout, _S.PREPARED)
+        payout.looks = 0
+        s.incentive.own = s.incentive.own_next_at = None
+        effects.answered.append(_B.OUTCOME_UNKNOWN)
+        _wait(s, Hint.NONE, None, now)  # the approval did nothing
+    elif payout.state is _S.PENDING:
+        _look_again(terms, s, now, effects)
+
+
+def _refused(terms: Terms, s: Standing, hint: Hint, retry_after_s: float | None, now: datetime) -> None:
+    """Nothing was done: back to where it was, under the same reference."""
+    payout = s.payout
+    if payout.state is _S.SUBMITTING and not terms.manifest.two_step and payout.attempt > 1:
+        _in_doubt(terms, s, now)  # a resend that did nothing: the first attempt is still what must be settled
+        return
+    if payout.state is _S.PREPARING and payout.looks > 0:
+        payout.refusals += 1
+        payout.next_at = now + timedelta(seconds=max(_backoff_s(payout.refusals), retry_after_s or 0.0))
+        return  # an earlier create may stand
+    if payout.state is _S.SUBMITTING:
+        payout.attempt -= 1
+        ends.move(payout, _S.PREPARED if terms.manifest.two_step else _S.RESERVED)
+    elif payout.state is _S.PREPARING:
+        ends.move(payout, _S.RESERVED)
+    if payout.state is _S.RESERVED:
+        payout.first_sent_at = payout.sent_at = payout.sent_deadline = None
+    if payout.state in (_S.RESERVED, _S.PREPARED):
+        _wait(s, hint, retry_after_s, now)
+
+
+def _wait(s: Standing, hint: Hint, retry_after_s: float | None, now: datetime) -> None:
+    """Try again soon, or, after too many times, say what it waits for and try again later."""
+    payout = s.payout
+    payout.refusals += 1
+    payout.next_at = now + timedelta(seconds=max(_backoff_s(payout.refusals), retry_after_s or 0.0))
+    if payout.refusals < MOST_REFUSALS:
+        return
+    until = now + timedelta(seconds=max(BLOCKED_S, retry_after_s or 0.0))
+    if payout.state is _S.RESERVED:
+        ends.cancel(s, payout, now)
+    else:
+        payout.next_at = until
+    s.incentive.own = _B.PARTNER_FLOAT_SHORT if hint is Hint.FLOAT_SHORT else _B.PARTNER_UNAVAILABLE
+    s.incentive.own_next_at = until
+
+
+def _backoff_s(refusals: int) -> float:
+    return float(min(2 ** (refusals - 1), BACKOFF_MAX_S))
+
+
+def _in_doubt(terms: Terms, s: Standing, now: datetime) -> None:
+    """A WRITE left and nobody knows what became of it: looked up from now on."""
+    payout = s.payout
+    ends.move(payout, _S.UNKNOWN)
+    assert payout.sent_deadline is not None
+    payout.sent_deadline = min(payout.sent_deadline, now)  # nothing of that attempt can leave us any more
+    payout.looks, payout.next_at = 0, now + timedelta(seconds=terms.pace.lookup_after_s(0))
+    s.incentive.own, s.incentive.own_next_at = _B.OUTCOME_UNKNOWN, None
+
+
+def _look_again(terms: Terms, s: Standing, now: datetime, effects: Effects) -> None:
+    """The next look-up, and past the horizon an operator's case beside it."""
+    payout = s.payout
+    if payout.state in (_S.SUBMITTING, _S.RESERVED) or payout.released_at is not None:
+        return
+    payout.looks += 1
+    payout.next_at = now + timedelta(seconds=terms.pace.lookup_after_s(payout.looks))
+    horizon = timedelta(seconds=terms.pace.horizon_s)
+    if payout.state in _FOLLOWED and payout.first_sent_at is not None and now >= payout.first_sent_at + horizon:
+        _unknown_case(s, effects, f"{payout.looks} look-ups since the last attempt, and the look-up horizon is over")
+
+
+def _unknown_case(s: Standing, effects: Effects, detail: str) -> None:
+    effects.cases.append(ends.new_case(s.payout, _B.OUTCOME_UNKNOWN, detail))
+    if s.incentive.own is not _B.CONTRADICTION:
+        s.incentive.own, s.incentive.own_next_at = _B.OUTCOME_UNKNOWN, None
+
+
+def _withdrawn(s: Standing, word: Word, now: datetime) -> None:
+    """The instruction was rejected at the partner before it moved anything: on our request, which blames nobody, or by
+    a person there, whose no staff must read.
+    """
+    ends.cancel(s, s.payout, now)
+    s.incentive.own, s.incentive.own_next_at = None if s.payout.withdrawing else word.outcome.reason, None
+
+
+def _paid_though_cancelled(s: Standing, end: PayoutState, now: datetime, effects: Effects) -> None:
+    """Money moved under a payout that had ended as never sent: it counts again, and its replacements must not."""
+    s.payout.released_at, s.incentive.payouts = now, s.incentive.payouts + 1
+    (ends.succeeded if end is _S.SUCCEEDED else ends.reversed_)(s, now, effects)
+    ends.contradiction(s, effects, "the partner paid a payout that had been withdrawn")
+    effects.pause = f"payout {s.payout.id} was paid after it had been withdrawn"
+
+
+def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: Effects) -> None:
+    payout, what = s.payout, finding.what
+    if what is What.NOTHING_LEFT:
+        if payout.state in ends.UNSENT or (payout.state is _S.SUBMITTING and payout.attempt == finding.attempt):
+            _refused(terms, s, finding.hint, finding.retry_after_s, now)
+    elif what is What.OVERDUE and payout.sent_deadline is not None and payout.sent_deadline < now:
+        if payout.state is _S.SUBMITTING:
+            _in_doubt(terms, s, now)
+        elif payout.state is _S.PREPARING:
+            payout.next_at = now
+    elif what is What.LOOKED_IN_VAIN:
+        _look_again(terms, s, now, effects)
+    elif what is What.UNPAYABLE:
+        if payout.state is _S.RESERVED and (payout.lease_until is None or payout.lease_until <= now):
+            ends.cancel(s, payout, now)
+    elif what is What.WITHDRAWING:
+        payout.withdrawing = True
+    elif what is What.OVER_LIMIT and payout.state is _S.RESERVED:
+        ends.cancel(s, payout, now)
+        s.incentive.own, s.incentive.own_next_at = _B.BALANCE_LIMIT, None
+    elif what is What.REASON_MISSING and payout.state is _S.REJECTED and payout.released_at is None:
+        payout.next_at = None
+        s.incentive.own, s.incentive.own_next_at = _B.REASON_MISSING, None
+        effects.cases.append(ends.new_case(payout, _B.REASON_MISSING, finding.detail))
+    elif what is What.ASSUMED_ABSENT and payout.state is _S.UNKNOWN:
+        _unknown_case(s, effects, finding.detail)
+    elif what is What.KEY_OVER and payout.state is _S.PREPARING:
+        payout.next_at = payout.sent_deadline = None  # nothing is due any more, not even the end of an attempt
+        _unknown_case(s, effects, finding.detail)
+    elif what is What.RESTORED and finding.until is not None:
+        _restored(terms, s, finding.until, now)
+    elif what is What.UNTOUCHED and payout.state is _S.RESERVED:
+        payout.attempt, payout.next_at = 0, now
+        payout.first_sent_at = payout.sent_at = payout.sent_deadline = None
+
+
+def _restored(terms: Terms, s: Standing, until: datetime, now: datetime) -> None:
+    """Take a payout as if its next attempt had left and nobody had heard of it since; nothing is sent until it is
+    `UNTOUCHED`. What proved its absence before proves nothing now, and where one more attempt may have been the last
+    one allowed, only statements prove it.
+    """
+    payout = s.payout
+    payout.lease_until = None
+    if payout.state is _S.SUBMITTING:
+        _in_doubt(terms, s, now)
+    if payout.state is _S.RESERVED and payout.attempt == 0:
+        payout.attempt, payout.first_sent_at, payout.sent_at = 1, payout.created_at, until
+    elif payout.state is _S.UNKNOWN and not terms.manifest.two_step:
+        payout.attempt = max(payout.attempt, 2)
+    if payout.state in OPEN_STATES and payout.state is not _S.PREPARED:
+        payout.sent_deadline = until
+    if payout.state in _FOLLOWED or (payout.state is _S.REJECTED and payout.reason_due_at is None):
+        payout.looks, payout.next_at = 0, now

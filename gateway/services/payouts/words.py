@@ -1,0 +1,91 @@
+"""What reaches a payout: a partner's word, or something that the gateway found out by itself."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+
+import msgspec
+
+from contracts.errors import Hint
+from contracts.observation import Source
+from contracts.payout import Outcome, OutcomeKind, unknown
+from contracts.secret import Secret
+from gateway.storage.payouts.payouts import PayoutRow
+
+OTHER_AMOUNT = "other_amount"
+OTHER_ACCOUNT = "other_account"
+MISMATCH = frozenset({OTHER_AMOUNT, OTHER_ACCOUNT})
+"""Codes of our own under which a success that is not ours is kept: it ends nothing and is a contradiction."""
+ABSENT = "absent_in_statement"
+"""Code of our own: two complete readings of the statements do not list the payout."""
+
+
+class Word(msgspec.Struct, frozen=True, kw_only=True):
+    """A partner's word on one payout; stored as an observation."""
+
+    payout: int
+    source: Source
+    outcome: Outcome
+    attempt: int | None = None
+    """The attempt it is about; None: the current one."""
+    event_key: str | None = None
+    """What makes two deliveries one; None: each counts."""
+    worker: str | None = None
+    """Whose lease ends with this word."""
+    keep_lease: bool = False
+    """The worker goes on to the next step at once."""
+
+
+class What(enum.Enum):
+    """What the gateway found out by itself; never an observation, never an end of anything that may have left."""
+
+    NOTHING_LEFT = "nothing_left"
+    OVERDUE = "overdue"
+    """The deadline for an answer is over."""
+    LOOKED_IN_VAIN = "looked_in_vain"
+    OVER_LIMIT = "over_limit"
+    """The partner credits no such amount (the participant's account moved to another partner, say)."""
+    UNPAYABLE = "unpayable"
+    """The link, verdict, approval or deadline is gone before anything was sent."""
+    WITHDRAWING = "withdrawing"
+    """The partner is about to be asked to reject an instruction that stands there."""
+    REASON_MISSING = "reason_missing"
+    ASSUMED_ABSENT = "assumed_absent"
+    """Absence is proved only under an assumption that this installation does not act on."""
+    KEY_OVER = "key_over"
+    """A create is in doubt and the life of its key is over."""
+    RESTORED = "restored"
+    """The database was restored: anything may have been done with the payout since that is forgotten now."""
+    UNTOUCHED = "untouched"
+    """Neither a look-up nor the statements know of a payout that had not been sent when the database was copied."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Something found out about one payout."""
+
+    payout: int
+    what: What
+    attempt: int | None = None
+    """NOTHING_LEFT: the attempt that was to be made."""
+    hint: Hint = Hint.NONE
+    retry_after_s: float | None = None
+    until: datetime | None = None
+    """RESTORED: by when what is forgotten had left us."""
+    detail: str = ""
+    worker: str | None = None
+    keep_lease: bool = False
+
+
+Item = Word | Finding
+
+
+def agreed(outcome: Outcome, payout: PayoutRow, account: Secret | None) -> Outcome:
+    """The outcome, unless it reports a credit of another amount or to another account than ours: that is no verdict."""
+    if outcome.kind is not OutcomeKind.SUCCEEDED:
+        return outcome
+    if outcome.amount_rupiah is not None and outcome.amount_rupiah != payout.amount_rupiah:
+        return unknown(partner_code=OTHER_AMOUNT)
+    if outcome.account is not None and account is not None and outcome.account != account:
+        return unknown(partner_code=OTHER_ACCOUNT)
+    return outcome

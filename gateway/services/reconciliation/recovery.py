@@ -1,0 +1,267 @@
+"""After a point-in-time restore or a failover: hold every partner, ask it what was done since, and only then go on.
+
+The database has forgotten payouts that were made, sent and paid after the copy. Whatever is not paid in it may have
+been paid, under a reference that nobody knows any more; whatever is on its way may have been sent again. So each
+partner is held (`storage/queue.py` checks it in the claim and in the compare-and-set) until every payout that had not
+ended was looked up, and its statements of every day since were read, twice, late enough that what had left is booked or
+never will be. Credits that no payout has are adopted (`strays.py`) or listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+import structlog
+
+from contracts.errors import CallerError, InvalidRequest, PartnerError
+from contracts.observation import Source
+from contracts.partner import Capability
+from gateway.clock import jakarta_day
+from gateway.partners.desk import Desk
+from gateway.resources import Resources
+from gateway.services.each import each
+from gateway.services.payouts.absence import MOST_DAYS, Reading, Readings, enough_readings
+from gateway.services.payouts.apply import apply, transact
+from gateway.services.payouts.driver import Payouts
+from gateway.services.payouts.ends import Terms
+from gateway.services.payouts.sending import ANSWER_S
+from gateway.services.payouts.words import Finding, What, agreed
+from gateway.services.reconciliation.statements import Statements
+from gateway.services.reconciliation.strays import Strays
+from gateway.storage.base.database import Connection
+from gateway.storage.ops import audit
+from gateway.storage.payouts import queue
+from gateway.storage.payouts.queue import Leased
+from gateway.storage.reconciliation import recovery, statements
+from gateway.storage.reconciliation.recovery import Recovery
+from gateway.storage.reconciliation.strays import Stray
+
+LOOKUPS_A_ROUND = 200
+LOOKUPS_AT_ONCE = 16
+_CHUNK = 500
+_log = structlog.get_logger(__name__)
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """What one partner's recovery holds, or would hold."""
+
+    partner: str
+    payouts: dict[str, int]
+    """Not ended, by state: each is looked up."""
+    incentives: int
+    """Due and, as far as we know, not paid."""
+    days: int
+    """Statements to be read, each twice."""
+    settled_at: datetime
+    """Not released before."""
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one partner's recovery stands."""
+
+    partner: str
+    released: bool
+    to_look_up: int
+    statements_read: bool
+    """Twice, late enough."""
+    settled: bool
+    """All is asked; what still holds it is a credit that nobody can be matched with."""
+    settled_at: datetime
+
+
+class Recoveries:
+    """Opens recoveries and takes them to their end, round by round; may be stopped and gone on with at any time."""
+
+    def __init__(self, resources: Resources, payouts: Payouts, statements_: Statements) -> None:
+        self._clock = resources.clock
+        self._database = resources.database
+        self._desks = resources.desks
+        self._payouts = payouts
+        self._statements = statements_
+        self.strays = Strays(resources)
+        self._terms = {slug: Terms(manifest=desk.manifest, pace=desk.pace) for slug, desk in resources.desks.items()}
+
+    async def look(self, since: datetime) -> list[Held]:
+        """What would be held; changes nothing and asks nobody. Raises `InvalidRequest`."""
+        now = self._clock.now()
+        self._check(since, now)
+        async with self._database.connection() as connection:
+            return [await self._held(connection, desk, since, now) for desk in self._desks.values()]
+
+    async def open(self, since: datetime, *, actor: str) -> list[Held]:
+        """Hold every partner from now on. Raises `InvalidRequest`."""
+        now = self._clock.now()
+        self._check(since, now)
+        async with self._database.transaction() as connection:
+            for desk in self._desks.values():
+                await recovery.begin(
+                    connection, desk.slug, since=since, opened_at=now, settled_at=self._settled_at(desk, now)
+                )
+            await audit.record(connection, now, actor, "recovery.open", "all", {"since": since.isoformat()})
+        await self._mark_all()
+        async with self._database.connection() as connection:
+            return [await self._held(connection, desk, since, now) for desk in self._desks.values()]
+
+    async def under_way(self) -> list[Recovery]:
+        """Open recoveries, of this run or one that was broken off."""
+        async with self._database.connection() as connection:
+            return await recovery.open_ones(connection)
+
+    async def round(self) -> list[Progress]:
+        """Look up, read, adopt and release what can be by now, at every partner that is held.
+
+        None is let go while credits are left whose account no participant has.
+        """
+        await self._mark_all()
+        while await self._payouts.tick_deadlines():
+            pass
+        progress = []
+        for one in await self.under_way():
+            desk = self._desks[one.partner]
+            to_look_up = await self._look_up(desk, one)
+            progress.append((one, to_look_up, await self._read(desk, one)))
+        await self.strays.adopt()
+        blocked = bool(nobodys(await self.strays.unsettled()))
+        told = []
+        for one, to_look_up, read in progress:
+            settled = not to_look_up and read
+            released = settled and not blocked and await self._release(one)
+            told.append(
+                Progress(
+                    partner=one.partner,
+                    released=released,
+                    to_look_up=to_look_up,
+                    statements_read=read,
+                    settled=settled,
+                    settled_at=one.settled_at,
+                )
+            )
+        return told
+
+    # --- opening ------------------------------------------------------------------------------------------------------
+
+    def _check(self, since: datetime, now: datetime) -> None:
+        if since > now:
+            raise InvalidRequest("The moment lies in the future.", field="since")
+        if (jakarta_day(now) - jakarta_day(since)).days > MOST_DAYS:
+            raise InvalidRequest(f"The moment is more than {MOST_DAYS} days ago.", field="since")
+        for desk in self._desks.values():
+            desk.require(Capability.STATEMENT)
+
+    def _settled_at(self, desk: Desk, opened_at: datetime) -> datetime:
+        """When whatever had left before the opening is booked, or never will be."""
+        return opened_at + timedelta(seconds=max(ANSWER_S.values()) + desk.pace.absence_s)
+
+    async def _held(self, connection: Connection, desk: Desk, since: datetime, now: datetime) -> Held:
+        today = jakarta_day(now)
+        return Held(
+            partner=desk.slug,
+            payouts=await recovery.held_payouts(connection, desk.slug),
+            incentives=await recovery.held_incentives(connection, desk.slug, today),
+            days=(today - jakarta_day(since)).days + 1,
+            settled_at=self._settled_at(desk, now),
+        )
+
+    async def _mark_all(self) -> None:
+        """Take every payout that has not ended as perhaps sent since the copy, once the partner is held."""
+        for one in await self.under_way():
+            if one.marked_at is None:
+                await transact(self._database, lambda connection, one=one: self._mark(connection, one))  # type: ignore[misc]
+
+    async def _mark(self, connection: Connection, one: Recovery) -> None:
+        now = self._clock.now()
+        until = one.opened_at + timedelta(seconds=max(ANSWER_S.values()))
+        after = 0
+        while chunk := await recovery.not_ended(connection, one.partner, after, _CHUNK):
+            found = [Finding(payout=payout, what=What.RESTORED, until=until) for payout in chunk]
+            await apply(connection, now, self._terms, found)
+            after = chunk[-1]
+        await recovery.distrust_links(connection, one.partner)
+        await recovery.marked(connection, one.id, now)
+
+    # --- asking -------------------------------------------------------------------------------------------------------
+
+    async def _look_up(self, desk: Desk, one: Recovery) -> int:
+        """Look up what was not looked up since; how many are left, those still in flight included."""
+        settled = self._clock.now() >= one.settled_at
+        since = one.settled_at if settled else one.opened_at
+        async with self._database.connection() as connection:
+            _, waiting = await self._waiting(connection, desk, one, since)
+            leased = await queue.load(connection, waiting)
+        await each("recover", leased, lambda row: self._ask(desk, row), at_once=LOOKUPS_AT_ONCE)
+        async with self._database.connection() as connection:
+            left, _ = await self._waiting(connection, desk, one, since)
+            return left + await recovery.in_flight(connection, desk.slug)
+
+    async def _waiting(
+        self, connection: Connection, desk: Desk, one: Recovery, since: datetime
+    ) -> tuple[int, list[int]]:
+        return await recovery.not_looked_up(
+            connection,
+            desk.slug,
+            opened_at=one.opened_at,
+            since=since,
+            by_number=desk.manifest.two_step,
+            limit=LOOKUPS_A_ROUND,
+        )
+
+    async def _ask(self, desk: Desk, leased: Leased) -> None:
+        order = self._payouts.order(leased)
+        try:
+            outcome = await desk.run(
+                "find_payout", lambda context: desk.partner.find_payout(context, order), subject=str(leased.payout.id)
+            )
+        except PartnerError as error:
+            _log.info("looked_in_vain", payout=leased.payout.id, error=type(error).__name__, hint=error.hint.value)
+            return
+        said = agreed(outcome, leased.payout, order.account)
+        await self._payouts.observe(None, leased.payout.id, Source.LOOKUP, said)
+
+    async def _read(self, desk: Desk, one: Recovery) -> bool:
+        """Read the statements that are to be read now; whether they have all been read as often and late as needed."""
+        for day in (await self._readings(desk, one)).days:
+            try:
+                await self._statements.read(desk.slug, day)
+            except (PartnerError, CallerError) as error:
+                _log.warning("statement_not_read", partner=desk.slug, day=str(day), error=type(error).__name__)
+                return False
+        return (await self._readings(desk, one)).enough
+
+    async def _readings(self, desk: Desk, one: Recovery) -> Readings:
+        """Once at the opening, to learn at once what can be learnt; what counts are the two readings that come late
+        enough.
+        """
+        now, first_day = self._clock.now(), jakarta_day(one.since)
+        async with self._database.connection() as connection:
+            reads = await statements.reads(connection, desk.slug, first_day)
+        readings = [Reading(r.day, r.started_at, r.finished_at) for r in reads]
+        early = enough_readings(first_day, one.opened_at, readings, now=now, again_s=None)
+        if not early.enough:
+            return Readings(False, early.days)
+        return enough_readings(first_day, one.settled_at, readings, now=now, again_s=desk.pace.confirm_rejection_s)
+
+    # --- releasing ----------------------------------------------------------------------------------------------------
+
+    async def _release(self, one: Recovery) -> bool:
+        return await transact(self._database, lambda connection: self._let_go(connection, one))
+
+    async def _let_go(self, connection: Connection, one: Recovery) -> bool:
+        """Payouts that nobody knows of are as if they had never been touched; the partner is free."""
+        now = self._clock.now()
+        if not await recovery.release(connection, one, now):
+            return False
+        since = one.settled_at
+        untouched = await recovery.untouched(connection, one.partner, since)
+        for start in range(0, len(untouched), _CHUNK):
+            found = [Finding(payout=payout, what=What.UNTOUCHED) for payout in untouched[start : start + _CHUNK]]
+            await apply(connection, now, self._terms, found)
+        data = {"since": one.since.isoformat(), "untouched": len(untouched)}
+        await audit.record(connection, now, "gateway", "recovery.release", one.partner, data)
+        return True
+
+
+def nobodys(strays: Sequence[Stray]) -> list[Stray]:
+    """Credits whose account no participant has: they may have paid anyone, so that nobody can be let go."""
+    return [stray for stray in strays if not stray.known_account]

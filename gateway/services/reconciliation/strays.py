@@ -1,0 +1,222 @@
+"""Payments that a restored database has forgotten: matched with the incentive that they paid, or an operator's.
+
+A credit under a reference of this installation that no payout has can only be a payout that was made after the copy. It
+is adopted where account, amount and the day it was made leave no choice; until then nothing is sent to its account.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from contracts.errors import Conflict, NotFound
+from contracts.incentive import BlockerCode
+from contracts.observation import Source, StatementKind, StatementLine
+from contracts.payout import reversed_, succeeded
+from gateway.clock import jakarta_day
+from gateway.resources import Resources
+from gateway.security import places
+from gateway.services.payouts.apply import apply, transact
+from gateway.services.payouts.ends import Terms
+from gateway.services.payouts.words import Word
+from gateway.storage.base import ids
+from gateway.storage.base.database import Connection
+from gateway.storage.ops import audit, cases
+from gateway.storage.ops.cases import NewCase
+from gateway.storage.reconciliation import recovery, strays
+from gateway.storage.reconciliation.strays import Candidate, NewStray, Stray
+
+MOST = 5_000
+"""So many strays are looked at in one pass."""
+_REFERENCE = re.compile(r"[0-9]{19}", re.ASCII)
+
+
+class Settled(NamedTuple):
+    """What an operator's word did: nothing yet (`done` false), or it became a payout, or it was nothing of ours."""
+
+    done: bool
+    payout: int | None
+
+
+class Strays:
+    """Keeps, adopts and settles them."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._clock = resources.clock
+        self._database = resources.database
+        self._vault = resources.vault
+        self._instance = resources.settings.instance
+        self._terms = {slug: Terms(manifest=desk.manifest, pace=desk.pace) for slug, desk in resources.desks.items()}
+
+    def ours(self, reference: str | None) -> bool:
+        """Whether only this installation can have made a reference."""
+        return reference is not None and reference[:2] == self._instance and _REFERENCE.fullmatch(reference) is not None
+
+    async def keep(self, partner: str, lines: Iterable[StatementLine]) -> int:
+        """Keep what of some lines without a payout of ours is a stray; how many were."""
+        found = {}
+        for line in lines:
+            if line.reference is None or not self.ours(line.reference):
+                continue
+            found[line.reference, line.kind] = NewStray(
+                partner=partner,
+                reference=line.reference,
+                partner_reference=line.partner_reference,
+                amount_rupiah=line.amount_rupiah,
+                account_index=None
+                if line.account is None
+                else self._vault.index(places.account_index(partner), line.account.reveal()),
+                booked_at=line.booked_at,
+                reversed=line.kind is StatementKind.REVERSAL,
+            )
+        for kind in (StatementKind.CREDIT, StatementKind.REVERSAL):
+            part = [stray for (_, its), stray in found.items() if its is kind]
+            if part:
+                async with self._database.transaction() as connection:
+                    await strays.keep(connection, self._clock.now(), part)
+        return len(found)
+
+    async def tick(self) -> int:
+        """Adopt what can be matched by now; what cannot is an operator's, once no recovery is under way."""
+        async with self._database.connection() as connection:
+            if not await strays.unsettled(connection, 1):
+                return 0
+        adopted = await self.adopt()
+        async with self._database.connection() as connection:
+            if await recovery.open_ones(connection):
+                return adopted
+        return adopted + await transact(self._database, self._hand_over)
+
+    async def adopt(self) -> int:
+        """Make payouts of those that can only have paid one incentive; how many."""
+        return await transact(self._database, self._adopt_all)
+
+    async def unsettled(self) -> list[Stray]:
+        """Those that are left."""
+        async with self._database.connection() as connection:
+            return await strays.unsettled(connection, MOST)
+
+    async def settle(self, reference: str, incentive: int | None, *, actor: str) -> Settled:
+        """An operator's word on one: it paid this incentive, or (None) nothing of ours. It counts once another one has
+        said the same: a wrong word pays someone twice.
+
+        Raises `NotFound`, and `Conflict` where the incentive cannot be the one or the same person decides again.
+        """
+        return await transact(self._database, lambda connection: self._settle(connection, reference, incentive, actor))
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    async def _adopt_all(self, connection: Connection) -> int:
+        waiting = await strays.unsettled(connection, MOST, lock=True)
+        by_key: defaultdict[tuple[str, bytes | None, int], list[Candidate]] = defaultdict(list)
+        for one in await strays.candidates(connection, waiting):
+            by_key[one.key].append(one)
+        groups: defaultdict[tuple[str, bytes | None, int], list[Stray]] = defaultdict(list)
+        for stray in waiting:
+            groups[stray.key].append(stray)
+        pairs = [pair for key, group in groups.items() for pair in matched(group, by_key[key])]
+        for stray, to in pairs:
+            await self._adopt(connection, stray, to, by="gateway")
+        return len(pairs)
+
+    async def _adopt(self, connection: Connection, stray: Stray, to: Candidate, *, by: str) -> int:
+        now = self._clock.now()
+        link_id = await strays.link_of(connection, stray, to)
+        if link_id is None:
+            link_id = f"L{await ids.new_id(connection, now)}"
+            account = self._vault.open(
+                places.account(to.participant_id), await strays.account_sealed(connection, to.participant)
+            )
+            sealed = self._vault.seal(places.link_account(link_id), account)
+            await strays.stand_in_link(connection, now, to, link_id=link_id, account_sealed=sealed)
+        payout = await strays.adopt(connection, now, stray, to, link_id, stray.made_at)
+        said = [succeeded(partner_reference=stray.partner_reference, amount_rupiah=stray.amount_rupiah)]
+        said += [reversed_()] if stray.reversed else []
+        await apply(
+            connection,
+            now,
+            self._terms,
+            [
+                Word(
+                    payout=payout,
+                    source=Source.STATEMENT,
+                    outcome=outcome,
+                    event_key=f"statement:{kind.value}:{stray.partner_reference or ''}",
+                )
+                for outcome, kind in zip(said, (StatementKind.CREDIT, StatementKind.REVERSAL), strict=False)
+            ],
+        )
+        await strays.settle(connection, now, stray, by=by, payout=payout)
+        await audit.record(
+            connection,
+            now,
+            by,
+            "stray.adopt",
+            stray.reference,
+            {"payout_id": str(payout), "incentive_id": to.id, "partner": stray.partner},
+        )
+        return payout
+
+    async def _settle(self, connection: Connection, reference: str, incentive: int | None, actor: str) -> Settled:
+        now = self._clock.now()
+        stray = await strays.get(connection, reference)
+        if stray is None or stray.settled_at is not None:
+            raise NotFound("There is no unsettled credit of that reference.")
+        to = None if incentive is None else await self._named(connection, stray, incentive)
+        if stray.proposed_by is None or stray.proposed_for != incentive:
+            await strays.propose(connection, stray, by=actor, incentive=incentive)
+            said = {"partner": stray.partner, "incentive_id": incentive}
+            await audit.record(connection, now, actor, "stray.propose", reference, said)
+            return Settled(done=False, payout=None)
+        if stray.proposed_by == actor:
+            raise Conflict("You have decided so already.", remedy="A second person must decide the same.")
+        if to is not None:
+            return Settled(done=True, payout=await self._adopt(connection, stray, to, by=actor))
+        await strays.settle(connection, now, stray, by=actor, payout=None)
+        await audit.record(connection, now, actor, "stray.dismiss", reference, {"partner": stray.partner})
+        return Settled(done=True, payout=None)
+
+    async def _named(self, connection: Connection, stray: Stray, incentive: int) -> Candidate:
+        to = await strays.candidate(connection, incentive)
+        if to is None or to.partner != stray.partner or to.amount_rupiah != stray.amount_rupiah:
+            raise Conflict("The credit cannot have paid that incentive: it is ended, or of another partner or amount.")
+        if to.open:
+            raise Conflict("A payout of that incentive is on its way.", remedy="Settle the credit once it has ended.")
+        return to
+
+    async def _hand_over(self, connection: Connection) -> int:
+        """Cases and blockers for what is left."""
+        now = self._clock.now()
+        told = await strays.block(connection, now)
+        for stray in await strays.unsettled(connection, MOST, lock=True):
+            if stray.case_id is not None:
+                continue
+            detail = f"a credit of {stray.day} under our reference {stray.reference} belongs to no payout we know"
+            await cases.open_cases(
+                connection, now, [NewCase(code=BlockerCode.CONTRADICTION, partner=stray.partner, detail=detail)]
+            )
+            await strays.set_case(connection, stray, detail)
+            told += 1
+        return told
+
+
+def matched(group: Sequence[Stray], candidates: Sequence[Candidate]) -> list[tuple[Stray, Candidate]]:
+    """Which stray of one account and amount paid which incentive; none where there is a choice to be made.
+
+    There must be one incentive for each stray, all of one participant, none of which has a payout on its way. Then each
+    of them was paid, whichever way round. Only incentives that could be paid when a stray's payout was made count: an
+    instalment that was due later is no choice, even where the partner booked the payment after that day had begun.
+    """
+    able = [one for one in candidates if any(_payable(one, stray) for stray in group)]
+    if len(able) != len(group) or any(one.open for one in able):
+        return []
+    pairs = list(zip(sorted(group, key=lambda stray: stray.reference), able, strict=True))
+    if len({to.participant for _, to in pairs}) != 1 or not all(_payable(to, stray) for stray, to in pairs):
+        return []
+    return pairs
+
+
+def _payable(incentive: Candidate, stray: Stray) -> bool:
+    return incentive.due_on <= jakarta_day(stray.made_at) <= incentive.deadline_on

@@ -1,0 +1,115 @@
+"""Clients of the API and their access tokens; secrets and tokens only as SHA-256.
+
+Both are random with at least 256 bits, so there is nothing to guess: a slow key derivation, made for words that people
+choose, would only cost time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from gateway.storage.base.database import Connection
+
+_PURGE = 100
+"""Expired tokens removed with each new one: the table stays as small as what is alive."""
+
+
+class ClientRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A client without its secret."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    return_urls: tuple[str, ...]
+    created_at: datetime
+    disabled_at: datetime | None
+
+
+class TokenRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What an access token stands for."""
+
+    client_id: str
+    scopes: frozenset[str]
+    return_urls: tuple[str, ...]
+    expires_at: datetime
+
+
+_COLUMNS = "id, name, scopes, return_urls, created_at, disabled_at"
+
+
+async def insert(connection: Connection, row: ClientRow, secret_hash: bytes) -> bool:
+    """Store a new client; False when the id is taken."""
+    done = await connection.fetchval(
+        "INSERT INTO clients (id, name, secret_hash, scopes, return_urls, created_at) VALUES ($1, $2, $3, $4, $5, $6)"
+        " ON CONFLICT DO NOTHING RETURNING id",
+        row.id,
+        row.name,
+        secret_hash,
+        row.scopes,
+        row.return_urls,
+        row.created_at,
+    )
+    return done is not None
+
+
+async def get_all(connection: Connection) -> list[ClientRow]:
+    """Every client, oldest first."""
+    rows = await connection.fetch(f"SELECT {_COLUMNS} FROM clients ORDER BY created_at, id")  # noqa: S608 - constant
+    return [msgspec.convert(dict(row), ClientRow, strict=False) for row in rows]
+
+
+async def get_with_secret(connection: Connection, client_id: str) -> tuple[ClientRow, bytes] | None:
+    """An enabled client and the hash of its secret."""
+    row = await connection.fetchrow(
+        f"SELECT {_COLUMNS}, secret_hash FROM clients WHERE id = $1 AND disabled_at IS NULL",  # noqa: S608 - constant
+        client_id,
+    )
+    if row is None:
+        return None
+    values = dict(row)
+    secret_hash: bytes = values.pop("secret_hash")
+    return msgspec.convert(values, ClientRow), secret_hash
+
+
+async def disable(connection: Connection, client_id: str, now: datetime) -> bool:
+    """Refuse a client from now on; its tokens go at once. False when there is no enabled client of that id."""
+    await connection.execute("DELETE FROM access_tokens WHERE client_id = $1", client_id)
+    found = await connection.fetchval(
+        "UPDATE clients SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NULL RETURNING id", client_id, now
+    )
+    return found is not None
+
+
+async def insert_token(
+    connection: Connection,
+    token_hash: bytes,
+    client_id: str,
+    scopes: Sequence[str],
+    now: datetime,
+    expires_at: datetime,
+) -> None:
+    """Store a token that was issued, and drop some that have expired."""
+    await connection.execute(
+        "WITH gone AS (DELETE FROM access_tokens WHERE token_hash IN ("
+        "  SELECT token_hash FROM access_tokens WHERE expires_at < $5 LIMIT $6))"
+        " INSERT INTO access_tokens (token_hash, client_id, scopes, expires_at) VALUES ($1, $2, $3, $4)",
+        token_hash,
+        client_id,
+        scopes,
+        expires_at,
+        now,
+        _PURGE,
+    )
+
+
+async def find_token(connection: Connection, token_hash: bytes) -> TokenRow | None:
+    """Whose token it is; None for an unknown one or a disabled client's. The caller checks `expires_at`."""
+    row = await connection.fetchrow(
+        "SELECT t.client_id, t.scopes, c.return_urls, t.expires_at FROM access_tokens t JOIN clients c"
+        " ON c.id = t.client_id WHERE t.token_hash = $1 AND c.disabled_at IS NULL",
+        token_hash,
+    )
+    return None if row is None else msgspec.convert(dict(row), TokenRow)

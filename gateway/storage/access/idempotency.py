@@ -1,0 +1,92 @@
+"""Requests with an `Idempotency-Key`: which are running, and how the finished ones were answered."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from gateway.storage.base.database import Connection
+
+KEPT_S = 7 * 86_400.0
+"""How long a key is remembered."""
+RUNNING_S = 120.0
+"""A request that has not been answered after this died with its process; the same request may take its place."""
+_PURGE = 20
+"""Old keys removed with each new one."""
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """What is stored under a key. `mine`: this request goes on; else `status` None means another one is running."""
+
+    mine: bool
+    fingerprint: bytes
+    status: int | None
+    answer: bytes | None
+
+
+async def claim(connection: Connection, client_id: str, key: str, fingerprint: bytes, now: datetime) -> Claim:
+    """Take the key for this request, or say what holds it."""
+    await _purge(connection, now)
+    taken = await connection.fetchval(
+        "INSERT INTO idempotency AS i (client_id, key, fingerprint, created_at) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT (client_id, key) DO UPDATE SET created_at = excluded.created_at"
+        " WHERE i.status IS NULL AND i.fingerprint = excluded.fingerprint AND i.created_at < $5 RETURNING true",
+        client_id,
+        key,
+        fingerprint,
+        now,
+        now - timedelta(seconds=RUNNING_S),
+    )
+    if taken:
+        return Claim(mine=True, fingerprint=fingerprint, status=None, answer=None)
+    found = await find(connection, client_id, key)
+    # Released between the two statements: the caller sees it as running and comes again.
+    return found or Claim(mine=False, fingerprint=fingerprint, status=None, answer=None)
+
+
+async def find(connection: Connection, client_id: str, key: str) -> Claim | None:
+    """What is stored under a key, if anything."""
+    row = await connection.fetchrow(
+        "SELECT false AS mine, fingerprint, status, answer FROM idempotency WHERE client_id = $1 AND key = $2",
+        client_id,
+        key,
+    )
+    return None if row is None else msgspec.convert(dict(row), Claim)
+
+
+async def keep(
+    connection: Connection, client_id: str, key: str, fingerprint: bytes, status: int, answer: bytes, now: datetime
+) -> bool:
+    """Store an answer in the transaction of what it answers for. False: another request has answered under the key
+    (this waits for one that is about to).
+    """
+    kept = await connection.fetchval(
+        "INSERT INTO idempotency AS i (client_id, key, fingerprint, status, answer, created_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (client_id, key) DO UPDATE"
+        " SET status = excluded.status, answer = excluded.answer"
+        " WHERE i.status IS NULL AND i.fingerprint = excluded.fingerprint RETURNING true",
+        client_id,
+        key,
+        fingerprint,
+        status,
+        answer,
+        now,
+    )
+    return bool(kept)
+
+
+async def release(connection: Connection, client_id: str, key: str) -> None:
+    """The request was refused and changed nothing: the key is free again."""
+    await connection.execute(
+        "DELETE FROM idempotency WHERE client_id = $1 AND key = $2 AND status IS NULL", client_id, key
+    )
+
+
+async def _purge(connection: Connection, now: datetime) -> None:
+    await connection.execute(
+        "DELETE FROM idempotency WHERE (client_id, key) IN ("
+        " SELECT client_id, key FROM idempotency WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
+        now - timedelta(seconds=KEPT_S),
+        _PURGE,
+    )

@@ -1,0 +1,1 @@
+"""The pool and unit of work, ids, migrations and the schema that they apply."""

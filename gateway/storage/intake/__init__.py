@@ -1,0 +1,1 @@
+"""Batches and their staging, participants, incentives and their timers."""

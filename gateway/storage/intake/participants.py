@@ -1,0 +1,179 @@
+"""Participants: the facts that decide about all of their incentives. Only these functions write those facts.
+
+Lock order, everywhere: participant, then link and verification, then incentives (a trigger copies facts to them). The
+locks are `NO KEY UPDATE`: a payout inserted meanwhile refers to participant and link without waiting for them.
+"""
+
+# ruff: noqa: S608 - only names of our own columns are put into SQL
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from contracts.incentive import BlockerCode
+from gateway.storage.base.database import Connection
+
+
+class ParticipantRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One participant; who it is stays sealed."""
+
+    id: int
+    participant_id: str
+    nik_sealed: bytes
+    nik_index: bytes
+    name_sealed: bytes
+    phone_sealed: bytes
+    partner: str
+    account_sealed: bytes
+    account_index: bytes
+    link_id: str | None
+    link_active: bool
+    verified: bool
+    verified_until: datetime | None
+    standing: str | None
+    facts_at: datetime
+
+    def __repr__(self) -> str:
+        return f"ParticipantRow({self.id}, link {self.link_id})"
+
+
+_COLUMNS = ", ".join(ParticipantRow.__struct_fields__)
+
+
+async def find(connection: Connection, participant_id: str, *, lock: bool = False) -> ParticipantRow | None:
+    """The participant the core platform knows under this id; `lock` keeps others off until the transaction ends."""
+    text = f"SELECT {_COLUMNS} FROM participants WHERE participant_id = $1" + (" FOR NO KEY UPDATE" if lock else "")
+    row = await connection.fetchrow(text, participant_id)
+    return None if row is None else ParticipantRow(**dict(row))
+
+
+async def get(connection: Connection, participant: int, *, lock: bool = False) -> ParticipantRow:
+    """The participant of a link, verification or incentive row."""
+    text = f"SELECT {_COLUMNS} FROM participants WHERE id = $1" + (" FOR NO KEY UPDATE" if lock else "")
+    row = await connection.fetchrow(text, participant)
+    if row is None:
+        raise LookupError("a row refers to a participant that does not exist")
+    return ParticipantRow(**dict(row))
+
+
+async def link_began(connection: Connection, participant: int, link_id: str, now: datetime) -> None:
+    """A new link becomes the current one; whatever stood in the way before is lifted."""
+    await connection.execute(
+        "UPDATE participants SET link_id = $2, link_active = false, verified = false, verified_until = NULL,"
+        " standing = $3, facts_at = $4 WHERE id = $1",
+        participant,
+        link_id,
+        BlockerCode.LINK_PENDING.value,
+        now,
+    )
+
+
+async def link_granted(connection: Connection, participant: int, link_id: str, now: datetime) -> bool:
+    """The current link is active; its NIK is still to be verified. False: it is no longer the current one."""
+    done = await connection.execute(
+        "UPDATE participants SET link_active = true, verified = false, verified_until = NULL, standing = NULL,"
+        " facts_at = $3 WHERE id = $1 AND link_id = $2",
+        participant,
+        link_id,
+        now,
+    )
+    return str(done) == "UPDATE 1"
+
+
+async def link_ended(
+    connection: Connection, participant: int, link_id: str, standing: BlockerCode, now: datetime
+) -> bool:
+    """The current link gives no access any more, and why. False: it is no longer the current one, nothing changed."""
+    done = await connection.execute(
+        "UPDATE participants SET link_active = false, verified = false, verified_until = NULL, standing = $3,"
+        " facts_at = $4 WHERE id = $1 AND link_id = $2",
+        participant,
+        link_id,
+        standing.value,
+        now,
+    )
+    return str(done) == "UPDATE 1"
+
+
+async def verified(connection: Connection, participant: int, link_id: str, until: datetime, now: datetime) -> bool:
+    """The NIK matched under the current, active link. False: that is no longer so, nothing changed."""
+    done = await connection.execute(
+        "UPDATE participants SET verified = true, verified_until = $3, standing = NULL, facts_at = $4"
+        " WHERE id = $1 AND link_id = $2 AND link_active",
+        participant,
+        link_id,
+        until,
+        now,
+    )
+    return str(done) == "UPDATE 1"
+
+
+async def not_verified(
+    connection: Connection, participant: int, link_id: str, standing: BlockerCode | None, now: datetime
+) -> bool:
+    """What a verification, a look at the link or a payout found holds for all of the participant's incentives; None
+    for a verdict that is being asked for again. False: it is about a link that is no longer the current one.
+    """
+    done = await connection.execute(
+        "UPDATE participants SET verified = false, verified_until = NULL, standing = $3, facts_at = $4"
+        " WHERE id = $1 AND link_id = $2",
+        participant,
+        link_id,
+        standing.value if standing else None,
+        now,
+    )
+    return str(done) == "UPDATE 1"
+
+
+async def expired(connection: Connection, now: datetime, limit: int) -> list[int]:
+    """Participants whose verdict has become too old."""
+    rows = await connection.fetch(
+        "SELECT id FROM participants WHERE verified AND verified_until <= $1 ORDER BY verified_until LIMIT $2",
+        now,
+        limit,
+    )
+    return [row["id"] for row in rows]
+
+
+async def payout_open(connection: Connection, participant: int) -> bool:
+    """Whether a payout is on its way; none can begin unseen until the caller's transaction ends."""
+    rows = await connection.fetch("SELECT payout FROM incentives WHERE participant = $1 FOR NO KEY UPDATE", participant)
+    return any(row["payout"] == "open" for row in rows)
+
+
+async def change_account(
+    connection: Connection,
+    participant: int,
+    *,
+    partner: str,
+    account_sealed: bytes,
+    account_index: bytes,
+    now: datetime,
+) -> None:
+    """Another account, perhaps at another partner: neither link nor verdict carries over; what is not paid yet is to
+    be paid there.
+    """
+    await connection.execute(
+        "UPDATE participants SET partner = $2, account_sealed = $3, account_index = $4,"
+        " link_id = NULL, link_active = false, verified = false, verified_until = NULL, standing = $5, facts_at = $6"
+        " WHERE id = $1",
+        participant,
+        partner,
+        account_sealed,
+        account_index,
+        BlockerCode.LINK_REQUIRED.value,
+        now,
+    )
+    await connection.execute(
+        "UPDATE incentives SET partner = $2 WHERE participant = $1 AND partner <> $2 AND NOT cancelled"
+        " AND payout IS DISTINCT FROM 'succeeded'",
+        participant,
+        partner,
+    )
+
+
+async def change_phone(connection: Connection, participant: int, phone_sealed: bytes) -> None:
+    """Another phone."""
+    await connection.execute("UPDATE participants SET phone_sealed = $2 WHERE id = $1", participant, phone_sealed)

@@ -1,0 +1,1 @@
+"""Links, verifications, and who owns an account."""

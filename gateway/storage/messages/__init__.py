@@ -1,0 +1,1 @@
+"""Inbox (what partners notified) and events (what the core platform is told)."""

@@ -1,0 +1,87 @@
+"""The inbox of partners' notifications: each event stored once, sealed, and applied afterwards."""
+
+# ruff: noqa: S608 - only names of our own columns are put into SQL
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from gateway.storage.base.database import Connection
+
+
+class InboxRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One notification that is to be applied."""
+
+    id: int
+    partner: str
+    kind: str
+    event_key: str
+    raw_sealed: bytes
+    tries: int
+
+    def __repr__(self) -> str:
+        return f"InboxRow({self.id} {self.partner} {self.kind})"
+
+
+_NAMES = InboxRow.__struct_fields__
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """One verified notification as it is stored."""
+
+    partner: str
+    kind: str
+    event_key: str
+    raw_sealed: bytes
+
+
+async def store(connection: Connection, arrivals: Sequence[Arrival], now: datetime) -> None:
+    """Keep them, in one statement; an event that was delivered before, or twice among these, is kept once."""
+    await connection.execute(
+        "INSERT INTO inbox (id, partner, kind, event_key, raw_sealed, received_at, next_attempt_at)"
+        " SELECT new_id($5), a.partner, a.kind, a.event_key, a.raw_sealed, $5, $5"
+        " FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) AS a (partner, kind, event_key, raw_sealed)"
+        " ON CONFLICT (partner, kind, event_key) DO NOTHING",
+        [one.partner for one in arrivals],
+        [one.kind for one in arrivals],
+        [one.event_key for one in arrivals],
+        [one.raw_sealed for one in arrivals],
+        now,
+    )
+
+
+async def lease(connection: Connection, now: datetime, until: datetime, limit: int) -> list[InboxRow]:
+    """Notifications that are due, the oldest first, this try counted, put off for others until `until`."""
+    columns = ", ".join(f"i.{name}" for name in _NAMES)
+    rows = await connection.fetch(
+        "UPDATE inbox i SET next_attempt_at = $2, tries = i.tries + 1 FROM (SELECT id FROM inbox"
+        " WHERE applied_at IS NULL AND next_attempt_at <= $1 ORDER BY next_attempt_at, id LIMIT $3"
+        f" FOR UPDATE SKIP LOCKED) AS due WHERE i.id = due.id RETURNING {columns}",
+        now,
+        until,
+        limit,
+    )
+    return sorted((InboxRow(**dict(row)) for row in rows), key=lambda row: row.id)
+
+
+async def applied(connection: Connection, number: int, result: str, now: datetime) -> None:
+    """What became of it."""
+    await connection.execute(
+        "UPDATE inbox SET applied_at = $2, next_attempt_at = NULL, result = $3 WHERE id = $1 AND applied_at IS NULL",
+        number,
+        now,
+        result,
+    )
+
+
+async def put_off(connection: Connection, number: int, until: datetime, result: str) -> None:
+    """Nothing to apply it to yet; try again at `until`."""
+    await connection.execute(
+        "UPDATE inbox SET next_attempt_at = $2, result = $3 WHERE id = $1 AND applied_at IS NULL",
+        number,
+        until,
+        result,
+    )

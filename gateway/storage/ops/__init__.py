@@ -1,0 +1,1 @@
+"""Cases, switches, audit, funnel, and the journal of exchanges."""

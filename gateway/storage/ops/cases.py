@@ -1,0 +1,87 @@
+"""Operator cases: what a person must look at, with the evidence gathered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from contracts.events import EventType
+from contracts.incentive import BlockerCode
+from gateway.storage.base.database import Connection
+from gateway.storage.messages import events
+
+DUE_AFTER = timedelta(days=1)
+"""By when an operator should have decided."""
+
+
+class NewCase(msgspec.Struct, frozen=True, kw_only=True):
+    """A case about to be opened; `detail` has no personal data."""
+
+    code: BlockerCode
+    partner: str
+    detail: str
+    payout: int | None = None
+    incentive: int | None = None
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """A case as stored."""
+
+    id: int
+    code: str
+    partner: str
+    payout: int | None
+    incentive: int | None
+    detail: str
+    opened_at: datetime
+    due_at: datetime
+    closed_at: datetime | None
+    closed_by: str | None
+
+
+async def open_cases(connection: Connection, now: datetime, cases: Sequence[NewCase]) -> int:
+    """Open cases, at most one open per payout and code (per text where there is no payout); how many were new."""
+    opened = 0
+    for case in cases:
+        case_id = await connection.fetchval(
+            "INSERT INTO cases (id, code, partner, payout, incentive, detail, opened_at, due_at)"
+            " SELECT new_id($1), $2, $3, $4, $5, $6, $1, $7 WHERE $4::bigint IS NOT NULL OR NOT EXISTS"
+            " (SELECT 1 FROM cases WHERE payout IS NULL AND closed_at IS NULL AND code = $2 AND partner = $3"
+            " AND detail = $6)"
+            " ON CONFLICT (payout, code) WHERE closed_at IS NULL DO NOTHING RETURNING id",
+            now,
+            case.code.value,
+            case.partner,
+            case.payout,
+            case.incentive,
+            case.detail,
+            now + DUE_AFTER,
+        )
+        if case_id is None:
+            continue
+        opened += 1
+        data = {"code": case.code.value, "partner": case.partner, "payout_id": case.payout, "detail": case.detail}
+        await events.emit(connection, now, [(EventType.CASE_OPENED, str(case_id), data)])
+    return opened
+
+
+async def close_cases(
+    connection: Connection, now: datetime, answered: Sequence[tuple[int, BlockerCode]], *, by: str
+) -> None:
+    """Close the cases (payout, code) that the payouts' own progress has answered."""
+    await connection.execute(
+        "UPDATE cases c SET closed_at = $1, closed_by = $2 FROM unnest($3::bigint[], $4::text[]) AS a (payout, code)"
+        " WHERE c.payout = a.payout AND c.code = a.code AND c.closed_at IS NULL",
+        now,
+        by,
+        [payout for payout, _ in answered],
+        [code.value for _, code in answered],
+    )
+
+
+async def open_for(connection: Connection, payout: int) -> list[Case]:
+    """The open cases of one payout."""
+    rows = await connection.fetch("SELECT * FROM cases WHERE payout = $1 AND closed_at IS NULL ORDER BY id", payout)
+    return [Case(**dict(row)) for row in rows]

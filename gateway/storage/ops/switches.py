@@ -1,0 +1,59 @@
+"""Partners' switches: whether payouts at a partner are paused, by whom and why."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from contracts.events import EventType
+from gateway.storage.base.database import Connection
+from gateway.storage.messages import events
+
+
+class Switch(msgspec.Struct, frozen=True, kw_only=True):
+    """One partner's switch."""
+
+    partner: str
+    paused_at: datetime
+    paused_by: str
+    reason: str
+
+
+async def paused(connection: Connection) -> dict[str, Switch]:
+    """The partners that are paused now."""
+    rows = await connection.fetch(
+        "SELECT partner, paused_at, paused_by, reason FROM partner_switches WHERE paused_at IS NOT NULL"
+    )
+    return {row["partner"]: Switch(**dict(row)) for row in rows}
+
+
+async def pause(connection: Connection, now: datetime, partner: str, *, by: str, reason: str) -> bool:
+    """Stop new payouts at a partner; what has left is followed to its end. False: it was paused already."""
+    changed = await connection.fetchval(
+        "INSERT INTO partner_switches (partner, paused_at, paused_by, reason) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT (partner) DO UPDATE SET paused_at = excluded.paused_at, paused_by = excluded.paused_by,"
+        " reason = excluded.reason WHERE partner_switches.paused_at IS NULL RETURNING partner",
+        partner,
+        now,
+        by,
+        reason,
+    )
+    if changed is None:
+        return False
+    await events.emit(connection, now, [(EventType.PARTNER_PAUSED, partner, {"by": by, "reason": reason})])
+    return True
+
+
+async def resume(connection: Connection, now: datetime, partner: str, *, by: str) -> bool:
+    """Let payouts flow again. False: it was not paused."""
+    changed = await connection.fetchval(
+        "UPDATE partner_switches SET paused_at = NULL, paused_by = NULL, reason = NULL"
+        " WHERE partner = $1 AND paused_at IS NOT NULL RETURNING partner",
+        partner,
+    )
+    if changed is None:
+        return False
+    await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
+    await events.emit(connection, now, [(EventType.PARTNER_RESUMED, partner, {"by": by})])
+    return True

@@ -1,0 +1,1 @@
+"""Payouts, their queue, what was observed of them, and the ledger."""

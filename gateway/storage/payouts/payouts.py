@@ -1,0 +1,197 @@
+"""Payout rows: read for routes, locked with their incentives, and written back in groups."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from contracts.incentive import BlockerCode
+from contracts.payout import PayoutState
+from gateway.storage.base.database import Connection, as_json
+
+
+class PayoutRow(msgspec.Struct, kw_only=True):
+    """One payout as stored, without sealed data; services change a copy and write it back."""
+
+    id: int
+    reference: str
+    incentive: int
+    participant: int
+    link_id: str
+    partner: str
+    amount_rupiah: int
+    state: PayoutState
+    attempt: int
+    refusals: int
+    frozen_hash: bytes | None
+    partner_reference: str | None
+    first_sent_at: datetime | None
+    sent_at: datetime | None
+    sent_deadline: datetime | None
+    next_at: datetime | None
+    looks: int
+    reason: BlockerCode | None
+    technical: bool
+    reason_due_at: datetime | None
+    confirmed_at: datetime | None
+    withdrawing: bool
+    """We have asked the partner, or are about to, to reject what stands there."""
+    released_at: datetime | None
+    lease_until: datetime | None
+    leased_by: str | None
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+
+
+class IncentiveFacts(msgspec.Struct, kw_only=True):
+    """What paying an incentive changes about it."""
+
+    id: int
+    participant: int
+    payout: str | None
+    own: BlockerCode | None
+    own_next_at: datetime | None
+    payouts: int
+    """How many there have been; one that never left does not count."""
+
+
+def payout_row(row: asyncpg.Record | Mapping[str, object]) -> PayoutRow:
+    """A `SELECT *` of `payouts`."""
+    values = dict(row)
+    values["state"] = PayoutState(values["state"])
+    if values["reason"] is not None:
+        values["reason"] = BlockerCode(values["reason"])
+    return PayoutRow(**values)
+
+
+async def get(connection: Connection, payout_id: int) -> PayoutRow | None:
+    """One payout."""
+    row = await connection.fetchrow("SELECT * FROM payouts WHERE id = $1", payout_id)
+    return None if row is None else payout_row(row)
+
+
+async def for_incentive(connection: Connection, incentive_id: int) -> list[PayoutRow]:
+    """All payouts of one incentive, oldest first."""
+    rows = await connection.fetch("SELECT * FROM payouts WHERE incentive = $1 ORDER BY id", incentive_id)
+    return [payout_row(row) for row in rows]
+
+
+async def find_references(
+    connection: Connection, partner: str, references: Sequence[str], partner_references: Sequence[str]
+) -> list[PayoutRow]:
+    """Payouts that a partner names by our reference or by its own number."""
+    rows = await connection.fetch(
+        "SELECT * FROM payouts WHERE partner = $1"
+        " AND (reference = ANY($2::text[]) OR partner_reference = ANY($3::text[])) ORDER BY id",
+        partner,
+        list(references),
+        list(partner_references),
+    )
+    return [payout_row(row) for row in rows]
+
+
+async def lock(connection: Connection, payouts: Sequence[int]) -> tuple[list[PayoutRow], dict[int, IncentiveFacts]]:
+    """Lock some payouts, their incentives and the incentives' other payouts, in order of id, and read them.
+
+    A claim locks the incentive before it makes a payout, so none appears once the incentive is locked.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT p.*, i.payout AS i_payout, i.own AS i_own, i.own_next_at AS i_own_next_at, i.payouts AS i_payouts
+        FROM payouts p JOIN incentives i ON i.id = p.incentive
+        WHERE p.id = ANY($1::bigint[]) ORDER BY p.id FOR NO KEY UPDATE
+        """,
+        list(payouts),
+    )
+    locked, incentives = [], {}
+    for row in rows:
+        values = dict(row)
+        beside = {name: values.pop(f"i_{name}") for name in ("payout", "own", "own_next_at", "payouts")}
+        payout = payout_row(values)
+        locked.append(payout)
+        incentives[payout.incentive] = _incentive_facts(payout, beside)
+    cancelled = {payout.incentive for payout in locked if payout.state is PayoutState.CANCELLED}  # they count as none
+    several = [one.id for one in incentives.values() if one.payouts > 1 or one.id in cancelled]
+    if several:
+        others = await connection.fetch(
+            "SELECT * FROM payouts WHERE incentive = ANY($1::bigint[]) AND id <> ALL($2::bigint[])"
+            " ORDER BY id FOR NO KEY UPDATE",
+            several,
+            list(payouts),
+        )
+        locked = sorted(locked + [payout_row(row) for row in others], key=lambda row: row.id)
+    return locked, incentives
+
+
+def _incentive_facts(payout: PayoutRow, values: dict[str, Any]) -> IncentiveFacts:
+    own = values.pop("own")
+    return IncentiveFacts(
+        id=payout.incentive, participant=payout.participant, own=BlockerCode(own) if own else None, **values
+    )
+
+
+async def write(connection: Connection, now: datetime, rows: Sequence[PayoutRow]) -> None:
+    """Write what may change about payouts back, in one statement."""
+    await connection.execute(
+        """
+        UPDATE payouts AS p SET state = n.state, attempt = n.attempt, refusals = n.refusals,
+            partner_reference = n.partner_reference, first_sent_at = n.first_sent_at, sent_at = n.sent_at,
+            sent_deadline = n.sent_deadline, next_at = n.next_at, looks = n.looks, reason = n.reason,
+            technical = n.technical, reason_due_at = n.reason_due_at, confirmed_at = n.confirmed_at,
+            withdrawing = n.withdrawing,
+            released_at = n.released_at, lease_until = n.lease_until, leased_by = n.leased_by, ended_at = n.ended_at,
+            updated_at = $2
+        FROM json_to_recordset($1::text::json)
+             AS n (id bigint, state text, attempt int, refusals int, partner_reference text, first_sent_at timestamptz,
+                   sent_at timestamptz, sent_deadline timestamptz, next_at timestamptz, looks int, reason text,
+                   technical boolean, reason_due_at timestamptz, confirmed_at timestamptz, withdrawing boolean,
+                   released_at timestamptz,
+                   lease_until timestamptz, leased_by text, ended_at timestamptz)
+        WHERE p.id = n.id
+        """,
+        as_json(rows),
+        now,
+    )
+
+
+async def write_incentives(connection: Connection, now: datetime, rows: Sequence[IncentiveFacts]) -> None:
+    """Write the facts that paying changes about incentives; stage, blocker and funnel follow in the database."""
+    await connection.execute(
+        """
+        UPDATE incentives AS i SET payout = n.payout, own = n.own, own_next_at = n.own_next_at, payouts = n.payouts,
+            facts_at = $2
+        FROM json_to_recordset($1::text::json)
+             AS n (id bigint, payout text, own text, own_next_at timestamptz, payouts int)
+        WHERE i.id = n.id
+        """,
+        as_json(rows),
+        now,
+    )
+
+
+async def block_others(connection: Connection, now: datetime, participant: int, code: BlockerCode) -> None:
+    """Give a participant's other incentives the blocker that a payout met, where it is about the account."""
+    await connection.execute(
+        "UPDATE incentives SET own = $2, own_next_at = NULL, facts_at = $3"
+        " WHERE participant = $1 AND payout IS NULL AND own IS NULL AND NOT cancelled",
+        participant,
+        code.value,
+        now,
+    )
+
+
+async def lift(connection: Connection, now: datetime, participant: int, codes: Collection[BlockerCode]) -> int:
+    """Lift blockers met while paying from a participant's incentives: the account or link they named was replaced."""
+    rows = await connection.fetch(
+        "UPDATE incentives SET own = NULL, own_next_at = NULL, facts_at = $3"
+        " WHERE participant = $1 AND payout IS NULL AND own = ANY($2::text[]) RETURNING id",
+        participant,
+        [code.value for code in codes],
+        now,
+    )
+    return len(rows)

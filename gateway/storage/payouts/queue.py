@@ -1,0 +1,292 @@
+"""Payout and incentive rows as a queue: claimed, leased and taken to the partner in groups (docs/performance.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import asyncpg
+import msgspec
+
+from contracts.payout import PayoutState
+from gateway.storage.base.database import Connection, as_json
+from gateway.storage.payouts.payouts import PayoutRow, payout_row
+
+Cursor = tuple[date, int]
+"""Due date and id of the last incentive looked at."""
+START: Cursor = (date.min, 0)
+
+
+class Leased(msgspec.Struct, kw_only=True):
+    """A payout leased by one worker, with the sealed fields that its order is made of."""
+
+    payout: PayoutRow
+    participant_id: str
+    name_sealed: bytes
+    phone_sealed: bytes
+    account_sealed: bytes
+    grant_sealed: bytes | None
+    proved_at: datetime | None
+
+    @property
+    def prepared(self) -> bool:
+        """Whether an instruction stands at the partner that an approval would carry out."""
+        return self.payout.state is PayoutState.PREPARED
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """Who claims what until when."""
+
+    partner: str
+    worker: str
+    now: datetime
+    today: date
+    """In Jakarta."""
+    lease_until: datetime
+    instance: str
+    limit: int
+
+
+_PAID_BEFORE = """EXISTS (SELECT 1 FROM incentives c WHERE c.cancelled AND c.payout = 'succeeded'
+    AND (c.nik_index, c.programme, c.purpose, c.period) = (i.nik_index, i.programme, i.purpose, i.period))"""
+"""Whether the instalment of incentive `i` was paid under a cancelled one, whose refusal the partner took back."""
+
+
+async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[list[int], Cursor | None]:
+    """Make payouts for incentives that are due, leased by the claimer; with them the cursor, None at the end.
+
+    Payout, ledger entry and incentive change in one statement. Rows that another worker holds are skipped.
+    """
+    row = await connection.fetchrow(
+        f"""
+        WITH due AS MATERIALIZED (
+            SELECT id, participant, amount_rupiah, due_on FROM incentives i
+            WHERE partner = $1 AND stage = 'scheduled' AND blocker IS NULL AND approved
+              AND (due_on, id) > ($6, $7) AND due_on <= $4 AND deadline_on >= $4
+              AND NOT {_PAID_BEFORE}
+              AND NOT EXISTS (SELECT 1 FROM partner_switches WHERE partner = $1 AND paused_at IS NOT NULL)
+              AND NOT EXISTS (SELECT 1 FROM recoveries WHERE partner = $1 AND released_at IS NULL)
+            ORDER BY due_on, id LIMIT $8 FOR NO KEY UPDATE SKIP LOCKED),
+        numbered AS MATERIALIZED (
+            SELECT new_id($3) AS id, d.id AS incentive, d.participant, t.link_id, d.amount_rupiah
+            FROM due d JOIN participants t ON t.id = d.participant JOIN links l ON l.id = t.link_id
+            WHERE t.link_active AND l.state = 'active' AND l.partner = $1 AND t.verified AND t.verified_until > $3
+              AND NOT EXISTS (SELECT 1 FROM strays s WHERE s.partner = $1 AND s.account_index = t.account_index
+                              AND s.settled_at IS NULL)),
+        made AS (
+            INSERT INTO payouts (id, reference, incentive, participant, link_id, partner, amount_rupiah, state,
+                                 next_at, lease_until, leased_by, created_at, updated_at)
+            SELECT id, $9 || lpad(id::text, 17, '0'), incentive, participant, link_id, $1, amount_rupiah, 'reserved',
+                   $3, $5, $2, $3, $3 FROM numbered
+            RETURNING id, incentive, amount_rupiah),
+        booked AS (
+            INSERT INTO ledger (payout, partner, kind, debit, credit, amount_rupiah, at)
+            SELECT id, $1, 'reserve', 'reserved', 'float', amount_rupiah, $3 FROM made),
+        marked AS (
+            UPDATE incentives i SET payout = 'open', payouts = i.payouts + 1, facts_at = $3
+            FROM made WHERE i.id = made.incentive)
+        SELECT due_on, id AS incentive, (SELECT count(*) FROM due) AS due, ARRAY(SELECT id FROM made) AS made
+        FROM due ORDER BY due_on DESC, id DESC LIMIT 1
+        """,  # noqa: S608 - constants
+        claim.partner,
+        claim.worker,
+        claim.now,
+        claim.today,
+        claim.lease_until,
+        after[0],
+        after[1],
+        claim.limit,
+        claim.instance,
+    )
+    if row is None:
+        return [], None
+    return row["made"], (row["due_on"], row["incentive"]) if row["due"] == claim.limit else None
+
+
+async def lease(connection: Connection, claim: Claim, states: Sequence[PayoutState], *, even_paused: bool) -> list[int]:
+    """Lease payouts in some states whose next step is due and that no other worker holds.
+
+    `even_paused`: a pause or a recovery stops what would move money, not the following of what has left.
+    """
+    rows = await connection.fetch(
+        """
+        UPDATE payouts p SET lease_until = $5, leased_by = $2
+        FROM (SELECT id FROM payouts
+              WHERE partner = $1 AND state = ANY($4::text[]) AND next_at <= $3
+                AND (lease_until IS NULL OR lease_until <= $3)
+                AND ($7 OR NOT EXISTS
+                     (SELECT 1 FROM partner_switches WHERE partner = $1 AND paused_at IS NOT NULL
+                      UNION ALL SELECT 1 FROM recoveries WHERE partner = $1 AND released_at IS NULL))
+              ORDER BY next_at, id LIMIT $6 FOR NO KEY UPDATE SKIP LOCKED) AS free
+        WHERE p.id = free.id RETURNING p.id
+        """,
+        claim.partner,
+        claim.worker,
+        claim.now,
+        [state.value for state in states],
+        claim.lease_until,
+        claim.limit,
+        even_paused,
+    )
+    return [row["id"] for row in rows]
+
+
+async def load(connection: Connection, payouts: Sequence[int]) -> list[Leased]:
+    """Payouts with the sealed fields that their orders are made of."""
+    rows = await connection.fetch(
+        """
+        SELECT p.*, t.participant_id, t.name_sealed, t.phone_sealed, l.account_sealed, l.grant_sealed, l.proved_at
+        FROM payouts p JOIN participants t ON t.id = p.participant JOIN links l ON l.id = p.link_id
+        WHERE p.id = ANY($1::bigint[]) ORDER BY p.id
+        """,
+        list(payouts),
+    )
+    return [_leased(row) for row in rows]
+
+
+_BESIDE = ("participant_id", "name_sealed", "phone_sealed", "account_sealed", "grant_sealed", "proved_at")
+
+
+def _leased(row: asyncpg.Record) -> Leased:
+    values = dict(row)
+    beside = {name: values.pop(name) for name in _BESIDE}
+    return Leased(payout=payout_row(values), **beside)
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """One payout about to be taken to the partner."""
+
+    payout: int
+    before: PayoutState
+    after: PayoutState
+    attempt: int
+    """What `attempt` becomes: more by one where the WRITE moves money."""
+    hash: bytes
+    """Of what stays the same in the first WRITE's body over all attempts."""
+    answer_s: float
+    """How long after the commit the attempt may take: its time-outs and a little more."""
+    proved_after: datetime | None = None
+    """Since when the link must have been proved alive."""
+    not_after: datetime | None = None
+    """For a resend: end of its window, in which the deadline for its answer must lie too."""
+    last_heard: int | None = None
+    """For a resend: id of the last observation that its permit rests on; whatever came since voids it."""
+
+
+async def begin(
+    connection: Connection, now: datetime, today: date, worker: str, intents: Sequence[Intent]
+) -> dict[int, datetime]:
+    """The compare-and-set before the first byte: the payouts that this worker may send, now, and until when.
+
+    A payout passes only if in this very statement it is as the worker believes and leased by it, its link is active
+    and the participant's current one, the verdict stands, the incentive is approved, due, not cancelled, before its
+    deadline and not paid before, the partner is not paused, no forgotten credit may be this one, and (with
+    `proved_after`) the link was proved alive since then. Only a create that is already in doubt is sent again without
+    all that: it moves nothing, and without it nobody can withdraw it. During a recovery not even that is sent.
+    """
+    rows = await connection.fetch(
+        f"""
+        WITH asked AS (
+            SELECT *, decode(hash, 'base64') AS frozen_hash,
+                   $1::timestamptz + make_interval(secs => answer_s) AS sent_deadline
+            FROM json_to_recordset($4::text::json)
+                 AS n (payout bigint, before text, after text, attempt int, hash text, answer_s float8,
+                       proved_after timestamptz, not_after timestamptz, last_heard bigint))
+        UPDATE payouts p SET state = a.after, attempt = a.attempt, frozen_hash = a.frozen_hash,
+            first_sent_at = coalesce(p.first_sent_at, $1), sent_at = $1, sent_deadline = a.sent_deadline,
+            looks = CASE WHEN a.before = a.after THEN p.looks + 1 ELSE 0 END,
+            next_at = NULL, lease_until = NULL, updated_at = $1
+        FROM asked a, participants t, links l, incentives i
+        WHERE p.id = a.payout AND p.id = ANY($5::bigint[])
+          AND p.state = a.before AND p.leased_by = $3 AND p.lease_until > $1
+          AND (p.first_sent_at IS NULL OR p.frozen_hash = a.frozen_hash)
+          AND t.id = p.participant AND l.id = p.link_id AND i.id = p.incentive
+          AND (a.before = 'preparing' OR (
+              t.link_id = p.link_id AND t.link_active AND t.verified AND t.verified_until > $1 AND l.state = 'active'
+              AND (a.proved_after IS NULL OR l.proved_at > a.proved_after)
+              AND i.payout = 'open' AND i.approved AND NOT i.cancelled AND NOT i.past_deadline
+              AND i.due_on <= $2 AND i.deadline_on >= $2 AND NOT {_PAID_BEFORE}
+              AND NOT EXISTS
+                  (SELECT 1 FROM partner_switches s WHERE s.partner = p.partner AND s.paused_at IS NOT NULL)
+              AND NOT EXISTS (SELECT 1 FROM strays s WHERE s.partner = p.partner AND s.account_index = l.account_index
+                              AND s.settled_at IS NULL)))
+          AND NOT EXISTS (SELECT 1 FROM recoveries r WHERE r.partner = p.partner AND r.released_at IS NULL)
+          AND (a.not_after IS NULL OR a.sent_deadline <= a.not_after)
+          AND (a.last_heard IS NULL
+               OR NOT EXISTS (SELECT 1 FROM observations o WHERE o.payout = p.id AND o.id > a.last_heard))
+        RETURNING p.id, p.sent_deadline
+        """,  # noqa: S608 - constants
+        now,
+        today,
+        worker,
+        as_json(intents),
+        [intent.payout for intent in intents],  # by these the planner expects few rows, whatever the other conditions
+    )
+    return {row["id"]: row["sent_deadline"] for row in rows}
+
+
+async def take(connection: Connection, claim: Claim, payouts: Sequence[int]) -> set[int]:
+    """Lease the named payouts, as far as nobody holds them."""
+    rows = await connection.fetch(
+        "UPDATE payouts SET lease_until = $3, leased_by = $1"
+        " WHERE id = ANY($4::bigint[]) AND (lease_until IS NULL OR lease_until <= $2) RETURNING id",
+        claim.worker,
+        claim.now,
+        claim.lease_until,
+        list(payouts),
+    )
+    return {row["id"] for row in rows}
+
+
+async def give_back(connection: Connection, worker: str, again_at: datetime, payouts: Sequence[int]) -> None:
+    """End this worker's leases early, where it did not send; nobody tries again before `again_at`."""
+    await connection.execute(
+        "UPDATE payouts SET lease_until = NULL, leased_by = NULL, next_at = greatest(next_at, $3)"
+        " WHERE id = ANY($1::bigint[]) AND leased_by = $2 AND lease_until IS NOT NULL",
+        list(payouts),
+        worker,
+        again_at,
+    )
+
+
+async def overdue(connection: Connection, now: datetime, limit: int) -> list[PayoutRow]:
+    """Payouts whose attempt was never answered and whose deadline for an answer is over."""
+    rows = await connection.fetch(
+        "SELECT * FROM payouts WHERE state IN ('submitting', 'preparing') AND sent_deadline < $1 AND next_at IS NULL"
+        " ORDER BY sent_deadline, id LIMIT $2",
+        now,
+        limit,
+    )
+    return [payout_row(row) for row in rows]
+
+
+async def unpayable(
+    connection: Connection, partner: str, now: datetime, today: date, limit: int, *, due_by: datetime
+) -> list[PayoutRow]:
+    """Payouts that have not moved money and that nobody holds, whose incentive may no longer be paid over this link,
+    was paid before, or may have been under a reference that was forgotten. None during a recovery: what has moved money
+    is not known.
+
+    `due_by`: late enough to find what just lost the compare-and-set, before the next try to send takes it away again.
+    """
+    rows = await connection.fetch(
+        f"""
+        SELECT p.* FROM payouts p JOIN participants t ON t.id = p.participant JOIN links l ON l.id = p.link_id
+            JOIN incentives i ON i.id = p.incentive
+        WHERE p.partner = $1 AND p.state IN ('reserved', 'prepared') AND p.next_at <= $5
+          AND (p.lease_until IS NULL OR p.lease_until <= $2)
+          AND NOT (t.link_id = p.link_id AND t.link_active AND l.state = 'active' AND t.verified
+                   AND t.verified_until > $2 AND i.payout = 'open' AND i.approved AND NOT i.cancelled
+                   AND NOT i.past_deadline AND i.deadline_on >= $3 AND NOT {_PAID_BEFORE}
+                   AND NOT EXISTS (SELECT 1 FROM strays s WHERE s.partner = p.partner AND s.settled_at IS NULL
+                                   AND s.account_index = l.account_index))
+          AND NOT EXISTS (SELECT 1 FROM recoveries r WHERE r.partner = p.partner AND r.released_at IS NULL)
+        ORDER BY p.id LIMIT $4
+        """,  # noqa: S608 - constants
+        partner,
+        now,
+        today,
+        limit,
+        due_by,
+    )
+    return [payout_row(row) for row in rows]

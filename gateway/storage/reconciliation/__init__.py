@@ -1,0 +1,1 @@
+"""Statements, reconciliations, strays, recoveries."""

@@ -1,0 +1,107 @@
+"""Which statements were read to their end, and which payouts wait for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import msgspec
+
+from contracts.observation import StatementLine
+from gateway.storage.base.database import Connection
+from gateway.storage.payouts.payouts import PayoutRow, payout_row
+
+
+class StatementRead(msgspec.Struct, frozen=True, kw_only=True):
+    """One statement of one Jakarta day, read to its end."""
+
+    partner: str
+    day: date
+    started_at: datetime
+    finished_at: datetime
+    lines: int
+    unknown_lines: int
+    """Credits whose reference is not ours."""
+
+
+async def record(connection: Connection, read: StatementRead) -> None:
+    """Note a complete read."""
+    await connection.execute(
+        "INSERT INTO statement_reads (partner, day, started_at, finished_at, lines, unknown_lines)"
+        " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        read.partner,
+        read.day,
+        read.started_at,
+        read.finished_at,
+        read.lines,
+        read.unknown_lines,
+    )
+
+
+async def reads(connection: Connection, partner: str, since: date) -> list[StatementRead]:
+    """Complete reads of the days from `since` on, oldest first."""
+    rows = await connection.fetch(
+        "SELECT * FROM statement_reads WHERE partner = $1 AND day >= $2 ORDER BY started_at", partner, since
+    )
+    return [StatementRead(**dict(row)) for row in rows]
+
+
+async def first_payout_at(connection: Connection) -> datetime | None:
+    """When the first payout of all was made: no statement before that has anything of ours."""
+    made_at: datetime | None = await connection.fetchval("SELECT created_at FROM payouts ORDER BY id LIMIT 1")
+    return made_at
+
+
+async def whole_days(connection: Connection, partner: str, since: date) -> set[date]:
+    """Days from `since` on whose statement was read to its end after their midnight in Jakarta."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT day FROM statement_reads WHERE partner = $1 AND day >= $2"
+        " AND started_at >= (day + 1)::timestamp AT TIME ZONE 'Asia/Jakarta'",
+        partner,
+        since,
+    )
+    return {row["day"] for row in rows}
+
+
+async def last_reads(connection: Connection) -> list[StatementRead]:
+    """The last complete read of each partner."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT ON (partner) * FROM statement_reads ORDER BY partner, started_at DESC, day DESC"
+    )
+    return [StatementRead(**dict(row)) for row in rows]
+
+
+async def waiting(connection: Connection, partner: str, limit: int) -> list[PayoutRow]:
+    """Payouts that a statement may settle: in doubt, or refused and still without the reason."""
+    rows = await connection.fetch(
+        "SELECT * FROM payouts WHERE partner = $1 AND next_at IS NOT NULL AND first_sent_at IS NOT NULL"
+        " AND (state = 'unknown' OR (state = 'rejected' AND released_at IS NULL AND reason_due_at IS NOT NULL))"
+        " ORDER BY first_sent_at, id LIMIT $2",
+        partner,
+        limit,
+    )
+    return [payout_row(row) for row in rows]
+
+
+async def ours(
+    connection: Connection, partner: str, lines: Sequence[StatementLine]
+) -> tuple[dict[str, PayoutRow], dict[str, PayoutRow]]:
+    """Our payouts that some lines name, by our reference and by the partner's number."""
+    rows = await connection.fetch(
+        "SELECT * FROM payouts WHERE partner = $1"
+        " AND (reference = ANY($2::text[]) OR partner_reference = ANY($3::text[])) ORDER BY id",
+        partner,
+        [line.reference for line in lines if line.reference is not None],
+        [line.partner_reference for line in lines if line.partner_reference is not None],
+    )
+    found = [payout_row(row) for row in rows]
+    return (
+        {row.reference: row for row in found},
+        {row.partner_reference: row for row in found if row.partner_reference is not None},
+    )
+
+
+async def account_of(connection: Connection, link_id: str) -> bytes:
+    """The sealed account that a link is for."""
+    sealed: bytes = await connection.fetchval("SELECT account_sealed FROM links WHERE id = $1", link_id)
+    return sealed

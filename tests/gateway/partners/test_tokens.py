@@ -1,0 +1,173 @@
+"""Our access tokens: shared through the cache, and forgotten exactly when the partner refused that very one."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Generator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from contracts.errors import Hint, OutcomeUnknown, PartnerUnavailable
+from contracts.partner import AccessToken, Context, Token
+from contracts.payout import Outcome, not_accepted, succeeded
+from contracts.plan import Effect, Request, Response
+from contracts.secret import Secret
+from gateway.partners.desk import Desk
+from gateway.partners.executor import Executor
+from gateway.partners.tokens import Tokens
+from gateway.partners.transport import Reply
+from gateway.security.vault import Vault
+from gateway.settings import Waits
+from tests.gateway.cache import Cache
+from tests.gateway.payouts.fake import VirtualClock, manifest
+from tests.gateway.payouts.town import Quiet
+
+TOKEN = Token(life_s=900.0, source="test")
+
+
+class Teller:
+    """A partner that issues T1, T2, ... and takes only those that it has not called back; its adapter too."""
+
+    def __init__(self) -> None:
+        self.manifest = manifest(tokens={"b2b": TOKEN}, needs={"payout": ("b2b",), "status": ("b2b",)})
+        self.clock = VirtualClock(datetime(2026, 11, 24, tzinfo=UTC))
+        self.issued = 0
+        self.answers_after_s = 0.0
+        self.dead: set[str] = set()
+
+    async def send(
+        self, method: str, target: str, headers: Mapping[str, str], content: bytes, timeout_s: float, limit_bytes: int
+    ) -> Reply:
+        if target == "/token":
+            self.issued += 1
+            self.clock.advance(self.answers_after_s)
+            return Reply(200, {}, f"T{self.issued}".encode())
+        return Reply(401 if headers["token"] in self.dead else 200, {}, b"")
+
+    def fetch_token(
+        self, ctx: Context, name: str, held: AccessToken | None
+    ) -> Generator[Request, Response, AccessToken]:
+        reply = yield request(Effect.READ, "/token", "")
+        return AccessToken(value=Secret(reply.content.decode()), life_s=900.0)
+
+    def payout(self, ctx: Context) -> Generator[Request, Response, Outcome]:
+        reply = yield request(Effect.WRITE, "/payout", ctx.token("b2b"))
+        return succeeded() if reply.status == 200 else not_accepted(Hint.OUR_TOKEN)
+
+    def bind(self, ctx: Context) -> Generator[Request, Response, str]:
+        reply = yield request(Effect.WRITE, "/bind", ctx.token("b2b"))
+        if reply.status == 401:
+            raise PartnerUnavailable("HTTP 401", hint=Hint.OUR_TOKEN)
+        return ctx.token("b2b")
+
+    def status(self, ctx: Context) -> Generator[Request, Response, str]:
+        reply = yield request(Effect.READ, "/status", ctx.token("b2b"))
+        if reply.status == 401:
+            raise PartnerUnavailable("HTTP 401", hint=Hint.OUR_TOKEN)
+        return ctx.token("b2b")
+
+
+def request(effect: Effect, target: str, token: str) -> Request:
+    return Request(
+        operation="x", effect=effect, host="api", method="POST", target=target, headers={"token": token}, timeout_s=15.0
+    )
+
+
+@pytest.fixture
+def teller() -> Teller:
+    return Teller()
+
+
+@pytest.fixture
+def cache() -> Cache:
+    return Cache()
+
+
+def process(teller: Teller, cache: Cache) -> Desk:
+    """A process of the gateway: memory of its own, the cache shared."""
+    clock, vault = teller.clock, Vault(bytes(32))
+    partner: Any = teller
+    return Desk(
+        partner,
+        credentials={},
+        hosts={"api": "http://127.0.0.1:1"},
+        executor=Executor("fake", {"api": teller}, clock, Quiet()),
+        tokens=Tokens(cache, vault, clock),  # type: ignore[arg-type]
+        clock=clock,
+        waits=Waits(),
+        entropy=random.Random(1),
+    )
+
+
+async def status(teller: Teller, desk: Desk) -> str:
+    return await desk.run("status", teller.status, subject="1")
+
+
+async def pay(teller: Teller, desk: Desk) -> Outcome:
+    return await desk.run("payout", teller.payout, subject="1")
+
+
+async def test_processes_share_one_token(teller: Teller, cache: Cache) -> None:
+    assert await status(teller, process(teller, cache)) == await status(teller, process(teller, cache)) == "T1"
+
+
+async def test_a_token_refused_on_a_read_is_replaced_at_once(teller: Teller, cache: Cache) -> None:
+    desk = process(teller, cache)
+    assert await status(teller, desk) == "T1"
+    teller.dead.add("T1")
+    assert await status(teller, desk) == "T2"
+    assert teller.issued == 2
+
+
+async def test_a_token_refused_on_a_write_is_gone_for_every_process(teller: Teller, cache: Cache) -> None:
+    """The write itself is not made again; whoever comes next, in any process, brings a fresh token."""
+    desk = process(teller, cache)
+    assert await status(teller, desk) == "T1"
+    teller.dead.add("T1")
+    assert (await pay(teller, desk)).hint is Hint.OUR_TOKEN
+    assert teller.issued == 1
+    restarted = process(teller, cache)
+    assert (await pay(teller, restarted)).kind == succeeded().kind
+    assert (await pay(teller, desk)).kind == succeeded().kind
+    assert teller.issued == 2
+
+
+async def test_a_write_whose_refusal_is_no_outcome_drops_the_token_too(teller: Teller, cache: Cache) -> None:
+    """A bind sends an SMS: it is not made again by itself, but the next try must not meet the same 401."""
+    desk = process(teller, cache)
+    assert await desk.run("payout", teller.bind, subject="1") == "T1"
+    teller.dead.add("T1")
+    with pytest.raises(OutcomeUnknown):
+        await desk.run("payout", teller.bind, subject="1")
+    assert await desk.run("payout", teller.bind, subject="1") == "T2"
+
+
+async def test_a_tokens_life_begins_when_it_is_asked_for(teller: Teller, cache: Cache) -> None:
+    """The process stood still before it read the answer."""
+    desk = process(teller, cache)
+    teller.answers_after_s = 600.0
+    assert await status(teller, desk) == "T1"
+    teller.clock.advance(300.0)
+    assert await status(teller, desk) == "T2"
+
+
+async def test_a_late_refusal_does_not_drop_the_token_that_came_after(teller: Teller, cache: Cache) -> None:
+    first, second = process(teller, cache), process(teller, cache)
+    assert await status(teller, first) == await status(teller, second) == "T1"
+    teller.dead.add("T1")
+    assert (await pay(teller, first)).hint is Hint.OUR_TOKEN
+    assert await status(teller, first) == "T2"
+    assert (await pay(teller, second)).hint is Hint.OUR_TOKEN, "it still had the old one in memory"
+    assert await status(teller, second) == await status(teller, first) == "T2"
+    assert teller.issued == 2
+
+
+async def test_without_the_cache_each_process_has_its_own(teller: Teller, cache: Cache) -> None:
+    cache.down = True
+    desk = process(teller, cache)
+    assert await status(teller, desk) == "T1"
+    teller.dead.add("T1")
+    assert await status(teller, desk) == "T2"
+    assert await status(teller, process(teller, cache)) == "T3"

@@ -1,0 +1,351 @@
+"""The fault table of the partner transport: whatever happens, "never sent" is only said when it is true.
+
+Each case runs against a raw socket server that counts how often it has seen a whole request; a partner that has seen
+one may have paid, so no such case may end in `NEVER_SENT`, and no case may show the server a second request.
+"""
+
+import asyncio
+import importlib.util
+import logging
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.partners.transport import NEVER_SENT, REPLY_LIMIT_BYTES, Reply, Sender, partner_sender
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Partner: bni\r\n\r\nok"
+Behaviour = Callable[["Partner", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Partner:
+    """A raw server: reads one whole request at a time, counts it, then behaves as the case says."""
+
+    def __init__(self, behave: Behaviour) -> None:
+        self.behave = behave
+        self.seen: list[bytes] = []
+        self.connections = 0
+        self.closed = asyncio.Event()
+        self.open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self.release = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self.open[task] = writer
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(
+                    (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
+                )
+                self.seen.append(head + await reader.readexactly(length))
+                await self.behave(self, reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the client hung up or the case did: the end of this connection either way
+        finally:
+            writer.close()
+            self.closed.set()
+
+    async def hang_up(self) -> None:
+        """Ends every connection and waits for its task, so that nothing is left to the closing loop."""
+        self.release.set()
+        for writer in self.open.values():
+            writer.transport.abort()
+        await asyncio.gather(*self.open, return_exceptions=True)
+
+
+@asynccontextmanager
+async def partner(behave: Behaviour) -> AsyncIterator[tuple[Partner, str]]:
+    it = Partner(behave)
+    server = await asyncio.start_server(it.serve, "127.0.0.1", 0)
+    async with server:
+        try:
+            yield it, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            await it.hang_up()
+
+
+@asynccontextmanager
+async def sender(base_url: str, *, connect_timeout_s: float = 2.0, pool_size: int = 4) -> AsyncIterator[Sender]:
+    it = partner_sender(base_url, connect_timeout_s=connect_timeout_s, pool_size=pool_size)
+    try:
+        yield it
+    finally:
+        await it.aclose()
+
+
+async def pay(it: Sender, method: str = "POST", timeout_s: float = 5.0) -> Reply:
+    return await it.send(method, "/pay", {"X-TIMESTAMP": "t"}, b'{"amount":"1.00"}', timeout_s)
+
+
+def says(raw: bytes) -> Behaviour:
+    async def behave(it: Partner, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(raw)
+        await writer.drain()
+
+    return behave
+
+
+async def closes(it: Partner, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    raise ConnectionAbortedError
+
+
+async def resets(it: Partner, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    raise ConnectionAbortedError
+
+
+async def hangs(it: Partner, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await it.release.wait()
+
+
+async def trickles(it: Partner, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Sends a byte often enough that no time-out between bytes would ever fire."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    while not it.release.is_set():
+        writer.write(b".")
+        await writer.drain()
+        await asyncio.sleep(0.01)
+
+
+async def breaks_off(it: Partner, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+    await writer.drain()
+    raise ConnectionAbortedError
+
+
+async def answers_once_then_closes(it: Partner, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    if len(it.seen) > 1:
+        raise ConnectionAbortedError
+    writer.write(OK)
+    await writer.drain()
+
+
+async def answers_once_then_resets(it: Partner, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    if len(it.seen) > 1:
+        await resets(it, reader, writer)
+    writer.write(OK)
+    await writer.drain()
+
+
+async def floods(it: Partner, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b"x" * (REPLY_LIMIT_BYTES + 1))
+    await writer.drain()
+    await it.release.wait()
+
+
+SENT_AND_LOST = {
+    "closes after read": (closes, httpx.RemoteProtocolError),
+    "reset after read": (resets, httpx.ReadError),
+    "hangs": (hangs, httpx.ReadTimeout),
+    "slow trickle": (trickles, httpx.ReadTimeout),
+    "breaks off inside the body": (breaks_off, httpx.ReadError),
+    "garbage": (says(b"\x00\xffnot http at all\r\n\r\n"), httpx.RemoteProtocolError),
+    "garbage with a NIK": (says(b"NIK 3171010101909901\r\n\r\n"), httpx.RemoteProtocolError),
+    "oversize body": (floods, httpx.RemoteProtocolError),
+    "oversize header": (
+        says(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n"),
+        httpx.RemoteProtocolError,
+    ),
+    "unasked compression": (
+        says(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok"),
+        httpx.RemoteProtocolError,
+    ),
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("fault", SENT_AND_LOST)
+async def test_a_request_that_was_read_never_counts_as_unsent(fault: str, method: str) -> None:
+    behave, expected = SENT_AND_LOST[fault]
+    timeout_s = 0.2 if expected is httpx.ReadTimeout else 5.0
+    async with partner(behave) as (it, url), sender(url) as out:
+        with pytest.raises(httpx.TransportError) as raised:
+            await pay(out, method, timeout_s)
+        assert not isinstance(raised.value, NEVER_SENT)
+        assert type(raised.value) is expected
+        assert "3171" not in f"{raised.value!r}{raised.value.__cause__!r}"
+        assert len(it.seen) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
+@pytest.mark.parametrize("behave", [answers_once_then_closes, answers_once_then_resets])
+async def test_a_kept_connection_that_dies_is_not_resent_on_another(behave: Behaviour, method: str) -> None:
+    """aiohttp's own retry of idempotent methods would show the server a third request here."""
+    async with partner(behave) as (it, url), sender(url) as out:
+        assert (await pay(out, method)).status == 200
+        with pytest.raises(httpx.TransportError) as raised:
+            await pay(out, method)
+        assert not isinstance(raised.value, NEVER_SENT)
+        assert len(it.seen) == 2
+        assert it.connections == 1
+
+
+async def test_a_connection_closed_while_idle_is_replaced_and_seen_once() -> None:
+    async def answer_and_close(it: Partner, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        await writer.drain()
+        raise ConnectionAbortedError
+
+    async with partner(answer_and_close) as (it, url), sender(url) as out:
+        for calls in range(1, 4):
+            assert (await pay(out, "GET")).content == b"ok"
+            await it.closed.wait()
+            it.closed.clear()
+            for _ in range(10):  # turns of the loop in which the client's side reads the end of the connection
+                await asyncio.sleep(0)
+            assert len(it.seen) == calls
+
+
+async def test_refused_is_never_sent() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound and not listening: refuses, and no one else can take the port
+        async with sender(f"http://127.0.0.1:{closed.getsockname()[1]}") as out:
+            with pytest.raises(NEVER_SENT) as raised:
+                await pay(out)
+    assert type(raised.value) is httpx.ConnectError
+
+
+async def test_a_name_that_does_not_resolve_is_never_sent() -> None:
+    async with sender("http://partner.invalid", connect_timeout_s=20.0) as out:
+        with pytest.raises(NEVER_SENT):
+            await pay(out, timeout_s=30.0)
+
+
+async def test_a_connect_that_gets_no_answer_is_never_sent() -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        with socket.create_connection(full.getsockname()):  # fills the backlog: the next handshake stays unanswered
+            async with sender(f"http://127.0.0.1:{full.getsockname()[1]}", connect_timeout_s=0.2) as out:
+                with pytest.raises(NEVER_SENT) as raised:
+                    await pay(out)
+    assert type(raised.value) is httpx.ConnectTimeout
+
+
+async def test_a_full_pool_is_never_sent() -> None:
+    async with partner(hangs) as (it, url), sender(url, connect_timeout_s=0.2, pool_size=1) as out:
+        first = asyncio.create_task(pay(out))
+        while not it.seen:
+            await asyncio.sleep(0)
+        with pytest.raises(NEVER_SENT):
+            await pay(out)
+        assert len(it.seen) == 1
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+
+
+async def test_tls_that_cannot_be_trusted_is_never_sent() -> None:
+    async with partner(says(OK)) as (it, url), sender(url.replace("http://", "https://")) as out:
+        writer_side = asyncio.create_task(pay(out))
+        with pytest.raises(httpx.TransportError):
+            await writer_side
+        assert it.seen == []
+
+
+async def test_the_reply_comes_back_whole_and_connections_are_kept() -> None:
+    async with partner(says(OK)) as (it, url), sender(url) as out:
+        for _ in range(5):
+            assert await pay(out) == (200, {"content-length": "2", "x-partner": "bni"}, b"ok")
+        assert it.connections == 1
+
+
+async def test_an_oversize_reply_does_not_reach_into_the_next_one() -> None:
+    async def flood_then_answer(it: Partner, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(it.seen) == 1:
+            body = b"x" * (4 * REPLY_LIMIT_BYTES)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        else:
+            writer.write(OK)
+        await writer.drain()
+
+    async with partner(flood_then_answer) as (it, url), sender(url) as out:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await pay(out)
+        assert (await pay(out)).content == b"ok"
+        assert it.connections == 2
+
+
+async def test_redirects_are_handed_back_and_cookies_are_not_kept() -> None:
+    moved = b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"
+    async with partner(says(moved)) as (it, url), sender(url) as out:
+        assert (await pay(out, "GET")).status == 302
+        await pay(out, "GET")
+        assert b"cookie" not in it.seen[1].lower()
+        assert len(it.seen) == 2
+
+
+async def test_the_bytes_on_the_wire_are_the_bytes_given() -> None:
+    target, body = "/v1/a%7Eb%2Fc/?q=%41+b%20c&sig=A%3D%3D", b'{ "n" : "\\u00e9" }'
+    async with partner(says(OK)) as (it, url), sender(url) as out:
+        await out.send("POST", target, {"X-SIGNATURE": "s/+="}, body, 5.0)
+    head, _, sent = it.seen[0].partition(b"\r\n\r\n")
+    assert head.split(b"\r\n")[0] == b"POST " + target.encode() + b" HTTP/1.1"
+    assert b"X-SIGNATURE: s/+=" in head.split(b"\r\n")
+    assert sent == body
+
+
+@pytest.mark.parametrize("target", ["/a b", "/a/../b", "/é", "pay", "http://elsewhere/", "/a#b"])
+async def test_a_target_that_would_be_rewritten_is_refused_unsent(target: str) -> None:
+    async with partner(says(OK)) as (it, url), sender(url) as out:
+        with pytest.raises(ValueError, match="canonical"):
+            await out.send("GET", target, {}, b"", 5.0)
+        assert it.connections == 0
+
+
+async def test_a_header_with_a_line_break_is_refused_unsent() -> None:
+    async with partner(says(OK)) as (it, url), sender(url) as out:
+        with pytest.raises(ValueError, match="header"):
+            await out.send("GET", "/", {"X-A": "b\r\nX-C: d"}, b"", 5.0)
+        assert it.seen == []
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(noise=st.binary(min_size=1, max_size=200), tidy=st.booleans())
+def test_noise_is_a_reply_or_an_unknown(noise: bytes, tidy: bool) -> None:
+    raw = b"HTTP/1.1 200 OK\r\n" + noise if tidy else noise
+
+    async def case() -> None:
+        async def behave(it: Partner, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(raw)
+            await writer.drain()
+            raise ConnectionAbortedError
+
+        async with partner(behave) as (it, url), sender(url) as out:
+            try:
+                await pay(out)
+            except httpx.TransportError as exc:
+                assert not isinstance(exc, NEVER_SENT)
+            assert len(it.seen) == 1
+
+    asyncio.run(case())
+
+
+async def test_no_url_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with partner(says(OK)) as (_, url), sender(url) as out:
+        await out.send("GET", "/accounts?phone=62811", {}, b"", 5.0)
+    assert "62811" not in caplog.text
+
+
+def test_the_sender_runs_over_any_httpx_transport() -> None:
+    """The seam that tests of the executor use: respx and httpx's own mock plug in where aiohttp stands."""
+
+    def partner_says(request: httpx.Request) -> httpx.Response:
+        assert request.content == b"{}"
+        return httpx.Response(200, text=request.url.path)
+
+    out = Sender("https://partner.example/base/", httpx.MockTransport(partner_says))
+    assert asyncio.run(out.send("POST", "/pay", {}, b"{}", 1.0)).content == b"/base/pay"
+
+
+def test_httpx2_is_not_installed() -> None:
+    """authlib takes httpx2 where it finds it; its clients then no longer fit httpx transports or respx."""
+    assert importlib.util.find_spec("httpx2") is None
