@@ -1,7 +1,7 @@
 """Plans: an adapter's operation is a generator that yields requests, is sent responses, and returns an outcome.
 
-A plan does no I/O and asks no clock; one executor (`gateway/partners/executor.py`) runs them all, so "did the bytes leave?" is
-answered in one place. A plan has at most one WRITE, and it is its last request.
+A plan does no I/O and asks no clock; one executor (`gateway/partners/executor.py`) runs them all, so "did the bytes
+leave?" is answered in one place. A plan has at most one WRITE, and it is its last request.
 """
 
 from __future__ import annotations

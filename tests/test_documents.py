@@ -48,7 +48,7 @@ def test_the_walks_name_what_the_files_hold() -> None:
         if bold is None:
             continue
         named = [bold[1], *PATH.findall(item), *re.findall(r"`(\w+\.py)`", item)]
-        folders = [ROOT, ROOT / "gateway", ROOT / "gateway/routes", ROOT / "gateway/services"]
+        folders = [ROOT, ROOT / "gateway", *(ROOT / "gateway/routes").iterdir(), *(ROOT / "gateway/services").iterdir()]
         files = {folder / name.replace("<partner>", "bni") for name in named for folder in folders}
         files |= {file.parent.parent / "gopay" / file.name for file in files if "<partner>" in bold[1]}
         held = (
