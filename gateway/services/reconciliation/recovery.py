@@ -2,9 +2,9 @@
 
 The database has forgotten payouts that were made, sent and paid after the copy. Whatever is not paid in it may have
 been paid, under a reference that nobody knows any more; whatever is on its way may have been sent again. So each
-partner is held (`storage/payouts/queue.py` checks it in the claim and in the compare-and-set) until every payout that had not
-ended was looked up, and its statements of every day since were read, twice, late enough that what had left is booked or
-never will be. Credits that no payout has are adopted (`strays.py`) or listed.
+partner is held (`storage/payouts/queue.py` checks it in the claim and in the compare-and-set) until every payout that
+had not ended was looked up, and its statements of every day since were read, twice, late enough that what had left is
+booked or never will be. Credits that no payout has are adopted (`strays.py`) or listed.
 """
 
 from __future__ import annotations
