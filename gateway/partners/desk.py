@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TypeVar
 
 import msgspec
 
 from contracts.errors import Hint, NotSupported, OutcomeUnknown, PartnerUnavailable
-from contracts.partner import Capability, Context, Manifest, Partner
+from contracts.partner import AccessToken, Capability, Context, Manifest, Partner
 from contracts.payout import Outcome
 from contracts.plan import Plan
 from contracts.secret import Secret
@@ -135,7 +136,7 @@ class Desk:
     ) -> T:
         tokens: dict[str, Secret] = {}
         for name in names:
-            tokens[name] = await self._tokens.get(self, name)
+            tokens[name] = await self._tokens.get(self.slug, name, partial(self._fetch_token, name))
         context = msgspec.structs.replace(self.bare_context(), tokens=tokens)
         try:
             outcome = await self._executor.run(make(context), subject=subject, frozen_hash=frozen_hash)
@@ -146,6 +147,13 @@ class Desk:
         if isinstance(outcome, Outcome) and outcome.hint is Hint.OUR_TOKEN:
             await self._tokens.drop(self.slug, tokens)
         return outcome
+
+    async def _fetch_token(self, name: str, held: AccessToken | None) -> AccessToken:
+        if not self.manifest.tokens[name].refreshable:
+            held = None
+        return await self.run_bare(
+            lambda context: self.partner.fetch_token(context, name, held), subject=f"token:{name}"
+        )
 
     async def run_bare(self, make: Callable[[Context], Plan[T]], *, subject: str) -> T:
         """Run a plan that needs no token of ours (fetching one)."""

@@ -7,8 +7,7 @@ tokens asked for twice in a second are normal).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 from redis.asyncio import Redis
@@ -19,12 +18,11 @@ from contracts.secret import Secret
 from gateway.clock import Clock
 from gateway.security.vault import SealBroken, Vault
 
-if TYPE_CHECKING:
-    from gateway.partners.desk import Desk
-
 EARLY_S = 60.0
 """A token is renewed this long before it ends (SNAP: 900 s, renewed at 840 s; snap-bni.md 4.3)."""
 FETCH_S = 15.0
+Fetch = Callable[[AccessToken | None], Awaitable[AccessToken]]
+"""Gets a token from the partner; it is handed the one held before, if any, which may carry a refresh token."""
 
 
 class _Stored(msgspec.Struct):
@@ -43,16 +41,16 @@ class Tokens:
         self._held: dict[tuple[str, str], _Stored] = {}
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
 
-    async def get(self, desk: Desk, name: str) -> Secret:
+    async def get(self, slug: str, name: str, fetch: Fetch) -> Secret:
         """A token with some life left; raises `PartnerUnavailable` when none can be had."""
-        key = (desk.slug, name)
+        key = (slug, name)
         held = self._held.get(key)
         if held is not None and self._alive(held):
             return Secret(held.value)
         async with self._locks.setdefault(key, asyncio.Lock()):
             held = self._held.get(key)
             if held is None or not self._alive(held):
-                held = await self._shared(key) or await self._fetch(desk, name, held)
+                held = await self._shared(key) or await self._fetch(key, held, fetch)
                 self._held[key] = held
             return Secret(held.value)
 
@@ -93,23 +91,21 @@ class Tokens:
         except (SealBroken, msgspec.DecodeError):
             return None
 
-    async def _fetch(self, desk: Desk, name: str, last: _Stored | None) -> _Stored:
+    async def _fetch(self, key: tuple[str, str], last: _Stored | None, fetch: Fetch) -> _Stored:
         held = None
-        if last is not None and desk.manifest.tokens[name].refreshable:
+        if last is not None:
             held = AccessToken(
                 value=Secret(last.value), life_s=0.0, refresh=Secret(last.refresh) if last.refresh else None
             )
         asked_at = self._clock.now()  # its life began before we could read the answer, however long that took
         async with self._clock.timeout(FETCH_S * 2):
-            token = await desk.run_bare(
-                lambda context: desk.partner.fetch_token(context, name, held), subject=f"token:{name}"
-            )
+            token = await fetch(held)
         stored = _Stored(
             value=token.value.reveal(),
             refresh=token.refresh.reveal() if token.refresh else None,
             ends_at=asked_at.timestamp() + token.life_s,
         )
-        await self._share((desk.slug, name), stored, token.life_s)
+        await self._share(key, stored, token.life_s)
         return stored
 
     async def _share(self, key: tuple[str, str], stored: _Stored, life_s: float) -> None:
