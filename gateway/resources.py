@@ -19,6 +19,7 @@ from gateway.partners.tokens import Tokens
 from gateway.partners.transport import partner_sender
 from gateway.security.vault import Vault
 from gateway.settings import Settings
+from gateway.storage.base import witness
 from gateway.storage.base.database import Database
 from gateway.storage.ops.journal import StoredJournal
 
@@ -45,12 +46,17 @@ class Resources:
 
 @asynccontextmanager
 async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: bool = False) -> AsyncIterator[Resources]:
-    """Open everything and close it again; one HTTP pool per partner host, so that a slow partner starves no other."""
+    """Open everything and close it again; one HTTP pool per partner host, so that a slow partner starves no other.
+
+    Raises `WrongKey` where the database belongs to another master key.
+    """
     clock = SystemClock()
     vault = Vault(settings.key())
     async with AsyncExitStack() as stack:
         database = await Database.open(settings.database_url.reveal(), size=pool_size, by_key=by_key)
         stack.push_async_callback(database.close)
+        async with database.connection() as connection:
+            await witness.check(connection, vault)
         redis = Redis.from_url(settings.redis_url.reveal(), socket_timeout=2.0, socket_connect_timeout=2.0)
         stack.push_async_callback(redis.aclose)
         journal = StoredJournal(database)

@@ -72,7 +72,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def key(self) -> bytes:
         """The master key's 32 bytes."""
-        return base64.b64decode(self.master_key.reveal())
+        return read_key(self.master_key)
+
+
+def read_key(text: Secret) -> bytes:
+    """A master key's 32 bytes out of its base64; raises `SettingsError`."""
+    try:
+        key = base64.b64decode(text.reveal(), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != 32:
+        raise SettingsError("GATEWAY_MASTER_KEY must be 32 bytes in base64")
+    return key
 
 
 def from_environment(environment: Mapping[str, str], manifests: Mapping[str, Manifest]) -> Settings:
@@ -178,11 +189,7 @@ def partner_hosts(environment: Mapping[str, str], manifest: Manifest) -> dict[st
 
 
 def _check(settings: Settings) -> None:
-    try:
-        if len(settings.key()) != 32:
-            raise SettingsError("GATEWAY_MASTER_KEY must be 32 bytes in base64")
-    except binascii.Error:
-        raise SettingsError("GATEWAY_MASTER_KEY must be 32 bytes in base64") from None
+    settings.key()
     if not (len(settings.instance) == 2 and settings.instance.isascii() and settings.instance.isdigit()):
         raise SettingsError("GATEWAY_INSTANCE must be two digits")
     if settings.instance[0] == "0":

@@ -25,6 +25,8 @@ from gateway.embedded import (
 TEMPLATE = f"template_gateway_{os.getpid()}"
 SHARED_POSTGRES = "TESTS_POSTGRES"
 """URL of a PostgreSQL to use instead of one of this test process's own: many short runs in a row (tests/mutants)."""
+MASTER_KEY = bytes(range(32))
+"""Whose the test databases are."""
 TESTS = Path(__file__).parent
 
 hypothesis.settings.register_profile("small", max_examples=50, deadline=None)
@@ -105,11 +107,13 @@ def postgres(servers_home: Path) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="session")
 def template(postgres: EmbeddedPostgres) -> Iterator[str]:
-    """The name of a database that has been migrated once, to be copied for each test."""
+    """The name of a database that has been migrated once, under `MASTER_KEY`, to be copied for each test."""
 
     async def migrated() -> None:
         dsn = await create_database_from_template(postgres.dsn, "template0", TEMPLATE)
         await importlib.import_module("gateway.storage.base.migrate").migrate(dsn)
+        vault = importlib.import_module("gateway.security.vault").Vault(MASTER_KEY)
+        await importlib.import_module("gateway.storage.base.witness").keep(dsn, vault)
 
     asyncio.run(migrated())
     yield TEMPLATE

@@ -28,6 +28,7 @@ from gateway.cli import (
 )
 from gateway.settings import SettingsError
 from gateway.storage.base.migrate import MigrationError
+from gateway.storage.base.witness import WrongKey
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -67,7 +68,7 @@ def main() -> None:
     """Run the command line; what the caller can mend ends with one line and status 2."""
     try:
         app()
-    except (SettingsError, MigrationError) as error:
+    except (SettingsError, MigrationError, WrongKey) as error:
         _end(str(error))
     except GatewayError as error:
         _end(f"{error.detail} {error.remedy}")

@@ -12,14 +12,18 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.registry import PARTNERS
+from contracts.secret import Secret
 from gateway.clock import SystemClock
+from gateway.security.vault import Vault
 from gateway.services.intake.incentives import BlockerView, Incentives
-from gateway.settings import Settings, SettingsError, from_environment
+from gateway.settings import Settings, SettingsError, from_environment, read_key
+from gateway.storage.base import witness
 from gateway.storage.base.database import Database
 
 T = TypeVar("T")
 
 MANIFESTS = {slug: partner.manifest for slug, partner in PARTNERS.items()}
+KEY = "GATEWAY_MASTER_KEY"
 console = Console()
 
 
@@ -36,11 +40,22 @@ def database_url() -> str:
     return url
 
 
+def vault() -> Vault:
+    """The installation's keys."""
+    text = os.environ.get(KEY)
+    if not text:
+        raise SettingsError(f"{KEY} is not set")
+    return Vault(read_key(Secret(text)))
+
+
 @asynccontextmanager
 async def open_store() -> AsyncIterator[tuple[Database, Incentives]]:
-    """The store, and incentives as clients see them."""
+    """The store, and incentives as clients see them. A key that is set must be the store's, needed here or not."""
     database = await Database.open(database_url(), size=2)
     try:
+        if KEY in os.environ:
+            async with database.connection() as connection:
+                await witness.check(connection, vault())
         yield database, Incentives(database, SystemClock(), MANIFESTS)
     finally:
         await database.close()

@@ -29,8 +29,11 @@ from gateway.embedded import EmbeddedError, data_home
 from gateway.embedded.postgres import OLDEST_MAJOR, installations
 from gateway.embedded.process import unprivileged_account
 from gateway.embedded.valkey import program
+from gateway.security.vault import Vault
 from gateway.settings import PREFIX, UNPREFIXED, Settings, SettingsError, from_environment
+from gateway.storage.base import witness
 from gateway.storage.base.migrate import pending
+from gateway.storage.base.witness import WrongKey
 
 _TIMEOUT_S = 5.0
 _CLOCK_TOLERANCE_S = 60.0
@@ -155,6 +158,8 @@ async def _database(settings: Settings) -> list[Finding]:
             mend = "production wants one, so that a failover loses nothing (docs/production.md)"
             findings.append(Finding("database", State.WARNING, "no synchronous standby", mend))
         waiting = await pending(connection)
+        if not waiting:
+            findings.append(await _key(connection, Vault(settings.key())))
     finally:
         await connection.close()
     if waiting:
@@ -162,6 +167,14 @@ async def _database(settings: Settings) -> list[Finding]:
     else:
         findings.append(Finding("database", State.GOOD, f"PostgreSQL {major}, schema up to date"))
     return findings
+
+
+async def _key(connection: asyncpg.Connection[asyncpg.Record], vault: Vault) -> Finding:
+    try:
+        await witness.check(connection, vault)
+    except WrongKey as error:
+        return Finding("master key", State.BAD, "not this database's", str(error))
+    return Finding("master key", State.GOOD, "the one that this database belongs to")
 
 
 _DURABLE = ("on", "remote_apply")

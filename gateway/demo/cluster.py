@@ -23,6 +23,8 @@ import httpx
 from adapters.registry import PARTNERS
 from gateway.embedded import EmbeddedPostgres, EmbeddedValkey
 from gateway.embedded.process import die_with
+from gateway.security.vault import Vault
+from gateway.storage.base import witness
 from gateway.storage.base.migrate import migrate
 
 _READY_S = 60.0
@@ -144,12 +146,14 @@ async def running(
         postgres = await stack.enter_async_context(EmbeddedPostgres(folder / "postgres"))
         valkey = await stack.enter_async_context(EmbeddedValkey(folder / "valkey"))
         await migrate(postgres.dsn)
+        key = secrets.token_bytes(32)
+        await witness.keep(postgres.dsn, Vault(key))
         api_port, port_base = free_ports()
         api_url = f"http://127.0.0.1:{api_port}"
         known = await mock_credentials(port_base)
         mocks = {name: given["base_url"] for name, given in known.items()}
         cluster = Cluster(folder, postgres, valkey, api_url, mocks, {})
-        cluster.environment = {**_environment(cluster, known, waits), **settings}
+        cluster.environment = {**_environment(cluster, known, waits, key), **settings}
         logs = folder / "logs"
         logs.mkdir(exist_ok=True)
 
@@ -185,12 +189,12 @@ async def mock_credentials(port_base: int) -> dict[str, Any]:
     return known
 
 
-def _environment(cluster: Cluster, known: Mapping[str, Any], waits: str) -> dict[str, str]:
+def _environment(cluster: Cluster, known: Mapping[str, Any], waits: str, key: bytes) -> dict[str, str]:
     """The gateway's settings: what an installation would put into its environment, with the mocks' credentials."""
     environment = bare_environment() | {
         "DATABASE_URL": cluster.database_url,
         "REDIS_URL": cluster.valkey.url,
-        "GATEWAY_MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "GATEWAY_MASTER_KEY": base64.b64encode(key).decode(),
         "GATEWAY_PUBLIC_URL": cluster.api_url,
         "GATEWAY_RESEND_ON_ASSUMED_ABSENCE": "true",
         "GATEWAY_WAITS": waits,

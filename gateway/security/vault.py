@@ -36,6 +36,7 @@ class Vault:
         self._aead = AESGCM(_derive(master_key, b"seal"))
         self._inner, self._outer = _hmac_states(_derive(master_key, b"blind index"))
         self._token_key = _derive(master_key, b"one-time token")
+        self._witness = _derive(master_key, b"witness in the store")
 
     def seal(self, place: str, value: str) -> bytes:
         """`value` sealed for `place` (`table.column|row key`): it opens nowhere else."""
@@ -58,6 +59,10 @@ class Vault:
         inner.update(f"{kind}\0{value}".encode())
         outer.update(inner.digest())
         return outer.digest()
+
+    def witness(self) -> tuple[bytes, bytes]:
+        """Key id and a keyed check value: what a store may keep to know this key again. They say nothing of it."""
+        return self._key_id, hmac.digest(self._witness, self._key_id, "sha256")
 
     def token(self, purpose: str) -> str:
         """32 characters base64url that nobody can guess and that need not be stored: the same for the same purpose."""

@@ -25,6 +25,7 @@ from gateway.embedded import EmbeddedPostgres, EmbeddedValkey, data_home
 from gateway.security.vault import Vault
 from gateway.services.intake.batches import Batches
 from gateway.services.intake.rows import CsvCells
+from gateway.storage.base import witness
 from gateway.storage.base.database import Database
 from gateway.storage.base.migrate import migrate
 from gateway.storage.payouts import ledger
@@ -58,6 +59,7 @@ class Bench:
             postgres = await stack.enter_async_context(EmbeddedPostgres(self.folder / "postgres"))
             valkey = await stack.enter_async_context(EmbeddedValkey(self.folder / "valkey"))
             await migrate(postgres.dsn)
+            await witness.keep(postgres.dsn, Vault(self.key))
             self.dsn = postgres.dsn
             _, port_base = free_ports()
             mock = await stack.enter_async_context(

@@ -27,6 +27,8 @@ from rich.table import Table
 
 from gateway.demo.cluster import free_ports, mock_credentials
 from gateway.embedded import EmbeddedPostgres, EmbeddedValkey, data_home
+from gateway.security.vault import Vault
+from gateway.storage.base import witness
 from gateway.storage.base.migrate import migrate
 from tests.bench.cpu import cpu_s
 from tests.bench.servers import answers, environment, process
@@ -122,9 +124,11 @@ class Bench:
             EmbeddedValkey(self._folder / "valkey") as valkey,
         ):
             await migrate(postgres.dsn)
+            key = os.urandom(32)
+            await witness.keep(postgres.dsn, Vault(key))
             known = await mock_credentials(9100)  # nobody is called there
             self._merchant_key = known["gopay"]["credentials"]["iris_merchant_key"]
-            self._environment = environment(postgres.dsn, valkey.url, os.urandom(32), known)
+            self._environment = environment(postgres.dsn, valkey.url, key, known)
             connection = await asyncpg.connect(postgres.dsn)
             try:
                 return await self._speed(connection, postgres.pid) | await self._kill(connection)

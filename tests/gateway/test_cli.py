@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import socket
@@ -57,11 +58,16 @@ def test_help_names_every_command() -> None:
 def test_without_settings_it_says_which_one_is_missing() -> None:
     assert "DATABASE_URL is not set" in run("migrate", status=2)
     assert "is not set" in run("serve", status=2)
-    assert "gateway doctor" in run("migrate", status=2, DATABASE_URL="postgresql://127.0.0.1:9/none")
+    nowhere = {"DATABASE_URL": "postgresql://127.0.0.1:9/none"}
+    assert "GATEWAY_MASTER_KEY is not set" in run("migrate", status=2, **nowhere)
+    assert "32 bytes" in run("migrate", status=2, **nowhere, GATEWAY_MASTER_KEY="c2hvcnQ=")
+    key = base64.b64encode(bytes(range(32))).decode()
+    assert "gateway doctor" in run("migrate", status=2, **nowhere, GATEWAY_MASTER_KEY=key)
 
 
 def test_migrate_and_clients(empty_database: str) -> None:
-    store = {"DATABASE_URL": empty_database}
+    key = base64.b64encode(bytes(range(32))).decode()
+    store = {"DATABASE_URL": empty_database, "GATEWAY_MASTER_KEY": key}
     assert "applied" in run("migrate", **store)
     assert "up to date" in run("migrate", **store)
     client = json.loads(run("clients", "create", "First One", "--scope", "read", "--json", **store))

@@ -12,6 +12,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 from redis.exceptions import RedisError
 
 from gateway.core import Core
+from gateway.storage.base import witness
+from gateway.storage.base.witness import WrongKey
 from gateway.storage.ops import funnel
 
 _TIMEOUT_S = 3.0
@@ -29,6 +31,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     database: str
     redis: str
+    key: str
+    """`good`, or `other`: the database belongs to another master key, and nothing is served."""
 
 
 @get("/health/live")
@@ -39,20 +43,29 @@ async def live() -> Live:
 
 @get("/health/ready")
 async def ready(core: NamedDependency[Core]) -> Response[Ready]:
-    """Whether the store answers (503 if not) and whether the cache does."""
-    database, redis = await asyncio.gather(_database(core), _redis(core))
-    status = "down" if not database else "ready" if redis else "degraded"
-    body = Ready(status=status, database="up" if database else "down", redis="up" if redis else "down")
-    return Response(body, status_code=200 if database else 503)
+    """Whether the store answers and belongs to our key (503 if not), and whether the cache answers."""
+    (database, key), redis = await asyncio.gather(_database(core), _redis(core))
+    good = database and key
+    status = "down" if not good else "ready" if redis else "degraded"
+    body = Ready(
+        status=status,
+        database="up" if database else "down",
+        redis="up" if redis else "down",
+        key="good" if key else "other",
+    )
+    return Response(body, status_code=200 if good else 503)
 
 
-async def _database(core: Core) -> bool:
+async def _database(core: Core) -> tuple[bool, bool]:
+    """Whether the store answers, and whether it is this key's: it may have been put back from somewhere else."""
     try:
         async with asyncio.timeout(_TIMEOUT_S), core.resources.database.connection() as connection:
-            await connection.fetchval("SELECT 1")
+            await witness.check(connection, core.resources.vault)
+    except WrongKey:
+        return True, False
     except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        return False
-    return True
+        return False, True
+    return True, True
 
 
 async def _redis(core: Core) -> bool:

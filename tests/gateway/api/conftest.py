@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import AsyncIterator
 
 import httpx
@@ -15,6 +14,7 @@ from gateway.api.app import create_app
 from gateway.core import Core, build_core
 from gateway.resources import open_resources
 from gateway.settings import Settings
+from tests.conftest import MASTER_KEY
 from tests.gateway.api.kit import Api
 
 
@@ -23,7 +23,7 @@ def settings_on(database: str, redis_url: str) -> Settings:
     return Settings(
         database_url=Secret(database),
         redis_url=Secret(redis_url),
-        master_key=Secret(base64.b64encode(os.urandom(32)).decode()),
+        master_key=Secret(base64.b64encode(MASTER_KEY).decode()),
         public_url="http://127.0.0.1",
         partners={slug: {name: Secret("x") for name in p.manifest.credentials} for slug, p in PARTNERS.items()},
         hosts={slug: dict.fromkeys(p.manifest.hosts, "http://127.0.0.1:9") for slug, p in PARTNERS.items()},

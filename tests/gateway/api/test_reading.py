@@ -88,7 +88,12 @@ async def test_a_partner_is_paused_and_resumed_once_on_the_record(api: Api) -> N
 
 async def test_health_needs_no_token(api: Api) -> None:
     assert (await api.http.get("/health/live")).json() == {"status": "live"}
-    assert (await api.http.get("/health/ready")).json() == {"status": "ready", "database": "up", "redis": "up"}
+    assert (await api.http.get("/health/ready")).json() == {
+        "status": "ready",
+        "database": "up",
+        "redis": "up",
+        "key": "good",
+    }
 
 
 async def test_without_redis_it_is_degraded_and_without_a_store_not_ready(core: Core) -> None:
