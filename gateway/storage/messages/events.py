@@ -27,7 +27,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def emit(connection: Connection, now: datetime, events: Sequence[EventRow]) -> None:
-    """Store events in the caller's transaction; a trigger adds their outbox rows."""
+    """Store events in the caller's transaction."""
     if not events:
         return
     await connection.execute(
@@ -46,11 +46,13 @@ async def read_after(connection: Connection, tx: int, seq: int, limit: int) -> l
     A transaction that took its number earlier may commit later: a reader that ran ahead of it would never see it.
     """
     rows = await connection.fetch(
-        "SELECT tx::text AS tx, seq, type, subject, data, at FROM events"
-        " WHERE (tx, seq) > ($1::text::xid8, $2) AND tx < pg_snapshot_xmin(pg_current_snapshot())"
-        " ORDER BY tx, seq LIMIT $3",
+        "SELECT tx::text AS number, seq, type, subject, data, at FROM events_after($1::text::xid8, $2, $3)",
         str(tx),
         seq,
         limit,
     )
-    return [Event(**{**row, "tx": int(row["tx"])}) for row in rows]
+    return [
+        Event(tx=int(row["number"]), seq=row["seq"], type=row["type"], subject=row["subject"], data=row["data"],
+              at=row["at"])
+        for row in rows
+    ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""What the core platform is told: events in order, and webhooks."""
