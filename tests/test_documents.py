@@ -16,7 +16,7 @@ CODE = [path for folder in ("contracts", "adapters", "gateway") for path in sort
 QUOTED = re.compile(r"`([^`\n]+)`|\]\(([^)#\s:]+)\)")
 PATH = re.compile(r"(?<![\w/.{<*$])(?:[\w<>-]+/)+[\w<>-]+\.(?:py|md|sql|toml|csv)\b")
 NAME = re.compile(r"[a-z_]+|[A-Z][a-z]+(?:\.[a-z_]+)?|[A-Z][a-z]+[A-Z][A-Za-z]+")
-DECISION = re.compile(r"\bdecisions? ((?:[XBGOLS][0-9]+(?:, | and |-)?)+)")
+DECISION = re.compile(r"\bdecisions? ((?:[XBGOLDS][0-9]+(?:, | and |-)?)+)")
 
 
 NOT_YET = {"docs/partners/<partner>.md"}
@@ -61,13 +61,13 @@ def test_the_walks_name_what_the_files_hold() -> None:
 
 def test_code_names_documents_and_decisions_that_exist() -> None:
     decided = set(
-        re.findall(r"^- \*\*([XBGOLS][0-9]+)\*\*", (ROOT / "docs/partners/decisions.md").read_text(), re.MULTILINE)
+        re.findall(r"^- \*\*([XBGOLDS][0-9]+)\*\*", (ROOT / "docs/partners/decisions.md").read_text(), re.MULTILINE)
     )
     for path in CODE:
         text = path.read_text()
         for named in re.findall(r"\bdocs/[\w/-]+\.md\b", text):
             assert (ROOT / named).exists(), f"{path}: {named}"
         for found in DECISION.finditer(text):
-            named = set(re.findall(r"[XBGOLS][0-9]+", found[1]))
+            named = set(re.findall(r"[XBGOLDS][0-9]+", found[1]))
             assert named <= decided, f"{path}: decisions {named - decided}"
         assert not re.search(r"\bdesign (?:section )?[0-9]", text), f"{path}: the project has no such document"
