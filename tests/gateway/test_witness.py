@@ -46,7 +46,7 @@ def environment(database: str, key: bytes) -> dict[str, str]:
     [
         ("migrate",), ("serve", "--port", "0"), ("worker",), ("clients", "list"), ("why", "1"),
         ("payouts", "show", "1"),
-        ("incentives", "list", "--participant", "P1"), ("recover", "--dry-run"), ("reconcile",),
+        ("incentives", "list", "--participant", "P1"), ("recover", "--dry-run"), ("reconcile", "--partner", "bni", "--date", "2026-01-05"),
         ("clients", "create", "one", "--scope", "read"),
     ],
 )  # fmt: skip
