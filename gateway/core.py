@@ -11,7 +11,9 @@ from gateway.services.intake.incentives import Incentives
 from gateway.services.linking.links import Linking
 from gateway.services.linking.verification import Verification
 from gateway.services.messages.inbox import Inbox
+from gateway.services.ops.operators import Operators
 from gateway.services.ops.partners import Partners
+from gateway.services.ops.plan import Planner
 from gateway.services.payouts.driver import Payouts
 from gateway.services.reconciliation.reconcile import Reconciliations
 from gateway.services.reconciliation.strays import Strays
@@ -30,6 +32,8 @@ class Core:
     batches: Batches
     incentives: Incentives
     partners: Partners
+    plan: Planner
+    operators: Operators
     strays: Strays
     reconciliations: Reconciliations
 
@@ -50,6 +54,8 @@ def build_core(resources: Resources) -> Core:
         batches=Batches(resources.database, resources.clock, resources.vault, manifests),
         incentives=Incentives(resources.database, resources.clock, manifests),
         partners=Partners(resources.database, resources.clock, manifests, resources.settings.quotas),
+        plan=Planner(resources.database, resources.clock, manifests, resources.settings.quotas),
+        operators=Operators(resources.database, resources.clock, resources.vault),
         strays=Strays(resources),
         reconciliations=Reconciliations(resources),
     )

@@ -18,14 +18,14 @@ from gateway.routes.access import oauth
 from gateway.routes.intake import batches, incentives, participants
 from gateway.routes.linking import connect, links, verifications
 from gateway.routes.messages import callbacks, events
-from gateway.routes.ops import funnel, health, partners
+from gateway.routes.ops import decisions, funnel, health, partners
 from gateway.routes.payouts import payouts
 from gateway.routes.reconciliation import reconciliations
 from gateway.settings import Settings
 
 ROUTES = (
     oauth, connect, callbacks, links, verifications, participants, incentives, payouts, batches, events, partners,
-    funnel, reconciliations, health,
+    funnel, reconciliations, health, decisions,
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from gateway.cli import (
     doctor,
     incentives,
     migrate,
+    operators,
     partners_,
     payouts,
     reconcile,
@@ -53,6 +54,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 GROUPS = {
     "clients": clients.app,
+    "operators": operators.app,
     "batch": batch.app,
     "incentives": incentives.app,
     "payouts": payouts.app,

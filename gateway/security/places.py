@@ -63,3 +63,8 @@ def inbox_raw(partner: str, kind: str, event_key: str) -> str:
 def idempotency_answer(client_id: str, key: str) -> str:
     """The answer given to a request with an `Idempotency-Key`; it may hold a one-time address."""
     return f"idempotency.answer|{client_id}:{key}"
+
+
+def operator_totp(client_id: str) -> str:
+    """The secret from which a person's one-time codes come."""
+    return f"operators.totp|{client_id}"

@@ -118,6 +118,7 @@ def people_loops(core: Core) -> list[Loop]:
         "unlinking": core.linking.tick_unlinking,
         "verification_expiry": core.verification.tick_expired,
         "strays": core.strays.tick,
+        "backlog": core.plan.tick,
     }
     resources = core.resources
     verifying = []  # one loop a partner: a slow one holds up no other

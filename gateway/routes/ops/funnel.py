@@ -1,4 +1,4 @@
-"""`/v1/funnel` and `/v1/activity`: where everyone stands, and what still moves."""
+"""`/v1/funnel`, `/v1/activity`, `/v1/burn-down`: where everyone stands, what still moves, and until when."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from contracts.incentive import BLOCKERS, BlockerCode, Owner, Stage, owner_of
 from gateway.clock import jakarta_day
 from gateway.core import Core
 from gateway.security.clients import require
+from gateway.services.ops.plan import BurnDown
+from gateway.storage.base.database import Connection
 from gateway.storage.ops import funnel as stored
 
 HORIZON_S = 60.0
@@ -67,18 +69,17 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True):
 async def read_funnel(core: NamedDependency[Core], programme: FromQuery[str | None] = None) -> Funnel:
     """Stages, blockers with who must act, amounts, and beside them the rows refused at intake."""
     async with core.resources.database.connection() as connection:
-        counts = await stored.counts(connection, programme)
-        late = await stored.past_horizon(connection, core.incentives.sent_before())
+        rows = await read_counts(core, connection, programme)
         refused = await stored.refused(connection, programme)
     stages = dict.fromkeys((stage.value for stage in Stage), 0)
-    for row in counts:
+    for row in rows:
         stages[row.stage.value] += row.incentives
     return Funnel(
         as_of=core.resources.clock.now(),
-        incentives=sum(row.incentives for row in counts),
-        amount_rupiah=sum(row.amount_rupiah for row in counts),
+        incentives=sum(row.incentives for row in rows),
+        amount_rupiah=sum(row.amount_rupiah for row in rows),
         stages=stages,
-        rows=_by_owner(counts, late),
+        rows=rows,
         rows_refused=[
             RefusedRow(
                 programme=row.programme,
@@ -89,6 +90,12 @@ async def read_funnel(core: NamedDependency[Core], programme: FromQuery[str | No
             for row in refused
         ],
     )
+
+
+async def read_counts(core: Core, connection: Connection, programme: str | None) -> list[FunnelRow]:
+    """Stages and blockers with who must act, for this page and the operators'."""
+    counts = await stored.counts(connection, programme)
+    return _by_owner(counts, await stored.past_horizon(connection, core.incentives.sent_before()))
 
 
 def _by_owner(counts: list[stored.FunnelRow], late: list[stored.FunnelRow]) -> list[FunnelRow]:
@@ -128,4 +135,10 @@ async def read_activity(core: NamedDependency[Core]) -> Activity:
     return Activity(as_of=now, moving=moving, statement_age_s=await core.partners.statement_ages_s())
 
 
-router = Router(path="/", route_handlers=[read_funnel, read_activity], tags=["funnel"])
+@get("/v1/burn-down", guards=[require("read")])
+async def read_burn_down(core: NamedDependency[Core]) -> BurnDown:
+    """What is still due at each partner, how fast it shrinks, and when it will be done; samples of the last hour."""
+    return await core.plan.burn_down()
+
+
+router = Router(path="/", route_handlers=[read_funnel, read_activity, read_burn_down], tags=["funnel"])

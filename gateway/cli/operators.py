@@ -1,0 +1,62 @@
+"""`gateway operators`: people who sign in at `/ops`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import typer
+
+from gateway.cli.common import console, table, vault, with_store
+from gateway.clock import SystemClock
+from gateway.services.intake.incentives import Incentives
+from gateway.services.ops.operators import PREFIX, ROLES, Operators
+from gateway.storage.base.database import Database
+from gateway.storage.ops import operators as stored
+
+T = TypeVar("T")
+app = typer.Typer(no_args_is_help=True, help="People who sign in at /ops. Reads DATABASE_URL and GATEWAY_MASTER_KEY.")
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Lower-case letters, digits and dashes; never used again.")],
+    role: Annotated[list[str], typer.Option(help=f"Repeatable: {', '.join(ROLES)}.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Id, password and address as JSON.")] = False,
+) -> None:
+    """Enrol somebody: prints a password and the address for an authenticator app, once.
+
+    An operator pauses and resumes partners, an approver decides about batches, an auditor reads; each sees every page.
+    """
+    made = _with_operators(lambda operators: operators.enrol(name, tuple(role), actor="cli"))
+    if as_json:
+        typer.echo(json.dumps({"id": made.client_id, "password": made.password, "totp_uri": made.totp_uri}))
+        return
+    console.print(f"name      {name}", highlight=False)
+    console.print(f"password  {made.password}", highlight=False, soft_wrap=True)
+    console.print(f"code      {made.totp_uri}", highlight=False, soft_wrap=True)
+    console.print("Neither is shown again.", style="dim")
+
+
+@app.command("list")
+def list_() -> None:
+    """Everybody, with their roles."""
+
+    async def work(database: Database, _: Incentives) -> list[tuple[object, ...]]:
+        async with database.connection() as connection:
+            found = await stored.get_all(connection)
+        return [(o.client_id.removeprefix(PREFIX), " ".join(o.roles), o.created_at, gone) for o, gone in found]
+
+    console.print(table("operators", "name", "roles", "enrolled", "disabled", rows=with_store(work)))
+
+
+@app.command()
+def disable(name: Annotated[str, typer.Argument(help="As `gateway operators list` shows it.")]) -> None:
+    """Let somebody in no more; a page that is open ends with its next click."""
+    _with_operators(lambda operators: operators.disable(name, actor="cli"))
+    console.print(f"{name} is disabled")
+
+
+def _with_operators(work: Callable[[Operators], Awaitable[T]]) -> T:
+    return with_store(lambda database, _: work(Operators(database, SystemClock(), vault())))

@@ -1,0 +1,66 @@
+"""The operators' pages: templates, style and the one vendored script. No script of our own stands in a page.
+
+`assets/htmx.min.js` is htmx 2.0.11 (0BSD, assets/htmx.LICENSE), which fetches the living parts of a page anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from importlib import resources
+from zoneinfo import ZoneInfo
+
+import jinja2
+
+LANGUAGES = ("id", "en")
+ASSETS = {"htmx.min.js": "text/javascript", "ops.css": "text/css"}
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_JAKARTA = ZoneInfo("Asia/Jakarta")
+
+
+def _time(at: datetime | None) -> str:
+    """Jakarta's, to the second."""
+    return "–" if at is None else at.astimezone(_JAKARTA).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _rupiah(amount: int) -> str:
+    return f"Rp {amount:,}".replace(",", ".")
+
+
+def _number(number: float) -> str:
+    return f"{number:,.0f}".replace(",", ".")
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("gateway", "ops/templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(time=_time, rupiah=_rupiah, number=_number)
+    return environment
+
+
+_ENVIRONMENT = _environment()
+
+
+def render(template: str, language: str, **values: object) -> str:
+    """A page in one of `LANGUAGES`; in templates `t(indonesian, english)` chooses."""
+    choose: Callable[[str, str], str] = (lambda id_, en: en) if language == "en" else (lambda id_, en: id_)
+    return _ENVIRONMENT.get_template(template).render(t=choose, language=language, **values)
+
+
+def asset(name: str) -> bytes:
+    """A file that pages load; `name` is one of `ASSETS`."""
+    return (resources.files("gateway.ops") / "assets" / name).read_bytes()

@@ -1,0 +1,160 @@
+"""`/ops`: the funnel as a picture, whose turn it is, how the partners are, how long it will take; and one partner."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from contracts.errors import NotFound
+from contracts.incentive import BLOCKERS, Stage
+from gateway import ops
+from gateway.clock import jakarta_day
+from gateway.core import Core
+from gateway.ops import pictures
+from gateway.routes.ops.funnel import FunnelRow, read_counts
+from gateway.routes.ops.session import FORM_BYTES, Browser, form, language, page, signed_in, to
+from gateway.services.ops.plan import BurnDown, Forecast
+from gateway.storage.ops import funnel as stored
+from gateway.storage.ops import story
+from gateway.storage.ops.backlog import Health, Sample
+
+LATELY = timedelta(minutes=5)
+STAGES = {
+    Stage.AWAITING_LINK: ("Menunggu sambungan akun", "Awaiting link"),
+    Stage.AWAITING_VERIFICATION: ("Menunggu pencocokan NIK", "Awaiting verification"),
+    Stage.SCHEDULED: ("Siap dibayar", "Scheduled"),
+    Stage.PAYING: ("Sedang dibayar", "Paying"),
+    Stage.PAID: ("Dibayar", "Paid"),
+    Stage.RETURNED: ("Dikembalikan", "Returned"),
+    Stage.CANCELLED: ("Dibatalkan", "Cancelled"),
+}
+assert set(STAGES) == set(Stage), "every stage has its words"
+WORK = {"verification": ("Pencocokan NIK", "Verification"), "payout": ("Pembayaran", "Payouts")}
+
+
+@get("/", guards=[signed_in()])
+async def overview(core: NamedDependency[Core], request: Browser) -> Response[str]:
+    """Everything at a glance; its middle part is fetched anew every few seconds."""
+    return page(request, "overview.html", here="/ops", **await _glance(core, language(request)))
+
+
+@get("/live", guards=[signed_in()])
+async def live(core: NamedDependency[Core], request: Browser) -> Response[str]:
+    """The part of the overview that changes."""
+    return page(request, "live.html", **await _glance(core, language(request)))
+
+
+@get("/partners/{partner:str}", guards=[signed_in()])
+async def partner_page(core: NamedDependency[Core], request: Browser, partner: FromPath[str]) -> Response[str]:
+    """One partner: what it can do, what is assumed about it, how it answered, its switch."""
+    view = next((view for view in await core.partners.all() if view.partner == partner), None)
+    if view is None:
+        raise NotFound("There is no such partner.")
+    health = {hours: (await core.plan.health(timedelta(hours=hours))).get(partner) for hours in (1, 24)}
+    return page(request, "partner.html", partner=view, health=health, trouble=_trouble)
+
+
+@post("/partners/{partner:str}/{action:str}", guards=[signed_in("operator")], request_max_body_size=FORM_BYTES)
+async def switch_partner(
+    core: NamedDependency[Core], request: Browser, partner: FromPath[str], action: FromPath[str]
+) -> Response[Any]:
+    """Pause or resume, with a reason that is kept."""
+    reason = (await form(request)).get("reason", "")
+    if action == "pause":
+        await core.partners.pause(partner, reason, actor=request.auth.client_id)
+    elif action == "resume":
+        await core.partners.resume(partner, actor=request.auth.client_id)
+    else:
+        raise NotFound("There is no such action.")
+    return to(f"/ops/partners/{partner}")
+
+
+async def _glance(core: Core, chosen: str) -> dict[str, Any]:
+    at = ops.LANGUAGES.index(chosen)
+    async with core.resources.database.connection() as connection:
+        rows = await read_counts(core, connection, None)
+        refused = await stored.refused(connection, None)
+        open_cases, waiting_batches = await story.count_open(connection)
+    health, views, plan = await core.plan.health(LATELY), await core.partners.all(), await core.plan.burn_down()
+    names = {view.partner: view.name for view in views}
+    return {
+        "as_of": core.resources.clock.now(),
+        "today": jakarta_day(core.resources.clock.now()),
+        "funnel": _funnel(rows, at),
+        "turns": _turns(rows),
+        "refused_rows": sum(row.rows for row in refused),
+        "open_cases": open_cases,
+        "waiting_batches": waiting_batches,
+        "partners": [
+            {
+                "slug": view.partner,
+                "name": view.name,
+                "paused": view.paused and view.paused.reason,
+                "holds": "",
+                "calls": health[view.partner].calls if view.partner in health else 0,
+                "p50": health[view.partner].p50_ms if view.partner in health else 0,
+                "p95": health[view.partner].p95_ms if view.partner in health else 0,
+                "trouble": _trouble(health.get(view.partner)),
+            }
+            for view in views
+        ],
+        "burn": [_card(one, plan, names, at) for one in plan.forecasts],
+    }
+
+
+def _funnel(rows: list[FunnelRow], at: int) -> str:
+    bars = []
+    for stage, words in STAGES.items():
+        mine = [row for row in rows if row.stage is stage]
+        count, amount = sum(row.incentives for row in mine), sum(row.amount_rupiah for row in mine)
+        blocked = sum(row.incentives for row in mine if row.blocker is not None)
+        bars.append((words[at], count, 0 if stage is Stage.RETURNED else blocked, f"Rp {amount:,}".replace(",", ".")))
+    return pictures.funnel(bars, ("Corong insentif", "Funnel of incentives")[at])
+
+
+def _turns(rows: list[FunnelRow]) -> list[dict[str, Any]]:
+    """Blockers with who must act, the largest first."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        if row.blocker is None or row.owner is None:
+            continue
+        text = BLOCKERS[row.blocker]
+        one = found.setdefault(
+            (row.blocker.value, row.owner.value),
+            {"code": row.blocker.value, "owner": row.owner.value, "id": text.indonesian, "en": text.english}
+            | {"incentives": 0, "amount": 0},
+        )
+        one["incentives"] += row.incentives
+        one["amount"] += row.amount_rupiah
+    return sorted(found.values(), key=lambda one: -one["incentives"])
+
+
+def _trouble(health: Health | None) -> str:
+    """What went wrong, counted by kind."""
+    if health is None:
+        return ""
+    kinds = {"no answer": health.no_answer, "401/403": health.refused, "429": health.throttled, "5xx": health.failed}
+    return ", ".join(f"{name} {count}" for name, count in kinds.items() if count)
+
+
+def _card(one: Forecast, plan: BurnDown, names: dict[str, str], at: int) -> dict[str, Any]:
+    mine: list[Sample] = [s for s in plan.samples if (s.partner, s.stage) == (one.partner, one.stage)]
+    points = [(sample.at, max(sample.due, 0)) for sample in mine] + [(plan.as_of, one.due)]
+    name = f"{names.get(one.partner, one.partner)}: {WORK[one.stage][at]}"
+    picture = pictures.burn_down(points, one.done_at, name) if any(due for _, due in points) else ""
+    return {
+        "name": name,
+        "due": one.due,
+        "blocked": one.blocked,
+        "per_s": one.per_s,
+        "done_at": one.done_at,
+        "basis": one.basis,
+        "picture": picture,
+    }
+
+
+HANDLERS = [overview, live, partner_page, switch_partner]

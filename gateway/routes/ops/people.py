@@ -1,0 +1,207 @@
+"""`/ops`, one by one: incentives, a participant's whole story, payouts, and cases with their evidence. All masked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from contracts.errors import InvalidRequest, NotFound
+from contracts.incentive import BlockerCode, Stage
+from contracts.payout import PayoutState
+from gateway.core import Core
+from gateway.routes.ops.session import FORM_BYTES, Browser, form, page, signed_in, to
+from gateway.security import places
+from gateway.security.vault import SealBroken
+from gateway.storage.intake.incentives import Filter
+from gateway.storage.ops import audit, story
+
+PAGE = 100
+_DIGITS = {"nik": 16, "phone": range(9, 15)}
+
+
+@get("/incentives", guards=[signed_in()])
+async def list_incentives(
+    core: NamedDependency[Core],
+    request: Browser,
+    stage: FromQuery[str] = "",
+    blocker: FromQuery[str] = "",
+    partner: FromQuery[str] = "",
+    after: FromQuery[int] = 0,
+) -> Response[str]:
+    """Incentives by stage, blocker and partner, a page at a time; an empty choice of the form is all."""
+    chosen = {"stage": stage, "blocker": blocker, "partner": partner}
+    try:
+        wanted = msgspec.convert({name: value for name, value in chosen.items() if value}, Filter)
+    except msgspec.ValidationError:
+        raise NotFound("There is no such stage or blocker.") from None
+    found = await core.incentives.find(wanted, min(max(after, 0), 2**63 - 1), PAGE + 1)
+    return page(
+        request,
+        "incentives.html",
+        here="/ops/incentives",
+        rows=found[:PAGE],
+        more=found[PAGE - 1].incentive_id if len(found) > PAGE else None,
+        chosen=chosen,
+        stages=[one.value for one in Stage],
+        blockers=[one.value for one in BlockerCode],
+        partners=list(core.resources.desks),
+    )
+
+
+@post("/search", guards=[signed_in()], request_max_body_size=FORM_BYTES)
+async def search(core: NamedDependency[Core], request: Browser) -> Response[Any]:
+    """By participant, reference, payout, incentive or link; a NIK or a phone by its index, so it is in no address."""
+    text = (await form(request)).get("q", "")
+    if not 1 <= len(text) <= 100:
+        raise InvalidRequest("Type 1 to 100 characters.", field="q")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+    async with core.resources.database.connection() as connection:
+        found = await story.find(connection, text, number=number, **_indexes(core, text))
+    if len(found) == 1:
+        return to(f"/ops/participants/{found[0]['participant_id']}")
+    return page(request, "found.html", rows=found)
+
+
+def _indexes(core: Core, text: str) -> dict[str, list[bytes]]:
+    """What a NIK or a phone would be found by."""
+    digits = "".join(sign for sign in text if sign.isdigit())
+    niks = [core.resources.vault.index("nik", digits)] if len(digits) == _DIGITS["nik"] else []
+    phones = []
+    if len(digits) in _DIGITS["phone"]:  # type: ignore[operator]
+        local = digits.removeprefix("62").removeprefix("0")
+        for partner, desk in core.resources.desks.items():
+            account = f"+62{local}" if desk.manifest.account_is_phone else digits
+            phones.append(core.resources.vault.index(f"account:{partner}", account))
+    return {"niks": niks, "phones": phones}
+
+
+@get("/participants/{participant_id:str}", guards=[signed_in()])
+async def show_participant(
+    core: NamedDependency[Core], request: Browser, participant_id: FromPath[str]
+) -> Response[str]:
+    """Everything about one person, masked; that it was looked at is recorded."""
+    async with core.resources.database.transaction() as connection:
+        person = await story.participant(connection, participant_id)
+        if person is None:
+            raise NotFound("There is no such participant.")
+        now = core.resources.clock.now()
+        await audit.record(connection, now, request.auth.client_id, "participant.read", participant_id, {})
+        links = await story.links(connection, person["id"])
+        checks = await story.verifications(connection, person["id"])
+        payouts = await story.payouts(connection, person["id"])
+    incentives = await core.incentives.find(Filter(participant_id=participant_id), 0, story.MOST)
+    return page(
+        request,
+        "participant.html",
+        person=person,
+        phone=_masked(core, places.phone(participant_id), person["phone_sealed"]),
+        account=_masked(core, places.account(participant_id), person["account_sealed"]),
+        links=links,
+        checks=checks,
+        payouts=payouts,
+        incentives=incentives,
+    )
+
+
+def _masked(core: Core, place: str, sealed: bytes) -> str:
+    """The last three signs, as on a receipt."""
+    try:
+        value = core.resources.vault.open(place, sealed)
+    except SealBroken:
+        return "?"
+    return f"…{value[-3:]}"
+
+
+@get("/payouts", guards=[signed_in()])
+async def list_payouts(
+    core: NamedDependency[Core],
+    request: Browser,
+    payout_state: FromQuery[PayoutState] = PayoutState.UNKNOWN,
+    partner: FromQuery[str] = "",
+) -> Response[str]:
+    """Payouts in one state, those that have been in it for the longest first."""
+    async with core.resources.database.connection() as connection:
+        rows = await story.payouts_in(connection, payout_state.value, partner or None)
+    return page(
+        request,
+        "payouts.html",
+        here="/ops/payouts",
+        rows=rows,
+        chosen={"state": payout_state.value, "partner": partner},
+        states=[one.value for one in PayoutState],
+        partners=list(core.resources.desks),
+        most=story.MOST,
+    )
+
+
+@get("/payouts/{payout_id:int}", guards=[signed_in()])
+async def show_payout(core: NamedDependency[Core], request: Browser, payout_id: FromPath[int]) -> Response[str]:
+    """One payout with all evidence in one column."""
+    async with core.resources.database.connection() as connection:
+        row = await connection.fetchrow(
+            "SELECT p.*, i.participant_id FROM payouts p JOIN incentives i ON i.id = p.incentive WHERE p.id = $1",
+            payout_id,
+        )
+        if row is None:
+            raise NotFound("There is no such payout.")
+        words, calls, entries, cases = await story.evidence(connection, payout_id)
+    incentive = await core.incentives.get(row["incentive"])
+    return page(
+        request,
+        "payout.html",
+        payout=row,
+        incentive=incentive,
+        words=words,
+        calls=calls,
+        entries=entries,
+        cases=cases,
+        letter=_letter(core, row),
+    )
+
+
+def _letter(core: Core, payout: asyncpg.Record) -> str:
+    """A letter to the partner's support with both references and nothing personal."""
+    manifest = core.resources.desks[payout["partner"]].manifest
+    sent = "–" if payout["first_sent_at"] is None else f"{payout['first_sent_at']:%Y-%m-%d %H:%M:%S %Z}"
+    return (
+        f"To: {manifest.name}\n"
+        f"Subject: Status of one payout, reference {payout['reference']}\n\n"
+        f"Please confirm in writing whether the payout below was credited, and if so when.\n\n"
+        f"Our reference:  {payout['reference']}\n"
+        f"Your reference: {payout['partner_reference'] or 'none was received'}\n"
+        f"Amount:         Rp {payout['amount_rupiah']:,}\n"
+        f"First sent at:  {sent}\n"
+        f"Attempts:       {payout['attempt']}\n"
+    )
+
+
+@get("/cases", guards=[signed_in()])
+async def list_cases(core: NamedDependency[Core], request: Browser) -> Response[str]:
+    """What an operator must look at, the most urgent first."""
+    async with core.resources.database.connection() as connection:
+        rows = await story.open_cases(connection)
+    return page(request, "cases.html", here="/ops/cases", rows=rows, now=core.resources.clock.now())
+
+
+@get("/cases/{case_id:int}", guards=[signed_in()])
+async def show_case(
+    core: NamedDependency[Core], request: Request[Any, Any, Any], case_id: FromPath[int]
+) -> Response[Any]:
+    """A case is shown where its evidence is: with its payout, else by itself."""
+    async with core.resources.database.connection() as connection:
+        row = await story.case(connection, case_id)
+    if row is None:
+        raise NotFound("There is no such case.")
+    if row["payout"] is not None:
+        return to(f"/ops/payouts/{row['payout']}")
+    return page(request, "cases.html", here="/ops/cases", rows=[row], now=core.resources.clock.now())
+
+
+HANDLERS = [
+    list_incentives, search, show_participant, list_payouts, show_payout, list_cases, show_case,
+]  # fmt: skip

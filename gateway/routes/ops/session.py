@@ -1,0 +1,170 @@
+"""Signing in at `/ops` and out again, and what every page there shares: who is signed in, and how a page is made."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from litestar import MediaType, Request, Response, get, post
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
+from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath
+
+from contracts.errors import Forbidden, GatewayError, InvalidRequest, NotFound, Unauthenticated
+from gateway import ops
+from gateway.core import Core
+from gateway.services.ops.operators import LIFE_S, Operator
+
+Browser = Request[Any, Operator, Any]
+Connection = ASGIConnection[Any, Any, Any, Any]
+FORM_BYTES = 8_192
+_FIELDS = 20
+_SESSION, _LANGUAGE = "ops", "ops_language"
+
+
+class SignInNeeded(Exception):
+    """Nobody is signed in, or no longer."""
+
+
+def signed_in(*roles: str) -> Callable[[Connection, BaseRouteHandler], Awaitable[None]]:
+    """A guard: somebody with one of `roles` (any, when none is named) is signed in; sets `request.auth`."""
+
+    async def guard(connection: Connection, _: BaseRouteHandler) -> None:
+        core: Core = connection.app.state.core
+        token = connection.cookies.get(session_cookie(core))
+        operator = await core.operators.recognise(token) if token else None
+        if operator is None:
+            raise SignInNeeded
+        connection.scope["auth"] = operator
+        if roles and operator.roles.isdisjoint(roles):
+            raise Forbidden(f"This needs the role {' or '.join(roles)}.", code="role_missing")
+
+    return guard
+
+
+def session_cookie(core: Core) -> str:
+    """The cookie's name; where the address is https, the prefix keeps other hosts from setting it."""
+    return f"__Host-{_SESSION}" if core.resources.settings.public_url.startswith("https:") else _SESSION
+
+
+def language(request: Request[Any, Any, Any]) -> str:
+    """The page's language: Indonesian unless another was chosen."""
+    chosen = request.cookies.get(_LANGUAGE, "")
+    return chosen if chosen in ops.LANGUAGES else ops.LANGUAGES[0]
+
+
+def page(request: Browser, template: str, *, here: str = "", status: int = 200, **values: object) -> Response[str]:
+    """One of the pages, for whoever is signed in."""
+    me = request.scope.get("auth")
+    return Response(
+        ops.render(template, language(request), me=me, here=here, **values),
+        status_code=status,
+        media_type=MediaType.HTML,
+        headers=ops.HEADERS,
+    )
+
+
+def to(path: str) -> Response[None]:
+    """Go on with a page that may be loaded again."""
+    return Response(None, status_code=303, headers={"Location": path, **ops.HEADERS})
+
+
+async def form(request: Request[Any, Any, Any], *, signed: bool = True) -> dict[str, str]:
+    """What was filled in; raises `Forbidden` unless the form is one of this session's own pages'."""
+    core: Core = request.app.state.core
+    origin = request.headers.get("origin")
+    home = urlsplit(core.resources.settings.public_url)
+    hosts = {home.netloc, request.headers.get("host", "")}
+    if origin is not None and urlsplit(origin).netloc not in hosts:
+        raise Forbidden("The form comes from another site.", code="foreign_form")
+    try:
+        fields = parse_qs((await request.body()).decode(), max_num_fields=_FIELDS, keep_blank_values=True)
+    except ValueError:
+        raise InvalidRequest("The form cannot be read.") from None
+    if any(len(values) > 1 for values in fields.values()):
+        raise InvalidRequest("A field of the form is there twice.")
+    single = {name: values[0].strip() for name, values in fields.items()}
+    if signed and not secrets.compare_digest(single.pop("csrf", "").encode(), request.auth.csrf.encode()):
+        raise Forbidden("The form belongs to another session; load the page again.", code="foreign_form")
+    return single
+
+
+@get("/sign-in")
+async def show_sign_in(request: Browser) -> Response[str]:
+    """The form."""
+    return page(request, "login.html", refused=False)
+
+
+@post("/sign-in", request_max_body_size=FORM_BYTES)
+async def sign_in(core: NamedDependency[Core], request: Browser) -> Response[Any]:
+    """Name, password and code."""
+    typed = await form(request, signed=False)
+    try:
+        token = await core.operators.sign_in(typed.get("name", ""), typed.get("password", ""), typed.get("code", ""))
+    except Unauthenticated:
+        return page(request, "login.html", refused=True, status=403)
+    response: Response[Any] = to("/ops")
+    response.set_cookie(_cookie(core, session_cookie(core), token, max_age=int(LIFE_S)))
+    return response
+
+
+@post("/sign-out", guards=[signed_in()], request_max_body_size=FORM_BYTES)
+async def sign_out(core: NamedDependency[Core], request: Browser) -> Response[Any]:
+    """The session ends here and in the store."""
+    await form(request)
+    await core.operators.sign_out(request.cookies[session_cookie(core)])
+    response: Response[Any] = to("/ops/sign-in")
+    response.set_cookie(_cookie(core, session_cookie(core), "", max_age=0))
+    return response
+
+
+@get("/language/{chosen:str}")
+async def choose_language(core: NamedDependency[Core], request: Browser, chosen: FromPath[str]) -> Response[Any]:
+    """Indonesian or English, from now on in this browser."""
+    if chosen not in ops.LANGUAGES:
+        raise NotFound("There is no such language here.")
+    back = urlsplit(request.headers.get("referer", ""))
+    response: Response[Any] = to(back.path if back.path.startswith("/ops") else "/ops")
+    response.set_cookie(_cookie(core, _LANGUAGE, chosen, max_age=365 * 86_400))
+    return response
+
+
+@get("/assets/{name:str}")
+async def read_asset(name: FromPath[str]) -> Response[bytes]:
+    """Style and script."""
+    if name not in ops.ASSETS:
+        raise NotFound("There is no such file.")
+    return Response(
+        ops.asset(name),
+        media_type=ops.ASSETS[name],
+        headers={"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"},
+    )
+
+
+def _cookie(core: Core, name: str, value: str, *, max_age: int) -> Cookie:
+    secure = core.resources.settings.public_url.startswith("https:")
+    return Cookie(key=name, value=value, max_age=max_age, path="/", httponly=True, samesite="strict", secure=secure)
+
+
+def to_sign_in(request: Request[Any, Any, Any], _: SignInNeeded) -> Response[Any]:
+    """A page leads to the form; a living part makes the whole page go there."""
+    if request.headers.get("hx-request"):
+        return Response(None, status_code=204, headers={"HX-Redirect": "/ops/sign-in", **ops.HEADERS})
+    return to("/ops/sign-in")
+
+
+def told(request: Request[Any, Any, Any], error: GatewayError) -> Response[str]:
+    """A problem as a page."""
+    return page(
+        request, "message.html", title=error.title, text=error.detail, remedy=error.remedy, status=error.http_status
+    )
+
+
+def told_plainly(request: Request[Any, Any, Any], error: HTTPException) -> Response[str]:
+    """What the framework refuses (a number that is none, a body that is too large)."""
+    return page(request, "message.html", title=str(error.status_code), text="", remedy="", status=error.status_code)

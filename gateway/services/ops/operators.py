@@ -1,0 +1,188 @@
+"""People who sign in at `/ops`: accounts with roles, a password and a time-based code (RFC 6238), and sessions.
+
+A person is a client with the id `op-NAME` whose secret nobody has, so whatever checks or records a client's decision
+checks and records a person's; they get in by signing in and in no other way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import secrets
+from datetime import datetime, timedelta
+from typing import final
+
+import msgspec
+from cryptography.exceptions import InvalidKey
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
+
+from contracts.errors import Conflict, InvalidRequest, NotFound, Unauthenticated
+from gateway.clock import Clock
+from gateway.security import places
+from gateway.security.clients import hashed
+from gateway.security.vault import Vault
+from gateway.storage.access import clients
+from gateway.storage.base.database import Connection, Database
+from gateway.storage.ops import audit, operators
+from gateway.storage.ops.operators import OperatorRow
+
+ROLES = {"operator": ("ops", "read"), "approver": ("batches:approve", "read"), "auditor": ("read",)}
+"""Role -> the scopes that its decisions are checked against."""
+PREFIX = "op-"
+IDLE_S, LIFE_S = 1_800.0, 28_800.0
+STEP_S, DIGITS, EARLY_STEPS = 30, 6, 1
+"""One step to either side is taken: phones' clocks differ."""
+FREE_TRIES, LOCK_S, LONGEST_LOCK_S = 5, 60.0, 3_600.0
+MIN_PASSWORD = 12
+_MEMORY_KIB, _ITERATIONS, _LANES = 19_456, 2, 1  # OWASP's figures for Argon2id
+
+
+class Operator(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is signed in, as `request.auth`."""
+
+    client_id: str
+    roles: frozenset[str]
+    csrf: str
+    """What every form of this session carries."""
+
+
+@final
+class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
+    """A new account's secrets, shown once."""
+
+    client_id: str
+    password: str
+    totp_uri: str
+
+    def __repr__(self) -> str:
+        return f"Enrolled({self.client_id}, ***)"
+
+
+class Operators:
+    """Accounts and sessions."""
+
+    def __init__(self, database: Database, clock: Clock, vault: Vault) -> None:
+        self._database = database
+        self._clock = clock
+        self._vault = vault
+        self._nobody = _password_hash(secrets.token_urlsafe(16))
+        self._at_once = asyncio.Semaphore(2)  # a derivation takes 19 MiB and a core for some 20 ms
+
+    async def enrol(self, name: str, roles: tuple[str, ...], *, actor: str, password: str | None = None) -> Enrolled:
+        """A new account; without `password` one is made. Raises `InvalidRequest`, `Conflict`."""
+        if not roles or not set(roles) <= set(ROLES):
+            raise InvalidRequest(f"Roles are: {', '.join(ROLES)}.", field="roles")
+        if not re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", name) or len(name) > 37:
+            raise InvalidRequest("A name has 1 to 37 lower-case letters, digits and single dashes.", field="name")
+        if password is not None and len(password) < MIN_PASSWORD:
+            raise InvalidRequest(f"A password has at least {MIN_PASSWORD} characters.", field="password")
+        password = password or secrets.token_urlsafe(15)
+        client_id, secret = PREFIX + name, secrets.token_bytes(20)
+        now = self._clock.now()
+        scopes = sorted({scope for role in roles for scope in ROLES[role]})
+        row = clients.ClientRow(
+            id=client_id, name=name, scopes=tuple(scopes), return_urls=(), created_at=now, disabled_at=None
+        )
+        sealed = self._vault.seal(places.operator_totp(client_id), base64.b32encode(secret).decode())
+        async with self._database.transaction() as connection:
+            if not await clients.insert(connection, row, hashed(secrets.token_urlsafe(32))):
+                raise Conflict("There is, or was, somebody of that name.", code="operator_exists")
+            await operators.insert(connection, now, client_id, _password_hash(password), sealed, roles)
+            await audit.record(connection, now, actor, "operator.enrol", client_id, {"roles": list(roles)})
+        return Enrolled(
+            client_id=client_id, password=password, totp_uri=_totp(secret).get_provisioning_uri(client_id, "Prakerja")
+        )
+
+    async def disable(self, name: str, *, actor: str) -> None:
+        """Nobody signs in under this name any more, and who is signed in is out; raises `NotFound`."""
+        now, client_id = self._clock.now(), PREFIX + name
+        async with self._database.transaction() as connection:
+            known = await operators.lock(connection, client_id)
+            if known is None or not await clients.disable(connection, client_id, now):
+                raise NotFound("There is no such operator.")
+            await audit.record(connection, now, actor, "operator.disable", client_id, {})
+
+    async def sign_in(self, name: str, password: str, code: str) -> str:
+        """A session's token. Raises `Unauthenticated`, the same whatever was wrong; a name is locked for longer and
+        longer after some failures.
+        """
+        client_id = PREFIX + name.strip().lower()
+        async with self._at_once, self._database.transaction() as connection:
+            row = await operators.lock(connection, client_id)
+            now = self._clock.now()
+            right = await asyncio.to_thread(_verified, password, row.password_hash if row else self._nobody)
+            step = None if row is None else self._step(row, code, now)
+            locked = row is not None and row.locked_until is not None and row.locked_until > now
+            token = await self._opened(connection, row, step, now) if row and right and step and not locked else None
+            if token is None and row is not None and not locked:
+                failures = row.failures + 1
+                await operators.failed(connection, client_id, failures, _locked_until(failures, now))
+            # A name that nobody has may be anything that was typed, a password too: it is not written down.
+            action = "operator.sign_in" if token else "operator.refused"
+            await audit.record(connection, now, client_id if row else "nobody", action, "ops", {"locked": locked})
+        if token is None:
+            raise Unauthenticated("Name, password or code is wrong, or the account is locked for a while.")
+        return token
+
+    async def _opened(self, connection: Connection, row: OperatorRow, step: int, now: datetime) -> str:
+        token = secrets.token_urlsafe(32)
+        await operators.passed(connection, row.client_id, step)
+        await operators.open_session(connection, hashed(token), row.client_id, now, now + timedelta(seconds=LIFE_S))
+        return token
+
+    async def recognise(self, token: str) -> Operator | None:
+        """Whose session this is, while it is used at least every half hour and for eight hours at most."""
+        token_hash, now = hashed(token), self._clock.now()
+        async with self._database.connection() as connection:
+            row = await operators.session(connection, token_hash)
+            if row is None or row.expires_at <= now or row.seen_at + timedelta(seconds=IDLE_S) <= now:
+                return None
+            if row.seen_at + timedelta(seconds=60) < now:
+                await operators.seen(connection, token_hash, now)
+        return Operator(client_id=row.client_id, roles=row.roles, csrf=self._vault.token(f"ops csrf {token}"))
+
+    async def sign_out(self, token: str) -> None:
+        """The session ends."""
+        async with self._database.connection() as connection:
+            await operators.close_session(connection, hashed(token))
+
+    def _step(self, row: OperatorRow, code: str, now: datetime) -> int | None:
+        """The time step that `code` belongs to, if it is later than any that was taken before."""
+        secret = base64.b32decode(self._vault.open(places.operator_totp(row.client_id), row.totp_sealed))
+        current = int(now.timestamp()) // STEP_S
+        for step in range(current - EARLY_STEPS, current + EARLY_STEPS + 1):
+            right = secrets.compare_digest(_totp(secret).generate(step * STEP_S), code.strip().encode())
+            if right and step > row.totp_step:
+                return step
+        return None
+
+
+def _totp(secret: bytes) -> TOTP:
+    # Authenticator apps know SHA-1 and nothing else; HMAC does not need its collision resistance.
+    return TOTP(secret, DIGITS, SHA1(), STEP_S)  # noqa: S303
+
+
+def _argon(salt: bytes) -> Argon2id:
+    return Argon2id(salt=salt, length=32, iterations=_ITERATIONS, lanes=_LANES, memory_cost=_MEMORY_KIB)
+
+
+def _password_hash(password: str) -> str:
+    return _argon(secrets.token_bytes(16)).derive_phc_encoded(password.encode())
+
+
+def _verified(password: str, encoded: str) -> bool:
+    try:
+        Argon2id.verify_phc_encoded(password.encode(), encoded)
+    except InvalidKey:
+        return False
+    return True
+
+
+def _locked_until(failures: int, now: datetime) -> datetime | None:
+    if failures < FREE_TRIES:
+        return None
+    doublings = min(failures - FREE_TRIES, 10)
+    return now + timedelta(seconds=min(LOCK_S * 2**doublings, LONGEST_LOCK_S))

@@ -1,0 +1,140 @@
+"""The burn-down: how fast each partner's work shrinks, and when it will be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from contracts.incentive import BLOCKERS, Owner
+from contracts.partner import Manifest
+from gateway.clock import Clock, jakarta_day
+from gateway.storage.base.database import Database
+from gateway.storage.ops import backlog
+from gateway.storage.ops.backlog import Health, Sample
+
+SAMPLE_S = 10
+RATE_OVER = timedelta(minutes=10)
+"""The rate is taken over so long, or as far back as there are samples."""
+CALLS_A_PAYOUT = 2
+"""Of each payout, where one quota counts all of its calls: it asks or creates, then transfers or approves."""
+PREFIXES = {"verification": "identity.", "payout": "payout."}
+_WAITING = tuple(code for code, text in BLOCKERS.items() if text.owner in (Owner.GATEWAY, Owner.PARTNER))
+
+
+class Forecast(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of work at one partner."""
+
+    partner: str
+    stage: str
+    """`verification` or `payout`."""
+    due: int
+    """Incentives still to be done that wait for nobody but the gateway and the partner."""
+    blocked: int
+    """Incentives that wait for a person."""
+    per_s: float
+    """Incentives ended a second, lately."""
+    quota_per_s: float | None
+    """At most so many a second by the partner's quota; null: none is known."""
+    basis: str
+    """What `done_at` rests on: `observed`, `quota` (nothing has ended yet), or `none`."""
+    done_at: datetime | None
+    """When the last of what is due will have ended at that rate; null: it can't be told."""
+
+
+class BurnDown(msgspec.Struct, frozen=True, kw_only=True):
+    """The forecasts, with the samples that a picture is drawn from."""
+
+    as_of: datetime
+    forecasts: list[Forecast]
+    samples: list[Sample]
+
+
+class Planner:
+    """Measures the backlog, and says when it will be done."""
+
+    def __init__(
+        self, database: Database, clock: Clock, manifests: Mapping[str, Manifest], quotas: Mapping[str, float]
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._manifests = manifests
+        self._quotas = quotas
+
+    async def tick(self) -> int:
+        """Take a sample, unless another worker has: for a worker's loop. Nothing more to do at once: 0."""
+        now = self._clock.now()
+        at = datetime.fromtimestamp(now.timestamp() // SAMPLE_S * SAMPLE_S, tz=now.tzinfo)
+        async with self._database.transaction() as connection:
+            if await backlog.keep(connection, await backlog.measure(connection, at, jakarta_day(now), _WAITING)):
+                await backlog.purge(connection, now)
+        return 0
+
+    async def burn_down(self, over: timedelta = timedelta(hours=1)) -> BurnDown:
+        """What is due now, and the samples of the last `over`."""
+        now = self._clock.now()
+        async with self._database.connection() as connection:
+            present = await backlog.measure(connection, now, jakarta_day(now), _WAITING)
+            past = await backlog.samples(connection, now - max(over, RATE_OVER))
+        return BurnDown(
+            as_of=now,
+            forecasts=[forecast(past, sample, self._quota(sample)) for sample in present],
+            samples=[sample for sample in past if sample.at >= now - over],
+        )
+
+    async def health(self, over: timedelta) -> dict[str, Health]:
+        """How the partners answered lately."""
+        async with self._database.connection() as connection:
+            rows = await backlog.health(connection, self._clock.now() - over)
+        return {row.partner: row for row in rows}
+
+    def _quota(self, sample: Sample) -> float | None:
+        """Incentives a second that the partner's quota lets through."""
+        manifest, prefix = self._manifests.get(sample.partner), PREFIXES[sample.stage]
+        if manifest is None:
+            return None
+        agreed = self._quotas.get(sample.partner)
+        found = []
+        for quota in manifest.quotas:
+            whole = any(prefix.startswith(name) for name in quota.operations)
+            if whole or any(name.startswith(prefix) for name in quota.operations):
+                calls = CALLS_A_PAYOUT if whole and sample.stage == "payout" else 1
+                found.append((quota.per_s if agreed is None else agreed) / calls)
+        return min(found, default=None)
+
+
+def forecast(past: Sequence[Sample], present: Sample, quota_per_s: float | None) -> Forecast:
+    """When what is due now will be done: at the rate of the last minutes, else at the partner's quota."""
+    per_s = _rate(past, present)
+    basis, rate = ("observed", per_s) if per_s > 0 else ("quota", quota_per_s or 0.0)
+    done_at = present.at if present.due <= 0 else present.at + timedelta(seconds=present.due / rate) if rate else None
+    return Forecast(
+        partner=present.partner,
+        stage=present.stage,
+        due=max(present.due, 0),
+        blocked=present.blocked,
+        per_s=per_s,
+        quota_per_s=quota_per_s,
+        basis=basis if rate else "none",
+        done_at=done_at,
+    )
+
+
+def _rate(past: Sequence[Sample], present: Sample) -> float:
+    """Ended a second since the oldest sample in the window that already saw work go on."""
+    before = [
+        sample
+        for sample in past
+        if sample.partner == present.partner
+        and sample.stage == present.stage
+        and present.at - RATE_OVER <= sample.at < present.at
+    ]
+    # What stood still before the work began says nothing of its pace.
+    begun = next((n for n in range(1, len(before)) if before[n].ended > before[0].ended), None)
+    if begun is not None:
+        before = before[begun - 1 :]
+    if not before:
+        return 0.0
+    seconds = (present.at - before[0].at).total_seconds()
+    return max(present.ended - before[0].ended, 0) / seconds if seconds > 0 else 0.0

@@ -1,0 +1,156 @@
+"""What an operator's page shows of one person, one payout, or what waits: read only, and bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from gateway.storage.base.database import Connection
+
+MOST = 200
+"""Rows of one list on one page."""
+Rows = Sequence[asyncpg.Record]
+
+
+async def find(
+    connection: Connection, text: str, *, niks: Sequence[bytes], phones: Sequence[bytes], number: int | None
+) -> list[asyncpg.Record]:
+    """Participants whom a text names: their id, an incentive, payout or batch, either side's reference, or by index
+    a NIK or an account that is a phone.
+    """
+    return await connection.fetch(
+        """
+        SELECT DISTINCT p.id, p.participant_id, p.partner FROM participants p WHERE p.id IN (
+            SELECT id FROM participants WHERE participant_id = $1 OR nik_index = ANY($2::bytea[])
+                OR account_index = ANY($3::bytea[])
+            UNION ALL SELECT participant FROM payouts WHERE reference = $1 OR id = $4
+            UNION ALL SELECT participant FROM payouts WHERE partner_reference = $1
+            UNION ALL SELECT participant FROM incentives WHERE id = $4
+            UNION ALL SELECT participant FROM links WHERE id = $1)
+        ORDER BY p.participant_id LIMIT 20
+        """,
+        text,
+        list(niks),
+        list(phones),
+        number,
+    )
+
+
+async def participant(connection: Connection, participant_id: str) -> asyncpg.Record | None:
+    """One person, with what is sealed."""
+    return await connection.fetchrow("SELECT * FROM participants WHERE participant_id = $1", participant_id)
+
+
+async def links(connection: Connection, participant: int) -> Rows:
+    """Their links, newest first, without grants."""
+    return await connection.fetch(
+        "SELECT id, partner, state, ended_because, account_sealed, proved_at, grant_expires_at, created_at, updated_at"
+        " FROM links WHERE participant = $1 ORDER BY created_at DESC LIMIT $2",
+        participant,
+        MOST,
+    )
+
+
+async def verifications(connection: Connection, participant: int) -> Rows:
+    """Their NIK checks, newest first."""
+    return await connection.fetch(
+        "SELECT id, link_id, state, verdict, partner_code, tries, next_attempt_at, decided_at, expires_at, created_at"
+        " FROM verifications WHERE participant = $1 ORDER BY id DESC LIMIT $2",
+        participant,
+        MOST,
+    )
+
+
+async def payouts(connection: Connection, participant: int) -> Rows:
+    """Their payouts, newest first."""
+    return await connection.fetch(
+        "SELECT * FROM payouts WHERE participant = $1 ORDER BY id DESC LIMIT $2", participant, MOST
+    )
+
+
+async def evidence(connection: Connection, payout: int) -> tuple[Rows, Rows, Rows, Rows]:
+    """Of one payout: each word of the partner, each exchange, each ledger entry, each case."""
+    return (
+        await connection.fetch("SELECT * FROM observations WHERE payout = $1 ORDER BY id LIMIT $2", payout, MOST),
+        await connection.fetch(
+            "SELECT at, operation, effect, status, error, left_us, took_ms FROM exchanges WHERE subject = $1"
+            " ORDER BY id LIMIT $2",
+            str(payout),
+            MOST,
+        ),
+        await connection.fetch("SELECT * FROM ledger WHERE payout = $1 ORDER BY id LIMIT $2", payout, MOST),
+        await connection.fetch("SELECT * FROM cases WHERE payout = $1 ORDER BY id LIMIT $2", payout, MOST),
+    )
+
+
+async def payouts_in(connection: Connection, state: str, partner: str | None) -> Rows:
+    """Payouts in a state, longest there first."""
+    return await connection.fetch(
+        "SELECT p.*, i.participant_id FROM payouts p JOIN incentives i ON i.id = p.incentive"
+        " WHERE p.state = $1 AND ($2::text IS NULL OR p.partner = $2) ORDER BY p.updated_at LIMIT $3",
+        state,
+        partner,
+        MOST,
+    )
+
+
+async def open_cases(connection: Connection) -> Rows:
+    """Cases that wait for an operator, the most urgent first."""
+    return await connection.fetch(
+        "SELECT c.*, i.participant_id FROM cases c LEFT JOIN incentives i ON i.id = c.incentive"
+        " WHERE c.closed_at IS NULL ORDER BY c.due_at, c.id LIMIT $1",
+        MOST,
+    )
+
+
+async def case(connection: Connection, case_id: int) -> asyncpg.Record | None:
+    """One case, open or closed."""
+    return await connection.fetchrow(
+        "SELECT c.*, i.participant_id FROM cases c LEFT JOIN incentives i ON i.id = c.incentive WHERE c.id = $1",
+        case_id,
+    )
+
+
+async def count_open(connection: Connection) -> tuple[int, int]:
+    """Open cases, and batches that wait for approval."""
+    row = await connection.fetchrow(
+        "SELECT (SELECT count(*) FROM cases WHERE closed_at IS NULL) AS cases,"
+        " (SELECT count(*) FROM batches WHERE state = 'awaiting_approval') AS batches"
+    )
+    assert row is not None, "a row of counts"
+    return row["cases"], row["batches"]
+
+
+async def batches(connection: Connection) -> Rows:
+    """Batches, those that wait for approval first, then the newest."""
+    return await connection.fetch(
+        "SELECT b.*, (SELECT count(*) FROM approvals a WHERE a.batch_id = b.id AND a.decision = 'approve') AS approved"
+        " FROM batches b ORDER BY b.state <> 'awaiting_approval', b.received_at DESC LIMIT $1",
+        MOST,
+    )
+
+
+async def batch_totals(connection: Connection, batch_id: str) -> Rows:
+    """What one batch would pay, by partner."""
+    return await connection.fetch(
+        "SELECT partner, count(*) AS incentives, sum(amount_rupiah)::bigint AS amount_rupiah,"
+        " min(amount_rupiah) AS least, max(amount_rupiah) AS most, min(due_on) AS first_due, max(deadline_on) AS last"
+        " FROM incentives WHERE batch_id = $1 GROUP BY partner ORDER BY partner",
+        batch_id,
+    )
+
+
+async def reconciliations(connection: Connection) -> Rows:
+    """The latest reconciliation of each partner and day, newest day first."""
+    return await connection.fetch(
+        "SELECT DISTINCT ON (day, partner) * FROM reconciliations ORDER BY day DESC, partner, started_at DESC LIMIT $1",
+        MOST,
+    )
+
+
+async def decisions(connection: Connection, before: int | None) -> Rows:
+    """Who decided what, newest first."""
+    return await connection.fetch(
+        "SELECT * FROM audit_log WHERE $1::bigint IS NULL OR seq < $1 ORDER BY seq DESC LIMIT $2", before, MOST
+    )

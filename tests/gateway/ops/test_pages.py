@@ -1,0 +1,132 @@
+"""What the pages say, and what is done on them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from gateway.services.ops.plan import RATE_OVER, forecast
+from gateway.storage.ops.backlog import Sample
+from tests.gateway.api.kit import as_csv, nik, row
+from tests.gateway.ops.desk import Desk, send
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+async def batch_of(desk: Desk, numbers: range) -> dict[str, object]:
+    reply = await desk.api.submit(as_csv([row(number) for number in numbers]), key=f"k{numbers.start}-{numbers.stop}")
+    assert reply.status_code == 201, reply.text
+    found: dict[str, object] = reply.json()
+    return found
+
+
+async def test_two_people_approve_a_batch_on_the_page(desk: Desk) -> None:
+    batch = await batch_of(desk, range(1, 4))
+    page, root = f"/ops/batches/{batch['batch_id']}", str(batch["content_root"])
+    second = await desk.api.core.operators.enrol("approver-two", ("approver",), actor="test")
+    desk.people["approver-two"] = second
+    async with desk.signed_in("approver") as one:
+        shown = (await one.get(page)).text
+        assert "Rp 1.800.000" in shown
+        assert root in shown
+        assert (await send(one, page, decision="approve", content_root="00" * 32)).status_code == 409
+        assert (await send(one, page, decision="approve", content_root=root)).status_code == 303
+        assert (await send(one, page, decision="approve", content_root=root)).status_code == 303, "again is no second"
+    (state,) = await desk.api.fetch("SELECT state FROM batches WHERE id = $1", batch["batch_id"])
+    assert state["state"] == "awaiting_approval"
+    reply = await desk.api.decide(batch, "one")
+    assert reply.json()["state"] == "approved"
+
+
+async def test_a_pause_says_why_and_who(desk: Desk) -> None:
+    async with desk.signed_in("operator") as browser:
+        assert (await send(browser, "/ops/partners/ovo/pause", reason="deposit runs dry")).status_code == 303
+        assert "deposit runs dry" in (await browser.get("/ops")).text
+        assert "op-operator-one" in (await browser.get("/ops/partners/ovo")).text
+        assert (await send(browser, "/ops/partners/ovo/resume")).status_code == 303
+        assert "deposit runs dry" not in (await browser.get("/ops")).text
+        assert (await send(browser, "/ops/partners/nobody/pause", reason="why not")).status_code == 404
+
+
+async def test_a_person_is_found_by_every_number_and_shown_masked(desk: Desk) -> None:
+    await batch_of(desk, range(1, 4))
+    person, phone = row(2), str(row(2)["phone"])
+    (incentive,) = await desk.api.fetch("SELECT id FROM incentives WHERE participant_id = $1", person["participant_id"])
+    spellings = [phone, phone.replace("+62", "0"), phone.removeprefix("+")]
+    spaced = f"{nik(2)[:4]} {nik(2)[4:]}"
+    async with desk.signed_in("auditor") as browser:
+        for text in [person["participant_id"], str(incentive["id"]), nik(2), spaced, *spellings]:
+            reply = await send(browser, "/ops/search", q=text)
+            assert reply.headers.get("location") == f"/ops/participants/{person['participant_id']}", text
+            assert nik(2) not in reply.headers["location"]
+        shown = (await browser.get(f"/ops/participants/{person['participant_id']}")).text
+        assert phone[-3:] in shown
+        for secret in (phone, nik(2), str(person["full_name"])):
+            assert secret not in shown
+        assert (await send(browser, "/ops/search", q=nik(77))).status_code == 200
+        assert (await browser.get("/ops/participants/nobody")).status_code == 404
+        record = (await browser.get("/ops/audit")).text
+    assert "participant.read" in record
+    assert "op-auditor-one" in record
+
+
+async def test_lists_filter_and_page(desk: Desk) -> None:
+    await batch_of(desk, range(1, 131))
+    async with desk.signed_in("operator") as browser:
+        first = (await browser.get("/ops/incentives?stage=awaiting_link&blocker=&partner=ovo")).text
+        assert first.count("/ops/participants/") == 100
+        after = first.split("?after=")[1].split("&")[0]
+        rest = (await browser.get(f"/ops/incentives?stage=awaiting_link&after={after}")).text
+        assert rest.count("/ops/participants/") == 30
+        assert "/ops/participants/" not in (await browser.get("/ops/incentives?partner=bni")).text
+        assert (await browser.get("/ops/incentives?stage=nowhere")).status_code == 404
+        assert (await browser.get("/ops/payouts/1")).status_code == 404
+        assert (await browser.get("/ops/payouts?payout_state=nowhere")).status_code == 400
+
+
+async def test_both_languages(desk: Desk) -> None:
+    async with desk.signed_in("operator") as browser:
+        assert "Giliran siapa?" in (await browser.get("/ops")).text
+        await browser.get("/ops/language/en")
+        assert "Whose turn is it?" in (await browser.get("/ops")).text
+
+
+def sample(after_s: float, due: int, ended: int) -> Sample:
+    return Sample(at=AT + timedelta(seconds=after_s), partner="ovo", stage="payout", due=due, blocked=0, ended=ended)
+
+
+def test_the_forecast_is_right_once_a_tenth_is_done() -> None:
+    """20 a second after a minute of nothing: 10,000 take 500 s."""
+    still = [sample(t, 10_000, 5) for t in range(0, 60, 10)]
+    for t in range(60, 560, 10):
+        done = 20 * (t - 60)
+        present = sample(t, 10_000 - done, 5 + done)
+        found = forecast(still, present, quota_per_s=None)
+        if done >= 1_000:
+            assert found.basis == "observed"
+            assert found.done_at is not None
+            assert abs((found.done_at - AT).total_seconds() - 560) <= 0.05 * 500 + 10
+        still.append(present)
+
+
+def test_before_anything_ended_the_quota_is_the_forecast_and_old_samples_are_none() -> None:
+    found = forecast([], sample(0, 500, 0), quota_per_s=25.0)
+    assert (found.basis, found.done_at) == ("quota", AT + timedelta(seconds=20))
+    assert forecast([], sample(0, 500, 0), quota_per_s=None).done_at is None
+    old = sample(-RATE_OVER.total_seconds() - 60, 0, 0)
+    assert forecast([old], sample(0, 500, 400), quota_per_s=None).basis == "none"
+
+
+async def test_the_backlog_is_sampled_once_by_all_workers_and_thinned_out(desk: Desk) -> None:
+    await batch_of(desk, range(1, 4))
+    plan = desk.api.core.plan
+    for _ in range(3):
+        await plan.tick()
+    rows = await desk.api.fetch("SELECT partner, stage, count(*) AS n FROM backlog_samples GROUP BY 1, 2")
+    assert {(r["partner"], r["stage"]) for r in rows} == {("ovo", "verification"), ("ovo", "payout")}
+    assert all(r["n"] <= 2 for r in rows), "two moments at most: ten seconds may have passed"
+    await desk.api.fetch("UPDATE backlog_samples SET at = at - interval '8 days'")
+    await plan.tick()
+    (left,) = await desk.api.fetch("SELECT count(*) AS n FROM backlog_samples WHERE at < now() - interval '7 days'")
+    assert left["n"] == 0
+    seen = (await desk.api.call("GET", "/v1/burn-down", role="reader")).json()
+    assert {one["stage"] for one in seen["forecasts"]} == {"verification", "payout"}

@@ -1,0 +1,125 @@
+"""Who gets in at `/ops`, for how long, and whose forms are taken."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from gateway.services.ops.operators import FREE_TRIES, IDLE_S, LIFE_S
+from tests.gateway.ops.desk import Desk, code, csrf, send
+
+PAGES = ("", "/live", "/incentives", "/payouts", "/cases", "/batches", "/reconciliations", "/audit", "/partners/bni")
+
+
+async def test_nobody_sees_a_page_without_signing_in(desk: Desk) -> None:
+    async with desk.browser() as browser:
+        for page in PAGES:
+            reply = await browser.get(f"/ops{page}")
+            assert (reply.status_code, reply.headers["location"]) == (303, "/ops/sign-in"), page
+        living = await browser.get("/ops/live", headers={"HX-Request": "true"})
+        assert living.headers["hx-redirect"] == "/ops/sign-in"
+
+
+async def test_each_role_sees_every_page(desk: Desk) -> None:
+    for role in desk.people:
+        async with desk.signed_in(role) as browser:
+            for page in PAGES:
+                reply = await browser.get(f"/ops{page}")
+                assert reply.status_code == 200, (role, page, reply.text)
+                assert "script-src 'self'" in reply.headers["content-security-policy"]
+                assert "style=" not in reply.text
+                assert "<script>" not in reply.text
+
+
+@pytest.mark.parametrize("changes", [{"password": "wrong"}, {"code": "000000"}, {"name": "nobody"}, {"code": ""}])
+async def test_what_is_wrong_is_not_told(desk: Desk, changes: dict[str, str]) -> None:
+    async with desk.browser() as browser:
+        reply = await desk.sign_in(browser, "operator", **changes)
+        assert reply.status_code == 403
+        assert "set-cookie" not in reply.headers
+        assert "salah" in reply.text
+
+
+async def test_a_code_is_good_once_and_for_one_person(desk: Desk) -> None:
+    async with desk.browser() as first, desk.browser() as second:
+        mine = code(desk.people["operator"], desk.now_s())
+        assert (await desk.sign_in(second, "auditor", code=mine)).status_code == 403
+        assert (await desk.sign_in(first, "operator", code=mine)).status_code == 303
+        assert (await desk.sign_in(second, "operator", code=mine)).status_code == 403
+
+
+async def test_guessing_locks_the_account_for_a_while_also_against_the_right_password(desk: Desk) -> None:
+    async with desk.browser() as browser:
+        for _ in range(FREE_TRIES):
+            assert (await desk.sign_in(browser, "operator", password="guess")).status_code == 403
+        assert (await desk.sign_in(browser, "operator")).status_code == 403
+        assert (await desk.sign_in(browser, "auditor")).status_code == 303, "another person is not locked"
+
+
+@pytest.mark.parametrize("column", ["seen_at", "expires_at"])
+async def test_a_session_ends(desk: Desk, column: str) -> None:
+    async with desk.signed_in("operator") as browser:
+        assert (await browser.get("/ops")).status_code == 200
+        past = timedelta(seconds=(IDLE_S if column == "seen_at" else LIFE_S) + 1)
+        await desk.api.fetch(f"UPDATE operator_sessions SET {column} = {column} - $1::interval", past)
+        assert (await browser.get("/ops")).status_code == 303
+
+
+async def test_signing_out_ends_it_in_the_store(desk: Desk) -> None:
+    async with desk.signed_in("operator") as browser:
+        stolen = {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())}
+        assert (await browser.get("/ops", headers=stolen)).status_code == 200
+        assert (await send(browser, "/ops/sign-out")).status_code == 303
+        assert (await browser.get("/ops", headers=stolen)).status_code == 303
+
+
+async def test_who_is_disabled_is_out_at_once(desk: Desk) -> None:
+    async with desk.signed_in("operator") as browser:
+        await desk.api.core.operators.disable("operator-one", actor="test")
+        assert (await browser.get("/ops")).status_code == 303
+        assert (await desk.sign_in(browser, "operator")).status_code == 403
+
+
+async def test_a_form_of_another_session_or_site_changes_nothing(desk: Desk) -> None:
+    async with desk.signed_in("operator") as mine, desk.signed_in("auditor") as other:
+        foreign = await csrf(other)
+        before = await desk.api.fetch("SELECT * FROM partner_switches")
+        path, reason = "/ops/partners/bni/pause", "a good reason"
+        for fields in ({"csrf": foreign, "reason": reason}, {"reason": reason}, {"csrf": "", "reason": reason}):
+            assert (await mine.post(path, data=fields)).status_code == 403
+        own = {"csrf": await csrf(mine), "reason": reason}
+        assert (await mine.post(path, data=own, headers={"Origin": "https://evil.test"})).status_code == 403
+        assert await desk.api.fetch("SELECT * FROM partner_switches") == before
+        assert (await mine.post(path, data=own, headers={"Origin": "http://127.0.0.1"})).status_code == 303
+
+
+async def test_a_role_does_only_its_own(desk: Desk) -> None:
+    async with desk.signed_in("auditor") as auditor, desk.signed_in("operator") as operator:
+        assert (await send(auditor, "/ops/partners/bni/pause", reason="a reason")).status_code == 403
+        assert (await send(operator, "/ops/batches/b1", decision="approve", content_root="00")).status_code == 403
+
+
+async def test_a_person_has_no_secret_for_the_token_endpoint(desk: Desk) -> None:
+    person = desk.people["operator"]
+    reply = await desk.api.http.post(
+        "/oauth/token",
+        data={"grant_type": "client_credentials"},
+        auth=httpx.BasicAuth(person.client_id, person.password),
+    )
+    assert reply.status_code == 401
+
+
+async def test_tries_are_on_record_and_what_was_typed_is_not(desk: Desk) -> None:
+    async with desk.browser() as browser:
+        await desk.sign_in(browser, "operator", name="my-password-typed-here")
+        await desk.sign_in(browser, "operator", password="wrong")
+        await desk.sign_in(browser, "operator")
+    rows = [r for r in await desk.api.fetch("SELECT * FROM audit_log ORDER BY seq") if r["subject"] == "ops"]
+    assert [(r["actor"], r["action"]) for r in rows] == [
+        ("nobody", "operator.refused"),
+        ("op-operator-one", "operator.refused"),
+        ("op-operator-one", "operator.sign_in"),
+    ]
+    assert "my-password" not in str([dict(r) for r in rows])
