@@ -201,7 +201,15 @@ class OutcomeUnknown(GatewayError):
     title = "The outcome is not known yet"
     remedy = "Read the payout later; the gateway looks it up by itself."
 
-    def __init__(self, detail: str = "", *, hint: Hint = Hint.NONE, partner_code: str | None = None) -> None:
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        hint: Hint = Hint.NONE,
+        partner_code: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(detail)
         self.hint = hint
         self.partner_code = partner_code
+        self.retry_after_s = retry_after_s

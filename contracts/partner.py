@@ -72,6 +72,25 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     source: str
 
 
+class Blame(enum.Enum):
+    """Whom a partner's code speaks of."""
+
+    PERSON = "person"
+    """The participant or the account: weighed one by one."""
+    OURS = "ours"
+    """Our own limit, account, deposit, credentials or request: it holds everybody at once and blames nobody."""
+    AMBIGUOUS = "ambiguous"
+    """Either: the words alone do not tell."""
+
+
+class Code(msgspec.Struct, frozen=True, kw_only=True):
+    """One code that a partner may answer with, as far as it refuses somebody or something."""
+
+    blames: Blame
+    mark: Mark
+    source: str
+
+
 class Host(msgspec.Struct, frozen=True, kw_only=True):
     """One of a partner's hosts; the address itself is configuration, `sandbox_url` its public default."""
 
@@ -217,6 +236,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     verification_tries: int
     callbacks: tuple[CallbackRoute, ...]
     facts: tuple[Fact, ...]
+    codes: Mapping[str, Code] = {}
+    """By the `partner_code` of outcomes, verdicts and errors; `403xx01` stands for all services not listed (SNAP)."""
+
+    def blames(self, partner_code: str | None) -> Blame | None:
+        """Whom a code speaks of; None where it speaks of nobody (no code, or one that refuses nothing)."""
+        said = partner_code or ""
+        found = self.codes.get(said) or self.codes.get(f"{said[:3]}xx{said[5:]}" if len(said) == 7 else "")
+        return None if found is None else found.blames
 
     @property
     def two_step(self) -> bool:

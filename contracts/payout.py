@@ -11,6 +11,7 @@ partner's word ends a payout (`cancelled` excepted: it never reached the partner
 from __future__ import annotations
 
 import enum
+import re
 from datetime import datetime
 
 import msgspec
@@ -80,6 +81,21 @@ def check_transition(before: PayoutState, after: PayoutState) -> None:
         raise IllegalTransition(f"{before.value} -> {after.value}")
 
 
+DETAIL_MAX = 300
+
+
+def safe_detail(text: str, *private: Secret) -> str | None:
+    """A partner's free words, cut to `DETAIL_MAX`, on one line, without runs of four or more digits (accounts, phones,
+    NIKs) and without the values of `private`, in whatever case; None where nothing is left.
+    """
+    for secret in private:
+        if value := secret.reveal().strip():
+            text = re.sub(re.escape(value), "***", text, flags=re.IGNORECASE)
+    text = re.sub(r"[0-9]{4,}", "***", text)
+    text = "".join(each if each.isprintable() else " " for each in text)
+    return " ".join(text.split())[:DETAIL_MAX] or None
+
+
 class OutcomeKind(enum.Enum):
     """What a partner said about one payout, in our words."""
 
@@ -112,7 +128,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     hint: Hint = Hint.NONE
     retry_after_s: float | None = None
     partner_code: str | None = None
-    """The partner's own code, as received, at most 32 characters of `[A-Za-z0-9_.-]`; no free text."""
+    """The partner's own code, at most 32 characters of `[A-Za-z0-9_.-]`; no free text. A number is written in the
+    form that `Manifest.codes` lists (Iris' `15` is `015`).
+    """
+    detail: str | None = None
+    """The partner's own words for staff to read, at most `DETAIL_MAX` printable characters: `safe_detail` has taken
+    out of them what names a person.
+    """
     partner_reference: str | None = None
     """The partner's number for the payout."""
     amount_rupiah: int | None = None
@@ -154,6 +176,7 @@ def rejected(
     technical: bool = False,
     partner_code: str | None = None,
     reason_may_follow: bool = False,
+    detail: str | None = None,
 ) -> Outcome:
     """The partner said no, finally; `technical` where neither the person nor the account is the cause."""
     return Outcome(
@@ -162,6 +185,7 @@ def rejected(
         technical=technical,
         partner_code=partner_code,
         reason_may_follow=reason_may_follow,
+        detail=detail,
     )
 
 
@@ -170,9 +194,11 @@ def not_accepted(hint: Hint, *, partner_code: str | None = None, retry_after_s: 
     return Outcome(kind=OutcomeKind.NOT_ACCEPTED, hint=hint, partner_code=partner_code, retry_after_s=retry_after_s)
 
 
-def unknown(*, partner_code: str | None = None) -> Outcome:
-    """No readable verdict."""
-    return Outcome(kind=OutcomeKind.UNKNOWN, partner_code=partner_code)
+def unknown(
+    *, partner_code: str | None = None, retry_after_s: float | None = None, detail: str | None = None
+) -> Outcome:
+    """No readable verdict; with `retry_after_s` it is looked up no earlier."""
+    return Outcome(kind=OutcomeKind.UNKNOWN, partner_code=partner_code, retry_after_s=retry_after_s, detail=detail)
 
 
 def not_found(*, partner_code: str | None = None) -> Outcome:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import date
 
 from adapters.bni import identity
+from adapters.snap.facts import CASES, codes
 from contracts.money import MAX_AMOUNT_RUPIAH
 from contracts.partner import (
     AbsenceRule,
+    Blame,
     Capability,
     Credential,
     Fact,
@@ -71,6 +73,13 @@ _FACTS = (
     _assumed("BNI pays by account number alone: the link is not used by a payout", "snap-bni 2.3, 2.4"),
     _assumed("No limit of one transfer is published: ours of one incentive holds", "snap-bni 2.3"),
 )
+
+_CODES = {
+    **CASES,
+    **codes(Blame.PERSON, "snap-bni.md 2.3, decisions B7: an inactive account", "4001501", mark=Mark.SEEN),
+    **codes(Blame.PERSON, "decisions B4: another card", "4000701"),
+    **codes(Blame.AMBIGUOUS, "snap-bni.md 1.12: cancelled or failed, without a reason", "05", "06"),
+}
 
 MANIFEST = Manifest(
     slug="bni",
@@ -153,4 +162,5 @@ MANIFEST = Manifest(
     verification_tries=5,
     callbacks=(),
     facts=_FACTS,
+    codes=_CODES,
 )

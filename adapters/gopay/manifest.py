@@ -6,8 +6,10 @@ from datetime import date
 
 from adapters.gopay.callbacks import ROUTES
 from adapters.gopay.wire import ACCOUNT_PATTERN
+from adapters.snap.facts import CASES, codes
 from contracts.partner import (
     AbsenceRule,
+    Blame,
     Capability,
     Credential,
     Fact,
@@ -96,6 +98,24 @@ _FACTS = tuple(
     )
 )
 
+_IRIS = "wallets.md 2.6 (the codes are seen; whom they blame, decisions G8, is assumed)"
+_CODES = {
+    **CASES,
+    **codes(Blame.PERSON, _IRIS, "001", "002", "003", "012", "014", "015", "026"),
+    **codes(Blame.OURS, _IRIS, "008", "009", "011", "016"),
+    **codes(Blame.AMBIGUOUS, _IRIS, "004", "010", "013", "017", "018", "019", "020", "021", "022", "023", "024", "025"),
+    **codes(Blame.AMBIGUOUS, "decisions G8: a time-out at the bank", "005"),
+    **codes(Blame.AMBIGUOUS, "decisions G8: an identical request was carried out", "006", "007"),
+    **codes(Blame.AMBIGUOUS, "decisions G8: failed, the reason is not told", "failed"),
+    **codes(Blame.AMBIGUOUS, "wallets.md 2.6.1: a create that failed validation", "400", mark=_SEEN),
+    **codes(Blame.AMBIGUOUS, "an approver's no, which may be a person at Midtrans' dashboard", "rejected"),
+    **codes(Blame.OURS, "wallets.md 2.6: an Iris key was refused", "401", mark=_SEEN),
+    **codes(Blame.PERSON, "wallets.md 2.3.6, decisions G1: unknown to GoPay", "4041012", mark=_SEEN),
+    **codes(Blame.PERSON, "decisions G3: refused on GoPay's page", "4031005", "abort", "failure"),
+    **codes(Blame.PERSON, "decisions G6: never verified, or not verifiable", "1519", "COMPLETED.INVALID"),
+    **codes(Blame.AMBIGUOUS, "decisions G6: the participant's token, or our merchant", "1401"),
+}
+
 MANIFEST = Manifest(
     slug="gopay",
     name="GoPay",
@@ -159,4 +179,5 @@ MANIFEST = Manifest(
     verification_tries=6,
     callbacks=ROUTES,
     facts=_FACTS,
+    codes=_CODES,
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
+from adapters.snap.facts import CASES, codes
 from contracts.partner import (
     AbsenceRule,
+    Blame,
     Capability,
     Credential,
     Fact,
@@ -75,6 +77,21 @@ FACTS = (
     _recalled("The gateway's clock skew limit for the Date header is 300 s.", "wallets.md 4.2"),
     _assumed("No rate limit is published.", "wallets.md 4.7"),
 )
+
+CODES = {
+    **CASES,
+    **codes(Blame.PERSON, "wallets.md 4.7: no such customer, or the token is dead", "14"),
+    **codes(Blame.PERSON, "wallets.md 4.7, decisions L8: over the cap", "15", mark=Mark.SEEN),
+    **codes(Blame.PERSON, "decisions L8: blocked", "62"),
+    **codes(Blame.OURS, "wallets.md 4.7: our deposit is short", "51"),
+    **codes(Blame.OURS, "decisions L11: our Access-Token", "401"),
+    **codes(Blame.AMBIGUOUS, "decisions L5: a confirm was refused, without a reason", "FAILED"),
+    **codes(Blame.PERSON, "wallets.md 4.5: linked already", "4030768", mark=Mark.SEEN),
+    **codes(Blame.PERSON, "decisions L2: linked already", "4037468"),
+    **codes(Blame.PERSON, "decisions L2: refused or locked on LinkAja's page", "access_denied", "pin_blocked"),
+    **codes(Blame.PERSON, "decisions L14: the refresh token", "4017401", "4017402", "4017403", "4017404"),
+    **codes(Blame.AMBIGUOUS, "decisions L14: the refresh token, or our signature", "4017400"),
+}
 
 MANIFEST = Manifest(
     slug="linkaja",
@@ -149,4 +166,5 @@ MANIFEST = Manifest(
     verification_tries=8,
     callbacks=(),
     facts=FACTS,
+    codes=CODES,
 )

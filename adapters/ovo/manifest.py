@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
+from adapters.snap.facts import CASES, codes
 from contracts.partner import (
     AbsenceRule,
+    Blame,
     Capability,
     Credential,
     Fact,
@@ -72,6 +74,19 @@ FACTS = (
     _assumed("No rate limit is published; 42900 slows us down.", "wallets.md 3.6"),
 )
 
+CODES = {
+    **CASES,
+    **codes(Blame.PERSON, "decisions O8: the account is over its cap", "4033702", "4033802"),
+    **codes(Blame.PERSON, "decisions O3: linked already", "4030705", "4037405"),
+    **codes(Blame.PERSON, "wallets.md 3.5: consent missing", "4033705"),
+    **codes(Blame.PERSON, "decisions O5: refused or locked on OVO's page", "OV00006", "OV00007"),
+    **codes(Blame.PERSON, "wallets.md 3.3: the code or the refresh token", "4017401", "4017402", "4017403", "4017404"),
+    **codes(Blame.PERSON, "wallets.md 3.3: the code is not known", "4047401", mark=Mark.RECALLED),
+    **codes(Blame.AMBIGUOUS, "decisions O13: the customer's token, or our signature", "4013700", "4010900", "4017400"),
+    **codes(Blame.AMBIGUOUS, "decisions O13, wallets.md 3.3: the customer's token is to be refreshed", "OV00502"),
+    **codes(Blame.AMBIGUOUS, "snap-bni.md 1.12: cancelled or failed, without a reason", "05", "06"),
+}
+
 MANIFEST = Manifest(
     slug="ovo",
     name="OVO",
@@ -137,4 +152,5 @@ MANIFEST = Manifest(
     verification_tries=8,
     callbacks=(),
     facts=FACTS,
+    codes=CODES,
 )

@@ -92,7 +92,9 @@ class Executor:
             return result
         except (PartnerUnavailable, PartnerProtocolError) as error:
             if wrote:
-                raise OutcomeUnknown(str(error), hint=error.hint, partner_code=error.partner_code) from error
+                raise OutcomeUnknown(
+                    str(error), hint=error.hint, partner_code=error.partner_code, retry_after_s=error.retry_after_s
+                ) from error
             raise
         except Exception as error:
             # A bug of ours, in a plan or below: the WRITE may have left all the same.

@@ -92,7 +92,7 @@ _ATTEMPT = (
     one("attempt/after_its_deadline", _SENDING, "if request.effect is Effect.WRITE and clock.now()", "if False and clock.now()", SENDING, first="test_a_write_never_leaves_after_its_deadline"),
     one("attempt/refused_token_kept", _SENDING, "if hint is Hint.CUSTOMER_TOKEN:", "if hint is None:", SENDING, first="test_the_customers_token_is_renewed_or_the_payout_withdrawn"),
     one("attempt/unknown_is_nothing_left", _SENDING, "except (PartnerError, CallerError) as error:\n            hint", "except (PartnerError, CallerError, OutcomeUnknown) as error:\n            hint", FOLLOWING, first="test_a_lost_answer_is_looked_up_and_never_sent_again"),
-    one("attempt/unknown_is_a_failure", _SENDING, "return said(unknown(partner_code=error.partner_code))", "return said(Outcome(kind=_K.REJECTED, technical=True))", FOLLOWING, first="test_a_lost_answer_is_looked_up_and_never_sent_again"),
+    one("attempt/unknown_is_a_failure", _SENDING, "return said(unknown(partner_code=error.partner_code, retry_after_s=error.retry_after_s))", "return said(Outcome(kind=_K.REJECTED, technical=True))", FOLLOWING, first="test_a_lost_answer_is_looked_up_and_never_sent_again"),
     one("attempt/number_not_counted", _SENDING, "else payout.attempt + 1", "else max(payout.attempt, 1)", FOLLOWING, SENDING, first="test_a_second_silence_waits_for_statements_then_pays_anew"),
     Mutant(
         "attempt/lock_held_over_the_call",

@@ -65,7 +65,7 @@ class Following:
                 subject=str(payout.id),
             )
         except OutcomeUnknown as error:
-            outcome = unknown(partner_code=error.partner_code)
+            outcome = unknown(partner_code=error.partner_code, retry_after_s=error.retry_after_s)
         except PartnerError as error:
             await self._in_vain(leased, error)
             return

@@ -81,10 +81,11 @@ def _passing(terms: Terms, s: Standing, word: Word, now: datetime, effects: Effe
     if kind is _K.NOT_ACCEPTED and current:
         _refused(terms, s, word.outcome.hint, word.outcome.retry_after_s, now)
     elif kind in (_K.UNKNOWN, _K.REJECTED) and payout.state is _S.SUBMITTING and current:
-        _in_doubt(terms, s, now)
+        _in_doubt(terms, s, now, word.outcome.retry_after_s)
     elif kind is _K.UNKNOWN and payout.state is _S.PREPARING and word.source is Source.REPLY:
         payout.sent_deadline = now  # this attempt is over: the same create is sent again, with the same key
-        payout.next_at = now + timedelta(seconds=terms.pace.lookup_after_s(payout.looks))
+        wait_s = max(terms.pace.lookup_after_s(payout.looks), word.outcome.retry_after_s or 0.0)
+        payout.next_at = now + timedelta(seconds=wait_s)
     elif kind is _K.UNKNOWN and payout.state is _S.PREPARED and word.source is Source.REPLY:
         _wait(s, Hint.NONE, None, now)  # a withdrawal in doubt moves nothing: looked up, then asked for again
     elif kind is _K.PENDING and payout.state in OPEN_STATES and payout.state is not _S.PENDING:
@@ -156,13 +157,14 @@ def _backoff_s(refusals: int) -> float:
     return float(min(2 ** (refusals - 1), BACKOFF_MAX_S))
 
 
-def _in_doubt(terms: Terms, s: Standing, now: datetime) -> None:
-    """A WRITE left and nobody knows what became of it: looked up from now on."""
+def _in_doubt(terms: Terms, s: Standing, now: datetime, retry_after_s: float | None = None) -> None:
+    """A WRITE left and nobody knows what became of it: looked up from now on, no earlier than the partner asked for."""
     payout = s.payout
     ends.move(payout, _S.UNKNOWN)
     assert payout.sent_deadline is not None
     payout.sent_deadline = min(payout.sent_deadline, now)  # nothing of that attempt can leave us any more
-    payout.looks, payout.next_at = 0, now + timedelta(seconds=terms.pace.lookup_after_s(0))
+    wait_s = max(terms.pace.lookup_after_s(0), retry_after_s or 0.0)
+    payout.looks, payout.next_at = 0, now + timedelta(seconds=wait_s)
     s.incentive.own, s.incentive.own_next_at = _B.OUTCOME_UNKNOWN, None
 
 

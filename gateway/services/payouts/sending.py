@@ -243,7 +243,7 @@ class Sending:
             hint = error.hint if isinstance(error, PartnerError) else Hint.NONE
             return self._nothing_left(payout, attempt, error), hint
         except OutcomeUnknown as error:
-            return said(unknown(partner_code=error.partner_code))
+            return said(unknown(partner_code=error.partner_code, retry_after_s=error.retry_after_s))
         except TimeoutError:
             return said(unknown())
         return said(outcome)

@@ -1,0 +1,28 @@
+"""A partner's free words are kept for staff without what names a person."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.payout import DETAIL_MAX, safe_detail
+from contracts.secret import Secret
+
+
+def test_words_are_kept_and_names_and_numbers_are_not() -> None:
+    said = safe_detail("Name 'budi SANTOSO' (081234567890) is\r\n invalid: code 12", Secret("Budi Santoso"))
+    assert said == "Name '***' (***) is invalid: code 12"
+
+
+def test_nothing_is_nothing() -> None:
+    assert safe_detail(" \n\u200b ") in (None, "\u200b") and safe_detail("") is None
+
+
+@given(
+    st.text(max_size=400), st.text(min_size=1, max_size=20).filter(lambda name: name.strip() not in ("", "*", "***"))
+)
+def test_whatever_is_said_is_bounded_printable_and_without_the_name(text: str, name: str) -> None:
+    said = safe_detail(f"{text}{name}{text}", Secret(name))
+    if said is not None:
+        assert len(said) <= DETAIL_MAX and said.isprintable()
+        assert not any(run.isdigit() for run in (said[at : at + 4] for at in range(len(said) - 3)) if run.isascii())
