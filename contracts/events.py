@@ -17,4 +17,7 @@ class EventType(enum.Enum):
     BATCH_REJECTED = "batch.rejected"
     PARTNER_PAUSED = "partner.paused"
     PARTNER_RESUMED = "partner.resumed"
+    PARTNER_HELD = "partner.held"
+    """It is not fed as usual at one stage: an outage, throttling, or a refusal of us."""
+    PARTNER_RELEASED = "partner.released"
     CASE_OPENED = "case.opened"
