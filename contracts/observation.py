@@ -7,13 +7,17 @@ order and every duplication of them converges (`fold`).
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 
+from contracts.errors import PartnerProtocolError
 from contracts.payout import Outcome, OutcomeKind, PayoutState
 from contracts.secret import Secret
+
+T = TypeVar("T")
 
 
 class Source(enum.Enum):
@@ -84,6 +88,19 @@ class StatementPage(msgspec.Struct, frozen=True, kw_only=True):
 
     lines: tuple[StatementLine, ...]
     next_cursor: str | None = None
+    unreadable: int = 0
+    """Lines that could not be understood: the others count, but the page proves no absence."""
+
+
+def read_rows(rows: Iterable[T], read: Callable[[T], StatementLine]) -> tuple[tuple[StatementLine, ...], int]:
+    """Each row by itself: what could be read, and how many rows could not."""
+    lines, unreadable = [], 0
+    for row in rows:
+        try:
+            lines.append(read(row))
+        except PartnerProtocolError:
+            unreadable += 1
+    return tuple(lines), unreadable
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):

@@ -115,6 +115,17 @@ class OutcomeKind(enum.Enum):
     """A look-up that does not know the reference: alone it proves nothing."""
 
 
+class Refusal(enum.Enum):
+    """A REJECTED that is not simply final."""
+
+    WITHDRAWN = "withdrawn"
+    """An instruction was taken back before it was approved (two-step partners): it moved nothing."""
+    STATEMENT_DECIDES = "statement_decides"
+    """Nobody knows yet: nothing takes its place before the statements of its day and the next do not list it."""
+    PERHAPS_PAID = "perhaps_paid"
+    """Refused as a repeat of what was done before: that may have paid, so that only a person may let it be replaced."""
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """A partner's word on one payout; a refusal is an outcome, never an exception."""
 
@@ -125,6 +136,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """REJECTED: nothing about the person or account; a new payout may follow once the rejection is confirmed."""
     reason_may_follow: bool = False
     """REJECTED without a reason, where only a notification carries it (Iris)."""
+    refusal: Refusal | None = None
+    """REJECTED: what is peculiar about it; None: it is final, nothing moved."""
+    said_at: datetime | None = None
+    """Since when it holds by the partner's own clock (aware); None where the partner does not say. Words are put in
+    order by this time alone, never by when they reached us."""
     hint: Hint = Hint.NONE
     retry_after_s: float | None = None
     partner_code: str | None = None
@@ -149,9 +165,11 @@ def succeeded(
     partner_reference: str | None = None,
     amount_rupiah: int | None = None,
     account: Secret | None = None,
+    said_at: datetime | None = None,
 ) -> Outcome:
     """The partner credited the account."""
     return Outcome(
+        said_at=said_at,
         kind=OutcomeKind.SUCCEEDED,
         partner_code=partner_code,
         partner_reference=partner_reference,
@@ -177,6 +195,8 @@ def rejected(
     partner_code: str | None = None,
     reason_may_follow: bool = False,
     detail: str | None = None,
+    refusal: Refusal | None = None,
+    said_at: datetime | None = None,
 ) -> Outcome:
     """The partner said no, finally; `technical` where neither the person nor the account is the cause."""
     return Outcome(
@@ -186,6 +206,8 @@ def rejected(
         partner_code=partner_code,
         reason_may_follow=reason_may_follow,
         detail=detail,
+        refusal=refusal,
+        said_at=said_at,
     )
 
 
@@ -206,9 +228,9 @@ def not_found(*, partner_code: str | None = None) -> Outcome:
     return Outcome(kind=OutcomeKind.NOT_FOUND, partner_code=partner_code)
 
 
-def reversed_(*, partner_code: str | None = None) -> Outcome:
+def reversed_(*, partner_code: str | None = None, said_at: datetime | None = None) -> Outcome:
     """The partner gave a completed payout back."""
-    return Outcome(kind=OutcomeKind.REVERSED, partner_code=partner_code)
+    return Outcome(kind=OutcomeKind.REVERSED, partner_code=partner_code, said_at=said_at)
 
 
 class PayoutOrder(msgspec.Struct, frozen=True, kw_only=True):

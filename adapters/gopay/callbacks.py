@@ -72,7 +72,12 @@ def _payout(said: wire.IrisNotice) -> Notice:
         return NoNotice()
     number = wire.reference_no(said.reference_no)
     outcome = mapping.payout(
-        mapping.status_of(said.status), number, amount=said.amount, account=None, error_code=said.error_code
+        mapping.status_of(said.status),
+        number,
+        amount=said.amount,
+        account=None,
+        error_code=said.error_code,
+        updated_at=said.updated_at,
     )
     return PayoutNotice(outcome=outcome, partner_reference=number)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
+from datetime import datetime
 
 from adapters.gopay import wire
 from adapters.snap import codes, values
@@ -15,7 +16,7 @@ from contracts.linking import Grant, LinkGranted, LinkHealth, LinkRefused, LinkR
 from contracts.nik import Nik
 from contracts.observation import Balance, StatementKind, StatementLine, StatementPage
 from contracts.partner import protocol_error
-from contracts.payout import Outcome, not_accepted, pending, queued, rejected, succeeded, unknown
+from contracts.payout import Outcome, Refusal, not_accepted, pending, queued, rejected, succeeded, unknown
 from contracts.plan import Response
 from contracts.secret import Secret
 
@@ -189,11 +190,18 @@ class Failure(enum.Enum):
     OTHER = _B.PARTNER_REJECTED
     TECHNICAL = None
     """Neither the person nor the account: a new payout after a confirmed second look."""
+    TIMED_OUT = Refusal.STATEMENT_DECIDES
+    """The bank did not answer Iris: its statements must show that nothing moved."""
+    REPEATED = Refusal.PERHAPS_PAID
+    """Iris took it for a request that it had processed before: that one may have paid."""
 
 
-_TECHNICAL = ("004", "005", "018", "021", "022", "023", "024")
+_TECHNICAL = ("004", "018", "021", "022", "023", "024")
 FAILURES: dict[str, Failure] = {f"{number:03d}": Failure.OTHER for number in range(1, 27)} | {
     "002": Failure.ACCOUNT_NOT_FOUND,
+    "005": Failure.TIMED_OUT,
+    "006": Failure.REPEATED,
+    "007": Failure.REPEATED,
     "009": Failure.FLOAT_SHORT,
     "012": Failure.ACCOUNT_BLOCKED,
     "014": Failure.MONTHLY_LIMIT,
@@ -205,28 +213,33 @@ FAILURES: dict[str, Failure] = {f"{number:03d}": Failure.OTHER for number in ran
 assert set(FAILURES.values()) == set(Failure), "every failure has its code"
 
 
-def failed(error_code: str | None) -> Outcome:
-    """A payout that Iris calls failed: final; only the webhook has the code, and it may still follow (decision G8)."""
+def failed(error_code: str | None, said_at: datetime | None = None) -> Outcome:
+    """A payout that Iris calls failed; only the webhook has the code, and it may still follow (decision G8)."""
     if not error_code:
-        return rejected(None, partner_code="failed", reason_may_follow=True)
+        return rejected(None, partner_code="failed", reason_may_follow=True, said_at=said_at)
     failure = FAILURES.get(error_code, Failure.OTHER)
+    reason = _B.PARTNER_REJECTED if failure is Failure.REPEATED else failure.value
     return rejected(
-        failure.value, technical=failure is Failure.TECHNICAL, partner_code=partner_code(error_code) or "failed"
+        reason if isinstance(reason, BlockerCode) else None,
+        technical=failure in (Failure.TECHNICAL, Failure.TIMED_OUT),
+        partner_code=partner_code(error_code) or "failed",
+        refusal=failure.value if isinstance(failure.value, Refusal) else None,
+        said_at=said_at,
     )
 
 
 def withdrawn() -> Outcome:
     """Our own reject of a queued payout was taken: nothing moved, and no one is to blame."""
-    return rejected(None, technical=True, partner_code="rejected")
+    return rejected(None, technical=True, partner_code="rejected", refusal=Refusal.WITHDRAWN)
 
 
-def refused_by_approver() -> Outcome:
+def refused_by_approver(said_at: datetime | None = None) -> Outcome:
     """A payout that stands as `rejected`: an approver said no before anything moved.
 
     After our own `withdraw` it confirms that. If we did not ask for it, a person at Midtrans' dashboard did; that "no"
     is not overridden by a new payout of ours, so it is not technical: staff must read it.
     """
-    return rejected(_B.PARTNER_REJECTED, partner_code="rejected")
+    return rejected(_B.PARTNER_REJECTED, partner_code="rejected", refusal=Refusal.WITHDRAWN, said_at=said_at)
 
 
 def status_of(text: str) -> IrisStatus:
@@ -238,18 +251,29 @@ def status_of(text: str) -> IrisStatus:
 
 
 def payout(
-    status: IrisStatus, number: str, *, amount: str | None, account: Secret | None, error_code: str | None
+    status: IrisStatus,
+    number: str,
+    *,
+    amount: str | None,
+    account: Secret | None,
+    error_code: str | None,
+    updated_at: object = None,
 ) -> Outcome:
-    """A payout's state in our words, from a look-up or a notification."""
+    """A payout's state in our words, from a look-up or a notification; `updated_at` puts them in order."""
+    said_at = values.said_at(updated_at)
     outcomes = {
         IrisStatus.QUEUED: lambda: queued(number),
         IrisStatus.APPROVED: lambda: pending(partner_code="approved", partner_reference=number),
         IrisStatus.PROCESSED: lambda: pending(partner_code="processed", partner_reference=number),
         IrisStatus.COMPLETED: lambda: succeeded(
-            partner_code="completed", partner_reference=number, amount_rupiah=wire.rupiah(amount), account=account
+            partner_code="completed",
+            partner_reference=number,
+            amount_rupiah=wire.rupiah(amount),
+            account=account,
+            said_at=said_at,
         ),
-        IrisStatus.FAILED: lambda: failed(error_code),
-        IrisStatus.REJECTED: refused_by_approver,
+        IrisStatus.FAILED: lambda: failed(error_code, said_at),
+        IrisStatus.REJECTED: lambda: refused_by_approver(said_at),
     }
     return outcomes[status]()
 
@@ -302,7 +326,7 @@ def found_payout(reply: Response, number: str) -> Outcome:
     status, account = status_of(found.status), wire.account_from(found.beneficiary_account)
     if status is IrisStatus.COMPLETED and account is None:
         raise protocol_error("field beneficiary_account is not a mobile number")
-    return payout(status, number, amount=found.amount, account=account, error_code=None)
+    return payout(status, number, amount=found.amount, account=account, error_code=None, updated_at=found.updated_at)
 
 
 # --- statement and balance ---------------------------------------------------------------------------------------

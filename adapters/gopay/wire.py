@@ -116,6 +116,7 @@ class IrisPayout(msgspec.Struct, frozen=True):
     status: str
     amount: str
     beneficiary_account: Secret
+    updated_at: Any = None
 
 
 class IrisStatementRow(msgspec.Struct, frozen=True):
@@ -143,6 +144,7 @@ class IrisNotice(msgspec.Struct, frozen=True):
     reference_no: str | None = None
     amount: str | None = None
     error_code: str | None = None
+    updated_at: Any = None
 
 
 class GopayLinkNoticeInfo(msgspec.Struct, frozen=True, rename="camel"):

@@ -57,3 +57,16 @@ def moment(text: str, field: str) -> datetime:
     if parsed.tzinfo is None:
         raise PartnerProtocolError(f"field {field} has no offset")
     return parsed
+
+
+def said_at(value: object) -> datetime | None:
+    """When a partner says that something holds, or None where it says so in no form that puts words in order: a time
+    without an offset may be of any zone.
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return None if parsed.tzinfo is None else parsed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUn
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkReturn
 from contracts.observation import IdentityNotice, LinkNotice, NoNotice, PayoutNotice
-from contracts.payout import OutcomeKind
+from contracts.payout import OutcomeKind, Refusal
 from contracts.plan import Response
 from contracts.secret import Secret
 
@@ -103,6 +104,25 @@ def test_every_error_code_has_its_meaning(number):
     assert outcome.reason is (None if code in TECHNICAL else REASONS.get(code, B.PARTNER_REJECTED))
     assert outcome.partner_code == code
     assert outcome.reason_may_follow is False
+    doubts = {"005": Refusal.STATEMENT_DECIDES, "006": Refusal.PERHAPS_PAID, "007": Refusal.PERHAPS_PAID}
+    assert outcome.refusal is doubts.get(code)
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("2026-11-24T05:00:01Z", datetime(2026, 11, 24, 5, 0, 1, tzinfo=UTC)),
+        ("2026-11-24T12:00:01+07:00", datetime(2026, 11, 24, 5, 0, 1, tzinfo=UTC)),
+        ("2026-11-24 12:00:01", None),
+        ("yesterday", None),
+        (1_764_000_000, None),
+        (None, None),
+    ],
+)
+def test_a_time_that_cannot_order_words_is_none_and_vetoes_nothing(text, at):
+    for status in (IrisStatus.COMPLETED, IrisStatus.FAILED, IrisStatus.REJECTED):
+        said = mapping.payout(status, "n1", amount="1.00", account=None, error_code="018", updated_at=text)
+        assert said.said_at == at
 
 
 def test_an_unlisted_error_code_is_for_staff():
