@@ -283,7 +283,7 @@ VERDICTS: tuple[Mutant, ...] = (
                 at(
                     "gopay",
                     "mapping",
-                    "IrisStatus.FAILED: lambda: failed(error_code)",
+                    "IrisStatus.FAILED: lambda: failed(error_code, said_at)",
                     'IrisStatus.FAILED: lambda: pending(partner_code="failed")',
                 ),
             ),
