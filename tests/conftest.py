@@ -99,7 +99,7 @@ def postgres(servers_home: Path) -> Iterator[EmbeddedPostgres]:
     if lent := os.environ.get(SHARED_POSTGRES):
         yield Lent(lent)
         return
-    server = EmbeddedPostgres(servers_home / "postgres")
+    server = EmbeddedPostgres(servers_home / "postgres", durable=False)
     asyncio.run(server.start())
     yield server
     asyncio.run(server.stop())

@@ -58,9 +58,11 @@ class EmbeddedPostgres(EmbeddedServer):
     stop_signal = signal.SIGINT  # "fast": ends sessions, writes a checkpoint
     socket_name = ".s.PGSQL.5432"
 
-    def __init__(self, data_dir: Path, *, installation: Installation | None = None) -> None:
+    def __init__(self, data_dir: Path, *, installation: Installation | None = None, durable: bool = True) -> None:
+        """`durable=False`: for throw-away data, which a crash of the machine may cost; nothing waits for disks."""
         super().__init__(data_dir)
         self._installation = installation
+        self._durable = durable
 
     @property
     def dsn(self) -> str:
@@ -80,6 +82,8 @@ class EmbeddedPostgres(EmbeddedServer):
             self._create(bin_dir, account)
         own_directory(self.socket_dir, 0o700, account)
         settings = _SETTINGS | {"unix_socket_directories": str(self.socket_dir)}
+        if not self._durable:
+            settings |= {"fsync": "off", "full_page_writes": "off"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [str(bin_dir / "postgres"), "-D", str(self.data_dir), *options], account
 
@@ -188,8 +192,11 @@ async def postgres_dsn(database_url: str | None, data_dir: Path) -> AsyncIterato
 
 
 async def create_database_from_template(dsn: str, template: str, name: str) -> str:
-    """Copies database `template`, to which nobody may be connected; returns the copy's URL."""
-    await _run(dsn, f"CREATE DATABASE {_quoted(name)} TEMPLATE {_quoted(template)}")
+    """Copies database `template`, to which nobody may be connected; returns the copy's URL.
+
+    File by file, which is the faster way where nothing waits for the disk.
+    """
+    await _run(dsn, f"CREATE DATABASE {_quoted(name)} TEMPLATE {_quoted(template)} STRATEGY FILE_COPY")
     return with_database(dsn, name)
 
 

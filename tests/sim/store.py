@@ -30,7 +30,7 @@ async def server() -> AsyncIterator[EmbeddedPostgres]:
     folder.chmod(0o711)
     home = data_home(folder / "home")
     try:
-        async with EmbeddedPostgres(home / "postgres") as postgres:
+        async with EmbeddedPostgres(home / "postgres", durable=False) as postgres:
             connection = await asyncpg.connect(postgres.dsn)
             for name, value in _UNSAFE.items():
                 await connection.execute(f"ALTER SYSTEM SET {name} = {value}")
