@@ -1,4 +1,4 @@
-"""Pictures as SVG: the funnel, and a burn-down with its forecast. Text beside them says the same in words."""
+"""Pictures as SVG: a bar of the funnel, and a burn-down with its forecast. Text beside them says the same."""
 
 from __future__ import annotations
 
@@ -8,27 +8,17 @@ from html import escape
 from zoneinfo import ZoneInfo
 
 _JAKARTA = ZoneInfo("Asia/Jakarta")
-_WIDTH = 900
 
 
-def funnel(stages: Sequence[tuple[str, int, int, str]], title: str) -> str:
-    """Bars of (name, incentives, of these blocked, amount in words), one below another; wide enough to be read."""
-    most = max((count for _, count, _, _ in stages), default=0) or 1
-    height, left, bar = 34, 190, _WIDTH - 190 - 230
-    box = f'viewBox="0 0 {_WIDTH} {height * len(stages) + 4}" width="{_WIDTH}"'
-    parts = [f'<svg {box} role="img" aria-label="{escape(title)}">']
-    for n, (name, count, blocked, amount) in enumerate(stages):
-        y = n * height + 4
-        whole, held = round(bar * count / most), round(bar * blocked / most)
-        number = f"{count:,}".replace(",", ".")
-        parts.append(
-            f'<text x="0" y="{y + 18}">{escape(name)}</text>'
-            f'<rect class="rest" x="{left}" y="{y}" width="{bar}" height="24"/>'
-            f'<rect class="bar" x="{left}" y="{y}" width="{whole}" height="24"/>'
-            f'<rect class="held" x="{left + whole - held}" y="{y}" width="{held}" height="24"/>'
-            f'<text x="{left + bar + 8}" y="{y + 18}">{number} · {escape(amount)}</text>'
-        )
-    return "".join([*parts, "</svg>"])
+def bar(count: int, blocked: int, most: int) -> str:
+    """One bar of the funnel, as wide as its place: so many of at most `most`, of these so many blocked at its end."""
+    whole, held = (100 * number / (most or 1) for number in (count, blocked))
+    return (
+        '<svg class="wide-bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="rest" width="100" height="10"/>'
+        f'<rect class="bar" width="{whole:.2f}" height="10"/>'
+        f'<rect class="held" x="{whole - held:.2f}" width="{held:.2f}" height="10"/></svg>'
+    )
 
 
 def burn_down(points: Sequence[tuple[datetime, int]], done_at: datetime | None, title: str) -> str:

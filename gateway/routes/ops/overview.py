@@ -106,14 +106,22 @@ async def _glance(core: Core, chosen: str) -> dict[str, Any]:
     }
 
 
-def _funnel(rows: list[FunnelRow], at: int) -> str:
-    bars = []
+def _funnel(rows: list[FunnelRow], at: int) -> list[dict[str, Any]]:
+    bars: list[dict[str, Any]] = []
     for stage, words in STAGES.items():
         mine = [row for row in rows if row.stage is stage]
-        count, amount = sum(row.incentives for row in mine), sum(row.amount_rupiah for row in mine)
-        blocked = sum(row.incentives for row in mine if row.blocker is not None)
-        bars.append((words[at], count, 0 if stage is Stage.RETURNED else blocked, f"Rp {amount:,}".replace(",", ".")))
-    return pictures.funnel(bars, ("Corong insentif", "Funnel of incentives")[at])
+        ended = stage in (Stage.RETURNED, Stage.CANCELLED)
+        bars.append(
+            {
+                "stage": stage.value,
+                "name": words[at],
+                "count": sum(row.incentives for row in mine),
+                "amount": sum(row.amount_rupiah for row in mine),
+                "blocked": 0 if ended else sum(row.incentives for row in mine if row.blocker is not None),
+            }
+        )
+    most = max(one["count"] for one in bars)
+    return [one | {"bar": pictures.bar(one["count"], one["blocked"], most)} for one in bars]
 
 
 def _turns(rows: list[FunnelRow]) -> list[dict[str, Any]]:
