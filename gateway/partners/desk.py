@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -9,7 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
-from contracts.errors import Hint, NotSupported, OutcomeUnknown, PartnerUnavailable
+from contracts.errors import Hint, NotSupported, OutcomeUnknown, PartnerError, PartnerUnavailable
+from contracts.hold import Fault
 from contracts.partner import AccessToken, Capability, Context, Manifest, Partner
 from contracts.payout import Outcome
 from contracts.plan import Plan
@@ -17,6 +19,7 @@ from contracts.secret import Secret
 from gateway.clock import Clock
 from gateway.partners.executor import Executor
 from gateway.partners.tokens import Tokens
+from gateway.partners.watch import Seen, Told, Watch, of_error, of_result, seen_by
 from gateway.settings import Waits
 
 T = TypeVar("T")
@@ -93,6 +96,11 @@ class Desk:
         self._tokens = tokens
         self._clock = clock
         self._entropy = entropy or random.SystemRandom()
+        self._watches: list[Watch] = []
+
+    def watched_by(self, watch: Watch) -> None:
+        """Tell `watch` what each operation tells about the partner."""
+        self._watches.append(watch)
 
     def require(self, capability: Capability) -> None:
         """Raise `NotSupported` unless the partner's manifest declares it."""
@@ -124,6 +132,29 @@ class Desk:
         (nothing left) or `OutcomeUnknown` (a WRITE left).
         """
         names = self.manifest.needs.get(operation, ())
+        seen = Seen()
+
+        def watched(context: Context) -> Plan[T]:
+            return seen_by(make(context), seen)
+
+        try:
+            result = await self._twice(names, watched, subject, frozen_hash)
+        except (PartnerError, OutcomeUnknown) as error:
+            self._tell(operation, of_error(error, seen, self._clock.now(), self.manifest))
+            raise
+        except asyncio.CancelledError:
+            self._tell(operation, Told(good=False, fault=Fault.TIMED_OUT, words="no answer"))
+            raise
+        self._tell(operation, of_result(result, seen, self._clock.now(), self.manifest))
+        return result
+
+    def _tell(self, operation: str, told: Told) -> None:
+        for watch in self._watches:
+            watch.told(operation, told)
+
+    async def _twice(
+        self, names: tuple[str, ...], make: Callable[[Context], Plan[T]], subject: str, frozen_hash: bytes | None
+    ) -> T:
         try:
             return await self._attempt(names, make, subject, frozen_hash)
         except PartnerUnavailable as error:

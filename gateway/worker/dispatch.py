@@ -15,6 +15,8 @@ from gateway.worker.outage import Outage
 from gateway.worker.quota import CALLS_A_PAYOUT, Quota
 
 IDLE_S = 0.25
+MOST_WAIT_S = 0.5
+"""So often a held partner is looked at again: another worker may have found that it is back."""
 _log = structlog.get_logger(__name__)
 
 
@@ -51,11 +53,11 @@ class Dispatcher:
     async def _feed(self) -> None:
         stopping = self._stopping
         while not stopping.is_set():
-            wait_s = self._outage.wait_s()
-            if wait_s > 0.0:
-                await pause(stopping, wait_s)
-                continue
             try:
+                wait_s = await self._outage.turn()
+                if wait_s > 0.0:
+                    await pause(stopping, min(wait_s, MOST_WAIT_S))
+                    continue
                 leased = await self._payouts.claim(self._partner, 1 if self._outage.down else self._batch)
             except Exception as error:  # noqa: BLE001 - a lost database must not end the dispatch
                 _log.error("claim_failed", partner=self._partner, error=type(error).__name__)
@@ -73,8 +75,7 @@ class Dispatcher:
         return not self._stopping.is_set() and self._outage.admit()
 
     def note(self, answer: Answer) -> None:
-        """What an attempt told about the partner."""
-        self._outage.note(answer)
+        """One attempt is over; what it told about the partner reached the outage control through the desk."""
         self.sent += 1
 
     async def _lane(self) -> None:

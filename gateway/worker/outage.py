@@ -1,58 +1,161 @@
-"""Whether a partner is worth feeding: after a run of failures only a canary now and then, until it speaks again."""
+"""Whether a partner is worth feeding at one stage: after a run of failures only a canary now and then, until it does
+again what it is asked. What is decided here is a hold in the store, so that it holds in every worker.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection
+
 import structlog
 
+from contracts.hold import STAGE_OF, Fault, HoldKind, HoldStage, kind_of
 from gateway.clock import Clock
-from gateway.services.payouts.sending import Answer
+from gateway.partners.watch import Told
+from gateway.services.ops.holds import Holds
+from gateway.storage.ops.holds import Hold
 
 FAILURES = 5
-"""So many tries in a row without a word that helps, and feeding stops."""
+"""So many tries in a row that did nothing, and feeding stops."""
 CANARY_S = 3.0
-"""How often one payout is let through to see whether the partner is back."""
+"""How often one try is let through to see whether the partner is back."""
+OURS_CANARY_S, OURS_CANARY_MAX_S = 30.0, 600.0
+"""The same where it refuses us: doubling, since it takes a person to mend it."""
+THROTTLED_S = 60.0
+"""So long after its last "too many" the partner is no longer called throttled."""
+_OPENED_HERE = (HoldKind.OUTAGE, HoldKind.OURS)
 
-_FAILED = frozenset({Answer.NOTHING_DONE, Answer.NO_ANSWER})
 _log = structlog.get_logger(__name__)
 
 
 class Outage:
-    """What one worker has seen of one partner lately."""
+    """What one worker has seen of one partner at one stage lately, and what it makes of the holds.
 
-    def __init__(self, partner: str, clock: Clock) -> None:
+    `also`: stages whose holds keep this one waiting too. `news` is set when the store should be told at once.
+    """
+
+    def __init__(
+        self,
+        partner: str,
+        stage: HoldStage,
+        holds: Holds,
+        clock: Clock,
+        news: asyncio.Event,
+        *,
+        also: Collection[HoldStage] = (),
+    ) -> None:
         self._partner = partner
+        self._stage = stage
+        self._stages = frozenset({stage, *also})
+        self._holds = holds
         self._clock = clock
         self._failures = 0
-        self._canary_at: float | None = None
+        self._last: Told | None = None
+        self._opening = False
+        self._closing = False
+        self._throttled: Told | None = None
+        self._canaries = 0
+        self._news = news
+
+    @property
+    def held(self) -> Hold | None:
+        """The hold in the store that keeps this stage waiting."""
+        return self._holds.stopping(self._partner, self._stages)
 
     @property
     def down(self) -> bool:
         """Whether feeding has stopped."""
-        return self._canary_at is not None
+        return self._opening or self.held is not None
 
-    def wait_s(self) -> float:
-        """How long until something may be sent; 0: now."""
-        return 0.0 if self._canary_at is None else max(0.0, self._canary_at - self._clock.monotonic())
+    async def turn(self) -> float:
+        """How long to wait before something is taken up; 0: now. While held, 0 for one canary."""
+        if self._canaries > 0:
+            return 0.0
+        hold = self.held
+        if hold is None:
+            if self._opening:
+                return CANARY_S
+            slowed = self._holds.throttled(self._partner, self._stage)
+            until = None if slowed is None else slowed.next_canary_at
+            return 0.0 if until is None else max(0.0, (until - self._clock.now()).total_seconds())
+        if hold.next_canary_at is None:
+            return CANARY_S
+        wait_s = (hold.next_canary_at - self._clock.now()).total_seconds()
+        if wait_s > 0.0:
+            return wait_s
+        if not await self._holds.canary(hold, _canary_s(hold)):
+            await self._holds.refresh()  # another worker's turn
+            return CANARY_S / 10
+        self._canaries = 1
+        await self._holds.refresh()
+        return 0.0
 
     def admit(self) -> bool:
-        """Whether one more may be sent now; while the partner is down that one is the canary."""
-        if self._canary_at is None:
+        """Whether one more may be sent now; while the partner is held that one is the canary."""
+        if not self.down:
+            self._canaries = 0
             return True
-        if self.wait_s() > 0.0:
+        if self._canaries == 0:
             return False
-        self._canary_at = self._clock.monotonic() + CANARY_S
+        self._canaries -= 1
         return True
 
-    def note(self, answer: Answer) -> None:
-        """Take in what a try told about the partner."""
-        if answer is Answer.SKIPPED:
+    def told(self, operation: str, told: Told) -> None:
+        """Take in what an operation told about the partner."""
+        if STAGE_OF.get(operation) is not self._stage:
             return
-        if answer not in _FAILED:
-            if self.down:
-                _log.info("partner_back", partner=self._partner)
-            self._failures, self._canary_at = 0, None
+        if told.good:
+            self._failures, self._opening = 0, False
+            held = self.held
+            if held is not None and held.kind in _OPENED_HERE and not self._closing:
+                self._closing = True
+                self._news.set()
+        elif told.fault is Fault.THROTTLED:
+            self._throttled = told
+            self._news.set()
+        elif told.fault is not None:
+            self._failures += 1
+            self._last, self._closing = told, False
+            if self._failures >= FAILURES and not self.down:
+                self._opening = True
+                self._news.set()
+
+    async def settle(self) -> None:
+        """Write what was seen to the store: holds that begin, holds that end."""
+        if self._opening and self._last is not None:
+            await self._open(self._last)
+            self._opening = False
+        if self._closing:
+            _log.info("partner_back", partner=self._partner, stage=self._stage.value)
+            await self._holds.release(self._partner, self._stage, _OPENED_HERE)
+            self._closing, self._canaries = False, 0
+        throttled, self._throttled = self._throttled, None
+        if throttled is not None:
+            await self._hold(HoldKind.THROTTLED, throttled, throttled.retry_after_s or 0.0)
+        else:
+            await self._end_throttling()
+
+    async def _open(self, last: Told) -> None:
+        assert last.fault is not None
+        kind = kind_of(last.fault)
+        _log.warning("partner_down", partner=self._partner, stage=self._stage.value, fault=last.fault.value)
+        first_s = OURS_CANARY_S if kind is HoldKind.OURS else CANARY_S
+        await self._hold(kind, last, max(first_s, last.retry_after_s or 0.0))
+
+    async def _hold(self, kind: HoldKind, told: Told, after_s: float) -> None:
+        fault = None if told.fault is None else told.fault.value
+        await self._holds.hold(self._partner, self._stage, kind, fault=fault, words=told.words, after_s=after_s)
+
+    async def _end_throttling(self) -> None:
+        held = self._holds.throttled(self._partner, self._stage)
+        if held is None or held.next_canary_at is None:
             return
-        self._failures += 1
-        if self._failures >= FAILURES and not self.down:
-            _log.warning("partner_down", partner=self._partner)
-            self._canary_at = self._clock.monotonic() + CANARY_S
+        if (self._clock.now() - held.next_canary_at).total_seconds() >= THROTTLED_S:
+            await self._holds.release(self._partner, self._stage, (HoldKind.THROTTLED,))
+
+
+def _canary_s(hold: Hold) -> float:
+    """How long after this canary the next one follows."""
+    if hold.kind is HoldKind.OURS:
+        return float(min(OURS_CANARY_S * 2 ** min(hold.canaries, 10), OURS_CANARY_MAX_S))
+    return CANARY_S

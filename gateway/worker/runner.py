@@ -9,8 +9,10 @@ from functools import partial
 
 import structlog
 
+from contracts.hold import HoldStage
 from gateway.core import Core, build_core
 from gateway.resources import Resources, open_resources
+from gateway.services.ops.holds import REFRESH_S, Holds
 from gateway.services.payouts.driver import Payouts
 from gateway.services.reconciliation.statements import Statements
 from gateway.settings import Settings
@@ -23,6 +25,8 @@ POOL_SIZE = 16
 DRAIN_S = 60.0
 """What is in flight when the worker is told to stop has ended by then, or is found by its deadline."""
 SLOW_S = 1.0
+HOLDS = "holds"
+"""The loop over the holds, and what wakes it (`storage.ops.holds.CHANNEL_NAME`)."""
 LANES_A_SEAT = 2
 """Lanes for each payout that may be in flight: some are always waiting for a commit."""
 LOOKUPS_AT_ONCE = 16
@@ -30,18 +34,50 @@ CHECKS_AT_ONCE = 16
 _log = structlog.get_logger(__name__)
 
 
+class Outages:
+    """The outage control of every partner and stage that a worker feeds, on one view of the holds."""
+
+    def __init__(self, resources: Resources, worker: str, news: asyncio.Event) -> None:
+        self._holds = Holds(resources.database, resources.clock, worker)
+        self._of: dict[tuple[str, HoldStage], Outage] = {}
+        for slug, desk in resources.desks.items():
+            proofs = {HoldStage.PROOF} if desk.manifest.payout_needs_live_link else set()
+            for stage in (HoldStage.PAYOUT, HoldStage.PROOF, HoldStage.VERIFY):
+                also = proofs if stage is HoldStage.PAYOUT else ()
+                outage = Outage(slug, stage, self._holds, resources.clock, news, also=also)
+                desk.watched_by(outage)
+                self._of[slug, stage] = outage
+
+    def of(self, partner: str, stage: HoldStage) -> Outage:
+        """The outage control of one partner's stage."""
+        return self._of[partner, stage]
+
+    async def tick(self) -> int:
+        """Read the holds, and write down what was seen since."""
+        await self._holds.refresh()
+        for outage in self._of.values():
+            await outage.settle()
+        return await self._holds.tick_purge()
+
+
 class Worker:
     """Everything one worker process runs."""
 
     def __init__(
-        self, resources: Resources, payouts: Payouts, statements: Statements, others: Sequence[Loop] = ()
+        self,
+        resources: Resources,
+        payouts: Payouts,
+        statements: Statements,
+        others: Callable[[Outages], Sequence[Loop]] = lambda _: (),
     ) -> None:
         settings, clock = resources.settings, resources.clock
         self._wakes = Wakes(settings.database_url.reveal())
+        outages = Outages(resources, payouts.worker, self._wakes.event(HOLDS))
         self._loops = [
             Loop("deadlines", payouts.tick_deadlines, SLOW_S),
             Loop("timers", payouts.tick_timers, SLOW_S),
-            *others,
+            Loop(HOLDS, outages.tick, REFRESH_S),
+            *others(outages),
         ]
         self._dispatchers: list[Dispatcher] = []
         for slug, desk in resources.desks.items():
@@ -54,7 +90,7 @@ class Worker:
                     slug,
                     lanes=LANES_A_SEAT * settings.max_in_flight,
                     quota=quota,
-                    outage=Outage(slug, clock),
+                    outage=outages.of(slug, HoldStage.PAYOUT),
                     wake=self._wakes.event(f"dispatch:{slug}"),
                 )
             )
@@ -108,7 +144,20 @@ def _paced(tick: Callable[[], Awaitable[int]], quota: Quota | None) -> Callable[
     return paced
 
 
-def people_loops(core: Core) -> list[Loop]:
+def _fed(tick: Callable[[int], Awaitable[int]], most: int, outage: Outage) -> Callable[[], Awaitable[int]]:
+    """A tick of up to `most` pieces of work; while the partner is held, of one canary now and then."""
+
+    async def fed() -> int:
+        if await outage.turn() > 0.0:
+            return 0
+        if not outage.down:
+            return await tick(most)
+        return await tick(1) if outage.admit() else 0
+
+    return fed
+
+
+def people_loops(core: Core, outages: Outages) -> list[Loop]:
     """The ticks of linking, verification, the inbox of notifications, and credits that no payout has."""
     slow: dict[str, Callable[[], Awaitable[int]]] = {
         "link_expiry": core.linking.tick_expiry,
@@ -125,7 +174,8 @@ def people_loops(core: Core) -> list[Loop]:
     for slug, desk in resources.desks.items():
         agreed_per_s = resources.settings.quotas.get(slug)
         quota = quota_of(resources.redis, desk.manifest, "identity.", agreed_per_s, resources.clock)
-        check = _paced(partial(core.verification.tick, CHECKS_AT_ONCE, slug), quota)
+        tick = partial(core.verification.tick, partner=slug)
+        check = _paced(_fed(tick, CHECKS_AT_ONCE, outages.of(slug, HoldStage.VERIFY)), quota)
         verifying.append(Loop(f"verification:{slug}", check))
     return [
         *verifying,
@@ -142,7 +192,7 @@ async def run_worker(settings: Settings, stopping: asyncio.Event | None = None) 
         loop.add_signal_handler(number, stopping.set)
     async with open_resources(settings, pool_size=POOL_SIZE, by_key=True) as resources:
         core = build_core(resources)
-        worker = Worker(resources, core.payouts, Statements(resources), people_loops(core))
+        worker = Worker(resources, core.payouts, Statements(resources), partial(people_loops, core))
         _log.info("worker_started", worker=core.payouts.worker)
         await worker.run(stopping)
         _log.info("worker_stopped", worker=core.payouts.worker, sent=worker.sent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,15 +13,17 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
+from contracts.hold import Fault, HoldStage
 from contracts.partner import Mark, Quota
 from gateway.clock import SystemClock
-from gateway.services.payouts.sending import Answer
+from gateway.partners.watch import Told
+from gateway.services.ops.holds import Holds
 from gateway.worker import Worker
 from gateway.worker.dispatch import Dispatcher
-from gateway.worker.outage import CANARY_S, FAILURES, Outage
+from gateway.worker.outage import CANARY_S, FAILURES, THROTTLED_S, Outage
 from gateway.worker.quota import Quota as Tokens
 from gateway.worker.quota import quota_of
-from gateway.worker.runner import people_loops
+from gateway.worker.runner import Outages, people_loops
 from tests.gateway.payouts.fake import Bank, VirtualClock
 from tests.gateway.payouts.town import NOON, Town
 
@@ -159,9 +162,7 @@ async def test_nothing_is_sent_before_the_quota_gives_way(town: Town) -> None:
         await gives_way.acquire()
 
     quota.take = take  # type: ignore[method-assign]
-    dispatcher = Dispatcher(
-        town.worker(), "fake", lanes=2, quota=quota, outage=Outage("fake", clock), wake=asyncio.Event()
-    )
+    dispatcher = Dispatcher(town.worker(), "fake", lanes=2, quota=quota, outage=outage_of(town), wake=asyncio.Event())
     running = asyncio.create_task(dispatcher.run(stopping))
     for sent in range(3):
         assert await asyncio.wait_for(asked.get(), 10) == len({"inquiry", "transfer"})
@@ -177,20 +178,92 @@ async def test_nothing_is_sent_before_the_quota_gives_way(town: Town) -> None:
     await asyncio.wait_for(running, 10)
 
 
-def test_outage_opens_after_a_run_of_failures_and_closes_at_a_word() -> None:
-    clock = VirtualClock(NOON)
-    outage = Outage("fake", clock)
+def outage_of(town: Town, worker: str = "w1", stage: HoldStage = HoldStage.PAYOUT) -> Outage:
+    """One worker's outage control."""
+    return Outage("fake", stage, Holds(town.database, town.clock, worker), town.clock, asyncio.Event())
+
+
+GOOD = Told(good=True)
+DOWN = Told(good=False, fault=Fault.SERVER_ERROR, words="HTTP 502")
+PERSON = Told(good=False)
+
+
+async def test_outage_opens_after_a_run_of_failures_and_closes_at_a_word(town: Town) -> None:
+    outage = outage_of(town)
     for _ in range(FAILURES - 1):
-        outage.note(Answer.NO_ANSWER)
-    outage.note(Answer.SKIPPED)
-    assert outage.admit()
-    outage.note(Answer.NOTHING_DONE)
+        outage.told("payout", DOWN)
+    outage.told("find_payout", DOWN)
+    outage.told("payout", PERSON)
+    assert outage.admit(), "a look-up is no try, and a refusal about a person is no failure"
+    outage.told("payout", DOWN)
     assert not outage.admit()
-    clock.advance(CANARY_S)
+    await outage.settle()
+    assert await outage.turn() == CANARY_S
+    town.clock.advance(CANARY_S)
+    assert await outage.turn() == 0.0
     assert outage.admit(), "the canary"
     assert not outage.admit(), "one canary at a time"
-    outage.note(Answer.SPOKE)
+    outage.told("payout", PERSON)
+    await outage.settle()
+    assert not outage.admit(), "a refusal about a person does not show that the partner is back"
+    outage.told("payout", GOOD)
+    await outage.settle()
     assert outage.admit()
+    assert await outage.turn() == 0.0
+
+
+async def test_what_one_worker_saw_holds_in_the_other(town: Town) -> None:
+    one, two = outage_of(town, "w1"), outage_of(town, "w2")
+    for _ in range(FAILURES):
+        one.told("payout", DOWN)
+    await one.settle()
+    await two._holds.refresh()
+    assert two.down
+    town.clock.advance(CANARY_S)
+    turns = [await one.turn(), await two.turn()]
+    assert turns.count(0.0) == 1, "one canary for both"
+    canary = (one, two)[turns.index(0.0)]
+    canary.told("payout", GOOD)
+    await canary.settle()
+    await one._holds.refresh()
+    await two._holds.refresh()
+    assert not one.down
+    assert not two.down
+
+
+async def test_throttling_is_no_outage_and_its_retry_after_is_obeyed(town: Town) -> None:
+    outage = outage_of(town)
+    for _ in range(10 * FAILURES):
+        outage.told("payout", Told(good=False, fault=Fault.THROTTLED, words="429", retry_after_s=120.0))
+    await outage.settle()
+    assert not outage.down
+    assert await outage.turn() == 120.0
+    (row,) = await town.fetch("SELECT kind, words FROM holds WHERE released_at IS NULL")
+    assert (row["kind"], row["words"]) == ("throttled", "429")
+    town.clock.advance(120.0)
+    assert await outage.turn() == 0.0
+    town.clock.advance(THROTTLED_S)
+    await outage.settle()
+    assert await town.fetch("SELECT kind FROM holds WHERE released_at IS NULL") == []
+
+
+async def test_a_partner_that_refuses_us_is_asked_ever_more_seldom(town: Town) -> None:
+    outage = outage_of(town)
+    for _ in range(FAILURES):
+        outage.told("payout", Told(good=False, fault=Fault.FLOAT_SHORT, words="4031714"))
+    await outage.settle()
+    asked, until = 0, town.clock.now() + timedelta(hours=2)
+    while town.clock.now() < until:
+        wait_s = await outage.turn()
+        if wait_s == 0.0:
+            assert outage.admit()
+            asked += 1
+            outage.told("payout", Told(good=False, fault=Fault.FLOAT_SHORT, words="4031714"))
+        else:
+            town.clock.advance(wait_s)
+    assert 12 <= asked <= 20, "30 s, then doubling to ten minutes"
+    (row,) = await town.fetch("SELECT kind, fault, canaries FROM holds")
+    assert (row["kind"], row["fault"], row["canaries"]) == ("ours", "float_short", asked)
 
 
 async def test_a_quota_is_shared_through_redis(redis_url: str) -> None:
@@ -234,9 +307,10 @@ async def test_checks_wait_for_the_quota_of_what_they_did(town: Town, monkeypatc
     idle: Any = SimpleNamespace(**dict.fromkeys(_TICKS))
     core: Any = SimpleNamespace(
         resources=town.resources, verification=SimpleNamespace(tick=tick, tick_expired=None), linking=idle, inbox=idle,
-        strays=idle,
+        strays=idle, plan=idle,
     )  # fmt: skip
-    (check,) = [loop for loop in people_loops(core) if loop.name == "verification:fake"]
+    outages = Outages(town.resources, "w1", asyncio.Event())
+    (check,) = [loop for loop in people_loops(core, outages) if loop.name == "verification:fake"]
     assert [await check.tick(), await check.tick()] == [3, 0]
     assert taken == [3]
 

@@ -1,0 +1,145 @@
+"""What a partner's answer to one call tells about the partner itself, for whoever decides whether to go on feeding it.
+
+A refusal about a person tells nothing: neither that the partner works nor that it does not.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Protocol, TypeVar
+
+import httpx
+import msgspec
+
+from contracts.errors import Hint, OutcomeUnknown, PartnerError
+from contracts.hold import Fault
+from contracts.identity import IdentityAnswer, Verdict
+from contracts.partner import Blame, Manifest
+from contracts.payout import Outcome, OutcomeKind
+from contracts.plan import Plan
+from gateway.partners.transport import NEVER_SENT
+
+T = TypeVar("T")
+
+_BY_HINT = {
+    Hint.OUR_TOKEN: Fault.UNAUTHORIZED,
+    Hint.THROTTLED: Fault.THROTTLED,
+    Hint.LATER: Fault.LATER,
+    Hint.FLOAT_SHORT: Fault.FLOAT_SHORT,
+    Hint.CREDENTIALS: Fault.CREDENTIALS,
+}
+_OF_THE_PERSON = frozenset({Hint.CUSTOMER_TOKEN, Hint.SESSION})
+MOST_RETRY_AFTER_S = 3600.0
+"""Whatever a partner asks for, it is tried again by then."""
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What one operation told about its partner."""
+
+    good: bool
+    """It did what it was asked."""
+    fault: Fault | None = None
+    words: str = ""
+    """The partner's own code, or the HTTP status; never free text."""
+    retry_after_s: float | None = None
+
+
+class Watch(Protocol):
+    """Who wants to know."""
+
+    def told(self, operation: str, told: Told) -> None:
+        """An operation of `Partner` ended; never blocks, never raises."""
+
+
+class Seen:
+    """What of the last answer that a plan got is about the partner; None: it got none."""
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.retry_after: str | None = None
+
+    def retry_after_s(self, now: datetime) -> float | None:
+        """`Retry-After`, in seconds or as a date, between now and an hour from now; None: there is none to be read."""
+        if self.retry_after is None:
+            return None
+        text = self.retry_after.strip()
+        if text.isascii() and text.isdigit():
+            return float(min(int(text[:9]), MOST_RETRY_AFTER_S))
+        try:
+            at = parsedate_to_datetime(text)
+            after_s = (at - now).total_seconds()
+        except (ValueError, TypeError):  # TypeError: a date without a zone
+            return None
+        return min(max(after_s, 0.0), MOST_RETRY_AFTER_S)
+
+
+def seen_by(plan: Plan[T], seen: Seen) -> Plan[T]:
+    """The same plan, whose answers' status is kept in `seen`."""
+    try:
+        request = next(plan)
+        while True:
+            seen.status = seen.retry_after = None
+            response = yield request
+            seen.status, seen.retry_after = response.status, response.headers.get("retry-after")
+            request = plan.send(response)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        plan.close()
+
+
+def of_error(error: PartnerError | OutcomeUnknown, seen: Seen, now: datetime, manifest: Manifest) -> Told:
+    """What an error tells."""
+    if error.hint in _OF_THE_PERSON:
+        return Told(good=False)
+    if manifest.blames(error.partner_code) is Blame.OURS:
+        return _told(_BY_HINT.get(error.hint, Fault.CREDENTIALS), error.partner_code, seen, error.retry_after_s)
+    fault = _BY_HINT.get(error.hint) or _by_transport(error) or _by_status(seen.status) or Fault.UNREADABLE
+    return _told(fault, error.partner_code, seen, error.retry_after_s or seen.retry_after_s(now))
+
+
+def of_result(result: object, seen: Seen, now: datetime, manifest: Manifest) -> Told:
+    """What an answer tells."""
+    if isinstance(result, IdentityAnswer | Outcome) and manifest.blames(result.partner_code) is Blame.OURS:
+        hint = result.hint if isinstance(result, Outcome) else Hint.NONE
+        return _told(_BY_HINT.get(hint, Fault.CREDENTIALS), result.partner_code, seen, None)
+    if isinstance(result, IdentityAnswer):
+        return Told(good=result.verdict in (Verdict.MATCH, Verdict.PENDING))
+    if not isinstance(result, Outcome):
+        return Told(good=True)
+    if result.kind is OutcomeKind.NOT_ACCEPTED and result.hint not in _OF_THE_PERSON:
+        fault = _BY_HINT.get(result.hint) or _by_status(seen.status) or Fault.LATER
+        return _told(fault, result.partner_code, seen, result.retry_after_s or seen.retry_after_s(now))
+    if result.kind is OutcomeKind.UNKNOWN:
+        fault = _by_status(seen.status) or Fault.UNREADABLE
+        return _told(fault, result.partner_code, seen, seen.retry_after_s(now))
+    return Told(good=result.kind in (OutcomeKind.SUCCEEDED, OutcomeKind.PENDING, OutcomeKind.QUEUED))
+
+
+def _told(fault: Fault, code: str | None, seen: Seen, retry_after_s: float | None) -> Told:
+    words = code or (f"HTTP {seen.status}" if seen.status is not None else "no answer")
+    return Told(good=False, fault=fault, words=words, retry_after_s=retry_after_s)
+
+
+def _by_status(status: int | None) -> Fault | None:
+    if status is None:
+        return None
+    if status >= 500:
+        return Fault.SERVER_ERROR
+    return {401: Fault.UNAUTHORIZED, 429: Fault.THROTTLED}.get(status)
+
+
+def _by_transport(error: BaseException) -> Fault | None:
+    """By the transport's own exception, which the ones above it name as their cause."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, httpx.TimeoutException):
+            return Fault.TIMED_OUT
+        if isinstance(cause, NEVER_SENT):
+            return Fault.REFUSED
+        if isinstance(cause, httpx.TransportError):
+            return Fault.BROKEN
+        cause = cause.__cause__
+    return None
