@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
+
+from contracts.text import Text
 
 COLUMNS = (
     "programme", "purpose", "period", "participant_id", "nik", "full_name", "phone", "partner", "account",
     "amount_rupiah", "due_on", "deadline_on",
 )  # fmt: skip
 """The fields of one row, as CSV header or as the keys of one NDJSON object."""
+
+NOTES = ("faults", "what_to_do")
+"""Two columns that a file of refused rows has besides; a file to be corrected and sent again may keep them."""
 
 REQUIRED_APPROVALS = 2
 """By two clients, neither of them the one that submitted it."""
@@ -29,6 +36,9 @@ class RowCode(enum.Enum):
     """Why a row was refused at intake; the rest of the batch goes on."""
 
     ROW_MALFORMED = "row_malformed"
+    ENCODING_INVALID = "encoding_invalid"
+    COLUMN_UNKNOWN = "column_unknown"
+    KEY_REPEATED = "key_repeated"
     FIELD_MISSING = "field_missing"
     FIELD_INVALID = "field_invalid"
     NIK_INVALID = "nik_invalid"
@@ -38,28 +48,131 @@ class RowCode(enum.Enum):
     PARTICIPANT_CONFLICT = "participant_conflict"
     NIK_DUPLICATE = "nik_duplicate"
     INCENTIVE_CONFLICT = "incentive_conflict"
+    INSTALMENT_PAID = "instalment_paid"
 
 
-ROW_REMEDY: dict[RowCode, str] = {
-    RowCode.ROW_MALFORMED: "Send one CSV row with the header's columns, or one JSON object, per line.",
-    RowCode.FIELD_MISSING: "Fill the field named.",
-    RowCode.FIELD_INVALID: "Correct the field named.",
-    RowCode.NIK_INVALID: "Check the NIK against the participant's KTP: 16 digits with a real date of birth.",
-    RowCode.PARTNER_UNKNOWN: "Use a partner from GET /v1/partners.",
-    RowCode.AMOUNT_INVALID: "Give whole rupiah, without separators, above zero and within the partner's limit.",
-    RowCode.DATE_INVALID: "Give dates as YYYY-MM-DD, the deadline not before the due date.",
-    RowCode.PARTICIPANT_CONFLICT: "Use the participant's current NIK, partner and account, or change them first.",
-    RowCode.NIK_DUPLICATE: "Another participant holds this instalment under the same NIK; settle who is right.",
-    RowCode.INCENTIVE_CONFLICT: "The instalment was handed over before with other content; cancel that one first.",
-}
-assert set(ROW_REMEDY) == set(RowCode), "every row error says what to do"
+CONFLICTS = frozenset(
+    {RowCode.PARTICIPANT_CONFLICT, RowCode.NIK_DUPLICATE, RowCode.INCENTIVE_CONFLICT, RowCode.INSTALMENT_PAID}
+)
+"""Rows that are well-formed and contradict what was handed over before, or another row of the same file."""
 
 
-class RowError(msgspec.Struct, frozen=True, kw_only=True):
-    """One refused row: where, which field, why, what to do; never the value."""
+class Fault(NamedTuple):
+    """One thing that is wrong with a row, never with a value of it."""
 
-    line: int
-    """1-based line of the file; a CSV header is line 1."""
+    field: str | None
+    code: str
+    hint: str | None = None
+    """What `remedy_of` puts into its sentence: an example of the form, the sign that does not belong there, the fields
+    that differ."""
+
+
+class RowFault(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong with a row, and what to do about it."""
+
     field: str | None
     code: RowCode
-    remedy: str
+    remedy: Text
+
+
+_REMEDIES: dict[tuple[RowCode, str | None], tuple[str, str]] = {
+    (RowCode.ROW_MALFORMED, None): (
+        "Tulis setiap baris dengan kolom yang sama seperti baris judul ({hint}); apit sel yang memuat koma atau baris"
+        " baru dengan tanda kutip ganda.",
+        "Give each row exactly the columns of the header ({hint}); put a cell with a comma or a line break in double"
+        " quotes.",
+    ),
+    (RowCode.ENCODING_INVALID, None): (
+        "Baris ini bukan UTF-8, mungkin Windows-1252: simpan berkas sebagai 'CSV UTF-8' lalu kirim lagi.",
+        "The row is not UTF-8, perhaps Windows-1252: save the file as 'CSV UTF-8' and send it again.",
+    ),
+    (RowCode.COLUMN_UNKNOWN, None): (
+        "Hapus isian ini ({hint}); yang dikenal hanya: " + ", ".join(COLUMNS) + ".",
+        "Take this field out ({hint}); there are only: " + ", ".join(COLUMNS) + ".",
+    ),
+    (RowCode.KEY_REPEATED, None): (
+        "Tulis isian ini satu kali saja dalam satu objek.",
+        "Give this field once in an object.",
+    ),
+    (RowCode.FIELD_MISSING, None): ("Isi kolom ini.", "Fill this field."),
+    (RowCode.FIELD_INVALID, None): (
+        "Tulis 1 sampai 64 huruf, angka, titik, garis bawah, titik dua atau tanda hubung, tanpa 16 angka berturut-turut"
+        " dan tanpa tanda lain ({hint}).",
+        "Write 1 to 64 letters, digits, dots, underscores, colons or hyphens, not 16 digits in a row and no other sign"
+        " ({hint}).",
+    ),
+    (RowCode.FIELD_INVALID, "full_name"): (
+        "Tulis nama dalam paling banyak 120 huruf; hapus karakter yang tidak terlihat ({hint}).",
+        "Write the name in at most 120 characters; take out the character that cannot be seen ({hint}).",
+    ),
+    (RowCode.FIELD_INVALID, "phone"): (
+        "Tulis nomor telepon sebagai +62 dan 8 sampai 13 angka, tanpa 0 di depan: +6281234567890.",
+        "Write the phone as +62 and 8 to 13 digits, without the leading 0: +6281234567890.",
+    ),
+    (RowCode.FIELD_INVALID, "account"): (
+        "Tulis nomor akun dalam bentuk yang dipakai mitra ini, seperti {hint}.",
+        "Write the account in this partner's form, like {hint}.",
+    ),
+    (RowCode.NIK_INVALID, None): (
+        "Cocokkan NIK dengan KTP peserta: 16 angka dengan tanggal lahir yang benar; di lembar kerja, simpan sebagai"
+        " teks.",
+        "Check the NIK against the participant's KTP: 16 digits with a real date of birth; in a spreadsheet keep it as"
+        " text.",
+    ),
+    (RowCode.PARTNER_UNKNOWN, None): ("Pilih salah satu mitra: {hint}.", "Use one of the partners: {hint}."),
+    (RowCode.AMOUNT_INVALID, None): (
+        "Tulis rupiah bulat tanpa titik, koma atau desimal, dalam batas mitra ({hint}).",
+        "Give whole rupiah without separators or decimals, within the partner's limits ({hint}).",
+    ),
+    (RowCode.DATE_INVALID, None): (
+        "Tulis tanggal sebagai TTTT-BB-HH, misalnya 2020-06-30.",
+        "Give the date as YYYY-MM-DD, 2020-06-30 for example.",
+    ),
+    (RowCode.DATE_INVALID, "deadline_on"): (
+        "Tulis batas waktu sebagai TTTT-BB-HH, tidak sebelum tanggal jatuh tempo.",
+        "Give the deadline as YYYY-MM-DD, not before the due date.",
+    ),
+    (RowCode.PARTICIPANT_CONFLICT, None): (
+        "Peserta ini terdaftar dengan data lain: {hint}. Bila baris ini yang benar, perbaiki dengan PUT"
+        " /v1/participants/{{participant_id}} lalu kirim baris ini lagi; bila tidak, perbaiki barisnya.",
+        "The participant is known with other data: {hint}. If this row is right, correct them with PUT"
+        " /v1/participants/{{participant_id}} and send the row again; if not, correct the row.",
+    ),
+    (RowCode.NIK_DUPLICATE, None): (
+        "Peserta lain memegang cicilan ini dengan NIK yang sama ({hint}). Perbaiki NIK yang salah, atau batalkan"
+        " insentif peserta itu lalu kirim baris ini lagi.",
+        "Another participant holds this instalment under the same NIK ({hint}). Correct the NIK that is wrong, or"
+        " cancel that participant's incentive and send the row again.",
+    ),
+    (RowCode.INCENTIVE_CONFLICT, None): (
+        "Cicilan ini sudah diserahkan dengan isi lain: {hint}. Bila baris ini yang benar, batalkan insentif itu (POST"
+        " /v1/incentives/{{incentive_id}}/cancel) lalu kirim baris ini lagi.",
+        "The instalment was handed over with other content: {hint}. If this row is right, cancel that incentive (POST"
+        " /v1/incentives/{{incentive_id}}/cancel) and send the row again.",
+    ),
+    (RowCode.INSTALMENT_PAID, None): (
+        "Cicilan ini sudah atau sedang dibayarkan ({hint}): keluarkan baris ini, tidak ada yang perlu dikirim lagi.",
+        "The instalment is paid or on its way ({hint}): take the row out, nothing is left to hand over.",
+    ),
+}
+assert {code for code, field in _REMEDIES if field is None} == set(RowCode), "every row error says what to do"
+
+
+def remedy_of(code: RowCode, field: str | None = None, hint: str | None = None) -> Text:
+    """What to do about a fault, in both languages."""
+    indonesian, english = _REMEDIES.get((code, field)) or _REMEDIES[code, None]
+    said = hint or "–"
+    return Text(indonesian.format(hint=said), english.format(hint=said))
+
+
+def notes_of(faults: Sequence[RowFault]) -> tuple[str, str]:
+    """The two cells that `NOTES` names, for a spreadsheet: what is wrong, and what to do in both languages."""
+    wrong = "; ".join(f"{fault.field or 'row'}: {fault.code.value}" for fault in faults)
+    todo = [f"{fault.field or 'row'}: {fault.remedy.id} | {fault.remedy.en}" for fault in faults]
+    return wrong, "\n".join(todo)
+
+
+def row_fault(fault: Fault) -> RowFault:
+    """A fault with its remedy."""
+    code = RowCode(fault.code)
+    return RowFault(field=fault.field, code=code, remedy=remedy_of(code, fault.field, fault.hint))

@@ -213,6 +213,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     quotas: tuple[Quota, ...]
     account_pattern: str
     """Full-match pattern of an account in our form: `+62...` where it is a phone."""
+    account_example: str
+    """One that fits the pattern and is nobody's: shown to whoever wrote another form."""
     account_is_phone: bool
     link_exclusive: bool
     """The partner links one account to one of our customers only; a mismatch therefore gives it back."""

@@ -122,6 +122,7 @@ MANIFEST = Manifest(
         Quota(operations=("statement", "balance"), per_s=5.0, mark=Mark.ASSUMED, source="snap-bni 2.6: none seen"),
     ),
     account_pattern=r"[0-9]{10}",
+    account_example="0123456789",
     account_is_phone=False,
     link_exclusive=False,  # decisions B4: a second bind of one account is allowed
     inputs={

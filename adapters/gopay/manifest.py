@@ -147,6 +147,7 @@ MANIFEST = Manifest(
         Quota(operations=("link.", "unlink", "identity."), per_s=50.0, mark=_ASSUMED, source="none published"),
     ),
     account_pattern=ACCOUNT_PATTERN,
+    account_example="+6281200000000",
     account_is_phone=True,
     link_exclusive=False,  # a phone may be linked again; decision G4
     inputs={},

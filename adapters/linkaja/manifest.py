@@ -134,6 +134,7 @@ MANIFEST = Manifest(
     },
     quotas=(),
     account_pattern=r"\+628[0-9]{7,12}",
+    account_example="+6281200000000",
     account_is_phone=True,
     link_exclusive=True,
     inputs={},

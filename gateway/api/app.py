@@ -12,6 +12,7 @@ from litestar.di import Provide
 from gateway.api.bodies import MAX_BODY_BYTES, StrictBody
 from gateway.api.openapi import CONFIG as OPENAPI
 from gateway.api.problems import HANDLERS
+from gateway.api.queries import refuse_unknown
 from gateway.core import Core, build_core
 from gateway.resources import open_resources
 from gateway.routes.access import oauth
@@ -46,6 +47,7 @@ def create_app(settings: Settings | None = None, *, core: Core | None = None) ->
         route_handlers=[module.router for module in ROUTES],
         openapi_config=OPENAPI,
         dependencies={"core": Provide(_core, sync_to_thread=False)},
+        before_request=refuse_unknown,
         dto=StrictBody,
         return_dto=None,
         exception_handlers=HANDLERS,

@@ -12,6 +12,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
+from contracts.batch import RowFault
 from contracts.errors import GatewayError, InvalidRequest, TooLarge
 from gateway.logs import frames
 
@@ -29,6 +30,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str
     remedy: str
     field: str | None = None
+    faults: tuple[RowFault, ...] = ()
+    """Everything that is wrong with a row, the first of which is told above too."""
 
 
 class _UnsupportedMediaType(InvalidRequest):
@@ -108,6 +111,7 @@ def respond(error: GatewayError) -> Response[Problem]:
         error.detail,
         error.remedy,
         field=getattr(error, "field", None),
+        faults=getattr(error, "faults", ()),
         headers=headers,
     )
 
@@ -120,6 +124,7 @@ def _response(
     remedy: str,
     *,
     field: str | None = None,
+    faults: tuple[RowFault, ...] = (),
     headers: dict[str, str] | None = None,
 ) -> Response[Problem]:
     problem = Problem(
@@ -130,6 +135,7 @@ def _response(
         code=code,
         remedy=remedy,
         field=field,
+        faults=faults,
     )
     return Response(problem, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 

@@ -14,6 +14,7 @@ import typer
 from rich.progress import Progress
 
 from contracts.errors import GatewayError
+from gateway.cli import refused
 from gateway.cli.common import console, rupiah, table
 
 app = typer.Typer(
@@ -28,6 +29,9 @@ Secret = Annotated[
     str, typer.Option(envvar="PRAKERJA_CLIENT_SECRET", prompt=True, hide_input=True, help="Better not typed here.")
 ]
 BatchId = Annotated[str, typer.Argument(help="As `gateway batch submit` printed it.")]
+BatchFile = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, help="A CSV, or NDJSON if named *.ndjson or *.jsonl.")
+]
 _CHUNK = 65_536
 _TIMEOUT_S = 900.0
 _ERRORS_SHOWN = 20
@@ -39,26 +43,39 @@ class ApiRefused(GatewayError):
 
 @app.command()
 def submit(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A CSV, or NDJSON if named *.ndjson.")],
+    file: BatchFile,
     client_id: ClientId,
     client_secret: Secret,
     url: Url = "http://127.0.0.1:8000",
     key: Annotated[str | None, typer.Option(help="Idempotency-Key; without it, one made of the content.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the answer to this file.")] = None,
+    refused_file: Annotated[
+        Path | None, typer.Option("--refused", help="Write the refused rows to this CSV, to correct and send again.")
+    ] = None,
 ) -> None:
     """Hand a batch over (scope `batches`). The same file sent twice is one batch.
 
-    Refused rows are listed with what to do about them; they do not stop the others.
+    Refused rows are listed with what to do about them; they do not stop the others. Status 1: no row was accepted.
     """
-    kind = "application/x-ndjson" if file.suffix == ".ndjson" else "text/csv"
+    for written in (json_file, refused_file):
+        if written is not None and not written.parent.is_dir():
+            raise typer.BadParameter(f"there is no folder {written.parent}")
+    ndjson = file.suffix.lower() in (".ndjson", ".jsonl")
     with _client(url, client_id, client_secret) as http:
+        kind = "application/x-ndjson" if ndjson else "text/csv"
         headers = {"Content-Type": kind, "Idempotency-Key": key or f"sha256-{_digest(file)}"}
         batch = _read(http.post("/v1/batches", content=_chunks(file), headers=headers))
         if json_file is not None:
             json_file.write_text(json.dumps(batch, indent=2) + "\n")
         _show(batch)
         _errors(http, batch)
-    console.print(f"two others approve it: gateway batch approve {batch['batch_id']}", style="dim")
+        if refused_file is not None:
+            count = refused.write(refused_file, file, refused.results(http, batch["results_url"]), ndjson=ndjson)
+            console.print(f"{count} refused rows to correct and send again: {refused_file}", style="dim")
+    if not batch["rows_accepted"] and not batch["rows_repeated"]:
+        raise typer.Exit(1)
+    if batch["state"] == "awaiting_approval":
+        console.print(f"two others approve it: gateway batch approve {batch['batch_id']}", style="dim")
 
 
 @app.command()
@@ -138,13 +155,16 @@ def _errors(http: httpx.Client, batch: dict[str, Any]) -> None:
     if not batch["rows_rejected"]:
         return
     shown: list[tuple[object, ...]] = []
-    with http.stream("GET", batch["results_url"], headers={"Accept": "application/x-ndjson"}) as reply:
-        for line in reply.iter_lines():
-            row = json.loads(line)
-            if row.get("code"):
-                shown.append((row["line"], row["field"], row["code"], row["remedy"]))
-            if len(shown) == _ERRORS_SHOWN:
-                break
+    rows = 0
+    for row in refused.results(http, batch["results_url"]):
+        rows += 1
+        shown += [
+            (row["line"], fault["field"], fault["code"], f"{fault['remedy']['id']}\n{fault['remedy']['en']}")
+            for fault in row["faults"]
+        ]
+        if len(shown) >= _ERRORS_SHOWN:
+            break
     console.print(table("refused rows", "line", "field", "code", "what to do", rows=shown))
-    if batch["rows_rejected"] > len(shown):
-        console.print(f"and {batch['rows_rejected'] - len(shown)} more: GET {batch['results_url']}", style="dim")
+    if batch["rows_rejected"] > rows:
+        more = batch["rows_rejected"] - rows
+        console.print(f"and {more} more: --refused FILE, or GET {batch['results_url']}?outcome=rejected", style="dim")

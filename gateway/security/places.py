@@ -4,6 +4,9 @@ from __future__ import annotations
 
 NIK_INDEX = "nik"
 """Equality of NIKs, whoever handed them over."""
+NAME_INDEX = "name"
+PHONE_INDEX = "phone"
+"""Equality with what was known of the same participant."""
 CONTENT_INDEX = "incentive content"
 """Keyed hash of a row as handed over; a plain hash could be searched for the NIK in it."""
 REQUEST_INDEX = "request"

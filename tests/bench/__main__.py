@@ -24,7 +24,7 @@ from gateway.demo.cluster import bare_environment, free_ports, mock_credentials
 from gateway.embedded import EmbeddedPostgres, EmbeddedValkey, data_home
 from gateway.security.vault import Vault
 from gateway.services.intake.batches import Batches
-from gateway.services.intake.rows import CsvCells
+from gateway.services.intake.framing import CsvCells
 from gateway.storage.base import witness
 from gateway.storage.base.database import Database
 from gateway.storage.base.migrate import migrate

@@ -121,6 +121,7 @@ def test_inputs_are_the_gateway_s_form(manifest: Manifest) -> None:
 def test_a_wallet_s_account_is_a_phone(manifest: Manifest) -> None:
     pattern = re.compile(manifest.account_pattern, re.ASCII)
     assert (pattern.fullmatch("+6281234567890") is not None) == manifest.account_is_phone
+    assert pattern.fullmatch(manifest.account_example) is not None
     assert pattern.fullmatch("") is None and pattern.fullmatch("081234567890 ") is None
 
 

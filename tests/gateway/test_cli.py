@@ -28,7 +28,7 @@ from gateway.demo.cluster import bare_environment
 from gateway.security.clients import register
 from gateway.storage.base.database import Database
 from tests.gateway.api.conftest import settings_on
-from tests.gateway.api.kit import as_csv, nik, row
+from tests.gateway.api.kit import as_csv, as_ndjson, nik, row
 
 PROGRAM = [sys.executable, "-m", "gateway"]
 
@@ -123,6 +123,18 @@ def test_a_batch_from_file_to_approval_and_why(served: dict[str, Any], database:
     text = run("batch", "submit", str(file), "--json", str(tmp_path / "out.json"), **served["maker"])
     assert "nik_invalid" in text
     assert nik(1) not in text
+    refused = tmp_path / "refused.csv"
+    run("batch", "submit", str(file), "--refused", str(refused), **served["maker"])
+    mended = refused.read_text().replace(",123,", f",{nik(2)},")
+    refused.write_text(mended)
+    assert "1 incentives" in run("batch", "submit", str(refused), **served["maker"]), "corrected, it is taken as it is"
+    for name, body in (("rows.JSONL", as_ndjson([row(3)])), ("mark.ndjson", b"\xef\xbb\xbf" + as_ndjson([row(4)]))):
+        (tmp_path / name).write_bytes(body)
+        assert "1 incentives" in run("batch", "submit", str(tmp_path / name), **served["maker"])
+    (tmp_path / "bad.csv").write_bytes(as_csv([row(5, nik="1")]))
+    assert "approve" not in run("batch", "submit", str(tmp_path / "bad.csv"), status=1, **served["maker"])
+    nowhere = run("batch", "submit", str(file), "--json", str(tmp_path / "no" / "x"), status=2, **served["maker"])
+    assert "Traceback" not in nowhere
     batch = json.loads((tmp_path / "out.json").read_text())
     assert batch["batch_id"] in run("batch", "submit", str(file), **served["maker"]), "the same file is the same batch"
     assert "awaiting_approval" in run("batch", "show", batch["batch_id"], **served["maker"])

@@ -14,7 +14,7 @@ from contracts.linking import LinkState
 from contracts.secret import Secret
 from gateway.demo.browser import Browser
 from gateway.services.intake.batches import Decision
-from gateway.services.intake.rows import CsvCells
+from gateway.services.intake.framing import CsvCells
 from gateway.services.linking.links import cookie_name
 from gateway.services.linking.steps import Shown
 from mock_partners.kit.http import Abort

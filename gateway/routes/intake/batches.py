@@ -16,7 +16,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 
-from contracts.batch import REQUIRED_APPROVALS, ROW_REMEDY, BatchState, RowCode
+from contracts.batch import NOTES, REQUIRED_APPROVALS, BatchState, Fault, RowCode, RowFault, notes_of, row_fault
 from contracts.errors import GatewayError
 from contracts.incentive import BlockerCode, Owner, Stage, owner_of
 from gateway.api.paging import cursor_of, numbers_of
@@ -24,8 +24,8 @@ from gateway.api.problems import unsupported_media_type
 from gateway.core import Core
 from gateway.routes.access.idempotent import AnsweredMeanwhile, InWork
 from gateway.security.clients import Caller, require
-from gateway.services.intake.batches import MAX_BATCH_BYTES, BatchView, Decision
-from gateway.services.intake.rows import CsvCells, JsonCells
+from gateway.services.intake.batches import MAX_BATCH_BYTES, BatchView, Decision, Outcome, faults_of
+from gateway.services.intake.framing import CsvCells, JsonCells
 from gateway.storage.base.database import Connection
 from gateway.storage.intake.batches import ResultRow
 
@@ -95,9 +95,11 @@ class RowResult(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage | None = None
     blocker: BlockerCode | None = None
     owner: Owner | None = None
+    faults: tuple[RowFault, ...] = ()
+    """Everything that is wrong with a refused row; an accepted one has none."""
     field: str | None = None
+    """Of the first fault, as `code`."""
     code: RowCode | None = None
-    remedy: str | None = None
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +117,11 @@ async def submit_batch(core: NamedDependency[Core], request: Call) -> Response[B
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in (_CSV, _NDJSON):
         raise unsupported_media_type(f"{_CSV} or {_NDJSON}")
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise unsupported_media_type("unpacked: no Content-Encoding is undone")
+    charset = request.content_type[1].get("charset", "utf-8").strip('"').lower()
+    if charset not in ("utf-8", "utf8", "us-ascii"):
+        raise unsupported_media_type("in UTF-8, whatever charset the Content-Type names")
     answer = InWork(request, core)
     sha = hashlib.sha256()
 
@@ -174,19 +181,20 @@ async def read_results(
     core: NamedDependency[Core],
     request: Call,
     batch_id: FromPath[str],
+    outcome: FromQuery[Outcome | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=_PAGE)] = 100,
 ) -> Response[Results]:
-    """What became of each line, a page at a time as JSON, or all of them as `Accept: text/csv` or
-    `application/x-ndjson`.
+    """What became of each line, or of those of one `outcome`: a page at a time as JSON, or all of them as
+    `Accept: text/csv` or `application/x-ndjson`.
     """
     after = numbers_of(cursor, 1)[0]
     await core.batches.get(batch_id)
     accepted = request.headers.get("accept", "")
     for kind, encode in ((_NDJSON, _ndjson), (_CSV, _csv)):
         if kind in accepted:
-            return Stream(encode(_all(core, batch_id, after)), media_type=kind)  # type: ignore[return-value]
-    rows = await core.batches.results(batch_id, after, limit + 1)
+            return Stream(encode(_all(core, batch_id, outcome, after)), media_type=kind)  # type: ignore[return-value]
+    rows = await core.batches.results(batch_id, outcome, after, limit + 1)
     more = len(rows) > limit
     page = [_as_result(row) for row in rows[:limit]]
     return Response(Results(rows=page, next_cursor=cursor_of(page[-1].line) if more else None))
@@ -216,7 +224,9 @@ def as_batch(view: BatchView) -> Batch:
 
 def _as_result(row: ResultRow) -> RowResult:
     blocker = None if row.blocker is None else BlockerCode(row.blocker)
-    code = None if row.code is None else RowCode(row.code)
+    faults = tuple(faults_of(row.faults))
+    if row.code is not None and not faults:
+        faults = (row_fault(Fault(row.field, row.code)),)
     return RowResult(
         line=row.line,
         programme=row.programme,
@@ -227,14 +237,14 @@ def _as_result(row: ResultRow) -> RowResult:
         stage=None if row.stage is None else Stage(row.stage),
         blocker=blocker,
         owner=None if blocker is None else owner_of(blocker),
+        faults=faults,
         field=row.field,
-        code=code,
-        remedy=None if code is None else ROW_REMEDY[code],
+        code=None if row.code is None else RowCode(row.code),
     )
 
 
-async def _all(core: Core, batch_id: str, after: int) -> AsyncIterator[list[RowResult]]:
-    while rows := await core.batches.results(batch_id, after, _PAGE):
+async def _all(core: Core, batch_id: str, outcome: Outcome | None, after: int) -> AsyncIterator[list[RowResult]]:
+    while rows := await core.batches.results(batch_id, outcome, after, _PAGE):
         yield [_as_result(row) for row in rows]
         after = rows[-1].line
 
@@ -245,12 +255,14 @@ async def _ndjson(pages: AsyncIterator[list[RowResult]]) -> AsyncIterator[bytes]
 
 
 async def _csv(pages: AsyncIterator[list[RowResult]]) -> AsyncIterator[bytes]:
-    names = RowResult.__struct_fields__
-    yield (",".join(names) + "\r\n").encode()
+    names = [name for name in RowResult.__struct_fields__ if name != "faults"]
+    yield (",".join([*names, *NOTES]) + "\r\n").encode()
     async for page in pages:
         text = io.StringIO()
         writer = csv.writer(text)
-        writer.writerows([msgspec.to_builtins(row)[name] for name in names] for row in page)
+        for row in page:
+            plain = msgspec.to_builtins(row)
+            writer.writerow([*(plain[name] for name in names), *notes_of(row.faults)])
         yield text.getvalue().encode()
 
 

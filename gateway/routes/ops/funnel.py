@@ -9,8 +9,9 @@ from litestar import Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
-from contracts.batch import ROW_REMEDY, RowCode
+from contracts.batch import RowCode, remedy_of
 from contracts.incentive import BLOCKERS, BlockerCode, Owner, Stage, owner_of
+from contracts.text import Text
 from gateway.clock import jakarta_day
 from gateway.core import Core
 from gateway.security.clients import require
@@ -41,7 +42,7 @@ class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):
 
     programme: str | None
     code: RowCode
-    remedy: str
+    remedy: Text
     rows: int
 
 
@@ -84,7 +85,7 @@ async def read_funnel(core: NamedDependency[Core], programme: FromQuery[str | No
             RefusedRow(
                 programme=row.programme,
                 code=RowCode(row.code),
-                remedy=ROW_REMEDY[RowCode(row.code)],
+                remedy=remedy_of(RowCode(row.code)),
                 rows=row.rows,
             )
             for row in refused

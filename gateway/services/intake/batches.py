@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TypeVar
@@ -12,14 +12,15 @@ from typing import TypeVar
 import asyncpg
 import msgspec
 
-from contracts.batch import REQUIRED_APPROVALS, ROW_REMEDY, BatchState, RowCode
+from contracts.batch import CONFLICTS, REQUIRED_APPROVALS, BatchState, Fault, RowFault, row_fault
 from contracts.errors import Conflict, Forbidden, GatewayError, InvalidRequest, NotFound, TooLarge
 from contracts.events import EventType
 from contracts.partner import Manifest
 from gateway.clock import Clock
 from gateway.security.vault import Vault
+from gateway.services.intake.framing import Cells, CsvCells, JsonCells, Record
 from gateway.services.intake.merkle import MerkleTree
-from gateway.services.intake.rows import Cells, Checker, CsvCells, JsonCells, Reader, Refused, Row, rules_of
+from gateway.services.intake.rows import Checker, Reader, Refused, Row, rules_of
 from gateway.storage.base.database import Connection, Database
 from gateway.storage.intake import batches as stored
 from gateway.storage.intake import staging
@@ -45,6 +46,13 @@ class Decision(enum.Enum):
 
     APPROVE = "approve"
     REJECT = "reject"
+
+
+class Outcome(enum.Enum):
+    """What became of a row at intake."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
 
 
 class Busy(GatewayError):
@@ -94,14 +102,14 @@ class Batches:
 
     async def receive_one(self, client_id: str, cells: Cells, keep: Keep[int]) -> int:
         """One incentive, as a batch of its own; its id. One that was handed over before is simply found again."""
-        row = self._checker.check(1, cells)
+        row = self._checker.check(Record(1, cells))
         if isinstance(row, Refused):
-            raise refusal(row)
+            raise refusal(row.faults)
 
         async def store(connection: Connection, now: datetime) -> int:
             merged = await staging.settle(connection, many=False)
             if merged.rejected:
-                raise refusal(Refused(1, None, await staging.refused_code(connection)))
+                raise refusal(await staging.refused_faults(connection))
             if merged.accepted:
                 await _store(connection, client_id, merged, now, single=True)
             incentive_id = await staging.stored_incentive(connection)
@@ -144,10 +152,10 @@ class Batches:
         """The same in the caller's transaction."""
         return await _view(connection, batch_id)
 
-    async def results(self, batch_id: str, after_line: int, limit: int) -> list[ResultRow]:
-        """The next lines' results."""
+    async def results(self, batch_id: str, outcome: Outcome | None, after_line: int, limit: int) -> list[ResultRow]:
+        """The next lines' results, all or those of one outcome."""
         async with self._database.connection() as connection:
-            return await stored.results(connection, batch_id, after_line, limit)
+            return await stored.results(connection, batch_id, outcome and outcome.value, after_line, limit)
 
     @asynccontextmanager
     async def _staging(self) -> AsyncIterator[Connection]:
@@ -178,15 +186,36 @@ class Batches:
         raise AssertionError("the loop returns or raises")
 
 
-def refusal(refused: Refused) -> GatewayError:
-    """A single row's error as a problem: what the row says is invalid, what is stored is a conflict."""
-    code = RowCode(refused.code)
-    if code in (RowCode.PARTICIPANT_CONFLICT, RowCode.NIK_DUPLICATE, RowCode.INCENTIVE_CONFLICT):
-        return Conflict("It contradicts what was handed over before.", code=code.value, remedy=ROW_REMEDY[code])
-    name = refused.field or "row"
-    return InvalidRequest(
-        f"The field {name} is not valid.", field=refused.field, code=code.value, remedy=ROW_REMEDY[code]
-    )
+class RowInvalid(InvalidRequest):
+    """A single row that is refused for what it says; `faults` has everything that is wrong with it."""
+
+    title = "The row is refused"
+
+    def __init__(self, faults: Sequence[RowFault]) -> None:
+        first = faults[0]
+        names = ", ".join(fault.field or "the row" for fault in faults)
+        super().__init__(f"Not valid: {names}.", field=first.field, code=first.code.value, remedy=first.remedy.en)
+        self.faults = tuple(faults)
+
+
+class RowConflict(Conflict):
+    """A single row that contradicts what is stored."""
+
+    def __init__(self, faults: Sequence[RowFault]) -> None:
+        first = faults[0]
+        super().__init__("It contradicts what was handed over before.", code=first.code.value, remedy=first.remedy.en)
+        self.field, self.faults = first.field, tuple(faults)
+
+
+def refusal(stored_faults: str) -> GatewayError:
+    """A single row's faults as a problem: what the row says is invalid, what is stored is a conflict."""
+    faults = faults_of(stored_faults)
+    return (RowConflict if faults[0].code in CONFLICTS else RowInvalid)(faults)
+
+
+def faults_of(stored_faults: str) -> list[RowFault]:
+    """Faults as they are stored, with what to do about each."""
+    return [row_fault(fault) for fault in msgspec.json.decode(stored_faults, type=list[Fault])]
 
 
 async def _stage(connection: Connection, reader: Reader, body: AsyncIterator[bytes]) -> None:

@@ -11,6 +11,7 @@ from contracts.errors import Conflict, NotFound
 from contracts.events import EventType
 from contracts.incentive import BLOCKERS, BlockerCode, Owner, Stage, owner_of
 from contracts.partner import Manifest
+from contracts.text import Text
 from gateway.clock import Clock, jakarta_day
 from gateway.storage.base.database import Connection, Database
 from gateway.storage.intake import incentives as stored
@@ -19,13 +20,6 @@ from gateway.storage.messages import events
 from gateway.storage.ops import audit
 
 _ENDED = frozenset({Stage.PAID, Stage.RETURNED, Stage.CANCELLED})
-
-
-class Text(msgspec.Struct, frozen=True):
-    """What to tell people."""
-
-    id: str
-    en: str
 
 
 class BlockerView(msgspec.Struct, frozen=True, kw_only=True):

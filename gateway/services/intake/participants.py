@@ -113,7 +113,8 @@ class Participants:
                 )
                 await payouts.lift(connection, now, person.id, LIFTED_BY_ACCOUNT)
             sealed = self._vault.seal(places.phone(participant_id), phone.reveal())
-            await participants.change_phone(connection, person.id, sealed)
+            phone_index = self._vault.index(places.PHONE_INDEX, phone.reveal())
+            await participants.change_phone(connection, person.id, sealed, phone_index)
             await audit.record(connection, now, actor, "participant.account", participant_id, {"partner": partner})
             return await _view(connection, await participants.get(connection, person.id))
 

@@ -1,34 +1,38 @@
-"""Reading a batch: bytes into lines, lines into rows, rows checked and sealed. No I/O; the store gets what comes out.
+"""Rows of a batch: checked, cleaned of what cannot be seen, sealed. No I/O; the store gets what comes out.
 
-A row is refused with its line, field and code and never with a value; the rest of the batch goes on.
+A row is refused with everything that is wrong with it (line, field, code) and never with a value; the rest of the batch
+goes on.
 """
 
 from __future__ import annotations
 
-import csv
 import functools
 import re
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
 import msgspec
 
-from contracts.batch import COLUMNS, RowCode
+from contracts.batch import COLUMNS, Fault, RowCode
 from contracts.errors import InvalidRequest
 from contracts.nik import Nik, NikInvalid
 from contracts.partner import Manifest
 from gateway.security import places
 from gateway.security.vault import Vault
+from gateway.services.intake.framing import Cells, CsvCells, Decoder, JsonCells, Record
 
-MAX_LINE_BYTES = 4_096
 _KEY = re.compile(r"(?!(?:.*[^0-9])?[0-9]{16}(?:[^0-9]|$))[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", re.ASCII)
 """Identifiers end up in addresses and answers; 16 digits are taken for a NIK, which must not."""
+_KEYS = COLUMNS[:4]
 PHONE = re.compile(r"\+62[1-9][0-9]{7,12}", re.ASCII)
 """E.164; how to reach the participant, at a wallet not always the account."""
 _AMOUNT = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _MAX_NAME = 120
+_UNSEEN = {ord(sign): None for sign in "\u00ad\u200b\u200c\u200d\u2060\ufeff"}
+"""Soft hyphen, zero-width signs: what a web page or a word processor puts between letters."""
 
 
 class Refused(NamedTuple):
@@ -36,7 +40,10 @@ class Refused(NamedTuple):
 
     line: int
     field: str | None
+    """Of the first fault, as `code`."""
     code: str
+    faults: str
+    """All of them, as JSON: a list of `Fault`."""
     programme: str | None = None
     participant_id: str | None = None
     purpose: str | None = None
@@ -60,6 +67,8 @@ class Row(NamedTuple):
     """64 bits that are equal when NIK, partner and account are; only compared within one batch, in this process."""
     nik_index: bytes
     account_index: bytes
+    name_index: bytes
+    phone_index: bytes
     nik_sealed: bytes
     name_sealed: bytes
     phone_sealed: bytes
@@ -70,6 +79,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """What one partner takes."""
 
     account: re.Pattern[str]
+    account_example: str
     min_amount_rupiah: int
     max_amount_rupiah: int
 
@@ -79,6 +89,7 @@ def rules_of(manifests: Mapping[str, Manifest]) -> dict[str, Rule]:
     return {
         slug: Rule(
             account=re.compile(manifest.account_pattern, re.ASCII),
+            account_example=manifest.account_example,
             min_amount_rupiah=manifest.min_amount_rupiah,
             max_amount_rupiah=manifest.max_amount_rupiah,
         )
@@ -86,171 +97,41 @@ def rules_of(manifests: Mapping[str, Manifest]) -> dict[str, Rule]:
     }
 
 
-class Lines:
-    """Cuts a stream of bytes into numbered lines; an overlong one is cut short, so that it takes no memory."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._number = 0
-
-    def feed(self, chunk: bytes) -> list[tuple[int, bytes]]:
-        """The lines that are complete now, without their ends and without empty ones."""
-        lines = (self._rest + chunk).split(b"\n")
-        self._rest = lines.pop()[: MAX_LINE_BYTES + 1]
-        return self._numbered(lines)
-
-    def end(self) -> list[tuple[int, bytes]]:
-        """The last line, where the file does not end with a line end."""
-        rest, self._rest = self._rest, b""
-        return self._numbered([rest])
-
-    def _numbered(self, lines: list[bytes]) -> list[tuple[int, bytes]]:
-        first = self._number + 1
-        self._number += len(lines)
-        return [(number, line) for number, line in enumerate(lines, first) if line and line != b"\r"]
-
-
-Cells = tuple[str, ...]
-"""A row's values in the order of `COLUMNS`; empty where one is missing."""
-
-
-class CsvCells:
-    """Lines of a CSV as cells. The first line is the header: exactly the columns, in any order."""
-
-    def __init__(self) -> None:
-        self._order: list[int] = []
-
-    def begin(self, line: bytes) -> bool:
-        """Read the first line, which is no row; raises `InvalidRequest`."""
-        self._order = _order_of(line)
-        return True
-
-    def read(self, line: bytes) -> Cells | None:
-        """A row's cells, or None for a line that is none."""
-        text = _text(line)
-        cells = None if text is None else _split(text)
-        if cells is None or len(cells) != len(COLUMNS):
-            return None
-        return tuple([cells[at] for at in self._order])
-
-
-def _order_of(header: bytes) -> list[int]:
-    names = _split(_text(header.removeprefix(b"\xef\xbb\xbf")) or "") or []
-    missing = [name for name in COLUMNS if name not in names]
-    if missing:
-        raise InvalidRequest(
-            f"The first line must name the columns; missing: {', '.join(missing)}.",
-            field=missing[0],
-            code="header_invalid",
-            remedy=f"Begin with: {','.join(COLUMNS)}",
-        )
-    if len(names) != len(COLUMNS):
-        raise InvalidRequest(
-            "The first line names columns that a batch does not have, or one twice.",
-            code="header_invalid",
-            remedy=f"Begin with: {','.join(COLUMNS)}",
-        )
-    return [names.index(name) for name in COLUMNS]
-
-
-def _text(line: bytes) -> str | None:
-    if len(line) > MAX_LINE_BYTES:
-        return None
-    try:
-        return line.removesuffix(b"\r").decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def _split(text: str) -> list[str] | None:
-    if '"' not in text:
-        return text.split(",")
-    try:
-        return next(csv.reader([text], strict=True))
-    except csv.Error:
-        return None
-
-
-class JsonCells:
-    """Lines of NDJSON as cells: one object with exactly the columns as keys."""
-
-    _decode = staticmethod(msgspec.json.Decoder(dict[str, msgspec.Raw]).decode)
-
-    def begin(self, line: bytes) -> bool:
-        """The first line is a row like all others."""
-        return False
-
-    def read(self, line: bytes) -> Cells | None:
-        """A row's cells, or None for a line that is none."""
-        text = _text(line)
-        if text is None:
-            return None
-        try:
-            values = self._decode(text)
-        except (msgspec.DecodeError, RecursionError):  # so deep is no row
-            return None
-        if not values.keys() <= _COLUMN_SET:
-            return None
-        return tuple([_cell(name, values.get(name)) for name in COLUMNS])
-
-
-_COLUMN_SET = frozenset(COLUMNS)
-
-
-def _cell(name: str, raw: msgspec.Raw | None) -> str:
-    if raw is None or bytes(raw) == b"null":
-        return ""
-    kind = int if name == "amount_rupiah" else str
-    try:
-        return str(msgspec.json.decode(raw, type=kind))
-    except msgspec.DecodeError:
-        return _ODD
-
-
-_ODD = "\0"
-"""Stands for a value of another JSON type: no check of any field lets it through."""
-
-
 class Checker:
-    """Checks, seals and indexes rows."""
+    """Checks, cleans, seals and indexes rows."""
 
     def __init__(self, rules: Mapping[str, Rule], vault: Vault) -> None:
         self._rules = rules
         self._seal = vault.seal
         self._index = vault.index
 
-    def check(self, line: int, cells: Cells) -> Row | Refused:
-        """The row to stage, or why it is refused."""
+    def check(self, record: Record) -> Row | Refused:
+        """The row to stage, or all that is wrong with it."""
+        if record.fault is None:
+            row = self._row(record.line, record.cells)
+            if row is not None:
+                return row
+        cells = tuple([cleaned(cell) for cell in record.cells])
+        if record.fault is None and cells != record.cells:
+            row = self._row(record.line, cells)
+            if row is not None:
+                return row
+        return self._refused(record.line, cells, record.fault)
+
+    def _row(self, line: int, cells: Cells) -> Row | None:
+        """The row, unless anything is wrong with it; `_faults` says what."""
         programme, purpose, period, participant_id, nik, name, phone, partner, account, amount, due, deadline = cells
         if not (_is_key(programme) and _is_key(purpose) and _is_key(period) and _KEY.fullmatch(participant_id)):
-            return _unreadable_key(line, cells)
-
-        def refused(field: str, code: RowCode) -> Refused:
-            return Refused(line, field, code.value, programme, participant_id, purpose, period)
-
-        if "" in cells:
-            return refused(COLUMNS[cells.index("")], RowCode.FIELD_MISSING)
-        try:
-            Nik(nik)
-        except NikInvalid:
-            return refused("nik", RowCode.NIK_INVALID)
-        if len(name) > _MAX_NAME or not name.isprintable() or name.isspace():
-            return refused("full_name", RowCode.FIELD_INVALID)
-        if PHONE.fullmatch(phone) is None:
-            return refused("phone", RowCode.FIELD_INVALID)
+            return None
+        if not _is_nik(nik) or not _is_name(name) or PHONE.fullmatch(phone) is None:
+            return None
         rule = self._rules.get(partner)
-        if rule is None:
-            return refused("partner", RowCode.PARTNER_UNKNOWN)
-        if rule.account.fullmatch(account) is None:
-            return refused("account", RowCode.FIELD_INVALID)
-        amount_rupiah = int(amount) if _AMOUNT.fullmatch(amount) else 0
-        if not max(1, rule.min_amount_rupiah) <= amount_rupiah <= rule.max_amount_rupiah:
-            return refused("amount_rupiah", RowCode.AMOUNT_INVALID)
+        if rule is None or rule.account.fullmatch(account) is None:
+            return None
+        amount_rupiah = _amount(amount, rule)
         due_on, deadline_on = _date(due), _date(deadline)
-        if due_on is None:
-            return refused("due_on", RowCode.DATE_INVALID)
-        if deadline_on is None or deadline_on < due_on:
-            return refused("deadline_on", RowCode.DATE_INVALID)
+        if amount_rupiah is None or due_on is None or deadline_on is None or deadline_on < due_on:
+            return None
         seal, index = self._seal, self._index
         nik_index = index(places.NIK_INDEX, nik)
         account_index = index(places.account_index(partner), account)
@@ -268,25 +149,120 @@ class Checker:
             hash(nik_index + account_index),
             nik_index,
             account_index,
+            index(places.NAME_INDEX, name),
+            index(places.PHONE_INDEX, phone),
             seal(places.nik(participant_id), nik),
             seal(places.name(participant_id), name),
             seal(places.phone(participant_id), phone),
             seal(places.account(participant_id), account),
         )
 
+    def _refused(self, line: int, cells: Cells, fault: Fault | None) -> Refused:
+        faults = [] if fault is None else [fault]
+        known = {one.field for one in faults}
+        faults += [one for one in self._faults(cells) if one.field not in known]
+        keys = dict.fromkeys(_KEYS) | {
+            name: value for name, value in zip(_KEYS, cells[: len(_KEYS)], strict=False) if _is_key(value)
+        }
+        return refused_for(line, faults, keys["programme"], keys["participant_id"], keys["purpose"], keys["period"])
 
-def _unreadable_key(line: int, cells: Cells) -> Refused:
-    for name, value in zip(COLUMNS[:4], cells[:4], strict=True):
-        if not value:
-            return Refused(line, name, RowCode.FIELD_MISSING.value)
-        if _KEY.fullmatch(value) is None:
-            return Refused(line, name, RowCode.FIELD_INVALID.value)
-    raise AssertionError("one of the four was missing or malformed")
+    def _faults(self, cells: Cells) -> list[Fault]:
+        """Everything that is wrong, in the order of the columns."""
+        if not cells:
+            return []
+        values = dict(zip(COLUMNS, cells, strict=True))
+        found: list[Fault] = []
+        for name, value in values.items():
+            if not value:
+                found.append(Fault(name, RowCode.FIELD_MISSING.value))
+            elif (fault := self._fault(name, value, values)) is not None:
+                found.append(fault)
+        return found
+
+    def _fault(self, name: str, value: str, values: Mapping[str, str]) -> Fault | None:
+        rule = self._rules.get(values["partner"])
+        match name:
+            case "nik" if not _is_nik(value):
+                return Fault(name, RowCode.NIK_INVALID.value)
+            case "full_name" if not _is_name(value):
+                return Fault(name, RowCode.FIELD_INVALID.value, _sign(value, str.isprintable))
+            case "phone" if PHONE.fullmatch(value) is None:
+                return Fault(name, RowCode.FIELD_INVALID.value)
+            case "partner" if rule is None:
+                return Fault(name, RowCode.PARTNER_UNKNOWN.value, ", ".join(sorted(self._rules)))
+            case "account" if rule is not None and rule.account.fullmatch(value) is None:
+                return Fault(name, RowCode.FIELD_INVALID.value, rule.account_example)
+            case "amount_rupiah" if _amount(value, rule) is None:
+                hint = None if rule is None else f"{max(1, rule.min_amount_rupiah)} - {rule.max_amount_rupiah}"
+                return Fault(name, RowCode.AMOUNT_INVALID.value, hint)
+            case "due_on" if _date(value) is None:
+                return Fault(name, RowCode.DATE_INVALID.value)
+            case "deadline_on" if (last := _date(value)) is None or last < (_date(values["due_on"]) or last):
+                return Fault(name, RowCode.DATE_INVALID.value)
+            case _ if name in _KEYS and not _is_key(value):
+                return Fault(name, RowCode.FIELD_INVALID.value, _sign(value, _in_keys))
+        return None
+
+
+def refused_for(
+    line: int,
+    faults: Sequence[Fault],
+    programme: str | None = None,
+    participant_id: str | None = None,
+    purpose: str | None = None,
+    period: str | None = None,
+) -> Refused:
+    """A refused row with at least one fault."""
+    first, said = faults[0], msgspec.json.encode(faults).decode()
+    return Refused(line, first.field, first.code, said, programme, participant_id, purpose, period)
+
+
+def cleaned(cell: str) -> str:
+    """A cell without what cannot be seen: spaces of any kind around it, zero-width signs and soft hyphens, and with an
+    ordinary space for each other kind of space.
+    """
+    if cell.isascii():
+        return cell.strip(" ")
+    text = cell.translate(_UNSEEN)
+    return "".join([" " if unicodedata.category(sign) == "Zs" else sign for sign in text]).strip(" ")
+
+
+def _sign(value: str, allowed: Callable[[str], bool]) -> str | None:
+    """The first sign that does not belong there; a sign is not yet anybody's data."""
+    for sign in value:
+        if not allowed(sign):
+            return f"U+{ord(sign):04X} {unicodedata.name(sign, '')}".strip()
+    return None
+
+
+def _in_keys(sign: str) -> bool:
+    return sign.isascii() and (sign.isalnum() or sign in "._:-")
 
 
 @functools.lru_cache(maxsize=4_096)
 def _is_key(text: str) -> bool:
     return _KEY.fullmatch(text) is not None
+
+
+def _is_nik(text: str) -> bool:
+    try:
+        Nik(text)
+    except NikInvalid:
+        return False
+    return True
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= _MAX_NAME and text.isprintable() and not text.isspace()
+
+
+def _amount(text: str, rule: Rule | None) -> int | None:
+    if _AMOUNT.fullmatch(text) is None:
+        return None
+    amount_rupiah = int(text)
+    if rule is not None and not max(1, rule.min_amount_rupiah) <= amount_rupiah <= rule.max_amount_rupiah:
+        return None
+    return amount_rupiah
 
 
 @functools.lru_cache(maxsize=4_096)
@@ -305,37 +281,29 @@ class Reader:
     def __init__(self, cells: CsvCells | JsonCells, checker: Checker) -> None:
         self._cells = cells
         self._checker = checker
-        self._lines = Lines()
-        self._begun = False
+        self._decoder = Decoder()
         self.rows = 0
         """Rows read so far, refused ones included."""
 
     def feed(self, chunk: bytes) -> tuple[list[Row], list[Refused]]:
-        """What the next bytes bring."""
-        return self._check(self._lines.feed(chunk))
+        """What the next bytes bring; raises `FileRefused`."""
+        text = self._decoder.feed(chunk)
+        return self._check(self._cells.feed(text)) if text else ([], [])
 
     def end(self) -> tuple[list[Row], list[Refused]]:
         """What is left at the end; raises `InvalidRequest` for a file without a single row."""
-        rows = self._check(self._lines.end())
+        rows = self._check(self._cells.feed(self._decoder.feed(b"", last=True), last=True))
         if self.rows == 0:
             raise InvalidRequest("The batch has no row.", code="batch_empty")
         return rows
 
-    def _check(self, lines: Iterable[tuple[int, bytes]]) -> tuple[list[Row], list[Refused]]:
+    def _check(self, records: Sequence[Record]) -> tuple[list[Row], list[Refused]]:
         accepted: list[Row] = []
         refused: list[Refused] = []
-        read, check = self._cells.read, self._checker.check
-        for number, line in lines:
-            if not self._begun:
-                self._begun = True
-                if self._cells.begin(line):
-                    continue
-            self.rows += 1
-            cells = read(line)
-            if cells is None:
-                refused.append(Refused(number, None, RowCode.ROW_MALFORMED.value))
-                continue
-            row = check(number, cells)
+        check = self._checker.check
+        self.rows += len(records)
+        for record in records:
+            row = check(record)
             if isinstance(row, Refused):
                 refused.append(row)
             else:

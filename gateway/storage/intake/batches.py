@@ -48,6 +48,8 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     blocker: str | None
     field: str | None
     code: str | None
+    faults: str
+    """A list of `contracts.batch.Fault` as JSON; empty for rows refused before all faults were told."""
 
 
 async def new_batch_id(connection: Connection, now: datetime) -> str:
@@ -130,15 +132,22 @@ async def _decide(connection: Connection, batch_id: str, state: BatchState, now:
     await connection.execute("UPDATE batches SET state = $2, decided_at = $3 WHERE id = $1", batch_id, state.value, now)
 
 
-async def results(connection: Connection, batch_id: str, after_line: int, limit: int) -> list[ResultRow]:
-    """The next lines' results, in the order of the file. Exact repeats have none: their first line has."""
+_ACCEPTED = """(SELECT line, programme, purpose, period, participant_id, id AS incentive_id, stage, blocker,
+    NULL AS field, NULL AS code, '[]' AS faults
+    FROM incentives WHERE batch_id = $1 AND line > $2 ORDER BY line LIMIT $3)"""
+_REJECTED = """(SELECT line, programme, purpose, period, participant_id, NULL::bigint AS incentive_id, NULL AS stage,
+    NULL AS blocker, field, code, faults FROM batch_errors WHERE batch_id = $1 AND line > $2 ORDER BY line LIMIT $3)"""
+_PARTS = {None: (_ACCEPTED, _REJECTED), "accepted": (_ACCEPTED,), "rejected": (_REJECTED,)}
+
+
+async def results(
+    connection: Connection, batch_id: str, outcome: str | None, after_line: int, limit: int
+) -> list[ResultRow]:
+    """The next lines' results, in the order of the file; `outcome` `accepted` or `rejected` for these alone. Exact
+    repeats have none: their first line has.
+    """
     rows = await connection.fetch(
-        "(SELECT line, programme, purpose, period, participant_id, id AS incentive_id, stage, blocker,"
-        "  NULL AS field, NULL AS code FROM incentives WHERE batch_id = $1 AND line > $2 ORDER BY line LIMIT $3)"
-        " UNION ALL"
-        " (SELECT line, programme, purpose, period, participant_id, NULL, NULL, NULL, field, code"
-        "  FROM batch_errors WHERE batch_id = $1 AND line > $2 ORDER BY line LIMIT $3)"
-        " ORDER BY line LIMIT $3",
+        f"SELECT * FROM ({' UNION ALL '.join(_PARTS[outcome])}) AS lines ORDER BY line LIMIT $3",  # noqa: S608 - constants
         batch_id,
         after_line,
         limit,

@@ -174,6 +174,11 @@ async def change_account(
     )
 
 
-async def change_phone(connection: Connection, participant: int, phone_sealed: bytes) -> None:
+async def change_phone(connection: Connection, participant: int, phone_sealed: bytes, phone_index: bytes) -> None:
     """Another phone."""
-    await connection.execute("UPDATE participants SET phone_sealed = $2 WHERE id = $1", participant, phone_sealed)
+    await connection.execute(
+        "UPDATE participants SET phone_sealed = $2, phone_index = $3 WHERE id = $1",
+        participant,
+        phone_sealed,
+        phone_index,
+    )

@@ -6,6 +6,8 @@ transaction. What a row may meet, in this order: the same instalment handed over
 another NIK, partner or account than the participant's, another participant with the same NIK in the same instalment.
 """
 
+# ruff: noqa: S608 - only our own constants are put into SQL
+
 from __future__ import annotations
 
 from array import array
@@ -30,17 +32,31 @@ CREATE TEMP TABLE IF NOT EXISTS intake_rows (
     participant_id text NOT NULL, partner text NOT NULL, amount_rupiah bigint NOT NULL,
     due_on date NOT NULL, deadline_on date NOT NULL, content_hash bytea NOT NULL, identity bigint NOT NULL,
     nik_index bytea NOT NULL, account_index bytea NOT NULL,
+    name_index bytea NOT NULL, phone_index bytea NOT NULL,
     nik_sealed bytea NOT NULL, name_sealed bytea NOT NULL, phone_sealed bytea NOT NULL, account_sealed bytea NOT NULL);
 CREATE TEMP TABLE IF NOT EXISTS intake_refused (
-    line integer NOT NULL, field text, code text NOT NULL,
+    line integer NOT NULL, field text, code text NOT NULL, faults text NOT NULL,
     programme text, participant_id text, purpose text, period text);
-CREATE TEMP TABLE IF NOT EXISTS intake_fate (line integer PRIMARY KEY, code text NOT NULL);
+CREATE TEMP TABLE IF NOT EXISTS intake_fate (
+    line integer PRIMARY KEY, code text NOT NULL, other integer, fields text, hint text);
 CREATE TEMP TABLE IF NOT EXISTS intake_copies (line integer PRIMARY KEY, first_line integer NOT NULL);
 TRUNCATE intake_rows, intake_refused, intake_fate, intake_copies;
 """
 
 _LIVE = "FROM intake_rows r WHERE NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = r.line)"
 """Rows that nothing speaks against so far."""
+
+_DIFFER = """concat_ws(', ', CASE WHEN {nik} <> r.nik_index THEN 'nik' END,
+    CASE WHEN {person}.name_index <> r.name_index THEN 'full_name' END,
+    CASE WHEN {person}.phone_index <> r.phone_index THEN 'phone' END,
+    CASE WHEN {row}.partner <> r.partner THEN 'partner' END,
+    CASE WHEN {person}.account_index <> r.account_index THEN 'account' END,
+    CASE WHEN {row}.amount_rupiah <> r.amount_rupiah THEN 'amount_rupiah' END,
+    CASE WHEN {row}.due_on <> r.due_on THEN 'due_on' END,
+    CASE WHEN {row}.deadline_on <> r.deadline_on THEN 'deadline_on' END)"""
+"""Names of the fields in which a row differs from another one of its instalment, in the order of the columns."""
+
+_OPEN = "NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = r.line)"
 
 _STORED = (
     # The locks keep the participants' identity and facts as they are until the batch is in: a fact that changes
@@ -52,24 +68,45 @@ _STORED = (
     " FROM intake_rows GROUP BY content_hash HAVING count(*) > 1) d"
     " JOIN intake_rows r USING (content_hash) WHERE r.line <> d.first_line",
     "INSERT INTO intake_fate SELECT line, 'copy' FROM intake_copies",
-    "INSERT INTO intake_fate SELECT r.line, CASE WHEN i.content_hash = r.content_hash THEN 'repeat'"
-    " ELSE 'incentive_conflict' END FROM intake_rows r JOIN incentives i"
-    " USING (programme, purpose, period, participant_id)"
-    " WHERE NOT i.cancelled AND NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = r.line)",
+    "INSERT INTO intake_fate (line, code, fields, hint) SELECT r.line,"
+    " CASE WHEN i.content_hash = r.content_hash THEN 'repeat' WHEN i.payout IS NULL THEN 'incentive_conflict'"
+    f" ELSE 'instalment_paid' END, {_DIFFER.format(nik='i.nik_index', person='p', row='i')}, 'incentive ' || i.id"
+    " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, participant_id)"
+    f" JOIN participants p ON p.id = i.participant WHERE NOT i.cancelled AND {_OPEN}",
     # Cancelled after a refusal that the partner took back: paid all the same.
-    "INSERT INTO intake_fate SELECT DISTINCT r.line, 'incentive_conflict' FROM intake_rows r JOIN incentives i"
-    " USING (programme, purpose, period, nik_index) WHERE i.cancelled AND i.payout = 'succeeded'"
-    " AND NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = r.line)",
-    "INSERT INTO intake_fate SELECT r.line, 'participant_conflict' FROM intake_rows r"
-    " JOIN participants p USING (participant_id)"
+    "INSERT INTO intake_fate (line, code, fields, hint) SELECT r.line, 'instalment_paid', NULL,"
+    " 'incentive ' || min(i.id) FROM intake_rows r JOIN incentives i USING (programme, purpose, period, nik_index)"
+    f" WHERE i.cancelled AND i.payout = 'succeeded' AND {_OPEN} GROUP BY r.line",
+    "INSERT INTO intake_fate (line, code, fields) SELECT r.line, 'participant_conflict',"
+    " concat_ws(', ', CASE WHEN p.nik_index <> r.nik_index THEN 'nik' END,"
+    " CASE WHEN p.partner <> r.partner THEN 'partner' END,"
+    " CASE WHEN p.account_index <> r.account_index THEN 'account' END)"
+    " FROM intake_rows r JOIN participants p USING (participant_id)"
     " WHERE (p.nik_index, p.partner, p.account_index) <> (r.nik_index, r.partner, r.account_index)"
-    " AND NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = r.line)",
-    "INSERT INTO intake_fate SELECT r.line, 'nik_duplicate' FROM intake_rows r JOIN incentives i"
-    " USING (programme, purpose, period, nik_index)"
-    " WHERE NOT i.cancelled AND i.participant_id <> r.participant_id"
-    " AND NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = r.line)",
+    f" AND {_OPEN}",
+    "INSERT INTO intake_fate (line, code, fields, hint) SELECT r.line, 'nik_duplicate', 'nik',"
+    " min('participant ' || i.participant_id || ', incentive ' || i.id)"
+    " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, nik_index)"
+    f" WHERE NOT i.cancelled AND i.participant_id <> r.participant_id AND {_OPEN} GROUP BY r.line",
 )
 """What is stored already against the rows."""
+
+_OF_THE_FILE = (
+    f"UPDATE intake_fate f SET fields = {_DIFFER.format(nik='o.nik_index', person='o', row='o')},"
+    " hint = 'line ' || o.line FROM intake_rows r, intake_rows o"
+    " WHERE r.line = f.line AND o.line = f.other AND f.code <> 'nik_duplicate'",
+    "UPDATE intake_fate SET fields = 'nik', hint = 'line ' || other WHERE code = 'nik_duplicate' AND other IS NOT NULL",
+    "UPDATE intake_fate f SET code = coalesce(o.code, 'repeat'), fields = o.fields, hint = o.hint"
+    " FROM intake_copies c LEFT JOIN intake_fate o ON o.line = c.first_line WHERE c.line = f.line AND f.code = 'copy'",
+    """INSERT INTO intake_refused
+    SELECT line, field, code, json_build_array(json_build_array(field, code, said))::text,
+        programme, participant_id, purpose, period
+    FROM (SELECT line, f.code, nullif(split_part(f.fields, ', ', 1), '') AS field, programme, participant_id, purpose,
+        period, CASE WHEN f.code = 'nik_duplicate' OR coalesce(f.fields, '') = '' THEN f.hint
+            ELSE f.fields || coalesce(' (' || f.hint || ')', '') END AS said
+        FROM intake_fate f JOIN intake_rows r USING (line) WHERE f.code <> 'repeat') AS conflicts""",
+)
+"""What other rows of the file say against a row, and the refusals that come of it all."""
 
 _CONTESTED = f"""
 WITH live AS MATERIALIZED (SELECT line, programme, purpose, period, participant_id, identity, nik_index {_LIVE}),
@@ -89,7 +126,7 @@ SELECT line,
     dense_rank() OVER (ORDER BY participant_id)::integer AS person_no,
     dense_rank() OVER (ORDER BY programme, purpose, period, nik_index)::integer AS nik_no
 FROM live JOIN contested USING (line) ORDER BY line
-"""  # noqa: S608 - constants
+"""
 """Rows of one batch that could contradict each other. A row that shares its instalment, its participant's identity and
 its NIK with no differing row is accepted whatever becomes of the others.
 """
@@ -99,17 +136,18 @@ _COUNTS = f"""
 SELECT a.accepted, a.amount_rupiah, (SELECT count(*) FROM intake_refused) AS rejected,
     (SELECT count(*) FROM intake_fate WHERE code = $1) AS repeated
 FROM (SELECT count(*) AS accepted, coalesce(sum(amount_rupiah), 0)::bigint AS amount_rupiah {_LIVE}) a
-"""  # noqa: S608 - constants
+"""
 
 _MOVE_PARTICIPANTS = f"""
-INSERT INTO participants (participant_id, nik_sealed, nik_index, name_sealed, phone_sealed, partner, account_sealed,
-    account_index, facts_at, created_at)
-SELECT participant_id, nik_sealed, nik_index, name_sealed, phone_sealed, partner, account_sealed, account_index, $1, $1
+INSERT INTO participants (participant_id, nik_sealed, nik_index, name_sealed, name_index, phone_sealed, phone_index,
+    partner, account_sealed, account_index, facts_at, created_at)
+SELECT participant_id, nik_sealed, nik_index, name_sealed, name_index, phone_sealed, phone_index, partner,
+    account_sealed, account_index, $1, $1
 FROM intake_rows JOIN (
     SELECT min(r.line) AS line {_LIVE}
     AND NOT EXISTS (SELECT FROM participants p WHERE p.participant_id = r.participant_id) GROUP BY r.participant_id
 ) AS new_ones USING (line) ORDER BY line
-"""  # noqa: S608 - constants
+"""
 
 _MOVE_INCENTIVES = f"""
 INSERT INTO incentives (batch_id, line, programme, purpose, period, participant, participant_id, nik_index, partner,
@@ -117,11 +155,11 @@ INSERT INTO incentives (batch_id, line, programme, purpose, period, participant,
 SELECT $1, r.line, r.programme, r.purpose, r.period, p.id, r.participant_id, r.nik_index, r.partner,
     r.amount_rupiah, r.due_on, r.deadline_on, r.content_hash, p.link_active, p.verified, p.standing, $2, $2
 FROM participants p JOIN (SELECT r.* {_LIVE}) r USING (participant_id) ORDER BY r.line
-"""  # noqa: S608 - constants
+"""
 
 _MOVE_REFUSED = """
-INSERT INTO batch_errors (batch_id, line, field, code, programme, participant_id, purpose, period)
-SELECT $1, line, field, code, programme, participant_id, purpose, period FROM intake_refused
+INSERT INTO batch_errors (batch_id, line, field, code, faults, programme, participant_id, purpose, period)
+SELECT $1, line, field, code, faults, programme, participant_id, purpose, period FROM intake_refused
 """
 
 
@@ -165,17 +203,8 @@ async def settle(connection: Connection, *, many: bool) -> Merged:
     for statement in _STORED:
         await connection.execute(statement, timeout=STATEMENT_S)
     await _settle_contested(connection)
-    await connection.execute(
-        "UPDATE intake_fate f SET code = coalesce((SELECT o.code FROM intake_copies c JOIN intake_fate o"
-        " ON o.line = c.first_line WHERE c.line = f.line), 'repeat') WHERE f.code = 'copy'",
-        timeout=STATEMENT_S,
-    )
-    await connection.execute(
-        "INSERT INTO intake_refused SELECT line, NULL, f.code, programme, participant_id, purpose, period"
-        " FROM intake_fate f JOIN intake_rows r USING (line) WHERE f.code <> $1",
-        _REPEAT,
-        timeout=STATEMENT_S,
-    )
+    for statement in _OF_THE_FILE:
+        await connection.execute(statement, timeout=STATEMENT_S)
     row = await connection.fetchrow(_COUNTS, _REPEAT, timeout=STATEMENT_S)
     return msgspec.convert(dict(row or {}), Merged)
 
@@ -189,20 +218,24 @@ async def _settle_contested(connection: Connection) -> None:
     most = await connection.fetchval("SELECT count(*) FROM intake_contested")
     if not most:
         return
-    # By the groups' numbers: whether an instalment is taken, whose NIK it is, a person's identity (0: none yet).
-    taken, holders, identities = (array("i", bytes(4 * (most + 1))) for _ in range(3))
-    refused: list[tuple[int, str]] = []
+    # By the groups' numbers: the line that took an instalment, whose NIK it is, a person's identity (0: none yet), and
+    # the lines that said so.
+    taken, holders, held, identities, said = (array("i", bytes(4 * (most + 1))) for _ in range(5))
+    refused: list[tuple[int, str, int]] = []
     async for row in connection.cursor("SELECT * FROM intake_contested ORDER BY line", prefetch=_CHUNK):
         line, identity_no, key_no, person_no, nik_no = row
         if taken[key_no]:
-            refused.append((line, RowCode.INCENTIVE_CONFLICT.value))
+            refused.append((line, RowCode.INCENTIVE_CONFLICT.value, taken[key_no]))
         elif identities[person_no] not in (0, identity_no):
-            refused.append((line, RowCode.PARTICIPANT_CONFLICT.value))
+            refused.append((line, RowCode.PARTICIPANT_CONFLICT.value, said[person_no]))
         elif holders[nik_no] not in (0, person_no):
-            refused.append((line, RowCode.NIK_DUPLICATE.value))
+            refused.append((line, RowCode.NIK_DUPLICATE.value, held[nik_no]))
         else:
-            taken[key_no], identities[person_no], holders[nik_no] = 1, identity_no, person_no
-    await connection.copy_records_to_table("intake_fate", records=refused, timeout=STATEMENT_S)
+            taken[key_no] = said[person_no] = held[nik_no] = line
+            identities[person_no], holders[nik_no] = identity_no, person_no
+    await connection.copy_records_to_table(
+        "intake_fate", records=refused, columns=["line", "code", "other"], timeout=STATEMENT_S
+    )
 
 
 async def content_hashes(connection: Connection) -> AsyncIterator[list[bytes]]:
@@ -219,9 +252,9 @@ async def move(connection: Connection, batch_id: str, now: datetime) -> None:
     await connection.execute(_MOVE_REFUSED, batch_id, timeout=STATEMENT_S)
 
 
-async def refused_code(connection: Connection) -> str:
-    """Why the only row was refused."""
-    return str(await connection.fetchval("SELECT code FROM intake_refused"))
+async def refused_faults(connection: Connection) -> str:
+    """What is wrong with the only row, as JSON."""
+    return str(await connection.fetchval("SELECT faults FROM intake_refused"))
 
 
 async def stored_incentive(connection: Connection) -> int:

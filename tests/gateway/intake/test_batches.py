@@ -79,7 +79,7 @@ async def test_each_bad_row_is_named_and_the_rest_goes_on(api: Api) -> None:
         17: ("row_malformed", None),
         18: ("row_malformed", None),
     }
-    assert all(r["remedy"] for r in found.values() if r["code"])
+    assert all(f["remedy"]["id"] and f["remedy"]["en"] for r in found.values() for f in r["faults"])
     text = reply.text + (await api.call("GET", batch["results_url"])).text
     assert not any(nik(n) in text for n in range(1, 30))
     funnel = (await api.call("GET", "/v1/funnel")).json()
@@ -100,7 +100,7 @@ async def test_ndjson_is_read_strictly(api: Api) -> None:
         2: ("amount_invalid", "amount_rupiah"),
         3: ("amount_invalid", "amount_rupiah"),
         4: ("field_invalid", "period"),
-        5: ("row_malformed", None),
+        5: ("column_unknown", None),
         6: ("field_missing", "purpose"),
         7: ("row_malformed", None),
         8: ("row_malformed", None),
@@ -163,6 +163,75 @@ async def test_conflicts_with_what_is_stored(api: Api) -> None:
         6: "nik_duplicate",
         7: None,
     }
+    said = {line: r["faults"][0]["remedy"]["en"] for line, r in (await _results(api, batch)).items() if r["faults"]}
+    assert "amount_rupiah (incentive 2)" in said[3]
+    assert "with other data: nik." in said[4]
+    assert "with other data: partner, account." in said[5], "an account is one at a partner"
+    assert "participant P00000001, incentive 1" in said[6]
+    assert [r["field"] for r in (await _results(api, batch)).values() if r["code"]] == [
+        "amount_rupiah", "nik", "partner", "nik",
+    ]  # fmt: skip
+
+
+async def test_conflicts_in_one_file_name_the_line_and_the_fields(api: Api) -> None:
+    rows = [row(1), row(1, amount_rupiah=1, full_name="Dewi L."), row(1, period="2", account="+6281299999999")]
+    batch = (await api.submit(as_csv([*rows, row(2, nik=nik(1)), row(1, amount_rupiah=1, full_name="Dewi L.")]))).json()
+    said = {line: r["faults"][0]["remedy"]["en"] for line, r in (await _results(api, batch)).items() if r["faults"]}
+    assert "full_name, amount_rupiah (line 2)" in said[3]
+    assert said[6] == said[3], "a repeat of a refused line"
+    assert "account (line 2)" in said[4]
+    assert "(line 2)" in said[5]
+
+
+async def test_refused_rows_alone(api: Api) -> None:
+    bad: dict[int, dict[str, str]] = {
+        n: {"nik": "1"} | ({"phone": "08"} if n % 6 == 0 else {}) for n in range(3, 30, 3)
+    }
+    rows = [row(n, **bad.get(n, {})) for n in range(1, 30)]
+    batch = (await api.submit(as_csv(rows))).json()
+    url = batch["results_url"]
+    refused = (await api.call("GET", url, params={"outcome": "rejected"})).json()["rows"]
+    assert [r["line"] for r in refused] == [n + 1 for n in range(1, 30) if n % 3 == 0]
+    assert [len(r["faults"]) for r in refused] == [2 if n % 6 == 0 else 1 for n in range(3, 30, 3)]
+    accepted = (await api.call("GET", url, params={"outcome": "accepted"})).json()["rows"]
+    assert len(accepted) == 20 and not any(r["code"] for r in accepted)
+    text = (await api.call("GET", url, params={"outcome": "rejected"}, headers={"Accept": "text/csv"})).text
+    table = list(csv.DictReader(io.StringIO(text)))
+    assert len(table) == 9
+    assert table[1]["faults"] == "nik: nik_invalid; phone: field_invalid"
+    assert "+62" in table[1]["what_to_do"]
+    other = await api.call("GET", url, params={"outcome": "some"})
+    assert (other.status_code, other.json()["field"]) == (422, "outcome")
+
+
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        ("/v1/incentives?batch_id=b1", "batch_id"),
+        ("/v1/funnel?programm=x", "programm"),
+        ("/v1/events?q=1", "q"),
+    ],
+)
+async def test_a_query_parameter_that_is_none_is_refused_by_name(api: Api, path: str, known: str) -> None:
+    reply = await api.call("GET", path)
+    assert (reply.status_code, reply.json()["code"], reply.json()["field"]) == (422, "parameter_unknown", known)
+    strange = await api.call("GET", f"/v1/incentives?{nik(1)}=1")
+    assert strange.status_code == 422 and nik(1) not in strange.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "word"),
+    [
+        ({"Content-Encoding": "gzip"}, "Content-Encoding"),
+        ({"Content-Type": "text/csv; charset=windows-1252"}, "UTF-8"),
+        ({"Content-Type": "application/vnd.ms-excel"}, "text/csv"),
+    ],
+)
+async def test_another_kind_of_body_is_refused_with_the_cause(api: Api, headers: dict[str, str], word: str) -> None:
+    reply = await api.call(
+        "POST", "/v1/batches", key="k1", content=as_csv([row(1)]), headers={"Content-Type": "text/csv"} | headers
+    )
+    assert reply.status_code == 415 and word in reply.json()["detail"]
 
 
 async def test_a_batch_all_of_conflicts_ends_as_one_row_at_a_time_would(api: Api) -> None:

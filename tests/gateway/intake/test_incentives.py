@@ -140,7 +140,7 @@ async def test_an_instalment_paid_though_cancelled_is_not_taken_again(api: Api) 
     before = await api.state()
     for key, changes in (("k2", {}), ("k3", {"amount_rupiah": 7})):
         reply = await _submit(api, key=key, **changes)
-        assert (reply.status_code, reply.json()["code"]) == (409, "incentive_conflict"), reply.text
+        assert (reply.status_code, reply.json()["code"]) == (409, "instalment_paid"), reply.text
     assert await api.state() == before
     assert (await _submit(api, key="k4", period="2")).status_code == 201
 

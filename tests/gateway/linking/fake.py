@@ -244,6 +244,7 @@ def manifest(slug: str, capabilities: frozenset[Capability], *, exclusive: bool 
         needs={},
         quotas=(),
         account_pattern=r"\+62[0-9]{8,12}",
+        account_example="+6281200000000",
         account_is_phone=True,
         link_exclusive=exclusive,
         inputs={

@@ -93,6 +93,7 @@ def manifest(slug: str = "fake", *, two_step: bool = False, **changes: Any) -> M
         "needs": {},
         "quotas": (),
         "account_pattern": r"[0-9]{10}",
+        "account_example": "0123456789",
         "account_is_phone": False,
         "link_exclusive": False,
         "inputs": {},

@@ -1,0 +1,42 @@
+"""Query parameters that an operation does not have are refused: a filter that is silently ignored lists everybody."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any
+
+from litestar import Litestar, Request
+from litestar.openapi.spec import Parameter
+
+from contracts.errors import InvalidRequest
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,39}", re.ASCII)
+_PREFIX = "/v1/"
+"""Where participants' browsers and partners come in, others put their own parameters into the address."""
+
+
+async def refuse_unknown(request: Request[Any, Any, Any]) -> None:
+    """Raise `InvalidRequest` for the first parameter that the operation does not have; it never quotes a value."""
+    names = request.query_params.keys()
+    if not names or not request.url.path.startswith(_PREFIX):
+        return
+    known = _known(request.app, str(request.scope.get("path_template")), request.method.lower())
+    for name in names:
+        if name not in known:
+            shown = name if _NAME.fullmatch(name) else None
+            raise InvalidRequest(
+                f"This operation has no query parameter {shown or 'of that name'}.",
+                field=shown,
+                code="parameter_unknown",
+                remedy=f"It has {', '.join(sorted(known))}." if known else "It has none: leave it out.",
+            )
+
+
+@functools.lru_cache(maxsize=1_024)
+def _known(app: Litestar, path: str, method: str) -> frozenset[str]:
+    """Names of an operation's query parameters, as the API's description has them."""
+    item = (app.openapi_schema.paths or {}).get(path)
+    operation = getattr(item, method, None)
+    parameters = [] if operation is None else operation.parameters or []
+    return frozenset(p.name for p in parameters if isinstance(p, Parameter) and p.param_in == "query")

@@ -1,0 +1,63 @@
+"""The refused rows of a batch as a CSV: as they stand in the file, with what is wrong and what to do beside them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from contracts.batch import COLUMNS, NOTES, RowFault, notes_of
+from contracts.errors import GatewayError
+from gateway.services.intake.framing import CsvCells, Decoder, JsonCells, Record
+
+_CHUNK = 65_536
+
+
+class ResultsRefused(GatewayError):
+    """The API did not give the results."""
+
+
+def results(http: httpx.Client, results_url: str) -> Iterator[dict[str, Any]]:
+    """A batch's refused rows in the order of the file, one at a time."""
+    headers = {"Accept": "application/x-ndjson"}
+    with http.stream("GET", results_url, params={"outcome": "rejected"}, headers=headers) as reply:
+        if not reply.is_success:
+            raise ResultsRefused(f"HTTP {reply.status_code} for the batch's results.")
+        for line in reply.iter_lines():
+            yield json.loads(line)
+
+
+def records(file: Path, *, ndjson: bool) -> Iterator[Record]:
+    """The rows of a file as the gateway frames them; raises `FileRefused`."""
+    decoder, cells = Decoder(), JsonCells() if ndjson else CsvCells()
+    with file.open("rb") as source:
+        while chunk := source.read(_CHUNK):
+            yield from cells.feed(decoder.feed(chunk))
+    yield from cells.feed(decoder.feed(b"", last=True), last=True)
+
+
+def write(target: Path, file: Path, rejected: Iterable[dict[str, Any]], *, ndjson: bool) -> int:
+    """Write the refused rows of `file` to `target`; how many. Bytes that are not UTF-8 stay as they are."""
+    found = records(file, ndjson=ndjson)
+    count = 0
+    with target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as sink:
+        writer = csv.writer(sink)
+        writer.writerow([*COLUMNS, *NOTES])
+        for row in rejected:
+            record = next((one for one in found if one.line == row["line"]), None)
+            if record is None:
+                raise ResultsRefused("The file has changed since it was handed over.", remedy="Write it from that one.")
+            faults = msgspec.convert(row["faults"], list[RowFault])
+            writer.writerow([*(record.cells or [""] * len(COLUMNS)), *_notes(row["line"], faults, record)])
+            count += 1
+    return count
+
+
+def _notes(line: int, faults: list[RowFault], record: Record) -> tuple[str, str]:
+    wrong, todo = notes_of(faults)
+    return (wrong, todo) if record.cells else (f"line {line}, {wrong}", todo)

@@ -1,0 +1,241 @@
+"""How a file is cut into rows, and what is wrong with one: pure, without a store."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import random
+from typing import Any
+
+import pytest
+
+from adapters.registry import PARTNERS
+from contracts.batch import COLUMNS, NOTES, RowCode, remedy_of
+from gateway.security.vault import Vault
+from gateway.services.intake.batches import faults_of
+from gateway.services.intake.framing import MAX_RECORD_CHARS, CsvCells, Decoder, FileRefused, JsonCells, Record
+from gateway.services.intake.rows import PHONE, Checker, Reader, Refused, Row, rules_of
+from tests.gateway.api.kit import as_csv, as_ndjson, nik, row
+
+RULES = rules_of({slug: partner.manifest for slug, partner in PARTNERS.items()})
+HEAD = ",".join(COLUMNS)
+
+
+def framed(body: bytes, *, ndjson: bool = False, rng: random.Random | None = None) -> list[Record]:
+    decoder, cells = Decoder(), JsonCells() if ndjson else CsvCells()
+    found, at = [], 0
+    while at < len(body):
+        size = rng.randrange(1, 40_000) if rng else len(body)
+        found += cells.feed(decoder.feed(body[at : at + size]))
+        at += size
+    return found + cells.feed(decoder.feed(b"", last=True), last=True)
+
+
+def checked(body: bytes, *, ndjson: bool = False) -> tuple[list[Row], list[Refused]]:
+    reader = Reader(JsonCells() if ndjson else CsvCells(), Checker(RULES, Vault(bytes(32))))
+    parts = [reader.feed(body), reader.end()]
+    return [one for part in parts for one in part[0]], [one for part in parts for one in part[1]]
+
+
+def faults(body: bytes, **more: Any) -> dict[str | None, str]:
+    (refused,) = checked(body, **more)[1]
+    return {fault.field: fault.code.value for fault in faults_of(refused.faults)}
+
+
+def test_any_file_in_any_pieces_is_what_a_csv_reader_makes_of_it() -> None:
+    rng = random.Random(11)
+    for _ in range(30):
+        rows = [
+            ["".join(rng.choices('ab,"\r\n é\u2028', k=rng.randrange(1, 9))) or "x" for _ in COLUMNS]
+            for _ in range(rng.randrange(1, 900))
+        ]
+        quoting = rng.choice((csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+        if quoting == csv.QUOTE_MINIMAL:  # Python's writer leaves a carriage return unquoted
+            rows = [[cell.replace("\r", " ") for cell in cells] for cells in rows]
+        text = io.StringIO()
+        ends = rng.choice(("\n", "\r\n"))
+        csv.writer(text, lineterminator=ends, quoting=quoting).writerows([list(COLUMNS), *rows])
+        found = framed(b"\xef\xbb\xbf" * rng.randrange(2) + text.getvalue().encode(), rng=rng)
+        assert [list(record.cells) for record in found] == rows
+        line = 2
+        for record, cells in zip(found, rows, strict=True):
+            assert record.line == line, "a row is where it begins in the file"
+            line += 1 + sum(cell.count("\n") for cell in cells)
+
+
+_EVIL = ",".join(str(v) for v in row(9).values())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f'"Budi\n{_EVIL}\n"', f'"Budi ""\n{_EVIL}\n"', f'"\r\n{_EVIL}\r\n"'],
+)
+def test_text_in_a_quoted_cell_is_no_row(name: str) -> None:
+    line = ",".join({**{k: str(v) for k, v in row(1).items()}, "full_name": name}.values())
+    accepted, refused = checked(f"{HEAD}\n{line}\n".encode() + as_csv([row(2)]).split(b"\n", 1)[1])
+    assert [one.participant_id for one in accepted] == ["P00000002"]
+    assert [one.participant_id for one in refused] == ["P00000001"]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        (f' "Budi\n{_EVIL}\n"', "quotes_invalid"),  # a space before the quote: whose line end is whose?
+        (f'Bu"di\n{_EVIL}\n"', "quotes_invalid"),
+        (f'"Bu"di\n{_EVIL}\n"', "quotes_invalid"),
+        (f'"Budi" \n{_EVIL}\n', "quotes_invalid"),
+        (f'"Budi\n{_EVIL}\n', "row_unending"),
+    ],
+)
+def test_where_quotes_leave_rows_uncertain_the_file_is_refused(name: str, code: str) -> None:
+    line = ",".join({**{k: str(v) for k, v in row(1).items()}, "full_name": name}.values())
+    with pytest.raises(FileRefused) as refused:
+        checked(as_csv([row(2)]) + line.encode() + b"\n")
+    assert refused.value.code == code
+    assert "line 3" in refused.value.detail
+    assert nik(9) not in refused.value.detail
+
+
+def test_an_unending_row_is_given_up_early() -> None:
+    reader = Reader(CsvCells(), Checker(RULES, Vault(bytes(32))))
+    reader.feed(f'{HEAD}\n"'.encode())
+    bound = MAX_RECORD_CHARS // 2
+    reader.feed(b"x\n" * (bound // 2))
+    with pytest.raises(FileRefused, match="line 2"):
+        reader.feed(b"x\n" * bound)
+
+
+_BODY = as_csv([row(1), row(2)])
+_TEXT = _BODY.decode()
+FOREIGN = {
+    "utf-16 with mark": (_TEXT.encode("utf-16"), "file_foreign"),
+    "utf-16 without": (_TEXT.encode("utf-16-le"), "charset_unsupported"),
+    "utf-16 big": (_TEXT.encode("utf-16-be"), "charset_unsupported"),
+    "utf-32": (_TEXT.encode("utf-32"), "file_foreign"),
+    "a workbook": (b"PK\x03\x04" + bytes(99), "file_foreign"),
+    "an old workbook": (b"\xd0\xcf\x11\xe0" + bytes(99), "file_foreign"),
+    "gzip": (gzip.compress(_BODY), "file_foreign"),
+    "semicolons": (_BODY.replace(b",", b";"), "separator_unsupported"),
+    "semicolons, quoted": (b";".join(b'"%b"' % c.encode() for c in COLUMNS) + b"\n", "separator_unsupported"),
+    "a word about semicolons": (b"sep=;\n" + _BODY.replace(b",", b";"), "separator_unsupported"),
+    "tabs": (_BODY.replace(b",", b"\t"), "separator_unsupported"),
+    "carriage returns alone": (_BODY.replace(b"\n", b"\r"), "line_ends_unsupported"),
+    "json": (as_ndjson([row(1)]), "header_invalid"),
+    "no header": (_BODY.split(b"\n", 1)[1], "header_invalid"),
+    "a column twice": (_BODY.replace(HEAD.encode(), HEAD.encode() + b",nik"), "header_invalid"),
+    "two marks": (b"\xef\xbb\xbf" * 2 + _BODY, "header_invalid"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_another_kind_of_file_is_named(name: str) -> None:
+    body, code = FOREIGN[name]
+    with pytest.raises(FileRefused) as refused:
+        checked(body)
+    assert refused.value.code == code
+    said = refused.value.detail + refused.value.remedy
+    assert not any(secret in said for secret in (nik(1), "Lestari", "+62812", "P0000"))
+
+
+def test_a_column_too_many_is_named_and_the_notes_of_refused_rows_are_not() -> None:
+    with pytest.raises(FileRefused, match="catatan"):
+        checked(f"{HEAD},catatan\n".encode())
+    body = f"{','.join(NOTES)},{HEAD}\n".encode() + b'"nik: nik_invalid","Check\nit",' + _BODY.split(b"\n")[1] + b"\n"
+    assert len(checked(body)[0]) == 1
+    assert len(checked(_BODY.replace(HEAD.encode(), b" " + HEAD.upper().encode()))[0]) == 2, "in any case"
+
+
+def test_a_file_that_may_have_been_cut_is_refused() -> None:
+    columns = (*(name for name in COLUMNS if name != "amount_rupiah"), "amount_rupiah")
+    for cut in range(1, 6):
+        with pytest.raises(FileRefused) as refused:
+            checked(as_csv([row(1), row(2)], columns)[:-cut])
+        assert refused.value.code == "file_cut"
+    assert len(checked(_BODY.rstrip(b"\n"))[0]) == 2, "a date shows that it is whole"
+    assert faults(_BODY[:-3]) == {"deadline_on": "date_invalid"}
+
+
+def test_json_that_could_mean_two_things_is_refused() -> None:
+    one = json.dumps(row(1))
+    cases = {
+        one[:-1] + ', "amount_rupiah": 6000000}': (None, "key_repeated"),
+        one[:-1] + ', "catatan": 1}': (None, "column_unknown"),
+        one.replace("600000", "NaN"): (None, "row_malformed"),
+        one.replace("600000", "Infinity"): (None, "row_malformed"),
+        one.replace("600000", "6e5"): ("amount_rupiah", "amount_invalid"),
+        one.replace("600000", "true"): ("amount_rupiah", "amount_invalid"),
+        one.replace("600000", "9" * 5_000): (None, "row_malformed"),
+        one + one: (None, "row_malformed"),
+    }
+    for text, (field, code) in cases.items():
+        want = {"amount_rupiah" if code == "key_repeated" else field: code}
+        assert faults(text.encode(), ndjson=True) == want, text
+    assert len(checked(b"\xef\xbb\xbf" + as_ndjson([row(1), row(2)]), ndjson=True)[0]) == 2, "the first row is not lost"
+    with pytest.raises(FileRefused, match="no JSON object"):
+        checked(f"[{one}]".encode(), ndjson=True)
+
+
+def test_windows_1252_is_named_and_its_neighbours_go_on() -> None:
+    body = as_csv([row(1, full_name="José", phone="08"), row(2)]).decode().encode("cp1252")
+    accepted, refused = checked(body)
+    assert [one.participant_id for one in accepted] == ["P00000002"]
+    found = faults_of(refused[0].faults)
+    assert [(fault.field, fault.code.value) for fault in found] == [
+        ("full_name", "encoding_invalid"), ("phone", "field_invalid"),
+    ]  # fmt: skip
+    assert "UTF-8" in found[0].remedy.en
+
+
+@pytest.mark.parametrize("sign", ["\u00a0", "\u202f", "\u3000", "\u00ad", "\u200b", "\u200d", "\u2060", "\ufeff"])
+def test_what_cannot_be_seen_is_cleaned(sign: str) -> None:
+    vault = Vault(bytes(32))
+    (accepted,) = checked(as_csv([row(1, full_name=f"{sign}Dewi{sign}Ayu", phone=f"+6281200000001{sign}")]))[0]
+    name = vault.open("participants.name|P00000001", accepted.name_sealed)
+    assert name in ("Dewi Ayu", "DewiAyu") and name.isprintable()
+    assert vault.open("participants.phone|P00000001", accepted.phone_sealed) == "+6281200000001"
+
+
+def test_a_sign_that_stays_is_named() -> None:
+    (refused,) = checked(as_csv([row(1, full_name="Dewi\u0085Ayu", purpose="latihan kerja")]))[1]
+    said = {fault.field: fault.remedy.en for fault in faults_of(refused.faults)}
+    assert "U+0085" in said["full_name"]
+    assert "SPACE" in said["purpose"]
+
+
+def test_all_faults_of_a_row_are_told_at_once() -> None:
+    bad = dict.fromkeys(COLUMNS, "") | {"phone": "0812", "partner": "ovo", "account": "12", "due_on": "5/1/2026"}
+    wanted = {name: "field_missing" for name in COLUMNS if not bad[name]}
+    wanted |= {"phone": "field_invalid", "account": "field_invalid", "due_on": "date_invalid"}
+    assert faults(as_csv([row(1) | bad])) == wanted
+
+
+def test_rows_made_bad_at_random_are_refused_for_exactly_that() -> None:
+    rng = random.Random(3)
+    bad = {
+        "programme": "a b", "purpose": "é", "period": "-", "participant_id": nik(1), "nik": "123", "phone": "081",
+        "full_name": "x" * 121, "partner": "paypal", "amount_rupiah": "1.5", "due_on": "2026-02-30",
+        "deadline_on": "soon",
+    }  # fmt: skip
+    for _ in range(300):
+        chosen = rng.sample(sorted(bad), rng.randrange(1, 6))
+        assert set(faults(as_csv([row(1) | {name: bad[name] for name in chosen}]))) == set(chosen)
+
+
+def test_what_a_remedy_shows_as_right_is_right() -> None:
+    for code in RowCode:
+        for field in (None, *COLUMNS):
+            said = remedy_of(code, field, "HINT")
+            assert said.id and said.en and said.id != said.en
+            assert "{hint}" not in said.id + said.en
+    example = remedy_of(RowCode.FIELD_INVALID, "phone").en.split()[-1].rstrip(".")
+    assert PHONE.fullmatch(example)
+    for partner, rule in RULES.items():
+        (refused,) = checked(as_csv([row(1, partner=partner, account="?", amount_rupiah=2_000_000_000)]))[1]
+        said = {fault.field: fault.remedy.en for fault in faults_of(refused.faults)}
+        account = said["account"].split()[-1].rstrip(".")
+        low, high = said["amount_rupiah"].split("(")[1].split(")")[0].split(" - ")
+        for amount in (low, high):
+            accepted, _ = checked(as_csv([row(1, partner=partner, account=account, amount_rupiah=amount)]))
+            assert len(accepted) == 1, (partner, rule.account.pattern, amount)
