@@ -1,6 +1,4 @@
-"""A payment partner behind the contract: the protocol every adapter implements and the manifest that declares how
-partners differ.
-"""
+"""A payment partner: the protocol that every adapter implements, and the manifest that says how partners differ."""
 
 from __future__ import annotations
 
@@ -212,9 +210,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Which of our tokens each operation of `Partner` (by method name) wants in `Context.tokens`."""
     quotas: tuple[Quota, ...]
     account_pattern: str
-    """Full-match pattern of an account in our form: `+62...` where it is a phone."""
     account_example: str
-    """One that fits the pattern and is nobody's: shown to whoever wrote another form."""
+    """Full-match pattern of an account in our form, `+62...` where it is a phone, and one that is nobody's."""
     account_is_phone: bool
     link_exclusive: bool
     """The partner links one account to one of our customers only; a mismatch therefore gives it back."""
