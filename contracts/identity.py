@@ -21,6 +21,8 @@ class Verdict(enum.Enum):
     """The partner has no verified NIK for the account."""
     ACCOUNT_NOT_FOUND = "account_not_found"
     ACCOUNT_BLOCKED = "account_blocked"
+    ACCOUNT_UNPROVED = "account_unproved"
+    """The NIK is that of whoever gave access, but not by the partner's own word the one on the declared account."""
     UNSUPPORTED = "unsupported"
     PENDING = "pending"
     """The partner's KYC is still running: no verdict, asked again."""
@@ -32,10 +34,24 @@ VERDICT_BLOCKER: dict[Verdict, BlockerCode | None] = {
     Verdict.KYC_INCOMPLETE: BlockerCode.KYC_INCOMPLETE,
     Verdict.ACCOUNT_NOT_FOUND: BlockerCode.ACCOUNT_NOT_FOUND,
     Verdict.ACCOUNT_BLOCKED: BlockerCode.ACCOUNT_BLOCKED,
+    Verdict.ACCOUNT_UNPROVED: BlockerCode.ACCOUNT_UNPROVED,
     Verdict.UNSUPPORTED: BlockerCode.VERIFICATION_UNSUPPORTED,
     Verdict.PENDING: BlockerCode.VERIFICATION_PENDING,
 }
 assert set(VERDICT_BLOCKER) == set(Verdict), "every verdict has its blocker"
+
+
+class ProofBy(enum.Enum):
+    """Which word of the partner shows that the account consented to, checked and paid is one (decision X10)."""
+
+    ASKED = "asked"
+    """The NIK check names the account beside the access; another account's access is refused."""
+    ECHOED = "echoed"
+    """The answer to the NIK check, under the access alone, names its account."""
+    NAMED = "named"
+    """Only the registered name of the declared account agrees with the name beside the NIK, and the access is known
+    under no other account.
+    """
 
 
 class IdentityQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +66,11 @@ class IdentityQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IdentityAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A verdict with the partner's own code; never any data of the account's holder."""
+    """A verdict with the partner's own code; never any data of the account's holder.
+
+    `MATCH` says two things: the NIK is the one on the account, and the account is the one asked about
+    (`Manifest.account_proof`).
+    """
 
     verdict: Verdict
     partner_code: str | None = None

@@ -43,6 +43,7 @@ class BlockerCode(enum.Enum):
     ACCOUNT_NOT_FOUND = "account_not_found"
     ACCOUNT_BLOCKED = "account_blocked"
     ACCOUNT_SHARED = "account_shared"
+    ACCOUNT_UNPROVED = "account_unproved"
     LINK_REQUIRED = "link_required"
     LINK_PENDING = "link_pending"
     LINK_REVOKED = "link_revoked"
@@ -118,6 +119,11 @@ BLOCKERS: dict[BlockerCode, BlockerText] = {
         _P,
         "Akun ini milik peserta lain.",
         "The account belongs to another participant whose NIK matched it: choose another.",
+    ),
+    BlockerCode.ACCOUNT_UNPROVED: BlockerText(
+        _C,
+        "Akun yang disetujui belum terbukti sama dengan akun yang didaftarkan.",
+        "Nothing proves that the account consented to is the declared one: another account, or the partner's document.",
     ),
     BlockerCode.LINK_REQUIRED: BlockerText(
         _P, "Akun belum disambungkan.", "The participant has not opened the linking page."

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from contracts.errors import PartnerProtocolError
-from contracts.identity import IdentityAnswer, IdentityQuery
+from contracts.identity import IdentityAnswer, IdentityQuery, ProofBy
 from contracts.linking import (
     Grant,
     LinkAnswer,
@@ -61,9 +61,7 @@ class Mark(enum.Enum):
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing taken for true about a partner, how well it is known, and where it stands; shown by `gateway
-    partners`.
-    """
+    """One thing taken for true about a partner, how well it is known, and where; shown by `gateway partners`."""
 
     mark: Mark
     text: str
@@ -213,6 +211,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     account_example: str
     """Full-match pattern of an account in our form, `+62...` where it is a phone, and one that is nobody's."""
     account_is_phone: bool
+    account_proof: ProofBy
+    """A NIK check whose account is not proved so is no `MATCH`, and nothing is paid on it."""
     link_exclusive: bool
     """The partner links one account to one of our customers only; a mismatch therefore gives it back."""
     inputs: Mapping[str, InputField]

@@ -38,8 +38,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     operation: str
     """Stable name for journal, quotas and counts; never personal data. The same at all partners: `token.*`,
-    `link.begin`, `link.exchange`, `link.health`, `link.refresh`, `unlink`, `identity.verify`, `payout.*`, `statement`,
-    `balance`.
+    `link.begin`, `link.exchange`, `link.health`, `link.refresh`, `unlink`, `identity.verify`, `identity.name`,
+    `payout.*`, `statement`, `balance`.
     """
     effect: Effect
     host: str

@@ -74,6 +74,7 @@ class BniKycAnswer(wire.Answer, frozen=True, kw_only=True):
     """The answer (assumed, decision B6)."""
 
     partner_reference_no: str | None = None
+    account_no: Secret | None = None
     additional_info: BniMatch
 
 
@@ -98,6 +99,8 @@ def verdict(reply: Response, query: IdentityQuery) -> IdentityAnswer:
     answer = wire.read(envelope, BniKycAnswer)
     if answer.partner_reference_no not in (None, "", query.reference):
         raise PartnerProtocolError("the answer is about another partnerReferenceNo")
+    if answer.account_no not in (None, query.account):
+        return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=envelope.code)
     match = MATCHES.get(answer.additional_info.identification_no_match)
     if match is None:
         raise PartnerProtocolError("identificationNoMatch is none of Y, N, U, P")

@@ -6,6 +6,7 @@ from datetime import date
 
 from adapters.bni import identity
 from adapters.snap.facts import CASES, codes
+from contracts.identity import ProofBy
 from contracts.money import MAX_AMOUNT_RUPIAH
 from contracts.partner import (
     AbsenceRule,
@@ -49,6 +50,10 @@ def _recalled(text: str, source: str) -> Fact:
 
 
 _FACTS = (
+    _assumed(
+        "The NIK check names the accountNo beside the bankCardToken; BNI refuses another account's token.",
+        "decisions X10, B6",
+    ),
     *identity.FACTS,
     _assumed("Linking has no page: card number and OTP are typed on the gateway's form", "decisions B1"),
     _assumed("bind answers bankCardToken, chargeToken and additionalInfo.referenceNo", "decisions B2"),
@@ -124,6 +129,7 @@ MANIFEST = Manifest(
     account_pattern=r"[0-9]{10}",
     account_example="0123456789",
     account_is_phone=False,
+    account_proof=ProofBy.ASKED,
     link_exclusive=False,  # decisions B4: a second bind of one account is allowed
     inputs={
         "card_no": InputField(

@@ -7,6 +7,7 @@ from datetime import date
 from adapters.gopay.callbacks import ROUTES
 from adapters.gopay.wire import ACCOUNT_PATTERN
 from adapters.snap.facts import CASES, codes
+from contracts.identity import ProofBy
 from contracts.partner import (
     AbsenceRule,
     Blame,
@@ -53,6 +54,11 @@ _SEEN, _RECALLED, _ASSUMED = Mark.SEEN, Mark.RECALLED, Mark.ASSUMED
 _FACTS = tuple(
     Fact(mark=mark, source=source, text=text)
     for mark, source, text in (
+        (
+            _ASSUMED,
+            "decisions X10",
+            "No call gives the phone back: the KTP's name is the one of the declared account, its token no other's.",
+        ),
         (_ASSUMED, "decisions X1", "The registered redirect URL is matched without its query, which holds our state."),
         (_ASSUMED, "decisions X9", "SNAP's HMAC signs the B2B token also where the participant's token is sent."),
         (_ASSUMED, "decisions X6", "Timestamps may differ by 900 s from the clock."),
@@ -149,6 +155,7 @@ MANIFEST = Manifest(
     account_pattern=ACCOUNT_PATTERN,
     account_example="+6281200000000",
     account_is_phone=True,
+    account_proof=ProofBy.NAMED,
     link_exclusive=False,  # a phone may be linked again; decision G4
     inputs={},
     first_inputs=(),

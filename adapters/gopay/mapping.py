@@ -9,6 +9,7 @@ from datetime import datetime
 
 from adapters.gopay import wire
 from adapters.snap import codes, values
+from contracts import names
 from contracts.errors import Hint, PartnerUnavailable
 from contracts.identity import IdentityAnswer, Verdict
 from contracts.incentive import BlockerCode
@@ -163,6 +164,32 @@ def _submission(data: wire.GopayIdSubmission, nik: Nik) -> IdentityAnswer:
         raise protocol_error("field ktp.documentNumber is missing or not 16 digits")
     same = nik.same_as(ktp.document_number.reveal())
     return IdentityAnswer(verdict=Verdict.MATCH if same else Verdict.MISMATCH, partner_code="COMPLETED.VALID")
+
+
+def holder(reply: Response) -> Secret | None:
+    """The name beside the NIK; None where the pull has none."""
+    data = wire.decode(reply.content, wire.GopayIdReply).data
+    ktp = None if data is None or data.submission_data is None else data.submission_data.ktp
+    return None if ktp is None else ktp.name
+
+
+def proved(answer: IdentityAnswer, name: Secret | None, reply: Response) -> IdentityAnswer:
+    """The match, if the declared account is registered under the holder's name; nothing of either name is kept.
+
+    Another name proves no other NIK: it only leaves the account unproved.
+    """
+    unproved = IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=answer.partner_code)
+    if reply.status == 400 and _no_such_account(wire.decode(reply.content, wire.IrisErrorReply)):
+        return unproved
+    if reply.status != 200:
+        raise _unavailable(reply)
+    found = wire.decode(reply.content, wire.IrisValidation)
+    same = name is not None and names.agree(name.reveal(), found.account_name.reveal())
+    return answer if same else unproved
+
+
+def _no_such_account(said: wire.IrisErrorReply) -> bool:
+    return isinstance(said.errors, dict) and bool(said.errors.get("account"))
 
 
 # --- payouts -----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from adapters.gopay.manifest import MANIFEST
 from adapters.gopay.sign import IrisRole
 from adapters.snap import values
 from contracts.errors import NotSupported
-from contracts.identity import IdentityAnswer, IdentityQuery
+from contracts.identity import IdentityAnswer, IdentityQuery, Verdict
 from contracts.linking import (
     Grant,
     LinkAnswer,
@@ -102,9 +102,18 @@ class Gopay:
         return mapping.unlinked(reply)
 
     def verify_nik(self, ctx: Context, query: IdentityQuery) -> Plan[IdentityAnswer]:
-        """KYC Data Pull: the NIK on the account is compared here and dropped; ours never leaves."""
+        """KYC Data Pull: the NIK behind the token is compared here and dropped; ours never leaves. Nothing says which
+        phone the token is of, so the name beside the NIK must be the one that the declared account is registered under
+        (decisions X10).
+        """
         reply = yield sign.identity_request(ctx, query.grant.access_token)
-        return mapping.identity(reply, query.nik)
+        answer = mapping.identity(reply, query.nik)
+        if answer.verdict is not Verdict.MATCH:
+            return answer
+        holder = mapping.holder(reply)
+        path = wire.validation(query.account)
+        reply = yield sign.iris_request(ctx, "GET", path, operation="identity.name", effect=Effect.READ)
+        return mapping.proved(answer, holder, reply)
 
     def frozen_body(self, ctx: Context, order: PayoutOrder) -> bytes:
         """The body of the create."""

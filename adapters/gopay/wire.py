@@ -137,6 +137,13 @@ class IrisBalanceReply(msgspec.Struct, frozen=True):
     balance: msgspec.Raw
 
 
+class IrisValidation(msgspec.Struct, frozen=True):
+    """Answer of `GET account_validation` (wallets.md 2.6); with bank=gopay its use is assumed."""
+
+    account_name: Secret
+    account_no: Secret | None = None
+
+
 class IrisNotice(msgspec.Struct, frozen=True):
     """Webhook body (wallets.md 2.6); a top-up event has no `reference_no`."""
 
@@ -167,9 +174,10 @@ class GopayIdNotice(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class GopayIdKtp(msgspec.Struct, frozen=True, rename="camel"):
-    """The one field of the identity card that is read; all others are dropped undecoded."""
+    """The two fields of the identity card that are read; all others are dropped undecoded."""
 
     document_number: Secret
+    name: Secret | None = None
 
 
 class GopayIdSubmissionData(msgspec.Struct, frozen=True, rename="camel"):
@@ -307,6 +315,11 @@ def create(order: PayoutOrder) -> bytes:
             )
         )
     )
+
+
+def validation(account: Secret) -> str:
+    """Path of the name inquiry of a GoPay account; Iris wants the phone in the query (wallets.md 2.6)."""
+    return f"account_validation?bank=gopay&account={iris_phone(account).reveal()}"
 
 
 def approve(number: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from adapters.snap.facts import CASES, codes
+from contracts.identity import ProofBy
 from contracts.partner import (
     AbsenceRule,
     Blame,
@@ -32,6 +33,7 @@ def _recalled(text: str, source: str) -> Fact:
 
 
 FACTS = (
+    _assumed("The NIK check, under the customer's token alone, echoes the customerNumber.", "decisions X10, L3"),
     _assumed(
         "The customer's SNAP token is the `token` of /v1/cashin and /v1/custbind/verify/kyc; the scope "
         "DIRECT_DEBIT_TRANSACTION covers it.",
@@ -136,6 +138,7 @@ MANIFEST = Manifest(
     account_pattern=r"\+628[0-9]{7,12}",
     account_example="+6281200000000",
     account_is_phone=True,
+    account_proof=ProofBy.ECHOED,
     link_exclusive=True,
     inputs={},
     first_inputs=(),

@@ -197,7 +197,8 @@ def identity(query: IdentityQuery, reply: Response) -> IdentityAnswer:
         return IdentityAnswer(verdict=Verdict.ACCOUNT_BLOCKED, partner_code=said.code)
     if said.code != "00":
         raise unavailable(said)
-    _check_account(said, "customerNumber", query.account)
+    if wire.account_of(said.text("customerNumber")) != query.account:
+        return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=said.code)
     verdict = NIK_MATCH.get(said.text("nikMatch"))
     if verdict is None:
         raise PartnerProtocolError("field nikMatch has an unlisted value")

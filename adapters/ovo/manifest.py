@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from adapters.snap.facts import CASES, codes
+from contracts.identity import ProofBy
 from contracts.partner import (
     AbsenceRule,
     Blame,
@@ -32,6 +33,10 @@ def _recalled(text: str, source: str) -> Fact:
 
 
 FACTS = (
+    _assumed(
+        "The code works only with its linkageToken, and the NIK check echoes the customerNumber.",
+        "decisions X10, O6, O7",
+    ),
     _assumed("Binding is signed with an empty token part and sends no Authorization.", "decisions O1, wallets.md 3.2"),
     _recalled(
         "Binding takes phoneNo and in additionalInfo custIdMerchant, customerName and the two return addresses; the "
@@ -127,6 +132,7 @@ MANIFEST = Manifest(
     account_pattern=r"\+628[0-9]{7,12}",
     account_example="+6281200000000",
     account_is_phone=True,
+    account_proof=ProofBy.ECHOED,
     link_exclusive=True,
     inputs={},
     first_inputs=(),

@@ -210,7 +210,11 @@ def identity(query: IdentityQuery, reply: Response) -> IdentityAnswer:
     if envelope.code in INQUIRY_VERDICTS:
         return IdentityAnswer(verdict=INQUIRY_VERDICTS[envelope.code], partner_code=envelope.code)
     _inquiry_done(envelope, reply)
-    _check_account(envelope, query.account)
+    echoed = _account(envelope)
+    if echoed is None:
+        raise PartnerProtocolError("field customerNumber is missing: which account was checked?")
+    if echoed != query.account:
+        return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=envelope.code)
     verdict = IDENTITY.get(envelope.text("additionalInfo", "identificationMatch"))
     if verdict is None:
         raise PartnerProtocolError("field additionalInfo.identificationMatch has an unlisted value")

@@ -40,12 +40,14 @@ def _overview(manifests: list[Manifest]) -> None:
             manifest.slug,
             manifest.name,
             ", ".join(sorted(c.value for c in manifest.capabilities)),
+            manifest.account_proof.value,
             sum(fact.mark is Mark.ASSUMED for fact in manifest.facts),
             sum(fact.mark is Mark.RECALLED for fact in manifest.facts),
         )
         for manifest in manifests
     )
-    console.print(table("partners", "partner", "name", "capabilities", "assumed", "recalled", rows=rows))
+    columns = ("partner", "name", "capabilities", "account proved", "assumed", "recalled")
+    console.print(table("partners", *columns, rows=rows))
 
 
 def _one(manifest: Manifest) -> None:
@@ -53,6 +55,7 @@ def _one(manifest: Manifest) -> None:
     console.print(manifest.documents, highlight=False)
     console.print(f"one payout: {rupiah(manifest.min_amount_rupiah)} to {rupiah(manifest.max_amount_rupiah)}")
     console.print(f"capabilities: {', '.join(sorted(c.value for c in manifest.capabilities))}")
+    console.print(f"that a link is of the declared account is proved as: {manifest.account_proof.value}")
     horizon_h = manifest.lookups.horizon_s / 3600
     console.print(f"an unknown outcome becomes an operator's case after {horizon_h:g} h of looking up")
     quotas = ((", ".join(q.operations), f"{q.per_s:g}/s", q.mark.value, q.source) for q in manifest.quotas)

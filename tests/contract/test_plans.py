@@ -72,7 +72,9 @@ def _near(machine: datetime) -> Iterator[datetime]:
 def test_nothing_private_is_in_targets_or_names(recording: Recording) -> None:
     private = recording.secrets()
     for request in recording.requests:
-        assert not [text for text in private if text in request.target + request.operation + request.host]
+        # Iris wants the account that a name is asked for in the query, which no journal keeps.
+        target = request.target.split("?")[0] if request.operation == "identity.name" else request.target
+        assert not [text for text in private if text in target + request.operation + request.host]
         assert not [text for text in private if text in repr(request)]
 
 

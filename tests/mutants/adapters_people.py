@@ -44,16 +44,16 @@ _PEOPLE = (
                 at(
                     "ovo",
                     "mapping",
-                    "    _inquiry_done(envelope, reply)\n    _check_account(envelope, query.account)",
-                    '    if envelope.code != "2003700":\n        return IdentityAnswer(verdict=Verdict.MISMATCH)\n    _check_account(envelope, query.account)',
+                    "    _inquiry_done(envelope, reply)\n    echoed =",
+                    '    if envelope.code != "2003700":\n        return IdentityAnswer(verdict=Verdict.MISMATCH)\n    echoed =',
                 ),
             ),
             "linkaja": (
                 at(
                     "linkaja",
                     "mapping",
-                    '        raise unavailable(said)\n    _check_account(said, "customerNumber"',
-                    '        return IdentityAnswer(verdict=Verdict.MISMATCH)\n    _check_account(said, "customerNumber"',
+                    '        raise unavailable(said)\n    if wire.account_of(said.text("customerNumber"',
+                    '        return IdentityAnswer(verdict=Verdict.MISMATCH)\n    if wire.account_of(said.text("customerNumber"',
                 ),
             ),
         },

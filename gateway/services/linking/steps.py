@@ -11,6 +11,7 @@ import structlog
 from contracts.errors import LinkStateInvalid, OutcomeUnknown, PartnerError
 from contracts.incentive import BlockerCode
 from contracts.linking import (
+    Grant,
     LinkAnswer,
     LinkFinish,
     LinkGranted,
@@ -22,12 +23,13 @@ from contracts.linking import (
     LinkState,
 )
 from contracts.secret import Secret
+from gateway.security import places
 from gateway.security.clients import hashed
 from gateway.security.sealed import open_map, seal_map
-from gateway.services.linking import facts
+from gateway.services.linking import facts, proof
 from gateway.services.linking.endings import LinkEndings
 from gateway.storage.intake import participants
-from gateway.storage.linking import links
+from gateway.storage.linking import links, proofs
 from gateway.storage.linking.links import LinkRow
 
 _log = structlog.get_logger(__name__)
@@ -196,12 +198,12 @@ class LinkSteps(LinkEndings):
 
     async def _settle(self, link: LinkRow, step: LinkGranted | LinkHeld | LinkRefused) -> LinkRow:
         """What a step's result changes; a link that has ended meanwhile stays as it is."""
+        if isinstance(step, LinkGranted):
+            return await self._grant(link, step.grant)
         now = self._clock.now()
         async with self._database.transaction() as connection:
             person = await participants.get(connection, link.participant, lock=True)
             match step:
-                case LinkGranted():
-                    moved = await facts.granted(connection, self._vault, person, link, step.grant, now)
                 case LinkRefused():
                     moved = await facts.ended(connection, person, link, LinkState.FAILED, step.code, now)
                 case LinkHeld():
@@ -212,6 +214,22 @@ class LinkSteps(LinkEndings):
                         await facts.announce(connection, person, moved, now)
         if moved is None:
             _log.warning("link_step_came_too_late", link=link.id, step=type(step).__name__)
+        return moved or await self._get(link.id)
+
+    async def _grant(self, link: LinkRow, grant: Grant) -> LinkRow:
+        """Take the access, unless its token is known under another account (decision X10)."""
+        now = self._clock.now()
+        index = self._vault.index(places.grant_index(link.partner), grant.access_token.reveal())
+        async with self._database.transaction() as connection:
+            person, others = await proof.others_with(connection, link, index)
+            if others and not await proofs.proved(connection, person):
+                moved = await proof.refuse(connection, person, link, index, now)
+            else:
+                moved = await facts.granted(connection, self._vault, person, link, grant, now)
+            if moved is not None:
+                await proof.doubt(connection, link, others, now)
+        if moved is None:
+            _log.warning("link_step_came_too_late", link=link.id, step="LinkGranted")
         return moved or await self._get(link.id)
 
     def _redirect_uri(self, partner: str, state: str) -> str:

@@ -46,7 +46,7 @@ class LinkUpkeep:
         link = await self._get(link_id)
         health = await self._look(link)
         if health is LinkHealth.REVOKED:
-            if not await self.customer_token_refused(link.id):
+            if not await self._refreshed(link):
                 return health
             link = await self._get(link_id)
             health = await self._look(link)
@@ -60,11 +60,26 @@ class LinkUpkeep:
         return health
 
     async def customer_token_refused(self, link_id: str) -> bool:
-        """The partner refused the participant's token. True: there is a fresh one, go on; False: the link is revoked.
+        """The partner refused the participant's token. True: it is good all the same, or there is a fresh one, go on;
+        False: the link is revoked. Where a token cannot be refreshed but the partner can be asked about the link, its
+        answer to that decides: the refusal may have been meant for us (decision G6).
 
         Raises `PartnerError` when it could not be found out: ask again later.
         """
         link = await self._get(link_id)
+        if link.state not in (LinkState.ACTIVE, LinkState.UNLINKING) or link.grant_sealed is None:
+            return False
+        can = self._desks[link.partner].manifest.capabilities
+        if (
+            Capability.LINK_STATUS in can
+            and Capability.GRANT_REFRESH not in can
+            and await self._health_of(link) is not LinkHealth.REVOKED
+        ):
+            return True
+        return await self._refreshed(link)
+
+    async def _refreshed(self, link: LinkRow) -> bool:
+        """Put a fresh grant in the place of a refused one; False: there is none, the link is revoked."""
         if link.state not in (LinkState.ACTIVE, LinkState.UNLINKING) or link.grant_sealed is None:
             return False
         desk = self._desks[link.partner]
@@ -126,9 +141,12 @@ class LinkUpkeep:
             _log.info("grant_not_refreshed", link=link.id, partner_code=error.partner_code)
 
     async def _look(self, link: LinkRow) -> LinkHealth:
+        self._desks[link.partner].require(Capability.LINK_STATUS)
+        return LinkHealth.REVOKED if link.state is not LinkState.ACTIVE else await self._health_of(link)
+
+    async def _health_of(self, link: LinkRow) -> LinkHealth:
         desk = self._desks[link.partner]
-        desk.require(Capability.LINK_STATUS)
-        if link.state is not LinkState.ACTIVE or link.grant_sealed is None:
+        if link.grant_sealed is None:
             return LinkHealth.REVOKED
         grant = open_grant(self._vault, link.id, link.grant_sealed)
         try:

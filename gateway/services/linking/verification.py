@@ -28,7 +28,7 @@ from gateway.storage.base.database import Connection
 from gateway.storage.base.ids import new_id
 from gateway.storage.intake import participants
 from gateway.storage.intake.participants import ParticipantRow
-from gateway.storage.linking import links, owners, verifications
+from gateway.storage.linking import links, owners, proofs, verifications
 from gateway.storage.linking.links import LinkRow
 from gateway.storage.linking.verifications import VerificationRow
 from gateway.storage.messages import events
@@ -141,7 +141,7 @@ class Verification:
         if answer.verdict is Verdict.PENDING:
             await self._later(row, link, BlockerCode.VERIFICATION_PENDING, answer.partner_code, None)
         else:
-            await self._decide(row, answer)
+            await self._decide(row, link, answer)
 
     async def _ask(
         self, row: VerificationRow, person: ParticipantRow, link: LinkRow, grant_sealed: bytes, reference: str
@@ -185,14 +185,17 @@ class Verification:
             if kept and row.tries >= pace.verification_tries and not person.verified:
                 await participants.not_verified(connection, person.id, link.id, standing, now)
 
-    async def _decide(self, row: VerificationRow, answer: IdentityAnswer) -> None:
+    async def _decide(self, row: VerificationRow, asked: LinkRow, answer: IdentityAnswer) -> None:
         now = self._clock.now()
         async with self._database.transaction() as connection:
+            if asked.grant_index is not None:
+                await proofs.lock_token(connection, asked.partner, asked.grant_index)
             person = await participants.get(connection, row.participant, lock=True)
             link = await links.get(connection, row.link_id, lock=True)
             if link is None or not _concerns(row, person, link):
                 await verifications.drop(connection, row.link_id, now)
                 return
+            answer = msgspec.structs.replace(answer, verdict=await _of_the_account(connection, person, link, answer))
             until = now + timedelta(seconds=self._settings.verdict_life_s)
             matched = answer.verdict is Verdict.MATCH
             if not await verifications.decide(
@@ -235,6 +238,23 @@ class Verification:
                 code = BlockerCode.NIK_MISMATCH
                 await facts.give_back(connection, person, link, code, now, due_at=now)
         return standing
+
+
+async def _of_the_account(
+    connection: Connection, person: ParticipantRow, link: LinkRow, answer: IdentityAnswer
+) -> Verdict:
+    """The verdict, weighed with what else is known about whose the account is: a match under a token that turned up
+    under another account is none, and two people's document from the partner makes one of an unproved account.
+    """
+    unproved = answer.verdict is Verdict.ACCOUNT_UNPROVED
+    if answer.verdict is Verdict.MATCH and link.grant_index is not None:
+        others = await proofs.under_other_accounts(
+            connection, link.partner, link.grant_index, link.account_index, person.id
+        )
+        unproved = bool(others)
+    if not unproved:
+        return answer.verdict
+    return Verdict.MATCH if await proofs.proved(connection, person) else Verdict.ACCOUNT_UNPROVED
 
 
 def _concerns(row: VerificationRow, person: ParticipantRow, link: LinkRow) -> bool:

@@ -195,8 +195,39 @@ def test_kyc_request(ctx, query):
     ],
 )
 def test_kyc_verdicts(status, body, verdict, code, ctx, query, drive, answer):
-    found, _ = drive(PARTNER.verify_nik(ctx, query), answer(status, body))
+    replies = [answer(status, body)] + ([registered(answer, "SITI")] if verdict is Verdict.MATCH else [])
+    found, _ = drive(PARTNER.verify_nik(ctx, query), *replies)
     assert (found.verdict, found.partner_code) == (verdict, code)
+
+
+def registered(answer, name):
+    """Iris' answer to the name inquiry."""
+    return answer(200, {"id": "1", "account_name": name, "account_no": "081234567890", "bank_name": "gopay"})
+
+
+def test_a_match_is_one_only_if_the_declared_account_bears_the_name(ctx, query, drive, answer):
+    pull = answer(200, kyc("COMPLETED", "VALID", "3174012304909901"))
+    found, requests = drive(PARTNER.verify_nik(ctx, query), pull, registered(answer, "Hj. Siti, S.Kom."))
+    assert found.verdict is Verdict.MATCH
+    assert (requests[1].operation, requests[1].effect, requests[1].method) == ("identity.name", Effect.READ, "GET")
+    assert requests[1].target == "/iris/api/v1/account_validation?bank=gopay&account=081234567890"
+    for reply in (
+        registered(answer, "BUDI"),
+        answer(400, {"error_message": "An error occured", "errors": {"account": ["Account does not exist"]}}),
+    ):
+        found, _ = drive(PARTNER.verify_nik(ctx, query), pull, reply)
+        assert found.verdict is Verdict.ACCOUNT_UNPROVED
+    nameless = kyc("COMPLETED", "VALID", "3174012304909901")
+    del nameless["data"]["submissionData"]["ktp"]["name"]
+    found, _ = drive(PARTNER.verify_nik(ctx, query), answer(200, nameless), registered(answer, "SITI"))
+    assert found.verdict is Verdict.ACCOUNT_UNPROVED
+
+
+@pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
+def test_a_name_that_could_not_be_asked_for_is_no_verdict(status, ctx, query, drive, answer):
+    pull = answer(200, kyc("COMPLETED", "VALID", "3174012304909901"))
+    with pytest.raises(PartnerUnavailable):
+        drive(PARTNER.verify_nik(ctx, query), pull, answer(status, {"error_message": "x", "errors": {}}))
 
 
 @pytest.mark.parametrize(

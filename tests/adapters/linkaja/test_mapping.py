@@ -235,11 +235,17 @@ def test_identity_of_a_blocked_account(query: IdentityQuery, say: Say) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [{}, {"nikMatch": "y"}, {"nikMatch": True}, {"nikMatch": "Y", "customerNumber": "6281234567891"}]
+    "data", [{}, {"nikMatch": "y"}, {"nikMatch": True}, {"nikMatch": "Y"}, {"nikMatch": "Y", "customerNumber": "x"}]
 )
 def test_a_damaged_identity_is_no_verdict(query: IdentityQuery, say: Say, data: object) -> None:
     with pytest.raises(PartnerProtocolError):
         mapping.identity(query, say({"status": "00", "data": data}))
+
+
+@pytest.mark.parametrize("match", "YNUP")
+def test_a_check_of_another_account_proves_nothing_of_this_one(query: IdentityQuery, say: Say, match: str) -> None:
+    data = {"customerNumber": "6281234567891", "nikMatch": match}
+    assert mapping.identity(query, say({"status": "00", "data": data})).verdict is Verdict.ACCOUNT_UNPROVED
 
 
 ROW = {

@@ -206,8 +206,12 @@ def test_a_reference_known_at_the_inquiry_is_looked_up(order: PayoutOrder, say: 
     ],
 )
 def test_identity(query: IdentityQuery, say: Say, match: str, verdict: Verdict) -> None:
-    reply = say("2003700", customerName="OTHER NAME", additionalInfo={"identificationMatch": match})
-    assert mapping.identity(query, reply).verdict is verdict
+    more = {"customerName": "OTHER NAME", "additionalInfo": {"identificationMatch": match}}
+    mine, other = "0" + query.account.reveal()[3:], "081299999999"
+    assert mapping.identity(query, say("2003700", customerNumber=mine, **more)).verdict is verdict
+    assert mapping.identity(query, say("2003700", customerNumber=other, **more)).verdict is Verdict.ACCOUNT_UNPROVED
+    with pytest.raises(PartnerProtocolError):
+        mapping.identity(query, say("2003700", **more))
 
 
 @pytest.mark.parametrize(

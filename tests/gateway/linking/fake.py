@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from contracts.errors import PartnerProtocolError, SignatureInvalid
-from contracts.identity import IdentityAnswer, IdentityQuery
+from contracts.identity import IdentityAnswer, IdentityQuery, ProofBy
 from contracts.incentive import BlockerCode
 from contracts.linking import (
     Grant,
@@ -246,6 +246,7 @@ def manifest(slug: str, capabilities: frozenset[Capability], *, exclusive: bool 
         account_pattern=r"\+62[0-9]{8,12}",
         account_example="+6281200000000",
         account_is_phone=True,
+        account_proof=ProofBy.ECHOED,
         link_exclusive=exclusive,
         inputs={
             "card_no": InputField(pattern=r"[0-9]{16}", label_indonesian="Nomor kartu", label_english="Card number"),

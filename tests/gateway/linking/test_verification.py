@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import VERDICT_BLOCKER, IdentityAnswer, Verdict
+from contracts.linking import LinkHealth
 from tests.gateway.linking.fake import granted
 from tests.gateway.linking.world import World
 
@@ -108,6 +109,7 @@ async def test_a_refused_customer_token_is_a_revoked_link_elsewhere(world: World
     link_id = await world.linked(pid, granted())
     world.banks[partner].will("verify", REFUSED_TOKEN)
     world.banks[partner].will("refresh", None)
+    world.banks[partner].will("health", LinkHealth.REVOKED)
     await world.verification.tick()
     link = await world.link(link_id)
     assert (link["state"], link["grant_sealed"]) == ("revoked", None)
@@ -263,3 +265,21 @@ async def test_nothing_private_is_logged_of_a_check_that_fails(world: World) -> 
     assert asked and logged
     for secret in ("old-token", "new-token", "+6281200000001", "Siti Percobaan", *(one["nik"] for one in asked)):
         assert secret not in repr(logged), secret
+
+
+@pytest.mark.parametrize("health", [LinkHealth.ACTIVE, LinkHealth.BLOCKED, PartnerUnavailable("busy")])
+async def test_a_refusal_at_the_check_revokes_nothing_that_the_partners_own_inquiry_lets_stand(
+    world: World, health: Any
+) -> None:
+    """The refusal may have been meant for us: twenty of them would else end twenty links."""
+    links = []
+    for n in range(20):
+        links.append(await world.linked(await world.person("shared", f"+62812000001{n:02d}"), granted(f"token-{n}")))
+    world.banks["shared"].always["verify"] = REFUSED_TOKEN
+    world.banks["shared"].always["health"] = health
+    await world.verification.tick()
+    assert [(await world.link(link))["state"] for link in links] == ["active"] * 20
+    world.banks["shared"].always["verify"] = IdentityAnswer(verdict=Verdict.MATCH)
+    world.clock.forward(60)
+    await world.verification.tick()
+    assert await world.incentive("P7") == ("scheduled", None)

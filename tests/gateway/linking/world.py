@@ -117,6 +117,8 @@ class World:
             batches=None,
             incentives=None,
             partners=None,
+            plan=None,
+            operators=None,
             strays=None,
             reconciliations=None,
         )

@@ -18,6 +18,7 @@ import httpx
 import msgspec
 
 from contracts.errors import Hint, PartnerUnavailable
+from contracts.identity import ProofBy
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkHealth
 from contracts.observation import Balance, StatementKind, StatementLine, StatementPage
@@ -95,6 +96,7 @@ def manifest(slug: str = "fake", *, two_step: bool = False, **changes: Any) -> M
         "account_pattern": r"[0-9]{10}",
         "account_example": "0123456789",
         "account_is_phone": False,
+        "account_proof": ProofBy.ASKED,
         "link_exclusive": False,
         "inputs": {},
         "first_inputs": (),

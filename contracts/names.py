@@ -1,0 +1,78 @@
+"""Whether two spellings of a person's name are one name. A difference proves nothing about the person or the NIK: it
+only leaves something unproved.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+
+_APART = re.compile(r"[^a-z.]+", re.ASCII)
+_WITHIN = re.compile(r"['’`]")
+"""Within a word: `Nu'man`."""
+
+TITLES = frozenset(
+    {
+        *("hj", "haji", "hajjah", "kh", "ust", "ustad", "ustadz", "ustadzah"),
+        *("dr", "drg", "drs", "dra", "ir", "prof", "tn", "ny", "nn", "bpk", "bapak", "ibu", "sdr", "sdri"),
+        *("raden", "rr", "ra", "mr", "mrs", "ms"),
+        *("se", "sh", "skom", "spd", "spdi", "ssos", "sag", "ssi", "skep", "skm", "sip", "stp", "spt", "amd", "amdkeb"),
+        *("mm", "mh", "msi", "mpd", "mkom", "mba", "msc", "phd", "mag", "mt", "ssn", "spsi", "sked"),
+    }
+)
+"""Before and behind a name, without their dots."""
+
+
+_MAYBE_TITLES = frozenset({"h", "r"})
+"""Haji and Raden, or the first letter of a name."""
+
+
+def agree(one: str, other: str) -> bool:
+    """Whether both have the same words: in any order, without titles, an initial standing for a word.
+
+    At least one word is the same in full. Whatever stands behind a comma is titles.
+    """
+    return any(_same(first, second) for first in _readings(one) for second in _readings(other))
+
+
+def _same(first: Counter[str], second: Counter[str]) -> bool:
+    full = {word for word in first.keys() & second.keys() if len(word) > 1}
+    if not full:
+        return False
+    return _fit(_rest(first, full), _rest(second, full))
+
+
+def _rest(words: Counter[str], full: set[str]) -> dict[str, tuple[int, int]]:
+    """What is left of a name, by first letter: how many initials and how many words in full."""
+    rest: dict[str, tuple[int, int]] = {}
+    for word, times in words.items():
+        if word not in full:
+            initials, written = rest.get(word[0], (0, 0))
+            rest[word[0]] = (initials + times, written) if len(word) == 1 else (initials, written + times)
+    return rest
+
+
+def _fit(first: dict[str, tuple[int, int]], second: dict[str, tuple[int, int]]) -> bool:
+    """Whether each word that is left finds one of its own: no two words in full, which would differ, are a pair."""
+    return first.keys() == second.keys() and all(
+        sum(first[letter]) == sum(second[letter])
+        and first[letter][1] <= second[letter][0]
+        and second[letter][1] <= first[letter][0]
+        for letter in first
+    )
+
+
+def _readings(name: str) -> list[Counter[str]]:
+    """The words of a name, with and without what may be a title or an initial; a word written twice counts once."""
+    plain = (
+        unicodedata.normalize("NFKD", _WITHIN.sub("", name.split(",")[0])).encode("ascii", "ignore").decode().lower()
+    )
+    words: list[str] = []
+    for token in filter(None, _APART.split(plain)):
+        if token.replace(".", "") not in TITLES:
+            words += [word for word in token.split(".") if word and word not in TITLES]
+    readings = [words, [word for word in words if word not in _MAYBE_TITLES]]
+    return [
+        Counter(each for each in one if len(each) == 1) + Counter({w for w in one if len(w) > 1}) for one in readings
+    ]

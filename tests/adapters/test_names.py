@@ -1,0 +1,66 @@
+"""Whether two spellings are one name: what must agree, and what must not."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from contracts.names import agree
+
+SAME = [
+    ("SITI AMINAH", "Siti Aminah"),
+    ("SITI AMINAH", "Aminah Siti"),
+    ("Dr. H. Budi Santoso, S.Kom., M.M.", "BUDI SANTOSO"),
+    ("Hj. NUR'AINI", "Nuraini"),
+    ("M. Hidayat", "MUHAMMAD HIDAYAT"),
+    ("M.Hidayat", "Muhammad Hidayat"),
+    ("R. Kartini", "RADEN KARTINI"),
+    ("R Hidayat", "Rahmat Hidayat"),
+    ("Budi S", "Budi Santoso"),
+    ("A. B. Wijaya", "Bagus Adi Wijaya"),
+    ("M M Hidayat", "Muhammad Malik Hidayat"),
+    ("JOSÉ WIDODO", "Jose Widodo"),
+    ("Sri Sri Rahayu", "SRI RAHAYU"),
+    ("SUHARTO", "Suharto"),
+]
+DIFFERENT = [
+    ("SITI AMINAH", "SITI"),
+    ("SITI AMINAH", "SITI MARYAM"),
+    ("SITI AMINAH", "BUDI SANTOSO"),
+    ("Budi Santoso", "Budi Santoso Wijaya"),
+    ("B. S.", "Budi Santoso"),
+    ("Muhammad Hidayat", "Malik Hidayat"),
+    ("M. Hidayat", "Ahmad Hidayat"),
+    ("A. Wijaya", "Wijaya"),
+    ("", ""),
+    ("H.", "H."),
+    ("Dr. Ir.", "Dr. Ir."),
+    ("***", "***"),
+    ("B*** S*****", "BUDI SANTOSO"),
+    ("SITI AMINAH", "SITI AMINA"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_one_name_in_two_spellings(one: str, other: str) -> None:
+    assert agree(one, other) and agree(other, one)
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+def test_two_names(one: str, other: str) -> None:
+    assert not agree(one, other) and not agree(other, one)
+
+
+def test_a_name_agrees_with_its_words_in_any_order_and_with_initials_and_with_no_other_of_the_list() -> None:
+    rng, words = random.Random(7), ["siti", "budi", "aminah", "wijaya", "lestari", "kusuma", "utami", "pratama"]
+    for _ in range(2_000):
+        name = rng.sample(words, rng.randint(1, 4))
+        shuffled = rng.sample(name, len(name))
+        keep = rng.randrange(len(name))
+        written = [
+            word if at == keep or rng.random() < 0.5 else f"{word[0].upper()}." for at, word in enumerate(shuffled)
+        ]
+        assert agree(" ".join(name), " ".join(written).title()), (name, written)
+        other = rng.sample(words, rng.randint(1, 4))
+        assert agree(" ".join(name), " ".join(other)) == (set(name) == set(other)), (name, other)

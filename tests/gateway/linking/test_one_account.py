@@ -1,0 +1,151 @@
+"""The account consented to, checked and paid is one: a token under two accounts, and what proves an account."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from contracts.identity import IdentityAnswer, Verdict
+from contracts.secret import Secret
+from gateway.security.clients import hashed
+from gateway.services.intake.participants import Participants
+from tests.gateway.linking.fake import granted
+from tests.gateway.linking.world import World
+
+UNPROVED = ("awaiting_verification", "account_unproved")
+X, Y = "+6281200000011", "+6281200000022"
+
+
+async def operators(world: World, *names: str) -> list[httpx.AsyncClient]:
+    """People who may hand in a document."""
+    clients = []
+    for name in names:
+        async with world.database.connection() as connection:
+            await connection.execute(
+                "INSERT INTO clients (id, name, secret_hash, scopes, created_at) VALUES ($1, $1, '', '{ops}', now())",
+                name,
+            )
+            await connection.execute(
+                "INSERT INTO access_tokens (token_hash, client_id, scopes, expires_at)"
+                " VALUES ($1, $2, '{ops}', '2099-01-01')",
+                hashed(f"token of {name}"),
+                name,
+            )
+        client = world.browser()
+        client.headers.update({"Authorization": f"Bearer token of {name}", "Accept": "application/json"})
+        clients.append(client)
+    return clients
+
+
+async def give(client: httpx.AsyncClient, pid: str, document: str = "GP-2026-0117") -> tuple[int, Any]:
+    reply = await client.post(f"/v1/participants/{pid}/account-proof", json={"document": document})
+    return reply.status_code, reply.json()
+
+
+@pytest.mark.parametrize("partner", ["shared", "sole"])
+@pytest.mark.parametrize("checked", [True, False], ids=["after the match", "before the check"])
+async def test_a_token_that_turns_up_under_a_second_account_proves_neither(
+    world: World, partner: str, checked: bool
+) -> None:
+    first, second = await world.person(partner, X), await world.person(partner, Y)
+    one = await world.linked(first, granted("one-token"))
+    if checked:
+        await world.verification.tick()
+        assert await world.incentive(first) == ("scheduled", None)
+    other = await world.linked(second, granted("one-token"))
+    assert (await world.link(other))["grant_sealed"] is None
+    assert await world.incentive(second) == ("awaiting_link", "account_unproved")
+    assert await world.incentive(first) == UNPROVED
+    owners = await world.all("SELECT * FROM account_owners")
+    assert owners == [], "the account is free for whoever proves it"
+    # Asked again, the partner says what it said before: it is no proof this time either.
+    reply = await world.api.post("/v1/verifications", json={"participant_id": first})
+    assert reply.status_code == 201
+    await world.verification.tick()
+    assert (await world.check(one))["verdict"] == "account_unproved"
+    assert await world.incentive(first) == UNPROVED
+
+
+async def test_of_two_grants_of_one_token_at_once_none_is_believed(world: World) -> None:
+    for n in range(8):
+        people = [await world.person("shared", f"{account}{n}") for account in (X, Y)]
+        ways = [await world.opened(pid) for pid in people]
+        world.banks["shared"].will("finish", granted(f"token-{n}"), granted(f"token-{n}"))
+        await asyncio.gather(
+            *(way[1].get("/callbacks/shared/link", params={"st": way[2], "code": "c"}) for way in ways)
+        )
+        await world.verification.tick()
+        stands = [await world.incentive(pid) for pid in people]
+        assert sorted(stands) == [("awaiting_link", "account_unproved"), UNPROVED]
+
+
+async def test_who_mistyped_an_account_is_not_barred_from_the_right_one(world: World) -> None:
+    pid = await world.person("shared", X)
+    await world.linked(pid, granted("mine"))
+    world.banks["shared"].will("verify", IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED))
+    await world.verification.tick()
+    assert await world.incentive(pid) == UNPROVED
+    await Participants(world.resources).change_account(pid, "shared", Secret(Y), Secret(Y), "core")
+    assert await world.incentive(pid) == ("awaiting_link", "link_required")
+    await world.linked(pid, granted("mine"))
+    await world.verification.tick()
+    assert await world.incentive(pid) == ("scheduled", None)
+
+
+async def test_one_account_linked_again_gives_the_same_token_and_stays_good(world: World) -> None:
+    pid = await world.person("shared", X)
+    link = await world.linked(pid, granted("mine"))
+    await world.verification.tick()
+    await world.linking.unlink(link, "core")
+    await world.linked(pid, granted("mine"))
+    await world.verification.tick()
+    assert await world.incentive(pid) == ("scheduled", None)
+
+
+async def test_a_document_counts_once_two_people_have_handed_it_in(world: World) -> None:
+    one, two = await operators(world, "one", "two")
+    pid, other = await world.person("shared", X), await world.person("shared", Y)
+    assert (await give(one, pid))[0] == 409, "nothing is unproved"
+    link = await world.linked(pid, granted("mine"))
+    world.banks["shared"].always["verify"] = IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED)
+    await world.verification.tick()
+    assert await world.incentive(pid) == UNPROVED
+    assert (await give(one, "P99"))[0] == 404
+    for text in ("1101010101019901", "x", "GP 08123456789012", "<b>", "a" * 65):
+        assert (await give(one, pid, text))[0] == 422
+    status, said = await give(one, pid)
+    assert (status, said["proved"], said["given_by"]) == (200, False, ["one"])
+    status, said = await give(one, pid, "another letter")
+    assert (status, said["code"]) == (409, "second_person_needed")
+    assert await world.verification.tick() == 0
+    assert await world.incentive(pid) == UNPROVED
+    assert (await give(two, pid))[1]["proved"] is True
+    await world.verification.tick()
+    assert (await world.check(link))["verdict"] == "match"
+    assert await world.incentive(pid) == ("scheduled", None)
+    # It speaks of this person and account alone.
+    await world.linked(other, granted("others"))
+    await world.verification.tick()
+    assert await world.incentive(other) == UNPROVED
+    world.banks["shared"].always["verify"] = IdentityAnswer(verdict=Verdict.MISMATCH)
+    await world.api.post("/v1/verifications", json={"participant_id": pid})
+    await world.verification.tick()
+    assert await world.incentive(pid) == ("awaiting_verification", "nik_mismatch"), "another NIK stays another NIK"
+
+
+async def test_a_document_lets_the_refused_one_link_again_and_leaves_the_other_in_doubt(world: World) -> None:
+    clients = await operators(world, "one", "two")
+    first, second = await world.person("shared", X), await world.person("shared", Y)
+    await world.linked(first, granted("one-token"))
+    await world.verification.tick()
+    await world.linked(second, granted("one-token"))
+    for client in clients:
+        assert (await give(client, second))[0] == 200
+    assert await world.incentive(second) == ("awaiting_link", "link_required")
+    await world.linked(second, granted("one-token"))
+    await world.verification.tick()
+    assert await world.incentive(second) == ("scheduled", None)
+    assert await world.incentive(first) == UNPROVED
