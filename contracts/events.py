@@ -1,4 +1,4 @@
-"""What the core platform is told: the event types of `/v1/events`."""
+"""What the core platform is told: the event types of `/v1/events` (docs/events.md)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ import enum
 class EventType(enum.Enum):
     """Types are stable; new ones may be added."""
 
-    LINK_CHANGED = "link.changed"
-    VERIFICATION_COMPLETED = "verification.completed"
     INCENTIVE_CHANGED = "incentive.changed"
-    PAYOUT_CHANGED = "payout.changed"
     BATCH_RECEIVED = "batch.received"
     BATCH_APPROVED = "batch.approved"
     BATCH_REJECTED = "batch.rejected"
+    BATCH_INCENTIVES_CHANGED = "batch.incentives_changed"
+    PARTICIPANT_ACCOUNT_CHANGED = "participant.account_changed"
+    LINK_CHANGED = "link.changed"
+    VERIFICATION_COMPLETED = "verification.completed"
+    VERIFICATION_EXPIRED = "verification.expired"
+    PAYOUT_CHANGED = "payout.changed"
+    CASE_OPENED = "case.opened"
+    CASE_CLOSED = "case.closed"
     PARTNER_PAUSED = "partner.paused"
     PARTNER_RESUMED = "partner.resumed"
     PARTNER_HELD = "partner.held"
     """It is not fed as usual at one stage: an outage, throttling, or a refusal of us."""
     PARTNER_RELEASED = "partner.released"
-    CASE_OPENED = "case.opened"
+    PARTNER_RECOVERY_BEGAN = "partner.recovery_began"
+    PARTNER_RECOVERY_ENDED = "partner.recovery_ended"

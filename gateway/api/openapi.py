@@ -15,6 +15,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, OAuthFlow, OAuthFlows, SecurityScheme
 
 from contracts.batch import COLUMNS
+from contracts.events import EventType
 from gateway.api.problems import MEDIA_TYPE
 from gateway.routes.access.idempotent import HEADER
 from gateway.security.clients import SCOPES, Scopes
@@ -68,6 +69,7 @@ def describe(app: Litestar) -> dict[str, Any]:
     for name, schema in schemas.items():
         if schema.get("type") == "object" and "properties" in schema and name in requests:
             schema["additionalProperties"] = False
+    schemas["Event"]["properties"]["type"]["enum"] = [kind.value for kind in EventType]
     guarded = _scopes(app)
     for path, operations in document["paths"].items():
         for method, operation in operations.items():

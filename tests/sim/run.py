@@ -19,6 +19,7 @@ from tests.sim import people, rules
 from tests.sim.baton import Actor, Crash
 from tests.sim.chance import PROFILES, Chance
 from tests.sim.cohort import make
+from tests.sim.consumer import compare
 from tests.sim.fate import happen, plan
 from tests.sim.store import Store
 from tests.sim.town import Process, Town
@@ -152,7 +153,7 @@ class _Run:
             elif (town.now_s - self._start_s) > DAYS * 86_400:
                 town.bad(f"not at rest after {DAYS} days: {self._restless()}")
         if not town.violations:
-            for what in rules.verdict(town):
+            for what in [*rules.verdict(town), *await compare(town, self._observer)]:
                 town.bad(what)
 
     async def _set_up(self) -> None:

@@ -8,7 +8,6 @@ from datetime import date, datetime, timedelta
 import msgspec
 
 from contracts.errors import Conflict, NotFound
-from contracts.events import EventType
 from contracts.incentive import BLOCKERS, BlockerCode, Owner, Stage, owner_of
 from contracts.partner import Manifest
 from contracts.text import Text
@@ -16,7 +15,6 @@ from gateway.clock import Clock, jakarta_day
 from gateway.storage.base.database import Connection, Database
 from gateway.storage.intake import incentives as stored
 from gateway.storage.intake.incentives import Filter, IncentiveRow
-from gateway.storage.messages import events
 from gateway.storage.ops import audit
 
 _ENDED = frozenset({Stage.PAID, Stage.RETURNED, Stage.CANCELLED})
@@ -104,11 +102,6 @@ class Incentives:
                 )
             await stored.cancel(connection, incentive_id, now)
             await audit.record(connection, now, actor, "incentive.cancel", str(incentive_id), {})
-            await events.emit(
-                connection,
-                now,
-                [(EventType.INCENTIVE_CHANGED, str(incentive_id), {"participant_id": before.participant_id})],
-            )
             await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
             return await self.read(connection, incentive_id)
 

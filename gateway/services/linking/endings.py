@@ -172,7 +172,6 @@ class LinkEndings(LinkUpkeep):
         stays = await links.move(connection, link, LinkState.ACTIVE, now, **_STAYS)
         if stays is None:
             return
-        await facts.announce(connection, person, stays, now)
         if not person.verified and person.standing is None:
             await verifications.open_for(connection, person.id, link.id, person.nik_index, now)
 
@@ -231,9 +230,7 @@ class LinkEndings(LinkUpkeep):
                     code = BlockerCode.LINK_REQUIRED
                     await facts.ended(connection, person, link, LinkState.FAILED, code, now)
                 else:
-                    moved = await self._challenge_again(connection, link)
-                    if moved is not None:
-                        await facts.announce(connection, person, moved, now)
+                    await self._challenge_again(connection, link)
                     free = False
 
     async def _challenge_again(self, connection: Connection, link: LinkRow) -> LinkRow | None:

@@ -1,4 +1,4 @@
-"""What follows from a change of a link: the participant's facts, the queue of NIK checks, ownership, the event.
+"""What follows from a change of a link: the participant's facts, the queue of NIK checks, ownership.
 
 Each function runs in its caller's transaction; the caller holds the participant's lock.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from contracts.events import EventType
 from contracts.incentive import BlockerCode
 from contracts.linking import Grant, LinkState
 from gateway.security import places
@@ -19,23 +18,10 @@ from gateway.storage.intake import participants
 from gateway.storage.intake.participants import ParticipantRow
 from gateway.storage.linking import links, owners, verifications
 from gateway.storage.linking.links import LinkRow
-from gateway.storage.messages import events
 from gateway.storage.payouts import payouts
 
 REFRESH_EARLY_S = 86_400.0
 """A grant is refreshed a day before its end, a shorter-lived one in the last tenth of its life."""
-
-
-async def announce(connection: Connection, person: ParticipantRow, link: LinkRow, now: datetime) -> None:
-    """Tell the core platform where the link stands; a challenge's address is read from the link, not from the event."""
-    data = {
-        "link_id": link.id,
-        "participant_id": person.participant_id,
-        "partner": link.partner,
-        "state": link.state.value,
-        "ended_because": link.ended_because,
-    }
-    await events.emit(connection, now, [(EventType.LINK_CHANGED, link.id, data)])
 
 
 async def ended(
@@ -67,7 +53,6 @@ async def ended(
     await participants.link_ended(connection, person.id, link.id, because, now)
     await verifications.drop(connection, link.id, now)
     await owners.release(connection, person.id, link.partner, link.account_index)
-    await announce(connection, person, moved, now)
     return moved
 
 
@@ -94,7 +79,6 @@ async def granted(
     await participants.link_granted(connection, person.id, link.id, now)
     await payouts.lift(connection, now, person.id, LIFTED_BY_LINK)
     await verifications.open_for(connection, person.id, link.id, person.nik_index, now)
-    await announce(connection, person, moved, now)
     return moved
 
 
@@ -110,7 +94,7 @@ async def give_back(
     """Have an active link given back to the partner at `due_at`; what that means for the participant follows once it
     is done. None: the link went another way meanwhile.
     """
-    moved = await links.move(
+    return await links.move(
         connection,
         link,
         LinkState.UNLINKING,
@@ -122,9 +106,6 @@ async def give_back(
         wants=[],
         carry_sealed=None,
     )
-    if moved is not None:
-        await announce(connection, person, moved, now)
-    return moved
 
 
 def refresh_at(grant: Grant, now: datetime) -> datetime | None:

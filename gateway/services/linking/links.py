@@ -89,7 +89,6 @@ class Linking(LinkSteps):
                 now=now,
             )
             await participants.link_began(connection, person.id, link.id, now)
-            await facts.announce(connection, person, link, now)
         return self._view(link, person)
 
     async def view(self, link_id: str) -> LinkView:

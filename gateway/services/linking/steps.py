@@ -62,7 +62,7 @@ class LinkSteps(LinkEndings):
         if link.opens_until is None or link.opens_until <= now:
             raise LinkStateInvalid("This address was to be opened within ten minutes.")
         async with self._database.transaction() as connection:
-            person = await participants.get(connection, link.participant, lock=True)
+            await participants.get(connection, link.participant, lock=True)
             opened = await links.move(
                 connection,
                 link,
@@ -75,7 +75,6 @@ class LinkSteps(LinkEndings):
             )
             if opened is None:
                 raise LinkStateInvalid
-            await facts.announce(connection, person, opened, now)
         return opened
 
     async def _begin(self, link: LinkRow) -> Shown:
@@ -210,8 +209,6 @@ class LinkSteps(LinkEndings):
                     moved = await links.move(
                         connection, link, LinkState.WAITING, now, lives_until=None, carry_sealed=None, wants=[]
                     )
-                    if moved is not None:
-                        await facts.announce(connection, person, moved, now)
         if moved is None:
             _log.warning("link_step_came_too_late", link=link.id, step=type(step).__name__)
         return moved or await self._get(link.id)

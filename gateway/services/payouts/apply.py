@@ -144,7 +144,7 @@ async def _write(
 def _event(row: PayoutRow) -> dict[str, object]:
     return {
         "payout_id": str(row.id),
-        "incentive_id": row.incentive,
+        "incentive_id": str(row.incentive),
         "partner": row.partner,
         "state": row.state.value,
         "reason": row.reason.value if row.reason else None,

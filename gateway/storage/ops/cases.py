@@ -7,10 +7,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from contracts.events import EventType
 from contracts.incentive import BlockerCode
 from gateway.storage.base.database import Connection
-from gateway.storage.messages import events
 
 DUE_AFTER = timedelta(days=1)
 """By when an operator should have decided."""
@@ -62,8 +60,6 @@ async def open_cases(connection: Connection, now: datetime, cases: Sequence[NewC
         if case_id is None:
             continue
         opened += 1
-        data = {"code": case.code.value, "partner": case.partner, "payout_id": case.payout, "detail": case.detail}
-        await events.emit(connection, now, [(EventType.CASE_OPENED, str(case_id), data)])
     return opened
 
 

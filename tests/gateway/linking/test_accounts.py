@@ -102,7 +102,13 @@ async def test_a_mismatch_frees_the_account_for_those_who_wait_one_at_a_time(wor
 
     shown = (await world.api.get(f"/v1/links/{waiting[0]}")).json()
     events = await world.all("SELECT data FROM events WHERE subject = $1 ORDER BY seq", waiting[0])
-    assert [event["data"]["state"] for event in events] == ["challenged", "opened", "waiting", "challenged"]
+    assert [event["data"]["state"] for event in events] == [
+        "challenged",
+        "opened",
+        "exchanging",
+        "waiting",
+        "challenged",
+    ]
     _, browser, state = await world.open(shown)
     world.banks["sole"].will("finish", granted("token-2"))
     await browser.get("/callbacks/sole/link", params={"st": state, "code": "c"})

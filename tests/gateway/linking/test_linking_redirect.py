@@ -45,8 +45,9 @@ async def test_a_participant_is_linked_and_its_nik_is_queued(world: World) -> No
     assert await world.facts(pid) == (True, False, None)
     assert await world.incentive(pid) == ("awaiting_verification", None)
     assert (await world.check(link["link_id"]))["state"] == "open"
-    states = [row["data"]["state"] for row in await world.all("SELECT data FROM events ORDER BY seq")]
-    assert states == ["challenged", "opened", "active"]
+    told = await world.all("SELECT data FROM events WHERE type = 'link.changed' ORDER BY seq")
+    states = [row["data"]["state"] for row in told]
+    assert states == ["challenged", "opened", "exchanging", "active"]
     shown = (await world.api.get(f"/v1/links/{link['link_id']}")).json()
     assert (shown["state"], shown["challenge"]) == ("active", None)
 
