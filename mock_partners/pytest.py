@@ -17,7 +17,8 @@ import pytest
 import uvicorn
 
 from mock_partners.kit.host import Mock, package, read_scenario
-from mock_partners.kit.notify import Notice, Send
+from mock_partners.kit.notice import Notice
+from mock_partners.kit.notify import Send
 from mock_partners.kit.scenario import Scenario
 from mock_partners.kit.server import bind, config
 from mock_partners.kit.verify import Asked, Count, Expected, problems

@@ -202,6 +202,45 @@ def test_partner_folders_have_the_same_anatomy() -> None:
         assert {path.name for path in folder.glob("*.py")} - {"identity.py"} == PARTNER_FILES, name
 
 
+def imports(files: dict[str, str]) -> dict[str, set[str]]:
+    """Which module names which in an import statement, wherever it stands; of modules and their texts by name."""
+    graph: dict[str, set[str]] = {}
+    for name, text in files.items():
+        named: set[str] = set()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                within = {f"{node.module}.{alias.name}" for alias in node.names} & files.keys()
+                named |= within or {node.module}
+            elif isinstance(node, ast.Import):
+                named |= {alias.name for alias in node.names}
+        graph[name] = (named & files.keys()) - {name}
+    return graph
+
+
+def in_cycles(graph: dict[str, set[str]]) -> set[str]:
+    """The modules that import each other, directly or by way of others, and those between two such."""
+    left = {name: set(named) for name, named in graph.items()}
+    while True:
+        used = set().union(*left.values()) if left else set()
+        ends = {name for name, named in left.items() if not named or name not in used}
+        if not ends:
+            return set(left)
+        left = {name: named - ends for name, named in left.items() if name not in ends}
+
+
+def test_no_two_modules_import_each_other() -> None:
+    named = {path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): read(path) for path in code_files()}
+    assert in_cycles(imports(named)) == set()
+
+
+def test_a_cycle_is_seen() -> None:
+    """By way of a third, for type checking only, and inside a function."""
+    hidden = "def f():\n    import a"
+    files = {"a": "if TYPE_CHECKING:\n    from b import x", "b": "import c", "c": hidden, "d": "import a", "e": ""}
+    assert in_cycles(imports(files)) == {"a", "b", "c"}
+    assert in_cycles(imports(files | {"c": ""})) == set()
+
+
 NIK_OF_NO_ONE = "3171010101909" + "901"
 NIK_OF_SOMEONE = "317101010190" + "0001"
 

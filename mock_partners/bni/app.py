@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mock_partners.bni.autopay import Autopay, Desk, jwt_minter
+from mock_partners.bni.autopay import Autopay, Desk, token_minter
 from mock_partners.bni.clearing import RTGS, SKN, Clearing
 from mock_partners.bni.credentials import autopay_client, snap_client, test_accounts
 from mock_partners.bni.identity import SERVICE, Identity
@@ -12,10 +12,10 @@ from mock_partners.bni.statements import Statements
 from mock_partners.bni.transfers import INTERBANK, INTRABANK, Transfers
 from mock_partners.kit.clock import Clock, Scheduler
 from mock_partners.kit.control import control_routes
-from mock_partners.kit.http import Handler, MockApp, Route
+from mock_partners.kit.http import Handler, MockApp, Route, by_prefix
 from mock_partners.kit.notify import Notifier, Send
 from mock_partners.kit.payouts import Payouts
-from mock_partners.kit.snap import Gate, Profile, SnapHandler
+from mock_partners.kit.snap.gate import Gate, Profile, SnapHandler
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World
 
@@ -30,7 +30,9 @@ def create_app(
     scheduler = scheduler or world.keep("scheduler", lambda: Scheduler(clock))
     world.add_missing(test_accounts())
     snap = Gate(world, clock, snap_client(), profile=PROFILE)
-    autopay_gate = Gate(world, clock, autopay_client(), name="autopay", profile=PROFILE, mint=jwt_minter(world, clock))
+    autopay_gate = Gate(
+        world, clock, autopay_client(), name="autopay", profile=PROFILE, mint=token_minter(world, clock)
+    )
     payouts = world.keep("payouts", lambda: Payouts(world, clock, scheduler, waits))
     desk = world.keep("links", Desk)
     transfers = Transfers(world, clock, snap, payouts)
@@ -69,7 +71,8 @@ def create_app(
             binding("otp", "81", autopay.send_otp),
             binding("registration-account-unbinding", "09", autopay.unbind),
             *control_routes(world, clock, scheduler, unsettled=lambda: payouts.unsettled() + ogp_payouts.unsettled()),
-        ]
+        ],
+        by_prefix({"/H2H": one_gate.no_such_path, "/api/oauth": one_gate.no_such_path, "": snap.no_such_path}),
     )
 
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
 import re
 import string
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from mock_partners.bni.credentials import VALUES
 from mock_partners.bni.transfers import fields_of
 from mock_partners.kit.clock import Clock
-from mock_partners.kit.fields import Fields
-from mock_partners.kit.http import Reply
-from mock_partners.kit.magic import refuse_if_magic
-from mock_partners.kit.snap import B2B_TOKEN_LIFE_S, Asked, Gate, Refusal, malformed, parse_timestamp
+from mock_partners.kit.http import Reply, same
+from mock_partners.kit.snap.fields import Fields
+from mock_partners.kit.snap.gate import B2B_TOKEN_LIFE_S, Asked, Gate
+from mock_partners.kit.snap.magic import refuse_if_magic
+from mock_partners.kit.snap.payments import active
+from mock_partners.kit.snap.refusals import Refusal, malformed
+from mock_partners.kit.snap.signatures import parse_timestamp
+from mock_partners.kit.snap.tokens import jwt_minter
 from mock_partners.kit.world import Account, World
 
 OTP_LIFE = timedelta(minutes=5)
@@ -67,24 +68,14 @@ class Desk:
         return link if link is not None and link.active else None
 
 
-def jwt_minter(world: World, clock: Clock) -> Callable[[], str]:
-    """Autopay's B2B token is a JWT with exp - iat = 900 (snap-bni.md 2.4); nobody but the mock reads it."""
-    secret = world.rng.randbytes(32)
+def token_minter(world: World, clock: Clock) -> Callable[[], str]:
+    """Autopay's B2B token is a JWT with exp - iat = 900 (snap-bni.md 2.4)."""
 
-    def part(value: object) -> str:
-        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode("ascii")
-
-    def mint() -> str:
+    def claims() -> dict[str, Any]:
         now_s = int(clock.seconds())
-        claims = {
-            "clientId": VALUES["autopay_client_id"], "exp": now_s + B2B_TOKEN_LIFE_S, "iat": now_s, "nbf": now_s,
-            "jti": f"{world.rng.getrandbits(128):032x}",
-        }  # fmt: skip
-        text = f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{part(claims)}"
-        signature = hmac.new(secret, text.encode(), hashlib.sha256).digest()
-        return f"{text}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode('ascii')}"
+        return {"clientId": VALUES["autopay_client_id"], "exp": now_s + B2B_TOKEN_LIFE_S, "iat": now_s, "nbf": now_s}
 
-    return mint
+    return jwt_minter(world, claims)
 
 
 class Autopay:
@@ -111,9 +102,8 @@ class Autopay:
         account = self._world.accounts.get(number)
         if account is None:
             raise Refusal(404, "11", "Invalid Account")
-        if not account.active:
-            raise Refusal(403, "18", "Inactive Account")
-        if not hmac.compare_digest(account.card_no.encode(), card.encode()):
+        active(account)
+        if not same(card, account.card_no):
             raise malformed("additionalData.bankCardNo")
         link = Link(account, customer, reference, self._random(128))
         self._desk.links[link.bank_card_token] = link
@@ -213,7 +203,7 @@ class Autopay:
             raise Refusal(403, "11", "OTP Blocked")
         if self._clock.now() >= challenge.until:
             raise Refusal(403, "12", "OTP Lifetime Expired")
-        if not hmac.compare_digest(challenge.otp.encode(), otp.encode()):
+        if not same(otp, challenge.otp):
             challenge.wrong += 1
             if challenge.wrong >= TRIES:
                 raise Refusal(403, "11", "OTP Blocked")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from mock_partners.kit.behaviour import Behaviour
-from mock_partners.kit.magic import UNNAMED, named, refuse_if_magic
-from mock_partners.kit.snap import Refusal
+from mock_partners.kit.snap.magic import UNNAMED, named, refuse_if_magic
+from mock_partners.kit.snap.refusals import Refusal
 from mock_partners.kit.world import Account
 
 HOLDERS = ("HANS WIJAYA", "RATNA DEWI", "JOKO SUSILO", "MARIA ULFAH", "YUSUF HIDAYAT", "LINA MARLINA")

@@ -14,12 +14,15 @@ from mock_partners.bni.credentials import CLEARING_SOURCE_ACCOUNTS
 from mock_partners.bni.transfers import Details, amount_of, check_source, fields_of, read_beneficiary, read_details
 from mock_partners.kit.behaviour import Behaviour
 from mock_partners.kit.clock import Clock, Kind, Scheduler
-from mock_partners.kit.fields import Fields, rupiah
 from mock_partners.kit.http import Reply
 from mock_partners.kit.keys import Key, private_key
-from mock_partners.kit.notify import Notice, Notifier
+from mock_partners.kit.notice import Notice
+from mock_partners.kit.notify import Notifier
 from mock_partners.kit.payouts import Payout, State
-from mock_partners.kit.snap import Asked, Gate, Refusal, asymmetric_text, sign_asymmetric, timestamp
+from mock_partners.kit.snap.fields import Fields, rupiah
+from mock_partners.kit.snap.gate import Asked, Gate
+from mock_partners.kit.snap.refusals import Refusal
+from mock_partners.kit.snap.signatures import asymmetric_text, sign_asymmetric, timestamp
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World
 

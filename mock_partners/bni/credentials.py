@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mock_partners.kit.keys import Key, private_key, private_pem, public_pem
-from mock_partners.kit.snap import Client
-from mock_partners.kit.world import Account
+from mock_partners.kit.snap.tokens import Client
+from mock_partners.kit.world import Account, sandbox_accounts
 
 SOURCE_ACCOUNT = "0115476117"
 """The programme's own account, whose balance is the deposit (number: snap-bni.md 2.3, BNI's SDK tests)."""
@@ -83,10 +83,7 @@ CREDENTIALS: dict[str, Any] = {
 
 def test_accounts() -> list[Account]:
     """Fresh copies of the fixed sandbox accounts, for a world."""
-    return [
-        Account(partner="bni", **{name: value for name, value in account.items() if name != "shows"})  # type: ignore[arg-type]
-        for account in TEST_ACCOUNTS
-    ]
+    return sandbox_accounts("bni", TEST_ACCOUNTS)
 
 
 def snap_client() -> Client:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hmac
-
 from mock_partners.bni.autopay import Desk
 from mock_partners.bni.transfers import fields_of
-from mock_partners.kit.behaviour import Behaviour, verify_behaviour
 from mock_partners.kit.http import Reply
-from mock_partners.kit.magic import refuse_if_magic
-from mock_partners.kit.snap import Asked, Gate, Refusal
-from mock_partners.kit.world import Account, World
+from mock_partners.kit.identity import Match, checked
+from mock_partners.kit.snap.gate import Asked, Gate
+from mock_partners.kit.snap.magic import refuse_if_magic
+from mock_partners.kit.snap.payments import active
+from mock_partners.kit.snap.refusals import Refusal
+from mock_partners.kit.world import World
 
 SERVICE = "97"
+WORDS = {Match.SAME: "Y", Match.OTHER: "N", Match.NONE: "U", Match.RUNNING: "P"}
 
 
 class Identity:
@@ -33,19 +34,10 @@ class Identity:
         account = self._world.accounts.get(number)
         if account is None or link is None or link.account is not account:
             raise Refusal(404, "11", "Invalid Account")
-        if not account.active:
-            raise Refusal(403, "18", "Inactive Account")
-        behaviour = verify_behaviour(account)
-        if behaviour is Behaviour.UNAVAILABLE_TWICE:
+        match = checked(active(account), nik)
+        if match is Match.UNAVAILABLE:
             raise Refusal(500, "00", "General Error")
-        match = "P" if behaviour is Behaviour.IN_PROGRESS else self._compare(account, nik)
         return self._gate.say(
             200, SERVICE, partnerReferenceNo=reference, accountNo=account.account,
-            additionalInfo={"identificationNoMatch": match},
+            additionalInfo={"identificationNoMatch": WORDS[match]},
         )  # fmt: skip
-
-    @staticmethod
-    def _compare(account: Account, nik: str) -> str:
-        if not account.nik_on_file or account.kyc != "full":
-            return "U"
-        return "Y" if hmac.compare_digest(account.nik_on_file.encode(), nik.encode()) else "N"

@@ -15,8 +15,8 @@ import msgspec
 from mock_partners.bni.credentials import ONE_GATE_PAYMENT
 from mock_partners.kit.basic import basic_ok
 from mock_partners.kit.clock import Clock
-from mock_partners.kit.http import Call, Handler, Reply, json_reply
-from mock_partners.kit.snap import Tokens
+from mock_partners.kit.http import Call, Handler, Reply, json_object, json_reply, same
+from mock_partners.kit.snap.tokens import Tokens
 from mock_partners.kit.world import World
 
 TOKEN_LIFE_S = 3599
@@ -82,6 +82,10 @@ class OneGate:
 
         return admitted
 
+    def no_such_path(self, _path: str, status: int) -> Reply:
+        """The gateway's own wrapper around what it has no operation for (assumed)."""
+        return self._say(status, "Response", FAILED, "Request failed", {"errorMessage": "No such operation"})
+
     def now(self) -> str:
         """responseTimestamp, in UTC with milliseconds."""
         return self._clock.now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -92,13 +96,13 @@ class OneGate:
 
     def _admit(self, call: Call) -> dict[str, Any]:
         """API key, token, JSON, clientId, signature, in this order (assumed; no source tells it)."""
-        if not _same(call.header("x-api-key"), ONE_GATE_PAYMENT["api_key"]):
+        if not same(call.header("x-api-key"), ONE_GATE_PAYMENT["api_key"]):
             raise GatewayRefusal(401, "Unauthorized", "Invalid x-api-key", "General Error Response")
         token = self._tokens.find(call.query_values().get("access_token", ""))
         if token is None or token.expires_s <= self._clock.seconds():
             raise GatewayRefusal(401, "Unauthorized", "Invalid access token", "General Error Response")
         body = _object(call.body)
-        if not _same(str(body.get("clientId", "")), CLIENT_ID):
+        if not same(str(body.get("clientId", "")), CLIENT_ID):
             raise GatewayRefusal(400, "Request failed", "Invalid clientId")
         if not jwt_ok(body, ONE_GATE_PAYMENT["api_secret"].encode()):
             raise GatewayRefusal(400, "Request failed", "Invalid signature")
@@ -117,7 +121,7 @@ def jwt_ok(body: dict[str, Any], secret: bytes) -> bool:
         return False
     digest = hmac.digest(secret, f"{parts[0]}.{parts[1]}".encode("utf-8", "replace"), hashlib.sha256)
     wanted = base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
-    if not _same(parts[2], wanted):
+    if not same(parts[2], wanted):
         return False
     header, payload = (_decoded(part) for part in parts[:2])
     if not isinstance(header, dict) or header.get("alg") != "HS256":
@@ -134,14 +138,7 @@ def _decoded(part: str) -> Any:
 
 
 def _object(raw: bytes) -> dict[str, Any]:
-    try:
-        body = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        body = None
-    if not isinstance(body, dict):
+    body = json_object(raw)
+    if body is None:
         raise GatewayRefusal(400, "Request failed", "Malformed request")
     return body
-
-
-def _same(given: str, right: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "replace"), right.encode())

@@ -14,7 +14,7 @@ from mock_partners.kit.behaviour import Behaviour
 from mock_partners.kit.clock import Clock, Kind, Scheduler
 from mock_partners.kit.http import Abort, Route
 from mock_partners.kit.payouts import Answer, Duplicate, Payout, Payouts, State
-from mock_partners.kit.snap import Refusal
+from mock_partners.kit.snap.refusals import Refusal
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
-from itertools import chain, islice
+from datetime import date, datetime
 
 from mock_partners.bni.clearing import Clearing
 from mock_partners.bni.credentials import SOURCE_ACCOUNTS
 from mock_partners.bni.transfers import DIGITS, Details, amount_of, fields_of
 from mock_partners.kit.clock import JAKARTA
-from mock_partners.kit.fields import Fields, rupiah
 from mock_partners.kit.http import Reply
-from mock_partners.kit.payouts import Payout, Payouts, State
-from mock_partners.kit.snap import Asked, Gate, Refusal, malformed, parse_timestamp, timestamp
+from mock_partners.kit.payouts import Payout, Payouts
+from mock_partners.kit.snap.fields import Fields, rupiah
+from mock_partners.kit.snap.gate import Asked, Gate
+from mock_partners.kit.snap.payments import latest
+from mock_partners.kit.snap.refusals import Refusal, malformed
+from mock_partners.kit.snap.signatures import parse_timestamp, timestamp
+from mock_partners.kit.statements import listed, page
 from mock_partners.kit.world import Booking, Kind, World
 
-PAGE_ROWS = 1_000
 MAX_STATEMENT_DAYS = 31
 SERVICE_CODES = "17|18|22|23"
-STATUS = {
-    State.BOOKED: ("00", "Success"),
-    State.PENDING: ("03", "Pending"),
-    State.REVERSED: ("04", "Refunded"),
-    State.FAILED: ("06", "Failed"),
-}
-"""latestTransactionStatus (snap-bni.md 1.12)."""
+ROW_KIND = {Kind.CREDIT: "TRANSFER", Kind.REVERSAL: "REVERSAL", Kind.FEE: "FEE", Kind.OTHER: "ADJUSTMENT"}
 
 
 class Statements:
@@ -51,14 +47,13 @@ class Statements:
         if payout is None:
             raise Refusal(404, "01", "Transaction Not Found")
         details: Details = payout.details
-        latest, text = STATUS[payout.state]
         bank = {"beneficiaryBankCode": details.bank_code} if details.bank_code else {}
         return self._gate.say(
             200, "36", originalPartnerReferenceNo=payout.reference, originalReferenceNo=payout.partner_reference,
             originalExternalId=details.external_id, serviceCode=service, transactionDate=details.transaction_date,
             amount=rupiah(payout.amount_rupiah), beneficiaryAccountNo=details.beneficiary, **bank,
             referenceNumber=payout.partner_reference, sourceAccountNo=details.source,
-            latestTransactionStatus=latest, transactionStatusDesc=text, additionalInfo={},
+            **latest(payout), additionalInfo={},
         )  # fmt: skip
 
     def _find(self, service: str, reference: str) -> Payout | None:
@@ -69,7 +64,7 @@ class Statements:
         return self._payouts.look_up(reference) if known is not None and known.details.service == service else None
 
     async def statement(self, asked: Asked) -> Reply:
-        """bank-statement, service 14: every booking of the days asked for, oldest first (decisions S5)."""
+        """bank-statement, service 14: every booking of the days asked for, newest first (decisions S5, X12)."""
         fields = fields_of(asked)
         reference = fields.text("partnerReferenceNo", 64, required=False)
         if fields.text("accountNo", 19, pattern=DIGITS) not in SOURCE_ACCOUNTS:
@@ -78,14 +73,12 @@ class Statements:
         if not 0 <= (last - first).days < MAX_STATEMENT_DAYS:
             raise malformed("toDateTime")
         options = fields.object("additionalInfo", required=False)
-        page = int(options.text("page", 6, pattern="[1-9][0-9]*", required=False) or "1")
-        days = (self._world.booked_on(first + timedelta(days=n)) for n in range((last - first).days + 1))
-        start = (page - 1) * PAGE_ROWS
-        rows = list(islice(chain.from_iterable(days), start, start + PAGE_ROWS + 1))
+        number = int(options.text("page", 6, pattern="[1-9][0-9]*", required=False) or "1")
+        found = page(listed(self._world, first, (last - first).days + 1), number)
         return self._gate.say(
             200, "14", referenceNo=self._reference(), partnerReferenceNo=reference,
-            detailData=[self._row(booking) for booking in rows[:PAGE_ROWS]],
-            additionalInfo={"page": str(page), "hasMore": "Y" if len(rows) > PAGE_ROWS else "N"},
+            detailData=[self._row(booking) for booking in found.rows],
+            additionalInfo={"page": str(number), "hasMore": found.more},
         )  # fmt: skip
 
     @staticmethod
@@ -107,6 +100,6 @@ class Statements:
             "additionalInfo": {
                 "partnerReferenceNo": booking.reference,
                 "beneficiaryAccountNo": booking.account,
-                "kind": {Kind.CREDIT: "TRANSFER", Kind.REVERSAL: "REVERSAL", Kind.FEE: "FEE"}[booking.kind],
+                "kind": ROW_KIND[booking.kind],
             },
         }

@@ -8,11 +8,14 @@ from typing import Any
 from mock_partners.bni.banks import holder, known_bank
 from mock_partners.bni.credentials import EMPTY_SOURCE_ACCOUNTS, SOURCE_ACCOUNTS
 from mock_partners.kit.clock import Clock
-from mock_partners.kit.fields import Fields, rupiah
-from mock_partners.kit.http import Abort, Reply
-from mock_partners.kit.magic import refuse_if_magic
-from mock_partners.kit.payouts import Answer, Duplicate, Payout, Payouts
-from mock_partners.kit.snap import Asked, Gate, Refusal, malformed, parse_timestamp
+from mock_partners.kit.http import Reply
+from mock_partners.kit.payouts import Payout, Payouts
+from mock_partners.kit.snap.fields import Fields, rupiah
+from mock_partners.kit.snap.gate import Asked, Gate
+from mock_partners.kit.snap.magic import refuse_if_magic
+from mock_partners.kit.snap.payments import Order, active, pay
+from mock_partners.kit.snap.refusals import Refusal, malformed
+from mock_partners.kit.snap.signatures import parse_timestamp
 from mock_partners.kit.world import Account, World
 
 DIGITS = "[0-9]+"
@@ -119,31 +122,11 @@ class Transfers:
 
     async def _pay(self, reference: str, amount: int, details: Details) -> Reply:
         parameters = (amount, "IDR", details.beneficiary, details.source, details.service, details.bank_code)
-        match self._payouts.duplicate(reference, parameters):
-            case Duplicate.DIFFERENT:
-                raise Refusal(404, "18", "Inconsistent Request")
-            case Duplicate.BOOKED:
-                raise Refusal(409, "01", "Duplicate partnerReferenceNo")
-            case Duplicate.PENDING:
-                payout = self._payouts.get(reference)
-                assert payout is not None
-                return self._transferred(202, "Request In Progress", payout)
-        account = self._payable(details)
-        answer = await self._payouts.accept(
-            reference, account, amount, parameters=parameters, partner_reference=self.reference(), details=details
+        order = Order(reference, amount, parameters, details)
+        done = "Request has been processed successfully"
+        return await pay(
+            self._payouts, order, lambda: self._payable(details), self.reference, self._transferred, done=done
         )
-        payout = self._payouts.get(reference)
-        match answer:
-            case None:
-                raise Refusal(403, "14", "Insufficient Funds")
-            case Answer.LOST:
-                raise Abort
-            case Answer.TIMEOUT:
-                raise Refusal(504, "00", "Timeout")
-        assert payout is not None
-        if answer is Answer.PENDING:
-            return self._transferred(202, "Request In Progress", payout)
-        return self._transferred(200, "Request has been processed successfully", payout)
 
     def _payable(self, details: Details) -> Account:
         check_source(details.source)
@@ -153,9 +136,7 @@ class Transfers:
         account = self._world.accounts.get(details.beneficiary)
         if account is None:
             raise Refusal(404, "11", "Invalid Account")
-        if not account.active:
-            raise Refusal(403, "18", "Inactive Account")
-        return account
+        return active(account)
 
     def _transferred(self, status: int, message: str, payout: Payout) -> Reply:
         details: Details = payout.details

@@ -5,17 +5,17 @@ from __future__ import annotations
 from mock_partners.gopay.authcode import AuthCode
 from mock_partners.gopay.core import Core, PayAccounts
 from mock_partners.gopay.credentials import SANDBOX_OTP, SANDBOX_PHONES, snap_client, test_accounts
-from mock_partners.gopay.identity import PULL_PATH, TOKEN_PATH, Identity
-from mock_partners.gopay.iris import Beneficiaries, Iris, Keys
+from mock_partners.gopay.identity import PULL_PATH, TOKEN_PATH, Identity, no_such_identity_path
+from mock_partners.gopay.iris import Beneficiaries, Iris, Keys, no_such_payout_path
 from mock_partners.gopay.linking import Desk, Linking
 from mock_partners.gopay.notices import Change, LinkNotices
 from mock_partners.gopay.payouts import Ledger, Payouts
 from mock_partners.gopay.topups import Topups
 from mock_partners.kit.clock import Clock, Scheduler
 from mock_partners.kit.control import control_routes
-from mock_partners.kit.http import Call, Handler, MockApp, Reply, Route, json_reply
+from mock_partners.kit.http import Call, Handler, MockApp, Reply, Route, by_prefix, json_reply
 from mock_partners.kit.notify import Notifier, Send
-from mock_partners.kit.snap import Gate, Profile
+from mock_partners.kit.snap.gate import Gate, Profile
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World
 
@@ -38,6 +38,7 @@ def create_app(
     payouts = Payouts(world, clock, scheduler, waits, notifier, ledger)
     topups = Topups(world, clock, scheduler, waits, gate, notifier)
     identity = Identity(world, clock, waits, desk, notifier)
+    core = Core(world, clock, waits, linking, world.keep("gopay.core", PayAccounts))
     keys, book = world.keep("gopay.keys", Keys), world.keep("gopay.beneficiaries", Beneficiaries)
     return MockApp(
         [
@@ -52,10 +53,18 @@ def create_app(
             Route("GET", PULL_PATH, identity.pull),
             Route("GET", TOKEN_PATH, identity.exchange),
             *Iris(world, clock, scheduler, payouts, keys, book).routes(),
-            *Core(world, clock, waits, linking, world.keep("gopay.core", PayAccounts)).routes(),
+            *core.routes(),
             Route("POST", "/__mock__/unlink", _unlinking(world, linking, desk)),
             *control_routes(world, clock, scheduler, unsettled=lambda: payouts.unsettled() + topups.unsettled()),
-        ]
+        ],
+        by_prefix(
+            {
+                "/iris": no_such_payout_path,
+                "/forward": no_such_identity_path,
+                "/v2/": core.no_such_path,
+                "": gate.no_such_path,
+            }
+        ),
     )
 
 

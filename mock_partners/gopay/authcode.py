@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qs, quote, unquote, unquote_plus, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote, unquote_plus
 
 from mock_partners.gopay.credentials import VALUES
 from mock_partners.gopay.linking import Linking
@@ -13,15 +13,15 @@ from mock_partners.kit.clock import Clock
 from mock_partners.kit.http import Call, Reply, Route, redirect
 from mock_partners.kit.keys import Key, private_key
 from mock_partners.kit.look import Step, gone
-from mock_partners.kit.magic import refuse_if_magic
 from mock_partners.kit.pages import MERCHANT, End, Page, Pages
-from mock_partners.kit.snap import Refusal, asymmetric_ok
+from mock_partners.kit.redirects import RegisteredRedirect, with_parameters
+from mock_partners.kit.snap.magic import refuse_if_magic
+from mock_partners.kit.snap.refusals import Refusal
+from mock_partners.kit.snap.signatures import asymmetric_ok
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 
 PAGE_PREFIX, ERROR_PAGE = "/app/authorize", "/app/error"
-REDIRECT_PATH = "/callbacks/gopay/link"
-"""Registered at `notify_base`; the query is free (decisions X1)."""
 LIMITS = {"redirectUrl": 256, "state": 32, "seamlessData": 512, "seamlessSign": 512, "merchantId": 64}
 CHOICES = {"scopes": ("DEFAULT",), "lang": ("id", "en")}
 FAILURES = {End.DENIED: ("4031005", "Consent denied by customer"), End.LOCKED: ("4031011", "PIN blocked")}
@@ -49,8 +49,7 @@ class AuthCode:
 
     def __init__(self, world: World, clock: Clock, waits: Waits, linking: Linking, notify_base: str) -> None:
         self._world, self._linking = world, linking
-        registered = urlsplit(notify_base.rstrip("/") + REDIRECT_PATH)
-        self._registered = (registered.scheme, registered.netloc, registered.path)
+        self._registered = RegisteredRedirect(notify_base, "gopay")
         self._pages = Pages(
             world, clock, waits, prefix=PAGE_PREFIX, look=LOOK, finish=self._finish, once=True
         )  # fmt: skip
@@ -67,12 +66,12 @@ class AuthCode:
         raw = _raw_query(call.query)
         name = "redirectURL" if "redirectURL" in raw else "redirectUrl"
         redirect_url = unquote_plus(raw.get(name, ""))
-        if len(redirect_url) > LIMITS["redirectUrl"] or not self._is_registered(redirect_url):
-            return redirect(f"{ERROR_PAGE}?" + _query(responseCode="4001001", responseMessage="redirectUrl"))
+        if len(redirect_url) > LIMITS["redirectUrl"] or not self._registered.matches(redirect_url):
+            return redirect(with_parameters(ERROR_PAGE, responseCode="4001001", responseMessage="redirectUrl"))
         try:
             request = self._read(raw, redirect_url)
         except AuthCodeRefusal as refusal:
-            return redirect(_append(redirect_url, responseCode=refusal.code, responseMessage=refusal.message))
+            return redirect(with_parameters(redirect_url, responseCode=refusal.code, responseMessage=refusal.message))
         steps = (Step.AGREE, Step.PHONE, Step.OTP, Step.PIN)
         return redirect(self._pages.open(request, phone=request.account.phone, pin=request.account.pin, steps=steps))
 
@@ -108,25 +107,21 @@ class AuthCode:
             raise AuthCodeRefusal(f"{refusal.status}10{refusal.case}", refusal.message) from None
         if data["paymentType"][0] != "gopay":
             raise AuthCodeRefusal("4001001", "Invalid Field Format paymentType")
-        found = self._world.by_phone(phone)
-        if not found:
+        account = self._world.wallet(phone)
+        if account is None:
             raise AuthCodeRefusal("4041012", "Phone number is not registered on GoPay")
-        if not found[0].active:
+        if not account.active:
             raise AuthCodeRefusal("4031018", "Inactive Account")
-        return found[0]
+        return account
 
     def _finish(self, page: Page, end: End) -> str:
         """The redirect of the webview flow; a failed one carries no state (wallets.md 2.3 point 5)."""
         request: Request = page.subject
         if end is not End.AGREED:
             code, message = FAILURES[end]
-            return _append(request.redirect_url, errorCode=code, errorDesc=message)
+            return with_parameters(request.redirect_url, errorCode=code, errorDesc=message)
         code = self._linking.issue_code(request.account)
-        return _append(request.redirect_url, authCode=code, state=request.state, success="true")
-
-    def _is_registered(self, redirect_url: str) -> bool:
-        parts = urlsplit(redirect_url)
-        return not parts.fragment and (parts.scheme, parts.netloc, parts.path) == self._registered
+        return with_parameters(request.redirect_url, authCode=code, state=request.state, success="true")
 
     async def _error_page(self, call: Call) -> Reply:
         return gone(LOOK, MERCHANT, 400)
@@ -155,12 +150,3 @@ def _raw_query(query: str) -> dict[str, str]:
         name, _, value = part.partition("=")
         raw.setdefault(unquote(name), value)
     return raw
-
-
-def _query(**values: str) -> str:
-    return urlencode(values, quote_via=quote)
-
-
-def _append(url: str, **values: str) -> str:
-    """Adds our parameters behind those that the merchant's URL already has (decisions X1)."""
-    return f"{url}{'&' if urlsplit(url).query else '?'}{_query(**values)}"

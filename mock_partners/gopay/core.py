@@ -72,6 +72,10 @@ class Core:
             *self._pages.routes(),
         ]
 
+    def no_such_path(self, _path: str, status: int) -> Reply:
+        """An unknown path of the Core host (assumed)."""
+        return self._refused(str(status), "The requested resource is not found")
+
     def _guarded(self, handler: Callable[[Call], Awaitable[Reply]]) -> Handler:
         async def admitted(call: Call) -> Reply:
             if not basic_ok(call, CORE_SERVER_KEY):

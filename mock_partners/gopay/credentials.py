@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mock_partners.kit.behaviour import Behaviour
 from mock_partners.kit.keys import Key, private_key, private_pem, public_pem
-from mock_partners.kit.snap import Client
-from mock_partners.kit.world import Account
+from mock_partners.kit.snap.tokens import Client
+from mock_partners.kit.world import Account, sandbox_accounts
 
 VALUES = {
     "snap_client_id": "G990000001-SNAP",
@@ -74,14 +73,7 @@ CREDENTIALS: dict[str, Any] = {
 
 def test_accounts() -> list[Account]:
     """Fresh copies of the documented sandbox accounts, for a world."""
-    return [
-        Account(
-            partner="gopay", account=account["account"], phone=account["account"], holder_name=account["holder_name"],
-            nik_on_file=account["nik_on_file"], kyc=account["kyc"], status=account["status"], pin=SANDBOX_PIN,
-            behaviour=Behaviour.NONE,
-        )
-        for account in TEST_ACCOUNTS
-    ]  # fmt: skip
+    return sandbox_accounts("gopay", ({**account, "pin": SANDBOX_PIN} for account in TEST_ACCOUNTS))
 
 
 def sandbox_account(phone: str) -> Account:

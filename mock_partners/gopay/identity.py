@@ -14,11 +14,13 @@ import msgspec
 from mock_partners.gopay.credentials import VALUES
 from mock_partners.gopay.linking import Desk
 from mock_partners.gopay.notices import Link
-from mock_partners.kit.behaviour import TROUBLED_CHECKS, Behaviour, verify_behaviour
+from mock_partners.kit.behaviour import TROUBLED_CHECKS, Behaviour
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.http import Call, Reply, json_reply
-from mock_partners.kit.magic import UNNAMED, named
-from mock_partners.kit.notify import Notice, Notifier
+from mock_partners.kit.identity import verify_behaviour
+from mock_partners.kit.notice import Notice
+from mock_partners.kit.notify import Notifier
+from mock_partners.kit.snap.magic import UNNAMED, named
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 
@@ -120,6 +122,11 @@ class Identity:
         headers = {"Content-Type": "application/json", "Authorization": link.token}
         notice = Notice("PUT", CALLBACK_PATH, msgspec.json.encode(body), headers)
         self._notifier.post(notice, after_s=self._waits.settlement_s)
+
+
+def no_such_identity_path(_path: str, status: int) -> Reply:
+    """An unknown path of the identity host, in its envelope (assumed)."""
+    return _error(status, "1404", "NOT_FOUND")
 
 
 def _ktp(account: Account) -> dict[str, str]:

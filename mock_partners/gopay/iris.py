@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from itertools import chain
 from typing import Any
 
 from mock_partners.gopay import iris_fields
@@ -17,6 +16,7 @@ from mock_partners.kit.basic import basic_ok
 from mock_partners.kit.behaviour import SLOW_S
 from mock_partners.kit.clock import Clock, Scheduler
 from mock_partners.kit.http import Abort, Call, Handler, Reply, Route, json_reply
+from mock_partners.kit.statements import listed
 from mock_partners.kit.world import Booking, Kind, World, normal_phone
 
 CREATOR, APPROVER = VALUES["iris_creator_key"], VALUES["iris_approver_key"]
@@ -28,6 +28,7 @@ FORBIDDEN = "You are not authorized to perform this action"
 APPROVING, REJECTING = "An error occurred when approving payouts", "An error occurred when rejecting payouts"
 STATEMENT_KINDS = {
     Kind.CREDIT: ("Payout", "debit"), Kind.REVERSAL: ("Refund", "credit"), Kind.FEE: ("Fee", "debit"),
+    Kind.OTHER: ("Adjustment", "debit"),
 }  # fmt: skip
 """Type and direction of a statement's row (decisions S2)."""
 NOT_FOUND = ("Payouts not found. Please check reference nos",)
@@ -162,10 +163,9 @@ class Iris:
         return json_reply(200, {"balance": f"{self._world.deposit_rupiah}.00"})
 
     async def _statement(self, call: Call) -> Reply:
-        """Bookings of the Jakarta days of a GET's JSON body or query, oldest first (decisions S2)."""
+        """Bookings of the Jakarta days of a GET's JSON body or query, newest first (decisions S2, X12)."""
         first, days = iris_fields.period(call, self._clock.today())
-        bookings = chain.from_iterable(self._world.booked_on(first + timedelta(days=day)) for day in range(days))
-        return json_reply(200, [self._row(booking) for booking in bookings])
+        return json_reply(200, [self._row(booking) for booking in listed(self._world, first, days)])
 
     def _row(self, booking: Booking) -> dict[str, str]:
         """What was booked, which a scenario may have changed; a row of somebody else's has no payout behind it."""
@@ -230,6 +230,11 @@ class Iris:
         del self._book.by_alias[alias]
         self._book.by_alias[entry["alias_name"]] = entry
         return json_reply(200, {"status": "updated"})
+
+
+def no_such_payout_path(_path: str, status: int) -> Reply:
+    """An unknown path of the Iris host, in its envelope (assumed)."""
+    return json_reply(status, {"error_message": "Not Found", "errors": []})
 
 
 def _guarded(keys: tuple[str, ...], handler: IrisHandler) -> Handler:

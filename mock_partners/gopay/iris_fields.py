@@ -10,7 +10,7 @@ import msgspec
 
 from mock_partners.gopay.banks import NAMES, number_problems
 from mock_partners.gopay.payouts import Instruction
-from mock_partners.kit.http import Call
+from mock_partners.kit.http import Call, json_object
 
 AMOUNT = re.compile(r"([0-9]{1,15})(\.0{1,2})?")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
@@ -52,11 +52,8 @@ def idempotency_key(call: Call) -> str:
 
 def read(call: Call) -> dict[str, Any]:
     """The body, which must be a JSON object."""
-    try:
-        body = msgspec.json.decode(call.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        body = None
-    if not isinstance(body, dict):
+    body = json_object(call.body)
+    if body is None:
         raise IrisRefusal(400, "Bad request")
     return body
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from mock_partners.gopay.credentials import VALUES
 from mock_partners.gopay.notices import Change, Link, LinkNotices
 from mock_partners.kit.clock import Clock
-from mock_partners.kit.fields import Fields
 from mock_partners.kit.http import Reply
-from mock_partners.kit.snap import Asked, Gate, Refusal, customer_bearer, missing
+from mock_partners.kit.snap.fields import Fields
+from mock_partners.kit.snap.gate import Asked, Gate, customer_bearer
+from mock_partners.kit.snap.refusals import Refusal, missing
 from mock_partners.kit.world import Account, World
 
 CODE_LIFE_S = 300.0

@@ -12,8 +12,9 @@ import msgspec
 from mock_partners.gopay.credentials import CORE_SERVER_KEY, VALUES
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.keys import Key, private_key
-from mock_partners.kit.notify import Notice, Notifier
-from mock_partners.kit.snap import asymmetric_text, sign_asymmetric, timestamp
+from mock_partners.kit.notice import Notice
+from mock_partners.kit.notify import Notifier
+from mock_partners.kit.snap.signatures import asymmetric_text, sign_asymmetric, timestamp
 from mock_partners.kit.world import Account, World
 
 SNAP_PATH = "/callbacks/gopay/v1.0/registration-account/notify"

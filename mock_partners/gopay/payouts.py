@@ -12,10 +12,12 @@ import msgspec
 
 from mock_partners.gopay.banks import GOPAY, customer
 from mock_partners.gopay.credentials import VALUES
-from mock_partners.kit.behaviour import NOT_FOUND_LOOKUPS, PENDING_LOOKUPS, Behaviour, pay_behaviour
+from mock_partners.kit.behaviour import NOT_FOUND_LOOKUPS, PENDING_LOOKUPS, Behaviour
 from mock_partners.kit.clock import Clock, Kind, Scheduler
-from mock_partners.kit.magic import UNNAMED, named
-from mock_partners.kit.notify import Notice, Notifier
+from mock_partners.kit.notice import Notice
+from mock_partners.kit.notify import Notifier
+from mock_partners.kit.payouts import pay_behaviour
+from mock_partners.kit.snap.magic import UNNAMED, named
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, Booking, Cap, World
 

@@ -18,12 +18,14 @@ from mock_partners.gopay.payouts import (
     utc,
 )
 from mock_partners.kit.clock import Clock, Scheduler
-from mock_partners.kit.fields import Fields, rupiah
-from mock_partners.kit.http import Abort, Reply
-from mock_partners.kit.magic import refuse_if_magic
-from mock_partners.kit.notify import Notice, Notifier
-from mock_partners.kit.payouts import Answer, Duplicate, Payout, Payouts, State
-from mock_partners.kit.snap import Asked, Gate, Refusal, malformed
+from mock_partners.kit.http import Reply
+from mock_partners.kit.notice import Notice
+from mock_partners.kit.notify import Notifier
+from mock_partners.kit.payouts import Payout, Payouts, State
+from mock_partners.kit.snap.fields import Fields, rupiah
+from mock_partners.kit.snap.gate import Asked, Gate
+from mock_partners.kit.snap.payments import Order, active, latest, pay, wallet
+from mock_partners.kit.snap.refusals import Refusal, malformed
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 
@@ -31,12 +33,6 @@ SERVICE_CODE = "38"
 PROVIDERS = "gopay"
 """additionalInfo.beneficiaryProvider; its values are not public (assumed)."""
 NOTES = "[A-Za-z0-9 _]{1,50}"
-STATUS = {
-    State.BOOKED: ("00", "Success"),
-    State.PENDING: ("03", "Pending"),
-    State.REVERSED: ("04", "Refunded"),
-    State.FAILED: ("06", "Failed"),
-}
 NOTIFIED = {
     State.BOOKED: ("completed", ""),
     State.FAILED: ("failed", TECHNICAL),
@@ -74,7 +70,7 @@ class Topups:
         fields = _fields(asked)
         number, amount = _number(fields), fields.amount("amount")
         assert amount is not None
-        account = self._account(number)
+        account = active(wallet(self._world, number))
         return self._gate.say(
             200, asked.service, referenceNo=self._reference(), customerNumber=number,
             customerName=account.holder_name, amount=rupiah(amount), feeAmount=rupiah(0), additionalInfo={},
@@ -87,34 +83,22 @@ class Topups:
         assert amount is not None
         details = Details(number, fields.text("customerName", 255), asked.external_id)
         fields.text("notes", 50, pattern=NOTES, required=False)
-        parameters = (amount, "IDR", number)
-        match self._payouts.duplicate(reference, parameters):
-            case Duplicate.DIFFERENT:
-                raise Refusal(404, "18", "Inconsistent Request")
-            case Duplicate.BOOKED:
-                raise Refusal(409, "01", "Duplicate partnerReferenceNo")
-            case Duplicate.PENDING:
-                return self._topped_up(202, "Request In Progress", reference)
-        account = self._account(number)
-        if self._world.cap_hit(account, amount, self._clock.now()) is not None:
+        order = Order(reference, amount, (amount, "IDR", number), details)
+        done = "Request has been processed successfully"
+        return await pay(
+            self._payouts, order, lambda: self._payee(number, amount), self._reference, self._topped_up, done=done,
+            taken=self._taken,
+        )  # fmt: skip
+
+    def _payee(self, number: str, amount_rupiah: int) -> Account:
+        account = active(wallet(self._world, number))
+        if self._world.cap_hit(account, amount_rupiah, self._clock.now()) is not None:
             raise Refusal(403, "02", "Exceeds Transaction Amount Limit")
-        answer = await self._payouts.accept(
-            reference, account, amount, parameters=parameters, partner_reference=self._reference(), details=details
-        )
-        payout = self._payouts.get(reference)
-        if payout is not None and payout.state is State.BOOKED:
+        return account
+
+    def _taken(self, payout: Payout) -> None:
+        if payout.state is State.BOOKED:
             self._notify(payout)
-        match answer:
-            case None:
-                raise Refusal(403, "14", "Insufficient Funds")
-            case Answer.LOST:
-                raise Abort
-            case Answer.TIMEOUT:
-                raise Refusal(504, "00", "Timeout")
-            case Answer.PENDING:
-                return self._topped_up(202, "Request In Progress", reference)
-            case Answer.DONE:
-                return self._topped_up(200, "Request has been processed successfully", reference)
 
     async def status(self, asked: Asked) -> Reply:
         """transfer/status, service 36, of a top-up; unknown is 4043601 as at the other partners (assumed)."""
@@ -129,32 +113,20 @@ class Topups:
         if before is State.PENDING and payout.state is not State.PENDING:
             self._notify(payout)
         details: Details = payout.details
-        latest, text = STATUS[payout.state]
         return self._gate.say(
             200, asked.service, originalPartnerReferenceNo=payout.reference,
             originalReferenceNo=payout.partner_reference, originalExternalId=details.external_id,
-            serviceCode=SERVICE_CODE, amount=rupiah(payout.amount_rupiah), latestTransactionStatus=latest,
-            transactionStatusDesc=text, additionalInfo={},
+            serviceCode=SERVICE_CODE, amount=rupiah(payout.amount_rupiah), **latest(payout), additionalInfo={},
         )  # fmt: skip
 
-    def _topped_up(self, status: int, message: str, reference: str) -> Reply:
-        payout = self._payouts.get(reference)
-        assert payout is not None
+    def _topped_up(self, status: int, message: str, payout: Payout) -> Reply:
         details: Details = payout.details
         return self._gate.say(
-            status, SERVICE_CODE, "00", message, referenceNo=payout.partner_reference, partnerReferenceNo=reference,
+            status, SERVICE_CODE, "00", message, referenceNo=payout.partner_reference,
+            partnerReferenceNo=payout.reference,
             customerNumber=details.customer_number, customerName=details.customer_name,
             amount=rupiah(payout.amount_rupiah), additionalInfo={},
         )  # fmt: skip
-
-    def _account(self, number: str) -> Account:
-        refuse_if_magic(number)
-        found = self._world.by_phone(number)
-        if not found:
-            raise Refusal(404, "11", "Invalid Account")
-        if not found[0].active:
-            raise Refusal(403, "18", "Inactive Account")
-        return found[0]
 
     def _reference(self) -> str:
         return f"{self._world.rng.getrandbits(32):08x}{self._world.number():08x}"

@@ -8,7 +8,7 @@ from typing import Any
 from mock_partners.kit.clock import Clock, Scheduler
 from mock_partners.kit.http import Abort, Call, HangUp, Reply, Route
 from mock_partners.kit.log import CLOSED, FAILED, MISSED, RESET, Log
-from mock_partners.kit.notify import Deliver, Notice
+from mock_partners.kit.notice import Deliver, Notice
 from mock_partners.kit.scenario.model import Scenario
 from mock_partners.kit.scenario.notices import NoticeFate
 from mock_partners.kit.scenario.play import Player

@@ -15,12 +15,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
+from mock_partners.kit.notice import Tap
 from mock_partners.kit.turn import effect, effects
-
-if TYPE_CHECKING:
-    from mock_partners.kit.notify import Tap
 
 JAKARTA = timezone(timedelta(hours=7), "WIB")
 LOG = logging.getLogger("mock_partners")

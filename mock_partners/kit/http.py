@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -99,6 +100,8 @@ class Reply:
 
 
 Handler = Callable[[Call], Awaitable[Reply]]
+NoSuchPath = Callable[[str, int], Reply]
+"""The answer to a path or method that the partner does not have, given the path and 404 or 405."""
 
 
 class Runner(Protocol):
@@ -147,6 +150,20 @@ def json_reply(status: int, body: object, headers: Mapping[str, str] | None = No
     return Reply(status, msgspec.json.encode(body), {"Content-Type": "application/json", **(headers or {})})
 
 
+def json_object(raw: bytes) -> dict[str, Any] | None:
+    """A body that is a JSON object; None for any other."""
+    try:
+        body = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def same(given: str, right: str) -> bool:
+    """Compares what a client sent with a secret, in constant time."""
+    return hmac.compare_digest(given.encode("utf-8", "replace"), right.encode())
+
+
 def redirect(location: str) -> Reply:
     """302 to an address."""
     return Reply(302, b"", {"Location": location})
@@ -164,10 +181,21 @@ class _Delivery:
         self.wire: Wire | None = None
 
 
+def by_prefix(answers: Mapping[str, NoSuchPath]) -> NoSuchPath:
+    """Each of a partner's hosts answers unknown paths in its own words; the longest prefix counts, "" is the rest."""
+    prefixes = sorted(answers, key=len, reverse=True)
+    return lambda path, status: answers[next(one for one in prefixes if path.startswith(one))](path, status)
+
+
+def no_such_control_call(_path: str, status: int) -> Reply:
+    """Beside the partner's own paths."""
+    return json_reply(status, {"error": "the control API has no such call: see mock_partners/README.md"})
+
+
 class MockApp:
     """The ASGI application of one mock. It needs no lifespan; lost answers are lost here, outside Litestar."""
 
-    def __init__(self, routes: Iterable[Route], not_found: Callable[[int], Reply] | None = None) -> None:
+    def __init__(self, routes: Iterable[Route], not_found: NoSuchPath | None = None) -> None:
         self.routes = tuple(routes)
         """What it answers; a simulator calls the handlers themselves, thousands of apps a minute."""
         self.runner = next((route.runner for route in self.routes if route.runner is not None), None)
@@ -181,7 +209,10 @@ class MockApp:
         handlers: dict[type[Exception] | int, Any] = {}
         not_found = self._not_found
         if not_found is not None:
-            handlers[HTTPException] = lambda _request, problem: _response(not_found(problem.status_code))
+            answers = by_prefix({CONTROL: no_such_control_call, "": not_found})
+            handlers[HTTPException] = lambda request, problem: _response(
+                answers(request.scope["path"], problem.status_code)
+            )
         return Litestar(
             [_litestar_handler(route, self.runner) for route in self.routes],
             exception_handlers=handlers,

@@ -13,7 +13,7 @@ import msgspec
 from mock_partners.kit.clock import JAKARTA
 from mock_partners.kit.http import Call, Reply
 from mock_partners.kit.mask import masked_body, masked_headers, masked_target
-from mock_partners.kit.notify import Notice
+from mock_partners.kit.notice import Notice
 from mock_partners.kit.turn import Turn
 
 KEPT_CALLS = 2_000

@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
 
 import httpx
 
 from mock_partners.kit.clock import Kind, Scheduler
+from mock_partners.kit.notice import Notice, Outcome
 
 TIMEOUT_S = 10.0
 LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=16)
 """Few, because httpcore walks through all of them at each request; and kept, because opening one costs more yet."""
 
 
-@dataclass(frozen=True, repr=False)
-class Notice:
-    """One notification, signed already; every try sends the same bytes."""
-
-    method: str
-    path: str
-    body: bytes
-    headers: Mapping[str, str]
-
-
 Send = Callable[[str, Notice], Awaitable[int | None]]
 """Sends to a URL and returns the HTTP status, or None if no answer came."""
-
-
-Outcome = Callable[[int | None], None]
-"""Told the result of each try."""
-
-
-class Deliver(Protocol):
-    """Sends a notice later, with its retries."""
-
-    def __call__(
-        self, notice: Notice, *, after_s: float, retries_s: Sequence[float], outcome: Outcome
-    ) -> None: ...  # fmt: skip
-
-
-class Tap(Protocol):
-    """Sees every notice before it is scheduled, and delivers it as a scenario wants (`kit.backstage`)."""
-
-    def post(self, notice: Notice, after_s: float, retries_s: Sequence[float], deliver: Deliver) -> None: ...
 
 
 class HttpSender:

@@ -8,14 +8,7 @@ from datetime import datetime
 from enum import StrEnum, auto
 from typing import Any
 
-from mock_partners.kit.behaviour import (
-    NOT_FOUND_LOOKUPS,
-    PENDING_ATOMS,
-    PENDING_LOOKUPS,
-    SLOW_S,
-    Behaviour,
-    pay_behaviour,
-)
+from mock_partners.kit.behaviour import NOT_FOUND_LOOKUPS, PENDING_LOOKUPS, SLOW_S, Behaviour
 from mock_partners.kit.clock import Clock, Kind, Scheduler
 from mock_partners.kit.turn import effect, effects
 from mock_partners.kit.waits import Waits
@@ -23,6 +16,8 @@ from mock_partners.kit.world import Account, Booking, World
 
 NEVER = 1 << 30
 """More look-ups than anyone makes."""
+PENDING_ATOMS = frozenset({"pending_lookups", "pending_s", "settle_after_s"})
+"""A scenario's ways of leaving a payout pending."""
 
 
 class State(StrEnum):
@@ -200,3 +195,35 @@ class Payouts:
         self._world.reverse(payout.account, payout.credit, self._clock.now())
         payout.state = State.REVERSED
         self._on_reversed(payout)
+
+
+def pay_behaviour(account: Account, reference: str) -> Behaviour:
+    """The script for this payout WRITE, to be asked only for one that the mock accepts.
+
+    A `pay:` behaviour belongs to the account's first accepted payout and to resends of its reference. A scenario's
+    word for this call comes before it.
+    """
+    staged = _staged_payout()
+    if staged is not None:
+        return staged
+    if not account.behaviour.startswith("pay:"):
+        return Behaviour.NONE
+    if account.scripted_reference is None:
+        account.scripted_reference = reference
+    return account.behaviour if account.scripted_reference == reference else Behaviour.NONE
+
+
+def _staged_payout() -> Behaviour | None:
+    """What a scenario wants of the payout call in progress, in the nearest word that every partner knows."""
+    staged = effects()
+    if not staged:
+        return None
+    if "behave" in staged:
+        return Behaviour(staged["behave"])
+    if "fail" in staged:
+        return Behaviour.PENDING_THEN_FAILED
+    if PENDING_ATOMS & staged.keys():
+        return Behaviour.PENDING_THEN_SUCCESS
+    if staged.get("not_found_lookups"):
+        return Behaviour.FALSE_NOT_FOUND
+    return Behaviour.REVERSED_LATER if "reverse_after_s" in staged else None

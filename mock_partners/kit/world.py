@@ -11,7 +11,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, time
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,11 +74,12 @@ class Account:
 
 
 class Kind(StrEnum):
-    """What a booking did."""
+    """What a booking did. `OTHER` stands in no books: a statement may have rows that no partner's list explains."""
 
     CREDIT = "credit"
     REVERSAL = "reversal"
     FEE = "fee"
+    OTHER = "other"
 
 
 @dataclass(frozen=True, repr=False)
@@ -101,6 +102,17 @@ class Booking:
             "kind": self.kind.value,
             "booked_at": self.booked_at.isoformat(),
         }
+
+
+ChangeStatement = Callable[[date, Mapping[date, list[Booking]]], list[Booking]]
+"""What a scenario shows of a day, given the bookings of all days."""
+FOREIGN_RUPIAH = 12_345
+
+
+def strange_booking(day: date, name: str, kind: Kind = Kind.CREDIT) -> Booking:
+    """A row of somebody else's, which no book of the programme explains."""
+    at = datetime.combine(day, time(12), JAKARTA)
+    return Booking(name, name, "0000000000", FOREIGN_RUPIAH, kind, at)
 
 
 class Cap(StrEnum):
@@ -151,6 +163,11 @@ class World:
         if found is not None:
             return [found]
         return [account for account in self.accounts.values() if account.phone == wanted]
+
+    def wallet(self, phone: str) -> Account | None:
+        """The one account under a phone number in any spelling, at a partner where a phone is an account."""
+        found = self.by_phone(phone)
+        return found[0] if found else None
 
     def number(self) -> int:
         """The next number of this partner's own numbering: 1, 2, 3, ..."""
@@ -212,9 +229,8 @@ class World:
 
     def booked_on(self, day: date) -> list[Booking]:
         """The bookings of one Jakarta day, in the order in which they were made: what a statement shows."""
-        rows = self._by_day.get(day, [])
-        change: Callable[[date, list[Booking]], list[Booking]] | None = effect("statement")
-        return rows if change is None else change(day, rows)
+        change: ChangeStatement | None = effect("statement")
+        return self._by_day.get(day, []) if change is None else change(day, self._by_day)
 
     def _book(
         self, reference: str, partner_reference: str, account: str, amount_rupiah: int, kind: Kind, at: datetime
@@ -230,6 +246,12 @@ class World:
         if account.month is not None and account.month != month:
             account.monthly_in_rupiah = 0
         account.month = month
+
+
+def sandbox_accounts(partner: str, rows: Iterable[Mapping[str, str]]) -> list[Account]:
+    """Fresh copies of a partner's fixed test accounts; what an account `shows` is said to readers only."""
+    columns = ({name: value for name, value in row.items() if name != "shows"} for row in rows)
+    return [Account(partner=partner, **{"phone": row["account"], **row}) for row in columns]  # type: ignore[arg-type]
 
 
 PATTERNS = {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from mock_partners.kit.clock import Clock, Scheduler
 from mock_partners.kit.control import control_routes
-from mock_partners.kit.http import MockApp, Route
+from mock_partners.kit.http import MockApp, Route, by_prefix
 from mock_partners.kit.notify import Send
 from mock_partners.kit.payouts import Payouts
 from mock_partners.kit.redirects import RegisteredRedirect
-from mock_partners.kit.snap import CUSTOMER_TOKEN_SERVICE, Gate, Profile, SnapHandler
+from mock_partners.kit.snap.gate import CUSTOMER_TOKEN_SERVICE, Gate, Profile, SnapHandler
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World
 from mock_partners.linkaja.cashin import CashIn
@@ -60,5 +60,6 @@ def create_app(
             snap("balance-inquiry", "11", linking.balance),
             *linking.pages.routes(),
             *control_routes(world, clock, scheduler, unsettled=payouts.unsettled),
-        ]
+        ],
+        by_prefix({"/v1/": legacy.no_such_path, "": gate.no_such_path}),
     )

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from datetime import UTC, date
-from itertools import islice
 from typing import Any
 
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.http import Abort, Call, Reply, json_reply
 from mock_partners.kit.payouts import Answer, Duplicate, Payout, Payouts, State
-from mock_partners.kit.snap import Tokens, parse_timestamp
+from mock_partners.kit.snap.signatures import parse_timestamp
+from mock_partners.kit.snap.tokens import Tokens
+from mock_partners.kit.statements import listed, page
 from mock_partners.kit.world import BALANCE_CAP_RUPIAH, MONTHLY_CAP_RUPIAH, Account, Booking, Kind, World
 from mock_partners.linkaja.legacy import Refused, text_of
 
 SESSION_LIFE_S = 300.0
-PAGE_ROWS = 1_000
 REFERENCE = ".{1,64}"
 REFUSALS = frozenset({"14", "15", "51", "62"})
 """Codes of a confirm that make its `check` say FAILED; after 30, 40 and 94 nothing was asked of this reference."""
@@ -27,7 +26,7 @@ STATUS = {
     State.FAILED: "FAILED",
 }
 """`check` of a reversed cash-in goes on saying COMPLETED; only the report shows the reversal (assumed)."""
-ROW_TYPE = {Kind.CREDIT: "CASHIN", Kind.REVERSAL: "REVERSAL", Kind.FEE: "FEE"}
+ROW_TYPE = {Kind.CREDIT: "CASHIN", Kind.REVERSAL: "REVERSAL", Kind.FEE: "FEE", Kind.OTHER: "ADJUSTMENT"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -162,18 +161,17 @@ class CashIn:
         return json_reply(200, {"data": told})
 
     async def report(self, call: Call, _body: dict[str, Any]) -> Reply:
-        """GET /v1/cashin/report: every booking of one Jakarta day, oldest first (decisions L13, S4)."""
+        """GET /v1/cashin/report: every booking of one Jakarta day, newest first (decisions L13, S4, X12)."""
         query = call.query_values()
         day_text = text_of(query, "date", "[0-9]{4}-[0-9]{2}-[0-9]{2}")
-        page = int(text_of({"page": "1", **query}, "page", "[1-9][0-9]{0,5}"))
+        number = int(text_of({"page": "1", **query}, "page", "[1-9][0-9]{0,5}"))
         try:
-            bookings = self._world.booked_on(date.fromisoformat(day_text))
+            day = date.fromisoformat(day_text)
         except ValueError:
             raise Refused("30", "Format Error: date") from None
-        start = (page - 1) * PAGE_ROWS
-        rows = [_row(booking) for booking in islice(bookings, start, start + PAGE_ROWS)]
-        pages = max(math.ceil(len(bookings) / PAGE_ROWS), 1)
-        return json_reply(200, {"status": "00", "data": {"rows": rows, "page": page, "pages": pages}})
+        found = page(listed(self._world, day), number)
+        data = {"rows": [_row(booking) for booking in found.rows], "page": number, "pages": found.pages}
+        return json_reply(200, {"status": "00", "data": data})
 
     def _read(self, body: dict[str, Any]) -> Request:
         token = text_of(body, "token", ".{1,2048}")

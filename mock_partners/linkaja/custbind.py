@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Any
 
-from mock_partners.kit.behaviour import Behaviour, verify_behaviour
 from mock_partners.kit.http import Call, Reply, json_reply, redirect
+from mock_partners.kit.identity import Match, checked
 from mock_partners.kit.redirects import RegisteredRedirect
-from mock_partners.kit.snap import Refusal
+from mock_partners.kit.snap.refusals import Refusal
 from mock_partners.kit.world import Account
 from mock_partners.linkaja.cashin import CashIn, msisdn
 from mock_partners.linkaja.credentials import VALUES
@@ -17,6 +16,7 @@ from mock_partners.linkaja.linking import PHONE, SESSION_ID, Linking, PageReques
 
 REFUSED_LINKS = {"11": "14", "18": "62", "68": "68"}
 """The legacy code for each case of a refused SNAP link (assumed)."""
+WORDS = {Match.SAME: "Y", Match.OTHER: "N", Match.NONE: "U", Match.RUNNING: "P"}
 LEVEL = {"full": "FULL", "basic": "BASIC"}
 
 
@@ -57,11 +57,10 @@ class CustBind:
         account = self._cashin.account_of(token)
         if not account.active:
             raise Refused("62", "Account Blocked")
-        behaviour = verify_behaviour(account)
-        if behaviour is Behaviour.UNAVAILABLE_TWICE:
+        match = checked(account, nik)
+        if match is Match.UNAVAILABLE:
             raise Refused("96", "System Error", status=500)
-        match = "P" if behaviour is Behaviour.IN_PROGRESS else _compare(account, nik)
-        data = {"customerNumber": msisdn(account), "serviceLevel": LEVEL[account.kyc], "nikMatch": match}
+        data = {"customerNumber": msisdn(account), "serviceLevel": LEVEL[account.kyc], "nikMatch": WORDS[match]}
         return json_reply(200, {"status": "00", "data": data})
 
 
@@ -71,9 +70,3 @@ def _linkable(linking: Linking, phone: str) -> Account:
         return linking.linkable(phone)
     except Refusal as refusal:
         raise Refused(REFUSED_LINKS[refusal.case], refusal.message) from None
-
-
-def _compare(account: Account, nik: str) -> str:
-    if not account.nik_on_file or account.kyc != "full":
-        return "U"
-    return "Y" if hmac.compare_digest(account.nik_on_file.encode(), nik.encode()) else "N"

@@ -10,11 +10,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
 from mock_partners.kit.clock import Clock
-from mock_partners.kit.http import Call, Handler, Reply, json_reply
-from mock_partners.kit.snap import Tokens
+from mock_partners.kit.http import Call, Handler, Reply, json_object, json_reply, same
+from mock_partners.kit.snap.tokens import Tokens
 from mock_partners.kit.world import World
 from mock_partners.linkaja.credentials import VALUES
 
@@ -93,6 +91,11 @@ class Legacy:
 
         return admitted
 
+    @staticmethod
+    def no_such_path(_path: str, status: int) -> Reply:
+        """What the API gateway in front of LinkAja says (recalled)."""
+        return json_reply(status, {"message": "no Route matched with those values"})
+
     async def create(self, _call: Call, _body: dict[str, Any]) -> Reply:
         """GET /v1/oauth/create: an access token and its refresh token."""
         return self._pair()
@@ -127,10 +130,10 @@ class Legacy:
             )
         found = AUTHORIZATION.fullmatch(call.header("authorization"))
         signed = found[2].split() if found is not None else []
-        if found is None or not _same(found[1], VALUES["hmac_username"]) or not set(signed) >= SIGNED:
+        if found is None or not same(found[1], VALUES["hmac_username"]) or not set(signed) >= SIGNED:
             return "HMAC signature cannot be verified"
         right = signature(VALUES["hmac_secret"], call, signed)
-        if not _same(found[3], right) or not _same(call.header("digest"), digest(call.body)):
+        if not same(found[3], right) or not same(call.header("digest"), digest(call.body)):
             return "HMAC signature does not match"
         return ""
 
@@ -161,16 +164,7 @@ def parse_date(text: str) -> datetime | None:
 
 
 def _object(raw: bytes) -> dict[str, Any]:
-    if not raw:
-        return {}
-    try:
-        body = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        body = None
-    if not isinstance(body, dict):
+    body = json_object(raw) if raw else {}
+    if body is None:
         raise Refused("30", "Format Error")
     return body
-
-
-def _same(given: str, right: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "replace"), right.encode())

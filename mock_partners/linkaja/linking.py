@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mock_partners.kit.clock import JAKARTA, Clock
-from mock_partners.kit.fields import Fields, rupiah
 from mock_partners.kit.http import Reply
-from mock_partners.kit.links import Link, Links
 from mock_partners.kit.look import Step
-from mock_partners.kit.magic import refuse_if_magic
 from mock_partners.kit.pages import End, Page, Pages
 from mock_partners.kit.redirects import RegisteredRedirect, own_url, with_parameters
-from mock_partners.kit.snap import Asked, Gate, Refusal, Token, malformed, missing, timestamp
+from mock_partners.kit.snap.fields import Fields, rupiah
+from mock_partners.kit.snap.gate import Asked, Gate
+from mock_partners.kit.snap.links import Link, Links
+from mock_partners.kit.snap.payments import active, wallet
+from mock_partners.kit.snap.refusals import Refusal, malformed, missing
+from mock_partners.kit.snap.signatures import timestamp
+from mock_partners.kit.snap.tokens import Token
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 from mock_partners.linkaja.cashin import msisdn
@@ -63,7 +66,6 @@ class Linking:
             raise malformed("additionalInfo.partnerRedirectUrl")
         state = more.text("state", 32)
         more.text("scope", 32, pattern=SCOPE)
-        refuse_if_magic(phone)
         account = self.linkable(phone)
         path = self.open_page(PageRequest(account, return_url, state, AUTH_CODE))
         return self._gate.say(
@@ -84,17 +86,7 @@ class Linking:
 
     async def token(self, asked: Asked) -> Reply:
         """access-token/b2b2c, service 74: a code, or a refresh token, against a customer token (decisions L14)."""
-        fields = Fields(asked.body)
-        match fields.text("grantType", 32).upper():
-            case "AUTHORIZATION_CODE":
-                token = self._exchange(fields.text("authCode", 256))
-            case "REFRESH_TOKEN":
-                refreshed = self.links.refresh(fields.text("refreshToken", 512))
-                if refreshed is None:
-                    raise Refusal(401, "02", "Invalid Customer Token")
-                token = refreshed
-            case _:
-                raise malformed("grantType")
+        token = self.links.granted(asked, self._exchange)
         return self._gate.say(
             200, asked.service, accessToken=token.value, tokenType="Bearer",
             accessTokenExpiryTime=timestamp(datetime.fromtimestamp(token.expires_s, JAKARTA)),
@@ -102,16 +94,14 @@ class Linking:
         )  # fmt: skip
 
     def _exchange(self, code: str) -> Token:
-        consent = self.links.take_code(code, AUTH_CODE)
-        if consent is None:
-            raise Refusal(404, "11", "Invalid authCode")
+        consent = self.links.consented(code, AUTH_CODE)
         self.linkable(consent.account.phone)
         return self.links.establish(consent)
 
     async def inquire(self, asked: Asked) -> Reply:
         """registration-account-inquiry, service 08: the linked account, if link and account are alive."""
         link = self._link(asked)
-        self._active(link)
+        active(link.account)
         return self._gate.say(
             200, asked.service, referenceNo=self._reference(),
             additionalInfo={"msisdn": msisdn(link.account), "accountStatus": "ACTIVE"},
@@ -125,7 +115,7 @@ class Linking:
     async def balance(self, asked: Asked) -> Reply:
         """balance-inquiry, service 11: the customer's own balance, not the programme's deposit."""
         link = self._link(asked)
-        self._active(link)
+        active(link.account)
         amount = rupiah(link.account.balance_rupiah)
         info = {"balanceType": "Cash", "amount": amount, "availableBalance": amount, "status": "0001"}
         return self._gate.say(
@@ -142,19 +132,10 @@ class Linking:
 
     def linkable(self, phone: str) -> Account:
         """At bind and at the exchange alike: the account exists, is not blocked, is linked to nobody (decisions L2)."""
-        found = self._world.by_phone(phone)
-        if not found:
-            raise Refusal(404, "11", "Invalid Account")
-        if not found[0].active:
-            raise Refusal(403, "18", "Inactive Account")
-        if self.links.holder(found[0]) is not None:
+        account = active(wallet(self._world, phone))
+        if self.links.holder(account) is not None:
             raise Refusal(403, "68", "Card / Account Already In Use")
-        return found[0]
-
-    @staticmethod
-    def _active(link: Link) -> None:
-        if not link.account.active:
-            raise Refusal(403, "18", "Inactive Account")
+        return account
 
     def _reference(self) -> str:
         return f"lj-ref-{self._world.number()}"

@@ -8,7 +8,7 @@ from mock_partners.kit.http import MockApp, Route
 from mock_partners.kit.notify import Send
 from mock_partners.kit.payouts import Payouts
 from mock_partners.kit.redirects import RegisteredRedirect
-from mock_partners.kit.snap import CUSTOMER_TOKEN_SERVICE, HEADERS, Gate, Profile
+from mock_partners.kit.snap.gate import CUSTOMER_TOKEN_SERVICE, HEADERS, Gate, Profile
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World
 from mock_partners.ovo.credentials import snap_client, test_accounts
@@ -47,5 +47,6 @@ def create_app(
             Route("POST", "/pos", Push(world).handle),
             *linking.pages.routes(),
             *control_routes(world, clock, scheduler, unsettled=payouts.unsettled),
-        ]
+        ],
+        gate.no_such_path,
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mock_partners.kit.keys import Key, private_key, private_pem
-from mock_partners.kit.snap import Client
-from mock_partners.kit.world import Account
+from mock_partners.kit.snap.tokens import Client
+from mock_partners.kit.world import Account, sandbox_accounts
 
 VALUES = {
     "client_id": "ovo-client-0001",
@@ -44,10 +44,7 @@ CREDENTIALS: dict[str, Any] = {"credentials": VALUES, "test_accounts": list(TEST
 
 def test_accounts() -> list[Account]:
     """Fresh copies of the fixed sandbox accounts, for a world."""
-    return [
-        Account(partner="ovo", **{name: value for name, value in account.items() if name != "shows"})  # type: ignore[arg-type]
-        for account in TEST_ACCOUNTS
-    ]
+    return sandbox_accounts("ovo", TEST_ACCOUNTS)
 
 
 def snap_client() -> Client:

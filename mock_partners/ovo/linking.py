@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
 from mock_partners.kit.clock import Clock
-from mock_partners.kit.fields import Fields
 from mock_partners.kit.http import Call, Handler, Reply
-from mock_partners.kit.links import ACCESS_LIFE_S, AUTH_CODE_LIFE_S, Links
 from mock_partners.kit.look import Step
-from mock_partners.kit.magic import refuse_if_magic
 from mock_partners.kit.pages import End, Page, Pages
 from mock_partners.kit.redirects import RegisteredRedirect, own_url, with_parameters
-from mock_partners.kit.snap import Asked, Gate, Refusal, Token, Tokens, malformed
+from mock_partners.kit.snap.fields import Fields
+from mock_partners.kit.snap.gate import Asked, Gate
+from mock_partners.kit.snap.links import ACCESS_LIFE_S, AUTH_CODE_LIFE_S, Links
+from mock_partners.kit.snap.magic import refuse_if_magic
+from mock_partners.kit.snap.refusals import Refusal, malformed
+from mock_partners.kit.snap.tokens import Token, Tokens, jwt_minter
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 from mock_partners.ovo.look import LOOK
@@ -28,7 +27,6 @@ PHONE = "08[0-9]{6,13}"
 UNBIND_TOKEN_LIFE_S = 900.0
 ALREADY_LINKED = {"additionalInfo": {"reason": "ALREADY_LINKED"}}
 DENIED, LOCKED = "OV00006", "OV00007"
-JWT_HEADER = b'{"alg":"HS256","typ":"JWT"}'
 RETURN_URLS = ("successRegistrationUrl", "failedRegistrationUrl")
 
 
@@ -42,21 +40,6 @@ class Binding:
     failed_url: str
 
 
-def jwt_minter(world: World, clock: Clock) -> Callable[[], str]:
-    """The linkageToken looks like a JWT (wallets.md 3.3); nobody but the mock reads it."""
-    secret = world.rng.randbytes(32)
-
-    def part(raw: bytes) -> str:
-        return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
-
-    def mint() -> str:
-        claims = {"iat": int(clock.seconds()), "jti": f"{world.rng.getrandbits(128):032x}"}
-        text = f"{part(JWT_HEADER)}.{part(json.dumps(claims).encode())}"
-        return f"{text}.{part(hmac.new(secret, text.encode(), hashlib.sha256).digest())}"
-
-    return mint
-
-
 class Linking:
     """The handlers of linking; links, pages and tokens are kept in the world."""
 
@@ -65,14 +48,16 @@ class Linking:
     ) -> None:  # fmt: skip
         self._world, self._clock, self._gate, self._waits, self._registered = world, clock, gate, waits, registered
         self.links = world.keep("links", lambda: Links(world, clock, gate.customer_tokens))
-        self._linkage = world.keep("linkage_tokens", lambda: Tokens(jwt_minter(world, clock)))
+        self._linkage = world.keep(
+            "linkage_tokens", lambda: Tokens(jwt_minter(world, lambda: {"iat": int(clock.seconds())}))
+        )
         self._unbinding = world.keep("unbinding_tokens", lambda: Tokens(lambda: f"{world.rng.getrandbits(256):064x}"))
         self.pages = Pages(world, clock, waits, prefix="/linkage", look=LOOK, finish=self._finish)
 
     async def look_up(self, asked: Asked) -> Reply:
         """GET /user/v2/account/lookup: what a phone number is at OVO. Served, though nobody need call it (O2)."""
         phone = Fields(dict(asked.call.query_values())).text("phone", 15, pattern=PHONE)
-        account = self._account(phone)
+        account = self._world.wallet(phone)
         if account is None:
             status = "CAN_REGISTER"
         elif not account.active:
@@ -87,7 +72,7 @@ class Linking:
         """registration-account-binding, service 07: answers the page's URL and the linkageToken (decisions O1, O3)."""
         fields = Fields(asked.body)
         phone = fields.text("phoneNo", 15, pattern=PHONE)
-        account = self._account(phone)
+        account = self._world.wallet(phone)
         more = fields.object("additionalInfo")
         customer = more.text("custIdMerchant", 64)
         more.text("customerName", 128, required=False)
@@ -116,29 +101,14 @@ class Linking:
 
     async def token(self, asked: Asked) -> Reply:
         """access-token/b2b2c, service 74: a code with its linkageToken, or a refresh token (decisions O6)."""
-        fields = Fields(asked.body)
-        match fields.text("grantType", 32).lower():
-            case "authorization_code":
-                return self._exchange(asked, fields.text("authCode", 256))
-            case "refresh_token":
-                return self._refresh(fields.text("refreshToken", 512))
-            case _:
-                raise malformed("grantType")
+        return self._told(self.links.granted(asked, lambda code: self._exchange(asked, code)))
 
-    def _exchange(self, asked: Asked, code: str) -> Reply:
+    def _exchange(self, asked: Asked, code: str) -> Token:
         linkage = self._gate.bearer_of(asked.call, self._linkage)
-        consent = self.links.take_code(code, linkage.value)
-        if consent is None:
-            raise Refusal(404, "11", "Invalid authCode")
+        consent = self.links.consented(code, linkage.value)
         self._linkable(consent.account)
         self._linkage.revoke(linkage.value)
-        return self._told(self.links.establish(consent))
-
-    def _refresh(self, refresh_token: str) -> Reply:
-        token = self.links.refresh(refresh_token)
-        if token is None:
-            raise Refusal(401, "02", "Invalid Customer Token")
-        return self._told(token)
+        return self.links.establish(consent)
 
     def _told(self, token: Token) -> Reply:
         link = token.subject
@@ -169,10 +139,6 @@ class Linking:
         self._unbinding.revoke_subject(asked.bearer.subject)
         self.links.end(asked.bearer.subject)
         return self._gate.say(200, "09", referenceNo=f"ovo-ref-{self._world.number()}")
-
-    def _account(self, phone: str) -> Account | None:
-        found = self._world.by_phone(phone)
-        return found[0] if found else None
 
     def _linkable(self, account: Account | None) -> Account:
         """At bind and at the exchange alike: the account exists, is not blocked, and is linked to nobody (O3)."""

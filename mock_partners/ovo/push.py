@@ -112,8 +112,7 @@ class Push:
         phone = message.transaction_request_data.get("phone")
         if not isinstance(phone, str) or not re.fullmatch(PHONE, phone):
             return None
-        found = self._world.by_phone(phone)
-        return found[0] if found else None
+        return self._world.wallet(phone)
 
 
 class Message(msgspec.Struct, rename="camel", frozen=True):

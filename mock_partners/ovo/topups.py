@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice
 from typing import Any
 
-from mock_partners.kit.behaviour import Behaviour, verify_behaviour
 from mock_partners.kit.clock import JAKARTA, Clock
-from mock_partners.kit.fields import Fields, rupiah
-from mock_partners.kit.http import Abort, Reply
-from mock_partners.kit.magic import refuse_if_magic
-from mock_partners.kit.payouts import Answer, Duplicate, Payout, Payouts, State
-from mock_partners.kit.snap import Asked, Gate, Refusal, malformed, parse_timestamp, timestamp
+from mock_partners.kit.http import Reply
+from mock_partners.kit.identity import Match, checked
+from mock_partners.kit.payouts import Payout, Payouts
+from mock_partners.kit.snap.fields import Fields, rupiah
+from mock_partners.kit.snap.gate import Asked, Gate
+from mock_partners.kit.snap.payments import Order, active, latest, pay, wallet
+from mock_partners.kit.snap.refusals import Refusal, malformed
+from mock_partners.kit.snap.signatures import parse_timestamp, timestamp
+from mock_partners.kit.statements import listed, page
 from mock_partners.kit.world import Account, Booking, Kind, World
 from mock_partners.ovo.linking import PHONE
 
 MAX_DISBURSEMENT_RUPIAH = 10_000_000
-PAGE_ROWS = 1_000
 SERVICE_CODE = "38"
-STATUS = {
-    State.BOOKED: ("00", "Success"),
-    State.PENDING: ("03", "Pending"),
-    State.REVERSED: ("04", "Refunded"),
-    State.FAILED: ("06", "Failed"),
-}
-"""latestTransactionStatus (wallets.md 3.6)."""
 LEVEL = {"full": "OVO_PREMIER", "basic": "OVO_CLUB"}
-ROW_TYPE = {Kind.CREDIT: "TOPUP", Kind.REVERSAL: "REVERSAL", Kind.FEE: "FEE"}
+ROW_TYPE = {Kind.CREDIT: "TOPUP", Kind.REVERSAL: "REVERSAL", Kind.FEE: "FEE", Kind.OTHER: "ADJUSTMENT"}
+WORDS = {
+    Match.SAME: "MATCH", Match.OTHER: "NOT_MATCH", Match.NONE: "NOT_AVAILABLE", Match.RUNNING: "IN_PROGRESS",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,12 +54,11 @@ class Topups:
             more.text("identificationType", 3, pattern="KTP")
         customer = self._customer(asked)
         number = fields.text("customerNumber", 32, pattern=PHONE, required=customer is None)
-        account = self._known(number) if number else customer
+        account = wallet(self._world, number) if number else customer
         assert account is not None
         if customer is not None and customer is not account:
             raise Refusal(401, "02", "Invalid Customer Token")
-        if not account.active:
-            raise Refusal(403, "18", "Inactive Account")
+        active(account)
         if nik:
             more_told = self._compare(account, nik, linked=customer is not None)
         else:
@@ -88,17 +83,10 @@ class Topups:
         """MATCH, NOT_MATCH, NOT_AVAILABLE or IN_PROGRESS; it never tells the NIK on file (wallets.md 3.5)."""
         if not linked:
             raise Refusal(403, "05", "Do Not Honor. [Consent]")
-        behaviour = verify_behaviour(account)
-        if behaviour is Behaviour.UNAVAILABLE_TWICE:
+        match = checked(account, nik)
+        if match is Match.UNAVAILABLE:
             raise Refusal(500, "00", "General Error")
-        if behaviour is Behaviour.IN_PROGRESS:
-            match = "IN_PROGRESS"
-        elif not account.nik_on_file or account.kyc != "full":
-            match = "NOT_AVAILABLE"
-        else:
-            same = hmac.compare_digest(account.nik_on_file.encode(), nik.encode())
-            match = "MATCH" if same else "NOT_MATCH"
-        return {"identificationMatch": match, "customerLevel": LEVEL[account.kyc]}
+        return {"identificationMatch": WORDS[match], "customerLevel": LEVEL[account.kyc]}
 
     async def top_up(self, asked: Asked) -> Reply:
         """emoney/topup, service 38. Duplicates come before business rules (snap-bni.md 6.1, decisions X7)."""
@@ -109,36 +97,15 @@ class Topups:
         fields.text("sessionId", 25, required=False)
         fields.text("notes", 255, required=False)
         fields.object("additionalInfo", required=False)
-        parameters = (amount, "IDR", number)
-        match self._payouts.duplicate(reference, parameters):
-            case Duplicate.DIFFERENT:
-                raise Refusal(404, "18", "Inconsistent Request")
-            case Duplicate.BOOKED:
-                raise Refusal(409, "01", "Duplicate partnerReferenceNo")
-            case Duplicate.PENDING:
-                return self._topped_up(202, "Request In Progress", self._payouts.get(reference))
-        account = self._known(number)
-        if not account.active:
-            raise Refusal(403, "18", "Inactive Account")
-        self._check_caps(account, amount)
-        answer = await self._payouts.accept(
-            reference, account, amount, parameters=parameters, partner_reference=self._reference(),
-            details=Details(number, asked.external_id),
-        )  # fmt: skip
-        match answer:
-            case None:
-                raise Refusal(403, "14", "Insufficient Funds")
-            case Answer.LOST:
-                raise Abort
-            case Answer.TIMEOUT:
-                raise Refusal(504, "00", "Timeout")
-            case Answer.PENDING:
-                return self._topped_up(202, "Request In Progress", self._payouts.get(reference))
-            case Answer.DONE:
-                return self._topped_up(200, "Successful", self._payouts.get(reference))
+        order = Order(reference, amount, (amount, "IDR", number), Details(number, asked.external_id))
+        return await pay(self._payouts, order, lambda: self._payee(number, amount), self._reference, self._topped_up)
 
-    def _topped_up(self, status: int, message: str, payout: Payout | None) -> Reply:
-        assert payout is not None
+    def _payee(self, number: str, amount_rupiah: int) -> Account:
+        account = active(wallet(self._world, number))
+        self._check_caps(account, amount_rupiah)
+        return account
+
+    def _topped_up(self, status: int, message: str, payout: Payout) -> Reply:
         details: Details = payout.details
         return self._gate.say(
             status, SERVICE_CODE, "00", message, referenceNo=payout.partner_reference,
@@ -157,11 +124,10 @@ class Topups:
         if payout is None:
             raise Refusal(404, "01", "Transaction Not Found")
         details: Details = payout.details
-        latest, text = STATUS[payout.state]
         return self._gate.say(
             200, "39", originalPartnerReferenceNo=payout.reference, originalReferenceNo=payout.partner_reference,
             originalExternalId=details.external_id, serviceCode=SERVICE_CODE, amount=rupiah(payout.amount_rupiah),
-            latestTransactionStatus=latest, transactionStatusDesc=text,
+            **latest(payout),
         )  # fmt: skip
 
     async def balance(self, asked: Asked) -> Reply:
@@ -170,27 +136,19 @@ class Topups:
         return self._gate.say(200, asked.service, accountInfos=[info])
 
     async def history(self, asked: Asked) -> Reply:
-        """merchant/account/history, service 12: every booking of one Jakarta day, oldest first (decisions O12, S3)."""
+        """merchant/account/history, service 12: a Jakarta day, newest first (decisions O12, S3, X12)."""
         fields = Fields(dict(asked.call.query_values()))
         day_text = fields.text("date", 10, pattern="[0-9]{4}-[0-9]{2}-[0-9]{2}")
-        page = int(fields.text("page", 6, pattern="[1-9][0-9]*", required=False) or "1")
+        number = int(fields.text("page", 6, pattern="[1-9][0-9]*", required=False) or "1")
         try:
             day = date.fromisoformat(day_text)
         except ValueError:
             raise malformed("date") from None
-        start = (page - 1) * PAGE_ROWS
-        rows = list(islice(self._world.booked_on(day), start, start + PAGE_ROWS + 1))
+        found = page(listed(self._world, day), number)
         return self._gate.say(
-            200, asked.service, detailData=[_row(booking) for booking in rows[:PAGE_ROWS]],
-            additionalInfo={"page": str(page), "hasMore": "Y" if len(rows) > PAGE_ROWS else "N"},
+            200, asked.service, detailData=[_row(booking) for booking in found.rows],
+            additionalInfo={"page": str(number), "hasMore": found.more},
         )  # fmt: skip
-
-    def _known(self, phone: str) -> Account:
-        refuse_if_magic(phone)
-        found = self._world.by_phone(phone)
-        if not found:
-            raise Refusal(404, "11", "Invalid Account")
-        return found[0]
 
     def _check_caps(self, account: Account, amount_rupiah: int) -> None:
         """One disbursement's ceiling and the account's balance and month share one code (decisions O8)."""

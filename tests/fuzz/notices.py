@@ -39,7 +39,7 @@ from gateway.partners.executor import Executor
 from gateway.partners.tokens import Tokens
 from gateway.security import places
 from mock_partners.kit.keys import Key, private_key
-from mock_partners.kit.snap import sign_asymmetric
+from mock_partners.kit.snap.signatures import sign_asymmetric
 from tests.contract.stage import Stage, credentials
 from tests.contract.test_notifications import everything
 from tests.fuzz.damage import ALTERED, BROKEN, damage

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 
 from mock_partners.gopay.payouts import MESSAGES as IRIS_MESSAGES
-from mock_partners.kit.magic import MESSAGES
+from mock_partners.kit.snap.magic import MESSAGES
 from tests.mock_partners.signers import ENDPOINTS, Endpoint, Signer
 from tests.mock_partners.signing import rsa_signature
 from tests.mock_partners.test_magic import magic

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mock_partners.gopay.payouts import MESSAGES as IRIS_MESSAGES
-from mock_partners.kit.magic import MESSAGES, named
+from mock_partners.kit.snap.magic import MESSAGES, named
 from tests.mock_partners.signers import ENDPOINTS, Endpoint, Signer
 from tests.mock_partners.test_determinism import JSON, basic
 from tests.mock_partners.wire import Mock, Sent, start

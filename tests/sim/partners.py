@@ -11,9 +11,9 @@ from mock_partners.bni.autopay import Desk
 from mock_partners.kit.clock import Clock, Item, Scheduler
 from mock_partners.kit.host import package
 from mock_partners.kit.http import Call, Handler, MockApp, Reply, Route
-from mock_partners.kit.links import Links
 from mock_partners.kit.notify import Notice
 from mock_partners.kit.payouts import Duplicate, Payouts
+from mock_partners.kit.snap.links import Links
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 from mock_partners.registry import PARTNERS

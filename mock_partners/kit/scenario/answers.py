@@ -11,7 +11,7 @@ import msgspec
 
 from mock_partners.kit.http import Reply
 from mock_partners.kit.scenario.facts import Facts
-from mock_partners.kit.snap import timestamp
+from mock_partners.kit.snap.signatures import timestamp
 
 HTML = {
     "bad_gateway": (502, "502 Bad Gateway"),

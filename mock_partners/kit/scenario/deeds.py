@@ -13,7 +13,7 @@ from mock_partners.kit.pages import Page
 from mock_partners.kit.payouts import Payouts
 from mock_partners.kit.scenario.facts import Facts
 from mock_partners.kit.scenario.vocabulary import DO, Part
-from mock_partners.kit.snap import ExternalIds, Tokens
+from mock_partners.kit.snap.tokens import ExternalIds, Tokens
 from mock_partners.kit.world import Account, World
 
 ACCOUNT_ATOMS = frozenset(name for name, word in DO.items() if word.part is Part.ACCOUNT)

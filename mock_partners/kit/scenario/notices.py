@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mock_partners.kit.clock import Kind, Scheduler
-from mock_partners.kit.notify import Notice
+from mock_partners.kit.notice import Notice
 
 SHORT_S = 0.05
 """Between a notification and the one that it overtook."""

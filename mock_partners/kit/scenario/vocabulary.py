@@ -124,6 +124,13 @@ DO: dict[str, Word] = {
     "fee_rows_rupiah": Word(RUPIAH, "add a fee row of {} rupiah after every row", Part.STATEMENT),
     "wrong_rows_rupiah": Word(RUPIAH, "show {} rupiah in every row", Part.STATEMENT),
     "shuffle_rows": Word(FLAG, "show a day's rows in another order", Part.STATEMENT),
+    "unlisted_rows": Word(kinds.count(1, 1000), "add {} rows to each day of a kind that no list has", Part.STATEMENT),
+    "post_under_yesterday_s": Word(
+        SECONDS, "post what is booked within {} s after midnight under the day before", Part.STATEMENT
+    ),
+    "oldest_first": Word(FLAG, "list the oldest row first", Part.STATEMENT),
+    "page_rows": Word(kinds.count(1, 1000), "list {} rows a page", Part.STATEMENT),
+    "grow_rows": Word(kinds.count(1, 1000), "list {} more rows in front with each page that is read", Part.STATEMENT),
     "forget_references": Word(FLAG, "forget the payouts of the call's references, or all", Part.MEMORY),
     "forget_external_ids": Word(FLAG, "forget which X-EXTERNAL-IDs were used", Part.MEMORY),
     "forget": Word(TEXTS, "forget what is kept under {}", Part.MEMORY),

@@ -30,8 +30,8 @@ from mock_partners.gopay.notices import Link
 from mock_partners.kit.clock import Clock as MockClock
 from mock_partners.kit.clock import Kind
 from mock_partners.kit.http import Abort
-from mock_partners.kit.links import Consent
 from mock_partners.kit.notify import Notice
+from mock_partners.kit.snap.links import Consent
 from mock_partners.kit.world import Account
 from tests.contract.stage import credentials
 from tests.gateway.payouts.fake import NOON, VirtualClock

@@ -228,8 +228,8 @@ async def test_statement(gopay: Gopay) -> None:
     await gopay.pass_time(5)
     assert await statement(gopay) == [("Payout", "debit", "done")]
     await gopay.pass_time(60)
-    assert await statement(gopay) == [("Payout", "debit", "done"), ("Refund", "credit", "done")]
-    row = (await gopay.iris("GET", "statements", DAY)).json()[0]
+    assert await statement(gopay) == [("Refund", "credit", "done"), ("Payout", "debit", "done")]
+    row = (await gopay.iris("GET", "statements", DAY)).json()[1]
     assert row == {
         "reference_no": done, "beneficiary_name": "Budi Santoso", "beneficiary_account": "081234567890",
         "account": "GoPay", "type": "Payout", "amount": "600000.00", "status": "debit",

@@ -15,7 +15,7 @@ from mock_partners.gopay.payouts import notice_signature
 from mock_partners.kit.basic import basic_ok
 from mock_partners.kit.http import Call
 from mock_partners.kit.keys import Key, private_key, private_pem
-from mock_partners.kit.snap import (
+from mock_partners.kit.snap.signatures import (
     asymmetric_ok,
     asymmetric_text,
     body_hash,

@@ -75,13 +75,16 @@ class Stage(Bni):
     async def status_reply(self, reference: str = "R1") -> httpx.Response:
         return await self.snap.post(STATUS, {"originalPartnerReferenceNo": reference, "serviceCode": "17"})
 
-    async def rows(self, day: str = "2026-01-15") -> list[dict[str, Any]]:
+    async def rows(self, day: str = "2026-01-15", page: str = "1") -> list[dict[str, Any]]:
         body = {
             "accountNo": SECRETS["source_account"], "fromDateTime": f"{day}T00:00:00+07:00",
-            "toDateTime": f"{day}T23:59:59+07:00",
+            "toDateTime": f"{day}T23:59:59+07:00", "additionalInfo": {"page": page},
         }  # fmt: skip
         found: list[dict[str, Any]] = (await self.snap.post(STATEMENT, body)).json()["detailData"]
         return found
+
+    async def page(self, page: str) -> list[str]:
+        return [row["additionalInfo"]["partnerReferenceNo"] for row in await self.rows(page=page)]
 
     async def references(self) -> list[str]:
         return [row["additionalInfo"]["partnerReferenceNo"] for row in await self.rows()]

@@ -18,7 +18,8 @@ from mock_partners.kit.notify import Notice, Notifier
 from mock_partners.kit.pages import End, Page, Pages
 from mock_partners.kit.scenario import parse_scenario
 from mock_partners.kit.scenario.vocabulary import DO
-from mock_partners.kit.snap import Asked, Client, Gate
+from mock_partners.kit.snap.gate import Asked, Gate
+from mock_partners.kit.snap.tokens import Client
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 from tests.mock_partners.kit import test_atoms_answer, test_atoms_money

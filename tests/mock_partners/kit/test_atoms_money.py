@@ -120,12 +120,12 @@ async def three_paid(stage: Stage, do: str) -> Stage:
 
 @shows("omit_rows")
 async def test_rows_are_left_out(stage: Stage) -> None:
-    assert await (await three_paid(stage, "omit_rows = 2")).references() == ["R1", "R3"]
+    assert await (await three_paid(stage, "omit_rows = 2")).references() == ["R3", "R1"]
 
 
 @shows("duplicate_rows")
 async def test_rows_are_shown_twice(stage: Stage) -> None:
-    assert await (await three_paid(stage, "duplicate_rows = 3")).references() == ["R1", "R2", "R3", "R3"]
+    assert await (await three_paid(stage, "duplicate_rows = 3")).references() == ["R3", "R3", "R2", "R1"]
 
 
 @shows("late_rows_s")
@@ -134,14 +134,14 @@ async def test_rows_are_shown_late(stage: Stage) -> None:
     await three_paid(stage, "late_rows_s = 300")
     assert await stage.references() == []
     await stage.partner.advance(300)
-    assert await stage.references() == ["R1", "R2", "R3"]
+    assert await stage.references() == ["R3", "R2", "R1"]
 
 
 @shows("foreign_rows", "fee_rows_rupiah", "wrong_rows_rupiah")
 async def test_foreign_fee_and_wrong_rows(stage: Stage) -> None:
     await three_paid(stage, "foreign_rows = 1\nfee_rows_rupiah = 2500\nwrong_rows_rupiah = 1")
     told = [(row["additionalInfo"]["kind"], row["amount"]["value"]) for row in await stage.rows()]
-    assert told == [("TRANSFER", "1.00"), ("FEE", "2500.00")] * 3 + [("TRANSFER", "12345.00")]
+    assert told == [("TRANSFER", "12345.00")] + [("FEE", "2500.00"), ("TRANSFER", "1.00")] * 3
     assert len(stage.booked()) == 3
 
 
@@ -153,6 +153,43 @@ async def test_rows_come_in_another_order_but_always_the_same(stage: Stage) -> N
     first, second = await stage.references(), await stage.references()
     assert first == second != sorted(first)
     assert sorted(first) == [f"R{number}" for number in range(8)]
+
+
+@shows("oldest_first")
+async def test_rows_come_oldest_first_on_demand(stage: Stage) -> None:
+    assert await (await three_paid(stage, "oldest_first = true")).references() == ["R1", "R2", "R3"]
+
+
+@shows("unlisted_rows")
+async def test_a_row_of_a_kind_that_no_list_has(stage: Stage) -> None:
+    await three_paid(stage, "unlisted_rows = 1")
+    assert [row["additionalInfo"]["kind"] for row in await stage.rows()] == ["ADJUSTMENT"] + ["TRANSFER"] * 3
+    assert len(stage.booked()) == 3
+
+
+@shows("post_under_yesterday_s")
+async def test_what_is_booked_after_midnight_is_posted_under_yesterday(stage: Stage) -> None:
+    """Of yesterday's statement it is seen only once it was booked; today's never shows it."""
+    stage.partner.freeze()
+    await stage.begin("post_under_yesterday_s = 600", STATEMENT)
+    assert await stage.pay("R1") == "2001700"
+    await stage.partner.advance(12 * 3600 + 60)
+    await stage.snap.authenticate()
+    assert await stage.references() == ["R1"]
+    assert await stage.pay("R2") == "2001700"
+    await stage.partner.advance(600)
+    assert await stage.pay("R3") == "2001700"
+    assert await stage.references() == ["R2", "R1"]
+    assert (await stage.rows())[0]["transactionDate"] == "2026-01-15T23:59:59+07:00"
+    assert [row["additionalInfo"]["partnerReferenceNo"] for row in await stage.rows("2026-01-16")] == ["R3"]
+
+
+@shows("page_rows", "grow_rows")
+async def test_a_list_grows_between_its_pages(stage: Stage) -> None:
+    """Newest first, so that page 2 begins with the last row of page 1."""
+    await three_paid(stage, "page_rows = 2\ngrow_rows = 1")
+    first, second = await stage.page("1"), await stage.page("2")
+    assert [*first, *second] == ["R3", "R2", "R2", "R1"]
 
 
 @shows("forget_references")

@@ -16,7 +16,8 @@ import pytest
 from mock_partners.kit.clock import JAKARTA, Clock
 from mock_partners.kit.http import MAX_BODY_BYTES, MockApp, Reply, Route, json_reply
 from mock_partners.kit.keys import Key, private_key, private_pem
-from mock_partners.kit.snap import Asked, Client, Gate, Profile, Tokens
+from mock_partners.kit.snap.gate import Asked, Gate, Profile
+from mock_partners.kit.snap.tokens import Client, Tokens
 from mock_partners.kit.world import World
 from tests.mock_partners.signing import SnapClient, compact, hmac_signature
 
@@ -61,7 +62,9 @@ async def stage() -> AsyncIterator[Stage]:
             Route("POST", "/other", gate.symmetric("09", echo, tokens=others)),
             Route("POST", "/tokenless", gate.symmetric("07", echo, tokenless=True)),
         ],
-        not_found=lambda status: json_reply(status, {"responseCode": f"{status}0000", "responseMessage": "nowhere"}),
+        not_found=lambda _path, status: json_reply(
+            status, {"responseCode": f"{status}0000", "responseMessage": "nowhere"}
+        ),
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://ovo") as http:
         snap = SnapClient(

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mock_partners.kit.keys import Key, private_key, private_pem, public_pem
-from mock_partners.kit.snap import (
+from mock_partners.kit.snap.signatures import (
     asymmetric_ok,
     asymmetric_text,
     body_hash,

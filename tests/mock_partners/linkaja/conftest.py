@@ -17,7 +17,7 @@ import pytest
 
 from mock_partners.kit.behaviour import Behaviour
 from mock_partners.kit.clock import JAKARTA, Clock, Scheduler
-from mock_partners.kit.links import Links
+from mock_partners.kit.snap.links import Links
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 from mock_partners.linkaja import CREDENTIALS, create_app

@@ -269,7 +269,7 @@ async def test_a_reversal_shows_in_the_report_and_not_in_the_check(linkaja: Link
     assert await linkaja.books() == [("R1", 600_000, "credit"), ("R1", 600_000, "reversal")]
     assert (linkaja.world.accounts["+6281100000001"].balance_rupiah, linkaja.world.deposit_rupiah) == (0, 10**12)
     told = await linkaja.report()
-    first, second = told["data"].pop("rows")
+    second, first = told["data"].pop("rows")
     assert told == {"status": "00", "data": {"page": 1, "pages": 1}}
     assert first == {
         "merchantTrxID": "R1", "linkRefNum": second["linkRefNum"], "msisdn": NUMBER, "amount": "600000",
@@ -290,7 +290,7 @@ async def test_the_report_comes_in_pages_of_a_thousand_per_jakarta_day(linkaja: 
         data = (await linkaja.report(f"date=2026-01-15&page={page}"))["data"]
         assert (data["page"], data["pages"], len(data["rows"])) == (page, 3, rows)
         seen += [row["merchantTrxID"] for row in data["rows"]]
-    assert seen == [f"P{number}" for number in range(2_001)]
+    assert seen == [f"P{number}" for number in reversed(range(2_001))]
     rows_of_next_day = (await linkaja.report("date=2026-01-16"))["data"]["rows"]
     assert [row["merchantTrxID"] for row in rows_of_next_day] == ["next"]
     assert (await linkaja.report("date=2026-01-17"))["data"] == {"rows": [], "page": 1, "pages": 1}

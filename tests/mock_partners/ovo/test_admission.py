@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from mock_partners.kit.clock import Clock, Scheduler
-from mock_partners.kit.snap import Tokens
+from mock_partners.kit.snap.tokens import Tokens
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World
 from mock_partners.ovo import create_app

@@ -290,7 +290,7 @@ async def test_a_reversal_shows_in_status_history_and_books(ovo: Ovo) -> None:
     assert await ovo.status() == "04"
     assert await ovo.books() == [("R1", 600_000, "credit"), ("R1", 600_000, "reversal")]
     assert (account.balance_rupiah, ovo.world.deposit_rupiah) == (0, 10**12)
-    first, second = (await history(ovo)).json()["detailData"]
+    second, first = (await history(ovo)).json()["detailData"]
     assert first == {
         "partnerReferenceNo": "R1", "referenceNo": second["referenceNo"], "customerNumber": NUMBER,
         "dateTime": "2026-01-15T12:00:00+07:00", "amount": {"value": "600000.00", "currency": "IDR"}, "type": "TOPUP",
@@ -312,7 +312,7 @@ async def test_history_comes_in_pages_of_a_thousand_per_jakarta_day(ovo: Ovo) ->
         assert told["additionalInfo"] == {"page": str(page), "hasMore": more}
         assert len(told["detailData"]) == rows
         seen += [row["partnerReferenceNo"] for row in told["detailData"]]
-    assert seen == [f"P{number}" for number in range(2_001)]
+    assert seen == [f"P{number}" for number in reversed(range(2_001))]
     assert [row["partnerReferenceNo"] for row in (await history(ovo, "date=2026-01-16")).json()["detailData"]] == [
         "next"
     ]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from mock_partners.kit.clock import Clock
-from mock_partners.kit.snap import Token, Tokens
+from mock_partners.kit.snap.fields import Fields
+from mock_partners.kit.snap.gate import Asked
+from mock_partners.kit.snap.refusals import Refusal, malformed
+from mock_partners.kit.snap.tokens import Token, Tokens
 from mock_partners.kit.world import Account, World
 
 AUTH_CODE_LIFE_S = 300.0
@@ -84,6 +88,27 @@ class Links:
         self._by_refresh_token.pop(link.refresh_token, None)
         if self._by_account.get(link.account.account) is link:
             del self._by_account[link.account.account]
+
+    def granted(self, asked: Asked, exchange: Callable[[str], Token]) -> Token:
+        """The b2b2c grant, service 74: `exchange` takes an authCode, links answer a refresh token themselves."""
+        fields = Fields(asked.body)
+        match fields.text("grantType", 32).lower():
+            case "authorization_code":
+                return exchange(fields.text("authCode", 256))
+            case "refresh_token":
+                token = self.refresh(fields.text("refreshToken", 512))
+                if token is None:
+                    raise Refusal(401, "02", "Invalid Customer Token")
+                return token
+            case _:
+                raise malformed("grantType")
+
+    def consented(self, code: str, bound_to: Any = None) -> Consent:
+        """The consent of a code, once, or case 11."""
+        consent = self.take_code(code, bound_to)
+        if consent is None:
+            raise Refusal(404, "11", "Invalid authCode")
+        return consent
 
     def _issue(self, link: Link) -> Token:
         return self._tokens.issue(self._clock.seconds(), ACCESS_LIFE_S, link)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mock_partners.kit.snap import Refusal, malformed, missing
+from mock_partners.kit.snap.refusals import Refusal, malformed, missing
 
 AMOUNT = re.compile(r"([0-9]{1,16})\.00")
 """IDR has two decimals and they are zero: a fraction of a rupiah cannot be moved."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from mock_partners.kit.snap import Refusal
+from mock_partners.kit.snap.refusals import Refusal
 
 BNI_PREFIX, WALLET_PREFIX = "99999", "8009"
 """BNI gives out no such accounts; 0800 numbers are toll-free lines, never mobile phones (both assumed)."""

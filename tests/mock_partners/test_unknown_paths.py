@@ -1,0 +1,54 @@
+"""A path or method that a partner does not have is refused in the words of the host it was sent to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from mock_partners.pytest import PartnerInProcess
+from mock_partners.registry import PARTNERS
+
+
+@pytest.mark.parametrize(
+    ("partner", "path", "expected"),
+    [
+        ("bni", "/snap-service/v1/nothing", {"responseCode": "4040000", "responseMessage": "Not Found"}),
+        ("bni", "/v1.0/otp/more", {"responseCode": "4040000", "responseMessage": "Not Found"}),
+        ("ovo", "/OVOSNAP/v3.0/emoney/topup", {"responseCode": "4040000", "responseMessage": "Not Found"}),
+        ("linkaja", "/bi/v1.0/nothing", {"responseCode": "4040000", "responseMessage": "Not Found"}),
+        ("linkaja", "/v1/cashin/nothing", {"message": "no Route matched with those values"}),
+        ("gopay", "/v1.0/nothing", {"responseCode": "4040000", "responseMessage": "Not Found"}),
+        ("gopay", "/iris/api/v1/nothing/at/all", {"error_message": "Not Found", "errors": []}),
+        (
+            "gopay",
+            "/forward/gopay-id/nothing",
+            {"success": False, "errors": [{"code": "1404", "entity": "FLOW_MANAGER", "cause": "NOT_FOUND"}]},
+        ),
+    ],
+)
+async def test_an_unknown_path(
+    mock_partner: Callable[..., PartnerInProcess], partner: str, path: str, expected: dict[str, object]
+) -> None:
+    mock = mock_partner(partner)
+    reply = await mock.http.post(path, json={})
+    assert (reply.status_code, reply.json()) == (404, expected)
+    assert mock.requests()[-1]["outcome"] == "no such path"
+
+
+async def test_unknown_paths_of_core_and_of_one_gate_payment(mock_partner: Callable[..., PartnerInProcess]) -> None:
+    core = (await mock_partner("gopay").http.get("/v2/nothing")).json()
+    assert (core["status_code"], core["status_message"]) == ("404", "The requested resource is not found")
+    told = (await mock_partner("bni").http.post("/H2H/v2/nothing", json={})).json()["Response"]["parameters"]
+    assert (told["responseCode"], told["errorMessage"]) == ("0000", "No such operation")
+
+
+async def test_an_unknown_method_of_a_known_path(mock_partner: Callable[..., PartnerInProcess]) -> None:
+    reply = await mock_partner("ovo").http.get("/OVOSNAP/v2.0/emoney/topup")
+    assert (reply.status_code, reply.json()["responseCode"]) == (405, "4050000")
+
+
+@pytest.mark.parametrize("partner", PARTNERS)
+async def test_the_control_api_speaks_for_itself(mock_partner: Callable[..., PartnerInProcess], partner: str) -> None:
+    reply = await mock_partner(partner).http.get("/__mock__/nothing")
+    assert (reply.status_code, list(reply.json())) == (404, ["error"])
