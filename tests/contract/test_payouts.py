@@ -167,7 +167,7 @@ async def test_a_payout_given_back_is_reversed(stage: Stage, linked: Linked) -> 
     tells = stage.tape[-1].replies != before  # a look-up that says the same as before has no word for it
     lines = [line for line in await statement(stage) if line.reference == order.reference]
     kinds = [line.kind for line in lines]
-    assert kinds == [StatementKind.CREDIT, StatementKind.REVERSAL]
+    assert sorted(kinds) == [StatementKind.CREDIT, StatementKind.REVERSAL], "in whatever order they are listed"
     assert {line.amount_rupiah for line in lines} == {order.amount_rupiah}
     assert end(stage, said) is (PayoutState.REVERSED if tells else PayoutState.SUCCEEDED)
 
@@ -339,7 +339,8 @@ async def test_the_statement_is_the_books(stage: Stage, linked: Linked) -> None:
         await stage.pay(order)
     lines = [line for line in await statement(stage) if line.kind is StatementKind.CREDIT]
     shown = [(line.reference, line.amount_rupiah, line.partner_reference) for line in lines]
-    assert shown == [(book.reference, book.amount_rupiah, book.partner_reference) for book in stage.world.books]
+    books = [(book.reference, book.amount_rupiah, book.partner_reference) for book in stage.world.books]
+    assert sorted(shown) == sorted(books), "in whatever order the partner lists them (decisions X12)"
     assert {line.account for line in lines} <= {None, orders[0].account}
     assert all(jakarta_day(line.booked_at) == jakarta_day(stage.now()) for line in lines)
 
