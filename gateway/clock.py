@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -46,6 +47,15 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Let so much time go by."""
         await asyncio.sleep(seconds)
+
+
+def growing_s(first_s: float, factor: float, steps: int, most_s: float) -> float:
+    """A wait that grows by `factor` with each step up to `most_s`, however many steps there were."""
+    if factor <= 1.0 or first_s <= 0.0:
+        return min(first_s, most_s)
+    # Beyond so many steps it is over `most_s` anyway, and the power may be too large for a float.
+    enough = math.log(max(most_s / first_s, 1.0)) / math.log(factor)
+    return min(first_s * factor ** min(max(steps, 0), math.ceil(enough)), most_s)
 
 
 def jakarta_day(at: datetime) -> date:

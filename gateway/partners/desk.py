@@ -16,7 +16,7 @@ from contracts.partner import AccessToken, Capability, Context, Manifest, Partne
 from contracts.payout import Outcome
 from contracts.plan import Plan
 from contracts.secret import Secret
-from gateway.clock import Clock
+from gateway.clock import Clock, growing_s
 from gateway.partners.executor import Executor
 from gateway.partners.tokens import Tokens
 from gateway.partners.watch import Seen, Told, Watch, of_error, of_result, seen_by
@@ -41,7 +41,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
     def lookup_after_s(self, looks: int) -> float:
         """How long after the n-th look-up (0: after sending) the next one follows."""
-        return float(min(self.lookup_first_s * self.lookup_factor**looks, self.lookup_max_s))
+        return growing_s(self.lookup_first_s, self.lookup_factor, looks, self.lookup_max_s)
 
 
 def pace(manifest: Manifest, waits: Waits) -> Pace:

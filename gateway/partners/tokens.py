@@ -13,6 +13,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from contracts.errors import PartnerError, PartnerUnavailable
 from contracts.partner import AccessToken
 from contracts.secret import Secret
 from gateway.clock import Clock
@@ -40,6 +41,8 @@ class Tokens:
         self._clock = clock
         self._held: dict[tuple[str, str], _Stored] = {}
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+        self._failures: dict[tuple[str, str], tuple[int, PartnerError]] = {}
+        """How often none could be had, and what was said last."""
 
     async def get(self, slug: str, name: str, fetch: Fetch) -> Secret:
         """A token with some life left; raises `PartnerUnavailable` when none can be had."""
@@ -47,10 +50,19 @@ class Tokens:
         held = self._held.get(key)
         if held is not None and self._alive(held):
             return Secret(held.value)
+        failures, _ = self._failures.get(key, (0, None))
         async with self._locks.setdefault(key, asyncio.Lock()):
             held = self._held.get(key)
             if held is None or not self._alive(held):
-                held = await self._shared(key) or await self._fetch(key, held, fetch)
+                since, error = self._failures.get(key, (0, None))
+                if since > failures and error is not None:  # whoever waited for that try shares its end, not the queue
+                    raise PartnerUnavailable(
+                        error.detail,
+                        hint=error.hint,
+                        partner_code=error.partner_code,
+                        retry_after_s=error.retry_after_s,
+                    ) from error
+                held = await self._shared(key) or await self._fetch_or_say(key, held, fetch)
                 self._held[key] = held
             return Secret(held.value)
 
@@ -90,6 +102,20 @@ class Tokens:
             return msgspec.json.decode(self._vault.open(_redis_key(key), bytes(sealed)), type=_Stored)
         except (SealBroken, msgspec.DecodeError):
             return None
+
+    async def _fetch_or_say(self, key: tuple[str, str], last: _Stored | None, fetch: Fetch) -> _Stored:
+        try:
+            return await self._fetch(key, last, fetch)
+        except TimeoutError as error:
+            self._fail(key, PartnerUnavailable("no answer about our token"))
+            raise PartnerUnavailable("no answer about our token") from error
+        except PartnerError as error:
+            self._fail(key, error)
+            raise
+
+    def _fail(self, key: tuple[str, str], error: PartnerError) -> None:
+        times, _ = self._failures.get(key, (0, None))
+        self._failures[key] = (times + 1, error)
 
     async def _fetch(self, key: tuple[str, str], last: _Stored | None, fetch: Fetch) -> _Stored:
         held = None

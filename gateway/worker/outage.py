@@ -10,7 +10,7 @@ from collections.abc import Collection
 import structlog
 
 from contracts.hold import STAGE_OF, Fault, HoldKind, HoldStage, kind_of
-from gateway.clock import Clock
+from gateway.clock import Clock, growing_s
 from gateway.partners.watch import Told
 from gateway.services.ops.holds import Holds
 from gateway.storage.ops.holds import Hold
@@ -157,5 +157,5 @@ class Outage:
 def _canary_s(hold: Hold) -> float:
     """How long after this canary the next one follows."""
     if hold.kind is HoldKind.OURS:
-        return float(min(OURS_CANARY_S * 2 ** min(hold.canaries, 10), OURS_CANARY_MAX_S))
+        return growing_s(OURS_CANARY_S, 2.0, hold.canaries, OURS_CANARY_MAX_S)
     return CANARY_S

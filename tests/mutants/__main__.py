@@ -18,10 +18,11 @@ from tests.mutants.money_sending import SENT
 from tests.mutants.money_words import HEARD
 from tests.mutants.mutant import Mutant
 from tests.mutants.runner import Verdict, prepared, run_mutant, run_tests
+from tests.mutants.standing import STILL
 
 FAMILIES: dict[str, tuple[tuple[Mutant, ...], ...]] = {
     "adapters": (BYTES, VERDICTS, PEOPLE),
-    "money": (SENT, HEARD, PEOPLE_AND_SEALS),
+    "money": (SENT, HEARD, PEOPLE_AND_SEALS, STILL),
 }
 """Tables by what they are about; a table is a tuple of mutants."""
 BASELINE_S = 300

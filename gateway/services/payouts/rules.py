@@ -13,6 +13,7 @@ from contracts.errors import Hint
 from contracts.incentive import BlockerCode
 from contracts.observation import Source, fold
 from contracts.payout import OPEN_STATES, OutcomeKind, PayoutState
+from gateway.clock import growing_s
 from gateway.services.payouts import ends
 from gateway.services.payouts.ends import Effects, Standing, Terms
 from gateway.services.payouts.words import MISMATCH, Finding, Item, What, Word
@@ -154,7 +155,7 @@ def _wait(s: Standing, hint: Hint, retry_after_s: float | None, now: datetime) -
 
 
 def _backoff_s(refusals: int) -> float:
-    return float(min(2 ** (refusals - 1), BACKOFF_MAX_S))
+    return growing_s(1.0, 2.0, refusals - 1, BACKOFF_MAX_S)
 
 
 def _in_doubt(terms: Terms, s: Standing, now: datetime, retry_after_s: float | None = None) -> None:

@@ -85,13 +85,22 @@ class _Open:
 OPEN: Gate = _Open()
 
 
-def within(plan: Plan[T], clock: Clock, deadline: datetime) -> Plan[T]:
-    """The plan, but its WRITE leaves only while it can still be answered before the deadline."""
+class Left:
+    """Whether an attempt has handed out its WRITE: without it, nothing has left whatever happened."""
+
+    def __init__(self) -> None:
+        self.wrote = False
+
+
+def within(plan: Plan[T], clock: Clock, deadline: datetime, left: Left | None = None) -> Plan[T]:
+    """The plan, but its WRITE leaves only while it can still be answered before the deadline; noted in `left`."""
     try:
         request = next(plan)
         while True:
             if request.effect is Effect.WRITE and clock.now() + timedelta(seconds=request.timeout_s) > deadline:
                 raise PartnerUnavailable("too late to send within the attempt's deadline")
+            if left is not None:
+                left.wrote = request.effect is Effect.WRITE
             request = plan.send((yield request))
     except StopIteration as stop:
         result: T = stop.value
@@ -217,7 +226,7 @@ class Sending:
         deadline: datetime,
         frozen: bytes,
     ) -> tuple[Item, Hint]:
-        payout = leased.payout.id
+        payout, left = leased.payout.id, Left()
 
         def said(outcome: Outcome) -> tuple[Item, Hint]:
             word = Word(
@@ -234,7 +243,7 @@ class Sending:
             async with self._clock.timeout((deadline - self._clock.now()).total_seconds() + 1.0):
                 outcome = await desk.run(
                     operation,
-                    lambda context: within(make(context, order), self._clock, deadline),
+                    lambda context: within(make(context, order), self._clock, deadline, left),
                     subject=str(payout),
                     # The approval's own body is another one; it is keyed by the partner's number.
                     frozen_hash=None if operation == "approve" else frozen,
@@ -244,7 +253,9 @@ class Sending:
             return self._nothing_left(payout, attempt, error), hint
         except OutcomeUnknown as error:
             return said(unknown(partner_code=error.partner_code, retry_after_s=error.retry_after_s))
-        except TimeoutError:
+        except TimeoutError as error:
+            if not left.wrote:  # our token, a READ: it took too long, and nothing is in doubt
+                return self._nothing_left(payout, attempt, PartnerUnavailable(type(error).__name__)), Hint.NONE
             return said(unknown())
         return said(outcome)
 

@@ -14,6 +14,17 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+AWAY: tuple[type[Exception], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+"""What the driver raises while the database cannot be reached, is shutting down, or has failed over: nothing is wrong
+with what was asked, and it may be asked again."""
 _BY_KEY = {"plan_cache_mode": "force_generic_plan"} | dict.fromkeys(
     ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off"
 )
@@ -92,8 +103,9 @@ class GroupCommit(Generic[Item, Result]):
     """Collects items and handles them in one transaction (docs/performance.md).
 
     A group closes once `enough` items wait, or `window_s` after its first one came; while one commits the next fills.
-    `handle(items)` gets at most `most` items and returns one result for each, in order. An exception of `handle`
-    reaches every waiter of that group.
+    `handle(items)` gets at most `most` items and returns one result for each, in order. Where it raises, its
+    transaction is undone and each item is handled by itself: one that cannot be takes nobody else's result with it.
+    While the database is away all of them fail alike.
     """
 
     def __init__(
@@ -143,7 +155,11 @@ class GroupCommit(Generic[Item, Result]):
     async def _commit(self, group: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
             results = await self._handle([item for item, _ in group])
-        except Exception as error:  # noqa: BLE001 - handed on to every waiter
+        except Exception as error:  # noqa: BLE001 - handed on to whom it concerns
+            if len(group) > 1 and not isinstance(error, AWAY):
+                for one in group:
+                    await self._commit([one])
+                return
             for _, future in group:
                 if not future.done():
                     future.set_exception(error)

@@ -1,0 +1,180 @@
+"""Waits that grow are bounded, one row's error is its own, and what nobody says twice is not dropped."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import gateway
+from contracts.errors import PartnerUnavailable
+from contracts.partner import AccessToken
+from contracts.payout import PayoutState
+from contracts.secret import Secret
+from gateway.clock import growing_s
+from gateway.partners.tokens import Tokens
+from gateway.services.payouts import apply as applying
+from gateway.services.payouts.ends import Effects
+from gateway.storage.base.database import Connection
+from tests.gateway.payouts.fake import VirtualClock
+from tests.gateway.payouts.town import NOON, Town
+
+S = PayoutState
+POWERS = {  # where a counter is in an exponent, and what bounds it
+    "clock.py": "growing_s itself: never more steps than it takes to the longest wait",
+    "services/linking/endings.py": "UNLINK_TRIES",
+    "services/linking/verification.py": "verification_tries, and min(..., 10)",
+    "services/messages/inbox.py": "_TRIES",
+    "services/ops/operators.py": "min(..., 10)",
+}
+
+
+@given(st.floats(1e-3, 1e6), st.floats(0.5, 1e6), st.integers(-1, 10**12), st.floats(1e-3, 1e9), st.integers(0, 10**6))
+def test_a_growing_wait_never_ends_in_an_error_and_never_shrinks(
+    first_s: float, factor: float, steps: int, most_s: float, more: int
+) -> None:
+    wait_s = growing_s(first_s, factor, steps, most_s)
+    assert 0.0 < wait_s <= most_s
+    assert growing_s(first_s, factor, steps + more, most_s) >= wait_s
+    if factor > 1.0:
+        assert growing_s(first_s, factor, 10**9, most_s) == most_s
+
+
+def test_no_counter_is_an_exponent_anywhere_else() -> None:
+    root = Path(gateway.__file__).parent
+    found = set()
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            power = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)
+            if power and not all(isinstance(side, ast.Constant) for side in (node.left, node.right)):
+                found.add(path.relative_to(root).as_posix())
+    assert found <= set(POWERS), "use growing_s, or say here what bounds it"
+
+
+async def test_one_rows_error_is_its_own(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the error: here a bug in the rules that only one payout meets."""
+    bank = town.partner()
+    incentives = [await town.due() for _ in range(8)]
+    worker = town.worker(grouped=True)
+    leased = await worker.claim("fake", 8)
+    odd = leased[3].payout
+    decide = applying.decide
+
+    def broken(terms, standing, heard, item, now):  # type: ignore[no-untyped-def]
+        if standing.payout.id == odd.id and standing.payout.state is S.SUBMITTING:
+            raise ZeroDivisionError("a bug that one row meets")
+        effects: Effects = decide(terms, standing, heard, item, now)
+        return effects
+
+    monkeypatch.setattr(applying, "decide", broken)
+    arrived = asyncio.Barrier(8)
+
+    async def together(operation: str) -> None:
+        if operation == "transfer":
+            await arrived.wait()
+
+    bank.before = together
+    ended = await asyncio.gather(*(worker.send(one) for one in leased), return_exceptions=True)
+    assert [type(one) for one in ended if isinstance(one, Exception)] == [ZeroDivisionError]
+    states = {incentive: (await town.payout(incentive)).state for incentive in incentives}
+    assert states.pop(odd.incentive) is S.SUBMITTING
+    assert set(states.values()) == {S.SUCCEEDED}
+    monkeypatch.setattr(applying, "decide", decide)
+    await town.drive(worker, town.statements(), hours=1, step_s=60)
+    assert await town.stands(odd.incentive) == ("paid", None), "and is looked up like any that was never answered"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionResetError("gone"),
+        TimeoutError("no connection to be had"),
+        asyncpg.InterfaceError("connection is closed"),
+        asyncpg.AdminShutdownError("terminating connection due to administrator command"),
+        asyncpg.CannotConnectNowError("the database system is starting up"),
+        asyncpg.ReadOnlySQLTransactionError("cannot execute UPDATE in a read-only transaction"),
+    ],
+)
+async def test_answers_outlive_a_database_that_is_away(
+    town: Town, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paid, pending and unknown alike; nothing is asked of the partner a second time."""
+    bank = town.partner()
+    for _ in range(3):
+        await town.due()
+    bank.script("transfer", {"act": "say", "kind": "pending"}, "lost")
+    worker = town.worker(grouped=True)
+    leased = await worker.claim("fake", 3)
+    transaction, away = town.database.transaction, 4
+
+    @asynccontextmanager
+    async def flaky() -> AsyncIterator[Connection]:
+        nonlocal away
+        if away:
+            away -= 1
+            raise error
+        async with transaction() as connection:
+            yield connection
+
+    monkeypatch.setattr(town.database, "transaction", flaky)
+    await asyncio.gather(*(worker.send(one) for one in leased))
+    states = [row["state"] for row in await town.fetch("SELECT state FROM payouts ORDER BY state")]
+    assert states == ["pending", "succeeded", "unknown"]
+    assert bank.seen.count("transfer") == 3
+
+
+async def test_who_waits_for_a_token_shares_the_try_it_waits_for(town: Town) -> None:
+    """A queue in which each tries for itself would keep the last one waiting for all of their time-outs."""
+    tokens, tries = Tokens(None, town.vault, VirtualClock(NOON)), 0
+
+    async def fetch(held: AccessToken | None) -> AccessToken:
+        nonlocal tries
+        tries += 1
+        await asyncio.sleep(0.01)
+        if tries == 1:
+            raise PartnerUnavailable("no answer")
+        return AccessToken(value=Secret("x"), life_s=900.0)
+
+    ended = await asyncio.gather(*(tokens.get("fake", "t", fetch) for _ in range(6)), return_exceptions=True)
+    assert [type(one) for one in ended] == [PartnerUnavailable] * 6
+    assert tries == 1
+    assert (await tokens.get("fake", "t", fetch)).reveal() == "x", "and whoever comes later tries again"
+    assert tries == 2
+
+
+async def test_a_read_that_takes_all_of_an_attempts_time_leaves_no_doubt(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(VirtualClock, "timeout", lambda self, seconds: asyncio.timeout(seconds / 500.0))
+    bank = town.partner()
+
+    async def silent(operation: str) -> None:
+        await asyncio.sleep(60)
+
+    bank.before = silent
+    incentive = await town.due()
+    await town.worker().tick_send("fake")
+    payout = await town.payout(incentive)
+    assert (payout.state, payout.attempt) == (S.RESERVED, 0)
+    assert bank.seen == ["inquiry"]
+
+
+async def test_a_write_that_takes_all_of_an_attempts_time_does(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VirtualClock, "timeout", lambda self, seconds: asyncio.timeout(seconds / 500.0))
+    bank = town.partner()
+
+    async def silent(operation: str) -> None:
+        if operation == "transfer":
+            await asyncio.sleep(60)
+
+    bank.before = silent
+    incentive = await town.due()
+    await town.worker().tick_send("fake")
+    assert (await town.payout(incentive)).state is S.UNKNOWN
