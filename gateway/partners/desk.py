@@ -17,7 +17,7 @@ from contracts.payout import Outcome
 from contracts.plan import Plan
 from contracts.secret import Secret
 from gateway.clock import Clock, growing_s
-from gateway.partners.executor import Executor
+from gateway.partners.executor import Executor, Look
 from gateway.partners.tokens import Tokens
 from gateway.partners.watch import Seen, Told, Watch, of_error, of_result, seen_by
 from gateway.settings import Waits
@@ -124,6 +124,7 @@ class Desk:
         *,
         subject: str,
         frozen_hash: bytes | None = None,
+        last_look: Look | None = None,
     ) -> T:
         """Run one of the partner's operations, named as in `Partner`.
 
@@ -156,21 +157,28 @@ class Desk:
         self, names: tuple[str, ...], make: Callable[[Context], Plan[T]], subject: str, frozen_hash: bytes | None
     ) -> T:
         try:
-            return await self._attempt(names, make, subject, frozen_hash)
+            return await self._attempt(names, make, subject, frozen_hash, last_look)
         except PartnerUnavailable as error:
             if error.hint is not Hint.OUR_TOKEN or not names:
                 raise
-        return await self._attempt(names, make, subject, frozen_hash)
+        return await self._attempt(names, make, subject, frozen_hash, last_look)
 
     async def _attempt(
-        self, names: tuple[str, ...], make: Callable[[Context], Plan[T]], subject: str, frozen_hash: bytes | None
+        self,
+        names: tuple[str, ...],
+        make: Callable[[Context], Plan[T]],
+        subject: str,
+        frozen_hash: bytes | None,
+        last_look: Look | None,
     ) -> T:
         tokens: dict[str, Secret] = {}
         for name in names:
             tokens[name] = await self._tokens.get(self.slug, name, partial(self._fetch_token, name))
         context = msgspec.structs.replace(self.bare_context(), tokens=tokens)
         try:
-            outcome = await self._executor.run(make(context), subject=subject, frozen_hash=frozen_hash)
+            outcome = await self._executor.run(
+                make(context), subject=subject, frozen_hash=frozen_hash, last_look=last_look
+            )
         except (PartnerUnavailable, OutcomeUnknown) as error:
             if error.hint is Hint.OUR_TOKEN:
                 await self._tokens.drop(self.slug, tokens)

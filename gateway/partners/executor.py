@@ -7,7 +7,7 @@ as `OutcomeUnknown`, whatever went wrong; one whose WRITE did not leave ends as 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -20,6 +20,8 @@ from gateway.clock import Clock
 from gateway.partners.transport import NEVER_SENT, Reply
 
 T = TypeVar("T")
+Look = Callable[[], Awaitable[None]]
+"""A last look before a WRITE; raises `PartnerUnavailable` where it must not leave."""
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,10 +63,13 @@ class Executor:
         self._clock = clock
         self._journal = journal
 
-    async def run(self, plan: Plan[T], *, subject: str, frozen_hash: bytes | None = None) -> T:
+    async def run(
+        self, plan: Plan[T], *, subject: str, frozen_hash: bytes | None = None, last_look: Look | None = None
+    ) -> T:
         """The plan's outcome.
 
         `frozen_hash`: the stored hash of what a payout's WRITE must carry; a WRITE with other content is not sent.
+        `last_look` is called when a WRITE is about to leave.
         Raises `PartnerUnavailable` or `PartnerProtocolError` when no WRITE left, `OutcomeUnknown` when one did.
         """
         wrote = False
@@ -75,6 +80,8 @@ class Executor:
                     raise PartnerProtocolError("a plan's WRITE must be its last request")
                 if request.effect is Effect.WRITE and frozen_hash is not None:
                     _check_frozen(request, frozen_hash)
+                if request.effect is Effect.WRITE and last_look is not None:
+                    await last_look()
                 try:
                     reply = await self._send(request, subject)
                 except NEVER_SENT as error:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple, Protocol
 
 import asyncpg
 import structlog
@@ -24,11 +24,25 @@ class Loop(NamedTuple):
     idle_s: float = 0.25
 
 
-class Wakes:
-    """Wake-ups by name: PostgreSQL's NOTIFY on one channel, payload = name. Lost ones cost a poll interval."""
+class Ear(Protocol):
+    """Who is told more than to wake up, and whether it is being told."""
 
-    def __init__(self, dsn: str) -> None:
+    def heard(self, name: str) -> None:
+        """What the database told."""
+
+    def listens(self, up: bool) -> None:
+        """Whether it can tell anything."""
+
+
+class Wakes:
+    """Wake-ups by name: PostgreSQL's NOTIFY on one channel, payload = name. Lost ones cost a poll interval.
+
+    `ears` are those who are told what comes on other channels, by channel.
+    """
+
+    def __init__(self, dsn: str, ears: Mapping[str, Ear]) -> None:
         self._dsn = dsn
+        self._ears = ears
         self._events: dict[str, asyncio.Event] = {}
 
     def event(self, name: str) -> asyncio.Event:
@@ -50,11 +64,19 @@ class Wakes:
         try:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(CHANNEL, lambda _c, _p, _n, payload: self._wake(str(payload)))
+            for channel, ear in self._ears.items():
+                await connection.add_listener(
+                    channel,
+                    lambda _c, _p, _n, payload, ear=ear: ear.heard(str(payload)),
+                )
+                ear.listens(True)
             waits = [asyncio.create_task(stopping.wait()), asyncio.create_task(lost.wait())]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()
         finally:
+            for ear in self._ears.values():
+                ear.listens(False)
             connection.terminate()
 
     def _wake(self, payload: str) -> None:

@@ -13,6 +13,7 @@ from contracts.hold import HoldStage
 from gateway.core import Core, build_core
 from gateway.resources import Resources, open_resources
 from gateway.services.ops.holds import REFRESH_S, Holds
+from gateway.services.payouts import stops
 from gateway.services.payouts.driver import Payouts
 from gateway.services.reconciliation.statements import Statements
 from gateway.settings import Settings
@@ -71,9 +72,10 @@ class Worker:
         others: Callable[[Outages], Sequence[Loop]] = lambda _: (),
     ) -> None:
         settings, clock = resources.settings, resources.clock
-        self._wakes = Wakes(settings.database_url.reveal())
+        self._wakes = Wakes(settings.database_url.reveal(), {stops.CHANNEL: payouts.stops})
         outages = Outages(resources, payouts.worker, self._wakes.event(HOLDS))
         self._loops = [
+            Loop("stops", payouts.stops.poll, stops.POLL_S),
             Loop("deadlines", payouts.tick_deadlines, SLOW_S),
             Loop("timers", payouts.tick_timers, SLOW_S),
             Loop(HOLDS, outages.tick, REFRESH_S),

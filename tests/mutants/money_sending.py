@@ -4,15 +4,29 @@
 from __future__ import annotations
 
 from tests.mutants.mutant import Edit, Mutant
-from tests.mutants.planting import BATCHES, FOLLOWING, INCENTIVES, RESTORE, SENDING, TRANSPORT, TWO_STEP, WORKER, one
+from tests.mutants.planting import (
+    BATCHES,
+    BEGIN,
+    FOLLOWING,
+    INCENTIVES,
+    RESTORE,
+    SENDING,
+    STOPS,
+    TRANSPORT,
+    TWO_STEP,
+    WORKER,
+    one,
+)
 
 _QUEUE = "gateway/storage/payouts/queue.py"
+_BEGIN = "gateway/storage/base/schema/0013_begin.sql"
 _SENDING = "gateway/services/payouts/sending.py"
+_STOPS = "gateway/services/payouts/stops.py"
 _FOLLOWING = "gateway/services/payouts/following.py"
 _EXECUTOR = "gateway/partners/executor.py"
 _PAID_BEFORE = "tests/gateway/payouts/test_paid_before.py"
 _OF_INCENTIVE = (
-    "i.approved AND NOT i.cancelled AND NOT i.past_deadline\n              AND i.due_on <= $2 AND i.deadline_on >= $2"
+    "i.approved AND NOT i.cancelled AND NOT i.past_deadline\n          AND i.due_on <= today AND i.deadline_on >= today"
 )
 
 _CLAIM = (
@@ -54,34 +68,56 @@ _CLAIM = (
 )  # fmt: skip
 
 _CAS = (
-    one("cas/state_not_compared", _QUEUE, "AND p.state = a.before AND p.leased_by", "AND p.leased_by", SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
-    one("cas/lease_of_another", _QUEUE, "p.leased_by = $3 AND p.lease_until > $1", "p.leased_by || $3 <> '' AND p.lease_until > $1", SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
-    one("cas/lease_over", _QUEUE, "p.leased_by = $3 AND p.lease_until > $1", "p.leased_by = $3", SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
-    one("cas/revoked_link", _QUEUE, "t.verified_until > $1 AND l.state = 'active'", "t.verified_until > $1", SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
-    one("cas/another_link", _QUEUE, "t.link_id = p.link_id AND t.link_active AND t.verified AND t.v", "t.link_active AND t.verified AND t.v", SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
-    one("cas/expired_verdict", _QUEUE, "t.verified AND t.verified_until > $1", "t.verified", SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
-    one("cas/unapproved", _QUEUE, _OF_INCENTIVE, _OF_INCENTIVE.replace("i.approved AND ", ""), SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
-    one("cas/cancelled", _QUEUE, _OF_INCENTIVE, _OF_INCENTIVE.replace("NOT i.cancelled AND ", ""), SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
-    one("cas/before_due", _QUEUE, _OF_INCENTIVE, _OF_INCENTIVE.replace("i.due_on <= $2 AND ", ""), SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
-    one("cas/after_deadline", _QUEUE, _OF_INCENTIVE, _OF_INCENTIVE.replace(" AND i.deadline_on >= $2", ""), SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
-    one("cas/paused_partner", _QUEUE, "s.partner = p.partner AND s.paused_at IS NOT NULL", "false", SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
-    one("cas/held_by_a_recovery", _QUEUE, "r.partner = p.partner AND r.released_at IS NULL)\n          AND (a.", "false)\n          AND (a.", RESTORE, first="test_the_hold_alone_stops_what_was_leased_before_it"),
-    one("cas/stray_credit_on_the_account", _QUEUE, "AND s.account_index = l.account_index\n", "AND false\n", RESTORE, first="test_a_credit_that_turns_up_after_the_claim_stops_the_attempt"),
-    one("cas/paid_under_a_cancelled_one", _QUEUE, "i.deadline_on >= $2 AND NOT {_PAID_BEFORE}\n", "i.deadline_on >= $2\n", _PAID_BEFORE, first="test_what_was_paid_before_is_not_sent_and_is_withdrawn"),
+    one("cas/state_not_compared", _BEGIN, "AND p.state = a.before AND p.leased_by", "AND p.leased_by", SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
+    one("cas/lease_of_another", _BEGIN, "p.leased_by = by_worker AND p.lease_until > this_moment", "p.leased_by || by_worker <> '' AND p.lease_until > this_moment", SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
+    one("cas/lease_over", _BEGIN, "p.leased_by = by_worker AND p.lease_until > this_moment", "p.leased_by = by_worker", SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
+    one("cas/revoked_link", _BEGIN, "t.verified_until > this_moment AND l.state = 'active'", "t.verified_until > this_moment", SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
+    one("cas/another_link", _BEGIN, "t.link_id = p.link_id AND t.link_active AND t.verified AND t.v", "t.link_active AND t.verified AND t.v", SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
+    one("cas/expired_verdict", _BEGIN, "t.verified AND t.verified_until > this_moment", "t.verified", SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
+    one("cas/unapproved", _BEGIN, _OF_INCENTIVE, _OF_INCENTIVE.replace("i.approved AND ", ""), SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
+    one("cas/cancelled", _BEGIN, _OF_INCENTIVE, _OF_INCENTIVE.replace("NOT i.cancelled AND ", ""), SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
+    one("cas/before_due", _BEGIN, _OF_INCENTIVE, _OF_INCENTIVE.replace("i.due_on <= today AND ", ""), SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
+    one("cas/after_deadline", _BEGIN, _OF_INCENTIVE, _OF_INCENTIVE.replace(" AND i.deadline_on >= today", ""), SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
+    one("cas/paused_partner", _BEGIN, "s.partner = p.partner AND s.paused_at IS NOT NULL", "false", SENDING, first="test_every_condition_is_asked_again_in_the_compare_and_set"),
+    one("cas/held_by_a_recovery", _BEGIN, "r.partner = p.partner AND r.released_at IS NULL)\n      AND (a.", "false)\n      AND (a.", RESTORE, first="test_the_hold_alone_stops_what_was_leased_before_it"),
+    one("cas/stray_credit_on_the_account", _BEGIN, "AND s.account_index = l.account_index\n", "AND false\n", RESTORE, first="test_a_credit_that_turns_up_after_the_claim_stops_the_attempt"),
+    one("cas/paid_under_a_cancelled_one", _BEGIN, "c.cancelled AND c.payout = 'succeeded'", "false", _PAID_BEFORE, first="test_what_was_paid_before_is_not_sent_and_is_withdrawn"),
     one("cas/second_payment_pauses_nobody", "gateway/services/payouts/driver.py", "if one.payout is not None:", "if one.payout == 0:", _PAID_BEFORE, first="test_a_second_payment_that_has_left_pauses_the_partner"),
-    one("cas/link_not_proved", _QUEUE, "AND (a.proved_after IS NULL OR l.proved_at > a.proved_after)\n", "\n", SENDING, first="test_wallets_prove_the_link_within_a_day"),
-    one("cas/past_the_resends_window", _QUEUE, "AND (a.not_after IS NULL OR a.sent_deadline <= a.not_after)\n", "\n", SENDING, first="test_a_permits_conditions_are_asked_again_in_the_compare_and_set"),
-    one("cas/proof_of_absence_is_stale", _QUEUE, "AND o.id > a.last_heard", "AND false AND o.id > a.last_heard", SENDING, first="test_a_permits_conditions_are_asked_again_in_the_compare_and_set"),
+    one("cas/link_not_proved", _BEGIN, "AND (a.proved_after IS NULL OR l.proved_at > a.proved_after)\n", "\n", SENDING, first="test_wallets_prove_the_link_within_a_day"),
+    one("cas/past_the_resends_window", _BEGIN, "AND (a.not_after IS NULL OR a.until <= a.not_after)\n", "\n", SENDING, first="test_a_permits_conditions_are_asked_again_in_the_compare_and_set"),
+    one("cas/proof_of_absence_is_stale", _BEGIN, "AND o.id > a.last_heard", "AND false AND o.id > a.last_heard", SENDING, first="test_a_permits_conditions_are_asked_again_in_the_compare_and_set"),
     Mutant(
         "cas/another_body_the_second_time",
         (
-            Edit(_QUEUE, "AND (p.first_sent_at IS NULL OR p.frozen_hash = a.frozen_hash)\n", "\n"),
+            Edit(_BEGIN, "AND (p.first_sent_at IS NULL OR p.frozen_hash = a.frozen_hash)\n", "\n"),
             Edit(_FOLLOWING, "and frozen_hash(desk, self._sending.order(leased)) == permit.frozen_hash", ""),
             Edit(_EXECUTOR, "if request.effect is Effect.WRITE and frozen_hash is not None:", "if frozen_hash == b'':"),
         ),
         (FOLLOWING,),
         first="test_a_resend_carries_what_the_first_attempt_carried_or_is_not_made",
     ),
+)  # fmt: skip
+
+_LOCKS = (
+    one("lock/own_rows_not_held", _BEGIN, "WHERE p.id = ANY (ids) ORDER BY p.id FOR NO KEY UPDATE;", "WHERE p.id = ANY (ids);", BEGIN, first="test_an_approval_waits_for_its_rows_and_then_looks"),
+    one("lock/fence_not_shared", _BEGIN, "ORDER BY 1) o;", "ORDER BY 1) o WHERE false;", BEGIN, first="test_an_intent_waits_for_the_fence_and_then_looks"),
+    one("lock/fence_not_taken_by_who_stops", _BEGIN, "PERFORM pg_advisory_xact_lock(partner_fence(), hashtext(partner)), pg_notify", "PERFORM pg_notify", BEGIN, first="test_who_stops_waits_for_intents_being_committed"),
+    one("lock/older_snapshot_taken", _BEGIN, "<> 'read committed' THEN", "= '' THEN", BEGIN, first="test_it_refuses_a_callers_older_snapshot"),
+    one("lock/words_take_none", "gateway/storage/payouts/payouts.py", "WHERE p.id = ANY($1::bigint[]) ORDER BY p.id FOR NO KEY UPDATE", "WHERE p.id = ANY($1::bigint[]) ORDER BY p.id", BEGIN, first="test_words_lock_payouts_their_incentives_and_siblings"),
+    one("lock/deadlock_ends_a_group", "gateway/services/payouts/commits.py", "passed = await again(begin)", "passed = await begin()", BEGIN, first="test_a_deadlock_is_tried_again"),
+    one("lock/losers_get_a_deadline", "gateway/services/payouts/commits.py", "[passed.get(intent.payout) for intent in intents]", "[passed.get(intent.payout, next(iter(passed.values()), None)) for intent in intents]", BEGIN, first="test_losers_of_a_group_are_not_sent"),
+    one("lock/cancelling_leaves_the_lease", "gateway/storage/intake/incentives.py", "UPDATE payouts SET lease_until = NULL, leased_by = NULL, next_at = $2", "UPDATE payouts SET next_at = $2", BEGIN, first="test_cancelling_takes_the_payout_away_from_who_holds_it"),
+    one("lock/withdrawal_takes_anything", _QUEUE, "AND state = $5\"", "AND state <> coalesce($5, '') || '!'\"", BEGIN, first="test_a_withdrawal_does_not_take_what_was_approved_meanwhile"),
+    one("stop/no_last_look", _EXECUTOR, "if request.effect is Effect.WRITE and last_look is not None:", "if request.effect is Effect.READ and last_look is not None:", STOPS, first="test_nothing_leaves_that_was_stopped_during_its_inquiry"),
+    one("stop/nobody_told", _BEGIN, "pg_notify('gateway_stop', those)", "length(those)", STOPS, first="test_a_worker_is_told_and_asks_nobody"),
+    one("stop/deaf_and_sure", _STOPS, "return self._listening and polled_at", "return polled_at", STOPS, first="test_one_workers_ear_is_not_anothers"),
+    one("stop/unheard_for_ever", _STOPS, "self._polled_at = began", "self._polled_at = None", STOPS, first="test_a_worker_is_told_and_asks_nobody"),
+    one("stop/poll_asks_nothing", _STOPS, "await self._ask({watch for watches in self._watches.values() for watch in watches})", "await self._ask([])", STOPS, first="test_a_poll_finds_what_nobody_told"),
+    one("stop/not_known_is_free", _STOPS, "            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:\n                raise Stopped(f\"whether it may still leave is not known: {type(error).__name__}\") from error", "            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):\n                return", STOPS, first="test_nothing_leaves_while_nobody_can_say_whether_it_may"),
+    one("stop/counts_as_a_refusal", "gateway/services/payouts/rules.py", "            _held_back(terms, s, now)\n", "            _refused(terms, s, finding.hint, None, now)\n", STOPS, first="test_nothing_leaves_that_was_stopped_during_its_inquiry"),
+    one("stop/blames_the_partner", _SENDING, "if item.what is What.STOPPED:", "if item.what is What.OVERDUE:", STOPS, first="test_nothing_leaves_that_was_stopped_during_its_inquiry"),
+    one("stop/paused_at_once", "gateway/services/ops/partners.py", "SwitchState.PAUSED if under_way is None else SwitchState.PAUSING", "SwitchState.PAUSED", STOPS, first="test_a_pause_says_what_is_under_way_until_nothing_is"),
+    one("stop/under_way_for_ever", "gateway/storage/ops/switches.py", "AND next_at IS NULL AND sent_deadline > $1 GROUP", "AND next_at IS NULL AND $1 < 'infinity' GROUP", STOPS, first="test_what_a_dead_worker_had_begun_may_leave_until_its_time_is_over"),
 )  # fmt: skip
 
 _CALL = "outcome = await desk.run(\n                    operation,"
@@ -131,4 +167,4 @@ _APPROVALS = (
     one("approval/rejected_and_still_payable", "gateway/storage/intake/batches.py", "UPDATE incentives SET cancelled = true, facts_at", "UPDATE incentives SET cancelled = false, facts_at", BATCHES, first="test_a_rejected_batch_is_cancelled_and_may_come_again"),
 )  # fmt: skip
 
-SENT: tuple[Mutant, ...] = (*_CLAIM, *_CAS, *_ATTEMPT, *_WORKER, *_APPROVALS)
+SENT: tuple[Mutant, ...] = (*_CLAIM, *_CAS, *_LOCKS, *_ATTEMPT, *_WORKER, *_APPROVALS)

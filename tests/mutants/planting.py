@@ -37,8 +37,8 @@ def _suites(folder: str, *names: str) -> tuple[str, ...]:
     return tuple(f"tests/gateway/{folder}/test_{name}.py" for name in names)
 
 
-SENDING, FOLLOWING, TWO_STEP, WORDS, ABSENCE, WORKER = _suites(
-    "payouts", "sending", "following", "two_step", "words", "absence", "worker"
+SENDING, FOLLOWING, TWO_STEP, WORDS, ABSENCE, WORKER, BEGIN, STOPS = _suites(
+    "payouts", "sending", "following", "two_step", "words", "absence", "worker", "begin", "stops"
 )
 INBOX, VERIFYING, ACCOUNTS, REDIRECT, INPUTS, PARTICIPANTS = _suites(
     "linking", "inbox", "verification", "accounts", "linking_redirect", "linking_inputs", "participants"

@@ -69,7 +69,7 @@ class Connected(asyncpg.Connection[asyncpg.Record] if TYPE_CHECKING else asyncpg
         return await super().fetchval(query, *args, **options)
 
     def _mark(self, query: str) -> None:
-        if not query.lstrip()[:6].upper().startswith(_CHANGE_NOTHING):
+        if not query.lstrip()[:6].upper().startswith(_CHANGE_NOTHING) or "begin_payouts" in query:
             self.wrote = True
 
 

@@ -38,7 +38,9 @@ async def list_partners(core: NamedDependency[Core]) -> Partners:
 async def pause_partner(
     core: NamedDependency[Core], request: Call, partner: FromPath[str], data: JSONBody[Pause]
 ) -> PartnerView:
-    """Stop new payouts at a partner; those that have left are followed to their end."""
+    """Stop payouts at a partner: `pausing` while attempts begun before may not have left yet (how many, and by when the
+    last one has), then `paused`. What has not left is held back; what has left is followed to its end.
+    """
     return await core.partners.pause(partner, data.reason, actor=request.auth.client_id)
 
 

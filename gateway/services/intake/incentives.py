@@ -12,6 +12,7 @@ from contracts.incentive import BLOCKERS, BlockerCode, Owner, Stage, owner_of
 from contracts.partner import Manifest
 from contracts.text import Text
 from gateway.clock import Clock, jakarta_day
+from gateway.services.payouts.apply import transact
 from gateway.storage.base.database import Connection, Database
 from gateway.storage.intake import incentives as stored
 from gateway.storage.intake.incentives import Filter, IncentiveRow
@@ -85,25 +86,27 @@ class Incentives:
 
     async def cancel(self, incentive_id: int, *, actor: str) -> IncentiveView:
         """Stop future payouts. Raises `Conflict` once one has left, which is then followed to its end."""
+        return await transact(self._database, lambda connection: self._cancel(connection, incentive_id, actor))
+
+    async def _cancel(self, connection: Connection, incentive_id: int, actor: str) -> IncentiveView:
         now = self._clock.now()
-        async with self._database.transaction() as connection:
-            if not await stored.lock(connection, incentive_id):
-                raise NotFound("There is no such incentive.")
-            before = await self.read(connection, incentive_id)
-            if before.stage is Stage.CANCELLED:
-                return before
-            if before.stage in _ENDED:
-                raise Conflict(f"The incentive is {before.stage.value}.", code="incentive_ended")
-            if not await stored.withdraw_reserved(connection, incentive_id, now):
-                raise Conflict(
-                    "A payout is on its way.",
-                    code="payout_open",
-                    remedy="Wait for its outcome; if it is rejected, the incentive can be cancelled.",
-                )
-            await stored.cancel(connection, incentive_id, now)
-            await audit.record(connection, now, actor, "incentive.cancel", str(incentive_id), {})
-            await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
-            return await self.read(connection, incentive_id)
+        if not await stored.lock(connection, incentive_id):
+            raise NotFound("There is no such incentive.")
+        before = await self.read(connection, incentive_id)
+        if before.stage is Stage.CANCELLED:
+            return before
+        if before.stage in _ENDED:
+            raise Conflict(f"The incentive is {before.stage.value}.", code="incentive_ended")
+        if not await stored.withdraw_reserved(connection, incentive_id, now):
+            raise Conflict(
+                "A payout is on its way.",
+                code="payout_open",
+                remedy="Wait for its outcome; if it is rejected, the incentive can be cancelled.",
+            )
+        await stored.cancel(connection, incentive_id, now)
+        await audit.record(connection, now, actor, "incentive.cancel", str(incentive_id), {})
+        await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
+        return await self.read(connection, incentive_id)
 
     def sent_before(self) -> dict[str, datetime]:
         """By partner: an outcome that is unknown since before then is an operator's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from datetime import date, datetime
 
@@ -23,9 +24,23 @@ class QuotaView(msgspec.Struct, frozen=True, kw_only=True):
     mark: Mark
 
 
-class PausedView(msgspec.Struct, frozen=True, kw_only=True):
-    """Since when, by whom and why new payouts are stopped."""
+class SwitchState(enum.Enum):
+    """How far a pause has come."""
 
+    PAUSING = "pausing"
+    """Attempts begun before it are under way."""
+    PAUSED = "paused"
+    """Nothing leaves any more."""
+
+
+class PausedView(msgspec.Struct, frozen=True, kw_only=True):
+    """Since when, by whom and why payouts are stopped."""
+
+    state: SwitchState
+    under_way: int
+    """Attempts begun before it that may not have left yet; workers hold those back within milliseconds."""
+    last_leaves_by: datetime | None
+    """By when the last of these has left, or never will."""
     since: datetime
     by: str
     reason: str
@@ -74,9 +89,10 @@ class Partners:
         """Every partner of this installation."""
         async with self._database.connection() as connection:
             paused = await switches.paused(connection)
+            under_way = await switches.under_way(connection, self._clock.now())
             reads = {read.partner: read for read in await statements.last_reads(connection)}
         return [
-            _view(manifest, self._quotas, paused.get(slug), reads.get(slug))
+            _view(manifest, self._quotas, _paused(paused.get(slug), under_way.get(slug)), reads.get(slug))
             for slug, manifest in self._manifests.items()
         ]
 
@@ -90,7 +106,9 @@ class Partners:
         }
 
     async def pause(self, partner: str, reason: str, *, actor: str) -> PartnerView:
-        """Stop new payouts; those that have left are followed to their end."""
+        """Stop payouts: no attempt begins any more, one that has not left is held back, one that has left is followed
+        to its end. The answer tells how many may not have left yet.
+        """
         self._known(partner)
         now = self._clock.now()
         async with self._database.transaction() as connection:
@@ -115,10 +133,23 @@ class Partners:
         return next(view for view in await self.all() if view.partner == partner)
 
 
+def _paused(switch: switches.Switch | None, under_way: switches.UnderWay | None) -> PausedView | None:
+    if switch is None:
+        return None
+    return PausedView(
+        state=SwitchState.PAUSED if under_way is None else SwitchState.PAUSING,
+        under_way=0 if under_way is None else under_way.attempts,
+        last_leaves_by=None if under_way is None else under_way.until,
+        since=switch.paused_at,
+        by=switch.paused_by,
+        reason=switch.reason,
+    )
+
+
 def _view(
     manifest: Manifest,
     quotas: Mapping[str, float],
-    paused: switches.Switch | None,
+    paused: PausedView | None,
     read: statements.StatementRead | None,
 ) -> PartnerView:
     return PartnerView(
@@ -135,9 +166,7 @@ def _view(
             for quota in manifest.quotas
         ),
         assumed=tuple(fact for fact in manifest.facts if fact.mark is not Mark.SEEN),
-        paused=None
-        if paused is None
-        else PausedView(since=paused.paused_at, by=paused.paused_by, reason=paused.reason),
+        paused=paused,
         last_statement=None
         if read is None
         else StatementView(day=read.day, read_at=read.finished_at, lines=read.lines, unknown_lines=read.unknown_lines),

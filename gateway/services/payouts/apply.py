@@ -40,14 +40,22 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
 
 async def transact(database: Database, work: Callable[[Connection], Awaitable[T]]) -> T:
     """Do `work` in a transaction, again (a few times) where the database broke it off in favour of another one."""
+
+    async def attempt() -> T:
+        async with database.transaction() as connection:
+            return await work(connection)
+
+    return await again(attempt)
+
+
+async def again(work: Callable[[], Awaitable[T]]) -> T:
+    """Do `work`, again (a few times) where the database broke it off in favour of somebody else's."""
     for _ in range(MOST_TRIES - 1):
         try:
-            async with database.transaction() as connection:
-                return await work(connection)
+            return await work()
         except _AGAIN:
             continue
-    async with database.transaction() as connection:
-        return await work(connection)
+    return await work()
 
 
 async def apply(
@@ -158,7 +166,9 @@ async def _follow(
     incentives: Mapping[int, IncentiveFacts],
     before: Mapping[int, PayoutRow],
 ) -> None:
-    """Cases, blockers of other incentives and pauses: rare, so one by one."""
+    """Cases, blockers of other incentives and pauses: rare, so one by one. Pauses last, each partner's in order: who
+    waits for such a row must hold nothing that its holder still wants.
+    """
     answered = [
         (row.id, code)
         for row, effect in effects
@@ -171,5 +181,6 @@ async def _follow(
         await cases.open_cases(connection, now, effect.cases)
         if effect.block_others is not None:
             await payouts.block_others(connection, now, incentives[row.incentive].participant, effect.block_others)
-        if effect.pause is not None:
-            await switches.pause(connection, now, row.partner, by="gateway", reason=effect.pause)
+    pauses = {partner: reason for _, effect in effects for partner, reason in effect.pauses.items()}
+    for partner in sorted(pauses):
+        await switches.pause(connection, now, partner, by="gateway", reason=pauses[partner])

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
 import structlog
 
 from gateway.clock import growing_s, jakarta_day
 from gateway.resources import Resources
-from gateway.services.payouts.apply import Applied, apply, transact
+from gateway.services.payouts.apply import Applied, again, apply, transact
 from gateway.services.payouts.ends import Terms
 from gateway.services.payouts.words import Item
 from gateway.storage.base.database import AWAY, GroupCommit
 from gateway.storage.payouts import queue
-from gateway.storage.payouts.queue import Intent
+from gateway.storage.payouts.queue import Begun, Intent
 
 INTENTS_S, OUTCOMES_S = 0.008, 0.012
 """How long a commit gathers: small beside a partner's answer, large beside the time between two of them. Outcomes may
@@ -63,8 +63,8 @@ class Commits:
         self.terms: Mapping[str, Terms] = {
             slug: Terms(manifest=desk.manifest, pace=desk.pace) for slug, desk in resources.desks.items()
         }
-        self.intents: Adds[Intent, datetime | None]
-        """The compare-and-set; the deadline for the answer, or None: not to be sent."""
+        self.intents: Adds[Intent, Begun | None]
+        """The compare-and-set; None: not to be sent."""
         self.outcomes: Adds[Item, Applied]
         if grouped:
             self.intents = GroupCommit(self._begin, window_s=INTENTS_S, enough=ENOUGH)
@@ -90,10 +90,13 @@ class Commits:
                 await self._clock.sleep(growing_s(KEEP_FIRST_S, 2.0, tries, KEEP_MAX_S))
         raise AssertionError("itertools.count ends never")
 
-    async def _begin(self, intents: Sequence[Intent]) -> list[datetime | None]:
-        now = self._clock.now()
-        async with self._database.connection() as connection:
-            passed = await queue.begin(connection, now, jakarta_day(now), self._worker, intents)
+    async def _begin(self, intents: Sequence[Intent]) -> list[Begun | None]:
+        async def begin() -> dict[int, Begun]:
+            now = self._clock.now()
+            async with self._database.connection() as connection:
+                return await queue.begin(connection, now, jakarta_day(now), self._worker, intents)
+
+        passed = await again(begin)
         lost = [intent.payout for intent in intents if intent.payout not in passed]
         if lost:
             await self.give_back(lost, after_s=LOST_S)

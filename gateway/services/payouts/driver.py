@@ -22,6 +22,7 @@ from gateway.services.payouts.commits import LOST_S, Commits
 from gateway.services.payouts.following import Following
 from gateway.services.payouts.rules import LEASE_S
 from gateway.services.payouts.sending import OPEN, Answer, Gate, Links, Sending
+from gateway.services.payouts.stops import Stops
 from gateway.services.payouts.words import Finding, What, Word
 from gateway.storage.base.database import Connection
 from gateway.storage.intake import incentive_timers
@@ -63,7 +64,8 @@ class Payouts:
         self._instance = resources.settings.instance
         self._at_once = AT_ONCE if grouped else 1
         self._commits = Commits(resources, self.worker, grouped=grouped)
-        self._sending = Sending(resources, links, self._commits, self.worker)
+        self.stops = Stops(resources.database, resources.clock)
+        self._sending = Sending(resources, links, self._commits, self.stops, self.worker)
         self._following = Following(resources, self._commits, self._sending, self.worker)
         self._cursors: dict[str, Cursor] = {}
 
@@ -115,7 +117,7 @@ class Payouts:
         prepared = [row.id for row in rows if row.state is _S.PREPARED]
         if prepared:
             async with self._database.connection() as connection:
-                prepared = list(await queue.take(connection, self._claim(partner, limit), prepared))
+                prepared = list(await queue.take(connection, self._claim(partner, limit), prepared, _S.PREPARED))
             await each("withdraw", await self._load(prepared), self._following.withdraw, at_once=self._at_once)
         return len(reserved) + len(prepared)
 
@@ -191,8 +193,10 @@ class Payouts:
 
         Raises `NotFound`.
         """
-        async with self._database.transaction() as connection:
-            found = await incentive_timers.hasten(connection, self._clock.now(), incentive_id, list(ASKABLE))
+        found = await transact(
+            self._database,
+            lambda connection: incentive_timers.hasten(connection, self._clock.now(), incentive_id, list(ASKABLE)),
+        )
         if found is None:
             raise NotFound("There is no such incentive.")
         return found
@@ -232,6 +236,7 @@ class Payouts:
 
 async def _block_paid_before(connection: Connection, now: datetime, limit: int) -> int:
     found = await incentive_timers.block_paid_before(connection, now, limit)
+    pauses: dict[str, str] = {}
     for one in found:
         detail = f"incentive {one.incentive} was handed over again: the one cancelled before it turned out paid"
         case = NewCase(
@@ -243,5 +248,7 @@ async def _block_paid_before(connection: Connection, now: datetime, limit: int) 
         )
         await cases.open_cases(connection, now, [case])
         if one.payout is not None:
-            await switches.pause(connection, now, one.partner, by="gateway", reason=f"{detail}; a payout has left")
+            pauses[one.partner] = f"{detail}; a payout has left"
+    for partner in sorted(pauses):
+        await switches.pause(connection, now, partner, by="gateway", reason=pauses[partner])
     return len(found)

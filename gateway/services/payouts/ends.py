@@ -63,8 +63,8 @@ class Effects(msgspec.Struct, kw_only=True):
     answered: list[BlockerCode] = []
     """Codes of cases that this answers."""
     block_others: BlockerCode | None = None
-    pause: str | None = None
-    """Why the partner must be paused."""
+    pauses: dict[str, str] = {}
+    """The partners that must be paused, and why."""
 
 
 def move(payout: PayoutRow, to: PayoutState) -> None:
@@ -131,7 +131,7 @@ def succeeded(s: Standing, now: datetime, effects: Effects) -> None:
     s.incentive.payout = "succeeded"
     if any(other.state is _S.SUCCEEDED for other in s.others):
         contradiction(s, effects, "two payouts of this incentive were paid: have one given back")
-        effects.pause = f"payout {payout.id} was the second one paid for its incentive"
+        effects.pauses[payout.partner] = f"payout {payout.id} was the second one paid for its incentive"
     effects.answered += [_B.OUTCOME_UNKNOWN, _B.REASON_MISSING]
 
 
@@ -229,7 +229,9 @@ def _cancel_reserved(s: Standing, now: datetime) -> None:
 def _withdraw_replacements(s: Standing, now: datetime, effects: Effects) -> None:
     """A payout that had been refused turned out paid: what was made in its place must not be paid too."""
     _cancel_reserved(s, now)
-    if any(stands(other) and other.state not in UNSENT for other in s.others):
-        effects.pause = f"payout {s.payout.id} was paid after it had been refused, and a second one has left"
+    for other in s.others:
+        if stands(other) and other.state not in UNSENT:
+            reason = f"payout {s.payout.id} was paid after it had been refused, and a second one has left"
+            effects.pauses |= {s.payout.partner: reason, other.partner: reason}
     if not any(stands(other) for other in s.others):
         s.payout.released_at = None

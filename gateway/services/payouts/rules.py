@@ -24,6 +24,8 @@ MOST_REFUSALS = 6
 BLOCKED_S = 300.0
 """How long it then waits before the gateway tries again."""
 BACKOFF_MAX_S = 60.0
+HELD_BACK_S = 1.0
+"""What we held back ourselves is looked at again so soon."""
 LEASE_S = 30.0
 """How long a worker may keep a payout before it sends it, or looks it up."""
 
@@ -120,13 +122,28 @@ def _queued(terms: Terms, s: Standing, word: Word, now: datetime, effects: Effec
 def _refused(terms: Terms, s: Standing, hint: Hint, retry_after_s: float | None, now: datetime) -> None:
     """Nothing was done: back to where it was, under the same reference."""
     payout = s.payout
-    if payout.state is _S.SUBMITTING and not terms.manifest.two_step and payout.attempt > 1:
-        _in_doubt(terms, s, now)  # a resend that did nothing: the first attempt is still what must be settled
-        return
     if payout.state is _S.PREPARING and payout.looks > 0:
         payout.refusals += 1
         payout.next_at = now + timedelta(seconds=max(_backoff_s(payout.refusals), retry_after_s or 0.0))
-        return  # an earlier create may stand
+    elif _back(terms, s, now):
+        _wait(s, hint, retry_after_s, now)
+
+
+def _held_back(terms: Terms, s: Standing, now: datetime) -> None:
+    """The same, but by us: no refusal, and due again once there was time to withdraw it."""
+    payout = s.payout
+    if _back(terms, s, now) or payout.state is _S.PREPARING:
+        payout.next_at = now + timedelta(seconds=HELD_BACK_S)
+
+
+def _back(terms: Terms, s: Standing, now: datetime) -> bool:
+    """Take an attempt back that did nothing; False where an earlier one may have done something."""
+    payout = s.payout
+    if payout.state is _S.SUBMITTING and not terms.manifest.two_step and payout.attempt > 1:
+        _in_doubt(terms, s, now)  # the first attempt is still what must be settled
+        return False
+    if payout.state is _S.PREPARING and payout.looks > 0:
+        return False  # an earlier create may stand
     if payout.state is _S.SUBMITTING:
         payout.attempt -= 1
         ends.move(payout, _S.PREPARED if terms.manifest.two_step else _S.RESERVED)
@@ -134,8 +151,7 @@ def _refused(terms: Terms, s: Standing, hint: Hint, retry_after_s: float | None,
         ends.move(payout, _S.RESERVED)
     if payout.state is _S.RESERVED:
         payout.first_sent_at = payout.sent_at = payout.sent_deadline = None
-    if payout.state in (_S.RESERVED, _S.PREPARED):
-        _wait(s, hint, retry_after_s, now)
+    return payout.state in (_S.RESERVED, _S.PREPARED)
 
 
 def _wait(s: Standing, hint: Hint, retry_after_s: float | None, now: datetime) -> None:
@@ -200,12 +216,15 @@ def _paid_though_cancelled(s: Standing, end: PayoutState, now: datetime, effects
     s.payout.released_at, s.incentive.payouts = now, s.incentive.payouts + 1
     (ends.succeeded if end is _S.SUCCEEDED else ends.reversed_)(s, now, effects)
     ends.contradiction(s, effects, "the partner paid a payout that had been withdrawn")
-    effects.pause = f"payout {s.payout.id} was paid after it had been withdrawn"
+    effects.pauses[s.payout.partner] = f"payout {s.payout.id} was paid after it had been withdrawn"
 
 
 def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: Effects) -> None:
     payout, what = s.payout, finding.what
-    if what is What.NOTHING_LEFT:
+    if what is What.STOPPED:
+        if payout.state in ends.UNSENT or (payout.state is _S.SUBMITTING and payout.attempt == finding.attempt):
+            _held_back(terms, s, now)
+    elif what is What.NOTHING_LEFT:
         if payout.state in ends.UNSENT or (payout.state is _S.SUBMITTING and payout.attempt == finding.attempt):
             _refused(terms, s, finding.hint, finding.retry_after_s, now)
     elif what is What.OVERDUE and payout.sent_deadline is not None and payout.sent_deadline < now:
@@ -218,7 +237,7 @@ def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: 
     elif what is What.UNPAYABLE:
         if payout.state is _S.RESERVED and (payout.lease_until is None or payout.lease_until <= now):
             ends.cancel(s, payout, now)
-    elif what is What.WITHDRAWING:
+    elif what is What.WITHDRAWING and payout.state is _S.PREPARED:
         payout.withdrawing = True
     elif what is What.OVER_LIMIT and payout.state is _S.RESERVED:
         ends.cancel(s, payout, now)

@@ -26,7 +26,9 @@ from gateway.security import places
 from gateway.security.sealed import open_grant
 from gateway.services.payouts.absence import ResendPermit
 from gateway.services.payouts.commits import Commits
+from gateway.services.payouts.stops import Stopped, Stops, Watch
 from gateway.services.payouts.words import Finding, Item, What, Word, agreed
+from gateway.storage.ops.switches import LEAVES_S
 from gateway.storage.payouts.queue import Intent, Leased
 
 T = TypeVar("T")
@@ -34,6 +36,7 @@ READ_S, WRITE_S, SPARE_S = 15.0, 30.0, 5.0
 """Time-outs of a payout plan's requests, and what comes on top before an attempt counts as unanswered."""
 ANSWER_S = {"payout": READ_S + WRITE_S + SPARE_S, "prepare": WRITE_S + SPARE_S, "approve": WRITE_S + SPARE_S}
 """How long after its intent an attempt of each operation may take."""
+assert LEAVES_S <= WRITE_S - SPARE_S, "what a pause says about the last WRITE to leave would not be true"
 LINK_PROOF_S = 86_400.0
 """A wallet's link must have been proved alive within this time."""
 _OF_THE_PERSON = frozenset({Hint.CUSTOMER_TOKEN, Hint.SESSION})
@@ -93,11 +96,14 @@ class Left:
 
 
 def within(plan: Plan[T], clock: Clock, deadline: datetime, left: Left | None = None) -> Plan[T]:
-    """The plan, but its WRITE leaves only while it can still be answered before the deadline; noted in `left`."""
+    """The plan, but its WRITE leaves only while it can still be answered before the deadline, whatever time it asks;
+    noted in `left`.
+    """
     try:
         request = next(plan)
         while True:
-            if request.effect is Effect.WRITE and clock.now() + timedelta(seconds=request.timeout_s) > deadline:
+            answer_s = max(request.timeout_s, WRITE_S)
+            if request.effect is Effect.WRITE and clock.now() + timedelta(seconds=answer_s) > deadline:
                 raise PartnerUnavailable("too late to send within the attempt's deadline")
             if left is not None:
                 left.wrote = request.effect is Effect.WRITE
@@ -117,12 +123,13 @@ def frozen_hash(desk: Desk, order: PayoutOrder) -> bytes:
 class Sending:
     """Sends leased payouts of all partners."""
 
-    def __init__(self, resources: Resources, links: Links, commits: Commits, worker: str) -> None:
+    def __init__(self, resources: Resources, links: Links, commits: Commits, stops: Stops, worker: str) -> None:
         self._clock = resources.clock
         self._vault = resources.vault
         self._desks = resources.desks
         self._links = links
         self._commits = commits
+        self._stops = stops
         self._worker = worker
         in_flight = resources.settings.max_in_flight
         self._seats = {slug: asyncio.Semaphore(in_flight) for slug in resources.desks}
@@ -200,14 +207,17 @@ class Sending:
             not_after=permit.window_until if permit else None,
             last_heard=permit.last_heard if permit else None,
         )
-        async with self._seats[desk.slug]:  # no more than these can be in doubt when the partner or we go down
+        watching = self._stops.watch(payout, moves_nothing=payout.state is _S.PREPARING)
+        # No more than the seats can be in doubt when the partner or we go down.
+        async with self._seats[desk.slug]:
             if not gate.admit():
                 await self._commits.give_back([payout.id])
                 return Answer.SKIPPED
-            deadline = await self._commits.intents.add(intent)
-            if deadline is None:
-                return Answer.SKIPPED
-            item, hint = await self._run(desk, leased, order, operation, make, attempt, deadline, frozen)
+            with watching as watch:
+                begun = await self._commits.intents.add(intent)
+                if begun is None:
+                    return Answer.SKIPPED
+                item, hint = await self._run(desk, leased, order, operation, make, intent, begun.deadline, watch)
             answer = _answer(item, hint)
             gate.note(answer)
         applied = await self._commits.outcomes.add(item)
@@ -222,11 +232,11 @@ class Sending:
         order: PayoutOrder,
         operation: str,
         make: Callable[[Context, PayoutOrder], Plan[Outcome]],
-        attempt: int,
+        intent: Intent,
         deadline: datetime,
-        frozen: bytes,
+        watch: Watch,
     ) -> tuple[Item, Hint]:
-        payout, left = leased.payout.id, Left()
+        payout, attempt, left = intent.payout, intent.attempt, Left()
 
         def said(outcome: Outcome) -> tuple[Item, Hint]:
             word = Word(
@@ -246,7 +256,8 @@ class Sending:
                     lambda context: within(make(context, order), self._clock, deadline, left),
                     subject=str(payout),
                     # The approval's own body is another one; it is keyed by the partner's number.
-                    frozen_hash=None if operation == "approve" else frozen,
+                    frozen_hash=None if operation == "approve" else intent.hash,
+                    last_look=lambda: self._stops.look(watch),
                 )
         except (PartnerError, CallerError) as error:
             hint = error.hint if isinstance(error, PartnerError) else Hint.NONE
@@ -266,7 +277,7 @@ class Sending:
         _log.info("nothing_left", payout=payout, error=type(error).__name__, hint=hint.value)
         return Finding(
             payout=payout,
-            what=What.NOTHING_LEFT,
+            what=What.STOPPED if isinstance(error, Stopped) else What.NOTHING_LEFT,
             attempt=attempt,
             hint=hint,
             retry_after_s=retry_after_s,
@@ -310,6 +321,8 @@ class Sending:
 
 def _answer(item: Item, hint: Hint) -> Answer:
     if isinstance(item, Finding):
+        if item.what is What.STOPPED:
+            return Answer.SKIPPED  # by us
         return Answer.SPOKE if hint in _OF_THE_PERSON else Answer.NOTHING_DONE
     kind = item.outcome.kind
     if kind is _K.UNKNOWN:

@@ -41,6 +41,8 @@ class What(enum.Enum):
     """What the gateway found out by itself; never an observation, never an end of anything that may have left."""
 
     NOTHING_LEFT = "nothing_left"
+    STOPPED = "stopped"
+    """Its WRITE was about to leave, and was held back: the same, and no try that the partner could have taken."""
     OVERDUE = "overdue"
     """The deadline for an answer is over."""
     LOOKED_IN_VAIN = "looked_in_vain"
@@ -67,7 +69,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     payout: int
     what: What
     attempt: int | None = None
-    """NOTHING_LEFT: the attempt that was to be made."""
+    """NOTHING_LEFT, STOPPED: the attempt that was to be made."""
     hint: Hint = Hint.NONE
     retry_after_s: float | None = None
     until: datetime | None = None

@@ -29,12 +29,12 @@ from gateway.services.payouts.ends import Terms
 from gateway.services.payouts.sending import ANSWER_S
 from gateway.services.payouts.words import Finding, What, agreed
 from gateway.services.reconciliation.statements import Statements
-from gateway.services.reconciliation.strays import Strays
+from gateway.services.reconciliation.strays import MOST, Strays
 from gateway.storage.base.database import Connection
 from gateway.storage.ops import audit
 from gateway.storage.payouts import queue
 from gateway.storage.payouts.queue import Leased
-from gateway.storage.reconciliation import recovery, statements
+from gateway.storage.reconciliation import recovery, statements, strays
 from gateway.storage.reconciliation.recovery import Recovery
 from gateway.storage.reconciliation.strays import Stray
 
@@ -42,6 +42,10 @@ LOOKUPS_A_ROUND = 200
 LOOKUPS_AT_ONCE = 16
 _CHUNK = 500
 _log = structlog.get_logger(__name__)
+
+
+class _HeldAgain(Exception):
+    """Something that holds a partner came up while it was about to be let go."""
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +99,7 @@ class Recoveries:
         now = self._clock.now()
         self._check(since, now)
         async with self._database.transaction() as connection:
-            for desk in self._desks.values():
+            for _, desk in sorted(self._desks.items()):  # as the senders share the partners' fences
                 await recovery.begin(
                     connection, desk.slug, since=since, opened_at=now, settled_at=self._settled_at(desk, now)
                 )
@@ -245,13 +249,18 @@ class Recoveries:
     # --- releasing ----------------------------------------------------------------------------------------------------
 
     async def _release(self, one: Recovery) -> bool:
-        return await transact(self._database, lambda connection: self._let_go(connection, one))
+        try:
+            return await transact(self._database, lambda connection: self._let_go(connection, one))
+        except _HeldAgain:
+            return False
 
     async def _let_go(self, connection: Connection, one: Recovery) -> bool:
         """Payouts that nobody knows of are as if they had never been touched; the partner is free."""
         now = self._clock.now()
         if not await recovery.release(connection, one, now):
             return False
+        if nobodys(await strays.unsettled(connection, MOST)) or await recovery.in_flight(connection, one.partner):
+            raise _HeldAgain  # since the round looked
         since = one.settled_at
         untouched = await recovery.untouched(connection, one.partner, since)
         for start in range(0, len(untouched), _CHUNK):

@@ -69,7 +69,11 @@ async def block_paid_before(connection: Connection, now: datetime, limit: int) -
 async def hasten(
     connection: Connection, now: datetime, incentive_id: int, askable: Sequence[BlockerCode]
 ) -> dict[str, object] | None:
-    """Make the next step of an incentive due now; None: there is no such incentive."""
+    """Make the next step of an incentive due now; None: there is no such incentive.
+
+    Its payouts are locked first, as whoever applies a word to them does.
+    """
+    await connection.execute("SELECT FROM payouts WHERE incentive = $1 ORDER BY id FOR NO KEY UPDATE", incentive_id)
     row = await connection.fetchrow(
         "SELECT id, stage, blocker, own, payout FROM incentives WHERE id = $1 FOR NO KEY UPDATE", incentive_id
     )

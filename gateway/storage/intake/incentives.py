@@ -96,7 +96,11 @@ async def find(connection: Connection, wanted: Filter, after: int, limit: int) -
 
 
 async def lock(connection: Connection, incentive_id: int) -> bool:
-    """Hold one incentive until the end of the transaction; False if there is none."""
+    """Hold one incentive until the end of the transaction; False if there is none.
+
+    Its payouts first, as whoever applies a word to them does; one made in between is held by nobody else for long.
+    """
+    await connection.execute("SELECT FROM payouts WHERE incentive = $1 ORDER BY id FOR NO KEY UPDATE", incentive_id)
     found = await connection.fetchval("SELECT id FROM incentives WHERE id = $1 FOR NO KEY UPDATE", incentive_id)
     return found is not None
 

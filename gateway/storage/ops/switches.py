@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from contracts.events import EventType
 from gateway.storage.base.database import Connection
 from gateway.storage.messages import events
+
+LEAVES_S = 25.0
+"""So long before an attempt's deadline its WRITE has left, or never will (services/payouts/sending.py sees to it)."""
 
 
 class Switch(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,8 +31,31 @@ async def paused(connection: Connection) -> dict[str, Switch]:
     return {row["partner"]: Switch(**dict(row)) for row in rows}
 
 
+class UnderWay(msgspec.Struct, frozen=True, kw_only=True):
+    """Attempts at a partner that may not have left yet."""
+
+    attempts: int
+    until: datetime
+    """By then the last one has left, or never will."""
+
+
+async def under_way(connection: Connection, now: datetime) -> dict[str, UnderWay]:
+    """By partner; none where nothing can leave any more without a new intent."""
+    leaves = timedelta(seconds=LEAVES_S)
+    rows = await connection.fetch(
+        "SELECT partner, count(*)::int AS attempts, max(sent_deadline) AS deadline FROM payouts"
+        " WHERE state IN ('submitting', 'preparing') AND next_at IS NULL AND sent_deadline > $1 GROUP BY partner",
+        now + leaves,
+    )
+    return {row["partner"]: UnderWay(attempts=row["attempts"], until=row["deadline"] - leaves) for row in rows}
+
+
 async def pause(connection: Connection, now: datetime, partner: str, *, by: str, reason: str) -> bool:
-    """Stop new payouts at a partner; what has left is followed to its end. False: it was paused already."""
+    """Stop payouts at a partner; what has left is followed to its end. False: it was paused already.
+
+    At its commit it waits for the intents that are being committed there, and workers hold back what has not left (a
+    trigger; services/payouts/stops.py).
+    """
     changed = await connection.fetchval(
         "INSERT INTO partner_switches (partner, paused_at, paused_by, reason) VALUES ($1, $2, $3, $4)"
         " ON CONFLICT (partner) DO UPDATE SET paused_at = excluded.paused_at, paused_by = excluded.paused_by,"

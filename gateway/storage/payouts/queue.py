@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
@@ -173,67 +174,81 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """For a resend: id of the last observation that its permit rests on; whatever came since voids it."""
 
 
+class Begun(NamedTuple):
+    """An attempt whose intent is committed."""
+
+    deadline: datetime
+    """Until when it may be answered."""
+    approved_row: str | None
+    """What two people approved, as the rows say it that are about to be paid; None: they disagree with one another."""
+    digest: bytes | None
+    """Keyed digest of what was approved."""
+
+
 async def begin(
     connection: Connection, now: datetime, today: date, worker: str, intents: Sequence[Intent]
-) -> dict[int, datetime]:
+) -> dict[int, Begun]:
     """The compare-and-set before the first byte: the payouts that this worker may send, now, and until when.
 
-    A payout passes only if in this very statement it is as the worker believes and leased by it, its link is active
-    and the participant's current one, the verdict stands, the incentive is approved, due, not cancelled, before its
-    deadline and not paid before, the partner is not paused, no forgotten credit may be this one, and (with
-    `proved_after`) the link was proved alive since then. Only a create that is already in doubt is sent again without
-    all that: it moves nothing, and without it nobody can withdraw it. During a recovery not even that is sent.
+    It holds the payouts in order of id, shares their partners' fence, and only then decides (`begin_payouts` in the
+    schema). A payout passes only if by then it is as the worker believes and leased by it, its link is active and the
+    participant's current one, the verdict stands, the incentive is approved, due, not cancelled, before its deadline
+    and not paid before, the partner is not paused, no forgotten credit may be this one, and (with `proved_after`) the
+    link was proved alive since then. Only a create that is already in doubt is sent again without all that: it moves
+    nothing, and without it nobody can withdraw it. During a recovery not even that is sent.
     """
     rows = await connection.fetch(
-        f"""
-        WITH asked AS (
-            SELECT *, decode(hash, 'base64') AS frozen_hash,
-                   $1::timestamptz + make_interval(secs => answer_s) AS sent_deadline
-            FROM json_to_recordset($4::text::json)
-                 AS n (payout bigint, before text, after text, attempt int, hash text, answer_s float8,
-                       proved_after timestamptz, not_after timestamptz, last_heard bigint))
-        UPDATE payouts p SET state = a.after, attempt = a.attempt, frozen_hash = a.frozen_hash,
-            first_sent_at = coalesce(p.first_sent_at, $1), sent_at = $1, sent_deadline = a.sent_deadline,
-            looks = CASE WHEN a.before = a.after THEN p.looks + 1 ELSE 0 END,
-            next_at = NULL, lease_until = NULL, updated_at = $1
-        FROM asked a, participants t, links l, incentives i
-        WHERE p.id = a.payout AND p.id = ANY($5::bigint[])
-          AND p.state = a.before AND p.leased_by = $3 AND p.lease_until > $1
-          AND (p.first_sent_at IS NULL OR p.frozen_hash = a.frozen_hash)
-          AND t.id = p.participant AND l.id = p.link_id AND i.id = p.incentive
-          AND (a.before = 'preparing' OR (
-              t.link_id = p.link_id AND t.link_active AND t.verified AND t.verified_until > $1 AND l.state = 'active'
-              AND (a.proved_after IS NULL OR l.proved_at > a.proved_after)
-              AND i.payout = 'open' AND i.approved AND NOT i.cancelled AND NOT i.past_deadline
-              AND i.due_on <= $2 AND i.deadline_on >= $2 AND NOT {_PAID_BEFORE}
-              AND NOT EXISTS
-                  (SELECT 1 FROM partner_switches s WHERE s.partner = p.partner AND s.paused_at IS NOT NULL)
-              AND NOT EXISTS (SELECT 1 FROM strays s WHERE s.partner = p.partner AND s.account_index = l.account_index
-                              AND s.settled_at IS NULL)))
-          AND NOT EXISTS (SELECT 1 FROM recoveries r WHERE r.partner = p.partner AND r.released_at IS NULL)
-          AND (a.not_after IS NULL OR a.sent_deadline <= a.not_after)
-          AND (a.last_heard IS NULL
-               OR NOT EXISTS (SELECT 1 FROM observations o WHERE o.payout = p.id AND o.id > a.last_heard))
-        RETURNING p.id, p.sent_deadline
-        """,  # noqa: S608 - constants
+        "SELECT payout, sent_deadline, approved_row, digest FROM begin_payouts($1, $2, $3, $4::text::json, $5)",
         now,
         today,
         worker,
         as_json(intents),
-        [intent.payout for intent in intents],  # by these the planner expects few rows, whatever the other conditions
+        [intent.payout for intent in intents],
     )
-    return {row["id"]: row["sent_deadline"] for row in rows}
+    return {row[0]: Begun(row[1], row[2], row[3]) for row in rows}
 
 
-async def take(connection: Connection, claim: Claim, payouts: Sequence[int]) -> set[int]:
-    """Lease the named payouts, as far as nobody holds them."""
+class Attempt(NamedTuple):
+    """An attempt that is under way."""
+
+    payout: int
+    moves_nothing: bool
+    """A create that is in doubt already: only a recovery stops it."""
+
+
+async def stopped(connection: Connection, attempts: Sequence[Attempt]) -> set[int]:
+    """Payouts of attempts under way that must not leave any more: something that `begin` asks for is no longer so."""
     rows = await connection.fetch(
-        "UPDATE payouts SET lease_until = $3, leased_by = $1"
-        " WHERE id = ANY($4::bigint[]) AND (lease_until IS NULL OR lease_until <= $2) RETURNING id",
+        """
+        SELECT p.id FROM payouts p JOIN participants t ON t.id = p.participant JOIN links l ON l.id = p.link_id
+            JOIN incentives i ON i.id = p.incentive
+        WHERE p.id = ANY($1::bigint[]) AND (
+            EXISTS (SELECT 1 FROM recoveries r WHERE r.partner = p.partner AND r.released_at IS NULL)
+            OR p.id <> ALL($2::bigint[]) AND (
+                NOT (t.link_id = p.link_id AND t.link_active AND t.verified AND l.state = 'active'
+                     AND i.payout = 'open' AND i.approved AND NOT i.cancelled)
+                OR EXISTS (SELECT 1 FROM partner_switches s WHERE s.partner = p.partner AND s.paused_at IS NOT NULL)
+                OR EXISTS (SELECT 1 FROM strays s WHERE s.partner = p.partner AND s.account_index = l.account_index
+                           AND s.settled_at IS NULL)))
+        """,
+        [one.payout for one in attempts],
+        [one.payout for one in attempts if one.moves_nothing],
+    )
+    return {row["id"] for row in rows}
+
+
+async def take(connection: Connection, claim: Claim, payouts: Sequence[int], state: PayoutState) -> set[int]:
+    """Lease the named payouts, as far as they are in this state and nobody holds them."""
+    rows = await connection.fetch(
+        "UPDATE payouts p SET lease_until = $3, leased_by = $1"
+        " FROM (SELECT id FROM payouts WHERE id = ANY($4::bigint[]) AND state = $5"
+        "       AND (lease_until IS NULL OR lease_until <= $2) ORDER BY id FOR NO KEY UPDATE) AS held"
+        " WHERE p.id = held.id RETURNING p.id",
         claim.worker,
         claim.now,
         claim.lease_until,
         list(payouts),
+        state.value,
     )
     return {row["id"] for row in rows}
 
@@ -241,8 +256,10 @@ async def take(connection: Connection, claim: Claim, payouts: Sequence[int]) -> 
 async def give_back(connection: Connection, worker: str, again_at: datetime, payouts: Sequence[int]) -> None:
     """End this worker's leases early, where it did not send; nobody tries again before `again_at`."""
     await connection.execute(
-        "UPDATE payouts SET lease_until = NULL, leased_by = NULL, next_at = greatest(next_at, $3)"
-        " WHERE id = ANY($1::bigint[]) AND leased_by = $2 AND lease_until IS NOT NULL",
+        "UPDATE payouts p SET lease_until = NULL, leased_by = NULL, next_at = greatest(next_at, $3)"
+        " FROM (SELECT id FROM payouts WHERE id = ANY($1::bigint[]) AND leased_by = $2 AND lease_until IS NOT NULL"
+        "       ORDER BY id FOR NO KEY UPDATE) AS held"
+        " WHERE p.id = held.id",
         list(payouts),
         worker,
         again_at,
