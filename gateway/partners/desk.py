@@ -17,7 +17,7 @@ from contracts.payout import Outcome
 from contracts.plan import Plan
 from contracts.secret import Secret
 from gateway.clock import Clock, growing_s
-from gateway.partners.executor import Executor, Look
+from gateway.partners.executor import Executor, HeldBack, Look
 from gateway.partners.tokens import Tokens
 from gateway.partners.watch import Seen, Told, Watch, of_error, of_result, seen_by
 from gateway.settings import Waits
@@ -139,7 +139,9 @@ class Desk:
             return seen_by(make(context), seen)
 
         try:
-            result = await self._twice(names, watched, subject, frozen_hash)
+            result = await self._twice(names, watched, subject, frozen_hash, last_look)
+        except HeldBack:
+            raise  # by us: that tells nothing about the partner
         except (PartnerError, OutcomeUnknown) as error:
             self._tell(operation, of_error(error, seen, self._clock.now(), self.manifest))
             raise
@@ -154,7 +156,12 @@ class Desk:
             watch.told(operation, told)
 
     async def _twice(
-        self, names: tuple[str, ...], make: Callable[[Context], Plan[T]], subject: str, frozen_hash: bytes | None
+        self,
+        names: tuple[str, ...],
+        make: Callable[[Context], Plan[T]],
+        subject: str,
+        frozen_hash: bytes | None,
+        last_look: Look | None,
     ) -> T:
         try:
             return await self._attempt(names, make, subject, frozen_hash, last_look)

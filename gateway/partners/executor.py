@@ -21,7 +21,11 @@ from gateway.partners.transport import NEVER_SENT, Reply
 
 T = TypeVar("T")
 Look = Callable[[], Awaitable[None]]
-"""A last look before a WRITE; raises `PartnerUnavailable` where it must not leave."""
+"""A last look before a WRITE; raises `HeldBack` where it must not leave."""
+
+
+class HeldBack(PartnerUnavailable):
+    """The WRITE was about to leave and must not: nothing left, and the partner has nothing to do with it."""
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,12 +21,13 @@ from contracts.plan import Effect, Plan
 from contracts.secret import Secret
 from gateway.clock import Clock
 from gateway.partners.desk import Desk
+from gateway.partners.executor import HeldBack
 from gateway.resources import Resources
 from gateway.security import places
 from gateway.security.sealed import open_grant
 from gateway.services.payouts.absence import ResendPermit
 from gateway.services.payouts.commits import Commits
-from gateway.services.payouts.stops import Stopped, Stops, Watch
+from gateway.services.payouts.stops import Stops, Watch
 from gateway.services.payouts.words import Finding, Item, What, Word, agreed
 from gateway.storage.ops.switches import LEAVES_S
 from gateway.storage.payouts.queue import Intent, Leased
@@ -277,7 +278,7 @@ class Sending:
         _log.info("nothing_left", payout=payout, error=type(error).__name__, hint=hint.value)
         return Finding(
             payout=payout,
-            what=What.STOPPED if isinstance(error, Stopped) else What.NOTHING_LEFT,
+            what=What.STOPPED if isinstance(error, HeldBack) else What.NOTHING_LEFT,
             attempt=attempt,
             hint=hint,
             retry_after_s=retry_after_s,

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 import asyncpg
 import structlog
 
-from contracts.errors import PartnerUnavailable
 from gateway.clock import Clock
+from gateway.partners.executor import HeldBack
 from gateway.storage.base.database import Database
 from gateway.storage.payouts import queue
 from gateway.storage.payouts.payouts import PayoutRow
@@ -28,10 +28,6 @@ FRESH_S = 3.0
 ASK_S = 2.0
 """How long a last look may wait for the store."""
 _log = structlog.get_logger(__name__)
-
-
-class Stopped(PartnerUnavailable):
-    """The WRITE was about to leave and must not: nothing left, and the partner has nothing to do with it."""
 
 
 class Watch:
@@ -70,15 +66,15 @@ class Stops:
                     del self._watches[name]
 
     async def look(self, watch: Watch) -> None:
-        """The last look before a WRITE. Raises `Stopped`, also where the store must be asked and does not answer."""
+        """The last look before a WRITE. Raises `HeldBack`, also where the store must be asked and does not answer."""
         if not watch.stopped and not self._fresh():
             try:
                 async with self._clock.timeout(ASK_S):
                     await self._ask([watch])
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                raise Stopped(f"whether it may still leave is not known: {type(error).__name__}") from error
+                raise HeldBack(f"whether it may still leave is not known: {type(error).__name__}") from error
         if watch.stopped:
-            raise Stopped("it was stopped before it left")
+            raise HeldBack("it was stopped before it left")
 
     async def poll(self) -> int:
         """Ask the store about everything under way."""

@@ -341,3 +341,18 @@ async def test_pausing_beside_senders_stops_the_set_of_what_is_under_way(town: T
     (row,) = await town.fetch("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
     assert row["deadlocks"] == 0
     await town.check()
+
+
+async def test_what_we_hold_back_tells_nothing_about_the_partner(town: Town) -> None:
+    """Else a pause would look like its outage."""
+    town.partner("two")
+    await town.due("two")
+    told: list[str] = []
+
+    class Keeps:
+        def told(self, operation: str, told_: object) -> None:
+            told.append(operation)
+
+    town.desks["two"].watched_by(Keeps())  # type: ignore[arg-type]
+    await _during_the_inquiry(town, town.worker(), lambda: _do(town, "pause"))
+    assert told == []
