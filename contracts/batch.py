@@ -41,6 +41,8 @@ class RowCode(enum.Enum):
     KEY_REPEATED = "key_repeated"
     FIELD_MISSING = "field_missing"
     FIELD_INVALID = "field_invalid"
+    PROGRAMME_UNKNOWN = "programme_unknown"
+    PURPOSE_UNKNOWN = "purpose_unknown"
     NIK_INVALID = "nik_invalid"
     PARTNER_UNKNOWN = "partner_unknown"
     AMOUNT_INVALID = "amount_invalid"
@@ -112,6 +114,22 @@ _REMEDIES: dict[tuple[RowCode, str | None], tuple[str, str]] = {
     (RowCode.FIELD_INVALID, "account"): (
         "Tulis nomor akun dalam bentuk yang dipakai mitra ini, seperti {hint}.",
         "Write the account in this partner's form, like {hint}.",
+    ),
+    (RowCode.PROGRAMME_UNKNOWN, None): (
+        "Pakai program yang terdaftar; yang terdekat: {hint}. Program baru didaftarkan dengan POST /v1/programmes atau"
+        " `gateway programmes register`.",
+        "Use a registered programme; the nearest: {hint}. A new one is registered with POST /v1/programmes or `gateway"
+        " programmes register`.",
+    ),
+    (RowCode.PURPOSE_UNKNOWN, None): (
+        "Pakai tujuan yang terdaftar untuk program ini; yang terdekat: {hint}. Tujuan baru didaftarkan dengan POST"
+        " /v1/programmes atau `gateway programmes register`.",
+        "Use a purpose that is registered for this programme; the nearest: {hint}. A new one is registered with POST"
+        " /v1/programmes or `gateway programmes register`.",
+    ),
+    (RowCode.FIELD_INVALID, "period"): (
+        "Tulis periode sebagai bilangan bulat tanpa nol di depan: 1, 2, 3.",
+        "Write the period as a whole number without leading zeros: 1, 2, 3.",
     ),
     (RowCode.NIK_INVALID, None): (
         "Cocokkan NIK dengan KTP peserta: 16 angka dengan tanggal lahir yang benar; di lembar kerja, simpan sebagai"

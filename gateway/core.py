@@ -8,6 +8,7 @@ from gateway.resources import Resources
 from gateway.security.clients import ClientDirectory
 from gateway.services.intake.batches import Batches
 from gateway.services.intake.incentives import Incentives
+from gateway.services.intake.programmes import Programmes
 from gateway.services.linking.links import Linking
 from gateway.services.linking.verification import Verification
 from gateway.services.messages.inbox import Inbox
@@ -29,6 +30,7 @@ class Core:
     verification: Verification
     payouts: Payouts
     inbox: Inbox
+    programmes: Programmes
     batches: Batches
     incentives: Incentives
     partners: Partners
@@ -44,6 +46,7 @@ def build_core(resources: Resources) -> Core:
     linking = Linking(resources)
     verification = Verification(resources)
     payouts = Payouts(resources, linking)
+    programmes = Programmes(resources.database, resources.clock)
     return Core(
         resources=resources,
         clients=ClientDirectory(resources.database, resources.clock),
@@ -51,7 +54,8 @@ def build_core(resources: Resources) -> Core:
         verification=verification,
         payouts=payouts,
         inbox=Inbox(resources, verification, payouts),
-        batches=Batches(resources.database, resources.clock, resources.vault, manifests),
+        programmes=programmes,
+        batches=Batches(resources.database, resources.clock, resources.vault, manifests, programmes),
         incentives=Incentives(resources.database, resources.clock, manifests),
         partners=Partners(resources.database, resources.clock, manifests, resources.settings.quotas),
         plan=Planner(resources.database, resources.clock, manifests, resources.settings.quotas),

@@ -16,7 +16,7 @@ from gateway.api.queries import refuse_unknown
 from gateway.core import Core, build_core
 from gateway.resources import open_resources
 from gateway.routes.access import oauth
-from gateway.routes.intake import batches, incentives, participants
+from gateway.routes.intake import batches, incentives, participants, programmes
 from gateway.routes.linking import connect, links, proofs, verifications
 from gateway.routes.messages import callbacks, events
 from gateway.routes.ops import decisions, funnel, health, partners
@@ -25,8 +25,8 @@ from gateway.routes.reconciliation import reconciliations
 from gateway.settings import Settings
 
 ROUTES = (
-    oauth, connect, callbacks, links, verifications, participants, proofs, incentives, payouts, batches, events,
-    partners, funnel, reconciliations, health, decisions,
+    oauth, connect, callbacks, links, verifications, participants, proofs, programmes, incentives, payouts, batches,
+    events, partners, funnel, reconciliations, health, decisions,
 )  # fmt: skip
 
 

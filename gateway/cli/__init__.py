@@ -20,6 +20,7 @@ from gateway.cli import (
     operators,
     partners_,
     payouts,
+    programmes,
     reconcile,
     recover,
     serve,
@@ -55,6 +56,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 GROUPS = {
     "clients": clients.app,
     "operators": operators.app,
+    "programmes": programmes.app,
     "batch": batch.app,
     "incentives": incentives.app,
     "payouts": payouts.app,

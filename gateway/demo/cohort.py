@@ -48,6 +48,13 @@ class Cohort(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[Row, ...]
     has_expectations: bool
 
+    def programmes(self) -> dict[str, list[str]]:
+        """The purposes that the file names, by programme: to be registered before it is handed over."""
+        found: dict[str, set[str]] = {}
+        for line in _read(self.incentives, ("programme", "purpose")):
+            found.setdefault(line["programme"], set()).add(line["purpose"])
+        return {programme: sorted(purposes) for programme, purposes in found.items()}
+
 
 SMALL = Path(__file__).parent / "cohort-small"
 """The cohort shipped with the project."""

@@ -125,6 +125,8 @@ async def hand_over(cohort: Cohort, core: Client, approvers: list[Client], conso
     """The cohort's incentives as a batch, approved by everyone."""
     content = await asyncio.to_thread(cohort.incentives.read_bytes)
     key = f"demo-{hashlib.sha256(content).hexdigest()[:16]}"
+    for programme, purposes in cohort.programmes().items():
+        await core.call("POST", "/v1/programmes", json={"programme": programme, "purposes": purposes})
     batch = await core.submit_batch(content, key)
     console.print(
         f"batch {batch['batch_id']}: {batch['rows_accepted']} incentives accepted, "

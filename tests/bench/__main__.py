@@ -25,6 +25,7 @@ from gateway.embedded import EmbeddedPostgres, EmbeddedValkey, data_home
 from gateway.security.vault import Vault
 from gateway.services.intake.batches import Batches
 from gateway.services.intake.framing import CsvCells
+from gateway.services.intake.programmes import Programmes
 from gateway.storage.base import witness
 from gateway.storage.base.database import Database
 from gateway.storage.base.migrate import migrate
@@ -152,7 +153,9 @@ class Bench:
         """Rows a second of one batch, from its first byte to its commit."""
         database = await Database.open(self.dsn, size=4)
         manifests = {slug: partner.manifest for slug, partner in PARTNERS.items()}
-        batches = Batches(database, SystemClock(), Vault(self.key), manifests)
+        programmes = Programmes(database, SystemClock())
+        await programmes.register("kp", ["survey"], "bench")
+        batches = Batches(database, SystemClock(), Vault(self.key), manifests, programmes)
 
         async def keep(*_: object) -> None:
             """No answer to keep: nobody asked over HTTP."""

@@ -28,7 +28,7 @@ from gateway.demo.cluster import bare_environment
 from gateway.security.clients import register
 from gateway.storage.base.database import Database
 from tests.gateway.api.conftest import settings_on
-from tests.gateway.api.kit import as_csv, as_ndjson, nik, row
+from tests.gateway.api.kit import PROGRAMMES, PURPOSES, as_csv, as_ndjson, nik, row
 
 PROGRAM = [sys.executable, "-m", "gateway"]
 
@@ -107,6 +107,7 @@ def served(database: str, redis_url: str) -> Iterator[dict[str, Any]]:
         return {r: {"PRAKERJA_CLIENT_ID": c.client_id, "PRAKERJA_CLIENT_SECRET": c.secret} for r, c in made.items()}
 
     roles = asyncio.run(prepare())
+    run("programmes", "register", PROGRAMMES[0], *PURPOSES, DATABASE_URL=database)
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(server_config(create_app(settings_on(database, redis_url))))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

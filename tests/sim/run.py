@@ -15,6 +15,7 @@ import structlog
 
 from contracts.errors import GatewayError
 from gateway.clock import start_of_jakarta_day
+from gateway.storage.intake import programmes
 from tests.sim import people, rules
 from tests.sim.baton import Actor, Crash
 from tests.sim.chance import PROFILES, Chance
@@ -165,6 +166,7 @@ class _Run:
             " VALUES ($1, $1, '', '{}', $2, $3)",
             [(name, [people.HOME], now) for name in (people.CORE, *people.APPROVERS)],
         )
+        await programmes.register(self._observer, "sim", ["training", "survey"], people.CORE, now)
         setup = town.chance.stream("people")
         town.people, accounts = make(setup, sorted(town.sides), now.date())
         for account in accounts:

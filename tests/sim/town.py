@@ -22,6 +22,7 @@ from gateway.security.vault import Vault
 from gateway.services.intake.batches import Batches
 from gateway.services.intake.incentives import Incentives
 from gateway.services.intake.participants import Participants
+from gateway.services.intake.programmes import Programmes
 from gateway.services.linking.links import Linking
 from gateway.services.linking.verification import Verification
 from gateway.services.messages.inbox import Inbox
@@ -81,7 +82,13 @@ class Services:
         self.statements = Statements(resources)
         self.inbox = Inbox(resources, self.verification, self.payouts, grouped=False)
         manifests = {slug: desk.manifest for slug, desk in resources.desks.items()}
-        self.batches = Batches(resources.database, resources.clock, resources.vault, manifests)
+        self.batches = Batches(
+            resources.database,
+            resources.clock,
+            resources.vault,
+            manifests,
+            Programmes(resources.database, resources.clock),
+        )
         self.incentives = Incentives(resources.database, resources.clock, manifests)
         self.participants = Participants(resources)
         self.partners = Partners(resources.database, resources.clock, manifests, resources.settings.quotas)

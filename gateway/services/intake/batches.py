@@ -20,6 +20,7 @@ from gateway.clock import Clock
 from gateway.security.vault import Vault
 from gateway.services.intake.framing import Cells, CsvCells, JsonCells, Record
 from gateway.services.intake.merkle import MerkleTree
+from gateway.services.intake.programmes import Programmes
 from gateway.services.intake.rows import Checker, Reader, Refused, Row, rules_of
 from gateway.storage.base.database import Connection, Database
 from gateway.storage.intake import batches as stored
@@ -78,17 +79,26 @@ class BatchView(msgspec.Struct, frozen=True, kw_only=True):
 class Batches:
     """Receives batches and takes decisions about them."""
 
-    def __init__(self, database: Database, clock: Clock, vault: Vault, manifests: Mapping[str, Manifest]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        vault: Vault,
+        manifests: Mapping[str, Manifest],
+        programmes: Programmes,
+    ) -> None:
         self._database = database
         self._clock = clock
-        self._checker = Checker(rules_of(manifests), vault)
+        self._vault = vault
+        self._rules = rules_of(manifests)
+        self._programmes = programmes
         self._room = asyncio.Semaphore(_INTAKES)
 
     async def receive(
         self, client_id: str, cells: CsvCells | JsonCells, body: AsyncIterator[bytes], keep: Keep[BatchView]
     ) -> BatchView:
         """Read, check and store a batch; nothing of it is visible before all of it is."""
-        reader = Reader(cells, self._checker)
+        reader = Reader(cells, Checker(self._rules, self._vault, await self._programmes.known()))
 
         async def store(connection: Connection, now: datetime) -> BatchView:
             merged = await staging.settle(connection, many=reader.rows >= _MANY)
@@ -102,7 +112,8 @@ class Batches:
 
     async def receive_one(self, client_id: str, cells: Cells, keep: Keep[int]) -> int:
         """One incentive, as a batch of its own; its id. One that was handed over before is simply found again."""
-        row = self._checker.check(Record(1, cells))
+        registered = await self._programmes.known(*cells[:2])
+        row = Checker(self._rules, self._vault, registered).check(Record(1, cells))
         if isinstance(row, Refused):
             raise refusal(row.faults)
 

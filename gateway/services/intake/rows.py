@@ -22,10 +22,12 @@ from contracts.partner import Manifest
 from gateway.security import places
 from gateway.security.vault import Vault
 from gateway.services.intake.framing import Cells, CsvCells, Decoder, JsonCells, Record
+from gateway.services.intake.programmes import nearest
 
 _KEY = re.compile(r"(?!(?:.*[^0-9])?[0-9]{16}(?:[^0-9]|$))[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", re.ASCII)
 """Identifiers end up in addresses and answers; 16 digits are taken for a NIK, which must not."""
 _KEYS = COLUMNS[:4]
+_PERIOD = re.compile(r"0|[1-9][0-9]{0,3}", re.ASCII)
 PHONE = re.compile(r"\+62[1-9][0-9]{7,12}", re.ASCII)
 """E.164; how to reach the participant, at a wallet not always the account."""
 _AMOUNT = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
@@ -100,8 +102,10 @@ def rules_of(manifests: Mapping[str, Manifest]) -> dict[str, Rule]:
 class Checker:
     """Checks, cleans, seals and indexes rows."""
 
-    def __init__(self, rules: Mapping[str, Rule], vault: Vault) -> None:
+    def __init__(self, rules: Mapping[str, Rule], vault: Vault, programmes: Mapping[str, frozenset[str]]) -> None:
+        """`programmes`: the purposes of each one that is registered."""
         self._rules = rules
+        self._programmes = programmes
         self._seal = vault.seal
         self._index = vault.index
 
@@ -121,7 +125,9 @@ class Checker:
     def _row(self, line: int, cells: Cells) -> Row | None:
         """The row, unless anything is wrong with it; `_faults` says what."""
         programme, purpose, period, participant_id, nik, name, phone, partner, account, amount, due, deadline = cells
-        if not (_is_key(programme) and _is_key(purpose) and _is_key(period) and _KEY.fullmatch(participant_id)):
+        if purpose not in self._programmes.get(programme, ()) or _PERIOD.fullmatch(period) is None:
+            return None
+        if _KEY.fullmatch(participant_id) is None:
             return None
         if not _is_nik(nik) or not _is_name(name) or PHONE.fullmatch(phone) is None:
             return None
@@ -199,9 +205,20 @@ class Checker:
                 return Fault(name, RowCode.DATE_INVALID.value)
             case "deadline_on" if (last := _date(value)) is None or last < (_date(values["due_on"]) or last):
                 return Fault(name, RowCode.DATE_INVALID.value)
-            case _ if name in _KEYS and not _is_key(value):
+            case "programme" if value not in self._programmes:
+                return Fault(name, RowCode.PROGRAMME_UNKNOWN.value, nearest(value, self._programmes))
+            case "purpose" if (known := self._purposes(values["programme"])) is not None and value not in known:
+                return Fault(name, RowCode.PURPOSE_UNKNOWN.value, nearest(value, known))
+            case "period" if _PERIOD.fullmatch(value) is None:
+                return Fault(name, RowCode.FIELD_INVALID.value)
+            case "participant_id" if not _is_key(value):
                 return Fault(name, RowCode.FIELD_INVALID.value, _sign(value, _in_keys))
         return None
+
+    def _purposes(self, programme: str) -> frozenset[str] | None:
+        """Of the programme, or of the one that was probably meant; None where nothing is near."""
+        meant = programme if programme in self._programmes else nearest(programme, self._programmes)
+        return None if meant is None else self._programmes[meant]
 
 
 def refused_for(

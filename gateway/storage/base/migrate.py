@@ -32,9 +32,14 @@ async def migrate(dsn: str) -> int:
                 if applied.pop(name) != digest:
                     raise MigrationError(f"{name} was changed after it had been applied: add a new file instead")
                 continue
-            async with connection.transaction():
-                await connection.execute(text)
-                await connection.execute("INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)", name, digest)
+            try:
+                async with connection.transaction():
+                    await connection.execute(text)
+                    await connection.execute(
+                        "INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)", name, digest
+                    )
+            except asyncpg.RaiseError as error:  # a file's own words about data that it cannot take over
+                raise MigrationError(f"{name}: {error}") from None
             fresh += 1
         if applied:
             raise MigrationError(f"the database knows {min(applied)}; this version is older than the database")

@@ -24,6 +24,10 @@ SCOPES = {
 }
 
 
+PROGRAMMES = ("prakerja-2026-1", "a", "b")
+PURPOSES = ("training", "survey")
+
+
 def nik(number: int) -> str:
     """A synthetic NIK (serial 99xx)."""
     return f"317401{1 + number % 28:02d}0{1 + number // 28 % 9}90{9900 + number // 252 % 100}"
@@ -89,6 +93,8 @@ class Api:
             )
             assert reply.status_code == 200, reply.text
             tokens[role], ids[role] = reply.json()["access_token"], client.client_id
+        for programme in PROGRAMMES:
+            await core.programmes.register(programme, PURPOSES, "tests")
         return cls(core, http, tokens, ids)
 
     async def call(self, method: str, path: str, *, role: str = "maker", key: str | None = None, **more: Any) -> Any:

@@ -23,7 +23,7 @@ from gateway.clock import SystemClock
 from gateway.security.clients import SCOPES, Registered, register
 from gateway.storage.base.database import Database
 from tests.gateway.api.conftest import settings_on
-from tests.gateway.api.kit import as_csv, row
+from tests.gateway.api.kit import PROGRAMMES, PURPOSES, as_csv, row
 
 CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance]
 
@@ -62,6 +62,11 @@ def served(database: str, redis_url: str) -> Iterator[Served]:
             auth=httpx.BasicAuth(client.client_id, client.secret),
         ).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "first", "Content-Type": "text/csv"}
+        programme = {"programme": PROGRAMMES[0], "purposes": PURPOSES}
+        registered = httpx.post(
+            f"{url}/v1/programmes", headers={"Authorization": headers["Authorization"]}, json=programme
+        )
+        assert registered.status_code == 200
         body = as_csv([row(n) for n in range(1, 20)])
         assert httpx.post(f"{url}/v1/batches", headers=headers, content=body).status_code == 201
         yield Served(url, token)

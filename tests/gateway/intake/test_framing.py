@@ -20,6 +20,7 @@ from gateway.services.intake.rows import PHONE, Checker, Reader, Refused, Row, r
 from tests.gateway.api.kit import as_csv, as_ndjson, nik, row
 
 RULES = rules_of({slug: partner.manifest for slug, partner in PARTNERS.items()})
+REGISTERED = {"prakerja-2026-1": frozenset({"training", "survey"})}
 HEAD = ",".join(COLUMNS)
 
 
@@ -34,7 +35,7 @@ def framed(body: bytes, *, ndjson: bool = False, rng: random.Random | None = Non
 
 
 def checked(body: bytes, *, ndjson: bool = False) -> tuple[list[Row], list[Refused]]:
-    reader = Reader(JsonCells() if ndjson else CsvCells(), Checker(RULES, Vault(bytes(32))))
+    reader = Reader(JsonCells() if ndjson else CsvCells(), Checker(RULES, Vault(bytes(32)), REGISTERED))
     parts = [reader.feed(body), reader.end()]
     return [one for part in parts for one in part[0]], [one for part in parts for one in part[1]]
 
@@ -99,7 +100,7 @@ def test_where_quotes_leave_rows_uncertain_the_file_is_refused(name: str, code: 
 
 
 def test_an_unending_row_is_given_up_early() -> None:
-    reader = Reader(CsvCells(), Checker(RULES, Vault(bytes(32))))
+    reader = Reader(CsvCells(), Checker(RULES, Vault(bytes(32)), REGISTERED))
     reader.feed(f'{HEAD}\n"'.encode())
     bound = MAX_RECORD_CHARS // 2
     reader.feed(b"x\n" * (bound // 2))
@@ -198,10 +199,10 @@ def test_what_cannot_be_seen_is_cleaned(sign: str) -> None:
 
 
 def test_a_sign_that_stays_is_named() -> None:
-    (refused,) = checked(as_csv([row(1, full_name="Dewi\u0085Ayu", purpose="latihan kerja")]))[1]
+    (refused,) = checked(as_csv([row(1, full_name="Dewi\u0085Ayu", participant_id="P 1")]))[1]
     said = {fault.field: fault.remedy.en for fault in faults_of(refused.faults)}
     assert "U+0085" in said["full_name"]
-    assert "SPACE" in said["purpose"]
+    assert "SPACE" in said["participant_id"]
 
 
 def test_all_faults_of_a_row_are_told_at_once() -> None:
@@ -214,7 +215,8 @@ def test_all_faults_of_a_row_are_told_at_once() -> None:
 def test_rows_made_bad_at_random_are_refused_for_exactly_that() -> None:
     rng = random.Random(3)
     bad = {
-        "programme": "a b", "purpose": "é", "period": "-", "participant_id": nik(1), "nik": "123", "phone": "081",
+        "programme": "prakerja-2026-2", "purpose": "é", "period": "-", "participant_id": nik(1), "nik": "123",
+        "phone": "081",
         "full_name": "x" * 121, "partner": "paypal", "amount_rupiah": "1.5", "due_on": "2026-02-30",
         "deadline_on": "soon",
     }  # fmt: skip

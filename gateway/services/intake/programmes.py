@@ -1,0 +1,74 @@
+"""Which programmes and purposes there are: registered once, in one spelling, before anything is handed over."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from contracts.errors import InvalidRequest
+from gateway.clock import Clock
+from gateway.storage.base.database import Database
+from gateway.storage.intake import programmes as stored
+from gateway.storage.ops import audit
+
+_SLUG = re.compile(r"(?=.{1,64}\Z)(?!.*[0-9]{16})[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
+_MOST = 100
+"""Purposes of one programme that are registered at once."""
+
+
+class Programme(msgspec.Struct, frozen=True, kw_only=True):
+    """A programme with its purposes."""
+
+    programme: str
+    purposes: tuple[str, ...]
+
+
+class Programmes:
+    """Knows what is registered; a process asks the store again only for what it does not know yet, as nothing that was
+    registered goes away.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._known: Mapping[str, frozenset[str]] = {}
+
+    async def known(self, programme: str | None = None, purpose: str | None = None) -> Mapping[str, frozenset[str]]:
+        """Each programme's purposes; as they are now, unless this programme and purpose are among those known."""
+        if programme is None or purpose not in self._known.get(programme, ()):
+            async with self._database.connection() as connection:
+                self._known = await stored.get_all(connection)
+        return self._known
+
+    async def find(self) -> list[Programme]:
+        """All of them, in order of name."""
+        known = await self.known()
+        return [Programme(programme=name, purposes=tuple(sorted(known[name]))) for name in sorted(known)]
+
+    async def register(self, programme: str, purposes: Sequence[str], actor: str) -> Programme:
+        """Add a programme, or purposes to one. What is registered already stays."""
+        if not 1 <= len(purposes) <= _MOST:
+            raise InvalidRequest(f"A programme is registered with 1 to {_MOST} purposes at once.", field="purposes")
+        for field, slug in [("programme", programme), *(("purposes", purpose) for purpose in purposes)]:
+            if _SLUG.fullmatch(slug) is None:
+                raise InvalidRequest(
+                    "Not a slug.",
+                    field=field,
+                    code="slug_invalid",
+                    remedy="Write lower-case letters and digits with single hyphens between them, 64 at most.",
+                )
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            fresh = await stored.register(connection, programme, purposes, actor, now)
+            if fresh:
+                await audit.record(connection, now, actor, "programme.register", programme, {"purposes": fresh})
+        known = await self.known()
+        return Programme(programme=programme, purposes=tuple(sorted(known[programme])))
+
+
+def nearest(word: str, registered: Iterable[str]) -> str | None:
+    """The registered word that was probably meant."""
+    return next(iter(difflib.get_close_matches(word.strip().lower(), sorted(registered), 1, 0.5)), None)
