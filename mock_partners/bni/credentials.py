@@ -78,6 +78,7 @@ CREDENTIALS: dict[str, Any] = {
     "test_accounts": list(TEST_ACCOUNTS),
     "one_gate_payment": ONE_GATE_PAYMENT,
     "notification_public_key_pem": public_pem(Key.BNI),
+    "next_keys": {"private_key_pem": private_pem(Key.CLIENT_NEXT)},
 }
 
 

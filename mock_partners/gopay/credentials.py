@@ -24,6 +24,8 @@ VALUES = {
 }
 CORE_SERVER_KEY = "SB-Mid-server-TEST1234"
 """Opens the legacy Core calls only, which the gateway does not use; so it is no credential of decisions S1."""
+NEXT_MERCHANT_KEY = "IRIS-merchant-NEXT1234"
+"""Valid beside the first once it is changed (decisions X13)."""
 SANDBOX_OTP, SANDBOX_PIN = "987654", "112233"
 """Midtrans' sandbox constants (wallets.md 2.3)."""
 
@@ -68,6 +70,11 @@ CREDENTIALS: dict[str, Any] = {
     "credentials": VALUES,
     "test_accounts": [{**account, "otp": SANDBOX_OTP, "pin": SANDBOX_PIN} for account in TEST_ACCOUNTS],
     "core_server_key": CORE_SERVER_KEY,
+    "next_keys": {
+        "snap_private_key_pem": private_pem(Key.CLIENT_NEXT),
+        "midtrans_public_key_pem": public_pem(Key.MIDTRANS_NEXT),
+        "iris_merchant_key": NEXT_MERCHANT_KEY,
+    },
 }
 
 

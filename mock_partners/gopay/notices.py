@@ -65,16 +65,19 @@ class LinkNotices:
         }
         body = msgspec.json.encode({"additionalInfo": info})
         at = timestamp(self._clock.now())
+        text = asymmetric_text("POST", self._signed_path, body, at)
         headers = {
             "Content-Type": "application/json",
             "X-TIMESTAMP": at,
-            "X-SIGNATURE": sign_asymmetric(
-                private_key(Key.MIDTRANS), asymmetric_text("POST", self._signed_path, body, at)
-            ),
+            "X-SIGNATURE": sign_asymmetric(private_key(Key.MIDTRANS), text),
             "X-PARTNER-ID": VALUES["snap_partner_id"],
             "X-EXTERNAL-ID": f"{self._world.number():018d}",
         }
-        return Notice("POST", SNAP_PATH, body, headers)
+
+        def rotated() -> dict[str, str]:
+            return {"X-SIGNATURE": sign_asymmetric(private_key(Key.MIDTRANS_NEXT), text)}
+
+        return Notice("POST", SNAP_PATH, body, headers, rotated)
 
     @staticmethod
     def _core(link: Link, change: Change) -> Notice:

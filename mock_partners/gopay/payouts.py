@@ -11,13 +11,14 @@ from typing import Any
 import msgspec
 
 from mock_partners.gopay.banks import GOPAY, customer
-from mock_partners.gopay.credentials import VALUES
+from mock_partners.gopay.credentials import NEXT_MERCHANT_KEY, VALUES
 from mock_partners.kit.behaviour import NOT_FOUND_LOOKUPS, PENDING_LOOKUPS, Behaviour
 from mock_partners.kit.clock import Clock, Kind, Scheduler
 from mock_partners.kit.notice import Notice
 from mock_partners.kit.notify import Notifier
 from mock_partners.kit.payouts import pay_behaviour
 from mock_partners.kit.snap.magic import UNNAMED, named
+from mock_partners.kit.turn import effect
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, Booking, Cap, World
 
@@ -112,6 +113,8 @@ class Payout:
     approved_at: datetime | None = None
     lookups: int = 0
     credit: Booking | None = None
+    fail_code: str = ""
+    then_completes_s: float | None = None
 
     @property
     def amount(self) -> str:
@@ -166,6 +169,7 @@ class Payouts:
             self._ledger.timed_out.add(payout.reference)
             payout.script = Behaviour.NONE
             return Approval.TIMEOUT
+        payout.fail_code, payout.then_completes_s = effect("fail_code", ""), effect("then_completes_s")
         payout.status, payout.funded = Status.APPROVED, self._world.withdraw(payout.asked.amount_rupiah)
         payout.approved_at = payout.updated_at = self._clock.now()
         delay_s = self._waits.settlement_s * PROCESSED_AT
@@ -209,13 +213,24 @@ class Payouts:
             self._scheduler.after(rest_s, Kind.UNSETTLED, lambda: self._settle(payout))
 
     def _settle(self, payout: Payout) -> None:
-        now, account = self._clock.now(), payout.account
+        now = self._clock.now()
         obstacle = self._obstacle(payout, now)
         if obstacle:
             if payout.funded:
                 self._world.refund(payout.asked.amount_rupiah)
             self._move(payout, Status.FAILED, obstacle)
+            if payout.then_completes_s is not None and payout.account is not None and payout.funded:
+                self._scheduler.after(payout.then_completes_s, Kind.SCHEDULED, lambda: self._contradict(payout))
             return
+        self._complete(payout, now)
+
+    def _contradict(self, payout: Payout) -> None:
+        """A partner that contradicts itself: what it called failed is paid (decisions G8)."""
+        if self._world.withdraw(payout.asked.amount_rupiah):
+            self._complete(payout, self._clock.now())
+
+    def _complete(self, payout: Payout, now: datetime) -> None:
+        account = payout.account
         assert account is not None
         payout.credit = self._world.credit(
             account, payout.asked.amount_rupiah, reference=payout.reference, partner_reference=payout.reference_no,
@@ -229,6 +244,8 @@ class Payouts:
         """The error code that a settlement meets, seen only now (decisions G8); empty if there is none."""
         if not payout.funded:
             return NO_FUNDS
+        if payout.fail_code:
+            return payout.fail_code
         status, case = named(payout.asked.beneficiary_account) or ("", "")
         if status == UNNAMED and f"0{case}" in MESSAGES:
             return f"0{case}"
@@ -262,10 +279,17 @@ class Payouts:
         if error:
             told |= {"error_code": error, "error_message": MESSAGES[error]}
         body = msgspec.json.encode(told)
-        headers = {"Content-Type": "application/json", "Iris-Signature": notice_signature(body)}
-        notice = Notice("POST", NOTIFY_PATH, body, headers)
+        notice = iris_notice(body)
         for _ in range(2 if payout.number % EVERY == TWICE else 1):
             self._notifier.post(notice, after_s=after_s, retries_s=NOTIFY_RETRIES_S)
+
+
+def iris_notice(body: bytes) -> Notice:
+    """Iris' signed notification; the merchant key can be changed, and two are valid then (decisions X13)."""
+    headers = {"Content-Type": "application/json", "Iris-Signature": notice_signature(body)}
+    return Notice(
+        "POST", NOTIFY_PATH, body, headers, lambda: {"Iris-Signature": notice_signature(body, NEXT_MERCHANT_KEY)}
+    )
 
 
 def notice_signature(body: bytes, merchant_key: str = VALUES["iris_merchant_key"]) -> str:

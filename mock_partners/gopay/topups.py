@@ -11,15 +11,13 @@ from mock_partners.gopay.banks import PHONE
 from mock_partners.gopay.payouts import (
     DECLINED,
     MESSAGES,
-    NOTIFY_PATH,
     NOTIFY_RETRIES_S,
     TECHNICAL,
-    notice_signature,
+    iris_notice,
     utc,
 )
 from mock_partners.kit.clock import Clock, Scheduler
 from mock_partners.kit.http import Reply
-from mock_partners.kit.notice import Notice
 from mock_partners.kit.notify import Notifier
 from mock_partners.kit.payouts import Payout, Payouts, State
 from mock_partners.kit.snap.fields import Fields, rupiah
@@ -144,8 +142,7 @@ class Topups:
         if error:
             told |= {"error_code": error, "error_message": MESSAGES[error]}
         body = msgspec.json.encode(told)
-        headers = {"Content-Type": "application/json", "Iris-Signature": notice_signature(body)}
-        self._notifier.post(Notice("POST", NOTIFY_PATH, body, headers), retries_s=NOTIFY_RETRIES_S)
+        self._notifier.post(iris_notice(body), retries_s=NOTIFY_RETRIES_S)
 
 
 def _fields(asked: Asked) -> Fields:

@@ -45,6 +45,8 @@ class Backstage:
         stage = self.clock.stage
         if scenario.clock_at is not None:
             stage.set(scenario.clock_at.timestamp())
+        if scenario.skew_s:
+            stage.set(self.clock.machine_seconds() + scenario.skew_s)
         if scenario.frozen:
             stage.freeze(stage.seconds())
         self.scheduler.rearm()

@@ -12,12 +12,15 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 class Key(StrEnum):
     """T0: snap-bni.md 5.2 (BNI's client). WALLETS: wallets.md section 11 (the wallets' client).
-    MIDTRANS, BNI: made for these mocks, sign Midtrans' own link notifications and BNI's of RTGS and SKN."""
+    MIDTRANS, BNI: made for these mocks, sign Midtrans' own link notifications and BNI's of RTGS and SKN.
+    CLIENT_NEXT, MIDTRANS_NEXT: valid beside the programme's and Midtrans' first (decisions X13)."""
 
     T0 = "snap_client_t0.pem"
     WALLETS = "wallets_client.pem"
     MIDTRANS = "midtrans_webhook.pem"
     BNI = "bni_notify.pem"
+    CLIENT_NEXT = "wallets_client_next.pem"
+    MIDTRANS_NEXT = "midtrans_webhook_next.pem"
 
 
 def private_pem(key: Key) -> str:

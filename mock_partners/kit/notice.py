@@ -9,12 +9,16 @@ from typing import Protocol
 
 @dataclass(frozen=True, repr=False)
 class Notice:
-    """One notification, signed already; every try sends the same bytes."""
+    """One notification, signed already; every try sends the same bytes.
+
+    `rotated` makes the headers that change when the partner signs with its next key.
+    """
 
     method: str
     path: str
     body: bytes
     headers: Mapping[str, str]
+    rotated: Callable[[], Mapping[str, str]] | None = None
 
 
 Outcome = Callable[[int | None], None]

@@ -37,7 +37,11 @@ TEST_ACCOUNTS: tuple[dict[str, str], ...] = (
     },
 )  # fmt: skip
 
-CREDENTIALS: dict[str, Any] = {"credentials": VALUES, "test_accounts": list(TEST_ACCOUNTS)}
+CREDENTIALS: dict[str, Any] = {
+    "credentials": VALUES,
+    "test_accounts": list(TEST_ACCOUNTS),
+    "next_keys": {"private_key_pem": private_pem(Key.CLIENT_NEXT)},
+}
 
 
 def test_accounts() -> list[Account]:

@@ -44,7 +44,7 @@ def create_app(
             Route("POST", f"{SNAP}/emoney/topup-status", gate.symmetric("39", topups.status)),
             Route("GET", f"{ACCOUNT}/balance", gate.symmetric("11", topups.balance)),
             Route("GET", f"{ACCOUNT}/history", gate.symmetric("12", topups.history)),
-            Route("POST", "/pos", Push(world).handle),
+            Route("POST", "/pos", Push(world, clock).handle),
             *linking.pages.routes(),
             *control_routes(world, clock, scheduler, unsettled=payouts.unsettled),
         ],

@@ -39,7 +39,12 @@ TEST_ACCOUNTS: tuple[dict[str, str], ...] = (
     },
 )  # fmt: skip
 
-CREDENTIALS: dict[str, Any] = {"credentials": VALUES, "test_accounts": list(TEST_ACCOUNTS)}
+CREDENTIALS: dict[str, Any] = {
+    "credentials": VALUES,
+    "test_accounts": list(TEST_ACCOUNTS),
+    "push_to_pay": {"app_id": PUSH_APP_ID, "app_key": PUSH_APP_KEY},
+    "next_keys": {"private_key_pem": private_pem(Key.CLIENT_NEXT)},
+}
 
 
 def test_accounts() -> list[Account]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from mock_partners.kit.clock import Clock
-from mock_partners.kit.http import Call, Handler, Reply
+from mock_partners.kit.http import Call, Handler, Reply, gated
 from mock_partners.kit.look import Step
 from mock_partners.kit.pages import End, Page, Pages
 from mock_partners.kit.redirects import RegisteredRedirect, own_url, with_parameters
@@ -119,20 +119,37 @@ class Linking:
         )  # fmt: skip
 
     def unbinding(self) -> Handler:
-        """registration-account-unbinding, service 09: first with the customer's token, then with the answer's (O10)."""
+        """registration-account-unbinding, service 09: first with the customer's token, then with the answer's (O10).
+
+        Under a B2B token with custIdMerchant it is the way back of who never learnt the customer's token (O15).
+        """
         first = self._gate.symmetric("09", self._begin_unbinding, tokens=self._gate.customer_tokens)
         second = self._gate.symmetric("09", self._unbind, tokens=self._unbinding)
 
-        async def either(call: Call) -> Reply:
+        by_customer = self._gate.symmetric("09", self._unbind_customer)
+
+        async def one_of_three(call: Call) -> Reply:
             bearer = call.header("authorization").partition(" ")[2].strip()
+            if self._gate.tokens.find(bearer) is not None and b'"custIdMerchant"' in call.body:
+                return await by_customer(call)
             return await (first if self._unbinding.find(bearer) is None else second)(call)
 
-        return either
+        return gated(one_of_three, "09")
 
     async def _begin_unbinding(self, asked: Asked) -> Reply:
         assert asked.bearer is not None
         token = self._unbinding.issue(self._clock.seconds(), UNBIND_TOKEN_LIFE_S, asked.bearer.subject)
         return self._gate.say(200, "09", referenceNo=f"ovo-ref-{self._world.number()}", accessToken=token.value)
+
+    async def _unbind_customer(self, asked: Asked) -> Reply:
+        """Ends whatever links a customer of ours has (assumed: O15)."""
+        customer = Fields(asked.body).object("additionalInfo").text("custIdMerchant", 64)
+        links = self.links.of_customer(customer)
+        if not links:
+            raise Refusal(404, "11", "Invalid Customer [custIdMerchant]")
+        for link in links:
+            self.links.end(link)
+        return self._gate.say(200, "09", referenceNo=f"ovo-ref-{self._world.number()}")
 
     async def _unbind(self, asked: Asked) -> Reply:
         assert asked.bearer is not None

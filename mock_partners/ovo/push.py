@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from mock_partners.kit.clock import Clock
 from mock_partners.kit.http import Call, Reply, json_reply
 from mock_partners.kit.world import Account, World
 from mock_partners.ovo.credentials import PUSH_APP_ID, PUSH_APP_KEY
@@ -28,6 +29,7 @@ class Payment:
 
     account: Account
     amount_rupiah: int
+    number: int
     undone_by: tuple[str, str] | None = None
 
 
@@ -39,9 +41,11 @@ def push_hmac(key: str, app_id: str, random: str, body: bytes) -> str:
 class Push:
     """The handler of `/pos`. `include_body`: OVO's document says that the body is signed, its sample that it is not."""
 
-    def __init__(self, world: World, *, include_body: bool = False) -> None:
-        self._world, self._include_body = world, include_body
+    def __init__(self, world: World, clock: Clock, *, include_body: bool = False) -> None:
+        self._world, self._clock, self._include_body = world, clock, include_body
         self._payments: dict[tuple[str, str], Payment] = world.keep("push", dict)
+        self._invoices: set[str] = world.keep("push.invoices", set)
+        """Each merchantInvoice is paid once, also after it was given back (decisions O14)."""
 
     async def handle(self, call: Call) -> Reply:
         """Answers in HTTP 200 with a two-digit responseCode, or an empty 404."""
@@ -56,13 +60,23 @@ class Push:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return json_reply(200, {"responseCode": "30"})
         code = self._done(message)
-        if code is None:
-            return NOBODY_ANSWERED
+        return NOBODY_ANSWERED if code is None else json_reply(200, self._told(message, code))
+
+    def _told(self, message: Message, code: str) -> dict[str, Any]:
+        """The answer's fields (decisions O14); approvalCode and traceNumber are the payment's, made once."""
+        payment, now = self._payments.get(message.key), self._clock.now()
         told = {
             "type": ANSWER_TYPE[message.type], "processingCode": message.processing_code, "amount": message.amount,
-            "date": message.date, "referenceNumber": message.reference_number, "responseCode": code,
+            "date": message.date, "referenceNumber": message.reference_number, "tid": message.tid, "mid": message.mid,
+            "merchantId": message.merchant_id, "storeCode": message.store_code, "appSource": message.app_source,
+            "merchantInvoice": message.invoice, "hostDate": f"{now:%Y-%m-%d}", "hostTime": f"{now:%H:%M:%S}",
+            "approvalCode": "", "traceNumber": "", "responseCode": code, "transactionResponseData": {},
         }  # fmt: skip
-        return json_reply(200, told)
+        if payment is not None:
+            trace = f"{payment.number:06d}"
+            data = {"fullName": payment.account.holder_name, "storeAddress1": "", "ovoid": payment.account.phone}
+            told |= {"approvalCode": trace, "traceNumber": trace, "transactionResponseData": data}
+        return told
 
     def _done(self, message: Message) -> str | None:
         """The response code of an operation; None is the empty 404."""
@@ -83,6 +97,8 @@ class Push:
     def _pay(self, message: Message, payment: Payment | None) -> str:
         if payment is not None:
             return "58"
+        if message.invoice and message.invoice in self._invoices:
+            return "25"
         if message.amount <= 0:
             return "13"
         account = self._account(message)
@@ -93,7 +109,9 @@ class Push:
         if account.balance_rupiah < message.amount:
             return "51"
         account.balance_rupiah -= message.amount
-        self._payments[message.key] = Payment(account, message.amount)
+        self._payments[message.key] = Payment(account, message.amount, self._world.number())
+        if message.invoice:
+            self._invoices.add(message.invoice)
         return "00"
 
     @staticmethod
@@ -124,6 +142,15 @@ class Message(msgspec.Struct, rename="camel", frozen=True):
     date: str
     reference_number: str
     transaction_request_data: dict[str, Any]
+    tid: str = ""
+    mid: str = ""
+    merchant_id: str = ""
+    store_code: str = ""
+    app_source: str = ""
+
+    @property
+    def invoice(self) -> str:
+        return str(self.transaction_request_data.get("merchantInvoice") or "")
 
     @property
     def key(self) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from mock_partners.kit.http import Reply
+from mock_partners.kit.http import Reply, json_reply
 from mock_partners.kit.scenario.facts import Facts
 from mock_partners.kit.snap.signatures import timestamp
 
@@ -34,6 +34,24 @@ def page(name: str, status: int = 0) -> Reply:
     if name == "maintenance":
         headers["Retry-After"] = "3600"
     return Reply(status or usual, body.encode(), headers)
+
+
+REFUSED_TOKEN = {
+    "service_00": ("4010000", "Unauthorized. [Token]"),
+    "invalid_00": ("4010001", "Invalid Token (B2B)"),
+    "service_73": ("4017301", "Invalid Token (B2B)"),
+    "called": ("401xx00", "Unauthorized. [Token]"),
+}
+"""A token is checked before the service is known (decisions X11); `called`: OVO's words for a customer's (O13)."""
+
+
+def refused_token(how: str, service: str, now: datetime) -> Reply:
+    """401 in SNAP's envelope, or in the words of an API gateway, which knows no responseCode (recalled)."""
+    if how not in REFUSED_TOKEN:
+        return json_reply(401, {"message": "Invalid authentication credentials"}, {"WWW-Authenticate": "Bearer"})
+    code, message = REFUSED_TOKEN[how]
+    told = {"responseCode": code.replace("xx", service), "responseMessage": message}
+    return json_reply(401, told, {"X-TIMESTAMP": timestamp(now)})
 
 
 def instead(do: Mapping[str, Any], facts: Facts, now: datetime, service: str) -> Reply:

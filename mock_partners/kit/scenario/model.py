@@ -35,7 +35,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One file. `clock_at` sets each mock's clock when the scenario is set; `frozen` stops it there."""
+    """One file. `clock_at` sets each mock's clock when the scenario is set; `frozen` stops it there.
+
+    `skew_s`: so far the partner's clock is off from there on; client's time stamps are judged by the machine's.
+    """
 
     title: str
     source: str
@@ -43,6 +46,7 @@ class Scenario:
     rules: tuple[Rule, ...]
     clock_at: datetime | None = None
     frozen: bool = False
+    skew_s: float = 0.0
 
     def of(self, partner: str) -> tuple[Rule, ...]:
         """The rules that concern one partner."""

@@ -34,6 +34,8 @@ class NoticeFate:
         """Sends, through `send(notice, after_s, retries_s)`, what becomes of the notice."""
         if do.get("suppress_notification"):
             return
+        if do.get("sign_with_next_key") and notice.rotated is not None:
+            notice = replace(notice, headers={**notice.headers, **notice.rotated()})
         notice = forged(notice, do.get("forge_notification", ""))
         if "reorder_notification_s" in do:
             self._hold(notice, do["reorder_notification_s"], retries_s, send)

@@ -17,7 +17,7 @@ from mock_partners.kit.scenario.vocabulary import DO, EXCLUSIVE, NEEDS, WHEN, Pa
 MAX_BYTES = 1_000_000
 MAX_RULES = 1_000
 TOP = {"title": kinds.TEXT, "source": kinds.TEXT, "seed": kinds.count(0, 2**63 - 1)}
-CLOCK = {"at": kinds.MOMENT, "frozen": kinds.FLAG}
+CLOCK = {"at": kinds.MOMENT, "frozen": kinds.FLAG, "skew_s": kinds.SIGNED_SECONDS}
 RULE_KEYS = ("name", "when", "do")
 COUNTING = ("nth", "from", "to", "per", "rate")
 
@@ -69,14 +69,16 @@ class _Reader:
         self._check_states(read)
         return Scenario(
             title=top.get("title", self._name), source=top.get("source", ""), seed=top.get("seed", 0), rules=read,
-            clock_at=clock.get("at"), frozen=clock.get("frozen", False),
+            clock_at=clock.get("at"), frozen=clock.get("frozen", False), skew_s=clock.get("skew_s", 0.0),
         )  # fmt: skip
 
     def _clock(self, clock: Any) -> dict[str, Any]:
         if not isinstance(clock, dict):
-            self._say(("clock",), "clock", "must be a table of at and frozen")
+            self._say(("clock",), "clock", "must be a table of at, frozen and skew_s")
             return {}
         self._known(("clock",), clock, CLOCK)
+        if {"at", "skew_s"} <= clock.keys():
+            self._say(("clock", "skew_s"), "clock.skew_s", "cannot stand beside at: it is measured from the machine's")
         return {key: self._value(("clock", key), CLOCK[key], value) for key, value in clock.items() if key in CLOCK}
 
     def _rule(self, path: Path, rule: Mapping[str, Any]) -> Rule:

@@ -12,7 +12,7 @@ from typing import Any
 
 from mock_partners.kit.clock import Clock, Scheduler
 from mock_partners.kit.http import Abort, Call, HangUp, Reply, Route, Wire, gated_service
-from mock_partners.kit.scenario.answers import changed, instead, page
+from mock_partners.kit.scenario.answers import changed, instead, page, refused_token
 from mock_partners.kit.scenario.deeds import ACCOUNT_ATOMS, do_deeds, nik_on_file
 from mock_partners.kit.scenario.facts import Facts, Handles
 from mock_partners.kit.scenario.matching import Track
@@ -131,6 +131,8 @@ class Player:
             service = gated_service(route.handler) or "00"
             too_many = {"code": "429xx00", "message": "Too Many Requests", "headers": {"Retry-After": wait}}
             return instead(too_many, facts, self._clock.now(), service)
+        if "refuse_token" in do:
+            return refused_token(do["refuse_token"], gated_service(route.handler) or "00", self._clock.now())
         if "outage" in do:
             return page(do["outage"])
         return page("maintenance") if do.get("maintenance") else None

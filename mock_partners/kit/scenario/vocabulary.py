@@ -105,12 +105,18 @@ DO: dict[str, Word] = {
         "answer as a proxy whose backend is {}", Part.DOOR,
     ),
     "maintenance": Word(FLAG, "answer 503 with a maintenance page", Part.DOOR),
+    "refuse_token": Word(
+        kinds.choice("service_00", "invalid_00", "service_73", "called", "gateway"),
+        "refuse the token before the service is known, in the words of {}", Part.DOOR,
+    ),
     "cut_off": Word(FLAG, "answer 403xx06, as during the day's cut-off", Part.INSTEAD),
     "behave": Word(kinds.choice(*PAY_BEHAVIOURS), "behave as an account with {}", Part.PAYOUT),
     "pending_lookups": Word(kinds.count(0), "say pending, and for {} look-ups too", Part.PAYOUT),
     "pending_s": Word(SECONDS, "say pending, and at look-ups within {} s too", Part.PAYOUT),
     "settle_after_s": Word(SECONDS, "say pending, and settle by itself after {} s", Part.PAYOUT),
     "fail": Word(FLAG, "say pending, and fail when it settles", Part.PAYOUT),
+    "fail_code": Word(kinds.pattern("0[0-9]{2}", 'an error code of Iris such as "006"'), "fail with {}", Part.PAYOUT),
+    "then_completes_s": Word(SECONDS, "say completed {} s after it failed, and book it", Part.PAYOUT),
     "not_found_lookups": Word(kinds.count(0), "book it, but say not found at {} look-ups", Part.PAYOUT),
     "reverse_after_s": Word(SECONDS, "take it back {} s after it was booked", Part.PAYOUT),
     "book_twice": Word(FLAG, "book it twice", Part.PAYOUT),
@@ -143,6 +149,7 @@ DO: dict[str, Word] = {
     "expire_pages": Word(FLAG, "end every open consent page", Part.TOKENS),
     "later_s": Word(SECONDS, "take the call as if it came {} s later", Part.TOKENS),
     "clock_skew_s": Word(kinds.SIGNED_SECONDS, "judge the time stamp by a clock that is {} s off", Part.TOKENS),
+    "accept_key": Word(kinds.choice("first", "next"), "take only signatures by the client's {} key", Part.TOKENS),
     "lose_sms": Word(FLAG, "never deliver the SMS that the call sends", Part.TOKENS),
     "block_account": Word(FLAG, "block the account", Part.ACCOUNT),
     "unblock_account": Word(FLAG, "make the account active", Part.ACCOUNT),
@@ -164,6 +171,7 @@ DO: dict[str, Word] = {
     "forge_notification": Word(
         kinds.choice("signature", "body", "no_signature"), "send it with a forged {}", Part.NOTICE
     ),
+    "sign_with_next_key": Word(FLAG, "sign it with the partner's next key", Part.NOTICE),
     "goto": Word(TEXT, "go to the state {}", Part.PLAY),
     "advance_clock_s": Word(SECONDS, "move the partner's clock on by {} s first", Part.PLAY),
 }  # fmt: skip
@@ -174,7 +182,7 @@ LATER_S = {"expire_otp": OTP_LIFE_S + 1, "expire_session": SESSION_LIFE_S + 1}
 EXCLUSIVE: tuple[frozenset[str], ...] = (
     frozenset({"drop_before_booking", "drop_after_booking", "close_without_answer", "cut_answer"}),
     frozenset({"truncated", "html", "empty_body", "not_json", "not_utf8", "not_an_object", "duplicate_keys"}),
-    frozenset({"outage", "maintenance", "cut_off", "code"}),
+    frozenset({"outage", "maintenance", "cut_off", "code", "refuse_token"}),
     frozenset({"answer_code", "unlisted_code"}),
     frozenset({"behave", "pending_lookups"}),
     frozenset({"behave", "pending_s"}),
@@ -187,5 +195,9 @@ EXCLUSIVE: tuple[frozenset[str], ...] = (
     frozenset({"suppress_notification", "delay_notification_s", "reorder_notification_s"}),
 )
 """Of each group a rule can have one."""
-NEEDS = {"message": ("code",), "booked": ("code", "status", "body", "cut_off")}
+NEEDS = {
+    "message": ("code",),
+    "booked": ("code", "status", "body", "cut_off"),
+    "then_completes_s": ("fail_code",),
+}
 """An atom that means something only beside one of these."""

@@ -27,6 +27,8 @@ def explained(scenario: Scenario) -> Iterator[str]:
         yield f"The partners' clocks start at {_value(scenario.clock_at)}" + (" and stand." if scenario.frozen else ".")
     elif scenario.frozen:
         yield "The partners' clocks stand."
+    if scenario.skew_s:
+        yield f"The partners' clocks are {scenario.skew_s:+g} s off."
     for number, rule in enumerate(scenario.rules, 1):
         yield ""
         yield f"{number}. {rule.name} (line {rule.line})"

@@ -11,7 +11,7 @@ from typing import Any
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.http import Call, Handler, Reply, gated, json_object, json_reply, same
 from mock_partners.kit.snap.refusals import Refusal, malformed, missing, unauthorized
-from mock_partners.kit.snap.signatures import asymmetric_ok, parse_timestamp, symmetric_ok, symmetric_text, timestamp
+from mock_partners.kit.snap.signatures import parse_timestamp, symmetric_ok, symmetric_text, timestamp
 from mock_partners.kit.snap.tokens import Client, ExternalIds, Token, Tokens
 from mock_partners.kit.turn import checking, effect
 from mock_partners.kit.world import World
@@ -83,19 +83,25 @@ class Gate:
 
     def symmetric(
         self, service: str, handler: SnapHandler, *, tokens: Tokens | None = None, customer: bool = False,
-        tokenless: bool = False, extra_headers: tuple[str, ...] = (),
+        tokenless: bool = False, replays: bool = False,
     ) -> Handler:  # fmt: skip
         """Wraps a handler of a transaction call, signed with HMAC-SHA512.
 
         `tokens`: where the bearer must stand, the B2B tokens by default. `customer`: an Authorization-Customer is
         required. `tokenless`: a call without Authorization is taken, with an empty token in the signed text (OVO).
+        `replays`: a repeated X-EXTERNAL-ID gets the success that it had, whatever the body (Midtrans, decisions X5).
         """
         bearers = tokens or self.tokens
 
         async def admitted(call: Call) -> Reply:
             try:
-                asked = self._admit(call, service, bearers, tokenless, customer, extra_headers)
-                return await _served(asked, handler)
+                asked = self._admit(call, service, bearers, tokenless, customer, replays)
+                if isinstance(asked, Reply):
+                    return asked
+                reply = await _served(asked, handler)
+                if replays and reply.status == HTTPStatus.OK:
+                    self._external_ids.keep(self._client.partner_id, asked.external_id, reply)
+                return reply
             except Refusal as refusal:
                 return self.say(refusal.status, service, refusal.case, refusal.message, **refusal.fields)
 
@@ -113,7 +119,7 @@ class Gate:
                     raise unauthorized("Unknown client")
                 checking("signature")
                 text = f"{self._client.client_key}|{call.header('x-timestamp')}".encode()
-                if not asymmetric_ok(self._client.public_key, text, call.header("x-signature")):
+                if not self._client.signed(text, call.header("x-signature")):
                     raise unauthorized("Signature")
                 reply = await _served(Asked(call, self.read(call), service, bearer=None), handler)
             except Refusal as refusal:
@@ -159,9 +165,10 @@ class Gate:
         return token
 
     def _admit(
-        self, call: Call, service: str, bearers: Tokens, tokenless: bool, customer: bool, extra: tuple[str, ...]
-    ) -> Asked:
-        self._require(call, self.profile.headers + extra)
+        self, call: Call, service: str, bearers: Tokens, tokenless: bool, customer: bool, replays: bool
+    ) -> Asked | Reply:
+        """The admitted call, or the stored answer to an external id that is replayed."""
+        self._require(call, self.profile.headers)
         if self.profile.numeric_external_id and not re.fullmatch("[0-9]+", call.header("x-external-id")):
             raise malformed("X-EXTERNAL-ID")
         self._check_time(call)
@@ -182,6 +189,9 @@ class Gate:
         checking("external id")
         external_id = call.header("x-external-id")
         if not self._external_ids.claim(self._clock.today(), self._client.partner_id, external_id):
+            kept = self._external_ids.kept(self._client.partner_id, external_id) if replays else None
+            if kept is not None:
+                return kept
             raise Refusal(409, "00", "Conflict")
         body = self.read(call)
         return Asked(call, body, service, token, self.customer_of(call) if customer else None, external_id)

@@ -51,6 +51,10 @@ class Links:
         """The live link of an account; None if it is free."""
         return self._by_account.get(account.account)
 
+    def of_customer(self, customer: str) -> list[Link]:
+        """The live links of one customer of the programme."""
+        return [link for link in self._by_account.values() if link.customer == customer]
+
     def give_code(self, account: Account, customer: str, bound_to: Any = None) -> str:
         """Keeps a consent and returns the authorisation code that it is known by."""
         now_s = self._clock.seconds()

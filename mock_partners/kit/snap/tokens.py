@@ -6,13 +6,17 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from mock_partners.kit.http import Reply
+from mock_partners.kit.keys import Key, private_key
+from mock_partners.kit.snap.signatures import asymmetric_ok
+from mock_partners.kit.turn import effect
 from mock_partners.kit.world import World
 
 JWT_HEADER = b'{"alg":"HS256","typ":"JWT"}'
@@ -20,12 +24,22 @@ JWT_HEADER = b'{"alg":"HS256","typ":"JWT"}'
 
 @dataclass(frozen=True, repr=False)
 class Client:
-    """The one API client a sandbox knows: what was agreed with it when it was registered."""
+    """The one API client a sandbox knows: what was agreed with it when it was registered.
+
+    Its next key is valid beside the first (decisions X13).
+    """
 
     client_key: str
     partner_id: str
     secret: bytes
     public_key: RSAPublicKey
+    next_key: RSAPublicKey = field(default_factory=lambda: private_key(Key.CLIENT_NEXT).public_key())
+
+    def signed(self, text: bytes, signature: str) -> bool:
+        """Whether one of the client's keys made a signature; a scenario may have one of them not accepted."""
+        keys = {"first": (self.public_key,), "next": (self.next_key,)}
+        accepted = keys.get(effect("accept_key", ""), (self.public_key, self.next_key))
+        return any(asymmetric_ok(key, text, signature) for key in accepted)
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,16 +91,24 @@ class ExternalIds:
 
     def __init__(self) -> None:
         self._day: date | None = None
-        self._seen: set[tuple[str, str]] = set()
+        self._seen: dict[tuple[str, str], Reply | None] = {}
 
     def claim(self, day: date, partner_id: str, external_id: str) -> bool:
         if day != self._day:
-            self._day, self._seen = day, set()
+            self._day, self._seen = day, {}
         key = (partner_id, external_id)
         if key in self._seen:
             return False
-        self._seen.add(key)
+        self._seen[key] = None
         return True
+
+    def keep(self, partner_id: str, external_id: str, reply: Reply) -> None:
+        """Stores the answer that a repeated id is to get again."""
+        self._seen[(partner_id, external_id)] = reply
+
+    def kept(self, partner_id: str, external_id: str) -> Reply | None:
+        """The stored answer of an id that was used."""
+        return self._seen.get((partner_id, external_id))
 
 
 def jwt_minter(world: World, claims: Callable[[], dict[str, Any]]) -> Callable[[], str]:

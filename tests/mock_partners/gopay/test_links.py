@@ -284,3 +284,14 @@ async def test_links_outlive_a_restart(gopay: Gopay) -> None:
     gopay.snap._ids = iter(range(500, 600))  # type: ignore[assignment]
     assert code(await gopay.customer_call("inquiry", {}, token)) == "2000800"
     assert (await gopay.bind(code_before)).json()["accessTokenInfo"]["accessToken"] == token
+
+
+async def test_a_code_of_one_persons_page_is_good_under_anothers_state(gopay: Gopay) -> None:
+    """Nothing in the answer says whose it is (decisions X10); only the token tells: it is the same at a relink (G4)."""
+    gopay.account()
+    gopay.account("+6281234567891", holder_name="SITI AMINAH")
+    siti = await gopay.link("+6281234567891")
+    stolen = (await gopay.bind(query(await gopay.consent("+6281234567891"))["authCode"])).json()
+    assert stolen["accessTokenInfo"]["accessToken"] == siti
+    assert "81234567891" not in str(stolen)
+    assert await gopay.link() != siti

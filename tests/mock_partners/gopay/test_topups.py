@@ -84,6 +84,17 @@ async def test_refusals(wallet: Wallet, changes: dict[str, Any], expected: str) 
     assert await wallet.status("38") == "4043601"
 
 
+async def test_a_repeated_external_id_gets_its_success_again(wallet: Wallet) -> None:
+    """Whatever is asked for with it; one that was refused has none and is a conflict (decisions X5)."""
+    first = await wallet.ask("38", external_id="77", partnerReferenceNo="A1")
+    again = await wallet.ask("38", external_id="77", partnerReferenceNo="A2")
+    assert (first["responseCode"], again) == ("2003800", first)
+    assert [booking.reference for booking in wallet.mock.world.books] == ["A1"]
+    wallet.mock.world.deposit_rupiah = 0
+    assert (await wallet.ask("38", external_id="78", partnerReferenceNo="A3"))["responseCode"] == "4033814"
+    assert (await wallet.ask("38", external_id="78", partnerReferenceNo="A3"))["responseCode"] == "4093800"
+
+
 async def test_a_short_deposit(wallet: Wallet) -> None:
     wallet.mock.world.deposit_rupiah = 49_999
     assert await wallet.code("38") == "4033814"

@@ -22,7 +22,7 @@ from mock_partners.kit.snap.gate import Asked, Gate
 from mock_partners.kit.snap.tokens import Client
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
-from tests.mock_partners.kit import test_atoms_answer, test_atoms_money
+from tests.mock_partners.kit import test_atoms_answer, test_atoms_money, test_atoms_trouble
 from tests.mock_partners.kit.staged import NOON, SHOWN, shows, toml
 from tests.mock_partners.signing import SnapClient
 
@@ -70,7 +70,8 @@ async def small() -> Small:
     notifier = Notifier(scheduler, "http://gateway.test", send)
 
     async def visit(call: Call) -> Reply:
-        notifier.post(Notice("POST", "/callbacks/ovo/visit", call.body, {"X-Signature": "A1"}))
+        rotated = {"X-Signature": "N1"}
+        notifier.post(Notice("POST", "/callbacks/ovo/visit", call.body, {"X-Signature": "A1"}, lambda: rotated))
         return json_reply(200, {})
 
     async def customer(asked: Asked) -> Reply:
@@ -178,8 +179,17 @@ async def test_a_notification_is_forged(small: Small, what: str, body: bytes, he
     assert (small.notices[0].body, small.notices[0].headers) == (body, headers)
 
 
+@shows("sign_with_next_key")
+async def test_a_notification_is_signed_with_the_next_key(small: Small) -> None:
+    small.set_scenario(toml("sign_with_next_key = true", NOTICE))
+    await small.visit(7)
+    await small.numbers()
+    assert (small.notices[0].body, small.notices[0].headers) == (b'{"number":7}', {"X-Signature": "N1"})
+
+
 def test_every_atom_is_shown_at_work() -> None:
     assert test_atoms_answer
     assert test_atoms_money
+    assert test_atoms_trouble
     assert DO.keys() == SHOWN
     assert len(DO) >= 40

@@ -228,6 +228,22 @@ async def test_unbinding_takes_two_calls(ovo: Ovo) -> None:
     await ovo.link(customer="u-2")
 
 
+async def test_the_way_back_of_who_lost_the_answer_to_the_exchange(ovo: Ovo) -> None:
+    """The wallet has linked and the programme knows no token: bind again is refused, unbinding by customer helps."""
+    account = ovo.account()
+    linkage, auth_code = await ovo.consent()
+    await ovo.exchange(linkage, auth_code)  # whose answer nobody reads
+    again = await ovo.bind()
+    assert (code(again), again.json()["additionalInfo"]) == ("4030705", {"reason": "ALREADY_LINKED"})
+
+    async def unbind(customer: str) -> str:
+        return code(await ovo.snap.post(UNBIND, {"additionalInfo": {"custIdMerchant": customer}}))
+
+    assert [await unbind("u-2"), await unbind("u-1"), await unbind("u-1")] == ["4040911", "2000900", "4040911"]
+    assert code(await ovo.bind()) == "2000700"
+    assert account.active
+
+
 async def test_phone_look_up(ovo: Ovo) -> None:
     async def status(number: str) -> str:
         reply = await ovo.snap.get(f"/user/v2/account/lookup?phone={number}")

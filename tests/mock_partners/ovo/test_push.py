@@ -49,14 +49,14 @@ async def test_the_vectors_of_the_sheet(ovo: Ovo, vector: dict[str, str]) -> Non
     raw = vector["body"].encode()
     assert sign(vector["random"], raw) == vector["hmac"]
     ovo.account("+6281234567890", balance_rupiah=12_500)
-    app = MockApp([Route("POST", "/pos", Push(ovo.world, include_body=bool(raw)).handle)])
+    app = MockApp([Route("POST", "/pos", Push(ovo.world, ovo.clock, include_body=bool(raw)).handle)])
     headers = {"app-id": vector["app_id"], "random": vector["random"], "hmac": vector["hmac"]}
     sent = raw or compact(message(number="081234567890"))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://ovo") as http:
         told = (await http.post("/pos", content=sent, headers=headers)).json()
         assert {"type": "0210", "amount": 12_500, "responseCode": "00"}.items() <= told.items()
         other = await http.post("/pos", content=sent.replace(b"000001", b"000002"), headers=headers)
-    assert other.json()["responseCode"] == ("63" if raw else "51")
+    assert other.json()["responseCode"] == ("63" if raw else "25")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,8 @@ async def test_paying_and_giving_back(ovo: Ovo) -> None:
     assert await send(ovo, {**reverse, "amount": 1}) == "30"
     assert [await send(ovo, body) for body in (reverse, reverse, void, status)] == ["00", "00", "44", ""]
     assert account.balance_rupiah == 20_000
-    other = {"referenceNumber": "000002"}
+    data = {**message()["transactionRequestData"], "merchantInvoice": "INV-0002"}
+    other = {"referenceNumber": "000002", "transactionRequestData": data}
     codes = [await send(ovo, {**body, **other}) for body in (message(), void, message("0100", "020040"))]
     assert codes == ["00", "00", "00"]
     assert (account.balance_rupiah, await ovo.books(), ovo.world.deposit_rupiah) == (20_000, [], 10**12)
@@ -103,6 +104,32 @@ async def test_refusals(ovo: Ovo, changes: dict[str, Any], expected: str) -> Non
     ovo.account(balance_rupiah=12_500)
     ovo.account("+6281100000009", status="blocked", balance_rupiah=12_500)
     assert await send(ovo, message(**changes)) == expected
+
+
+async def test_an_invoice_is_paid_once(ovo: Ovo) -> None:
+    """Also under another reference number, and after it was given back (decisions O14)."""
+    account = ovo.account(balance_rupiah=40_000)
+    again = {"referenceNumber": "000002"}
+    assert [await send(ovo, body) for body in (message(), message(**again), message("0400"))] == ["00", "25", "00"]
+    assert await send(ovo, message(**again)) == "25"
+    other = message(**again)
+    other["transactionRequestData"]["merchantInvoice"] = "INV-0002"
+    assert (await send(ovo, other), account.balance_rupiah) == ("00", 27_500)
+
+
+async def test_the_fields_of_an_answer(ovo: Ovo) -> None:
+    ovo.account(balance_rupiah=40_000)
+    named = {"app-id": "hypermart", "random": RANDOM, "hmac": sign(RANDOM)}
+    told = (await ovo.http.post("/pos", content=compact(message()), headers=named)).json()
+    assert told == {
+        "type": "0210", "processingCode": "040000", "amount": 12_500, "date": "2026-01-15 12:00:00.000",
+        "referenceNumber": "000001", "responseCode": "00", "tid": "55501100", "mid": "000001", "merchantId": "205",
+        "storeCode": "H001", "appSource": "POS", "merchantInvoice": "INV-0001", "hostDate": "2026-01-15",
+        "hostTime": "12:00:00", "approvalCode": "000001", "traceNumber": "000001",
+        "transactionResponseData": {"fullName": "BUDI SANTOSO", "storeAddress1": "", "ovoid": "+6281100000001"},
+    }  # fmt: skip
+    status = (await ovo.http.post("/pos", content=compact(message("0100")), headers=named)).json()
+    assert (status["approvalCode"], status["type"]) == ("000001", "0110")
 
 
 async def test_bodies_that_are_no_message(ovo: Ovo) -> None:
