@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -116,26 +116,60 @@ class Folded(msgspec.Struct, frozen=True, kw_only=True):
     contradiction: bool = False
 
 
-def fold(kinds: Iterable[OutcomeKind], *, completed_can_fail: bool) -> Folded:
-    """The end state that a set of outcomes means.
+class Said(NamedTuple):
+    """What of one observation decides about an end."""
 
-    *Completed* together with *failed* is a reversal where the manifest says `completed_can_fail` (Iris, wallets.md
-    2.6); elsewhere the money counts as paid and the contradiction is a case for an operator. Words that are no end
-    (pending, unknown, not found, queued, not accepted) decide nothing here.
+    kind: OutcomeKind
+    said_at: datetime | None = None
+    """The partner's own time, None where it gives none."""
+    booking: bool = False
+    """A line of a statement: it proves that money moved, but not that a later *failed* gave it back."""
+
+
+def fold(words: Iterable[Said], *, completed_can_fail: bool) -> Folded:
+    """The end state that a set of outcomes means, whatever the order in which they reached us.
+
+    *Completed* and then, by the partner's own time, *failed* is a reversal where the manifest says
+    `completed_can_fail` (Iris, wallets.md 2.6); so is a refund that the partner names. *Failed*, then *completed* is
+    paid. Whatever else has both is paid as far as anyone knows, and a case for an operator. No word takes an end back:
+    rejected may turn succeeded, and succeeded reversed. Words that are no end (pending, unknown, not found, queued, not
+    accepted) decide nothing here.
     """
-    said = set(kinds)
-    paid, failed, back = OutcomeKind.SUCCEEDED in said, OutcomeKind.REJECTED in said, OutcomeKind.REVERSED in said
-    if back:
-        return Folded(state=PayoutState.REVERSED)
-    if paid and failed:
-        if completed_can_fail:
-            return Folded(state=PayoutState.REVERSED)
-        return Folded(state=PayoutState.SUCCEEDED, contradiction=True)
-    if paid:
-        return Folded(state=PayoutState.SUCCEEDED)
-    if failed:
+    paid, booked, failed, back = _times(words)
+    if not (paid or booked or failed or back):
+        return Folded(state=None)
+    any_paid = paid | booked
+    given_back = _earlier(paid, failed)
+    if back or (completed_can_fail and given_back):
+        paid_again = _earlier(back, any_paid) or (completed_can_fail and given_back and _earlier(failed, any_paid))
+        return Folded(state=PayoutState.REVERSED, contradiction=paid_again)
+    if not any_paid:
         return Folded(state=PayoutState.REJECTED)
-    return Folded(state=None)
+    unordered = bool(failed) and (None in any_paid | failed or not any_paid.isdisjoint(failed))
+    return Folded(state=PayoutState.SUCCEEDED, contradiction=unordered or given_back or _earlier(booked, failed))
+
+
+Times = set[datetime | None]
+
+
+def _times(words: Iterable[Said]) -> tuple[Times, Times, Times, Times]:
+    """When *completed*, *booked*, *failed* and *given back* were said, to the second: finer than that no partner is."""
+    paid, booked, failed, back = Times(), Times(), Times(), Times()
+    for word in words:
+        at = None if word.said_at is None else word.said_at.replace(microsecond=0)
+        if word.kind is OutcomeKind.SUCCEEDED:
+            (booked if word.booking else paid).add(at)
+        elif word.kind is OutcomeKind.REJECTED:
+            failed.add(at)
+        elif word.kind is OutcomeKind.REVERSED:
+            back.add(at)
+    return paid, booked, failed, back
+
+
+def _earlier(some: Times, others: Times) -> bool:
+    """Whether the partner dates one of `some` before one of `others`."""
+    before, after = some - {None}, others - {None}
+    return bool(before and after) and min(before) < max(after)  # type: ignore[type-var, operator]
 
 
 class Absence(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import pytest
 from contracts.errors import Hint, NotSupported, OutcomeUnknown, PartnerError, PartnerProtocolError, PartnerUnavailable
 from contracts.incentive import BlockerCode
 from contracts.linking import Grant
-from contracts.observation import StatementKind, StatementLine, fold
+from contracts.observation import Said, StatementKind, StatementLine, fold
 from contracts.partner import Capability
 from contracts.payout import Outcome, OutcomeKind, PayoutOrder, PayoutState
 from contracts.plan import Effect
@@ -27,7 +27,8 @@ AMOUNTS = (1, 99, 100, 50_000, 600_000, 1_234_567)
 
 def end(stage: Stage, said: Iterable[Outcome]) -> PayoutState | None:
     """What it all amounts to, in any order; the partner must not contradict itself."""
-    folded = fold((outcome.kind for outcome in said), completed_can_fail=stage.manifest.completed_can_fail)
+    words = (Said(outcome.kind, outcome.said_at) for outcome in said)
+    folded = fold(words, completed_can_fail=stage.manifest.completed_can_fail)
     assert not folded.contradiction
     return folded.state
 

@@ -116,6 +116,8 @@ async def _store(
                 reason=outcome.reason,
                 technical=outcome.technical,
                 partner_code=outcome.partner_code,
+                refusal=outcome.refusal,
+                said_at=outcome.said_at,
                 event_key=item.event_key,
             )
         )

@@ -10,14 +10,16 @@ import msgspec
 from contracts.incentive import BlockerCode
 from contracts.observation import Source
 from contracts.partner import Manifest
-from contracts.payout import OPEN_STATES, OutcomeKind, PayoutState, check_transition
-from gateway.clock import JAKARTA
+from contracts.payout import OPEN_STATES, OutcomeKind, PayoutState, Refusal, check_transition
+from gateway.clock import JAKARTA, jakarta_day, start_of_jakarta_day
 from gateway.partners.desk import Pace
 from gateway.services.payouts.words import ABSENT, Word
 from gateway.storage.ops.cases import NewCase
 from gateway.storage.payouts.observations import Heard
 from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
 
+SKEW_S = 900.0
+"""How far a partner's clock may be from ours (decisions X6, X12)."""
 MOST_PAYOUTS = 3
 """So many payouts of one incentive the gateway starts by itself."""
 OF_THE_ACCOUNT = frozenset({BlockerCode.ACCOUNT_NOT_FOUND, BlockerCode.ACCOUNT_BLOCKED})
@@ -33,10 +35,12 @@ _S, _K, _B = PayoutState, OutcomeKind, BlockerCode
 _PAID = (_S.PENDING, _S.SUCCEEDED, _S.REVERSED)
 _VIA: dict[tuple[PayoutState, PayoutState], tuple[PayoutState, ...]] = {
     **{(_S.RESERVED, end): (_S.SUBMITTING,) for end in (*_PAID, _S.REJECTED)},
-    **{(_S.PREPARED, end): (_S.SUBMITTING,) for end in _PAID},
+    **{(_S.PREPARED, end): (_S.SUBMITTING,) for end in (*_PAID, _S.REJECTED)},
     **{(_S.PREPARING, end): (_S.PREPARED, _S.SUBMITTING) for end in _PAID},
     (_S.SUBMITTING, _S.CANCELLED): (_S.RESERVED,),
     (_S.PREPARING, _S.CANCELLED): (_S.RESERVED,),
+    (_S.UNKNOWN, _S.CANCELLED): (_S.PREPARED,),
+    (_S.PENDING, _S.CANCELLED): (_S.UNKNOWN, _S.PREPARED),
 }
 """Steps between, where a partner tells of an attempt that we had given up, or a try is given up for good."""
 
@@ -101,6 +105,13 @@ def counts(heard: Heard, attempt: int) -> bool:
     return heard.attempt >= attempt and not (heard.source is Source.REPLY and heard.attempt > 1)
 
 
+def dated(heard: Heard) -> datetime | None:
+    """When a word holds. What was taken back unapproved gives nothing back, whenever that was: with *completed* beside
+    it, it is a contradiction.
+    """
+    return None if heard.refusal is Refusal.WITHDRAWN else heard.said_at
+
+
 def new_case(payout: PayoutRow, code: BlockerCode, detail: str) -> NewCase:
     """A case about one payout."""
     return NewCase(code=code, partner=payout.partner, payout=payout.id, incentive=payout.incentive, detail=detail)
@@ -160,7 +171,9 @@ def rejected(terms: Terms, s: Standing, said: Sequence[Heard], word: Word, now: 
         s.incentive.own = s.incentive.own_next_at = None
         effects.answered.append(_B.OUTCOME_UNKNOWN)
     reasons = sorted({h.reason.value for h in said if h.reason is not None})
-    if reasons:
+    if any(h.refusal is Refusal.PERHAPS_PAID for h in said):
+        _perhaps_paid(s, word, now, effects)
+    elif reasons:
         reason = _B(reasons[0])
         payout.reason, payout.technical, payout.reason_due_at = reason, False, None
         effects.answered.append(_B.REASON_MISSING)
@@ -179,30 +192,61 @@ def rejected(terms: Terms, s: Standing, said: Sequence[Heard], word: Word, now: 
         _confirm(terms, s, said, word, now, effects)
 
 
+def _perhaps_paid(s: Standing, word: Word, now: datetime, effects: Effects) -> None:
+    """Refused as a repeat of what was done before, which may have paid: nothing takes its place but by a person."""
+    payout = s.payout
+    payout.reason, payout.technical = None, False
+    payout.reason_due_at = payout.statements_from = payout.next_at = None
+    _cancel_reserved(s, now)
+    if not any(stands(other) for other in s.others):
+        payout.released_at = None
+    s.incentive.payout = fact([payout, *s.others])
+    if s.incentive.own is not _B.CONTRADICTION:
+        s.incentive.own, s.incentive.own_next_at = _B.OUTCOME_UNKNOWN, None
+    if word.outcome.refusal is Refusal.PERHAPS_PAID:
+        detail = f"refused as a repeat of an identical request ({word.outcome.partner_code}): that one may have paid"
+        effects.cases.append(new_case(payout, _B.OUTCOME_UNKNOWN, detail))
+
+
 def _confirm(terms: Terms, s: Standing, said: Sequence[Heard], word: Word, now: datetime, effects: Effects) -> None:
-    """A refusal without a reason counts once a look-up, made long enough after the first word, says it again."""
+    """A refusal without a reason counts once a look-up, made long enough after the first word, says it again; one that
+    is in doubt itself only once the statements of its day and the next do not list it.
+    """
     payout = s.payout
     assert payout.ended_at is not None
     second = payout.ended_at + timedelta(seconds=terms.pace.confirm_rejection_s)
-    confirmed = any(h.source is Source.LOOKUP and h.at >= second for h in said)
-    if confirmed or any(h.partner_code == ABSENT for h in said):
-        payout.confirmed_at = now
+    absent = any(h.partner_code == ABSENT for h in said)
+    doubtful = not absent and any(h.refusal is Refusal.STATEMENT_DECIDES for h in said)
+    if doubtful:
+        payout.statements_from = payout.statements_from or _day_after(payout.ended_at)
+        if s.incentive.own is None:
+            s.incentive.own = _B.OUTCOME_UNKNOWN
+    if absent or (not doubtful and any(h.source is Source.LOOKUP and h.at >= second for h in said)):
+        payout.confirmed_at, payout.statements_from = now, None
         release(s, now, _B.PARTNER_REJECTED if s.incentive.payouts >= MOST_PAYOUTS else None)
     elif now < second or payout.next_at is None:
         payout.next_at = max(second, now)
     elif word.source is Source.LOOKUP:
         payout.looks += 1
         payout.next_at = now + timedelta(seconds=terms.pace.lookup_after_s(payout.looks))
-        if now >= payout.ended_at + timedelta(seconds=terms.pace.horizon_s):
-            s.incentive.own, s.incentive.own_next_at = _B.PARTNER_REJECTED, None
-            effects.cases.append(new_case(payout, _B.PARTNER_REJECTED, "a refusal that no look-up ever confirmed"))
+        since = payout.statements_from or payout.ended_at
+        if now >= since + timedelta(seconds=terms.pace.horizon_s):
+            code = _B.OUTCOME_UNKNOWN if doubtful else _B.PARTNER_REJECTED
+            s.incentive.own, s.incentive.own_next_at = code, None
+            detail = "a refusal that no statement" if doubtful else "a refusal that no look-up"
+            effects.cases.append(new_case(payout, code, f"{detail} ever confirmed"))
+
+
+def _day_after(at: datetime) -> datetime:
+    """When the statement of the day after `at` is whole, by whichever of the two clocks."""
+    return start_of_jakarta_day(jakarta_day(at) + timedelta(days=2)) + timedelta(seconds=SKEW_S)
 
 
 def release(s: Standing, now: datetime, own: BlockerCode | None) -> None:
     """Another payout may follow, now or once `own` is lifted: this is the recorded decision."""
     payout, incentive = s.payout, s.incentive
     payout.released_at = payout.released_at or now
-    payout.next_at = None
+    payout.next_at = payout.statements_from = None
     incentive.payout = fact([payout, *s.others])
     if incentive.payout is None:
         incentive.own, incentive.own_next_at = own, None
@@ -217,7 +261,7 @@ def _next_month(now: datetime) -> datetime:
 
 
 def _close(payout: PayoutRow, now: datetime) -> None:
-    payout.ended_at, payout.next_at, payout.lease_until = now, None, None
+    payout.ended_at, payout.next_at, payout.lease_until, payout.statements_from = now, None, None, None
 
 
 def _cancel_reserved(s: Standing, now: datetime) -> None:
@@ -233,5 +277,6 @@ def _withdraw_replacements(s: Standing, now: datetime, effects: Effects) -> None
         if stands(other) and other.state not in UNSENT:
             reason = f"payout {s.payout.id} was paid after it had been refused, and a second one has left"
             effects.pauses |= {s.payout.partner: reason, other.partner: reason}
+            contradiction(s, effects, "paid after it had been refused, and a second payout has left in its place")
     if not any(stands(other) for other in s.others):
         s.payout.released_at = None

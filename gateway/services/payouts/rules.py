@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 from contracts.errors import Hint
 from contracts.incentive import BlockerCode
-from contracts.observation import Source, fold
-from contracts.payout import OPEN_STATES, OutcomeKind, PayoutState
+from contracts.observation import Said, Source, fold
+from contracts.payout import OPEN_STATES, OutcomeKind, PayoutState, Refusal
 from gateway.clock import growing_s
 from gateway.services.payouts import ends
 from gateway.services.payouts.ends import Effects, Standing, Terms
@@ -52,7 +52,10 @@ def decide(terms: Terms, s: Standing, heard: Sequence[Heard], item: Item, now: d
 def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: datetime, effects: Effects) -> None:
     payout = s.payout
     counted = [h for h in heard if ends.counts(h, payout.attempt)]
-    folded = fold((h.kind for h in counted), completed_can_fail=terms.manifest.completed_can_fail)
+    folded = fold(
+        (Said(h.kind, ends.dated(h), h.source is Source.STATEMENT) for h in counted),
+        completed_can_fail=terms.manifest.completed_can_fail,
+    )
     end = folded.state
     if payout.partner_reference is None:
         payout.partner_reference = word.outcome.partner_reference
@@ -60,7 +63,8 @@ def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: da
         if end in (_S.SUCCEEDED, _S.REVERSED):
             _paid_though_cancelled(s, end, now, effects)
         return
-    if payout.state is _S.PREPARED and end is _S.REJECTED:
+    refusals = [h for h in counted if h.kind is _K.REJECTED]
+    if end is _S.REJECTED and payout.state in OPEN_STATES and _taken_back(s, refusals):
         _withdrawn(s, word, now)
         return
     # With an attempt behind it, a reserved payout comes out of a restored database: it may have been sent since.
@@ -68,7 +72,7 @@ def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: da
     if end is None:
         _passing(terms, s, word, now, effects)
     elif end is _S.REJECTED:
-        ends.rejected(terms, s, [h for h in counted if h.kind is _K.REJECTED], word, now, effects)
+        ends.rejected(terms, s, refusals, word, now, effects)
     elif end is not payout.state:
         (ends.succeeded if end is _S.SUCCEEDED else ends.reversed_)(s, now, effects)
     if folded.contradiction or broken_promise:
@@ -201,6 +205,13 @@ def _unknown_case(s: Standing, effects: Effects, detail: str) -> None:
     effects.cases.append(ends.new_case(s.payout, _B.OUTCOME_UNKNOWN, detail))
     if s.incentive.own is not _B.CONTRADICTION:
         s.incentive.own, s.incentive.own_next_at = _B.OUTCOME_UNKNOWN, None
+
+
+def _taken_back(s: Standing, refusals: Sequence[Heard]) -> bool:
+    """Whether what stood at the partner was taken back before it moved anything: by us, or before any approval left.
+    *Failed* is something else: it was approved, and counts as a payout that was made.
+    """
+    return (s.payout.withdrawing or s.payout.attempt == 0) and all(h.refusal is Refusal.WITHDRAWN for h in refusals)
 
 
 def _withdrawn(s: Standing, word: Word, now: datetime) -> None:

@@ -146,9 +146,10 @@ class Statements:
         readings = [Reading(r.day, r.started_at, r.finished_at) for r in reads]
         first_day = _first_day(row)
         if row.state is PayoutState.REJECTED:
-            assert row.reason_due_at is not None
-            found = enough_readings(first_day, row.reason_due_at, readings, now=now, again_s=None)
-            return False, found.days
+            since = row.statements_from or row.reason_due_at
+            assert since is not None
+            found = enough_readings(first_day, since, readings, now=now, again_s=None)
+            return found.enough and row.statements_from is not None, found.days
         if row.sent_deadline is None or not only_statements_can_tell(self._terms[desk.slug], row, now):
             return False, ()
         found = enough_readings(
@@ -187,13 +188,16 @@ class Statements:
     async def _word(self, line: StatementLine, row: PayoutRow) -> Word | None:
         """What a line says that is news about a payout."""
         if line.kind is StatementKind.REVERSAL:
-            outcome = reversed_()
+            outcome = reversed_(said_at=line.booked_at)
         else:
             account = None
             if line.account is not None and row.state is not PayoutState.SUCCEEDED:
                 account = await self._account(row)
             said = succeeded(
-                partner_reference=line.partner_reference, amount_rupiah=line.amount_rupiah, account=line.account
+                partner_reference=line.partner_reference,
+                amount_rupiah=line.amount_rupiah,
+                account=line.account,
+                said_at=line.booked_at,
             )
             outcome = agreed(said, row, account)
         if row.state is PayoutState.REVERSED or (row.state.value == outcome.kind.value):
@@ -230,13 +234,11 @@ class Statements:
     # --- what they prove -------------------------------------------------------------------------------------------
 
     async def _settle(self, desk: Desk) -> None:
-        """Payouts in doubt that two complete readings do not list were never booked."""
+        """Payouts in doubt that two complete readings do not list were never booked; nor was a refusal that its
+        statements do not list once they are whole.
+        """
         async with self._database.connection() as connection:
-            waiting = [
-                row
-                for row in await statements.waiting(connection, desk.slug, MOST_WAITING)
-                if row.state is PayoutState.UNKNOWN
-            ]
+            waiting = await statements.waiting(connection, desk.slug, MOST_WAITING)
             if not waiting:
                 return
             reads = await statements.reads(connection, desk.slug, min(map(_first_day, waiting)))
@@ -251,11 +253,17 @@ class Statements:
         said: dict[int, list[Heard]] = {}
         for one in await observations.heard(connection, [row.id for row in rows]):
             said.setdefault(one.payout, []).append(one)
-        still = [row for row in rows if locked[row.id] == row and silent(said.get(row.id, []), row.attempt)]
+        still = [
+            row
+            for row in rows
+            if locked[row.id] == row
+            and (row.state is PayoutState.REJECTED or silent(said.get(row.id, []), row.attempt))
+        ]
         await apply(connection, now, self._terms, [self._absent(desk, row) for row in still])
 
     def _absent(self, desk: Desk, row: PayoutRow) -> Item:
-        if desk.manifest.absence.mark is Mark.ASSUMED and not self._act_on_assumed:
+        in_doubt = row.state is PayoutState.UNKNOWN
+        if in_doubt and desk.manifest.absence.mark is Mark.ASSUMED and not self._act_on_assumed:
             detail = "its statements, read twice since, do not list it; that this proves its absence is assumed"
             return Finding(payout=row.id, what=What.ASSUMED_ABSENT, detail=detail)
         return Word(

@@ -132,7 +132,13 @@ class Strays:
             sealed = self._vault.seal(places.link_account(link_id), account)
             await strays.stand_in_link(connection, now, to, link_id=link_id, account_sealed=sealed)
         payout = await strays.adopt(connection, now, stray, to, link_id, stray.made_at)
-        said = [succeeded(partner_reference=stray.partner_reference, amount_rupiah=stray.amount_rupiah)]
+        said = [
+            succeeded(
+                partner_reference=stray.partner_reference,
+                amount_rupiah=stray.amount_rupiah,
+                said_at=stray.booked_at,
+            )
+        ]
         said += [reversed_()] if stray.reversed else []
         await apply(
             connection,

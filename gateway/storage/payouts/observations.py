@@ -10,7 +10,7 @@ import msgspec
 
 from contracts.incentive import BlockerCode
 from contracts.observation import Source
-from contracts.payout import OutcomeKind
+from contracts.payout import OutcomeKind, Refusal
 from gateway.storage.base.database import Connection, as_json
 
 
@@ -25,7 +25,11 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     reason: BlockerCode | None
     technical: bool
     partner_code: str | None
+    refusal: Refusal | None = None
+    said_at: datetime | None = None
+    """By the partner's own clock."""
     at: datetime
+    """When it reached us."""
 
 
 class NewObservation(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +42,8 @@ class NewObservation(msgspec.Struct, frozen=True, kw_only=True):
     reason: BlockerCode | None
     technical: bool
     partner_code: str | None
+    refusal: Refusal | None
+    said_at: datetime | None
     event_key: str | None
 
 
@@ -51,11 +57,12 @@ async def add(
     rows = await connection.fetch(
         """
         WITH fresh AS (
-            INSERT INTO observations (payout, source, attempt, kind, reason, technical, partner_code, event_key, at)
-            SELECT payout, source, attempt, kind, reason, technical, partner_code, event_key, $2
+            INSERT INTO observations (payout, source, attempt, kind, reason, technical, partner_code, refusal, said_at,
+                                      event_key, at)
+            SELECT payout, source, attempt, kind, reason, technical, partner_code, refusal, said_at, event_key, $2
             FROM json_to_recordset($1::text::json)
                  AS n (payout bigint, source text, attempt int, kind text, reason text, technical boolean,
-                       partner_code text, event_key text)
+                       partner_code text, refusal text, said_at timestamptz, event_key text)
             ON CONFLICT (payout, event_key) WHERE event_key IS NOT NULL DO NOTHING RETURNING *)
         SELECT * FROM observations WHERE payout = ANY($3::bigint[])
         UNION ALL SELECT * FROM fresh ORDER BY id
@@ -85,5 +92,7 @@ def _heard(row: asyncpg.Record) -> Heard:
         reason=BlockerCode(row["reason"]) if row["reason"] else None,
         technical=row["technical"],
         partner_code=row["partner_code"],
+        refusal=Refusal(row["refusal"]) if row["refusal"] else None,
+        said_at=row["said_at"],
         at=row["at"],
     )

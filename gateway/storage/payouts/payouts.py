@@ -38,6 +38,8 @@ class PayoutRow(msgspec.Struct, kw_only=True):
     technical: bool
     reason_due_at: datetime | None
     confirmed_at: datetime | None
+    statements_from: datetime | None
+    """A refusal that settles nothing by itself: what statements read from then on list decides."""
     withdrawing: bool
     """We have asked the partner, or are about to, to reject what stands there."""
     released_at: datetime | None
@@ -143,13 +145,15 @@ async def write(connection: Connection, now: datetime, rows: Sequence[PayoutRow]
             partner_reference = n.partner_reference, first_sent_at = n.first_sent_at, sent_at = n.sent_at,
             sent_deadline = n.sent_deadline, next_at = n.next_at, looks = n.looks, reason = n.reason,
             technical = n.technical, reason_due_at = n.reason_due_at, confirmed_at = n.confirmed_at,
+            statements_from = n.statements_from,
             withdrawing = n.withdrawing,
             released_at = n.released_at, lease_until = n.lease_until, leased_by = n.leased_by, ended_at = n.ended_at,
             updated_at = $2
         FROM json_to_recordset($1::text::json)
              AS n (id bigint, state text, attempt int, refusals int, partner_reference text, first_sent_at timestamptz,
                    sent_at timestamptz, sent_deadline timestamptz, next_at timestamptz, looks int, reason text,
-                   technical boolean, reason_due_at timestamptz, confirmed_at timestamptz, withdrawing boolean,
+                   technical boolean, reason_due_at timestamptz, confirmed_at timestamptz, statements_from timestamptz,
+                   withdrawing boolean,
                    released_at timestamptz,
                    lease_until timestamptz, leased_by text, ended_at timestamptz)
         WHERE p.id = n.id

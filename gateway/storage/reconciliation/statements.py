@@ -72,10 +72,11 @@ async def last_reads(connection: Connection) -> list[StatementRead]:
 
 
 async def waiting(connection: Connection, partner: str, limit: int) -> list[PayoutRow]:
-    """Payouts that a statement may settle: in doubt, or refused and still without the reason."""
+    """Payouts that a statement may settle: in doubt, or refused without a reason or without settling anything."""
     rows = await connection.fetch(
         "SELECT * FROM payouts WHERE partner = $1 AND next_at IS NOT NULL AND first_sent_at IS NOT NULL"
-        " AND (state = 'unknown' OR (state = 'rejected' AND released_at IS NULL AND reason_due_at IS NOT NULL))"
+        " AND (state = 'unknown' OR (state = 'rejected' AND released_at IS NULL"
+        " AND (reason_due_at IS NOT NULL OR statements_from IS NOT NULL)))"
         " ORDER BY first_sent_at, id LIMIT $2",
         partner,
         limit,

@@ -35,6 +35,7 @@ from contracts.partner import (
 from contracts.payout import (
     Outcome,
     PayoutOrder,
+    Refusal,
     not_accepted,
     not_found,
     pending,
@@ -199,7 +200,7 @@ class Bank:
             return {"kind": "pending", "number": body["number"]}
         if operation == "reject":
             self.queued.pop(body["number"][1:], None)
-            return {"kind": "rejected", "technical": True}
+            return {"kind": "rejected", "technical": True, "refusal": "withdrawn"}
         if operation == "status":
             return self._status(reference)
         if operation == "statement":
@@ -317,9 +318,12 @@ def _line(line: dict[str, Any]) -> StatementLine:
 
 def _outcome(said: dict[str, Any]) -> Outcome:
     kind = said["kind"]
+    said_at = datetime.fromisoformat(said["said_at"]) if "said_at" in said else None
     if kind == "succeeded":
         account = said.get("account")
-        return succeeded(amount_rupiah=said.get("amount"), account=Secret(account) if account else None)
+        return succeeded(
+            amount_rupiah=said.get("amount"), account=Secret(account) if account else None, said_at=said_at
+        )
     if kind == "pending":
         return pending(partner_reference=said.get("number"))
     if kind == "queued":
@@ -330,9 +334,11 @@ def _outcome(said: dict[str, Any]) -> Outcome:
             BlockerCode(reason) if reason else None,
             technical=said.get("technical", False),
             reason_may_follow=said.get("reason_may_follow", False),
+            refusal=Refusal(said["refusal"]) if "refusal" in said else None,
+            said_at=said_at,
         )
     if kind == "reversed":
-        return reversed_()
+        return reversed_(said_at=said_at)
     if kind == "not_accepted":
         return not_accepted(Hint(said.get("hint", "throttled")), retry_after_s=said.get("retry_after_s"))
     if kind == "not_found":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from contracts.observation import Source
@@ -90,7 +92,7 @@ async def test_the_same_instalment_handed_over_again_is_not_paid(town: Town, wor
 
 
 async def test_where_completed_can_fail_it_counts_as_given_back(town: Town) -> None:
-    """Iris says *rejected* of what we withdrew; with *completed* that is a reversal, whichever came first."""
+    """Iris says of what we withdrew that it was completed, and failed after that: the later word came first."""
     bank = town.partner(two_step=True)
     worker, incentive = town.worker(), await town.due()
     bank.script("approve", {"act": "say", "kind": "not_accepted", "hint": "later"})
@@ -99,7 +101,12 @@ async def test_where_completed_can_fail_it_counts_as_given_back(town: Town) -> N
     await town.drive(worker, town.statements(), hours=0.1)
     assert await town.states(incentive) == [S.CANCELLED]
     await town.execute("UPDATE participants SET verified = true")
-    await turns_out_paid(town, worker, (await town.payout(incentive)).id)
+    payout, now = (await town.payout(incentive)).id, town.clock.now()
+    failed = rejected(None, technical=True, said_at=now)
+    await worker.observe(None, payout, Source.NOTIFICATION, failed, "failed")
+    assert await town.states(incentive) == [S.CANCELLED]
+    paid = succeeded(said_at=now - timedelta(seconds=5))
+    await worker.observe(None, payout, Source.NOTIFICATION, paid, "completed")
     assert await town.states(incentive) == [S.REVERSED]
     await town.drive(worker, town.statements(), hours=0.2)
     assert bank.booked == []

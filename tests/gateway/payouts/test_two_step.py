@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
+import httpx
 import pytest
 
 from contracts.incentive import BlockerCode
 from contracts.observation import PayoutNotice
-from contracts.payout import PayoutState, pending, queued, rejected, succeeded
+from contracts.payout import PayoutState, Refusal, pending, queued, rejected, succeeded
+from gateway.partners.transport import Reply
 from tests.gateway.payouts.fake import Bank
 from tests.gateway.payouts.town import Town
 
@@ -200,7 +203,7 @@ async def test_the_notification_of_our_own_withdrawal_blames_nobody(town: Town, 
 
     async def notify(operation: str) -> None:
         if operation == "reject":
-            refused = rejected(BlockerCode.PARTNER_REJECTED)
+            refused = rejected(BlockerCode.PARTNER_REJECTED, refusal=Refusal.WITHDRAWN)
             await worker.notice("fake", PayoutNotice(outcome=refused, partner_reference=name), "r")
 
     bank.before = notify
@@ -221,7 +224,7 @@ async def test_a_persons_no_at_the_partner_is_read_by_staff(town: Town, bank: Ba
     bank.script("approve", {"act": "say", "kind": "not_accepted", "hint": "later"})
     await worker.tick_send("fake")
     name = await number(town, incentive)
-    refused = rejected(BlockerCode.PARTNER_REJECTED)
+    refused = rejected(BlockerCode.PARTNER_REJECTED, refusal=Refusal.WITHDRAWN)
     await worker.notice("fake", PayoutNotice(outcome=refused, partner_reference=name), "r")
     assert await town.states(incentive) == [S.CANCELLED]
     assert await town.stands(incentive) == ("scheduled", "partner_rejected")
@@ -271,7 +274,10 @@ async def test_completed_then_failed_is_given_back(town: Town, bank: Bank) -> No
     worker = town.worker()
     await worker.tick_send("fake")
     name = await number(town, incentive)
-    for key, outcome in (("1", succeeded()), ("2", rejected(None, technical=True))):
+    now = town.clock.now()
+    paid = succeeded(said_at=now)
+    failed = rejected(None, technical=True, said_at=now + timedelta(seconds=1))
+    for key, outcome in (("1", failed), ("2", paid)):
         await worker.notice("fake", PayoutNotice(outcome=outcome, partner_reference=name), key)
     assert await town.states(incentive) == [S.REVERSED]
     assert await town.stands(incentive) == ("returned", "payment_reversed")
@@ -325,3 +331,24 @@ async def test_a_withdrawal_does_not_leave_after_a_standstill(town: Town, bank: 
     await town.drive(worker, town.statements(), hours=0.2)
     assert bank.seen.count("reject") == 1
     assert await town.states(incentive) == [S.CANCELLED]
+
+
+async def test_failed_after_a_queue_that_came_back_counts_as_a_payout(town: Town, bank: Bank) -> None:
+    """The approval was lost, a look-up said queued, and then it failed: it is one of three, not one that never was."""
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    approve = bank._answer
+
+    def answer(operation: str, act: dict[str, Any], body: dict[str, Any]) -> Reply:
+        if operation == "approve":
+            raise httpx.ReadError("ReadError")
+        if operation == "status" and bank.seen.count("status") % 2 == 0:
+            act = {"act": "say", "kind": "rejected", "technical": True}
+        return approve(operation, act, body)
+
+    bank._answer = answer  # type: ignore[method-assign]
+    await town.drive(worker, statements, hours=6, step_s=30)
+    states = await town.states(incentive)
+    assert states == [S.REJECTED] * 3, states
+    assert await town.stands(incentive) == ("scheduled", "partner_rejected")
+    await town.check()

@@ -6,15 +6,28 @@ import itertools
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from contracts.incentive import BlockerCode
 from contracts.observation import PayoutNotice, Source
-from contracts.payout import Outcome, PayoutState, not_found, pending, rejected, reversed_, succeeded, unknown
+from contracts.payout import (
+    Outcome,
+    PayoutState,
+    Refusal,
+    not_found,
+    pending,
+    queued,
+    rejected,
+    reversed_,
+    succeeded,
+    unknown,
+)
 from gateway.clock import jakarta_day
 from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.words import Word
 from gateway.storage.payouts import ledger
+from tests.gateway.payouts.fake import NOON
 from tests.gateway.payouts.town import Town
 
 S = PayoutState
@@ -29,6 +42,16 @@ BACK: Said = (Source.STATEMENT, reversed_())
 PENDING: Said = (Source.REPLY, pending())
 UNKNOWN: Said = (Source.REPLY, unknown())
 ABSENT: Said = (Source.LOOKUP, not_found())
+QUEUED: Said = (Source.LOOKUP, queued("n1"))
+LISTED: Said = (Source.STATEMENT, succeeded())
+TIMED_OUT: Said = (Source.NOTIFICATION, rejected(None, technical=True, refusal=Refusal.STATEMENT_DECIDES))
+REPEATED: Said = (Source.NOTIFICATION, rejected(BlockerCode.PARTNER_REJECTED, refusal=Refusal.PERHAPS_PAID))
+
+
+def at(second: int, said: Said) -> Said:
+    """A word, dated by the partner."""
+    source, outcome = said
+    return source, msgspec.structs.replace(outcome, said_at=NOON + timedelta(seconds=second))
 
 
 async def submitting(town: Town, worker: Payouts, count: int) -> list[int]:
@@ -87,9 +110,18 @@ async def test_every_order_of_words_ends_the_same(town: Town, words: tuple[Said,
 @pytest.mark.parametrize(
     ("words", "end"),
     [
-        ((PAID, FAILED, PENDING, UNKNOWN), (S.REVERSED, "returned", "payment_reversed", False)),
-        ((PAID, REFUSED, FAILED, PENDING), (S.REVERSED, "returned", "payment_reversed", False)),
+        ((PAID, FAILED, PENDING, UNKNOWN), (S.SUCCEEDED, "paid", "contradiction", False)),
+        ((PAID, REFUSED, FAILED, PENDING), (S.SUCCEEDED, "paid", "contradiction", False)),
         ((PAID, BACK, FAILED), (S.REVERSED, "returned", "payment_reversed", False)),
+        ((at(1, PAID), at(2, FAILED), PENDING, UNKNOWN), (S.REVERSED, "returned", "payment_reversed", False)),
+        ((at(2, PAID), at(1, FAILED), PENDING, UNKNOWN), (S.SUCCEEDED, "paid", None, False)),
+        ((at(1, PAID), at(1, FAILED), QUEUED), (S.SUCCEEDED, "paid", "contradiction", False)),
+        ((at(1, PAID), at(2, FAILED), at(3, PAID_LOOKUP)), (S.REVERSED, "returned", "payment_reversed", False)),
+        ((at(1, LISTED), at(2, FAILED), QUEUED), (S.SUCCEEDED, "paid", "contradiction", False)),
+        ((QUEUED, FAILED, UNKNOWN), (S.REJECTED, "paying", None, False)),
+        ((QUEUED, TIMED_OUT, UNKNOWN), (S.REJECTED, "paying", "outcome_unknown", False)),
+        ((REPEATED, FAILED, QUEUED, PENDING), (S.REJECTED, "paying", "outcome_unknown", False)),
+        ((REPEATED, REFUSED), (S.REJECTED, "paying", "outcome_unknown", False)),
     ],
 )
 async def test_where_completed_can_fail(town: Town, words: tuple[Said, ...], end: tuple[Any, ...]) -> None:
@@ -156,10 +188,50 @@ async def test_given_back_after_a_replacement_was_made(town: Town) -> None:
     town.partner(two_step=True)
     worker = town.worker()
     incentive, first = await replaced(town, worker)
-    await worker.observe(None, first, *PAID)
+    await worker.observe(None, first, *at(5, PAID))
+    assert await town.states(incentive) == [S.SUCCEEDED, S.CANCELLED]
+    await worker.observe(None, first, *at(6, FAILED))
     assert await town.states(incentive) == [S.REVERSED, S.CANCELLED]
     assert await town.stands(incentive) == ("returned", "payment_reversed")
     assert await worker.claim("fake", 5) == []
+    await town.check()
+
+
+async def test_perhaps_paid_takes_back_what_has_not_left_in_its_place(town: Town) -> None:
+    town.partner()
+    worker = town.worker()
+    incentive, first = await replaced(town, worker)
+    await worker.observe(None, first, *REPEATED, "n1")
+    await worker.observe(None, first, *REPEATED, "n1")
+    assert await town.states(incentive) == [S.REJECTED, S.CANCELLED]
+    assert await town.stands(incentive) == ("paying", "outcome_unknown")
+    assert await town.cases() == ["outcome_unknown"]
+    await town.drive(worker, town.statements(), hours=100, step_s=3600)
+    assert await town.states(incentive) == [S.REJECTED, S.CANCELLED], "only a person lets it be replaced"
+    await worker.observe(None, first, *at(9, LISTED))
+    assert (await town.payout(incentive)).state is not S.REJECTED
+    await town.check()
+
+
+@pytest.mark.parametrize("booked", [False, True])
+async def test_a_time_out_at_the_bank_waits_for_the_statements_of_its_day_and_the_next(
+    town: Town, booked: bool
+) -> None:
+    bank = town.partner()
+    worker, statements = town.worker(), town.statements()
+    (incentive,) = await submitting(town, worker, 1)
+    first = await town.payout(incentive)
+    bank.script("status", *[{"act": "say", "kind": "rejected", "technical": True}] * 10_000)
+    await worker.observe(None, first.id, *TIMED_OUT, "n1")
+    await town.drive(worker, statements, hours=30, step_s=1800)
+    assert await town.states(incentive) == [S.REJECTED]
+    assert await town.stands(incentive) == ("paying", "outcome_unknown")
+    if booked:
+        bank.book(first.reference, first.amount_rupiah, "0000000001")
+    await town.drive(worker, statements, hours=40, step_s=1800)
+    wanted = [S.SUCCEEDED] if booked else [S.REJECTED, S.SUCCEEDED]
+    assert await town.states(incentive) == wanted
+    assert sum(1 for one in bank.booked if one["kind"] == "credit") == 1
     await town.check()
 
 
