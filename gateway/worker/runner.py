@@ -43,7 +43,7 @@ class Outages:
         self._of: dict[tuple[str, HoldStage], Outage] = {}
         for slug, desk in resources.desks.items():
             proofs = {HoldStage.PROOF} if desk.manifest.payout_needs_live_link else set()
-            for stage in (HoldStage.PAYOUT, HoldStage.PROOF, HoldStage.VERIFY):
+            for stage in (HoldStage.PAYOUT, HoldStage.VERIFY, *proofs):  # proofs that no payout waits for hold nothing
                 also = proofs if stage is HoldStage.PAYOUT else ()
                 outage = Outage(slug, stage, self._holds, resources.clock, news, also=also)
                 desk.watched_by(outage)

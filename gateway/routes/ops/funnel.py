@@ -95,34 +95,18 @@ async def read_funnel(core: NamedDependency[Core], programme: FromQuery[str | No
 
 async def read_counts(core: Core, connection: Connection, programme: str | None) -> list[FunnelRow]:
     """Stages and blockers with who must act, for this page and the operators'."""
-    counts = await stored.counts(connection, programme)
-    return _by_owner(counts, await stored.past_horizon(connection, core.incentives.sent_before()))
-
-
-def _by_owner(counts: list[stored.FunnelRow], late: list[stored.FunnelRow]) -> list[FunnelRow]:
-    """Rows with who must act; what is past the partner's horizon is counted apart from what is still looked up."""
-    past = {(row.programme, row.partner, row.stage, row.blocker): row for row in late}
-    rows = []
-    for row in counts:
-        over = past.get((row.programme, row.partner, row.stage, row.blocker))
-        parts = [(row.incentives, row.amount_rupiah, False)]
-        if over is not None and over.incentives <= row.incentives:  # the counts are a moment older
-            left = (row.incentives - over.incentives, row.amount_rupiah - over.amount_rupiah, False)
-            parts = [left, (over.incentives, over.amount_rupiah, True)]
-        rows += [
-            FunnelRow(
-                programme=row.programme,
-                partner=row.partner,
-                stage=row.stage,
-                blocker=row.blocker,
-                owner=None if row.blocker is None else owner_of(row.blocker, past_horizon=past_horizon),
-                incentives=incentives,
-                amount_rupiah=amount_rupiah,
-            )
-            for incentives, amount_rupiah, past_horizon in parts
-            if incentives
-        ]
-    return rows
+    return [
+        FunnelRow(
+            programme=row.programme,
+            partner=row.partner,
+            stage=row.stage,
+            blocker=row.blocker,
+            owner=None if row.blocker is None else owner_of(row.blocker, past_horizon=row.given_up),
+            incentives=row.incentives,
+            amount_rupiah=row.amount_rupiah,
+        )
+        for row in await stored.counts(connection, programme, core.incentives.moment())
+    ]
 
 
 @get("/v1/activity", guards=[require("read")])

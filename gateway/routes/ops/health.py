@@ -77,6 +77,25 @@ async def _redis(core: Core) -> bool:
     return True
 
 
+async def _partners(core: Core, registry: CollectorRegistry) -> None:
+    """Which partners are not fed as usual, and what waits for them."""
+    labels = ("partner", "stage", "kind", "fault")
+    held = Gauge("gateway_partner_held_seconds", "How long a partner's stage is held.", labels, registry=registry)
+    paused = Gauge("gateway_partner_paused_seconds", "How long a partner is paused.", ("partner",), registry=registry)
+    flying = Gauge("gateway_partner_in_flight", "Unanswered attempts, while held.", ("partner",), registry=registry)
+    waiting = Gauge("gateway_partner_backlog", "Due incentives, while held.", ("partner",), registry=registry)
+    now = core.resources.clock.now()
+    for view in await core.partners.all():
+        for hold in view.holds:
+            names = (view.partner, hold.stage.value, hold.kind.value, hold.fault or "")
+            held.labels(*names).set((now - hold.since).total_seconds())
+        if view.paused is not None:
+            paused.labels(view.partner).set((now - view.paused.since).total_seconds())
+        if view.load is not None:
+            flying.labels(view.partner).set(view.load.in_flight)
+            waiting.labels(view.partner).set(view.load.backlog)
+
+
 @get("/metrics", media_type="text/plain")
 async def metrics(core: NamedDependency[Core]) -> Response[bytes]:
     """Incentives by stage and blocker, from the counters that change with the facts."""
@@ -85,11 +104,12 @@ async def metrics(core: NamedDependency[Core]) -> Response[bytes]:
     incentives = Gauge("gateway_incentives", "Incentives by stage and blocker.", labels, registry=registry)
     rupiah = Gauge("gateway_incentives_rupiah", "Their amount.", labels, registry=registry)
     async with core.resources.database.connection() as connection:
-        rows = await funnel.counts(connection, None)
+        rows = await funnel.counts(connection, None, core.incentives.moment())
     for row in rows:
         names = (row.programme, row.partner, row.stage.value, row.blocker.value if row.blocker else "")
-        incentives.labels(*names).set(row.incentives)
-        rupiah.labels(*names).set(row.amount_rupiah)
+        incentives.labels(*names).inc(row.incentives)
+        rupiah.labels(*names).inc(row.amount_rupiah)
+    await _partners(core, registry)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 

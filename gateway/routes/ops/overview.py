@@ -94,7 +94,7 @@ async def _glance(core: Core, chosen: str) -> dict[str, Any]:
                 "slug": view.partner,
                 "name": view.name,
                 "paused": view.paused and view.paused.reason,
-                "holds": "",
+                "holds": ", ".join(f"{hold.stage.value}: {hold.kind.value}" for hold in view.holds),
                 "calls": health[view.partner].calls if view.partner in health else 0,
                 "p50": health[view.partner].p50_ms if view.partner in health else 0,
                 "p95": health[view.partner].p95_ms if view.partner in health else 0,

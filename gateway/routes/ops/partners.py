@@ -7,11 +7,12 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from gateway.core import Core
 from gateway.security.clients import Caller, require
 from gateway.services.ops.partners import PartnerView
+from gateway.storage.ops.holds import Hold
 
 Call = Request[Any, Caller, Any]
 
@@ -20,6 +21,12 @@ class Partners(msgspec.Struct, frozen=True, kw_only=True):
     """All of them."""
 
     partners: list[PartnerView]
+
+
+class Holds(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of them."""
+
+    holds: list[Hold]
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,4 +57,26 @@ async def resume_partner(core: NamedDependency[Core], request: Call, partner: Fr
     return await core.partners.resume(partner, actor=request.auth.client_id)
 
 
-router = Router(path="/v1/partners", route_handlers=[list_partners, pause_partner, resume_partner], tags=["partners"])
+@get("/holds", guards=[require("read", "ops")])
+async def list_holds(
+    core: NamedDependency[Core],
+    partner: FromQuery[str | None] = None,
+    limit: FromQuery[Annotated[int, msgspec.Meta(ge=1, le=500)]] = 50,
+) -> Holds:
+    """Why partners are, or were, not fed as usual: open and released holds, newest first."""
+    return Holds(holds=await core.partners.holds(partner, limit))
+
+
+@post("/holds/{hold_id:int}/release", guards=[require("ops")], status_code=200)
+async def release_hold(
+    core: NamedDependency[Core], request: Call, hold_id: FromPath[int], data: JSONBody[Pause]
+) -> PartnerView:
+    """End a hold by hand: what waited is due at once. The next run of failures holds the partner anew."""
+    return await core.partners.release(hold_id, data.reason, actor=request.auth.client_id)
+
+
+router = Router(
+    path="/v1/partners",
+    route_handlers=[list_partners, pause_partner, resume_partner, list_holds, release_hold],
+    tags=["partners"],
+)

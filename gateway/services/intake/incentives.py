@@ -14,6 +14,7 @@ from contracts.text import Text
 from gateway.clock import Clock, jakarta_day
 from gateway.services.payouts.apply import transact
 from gateway.storage.base.database import Connection, Database
+from gateway.storage.base.moment import Moment
 from gateway.storage.intake import incentives as stored
 from gateway.storage.intake.incentives import Filter, IncentiveRow
 from gateway.storage.ops import audit
@@ -27,7 +28,9 @@ class BlockerView(msgspec.Struct, frozen=True, kw_only=True):
     code: BlockerCode
     owner: Owner
     since: datetime
-    """Of the last change of anything about the incentive."""
+    """Since when its partner has been in trouble, where it waits for that; else of the last change of anything about
+    the incentive.
+    """
     next_attempt_at: datetime | None
     """When the gateway tries again by itself; null: not before someone has acted."""
     act_by: date
@@ -73,7 +76,7 @@ class Incentives:
 
     async def read(self, connection: Connection, incentive_id: int) -> IncentiveView:
         """The same in the caller's transaction."""
-        row = await stored.get(connection, incentive_id)
+        row = await stored.get(connection, incentive_id, self.moment())
         if row is None:
             raise NotFound("There is no such incentive.")
         return self._view(row)
@@ -81,7 +84,7 @@ class Incentives:
     async def find(self, wanted: Filter, after: int, limit: int) -> list[IncentiveView]:
         """The next incentives in order of id."""
         async with self._database.connection() as connection:
-            rows = await stored.find(connection, wanted, after, limit)
+            rows = await stored.find(connection, wanted, after, limit, self.moment())
         return [self._view(row) for row in rows]
 
     async def cancel(self, incentive_id: int, *, actor: str) -> IncentiveView:
@@ -108,15 +111,17 @@ class Incentives:
         await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
         return await self.read(connection, incentive_id)
 
-    def sent_before(self) -> dict[str, datetime]:
-        """By partner: an outcome that is unknown since before then is an operator's."""
+    def moment(self) -> Moment:
+        """Now, as far as what is told of incentives depends on it."""
         now = self._clock.now()
-        return {slug: now - horizon for slug, horizon in self._horizons.items()}
+        return Moment(
+            now=now,
+            today=jakarta_day(now),
+            sent_before={slug: now - horizon for slug, horizon in self._horizons.items()},
+        )
 
     def _view(self, row: IncentiveRow) -> IncentiveView:
         code = row.blocker
-        if row.held and row.due_on <= jakarta_day(self._clock.now()):
-            code = BlockerCode.PARTNER_PAUSED  # of the partner, so not stored with each of its incentives
         return IncentiveView(
             incentive_id=row.id,
             batch_id=row.batch_id,
@@ -138,13 +143,10 @@ class Incentives:
         )
 
     def _blocker(self, row: IncentiveRow, code: BlockerCode) -> BlockerView:
-        before = self.sent_before().get(row.partner)
-        past_horizon = row.first_sent_at is not None and before is not None and row.first_sent_at < before
-        given_up = row.next_attempt_at is None  # a create whose key's life is over ends before the horizon
         return BlockerView(
             code=code,
-            owner=owner_of(code, past_horizon=past_horizon or given_up),
-            since=row.facts_at,
+            owner=owner_of(code, past_horizon=row.given_up),
+            since=row.since,
             next_attempt_at=row.next_attempt_at,
             act_by=row.deadline_on,
             text=Text(id=BLOCKERS[code].indonesian, en=BLOCKERS[code].english),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 import msgspec
 
 from contracts.errors import NotFound
+from contracts.hold import HoldKind, HoldStage
 from contracts.partner import Capability, Fact, Manifest, Mark
-from gateway.clock import Clock
+from gateway.clock import Clock, jakarta_day
 from gateway.storage.base.database import Database
-from gateway.storage.ops import audit, switches
+from gateway.storage.ops import audit, holds, switches
 from gateway.storage.reconciliation import statements
 
 
@@ -56,6 +57,31 @@ class StatementView(msgspec.Struct, frozen=True, kw_only=True):
     """Credits whose reference is not ours."""
 
 
+class HoldView(msgspec.Struct, frozen=True, kw_only=True):
+    """Why one stage at a partner is not fed as usual."""
+
+    hold_id: int
+    stage: HoldStage
+    kind: HoldKind
+    fault: str | None
+    """What went wrong: `refused`, `timed_out`, `broken`, `5xx`, `401`, `429`, `later`, `float_short`, ..."""
+    words: str
+    """The partner's own code, or why an operator holds it."""
+    since: datetime
+    next_canary_at: datetime | None
+    """When one more call is let through; null: not before somebody releases it."""
+    canaries: int
+    by: str
+
+
+class LoadView(msgspec.Struct, frozen=True, kw_only=True):
+    """What is at stake at a held partner."""
+
+    in_flight: int
+    backlog: int
+    amount_rupiah: int
+
+
 class PartnerView(msgspec.Struct, frozen=True, kw_only=True):
     """One partner."""
 
@@ -71,6 +97,9 @@ class PartnerView(msgspec.Struct, frozen=True, kw_only=True):
     assumed: tuple[Fact, ...]
     """What is not known for certain about the partner, with where it stands."""
     paused: PausedView | None
+    holds: tuple[HoldView, ...]
+    load: LoadView | None
+    """What waits there, while anything holds it; null: nothing does."""
     last_statement: StatementView | None
 
 
@@ -91,8 +120,19 @@ class Partners:
             paused = await switches.paused(connection)
             under_way = await switches.under_way(connection, self._clock.now())
             reads = {read.partner: read for read in await statements.last_reads(connection)}
+            held = await holds.open_holds(connection)
+            loads = await holds.loads(
+                connection, jakarta_day(self._clock.now()), {hold.partner for hold in held} | set(paused)
+            )
         return [
-            _view(manifest, self._quotas, _paused(paused.get(slug), under_way.get(slug)), reads.get(slug))
+            _view(
+                manifest,
+                self._quotas,
+                _paused(paused.get(slug), under_way.get(slug)),
+                [hold for hold in held if hold.partner == slug],
+                loads.get(slug),
+                reads.get(slug),
+            )
             for slug, manifest in self._manifests.items()
         ]
 
@@ -125,6 +165,25 @@ class Partners:
                 await audit.record(connection, now, actor, "partner.resume", partner, {})
         return await self._one(partner)
 
+    async def holds(self, partner: str | None, limit: int) -> list[holds.Hold]:
+        """Holds of a partner or of all, open and released ones, newest first."""
+        if partner is not None:
+            self._known(partner)
+        async with self._database.connection() as connection:
+            return await holds.history(connection, partner, limit)
+
+    async def release(self, hold_id: int, reason: str, *, actor: str) -> PartnerView:
+        """End a hold by hand: what waited is due at once. The next run of failures holds it anew."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            held = await holds.get(connection, hold_id)
+            if held is None:
+                raise NotFound("There is no such hold.")
+            if await holds.release(connection, now, held.partner, held.stage, [held.kind], by=actor):
+                data = {"hold": hold_id, "kind": held.kind.value, "stage": held.stage.value, "reason": reason}
+                await audit.record(connection, now, actor, "partner.release", held.partner, data)
+        return await self._one(held.partner)
+
     def _known(self, partner: str) -> None:
         if partner not in self._manifests:
             raise NotFound("There is no such partner.")
@@ -150,6 +209,8 @@ def _view(
     manifest: Manifest,
     quotas: Mapping[str, float],
     paused: PausedView | None,
+    held: Sequence[holds.Hold],
+    load: holds.Load | None,
     read: statements.StatementRead | None,
 ) -> PartnerView:
     return PartnerView(
@@ -167,6 +228,23 @@ def _view(
         ),
         assumed=tuple(fact for fact in manifest.facts if fact.mark is not Mark.SEEN),
         paused=paused,
+        holds=tuple(
+            HoldView(
+                hold_id=hold.id,
+                stage=hold.stage,
+                kind=hold.kind,
+                fault=hold.fault,
+                words=hold.words,
+                since=hold.since,
+                next_canary_at=hold.next_canary_at,
+                canaries=hold.canaries,
+                by=hold.opened_by,
+            )
+            for hold in held
+        ),
+        load=None
+        if load is None
+        else LoadView(in_flight=load.in_flight, backlog=load.backlog, amount_rupiah=load.amount_rupiah),
         last_statement=None
         if read is None
         else StatementView(day=read.day, read_at=read.finished_at, lines=read.lines, unknown_lines=read.unknown_lines),

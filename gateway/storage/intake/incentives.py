@@ -8,10 +8,11 @@ import msgspec
 
 from contracts.incentive import BlockerCode, Stage
 from gateway.storage.base.database import Connection
+from gateway.storage.base.moment import Moment
 
 
 class IncentiveRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One incentive with what is needed to say why it does not move."""
+    """One incentive as people are told of it, with what is needed to say why it does not move."""
 
     id: int
     batch_id: str
@@ -27,35 +28,54 @@ class IncentiveRow(msgspec.Struct, frozen=True, kw_only=True):
     approved: bool
     stage: Stage
     blocker: BlockerCode | None
+    since: datetime
+    """Of the blocker: when its partner's trouble began, or of the last change of anything about the incentive."""
     facts_at: datetime
     next_attempt_at: datetime | None
     payout_id: int | None
     """The one that stands, or the last one."""
-    first_sent_at: datetime | None
+    given_up: bool
+    """An unknown outcome that an operator must settle."""
     payouts: int
-    held: bool
-    """Ready to be paid, but for a pause or a recovery of its partner."""
     created_at: datetime
 
 
-_SELECT = """
-SELECT i.id, i.batch_id, i.line, i.programme, i.purpose, i.period, i.participant_id, i.partner, i.amount_rupiah,
-    i.due_on, i.deadline_on, i.approved, i.stage, i.blocker, i.facts_at, i.payouts, i.created_at,
-    p.id AS payout_id, p.first_sent_at,
-    CASE WHEN i.blocker IS NULL THEN NULL
+_SHOWN = """
+SELECT i.*, p.id AS payout_id, s.stage AS shown_stage, b.blocker AS shown_blocker,
+    CASE WHEN s.blocker IS NOT NULL OR b.blocker IS NULL THEN i.facts_at
+         WHEN s.stage = 'awaiting_verification' THEN v.since
+         ELSE coalesce(w.since, i.facts_at)
+    END AS since,
+    CASE WHEN b.blocker IS NULL THEN NULL
+         WHEN s.blocker IS NULL AND s.stage = 'awaiting_verification' THEN v.next_at
+         WHEN s.blocker IS NULL AND w.blocker IS NOT NULL THEN w.next_at
          WHEN i.payout = 'open' THEN coalesce(p.next_at, p.sent_deadline)
-         WHEN i.blocker = i.own THEN i.own_next_at
-         WHEN i.blocker = i.standing THEN (SELECT min(v.next_attempt_at) FROM verifications v
-                                           WHERE v.participant = i.participant AND v.state = 'open')
+         WHEN s.blocker = i.own AND i.own = w.blocker THEN least(i.own_next_at, w.next_at)
+         WHEN s.blocker = i.own THEN i.own_next_at
+         WHEN s.blocker = i.standing THEN (SELECT min(c.next_attempt_at) FROM verifications c
+                                           WHERE c.participant = i.participant AND c.state = 'open')
     END AS next_attempt_at,
-    i.blocker IS NULL AND i.approved AND (i.stage = 'scheduled' OR i.stage = 'paying'
-                                          AND p.state IN ('reserved', 'prepared'))
-        AND (EXISTS (SELECT 1 FROM partner_switches s WHERE s.partner = i.partner AND s.paused_at IS NOT NULL)
-             OR EXISTS (SELECT 1 FROM recoveries r WHERE r.partner = i.partner AND r.released_at IS NULL)) AS held
+    s.blocker IS NOT DISTINCT FROM 'outcome_unknown'
+        AND is_given_up(p.first_sent_at, p.next_at, p.sent_deadline, ($3::jsonb ->> i.partner)::timestamptz) AS given_up
 FROM incentives i LEFT JOIN LATERAL (
-    SELECT id, state, first_sent_at, next_at, sent_deadline FROM payouts WHERE incentive = i.id ORDER BY id DESC LIMIT 1
-) p ON true
+        SELECT id, state, attempt, refusals, first_sent_at, next_at, sent_deadline FROM payouts WHERE incentive = i.id
+        ORDER BY id DESC LIMIT 1) p ON true
+    LEFT JOIN partner_waits w ON w.partner = i.partner AND w.stage = 'payout'
+    LEFT JOIN partner_waits v ON v.partner = i.partner AND v.stage = 'verify'
+    CROSS JOIN LATERAL (SELECT shown_payout(i.payout, p.state, p.attempt) AS payout) f
+    CROSS JOIN LATERAL (SELECT incentive_stage(f.payout, i.cancelled, i.link_active, i.verified) AS stage,
+        incentive_blocker(f.payout, i.cancelled, i.link_active, i.verified, i.past_deadline, i.approved, i.standing,
+                          i.own) AS blocker) s
+    CROSS JOIN LATERAL (SELECT shown_blocker(s.blocker, s.stage, i.approved AND i.due_on <= $2::date, p.state,
+        p.refusals > 0 AND p.next_at > $1, w.blocker, v.blocker) AS blocker) b
 """
+"""Parameters: now, today in Jakarta, and by partner since when an unknown outcome is an operator's."""
+_SELECT = f"""
+SELECT id, batch_id, line, programme, purpose, period, participant_id, partner, amount_rupiah, due_on, deadline_on,
+    approved, shown_stage AS stage, shown_blocker AS blocker, since, facts_at, payouts, created_at, payout_id,
+    next_attempt_at, given_up
+FROM ({_SHOWN}) AS i
+"""  # noqa: S608 - constants
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,26 +92,26 @@ _CONDITIONS = {
     "programme": "i.programme = {}",
     "participant_id": "i.participant = (SELECT id FROM participants WHERE participant_id = {})",
     "partner": "i.partner = {}",
-    "stage": "i.stage = {}",
-    "blocker": "i.blocker = {}",
+    "stage": "i.shown_stage = {}",
+    "blocker": "i.shown_blocker = {}",
 }
 
 
-async def get(connection: Connection, incentive_id: int) -> IncentiveRow | None:
+async def get(connection: Connection, incentive_id: int, moment: Moment) -> IncentiveRow | None:
     """One incentive."""
-    row = await connection.fetchrow(f"{_SELECT} WHERE i.id = $1", incentive_id)
+    row = await connection.fetchrow(f"{_SELECT} WHERE i.id = $4", *moment.values, incentive_id)
     return None if row is None else msgspec.convert(dict(row), IncentiveRow)
 
 
-async def find(connection: Connection, wanted: Filter, after: int, limit: int) -> list[IncentiveRow]:
+async def find(connection: Connection, wanted: Filter, after: int, limit: int, moment: Moment) -> list[IncentiveRow]:
     """The next incentives in order of id."""
-    conditions, values = ["i.id > $1"], [after, limit]
+    conditions, values = ["i.id > $4"], [*moment.values, after, limit]
     for name in wanted.__struct_fields__:
         value = getattr(wanted, name)
         if value is not None:
             values.append(value.value if isinstance(value, Stage | BlockerCode) else value)
             conditions.append(_CONDITIONS[name].format(f"${len(values)}"))
-    rows = await connection.fetch(f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY i.id LIMIT $2", *values)
+    rows = await connection.fetch(f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY i.id LIMIT $5", *values)
     return [msgspec.convert(dict(row), IncentiveRow) for row in rows]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import date, datetime
 
 import msgspec
 
 from contracts.incentive import BlockerCode, Stage
 from gateway.storage.base.database import Connection
+from gateway.storage.base.moment import Moment
 
 
 class FunnelRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +19,8 @@ class FunnelRow(msgspec.Struct, frozen=True, kw_only=True):
     partner: str
     stage: Stage
     blocker: BlockerCode | None
+    given_up: bool
+    """Unknown outcomes that an operator must settle."""
     incentives: int
     amount_rupiah: int
 
@@ -46,35 +49,53 @@ class Moving(msgspec.Struct, frozen=True, kw_only=True):
     """Being exchanged, given back or looked at by the gateway, or about to end unfinished."""
 
 
-async def counts(connection: Connection, programme: str | None) -> list[FunnelRow]:
-    """The funnel: exact in every snapshot, as the counters change with the facts."""
-    rows = await connection.fetch(
-        "SELECT programme, partner, stage, nullif(blocker, '') AS blocker, sum(incentives)::bigint AS incentives,"
-        " sum(amount_rupiah)::bigint AS amount_rupiah FROM funnel_counts WHERE $1::text IS NULL OR programme = $1"
-        " GROUP BY 1, 2, 3, 4 HAVING sum(incentives) <> 0 ORDER BY 1, 2, 3, 4 NULLS FIRST",
-        programme,
-    )
-    return [msgspec.convert(dict(row), FunnelRow) for row in rows]
+_COUNTS = """
+WITH moved AS MATERIALIZED (
+    -- Open payouts: what was only set aside is no `paying`, and an unknown outcome may be an operator's by now.
+    SELECT i.programme, i.partner, i.stage, i.blocker, s.stage AS to_stage,
+        shown_blocker(s.blocker, s.stage, i.approved AND i.due_on <= $2::date, p.state,
+                      p.refusals > 0 AND p.next_at > $1, w.blocker, v.blocker) AS to_blocker,
+        s.blocker IS NOT DISTINCT FROM 'outcome_unknown' AND is_given_up(
+            p.first_sent_at, p.next_at, p.sent_deadline, ($3::jsonb ->> i.partner)::timestamptz) AS given_up,
+        i.amount_rupiah
+    FROM payouts p JOIN incentives i ON i.id = p.incentive AND i.payout = 'open'
+        LEFT JOIN partner_waits w ON w.partner = i.partner AND w.stage = 'payout'
+        LEFT JOIN partner_waits v ON v.partner = i.partner AND v.stage = 'verify'
+        CROSS JOIN LATERAL (SELECT shown_payout(i.payout, p.state, p.attempt) AS payout) f
+        CROSS JOIN LATERAL (SELECT incentive_stage(f.payout, i.cancelled, i.link_active, i.verified) AS stage,
+            incentive_blocker(f.payout, i.cancelled, i.link_active, i.verified, i.past_deadline, i.approved, i.standing,
+                              i.own) AS blocker) s
+    WHERE p.state IN ('reserved', 'preparing', 'prepared', 'submitting', 'unknown', 'pending')),
+waiting AS (
+    -- What is due at a partner that everything waits for.
+    SELECT i.programme, i.partner, i.stage, w.blocker, count(*) AS n, sum(i.amount_rupiah) AS amount
+    FROM partner_waits w JOIN incentives i ON i.partner = w.partner AND i.stage = 'scheduled' AND i.blocker IS NULL
+        AND i.approved AND i.due_on <= $2::date
+    WHERE w.stage = 'payout' GROUP BY 1, 2, 3, 4),
+counted AS (
+    SELECT programme, partner, stage, nullif(blocker, '') AS blocker, sum(incentives) AS n, sum(amount_rupiah) AS amount
+    FROM funnel_counts GROUP BY 1, 2, 3, 4),
+shown AS (
+    SELECT c.programme, c.partner, c.stage, coalesce(c.blocker, v.blocker) AS blocker, false AS given_up, c.n, c.amount
+    FROM counted c LEFT JOIN partner_waits v ON v.partner = c.partner AND v.stage = 'verify'
+        AND c.stage = 'awaiting_verification'
+    UNION ALL SELECT programme, partner, stage, blocker, false, -count(*), -sum(amount_rupiah)
+        FROM moved GROUP BY 1, 2, 3, 4
+    UNION ALL SELECT programme, partner, to_stage, to_blocker, given_up, count(*), sum(amount_rupiah)
+        FROM moved GROUP BY 1, 2, 3, 4, 5
+    UNION ALL SELECT programme, partner, stage, NULL, false, -n, -amount FROM waiting
+    UNION ALL SELECT programme, partner, stage, blocker, false, n, amount FROM waiting)
+SELECT programme, partner, stage, blocker, given_up, sum(n)::bigint AS incentives, sum(amount)::bigint AS amount_rupiah
+FROM shown WHERE $4::text IS NULL OR programme = $4
+GROUP BY 1, 2, 3, 4, 5 HAVING sum(n) <> 0 ORDER BY 1, 2, 3, 4 NULLS FIRST, 5
+"""
 
 
-async def past_horizon(connection: Connection, sent_before: Mapping[str, datetime]) -> list[FunnelRow]:
-    """Of the incentives whose outcome is unknown, those first sent before a partner's time, or that nothing more is due
-    for: an operator's by now.
+async def counts(connection: Connection, programme: str | None, moment: Moment) -> list[FunnelRow]:
+    """The funnel: exact in every snapshot, as the counters change with the facts and all is one statement; the same
+    rules as of each incentive (`storage.intake.incentives`).
     """
-    rows = await connection.fetch(
-        """
-        SELECT i.programme, i.partner, i.stage, i.blocker, count(*) AS incentives,
-               sum(i.amount_rupiah)::bigint AS amount_rupiah
-        FROM unnest($1::text[], $2::timestamptz[]) AS h (partner, at)
-            JOIN payouts p ON p.partner = h.partner
-                AND (p.first_sent_at < h.at OR p.next_at IS NULL AND p.sent_deadline IS NULL)
-                AND p.state IN ('reserved', 'preparing', 'prepared', 'submitting', 'unknown', 'pending')
-            JOIN incentives i ON i.id = p.incentive
-        WHERE i.blocker = 'outcome_unknown' GROUP BY 1, 2, 3, 4
-        """,
-        list(sent_before),
-        list(sent_before.values()),
-    )
+    rows = await connection.fetch(_COUNTS, *moment.values, programme)
     return [msgspec.convert(dict(row), FunnelRow) for row in rows]
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
 
 import asyncpg
 import msgspec
@@ -81,6 +81,45 @@ async def history(connection: Connection, partner: str | None, limit: int) -> li
         limit,
     )
     return [_hold(row) for row in rows]
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """What is at stake at one partner."""
+
+    partner: str
+    in_flight: int
+    """Attempts that were not answered yet."""
+    backlog: int
+    """Incentives that are approved and due, and wait for this partner alone."""
+    amount_rupiah: int
+
+
+async def loads(connection: Connection, today: date, partners: Collection[str]) -> dict[str, Load]:
+    """By partner: what waits there. It walks over all that is due, so only ask of partners that are held."""
+    rows = await connection.fetch(
+        """
+        SELECT n AS partner,
+            (SELECT count(*) FROM payouts WHERE partner = n AND state IN ('submitting', 'preparing')
+                AND next_at IS NULL) AS in_flight, count(d.id) AS backlog,
+            coalesce(sum(d.amount_rupiah), 0)::bigint AS amount_rupiah
+        FROM unnest($1::text[]) AS n LEFT JOIN LATERAL (
+            SELECT id, amount_rupiah FROM incentives WHERE partner = n AND stage = 'scheduled' AND approved
+                AND (blocker IS NULL OR blocker IN ('partner_unavailable', 'partner_float_short')) AND due_on <= $2
+            UNION ALL
+            SELECT i.id, i.amount_rupiah FROM payouts p JOIN incentives i ON i.id = p.incentive
+            WHERE p.partner = n AND p.state IN ('reserved', 'prepared') AND i.payout = 'open') AS d ON true
+        GROUP BY n
+        """,
+        list(partners),
+        today,
+    )
+    return {row["partner"]: msgspec.convert(dict(row), Load) for row in rows}
+
+
+async def get(connection: Connection, hold_id: int) -> Hold | None:
+    """One hold, open or released."""
+    row = await connection.fetchrow("SELECT * FROM holds WHERE id = $1", hold_id)
+    return None if row is None else _hold(row)
 
 
 async def hold(connection: Connection, now: datetime, new: NewHold) -> Hold | None:

@@ -116,7 +116,7 @@ async def test_cancelled_once_and_only_while_nothing_has_left(api: Api) -> None:
     async with api.core.resources.database.connection() as connection:
         await connection.execute("UPDATE payouts SET state = 'reserved', leased_by = 'w', lease_until = created_at")
     cancelled = (await api.call("POST", f"{url}/cancel")).json()
-    assert cancelled["stage"] == "paying", "until the worker has withdrawn what is reserved"
+    assert cancelled["stage"] == "cancelled", "though the worker has yet to withdraw what is set aside"
     assert [tuple(r) for r in await api.fetch("SELECT leased_by, lease_until FROM payouts")] == [(None, None)]
     async with api.core.resources.database.connection() as connection:
         await connection.execute("UPDATE payouts SET state = 'cancelled'")
