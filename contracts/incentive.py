@@ -47,6 +47,8 @@ class BlockerCode(enum.Enum):
     LINK_REQUIRED = "link_required"
     LINK_PENDING = "link_pending"
     LINK_REVOKED = "link_revoked"
+    LINK_HALF_DONE = "link_half_done"
+    NOTIFICATION_DROPPED = "notification_dropped"
     CONSENT_DENIED = "consent_denied"
     CONSENT_ABANDONED = "consent_abandoned"
     VERIFICATION_PENDING = "verification_pending"
@@ -133,6 +135,16 @@ BLOCKERS: dict[BlockerCode, BlockerText] = {
     ),
     BlockerCode.LINK_REVOKED: BlockerText(
         _P, "Sambungan akun telah dicabut.", "The link was revoked: the participant must link again."
+    ),
+    BlockerCode.LINK_HALF_DONE: BlockerText(
+        _P,
+        "Mitra sudah mencatat sambungan, tetapi jawabannya tidak kami terima. Lepaskan sambungan Kartu Prakerja di"
+        " aplikasi mitra, lalu sambungkan lagi; petugas kami juga menghubungi mitra.",
+        "The partner has linked, but its answer was lost: release the link in the partner's app and link again; staff"
+        " ask the partner to release it too.",
+    ),
+    BlockerCode.NOTIFICATION_DROPPED: BlockerText(
+        _O, "Pemberitahuan mitra tidak dapat dibaca.", "Notifications of the partner could not be taken or read."
     ),
     BlockerCode.CONSENT_DENIED: BlockerText(
         _P, "Peserta menolak penyambungan akun.", "The participant refused, or was locked out while linking."

@@ -189,6 +189,7 @@ class CallbackRoute(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     """Below `/callbacks/{slug}`, beginning with `/`."""
     max_body_bytes: int = 65_536
+    signed: bool = True  # what nobody vouches for is a hint about a token, looked up and never stored
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

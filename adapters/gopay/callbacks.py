@@ -14,7 +14,7 @@ from contracts.secret import Secret
 ROUTES = (
     CallbackRoute(kind="link", method="POST", path="/v1.0/registration-account/notify"),
     CallbackRoute(kind="payout", method="POST", path="/iris"),
-    CallbackRoute(kind="identity", method="PUT", path="/v1/callback/partner"),
+    CallbackRoute(kind="identity", method="PUT", path="/v1/callback/partner", max_body_bytes=4_096, signed=False),
 )
 """What Midtrans calls, below `/callbacks/gopay`; the signed path is the full request path."""
 

@@ -40,12 +40,16 @@ _CREDENTIALS = {
     "snap_partner_id": Credential(help="Midtrans merchant id (X-PARTNER-ID)", secret=False),
     "payment_handle": Credential(help="payment handle UUID, the merchantId of linking calls", secret=False),
     "midtrans_public_key_pem": Credential(
-        help="Midtrans' RSA public key for link notifications", secret=False, pem=True
+        help="Midtrans' RSA public key for link notifications; two while it changes",
+        secret=False,
+        pem=True,
     ),
     "identity_merchant_id": Credential(help="partner code at GoPay ID (x-merchant-id)", secret=False),
     "iris_creator_key": Credential(help="Iris API key of the creator"),
     "iris_approver_key": Credential(help="Iris API key of the approver"),
-    "iris_merchant_key": Credential(help="Iris merchant key, which signs payout notifications"),
+    "iris_merchant_key": Credential(
+        help="Iris merchant key of payout notifications; two with a comma while it changes"
+    ),
     "channel_id": Credential(help="CHANNEL-ID, any five digits", secret=False, default="95221"),
     "device_id": Credential(help="X-DEVICE-ID of linking calls", secret=False, default="prakerja-gateway"),
 }

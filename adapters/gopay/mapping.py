@@ -63,17 +63,13 @@ def read_return(query: Mapping[str, str]) -> LinkReturn:
     """What the browser brought back; all spellings of wallets.md 2.3.5 and 14.
 
     A code is read only beside `success=true` or `result=success`: a failed attempt may still carry one. A failure whose
-    code is not listed is "could not tell".
+    code is not listed ends the link too, as loading the address again can never help; its code is kept.
     """
     state = query.get("state") or None
     for name in ("responseCode", "errorCode", "errCode"):
         if code := query.get(name):
-            blocker = REFUSED_RETURNS.get(code)
-            if blocker is None:
-                raise PartnerUnavailable(
-                    "the linking page ended with an unlisted code", partner_code=partner_code(code)
-                )
-            return LinkReturn(refused=blocker, state=state, partner_code=code)
+            blocker = REFUSED_RETURNS.get(code, _B.LINK_REQUIRED)
+            return LinkReturn(refused=blocker, state=state, partner_code=partner_code(code))
     result = query.get("result")
     if result in ABANDONED_RESULTS:
         return LinkReturn(refused=_B.CONSENT_ABANDONED, state=state, partner_code=result)

@@ -9,6 +9,7 @@ import base64
 import enum
 import hashlib
 import hmac
+import re
 import uuid
 from datetime import datetime
 from urllib.parse import quote
@@ -32,6 +33,8 @@ TOLERANCE_S = 900
 
 _REDIRECT_MAX, _STATE_MAX, _SEAMLESS_MAX = 256, 32, 512
 """Limits of the linking page's parameters, in characters (wallets.md 2.3.2)."""
+
+_PEM = re.compile(r"-----BEGIN [A-Z ]*PUBLIC KEY-----.*?-----END [A-Z ]*PUBLIC KEY-----", re.DOTALL)
 
 _IDENTITY_PATH = "/forward/gopay-id/kyc/inbound/v1/users/submissions/current"
 
@@ -187,13 +190,26 @@ def link_notice_valid(ctx: Context, note: Notification) -> bool:
     if not _recent(at, ctx.now):
         return False
     text = snap.asymmetric_string_to_sign(note.method, note.target, snap.minify(note.body), at)
-    return snap.rsa_sha256_valid(ctx.credential("midtrans_public_key_pem"), text, note.headers.get("x-signature", ""))
+    signature = note.headers.get("x-signature", "")
+    return any(snap.rsa_sha256_valid(key, text, signature) for key in pems(ctx.credential("midtrans_public_key_pem")))
 
 
 def iris_notice_valid(ctx: Context, note: Notification) -> bool:
     """Whether Iris signed this body: SHA-512 over the raw bytes and the merchant key (wallets.md 2.6)."""
-    wanted = hashlib.sha512(note.body + ctx.credential("iris_merchant_key").encode()).hexdigest()
-    return hmac.compare_digest(wanted.encode(), note.headers.get("iris-signature", "").encode("utf-8", "replace"))
+    given = note.headers.get("iris-signature", "").encode("utf-8", "replace")
+    wanted = [
+        hashlib.sha512(note.body + key.strip().encode()).hexdigest().encode()
+        for key in ctx.credential("iris_merchant_key").split(",")
+        if key.strip()  # an empty key would let everybody sign
+    ]
+    return any(hmac.compare_digest(each, given) for each in wanted)
+
+
+def pems(text: str) -> list[str]:
+    """The keys of a setting that may hold two of them, one behind the other: both are good while a partner changes from
+    one to the next (decision X13).
+    """
+    return _PEM.findall(text)
 
 
 def _recent(at: str, now: datetime) -> bool:

@@ -27,8 +27,8 @@ _SIGNING = (
                 at(
                     "gopay",
                     "sign",
-                    'iris_merchant_key").encode()).hexdigest()',
-                    'iris_merchant_key").encode()).hexdigest().upper()',
+                    "key.strip().encode()).hexdigest()",
+                    "key.strip().encode()).hexdigest().upper()",
                 ),
             )
         },

@@ -31,7 +31,7 @@ _PARTICIPANTS = "gateway/storage/intake/participants.py"
 _VAULT = "gateway/security/vault.py"
 
 _NOTICES = (
-    one("callback/unsigned_is_taken", _INBOX, "callbacks.verify(desk.bare_context(), note)", "", INBOX, first="test_only_signed_notifications_of_the_manifest_are_stored"),
+    one("callback/unsigned_is_taken", _INBOX, "desk.partner.callbacks.verify(desk.bare_context(), note)", "pass", INBOX, first="test_only_signed_notifications_of_the_manifest_are_stored"),
     Mutant(
         "callback/acknowledged_before_it_is_stored",
         (

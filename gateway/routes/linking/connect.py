@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import msgspec
 from litestar import MediaType, Request, Response, Router, get, post
@@ -25,7 +26,9 @@ from gateway.storage.linking.links import LinkRow
 
 Browser = Request[Any, Any, Any]
 
-_QUERY_BYTES = 8_192
+_QUERY_BYTES, _QUERY_FIELDS = 8_192, 64
+_OWN_STATE = re.compile(rb"((?:^|&)st=[A-Za-z0-9_-]{32})\?")
+"""Some partners append their query with a question mark though the address has one already (decision X1)."""
 _FORM_BYTES = 4_096
 _FORM_FIELDS = 10
 _COOKIE_BEYOND_LIFE_S = 3_600
@@ -87,7 +90,9 @@ async def come_back(core: NamedDependency[Core], request: Browser, partner: From
     """The partner sent the browser back."""
     if len(request.scope["query_string"]) > _QUERY_BYTES:
         raise InvalidRequest("The query is too long.")
-    shown = await core.linking.callback(partner, dict(request.query_params.items()), request.cookies)
+    query = _OWN_STATE.sub(rb"\1&", request.scope["query_string"]).decode("latin-1")
+    brought = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=_QUERY_FIELDS))
+    shown = await core.linking.callback(partner, brought, request.cookies)
     if shown.link.state is LinkState.OPENED:
         # The first arrival could not ask the partner: nothing was done, the same address may be loaded again.
         shown = msgspec.structs.replace(shown, unavailable=True)

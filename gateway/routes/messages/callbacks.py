@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from litestar import MediaType, Request, Response, Router
 from litestar.di import NamedDependency
@@ -29,7 +30,7 @@ async def receive(
     if len(body) > route.max_body_bytes:
         raise TooLarge(f"This callback takes {route.max_body_bytes} bytes.")
     query = request.scope["query_string"]
-    target = request.scope["raw_path"] + (b"?" + query if query else b"")
+    target = _public(core, request.scope["raw_path"]) + (b"?" + query if query else b"")
     note = Notification(
         kind=route.kind,
         method=request.method,
@@ -37,8 +38,15 @@ async def receive(
         headers={name.lower(): value for name, value in request.headers.items()},
         body=body,
     )
-    status, answer = await core.inbox.accept(partner, note)
+    accept = core.inbox.accept if route.signed else core.inbox.take_hint
+    status, answer = await accept(partner, note)
     return Response(answer, status_code=status, media_type=MediaType.JSON)
+
+
+def _public(core: Core, path: bytes) -> bytes:
+    """The path as the partner called and signed it: what a proxy takes off the front is in the public address."""
+    prefix = urlsplit(core.resources.settings.public_url).path.rstrip("/").encode()
+    return path if path.startswith(prefix + b"/callbacks/") else prefix + path
 
 
 router = Router(

@@ -199,7 +199,8 @@ class LinkEndings(LinkUpkeep):
                 return
             # A process that died in an exchange is not the participant's doing: they start again.
             code = BlockerCode.CONSENT_ABANDONED if link.state is LinkState.OPENED else BlockerCode.LINK_REQUIRED
-            await facts.ended(connection, person, link, LinkState.FAILED, code, now)
+            died = link.state is LinkState.EXCHANGING
+            await facts.ended(connection, person, link, LinkState.FAILED, code, now, unanswered=died)
 
     async def tick_waiting(self, limit: int = 20) -> int:
         """Decide about links that wait for an account: over once another participant's match holds it, challenged

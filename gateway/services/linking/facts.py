@@ -18,6 +18,8 @@ from gateway.storage.intake import participants
 from gateway.storage.intake.participants import ParticipantRow
 from gateway.storage.linking import links, owners, verifications
 from gateway.storage.linking.links import LinkRow
+from gateway.storage.ops import cases
+from gateway.storage.ops.cases import NewCase
 from gateway.storage.payouts import payouts
 
 REFRESH_EARLY_S = 86_400.0
@@ -31,9 +33,10 @@ async def ended(
     after: LinkState,
     because: BlockerCode,
     now: datetime,
+    **more: object,
 ) -> LinkRow | None:
     """The link is over, and `because` holds for all of the participant's incentives unless another link has taken its
-    place. None: the link went another way meanwhile, nothing changed.
+    place. `more`: other columns of the link. None: the link went another way meanwhile, nothing changed.
     """
     moved = await links.move(
         connection,
@@ -47,6 +50,7 @@ async def ended(
         health_due_at=None,
         refresh_at=None,
         unlink_due_at=None,
+        **more,
     )
     if moved is None:
         return None
@@ -54,6 +58,34 @@ async def ended(
     await verifications.drop(connection, link.id, now)
     await owners.release(connection, person.id, link.partner, link.account_index)
     return moved
+
+
+async def held(
+    connection: Connection, person: ParticipantRow, link: LinkRow, partner_code: str | None, now: datetime
+) -> LinkRow | None:
+    """The partner says that the account is linked already. By a link of ours that somebody has: this one waits for it.
+    By one whose exchange was left without an answer: nobody has it and nothing would ever free it, so that the link is
+    over with that truth, and an operator writes to the partner. None: the link went another way meanwhile.
+    """
+    lost = await links.unanswered(connection, link)
+    if lost is None:
+        return await links.move(
+            connection, link, LinkState.WAITING, now,
+            lives_until=None, carry_sealed=None, wants=[], partner_code=partner_code,
+        )  # fmt: skip
+    because = BlockerCode.LINK_HALF_DONE
+    moved = await ended(connection, person, link, LinkState.FAILED, because, now, partner_code=partner_code)
+    if moved is not None:
+        await cases.open_cases(connection, now, [_letter(link.partner, lost)])
+    return moved
+
+
+def _letter(partner: str, lost: str) -> NewCase:
+    detail = (
+        f"the answer to the code exchange of link {lost} was lost and the partner has linked: ask it to release"
+        f" the link made under {lost}; the participant may also release it in the partner's app"
+    )
+    return NewCase(code=BlockerCode.LINK_HALF_DONE, partner=partner, detail=detail)
 
 
 async def granted(
@@ -77,6 +109,9 @@ async def granted(
     if moved is None:
         return None
     await participants.link_granted(connection, person.id, link.id, now)
+    for lost in await links.answered(connection, link):
+        case = _letter(link.partner, lost)
+        await cases.close_by_text(connection, now, case, by="gateway")
     await payouts.lift(connection, now, person.id, LIFTED_BY_LINK)
     await verifications.open_for(connection, person.id, link.id, person.nik_index, now)
     return moved

@@ -110,6 +110,7 @@ class Linking(LinkSteps):
             partner=link.partner,
             state=link.state,
             ended_because=link.ended_because,
+            partner_code=link.partner_code,
             challenge=challenge_of(link, inputs, url),
             created_at=link.created_at,
             updated_at=link.updated_at,
@@ -143,7 +144,8 @@ class Linking(LinkSteps):
         """The partner sent a browser back. Nothing of it reaches adapter code before the state is known to be this
         partner's, alive and from this browser; the exchange is made once, a repeated arrival sees its result.
         """
-        state = _well_formed(query.get("st", ""))
+        # Ours first; where a partner dropped it, its echo of the same (decision X1).
+        state = _well_formed(query.get("st") or query.get("state", ""))
         async with self._database.connection() as connection:
             link = await links.by_state(connection, hashed(state))
         if link is None or link.partner != partner:

@@ -140,7 +140,8 @@ class LinkSteps(LinkEndings):
             )
         except OutcomeUnknown as error:
             _log.warning("link_exchange_unknown", link=link.id, partner_code=error.partner_code)
-            step = _START_AGAIN
+            step = msgspec.structs.replace(_START_AGAIN, partner_code=error.partner_code)
+            return await self._settle(link, step, unanswered=True)
         except PartnerError:
             # Nothing left us: the code is as good as before, and the browser may come back with it.
             await self._reopen(link, link.wants, link.carry_sealed, again=False)
@@ -195,8 +196,12 @@ class LinkSteps(LinkEndings):
             )
         return opened or await self._get(link.id)
 
-    async def _settle(self, link: LinkRow, step: LinkGranted | LinkHeld | LinkRefused) -> LinkRow:
-        """What a step's result changes; a link that has ended meanwhile stays as it is."""
+    async def _settle(
+        self, link: LinkRow, step: LinkGranted | LinkHeld | LinkRefused, *, unanswered: bool = False
+    ) -> LinkRow:
+        """What a step's result changes; a link that has ended meanwhile stays as it is. `unanswered`: the partner may
+        have linked, and its answer was lost.
+        """
         if isinstance(step, LinkGranted):
             return await self._grant(link, step.grant)
         now = self._clock.now()
@@ -204,11 +209,12 @@ class LinkSteps(LinkEndings):
             person = await participants.get(connection, link.participant, lock=True)
             match step:
                 case LinkRefused():
-                    moved = await facts.ended(connection, person, link, LinkState.FAILED, step.code, now)
+                    moved = await facts.ended(
+                        connection, person, link, LinkState.FAILED, step.code, now,
+                        partner_code=step.partner_code, unanswered=unanswered,
+                    )  # fmt: skip
                 case LinkHeld():
-                    moved = await links.move(
-                        connection, link, LinkState.WAITING, now, lives_until=None, carry_sealed=None, wants=[]
-                    )
+                    moved = await facts.held(connection, person, link, step.partner_code, now)
         if moved is None:
             _log.warning("link_step_came_too_late", link=link.id, step=type(step).__name__)
         return moved or await self._get(link.id)

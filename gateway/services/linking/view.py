@@ -40,6 +40,8 @@ class LinkView(msgspec.Struct, frozen=True, kw_only=True):
     partner: str
     state: LinkState
     ended_because: str | None
+    partner_code: str | None
+    """The partner's own code for how it ended, as far as it gave one."""
     challenge: Challenge | None
     created_at: datetime
     updated_at: datetime

@@ -11,11 +11,13 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from contracts.errors import PartnerProtocolError
+from contracts.errors import PartnerProtocolError, SignatureInvalid
+from contracts.incentive import BlockerCode
 from contracts.linking import LinkState
 from contracts.observation import IdentityNotice, LinkNotice, NoNotice, Notice, PayoutNotice
 from contracts.partner import Notification
 from contracts.secret import Secret
+from gateway.clock import jakarta_day
 from gateway.resources import Resources
 from gateway.security import places
 from gateway.services.each import each
@@ -26,6 +28,8 @@ from gateway.storage.intake import participants
 from gateway.storage.linking import links
 from gateway.storage.messages import inbox
 from gateway.storage.messages.inbox import Arrival, InboxRow
+from gateway.storage.ops import cases
+from gateway.storage.ops.cases import NewCase
 
 WINDOW_S, ENOUGH = 0.004, 16
 """How long a commit gathers notifications, and how many close it at once: partners wait for the answer."""
@@ -34,6 +38,8 @@ _FIRST_RETRY_S = 1.0
 _TRIES = 7
 """A notification may overtake the answer that tells us its token or number; a minute later it concerns nobody here."""
 _LONGEST_KEY = 128
+REFUSALS_ARE_A_CASE = 20
+"""So many notifications of one kind refused in one Jakarta day."""
 _log = structlog.get_logger(__name__)
 
 
@@ -77,7 +83,7 @@ class Inbox:
         """Store a notification and acknowledge it as the partner wants; raises `SignatureInvalid`, nothing stored."""
         desk = self._desks[partner]
         callbacks = desk.partner.callbacks
-        callbacks.verify(desk.bare_context(), note)
+        await self._verified(partner, note)
         event_key = self._event_key(partner, note)
         raw = _Raw(
             method=note.method,
@@ -88,6 +94,42 @@ class Inbox:
         sealed = self._vault.seal(places.inbox_raw(partner, note.kind, event_key), msgspec.json.encode(raw).decode())
         await self._arrivals.add(Arrival(partner=partner, kind=note.kind, event_key=event_key, raw_sealed=sealed))
         return callbacks.reply(note)
+
+    async def take_hint(self, partner: str, note: Notification) -> tuple[int, bytes]:
+        """A notification that nobody vouches for: its token is looked up, and only what it asks for is written, however
+        often it comes. Of one that names no token of ours nothing is kept, and the answer is the same.
+        """
+        callbacks = self._desks[partner].partner.callbacks
+        await self._verified(partner, note)
+        try:
+            notice = callbacks.read(note)
+        except PartnerProtocolError:
+            await self._count(partner, note.kind, "unreadable")
+            return callbacks.reply(note)
+        match notice:
+            case IdentityNotice():
+                await self._hint_identity(partner, notice.access_token)
+            case LinkNotice():
+                await self._hint_link(partner, notice.access_token)
+            case _:
+                raise SignatureInvalid
+        return callbacks.reply(note)
+
+    async def _verified(self, partner: str, note: Notification) -> None:
+        desk = self._desks[partner]
+        try:
+            desk.partner.callbacks.verify(desk.bare_context(), note)
+        except SignatureInvalid:
+            await self._count(partner, note.kind, "signature")
+            raise
+
+    async def _count(self, partner: str, kind: str, reason: str) -> None:
+        """One more that was not taken; so many in a day are no stray visitor: a key was changed, or a form."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            times = await inbox.count_refused(connection, partner, kind, reason, jakarta_day(now))
+            if times == REFUSALS_ARE_A_CASE:
+                await cases.open_cases(connection, now, [_dropped(partner, kind, reason)])
 
     async def _store(self, arrivals: Sequence[Arrival]) -> Sequence[None]:
         """Commit a group; whoever delivered one of them is answered after it, or told that it failed."""
@@ -116,6 +158,9 @@ class Inbox:
             notice = self._desks[row.partner].partner.callbacks.read(self._open(row))
         except PartnerProtocolError:
             await self._done(row, "unreadable")
+            async with self._database.transaction() as connection:
+                dropped = _dropped(row.partner, row.kind, "unreadable")
+                await cases.open_cases(connection, self._clock.now(), [dropped])
             return
         result = await self._apply(row, notice)
         if result in _UNKNOWN and row.tries < _TRIES:
@@ -174,6 +219,14 @@ class Inbox:
             await inbox.applied(connection, row.id, result, self._clock.now())
         if result != "applied":
             _log.info("notification_not_applied", notification=row.id, partner=row.partner, result=result)
+
+
+def _dropped(partner: str, kind: str, reason: str) -> NewCase:
+    detail = {
+        "signature": f"{kind} notifications come under a signature that our keys do not explain: has a key changed?",
+        "unreadable": f"signed {kind} notifications cannot be read: has their form changed? They are kept, sealed",
+    }[reason]
+    return NewCase(code=BlockerCode.NOTIFICATION_DROPPED, partner=partner, detail=detail)
 
 
 _UNKNOWN = frozenset({"unknown_token", "no_such_payout"})

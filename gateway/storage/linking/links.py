@@ -37,6 +37,8 @@ class LinkRow(msgspec.Struct, frozen=True, kw_only=True):
     proved_at: datetime | None
     health_due_at: datetime | None
     ended_because: str | None
+    partner_code: str | None
+    unanswered: bool
     last_input_wrong: bool
     answers: int
     refresh_at: datetime | None
@@ -326,6 +328,31 @@ async def held_by_us(connection: Connection, partner: str, account_index: bytes)
         account_index,
     )
     return held
+
+
+async def unanswered(connection: Connection, link: LinkRow) -> str | None:
+    """The newest link to this account whose exchange was left without an answer; None where another one of ours holds
+    the account, or there is no such link.
+    """
+    found: str | None = await connection.fetchval(
+        "SELECT u.id FROM links u WHERE u.partner = $1 AND u.account_index = $2 AND u.unanswered AND NOT EXISTS"
+        " (SELECT FROM links h WHERE h.partner = $1 AND h.account_index = $2 AND h.id <> $3"
+        " AND h.state IN ('exchanging', 'active', 'unlinking')) ORDER BY u.created_at DESC, u.id DESC LIMIT 1",
+        link.partner,
+        link.account_index,
+        link.id,
+    )
+    return found
+
+
+async def answered(connection: Connection, link: LinkRow) -> list[str]:
+    """The account is linked now: what was left without an answer before is no question any more."""
+    rows = await connection.fetch(
+        "UPDATE links SET unanswered = false WHERE partner = $1 AND account_index = $2 AND unanswered RETURNING id",
+        link.partner,
+        link.account_index,
+    )
+    return [row["id"] for row in rows]
 
 
 async def others_on_grant(connection: Connection, link: LinkRow) -> bool:

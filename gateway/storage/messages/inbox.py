@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 
@@ -51,6 +51,19 @@ async def store(connection: Connection, arrivals: Sequence[Arrival], now: dateti
         [one.raw_sealed for one in arrivals],
         now,
     )
+
+
+async def count_refused(connection: Connection, partner: str, kind: str, reason: str, day: date) -> int:
+    """One more notification that was not taken, of that day; how many it makes."""
+    times: int = await connection.fetchval(
+        "INSERT INTO inbox_refusals AS r (partner, kind, reason, day, times) VALUES ($1, $2, $3, $4, 1)"
+        " ON CONFLICT (partner, kind, reason, day) DO UPDATE SET times = r.times + 1 RETURNING times",
+        partner,
+        kind,
+        reason,
+        day,
+    )
+    return times
 
 
 async def lease(connection: Connection, now: datetime, until: datetime, limit: int) -> list[InboxRow]:

@@ -77,6 +77,19 @@ async def close_cases(
     )
 
 
+async def close_by_text(connection: Connection, now: datetime, case: NewCase, *, by: str) -> None:
+    """Close a case that has no payout, known by its code, partner and text."""
+    await connection.execute(
+        "UPDATE cases SET closed_at = $1, closed_by = $2 WHERE payout IS NULL AND closed_at IS NULL AND code = $3"
+        " AND partner = $4 AND detail = $5",
+        now,
+        by,
+        case.code.value,
+        case.partner,
+        case.detail,
+    )
+
+
 async def open_for(connection: Connection, payout: int) -> list[Case]:
     """The open cases of one payout."""
     rows = await connection.fetch("SELECT * FROM cases WHERE payout = $1 AND closed_at IS NULL ORDER BY id", payout)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from adapters.gopay import PARTNER, mapping, wire
 from adapters.gopay.mapping import IrisStatus
-from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUnavailable
+from contracts.errors import Hint, PartnerError, PartnerProtocolError
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkReturn
 from contracts.observation import IdentityNotice, LinkNotice, NoNotice, PayoutNotice
@@ -62,11 +62,22 @@ def test_returns(query, wanted):
 
 
 @pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"responseCode": "4001002"}, "4001002"),
+        ({"responseCode": "5041000"}, "5041000"),
+        ({"errorCode": "4031099", "authCode": "real", "success": "true"}, "4031099"),
+        ({"errCode": "<script>"}, None),
+    ],
+)
+def test_a_code_that_no_table_lists_ends_the_link_and_is_kept(query, code):
+    returned = PARTNER.read_return(query)
+    assert (returned.code, returned.refused, returned.partner_code) == (None, B.LINK_REQUIRED, code)
+
+
+@pytest.mark.parametrize(
     ("query", "error"),
     [
-        ({"responseCode": "4001002"}, PartnerUnavailable),
-        ({"responseCode": "5041000"}, PartnerUnavailable),
-        ({"errorCode": "<script>"}, PartnerUnavailable),
         ({}, PartnerProtocolError),
         ({"authCode": "real", "state": "st-0001"}, PartnerProtocolError),
         ({"authCode": "real", "success": "false"}, PartnerProtocolError),

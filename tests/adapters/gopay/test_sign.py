@@ -8,6 +8,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from adapters.gopay import PARTNER, sign
 from adapters.snap import sign as snap
@@ -212,3 +214,24 @@ def test_unknown_kind_is_refused(ctx, notice):
     note = msgspec.structs.replace(notice("payout", {}, authorization="cust-token-0001"), kind="other")
     with pytest.raises(SignatureInvalid):
         PARTNER.callbacks.verify(ctx, note)
+
+
+def test_two_keys_of_midtrans_are_good_while_it_changes_over(ctx, notice):
+    def with_(**credentials):
+        return msgspec.structs.replace(ctx, credentials={**ctx.credentials, **credentials})
+
+    def signed(key, body=b'{"reference_no":"1d4f8423393005","status":"processed"}'):
+        made = notice("payout", {})
+        headers = {"iris-signature": hashlib.sha512(body + key).hexdigest()}
+        return msgspec.structs.replace(made, body=body, headers=headers)
+
+    both = with_(iris_merchant_key=Secret("old-key, new-key,"))
+    for key in (b"old-key", b"new-key"):
+        PARTNER.callbacks.verify(both, signed(key))
+    for key in (b"", b"old-key, new-key,", b"older-key"):
+        with pytest.raises(SignatureInvalid):
+            PARTNER.callbacks.verify(both, signed(key))
+    old = ctx.credential("midtrans_public_key_pem")
+    other = rsa.generate_private_key(public_exponent=65_537, key_size=2_048).public_key()
+    pem = other.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    assert sign.pems(old + pem) == [old.strip(), pem.strip()] and sign.pems("nothing") == []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import random
 from datetime import timedelta
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from contracts.errors import Hint, PartnerUnavailable
@@ -50,7 +52,11 @@ async def test_only_signed_notifications_of_the_manifest_are_stored(world: World
         assert (await post(world, body, path, method)).status_code == 404, path
     assert (await post(world, b"x" * 201, "/callbacks/shared/v1/kyc", "PUT")).status_code == 413
     assert (await post(world, b"x" * 1_100_000)).status_code == 413
-    assert await world.everything() == before
+    counted = await world.all("SELECT partner, kind, reason, times FROM inbox_refusals")
+    assert [tuple(row.values()) for row in counted] == [("shared", "link", "signature", 3)]
+    async with world.database.connection() as connection:
+        await connection.execute("DELETE FROM inbox_refusals")
+    assert await world.everything() == before, "nothing else of them is kept"
 
 
 async def test_an_event_is_stored_once_sealed_and_answered_alike(world: World) -> None:
@@ -270,3 +276,56 @@ async def test_a_notification_is_applied_by_one_worker_at_a_time(world: World) -
         assert await inbox.lease(connection, now, now + timedelta(seconds=60), 10) == []
         again = await inbox.lease(connection, now + timedelta(seconds=60), now + timedelta(seconds=120), 10)
     assert [(one.id, one.tries) for one in again] == [(row.id, 2)], "a worker that died with it loses it"
+
+
+async def test_of_what_nobody_vouches_for_nothing_is_kept_that_names_no_token_of_ours(world: World) -> None:
+    path = "/callbacks/shared/v1/hint"
+    pid = await world.person("shared")
+    link_id = await world.linked(pid, granted("our-token"))
+    world.banks["shared"].will("verify", IdentityAnswer(verdict=Verdict.KYC_INCOMPLETE))
+    await world.verification.tick()
+    before = await world.everything()
+    for n in range(30):
+        reply = await post(world, notice(kyc=f"made-up-{n}", padding="x" * 100), path, "PUT")
+        assert (reply.status_code, reply.content) == (202, b'{"taken":true}')
+    assert await world.everything() == before
+    for n in range(3):
+        padded = notice(kyc="our-token", padding="y" * (90 + n))
+        assert (await post(world, padded, path, "PUT")).status_code == 202
+    assert "yyyy" not in await world.everything() and await results(world) == []
+    assert (await world.check(link_id))["state"] == "open"
+    assert len(await world.all("SELECT id FROM verifications WHERE state = 'open'")) == 1
+    await world.verification.tick()
+    assert await world.incentive(pid) == ("scheduled", None)
+    assert (await post(world, notice(payout="ref-1"), path, "PUT")).status_code == 401, "money is never moved by it"
+    assert world.payouts.seen == []
+
+
+async def test_notifications_that_are_dropped_become_one_case(world: World) -> None:
+    for n in range(45):
+        assert (await post(world, notice(token=f"t{n}"), **{"X-Signature": "0" * 64})).status_code == 401
+        cases = await world.all("SELECT code, detail FROM cases")
+        assert len(cases) == (n >= 19)
+    assert cases[0]["code"] == "notification_dropped" and "key" in cases[0]["detail"]
+    assert (await world.one("SELECT times FROM inbox_refusals"))["times"] == 45
+    await post(world, b"\xff\xfenot json")
+    await post(world, b"\xff\xfenor this")
+    await world.inbox.tick()
+    assert len(await world.all("SELECT * FROM cases WHERE detail LIKE '%cannot be read%'")) == 1
+    world.clock.forward(86_400)
+    await post(world, notice(token="t"), **{"X-Signature": "0" * 64})
+    assert [row["times"] for row in await world.all("SELECT times FROM inbox_refusals ORDER BY day")] == [45, 1]
+
+
+@pytest.mark.parametrize("prefix", ["", "/prakerja", "/a/b"])
+async def test_the_path_is_signed_as_the_partner_called_it(world: World, prefix: str) -> None:
+    """A proxy takes the public address's path off."""
+    settings = msgspec.structs.replace(world.resources.settings, public_url=f"https://pay.test{prefix}")
+    world.app.state.core = dataclasses.replace(
+        world.core, resources=dataclasses.replace(world.resources, settings=settings)
+    )
+    body = notice(token="t")
+    signed = {"X-Signature": signature(prefix + PATH, body)}
+    assert (await world.browser().post(PATH, content=body, headers=signed)).status_code == 202
+    wrong = {"X-Signature": signature("/other" + PATH, body)}
+    assert (await world.browser().post(PATH, content=body, headers=wrong)).status_code == 401

@@ -84,7 +84,9 @@ async def test_whatever_is_not_this_browsers_own_way_back_changes_nothing(world:
     forged = "A" * 32
     attempts: list[tuple[httpx.AsyncClient, str, dict[str, str]]] = [
         (browser, "shared", {"st": forged, "code": "c"}),
-        (browser, "shared", {"code": "c", "state": state}),
+        (world.browser(), "shared", {"code": "c", "state": state}),
+        (other, "shared", {"code": "c", "state": state}),
+        (browser, "shared", {"code": "c", "state": other_state}),
         (browser, "shared", {"st": state + "A", "code": "c"}),
         (browser, "shared", {"st": "../" + state[3:], "code": "c"}),
         (browser, "sole", {"st": state, "code": "c"}),
@@ -338,3 +340,78 @@ async def test_of_two_processes_that_read_the_link_at_once_one_exchanges(
     second = await browser.get("/callbacks/shared/link", params={"st": state, "code": "c"})
     assert second.headers["location"] == first.headers["location"]
     assert world.banks["shared"].calls("finish") == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "st={s}?code=c-1&state={s}",
+        "st={s}?code=c-1",
+        "st={s}&code=c-1",
+        "code=c-1&st={s}?state={s}",
+        "state={s}&code=c-1",
+        "?code=c-1&state={s}",
+        "st=&state={s}&code=c-1",
+        "st={s}&code=c-1&note=why?",
+    ],
+)
+async def test_ways_in_which_partners_append_to_an_address(world: World, query: str) -> None:
+    link_id, browser, state = await world.opened(await world.person("shared"))
+    world.banks["shared"].will("finish", granted())
+    reply = await browser.get(f"/callbacks/shared/link?{query.lstrip('?').format(s=state)}")
+    assert reply.status_code == 303, reply.text
+    assert (await world.link(link_id))["state"] == "active"
+    assert world.banks["shared"].sent[-1][1]["code"] == "c-1"
+
+
+async def half_done(world: World, partner: str) -> str:
+    """A participant whose exchange was left without an answer."""
+    pid = await world.person(partner)
+    await world.linked(pid, httpx.ReadError("reset"))
+    return pid
+
+
+@pytest.mark.parametrize("when", ["at once", "at the exchange"])
+async def test_a_link_that_the_partner_made_and_we_never_heard_of_is_told_as_it_is(world: World, when: str) -> None:
+    """And is no other participant's: nothing of ours would ever free it."""
+    pid = await half_done(world, "sole")
+    held = LinkHeld(partner_code="4030705")
+    if when == "at once":
+        world.banks["sole"].will("begin", held)
+        link = await world.start(pid)
+        page = await world.browser().get(link["challenge"]["url"])
+        assert page.status_code in (200, 303)
+        link_id = link["link_id"]
+    else:
+        link_id = await world.linked(pid, held)
+    row = await world.link(link_id)
+    assert (row["state"], row["ended_because"], row["partner_code"]) == ("failed", "link_half_done", "4030705")
+    assert await world.incentive(pid) == ("awaiting_link", "link_half_done")
+    cases = await world.all("SELECT code, detail, closed_at FROM cases")
+    assert [(case["code"], case["closed_at"]) for case in cases] == [("link_half_done", None)]
+    await world.linked(pid, held)
+    assert len(await world.all("SELECT * FROM cases")) == 1, "asked again, it is the same case"
+    await world.linked(pid, granted("released-and-linked"))
+    assert await world.incentive(pid) == ("awaiting_verification", None)
+    assert (await world.one("SELECT closed_at FROM cases"))["closed_at"] is not None
+
+
+async def test_an_exchange_that_died_with_its_process_is_half_done_too(world: World) -> None:
+    pid = await world.person("sole")
+    link_id, _, _ = await world.opened(pid)
+    async with world.database.connection() as connection:
+        await connection.execute("UPDATE links SET state = 'exchanging', updated_at = $1", world.clock.now())
+    world.clock.forward(600)
+    await world.linking.tick_expiry()
+    assert (await world.link(link_id))["state"] == "failed"
+    await world.linked(pid, LinkHeld())
+    assert await world.incentive(pid) == ("awaiting_link", "link_half_done")
+
+
+async def test_who_meets_anothers_link_waits_for_it_though_an_exchange_was_lost_once(world: World) -> None:
+    pid = await half_done(world, "sole")
+    other = await world.person("sole")
+    await world.linked(other, granted())
+    waiting = await world.linked(pid, LinkHeld())
+    assert (await world.link(waiting))["state"] == "waiting"
+    assert await world.all("SELECT * FROM cases") == []
