@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 from collections.abc import AsyncIterator
@@ -107,21 +108,16 @@ class World:
         self.verification = Verification(self.resources)
         self.payouts = FakePayouts()
         self.inbox = Inbox(self.resources, self.verification, self.payouts)
-        self.core = Core(
-            resources=self.resources,
-            clients=ClientDirectory(database, self.clock),
-            linking=self.linking,
-            verification=self.verification,
-            payouts=self.payouts,
-            inbox=self.inbox,
-            batches=None,
-            incentives=None,
-            partners=None,
-            plan=None,
-            operators=None,
-            strays=None,
-            reconciliations=None,
-        )
+        # No test here uses any other service.
+        core: dict[str, Any] = {field.name: None for field in dataclasses.fields(Core)} | {
+            "resources": self.resources,
+            "clients": ClientDirectory(database, self.clock),
+            "linking": self.linking,
+            "verification": self.verification,
+            "payouts": self.payouts,
+            "inbox": self.inbox,
+        }
+        self.core = Core(**core)
         self.app = _app()
         self.app.state.core = self.core
         self.api = self.browser()
