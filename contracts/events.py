@@ -1,4 +1,4 @@
-"""What the core platform is told: the event types of `/v1/events` (docs/events.md)."""
+"""What the core platform is told: the event types of `/v1/events` and of webhooks (docs/events.md)."""
 
 from __future__ import annotations
 
@@ -27,3 +27,4 @@ class EventType(enum.Enum):
     PARTNER_RELEASED = "partner.released"
     PARTNER_RECOVERY_BEGAN = "partner.recovery_began"
     PARTNER_RECOVERY_ENDED = "partner.recovery_ended"
+    WEBHOOK_DISABLED = "webhook.disabled"

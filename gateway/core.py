@@ -12,6 +12,7 @@ from gateway.services.intake.programmes import Programmes
 from gateway.services.linking.links import Linking
 from gateway.services.linking.verification import Verification
 from gateway.services.messages.inbox import Inbox
+from gateway.services.messages.webhooks import Webhooks
 from gateway.services.ops.operators import Operators
 from gateway.services.ops.partners import Partners
 from gateway.services.ops.plan import Planner
@@ -38,6 +39,7 @@ class Core:
     operators: Operators
     strays: Strays
     reconciliations: Reconciliations
+    webhooks: Webhooks
 
 
 def build_core(resources: Resources) -> Core:
@@ -62,4 +64,5 @@ def build_core(resources: Resources) -> Core:
         operators=Operators(resources.database, resources.clock, resources.vault),
         strays=Strays(resources),
         reconciliations=Reconciliations(resources),
+        webhooks=Webhooks(resources.database, resources.clock, resources.vault, resources.settings.networks()),
     )

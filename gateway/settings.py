@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 from collections.abc import Collection, Mapping
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -65,6 +66,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Payouts in flight per worker and partner."""
     quotas: Mapping[str, float] = {}
     """Calls a second by partner, where a contract allows another figure than the manifest's."""
+    webhook_networks: str = ""
+    """Networks that webhooks may reach although they are not public, as in `10.1.0.0/16,127.0.0.1/32`; with any, http
+    beside https.
+    """
     partners: Mapping[str, Mapping[str, Secret]] = {}
     """Credentials by partner, complete according to the manifests."""
     hosts: Mapping[str, Mapping[str, str]] = {}
@@ -73,6 +78,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def key(self) -> bytes:
         """The master key's 32 bytes."""
         return read_key(self.master_key)
+
+    def networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """The networks of `webhook_networks`; raises `SettingsError`."""
+        try:
+            return tuple(
+                ipaddress.ip_network(part.strip()) for part in self.webhook_networks.split(",") if part.strip()
+            )
+        except ValueError:
+            raise SettingsError("GATEWAY_WEBHOOK_NETWORKS is networks with commas between: 10.1.0.0/16") from None
 
 
 def read_key(text: Secret) -> bytes:
@@ -189,6 +203,7 @@ def partner_hosts(environment: Mapping[str, str], manifest: Manifest) -> dict[st
 
 
 def _check(settings: Settings) -> None:
+    settings.networks()
     settings.key()
     if not (len(settings.instance) == 2 and settings.instance.isascii() and settings.instance.isdigit()):
         raise SettingsError("GATEWAY_INSTANCE must be two digits")

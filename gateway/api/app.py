@@ -18,7 +18,7 @@ from gateway.resources import open_resources
 from gateway.routes.access import oauth
 from gateway.routes.intake import batches, incentives, participants, programmes
 from gateway.routes.linking import connect, links, proofs, verifications
-from gateway.routes.messages import callbacks, events
+from gateway.routes.messages import callbacks, events, webhooks
 from gateway.routes.ops import decisions, funnel, health, partners
 from gateway.routes.payouts import payouts
 from gateway.routes.reconciliation import reconciliations
@@ -26,7 +26,7 @@ from gateway.settings import Settings
 
 ROUTES = (
     oauth, connect, callbacks, links, verifications, participants, proofs, programmes, incentives, payouts, batches,
-    events, partners, funnel, reconciliations, health, decisions,
+    events, webhooks, partners, funnel, reconciliations, health, decisions,
 )  # fmt: skip
 
 

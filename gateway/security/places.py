@@ -71,3 +71,8 @@ def idempotency_answer(client_id: str, key: str) -> str:
 def operator_totp(client_id: str) -> str:
     """The secret from which a person's one-time codes come."""
     return f"operators.totp|{client_id}"
+
+
+def webhook_secret(endpoint_id: str) -> str:
+    """What signs the calls to one webhook endpoint."""
+    return f"webhook_endpoints.secret|{endpoint_id}"

@@ -12,6 +12,8 @@ import structlog
 from contracts.hold import HoldStage
 from gateway.core import Core, build_core
 from gateway.resources import Resources, open_resources
+from gateway.services.messages.delivery import Deliverer
+from gateway.services.messages.post import Post
 from gateway.services.ops.holds import REFRESH_S, Holds
 from gateway.services.payouts import stops
 from gateway.services.payouts.driver import Payouts
@@ -194,7 +196,16 @@ async def run_worker(settings: Settings, stopping: asyncio.Event | None = None) 
         loop.add_signal_handler(number, stopping.set)
     async with open_resources(settings, pool_size=POOL_SIZE, by_key=True) as resources:
         core = build_core(resources)
-        worker = Worker(resources, core.payouts, Statements(resources), partial(people_loops, core))
+        deliverer = Deliverer(
+            resources.database, resources.clock, resources.vault, Post(settings.networks()), name=core.payouts.worker
+        )
+        webhooks = Loop("webhooks", deliverer.tick)
+        worker = Worker(
+            resources, core.payouts, Statements(resources), lambda outages: [*people_loops(core, outages), webhooks]
+        )
         _log.info("worker_started", worker=core.payouts.worker)
-        await worker.run(stopping)
+        try:
+            await worker.run(stopping)
+        finally:
+            await deliverer.close()
         _log.info("worker_stopped", worker=core.payouts.worker, sent=worker.sent)

@@ -56,20 +56,3 @@ async def read_after(connection: Connection, tx: int, seq: int, limit: int) -> l
               at=row["at"])
         for row in rows
     ]  # fmt: skip
-
-
-async def at(connection: Connection, tx: int, seq: int) -> Event | None:
-    """One event by its place."""
-    row = await connection.fetchrow(
-        "SELECT type, subject, data, at FROM events WHERE tx = $1::text::xid8 AND seq = $2", str(tx), seq
-    )
-    return None if row is None else Event(tx=tx, seq=seq, **dict(row))
-
-
-async def last_place(connection: Connection) -> tuple[int, int]:
-    """The place behind which everything is still to be told."""
-    row = await connection.fetchrow(
-        "SELECT tx::text AS number, seq FROM events WHERE tx < pg_snapshot_xmin(pg_current_snapshot())"
-        " ORDER BY tx DESC, seq DESC LIMIT 1"
-    )
-    return (0, 0) if row is None else (int(row["number"]), row["seq"])
