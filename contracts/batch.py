@@ -30,6 +30,48 @@ class BatchState(enum.Enum):
     APPROVED = "approved"
     REJECTED = "rejected"
     """An approver said no; its incentives are cancelled."""
+    EMPTY = "empty"
+    """No row was accepted: there is nothing to approve, and its refused rows can be read."""
+    EXPIRED = "expired"
+    """Nobody approved it in time; its incentives are cancelled."""
+    STOPPED = "stopped"
+    """What had not left was cancelled after the approval."""
+
+
+class PartnerTotal(msgspec.Struct, frozen=True, kw_only=True):
+    """What a batch hands over for one partner."""
+
+    partner: str
+    rows: int
+    amount_rupiah: int
+
+
+class WarningCode(enum.Enum):
+    """What is odd about a batch as a whole; its approvers decide."""
+
+    NIK_ENDINGS = "nik_endings"
+    AMOUNTS_UNUSUAL = "amounts_unusual"
+
+
+class BatchWarning(msgspec.Struct, frozen=True, kw_only=True):
+    """One oddity, how many rows show it, and what it may mean."""
+
+    code: WarningCode
+    rows: int
+    text: Text
+
+
+WARNINGS: dict[WarningCode, Text] = {
+    WarningCode.NIK_ENDINGS: Text(
+        "Semua NIK berakhir dengan 0: lembar kerja mungkin telah membulatkan angka ke-16. Cocokkan dengan sumbernya.",
+        "Every NIK ends in 0: a spreadsheet may have rounded the sixteenth digit off. Compare with the source.",
+    ),
+    WarningCode.AMOUNTS_UNUSUAL: Text(
+        "Jumlah ini belum pernah diserahkan untuk program dan tujuan tersebut. Periksa sebelum menyetujui.",
+        "Such an amount was never handed over for the programme and purpose. Check before you approve.",
+    ),
+}
+assert set(WARNINGS) == set(WarningCode), "every warning says what it may mean"
 
 
 class RowCode(enum.Enum):

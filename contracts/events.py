@@ -12,6 +12,8 @@ class EventType(enum.Enum):
     BATCH_RECEIVED = "batch.received"
     BATCH_APPROVED = "batch.approved"
     BATCH_REJECTED = "batch.rejected"
+    BATCH_EXPIRED = "batch.expired"
+    BATCH_STOPPED = "batch.stopped"
     BATCH_INCENTIVES_CHANGED = "batch.incentives_changed"
     PARTICIPANT_ACCOUNT_CHANGED = "participant.account_changed"
     LINK_CHANGED = "link.changed"

@@ -13,8 +13,9 @@ import httpx
 import typer
 from rich.progress import Progress
 
+from contracts.batch import BatchState
 from contracts.errors import GatewayError
-from gateway.cli import refused
+from gateway.cli import files
 from gateway.cli.common import console, rupiah, table
 
 app = typer.Typer(
@@ -48,12 +49,18 @@ def submit(
     client_secret: Secret,
     url: Url = "http://127.0.0.1:8000",
     key: Annotated[str | None, typer.Option(help="Idempotency-Key; without it, one made of the content.")] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="How many rows the file should have.")] = None,
+    amount: Annotated[int | None, typer.Option(min=0, help="How many rupiah its rows should add up to.")] = None,
+    partner_amount: Annotated[
+        list[str] | None, typer.Option(help="The same for one partner, as bni:600000; once for each.")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the answer to this file.")] = None,
     refused_file: Annotated[
         Path | None, typer.Option("--refused", help="Write the refused rows to this CSV, to correct and send again.")
     ] = None,
 ) -> None:
-    """Hand a batch over (scope `batches`). The same file sent twice is one batch.
+    """Hand a batch over (scope `batches`). The same file sent twice is one batch; one that was rejected, stopped or
+    expired, or of which no row was accepted, is handed over anew.
 
     Refused rows are listed with what to do about them; they do not stop the others. Status 1: no row was accepted.
     """
@@ -63,16 +70,17 @@ def submit(
     ndjson = file.suffix.lower() in (".ndjson", ".jsonl")
     with _client(url, client_id, client_secret) as http:
         kind = "application/x-ndjson" if ndjson else "text/csv"
-        headers = {"Content-Type": kind, "Idempotency-Key": key or f"sha256-{_digest(file)}"}
-        batch = _read(http.post("/v1/batches", content=_chunks(file), headers=headers))
+        declared = {"rows": rows, "amount_rupiah": amount, "partner_rupiah": partner_amount}
+        params = {name: value for name, value in declared.items() if value}
+        batch = _submitted(http, file, kind, params, key)
         if json_file is not None:
             json_file.write_text(json.dumps(batch, indent=2) + "\n")
         _show(batch)
         _errors(http, batch)
         if refused_file is not None:
-            count = refused.write(refused_file, file, refused.results(http, batch["results_url"]), ndjson=ndjson)
+            count = files.write(refused_file, file, files.results(http, batch["results_url"]), ndjson=ndjson)
             console.print(f"{count} refused rows to correct and send again: {refused_file}", style="dim")
-    if not batch["rows_accepted"] and not batch["rows_repeated"]:
+    if batch["state"] == "empty":
         raise typer.Exit(1)
     if batch["state"] == "awaiting_approval":
         console.print(f"two others approve it: gateway batch approve {batch['batch_id']}", style="dim")
@@ -107,6 +115,80 @@ def approve(
             typer.confirm("Reject exactly this?" if reject else "Approve exactly this?", abort=True)
         decision = {"decision": "reject" if reject else "approve", "content_root": root or batch["content_root"]}
         _show(_read(http.post(f"/v1/batches/{batch_id}/approvals", json=decision)))
+
+
+@app.command("list")
+def list_(
+    client_id: ClientId,
+    client_secret: Secret,
+    url: Url = "http://127.0.0.1:8000",
+    state: Annotated[BatchState | None, typer.Option(help="Only those; `awaiting_approval` say.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+) -> None:
+    """Batches, newest first."""
+    with _client(url, client_id, client_secret) as http:
+        params = {"limit": limit} | ({} if state is None else {"state": state.value})
+        found = _read(http.get("/v1/batches", params=params))["batches"]
+    rows = (
+        (b["batch_id"], b["state"], b["rows_accepted"], rupiah(b["amount_rupiah"]), b["approvals_missing"],
+         ", ".join(w["code"] for w in b["warnings"]) or None, b["submitted_by"])
+        for b in found
+    )  # fmt: skip
+    console.print(table("batches", "id", "state", "accepted", "amount", "missing", "odd", "submitted by", rows=rows))
+
+
+@app.command()
+def withdraw(batch_id: BatchId, client_id: ClientId, client_secret: Secret, url: Url = "http://127.0.0.1:8000") -> None:
+    """Take back your approval while another one is missing (scope `batches:approve`)."""
+    with _client(url, client_id, client_secret) as http:
+        batch = _read(http.get(f"/v1/batches/{batch_id}"))
+        decision = {"decision": "withdraw", "content_root": batch["content_root"]}
+        _show(_read(http.post(f"/v1/batches/{batch_id}/approvals", json=decision)))
+
+
+@app.command()
+def stop(batch_id: BatchId, client_id: ClientId, client_secret: Secret, url: Url = "http://127.0.0.1:8000") -> None:
+    """Cancel whatever of an approved batch has not left; what has left is followed to its end."""
+    with _client(url, client_id, client_secret) as http:
+        _show(_read(http.post(f"/v1/batches/{batch_id}/stop")))
+
+
+@app.command()
+def root(
+    file: BatchFile, batch_id: BatchId, client_id: ClientId, client_secret: Secret, url: Url = "http://127.0.0.1:8000"
+) -> None:
+    """Compute a batch's content_root from your own copy of its file and compare: status 1 if they differ."""
+    ndjson = file.suffix.lower() in (".ndjson", ".jsonl")
+    with _client(url, client_id, client_secret) as http:
+        batch = _read(http.get(f"/v1/batches/{batch_id}"))
+        lines = {row["line"] for row in files.results(http, batch["results_url"], outcome="accepted")}
+    if batch["content_key"] is None:
+        raise ApiRefused("The root's key is not shown: it takes a client with `batches` or `batches:approve`.")
+    computed = files.root(file, lines, bytes.fromhex(batch["content_key"]), ndjson=ndjson)
+    same = computed == batch["content_root"]
+    console.print(f"computed  {computed}\nbatch     {batch['content_root']}\n{'the same' if same else 'they DIFFER'}")
+    if not same:
+        raise typer.Exit(1)
+
+
+_ANEW = frozenset({"rejected", "expired", "stopped", "empty"})
+_TIMES = 50
+
+
+def _submitted(http: httpx.Client, file: Path, kind: str, params: dict[str, Any], key: str | None) -> dict[str, Any]:
+    """The batch as it stands now: the one that this file made before, unless that one has come to nothing."""
+    digest = _digest(file)
+    for turn in range(_TIMES):
+        name = key or f"sha256-{digest}" + (f"-{turn}" if turn else "")
+        headers = {"Content-Type": kind, "Idempotency-Key": name}
+        reply = http.post("/v1/batches", content=_chunks(file), headers=headers, params=params)
+        made = _read(reply)
+        if "idempotent-replayed" not in reply.headers:
+            return dict(made)
+        batch = dict(_read(http.get(f"/v1/batches/{made['batch_id']}")))
+        if key is not None or batch["state"] not in _ANEW:
+            return batch
+    raise ApiRefused(f"The file was handed over {_TIMES} times.", remedy="Give a --key of your own.")
 
 
 @contextmanager
@@ -145,6 +227,11 @@ def _show(batch: dict[str, Any]) -> None:
         ("accepted", f"{batch['rows_accepted']} incentives, {rupiah(batch['amount_rupiah'])}"),
         ("refused", batch["rows_rejected"]),
         ("handed over before", batch["rows_repeated"]),
+        *(
+            (f"of it at {one['partner']}", f"{one['rows']}, {rupiah(one['amount_rupiah'])}")
+            for one in batch["partners"]
+        ),
+        *(("odd", f"{one['rows']} rows: {one['text']['id']}\n{one['text']['en']}") for one in batch["warnings"]),
         ("approvals missing", batch["approvals_missing"]),
         ("content_root", batch["content_root"]),
     ]
@@ -156,7 +243,7 @@ def _errors(http: httpx.Client, batch: dict[str, Any]) -> None:
         return
     shown: list[tuple[object, ...]] = []
     rows = 0
-    for row in refused.results(http, batch["results_url"]):
+    for row in files.results(http, batch["results_url"]):
         rows += 1
         shown += [
             (row["line"], fault["field"], fault["code"], f"{fault['remedy']['id']}\n{fault['remedy']['en']}")

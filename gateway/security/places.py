@@ -76,3 +76,8 @@ def operator_totp(client_id: str) -> str:
 def webhook_secret(endpoint_id: str) -> str:
     """What signs the calls to one webhook endpoint."""
     return f"webhook_endpoints.secret|{endpoint_id}"
+
+
+def content_key(batch_id: str) -> str:
+    """The key of a batch's content root."""
+    return f"batches.content_key|{batch_id}"

@@ -170,6 +170,7 @@ def people_loops(core: Core, outages: Outages) -> list[Loop]:
         "link_waiting": core.linking.tick_waiting,
         "unlinking": core.linking.tick_unlinking,
         "verification_expiry": core.verification.tick_expired,
+        "batch_expiry": core.batches.tick_expiry,
         "strays": core.strays.tick,
         "backlog": core.plan.tick,
     }

@@ -139,6 +139,20 @@ def test_a_batch_from_file_to_approval_and_why(served: dict[str, Any], database:
     batch = json.loads((tmp_path / "out.json").read_text())
     assert batch["batch_id"] in run("batch", "submit", str(file), **served["maker"]), "the same file is the same batch"
     assert "awaiting_approval" in run("batch", "show", batch["batch_id"], **served["maker"])
+    assert "the same" in run("batch", "root", str(file), batch["batch_id"], **served["one"])
+    other = tmp_path / "other.csv"
+    other.write_bytes(file.read_bytes().replace(b"600000", b"600001"))
+    assert "DIFFER" in run("batch", "root", str(other), batch["batch_id"], status=1, **served["one"])
+    assert batch["batch_id"] in run("batch", "list", "--state", "awaiting_approval", **served["maker"])
+    short = run("batch", "submit", str(file), "--rows", "3", "--key", "short", status=2, **served["maker"])
+    assert "rows 3 declared, 2 in the file" in short
+    again, answer = tmp_path / "again.csv", tmp_path / "again.json"
+    again.write_bytes(as_csv([row(8)]))
+    run("batch", "submit", str(again), "--json", str(answer), **served["maker"])
+    made = json.loads(answer.read_text())
+    run("batch", "approve", made["batch_id"], "--reject", "--root", made["content_root"], **served["two"])
+    text = run("batch", "submit", str(again), **served["maker"])
+    assert made["batch_id"] not in text, "what was rejected is handed over anew"
     approve = ("batch", "approve", batch["batch_id"], "--root", batch["content_root"])
     assert "scope batches:approve" in run(*approve, status=2, **served["maker"])
     run(*approve, **served["one"])

@@ -6,8 +6,9 @@ import asyncio
 import csv
 import hashlib
 import io
+import re
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -16,16 +17,31 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 
-from contracts.batch import NOTES, REQUIRED_APPROVALS, BatchState, Fault, RowCode, RowFault, notes_of, row_fault
-from contracts.errors import GatewayError
+from contracts.batch import (
+    NOTES,
+    REQUIRED_APPROVALS,
+    WARNINGS,
+    BatchState,
+    BatchWarning,
+    Fault,
+    PartnerTotal,
+    RowCode,
+    RowFault,
+    WarningCode,
+    notes_of,
+    row_fault,
+)
+from contracts.errors import GatewayError, InvalidRequest
 from contracts.incentive import BlockerCode, Owner, Stage, owner_of
 from gateway.api.paging import cursor_of, numbers_of
 from gateway.api.problems import unsupported_media_type
 from gateway.core import Core
 from gateway.routes.access.idempotent import AnsweredMeanwhile, InWork
 from gateway.security.clients import Caller, require
-from gateway.services.intake.batches import MAX_BATCH_BYTES, BatchView, Decision, Outcome, faults_of
+from gateway.services.intake.batches import MAX_BATCH_BYTES, BatchView, Decision, Outcome
 from gateway.services.intake.framing import CsvCells, JsonCells
+from gateway.services.intake.refusals import faults_of
+from gateway.services.intake.rows import Declared
 from gateway.storage.base.database import Connection
 from gateway.storage.intake.batches import ResultRow
 
@@ -36,6 +52,8 @@ _SILENCE_S = 30.0
 _UPLOAD_S = 1_800.0
 """So is one that has not ended after this."""
 _PAGE = 1_000
+_PARTNER_RUPIAH = re.compile(r"([a-z0-9]{1,32}):([0-9]{1,15})", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CSV, _NDJSON = "text/csv", "application/x-ndjson"
 
 
@@ -54,6 +72,8 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str
     decision: str
     at: datetime
+    counts: bool
+    """Whether the client is still enabled: the approval of one that is not no longer counts."""
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,8 +87,15 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     rows_repeated: int
     """Rows handed over before with the same content: counted once, and no error."""
     amount_rupiah: int
+    partners: tuple[PartnerTotal, ...]
+    """What was accepted for each partner."""
+    warnings: tuple[BatchWarning, ...]
+    """What is odd about it: read them before you approve."""
     content_root: str
     """Merkle root over the accepted rows: what an approval is for."""
+    content_key: str | None
+    """Key of the root's leaves in hex digits, for whoever has the file (`gateway batch root`); null for other readers
+    and for batches made before they had keys."""
     approvals: tuple[Approval, ...]
     approvals_missing: int
     received_at: datetime
@@ -81,6 +108,13 @@ class DecideBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     decision: Decision
     content_root: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class BatchPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some batches, newest first; `next_cursor` is null on the last page."""
+
+    batches: list[Batch]
+    next_cursor: str | None
 
 
 class RowResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,10 +144,20 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @post("/", guards=[require("batches")], request_max_body_size=MAX_BATCH_BYTES, dto=None)
-async def submit_batch(core: NamedDependency[Core], request: Call) -> Response[Batch]:
+async def submit_batch(
+    core: NamedDependency[Core],
+    request: Call,
+    rows: Annotated[int | None, QueryParameter(ge=1)] = None,
+    amount_rupiah: Annotated[int | None, QueryParameter(ge=0)] = None,
+    partner_rupiah: FromQuery[list[str] | None] = None,
+) -> Response[Batch]:
     """Hand over incentives: `text/csv` with a header line, or `application/x-ndjson`. Refused rows do not stop the
     others; nothing is paid before two other clients have approved the batch's `content_root`.
+
+    What the file should hold may be declared: `rows`, `amount_rupiah`, and `partner_rupiah` as `bni:600000`, once for
+    each partner; refused rows count too. A file that holds anything else is refused as a whole.
     """
+    declared = _declared(rows, amount_rupiah, partner_rupiah or [])
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in (_CSV, _NDJSON):
         raise unsupported_media_type(f"{_CSV} or {_NDJSON}")
@@ -148,32 +192,60 @@ async def submit_batch(core: NamedDependency[Core], request: Call) -> Response[B
         return await answer.replayed()
 
     async def keep(connection: Connection, view: BatchView, now: datetime) -> None:
-        await answer.keep(connection, 201, as_batch(view), now)
+        await answer.keep(connection, 201, as_batch(view, core.batches.content_key(view.batch)), now)
 
     try:
         view = await core.batches.receive(
-            request.auth.client_id, CsvCells() if kind == _CSV else JsonCells(), body(), keep
+            request.auth.client_id, CsvCells() if kind == _CSV else JsonCells(), body(), keep, declared
         )
     except AnsweredMeanwhile:
         return await answer.replayed()
-    return Response(as_batch(view), status_code=201, headers={"Location": f"/v1/batches/{view.batch.id}"})
+    made = as_batch(view, core.batches.content_key(view.batch))
+    return Response(made, status_code=201, headers={"Location": f"/v1/batches/{view.batch.id}"})
 
 
 @post("/{batch_id:str}/approvals", guards=[require("batches:approve")], status_code=200)
 async def decide_batch(
     core: NamedDependency[Core], request: Call, batch_id: FromPath[str], data: JSONBody[DecideBatch]
 ) -> Batch:
-    """Approve or reject. Two approvals by two clients, neither of them the one that submitted it, let the money flow;
-    one rejection cancels everything. Deciding the same again changes nothing.
+    """Approve or reject, or withdraw what you said before. Two approvals by two clients that are enabled, neither of
+    them the one that submitted it, let the money flow; one rejection cancels everything. While an approval is missing
+    who has approved may still withdraw or reject. Deciding the same again changes nothing.
     """
     view = await core.batches.decide(request.auth.client_id, batch_id, data.decision, bytes.fromhex(data.content_root))
-    return as_batch(view)
+    return as_batch(view, core.batches.content_key(view.batch))
+
+
+@post("/{batch_id:str}/stop", guards=[require("batches", "batches:approve", "ops")], status_code=200)
+async def stop_batch(core: NamedDependency[Core], request: Call, batch_id: FromPath[str]) -> Batch:
+    """Stop an approved batch: whatever has not left is cancelled and may be handed over again; what has left is
+    followed to its end. Stopping again changes nothing.
+    """
+    return as_batch(await core.batches.stop(request.auth.client_id, batch_id))
+
+
+@get("/", guards=[require("batches", "batches:approve", "read")])
+async def list_batches(
+    core: NamedDependency[Core],
+    state: FromQuery[BatchState | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
+) -> BatchPage:
+    """Batches, newest first: those of one `state`, `awaiting_approval` say, or all."""
+    at_us, number = numbers_of(cursor, 2)
+    before = (_EPOCH + timedelta(microseconds=at_us), f"b{number}") if cursor else None
+    found = await core.batches.find(state, before, limit + 1)
+    page = found[:limit]
+    more = cursor_of(_us(page[-1].batch.received_at), int(page[-1].batch.id[1:])) if len(found) > limit else None
+    return BatchPage(batches=[as_batch(view) for view in page], next_cursor=more)
 
 
 @get("/{batch_id:str}", guards=[require("batches", "batches:approve", "read")])
-async def read_batch(core: NamedDependency[Core], batch_id: FromPath[str]) -> Batch:
+async def read_batch(core: NamedDependency[Core], request: Call, batch_id: FromPath[str]) -> Batch:
     """A batch with its decisions."""
-    return as_batch(await core.batches.get(batch_id))
+    view = await core.batches.get(batch_id)
+    has_the_file = not request.auth.scopes.isdisjoint(("batches", "batches:approve"))
+    return as_batch(view, core.batches.content_key(view.batch) if has_the_file else None)
 
 
 @get("/{batch_id:str}/results", guards=[require("batches", "batches:approve", "read")])
@@ -200,10 +272,10 @@ async def read_results(
     return Response(Results(rows=page, next_cursor=cursor_of(page[-1].line) if more else None))
 
 
-def as_batch(view: BatchView) -> Batch:
-    """The batch for clients."""
+def as_batch(view: BatchView, content_key: str | None = None) -> Batch:
+    """The batch for clients; `content_key` only for those that have its file."""
     batch = view.batch
-    approvals = [row for row in view.approvals if row.decision == Decision.APPROVE.value]
+    approvals = [row for row in view.approvals if row.decision == Decision.APPROVE.value and row.enabled]
     waiting = batch.state is BatchState.AWAITING_APPROVAL
     return Batch(
         batch_id=batch.id,
@@ -213,13 +285,39 @@ def as_batch(view: BatchView) -> Batch:
         rows_rejected=batch.rows_rejected,
         rows_repeated=batch.rows_repeated,
         amount_rupiah=batch.amount_rupiah,
+        partners=msgspec.json.decode(batch.partners, type=tuple[PartnerTotal, ...]),
+        warnings=tuple(
+            BatchWarning(code=code, rows=rows, text=WARNINGS[code])
+            for code, rows in msgspec.json.decode(batch.warnings, type=list[tuple[WarningCode, int]])
+        ),
         content_root=batch.content_root.hex(),
-        approvals=tuple(Approval(client_id=r.client_id, decision=r.decision, at=r.at) for r in view.approvals),
-        approvals_missing=REQUIRED_APPROVALS - len(approvals) if waiting else 0,
+        content_key=content_key,
+        approvals=tuple(
+            Approval(client_id=r.client_id, decision=r.decision, at=r.at, counts=r.enabled) for r in view.approvals
+        ),
+        approvals_missing=max(0, REQUIRED_APPROVALS - len(approvals)) if waiting else 0,
         received_at=batch.received_at,
         decided_at=batch.decided_at,
         results_url=f"/v1/batches/{batch.id}/results",
     )
+
+
+def _declared(rows: int | None, amount_rupiah: int | None, partners: list[str]) -> Declared | None:
+    by_partner: dict[str, int] = {}
+    for text in partners:
+        found = _PARTNER_RUPIAH.fullmatch(text)
+        if found is None or found.group(1) in by_partner:
+            raise InvalidRequest(
+                "Declare each partner once, as bni:600000.", field="partner_rupiah", code="field_invalid"
+            )
+        by_partner[found.group(1)] = int(found.group(2))
+    if rows is None and amount_rupiah is None and not by_partner:
+        return None
+    return Declared(rows=rows, amount_rupiah=amount_rupiah, partners=by_partner)
+
+
+def _us(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def _as_result(row: ResultRow) -> RowResult:
@@ -267,5 +365,7 @@ async def _csv(pages: AsyncIterator[list[RowResult]]) -> AsyncIterator[bytes]:
 
 
 router = Router(
-    path="/v1/batches", route_handlers=[submit_batch, decide_batch, read_batch, read_results], tags=["batches"]
+    path="/v1/batches",
+    route_handlers=[submit_batch, decide_batch, stop_batch, list_batches, read_batch, read_results],
+    tags=["batches"],
 )

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import asyncpg
 import msgspec
 
-from contracts.batch import CONFLICTS, REQUIRED_APPROVALS, BatchState, Fault, RowFault, row_fault
-from contracts.errors import Conflict, Forbidden, GatewayError, InvalidRequest, NotFound, TooLarge
+from contracts.batch import REQUIRED_APPROVALS, BatchState, WarningCode
+from contracts.errors import Conflict, Forbidden, GatewayError, NotFound, TooLarge
 from contracts.events import EventType
 from contracts.partner import Manifest
 from gateway.clock import Clock
+from gateway.security import places
 from gateway.security.vault import Vault
 from gateway.services.intake.framing import Cells, CsvCells, JsonCells, Record
 from gateway.services.intake.merkle import MerkleTree
 from gateway.services.intake.programmes import Programmes
-from gateway.services.intake.rows import Checker, Reader, Refused, Row, rules_of
+from gateway.services.intake.refusals import refusal
+from gateway.services.intake.rows import Checker, Declared, Reader, Refused, Row, rules_of
 from gateway.storage.base.database import Connection, Database
 from gateway.storage.intake import batches as stored
 from gateway.storage.intake import staging
@@ -39,7 +42,13 @@ _INTAKES = 2
 _WAIT_S = 30.0
 _MANY = 1_000
 _COPY_ROWS = 4_000
+_ENOUGH_NIKS = 3
+"""So many that all end in 0 are no chance."""
 _TRIES = 3
+
+
+_EXPIRES_AFTER = timedelta(days=30)
+"""Without its approvals."""
 
 
 class Decision(enum.Enum):
@@ -47,6 +56,8 @@ class Decision(enum.Enum):
 
     APPROVE = "approve"
     REJECT = "reject"
+    WITHDRAW = "withdraw"
+    """Takes back what this client said before, while an approval is missing."""
 
 
 class Outcome(enum.Enum):
@@ -95,14 +106,20 @@ class Batches:
         self._room = asyncio.Semaphore(_INTAKES)
 
     async def receive(
-        self, client_id: str, cells: CsvCells | JsonCells, body: AsyncIterator[bytes], keep: Keep[BatchView]
+        self,
+        client_id: str,
+        cells: CsvCells | JsonCells,
+        body: AsyncIterator[bytes],
+        keep: Keep[BatchView],
+        declared: Declared | None = None,
     ) -> BatchView:
         """Read, check and store a batch; nothing of it is visible before all of it is."""
-        reader = Reader(cells, Checker(self._rules, self._vault, await self._programmes.known()))
+        checker = Checker(self._rules, self._vault, await self._programmes.known(), secrets.token_bytes(32))
+        reader = Reader(cells, checker, declared)
 
         async def store(connection: Connection, now: datetime) -> BatchView:
             merged = await staging.settle(connection, many=reader.rows >= _MANY)
-            batch = await _store(connection, client_id, merged, now, single=False)
+            batch = await self._store(connection, client_id, merged, checker, now, single=False)
             await keep(connection, BatchView(batch=batch), now)
             return BatchView(batch=batch)
 
@@ -113,7 +130,8 @@ class Batches:
     async def receive_one(self, client_id: str, cells: Cells, keep: Keep[int]) -> int:
         """One incentive, as a batch of its own; its id. One that was handed over before is simply found again."""
         registered = await self._programmes.known(*cells[:2])
-        row = Checker(self._rules, self._vault, registered).check(Record(1, cells))
+        checker = Checker(self._rules, self._vault, registered, secrets.token_bytes(32))
+        row = checker.check(Record(1, cells))
         if isinstance(row, Refused):
             raise refusal(row.faults)
 
@@ -122,7 +140,7 @@ class Batches:
             if merged.rejected:
                 raise refusal(await staging.refused_faults(connection))
             if merged.accepted:
-                await _store(connection, client_id, merged, now, single=True)
+                await self._store(connection, client_id, merged, checker, now, single=True)
             incentive_id = await staging.stored_incentive(connection)
             await keep(connection, incentive_id, now)
             return incentive_id
@@ -132,7 +150,9 @@ class Batches:
             return await self._in_one(connection, store)
 
     async def decide(self, client_id: str, batch_id: str, decision: Decision, content_root: bytes) -> BatchView:
-        """One client's approval or rejection of exactly this content. The second approval lets the money flow."""
+        """One client's approval or rejection of exactly this content, or its withdrawal. The second approval by a
+        client that is enabled now lets the money flow.
+        """
 
         async def store(connection: Connection, now: datetime) -> BatchView:
             batch = await stored.get(connection, batch_id, lock=True)
@@ -142,17 +162,68 @@ class Batches:
                 raise Forbidden("A batch is decided by other clients than the one that submitted it.", code="own_batch")
             if batch.content_root != content_root:
                 raise Conflict("The content_root is not this batch's.", code="content_root_differs")
-            before = {row.client_id: row.decision for row in await stored.approvals(connection, batch_id)}
-            if before.get(client_id) != decision.value:
-                if client_id in before:
-                    raise Conflict("This client has decided otherwise before.", code="decided_before")
+            before = {row.client_id: row for row in await stored.approvals(connection, batch_id)}
+            mine = before.get(client_id)
+            if decision is Decision.WITHDRAW and mine is None:
+                return await _view(connection, batch_id)
+            if mine is None or mine.decision != decision.value:
                 if batch.state is not BatchState.AWAITING_APPROVAL:
                     raise Conflict(f"The batch is {batch.state.value}.", code="batch_decided")
-                await _decide(connection, batch, client_id, decision, len(before), now)
+                if mine is not None:
+                    await stored.withdraw_approval(connection, batch_id, client_id)
+                others = sum(row.enabled for who, row in before.items() if who != client_id)
+                await _decide(connection, batch, client_id, decision, others, now)
             return await _view(connection, batch_id)
 
         async with self._database.connection() as connection:
             return await self._in_one(connection, store)
+
+    async def stop(self, client_id: str, batch_id: str) -> BatchView:
+        """Cancel whatever of an approved batch has not left; what has left is followed to its end."""
+
+        async def store(connection: Connection, now: datetime) -> BatchView:
+            batch = await stored.get(connection, batch_id, lock=True)
+            if batch is None:
+                raise NotFound("There is no such batch.")
+            if batch.state is BatchState.STOPPED:
+                return await _view(connection, batch_id)
+            if batch.state is not BatchState.APPROVED:
+                raise Conflict(
+                    f"The batch is {batch.state.value}.",
+                    code="batch_not_approved",
+                    remedy="Only an approved batch is stopped; one that waits for approval is rejected instead.",
+                )
+            stopped = await stored.stop(connection, batch_id, now)
+            await audit.record(connection, now, client_id, "batch.stop", batch_id, {"incentives": stopped})
+            await events.emit(connection, now, [(EventType.BATCH_STOPPED, batch_id, {"incentives": stopped})])
+            await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
+            return await _view(connection, batch_id)
+
+        async with self._database.connection() as connection:
+            return await self._in_one(connection, store)
+
+    async def tick_expiry(self, limit: int = 10) -> int:
+        """Drop batches that nobody approved in time; how many."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            old = await stored.too_old(connection, now - _EXPIRES_AFTER, limit)
+            for batch_id in old:
+                await stored.drop(connection, batch_id, BatchState.EXPIRED, now)
+                await events.emit(connection, now, [(EventType.BATCH_EXPIRED, batch_id, {})])
+        return len(old)
+
+    async def find(self, state: BatchState | None, before: tuple[datetime, str] | None, limit: int) -> list[BatchView]:
+        """The next batches, newest first."""
+        async with self._database.connection() as connection:
+            found = await stored.find(connection, state, before, limit)
+            return [
+                BatchView(batch=batch, approvals=tuple(await stored.approvals(connection, batch.id))) for batch in found
+            ]
+
+    def content_key(self, batch: BatchRow) -> str | None:
+        """The key of the batch's content root in hex digits: for whoever has its file."""
+        sealed = batch.content_key_sealed
+        return None if sealed is None else self._vault.open(places.content_key(batch.id), sealed)
 
     async def get(self, batch_id: str) -> BatchView:
         """A batch with its decisions."""
@@ -167,6 +238,42 @@ class Batches:
         """The next lines' results, all or those of one outcome."""
         async with self._database.connection() as connection:
             return await stored.results(connection, batch_id, outcome and outcome.value, after_line, limit)
+
+    async def _store(
+        self,
+        connection: Connection,
+        client_id: str,
+        merged: staging.Merged,
+        checker: Checker,
+        now: datetime,
+        *,
+        single: bool,
+    ) -> BatchRow:
+        tree = MerkleTree()
+        async for leaves in staging.leaves(connection):
+            tree.add(leaves)
+        batch_id = await stored.new_batch_id(connection, now)
+        batch = BatchRow(
+            id=batch_id,
+            client_id=client_id,
+            state=BatchState.AWAITING_APPROVAL if merged.accepted else BatchState.EMPTY,
+            single=single,
+            rows_accepted=merged.accepted,
+            rows_rejected=merged.rejected,
+            rows_repeated=merged.repeated,
+            amount_rupiah=merged.amount_rupiah,
+            content_root=tree.root(),
+            content_key_sealed=self._vault.seal(places.content_key(batch_id), checker.key.hex()),
+            partners=msgspec.json.encode(await staging.partners(connection)).decode(),
+            warnings=msgspec.json.encode(await _oddities(connection, checker)).decode(),
+            received_at=now,
+            decided_at=None,
+        )
+        await stored.insert(connection, batch)
+        await staging.move(connection, batch.id, now)
+        counts = {"rows_accepted": merged.accepted, "rows_rejected": merged.rejected, "rows_repeated": merged.repeated}
+        await events.emit(connection, now, [(EventType.BATCH_RECEIVED, batch.id, counts)])
+        return batch
 
     @asynccontextmanager
     async def _staging(self) -> AsyncIterator[Connection]:
@@ -195,38 +302,6 @@ class Batches:
                 if not tries_left:
                     raise
         raise AssertionError("the loop returns or raises")
-
-
-class RowInvalid(InvalidRequest):
-    """A single row that is refused for what it says; `faults` has everything that is wrong with it."""
-
-    title = "The row is refused"
-
-    def __init__(self, faults: Sequence[RowFault]) -> None:
-        first = faults[0]
-        names = ", ".join(fault.field or "the row" for fault in faults)
-        super().__init__(f"Not valid: {names}.", field=first.field, code=first.code.value, remedy=first.remedy.en)
-        self.faults = tuple(faults)
-
-
-class RowConflict(Conflict):
-    """A single row that contradicts what is stored."""
-
-    def __init__(self, faults: Sequence[RowFault]) -> None:
-        first = faults[0]
-        super().__init__("It contradicts what was handed over before.", code=first.code.value, remedy=first.remedy.en)
-        self.field, self.faults = first.field, tuple(faults)
-
-
-def refusal(stored_faults: str) -> GatewayError:
-    """A single row's faults as a problem: what the row says is invalid, what is stored is a conflict."""
-    faults = faults_of(stored_faults)
-    return (RowConflict if faults[0].code in CONFLICTS else RowInvalid)(faults)
-
-
-def faults_of(stored_faults: str) -> list[RowFault]:
-    """Faults as they are stored, with what to do about each."""
-    return [row_fault(fault) for fault in msgspec.json.decode(stored_faults, type=list[Fault])]
 
 
 async def _stage(connection: Connection, reader: Reader, body: AsyncIterator[bytes]) -> None:
@@ -270,42 +345,27 @@ async def _copy(connection: Connection, rows: list[Row], refused: list[Refused])
         await staging.add_refused(connection, refused)
 
 
-async def _store(
-    connection: Connection, client_id: str, merged: staging.Merged, now: datetime, *, single: bool
-) -> BatchRow:
-    tree = MerkleTree()
-    async for leaves in staging.content_hashes(connection):
-        tree.add(leaves)
-    batch = BatchRow(
-        id=await stored.new_batch_id(connection, now),
-        client_id=client_id,
-        state=BatchState.AWAITING_APPROVAL,
-        single=single,
-        rows_accepted=merged.accepted,
-        rows_rejected=merged.rejected,
-        rows_repeated=merged.repeated,
-        amount_rupiah=merged.amount_rupiah,
-        content_root=tree.root(),
-        received_at=now,
-        decided_at=None,
-    )
-    await stored.insert(connection, batch)
-    await staging.move(connection, batch.id, now)
-    counts = {"rows_accepted": merged.accepted, "rows_rejected": merged.rejected, "rows_repeated": merged.repeated}
-    await events.emit(connection, now, [(EventType.BATCH_RECEIVED, batch.id, counts)])
-    return batch
+async def _oddities(connection: Connection, checker: Checker) -> list[tuple[WarningCode, int]]:
+    """What the approvers should see before they decide."""
+    found: list[tuple[WarningCode, int]] = []
+    if checker.accepted >= _ENOUGH_NIKS and checker.niks_ending_in_0 == checker.accepted:
+        found.append((WarningCode.NIK_ENDINGS, checker.accepted))
+    if unusual := await staging.unusual_amounts(connection):
+        found.append((WarningCode.AMOUNTS_UNUSUAL, unusual))
+    return found
 
 
 async def _decide(
     connection: Connection, batch: BatchRow, client_id: str, decision: Decision, before: int, now: datetime
 ) -> None:
-    await stored.insert_approval(connection, batch.id, client_id, decision.value, batch.content_root, now)
+    if decision is not Decision.WITHDRAW:
+        await stored.insert_approval(connection, batch.id, client_id, decision.value, batch.content_root, now)
     root = {"content_root": batch.content_root.hex()}
     await audit.record(connection, now, client_id, f"batch.{decision.value}", batch.id, root)
     if decision is Decision.REJECT:
-        await stored.reject(connection, batch.id, now)
+        await stored.drop(connection, batch.id, BatchState.REJECTED, now)
         await events.emit(connection, now, [(EventType.BATCH_REJECTED, batch.id, {})])
-    elif before + 1 >= REQUIRED_APPROVALS:
+    elif decision is Decision.APPROVE and before + 1 >= REQUIRED_APPROVALS:
         await stored.approve(connection, batch.id, now)
         await events.emit(connection, now, [(EventType.BATCH_APPROVED, batch.id, root)])
         await connection.execute("SELECT pg_notify('gateway', 'dispatch')")

@@ -22,6 +22,7 @@ from contracts.partner import Manifest
 from gateway.security import places
 from gateway.security.vault import Vault
 from gateway.services.intake.framing import Cells, CsvCells, Decoder, JsonCells, Record
+from gateway.services.intake.merkle import leaf_of
 from gateway.services.intake.programmes import nearest
 
 _KEY = re.compile(r"(?!(?:.*[^0-9])?[0-9]{16}(?:[^0-9]|$))[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", re.ASCII)
@@ -65,6 +66,7 @@ class Row(NamedTuple):
     due_on: date
     deadline_on: date
     content_hash: bytes
+    leaf: bytes
     identity: int
     """64 bits that are equal when NIK, partner and account are; only compared within one batch, in this process."""
     nik_index: bytes
@@ -102,10 +104,16 @@ def rules_of(manifests: Mapping[str, Manifest]) -> dict[str, Rule]:
 class Checker:
     """Checks, cleans, seals and indexes rows."""
 
-    def __init__(self, rules: Mapping[str, Rule], vault: Vault, programmes: Mapping[str, frozenset[str]]) -> None:
-        """`programmes`: the purposes of each one that is registered."""
+    def __init__(
+        self, rules: Mapping[str, Rule], vault: Vault, programmes: Mapping[str, frozenset[str]], key: bytes
+    ) -> None:
+        """`programmes`: the purposes of each one that is registered; `key`: the batch's own."""
+        self.key = key
         self._rules = rules
         self._programmes = programmes
+        self.accepted = 0
+        self.niks_ending_in_0 = 0
+        """Of the accepted rows."""
         self._seal = vault.seal
         self._index = vault.index
 
@@ -138,6 +146,8 @@ class Checker:
         due_on, deadline_on = _date(due), _date(deadline)
         if amount_rupiah is None or due_on is None or deadline_on is None or deadline_on < due_on:
             return None
+        self.accepted += 1
+        self.niks_ending_in_0 += nik[-1] == "0"
         seal, index = self._seal, self._index
         nik_index = index(places.NIK_INDEX, nik)
         account_index = index(places.account_index(partner), account)
@@ -152,6 +162,7 @@ class Checker:
             due_on,
             deadline_on,
             index(places.CONTENT_INDEX, "\x1f".join(cells)),
+            leaf_of(self.key, cells),
             hash(nik_index + account_index),
             nik_index,
             account_index,
@@ -270,7 +281,7 @@ def _is_nik(text: str) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    return 0 < len(text) <= _MAX_NAME and text.isprintable() and not text.isspace()
+    return 0 < len(text) <= _MAX_NAME and text.isprintable() and text == text.strip(" ")
 
 
 def _amount(text: str, rule: Rule | None) -> int | None:
@@ -292,12 +303,23 @@ def _date(text: str) -> date | None:
         return None
 
 
+class Declared(msgspec.Struct, frozen=True, kw_only=True):
+    """What the sender says that the file holds, refused rows included; None: not said."""
+
+    rows: int | None = None
+    amount_rupiah: int | None = None
+    partners: Mapping[str, int] = {}
+    """Rupiah by partner."""
+
+
 class Reader:
     """A stream of bytes as checked rows; counts what it has seen."""
 
-    def __init__(self, cells: CsvCells | JsonCells, checker: Checker) -> None:
+    def __init__(self, cells: CsvCells | JsonCells, checker: Checker, declared: Declared | None = None) -> None:
         self._cells = cells
         self._checker = checker
+        self._declared = declared
+        self._sums: dict[str, int] = {}
         self._decoder = Decoder()
         self.rows = 0
         """Rows read so far, refused ones included."""
@@ -312,13 +334,39 @@ class Reader:
         rows = self._check(self._cells.feed(self._decoder.feed(b"", last=True), last=True))
         if self.rows == 0:
             raise InvalidRequest("The batch has no row.", code="batch_empty")
+        if self._declared is not None:
+            self._compare(self._declared)
         return rows
+
+    def _compare(self, declared: Declared) -> None:
+        said = {"rows": (declared.rows, self.rows), "amount_rupiah": (declared.amount_rupiah, sum(self._sums.values()))}
+        said |= {partner: (amount, self._sums.get(partner, 0)) for partner, amount in declared.partners.items()}
+        differ = [
+            f"{name} {want} declared, {have} in the file"
+            for name, (want, have) in said.items()
+            if want is not None and want != have
+        ]
+        if differ:
+            raise InvalidRequest(
+                f"The file is not what was declared: {'; '.join(differ)}.",
+                code="totals_differ",
+                remedy="Send the whole file, or the totals that it has; an unreadable amount counts as nothing.",
+            )
+
+    def _add(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if record.cells:
+                partner, amount = (cleaned(record.cells[COLUMNS.index(name)]) for name in ("partner", "amount_rupiah"))
+                if (amount_rupiah := _amount(amount, None)) is not None:
+                    self._sums[partner] = self._sums.get(partner, 0) + amount_rupiah
 
     def _check(self, records: Sequence[Record]) -> tuple[list[Row], list[Refused]]:
         accepted: list[Row] = []
         refused: list[Refused] = []
         check = self._checker.check
         self.rows += len(records)
+        if self._declared is not None:
+            self._add(records)
         for record in records:
             row = check(record)
             if isinstance(row, Refused):

@@ -1,5 +1,7 @@
 """Batches, their approvals and their results."""
 
+# ruff: noqa: S608 - only names of our own columns are put into SQL
+
 from __future__ import annotations
 
 from datetime import datetime
@@ -23,6 +25,12 @@ class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
     rows_repeated: int
     amount_rupiah: int
     content_root: bytes
+    content_key_sealed: bytes | None
+    """Null: made before a batch had a key of its own."""
+    partners: str
+    """`contracts.batch.PartnerTotal`s as JSON."""
+    warnings: str
+    """(code, rows) pairs as JSON."""
     received_at: datetime
     decided_at: datetime | None
 
@@ -33,6 +41,8 @@ class ApprovalRow(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str
     decision: str
     at: datetime
+    enabled: bool
+    """Whether the client may still decide."""
 
 
 class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +71,8 @@ async def insert(connection: Connection, batch: BatchRow) -> None:
     """Store a batch."""
     await connection.execute(
         "INSERT INTO batches (id, client_id, state, single, rows_accepted, rows_rejected, rows_repeated,"
-        " amount_rupiah, content_root, received_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        " amount_rupiah, content_root, content_key_sealed, partners, warnings, received_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         batch.id,
         batch.client_id,
         batch.state.value,
@@ -71,6 +82,9 @@ async def insert(connection: Connection, batch: BatchRow) -> None:
         batch.rows_repeated,
         batch.amount_rupiah,
         batch.content_root,
+        batch.content_key_sealed,
+        batch.partners,
+        batch.warnings,
         batch.received_at,
     )
 
@@ -78,7 +92,7 @@ async def insert(connection: Connection, batch: BatchRow) -> None:
 async def get(connection: Connection, batch_id: str, *, lock: bool = False) -> BatchRow | None:
     """A batch; with `lock` nobody else decides about it meanwhile."""
     row = await connection.fetchrow(
-        f"SELECT * FROM batches WHERE id = $1{' FOR UPDATE' if lock else ''}",  # noqa: S608 - constants
+        f"SELECT * FROM batches WHERE id = $1{' FOR UPDATE' if lock else ''}",
         batch_id,
     )
     return None if row is None else msgspec.convert(dict(row), BatchRow)
@@ -87,7 +101,9 @@ async def get(connection: Connection, batch_id: str, *, lock: bool = False) -> B
 async def approvals(connection: Connection, batch_id: str) -> list[ApprovalRow]:
     """The decisions so far, oldest first."""
     rows = await connection.fetch(
-        "SELECT client_id, decision, at FROM approvals WHERE batch_id = $1 ORDER BY at, client_id", batch_id
+        "SELECT a.client_id, a.decision, a.at, c.disabled_at IS NULL AS enabled FROM approvals a"
+        " JOIN clients c ON c.id = a.client_id WHERE a.batch_id = $1 ORDER BY a.at, a.client_id",
+        batch_id,
     )
     return [msgspec.convert(dict(row), ApprovalRow) for row in rows]
 
@@ -106,6 +122,40 @@ async def insert_approval(
     )
 
 
+async def withdraw_approval(connection: Connection, batch_id: str, client_id: str) -> None:
+    """Forget one client's decision; the audit log keeps it."""
+    await connection.execute("DELETE FROM approvals WHERE batch_id = $1 AND client_id = $2", batch_id, client_id)
+
+
+async def find(
+    connection: Connection, state: BatchState | None, before: tuple[datetime, str] | None, limit: int
+) -> list[BatchRow]:
+    """The next batches, newest first; `before`: time and id of the last one seen."""
+    conditions: list[str] = ["true"]
+    values: list[object] = [limit]
+    if state is not None:
+        values.append(state.value)
+        conditions.append(f"state = ${len(values)}")
+    if before is not None:
+        values += before
+        conditions.append(f"(received_at, id) < (${len(values) - 1}, ${len(values)})")
+    rows = await connection.fetch(
+        f"SELECT * FROM batches WHERE {' AND '.join(conditions)} ORDER BY received_at DESC, id DESC LIMIT $1", *values
+    )
+    return [msgspec.convert(dict(row), BatchRow) for row in rows]
+
+
+async def too_old(connection: Connection, before: datetime, limit: int) -> list[str]:
+    """Batches that were handed over before then and wait for an approval, held against whoever would decide."""
+    rows = await connection.fetch(
+        "SELECT id FROM batches WHERE state = 'awaiting_approval' AND received_at < $1 ORDER BY received_at LIMIT $2"
+        " FOR UPDATE SKIP LOCKED",
+        before,
+        limit,
+    )
+    return [row["id"] for row in rows]
+
+
 async def approve(connection: Connection, batch_id: str, now: datetime) -> None:
     """The batch is approved: its incentives may be paid."""
     await connection.execute(
@@ -114,18 +164,60 @@ async def approve(connection: Connection, batch_id: str, now: datetime) -> None:
         now,
         timeout=STATEMENT_S,
     )
+    await connection.execute(
+        "INSERT INTO usual_amounts AS u SELECT programme, purpose, amount_rupiah, count(*) FROM incentives"
+        " WHERE batch_id = $1 AND approved GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        " ON CONFLICT (programme, purpose, amount_rupiah) DO UPDATE"
+        " SET incentives = u.incentives + excluded.incentives",
+        batch_id,
+        timeout=STATEMENT_S,
+    )
     await _decide(connection, batch_id, BatchState.APPROVED, now)
 
 
-async def reject(connection: Connection, batch_id: str, now: datetime) -> None:
-    """The batch is rejected: its incentives are cancelled, and their keys free."""
+async def drop(connection: Connection, batch_id: str, state: BatchState, now: datetime) -> None:
+    """The batch is rejected or has expired: its incentives are cancelled, and their keys free."""
     await connection.execute(
         "UPDATE incentives SET cancelled = true, facts_at = $2 WHERE batch_id = $1 AND NOT cancelled",
         batch_id,
         now,
         timeout=STATEMENT_S,
     )
-    await _decide(connection, batch_id, BatchState.REJECTED, now)
+    await _decide(connection, batch_id, state, now)
+
+
+async def stop(connection: Connection, batch_id: str, now: datetime) -> int:
+    """Cancel whatever of an approved batch has not left; how many incentives."""
+    stopped = await stop_incentives(connection, "batch_id", batch_id, now)
+    await _decide(connection, batch_id, BatchState.STOPPED, now)
+    return stopped
+
+
+async def stop_incentives(connection: Connection, column: str, value: str | int, now: datetime) -> int:
+    """Cancel those incentives of a batch (`batch_id`) or person (`participant`) of which no payout has left: one that
+    is reserved is taken away from the worker that holds it, which then loses its compare-and-set.
+    """
+    assert column in ("batch_id", "participant")
+    # The lock on the incentives keeps new payouts from coming.
+    await connection.execute(
+        f"SELECT FROM incentives WHERE {column} = $1 ORDER BY id FOR NO KEY UPDATE", value, timeout=STATEMENT_S
+    )
+    await connection.execute(
+        "UPDATE payouts p SET lease_until = NULL, leased_by = NULL, next_at = $2 FROM incentives i"
+        f" WHERE i.{column} = $1 AND i.payout = 'open' AND p.incentive = i.id AND p.state = 'reserved'",
+        value,
+        now,
+        timeout=STATEMENT_S,
+    )
+    done = await connection.execute(
+        f"UPDATE incentives i SET cancelled = true, facts_at = $2 WHERE i.{column} = $1 AND NOT i.cancelled"
+        " AND (i.payout IS NULL OR i.payout = 'open' AND NOT EXISTS (SELECT FROM payouts p WHERE p.incentive = i.id"
+        "      AND p.released_at IS NULL AND p.state NOT IN ('reserved', 'cancelled')))",
+        value,
+        now,
+        timeout=STATEMENT_S,
+    )
+    return int(done.split()[-1])
 
 
 async def _decide(connection: Connection, batch_id: str, state: BatchState, now: datetime) -> None:
@@ -147,7 +239,7 @@ async def results(
     repeats have none: their first line has.
     """
     rows = await connection.fetch(
-        f"SELECT * FROM ({' UNION ALL '.join(_PARTS[outcome])}) AS lines ORDER BY line LIMIT $3",  # noqa: S608 - constants
+        f"SELECT * FROM ({' UNION ALL '.join(_PARTS[outcome])}) AS lines ORDER BY line LIMIT $3",
         batch_id,
         after_line,
         limit,

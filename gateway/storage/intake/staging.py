@@ -16,7 +16,7 @@ from datetime import datetime
 
 import msgspec
 
-from contracts.batch import RowCode
+from contracts.batch import PartnerTotal, RowCode
 from gateway.storage.base.database import Connection
 
 STATEMENT_S = 900.0
@@ -30,8 +30,8 @@ _TABLES = """
 CREATE TEMP TABLE IF NOT EXISTS intake_rows (
     line integer NOT NULL, programme text NOT NULL, purpose text NOT NULL, period text NOT NULL,
     participant_id text NOT NULL, partner text NOT NULL, amount_rupiah bigint NOT NULL,
-    due_on date NOT NULL, deadline_on date NOT NULL, content_hash bytea NOT NULL, identity bigint NOT NULL,
-    nik_index bytea NOT NULL, account_index bytea NOT NULL,
+    due_on date NOT NULL, deadline_on date NOT NULL, content_hash bytea NOT NULL, leaf bytea NOT NULL,
+    identity bigint NOT NULL, nik_index bytea NOT NULL, account_index bytea NOT NULL,
     name_index bytea NOT NULL, phone_index bytea NOT NULL,
     nik_sealed bytea NOT NULL, name_sealed bytea NOT NULL, phone_sealed bytea NOT NULL, account_sealed bytea NOT NULL);
 CREATE TEMP TABLE IF NOT EXISTS intake_refused (
@@ -238,11 +238,39 @@ async def _settle_contested(connection: Connection) -> None:
     )
 
 
-async def content_hashes(connection: Connection) -> AsyncIterator[list[bytes]]:
-    """The accepted rows' hashes in the order of their lines, some at a time."""
-    cursor = await connection.cursor(f"SELECT r.content_hash {_LIVE} ORDER BY r.line")
+async def leaves(connection: Connection) -> AsyncIterator[list[bytes]]:
+    """The accepted rows' leaves of the content root in the order of their lines, some at a time."""
+    cursor = await connection.cursor(f"SELECT r.leaf {_LIVE} ORDER BY r.line")
     while rows := await cursor.fetch(_CHUNK, timeout=STATEMENT_S):
         yield [row[0] for row in rows]
+
+
+async def partners(connection: Connection) -> list[PartnerTotal]:
+    """What is accepted at each partner."""
+    rows = await connection.fetch(
+        f"SELECT partner, count(*) AS rows, sum(amount_rupiah)::bigint AS amount_rupiah {_LIVE}"
+        " GROUP BY partner ORDER BY partner",
+        timeout=STATEMENT_S,
+    )
+    return [msgspec.convert(dict(row), PartnerTotal) for row in rows]
+
+
+async def unusual_amounts(connection: Connection) -> int:
+    """How many accepted rows have an amount that was never approved for their programme and purpose, where others
+    were.
+    """
+    found = await connection.fetchval(
+        f"""
+        WITH amounts AS MATERIALIZED (
+            SELECT programme, purpose, amount_rupiah, count(*) AS n {_LIVE} GROUP BY 1, 2, 3)
+        SELECT coalesce(sum(n), 0) FROM amounts a
+        WHERE EXISTS (SELECT FROM usual_amounts u WHERE (u.programme, u.purpose) = (a.programme, a.purpose))
+          AND NOT EXISTS (SELECT FROM usual_amounts u
+              WHERE (u.programme, u.purpose, u.amount_rupiah) = (a.programme, a.purpose, a.amount_rupiah))
+        """,
+        timeout=STATEMENT_S,
+    )
+    return int(found)
 
 
 async def move(connection: Connection, batch_id: str, now: datetime) -> None:

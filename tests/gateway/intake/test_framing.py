@@ -14,8 +14,8 @@ import pytest
 from adapters.registry import PARTNERS
 from contracts.batch import COLUMNS, NOTES, RowCode, remedy_of
 from gateway.security.vault import Vault
-from gateway.services.intake.batches import faults_of
 from gateway.services.intake.framing import MAX_RECORD_CHARS, CsvCells, Decoder, FileRefused, JsonCells, Record
+from gateway.services.intake.refusals import faults_of
 from gateway.services.intake.rows import PHONE, Checker, Reader, Refused, Row, rules_of
 from tests.gateway.api.kit import as_csv, as_ndjson, nik, row
 
@@ -35,7 +35,7 @@ def framed(body: bytes, *, ndjson: bool = False, rng: random.Random | None = Non
 
 
 def checked(body: bytes, *, ndjson: bool = False) -> tuple[list[Row], list[Refused]]:
-    reader = Reader(JsonCells() if ndjson else CsvCells(), Checker(RULES, Vault(bytes(32)), REGISTERED))
+    reader = Reader(JsonCells() if ndjson else CsvCells(), Checker(RULES, Vault(bytes(32)), REGISTERED, b"key"))
     parts = [reader.feed(body), reader.end()]
     return [one for part in parts for one in part[0]], [one for part in parts for one in part[1]]
 
@@ -100,7 +100,7 @@ def test_where_quotes_leave_rows_uncertain_the_file_is_refused(name: str, code: 
 
 
 def test_an_unending_row_is_given_up_early() -> None:
-    reader = Reader(CsvCells(), Checker(RULES, Vault(bytes(32)), REGISTERED))
+    reader = Reader(CsvCells(), Checker(RULES, Vault(bytes(32)), REGISTERED, b"key"))
     reader.feed(f'{HEAD}\n"'.encode())
     bound = MAX_RECORD_CHARS // 2
     reader.feed(b"x\n" * (bound // 2))

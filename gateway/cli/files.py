@@ -1,10 +1,10 @@
-"""The refused rows of a batch as a CSV: as they stand in the file, with what is wrong and what to do beside them."""
+"""A batch's file on this side: its refused rows to correct, and its content root computed from it."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import msgspec
 from contracts.batch import COLUMNS, NOTES, RowFault, notes_of
 from contracts.errors import GatewayError
 from gateway.services.intake.framing import CsvCells, Decoder, JsonCells, Record
+from gateway.services.intake.merkle import MerkleTree, leaf_of
+from gateway.services.intake.rows import cleaned
 
 _CHUNK = 65_536
 
@@ -22,10 +24,10 @@ class ResultsRefused(GatewayError):
     """The API did not give the results."""
 
 
-def results(http: httpx.Client, results_url: str) -> Iterator[dict[str, Any]]:
-    """A batch's refused rows in the order of the file, one at a time."""
+def results(http: httpx.Client, results_url: str, *, outcome: str = "rejected") -> Iterator[dict[str, Any]]:
+    """A batch's rows of one outcome in the order of the file, one at a time."""
     headers = {"Accept": "application/x-ndjson"}
-    with http.stream("GET", results_url, params={"outcome": "rejected"}, headers=headers) as reply:
+    with http.stream("GET", results_url, params={"outcome": outcome}, headers=headers) as reply:
         if not reply.is_success:
             raise ResultsRefused(f"HTTP {reply.status_code} for the batch's results.")
         for line in reply.iter_lines():
@@ -39,6 +41,15 @@ def records(file: Path, *, ndjson: bool) -> Iterator[Record]:
         while chunk := source.read(_CHUNK):
             yield from cells.feed(decoder.feed(chunk))
     yield from cells.feed(decoder.feed(b"", last=True), last=True)
+
+
+def root(file: Path, lines: Collection[int], key: bytes, *, ndjson: bool) -> str:
+    """The content root of those lines of a file, in hex digits."""
+    tree = MerkleTree()
+    for record in records(file, ndjson=ndjson):
+        if record.line in lines:
+            tree.add([leaf_of(key, [cleaned(cell) for cell in record.cells])])
+    return tree.root().hex()
 
 
 def write(target: Path, file: Path, rejected: Iterable[dict[str, Any]], *, ndjson: bool) -> int:

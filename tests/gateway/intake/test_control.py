@@ -1,0 +1,142 @@
+"""What is declared, what is odd, and who decides: withdrawing, stopping, expiring."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.gateway.api.kit import Api, as_csv, nik, row
+
+
+async def _submit(api: Api, body: bytes, key: str = "k1", **declared: Any) -> Any:
+    headers = {"Content-Type": "text/csv"}
+    return await api.call("POST", "/v1/batches", key=key, content=body, headers=headers, params=declared)
+
+
+async def test_a_file_that_is_not_what_was_declared_is_refused_whole(api: Api) -> None:
+    body = as_csv([row(1), row(2), row(3, partner="gopay", amount_rupiah=50_000), row(4, nik="1")])
+    right = {"rows": 4, "amount_rupiah": 1_850_000, "partner_rupiah": ["ovo:1800000", "gopay:50000"]}
+    before = await api.state()
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"rows": 5}, "rows 5 declared, 4 in the file"),
+        ({"amount_rupiah": 1}, "amount_rupiah 1 declared, 1850000 in the file"),
+        ({"partner_rupiah": ["bni:1"]}, "bni 1 declared, 0 in the file"),
+        ({"rows": 4, "partner_rupiah": ["ovo:1800000", "gopay:50001"]}, "gopay 50001 declared, 50000 in the file"),
+    ]
+    for n, (declared, said) in enumerate(wrong):
+        reply = await _submit(api, body, key=f"w{n}", **declared)
+        assert (reply.status_code, reply.json()["code"]) == (422, "totals_differ")
+        assert said in reply.json()["detail"]
+    assert (await _submit(api, body, partner_rupiah=["ovo"])).json()["field"] == "partner_rupiah"
+    assert await api.state() == before
+    taken = await _submit(api, body, **right)
+    assert (taken.status_code, taken.json()["rows_accepted"]) == (201, 3)
+    assert taken.json()["partners"] == [
+        {"partner": "gopay", "rows": 1, "amount_rupiah": 50_000},
+        {"partner": "ovo", "rows": 2, "amount_rupiah": 1_200_000},
+    ]  # fmt: skip
+
+
+async def test_nothing_accepted_is_nothing_to_approve(api: Api) -> None:
+    batch = (await _submit(api, as_csv([row(1, nik="1"), row(2, nik="2")]))).json()
+    assert (batch["state"], batch["approvals_missing"]) == ("empty", 0)
+    refused = await api.decide(batch, "one")
+    assert (refused.status_code, refused.json()["code"]) == (409, "batch_decided")
+    assert len((await api.call("GET", batch["results_url"])).json()["rows"]) == 2, "its refused rows can be read"
+
+
+async def test_what_is_odd_is_told_to_the_approvers(api: Api) -> None:
+    zeros = [n for n in range(1, 2_000) if nik(n).endswith("0")][:4]
+    rounded = (await _submit(api, as_csv([row(n) for n in zeros]))).json()
+    assert [(w["code"], w["rows"]) for w in rounded["warnings"]] == [("nik_endings", 4)]
+    assert set(rounded["warnings"][0]["text"]) == {"id", "en"}
+    for role in ("one", "two"):
+        await api.decide(rounded, role)
+    usual = (await _submit(api, as_csv([row(1), row(2), row(3)]), key="k2")).json()
+    assert usual["warnings"] == []
+    odd = (await _submit(api, as_csv([row(4), row(5, amount_rupiah=6_000_000), row(6, purpose="survey")]), "k3")).json()
+    assert [(w["code"], w["rows"]) for w in odd["warnings"]] == [("amounts_unusual", 1)]
+    shown = (await api.call("GET", f"/v1/batches/{odd['batch_id']}", role="one")).json()
+    assert shown["warnings"] == odd["warnings"]
+
+
+async def test_who_has_approved_may_withdraw_or_reject_while_one_is_missing(api: Api) -> None:
+    batch = (await _submit(api, as_csv([row(1)]))).json()
+    before = await api.state()
+    assert (await api.decide(batch, "one", "withdraw")).status_code == 200
+    assert await api.state() == before, "nothing said, nothing to take back"
+    await api.decide(batch, "one")
+    withdrawn = (await api.decide(batch, "one", "withdraw")).json()
+    assert (withdrawn["approvals_missing"], withdrawn["approvals"]) == (2, [])
+    assert (await api.decide(batch, "two")).json()["state"] == "awaiting_approval", "the first word no longer counts"
+    assert (await api.decide(batch, "two", "reject")).json()["state"] == "rejected"
+    assert (await api.decide(batch, "two", "withdraw")).json()["code"] == "batch_decided"
+    audited = await api.fetch("SELECT action FROM audit_log WHERE subject = $1 ORDER BY seq", batch["batch_id"])
+    assert [r["action"] for r in audited] == ["batch.approve", "batch.withdraw", "batch.approve", "batch.reject"]
+
+
+async def test_the_word_of_a_client_that_was_disabled_no_longer_counts(api: Api) -> None:
+    batch = (await _submit(api, as_csv([row(1)]))).json()
+    await api.decide(batch, "one")
+    async with api.core.resources.database.connection() as connection:
+        await connection.execute("UPDATE clients SET disabled_at = now() WHERE id = $1", api.ids["one"])
+    second = (await api.decide(batch, "two")).json()
+    assert (second["state"], second["approvals_missing"]) == ("awaiting_approval", 1)
+    assert [a["counts"] for a in second["approvals"]] == [False, True]
+    assert (await api.decide(batch, "three")).json()["state"] == "approved"
+
+
+async def test_batches_are_listed_by_state_and_page(api: Api) -> None:
+    made = [(await _submit(api, as_csv([row(n)]), key=f"k{n}")).json()["batch_id"] for n in range(1, 6)]
+    for number in (0, 2):
+        batch = (await api.call("GET", f"/v1/batches/{made[number]}")).json()
+        await api.decide(batch, "one", "reject")
+
+    async def ids(**params: Any) -> list[str]:
+        found: list[str] = []
+        while True:
+            page = (await api.call("GET", "/v1/batches", role="one", params=params | {"limit": 2})).json()
+            found += [b["batch_id"] for b in page["batches"]]
+            if page["next_cursor"] is None:
+                return found
+            params["cursor"] = page["next_cursor"]
+
+    assert await ids() == made[::-1]
+    assert await ids(state="awaiting_approval") == [made[4], made[3], made[1]]
+    assert await ids(state="rejected") == [made[2], made[0]]
+    assert (await api.call("GET", "/v1/batches", params={"state": "gone"})).status_code == 422
+
+
+async def test_what_has_not_left_of_a_batch_is_stopped(api: Api) -> None:
+    batch = (await _submit(api, as_csv([row(n) for n in range(1, 6)]))).json()
+    path = f"/v1/batches/{batch['batch_id']}/stop"
+    early = await api.call("POST", path)
+    assert (early.status_code, early.json()["code"]) == (409, "batch_not_approved")
+    for role in ("one", "two"):
+        await api.decide(batch, role)
+    async with api.core.resources.database.connection() as connection:
+        await connection.execute("UPDATE incentives SET payout = 'succeeded' WHERE line = 2")
+    stopped = (await api.call("POST", path)).json()
+    assert stopped["state"] == "stopped"
+    rows = await api.fetch("SELECT stage FROM incentives ORDER BY line")
+    assert [r["stage"] for r in rows] == ["paid", *["cancelled"] * 4]
+    before = await api.state()
+    assert (await api.call("POST", path)).json()["state"] == "stopped"
+    assert await api.state() == before, "stopping again changes nothing"
+    again = (await _submit(api, as_csv([row(n, amount_rupiah=700_000) for n in range(1, 6)]), key="k2")).json()
+    assert (again["rows_accepted"], again["rows_rejected"]) == (4, 1), "what was stopped may come again"
+    told = (await api.call("GET", "/v1/events", params={"limit": 1000})).json()["events"]
+    assert [e["data"] for e in told if e["type"] == "batch.stopped"] == [{"incentives": 4}]
+
+
+async def test_nobody_decided_in_a_month(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = (await _submit(api, as_csv([row(1)]))).json()
+    assert await api.core.batches.tick_expiry() == 0
+    async with api.core.resources.database.connection() as connection:
+        await connection.execute("UPDATE batches SET received_at = received_at - $1::interval", timedelta(days=31))
+    assert await api.core.batches.tick_expiry() == 1
+    assert (await api.decide(batch, "one")).json()["code"] == "batch_decided"
+    again = (await _submit(api, as_csv([row(1, amount_rupiah=700_000)]), key="k2")).json()
+    assert again["rows_accepted"] == 1, "it leaves no key behind"
