@@ -169,8 +169,6 @@ class Batches:
             if mine is None or mine.decision != decision.value:
                 if batch.state is not BatchState.AWAITING_APPROVAL:
                     raise Conflict(f"The batch is {batch.state.value}.", code="batch_decided")
-                if mine is not None:
-                    await stored.withdraw_approval(connection, batch_id, client_id)
                 others = sum(row.enabled for who, row in before.items() if who != client_id)
                 await _decide(connection, batch, client_id, decision, others, now)
             return await _view(connection, batch_id)
@@ -358,8 +356,7 @@ async def _oddities(connection: Connection, checker: Checker) -> list[tuple[Warn
 async def _decide(
     connection: Connection, batch: BatchRow, client_id: str, decision: Decision, before: int, now: datetime
 ) -> None:
-    if decision is not Decision.WITHDRAW:
-        await stored.insert_approval(connection, batch.id, client_id, decision.value, batch.content_root, now)
+    await stored.insert_approval(connection, batch.id, client_id, decision.value, batch.content_root, now)
     root = {"content_root": batch.content_root.hex()}
     await audit.record(connection, now, client_id, f"batch.{decision.value}", batch.id, root)
     if decision is Decision.REJECT:

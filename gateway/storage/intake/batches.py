@@ -99,10 +99,11 @@ async def get(connection: Connection, batch_id: str, *, lock: bool = False) -> B
 
 
 async def approvals(connection: Connection, batch_id: str) -> list[ApprovalRow]:
-    """The decisions so far, oldest first."""
+    """What each client has said last and not taken back, oldest first."""
     rows = await connection.fetch(
-        "SELECT a.client_id, a.decision, a.at, c.disabled_at IS NULL AS enabled FROM approvals a"
-        " JOIN clients c ON c.id = a.client_id WHERE a.batch_id = $1 ORDER BY a.at, a.client_id",
+        "SELECT * FROM (SELECT DISTINCT ON (a.client_id) a.client_id, a.decision, a.at, c.disabled_at IS NULL AS enabled"
+        " FROM approvals a JOIN clients c ON c.id = a.client_id WHERE a.batch_id = $1 ORDER BY a.client_id, a.seq DESC)"
+        " AS last WHERE decision <> 'withdraw' ORDER BY at, client_id",
         batch_id,
     )
     return [msgspec.convert(dict(row), ApprovalRow) for row in rows]
@@ -120,11 +121,6 @@ async def insert_approval(
         root,
         now,
     )
-
-
-async def withdraw_approval(connection: Connection, batch_id: str, client_id: str) -> None:
-    """Forget one client's decision; the audit log keeps it."""
-    await connection.execute("DELETE FROM approvals WHERE batch_id = $1 AND client_id = $2", batch_id, client_id)
 
 
 async def find(

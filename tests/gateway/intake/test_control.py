@@ -54,9 +54,10 @@ async def test_what_is_odd_is_told_to_the_approvers(api: Api) -> None:
     assert set(rounded["warnings"][0]["text"]) == {"id", "en"}
     for role in ("one", "two"):
         await api.decide(rounded, role)
-    usual = (await _submit(api, as_csv([row(1), row(2), row(3)]), key="k2")).json()
+    usual = (await _submit(api, as_csv([row(300), row(600), row(900)]), key="k2")).json()
     assert usual["warnings"] == []
-    odd = (await _submit(api, as_csv([row(4), row(5, amount_rupiah=6_000_000), row(6, purpose="survey")]), "k3")).json()
+    survey = row(302, purpose="survey")
+    odd = (await _submit(api, as_csv([row(301), row(601, amount_rupiah=6_000_000), survey]), "k3")).json()
     assert [(w["code"], w["rows"]) for w in odd["warnings"]] == [("amounts_unusual", 1)]
     shown = (await api.call("GET", f"/v1/batches/{odd['batch_id']}", role="one")).json()
     assert shown["warnings"] == odd["warnings"]

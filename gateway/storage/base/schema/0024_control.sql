@@ -24,3 +24,11 @@ CREATE TABLE usual_amounts (
 );
 INSERT INTO usual_amounts
     SELECT programme, purpose, amount_rupiah, count(*) FROM incentives WHERE approved GROUP BY 1, 2, 3;
+
+-- What a client decided is never changed: it may take it back, and the last word counts.
+ALTER TABLE approvals DROP CONSTRAINT approvals_pkey;
+ALTER TABLE approvals DROP CONSTRAINT approvals_decision_check;
+ALTER TABLE approvals
+    ADD COLUMN seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    ADD CONSTRAINT approvals_decision_check CHECK (decision IN ('approve', 'reject', 'withdraw'));
+CREATE INDEX approvals_batch ON approvals (batch_id, client_id, seq);
