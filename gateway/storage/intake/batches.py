@@ -102,7 +102,8 @@ async def approvals(connection: Connection, batch_id: str) -> list[ApprovalRow]:
     """What each client has said last and not taken back, oldest first."""
     rows = await connection.fetch(
         "SELECT * FROM (SELECT DISTINCT ON (a.client_id) a.client_id, a.decision, a.at,"
-        "  c.disabled_at IS NULL AS enabled FROM approvals a JOIN clients c ON c.id = a.client_id WHERE a.batch_id = $1 ORDER BY a.client_id, a.seq DESC)"
+        "  c.disabled_at IS NULL AS enabled FROM approvals a JOIN clients c ON c.id = a.client_id WHERE a.batch_id = $1"
+        "  ORDER BY a.client_id, a.seq DESC)"
         " AS last WHERE decision <> 'withdraw' ORDER BY at, client_id",
         batch_id,
     )
