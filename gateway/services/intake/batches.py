@@ -155,9 +155,7 @@ class Batches:
         """
 
         async def store(connection: Connection, now: datetime) -> BatchView:
-            batch = await stored.get(connection, batch_id, lock=True)
-            if batch is None:
-                raise NotFound("There is no such batch.")
+            batch = await _held(connection, batch_id)
             if batch.client_id == client_id:
                 raise Forbidden("A batch is decided by other clients than the one that submitted it.", code="own_batch")
             if batch.content_root != content_root:
@@ -180,9 +178,7 @@ class Batches:
         """Cancel whatever of an approved batch has not left; what has left is followed to its end."""
 
         async def store(connection: Connection, now: datetime) -> BatchView:
-            batch = await stored.get(connection, batch_id, lock=True)
-            if batch is None:
-                raise NotFound("There is no such batch.")
+            batch = await _held(connection, batch_id)
             if batch.state is BatchState.STOPPED:
                 return await _view(connection, batch_id)
             if batch.state is not BatchState.APPROVED:
@@ -366,6 +362,14 @@ async def _decide(
         await stored.approve(connection, batch.id, now)
         await events.emit(connection, now, [(EventType.BATCH_APPROVED, batch.id, root)])
         await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
+
+
+async def _held(connection: Connection, batch_id: str) -> BatchRow:
+    """A batch about which nobody else decides meanwhile."""
+    batch = await stored.get(connection, batch_id, lock=True)
+    if batch is None:
+        raise NotFound("There is no such batch.")
+    return batch
 
 
 async def _view(connection: Connection, batch_id: str) -> BatchView:
