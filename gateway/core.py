@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gateway.resources import Resources
 from gateway.security.clients import ClientDirectory
+from gateway.services.brake.brake import Brake
 from gateway.services.intake.batches import Batches
 from gateway.services.intake.incentives import Incentives
 from gateway.services.intake.programmes import Programmes
@@ -37,6 +38,7 @@ class Core:
     partners: Partners
     plan: Planner
     operators: Operators
+    brake: Brake
     strays: Strays
     reconciliations: Reconciliations
     webhooks: Webhooks
@@ -62,6 +64,7 @@ def build_core(resources: Resources) -> Core:
         partners=Partners(resources.database, resources.clock, manifests, resources.settings.quotas),
         plan=Planner(resources.database, resources.clock, manifests, resources.settings.quotas),
         operators=Operators(resources.database, resources.clock, resources.vault),
+        brake=Brake(resources.database, resources.clock),
         strays=Strays(resources),
         reconciliations=Reconciliations(resources),
         webhooks=Webhooks(resources.database, resources.clock, resources.vault, resources.settings.networks()),

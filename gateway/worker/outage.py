@@ -21,6 +21,8 @@ CANARY_S = 3.0
 """How often one try is let through to see whether the partner is back."""
 OURS_CANARY_S, OURS_CANARY_MAX_S = 30.0, 600.0
 """The same where it refuses us: doubling, since it takes a person to mend it."""
+BRAKE_CANARY_S = 30.0
+"""The same where it refused a crowd alike."""
 THROTTLED_S = 60.0
 """So long after its last "too many" the partner is no longer called throttled."""
 _OPENED_HERE = (HoldKind.OUTAGE, HoldKind.OURS)
@@ -156,6 +158,8 @@ class Outage:
 
 def _canary_s(hold: Hold) -> float:
     """How long after this canary the next one follows."""
+    if hold.kind is HoldKind.BRAKE:
+        return BRAKE_CANARY_S
     if hold.kind is HoldKind.OURS:
         return growing_s(OURS_CANARY_S, 2.0, hold.canaries, OURS_CANARY_MAX_S)
     return CANARY_S

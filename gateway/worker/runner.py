@@ -173,6 +173,8 @@ def people_loops(core: Core, outages: Outages) -> list[Loop]:
         "batch_expiry": core.batches.tick_expiry,
         "strays": core.strays.tick,
         "backlog": core.plan.tick,
+        "brake": core.brake.tick,
+        "refusals_purge": core.brake.tick_purge,
     }
     resources = core.resources
     verifying = []  # one loop a partner: a slow one holds up no other

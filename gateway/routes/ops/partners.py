@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from contracts.errors import InvalidRequest
+from contracts.hold import HoldStage
 from gateway.core import Core
 from gateway.security.clients import Caller, require
 from gateway.services.ops.partners import PartnerView
@@ -75,8 +78,43 @@ async def release_hold(
     return await core.partners.release(hold_id, data.reason, actor=request.auth.client_id)
 
 
+class AskAgain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who was refused wrongly: at one stage, in a time, for one reason."""
+
+    stage: Literal["verify", "payout"]
+    since: datetime
+    """From when on they were refused."""
+    until: datetime | None = None
+    """Until when; null: now."""
+    code: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
+    """Only who was refused with this blocker or partner's code; null: whatever the reason."""
+
+
+class AskedAgain(msgspec.Struct, frozen=True, kw_only=True):
+    """How many refusals are asked about again; the partner decides each anew."""
+
+    asked: int
+
+
+@post("/{partner:str}/ask-again", guards=[require("ops")], status_code=200)
+async def ask_again(
+    core: NamedDependency[Core], request: Call, partner: FromPath[str], data: JSONBody[AskAgain]
+) -> AskedAgain:
+    """Have a partner asked again about people whom it refused in a time, up to 90 days back. What it refused moved no
+    money; nobody is taken to be right, and nobody is asked about twice for one refusal.
+    """
+    core.partners.known(partner)
+    if data.since.tzinfo is None or (data.until is not None and data.until.tzinfo is None):
+        raise InvalidRequest("Times name their offset: 2026-11-28T09:00:00+07:00.", field="since")
+    stage = HoldStage(data.stage)
+    asked = await core.brake.ask_again(
+        partner, stage, since=data.since, until=data.until, code=data.code, actor=request.auth.client_id
+    )
+    return AskedAgain(asked=asked)
+
+
 router = Router(
     path="/v1/partners",
-    route_handlers=[list_partners, pause_partner, resume_partner, list_holds, release_hold],
+    route_handlers=[list_partners, pause_partner, resume_partner, list_holds, release_hold, ask_again],
     tags=["partners"],
 )

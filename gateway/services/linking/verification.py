@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
+from contracts.brake import Level
 from contracts.errors import Conflict, Hint, NotFound, OutcomeUnknown, PartnerError
 from contracts.events import EventType
+from contracts.hold import HoldStage
 from contracts.identity import VERDICT_BLOCKER, IdentityAnswer, IdentityQuery, Verdict
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkState
@@ -21,11 +23,13 @@ from gateway.partners.desk import Pace
 from gateway.resources import Resources
 from gateway.security import places
 from gateway.security.sealed import open_grant
+from gateway.services.brake import brake
 from gateway.services.each import each
 from gateway.services.linking import facts
 from gateway.services.linking.links import Linking
 from gateway.storage.base.database import Connection
 from gateway.storage.base.ids import new_id
+from gateway.storage.brake import refusals
 from gateway.storage.intake import participants
 from gateway.storage.intake.participants import ParticipantRow
 from gateway.storage.linking import links, owners, proofs, verifications
@@ -202,7 +206,8 @@ class Verification:
                 connection, row, answer.verdict, answer.partner_code, until if matched else None, now
             ):
                 return
-            standing = await self._apply(connection, person, link, answer.verdict, until, now)
+            level = await _weigh(connection, person, link, answer, now)
+            standing = await self._apply(connection, person, link, answer.verdict, until, now, level)
             data = {
                 "verification_id": str(row.id),
                 "participant_id": person.participant_id,
@@ -221,8 +226,9 @@ class Verification:
         verdict: Verdict,
         until: datetime,
         now: datetime,
+        level: Level,
     ) -> BlockerCode | None:
-        """What a verdict means; returns the blocker that now holds."""
+        """What a verdict means, and the blocker that now holds. Of a crowd's nothing follows that is hard to undo."""
         standing = VERDICT_BLOCKER[verdict]
         if verdict is Verdict.MATCH:
             await links.proved(connection, link.id, now)
@@ -231,13 +237,35 @@ class Verification:
                 return None
             standing = BlockerCode.ACCOUNT_SHARED
         await participants.not_verified(connection, person.id, link.id, standing, now)
-        if verdict is Verdict.MISMATCH:
+        if verdict is Verdict.MISMATCH and level is not Level.HOLD:
             await owners.release(connection, person.id, link.partner, link.account_index)
             if self._desks[link.partner].manifest.link_exclusive:
                 # Nobody else can link the account while this one holds it.
                 code = BlockerCode.NIK_MISMATCH
                 await facts.give_back(connection, person, link, code, now, due_at=now)
         return standing
+
+
+async def _weigh(
+    connection: Connection, person: ParticipantRow, link: LinkRow, answer: IdentityAnswer, now: datetime
+) -> Level:
+    """Count the answer among those of this partner; a refusal that comes in a crowd holds the stage."""
+    known = await refusals.known_good(connection, now, link.partner, person.id, link.account_index)
+    if answer.verdict is Verdict.MATCH:
+        await refusals.good(connection, link.partner, HoldStage.VERIFY, known=known, answers=1)
+    code = VERDICT_BLOCKER[answer.verdict]
+    if code is None or code not in brake.OF_A_PERSON:
+        return Level.CALM
+    said = refusals.Said(
+        partner=link.partner,
+        stage=HoldStage.VERIFY,
+        known=known,
+        participant=person.id,
+        account_index=link.account_index,
+        code=code,
+        partner_code=answer.partner_code,
+    )
+    return await brake.refused(connection, now, said)
 
 
 async def _of_the_account(

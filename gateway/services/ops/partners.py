@@ -149,7 +149,7 @@ class Partners:
         """Stop payouts: no attempt begins any more, one that has not left is held back, one that has left is followed
         to its end. The answer tells how many may not have left yet.
         """
-        self._known(partner)
+        self.known(partner)
         now = self._clock.now()
         async with self._database.transaction() as connection:
             if await switches.pause(connection, now, partner, by=actor, reason=reason):
@@ -158,7 +158,7 @@ class Partners:
 
     async def resume(self, partner: str, *, actor: str) -> PartnerView:
         """Let payouts flow again."""
-        self._known(partner)
+        self.known(partner)
         now = self._clock.now()
         async with self._database.transaction() as connection:
             if await switches.resume(connection, now, partner, by=actor):
@@ -168,7 +168,7 @@ class Partners:
     async def holds(self, partner: str | None, limit: int) -> list[holds.Hold]:
         """Holds of a partner or of all, open and released ones, newest first."""
         if partner is not None:
-            self._known(partner)
+            self.known(partner)
         async with self._database.connection() as connection:
             return await holds.history(connection, partner, limit)
 
@@ -184,7 +184,8 @@ class Partners:
                 await audit.record(connection, now, actor, "partner.release", held.partner, data)
         return await self._one(held.partner)
 
-    def _known(self, partner: str) -> None:
+    def known(self, partner: str) -> None:
+        """Raise `NotFound` unless this installation has the partner."""
         if partner not in self._manifests:
             raise NotFound("There is no such partner.")
 

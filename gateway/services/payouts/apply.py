@@ -6,6 +6,7 @@ statements whatever its size.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
@@ -14,11 +15,14 @@ import asyncpg
 import msgspec
 
 from contracts.events import EventType
+from contracts.hold import HoldStage
 from contracts.payout import PayoutState
+from gateway.services.brake import brake
 from gateway.services.payouts.ends import Effects, Standing, Terms
 from gateway.services.payouts.rules import decide
 from gateway.services.payouts.words import Item, Word, agreed
 from gateway.storage.base.database import Connection, Database
+from gateway.storage.brake import refusals
 from gateway.storage.messages import events
 from gateway.storage.ops import cases, switches
 from gateway.storage.payouts import ledger, observations, payouts
@@ -89,6 +93,7 @@ async def apply(
     if changed:
         await payouts.write_incentives(connection, now, changed)
     await _follow(connection, now, effects, incentives, before)
+    await _weigh(connection, now, rows, before, heard)
     return applied
 
 
@@ -186,3 +191,36 @@ async def _follow(
     pauses = {partner: reason for _, effect in effects for partner, reason in effect.pauses.items()}
     for partner in sorted(pauses):
         await switches.pause(connection, now, partner, by="gateway", reason=pauses[partner])
+
+
+async def _weigh(
+    connection: Connection,
+    now: datetime,
+    rows: Sequence[PayoutRow],
+    before: Mapping[int, PayoutRow],
+    heard: Mapping[int, Sequence[Heard]],
+) -> None:
+    """Count payments and refusals among the partner's answers; refusals in a crowd hold its payouts. Whoever is to be
+    paid was matched before, so all of them are known good.
+    """
+    moved = [row for row in rows if row.state is not before[row.id].state]
+    paid = Counter(row.partner for row in moved if row.state is PayoutState.SUCCEEDED)
+    for partner, answers in sorted(paid.items()):
+        await refusals.good(connection, partner, HoldStage.PAYOUT, known=True, answers=answers)
+    refused = [row for row in moved if row.state is PayoutState.REJECTED and row.reason in brake.OF_A_PERSON]
+    if not refused:
+        return
+    accounts = await refusals.accounts(connection, [row.link_id for row in refused])
+    for row in sorted(refused, key=lambda row: (row.partner, row.id)):
+        assert row.reason is not None
+        codes = [one.partner_code for one in heard.get(row.id, ()) if one.reason is row.reason]
+        said = refusals.Said(
+            partner=row.partner,
+            stage=HoldStage.PAYOUT,
+            known=True,
+            participant=row.participant,
+            account_index=accounts[row.link_id],
+            code=row.reason,
+            partner_code=codes[-1] if codes else None,
+        )
+        await brake.refused(connection, now, said)

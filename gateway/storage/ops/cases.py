@@ -90,6 +90,18 @@ async def close_by_text(connection: Connection, now: datetime, case: NewCase, *,
     )
 
 
+async def close_about(connection: Connection, now: datetime, partner: str, beginning: str, *, by: str) -> None:
+    """Close a partner's cases about no payout whose evidence begins like this."""
+    await connection.execute(
+        "UPDATE cases SET closed_at = $1, closed_by = $2 WHERE partner = $3 AND payout IS NULL AND closed_at IS NULL"
+        " AND starts_with(detail, $4)",
+        now,
+        by,
+        partner,
+        beginning,
+    )
+
+
 async def open_for(connection: Connection, payout: int) -> list[Case]:
     """The open cases of one payout."""
     rows = await connection.fetch("SELECT * FROM cases WHERE payout = $1 AND closed_at IS NULL ORDER BY id", payout)

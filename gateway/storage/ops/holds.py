@@ -34,6 +34,8 @@ class NewHold(msgspec.Struct, frozen=True, kw_only=True):
     words: str
     opened_by: str
     next_canary_at: datetime | None
+    good_before: int | None = None
+    """A brake's: good answers of the stage when it was opened."""
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +55,9 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     told_at: datetime | None
     released_at: datetime | None
     released_by: str | None
+    good_before: int | None
+    run_asked_at: datetime | None
+    """A brake's: when some of those who were refused were last asked again."""
 
     @property
     def stops(self) -> bool:
@@ -127,8 +132,8 @@ async def hold(connection: Connection, now: datetime, new: NewHold) -> Hold | No
     later of both next tries were kept.
     """
     row = await connection.fetchrow(
-        "INSERT INTO holds AS h (partner, stage, kind, fault, words, since, opened_by, next_canary_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+        "INSERT INTO holds AS h (partner, stage, kind, fault, words, since, opened_by, next_canary_at,"
+        " good_before) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
         " ON CONFLICT (partner, stage, kind) WHERE released_at IS NULL DO UPDATE SET fault = excluded.fault,"
         " words = excluded.words, next_canary_at = greatest(h.next_canary_at, excluded.next_canary_at)"
         " RETURNING h.*, h.xmax = 0 AS fresh",
@@ -140,6 +145,7 @@ async def hold(connection: Connection, now: datetime, new: NewHold) -> Hold | No
         now,
         new.opened_by,
         new.next_canary_at,
+        new.good_before,
     )
     assert row is not None
     if not row["fresh"]:
@@ -186,6 +192,28 @@ async def release(
     )
     await events.emit(connection, now, [(EventType.PARTNER_RELEASED, partner, _event(one)) for one in released])
     return released
+
+
+async def run_asked(connection: Connection, now: datetime, hold_id: int, before: datetime) -> bool:
+    """Whether the caller, and no other process, may ask some of the run again: nobody has since `before`."""
+    taken = await connection.fetchval(
+        "UPDATE holds SET run_asked_at = $2 WHERE id = $1 AND released_at IS NULL"
+        " AND coalesce(run_asked_at, since) <= $3 RETURNING true",
+        hold_id,
+        now,
+        before,
+    )
+    return bool(taken)
+
+
+async def released_brakes(connection: Connection, now: datetime) -> list[Hold]:
+    """Brakes' holds that have been released, each handed out once: their runs are to be asked again."""
+    rows = await connection.fetch(
+        "UPDATE holds SET run_asked_at = $1 WHERE kind = 'brake' AND released_at <= $1"
+        " AND (run_asked_at IS NULL OR run_asked_at <= released_at) RETURNING *",
+        now,
+    )
+    return [_hold(row) for row in rows]
 
 
 async def make_due(

@@ -1,4 +1,4 @@
-"""The brake's arithmetic: limits as published, each found count by count, and how fast and how wrongly it decides."""
+"""The brake's arithmetic: limits as published, each found count by count."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from contracts.brake import RING, WINDOWS, Level, Table, Trial, Verdict, limits, tail, weigh
+from contracts.brake import RING, WINDOWS, Level, Table, limits, tail, weigh
 
 SUSPICION = {
     Table.KNOWN: {8: 2, 24: 3, 48: 4, 128: 7, 256: 11},
@@ -64,29 +64,3 @@ def test_an_alarm_after_few_and_none_where_none_is_due() -> None:
     ]  # fmt: skip
     assert weigh([False] * RING, Table.KNOWN) is Level.CALM
     assert weigh([True] * (WINDOWS[0] - 1), Table.HIGH) is Level.CALM
-
-
-def test_two_bad_canaries_are_trouble_and_ten_good_ones_are_not() -> None:
-    trial = Trial()
-    for n in range(1, 11):
-        assert trial.verdict is Verdict.OPEN
-        trial = trial.after(good=True)
-        assert trial.asked == n
-    assert trial.verdict is Verdict.SOUND
-    assert Trial().after(good=False).verdict is Verdict.OPEN
-    assert Trial().after(good=False).after(good=False).verdict is Verdict.TROUBLE
-    late = Trial()
-    for good in (True, True, True, False, False):
-        late = late.after(good=good)
-    assert late.verdict is Verdict.TROUBLE
-
-
-@pytest.mark.parametrize(("share", "wrong"), [(0.01, 0.006), (0.02, 0.02)])
-def test_sound_canaries_seldom_seem_ill(share: float, wrong: float) -> None:
-    rolls, runs, ill = random.Random(7), 20_000, 0
-    for _ in range(runs):
-        trial = Trial()
-        while trial.verdict is Verdict.OPEN:
-            trial = trial.after(good=rolls.random() >= share)
-        ill += trial.verdict is Verdict.TROUBLE
-    assert ill / runs <= wrong

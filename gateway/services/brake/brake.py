@@ -1,0 +1,152 @@
+"""Refusals of people are weighed with what the partner said of others: a crowd alike holds the stage, opens a case, and
+once the partner says something good again whoever was refused in the run is asked again.
+
+Called in the transaction that stores the answer, so that no process can go on past a hold.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from contracts.brake import RING_LIFE_S, Level, Table, weigh
+from contracts.hold import HoldKind, HoldStage
+from contracts.identity import VERDICT_BLOCKER, Verdict
+from contracts.incentive import BlockerCode
+from gateway.clock import Clock
+from gateway.storage.base.database import Connection, Database
+from gateway.storage.brake import refusals
+from gateway.storage.brake.refusals import Said
+from gateway.storage.ops import audit, cases, holds
+from gateway.storage.ops.cases import NewCase
+
+OPENED_BY = "brake"
+FIRST_TRY_S = 30.0
+GOOD_ENOUGH = 2
+"""So many good answers while a stage is held, and the partner is believed to know people again."""
+ASK_EVERY = timedelta(minutes=2)
+KEPT = timedelta(days=90)
+"""How long a refusal is remembered, and can be asked about again."""
+OF_A_PERSON = frozenset(
+    {
+        *(VERDICT_BLOCKER[v] for v in (Verdict.MISMATCH, Verdict.KYC_INCOMPLETE)),
+        *(VERDICT_BLOCKER[v] for v in (Verdict.ACCOUNT_NOT_FOUND, Verdict.ACCOUNT_BLOCKED)),
+        BlockerCode.PARTNER_REJECTED,
+    }
+)
+"""What is weighed: words that blame an account or the person behind it. Limits heal with time; our deposit is ours."""
+
+
+async def refused(connection: Connection, now: datetime, said: Said) -> Level:
+    """A partner refused somebody. The level that its last answers give: a hold is open from then on."""
+    await refusals.lock_stage(connection, said.partner, said.stage)
+    await refusals.add(connection, now, said)
+    answers = await refusals.ring(connection, now, said.partner, said.stage, known=said.known)
+    level = weigh(answers, Table.KNOWN if said.known else Table.USUAL)
+    if level is Level.HOLD:
+        await _hold(connection, now, said, answers)
+    return level
+
+
+class Brake:
+    """Looks after the holds that a crowd has made, in a worker."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def tick(self) -> int:
+        """Release what the partner's good answers allow; else have two of the run asked again now and then, who may be
+        the only ones there are. Whoever released a hold, its run is asked again. Nothing more to do at once: 0.
+        """
+        async with self._database.connection() as connection:
+            held = [one for one in await holds.open_holds(connection) if one.kind is HoldKind.BRAKE]
+        for hold in held:
+            async with self._database.transaction() as connection:
+                now = self._clock.now()
+                answers = await refusals.good_answers(connection, hold.partner, hold.stage)
+                if hold.good_before is not None and answers >= hold.good_before + GOOD_ENOUGH:
+                    await holds.release(connection, now, hold.partner, hold.stage, [HoldKind.BRAKE], by=OPENED_BY)
+                elif await holds.run_asked(connection, now, hold.id, now - ASK_EVERY):
+                    since = hold.since - timedelta(seconds=RING_LIFE_S)
+                    some = await refusals.run(connection, now, hold.partner, hold.stage, since=since, limit=GOOD_ENOUGH)
+                    await refusals.lift(connection, now, hold.stage, some)
+        async with self._database.transaction() as connection:
+            now = self._clock.now()
+            for hold in await holds.released_brakes(connection, now):
+                await refusals.forgive(connection, hold.partner, hold.stage)
+                since = hold.since - timedelta(seconds=RING_LIFE_S)
+                await ask_again(connection, now, hold.partner, hold.stage, since=since)
+                await cases.close_about(connection, now, hold.partner, _case(hold.stage), by=OPENED_BY)
+        return 0
+
+    async def tick_purge(self, limit: int = 500) -> int:
+        """Forget refusals of long ago."""
+        async with self._database.connection() as connection:
+            return await refusals.purge(connection, self._clock.now() - KEPT, limit)
+
+    async def ask_again(
+        self, partner: str, stage: HoldStage, *, since: datetime, until: datetime | None, code: str | None, actor: str
+    ) -> int:
+        """Have everybody asked again who was refused in a time; how many. Their word never says that anybody is right:
+        the partner decides anew.
+        """
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            asked = await ask_again(connection, now, partner, stage, since=since, until=until, code=code)
+            data = {"stage": stage.value, "since": since, "until": until, "code": code, "asked": asked}
+            await audit.record(connection, now, actor, "partner.ask_again", partner, data)
+        return asked
+
+
+async def ask_again(
+    connection: Connection,
+    now: datetime,
+    partner: str,
+    stage: HoldStage,
+    *,
+    since: datetime,
+    until: datetime | None = None,
+    code: str | None = None,
+) -> int:
+    """Lift what people were refused for in a time (by `code`, ours or the partner's), so that the partner is asked
+    anew; how many. What was refused moved no money, so nobody is paid twice by it.
+    """
+    asked = 0
+    while taken := await refusals.run(connection, now, partner, stage, since=since, until=until, code=code):
+        asked += len(taken)
+        await refusals.lift(connection, now, stage, taken)
+    if asked:
+        await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
+    return asked
+
+
+async def _hold(connection: Connection, now: datetime, said: Said, answers: list[bool]) -> None:
+    words = f"{sum(answers)} of the last {len(answers)} answers refused, lately {said.partner_code or said.code.value}"
+    opened = await holds.hold(
+        connection,
+        now,
+        holds.NewHold(
+            partner=said.partner,
+            stage=said.stage,
+            kind=HoldKind.BRAKE,
+            fault=None,
+            words=words,
+            opened_by=OPENED_BY,
+            next_canary_at=now + timedelta(seconds=FIRST_TRY_S),
+            good_before=await refusals.good_answers(connection, said.partner, said.stage),
+        ),
+    )
+    if opened is None:
+        return
+    since = now - timedelta(seconds=RING_LIFE_S)
+    counts = await refusals.counted(connection, said.partner, said.stage, since)
+    told = ", ".join(f"{word} {n} times" for word, n in counts)
+    detail = f"{_case(said.stage)} a crowd was refused alike ({told}); nothing is sent but a try now and then"
+    await cases.open_cases(
+        connection, now, [NewCase(code=BlockerCode.PARTNER_UNAVAILABLE, partner=said.partner, detail=detail)]
+    )
+
+
+def _case(stage: HoldStage) -> str:
+    """How the case of a stage's brake begins."""
+    return f"brake at {stage.value}:"

@@ -1,0 +1,1 @@
+"""Refusals, provisional and ended, and the streams in which they are weighed."""

@@ -1,0 +1,226 @@
+"""Refusals of people, and the streams in which they are weighed.
+
+A stream is not kept answer by answer: each refusal notes how many good answers came before it, which is all that is
+needed to say how many refusals are among the last n, and good answers cost one counter for a whole group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from contracts.brake import GOOD_FOR_S, ONCE_S, RING, RING_LIFE_S
+from contracts.hold import HoldStage
+from contracts.incentive import BlockerCode
+from gateway.storage.base.database import Connection
+from gateway.storage.linking import verifications
+
+FENCE = 2_027
+"""First key of the advisory lock under which one stage's refusals are weighed; the second is a hash of its name."""
+_SLOTS = 16
+
+
+class Said(NamedTuple):
+    """One answer that ends something for a person."""
+
+    partner: str
+    stage: HoldStage
+    known: bool
+    participant: int
+    account_index: bytes
+    code: BlockerCode
+    partner_code: str | None
+
+
+async def lock_stage(connection: Connection, partner: str, stage: HoldStage) -> None:
+    """Until the end of the transaction nobody else weighs this partner's answers at this stage."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", FENCE, f"{partner} {stage.value}")
+
+
+async def add(connection: Connection, now: datetime, said: Said) -> None:
+    """Store a refusal. It is weighed unless its account was in this stage's streams within a day."""
+    await connection.execute(
+        """
+        INSERT INTO refusals (partner, stage, known, participant, account_index, code, partner_code, weighed,
+                              good_before, said_at)
+        SELECT $1, $2, $3, $4, $5, $6, $7,
+            NOT EXISTS (SELECT FROM refusals WHERE partner = $1 AND stage = $2 AND account_index = $5
+                        AND said_at > $8::timestamptz - make_interval(secs => $9)),
+            coalesce((SELECT sum(answers) FROM good_answers WHERE partner = $1 AND stage = $2 AND known = $3), 0), $8
+        """,
+        said.partner,
+        said.stage.value,
+        said.known,
+        said.participant,
+        said.account_index,
+        said.code.value,
+        said.partner_code,
+        now,
+        ONCE_S,
+    )
+
+
+async def good(connection: Connection, partner: str, stage: HoldStage, *, known: bool, answers: int) -> None:
+    """So many good answers more."""
+    await connection.execute(
+        "INSERT INTO good_answers AS g (partner, stage, known, slot, answers)"
+        " VALUES ($1, $2, $3, pg_backend_pid() % $5, $4)"
+        " ON CONFLICT (partner, stage, known, slot) DO UPDATE SET answers = g.answers + excluded.answers",
+        partner,
+        stage.value,
+        known,
+        answers,
+        _SLOTS,
+    )
+
+
+async def good_answers(connection: Connection, partner: str, stage: HoldStage) -> int:
+    """Good answers of all streams of a stage so far; only its growth means something."""
+    answers: int = await connection.fetchval(
+        "SELECT coalesce(sum(answers), 0)::bigint FROM good_answers WHERE partner = $1 AND stage = $2",
+        partner,
+        stage.value,
+    )
+    return answers
+
+
+async def accounts(connection: Connection, links: Sequence[str]) -> dict[str, bytes]:
+    """Which account each of these links is for, by its index."""
+    rows = await connection.fetch("SELECT id, account_index FROM links WHERE id = ANY($1::text[])", list(links))
+    return {row["id"]: row["account_index"] for row in rows}
+
+
+async def known_good(
+    connection: Connection, now: datetime, partner: str, participant: int, account_index: bytes
+) -> bool:
+    """Whether this partner matched this participant's NIK on this account within the last 30 days."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM verifications v JOIN links l ON l.id = v.link_id WHERE v.participant = $1"
+        " AND l.partner = $2 AND l.account_index = $3 AND v.verdict = 'match'"
+        " AND v.decided_at > $4::timestamptz - make_interval(secs => $5))",
+        participant,
+        partner,
+        account_index,
+        now,
+        GOOD_FOR_S,
+    )
+    return found
+
+
+async def ring(connection: Connection, now: datetime, partner: str, stage: HoldStage, *, known: bool) -> list[bool]:
+    """The stream's last answers, the newest last: True where refused."""
+    rows = await connection.fetch(
+        "SELECT good_before FROM refusals WHERE partner = $1 AND stage = $2 AND known = $3 AND weighed"
+        " AND said_at > $4::timestamptz - make_interval(secs => $5) ORDER BY id DESC LIMIT $6",
+        partner,
+        stage.value,
+        known,
+        now,
+        RING_LIFE_S,
+        RING,
+    )
+    after: int = await connection.fetchval(
+        "SELECT coalesce(sum(answers), 0)::bigint FROM good_answers WHERE partner = $1 AND stage = $2 AND known = $3",
+        partner,
+        stage.value,
+        known,
+    )
+    newest_first: list[bool] = []
+    for row in rows:
+        newest_first += [False] * min(max(after - row["good_before"], 0), RING)
+        newest_first.append(True)
+        after = row["good_before"]
+        if len(newest_first) >= RING:
+            break
+    return newest_first[:RING][::-1]
+
+
+async def forgive(connection: Connection, partner: str, stage: HoldStage) -> None:
+    """What was said so far is weighed no more: the stage was found sound, and its rings begin anew."""
+    await connection.execute(
+        "UPDATE refusals SET weighed = false WHERE partner = $1 AND stage = $2 AND weighed", partner, stage.value
+    )
+
+
+async def run(
+    connection: Connection,
+    now: datetime,
+    partner: str,
+    stage: HoldStage,
+    *,
+    since: datetime,
+    until: datetime | None = None,
+    code: str | None = None,
+    limit: int = 1_000,
+) -> list[tuple[int, BlockerCode]]:
+    """Take up people who were refused in a time and have not been asked again, with what they were refused for, the
+    latest first; each is handed out once.
+    """
+    rows = await connection.fetch(
+        "UPDATE refusals r SET asked_again_at = $1 FROM (SELECT id FROM refusals WHERE partner = $2 AND stage = $3"
+        " AND asked_again_at IS NULL AND said_at >= $4 AND ($5::timestamptz IS NULL OR said_at <= $5)"
+        " AND ($6::text IS NULL OR $6 IN (code, partner_code)) ORDER BY id DESC LIMIT $7 FOR UPDATE SKIP LOCKED) w"
+        " WHERE r.id = w.id RETURNING r.participant, r.code",
+        now,
+        partner,
+        stage.value,
+        since,
+        until,
+        code,
+        limit,
+    )
+    return [(row["participant"], BlockerCode(row["code"])) for row in rows]
+
+
+async def lift(
+    connection: Connection, now: datetime, stage: HoldStage, taken: Sequence[tuple[int, BlockerCode]]
+) -> None:
+    """Take away what these people were refused for, as far as it still stands, and have the partner asked anew."""
+    people, codes = [one for one, _ in taken], [code.value for _, code in taken]
+    if stage is HoldStage.PAYOUT:
+        await connection.execute(
+            "UPDATE incentives i SET own = NULL, own_next_at = NULL, facts_at = $1"
+            " FROM (SELECT i.id FROM incentives i JOIN unnest($2::bigint[], $3::text[]) AS t (participant, code)"
+            " ON i.participant = t.participant AND i.own = t.code WHERE i.payout IS NULL AND NOT i.cancelled"
+            " ORDER BY i.id FOR NO KEY UPDATE OF i) w WHERE i.id = w.id",
+            now,
+            people,
+            codes,
+        )
+        return
+    rows = await connection.fetch(
+        "UPDATE participants p SET standing = NULL, facts_at = $1"
+        " FROM (SELECT p.id FROM participants p JOIN unnest($2::bigint[], $3::text[]) AS t (participant, code)"
+        " ON p.id = t.participant AND p.standing = t.code JOIN links l ON l.id = p.link_id AND l.state = 'active'"
+        " WHERE NOT p.verified"
+        " ORDER BY p.id FOR NO KEY UPDATE OF p) w WHERE p.id = w.id RETURNING p.id, p.link_id, p.nik_index",
+        now,
+        people,
+        codes,
+    )
+    for row in rows:
+        await verifications.open_for(connection, row["id"], row["link_id"], row["nik_index"], now)
+
+
+async def counted(connection: Connection, partner: str, stage: HoldStage, since: datetime) -> list[tuple[str, int]]:
+    """What was said since then, by the partner's own code, the most frequent first."""
+    rows = await connection.fetch(
+        "SELECT coalesce(partner_code, code) AS word, count(*) AS n FROM refusals"
+        " WHERE partner = $1 AND stage = $2 AND said_at >= $3 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 5",
+        partner,
+        stage.value,
+        since,
+    )
+    return [(row["word"], row["n"]) for row in rows]
+
+
+async def purge(connection: Connection, before: datetime, limit: int) -> int:
+    """Forget what was said before then."""
+    rows = await connection.fetch(
+        "DELETE FROM refusals WHERE id IN (SELECT id FROM refusals WHERE said_at < $1 ORDER BY said_at LIMIT $2)"
+        " RETURNING id",
+        before,
+        limit,
+    )
+    return len(rows)

@@ -1,0 +1,171 @@
+"""A crowd refused alike is held, told, and asked again; one person refused is refused."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+import pytest
+
+from contracts.brake import RING, Level, Table, weigh
+from contracts.hold import HoldKind, HoldStage
+from contracts.identity import IdentityAnswer, Verdict
+from contracts.incentive import BlockerCode
+from gateway.services.brake import brake
+from gateway.services.brake.brake import ASK_EVERY, GOOD_ENOUGH, Brake
+from gateway.storage.brake import refusals
+from gateway.storage.ops import holds
+from tests.gateway.linking.fake import granted
+from tests.gateway.linking.world import World
+from tests.gateway.payouts.town import Town
+
+NOBODY = {"act": "rejected", "reason": "account_not_found"}
+
+
+async def held(town: Town) -> list[HoldKind]:
+    async with town.database.connection() as connection:
+        return [one.kind for one in await holds.open_holds(connection)]
+
+
+async def test_five_minutes_in_which_the_partner_knows_nobody(town: Town) -> None:
+    bank, worker, watch = town.partner(), town.worker(), Brake(town.database, town.clock)
+    incentives = [await town.due() for _ in range(12)]
+    bank.script("inquiry", *([NOBODY] * 6))
+    for _ in range(6):
+        await worker.tick_send("fake", 1)
+        await town.pass_time(1)
+    assert await held(town) == [HoldKind.BRAKE]
+    assert await town.cases() == ["partner_unavailable"]
+    stages = [await town.stands(one) for one in incentives]
+    assert stages.count(("scheduled", "account_not_found")) == 6
+    await watch.tick()
+    assert await held(town) == [HoldKind.BRAKE], "nothing good was said yet"
+    await worker.tick_send("fake", GOOD_ENOUGH)
+    await watch.tick()
+    assert await held(town) == []
+    assert await town.cases() == []
+    for _ in range(3):
+        await worker.tick_send("fake")
+    assert [await town.stands(one) for one in incentives] == [("paid", None)] * 12
+    assert len(bank.booked) == 12
+    await town.check()
+
+
+async def test_whoever_releases_it_the_run_is_asked_again(town: Town) -> None:
+    bank, worker, watch = town.partner(), town.worker(), Brake(town.database, town.clock)
+    incentives = [await town.due() for _ in range(4)]
+    bank.script("inquiry", *([NOBODY] * 4))
+    await worker.tick_send("fake")
+    async with town.database.transaction() as connection:
+        now = town.clock.now()
+        await holds.release(connection, now, "fake", HoldStage.PAYOUT, [HoldKind.BRAKE], by="an operator")
+    await town.pass_time(1)
+    for _ in range(2):
+        await watch.tick()
+        await worker.tick_send("fake")
+    assert [await town.stands(one) for one in incentives] == [("paid", None)] * 4
+    assert await town.cases() == []
+
+
+async def test_one_person_who_is_refused_stays_refused_and_holds_nobody(town: Town) -> None:
+    bank, worker, watch = town.partner(), town.worker(), Brake(town.database, town.clock)
+    incentives = [await town.due() for _ in range(6)]
+    bank.script("inquiry", NOBODY, "ok", "ok", "ok", "ok", "ok")
+    await worker.tick_send("fake")
+    await watch.tick()
+    assert await held(town) == []
+    assert [await town.stands(one) for one in incentives].count(("scheduled", "account_not_found")) == 1
+    async with town.database.transaction() as connection:
+        ring = await refusals.ring(connection, town.clock.now(), "fake", HoldStage.PAYOUT, known=True)
+    assert sum(ring) == 1
+
+
+async def test_who_was_refused_comes_back_when_there_is_nobody_else_to_ask(town: Town) -> None:
+    bank, worker, watch = town.partner(), town.worker(), Brake(town.database, town.clock)
+    incentives = [await town.due() for _ in range(4)]
+    bank.script("inquiry", *([NOBODY] * 4))
+    await worker.tick_send("fake")
+    assert await held(town) == [HoldKind.BRAKE]
+    for _ in range(3):
+        await town.pass_time(ASK_EVERY.total_seconds() + 1)
+        await watch.tick()
+        await worker.tick_send("fake")
+    assert await held(town) == []
+    assert [await town.stands(one) for one in incentives] == [("paid", None)] * 4
+    await town.check()
+
+
+async def test_our_own_limit_and_limits_of_a_person_are_no_crowd(town: Town) -> None:
+    bank, worker = town.partner(), town.worker()
+    for _ in range(8):
+        await town.due()
+    bank.script("inquiry", *([{"act": "rejected", "reason": "balance_limit"}] * 8))
+    await worker.tick_send("fake")
+    assert await held(town) == []
+
+
+async def test_an_operator_asks_again_by_time_and_code_long_afterwards(town: Town) -> None:
+    bank, worker, watch = town.partner(), town.worker(), Brake(town.database, town.clock)
+    first, second = await town.due(), await town.due()
+    bank.script("inquiry", NOBODY)
+    await worker.tick_send("fake", 1)
+    await town.pass_time(3_600)
+    bank.script("inquiry", {"act": "rejected", "reason": "account_blocked"})
+    await worker.tick_send("fake", 1)
+    await town.pass_time(20 * 3_600)
+    since = town.clock.now() - timedelta(days=2)
+    for code, n in (("account_shared", 0), ("account_not_found", 1), ("account_not_found", 0)):
+        asked = await watch.ask_again("fake", HoldStage.PAYOUT, since=since, until=None, code=code, actor="test")
+        assert asked == n, code
+    for _ in range(3):
+        await worker.tick_send("fake")
+    found = {await town.stands(first), await town.stands(second)}
+    assert found == {("paid", None), ("scheduled", "account_blocked")}
+    await town.check()
+
+
+async def test_a_crowd_of_mismatches_gives_back_no_further_account_and_is_asked_again(world: World) -> None:
+    pids = []
+    for n in range(12):
+        pids.append(await world.person("sole", account=f"+62812000001{n:02d}", nik=f"110101010190{9910 + n}"))
+        await world.linked(pids[-1], granted(f"token-{n}"))
+    mismatch = IdentityAnswer(verdict=Verdict.MISMATCH, partner_code="N")
+    world.banks["sole"].always["verify"] = mismatch
+    for _ in range(9):
+        await world.verification.tick(1)
+    links = await world.all("SELECT state, count(*) AS n FROM links GROUP BY state")
+    assert {one["state"]: one["n"] for one in links} == {"unlinking": 6, "active": 6}, "it may be the partner"
+    (hold,) = await world.all("SELECT kind, stage FROM holds WHERE released_at IS NULL")
+    assert (hold["kind"], hold["stage"]) == ("brake", "verify")
+    world.banks["sole"].always["verify"] = IdentityAnswer(verdict=Verdict.MATCH, partner_code="Y")
+    await world.verification.tick(GOOD_ENOUGH)
+    await Brake(world.database, world.clock).tick()
+    while await world.verification.tick():
+        pass
+    facts = [await world.facts(pid) for pid in pids]
+    assert [one[1] for one in facts].count(True) == 6, "all whose link was still there"
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_the_stream_in_the_store_is_the_one_that_was_said(town: Town, seed: int) -> None:
+    """Refusals of accounts that differ and good answers in groups, in any order: the ring is the list of them."""
+    rolls, said = random.Random(seed), list[bool]()
+    people = [await town.person() for _ in range(40)]
+    for n, person in enumerate(people):
+        good = rolls.randint(0, 3)
+        async with town.database.transaction() as connection:
+            if good:
+                await refusals.good(connection, "fake", HoldStage.PAYOUT, known=True, answers=good)
+                said += [False] * good
+            one = refusals.Said(
+                partner="fake", stage=HoldStage.PAYOUT, known=True, participant=person,
+                account_index=f"account {n}".encode(), code=BlockerCode.ACCOUNT_BLOCKED, partner_code=None,
+            )  # fmt: skip
+            level = await brake.refused(connection, town.clock.now(), one)
+            said.append(True)
+            again = await brake.refused(connection, town.clock.now(), one)
+            ring = await refusals.ring(connection, town.clock.now(), "fake", HoldStage.PAYOUT, known=True)
+        first = said.index(True) if True in said else 0
+        assert ring == said[first:][-RING:] or ring == said[-RING:]
+        assert level == again == weigh(ring, Table.KNOWN), "the same account counts once"
+    assert level is Level.HOLD
