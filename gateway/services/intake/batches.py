@@ -25,6 +25,7 @@ from gateway.services.intake.merkle import MerkleTree
 from gateway.services.intake.programmes import Programmes
 from gateway.services.intake.refusals import refusal
 from gateway.services.intake.rows import Checker, Declared, Reader, Refused, Row, rules_of
+from gateway.services.intake.spool import Spool
 from gateway.storage.base.database import Connection, Database
 from gateway.storage.intake import batches as stored
 from gateway.storage.intake import staging
@@ -39,12 +40,15 @@ MAX_ROWS = 1_000_000
 MAX_BATCH_BYTES = 536_870_912
 _INTAKES = 2
 """At once in one process: each holds a connection and keeps a core busy."""
-_WAIT_S = 30.0
+_SINGLES = 4
+"""The same for single incentives, which wait for no batch."""
+_UPLOADS = 64
+"""Whose rows are still on their way: each holds a few megabytes and neither connection nor place."""
+_WAIT_S = 300.0
 _MANY = 1_000
-_COPY_ROWS = 4_000
 _ENOUGH_NIKS = 3
 """So many that all end in 0 are no chance."""
-_TRIES = 3
+_TRIES = 5
 
 
 _EXPIRES_AFTER = timedelta(days=30)
@@ -76,6 +80,10 @@ class Busy(GatewayError):
     remedy = "Send it again in a minute."
 
 
+class _Overtaken(Exception):
+    """Somebody else has stored the only row meanwhile: decide about it anew."""
+
+
 Keep = Callable[[Connection, Subject, datetime], Awaitable[None]]
 """Stores the answer in the transaction of what it answers for, or raises to undo that (routes/idempotent.py)."""
 
@@ -104,6 +112,8 @@ class Batches:
         self._rules = rules_of(manifests)
         self._programmes = programmes
         self._room = asyncio.Semaphore(_INTAKES)
+        self._places = asyncio.Semaphore(_SINGLES)
+        self._uploads = 0
 
     async def receive(
         self,
@@ -118,14 +128,23 @@ class Batches:
         reader = Reader(cells, checker, declared)
 
         async def store(connection: Connection, now: datetime) -> BatchView:
-            merged = await staging.settle(connection, many=reader.rows >= _MANY)
-            batch = await self._store(connection, client_id, merged, checker, now, single=False)
+            live = await staging.settle(connection, single=False, many=reader.rows >= _MANY)
+            batch = await self._store(connection, client_id, live, checker, now, single=False)
             await keep(connection, BatchView(batch=batch), now)
             return BatchView(batch=batch)
 
-        async with self._staging() as connection:
-            await _stage(connection, reader, body)
-            return await self._in_one(connection, store)
+        if self._uploads >= _UPLOADS:
+            raise Busy
+        self._uploads += 1
+        try:
+            with Spool() as spool:
+                await _read(reader, body, spool)
+                async with self._staging(self._room) as connection:
+                    for rows, refused in spool.pieces():
+                        await _copy(connection, rows, refused)
+                    return await self._in_one(connection, store)
+        finally:
+            self._uploads -= 1
 
     async def receive_one(self, client_id: str, cells: Cells, keep: Keep[int]) -> int:
         """One incentive, as a batch of its own; its id. One that was handed over before is simply found again."""
@@ -136,16 +155,18 @@ class Batches:
             raise refusal(row.faults)
 
         async def store(connection: Connection, now: datetime) -> int:
-            merged = await staging.settle(connection, many=False)
-            if merged.rejected:
-                raise refusal(await staging.refused_faults(connection))
-            if merged.accepted:
-                await self._store(connection, client_id, merged, checker, now, single=True)
+            live = await staging.settle(connection, single=True, many=False)
+            if live:
+                stored_now = await self._store(connection, client_id, live, checker, now, single=True)
+                if not stored_now.rows_accepted:
+                    raise _Overtaken
+            elif (faults := await staging.refused_faults(connection)) is not None:
+                raise refusal(faults)
             incentive_id = await staging.stored_incentive(connection)
             await keep(connection, incentive_id, now)
             return incentive_id
 
-        async with self._staging() as connection:
+        async with self._staging(self._places) as connection:
             await staging.add_rows(connection, [row])
             return await self._in_one(connection, store)
 
@@ -234,19 +255,16 @@ class Batches:
             return await stored.results(connection, batch_id, outcome and outcome.value, after_line, limit)
 
     async def _store(
-        self,
-        connection: Connection,
-        client_id: str,
-        merged: staging.Merged,
-        checker: Checker,
-        now: datetime,
-        *,
-        single: bool,
+        self, connection: Connection, client_id: str, live: int, checker: Checker, now: datetime, *, single: bool
     ) -> BatchRow:
+        batch_id = await stored.new_batch_id(connection, now)
+        await stored.begin(connection, batch_id, client_id, now, single=single)
+        odd = await _oddities(connection, checker)
+        await staging.move(connection, batch_id, live, now)
+        merged = await staging.close(connection, batch_id)
         tree = MerkleTree()
         async for leaves in staging.leaves(connection):
             tree.add(leaves)
-        batch_id = await stored.new_batch_id(connection, now)
         batch = BatchRow(
             id=batch_id,
             client_id=client_id,
@@ -259,21 +277,20 @@ class Batches:
             content_root=tree.root(),
             content_key_sealed=self._vault.seal(places.content_key(batch_id), checker.key.hex()),
             partners=msgspec.json.encode(await staging.partners(connection)).decode(),
-            warnings=msgspec.json.encode(await _oddities(connection, checker)).decode(),
+            warnings=msgspec.json.encode(odd).decode(),
             received_at=now,
             decided_at=None,
         )
-        await stored.insert(connection, batch)
-        await staging.move(connection, batch.id, now)
+        await stored.finish(connection, batch)
         counts = {"rows_accepted": merged.accepted, "rows_rejected": merged.rejected, "rows_repeated": merged.repeated}
         await events.emit(connection, now, [(EventType.BATCH_RECEIVED, batch.id, counts)])
         return batch
 
     @asynccontextmanager
-    async def _staging(self) -> AsyncIterator[Connection]:
+    async def _staging(self, room: asyncio.Semaphore) -> AsyncIterator[Connection]:
         try:
             async with asyncio.timeout(_WAIT_S):
-                await self._room.acquire()
+                await room.acquire()
         except TimeoutError:
             raise Busy from None
         try:
@@ -282,7 +299,7 @@ class Batches:
                 yield connection
                 await staging.clear(connection)
         finally:
-            self._room.release()
+            room.release()
 
     async def _in_one(
         self, connection: Connection, store: Callable[[Connection, datetime], Awaitable[Result]]
@@ -292,44 +309,19 @@ class Batches:
             try:
                 async with connection.transaction():
                     return await store(connection, self._clock.now())
-            except asyncpg.DeadlockDetectedError:
+            except (asyncpg.DeadlockDetectedError, staging.MergeUnsettled, _Overtaken):
                 if not tries_left:
                     raise
         raise AssertionError("the loop returns or raises")
 
 
-async def _stage(connection: Connection, reader: Reader, body: AsyncIterator[bytes]) -> None:
-    """Copy chunk after chunk; while PostgreSQL takes one in, the next is being checked."""
-    copying: asyncio.Task[None] | None = None
-    rows: list[Row] = []
-    refused: list[Refused] = []
-
-    async def copy() -> None:
-        nonlocal copying, rows, refused
-        if copying is not None:
-            await copying
-        copying = asyncio.create_task(_copy(connection, rows, refused))
-        rows, refused = [], []
-
-    try:
-        async for chunk in body:
-            accepted, errors = reader.feed(chunk)
-            rows += accepted
-            refused += errors
-            if reader.rows > MAX_ROWS:
-                raise TooLarge(f"A batch has at most {MAX_ROWS} rows.")
-            if len(rows) + len(refused) >= _COPY_ROWS:
-                await copy()
-        accepted, errors = reader.end()
-        rows += accepted
-        refused += errors
-        await copy()
-        if copying is not None:
-            await copying
-    finally:
-        if copying is not None and not copying.done():
-            copying.cancel()
-            await asyncio.wait([copying])
+async def _read(reader: Reader, body: AsyncIterator[bytes], spool: Spool) -> None:
+    """Check rows as they come."""
+    async for chunk in body:
+        spool.add(*reader.feed(chunk))
+        if reader.rows > MAX_ROWS:
+            raise TooLarge(f"A batch has at most {MAX_ROWS} rows.")
+    spool.add(*reader.end())
 
 
 async def _copy(connection: Connection, rows: list[Row], refused: list[Refused]) -> None:

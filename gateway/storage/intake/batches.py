@@ -67,16 +67,25 @@ async def new_batch_id(connection: Connection, now: datetime) -> str:
     return f"b{await connection.fetchval('SELECT new_id($1)', now)}"
 
 
-async def insert(connection: Connection, batch: BatchRow) -> None:
-    """Store a batch."""
+async def begin(connection: Connection, batch_id: str, client_id: str, now: datetime, *, single: bool) -> None:
+    """Store a batch for its incentives to belong to; `finish` says how it ended, in the same transaction."""
     await connection.execute(
-        "INSERT INTO batches (id, client_id, state, single, rows_accepted, rows_rejected, rows_repeated,"
-        " amount_rupiah, content_root, content_key_sealed, partners, warnings, received_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        "INSERT INTO batches (id, client_id, state, single, rows_accepted, rows_rejected, rows_repeated, amount_rupiah,"
+        " content_root, received_at) VALUES ($1, $2, 'empty', $3, 0, 0, 0, 0, '', $4)",
+        batch_id,
+        client_id,
+        single,
+        now,
+    )
+
+
+async def finish(connection: Connection, batch: BatchRow) -> None:
+    """How a batch that was begun ended."""
+    await connection.execute(
+        "UPDATE batches SET state = $2, rows_accepted = $3, rows_rejected = $4, rows_repeated = $5, amount_rupiah = $6,"
+        " content_root = $7, content_key_sealed = $8, partners = $9, warnings = $10 WHERE id = $1",
         batch.id,
-        batch.client_id,
         batch.state.value,
-        batch.single,
         batch.rows_accepted,
         batch.rows_rejected,
         batch.rows_repeated,
@@ -85,7 +94,6 @@ async def insert(connection: Connection, batch: BatchRow) -> None:
         batch.content_key_sealed,
         batch.partners,
         batch.warnings,
-        batch.received_at,
     )
 
 

@@ -23,8 +23,10 @@ STATEMENT_S = 900.0
 """Bound on one statement over a whole batch."""
 _CHUNK = 20_000
 _LOCK = 0x70_72_61_6C
-"""Merges go one after another: each must see what the one before has stored."""
+"""Large merges go one after another: each keeps a core busy."""
 _REPEAT = "repeat"
+_ROUNDS = 20
+"""Each round decides about every row that was stored before it began, so that more than two are hardly ever needed."""
 
 _TABLES = """
 CREATE TEMP TABLE IF NOT EXISTS intake_rows (
@@ -89,6 +91,7 @@ _STORED = (
     " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, nik_index)"
     f" WHERE NOT i.cancelled AND i.participant_id <> r.participant_id AND {_OPEN} GROUP BY r.line",
 )
+_AGAINST = _STORED[3:]
 """What is stored already against the rows."""
 
 _OF_THE_FILE = (
@@ -146,7 +149,7 @@ SELECT participant_id, nik_sealed, nik_index, name_sealed, name_index, phone_sea
 FROM intake_rows JOIN (
     SELECT min(r.line) AS line {_LIVE}
     AND NOT EXISTS (SELECT FROM participants p WHERE p.participant_id = r.participant_id) GROUP BY r.participant_id
-) AS new_ones USING (line) ORDER BY line
+) AS new_ones USING (line) ORDER BY line ON CONFLICT (participant_id) DO NOTHING
 """
 
 _MOVE_INCENTIVES = f"""
@@ -154,13 +157,24 @@ INSERT INTO incentives (batch_id, line, programme, purpose, period, participant,
     amount_rupiah, due_on, deadline_on, content_hash, link_active, verified, standing, facts_at, created_at)
 SELECT $1, r.line, r.programme, r.purpose, r.period, p.id, r.participant_id, r.nik_index, r.partner,
     r.amount_rupiah, r.due_on, r.deadline_on, r.content_hash, p.link_active, p.verified, p.standing, $2, $2
-FROM participants p JOIN (SELECT r.* {_LIVE}) r USING (participant_id) ORDER BY r.line
+FROM participants p JOIN (SELECT r.* {_LIVE}) r USING (participant_id, nik_index, partner, account_index)
+ORDER BY r.line ON CONFLICT DO NOTHING
+"""
+"""What somebody else has stored since the rows were decided about is left out, and decided about again."""
+
+_TAKEN = """
+INSERT INTO intake_fate (line, code) SELECT i.line, 'taken' FROM incentives i
+WHERE i.batch_id = $1 AND NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = i.line)
 """
 
 _MOVE_REFUSED = """
 INSERT INTO batch_errors (batch_id, line, field, code, faults, programme, participant_id, purpose, period)
 SELECT $1, line, field, code, faults, programme, participant_id, purpose, period FROM intake_refused
 """
+
+
+class MergeUnsettled(Exception):
+    """The same rows were stored and cancelled by others again and again: the transaction may be tried anew."""
 
 
 class Merged(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,21 +206,25 @@ async def add_refused(connection: Connection, rows: Sequence[tuple[object, ...]]
     await connection.copy_records_to_table("intake_refused", records=rows, timeout=STATEMENT_S)
 
 
-async def settle(connection: Connection, *, many: bool) -> Merged:
-    """Decide about every row; in the caller's transaction, which from here on is the only one to merge."""
+async def settle(connection: Connection, *, single: bool, many: bool) -> int:
+    """Decide about every row, in the caller's transaction; how many are to be moved in. A single row waits for no batch
+    that is being merged, and a batch for no other row than those that it shares.
+    """
     # Compiling these statements takes seconds; running them does not.
     await connection.execute("SET LOCAL jit = off")
     await connection.execute("SET LOCAL work_mem = '64MB'")
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=STATEMENT_S)
+    if not single:
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=STATEMENT_S)
     if many:
         await connection.execute("ANALYZE intake_rows", timeout=STATEMENT_S)
     for statement in _STORED:
         await connection.execute(statement, timeout=STATEMENT_S)
     await _settle_contested(connection)
-    for statement in _OF_THE_FILE:
-        await connection.execute(statement, timeout=STATEMENT_S)
-    row = await connection.fetchrow(_COUNTS, _REPEAT, timeout=STATEMENT_S)
-    return msgspec.convert(dict(row or {}), Merged)
+    return await _live(connection)
+
+
+async def _live(connection: Connection) -> int:
+    return int(await connection.fetchval(f"SELECT count(*) {_LIVE}", timeout=STATEMENT_S))
 
 
 async def _settle_contested(connection: Connection) -> None:
@@ -273,16 +291,46 @@ async def unusual_amounts(connection: Connection) -> int:
     return int(found)
 
 
-async def move(connection: Connection, batch_id: str, now: datetime) -> None:
-    """Put the accepted rows where they belong, and the refused ones beside the batch."""
-    await connection.execute(_MOVE_PARTICIPANTS, now, timeout=STATEMENT_S)
-    await connection.execute(_MOVE_INCENTIVES, batch_id, now, timeout=STATEMENT_S)
+async def move(connection: Connection, batch_id: str, live: int, now: datetime) -> None:
+    """Put the `live` accepted rows where they belong. Rows that somebody else has handed over meanwhile are decided
+    about again: nobody who hands over one incentive ends a merge.
+    """
+    left = live
+    for _ in range(_ROUNDS):
+        if not left:
+            break
+        await connection.execute(_MOVE_PARTICIPANTS, now, timeout=STATEMENT_S)
+        done = await connection.execute(_MOVE_INCENTIVES, batch_id, now, timeout=STATEMENT_S)
+        if int(done.split()[-1]) == left:
+            break
+        await connection.execute(_TAKEN, batch_id, timeout=STATEMENT_S)
+        for statement in _AGAINST:
+            await connection.execute(statement, timeout=STATEMENT_S)
+        left = await _live(connection)
+    else:
+        raise MergeUnsettled
+    await connection.execute("DELETE FROM intake_fate WHERE code = 'taken'", timeout=STATEMENT_S)
+
+
+async def close(connection: Connection, batch_id: str) -> Merged:
+    """Put the refused rows beside the batch, and say how many rows became what."""
+    await refuse(connection)
     await connection.execute(_MOVE_REFUSED, batch_id, timeout=STATEMENT_S)
+    row = await connection.fetchrow(_COUNTS, _REPEAT, timeout=STATEMENT_S)
+    return msgspec.convert(dict(row or {}), Merged)
 
 
-async def refused_faults(connection: Connection) -> str:
-    """What is wrong with the only row, as JSON."""
-    return str(await connection.fetchval("SELECT faults FROM intake_refused"))
+async def refuse(connection: Connection) -> None:
+    """Work out what is said about the rows that contradict others."""
+    for statement in _OF_THE_FILE:
+        await connection.execute(statement, timeout=STATEMENT_S)
+
+
+async def refused_faults(connection: Connection) -> str | None:
+    """What is wrong with the only row, as JSON; None: nothing."""
+    await refuse(connection)
+    faults: str | None = await connection.fetchval("SELECT faults FROM intake_refused")
+    return faults
 
 
 async def stored_incentive(connection: Connection) -> int:
