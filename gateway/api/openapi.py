@@ -47,6 +47,7 @@ CONFIG = OpenAPIConfig(
     path="/schema",
     render_plugins=[_Plain()],
     use_handler_docstrings=True,
+    operation_id_creator=lambda handler, _method, _path: handler.handler_name,
     components=Components(
         security_schemes={
             "client": SecurityScheme(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 
 from contracts.errors import InvalidRequest
 from contracts.hold import HoldStage
@@ -64,7 +64,7 @@ async def resume_partner(core: NamedDependency[Core], request: Call, partner: Fr
 async def list_holds(
     core: NamedDependency[Core],
     partner: FromQuery[str | None] = None,
-    limit: FromQuery[Annotated[int, msgspec.Meta(ge=1, le=500)]] = 50,
+    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 50,
 ) -> Holds:
     """Why partners are, or were, not fed as usual: open and released holds, newest first."""
     return Holds(holds=await core.partners.holds(partner, limit))
@@ -72,7 +72,10 @@ async def list_holds(
 
 @post("/holds/{hold_id:int}/release", guards=[require("ops")], status_code=200)
 async def release_hold(
-    core: NamedDependency[Core], request: Call, hold_id: FromPath[int], data: JSONBody[Pause]
+    core: NamedDependency[Core],
+    request: Call,
+    hold_id: Annotated[int, PathParameter(ge=1, le=2**63 - 1)],
+    data: JSONBody[Pause],
 ) -> PartnerView:
     """End a hold by hand: what waited is due at once. The next run of failures holds the partner anew."""
     return await core.partners.release(hold_id, data.reason, actor=request.auth.client_id)

@@ -1,0 +1,253 @@
+"""The operations, each as a function that makes a `Call`: what is sent, what comes back, whether it may be repeated.
+
+An operation under an `Idempotency-Key` gets one made for it, once for each `Call`: a `Call` that is sent again, by hand
+or by the client, is the same request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from gateway.client import models
+
+T = TypeVar("T")
+
+
+class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """One request."""
+
+    operation: str
+    """The operation's id in the schema."""
+    method: str
+    path: str
+    answer: type[T]
+    query: dict[str, str] = {}
+    body: bytes | None = None
+    content_type: str | None = None
+    key: str | None = None
+    """Its `Idempotency-Key`."""
+    repeatable: bool = False
+    """Whether sending it again can do nothing twice."""
+
+    def __repr__(self) -> str:
+        return f"Call({self.operation})"
+
+
+class Pages(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """A list that is read page by page."""
+
+    first: Call[Any]
+    items: str
+    """The field of the answer that holds them."""
+    item: type[T]
+    cursor: str
+    """The query parameter that asks for what comes after."""
+
+
+def _get(operation: str, path: str, answer: type[T], **query: object) -> Call[T]:
+    asked = {name: str(value) for name, value in query.items() if value is not None}
+    return Call(operation=operation, method="GET", path=path, answer=answer, query=asked, repeatable=True)
+
+
+def _do(
+    operation: str, method: str, path: str, answer: type[T], body: Mapping[str, object] | None = None, *,
+    key: str | None = None, repeatable: bool = False,
+) -> Call[T]:  # fmt: skip
+    return Call(
+        operation=operation, method=method, path=path, answer=answer, key=key, repeatable=repeatable or key is not None,
+        body=None if body is None else msgspec.json.encode(body),
+        content_type=None if body is None else "application/json",
+    )  # fmt: skip
+
+
+def _new_key() -> str:
+    return uuid.uuid4().hex
+
+
+def _part(value: object) -> str:
+    return quote(str(value), safe="")
+
+
+def submit_batch(
+    rows: bytes, *, content_type: str = "text/csv", key: str | None = None, **declared: str
+) -> Call[models.Batch]:
+    """Hand over a batch (CSV, or `application/x-ndjson`). Without a key one is made of the content: the same file is
+    one batch. `declared`: further query parameters.
+    """
+    key = key or f"file-{hashlib.sha256(rows).hexdigest()}"
+    return Call(
+        operation="submit_batch", method="POST", path="/v1/batches", answer=models.Batch, query=dict(declared),
+        body=rows, content_type=content_type, key=key, repeatable=True,
+    )  # fmt: skip
+
+
+def read_batch(batch_id: str) -> Call[models.Batch]:
+    """How a batch stands."""
+    return _get("read_batch", f"/v1/batches/{_part(batch_id)}", models.Batch)
+
+
+def decide_batch(batch_id: str, decision: str, content_root: str) -> Call[models.Batch]:
+    """Approve (`approve`) or reject (`reject`) exactly this content; saying the same twice changes nothing."""
+    body = {"decision": decision, "content_root": content_root}
+    path = f"/v1/batches/{_part(batch_id)}/approvals"
+    return _do("decide_batch", "POST", path, models.Batch, body, repeatable=True)
+
+
+def read_results(batch_id: str, *, limit: int = 500) -> Pages[models.RowResult]:
+    """What became of each line of a batch."""
+    first = _get("read_results", f"/v1/batches/{_part(batch_id)}/results", dict, limit=limit)
+    return Pages(first=first, items="rows", item=models.RowResult, cursor="cursor")
+
+
+def submit_incentive(incentive: Mapping[str, object], *, key: str | None = None) -> Call[models.Submitted]:
+    """Hand over one incentive."""
+    return _do("submit_incentive", "POST", "/v1/incentives", models.Submitted, incentive, key=key or _new_key())
+
+
+def read_incentive(incentive_id: int | str) -> Call[models.Incentive]:
+    """One incentive, with its blocker: why not paid?"""
+    return _get("read_incentive", f"/v1/incentives/{_part(incentive_id)}", models.Incentive)
+
+
+def list_incentives(
+    *, programme: str | None = None, participant_id: str | None = None, stage: str | None = None,
+    blocker: str | None = None, partner: str | None = None, limit: int = 500,
+) -> Pages[models.Incentive]:  # fmt: skip
+    """Incentives in order of their ids."""
+    first = _get(
+        "list_incentives", "/v1/incentives", dict, programme=programme, participant_id=participant_id, stage=stage,
+        blocker=blocker, partner=partner, limit=limit,
+    )  # fmt: skip
+    return Pages(first=first, items="incentives", item=models.Incentive, cursor="cursor")
+
+
+def cancel_incentive(incentive_id: int | str) -> Call[models.Incentive]:
+    """Stop future payouts of it; cancelling twice changes nothing."""
+    path = f"/v1/incentives/{_part(incentive_id)}/cancel"
+    return _do("cancel_incentive", "POST", path, models.Incentive, repeatable=True)
+
+
+def start_link(participant_id: str, return_url: str, *, key: str | None = None) -> Call[models.Link]:
+    """Begin linking: open `challenge.url` in the participant's browser within ten minutes."""
+    body = {"participant_id": participant_id, "return_url": return_url}
+    return _do("start_link", "POST", "/v1/links", models.Link, body, key=key or _new_key())
+
+
+def read_link(link_id: str) -> Call[models.Link]:
+    """Where a link stands."""
+    return _get("read_link", f"/v1/links/{_part(link_id)}", models.Link)
+
+
+def end_link(link_id: str) -> Call[models.Link]:
+    """Give the participant's consent back."""
+    return _do("end_link", "DELETE", f"/v1/links/{_part(link_id)}", models.Link)
+
+
+def read_participant(participant_id: str) -> Call[models.Participant]:
+    """Links, verdict, and what is needed."""
+    return _get("read_participant", f"/v1/participants/{_part(participant_id)}", models.Participant)
+
+
+def change_account(participant_id: str, *, partner: str, account: str, phone: str) -> Call[models.Participant]:
+    """Another account, perhaps at another partner."""
+    body = {"partner": partner, "account": account, "phone": phone}
+    path = f"/v1/participants/{_part(participant_id)}/account"
+    return _do("change_account", "PUT", path, models.Participant, body, repeatable=True)
+
+
+def request_verification(participant_id: str, *, key: str | None = None) -> Call[models.Verification]:
+    """Check the NIK now."""
+    body = {"participant_id": participant_id}
+    return _do("request_verification", "POST", "/v1/verifications", models.Verification, body, key=key or _new_key())
+
+
+def read_verification(verification_id: str) -> Call[models.Verification]:
+    """Where a check stands."""
+    return _get("read_verification", f"/v1/verifications/{_part(verification_id)}", models.Verification)
+
+
+def hasten_payout(incentive_id: int | str, *, key: str | None = None) -> Call[models.Hastened]:
+    """Make an incentive's next step due now."""
+    body = {"incentive_id": int(incentive_id)}
+    return _do("hasten_payout", "POST", "/v1/payouts", models.Hastened, body, key=key or _new_key())
+
+
+def read_payout(payout_id: str) -> Call[models.Payout]:
+    """One payout."""
+    return _get("read_payout", f"/v1/payouts/{_part(payout_id)}", models.Payout)
+
+
+def list_events(*, after: str | None = None, limit: int = 500) -> Pages[models.Event]:
+    """Events after a cursor, up to the last one that there is now; keep the last event's cursor and go on from it."""
+    return Pages(
+        first=_get("list_events", "/v1/events", dict, after=after, limit=limit), items="events", item=models.Event,
+        cursor="after",
+    )  # fmt: skip
+
+
+_ENDPOINTS = "/v1/webhook-endpoints"
+
+
+def create_webhook_endpoint(url: str, *, types: Sequence[str] = ()) -> Call[models.NewWebhookEndpoint]:
+    """Be called about what happens from now on; keep the secret of the answer."""
+    body = {"url": url, "types": list(types)}
+    return _do("create_webhook_endpoint", "POST", _ENDPOINTS, models.NewWebhookEndpoint, body)
+
+
+def list_webhook_endpoints() -> Call[models.WebhookEndpoints]:
+    """The client's endpoints."""
+    return _get("list_webhook_endpoints", _ENDPOINTS, models.WebhookEndpoints)
+
+
+def get_webhook_endpoint(webhook_endpoint_id: str) -> Call[models.WebhookEndpoint]:
+    """How one endpoint stands."""
+    return _get("get_webhook_endpoint", f"{_ENDPOINTS}/{_part(webhook_endpoint_id)}", models.WebhookEndpoint)
+
+
+def delete_webhook_endpoint(webhook_endpoint_id: str) -> Call[None]:
+    """Be called no more."""
+    path = f"{_ENDPOINTS}/{_part(webhook_endpoint_id)}"
+    return _do("delete_webhook_endpoint", "DELETE", path, type(None))
+
+
+def rotate_webhook_secret(webhook_endpoint_id: str) -> Call[models.NewWebhookEndpoint]:
+    """A new secret; for 24 hours both sign."""
+    path = f"{_ENDPOINTS}/{_part(webhook_endpoint_id)}/rotate-secret"
+    return _do("rotate_webhook_secret", "POST", path, models.NewWebhookEndpoint)
+
+
+def enable_webhook_endpoint(webhook_endpoint_id: str) -> Call[models.WebhookEndpoint]:
+    """Call a disabled endpoint again, from where it was."""
+    path = f"{_ENDPOINTS}/{_part(webhook_endpoint_id)}/enable"
+    return _do("enable_webhook_endpoint", "POST", path, models.WebhookEndpoint, repeatable=True)
+
+
+def test_webhook_endpoint(webhook_endpoint_id: str) -> Call[models.Tried]:
+    """One call with an event of type `webhook.test`."""
+    return _do("test_webhook_endpoint", "POST", f"{_ENDPOINTS}/{_part(webhook_endpoint_id)}/test", models.Tried)
+
+
+def replay_webhook_events(
+    webhook_endpoint_id: str, *, after: str | None = None, until: str | None = None, dead_letters: bool = False
+) -> Call[models.WebhookEndpoint]:
+    """Deliver a range of events again, or the dead letters."""
+    body = {"after": after, "until": until, "dead_letters": dead_letters}
+    path = f"{_ENDPOINTS}/{_part(webhook_endpoint_id)}/replay"
+    return _do("replay_webhook_events", "POST", path, models.WebhookEndpoint, body)
+
+
+def list_dead_letters(webhook_endpoint_id: str, *, limit: int = 500) -> Pages[models.DeadLetter]:
+    """Deliveries that were given up."""
+    first = _get("list_dead_letters", f"{_ENDPOINTS}/{_part(webhook_endpoint_id)}/dead-letters", dict, limit=limit)
+    return Pages(first=first, items="dead_letters", item=models.DeadLetter, cursor="after")
+
+
+def read_funnel(*, programme: str | None = None) -> Call[models.Funnel]:
+    """All incentives by stage and blocker."""
+    return _get("read_funnel", "/v1/funnel", models.Funnel, programme=programme)

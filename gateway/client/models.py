@@ -1,0 +1,256 @@
+"""What the API answers. Fields that a newer API adds are ignored; states and codes are text: new ones may be added."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer."""
+
+
+class Text(Model, frozen=True, kw_only=True):
+    """What to tell people, in Indonesian and English."""
+
+    id: str
+    en: str
+
+
+class Blocker(Model, frozen=True, kw_only=True):
+    """Why an incentive does not move, and who must act."""
+
+    code: str
+    owner: str
+    since: datetime
+    next_attempt_at: datetime | None
+    act_by: date
+    text: Text
+
+
+class Incentive(Model, frozen=True, kw_only=True):
+    """One instalment."""
+
+    incentive_id: int | str
+    batch_id: str
+    programme: str
+    purpose: str
+    period: int | str
+    participant_id: str
+    partner: str
+    amount_rupiah: int
+    due_on: date
+    deadline_on: date
+    approved: bool
+    stage: str
+    blocker: Blocker | None
+    payout_id: str | None
+    payouts: int
+    created_at: datetime
+    changed_at: datetime
+
+
+class Approval(Model, frozen=True, kw_only=True):
+    """One client's decision about a batch."""
+
+    client_id: str
+    decision: str
+    at: datetime
+
+
+class Batch(Model, frozen=True, kw_only=True):
+    """Incentives handed over at once; approve exactly this `content_root`."""
+
+    batch_id: str
+    state: str
+    submitted_by: str
+    rows_accepted: int
+    rows_rejected: int
+    rows_repeated: int
+    amount_rupiah: int
+    content_root: str
+    approvals: list[Approval]
+    approvals_missing: int
+    received_at: datetime
+    decided_at: datetime | None
+
+
+class Submitted(Model, frozen=True, kw_only=True):
+    """One incentive and the batch that was made for it."""
+
+    incentive: Incentive
+    batch: Batch
+
+
+class RowResult(Model, frozen=True, kw_only=True):
+    """What became of one line of a batch."""
+
+    line: int
+    programme: str | None = None
+    participant_id: str | None = None
+    incentive_id: int | str | None = None
+    stage: str | None = None
+    blocker: str | None = None
+    field: str | None = None
+    code: str | None = None
+
+
+class Challenge(Model, frozen=True, kw_only=True):
+    """The one address that the participant must open."""
+
+    url: str | None = None
+    again: bool = False
+    expires_at: datetime | None = None
+
+
+class Link(Model, frozen=True, kw_only=True):
+    """A participant's consent at one partner."""
+
+    link_id: str
+    participant_id: str
+    partner: str
+    state: str
+    ended_because: str | None
+    challenge: Challenge | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Need(Model, frozen=True, kw_only=True):
+    """What keeps all of a participant's incentives."""
+
+    code: str
+    owner: str
+    indonesian: str
+    english: str
+    since: datetime
+
+
+class Participant(Model, frozen=True, kw_only=True):
+    """A participant without a word about who it is."""
+
+    participant_id: str
+    partner: str
+    link_active: bool
+    verified: bool
+    verified_until: datetime | None
+    needs: Need | None
+
+
+class Verification(Model, frozen=True, kw_only=True):
+    """One check of the NIK."""
+
+    verification_id: str
+    participant_id: str
+    link_id: str
+    state: str
+    verdict: str | None
+    tries: int
+    next_attempt_at: datetime | None
+    decided_at: datetime | None
+    expires_at: datetime | None
+    created_at: datetime
+
+
+class Hastened(Model, frozen=True, kw_only=True):
+    """How an incentive stands that was asked to move now."""
+
+    incentive_id: int | str
+    stage: str
+    blocker: str | None
+    payout_id: str | None
+    hastened: bool
+
+
+class Payout(Model, frozen=True, kw_only=True):
+    """One movement of money."""
+
+    payout_id: str
+    incentive_id: int | str
+    link_id: str
+    partner: str
+    reference: str
+    partner_reference: str | None
+    amount_rupiah: int
+    state: str
+    attempt: int
+    reason: str | None
+    next_at: datetime | None
+    first_sent_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+
+
+class Event(Model, frozen=True, kw_only=True):
+    """What happened: docs/events.md."""
+
+    cursor: str
+    type: str
+    subject: str
+    data: dict[str, Any]
+    at: datetime
+
+
+class WebhookEndpoint(Model, frozen=True, kw_only=True):
+    """Where a client is called, without its secret."""
+
+    webhook_endpoint_id: str
+    url: str
+    types: list[str]
+    created_at: datetime
+    disabled_at: datetime | None
+    disabled_because: str | None
+    cursor: str
+    failing_since: datetime | None
+    last_error: str | None
+    waiting: int
+    dead_letters: int
+    two_secrets_until: datetime | None
+
+
+class NewWebhookEndpoint(Model, frozen=True, kw_only=True):
+    """An endpoint with its secret, which is shown once."""
+
+    endpoint: WebhookEndpoint
+    secret: str
+
+    def __repr__(self) -> str:
+        return "NewWebhookEndpoint(***)"
+
+
+class WebhookEndpoints(Model, frozen=True, kw_only=True):
+    """The client's endpoints."""
+
+    webhook_endpoints: list[WebhookEndpoint]
+
+
+class Tried(Model, frozen=True, kw_only=True):
+    """What came of a test delivery."""
+
+    delivered: bool
+    status: int | None
+    error: str | None
+    took_ms: int
+
+
+class DeadLetter(Model, frozen=True, kw_only=True):
+    """A delivery that was given up."""
+
+    cursor: str
+    subject: str
+    tries: int
+    since: datetime
+    dead_at: datetime
+    last_error: str | None
+
+
+class Funnel(Model, frozen=True, kw_only=True):
+    """All incentives by stage; it adds up in every snapshot."""
+
+    as_of: datetime
+    incentives: int
+    amount_rupiah: int
+    stages: dict[str, Any]
