@@ -14,8 +14,9 @@ import typer
 
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.console import console
-from mock_partners.kit.host import Mock, package, read_scenario
+from mock_partners.kit.host import Mock, operations, package, read_scenario
 from mock_partners.kit.scenario import Scenario, ScenarioError
+from mock_partners.kit.scenario.reach import reach_warnings, table
 from mock_partners.kit.scenario.words import explained, rule_lines, vocabulary
 from mock_partners.kit.waits import Waits, parse_waits
 from mock_partners.kit.world import World, WorldError, load_worlds
@@ -126,8 +127,20 @@ main.add_typer(scenarios, name="scenario")
 
 @scenarios.command()
 def check(file: ScenarioFile) -> None:
-    """Say whether a scenario can be used; each problem with its line, its key and what is allowed."""
-    typer.echo(f"{file.name}: {len(_read(file).rules)} rules, good")
+    """Say whether a scenario can be used; each problem with its line, its key and what is allowed.
+
+    An atom that can act at none of its rule's partners is a problem, at some of those named a warning.
+    """
+    scenario = _read(file)
+    typer.echo(f"{file.name}: {len(scenario.rules)} rules, good")
+    known = {partner: operations(partner) for partner in PARTNERS}
+    _echo(f"warning: {line}" for line in reach_warnings(scenario, known, file.name))
+
+
+@scenarios.command()
+def reach() -> None:
+    """Tell which atoms act at which partner and operation, as a table in Markdown; the others act on any call."""
+    _echo(table())
 
 
 @scenarios.command(name="list")

@@ -85,10 +85,11 @@ class Backstage:
         if self.player is not None:
             headers = {name.lower(): value for name, value in notice.headers.items()}
             facts = self.player.facts(Call(notice.method, notice.path, "", headers, notice.body))
-            fired = self.player.fire(facts, f"notification {notice.path}", self.clock.now())
+            now = self.clock.now()
+            fired = self.player.fire(facts, f"notification {notice.path}", now)
             entry.rules = [track.rule.name for track in fired]
             for track in fired:
-                do |= dict(track.rule.do)
+                do |= track.does(now)
         self._fate.deliver(do, notice, after_s, retries_s, send)
 
     def send_again(self, number: int) -> bool:

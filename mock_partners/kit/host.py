@@ -14,6 +14,7 @@ from mock_partners.kit.clock import Clock, Scheduler
 from mock_partners.kit.http import MockApp
 from mock_partners.kit.notify import Send
 from mock_partners.kit.scenario import Scenario, ScenarioError, parse_scenario
+from mock_partners.kit.scenario.reach import reach_problems
 from mock_partners.kit.scenario.routes import operation_problems
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World, parse_worlds
@@ -30,7 +31,8 @@ def read_scenario(
 ) -> Scenario:
     """The scenario in a TOML text; an operation that none of `partners` has, nor `more` names, is a problem too."""
     scenario = parse_scenario(text, name)
-    found = operation_problems(scenario, {partner: (*operations(partner), *more) for partner in partners}, name)
+    known = {partner: (*operations(partner), *more) for partner in partners}
+    found = operation_problems(scenario, known, name) or reach_problems(scenario, known, name)
     if found:
         raise ScenarioError(found)
     return scenario

@@ -101,10 +101,23 @@ def _plain(value: Any) -> bool:
     return not isinstance(value, datetime | date | time) and value == value
 
 
+def _spread(value: Any) -> bool:
+    """A table of min and max, or of from, to and over_s."""
+    if not isinstance(value, dict) or not all(_number(part, 0, LONGEST_S) for part in value.values()):
+        return False
+    if value.keys() == {"min", "max"}:
+        return bool(value["min"] <= value["max"])
+    return value.keys() == {"from", "to", "over_s"} and value["over_s"] > 0
+
+
 FLAG = Kind("true (leave the key out for no)", lambda value: value is True)
 TEXT = Kind(f"a text of at most {MAX_TEXT} characters", lambda value: isinstance(value, str) and len(value) <= MAX_TEXT)
 TEXTS = Kind("a text or a list of texts", lambda value: _each(value, lambda one: True), _as_tuple)
 SECONDS = Kind(f"seconds from 0 to {LONGEST_S}", lambda value: _number(value, 0, LONGEST_S))
+DELAY = Kind(
+    f"seconds from 0 to {LONGEST_S}, or a table: min and max to draw between, or from, to and over_s to climb",
+    lambda value: _number(value, 0, LONGEST_S) or _spread(value),
+)
 SIGNED_SECONDS = Kind(f"seconds from -{LONGEST_S} to {LONGEST_S}", lambda value: _number(value, -LONGEST_S, LONGEST_S))
 RUPIAH = count(0, MOST_RUPIAH)
 RATE = Kind("a share from 0 to 1", lambda value: _number(value, 0, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Mapping
@@ -11,12 +12,14 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from mock_partners.kit.scenario.facts import Facts
-from mock_partners.kit.scenario.kinds import MOST
+from mock_partners.kit.scenario.kinds import LONGEST_S, MOST
 from mock_partners.kit.scenario.model import Rule
 from mock_partners.kit.scenario.roles import concerns
 from mock_partners.kit.world import normal_phone
 
 ALL = ""
+SHARDS = 10
+DELAYS = frozenset({"delay_s", "slow_answer_s", "delay_notification_s"})
 
 
 @dataclass
@@ -25,6 +28,10 @@ class Track:
 
     rule: Rule
     rng: random.Random
+    begun_s: float = 0.0
+    """When the scenario was begun, by the partner's clock."""
+    first_s: float | None = None
+    """When the rest of `when` held for the first time."""
     matched: Counter[str] = field(default_factory=Counter)
     fired: int = 0
 
@@ -32,6 +39,12 @@ class Track:
         """Whether the rule fires now; counts, so that it is asked once for a call. `where`: operation or path."""
         when = self.rule.when
         if not (_place(when, where) and _time(when, state, now) and _content(when, facts)):
+            return False
+        if self.first_s is None:
+            self.first_s = now.timestamp()
+        if not when.get("after_s", 0) <= self._passed_s(now) < when.get("until_s", LONGEST_S):
+            return False
+        if "crowd" in when and not self._in_crowd(when["crowd"], facts, self._passed_s(now)):
             return False
         key = self._counted(facts)
         self.matched[key] += 1
@@ -42,6 +55,41 @@ class Track:
         self.fired += 1
         return True
 
+    def does(self, now: datetime) -> dict[str, Any]:
+        """The rule's atoms with every delay drawn, or climbed to, as this call's."""
+        passed_s = self._passed_s(now)
+        return {name: self._delay(value, passed_s) if name in DELAYS else value for name, value in self.rule.do.items()}
+
+    def _delay(self, value: Any, passed_s: float) -> Any:
+        if not isinstance(value, dict):
+            return value
+        if "min" in value:
+            return self.rng.uniform(value["min"], value["max"])
+        risen = min(passed_s / value["over_s"], 1.0)
+        return value["from"] + (value["to"] - value["from"]) * risen
+
+    def _passed_s(self, now: datetime) -> float:
+        """Since the scenario was begun, or since the first call that the rule is about."""
+        start_s = self.first_s if self.rule.when.get("since") == "first" else self.begun_s
+        return max(now.timestamp() - (start_s if start_s is not None else now.timestamp()), 0.0)
+
+    def _in_crowd(self, crowd: Mapping[str, Any], facts: Facts, passed_s: float) -> bool:
+        """Whether this call is among the share that is ill. By person and by shard the same ones always are; with an
+        onset the share climbs from 0, and whoever is ill stays so. Calls about nobody are in no crowd but by dice."""
+        share: float = crowd["share"]
+        if crowd.get("onset_s"):
+            share *= min((passed_s - self.rule.when.get("after_s", 0)) / crowd["onset_s"], 1.0)
+        match crowd.get("by", "person"):
+            case "dice":
+                return self.rng.random() < share
+            case "shard" if facts.account is not None:
+                shard = int(_place_of(facts.account.account, "") * crowd.get("shards", SHARDS))
+                return _place_of(str(shard), self.rule.name) < share
+            case "person" if facts.account is not None:
+                return _place_of(facts.account.account, self.rule.name) < share
+            case _:
+                return False
+
     def _counted(self, facts: Facts) -> str:
         match self.rule.when.get("per"):
             case "account":
@@ -50,6 +98,12 @@ class Track:
                 return facts.references[0] if facts.references else ALL
             case _:
                 return ALL
+
+
+def _place_of(name: str, salt: str) -> float:
+    """A number from 0 to 1 that a name has for good."""
+    digest = hashlib.sha256(f"{salt}:{name}".encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
 
 
 def _place(when: Mapping[str, Any], where: str) -> bool:

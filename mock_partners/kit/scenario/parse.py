@@ -90,7 +90,7 @@ class _Reader:
         when, do = self._words(path, "when", WHEN, rule), self._words(path, "do", DO, rule)
         if "do" in rule and not rule["do"]:
             self._say((*path, "do"), "do", "is empty: the rule would do nothing")
-        self._check_when(path, when)
+        self._check_when(path, when, do)
         self._check_do(path, when, do)
         return Rule(name, when, do, self._lines.of(path))
 
@@ -108,7 +108,7 @@ class _Reader:
         }
         return {key: value for key, value in read.items() if value is not None}
 
-    def _check_when(self, path: Path, when: Mapping[str, Any]) -> None:
+    def _check_when(self, path: Path, when: Mapping[str, Any], do: Mapping[str, Any]) -> None:
         at = (*path, "when")
         if "nth" in when and ("from" in when or "to" in when):
             self._say((*at, "nth"), "when.nth", "cannot stand beside from or to")
@@ -121,6 +121,13 @@ class _Reader:
             self._say((*at, "amount"), "when.amount", "has a min above its max")
         if "after" in when and "before" in when and when["after"] >= when["before"]:
             self._say((*at, "before"), "when.before", "is not later than after")
+        if when.get("after_s", 0) >= when.get("until_s", kinds.LONGEST_S):
+            self._say((*at, "until_s"), "when.until_s", "is not more than after_s")
+        ramped = any(isinstance(value, dict) and "over_s" in value for value in do.values())
+        if "since" in when and not ({"after_s", "until_s", "crowd"} & when.keys() or ramped):
+            self._say((*at, "since"), "when.since", "needs after_s, until_s, a crowd, or a delay that climbs")
+        if "shards" in when.get("crowd", {}) and when["crowd"].get("by") != "shard":
+            self._say((*at, "crowd"), "when.crowd.shards", 'needs by = "shard"')
         if "notification" in when and "operation" in when:
             self._say((*at, "operation"), "when.operation", "cannot stand beside notification: a rule is about one")
 

@@ -33,12 +33,14 @@ class Player:
         self.state = START
         self._world, self._clock, self._scheduler = world, clock, scheduler
         self.tracks = [
-            Track(rule, random.Random(f"{scenario.seed}:{world.partner}:{rule.name}"))
+            Track(rule, random.Random(f"{scenario.seed}:{world.partner}:{rule.name}"), begun_s=clock.seconds())
             for rule in scenario.of(world.partner)
         ]
         self._handles = Handles()
         self._learns = any(
-            "account" in rule.when or rule.when.get("per") == "account" or ACCOUNT_ATOMS & rule.do.keys()
+            {"account", "crowd"} & rule.when.keys()
+            or rule.when.get("per") == "account"
+            or ACCOUNT_ATOMS & rule.do.keys()
             for rule in (track.rule for track in self.tracks)
         )
         self._previous: dict[str, Reply] = {}
@@ -62,12 +64,12 @@ class Player:
 
     async def play(self, route: Route, call: Call, turn: Turn) -> Reply:
         """Serves a call under the rules that it fires."""
-        facts = self.facts(call)
-        fired = self.fire(facts, route.operation, self._clock.now())
+        facts, now = self.facts(call), self._clock.now()
+        fired = self.fire(facts, route.operation, now)
         turn.rules = [track.rule.name for track in fired]
         do: dict[str, Any] = {}
         for track in fired:
-            do |= track.rule.do
+            do |= track.does(now)
         reply = await (self._perform(route, facts, do, turn) if do else route.handler(call))
         if self._learns:
             facts.learn(reply)

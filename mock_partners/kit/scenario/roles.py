@@ -1,46 +1,45 @@
 """What a call is for, in one word at every partner: `payout` is BNI's transfer-intrabank and LinkAja's cashin/confirm.
 
-The paths are those of snap-bni.md 2.2-2.4 and wallets.md 2.3-2.7, 3.1-3.6, 4.2, 4.5, 4.7. `charge` takes money from a
-customer, `deposit` tells where to fill the programme's account.
+Each partner's `scenario.toml` has its own; the paths are those of snap-bni.md 2.2-2.4 and wallets.md 2.3-2.7, 3.1-3.6,
+4.2, 4.5, 4.7. `charge` takes money from a customer, `deposit` tells where to fill the programme's account.
 """
 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable
 from functools import cache
+from importlib import resources
 
-ROLES: dict[str, tuple[str, ...]] = {
-    "token": ("access-token/b2b", "v1/oauth/create", "v1/oauth/refresh", "api/oauth/token"),
-    "customer-token": ("access-token/b2b2c", "verify/sessionid"),
-    "sdk-token": ("gopay-id/token",),
-    "lookup": ("account/lookup",),
-    "link": ("registration-account-binding", "get-auth-code", "POST v2/pay/account", "custbind/authorize"),
-    "link-status": ("registration-account-inquiry", "GET v2/pay/account/*"),
-    "otp": ("v1.0/otp", "otp-verification"),
-    "unlink": ("registration-account-unbinding", "pay/account/*/unbind"),
-    "page": ("{page_id}", "redirect/*/link", "app/error"),
-    "inquiry": (
-        "account-inquiry-internal", "account-inquiry-external", "emoney/account-inquiry", "cashin/inquiry",
-        "account_validation", "getinhouseinquiry", "getinterbankinquiry",
-    ),
-    "verify": ("account-kyc-verification", "v2.0/emoney/account-inquiry", "verify/kyc", "submissions/current"),
-    "payout-create": ("POST iris/api/v1/payouts",),
-    "payout": (
-        "transfer-intrabank", "transfer-interbank", "transfer-rtgs", "transfer-skn", "payouts/approve", "emoney/topup",
-        "cashin/confirm", "dopayment", "getinterbankpayment",
-    ),
-    "payout-reject": ("payouts/reject",),
-    "status": ("transfer/status", "GET iris/api/v1/payouts/*", "topup-status", "cashin/check", "getpaymentstatus"),
-    "statement": ("bank-statement", "v1/statements", "account/history", "cashin/report"),
-    "balance": ("balance-inquiry", "v1/balance", "account/balance", "getbalance"),
-    "deposit": ("v1/channels", "v1/bank_accounts", "bank_accounts/*/balance"),
-    "banks": ("beneficiary_banks",),
-    "beneficiaries": ("v1/beneficiaries", "beneficiaries/*"),
-    "ping": ("v1/ping",),
-    "charge": ("pos",),
-}  # fmt: skip
-"""A word of its own or the end of a path, with the method before it where that matters."""
+from mock_partners.registry import PARTNERS
+
+WORDS = (
+    "token", "customer-token", "sdk-token", "lookup", "link", "link-status", "otp", "unlink", "page", "inquiry",
+    "verify", "payout-create", "payout", "payout-reject", "status", "statement", "balance", "deposit", "banks",
+    "beneficiaries", "ping", "charge",
+)  # fmt: skip
+"""The words, in the order in which they are listed."""
+
+
+def _told(partner: str, table: str) -> dict[str, tuple[str, ...]]:
+    """One table of a partner's own `scenario.toml`."""
+    text = resources.files("mock_partners").joinpath(partner, "scenario.toml").read_text("utf-8")
+    return {name: tuple(ends) for name, ends in tomllib.loads(text)[table].items()}
+
+
+def _united() -> dict[str, tuple[str, ...]]:
+    told = [_told(partner, "words") for partner in PARTNERS]
+    strange = {word for words in told for word in words} - set(WORDS)
+    if strange:
+        raise ValueError(f"scenario.toml has words that are none: {', '.join(sorted(strange))}")
+    return {word: tuple(dict.fromkeys(end for words in told for end in words.get(word, ()))) for word in WORDS}
+
+
+ROLES: dict[str, tuple[str, ...]] = _united()
+"""A word and the ends of the paths that it means, of all partners."""
+REACH: dict[str, dict[str, tuple[str, ...]]] = {partner: _told(partner, "reach") for partner in PARTNERS}
+"""Of each partner, what a scenario can change there and at which of its operations; `*` is any call."""
 _PARAMETER = re.compile(r"\{(\w+):\w+\}")
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from mock_partners.kit.behaviour import Behaviour
 from mock_partners.kit.scenario import kinds
-from mock_partners.kit.scenario.kinds import FLAG, RUPIAH, SECONDS, TEXT, TEXTS, Kind
+from mock_partners.kit.scenario.kinds import DELAY, FLAG, RUPIAH, SECONDS, TEXT, TEXTS, Kind
 from mock_partners.registry import PARTNERS
 
 OTP_LIFE_S, SESSION_LIFE_S = 300.0, 300.0
@@ -54,6 +54,21 @@ WHEN: dict[str, Word] = {
     "to": Word(kinds.count(1), "it is matching call {} or earlier"),
     "per": Word(kinds.choice("account", "reference"), "calls are counted for each {}"),
     "rate": Word(kinds.RATE, "a seeded draw picks a share of {} of them"),
+    "crowd": Word(
+        kinds.table(
+            {
+                "share": kinds.RATE,
+                "by": kinds.choice("person", "shard", "dice"),
+                "shards": kinds.count(2, 1000),
+                "onset_s": SECONDS,
+            },
+            ("share",),
+        ),
+        "it is one of a crowd: {}",
+    ),
+    "after_s": Word(SECONDS, "{} s have passed"),
+    "until_s": Word(SECONDS, "not yet {} s have passed"),
+    "since": Word(kinds.choice("start", "first"), "seconds, and a crowd's onset, are counted from the {}"),
     "after": Word(kinds.MOMENT, "the partner's clock is at {} or later"),
     "before": Word(kinds.MOMENT, "the partner's clock is before {}"),
     "between": Word(kinds.TIMES, "the partner's clock is between {}"),
@@ -65,8 +80,8 @@ _http = kinds.count(200, 599)
 _fields = kinds.VALUES_BY_NAME
 
 DO: dict[str, Word] = {
-    "delay_s": Word(SECONDS, "wait {} s before the work", Part.WIRE),
-    "slow_answer_s": Word(SECONDS, "wait {} s between the work and the answer", Part.WIRE),
+    "delay_s": Word(DELAY, "wait {} s before the work", Part.WIRE),
+    "slow_answer_s": Word(DELAY, "wait {} s between the work and the answer", Part.WIRE),
     "trickle_s": Word(SECONDS, "send the answer's body in ten pieces over {} s", Part.WIRE),
     "drop_before_booking": Word(FLAG, "read the request, do nothing, reset the connection", Part.WIRE),
     "drop_after_booking": Word(FLAG, "do the work, then reset the connection", Part.WIRE),
@@ -164,7 +179,7 @@ DO: dict[str, Word] = {
     ),
     "set_deposit_rupiah": Word(RUPIAH, "set the programme's deposit to {} rupiah", Part.MEMORY),
     "suppress_notification": Word(FLAG, "never send it", Part.NOTICE),
-    "delay_notification_s": Word(SECONDS, "send it {} s later", Part.NOTICE),
+    "delay_notification_s": Word(DELAY, "send it {} s later", Part.NOTICE),
     "duplicate_notification": Word(kinds.count(1, 100), "send {} more of it", Part.NOTICE),
     "reorder_notification_s": Word(SECONDS, "hold it until the next one has gone, at most {} s", Part.NOTICE),
     "repeat_notification_s": Word(SECONDS, "send it again {} s later", Part.NOTICE),

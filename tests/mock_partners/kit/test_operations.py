@@ -25,7 +25,7 @@ def test_every_served_call_has_one_word() -> None:
     """OVO's account inquiry alone has two: with an identificationNo it is the NIK check (decisions O7)."""
     without = [(partner, one) for partner, served in SERVED.items() for one in served if not roles_of(one)]
     several = [one for served in SERVED.values() for one in served if len(roles_of(one)) > 1]
-    assert without == [], "give its path a word in kit/scenario/roles.py"
+    assert without == [], "give its path a word in its scenario.toml"
     assert several == ["POST /OVOSNAP/v2.0/emoney/account-inquiry"]
 
 
