@@ -32,16 +32,24 @@ def private_pem(key: Key) -> str:
 @cache
 def private_key(key: Key) -> RSAPrivateKey:
     """A throw-away private key, loaded."""
-    loaded = serialization.load_pem_private_key(private_pem(key).encode("ascii"), password=None)
+    return _loaded(private_pem(key))
+
+
+@cache
+def partner_key(partner: str) -> RSAPrivateKey:
+    """The throw-away private key in a partner's own folder, `key.pem`."""
+    text = resources.files("mock_partners").joinpath(partner, "key.pem").read_text("ascii")
+    return _loaded(text[text.index("-----BEGIN") :])
+
+
+def _loaded(pem: str) -> RSAPrivateKey:
+    loaded = serialization.load_pem_private_key(pem.encode("ascii"), password=None)
     assert isinstance(loaded, RSAPrivateKey)
     return loaded
 
 
-def public_pem(key: Key) -> str:
+def public_pem(key: Key | RSAPrivateKey) -> str:
     """The public half of a throw-away key, as PEM."""
-    return (
-        private_key(key)
-        .public_key()
-        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        .decode("ascii")
-    )
+    private = private_key(key) if isinstance(key, Key) else key
+    encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    return private.public_key().public_bytes(encoding, form).decode("ascii")

@@ -30,7 +30,10 @@ class End(StrEnum):
 
 @dataclass(repr=False)
 class Page:
-    """One page opened for one person. `subject` is the partner's own (a binding); `pin` empty accepts no PIN."""
+    """One page opened for one person. `subject` is the partner's own (a binding); `pin` empty accepts no PIN.
+
+    A page without a phone is for whoever enters a number that the partner knows.
+    """
 
     id: str
     subject: Any
@@ -66,8 +69,9 @@ class Pages:
         now = self._clock.now()
         while self._open and (oldest := next(iter(self._open.values()))).expires_at <= now:
             del self._open[oldest.id]
+        known = normal_phone(phone) if phone else ""
         page = Page(
-            id=f"{self._world.rng.getrandbits(128):032x}", subject=subject, phone=normal_phone(phone), pin=pin,
+            id=f"{self._world.rng.getrandbits(128):032x}", subject=subject, phone=known, pin=pin,
             steps=tuple(steps), expires_at=now + timedelta(seconds=self._waits.link_life_s),
         )  # fmt: skip
         self._open[page.id] = page
@@ -134,13 +138,20 @@ class Pages:
             case Step.AGREE:
                 return "" if fields.get("agree") else "Anda perlu menyetujui syarat dan ketentuan."
             case Step.PHONE:
-                right = normal_phone(fields.get("phone", "")) == page.phone
-                return "" if right else "Nomor ponsel tidak sesuai."
+                return self._log_in(page, normal_phone(fields.get("phone", "")))
             case Step.OTP:
                 alive = page.otp_until is not None and self._clock.now() < page.otp_until
                 return self._count(page, alive and _equal(fields.get("otp", ""), page.otp), "Kode OTP salah.")
             case Step.PIN:
                 return self._count(page, bool(page.pin) and _equal(fields.get("pin", ""), page.pin), "PIN salah.")
+
+    def _log_in(self, page: Page, phone: str) -> str:
+        if not page.phone:
+            account = self._world.wallet(phone)
+            if account is None or not account.active:
+                return "Nomor ponsel tidak terdaftar."
+            page.phone, page.pin = account.phone, account.pin
+        return "" if phone == page.phone else "Nomor ponsel tidak sesuai."
 
     @staticmethod
     def _count(page: Page, right: bool, problem: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from mock_partners.kit.clock import Clock
 from mock_partners.kit.http import Call, Handler, Reply, gated, json_object, json_reply, same
 from mock_partners.kit.snap.refusals import Refusal, malformed, missing, unauthorized
-from mock_partners.kit.snap.signatures import parse_timestamp, symmetric_ok, symmetric_text, timestamp
+from mock_partners.kit.snap.signatures import asymmetric_text, parse_timestamp, symmetric_ok, symmetric_text, timestamp
 from mock_partners.kit.snap.tokens import Client, ExternalIds, Token, Tokens
 from mock_partners.kit.turn import checking, effect
 from mock_partners.kit.world import World
@@ -49,6 +49,8 @@ class Profile:
     tolerance_s: float = TOLERANCE_S
     unknown_token_case: str = "03"
     grant_names: tuple[str, ...] = ("grantType",)
+    rsa_calls: bool = False
+    """Transaction calls are signed by RSA, without any token of the programme's (snap-bni.md 1.7, type 2)."""
 
 
 SnapHandler = Callable[[Asked], Awaitable[Reply]]
@@ -85,7 +87,7 @@ class Gate:
         self, service: str, handler: SnapHandler, *, tokens: Tokens | None = None, customer: bool = False,
         tokenless: bool = False, replays: bool = False,
     ) -> Handler:  # fmt: skip
-        """Wraps a handler of a transaction call, signed with HMAC-SHA512.
+        """Wraps a handler of a transaction call, signed with HMAC-SHA512, or by RSA where the profile says so.
 
         `tokens`: where the bearer must stand, the B2B tokens by default. `customer`: an Authorization-Customer is
         required. `tokenless`: a call without Authorization is taken, with an empty token in the signed text (OVO).
@@ -175,16 +177,10 @@ class Gate:
         checking("client")
         if not same(call.header("x-partner-id"), self._client.partner_id):
             raise unauthorized("Unknown client")
-        token = None if tokenless and not call.header("authorization") else self.bearer_of(call, bearers)
-        value = token.value if token is not None else ""
-        texts = [symmetric_text(call.method, call.target, value, call.body, call.header("x-timestamp"))]
-        if self.profile.null_is_empty and call.body.strip() == b"null":
-            texts.append(symmetric_text(call.method, call.target, value, b"", call.header("x-timestamp")))
-        checking("signature")
-        signature = call.header("x-signature")
-        if not any(
-            symmetric_ok(self._client.secret, text, signature, encodings=self.profile.encodings) for text in texts
-        ):
+        token = None
+        if not self.profile.rsa_calls and not (tokenless and not call.header("authorization")):
+            token = self.bearer_of(call, bearers)
+        if not self._signed(call, token):
             raise unauthorized("Signature")
         checking("external id")
         external_id = call.header("x-external-id")
@@ -195,6 +191,21 @@ class Gate:
             raise Refusal(409, "00", "Conflict")
         body = self.read(call)
         return Asked(call, body, service, token, self.customer_of(call) if customer else None, external_id)
+
+    def _signed(self, call: Call, token: Token | None) -> bool:
+        """Whether the signature is right; a body `null` may be signed as no body at all."""
+        checking("signature")
+        at, signature = call.header("x-timestamp"), call.header("x-signature")
+        bodies = [call.body]
+        if self.profile.null_is_empty and call.body.strip() == b"null":
+            bodies.append(b"")
+        if self.profile.rsa_calls:
+            texts = [asymmetric_text(call.method, call.target, body, at) for body in bodies]
+            return any(self._client.signed(text, signature) for text in texts)
+        value = token.value if token is not None else ""
+        texts = [symmetric_text(call.method, call.target, value, body, at) for body in bodies]
+        encodings = self.profile.encodings
+        return any(symmetric_ok(self._client.secret, text, signature, encodings=encodings) for text in texts)
 
     def bearer_of(self, call: Call, bearers: Tokens) -> Token:
         """The token in Authorization, out of the store where it must stand, or 401xx03/01."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ class Link:
     account: Account
     customer: str
     refresh_token: str
+    refresh_until_s: float = math.inf
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,8 +43,10 @@ class Consent:
 class Links:
     """The links of one wallet; keep it in the world. The caller asks `holder` before `establish`."""
 
-    def __init__(self, world: World, clock: Clock, tokens: Tokens) -> None:
-        self._world, self._clock, self._tokens = world, clock, tokens
+    def __init__(
+        self, world: World, clock: Clock, tokens: Tokens, *, refresh_life_s: float = math.inf
+    ) -> None:  # fmt: skip
+        self._world, self._clock, self._tokens, self._refresh_life_s = world, clock, tokens, refresh_life_s
         self._consents: dict[str, Consent] = {}
         self._by_account: dict[str, Link] = {}
         self._by_refresh_token: dict[str, Link] = {}
@@ -76,15 +80,16 @@ class Links:
 
     def establish(self, consent: Consent) -> Token:
         """Links the account and issues the first customer token; its subject is the link."""
-        link = Link(consent.account, consent.customer, self._random())
+        until_s = self._clock.seconds() + self._refresh_life_s
+        link = Link(consent.account, consent.customer, self._random(), until_s)
         self._by_account[consent.account.account] = link
         self._by_refresh_token[link.refresh_token] = link
         return self._issue(link)
 
     def refresh(self, refresh_token: str) -> Token | None:
-        """Another customer token of a live link; None if the link has ended. Refresh tokens do not expire."""
+        """Another customer token of a live link; None if the link has ended, or its refresh token has expired."""
         link = self._by_refresh_token.get(refresh_token)
-        return self._issue(link) if link is not None else None
+        return self._issue(link) if link is not None and self._clock.seconds() < link.refresh_until_s else None
 
     def end(self, link: Link) -> None:
         """Ends a link and kills its tokens, whoever asked: the programme, or the customer in the wallet's app."""

@@ -10,8 +10,12 @@ import msgspec
 import pytest
 
 from mock_partners.bni import CREDENTIALS
+from mock_partners.kit.scenario import parse_scenario
 from mock_partners.pytest import PartnerInProcess
 from tests.mock_partners.kit.staged import NOON, Stage, shows, toml
+from tests.mock_partners.linkaja.conftest import LinkAja, linkaja
+
+__all__ = ["linkaja"]
 
 
 @shows("refuse_token")
@@ -71,6 +75,16 @@ async def test_iris_says_failed_and_then_completed(mock_partner: Callable[..., P
     moments = [notice["updated_at"] for notice in notices]
     assert moments == sorted(moments)
     assert [(one.partner_reference, one.kind.value) for one in gopay.world.books] == [(number, "credit")]
+
+
+@shows("expire_session")
+async def test_a_cash_in_session_that_has_expired(linkaja: LinkAja) -> None:
+    linkaja.account()
+    token = await linkaja.token()
+    text = toml("expire_session = true", 'operation = "payout"\nnth = 1')
+    linkaja.world.kept()["backstage"].set_scenario(parse_scenario(text))
+    assert [await linkaja.pay(token), await linkaja.pay(token, "R2")] == ["40", "00"]
+    assert [booking.reference for booking in linkaja.world.books] == ["R2"]
 
 
 async def test_the_partners_clock_is_off_and_clients_go_on_working(stage: Stage) -> None:

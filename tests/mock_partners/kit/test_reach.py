@@ -37,9 +37,8 @@ def rule(atom: str, partner: str, end: str = "") -> str:
     return toml(do, f'partner = "{partner}"\n{named}')
 
 
-LINES = [
-    (atoms[0], partner, end) for atoms in GROUPS.values() for partner in REACH for end in reached(partner, atoms[0])
-]
+FIRST = [atoms[0] for atoms in GROUPS.values()]
+LINES = [(atom, partner, end) for atom in FIRST for partner in REACH for end in reached(partner, atom)]
 GAPS = [(atom, partner) for atom in FIRST for partner in REACH if not reached(partner, atom)]
 
 

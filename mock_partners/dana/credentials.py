@@ -1,0 +1,56 @@
+"""What DANA's sandbox would have handed over. Everything here is invented and protects nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mock_partners.kit.keys import Key, partner_key, private_key, private_pem, public_pem
+from mock_partners.kit.snap.tokens import Client
+from mock_partners.kit.world import Account, sandbox_accounts
+
+VALUES = {
+    "client_id": "dana-client-0001",
+    "client_secret": "dana-client-secret-test",
+    "private_key_pem": private_pem(Key.WALLETS),
+    "merchant_id": "dana-merchant-0001",
+    "channel_id": "95221",
+    "device_id": "prakerja-gateway-0001",
+    "dana_public_key_pem": public_pem(partner_key("dana")),
+}
+
+TEST_ACCOUNTS: tuple[dict[str, str], ...] = (
+    {
+        "account": "+6281234567890", "phone": "+6281234567890", "holder_name": "BUDI SANTOSO",
+        "nik_on_file": "3174052209989904", "kyc": "full", "status": "active", "pin": "112233",
+        "shows": "linking, match, payout",
+    },
+    {
+        "account": "+6281234567803", "phone": "+6281234567803", "holder_name": "SITI AMINAH",
+        "nik_on_file": "", "kyc": "basic", "status": "active", "pin": "112233",
+        "shows": "no NIK on file (KYC_NOT_VERIFIED), balance ceiling Rp 2,000,000",
+    },
+    {
+        "account": "+6281234567802", "phone": "+6281234567802", "holder_name": "AGUS SALIM",
+        "nik_on_file": "3174056209989904", "kyc": "full", "status": "blocked", "pin": "112233",
+        "shows": "a blocked account",
+    },
+)  # fmt: skip
+
+CREDENTIALS: dict[str, Any] = {
+    "credentials": VALUES,
+    "test_accounts": list(TEST_ACCOUNTS),
+    "next_keys": {"private_key_pem": private_pem(Key.CLIENT_NEXT)},
+}
+
+
+def test_accounts() -> list[Account]:
+    """Fresh copies of the fixed sandbox accounts, for a world."""
+    return sandbox_accounts("dana", TEST_ACCOUNTS)
+
+
+def snap_client() -> Client:
+    """The programme's client as DANA registered it."""
+    return Client(
+        VALUES["client_id"], VALUES["client_id"], VALUES["client_secret"].encode(),
+        private_key(Key.WALLETS).public_key(),
+    )  # fmt: skip
