@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -18,7 +18,7 @@ class Notice:
     path: str
     body: bytes
     headers: Mapping[str, str]
-    rotated: Callable[[], Mapping[str, str]] | None = None
+    rotated: Callable[[], Mapping[str, str]] | None = field(default=None, compare=False)
 
 
 Outcome = Callable[[int | None], None]
