@@ -193,10 +193,14 @@ _REMEDIES: dict[tuple[RowCode, str | None], tuple[str, str]] = {
         "Give the deadline as YYYY-MM-DD, not before the due date.",
     ),
     (RowCode.PARTICIPANT_CONFLICT, None): (
-        "Peserta ini terdaftar dengan data lain: {hint}. Bila baris ini yang benar, perbaiki dengan PUT"
-        " /v1/participants/{{participant_id}} lalu kirim baris ini lagi; bila tidak, perbaiki barisnya.",
-        "The participant is known with other data: {hint}. If this row is right, correct them with PUT"
-        " /v1/participants/{{participant_id}} and send the row again; if not, correct the row.",
+        "Peserta ini terdaftar dengan data lain: {hint}. Bila baris ini yang benar: akun diganti dengan PUT"
+        " /v1/participants/{{participant_id}}/account; NIK diganti dengan membatalkan insentif peserta yang belum"
+        " dibayar dan sambungan akunnya (DELETE /v1/links/{{link_id}}), lalu menyerahkannya lagi. Bila tidak, perbaiki"
+        " barisnya.",
+        "The participant is known with other data: {hint}. If this row is right: an account is changed with PUT"
+        " /v1/participants/{{participant_id}}/account; a NIK by cancelling the participant's incentives, of which none"
+        " was sent yet, and the link (DELETE /v1/links/{{link_id}}), and handing them over again. If not, correct the"
+        " row.",
     ),
     (RowCode.NIK_DUPLICATE, None): (
         "Peserta lain memegang cicilan ini dengan NIK yang sama ({hint}). Perbaiki NIK yang salah, atau batalkan"

@@ -129,6 +129,9 @@ class RowResult(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage | None = None
     blocker: BlockerCode | None = None
     owner: Owner | None = None
+    not_taken: tuple[str, ...] = ()
+    """Fields of an accepted row that say something else than what is known of the participant, which stays: a phone is
+    changed with `PUT /v1/participants/{id}/account`, a name differs without harm."""
     faults: tuple[RowFault, ...] = ()
     """Everything that is wrong with a refused row; an accepted one has none."""
     field: str | None = None
@@ -335,6 +338,7 @@ def _as_result(row: ResultRow) -> RowResult:
         stage=None if row.stage is None else Stage(row.stage),
         blocker=blocker,
         owner=None if blocker is None else owner_of(blocker),
+        not_taken=tuple(row.not_taken.split(", ")) if row.not_taken else (),
         faults=faults,
         field=row.field,
         code=None if row.code is None else RowCode(row.code),
@@ -353,14 +357,14 @@ async def _ndjson(pages: AsyncIterator[list[RowResult]]) -> AsyncIterator[bytes]
 
 
 async def _csv(pages: AsyncIterator[list[RowResult]]) -> AsyncIterator[bytes]:
-    names = [name for name in RowResult.__struct_fields__ if name != "faults"]
-    yield (",".join([*names, *NOTES]) + "\r\n").encode()
+    names = [name for name in RowResult.__struct_fields__ if name not in ("faults", "not_taken")]
+    yield (",".join([*names, "not_taken", *NOTES]) + "\r\n").encode()
     async for page in pages:
         text = io.StringIO()
         writer = csv.writer(text)
         for row in page:
             plain = msgspec.to_builtins(row)
-            writer.writerow([*(plain[name] for name in names), *notes_of(row.faults)])
+            writer.writerow([*(plain[name] for name in names), " ".join(row.not_taken), *notes_of(row.faults)])
         yield text.getvalue().encode()
 
 

@@ -60,6 +60,8 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     code: str | None
     faults: str
     """A list of `contracts.batch.Fault` as JSON; empty for rows refused before all faults were told."""
+    not_taken: str | None
+    """Names of fields, with ', ' between them."""
 
 
 async def new_batch_id(connection: Connection, now: datetime) -> str:
@@ -230,10 +232,12 @@ async def _decide(connection: Connection, batch_id: str, state: BatchState, now:
 
 
 _ACCEPTED = """(SELECT line, programme, purpose, period, participant_id, id AS incentive_id, stage, blocker,
-    NULL AS field, NULL AS code, '[]' AS faults
-    FROM incentives WHERE batch_id = $1 AND line > $2 ORDER BY line LIMIT $3)"""
+    NULL AS field, NULL AS code, '[]' AS faults,
+    (SELECT fields FROM batch_notes n WHERE n.batch_id = i.batch_id AND n.line = i.line) AS not_taken
+    FROM incentives i WHERE batch_id = $1 AND line > $2 ORDER BY line LIMIT $3)"""
 _REJECTED = """(SELECT line, programme, purpose, period, participant_id, NULL::bigint AS incentive_id, NULL AS stage,
-    NULL AS blocker, field, code, faults FROM batch_errors WHERE batch_id = $1 AND line > $2 ORDER BY line LIMIT $3)"""
+    NULL AS blocker, field, code, faults, NULL AS not_taken
+    FROM batch_errors WHERE batch_id = $1 AND line > $2 ORDER BY line LIMIT $3)"""
 _PARTS = {None: (_ACCEPTED, _REJECTED), "accepted": (_ACCEPTED,), "rejected": (_REJECTED,)}
 
 

@@ -58,6 +58,13 @@ _DIFFER = """concat_ws(', ', CASE WHEN {nik} <> r.nik_index THEN 'nik' END,
     CASE WHEN {row}.deadline_on <> r.deadline_on THEN 'deadline_on' END)"""
 """Names of the fields in which a row differs from another one of its instalment, in the order of the columns."""
 
+_BOUND = """(EXISTS (SELECT FROM incentives b WHERE b.participant = p.id
+        AND (NOT b.cancelled OR b.payout IS NOT NULL OR b.payouts > 0))
+    OR EXISTS (SELECT FROM links l WHERE l.participant = p.id AND l.state NOT IN ('failed', 'revoked', 'unlinked')))"""
+"""Whether anything that stands is of the participant as known: a hand-over that was rejected, expired or cancelled
+binds nobody.
+"""
+
 _OPEN = "NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = r.line)"
 
 _STORED = (
@@ -85,7 +92,7 @@ _STORED = (
     " CASE WHEN p.account_index <> r.account_index THEN 'account' END)"
     " FROM intake_rows r JOIN participants p USING (participant_id)"
     " WHERE (p.nik_index, p.partner, p.account_index) <> (r.nik_index, r.partner, r.account_index)"
-    f" AND {_OPEN}",
+    f" AND {_OPEN} AND {_BOUND}",
     "INSERT INTO intake_fate (line, code, fields, hint) SELECT r.line, 'nik_duplicate', 'nik',"
     " min('participant ' || i.participant_id || ', incentive ' || i.id)"
     " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, nik_index)"
@@ -150,6 +157,25 @@ FROM intake_rows JOIN (
     SELECT min(r.line) AS line {_LIVE}
     AND NOT EXISTS (SELECT FROM participants p WHERE p.participant_id = r.participant_id) GROUP BY r.participant_id
 ) AS new_ones USING (line) ORDER BY line ON CONFLICT (participant_id) DO NOTHING
+"""
+
+_CORRECT_PARTICIPANTS = f"""
+UPDATE participants p SET nik_sealed = r.nik_sealed, nik_index = r.nik_index, name_sealed = r.name_sealed,
+    name_index = r.name_index, phone_sealed = r.phone_sealed, phone_index = r.phone_index, partner = r.partner,
+    account_sealed = r.account_sealed, account_index = r.account_index, link_id = NULL, link_active = false,
+    verified = false, verified_until = NULL, standing = NULL, facts_at = $1
+FROM intake_rows r JOIN (SELECT min(r.line) AS line {_LIVE} GROUP BY r.participant_id) AS firsts USING (line)
+WHERE p.participant_id = r.participant_id
+  AND (p.nik_index, p.partner, p.account_index, p.name_index, p.phone_index)
+      IS DISTINCT FROM (r.nik_index, r.partner, r.account_index, r.name_index, r.phone_index)
+  AND NOT {_BOUND}
+"""
+
+_NOTE = f"""
+INSERT INTO batch_notes SELECT $1, line, fields FROM (
+    SELECT r.line, concat_ws(', ', CASE WHEN p.name_index <> r.name_index THEN 'full_name' END,
+        CASE WHEN p.phone_index <> r.phone_index THEN 'phone' END) AS fields
+    FROM participants p JOIN (SELECT r.* {_LIVE}) r USING (participant_id)) AS newer WHERE fields <> ''
 """
 
 _MOVE_INCENTIVES = f"""
@@ -296,6 +322,7 @@ async def move(connection: Connection, batch_id: str, live: int, now: datetime) 
     about again: nobody who hands over one incentive ends a merge.
     """
     left = live
+    await connection.execute(_CORRECT_PARTICIPANTS, now, timeout=STATEMENT_S)
     for _ in range(_ROUNDS):
         if not left:
             break
@@ -316,6 +343,7 @@ async def close(connection: Connection, batch_id: str) -> Merged:
     """Put the refused rows beside the batch, and say how many rows became what."""
     await refuse(connection)
     await connection.execute(_MOVE_REFUSED, batch_id, timeout=STATEMENT_S)
+    await connection.execute(_NOTE, batch_id, timeout=STATEMENT_S)
     row = await connection.fetchrow(_COUNTS, _REPEAT, timeout=STATEMENT_S)
     return msgspec.convert(dict(row or {}), Merged)
 
