@@ -15,6 +15,7 @@ from gateway.cli import (
     clients,
     demo,
     doctor,
+    events,
     incentives,
     migrate,
     operators,
@@ -50,6 +51,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "worker": worker.worker,
     "partners": partners_.partners,
     "why": why.why,
+    "events": events.events,
     "reconcile": reconcile.reconcile,
     "recover": recover.recover,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import http.server
 import json
 import os
 import socket
@@ -13,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -197,3 +198,39 @@ def test_the_demonstrations_settings_win_over_those_that_lie_about(monkeypatch: 
     done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "postgresql://here/demo|a 'b'|http://127.0.0.1:1"
     assert "PATH=" not in said
+
+
+class Forwarded(http.server.BaseHTTPRequestHandler):
+    """A developer's receiver, which breaks at the third event."""
+
+    taken: ClassVar[list[dict[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        self.taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(500 if len(self.taken) == 3 else 200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_events_are_printed_in_order_and_forwarded_from_where_it_broke(served: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_bytes(as_csv([row(1), row(2), row(3)]))
+    run("batch", "submit", str(file), **served["maker"])
+    printed = [json.loads(line) for line in run("events", **served["maker"]).splitlines()]
+    assert [e["type"] for e in printed] == ["incentive.changed"] * 3 + ["batch.received"]
+    after = run("events", "--after", printed[1]["cursor"], **served["maker"]).splitlines()
+    assert [json.loads(line) for line in after] == printed[2:]
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Forwarded) as receiver:
+        thread = threading.Thread(target=receiver.serve_forever)
+        thread.start()
+        address = f"http://127.0.0.1:{receiver.server_port}/"
+        broken = run("events", "--forward", address, status=2, **served["maker"])
+        assert "answered 500" in broken and printed[1]["cursor"] in broken
+        run("events", "--forward", address, "--after", printed[1]["cursor"], **served["maker"])
+        receiver.shutdown()
+        thread.join()
+    assert Forwarded.taken == [*printed[:3], *printed[2:]]
+    assert "scope" in run("events", status=2, **served["one"])
