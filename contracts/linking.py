@@ -39,7 +39,7 @@ class LinkState(enum.Enum):
 _L = LinkState
 LINK_TRANSITIONS: dict[LinkState, frozenset[LinkState]] = {
     _L.CHALLENGED: frozenset({_L.OPENED, _L.FAILED}),
-    _L.OPENED: frozenset({_L.EXCHANGING, _L.FAILED, _L.WAITING}),
+    _L.OPENED: frozenset({_L.EXCHANGING, _L.CHALLENGED, _L.FAILED, _L.WAITING}),
     _L.EXCHANGING: frozenset({_L.ACTIVE, _L.OPENED, _L.FAILED, _L.WAITING}),
     _L.WAITING: frozenset({_L.CHALLENGED, _L.FAILED}),
     _L.ACTIVE: frozenset({_L.UNLINKING, _L.REVOKED, _L.UNLINKED}),

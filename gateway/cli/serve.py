@@ -11,6 +11,7 @@ import uvicorn
 from litestar import Litestar
 
 from gateway.api.app import create_app
+from gateway.api.sockets import BoundedProtocol
 from gateway.cli.common import settings
 from gateway.logs import set_up_logging
 from gateway.security.vault import Vault
@@ -19,6 +20,7 @@ from gateway.storage.base import witness
 
 _DRAIN_S = 20
 _CONNECT_S = 10
+_HEAD_BYTES = 32_768
 
 
 def serve(
@@ -57,8 +59,9 @@ def server_config(app: Litestar, *, host: str = "127.0.0.1", port: int = 0) -> u
         host=host,
         port=port,
         loop="uvloop",
-        # To each POST over plain HTTP Java's client adds `Upgrade: h2c`; with httptools uvicorn loses the body then.
-        http="h11",
+        # On h11: to each POST over plain HTTP Java's client adds `Upgrade: h2c`; with httptools uvicorn loses the body.
+        http=BoundedProtocol,
+        h11_max_incomplete_event_size=_HEAD_BYTES,
         ws="none",
         access_log=False,
         log_config=None,

@@ -63,9 +63,14 @@ class Browser:
                 return Page(url, 200, None)
             if method == "GET":
                 self.visited.append(url)
-            request = self._client.build_request(method, url, data=data, cookies=self._cookies)
+            # Not built by the client, which many share: it would add the cookies of all of them.
+            request = httpx.Request(
+                method, url, data=data, cookies=self._cookies, headers=self._client.headers,
+                extensions={"timeout": self._client.timeout.as_dict()},
+            )  # fmt: skip
             reply = await self._client.send(request)
             self._cookies.extract_cookies(reply)
+            self._client.cookies.clear()
             if not reply.has_redirect_location:
                 return Page(url, reply.status_code, _form(reply))
             url, method, data = urljoin(url, reply.headers["location"]), "GET", None

@@ -109,6 +109,8 @@ class Player:
         browser = Browser(self._http, self._return_url)
         since = datetime.now(UTC)
         page = await browser.get(url)
+        if page.has_button("begin"):
+            page = await browser.submit(page, {}, "begin")
         if person.behaviour == "link:abandon":
             return
         for _ in range(_MOST_STEPS):

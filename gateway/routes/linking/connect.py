@@ -19,7 +19,7 @@ from contracts.secret import Secret
 from gateway import pages
 from gateway.api.problems import respond
 from gateway.core import Core
-from gateway.services.linking.links import cookie_name
+from gateway.services.linking.links import OtherBrowser, cookie_name, not_begun
 from gateway.services.linking.steps import Shown
 from gateway.services.linking.view import return_address
 from gateway.storage.linking.links import LinkRow
@@ -43,8 +43,8 @@ _TEXTS = {
     ),
     LinkState.EXCHANGING: ("Sebentar", "Kami sedang menyelesaikan penyambungan akun Anda."),
     LinkState.WAITING: (
-        "Akun masih tersambung ke peserta lain",
-        "Kami akan meminta Anda menyambungkan lagi setelah akun ini dilepas.",
+        "Akun masih tercatat tersambung di mitra",
+        "Kami akan meminta Anda menyambungkan lagi setelah sambungan itu dilepas.",
     ),
     LinkState.ACTIVE: ("Akun tersambung", "Akun Anda sudah tersambung. Terima kasih."),
     LinkState.UNLINKING: ("Akun sedang dilepas", "Sambungan akun Anda sedang dilepas."),
@@ -56,27 +56,62 @@ assert set(_TEXTS) == set(LinkState), "every state has its page"
 _PARTNER_SILENT = "Mitra pembayaran sedang tidak dapat dihubungi. Muat ulang halaman ini sebentar lagi."
 
 
+_PARTNER_SILENT_AT_THE_BUTTON = "Mitra pembayaran sedang tidak dapat dihubungi. Muat ulang, atau tekan lagi tombol ini."
+_OTHER_BROWSER = (
+    "Anda kembali lewat browser (peramban) lain daripada tempat Anda mulai, sehingga sambungan ini tidak dapat"
+    " diselesaikan di sini. Kembalilah ke browser tadi, atau mulai lagi di browser ini."
+)
+_HOST = "__Host-"
+
+
 @get("/connect/{token:str}")
 async def open_page(core: NamedDependency[Core], request: Browser, token: FromPath[str]) -> Response[Any]:
-    """The address of a challenge."""
-    shown = await core.linking.open(token, request.cookies)
-    response = _show(core, shown)
+    """The address of a challenge: what is asked, and a button. Loading it spends nothing, as chat apps do it too."""
+    link, account = await core.linking.look(token, _cookies(core, request))
+    if link.state is LinkState.CHALLENGED or not_begun(link):
+        return _start(core, link, token, account)
+    return _show(core, Shown(link=link))
+
+
+@post("/connect/{token:str}", request_max_body_size=_FORM_BYTES)
+async def begin(core: NamedDependency[Core], request: Browser, token: FromPath[str]) -> Response[Any]:
+    """The button: this browser goes on."""
+    _same_site(core, request)
+    csrf, _ = _typed(await request.body())
+    shown = await core.linking.begin(token, _cookies(core, request), csrf)
+    if shown.unavailable:
+        _, account = await core.linking.look(token, _with_cookie(core, request, shown))
+        response = _start(core, shown.link, token, account, problem=_PARTNER_SILENT_AT_THE_BUTTON)
+    elif shown.redirect is None and shown.link.state is LinkState.OPENED and shown.link.wants:
+        response = _to(_form_address(core, shown.link), shown.link)
+    else:
+        response = _show(core, shown)
     if shown.cookie is not None:
         response.set_cookie(_cookie(core, shown.link, shown.cookie))
     return response
 
 
+@post("/connect/again", request_max_body_size=_FORM_BYTES)
+async def begin_again(core: NamedDependency[Core], request: Browser) -> Response[Any]:
+    """In another browser than the one that began: a fresh challenge, at once."""
+    _same_site(core, request)
+    fields = parse_qs((await request.body()).decode("ascii", "replace"), max_num_fields=_FORM_FIELDS)
+    path = await core.linking.again(fields.get("st", [""])[-1])
+    return Response(b"", status_code=303, headers={**pages.headers(), "Location": _prefix(core) + path})
+
+
 @get("/connect/{link_id:str}/inputs")
 async def show_form(core: NamedDependency[Core], request: Browser, link_id: FromPath[str]) -> Response[Any]:
     """The gateway's form, or where the link stands by now."""
-    return _show(core, await core.linking.page(link_id, request.cookies))
+    return _show(core, await core.linking.page(link_id, _cookies(core, request)))
 
 
 @post("/connect/{link_id:str}/inputs", request_max_body_size=_FORM_BYTES)
 async def submit_form(core: NamedDependency[Core], request: Browser, link_id: FromPath[str]) -> Response[Any]:
     """The form was sent in. Its fields are passed on now and kept nowhere."""
+    _same_site(core, request)
     csrf, typed = _typed(await request.body())
-    shown = await core.linking.submit(link_id, request.cookies, csrf, typed)
+    shown = await core.linking.submit(link_id, _cookies(core, request), csrf, typed)
     if shown.unavailable or shown.rejected_input is not None:
         return _show(core, shown)
     if shown.link.state in (LinkState.OPENED, LinkState.EXCHANGING):
@@ -92,7 +127,7 @@ async def come_back(core: NamedDependency[Core], request: Browser, partner: From
         raise InvalidRequest("The query is too long.")
     query = _OWN_STATE.sub(rb"\1&", request.scope["query_string"]).decode("latin-1")
     brought = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=_QUERY_FIELDS))
-    shown = await core.linking.callback(partner, brought, request.cookies)
+    shown = await core.linking.callback(partner, brought, _cookies(core, request))
     if shown.link.state is LinkState.OPENED:
         # The first arrival could not ask the partner: nothing was done, the same address may be loaded again.
         shown = msgspec.structs.replace(shown, unavailable=True)
@@ -130,21 +165,42 @@ def _show(core: Core, shown: Shown) -> Response[Any]:
         headers["Refresh"] = str(_RELOAD_S)
     elif link.ended_because is not None:
         text = f"{BLOCKERS[BlockerCode(link.ended_because)].indonesian} {text}"
-    return _html(pages.render("message.html", title=title, text=text, back=back), headers, status)
+    return _html(pages.render("message.html", title=title, text=text, back=back, again=None), headers, status)
+
+
+def _start(core: Core, link: LinkRow, token: str, account: str, *, problem: str = "") -> Response[Any]:
+    manifest = core.resources.desks[link.partner].manifest
+    page = pages.render(
+        "start.html",
+        title=f"Sambungkan akun {manifest.name}",
+        partner=manifest.name,
+        account=account,
+        inputs=bool(manifest.first_inputs),
+        problem=problem,
+        action=f"{_prefix(core)}/connect/{token}",
+        csrf=core.linking.start_token(link),
+        back=return_address(link),
+    )
+    partner = core.resources.settings.hosts.get(link.partner, {}).values()
+    headers = pages.headers(link.return_url, "https:", *(url for url in partner if url.startswith("http:")))
+    if problem:
+        headers["Retry-After"] = str(_RELOAD_S)
+    return _html(page, headers, 503 if problem else 200)
 
 
 def _form(core: Core, shown: Shown) -> Response[Any]:
     link = shown.link
     manifest = core.resources.desks[link.partner].manifest
-    status, problem = 200, ""
+    status, problem, wrong = 200, "", ""
     if shown.unavailable:
         status, problem = 503, "Mitra pembayaran sedang tidak dapat dihubungi. Coba lagi sebentar lagi."
     elif shown.rejected_input is not None and shown.rejected_input in manifest.inputs:
-        status, problem = 422, f"{manifest.inputs[shown.rejected_input].label_indonesian}: periksa lagi isian Anda."
+        status, wrong = 422, shown.rejected_input
+        problem = f"{manifest.inputs[wrong].label_indonesian}: periksa lagi isian Anda."
     elif shown.rejected_input is not None:
         status, problem = 422, "Isian tidak sesuai dengan halaman ini."
     elif link.last_input_wrong:
-        problem = "Isian ditolak oleh mitra. Periksa dan coba lagi."
+        wrong, problem = link.wants[0], "Isian ditolak oleh mitra. Periksa dan coba lagi."
     fields = [
         {
             "name": name,
@@ -158,7 +214,11 @@ def _form(core: Core, shown: Shown) -> Response[Any]:
         "form.html",
         title=f"Sambungkan akun {manifest.name}",
         partner=manifest.name,
+        account=core.linking.masked_account(link),
         problem=problem,
+        wrong=wrong,
+        names=link.wants,
+        back=return_address(link),
         action=_form_address(core, link),
         csrf=core.linking.csrf_token(link),
         fields=fields,
@@ -168,17 +228,48 @@ def _form(core: Core, shown: Shown) -> Response[Any]:
 
 def _form_address(core: Core, link: LinkRow) -> str:
     """The path alone: the page must not leave the site it was opened on."""
-    return f"{urlsplit(core.resources.settings.public_url).path.rstrip('/')}/connect/{link.id}/inputs"
+    return f"{_prefix(core)}/connect/{link.id}/inputs"
+
+
+def _prefix(core: Core) -> str:
+    """What a proxy takes off the front of our paths."""
+    return urlsplit(core.resources.settings.public_url).path.rstrip("/")
+
+
+def _same_site(core: Core, request: Browser) -> None:
+    """A form is sent from our own page. A browser that names no origin at all still has the form's token to show."""
+    public = urlsplit(core.resources.settings.public_url)
+    if request.headers.get("origin", ours := f"{public.scheme}://{public.netloc}") != ours:
+        raise LinkStateInvalid("The form was sent from another site.")
+
+
+def _secure(core: Core) -> bool:
+    return core.resources.settings.public_url.startswith("https://")
+
+
+def _cookies(core: Core, request: Browser) -> dict[str, str]:
+    """The browser's cookies by the names that the services know. On https only those count that no other host of the
+    domain can have set.
+    """
+    if not _secure(core):
+        return dict(request.cookies)
+    given = request.cookies.items()
+    return {name.removeprefix(_HOST): value for name, value in given if name.startswith(_HOST)}
+
+
+def _with_cookie(core: Core, request: Browser, shown: Shown) -> dict[str, str]:
+    fresh = {} if shown.cookie is None else {cookie_name(shown.link): shown.cookie.reveal()}
+    return _cookies(core, request) | fresh
 
 
 def _cookie(core: Core, link: LinkRow, value: Secret) -> Cookie:
     settings = core.resources.settings
     return Cookie(
-        key=cookie_name(link),
+        key=(_HOST if _secure(core) else "") + cookie_name(link),
         value=value.reveal(),
         path="/",
         max_age=int(settings.waits.link_life_s) + _COOKIE_BEYOND_LIFE_S,
-        secure=settings.public_url.startswith("https://"),
+        secure=_secure(core),
         httponly=True,
         samesite="lax",
     )
@@ -197,12 +288,16 @@ def _refused(request: Browser, error: GatewayError) -> Response[Any]:
     """A page for people, a problem document for programs."""
     if "text/html" not in request.headers.get("accept", ""):
         return respond(error)
-    text = "Alamat ini tidak dapat dipakai. Mulai lagi dari Prakerja."
-    if isinstance(error, LinkStateInvalid):
+    text, back, again = "Alamat ini tidak dapat dipakai. Mulai lagi dari Prakerja.", "", None
+    if isinstance(error, OtherBrowser):
+        text, back = _OTHER_BROWSER, return_address(error.link)
+        if error.link.state is LinkState.OPENED:
+            again = {"action": f"{_prefix(request.app.state.core)}/connect/again", "state": error.state}
+    elif isinstance(error, LinkStateInvalid):
         text = "Tautan ini tidak berlaku lagi. Mulai lagi dari Prakerja."
     elif isinstance(error, PartnerError):
         text = _PARTNER_SILENT
-    page = pages.render("message.html", title="Penyambungan akun", text=text, back="")
+    page = pages.render("message.html", title="Penyambungan akun", text=text, back=back, again=again)
     headers = pages.headers()
     if isinstance(error, PartnerError):
         headers["Retry-After"] = str(_RELOAD_S)
@@ -211,7 +306,7 @@ def _refused(request: Browser, error: GatewayError) -> Response[Any]:
 
 router = Router(
     path="/",
-    route_handlers=[open_page, show_form, submit_form, come_back],
+    route_handlers=[open_page, begin, begin_again, show_form, submit_form, come_back],
     exception_handlers={GatewayError: _refused},
     include_in_schema=False,
 )

@@ -29,7 +29,7 @@ from gateway.partners.desk import Desk
 from gateway.security import places
 from gateway.security.clients import hashed
 from gateway.services.linking import facts
-from gateway.services.linking.endings import MOST_ANSWERS, OPENS_FOR
+from gateway.services.linking.endings import MOST_ANSWERS, MOST_CHALLENGES, OPENS_FOR
 from gateway.services.linking.steps import LinkSteps, Shown
 from gateway.services.linking.view import LinkView, challenge_of
 from gateway.storage.base.ids import new_id
@@ -118,17 +118,62 @@ class Linking(LinkSteps):
 
     # The page a participant opens
 
-    async def open(self, token: str, cookies: Mapping[str, str]) -> Shown:
-        """A browser opened `/connect/{token}`. The first opening binds it and takes the first step at the partner; any
-        later one by the same browser only shows where things stand, or takes the first step that could not be taken.
+    async def look(self, token: str, cookies: Mapping[str, str]) -> tuple[LinkRow, str]:
+        """Somebody, or some program, loads `/connect/{token}`: the link, and its account with all but the last digits
+        hidden. Nothing is spent. One that was opened is shown to the browser that did.
         """
+        link = await self._by_token(token)
+        if link.state is not LinkState.CHALLENGED:
+            _check_cookie(link, cookies)
+        elif link.opens_until is None or link.opens_until <= self._clock.now():
+            raise LinkStateInvalid("This address was to be opened within ten minutes.")
+        return link, self.masked_account(link)
+
+    def masked_account(self, link: LinkRow) -> str:
+        """The last four characters, for somebody who knows the rest."""
+        account = self._account(link).reveal()
+        return "•" * max(len(account) - 4, 0) + account[-4:]
+
+    def start_token(self, link: LinkRow) -> str:
+        """Stands in the form of the opening page."""
+        return self._vault.token(f"start:{link.id}:{link.challenge_no}")
+
+    async def begin(self, token: str, cookies: Mapping[str, str], csrf: str) -> Shown:
+        """The opening page's button was pressed."""
+        link = await self._by_token(token)
+        if not hmac.compare_digest(self.start_token(link).encode(), csrf.encode()):
+            raise LinkStateInvalid
+        return await self.open(token, cookies)
+
+    async def again(self, state: str) -> str:
+        """The browser that came back is not the one that began: a fresh challenge for the one at hand, whose path this
+        is. What the other browser began is over.
+        """
+        async with self._database.connection() as connection:
+            link = await links.by_state(connection, hashed(_well_formed(state)))
+        if link is None or link.state is not LinkState.OPENED or link.challenge_no >= MOST_CHALLENGES:
+            raise LinkStateInvalid
+        async with self._database.transaction() as connection:
+            fresh = await self._challenge_again(connection, link)
+        if fresh is None:
+            raise LinkStateInvalid
+        return f"/connect/{self.connect_token(fresh.id, fresh.challenge_no)}"
+
+    async def _by_token(self, token: str) -> LinkRow:
         async with self._database.connection() as connection:
             link = await links.by_connect(connection, hashed(_well_formed(token)))
         if link is None:
             raise LinkStateInvalid
+        return link
+
+    async def open(self, token: str, cookies: Mapping[str, str]) -> Shown:
+        """A browser begins. The first one is bound and takes the first step at the partner; later the same browser only
+        sees where things stand, or takes the first step that could not be taken.
+        """
+        link = await self._by_token(token)
         if link.state is not LinkState.CHALLENGED:
             _check_cookie(link, cookies)
-            return await self._begin(link) if _not_begun(link) else Shown(link=link)
+            return await self._begin(link) if not_begun(link) else Shown(link=link)
         cookie = self._secret()
         opened = await self._open(link, hashed(cookie))
         return msgspec.structs.replace(await self._begin(opened), cookie=Secret(cookie))
@@ -150,7 +195,8 @@ class Linking(LinkSteps):
             link = await links.by_state(connection, hashed(state))
         if link is None or link.partner != partner:
             raise LinkStateInvalid
-        _check_cookie(link, cookies)
+        if not _is_of(link, cookies):
+            raise OtherBrowser(link, state)
         if link.state is LinkState.OPENED:
             return Shown(link=await self._come_back(link, state, query))
         return Shown(link=await self._watch(link))
@@ -256,11 +302,24 @@ def cookie_name(link: LinkRow) -> str:
     return f"link_{link.id}"
 
 
+class OtherBrowser(LinkStateInvalid):
+    """A known way back, in a browser that did not begin: often the app's own after a start in another one."""
+
+    def __init__(self, link: LinkRow, state: str) -> None:
+        super().__init__("This browser is not the one in which linking began.")
+        self.link = link
+        self.state = state
+
+
 def _check_cookie(link: LinkRow, cookies: Mapping[str, str]) -> None:
+    if not _is_of(link, cookies):
+        raise LinkStateInvalid
+
+
+def _is_of(link: LinkRow, cookies: Mapping[str, str]) -> bool:
     """The browser is the one that opened the link's page."""
     given = hashed(cookies.get(cookie_name(link), ""))
-    if link.cookie_hash is None or not hmac.compare_digest(given, link.cookie_hash):
-        raise LinkStateInvalid
+    return link.cookie_hash is not None and hmac.compare_digest(given, link.cookie_hash)
 
 
 def _well_formed(token: str) -> str:
@@ -269,7 +328,8 @@ def _well_formed(token: str) -> str:
     return token
 
 
-def _not_begun(link: LinkRow) -> bool:
+def not_begun(link: LinkRow) -> bool:
+    """Opened, and the first step at the partner brought no answer yet."""
     return link.state is LinkState.OPENED and link.state_hash is None and not link.wants
 
 

@@ -39,6 +39,10 @@ no money, and the participant, who is not to blame, may start again at once.
 """
 
 
+CONSENT_VERSION = "2026-11-28"
+"""Of the text that the opening page shows (gateway/pages/start.html): a change of what it says is a new version."""
+
+
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """What a browser is to be shown."""
 
@@ -57,7 +61,9 @@ class LinkSteps(LinkEndings):
     """Takes a link from one step to the next; the caller has checked who asks."""
 
     async def _open(self, link: LinkRow, cookie_hash: bytes | None) -> LinkRow:
-        """A challenge is opened, once: the link's life begins."""
+        """A challenge is opened, once: the link's life begins, and what the participant was told is on record. Without
+        a cookie it is a client with screens of its own that told them.
+        """
         now = self._clock.now()
         if link.opens_until is None or link.opens_until <= now:
             raise LinkStateInvalid("This address was to be opened within ten minutes.")
@@ -75,6 +81,8 @@ class LinkSteps(LinkEndings):
             )
             if opened is None:
                 raise LinkStateInvalid
+            channel = "page" if cookie_hash is not None else "client"
+            await links.consented(connection, link.id, CONSENT_VERSION, channel, now)
         return opened
 
     async def _begin(self, link: LinkRow) -> Shown:

@@ -355,6 +355,17 @@ async def answered(connection: Connection, link: LinkRow) -> list[str]:
     return [row["id"] for row in rows]
 
 
+async def consented(connection: Connection, link_id: str, version: str, channel: str, now: datetime) -> None:
+    """Which text the participant was shown before the link began."""
+    await connection.execute(
+        "INSERT INTO consents (link_id, text_version, channel, at) VALUES ($1, $2, $3, $4)",
+        link_id,
+        version,
+        channel,
+        now,
+    )
+
+
 async def others_on_grant(connection: Connection, link: LinkRow) -> bool:
     """Whether another link lives on the same customer token (decision G4)."""
     shared: bool = await connection.fetchval(

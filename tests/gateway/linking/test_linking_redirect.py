@@ -16,7 +16,7 @@ from gateway.security.clients import hashed
 from gateway.services.linking.links import Linking
 from gateway.storage.linking import links
 from tests.gateway.linking.fake import granted
-from tests.gateway.linking.world import HOME, PUBLIC, World
+from tests.gateway.linking.world import HOME, PUBLIC, World, press
 
 
 async def test_a_participant_is_linked_and_its_nik_is_queued(world: World) -> None:
@@ -28,11 +28,11 @@ async def test_a_participant_is_linked_and_its_nik_is_queued(world: World) -> No
     assert await world.incentive(pid) == ("awaiting_link", "link_pending")
 
     browser = world.browser()
-    page = await browser.get(link["challenge"]["url"])
+    page = await press(browser, link["challenge"]["url"])
     assert (page.status_code, page.headers["location"]) == (303, "https://partner.example.test/consent")
     cookie = page.headers["set-cookie"].lower()
     assert "httponly" in cookie and "samesite=lax" in cookie and "secure" not in cookie
-    assert page.headers["cache-control"] == "no-store" and page.headers["referrer-policy"] == "no-referrer"
+    assert page.headers["cache-control"] == "no-store" and page.headers["referrer-policy"] == "same-origin"
     redirect_uri = world.banks["shared"].sent[-1][1]["redirect_uri"]
     state = redirect_uri.partition("?st=")[2]
     assert redirect_uri == f"{PUBLIC}/callbacks/shared/link?st={state}" and len(state) == 32
@@ -58,7 +58,7 @@ async def test_the_challenge_is_shown_until_it_is_opened_and_opens_once(world: W
     await world.open(link)
     assert (await world.api.get(f"/v1/links/{link['link_id']}")).json()["challenge"] is None
     before = await world.everything()
-    other = await world.browser().get(link["challenge"]["url"])
+    other = await press(world.browser(), link["challenge"]["url"])
     assert other.status_code == 400 and "set-cookie" not in other.headers
     assert "Tautan ini tidak berlaku lagi" in other.text
     program = await world.browser().get(link["challenge"]["url"], headers={"Accept": "application/json"})
@@ -70,7 +70,7 @@ async def test_reloading_an_opened_page_changes_nothing(world: World) -> None:
     link = await world.start(await world.person("shared"))
     _, browser, _ = await world.open(link)
     before = await world.everything()
-    page = await browser.get(link["challenge"]["url"])
+    page = await press(browser, link["challenge"]["url"])
     assert page.status_code == 200 and "Lanjutkan di halaman mitra" in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert world.banks["shared"].calls("begin") == 1
@@ -175,7 +175,7 @@ async def test_a_refusal_is_the_participants_blocker(world: World, code: Blocker
     else:
         world.banks["shared"].will("begin", LinkRefused(code=code))
         link = await world.start(pid)
-        link_id, page = link["link_id"], await world.browser().get(link["challenge"]["url"])
+        link_id, page = link["link_id"], await press(world.browser(), link["challenge"]["url"])
         assert page.status_code == 200 and "Mulai lagi dari Prakerja" in page.text
     assert await world.incentive(pid) == ("awaiting_link", code.value)
     assert (await world.link(link_id))["ended_because"] == code.value
@@ -207,9 +207,9 @@ async def test_a_first_step_that_failed_is_taken_again_by_reloading(world: World
     world.banks["shared"].will("begin", httpx.ConnectError("refused"), httpx.ReadError("reset"))
     browser = world.browser()
     for _ in range(2):
-        page = await browser.get(link["challenge"]["url"])
+        page = await press(browser, link["challenge"]["url"])
         assert page.status_code == 503 and "Muat ulang" in page.text
-    assert (await browser.get(link["challenge"]["url"])).status_code == 303
+    assert (await press(browser, link["challenge"]["url"])).status_code == 303
     references = {sent["reference"] for name, sent in world.banks["shared"].sent if name == "begin"}
     assert len(references) == 3
 
@@ -308,8 +308,17 @@ async def test_the_cookie_is_secure_where_the_site_is(world: World) -> None:
     world.app.state.core = dataclasses.replace(world.core, resources=resources, linking=Linking(resources))
     link = await world.start(await world.person("shared"))
     assert link["challenge"]["url"].startswith("https://pay.example.test/connect/")
-    page = await world.browser().get(link["challenge"]["url"].removeprefix("https://pay.example.test"))
-    assert "secure" in page.headers["set-cookie"].lower()
+    browser, path = world.browser(), link["challenge"]["url"].removeprefix("https://pay.example.test")
+    page = await press(browser, path, Origin="https://pay.example.test")
+    name, _, rest = page.headers["set-cookie"].partition("=")
+    assert name == f"__Host-link_{link['link_id']}" and "secure" in rest.lower() and "domain" not in rest.lower()
+    assert (await press(browser, path, Origin="https://pay.example.test")).status_code == 400, (
+        "no secure cookie comes back"
+    )
+    value = rest.partition(";")[0]
+    for sent, status in ((f"link_{link['link_id']}={value}", 400), (f"{name}={value}", 200)):
+        reply = await world.browser().get(path, headers={"Cookie": sent})
+        assert reply.status_code == status, "another host of the domain may have set it, but for its prefix"
 
 
 async def test_a_refused_start_frees_its_key(world: World) -> None:
@@ -379,7 +388,7 @@ async def test_a_link_that_the_partner_made_and_we_never_heard_of_is_told_as_it_
     if when == "at once":
         world.banks["sole"].will("begin", held)
         link = await world.start(pid)
-        page = await world.browser().get(link["challenge"]["url"])
+        page = await press(world.browser(), link["challenge"]["url"])
         assert page.status_code in (200, 303)
         link_id = link["link_id"]
     else:

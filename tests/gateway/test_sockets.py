@@ -1,0 +1,135 @@
+"""Slow heads, slow bodies and silent connections are ended; what is only long or thought about is not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+import uvicorn
+
+from gateway.api import sockets
+from gateway.cli.serve import server_config
+
+HEAD = b"POST /%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+
+
+async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Reads a body and tells its size; `/think` takes its time over it."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+    if scope["path"] == "/think":
+        await asyncio.sleep(1.5)
+    body = str(size).encode()
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture
+async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    for name, value in {"HEAD_S": 0.6, "BODY_S": 0.6, "CHECK_S": 0.05, "MOST_CONNECTIONS": 8}.items():
+        monkeypatch.setattr(sockets, name, value)
+    config = server_config(app)  # type: ignore[arg-type]
+    config.lifespan, config.loop = "off", "none"
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server._serve(None))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    await asyncio.wait_for(task, 10)
+
+
+class Peer:
+    """A raw connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def drip(self, data: bytes, every_s: float, times: int) -> bool:
+        """Send `data` again and again; whether the connection was ended meanwhile."""
+        for _ in range(times):
+            self.writer.write(data)
+            try:
+                await self.writer.drain()
+                if await asyncio.wait_for(self.reader.read(1), every_s) == b"":
+                    return True
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                return True
+        return False
+
+    async def answer(self) -> bytes:
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)
+        size = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+        return await self.reader.readexactly(size)
+
+
+Connect = Callable[[], Awaitable[Peer]]
+
+
+@pytest.fixture
+async def peer(port: int) -> AsyncIterator[Connect]:
+    """Makes connections, and closes what is left of them."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def connect() -> Peer:
+            made = Peer(*await asyncio.open_connection("127.0.0.1", port))
+            stack.callback(made.writer.close)
+            return made
+
+        yield connect
+
+
+async def test_a_silent_connection_is_ended(peer: Connect) -> None:
+    assert await (await peer()).drip(b"", 3.0, 1)
+
+
+async def test_a_head_that_never_ends_is_ended(peer: Connect) -> None:
+    slow = await peer()
+    slow.writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n")
+    assert await slow.drip(b"X-A: b\r\n", 0.1, 60)
+
+
+async def test_a_body_that_drips_is_ended(peer: Connect) -> None:
+    slow = await peer()
+    slow.writer.write(HEAD % (b"", 100_000))
+    assert await slow.drip(b"x", 0.1, 60)
+
+
+async def test_a_later_request_is_bounded_as_the_first_one(peer: Connect) -> None:
+    kept = await peer()
+    kept.writer.write(HEAD % (b"", 2) + b"ab")
+    assert await kept.answer() == b"2"
+    await asyncio.sleep(1.0)
+    kept.writer.write(HEAD % (b"", 3) + b"abc")
+    assert await kept.answer() == b"3", "the time between two requests is another bound's"
+    kept.writer.write(b"GET / HTTP/1.1\r\n")
+    assert await kept.drip(b"X-A: b\r\n", 0.1, 60)
+
+
+async def test_what_is_long_but_flows_is_taken(peer: Connect) -> None:
+    steady = await peer()
+    steady.writer.write(HEAD % (b"", 30 * 2_000))
+    assert not await steady.drip(b"x" * 2_000, 0.05, 30)
+    assert await steady.answer() == b"60000"
+
+
+async def test_an_answer_that_takes_time_is_no_slow_request(peer: Connect) -> None:
+    patient = await peer()
+    patient.writer.write(HEAD % (b"think", 1) + b"a")
+    assert await patient.answer() == b"1"
+
+
+async def test_one_connection_too_many_takes_nothing_from_those_that_stand(peer: Connect) -> None:
+    standing = [await peer() for _ in range(8)]
+    assert await (await peer()).drip(b"", 3.0, 1)
+    for one in standing[:2]:
+        one.writer.write(HEAD % (b"", 1) + b"a")
+        assert await one.answer() == b"1"
