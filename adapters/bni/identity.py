@@ -6,23 +6,15 @@ call replaces one file. A SNAP-shaped POST answers Y, N, U or P; a holder's name
 
 from __future__ import annotations
 
-from adapters.bni import sign, wire
-from adapters.snap import codes
+from adapters import accounts
+from adapters.snap.calls import READ, Call
 from contracts.errors import PartnerProtocolError
 from contracts.identity import IdentityAnswer, IdentityQuery, Verdict
-from contracts.partner import Context, Fact, Mark
-from contracts.plan import Effect, Request, Response
+from contracts.partner import Fact, Mark
+from contracts.plan import Response
 from contracts.secret import Secret
 
-KYC = sign.Call(
-    operation="identity.verify",
-    side=sign.SNAP,
-    target="/snap-service/v1/account-kyc-verification",  # assumed (decision B6)
-    service="97",  # assumed (decision B6): no SNAP service has this number
-    effect=Effect.READ,
-)
-IDENTITY_KTP = "02"
-"""SNAP's `identificationType` of an eKTP (snap-bni.md 1.10); that BNI takes it here is assumed."""
+KYC = Call("identity.verify", READ, "/snap-service/v1/account-kyc-verification", "97")  # no SNAP service has this one
 
 MATCHES: dict[str, Verdict] = {
     "Y": Verdict.MATCH,
@@ -54,54 +46,34 @@ FACTS = (
 )
 
 
-class BniKyc(wire.Wire, frozen=True, kw_only=True):
-    """The request (assumed, decision B6)."""
-
-    partner_reference_no: str
-    account_no: Secret
-    bank_card_token: Secret
-    identification_no: Secret
-    identification_type: str = IDENTITY_KTP
-
-
-class BniMatch(wire.Answer, frozen=True, kw_only=True):
-    """The answer's extension (assumed, decision B6)."""
-
-    identification_no_match: str
-
-
-class BniKycAnswer(wire.Answer, frozen=True, kw_only=True):
-    """The answer (assumed, decision B6)."""
-
-    partner_reference_no: str | None = None
-    account_no: Secret | None = None
-    additional_info: BniMatch
-
-
-def request(ctx: Context, query: IdentityQuery) -> Request:
-    """Ask whether the NIK is the one on the account."""
-    body = BniKyc(
-        partner_reference_no=query.reference,
-        account_no=query.account,
-        bank_card_token=query.grant.access_token,
-        identification_no=Secret(query.nik.reveal()),
-    )
-    return sign.post(ctx, KYC, wire.encode(body))
+def body(query: IdentityQuery) -> object:
+    """Ask whether the NIK is the one on the account; `02` is SNAP's type of an eKTP (snap-bni.md 1.10)."""
+    return {
+        "partnerReferenceNo": query.reference,
+        "accountNo": query.account,
+        "bankCardToken": query.grant.access_token,
+        "identificationNo": query.nik,
+        "identificationType": "02",
+    }
 
 
 def verdict(reply: Response, query: IdentityQuery) -> IdentityAnswer:
     """What the answer says; whatever is not a listed answer is no verdict."""
-    envelope = codes.read(reply, KYC.service)
+    envelope = KYC.read(reply)
     if envelope.code in REFUSALS:
         return IdentityAnswer(verdict=REFUSALS[envelope.code], partner_code=envelope.code)
-    if envelope.code != f"200{KYC.service}00":
-        raise codes.unavailable(envelope, reply)
-    answer = wire.read(envelope, BniKycAnswer)
-    if answer.partner_reference_no not in (None, "", query.reference):
-        raise PartnerProtocolError("the answer is about another partnerReferenceNo")
-    if answer.account_no not in (None, query.account):
+    KYC.expect(reply)
+    envelope.echo(query.reference, "partnerReferenceNo")
+    shown = envelope.evidence("accountNo")
+    if shown is not None and accounts.echoed(shown, query.account, account_of) not in (None, query.account):
         return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=envelope.code)
-    match = MATCHES.get(answer.additional_info.identification_no_match)
+    match = MATCHES.get(envelope.text("additionalInfo", "identificationNoMatch"))
     if match is None:
         raise PartnerProtocolError("identificationNoMatch is none of Y, N, U, P")
     return IdentityAnswer(verdict=match, partner_code=envelope.code)
+
+
+def account_of(number: str) -> Secret | None:
+    """A BNI account has ten digits; leading zeros may have been lost on the way."""
+    shown = accounts.digits(number)
+    return Secret(shown.zfill(10)) if shown.isascii() and shown.isdigit() and 4 <= len(shown) <= 10 else None

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from adapters import answers
 from adapters.bni import sign, wire
-from adapters.snap import codes, values
-from adapters.snap.codes import Envelope
-from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUnavailable
+from adapters.bni.identity import account_of
+from adapters.snap import links, statements, values
+from adapters.snap.payouts import Payouts
+from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.incentive import BlockerCode
-from contracts.linking import Grant, LinkGranted, LinkInputs, LinkRefused, LinkStep, Unlinked, UnlinkStep
-from contracts.money import parse_decimal_string
+from contracts.linking import Grant, LinkGranted, LinkInputs, LinkStep, Unlinked, UnlinkStep
 from contracts.observation import Balance, StatementKind, StatementLine, StatementPage
-from contracts.payout import (
-    Outcome,
-    OutcomeKind,
-    PayoutOrder,
-    not_accepted,
-    not_found,
-    pending,
-    rejected,
-    reversed_,
-    succeeded,
-    unknown,
-)
 from contracts.plan import Response
 from contracts.secret import Secret
 
@@ -67,25 +58,18 @@ What blames our request or our set-up (400xx, 403xx01, 404xx08, 404xx16, 405xx) 
 everyone at once, and an earlier attempt may have been booked. It is UNKNOWN and looked up.
 """
 
-NOT_ACCEPTED = frozenset({"40100", "40101", "40103", "40306", "40314", "42900"})
-"""Cases for which "nothing was done" is promised (snap-bni.md 1.8 and 4.2)."""
-assert set(codes.HINTS) >= NOT_ACCEPTED, "every one has its hint"
-
-PAYOUT_STATUS: dict[str, OutcomeKind] = {
-    "00": OutcomeKind.SUCCEEDED,
-    "01": OutcomeKind.PENDING,
-    "02": OutcomeKind.PENDING,
-    "03": OutcomeKind.PENDING,
-    "04": OutcomeKind.REVERSED,
-    "05": OutcomeKind.REJECTED,
-    "06": OutcomeKind.REJECTED,
-    "07": OutcomeKind.NOT_FOUND,
-}
-"""`latestTransactionStatus` (snap-bni.md 1.12)."""
-assert set(PAYOUT_STATUS) == {f"{n:02d}" for n in range(8)}, "the standard has eight"
-
-STATUS_NOT_FOUND = "4043601"
-"""Assumed, decision B9."""
+PAYOUTS = Payouts(
+    inquiry=sign.INQUIRY,  # under a number of its own: its 409 says nothing of the payout
+    transfer=sign.TRANSFER,
+    status=sign.STATUS,
+    inquiry_refusals=INQUIRY_REFUSALS,
+    refusals=TRANSFER_REFUSALS,
+    account="beneficiaryAccountNo",
+    account_of=account_of,
+    account_needed=True,
+    numbers=("originalReferenceNo", "referenceNumber"),
+    refused_before="previousResponseCode",
+)
 
 BOOKINGS: dict[str, tuple[StatementKind, str]] = {
     "TRANSFER": (StatementKind.CREDIT, "DEBIT"),
@@ -99,200 +83,99 @@ assert {kind for kind, _ in BOOKINGS.values()} == set(StatementKind), "each of o
 
 def bound(reply: Response, reference: str) -> LinkStep:
     """After a bind: the OTP is next, the card number was wrong, or the account cannot be linked (decisions B2, B4)."""
-    envelope = codes.read(reply, sign.BIND.service)
-    if envelope.code == "2000700":
-        answer = wire.read(envelope, wire.BniBound)
+    envelope = sign.BIND.read(reply)
+    if envelope.code == sign.BIND.done:
         return LinkInputs(
             names=("otp",),
             carry={
                 "partnerReferenceNo": Secret(reference),
-                "referenceNo": answer.additional_info.reference_no,
-                "chargeToken": answer.charge_token,
-                "bankCardToken": answer.bank_card_token,
+                "referenceNo": Secret(envelope.number("additionalInfo", "referenceNo")),
+                "chargeToken": values.token(envelope, "chargeToken"),
+                "bankCardToken": values.token(envelope, "bankCardToken"),
             },
         )
     if envelope.code == "4000701":
         return LinkInputs(names=("card_no",), again=True)
-    if envelope.code in BIND_REFUSALS:
-        return LinkRefused(code=BIND_REFUSALS[envelope.code], partner_code=envelope.code)
-    raise _no_step(envelope, reply)
+    if refusal := links.refused(envelope, BIND_REFUSALS):
+        return refusal
+    raise sign.BIND.unavailable(envelope)
 
 
 def otp_verified(reply: Response, held: LinkInputs) -> LinkStep:
-    """After an OTP: linked, asked again with the same carry, or ended (decision B3)."""
-    envelope = codes.read(reply, sign.VERIFY_OTP.service)
-    if envelope.code == "2000400":
-        answer = wire.read(envelope, wire.BniOtpVerified)
-        expiry = answer.token_expiry_time
+    """After an OTP: linked, asked again with the same carry, or ended (decision B3). The token may be repeated, an
+    expiry may be named.
+    """
+    envelope = sign.VERIFY_OTP.read(reply)
+    if envelope.code == sign.VERIFY_OTP.done:
+        again = envelope.evidence("bankCardToken") is not None
+        token = values.token(envelope, "bankCardToken") if again else held.carry["bankCardToken"]
         return LinkGranted(
-            grant=Grant(
-                access_token=answer.bank_card_token or held.carry["bankCardToken"],
-                expires_at=values.moment(expiry, "tokenExpiryTime") if expiry else None,
-            )
+            grant=Grant(access_token=token, expires_at=values.expiry(envelope.body.get("tokenExpiryTime")))
         )
     if envelope.code == "4040415":
         return held
-    if envelope.code in OTP_REFUSALS:
-        return LinkRefused(code=OTP_REFUSALS[envelope.code], partner_code=envelope.code)
-    raise _no_step(envelope, reply)
+    if refusal := links.refused(envelope, OTP_REFUSALS):
+        return refusal
+    raise sign.VERIFY_OTP.unavailable(envelope)
 
 
 def otp_sent(reply: Response) -> UnlinkStep:
     """After asking for the OTP that unbinding wants (decision S6)."""
-    envelope = codes.read(reply, sign.SEND_OTP.service)
-    if envelope.code == "2008100":
-        answer = wire.read(envelope, wire.BniOtpSent)
-        return LinkInputs(names=("otp",), carry={"chargeToken": answer.charge_token})
+    envelope = sign.SEND_OTP.read(reply)
     if envelope.code in UNLINK_GONE:
         return Unlinked(partner_code=envelope.code)
-    raise _no_step(envelope, reply)
+    charge = values.token(sign.SEND_OTP.expect(reply), "chargeToken")
+    return LinkInputs(names=("otp",), carry={"chargeToken": charge})
 
 
 def unbound(reply: Response, held: LinkInputs) -> UnlinkStep:
     """After the unbinding itself: given back, or the OTP is asked again (decision S6)."""
-    envelope = codes.read(reply, sign.UNBIND.service)
-    if envelope.code == "2000900" or envelope.code in UNLINK_GONE:
-        return Unlinked(partner_code=envelope.code)
+    envelope = sign.UNBIND.read(reply)
     if envelope.code == "4040915":
         return held
     if envelope.code in UNLINK_EXPIRED:
         raise PartnerUnavailable("the OTP is used up", hint=Hint.SESSION, partner_code=envelope.code)
-    raise _no_step(envelope, reply)
+    if envelope.code not in UNLINK_GONE:
+        sign.UNBIND.expect(reply)
+    return Unlinked(partner_code=envelope.code)
 
 
-def inquired(reply: Response, order: PayoutOrder) -> Outcome | None:
-    """Why the account cannot be paid, or None where the transfer may follow."""
-    envelope = codes.read(reply, sign.INQUIRY.service)
-    if envelope.code in INQUIRY_REFUSALS:
-        return rejected(INQUIRY_REFUSALS[envelope.code], partner_code=envelope.code)
-    if envelope.code != "2001500":
-        raise codes.unavailable(envelope, reply)
-    if wire.read(envelope, wire.BniInquired).beneficiary_account_no != order.account:
-        raise PartnerProtocolError("the inquiry answered about another account")
-    return None
-
-
-def transferred(reply: Response, order: PayoutOrder) -> Outcome:
-    """What the transfer's own answer says; 409xx01 and 404xx18 are looked up like everything unlisted."""
-    envelope = codes.read(reply, sign.TRANSFER.service)
-    code = envelope.code
-    if code == "2001700":
-        answer = wire.read(envelope, wire.BniTransferred)
-        _same("partnerReferenceNo", answer.partner_reference_no, order.reference)
-        return succeeded(
-            partner_code=code,
-            partner_reference=answer.reference_no,
-            amount_rupiah=_rupiah(answer.amount) if answer.amount is not None else None,
-            account=answer.beneficiary_account_no,
-        )
-    if code == "2021700":
-        return pending(partner_code=code, partner_reference=envelope.optional_text("referenceNo"))
-    if code in TRANSFER_REFUSALS:
-        return rejected(TRANSFER_REFUSALS[code], partner_code=code)
-    if envelope.case in NOT_ACCEPTED:
-        return not_accepted(codes.HINTS[envelope.case], partner_code=code, retry_after_s=codes.retry_after_s(reply))
-    return unknown(partner_code=code)
-
-
-def found(reply: Response, order: PayoutOrder) -> Outcome:
-    """What a look-up says (decision B9); its own responseCode only says that the asking worked (snap-bni.md 1.11)."""
-    envelope = codes.read(reply, sign.STATUS.service)
-    if envelope.code == STATUS_NOT_FOUND:
-        return not_found(partner_code=envelope.code)
-    if envelope.code != "2003600":
-        raise codes.unavailable(envelope, reply)
-    answer = wire.read(envelope, wire.BniPayoutStatus)
-    _same("originalPartnerReferenceNo", answer.original_partner_reference_no, order.reference)
-    _same("serviceCode", answer.service_code, sign.TRANSFER.service)
-    status = answer.latest_transaction_status
-    kind = PAYOUT_STATUS.get(status)
-    if kind is None:
-        raise PartnerProtocolError("latestTransactionStatus is none of 00 to 07")
-    number = answer.original_reference_no or answer.reference_number or None
-    if kind is OutcomeKind.SUCCEEDED:
-        if not answer.beneficiary_account_no:
-            raise PartnerProtocolError("a completed transfer without beneficiaryAccountNo")
-        return succeeded(
-            partner_code=status,
-            partner_reference=number,
-            amount_rupiah=_rupiah(answer.amount) if answer.amount is not None else None,
-            account=answer.beneficiary_account_no,
-        )
-    if kind is OutcomeKind.PENDING:
-        return pending(partner_code=status, partner_reference=number)
-    if kind is OutcomeKind.REVERSED:
-        return reversed_(partner_code=status)
-    if kind is OutcomeKind.NOT_FOUND:
-        return not_found(partner_code=status)
-    reason = TRANSFER_REFUSALS.get(answer.previous_response_code or "")
-    if reason is not None:
-        return rejected(reason, partner_code=answer.previous_response_code)
-    return rejected(None, technical=True, partner_code=status)
-
-
-def statement_page(reply: Response, page: int) -> StatementPage:
-    """One page of bookings (decision S5). An unlisted kind is refused: it might be a payment."""
-    envelope = _expect(reply, sign.STATEMENT.service)
-    answer = wire.read(envelope, wire.BniStatementPage)
-    _same("additionalInfo.page", answer.additional_info.page, str(page))
-    lines = tuple(_line(booking) for booking in answer.detail_data)
-    more = {"Y": True, "N": False}.get(answer.additional_info.has_more)
-    if more is None:
-        raise PartnerProtocolError("hasMore is neither Y nor N")
-    if more and (not lines or page >= wire.STATEMENT_PAGE_LIMIT):
+def statement_page(reply: Response, asked: int) -> StatementPage:
+    """One page of bookings (decision S5)."""
+    envelope = sign.STATEMENT.expect(reply)
+    rows = answers.typed(envelope.body.get("detailData"), list[Any], "field detailData")
+    more = statements.follows(asked, envelope)
+    if more and not rows:
         raise PartnerProtocolError("the statement does not end")
-    return StatementPage(lines=lines, next_cursor=str(page + 1) if more else None)
+    return statements.page(asked, more=more, rows=rows, read=_line)
 
 
 def balance(reply: Response) -> Balance:
-    """What our source account has available."""
-    envelope = _expect(reply, sign.BALANCE.service)
-    (account,) = wire.read(envelope, wire.BniBalances).account_infos
-    return Balance(amount_rupiah=_rupiah(account.available_balance))
+    """What our source account has available: one entry (assumed)."""
+    infos = answers.typed(sign.BALANCE.expect(reply).body.get("accountInfos"), list[Any], "field accountInfos")
+    if len(infos) != 1:
+        raise PartnerProtocolError("field accountInfos does not hold one account")
+    available = answers.at(infos[0], "availableBalance")
+    return Balance(amount_rupiah=values.rupiah(available, "accountInfos.availableBalance"))
 
 
-def _line(booking: wire.BniBooking) -> StatementLine:
+def _line(value: object) -> StatementLine:
+    """A booking of an unlisted kind is refused: it might be a payment."""
+    booking = answers.typed(value, wire.BniBooking, "a row of detailData")
     info = booking.additional_info
-    if info.kind not in BOOKINGS:
+    kind, side = BOOKINGS.get(info.kind, (None, ""))
+    if kind is None:
         raise PartnerProtocolError("a booking of an unlisted kind")
-    kind, side = BOOKINGS[info.kind]
     if booking.type != side:
         raise PartnerProtocolError("a booking on the wrong side of the account")
-    if kind in (StatementKind.CREDIT, StatementKind.REVERSAL) and not info.partner_reference_no:
+    reference, account = answers.number(info.partner_reference_no), info.beneficiary_account_no
+    if kind in (StatementKind.CREDIT, StatementKind.REVERSAL) and reference is None:
         raise PartnerProtocolError("a transfer without partnerReferenceNo")
     return StatementLine(
         kind=kind,
-        amount_rupiah=_rupiah(booking.amount),
-        reference=info.partner_reference_no or None,
-        partner_reference=booking.transaction_id or None,
-        account=info.beneficiary_account_no or None,
-        booked_at=values.moment(booking.transaction_date, "transactionDate"),
+        amount_rupiah=values.rupiah(booking.amount, "detailData.amount"),
+        reference=reference,
+        partner_reference=answers.number(booking.transaction_id),
+        account=account_of(account) if isinstance(account, str) else None,
+        booked_at=values.moment(booking.transaction_date, "detailData.transactionDate"),
     )
-
-
-def _expect(reply: Response, service: str) -> Envelope:
-    envelope = codes.read(reply, service)
-    if envelope.code != f"200{service}00":
-        raise codes.unavailable(envelope, reply)
-    return envelope
-
-
-def _no_step(envelope: Envelope, reply: Response) -> PartnerError:
-    """A linking call that led nowhere: not done where the standard promises so, else unreadable."""
-    if envelope.case in codes.HINTS:
-        return codes.unavailable(envelope, reply)
-    return PartnerProtocolError(f"responseCode {envelope.code}", partner_code=envelope.code)
-
-
-def _same(field: str, echoed: str | None, ours: str) -> None:
-    if echoed and echoed != ours:
-        raise PartnerProtocolError(f"{field} is not the one asked for")
-
-
-def _rupiah(amount: wire.BniAmount) -> int:
-    if amount.currency != wire.CURRENCY:
-        raise PartnerProtocolError("an amount in another currency")
-    try:
-        return parse_decimal_string(amount.value)
-    except ValueError as error:
-        raise PartnerProtocolError("an amount is not a whole number of rupiah") from error

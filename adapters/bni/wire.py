@@ -1,368 +1,146 @@
-"""BNI's JSON, field for field, and the bytes of each request body: encoded once, compact, UTF-8, in this key order.
+"""BNI's JSON, field for field: request bodies as the documents print them (snap-bni.md 1.11, 2.3, 2.4), typed answers.
 
-Names in answers other than those used here (holder names, an `identificationNo` in the OTP answer) are dropped while
-reading.
+Names in answers other than those used here (holder names, an `identificationNo` in the OTP answer) are not read.
 """
 
 from __future__ import annotations
 
 from datetime import date, timedelta
-from functools import lru_cache
-from typing import Annotated, Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from adapters.snap import sign as snap
-from adapters.snap.codes import Envelope
-from contracts.errors import PartnerProtocolError
-from contracts.money import decimal_string
+from adapters.snap.sign import timestamp
+from adapters.snap.values import idr
+from contracts.linking import LinkAnswer, UnlinkOrder
+from contracts.partner import Context
 from contracts.payout import PayoutOrder
 from contracts.secret import Secret
 
-CURRENCY = "IDR"
 BIND_LIMIT = "1.00"
 """The smallest debit limit a binding may ask for: we only pay in (decision B5)."""
-OTP_REASON_UNBINDING = ("09", "Account Unbinding")
 OTP_LIFE = timedelta(minutes=5)
 """snap-bni.md 1.1: SMS OTPs live five minutes."""
-PAYOUT_SERVICE = "17"
-STATEMENT_PAGE_LIMIT = 10_000
-"""Pages of one day that we would follow: ten million bookings (decision S5: 1,000 a page)."""
 
-Text64 = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-T = TypeVar("T")
+TOKEN = {"grantType": "client_credentials", "additionalInfo": {}}
+"""snap-bni.md 2.3, for both hosts."""
+
+
+def bind(ctx: Context, answer: LinkAnswer, card_no: Secret) -> object:
+    """Service 07. We hold no e-mail address: the field goes out empty, as BNI sends what is optional (2.3)."""
+    return {
+        "partnerReferenceNo": answer.reference,
+        "merchantId": ctx.credential("autopay_merchant_id"),
+        "additionalData": {"bankAccountNo": answer.account, "bankCardNo": card_no, "limit": BIND_LIMIT, "email": ""},
+        "additionalInfo": {"custIdMerchant": answer.link_id},  # ours: decision B5
+    }
+
+
+def verify_otp(ctx: Context, answer: LinkAnswer, otp: Secret) -> object:
+    """Service 04."""
+    return {
+        "merchantId": ctx.credential("autopay_merchant_id"),
+        "originalPartnerReferenceNo": answer.carry["partnerReferenceNo"],
+        "originalReferenceNo": answer.carry["referenceNo"],
+        "chargeToken": answer.carry["chargeToken"],
+        "otp": otp,
+        "additionalInfo": {},
+    }
+
+
+def send_otp(ctx: Context, order: UnlinkOrder) -> object:
+    """Service 81; `journeyID` is spelt so and equals X-EXTERNAL-ID."""
+    return {
+        "merchantId": ctx.credential("autopay_merchant_id"),
+        "partnerReferenceNo": order.reference,
+        "journeyID": ctx.external_id(0),
+        "bankCardToken": order.grant.access_token,
+        "otpReasonCode": "09",
+        "otpReasonMessage": "Account Unbinding",
+        "additionalInfo": {"expiredOtp": timestamp(ctx.now + OTP_LIFE)},
+        "externalStoreId": "",
+    }
+
+
+def unbind(ctx: Context, order: UnlinkOrder, otp: Secret) -> object:
+    """Service 09."""
+    return {
+        "merchantId": ctx.credential("autopay_merchant_id"),
+        "partnerReferenceNo": order.reference,
+        "otp": otp,
+        "bankCardToken": order.grant.access_token,
+        "chargeToken": order.carry["chargeToken"],
+        "additionalInfo": {"custIdMerchant": order.link_id},
+    }
+
+
+def inquiry(reference: str, order: PayoutOrder) -> object:
+    """Service 15, under a number of its own."""
+    return {"partnerReferenceNo": reference, "beneficiaryAccountNo": order.account}
+
+
+def transfer(order: PayoutOrder, source_account: Secret) -> object:
+    """Service 17, in the key order of vector T2. All but our own account comes from the stored payout: the same bytes
+    every attempt.
+    """
+    return {
+        "partnerReferenceNo": order.reference,
+        "amount": idr(order.amount_rupiah),
+        "beneficiaryAccountNo": order.account,
+        "beneficiaryEmail": "",
+        "currency": "IDR",
+        "customerReference": order.reference,
+        "feeType": "OUR",
+        "remark": order.reference,
+        "sourceAccountNo": source_account,
+        "transactionDate": timestamp(order.created_at),
+    }
+
+
+def status(order: PayoutOrder) -> object:
+    """Service 36: the transfer named by its own reference, date and amount."""
+    return {
+        "originalPartnerReferenceNo": order.reference,
+        "originalReferenceNo": order.partner_reference or "",
+        "originalExternalId": "",
+        "serviceCode": "17",
+        "transactionDate": timestamp(order.created_at),
+        "amount": idr(order.amount_rupiah),
+    }
+
+
+def statement(reference: str, source_account: Secret, day: date, page: int) -> object:
+    """Service 14: one page of a Jakarta day's statement of our source account (decision S5)."""
+    return {
+        "partnerReferenceNo": reference,
+        "accountNo": source_account,
+        "fromDateTime": f"{day.isoformat()}T00:00:00+07:00",
+        "toDateTime": f"{day.isoformat()}T23:59:59+07:00",
+        "additionalInfo": {"page": str(page)},
+    }
+
+
+def balance(reference: str, source_account: Secret) -> object:
+    """Service 11 (recalled from SNAP)."""
+    return {"partnerReferenceNo": reference, "accountNo": source_account}
 
 
-class Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Camel-case JSON, fields in the order declared."""
-
-
-class BniAmount(Wire, frozen=True, kw_only=True):
-    """snap-bni.md 1.2: a string with two decimals."""
-
-    value: str
-    currency: str = CURRENCY
-
-
-class BniNothing(Wire, frozen=True, kw_only=True):
-    """An empty `additionalInfo`."""
-
-
-# --- requests -------------------------------------------------------------------------------------------------------
-
-
-class BniTokenRequest(Wire, frozen=True, kw_only=True):
-    """snap-bni.md 2.3, for both hosts."""
-
-    grant_type: str = "client_credentials"
-    additional_info: BniNothing = BniNothing()
-
-
-class BniBindData(Wire, frozen=True, kw_only=True):
-    """snap-bni.md 2.4. We hold no e-mail address: the field goes out empty, as BNI sends what is optional (2.3)."""
-
-    bank_account_no: Secret
-    bank_card_no: Secret
-    limit: str = BIND_LIMIT
-    email: str = ""
-
-
-class BniCustomer(Wire, frozen=True, kw_only=True):
-    """Our own name of the customer: the link's id (decision B5)."""
-
-    cust_id_merchant: str
-
-
-class BniBind(Wire, frozen=True, kw_only=True):
-    """snap-bni.md 2.4, service 07."""
-
-    partner_reference_no: str
-    merchant_id: str
-    additional_data: BniBindData
-    additional_info: BniCustomer
-
-
-class BniVerifyOtp(Wire, frozen=True, kw_only=True):
-    """snap-bni.md 2.4, service 04."""
-
-    merchant_id: str
-    original_partner_reference_no: Secret
-    original_reference_no: Secret
-    charge_token: Secret
-    otp: Secret
-    additional_info: BniNothing = BniNothing()
-
-
-class BniOtpLife(Wire, frozen=True, kw_only=True):
-    """When the OTP asked for shall expire."""
-
-    expired_otp: str
-
-
-class BniSendOtp(Wire, frozen=True, kw_only=True):
-    """snap-bni.md 2.4, service 81; `journeyID` is spelt so and equals X-EXTERNAL-ID."""
-
-    merchant_id: str
-    partner_reference_no: str
-    journey_id: str = msgspec.field(name="journeyID")
-    bank_card_token: Secret
-    otp_reason_code: str = OTP_REASON_UNBINDING[0]
-    otp_reason_message: str = OTP_REASON_UNBINDING[1]
-    additional_info: BniOtpLife
-    external_store_id: str = ""
-
-
-class BniUnbind(Wire, frozen=True, kw_only=True):
-    """snap-bni.md 2.4, service 09."""
-
-    merchant_id: str
-    partner_reference_no: str
-    otp: Secret
-    bank_card_token: Secret
-    charge_token: Secret
-    additional_info: BniCustomer
-
-
-class BniInquiry(Wire, frozen=True, kw_only=True):
-    """snap-bni.md 1.11, service 15."""
-
-    partner_reference_no: str
-    beneficiary_account_no: Secret
-
-
-class BniTransfer(Wire, frozen=True, kw_only=True):
-    """snap-bni.md 1.11, service 17, in the key order of vector T2."""
-
-    partner_reference_no: str
-    amount: BniAmount
-    beneficiary_account_no: Secret
-    beneficiary_email: str = ""
-    currency: str = CURRENCY
-    customer_reference: str
-    fee_type: str = "OUR"
-    remark: str
-    source_account_no: Secret
-    transaction_date: str
-
-
-class BniStatus(Wire, frozen=True, kw_only=True):
-    """snap-bni.md 1.11, service 36."""
-
-    original_partner_reference_no: str
-    original_reference_no: str
-    original_external_id: str = ""
-    service_code: str = PAYOUT_SERVICE
-    transaction_date: str
-    amount: BniAmount
-
-
-class BniPage(Wire, frozen=True, kw_only=True):
-    """decision S5."""
-
-    page: str
-
-
-class BniStatement(Wire, frozen=True, kw_only=True):
-    """decision S5, service 14."""
-
-    partner_reference_no: str
-    account_no: Secret
-    from_date_time: str
-    to_date_time: str
-    additional_info: BniPage
-
-
-class BniBalance(Wire, frozen=True, kw_only=True):
-    """snap-bni.md 2.3, service 11."""
-
-    partner_reference_no: str
-    account_no: Secret
-
-
-# --- answers --------------------------------------------------------------------------------------------------------
-
-
-class Answer(Wire, frozen=True, kw_only=True):
-    """What must be there must not be empty either: BNI fills optional fields with empty strings (snap-bni.md 2.3)."""
-
-    def __post_init__(self) -> None:
-        for name in _required(type(self)):
-            value = getattr(self, name)
-            if isinstance(value, str | Secret) and not value:
-                raise ValueError("empty")
-
-
-class BniReference(Answer, frozen=True, kw_only=True):
-    """What the OTP call wants to see again (decision B2)."""
-
-    reference_no: Secret
-
-
-class BniBound(Answer, frozen=True, kw_only=True):
-    """decision B2."""
-
-    bank_card_token: Secret
-    charge_token: Secret
-    additional_info: BniReference
-
-
-class BniOtpVerified(Answer, frozen=True, kw_only=True):
-    """snap-bni.md 1.10, service 04; the token may be repeated, an expiry may be named."""
-
-    bank_card_token: Secret | None = None
-    token_expiry_time: str | None = None
-
-
-class BniOtpSent(Answer, frozen=True, kw_only=True):
-    """decision S6."""
-
-    charge_token: Secret
-
-
-class BniInquired(Answer, frozen=True, kw_only=True):
-    """snap-bni.md 1.11, service 15, without the holder's name."""
-
-    beneficiary_account_no: Secret
-
-
-class BniTransferred(Answer, frozen=True, kw_only=True):
-    """snap-bni.md 1.11, service 17."""
-
-    reference_no: Text64
-    partner_reference_no: str | None = None
-    amount: BniAmount | None = None
-    beneficiary_account_no: Secret
-
-
-class BniPayoutStatus(Answer, frozen=True, kw_only=True):
-    """snap-bni.md 1.11, service 36. What only a payout that exists can have may be missing where it does not."""
-
-    latest_transaction_status: str
-    original_partner_reference_no: str | None = None
-    original_reference_no: str | None = None
-    reference_number: str | None = None
-    service_code: str | None = None
-    amount: BniAmount | None = None
-    beneficiary_account_no: Secret | None = None
-    previous_response_code: str | None = None
-
-
-class BniBookingInfo(Answer, frozen=True, kw_only=True):
+class BniBookingInfo(msgspec.Struct, frozen=True, rename="camel"):
     """decision S5."""
 
     kind: str
-    partner_reference_no: str | None = None
-    beneficiary_account_no: Secret | None = None
+    partner_reference_no: Any = None
+    beneficiary_account_no: Any = None
 
 
-class BniBooking(Answer, frozen=True, kw_only=True):
+class BniBooking(msgspec.Struct, frozen=True, rename="camel"):
     """decision S5: one row of a statement."""
 
-    amount: BniAmount
+    amount: Any
     transaction_date: str
-    transaction_id: str | None = None
     type: str
     additional_info: BniBookingInfo
+    transaction_id: Any = None
 
-
-class BniPageInfo(Answer, frozen=True, kw_only=True):
-    """decision S5."""
-
-    page: str
-    has_more: str
-
-
-class BniStatementPage(Answer, frozen=True, kw_only=True):
-    """decision S5."""
-
-    detail_data: Annotated[list[BniBooking], msgspec.Meta(max_length=1000)]
-    additional_info: BniPageInfo
-
-
-class BniAccountInfo(Answer, frozen=True, kw_only=True):
-    """One balance of an account (recalled from SNAP service 11)."""
-
-    available_balance: BniAmount
-
-
-class BniBalances(Answer, frozen=True, kw_only=True):
-    """SNAP service 11: `accountInfos` (recalled; exactly one entry is assumed)."""
-
-    account_infos: Annotated[list[BniAccountInfo], msgspec.Meta(min_length=1, max_length=1)]
-
-
-# --- bytes ----------------------------------------------------------------------------------------------------------
-
-
-def encode(body: Wire) -> bytes:
-    """The bytes that are hashed, signed and sent."""
-    return _ENCODER.encode(body)
-
-
-def read(envelope: Envelope, kind: type[T]) -> T:
-    """An answer's fields; a missing or other-typed one is a `PartnerProtocolError` that quotes nothing."""
-    try:
-        return msgspec.convert(envelope.body, kind, dec_hook=_seal)
-    except msgspec.ValidationError:
-        problem = f"responseCode {envelope.code} without the fields of {kind.__name__}"
-    raise PartnerProtocolError(problem)
-
-
-def transfer(order: PayoutOrder, source_account: Secret) -> bytes:
-    """The transfer's body; all but our own account comes from the stored payout: the same bytes every attempt."""
-    return encode(
-        BniTransfer(
-            partner_reference_no=order.reference,
-            amount=BniAmount(value=decimal_string(order.amount_rupiah)),
-            beneficiary_account_no=order.account,
-            customer_reference=order.reference,
-            remark=order.reference,
-            source_account_no=source_account,
-            transaction_date=snap.timestamp(order.created_at),
-        )
-    )
-
-
-def status(order: PayoutOrder) -> bytes:
-    """The status inquiry's body: the transfer named by its own reference, date and amount."""
-    return encode(
-        BniStatus(
-            original_partner_reference_no=order.reference,
-            original_reference_no=order.partner_reference or "",
-            transaction_date=snap.timestamp(order.created_at),
-            amount=BniAmount(value=decimal_string(order.amount_rupiah)),
-        )
-    )
-
-
-def statement(reference: str, source_account: Secret, day: date, page: int) -> bytes:
-    """One page of a Jakarta day's statement of our source account."""
-    return encode(
-        BniStatement(
-            partner_reference_no=reference,
-            account_no=source_account,
-            from_date_time=f"{day.isoformat()}T00:00:00+07:00",
-            to_date_time=f"{day.isoformat()}T23:59:59+07:00",
-            additional_info=BniPage(page=str(page)),
-        )
-    )
-
-
-def _reveal(value: Any) -> str:
-    if isinstance(value, Secret):
-        return value.reveal()
-    raise NotImplementedError
-
-
-def _seal(kind: type[Any], value: Any) -> Any:
-    if kind is Secret:
-        return Secret(value)
-    raise NotImplementedError
-
-
-@lru_cache(maxsize=32)
-def _required(kind: type[Answer]) -> tuple[str, ...]:
-    return tuple(field.name for field in msgspec.structs.fields(kind) if field.required)
-
-
-_ENCODER = msgspec.json.Encoder(enc_hook=_reveal)
+    def __repr__(self) -> str:
+        return "BniBooking(***)"

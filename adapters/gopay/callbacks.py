@@ -1,11 +1,16 @@
-"""Midtrans' notifications: link changes (RSA), payouts (SHA-512), finished KYC (unsigned, a hint); decision X2."""
+"""Midtrans' notifications: link changes (RSA), payouts (SHA-512), finished KYC (unsigned, a hint); decision X2.
+
+Of each only what is acted on must be readable; a field that nobody needs may be of any type.
+"""
 
 from __future__ import annotations
 
 import hashlib
 
+from adapters import answers
 from adapters.gopay import mapping, sign, wire
 from adapters.snap.sign import minify
+from adapters.snap.values import secret
 from contracts.errors import SignatureInvalid
 from contracts.observation import IdentityNotice, LinkNotice, NoNotice, Notice, PayoutNotice
 from contracts.partner import CallbackRoute, Context, Notification, protocol_error
@@ -52,15 +57,16 @@ class GopayCallbacks:
 
     def read(self, note: Notification) -> Notice:
         """What it says; link and KYC notices are hints without a verdict of their own."""
+        body = answers.decoded(note.body)
         if note.kind == "link":
-            return LinkNotice(access_token=wire.decode(note.body, wire.GopayLinkNotice).additional_info.access_token)
+            token = answers.at(body, "additionalInfo", "accessToken")
+            return LinkNotice(access_token=secret(token, "additionalInfo.accessToken"))
         if note.kind == "payout":
-            return _payout(wire.decode(note.body, wire.IrisNotice))
-        token = _linking_token(note)
-        if note.kind != "identity" or token is None:
-            raise protocol_error("a notification of no known kind or without its token")
-        wire.decode(note.body, wire.GopayIdNotice)
-        return IdentityNotice(access_token=token)
+            return _payout(answers.typed(body, wire.IrisNotice, "a payout notification"))
+        linking = _linking_token(note)
+        if note.kind != "identity" or linking is None or not isinstance(body, dict) or not body:
+            raise protocol_error("a notification of no known kind, empty, or without its token")
+        return IdentityNotice(access_token=linking)
 
     def reply(self, note: Notification) -> tuple[int, bytes]:
         """SNAP's envelope for link notices (wallets.md 2.3.9); the others want only a 2xx."""
@@ -77,6 +83,7 @@ def _payout(said: wire.IrisNotice) -> Notice:
         amount=said.amount,
         account=None,
         error_code=said.error_code,
+        error_message=said.error_message,
         updated_at=said.updated_at,
     )
     return PayoutNotice(outcome=outcome, partner_reference=number)

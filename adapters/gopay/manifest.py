@@ -149,7 +149,7 @@ MANIFEST = Manifest(
     hosts=_HOSTS,
     credentials=_CREDENTIALS,
     tokens={"snap": Token(life_s=900.0, source="wallets.md 2.2")},
-    needs={"finish_link": ("snap",), "link_health": ("snap",), "unlink": ("snap",)},
+    needs=dict.fromkeys(("finish_link", "link_health", "unlink", "verify_nik"), ("snap",)),
     quotas=(
         Quota(operations=("payout.create",), per_s=50.0, mark=_SEEN, source="Midtrans, Rate Limit: create payouts"),
         Quota(operations=("payout.approve",), per_s=50.0, mark=_SEEN, source="Midtrans, Rate Limit: approve payouts"),

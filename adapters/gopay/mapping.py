@@ -1,51 +1,47 @@
-"""Midtrans' answers in our words: SNAP linking, GoPay ID's KYC pull, Iris' payouts (decisions G1-G11)."""
+"""Midtrans' answers in our words: SNAP linking, Iris' payouts (decisions G1-G11)."""
 
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
-from adapters.gopay import wire
-from adapters.snap import codes, values
-from contracts import names
-from contracts.errors import Hint, PartnerUnavailable
-from contracts.identity import IdentityAnswer, Verdict
+from adapters import accounts, answers
+from adapters.answers import typed
+from adapters.gopay import sign, wire
+from adapters.snap import statements, values
+from contracts.errors import Hint, PartnerError
 from contracts.incentive import BlockerCode
 from contracts.linking import Grant, LinkGranted, LinkHealth, LinkRefused, LinkReturn, LinkStep, Unlinked
-from contracts.nik import Nik
 from contracts.observation import Balance, StatementKind, StatementLine, StatementPage
 from contracts.partner import protocol_error
-from contracts.payout import Outcome, Refusal, not_accepted, pending, queued, rejected, succeeded, unknown
+from contracts.payout import (
+    Outcome,
+    PayoutOrder,
+    Refusal,
+    not_accepted,
+    pending,
+    queued,
+    rejected,
+    safe_detail,
+    succeeded,
+    unknown,
+)
 from contracts.plan import Response
 from contracts.secret import Secret
 
 _B = BlockerCode
-_PARTNER_CODE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
 _AUTH_CODE_MAX = 256
 _TOKEN_MAX = 2048
-_DIGITS_16 = re.compile(r"[0-9]{16}", re.ASCII)
 
 
-def partner_code(text: str | None) -> str | None:
-    """A partner's code as received, or None where it is anything but a short code."""
-    return text if text is not None and _PARTNER_CODE.fullmatch(text) else None
+def _unavailable(reply: Response) -> PartnerError:
+    """A READ at Iris that was not answered: could not tell. The only thing shown there is a key of ours."""
+    return answers.no_answer(reply, "not what was asked for", Hint.CREDENTIALS)
 
 
-def _unavailable(reply: Response) -> PartnerUnavailable:
-    """A READ at Iris or GoPay ID that was not answered: could not tell."""
-    hint = {401: Hint.CREDENTIALS, 429: Hint.THROTTLED}.get(reply.status, Hint.NONE)
-    return PartnerUnavailable(
-        f"HTTP {reply.status}",
-        hint=hint,
-        partner_code=f"{reply.status:03d}",
-        retry_after_s=codes.retry_after_s(reply),
-    )
-
-
-# --- linking ------------------------------------------------------------------------------------------
-
+# --- linking ------------------------------------------------------------------------------------------------------
 
 REFUSED_RETURNS: dict[str, BlockerCode] = {
     "4041012": _B.ACCOUNT_NOT_FOUND,  # seen: wallets.md 2.3.6; decision G1
@@ -62,36 +58,32 @@ ABANDONED_RESULTS = frozenset({"abort", "failure"})
 def read_return(query: Mapping[str, str]) -> LinkReturn:
     """What the browser brought back; all spellings of wallets.md 2.3.5 and 14.
 
-    A code is read only beside `success=true` or `result=success`: a failed attempt may still carry one. A failure whose
-    code is not listed ends the link too, as loading the address again can never help; its code is kept.
+    A code is read only beside `success=true` or `result=success`: a failed attempt may still carry one. Whatever is
+    neither a code nor a listed refusal is a linking that was not finished, since no reload could help; the partner's
+    code is kept.
     """
     state = query.get("state") or None
     for name in ("responseCode", "errorCode", "errCode"):
         if code := query.get(name):
-            blocker = REFUSED_RETURNS.get(code, _B.LINK_REQUIRED)
-            return LinkReturn(refused=blocker, state=state, partner_code=partner_code(code))
-    result = query.get("result")
-    if result in ABANDONED_RESULTS:
-        return LinkReturn(refused=_B.CONSENT_ABANDONED, state=state, partner_code=result)
-    code = query.get("authCode", "")
-    if not (query.get("success") == "true" or result == "success"):
-        raise protocol_error("the linking page ended neither in success nor in a failure")
+            refused = REFUSED_RETURNS.get(code, _B.LINK_REQUIRED)
+            return LinkReturn(refused=refused, state=state, partner_code=answers.plain(code))
+    result, code = query.get("result"), query.get("authCode", "")
+    if result in ABANDONED_RESULTS or not (query.get("success") == "true" or result == "success"):
+        return LinkReturn(refused=_B.CONSENT_ABANDONED, state=state, partner_code=answers.plain(result))
     if code in ("", "null") or len(code) > _AUTH_CODE_MAX:
-        raise protocol_error("the linking page said success without a usable authCode")
+        return LinkReturn(refused=_B.CONSENT_ABANDONED, state=state, partner_code="success")
     return LinkReturn(code=Secret(code), state=state)
 
 
 def linked(reply: Response) -> LinkStep:
     """Service 07: the participant's token, which names no life and no refresh (wallets.md 2.3.6)."""
-    envelope = codes.read(reply, "07")
+    envelope = sign.EXCHANGE.read(reply)
     if envelope.code == "4040711":  # used, expired or from a failed attempt: the participant starts again
         return LinkRefused(code=_B.CONSENT_ABANDONED, partner_code=envelope.code)
-    if envelope.code != "2000700":
-        raise codes.unavailable(envelope, reply)
-    token = envelope.text("accessTokenInfo", "accessToken")
-    if len(token) > _TOKEN_MAX:
+    token = values.token(sign.EXCHANGE.expect(reply), "accessTokenInfo", "accessToken")
+    if len(token.reveal()) > _TOKEN_MAX:
         raise protocol_error("field accessTokenInfo.accessToken is over 2048 characters")
-    return LinkGranted(grant=Grant(access_token=Secret(token)))
+    return LinkGranted(grant=Grant(access_token=token))
 
 
 LINK_HEALTH: dict[str, LinkHealth] = {
@@ -104,10 +96,10 @@ assert set(LINK_HEALTH.values()) == set(LinkHealth), "every health has its code"
 
 def link_health(reply: Response) -> LinkHealth:
     """Service 08; anything not in `LINK_HEALTH` is "could not tell"."""
-    envelope = codes.read(reply, "08")
+    envelope = sign.HEALTH.read(reply)
     health = LINK_HEALTH.get(envelope.code)
     if health is None:
-        raise codes.unavailable(envelope, reply)
+        raise sign.HEALTH.unavailable(envelope)
     return health
 
 
@@ -117,75 +109,10 @@ UNLINKED = frozenset({"2000900", "4010902"})
 
 def unlinked(reply: Response) -> Unlinked:
     """Service 09."""
-    envelope = codes.read(reply, "09")
+    envelope = sign.UNLINK.read(reply)
     if envelope.code not in UNLINKED:
-        raise codes.unavailable(envelope, reply)
+        raise sign.UNLINK.unavailable(envelope)
     return Unlinked(partner_code=envelope.code)
-
-
-# --- identity ----------------------------------------------------------------------------------------------------
-
-NO_SUBMISSION = "1519"
-"""SUBMISSION_NOT_FOUND: the holder never went through Verify (wallets.md 2.5, decision G6)."""
-
-RUNNING_KYC = frozenset({"INITIATED", "IN_PROGRESS"})
-
-
-def identity(reply: Response, nik: Nik) -> IdentityAnswer:
-    """KYC Data Pull as a verdict; the holder's data ends here (decision G6)."""
-    if reply.status not in (200, 401, 404):
-        raise _unavailable(reply)
-    found = wire.decode(reply.content, wire.GopayIdReply)
-    if reply.status == 200 and found.success and found.data is not None:
-        return _submission(found.data, nik)
-    code = partner_code(found.errors[0].code) if found.errors else None
-    if reply.status == 200 or found.success or code is None:
-        raise protocol_error(f"HTTP {reply.status} without the envelope that belongs to it")
-    if reply.status == 401:
-        raise PartnerUnavailable("HTTP 401", hint=Hint.CUSTOMER_TOKEN, partner_code=code)
-    if code != NO_SUBMISSION:
-        raise PartnerUnavailable("HTTP 404", partner_code=code)
-    return IdentityAnswer(verdict=Verdict.KYC_INCOMPLETE, partner_code=code)
-
-
-def _submission(data: wire.GopayIdSubmission, nik: Nik) -> IdentityAnswer:
-    if data.status in RUNNING_KYC:
-        return IdentityAnswer(verdict=Verdict.PENDING, partner_code=data.status)
-    if (data.status, data.result) == ("COMPLETED", "INVALID"):
-        return IdentityAnswer(verdict=Verdict.KYC_INCOMPLETE, partner_code="COMPLETED.INVALID")
-    if (data.status, data.result) != ("COMPLETED", "VALID"):
-        raise PartnerUnavailable("a KYC status that is no verdict", partner_code=partner_code(data.status))
-    ktp = None if data.submission_data is None else data.submission_data.ktp
-    if ktp is None or _DIGITS_16.fullmatch(ktp.document_number.reveal()) is None:
-        raise protocol_error("field ktp.documentNumber is missing or not 16 digits")
-    same = nik.same_as(ktp.document_number.reveal())
-    return IdentityAnswer(verdict=Verdict.MATCH if same else Verdict.MISMATCH, partner_code="COMPLETED.VALID")
-
-
-def holder(reply: Response) -> Secret | None:
-    """The name beside the NIK; None where the pull has none."""
-    data = wire.decode(reply.content, wire.GopayIdReply).data
-    ktp = None if data is None or data.submission_data is None else data.submission_data.ktp
-    return None if ktp is None else ktp.name
-
-
-def proved(answer: IdentityAnswer, name: Secret | None, reply: Response) -> IdentityAnswer:
-    """The match, if the declared account is registered under the holder's name; nothing of either name is kept.
-
-    Another name proves no other NIK: it only leaves the account unproved.
-    """
-    unproved = IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=answer.partner_code)
-    if reply.status == 400 and _no_such_account(wire.decode(reply.content, wire.IrisErrorReply)):
-        return unproved
-    if reply.status != 200:
-        raise _unavailable(reply)
-    found = wire.decode(reply.content, wire.IrisValidation)
-    same = name is not None and names.agree(name.reveal(), found.account_name.reveal())
-    return answer if same else unproved
-
-
-def _no_such_account(said: wire.IrisErrorReply) -> bool:
-    return isinstance(said.errors, dict) and bool(said.errors.get("account"))
 
 
 # --- payouts -----------------------------------------------------------------------------------------------------
@@ -236,16 +163,21 @@ FAILURES: dict[str, Failure] = {f"{number:03d}": Failure.OTHER for number in ran
 assert set(FAILURES.values()) == set(Failure), "every failure has its code"
 
 
-def failed(error_code: str | None, said_at: datetime | None = None) -> Outcome:
-    """A payout that Iris calls failed; only the webhook has the code, and it may still follow (decision G8)."""
-    if not error_code:
+def failed(error_code: object, said_at: datetime | None = None, error_message: object = None) -> Outcome:
+    """A payout that Iris calls failed; only the webhook has the code, and it may still follow (decision G8). A code
+    counts by its value: `15`, `"15"` and `"015"` are one.
+    """
+    code = answers.written(error_code)
+    if not code:
         return rejected(None, partner_code="failed", reason_may_follow=True, said_at=said_at)
-    failure = FAILURES.get(error_code, Failure.OTHER)
+    code = code.zfill(3) if code.isascii() and code.isdigit() else code
+    failure = FAILURES.get(code, Failure.OTHER)
     reason = _B.PARTNER_REJECTED if failure is Failure.REPEATED else failure.value
     return rejected(
         reason if isinstance(reason, BlockerCode) else None,
         technical=failure in (Failure.TECHNICAL, Failure.TIMED_OUT),
-        partner_code=partner_code(error_code) or "failed",
+        partner_code=answers.plain(code) or "failed",
+        detail=safe_detail(answers.written(error_message)),
         refusal=failure.value if isinstance(failure.value, Refusal) else None,
         said_at=said_at,
     )
@@ -277,9 +209,10 @@ def payout(
     status: IrisStatus,
     number: str,
     *,
-    amount: str | None,
+    amount: object,
     account: Secret | None,
-    error_code: str | None,
+    error_code: object = None,
+    error_message: object = None,
     updated_at: object = None,
 ) -> Outcome:
     """A payout's state in our words, from a look-up or a notification; `updated_at` puts them in order."""
@@ -295,61 +228,76 @@ def payout(
             account=account,
             said_at=said_at,
         ),
-        IrisStatus.FAILED: lambda: failed(error_code, said_at),
+        IrisStatus.FAILED: lambda: failed(error_code, said_at, error_message),
         IrisStatus.REJECTED: lambda: refused_by_approver(said_at),
     }
     return outcomes[status]()
 
 
-def created(reply: Response) -> Outcome:
+def created(reply: Response, order: PayoutOrder) -> Outcome:
     """Answer to a create, a WRITE: queued under Iris' number, refused by validation, or no verdict."""
     if reply.status == 201:
-        found = wire.decode(reply.content, wire.IrisCreateReply).payouts
+        found = typed(answers.json_value(reply), wire.IrisCreateReply, "an accepted create").payouts
         if len(found) != 1 or found[0].status != IrisStatus.QUEUED.value:
             return unknown(partner_code="201")
         return queued(wire.reference_no(found[0].reference_no))
     if reply.status == 400:
-        refusal = wire.decode(reply.content, wire.IrisErrorReply)
+        refusal = _refusal(reply)
+        detail = safe_detail(refusal.words, order.name, order.account, accounts.local(order.account))
         if refusal.error_message == wire.CREATE_REFUSED and isinstance(refusal.errors, list | dict) and refusal.errors:
-            return rejected(_B.PARTNER_REJECTED, partner_code="400")  # seen: wallets.md 2.6.1
-        return unknown(partner_code="400")  # among others a key already used for another body: something stands there
+            return rejected(_B.PARTNER_REJECTED, partner_code="400", detail=detail)  # seen: wallets.md 2.6.1
+        # Among others a key already used for another body: something stands there.
+        return unknown(partner_code="400", detail=detail)
     return _refused_or_unknown(reply)
 
 
 def approved(reply: Response, number: str) -> Outcome:
     """Answer to an approve, the WRITE that moves money; a 400 may mean that it was approved before (decision G10)."""
-    if reply.status == 202 and wire.decode(reply.content, wire.IrisStatusReply).status == "ok":
-        return pending(partner_code="202", partner_reference=number)
-    return _refused_or_unknown(reply)
+    return pending(partner_code="202", partner_reference=number) if _taken(reply) else _refused_or_unknown(reply)
 
 
 def withdrawal(reply: Response) -> Outcome:
     """Answer to a reject, a WRITE; a 400 may mean that it is no longer queued."""
-    if reply.status == 202 and wire.decode(reply.content, wire.IrisStatusReply).status == "ok":
-        return withdrawn()
-    return _refused_or_unknown(reply)
+    return withdrawn() if _taken(reply) else _refused_or_unknown(reply)
+
+
+def _taken(reply: Response) -> bool:
+    return reply.status == 202 and answers.json_object(reply).get("status") == "ok"
+
+
+def _refusal(reply: Response) -> wire.IrisErrorReply:
+    """Iris' own error envelope; raises where it is not."""
+    return typed(answers.json_object(reply, Hint.CREDENTIALS), wire.IrisErrorReply, "an error of Iris")
 
 
 def _refused_or_unknown(reply: Response) -> Outcome:
-    """401 in Iris' own envelope: our key was refused, nothing was done (seen: wallets.md 2.6, 2.2)."""
-    if reply.status == 401 and wire.decode(reply.content, wire.IrisErrorReply).error_message:
-        return not_accepted(Hint.CREDENTIALS, partner_code="401")
-    return unknown(partner_code=f"{reply.status:03d}")
+    """401 in Iris' own envelope: our key was refused, nothing was done (seen: wallets.md 2.6, 2.2). Anything else is
+    unknown, what stands in front of Iris included.
+    """
+    if reply.status in (400, 401, 404):
+        refusal = _refusal(reply)
+        if reply.status == 401 and refusal.error_message:
+            return not_accepted(Hint.CREDENTIALS, partner_code="401", retry_after_s=answers.retry_after_s(reply))
+        return unknown(partner_code=f"{reply.status:03d}", detail=safe_detail(refusal.words))
+    return unknown(partner_code=f"{reply.status:03d}", retry_after_s=answers.retry_after_s(reply))
 
 
-def found_payout(reply: Response, number: str) -> Outcome:
+def found_payout(reply: Response, number: str, account: Secret) -> Outcome:
     """Answer to `GET payouts/{reference_no}`; a 404 proves nothing (decision G11)."""
-    if reply.status == 404 and wire.decode(reply.content, wire.IrisErrorReply).error_message:
+    if reply.status == 404 and _refusal(reply).error_message:
         return unknown(partner_code="404")
     if reply.status != 200:
         raise _unavailable(reply)
-    found = wire.decode(reply.content, wire.IrisPayout)
+    found = typed(answers.json_value(reply), wire.IrisPayout, "a payout")
     if found.reference_no != number:
         raise protocol_error("the look-up answered about another reference_no")
-    status, account = status_of(found.status), wire.account_from(found.beneficiary_account)
-    if status is IrisStatus.COMPLETED and account is None:
-        raise protocol_error("field beneficiary_account is not a mobile number")
-    return payout(status, number, amount=found.amount, account=account, error_code=None, updated_at=found.updated_at)
+    status, theirs = status_of(found.status), found.beneficiary_account
+    if status is not IrisStatus.COMPLETED:
+        return payout(status, number, amount=found.amount, account=None, updated_at=found.updated_at)
+    if theirs is None:
+        raise protocol_error("a completed payout without beneficiary_account")
+    shown = accounts.echoed(theirs.reveal(), account, accounts.mobile)
+    return payout(status, number, amount=found.amount, account=shown, updated_at=found.updated_at)
 
 
 # --- statement and balance ---------------------------------------------------------------------------------------
@@ -370,10 +318,12 @@ def statement(reply: Response) -> StatementPage:
     """A day's bookings; Iris has no pages."""
     if reply.status != 200:
         raise _unavailable(reply)
-    return StatementPage(lines=tuple(map(_line, wire.decode(reply.content, list[wire.IrisStatementRow]))))
+    rows = typed(answers.json_value(reply), list[Any], "the day's bookings")
+    return statements.page(1, more=False, rows=rows, read=_line)
 
 
-def _line(row: wire.IrisStatementRow) -> StatementLine:
+def _line(value: object) -> StatementLine:
+    row = typed(value, wire.IrisStatementRow, "a booking")
     kind = STATEMENT_KINDS.get((row.type, row.status))
     if kind is None:
         raise protocol_error("a booking of a type that decision S2 does not have")
@@ -383,7 +333,7 @@ def _line(row: wire.IrisStatementRow) -> StatementLine:
         amount_rupiah=wire.rupiah(row.amount),
         reference=wire.our_reference(row.notes),
         partner_reference=wire.reference_no(row.reference_no) if ours else None,
-        account=None if row.beneficiary_account is None else wire.account_from(row.beneficiary_account),
+        account=accounts.mobile(row.beneficiary_account) if isinstance(row.beneficiary_account, str) else None,
         booked_at=values.moment(row.created_at, "created_at"),
     )
 
@@ -392,4 +342,4 @@ def balance(reply: Response) -> Balance:
     """What is left of our deposit."""
     if reply.status != 200:
         raise _unavailable(reply)
-    return Balance(amount_rupiah=wire.balance_rupiah(wire.decode(reply.content, wire.IrisBalanceReply).balance))
+    return Balance(amount_rupiah=wire.rupiah(answers.json_object(reply).get("balance")))

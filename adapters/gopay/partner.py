@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from adapters.gopay import mapping, sign, wire
-from adapters.gopay.callbacks import CALLBACKS, GopayCallbacks
+from adapters import accounts
+from adapters.base import Adapter
+from adapters.gopay import identity, mapping, sign, wire
+from adapters.gopay.callbacks import CALLBACKS
 from adapters.gopay.manifest import MANIFEST
-from adapters.gopay.sign import IrisRole
-from adapters.snap import values
-from contracts.errors import NotSupported
+from adapters.gopay.sign import SNAP, IrisRole
+from adapters.snap import calls, values
+from contracts.errors import Hint, NotSupported, PartnerUnavailable
 from contracts.identity import IdentityAnswer, IdentityQuery, Verdict
 from contracts.linking import (
     Grant,
-    LinkAnswer,
     LinkFinish,
     LinkHealth,
     LinkRedirect,
@@ -25,38 +26,27 @@ from contracts.linking import (
     UnlinkStep,
 )
 from contracts.observation import Balance, StatementPage
-from contracts.partner import AccessToken, Context, Manifest
+from contracts.partner import AccessToken, Context
 from contracts.payout import Outcome, PayoutOrder, unknown
-from contracts.plan import Effect, Plan, done
+from contracts.plan import Plan, done
 
 
-class Gopay:
+class Gopay(Adapter):
     """GoPay behind the contract."""
 
-    @property
-    def manifest(self) -> Manifest:
-        """What varies and is data."""
-        return MANIFEST
-
-    @property
-    def callbacks(self) -> GopayCallbacks:
-        """Inbound notifications."""
-        return CALLBACKS
+    manifest = MANIFEST
+    callbacks = CALLBACKS
 
     def fetch_token(self, ctx: Context, name: str, held: AccessToken | None) -> Plan[AccessToken]:
         """The SNAP token (service 73); there is no refresh."""
         if name not in MANIFEST.tokens:
             raise NotSupported("GoPay has one token of ours: snap")
-        reply = yield sign.token_request(ctx)
+        reply = yield SNAP.ask(ctx, sign.TOKEN, wire.TOKEN)
         return values.b2b_token(reply, MANIFEST.tokens[name].life_s)
 
     def begin_link(self, ctx: Context, start: LinkStart) -> Plan[LinkStep]:
         """No call: the browser opens the signed linking page itself (service 10)."""
         return done(LinkRedirect(url=sign.auth_code_url(ctx, start)))
-
-    def answer_link(self, ctx: Context, answer: LinkAnswer) -> Plan[LinkStep]:
-        """Not declared."""
-        raise NotSupported("GoPay asks for OTP and PIN on its own page")
 
     def read_return(self, query: Mapping[str, str]) -> LinkReturn:
         """What GoPay's page sent the browser back with."""
@@ -64,107 +54,55 @@ class Gopay:
 
     def finish_link(self, ctx: Context, finish: LinkFinish) -> Plan[LinkStep]:
         """Service 07: swap the authCode, which works once, for the participant's token."""
-        reply = yield sign.snap_request(
-            ctx,
-            "/v1.0/registration-account-binding",
-            wire.binding(ctx.credential("payment_handle"), finish.code),
-            operation="link.exchange",
-            effect=Effect.WRITE,
-        )
+        reply = yield SNAP.ask(ctx, sign.EXCHANGE, wire.binding(ctx, finish.code))
         return mapping.linked(reply)
 
     def link_health(self, ctx: Context, grant: Grant) -> Plan[LinkHealth]:
         """Service 08 under the participant's token."""
-        reply = yield sign.snap_request(
-            ctx,
-            "/v1.0/registration-account-inquiry",
-            wire.INQUIRY,
-            operation="link.health",
-            effect=Effect.READ,
-            customer=grant.access_token,
-        )
+        reply = yield SNAP.ask(ctx, sign.HEALTH, wire.INQUIRY, grant=grant)
         return mapping.link_health(reply)
-
-    def refresh_grant(self, ctx: Context, grant: Grant) -> Plan[Grant | None]:
-        """Not declared."""
-        raise NotSupported("GoPay's customer token is not refreshed")
 
     def unlink(self, ctx: Context, order: UnlinkOrder) -> Plan[UnlinkStep]:
         """Service 09."""
-        reply = yield sign.snap_request(
-            ctx,
-            "/v1.0/registration-account-unbinding",
-            wire.unbinding(ctx.credential("payment_handle")),
-            operation="unlink",
-            effect=Effect.WRITE,
-            customer=order.grant.access_token,
-        )
+        reply = yield SNAP.ask(ctx, sign.UNLINK, wire.unbinding(ctx), grant=order.grant)
         return mapping.unlinked(reply)
 
     def verify_nik(self, ctx: Context, query: IdentityQuery) -> Plan[IdentityAnswer]:
         """KYC Data Pull: the NIK behind the token is compared here and dropped; ours never leaves. Nothing says which
         phone the token is of, so the name beside the NIK must be the one that the declared account is registered under
-        (decisions X10).
+        (decisions X10). A refused token is looked at by service 08 before it counts as dead (G6).
         """
-        reply = yield sign.identity_request(ctx, query.grant.access_token)
-        answer = mapping.identity(reply, query.nik)
+        pull = yield sign.kyc(ctx, query.grant.access_token)
+        try:
+            answer = identity.verdict(pull, query.nik)
+        except PartnerUnavailable as refused:
+            if refused.hint is not Hint.CUSTOMER_TOKEN:
+                raise
+            reply = yield SNAP.ask(ctx, sign.HEALTH, wire.INQUIRY, n=1, grant=query.grant)
+            raise identity.sure(refused, mapping.link_health(reply)) from None
         if answer.verdict is not Verdict.MATCH:
             return answer
-        holder = mapping.holder(reply)
-        path = wire.validation(query.account)
-        reply = yield sign.iris_request(ctx, "GET", path, operation="identity.name", effect=Effect.READ)
-        return mapping.proved(answer, holder, reply)
+        reply = yield sign.iris(ctx, sign.NAME, tail=accounts.local(query.account).reveal())
+        return identity.proved(answer, identity.holder(pull), reply)
 
     def frozen_body(self, ctx: Context, order: PayoutOrder) -> bytes:
         """The body of the create."""
-        return wire.create(order)
-
-    def payout(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
-        """Not declared."""
-        raise NotSupported("GoPay pays in two steps: prepare, then approve")
+        return calls.encode(wire.create(order))
 
     def prepare(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
         """Create at Iris, under our reference as key."""
-        reply = yield sign.iris_request(
-            ctx,
-            "POST",
-            "payouts",
-            wire.create(order),
-            operation="payout.create",
-            effect=Effect.WRITE,
-            idempotency_key=order.reference,
-            timeout_s=sign.PAYOUT_TIMEOUT_S,
-        )
-        return mapping.created(reply)
+        reply = yield sign.iris(ctx, sign.CREATE, wire.create(order), idempotency_key=order.reference)
+        return mapping.created(reply, order)
 
     def approve(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
         """Approve at Iris, by the approver's key: this moves money."""
         number = _number(order)
-        reply = yield sign.iris_request(
-            ctx,
-            "POST",
-            "payouts/approve",
-            wire.approve(number),
-            operation="payout.approve",
-            effect=Effect.WRITE,
-            role=IrisRole.APPROVER,
-            timeout_s=sign.PAYOUT_TIMEOUT_S,
-        )
+        reply = yield sign.iris(ctx, sign.APPROVE, wire.approve(number), role=IrisRole.APPROVER)
         return mapping.approved(reply, number)
 
     def withdraw(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
         """Reject at Iris, by the approver's key."""
-        number = _number(order)
-        reply = yield sign.iris_request(
-            ctx,
-            "POST",
-            "payouts/reject",
-            wire.reject(number),
-            operation="payout.reject",
-            effect=Effect.WRITE,
-            role=IrisRole.APPROVER,
-            timeout_s=sign.PAYOUT_TIMEOUT_S,
-        )
+        reply = yield sign.iris(ctx, sign.REJECT, wire.reject(_number(order)), role=IrisRole.APPROVER)
         return mapping.withdrawal(reply)
 
     def find_payout(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
@@ -172,28 +110,20 @@ class Gopay:
         if order.partner_reference is None:
             return unknown()
         number = _number(order)
-        reply = yield sign.iris_request(ctx, "GET", f"payouts/{number}", operation="payout.status", effect=Effect.READ)
-        return mapping.found_payout(reply, number)
+        reply = yield sign.iris(ctx, sign.STATUS, tail=number)
+        return mapping.found_payout(reply, number, order.account)
 
     def statement(self, ctx: Context, day: date, cursor: str | None) -> Plan[StatementPage]:
         """One Jakarta day, whole (decision S2)."""
         if cursor is not None:
             raise NotSupported("an Iris statement has no pages")
-        reply = yield sign.iris_request(
-            ctx,
-            "GET",
-            "statements",
-            wire.statement(day),
-            operation="statement",
-            effect=Effect.READ,
-            timeout_s=sign.PAYOUT_TIMEOUT_S,
-            max_response_bytes=sign.STATEMENT_MAX_BYTES,
-        )
+        body = wire.statement(day)
+        reply = yield sign.iris(ctx, sign.STATEMENT, body, max_response_bytes=sign.STATEMENT_MAX_BYTES)
         return mapping.statement(reply)
 
     def balance(self, ctx: Context) -> Plan[Balance]:
         """The Iris deposit."""
-        reply = yield sign.iris_request(ctx, "GET", "balance", operation="balance", effect=Effect.READ)
+        reply = yield sign.iris(ctx, sign.BALANCE)
         return mapping.balance(reply)
 
 

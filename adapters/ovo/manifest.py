@@ -20,9 +20,6 @@ from contracts.partner import (
     Token,
 )
 
-CUSTOMER_TOKEN_LIFE_S = 1_296_000.0
-"""15 days, where the answer names no life (wallets.md 3.2, seen in a third-party note)."""
-
 
 def _assumed(text: str, source: str) -> Fact:
     return Fact(mark=Mark.ASSUMED, text=text, source=source)

@@ -1,16 +1,43 @@
-"""SNAP's response envelope and its seven-digit codes: HTTP status (3), service (2), case (2) (snap-bni.md 1.8)."""
+"""SNAP's response envelope and its seven-digit codes: HTTP status (3), service (2), case (2) (snap-bni.md 1.8).
+
+A field of an envelope is read in one of three ways, and a reader must choose:
+- `text`, `number`: needed. Missing or of another form, there is no verdict;
+- `echo`: evidence. It may be missing, and must be right where it is;
+- `optional_text`, `optional_number`: nothing depends on it. In any other form it is as good as missing.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
+from adapters import answers
 from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.plan import Response
 
 _CODE = re.compile(r"[2-5][0-9]{6}", re.ASCII)
+
+HINTS: MappingProxyType[str, Hint] = MappingProxyType(
+    {
+        "40100": Hint.CREDENTIALS,
+        "40101": Hint.OUR_TOKEN,
+        "40102": Hint.CUSTOMER_TOKEN,
+        "40103": Hint.OUR_TOKEN,
+        "40104": Hint.CUSTOMER_TOKEN,
+        "40306": Hint.LATER,
+        "40314": Hint.FLOAT_SHORT,
+        "42900": Hint.THROTTLED,
+    }
+)
+"""What a case hints at (snap-bni.md 1.8, 4.2), where a partner or an endpoint does not mean another thing by it."""
+
+NOT_ACCEPTED = frozenset({"40100", "40101", "40103", "40306", "40314", "42900"})
+"""Cases for which the standard promises that nothing was done, also after a WRITE (snap-bni.md 1.8, 4.2)."""
+assert set(HINTS) >= NOT_ACCEPTED, "every one has its hint"
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,14 +46,10 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     """`HHHSSCC`."""
     body: dict[str, Any]
+    reply: Response
 
     def __repr__(self) -> str:
         return f"Envelope({self.code})"
-
-    @property
-    def http(self) -> str:
-        """First three digits."""
-        return self.code[:3]
 
     @property
     def case(self) -> str:
@@ -34,72 +57,74 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         return self.code[:3] + self.code[5:]
 
     def text(self, *path: str) -> str:
-        """A string field, by path; a missing or other-typed one is a `PartnerProtocolError`."""
-        value: Any = self.body
-        for name in path:
-            value = value.get(name) if isinstance(value, dict) else None
+        """A string that is needed."""
+        value = answers.at(self.body, *path)
         if not isinstance(value, str) or not value:
             raise PartnerProtocolError(f"field {'.'.join(path)} is missing or not a string")
         return value
 
-    def optional_text(self, *path: str) -> str | None:
-        """A string field, or None where it is missing, empty or null; any other type is a `PartnerProtocolError`."""
-        value: Any = self.body
-        for name in path:
-            value = value.get(name) if isinstance(value, dict) else None
-        if value is None or value == "":
-            return None
-        if not isinstance(value, str):
-            raise PartnerProtocolError(f"field {'.'.join(path)} is not a string")
+    def number(self, *path: str) -> str:
+        """A partner's own number that is needed: opaque, 1 to 64 visible characters."""
+        value = self.optional_number(*path)
+        if value is None:
+            raise PartnerProtocolError(f"field {'.'.join(path)} is missing or not a number of theirs")
         return value
 
+    def echo(self, ours: str, *path: str) -> None:
+        """What we sent, where the answer shows it again."""
+        value = answers.at(self.body, *path)
+        if value is not None and value != "" and value != ours:
+            raise PartnerProtocolError(f"field {'.'.join(path)} is not ours")
 
-def read(reply: Response, service: str) -> Envelope:
-    """The envelope of an answer to service `service` (two digits).
+    def evidence(self, *path: str) -> str | None:
+        """A string that may be missing, and is compared where it is there."""
+        value = answers.at(self.body, *path)
+        return None if value is None or value == "" else self.text(*path)
 
-    Raises `PartnerProtocolError` for anything that is not one: no JSON object, no seven-digit string code, a code of
-    another service, or one that disagrees with the HTTP status. Such an answer is no verdict.
+    def optional_text(self, *path: str) -> str | None:
+        """A string on which nothing depends."""
+        value = answers.at(self.body, *path)
+        return value if isinstance(value, str) and value else None
+
+    def optional_number(self, *path: str) -> str | None:
+        """A partner's own number on which nothing depends."""
+        return answers.number(answers.at(self.body, *path))
+
+
+def read(
+    reply: Response, service: str, *, our_token: Hint = Hint.OUR_TOKEN, hints: Mapping[str, Hint] = HINTS
+) -> Envelope:
+    """The envelope of an answer to service `service` (two digits); `our_token` is what a 401 that names no service of
+    this call speaks of.
+
+    Raises `PartnerUnavailable` for the words of what stands in front of the partner, for a token refused before the
+    service was known (codes of another service or of none, decision X11), and for a code of the partner's own making
+    that `hints` lists. Raises `PartnerProtocolError` for anything else that is no envelope: no JSON object, no
+    seven-digit string code, a code of another service, or one that disagrees with the HTTP status. None is a verdict.
     """
-    try:
-        body = msgspec.json.decode(reply.content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise PartnerProtocolError(f"HTTP {reply.status} without JSON") from None
-    if not isinstance(body, dict):
-        raise PartnerProtocolError(f"HTTP {reply.status} without a JSON object")
+    body = answers.json_object(reply, our_token)
     code = body.get("responseCode")
     if not isinstance(code, str) or _CODE.fullmatch(code) is None:
-        raise PartnerProtocolError(f"HTTP {reply.status} without a seven-digit responseCode")
+        if isinstance(code, str) and code in hints:
+            raise PartnerUnavailable(f"responseCode {code}", hint=hints[code], partner_code=code)
+        raise answers.no_answer(reply, "no seven-digit responseCode", our_token)
     if code[:3] != f"{reply.status:03d}":
-        raise PartnerProtocolError(f"responseCode {code} disagrees with HTTP {reply.status}")
+        raise answers.no_answer(reply, f"responseCode {code}", our_token)
     if code[3:5] != service:
-        raise PartnerProtocolError(f"responseCode {code} is not of service {service}")
-    return Envelope(code=code, body=body)
+        if reply.status == 401:
+            customers = HINTS.get(f"401{code[5:]}") is Hint.CUSTOMER_TOKEN
+            raise PartnerUnavailable(
+                f"responseCode {code}", hint=Hint.CUSTOMER_TOKEN if customers else our_token, partner_code=code
+            )
+        raise answers.no_answer(reply, f"responseCode {code} is not of service {service}", our_token)
+    return Envelope(code=code, body=body, reply=reply)
 
 
-HINTS: dict[str, Hint] = {
-    "40100": Hint.CREDENTIALS,
-    "40101": Hint.OUR_TOKEN,
-    "40102": Hint.CUSTOMER_TOKEN,
-    "40103": Hint.OUR_TOKEN,
-    "40104": Hint.CUSTOMER_TOKEN,
-    "40306": Hint.LATER,
-    "40314": Hint.FLOAT_SHORT,
-    "42900": Hint.THROTTLED,
-}
-"""Cases for which the standard promises that nothing was done (snap-bni.md 1.8, 4.2), and what they hint at."""
-
-
-def unavailable(envelope: Envelope, reply: Response) -> PartnerUnavailable:
-    """A READ's answer that is no verdict: could not tell, with the hint its case gives."""
+def unavailable(envelope: Envelope, hints: Mapping[str, Hint] = HINTS) -> PartnerUnavailable:
+    """An answer that is no verdict: could not tell, with the hint that its case gives."""
     return PartnerUnavailable(
         f"responseCode {envelope.code}",
-        hint=HINTS.get(envelope.case, Hint.NONE),
+        hint=hints.get(envelope.code) or hints.get(envelope.case, Hint.NONE),
         partner_code=envelope.code,
-        retry_after_s=retry_after_s(reply),
+        retry_after_s=answers.retry_after_s(envelope.reply),
     )
-
-
-def retry_after_s(reply: Response) -> float | None:
-    """`Retry-After` in seconds where the answer names a plain number, at most an hour."""
-    value = reply.headers.get("retry-after", "")
-    return min(float(value), 3600.0) if value.isascii() and value.isdigit() else None

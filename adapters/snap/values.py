@@ -1,61 +1,68 @@
-"""Values that SNAP answers carry in more than one partner's documents: tokens, lives in seconds, times."""
+"""Values that SNAP answers carry in more than one partner's documents: tokens, lives in seconds, times, amounts."""
 
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from adapters import answers
 from adapters.snap import codes
 from adapters.snap.codes import Envelope
-from contracts.errors import PartnerProtocolError
+from adapters.snap.sign import JAKARTA
+from contracts.errors import Hint, PartnerProtocolError
+from contracts.money import decimal_string, parse_decimal_string
 from contracts.partner import AccessToken
 from contracts.plan import Response
 from contracts.secret import Secret
 
 _TOKEN = re.compile(r"[!-~]{1,4096}", re.ASCII)
-_SECONDS = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
+_URL = re.compile(r"https?://[!-~]{1,2040}", re.ASCII)
 
 
 def b2b_token(reply: Response, life_s: float) -> AccessToken:
-    """Our own token as issued (service 73, snap-bni.md 1.3); `life_s` holds where the answer names none."""
-    envelope = codes.read(reply, "73")
+    """Our own token as issued (service 73, snap-bni.md 1.3); `life_s` holds where the answer names no life that can be
+    read. No token is shown for it: a 401 speaks of our signature.
+    """
+    envelope = codes.read(reply, "73", our_token=Hint.CREDENTIALS)
     if envelope.code != "2007300":
-        raise codes.unavailable(envelope, reply)
-    return AccessToken(value=token(envelope, "accessToken"), life_s=seconds(envelope, "expiresIn") or life_s)
+        raise codes.unavailable(envelope)
+    life = seconds(envelope.body.get("expiresIn"))
+    return AccessToken(value=token(envelope, "accessToken"), life_s=life or life_s)
 
 
-def secret(value: str, field: str) -> Secret:
+def secret(value: object, field: str) -> Secret:
     """A token that can stand in a header."""
-    if _TOKEN.fullmatch(value) is None:
-        raise PartnerProtocolError(f"field {field} is not a token")
+    if not isinstance(value, str) or _TOKEN.fullmatch(value) is None:
+        raise PartnerProtocolError(f"field {field} is missing or not a token")
     return Secret(value)
 
 
-def token(envelope: Envelope, field: str) -> Secret:
+def token(envelope: Envelope, *path: str) -> Secret:
     """A token field of an answer."""
-    return secret(envelope.text(field), field)
+    return secret(answers.at(envelope.body, *path), ".".join(path))
 
 
-def seconds(envelope: Envelope, field: str) -> float | None:
-    """A life in seconds, written as a string or a number (snap-bni.md 1.3), or None where it is missing."""
-    value: Any = envelope.body.get(field)
-    if value is None:
-        return None
-    text = str(value) if type(value) is int else value
-    if not isinstance(text, str) or _SECONDS.fullmatch(text) is None:
-        raise PartnerProtocolError(f"field {field} is not a number of seconds")
-    return float(text)
+def seconds(value: object) -> float | None:
+    """A life in seconds, written as a string or a number (snap-bni.md 1.3); None where it is no life."""
+    text = answers.written(value)
+    return (float(text) or None) if _SECONDS.fullmatch(text) else None
+
+
+def url(envelope: Envelope, *path: str) -> str:
+    """An address that a browser can be sent to."""
+    text = envelope.text(*path)
+    if _URL.fullmatch(text) is None:
+        raise PartnerProtocolError(f"field {'.'.join(path)} is not an http address")
+    return text
 
 
 def moment(text: str, field: str) -> datetime:
     """ISO 8601 with an offset."""
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        raise PartnerProtocolError(f"field {field} is not a time") from None
-    if parsed.tzinfo is None:
-        raise PartnerProtocolError(f"field {field} has no offset")
+    parsed = said_at(text)
+    if parsed is None:
+        raise PartnerProtocolError(f"field {field} is not a time with an offset")
     return parsed
 
 
@@ -70,3 +77,44 @@ def said_at(value: object) -> datetime | None:
     except ValueError:
         return None
     return None if parsed.tzinfo is None else parsed
+
+
+def expiry(value: object) -> datetime | None:
+    """When something ends, on which nothing depends but when it is renewed: a time without an offset is Jakarta's
+    (snap-bni.md 1.2), one that cannot be read is none.
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+        return parsed.replace(tzinfo=parsed.tzinfo or JAKARTA) + timedelta(0)
+    except (ValueError, OverflowError):
+        return None
+
+
+def idr(amount_rupiah: int) -> dict[str, str]:
+    """An amount as SNAP writes it (snap-bni.md 1.2)."""
+    return {"value": decimal_string(amount_rupiah), "currency": "IDR"}
+
+
+def rupiah(value: Any, field: str) -> int:
+    """SNAP's amount as whole rupiah; a number instead of a string is one too. A `PartnerProtocolError` for a fraction,
+    another currency and anything else.
+    """
+    if answers.at(value, "currency") != "IDR":
+        raise PartnerProtocolError(f"field {field} is not an amount in IDR")
+    return whole(answers.at(value, "value"), field)
+
+
+def whole(value: object, field: str) -> int:
+    """A decimal string, or a number, as whole rupiah."""
+    try:
+        return parse_decimal_string(answers.written(value))
+    except ValueError:
+        raise PartnerProtocolError(f"field {field} is not a whole amount of rupiah") from None
+
+
+def amount(envelope: Envelope, field: str = "amount") -> int | None:
+    """The amount that an answer says, None where it says none."""
+    value = envelope.body.get(field)
+    return None if value is None else rupiah(value, field)

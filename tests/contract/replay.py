@@ -11,6 +11,7 @@ from typing import Any
 from contracts.errors import PartnerProtocolError, PartnerUnavailable
 from contracts.identity import IdentityAnswer
 from contracts.linking import LinkHealth, LinkRefused
+from contracts.observation import StatementPage
 from contracts.payout import Outcome, OutcomeKind
 from contracts.plan import Effect, Request, Response
 from tests.contract.stage import Take
@@ -35,6 +36,8 @@ class Played:
         """Whether anything was taken for true: all but "could not tell"."""
         if self.error is not None:
             return False
+        if isinstance(self.result, StatementPage) and self.result.unreadable:
+            return False  # what could be read counts, but the page proves no absence
         return not (isinstance(self.result, Outcome) and self.result.kind is OutcomeKind.UNKNOWN)
 
     @property

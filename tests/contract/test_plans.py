@@ -219,16 +219,22 @@ def test_no_number_in_a_body_is_a_float(recording: Recording) -> None:
             json.loads(request.content, parse_float=refuse)
 
 
+LATER = {("gopay", "verify_nik")}
+"""Plans of which only a later request shows a token of ours (GoPay ID's 401 is looked at by service 08)."""
+
+
 def test_a_context_without_its_tokens_is_an_error_of_ours(partner: Partner, recording: Recording) -> None:
     """A token that the manifest forgot to ask for must show in a test, not at a partner."""
     bare = recording.stage.bare_context()
     needed = partner.manifest.needs
     for operation, plan in _plans(partner, recording, bare).items():
-        if needed.get(operation):
+        if not needed.get(operation):
+            next(plan, None)
+        elif (partner.manifest.slug, operation) in LATER:
+            next(plan)
+        else:
             with pytest.raises(KeyError):
                 next(plan)
-        else:
-            next(plan, None)
         plan.close()
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from tests.mutants.mutant import Edit, Mutant
-from tests.mutants.planting import NOTICES, PAYOUTS, PLANS, SNAP_SIGN, TOKENS, at, kind, shared
+from tests.mutants.planting import CALLS, NOTICES, PAYOUTS, PLANS, SNAP_SIGN, TOKENS, VALUES, at, kind, shared
 
 _SIGNING = (
     *kind(
@@ -24,12 +24,7 @@ _SIGNING = (
         (NOTICES,),
         {
             "gopay": (
-                at(
-                    "gopay",
-                    "sign",
-                    "key.strip().encode()).hexdigest()",
-                    "key.strip().encode()).hexdigest().upper()",
-                ),
+                at("gopay", "sign", "key.encode()).hexdigest().encode()", "key.encode()).hexdigest().upper().encode()"),
             )
         },
     ),
@@ -37,9 +32,11 @@ _SIGNING = (
         "wrong_key",
         (TOKENS, PAYOUTS),
         {
-            "bni": (at("bni", "sign", 'hmac_key="api_secret"', 'hmac_key="api_key"'),),
+            "bni": (at("bni", "sign", 'secret="api_secret"', 'secret="api_key"'),),
             "gopay": (at("gopay", "partner", "role=IrisRole.APPROVER", "role=IrisRole.CREATOR", 2),),
-            "ovo": (at("ovo", "sign", 'secret=ctx.credential("client_secret")', 'secret=ctx.credential("client_id")'),),
+            "ovo": (
+                at("ovo", "sign", "OVO = Side(milliseconds=True,", 'OVO = Side(secret="client_id", milliseconds=True,'),
+            ),
             "linkaja": (at("linkaja", "sign", 'ctx.credential("hmac_secret")', 'ctx.credential("hmac_username")'),),
         },
     ),
@@ -52,25 +49,22 @@ _SIGNING = (
                 at(
                     "bni",
                     "wire",
-                    "timestamp(order.created_at),\n        )\n    )\n\n\ndef status",
-                    "timestamp(datetime.now(UTC)),\n        )\n    )\n\n\ndef status",
+                    '"sourceAccountNo": source_account,\n        "transactionDate": timestamp(order.created_at)',
+                    '"sourceAccountNo": source_account,\n        "transactionDate": timestamp(datetime.now(UTC))',
                 ),
             ),
             "gopay": (
-                at(
-                    "gopay",
-                    "sign",
-                    "at=snap.timestamp(ctx.now),\n            secret",
-                    "at=snap.timestamp(datetime.now().astimezone()),\n            secret",
+                Edit(
+                    CALLS,
+                    "at = snap.timestamp(ctx.now,",
+                    'at = snap.timestamp(__import__("datetime").datetime.now().astimezone(),',
                 ),
             ),
             "ovo": (
-                at("ovo", "sign", "import date", "import UTC, date, datetime"),
-                at(
-                    "ovo",
-                    "sign",
-                    "at=snap.timestamp(ctx.now, milliseconds=True),\n        secret",
-                    "at=snap.timestamp(datetime.now(UTC), milliseconds=True),\n        secret",
+                Edit(
+                    CALLS,
+                    "at = snap.timestamp(ctx.now,",
+                    'at = snap.timestamp(__import__("datetime").datetime.now().astimezone(),',
                 ),
             ),
             "linkaja": (at("linkaja", "sign", "http_date(ctx.now)", "http_date(datetime.now(UTC))"),),
@@ -84,50 +78,20 @@ _EFFECTS = (
         (PLANS, PAYOUTS),
         {
             "bni": (
-                at(
-                    "bni",
-                    "sign",
-                    "service=wire.PAYOUT_SERVICE,\n    effect=Effect.WRITE",
-                    "service=wire.PAYOUT_SERVICE,\n    effect=Effect.READ",
-                ),
-                at("bni", "sign", 'service="15",\n    effect=Effect.READ', 'service="15",\n    effect=Effect.WRITE'),
+                at("bni", "sign", 'Call("payout.transfer", WRITE', 'Call("payout.transfer", READ'),
+                at("bni", "sign", 'Call("payout.inquiry", READ', 'Call("payout.inquiry", WRITE'),
             ),
             "gopay": (
-                at(
-                    "gopay",
-                    "partner",
-                    'operation="payout.approve",\n            effect=Effect.WRITE',
-                    'operation="payout.approve",\n            effect=Effect.READ',
-                ),
-                at(
-                    "gopay",
-                    "partner",
-                    'operation="payout.status", effect=Effect.READ',
-                    'operation="payout.status", effect=Effect.WRITE',
-                ),
+                at("gopay", "sign", 'Call("payout.approve", WRITE', 'Call("payout.approve", READ'),
+                at("gopay", "sign", 'Call("payout.status", READ', 'Call("payout.status", WRITE'),
             ),
             "ovo": (
-                at(
-                    "ovo",
-                    "sign",
-                    'operation="payout.transfer",\n        effect=Effect.WRITE',
-                    'operation="payout.transfer",\n        effect=Effect.READ',
-                ),
-                at(
-                    "ovo",
-                    "sign",
-                    'operation="payout.inquiry",\n        effect=Effect.READ',
-                    'operation="payout.inquiry",\n        effect=Effect.WRITE',
-                ),
+                at("ovo", "sign", 'Call("payout.transfer", WRITE', 'Call("payout.transfer", READ'),
+                at("ovo", "sign", 'Call("payout.inquiry", READ', 'Call("payout.inquiry", WRITE'),
             ),
             "linkaja": (
-                at(
-                    "linkaja",
-                    "sign",
-                    '"payout.transfer",\n        Effect.WRITE',
-                    '"payout.transfer",\n        Effect.READ',
-                ),
-                at("linkaja", "sign", '"payout.inquiry", Effect.READ', '"payout.inquiry", Effect.WRITE'),
+                at("linkaja", "sign", 'Call("payout.transfer", WRITE', 'Call("payout.transfer", READ'),
+                at("linkaja", "sign", 'Call("payout.inquiry", READ', 'Call("payout.inquiry", WRITE'),
             ),
         },
     ),
@@ -139,8 +103,8 @@ _EFFECTS = (
                 at(
                     "bni",
                     "partner",
-                    "self.frozen_body(ctx, order), n=1)\n",
-                    "self.frozen_body(ctx, order), n=1)\n        reply = yield sign.post(ctx, sign.TRANSFER, self.frozen_body(ctx, order), n=2)\n",
+                    "        return PAYOUTS.transferred(order, reply)",
+                    '        reply = yield SNAP.ask(ctx, sign.TRANSFER, wire.transfer(order, ctx.credentials["source_account"]), n=2)\n        return PAYOUTS.transferred(order, reply)',
                 ),
             ),
             "gopay": (
@@ -156,8 +120,8 @@ _EFFECTS = (
                 at(
                     "ovo",
                     "partner",
-                    "        reply = yield sign.topup(ctx, order)\n",
-                    "        reply = yield sign.topup(ctx, order)\n        reply = yield sign.topup(ctx, order)\n",
+                    "        return PAYOUTS.transferred(order, reply)",
+                    "        reply = yield OVO.ask(ctx, sign.TOPUP, wire.topup(order), n=2)\n        return PAYOUTS.transferred(order, reply)",
                 ),
             ),
             "linkaja": (
@@ -178,9 +142,9 @@ _MONEY = (
         "amount_without_decimals",
         (PLANS, PAYOUTS),
         {
-            "bni": (at("bni", "wire", "decimal_string(order.amount_rupiah)", "str(order.amount_rupiah)", 2),),
+            "bni": (Edit(VALUES, "decimal_string(amount_rupiah)", "str(amount_rupiah)"),),
             "gopay": (at("gopay", "wire", "decimal_string(order.amount_rupiah)", "str(order.amount_rupiah)"),),
-            "ovo": (at("ovo", "wire", "value=decimal_string(amount_rupiah)", "value=str(amount_rupiah)"),),
+            "ovo": (Edit(VALUES, "decimal_string(amount_rupiah)", "str(amount_rupiah)"),),
             "linkaja": (at("linkaja", "wire", "{amount_rupiah:010d}00", "{amount_rupiah:012d}"),),
         },
     ),
@@ -188,17 +152,11 @@ _MONEY = (
         "amount_times_100",
         (PAYOUTS,),
         {
-            "bni": (
-                at(
-                    "bni", "wire", "decimal_string(order.amount_rupiah)", "decimal_string(order.amount_rupiah * 100)", 2
-                ),
-            ),
+            "bni": (Edit(VALUES, "decimal_string(amount_rupiah)", "decimal_string(amount_rupiah * 100)"),),
             "gopay": (
                 at("gopay", "wire", "decimal_string(order.amount_rupiah)", "decimal_string(order.amount_rupiah * 100)"),
             ),
-            "ovo": (
-                at("ovo", "wire", "value=decimal_string(amount_rupiah)", "value=decimal_string(amount_rupiah * 100)"),
-            ),
+            "ovo": (Edit(VALUES, "decimal_string(amount_rupiah)", "decimal_string(amount_rupiah * 100)"),),
             "linkaja": (at("linkaja", "wire", "{amount_rupiah:010d}00", "{amount_rupiah * 100:010d}00"),),
         },
     ),
@@ -206,13 +164,33 @@ _MONEY = (
         "unstable_reference",
         (PLANS, PAYOUTS),
         {
-            "bni": (at("bni", "partner", "wire.transfer(order, ", f"wire.transfer({_REPLACED}, "),),
+            "bni": (
+                at(
+                    "bni",
+                    "partner",
+                    "wire.transfer(order, ",
+                    'wire.transfer(__import__("msgspec").structs.replace(order, reference=ctx.external_id(1)), ',
+                    2,
+                ),
+            ),
             "gopay": (at("gopay", "partner", "idempotency_key=order.reference", "idempotency_key=ctx.external_id(0)"),),
             "ovo": (
-                at("ovo", "sign", "content=topup_body(order)", f"content=topup_body({_REPLACED})"),
-                at("ovo", "partner", "sign.topup_body(order)", f"sign.topup_body({_REPLACED})"),
+                at(
+                    "ovo",
+                    "partner",
+                    "wire.topup(order)",
+                    'wire.topup(__import__("msgspec").structs.replace(order, reference=ctx.external_id(1)))',
+                    2,
+                ),
             ),
-            "linkaja": (at("linkaja", "sign", "wire.confirm(order, ", f"wire.confirm({_REPLACED}, "),),
+            "linkaja": (
+                at(
+                    "linkaja",
+                    "partner",
+                    "wire.confirm(order, ",
+                    'wire.confirm(__import__("msgspec").structs.replace(order, reference=ctx.external_id(1)), ',
+                ),
+            ),
         },
     ),
     *kind(
@@ -222,15 +200,9 @@ _MONEY = (
             "linkaja": (
                 at(
                     "linkaja",
-                    "wire",
-                    '    amount: str\n    merchant_trx_id: str = msgspec.field(name="merchantTrxID")\n    trx_date: str\n\n\nclass LinkAjaCheck',
-                    '    merchant_trx_id: str = msgspec.field(name="merchantTrxID")\n    trx_date: str\n\n\nclass LinkAjaCheck',
-                ),
-                at(
-                    "linkaja",
-                    "wire",
-                    "LinkAjaFrozen(\n            amount=padded_amount(order.amount_rupiah),\n",
-                    "LinkAjaFrozen(\n",
+                    "partner",
+                    "calls.encode(wire.frozen(order))",
+                    'calls.encode({"merchantTrxID": order.reference})',
                 ),
             ),
         },

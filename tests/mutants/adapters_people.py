@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Edit, Mutant
 from tests.mutants.planting import (
+    ANSWERS,
+    BASE,
     CODES,
     DAMAGE,
     IDENTITY,
@@ -13,6 +15,8 @@ from tests.mutants.planting import (
     PAYOUTS,
     PLANS,
     SNAP_CODES,
+    SNAP_LINKS,
+    STMT,
     TOKENS,
     at,
     kind,
@@ -28,32 +32,32 @@ _PEOPLE = (
                 at(
                     "bni",
                     "identity",
-                    "        raise codes.unavailable(envelope, reply)",
-                    "        return IdentityAnswer(verdict=Verdict.MISMATCH)",
+                    "    KYC.expect(reply)\n",
+                    "    if envelope.code != KYC.done:\n        return IdentityAnswer(verdict=Verdict.MISMATCH)\n",
                 ),
             ),
             "gopay": (
                 at(
                     "gopay",
-                    "mapping",
-                    "    if reply.status not in (200, 401, 404):\n        raise _unavailable(reply)",
-                    "    if reply.status not in (200, 401, 404):\n        return IdentityAnswer(verdict=Verdict.MISMATCH)",
+                    "identity",
+                    '        raise answers.no_answer(reply, "no submission", Hint.CUSTOMER_TOKEN)',
+                    "        return IdentityAnswer(verdict=Verdict.MISMATCH)",
                 ),
             ),
             "ovo": (
                 at(
                     "ovo",
                     "mapping",
-                    "    _inquiry_done(envelope, reply)\n    echoed =",
-                    '    if envelope.code != "2003700":\n        return IdentityAnswer(verdict=Verdict.MISMATCH)\n    echoed =',
+                    "    sign.IDENTITY.expect(reply)\n",
+                    "    if envelope.code != sign.IDENTITY.done:\n        return IdentityAnswer(verdict=Verdict.MISMATCH)\n",
                 ),
             ),
             "linkaja": (
                 at(
                     "linkaja",
                     "mapping",
-                    '        raise unavailable(said)\n    if wire.account_of(said.text("customerNumber"',
-                    '        return IdentityAnswer(verdict=Verdict.MISMATCH)\n    if wire.account_of(said.text("customerNumber"',
+                    "        raise _unavailable(said, reply)\n    shown",
+                    "        return IdentityAnswer(verdict=Verdict.MISMATCH)\n    shown",
                 ),
             ),
         },
@@ -69,7 +73,7 @@ _PEOPLE = (
             "gopay": (
                 at(
                     "gopay",
-                    "mapping",
+                    "identity",
                     "return IdentityAnswer(verdict=Verdict.KYC_INCOMPLETE, partner_code=code)",
                     "return IdentityAnswer(verdict=Verdict.MISMATCH, partner_code=code)",
                 ),
@@ -88,17 +92,10 @@ _PEOPLE = (
         "value_in_an_error",
         (DAMAGE,),
         {
-            "bni": (at("bni", "wire", "fields of {kind.__name__}", "fields of {kind.__name__} in {envelope.body}"),),
-            "gopay": (
-                at(
-                    "gopay",
-                    "wire",
-                    "raise protocol_error(f\"not readable as {getattr(shape, '__name__', 'a list')}\")",
-                    "raise protocol_error(content.decode(errors='replace'))",
-                ),
-            ),
-            "ovo": (at("ovo", "mapping", "field {field} is not ours", "field {field} is {echoed}"),),
-            "linkaja": (at("linkaja", "wire", "field {name} is not a string", "field {name} is {value}"),),
+            "bni": (Edit(SNAP_CODES, 'is not ours")', 'is {value}")'),),
+            "gopay": (Edit(ANSWERS, 'f"{what} cannot be read")', 'f"{what} cannot be read: {value}")'),),
+            "ovo": (Edit(SNAP_CODES, 'is not ours")', 'is {value}")'),),
+            "linkaja": (at("linkaja", "wire", "field {name} is missing or not a string", "field {name} is {value}"),),
         },
     ),
     *kind(
@@ -108,17 +105,17 @@ _PEOPLE = (
             "bni": (
                 at(
                     "bni",
-                    "identity",
-                    "    return sign.post(ctx, KYC, wire.encode(body))",
-                    '    request = sign.post(ctx, KYC, wire.encode(body))\n    request.headers["X-NIK"] = query.nik.reveal()\n    return request',
+                    "partner",
+                    "        reply = yield SNAP.ask(ctx, identity.KYC, identity.body(query))\n",
+                    '        request = SNAP.ask(ctx, identity.KYC, identity.body(query))\n        request.headers["X-NIK"] = query.nik.reveal()\n        reply = yield request\n',
                 ),
             ),
             "linkaja": (
                 at(
                     "linkaja",
-                    "sign",
-                    '"/v1/custbind/verify/kyc", ',
-                    'f"/v1/custbind/verify/kyc?nik={query.nik.reveal()}", ',
+                    "partner",
+                    "sign.ask(ctx, sign.KYC, wire.kyc(query))",
+                    'sign.ask(ctx, sign.KYC, wire.kyc(query), query=f"?nik={query.nik.reveal()}")',
                 ),
             ),
         },
@@ -137,6 +134,16 @@ _PEOPLE = (
                 ),
             )
             for slug in ("ovo", "linkaja")
+        }
+        | {
+            "ovo": (
+                at(
+                    "ovo",
+                    "mapping",
+                    "return LinkHeld(partner_code=envelope.code) if held else None",
+                    "return links.refused(envelope, dict.fromkeys(HELD, BlockerCode.ACCOUNT_SHARED)) if held else None  # type: ignore",
+                ),
+            )
         },
     ),
     *kind(
@@ -145,6 +152,10 @@ _PEOPLE = (
         {
             slug: (at(slug, "mapping", "GRANT_GONE = frozenset({", 'GRANT_GONE = frozenset({"4017400", '),)
             for slug in ("ovo", "linkaja")
+        }
+        | {
+            "ovo": (Edit(SNAP_LINKS, 'if envelope.case in {"40101",', 'if envelope.case in {"40100", "40101",'),),
+            "linkaja": (Edit(SNAP_LINKS, 'if envelope.case in {"40101",', 'if envelope.case in {"40100", "40101",'),),
         },
     ),
     *kind(
@@ -155,6 +166,22 @@ _PEOPLE = (
                 at(slug, "partner", "if ends is not None and ends - _EXPIRY_MARGIN <= ctx.now:", "if ends is None:"),
             )
             for slug in ("ovo", "linkaja")
+        }
+        | {
+            "ovo": (
+                Edit(
+                    SNAP_LINKS,
+                    "if grant.expires_at is not None and grant.expires_at - _EXPIRY_MARGIN <= ctx.now:",
+                    "if grant.expires_at is None:",
+                ),
+            ),
+            "linkaja": (
+                Edit(
+                    SNAP_LINKS,
+                    "if grant.expires_at is not None and grant.expires_at - _EXPIRY_MARGIN <= ctx.now:",
+                    "if grant.expires_at is None:",
+                ),
+            ),
         },
     ),
     *kind(
@@ -225,7 +252,18 @@ _INBOUND = (
             "bni",
             "ovo",
             "linkaja",
-        ),
+        )
+        | {
+            "bni": (
+                Edit(BASE, "        raise SignatureInvalid(", "        return None\n        raise SignatureInvalid("),
+            ),
+            "ovo": (
+                Edit(BASE, "        raise SignatureInvalid(", "        return None\n        raise SignatureInvalid("),
+            ),
+            "linkaja": (
+                Edit(BASE, "        raise SignatureInvalid(", "        return None\n        raise SignatureInvalid("),
+            ),
+        },
     ),
     *kind(
         "redelivery_is_another_event",
@@ -245,23 +283,9 @@ _INBOUND = (
         "only_one_page",
         (PAYOUTS,),
         {
-            "bni": (at("bni", "mapping", "next_cursor=str(page + 1) if more else None", "next_cursor=None"),),
-            "ovo": (
-                at(
-                    "ovo",
-                    "mapping",
-                    'next_cursor = str(page + 1) if info.has_more == "Y" else None',
-                    "next_cursor = None",
-                ),
-            ),
-            "linkaja": (
-                at(
-                    "linkaja",
-                    "mapping",
-                    "next_cursor = str(page + 1) if page < data.pages else None",
-                    "next_cursor = None",
-                ),
-            ),
+            "bni": (Edit(STMT, "next_cursor=str(asked + 1) if more else None", "next_cursor=None"),),
+            "ovo": (Edit(STMT, "next_cursor=str(asked + 1) if more else None", "next_cursor=None"),),
+            "linkaja": (Edit(STMT, "next_cursor=str(asked + 1) if more else None", "next_cursor=None"),),
         },
     ),
     *kind(
@@ -270,14 +294,7 @@ _INBOUND = (
         shared(Edit(SNAP_CODES, '    "40103": Hint.OUR_TOKEN,\n', '    "40103": Hint.NONE,\n'), "bni", "ovo")
         | {
             "gopay": (Edit(SNAP_CODES, '    "40101": Hint.OUR_TOKEN,\n', '    "40101": Hint.NONE,\n'),),
-            "linkaja": (
-                at(
-                    "linkaja",
-                    "mapping",
-                    'raise PartnerUnavailable("HTTP 401", hint=Hint.OUR_TOKEN, partner_code="401")',
-                    'raise PartnerUnavailable("HTTP 401", partner_code="401")',
-                ),
-            ),
+            "linkaja": (Edit(ANSWERS, "hints = {401: our_token,", "hints = {401: Hint.NONE,"),),
         },
     ),
 )

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from tests.mutants.mutant import Edit, Mutant
-from tests.mutants.planting import CODES, DAMAGE, PAYOUTS, SNAP_CODES, at, kind, shared
+from tests.mutants.planting import ANSWERS, CODES, DAMAGE, PAY, PAYOUTS, SNAP_CODES, at, kind, shared
 
 _REJECT = "rejected(BlockerCode.PARTNER_REJECTED, "
 VERDICTS: tuple[Mutant, ...] = (
@@ -13,9 +13,8 @@ VERDICTS: tuple[Mutant, ...] = (
         (CODES, PAYOUTS),
         {
             "bni": (
-                at(
-                    "bni",
-                    "mapping",
+                Edit(
+                    PAY,
                     "return not_found(partner_code=envelope.code)",
                     "return rejected(None, technical=True, partner_code=envelope.code)",
                 ),
@@ -29,9 +28,8 @@ VERDICTS: tuple[Mutant, ...] = (
                 ),
             ),
             "ovo": (
-                at(
-                    "ovo",
-                    "mapping",
+                Edit(
+                    PAY,
                     "return not_found(partner_code=envelope.code)",
                     "return rejected(None, technical=True, partner_code=envelope.code)",
                 ),
@@ -50,7 +48,7 @@ VERDICTS: tuple[Mutant, ...] = (
         "in_progress_as_success",
         (PAYOUTS,),
         {
-            "bni": (at("bni", "mapping", '"03": OutcomeKind.PENDING', '"03": OutcomeKind.SUCCEEDED'),),
+            "bni": (Edit(PAY, '"03": OutcomeKind.PENDING', '"03": OutcomeKind.SUCCEEDED'),),
             "gopay": (
                 at(
                     "gopay",
@@ -59,7 +57,7 @@ VERDICTS: tuple[Mutant, ...] = (
                     'IrisStatus.PROCESSED: lambda: succeeded(partner_code="processed", ',
                 ),
             ),
-            "ovo": (at("ovo", "mapping", '"03": OutcomeKind.PENDING', '"03": OutcomeKind.SUCCEEDED'),),
+            "ovo": (Edit(PAY, '"03": OutcomeKind.PENDING', '"03": OutcomeKind.SUCCEEDED'),),
             "linkaja": (
                 at("linkaja", "mapping", '"PENDING": OutcomeKind.PENDING', '"PENDING": OutcomeKind.SUCCEEDED'),
             ),
@@ -70,10 +68,9 @@ VERDICTS: tuple[Mutant, ...] = (
         (PAYOUTS,),
         {
             "bni": (
-                at(
-                    "bni",
-                    "mapping",
-                    'return pending(partner_code=code, partner_reference=envelope.optional_text("referenceNo"))',
+                Edit(
+                    PAY,
+                    'return pending(partner_code=code, partner_reference=envelope.optional_number("referenceNo"))',
                     "return succeeded(partner_code=code)",
                 ),
             ),
@@ -86,10 +83,9 @@ VERDICTS: tuple[Mutant, ...] = (
                 ),
             ),
             "ovo": (
-                at(
-                    "ovo",
-                    "mapping",
-                    'return pending(partner_code=code, partner_reference=envelope.optional_text("referenceNo"))',
+                Edit(
+                    PAY,
+                    'return pending(partner_code=code, partner_reference=envelope.optional_number("referenceNo"))',
                     "return succeeded(partner_code=code)",
                 ),
             ),
@@ -97,7 +93,7 @@ VERDICTS: tuple[Mutant, ...] = (
                 at(
                     "linkaja",
                     "mapping",
-                    'if kind is OutcomeKind.PENDING:\n        return pending(partner_code=said.code, partner_reference=said.optional_text("linkRefNum"))\n    if kind is OutcomeKind.REJECTED:\n        return rejected(REASONS',
+                    "if kind is OutcomeKind.PENDING:\n        return pending(partner_code=said.code, partner_reference=_number(said))\n    if kind is OutcomeKind.REJECTED:\n        return rejected(REASONS",
                     "if kind is OutcomeKind.PENDING:\n        return succeeded(partner_code=said.code)\n    if kind is OutcomeKind.REJECTED:\n        return rejected(REASONS",
                 ),
             ),
@@ -107,22 +103,34 @@ VERDICTS: tuple[Mutant, ...] = (
         "every_error_as_refusal",
         (CODES, PAYOUTS),
         {
-            "bni": (at("bni", "mapping", "return unknown(partner_code=code)", f"return {_REJECT}partner_code=code)"),),
+            "bni": (
+                Edit(
+                    PAY,
+                    "return unknown(partner_code=code, retry_after_s=wait_s)",
+                    "return rejected(BlockerCode.PARTNER_REJECTED, partner_code=code)",
+                ),
+            ),
             "gopay": (
                 at(
                     "gopay",
                     "mapping",
-                    'return unknown(partner_code=f"{reply.status:03d}")',
+                    'return unknown(partner_code=f"{reply.status:03d}", retry_after_s=answers.retry_after_s(reply))',
                     'return rejected(_B.PARTNER_REJECTED, partner_code=f"{reply.status:03d}")',
                 ),
             ),
-            "ovo": (at("ovo", "mapping", "return unknown(partner_code=code)", f"return {_REJECT}partner_code=code)"),),
+            "ovo": (
+                Edit(
+                    PAY,
+                    "return unknown(partner_code=code, retry_after_s=wait_s)",
+                    "return rejected(BlockerCode.PARTNER_REJECTED, partner_code=code)",
+                ),
+            ),
             "linkaja": (
                 at(
                     "linkaja",
                     "mapping",
-                    "    return unknown(partner_code=said.code)\n\n\ndef checked",
-                    f"    return {_REJECT}partner_code=said.code)\n\n\ndef checked",
+                    "return unknown(partner_code=said.code, retry_after_s=answers.retry_after_s(reply))",
+                    "return rejected(BlockerCode.PARTNER_REJECTED, partner_code=said.code)",
                 ),
             ),
         },
@@ -132,36 +140,33 @@ VERDICTS: tuple[Mutant, ...] = (
         (DAMAGE, PAYOUTS),
         {
             "bni": (
-                at(
-                    "bni",
-                    "mapping",
-                    "    envelope = codes.read(reply, sign.TRANSFER.service)\n",
-                    f"    try:\n        envelope = codes.read(reply, sign.TRANSFER.service)\n    except PartnerProtocolError:\n        return {_REJECT})\n",
+                Edit(
+                    PAY,
+                    "        envelope = self.transfer.read(reply)\n",
+                    "        try:\n            envelope = self.transfer.read(reply)\n        except Exception:\n            return rejected(BlockerCode.PARTNER_REJECTED)\n",
                 ),
             ),
             "gopay": (
                 at(
                     "gopay",
                     "mapping",
-                    '    if reply.status == 202 and wire.decode(reply.content, wire.IrisStatusReply).status == "ok":\n        return pending',
-                    "    try:\n        wire.decode(reply.content, dict)\n    except Exception:\n        return rejected(_B.PARTNER_REJECTED)\n"
-                    '    if reply.status == 202 and wire.decode(reply.content, wire.IrisStatusReply).status == "ok":\n        return pending',
+                    '    return pending(partner_code="202", partner_reference=number) if',
+                    '    try:\n        answers.json_value(reply)\n    except Exception:\n        return rejected(_B.PARTNER_REJECTED)\n    return pending(partner_code="202", partner_reference=number) if',
                 ),
             ),
             "ovo": (
-                at(
-                    "ovo",
-                    "mapping",
-                    '    envelope = codes.read(reply, "38")\n',
-                    f'    try:\n        envelope = codes.read(reply, "38")\n    except PartnerProtocolError:\n        return {_REJECT})\n',
+                Edit(
+                    PAY,
+                    "        envelope = self.transfer.read(reply)\n",
+                    "        try:\n            envelope = self.transfer.read(reply)\n        except Exception:\n            return rejected(BlockerCode.PARTNER_REJECTED)\n",
                 ),
             ),
             "linkaja": (
                 at(
                     "linkaja",
                     "mapping",
-                    "    said = wire.answer(reply)\n    kind = CONFIRM",
-                    f"    try:\n        said = wire.answer(reply)\n    except PartnerProtocolError:\n        return {_REJECT})\n    kind = CONFIRM",
+                    "    said = _read(reply)\n    kind = CONFIRM",
+                    "    try:\n        said = _read(reply)\n    except Exception:\n        return rejected(BlockerCode.PARTNER_REJECTED, )\n    kind = CONFIRM",
                 ),
             ),
         },
@@ -180,19 +185,33 @@ VERDICTS: tuple[Mutant, ...] = (
         )
         | {
             "gopay": (
-                at(
-                    "gopay",
-                    "wire",
-                    "except (msgspec.DecodeError, UnicodeDecodeError, RecursionError)",
-                    "except msgspec.ValidationError",
+                Edit(
+                    ANSWERS,
+                    '    except (ValueError, RecursionError):\n        raise PartnerProtocolError("no JSON")',
+                    '    except RecursionError:\n        raise PartnerProtocolError("no JSON")',
                 ),
             ),
             "linkaja": (
-                at(
-                    "linkaja",
-                    "wire",
-                    "except (msgspec.DecodeError, UnicodeDecodeError, RecursionError)",
-                    "except msgspec.DecodeError",
+                Edit(
+                    ANSWERS,
+                    '    except (ValueError, RecursionError):\n        raise PartnerProtocolError("no JSON")',
+                    '    except RecursionError:\n        raise PartnerProtocolError("no JSON")',
+                ),
+            ),
+        }
+        | {
+            "bni": (
+                Edit(
+                    ANSWERS,
+                    '    except (ValueError, RecursionError):\n        raise PartnerProtocolError("no JSON")',
+                    '    except RecursionError:\n        raise PartnerProtocolError("no JSON")',
+                ),
+            ),
+            "ovo": (
+                Edit(
+                    ANSWERS,
+                    '    except (ValueError, RecursionError):\n        raise PartnerProtocolError("no JSON")',
+                    '    except RecursionError:\n        raise PartnerProtocolError("no JSON")',
                 ),
             ),
         },
@@ -202,8 +221,15 @@ VERDICTS: tuple[Mutant, ...] = (
         (DAMAGE,),
         shared(Edit(SNAP_CODES, 'if code[:3] != f"{reply.status:03d}":', "if not code:"), "bni", "ovo")
         | {
-            "gopay": (at("gopay", "mapping", "if reply.status == 202 and wire", "if wire", 2),),
-            "linkaja": (at("linkaja", "mapping", "    if reply.status != 200:\n        return unknown()\n", ""),),
+            "gopay": (at("gopay", "mapping", "return reply.status == 202 and answers", "return answers"),),
+            "linkaja": (
+                at(
+                    "linkaja",
+                    "mapping",
+                    '    if reply.status != 200:\n        raise answers.no_answer(reply, "no answer of the partner API", our_token)\n',
+                    "",
+                ),
+            ),
         },
     ),
     *kind(
@@ -219,11 +245,10 @@ VERDICTS: tuple[Mutant, ...] = (
                 ),
             ),
             "ovo": (
-                at(
-                    "ovo",
-                    "mapping",
-                    "    return unknown(partner_code=code)\n",
-                    f"    if envelope.case in ALREADY_KNOWN:\n        return {_REJECT}partner_code=code)\n    return unknown(partner_code=code)\n",
+                Edit(
+                    PAY,
+                    "        return unknown(partner_code=code, retry_after_s=wait_s)",
+                    '        if envelope.case in ("40901", "40418"):\n            return rejected(BlockerCode.PARTNER_REJECTED, partner_code=code)\n        return unknown(partner_code=code, retry_after_s=wait_s)',
                 ),
             ),
             "linkaja": (
@@ -247,19 +272,19 @@ VERDICTS: tuple[Mutant, ...] = (
         (CODES,),
         {
             "bni": (
-                at("bni", "mapping", '"42900"})', '"42900", "50400"})'),
+                Edit(SNAP_CODES, '"40314", "42900"})', '"40314", "42900", "50400"})'),
                 Edit(
                     SNAP_CODES,
                     '    "42900": Hint.THROTTLED,\n',
-                    '    "42900": Hint.THROTTLED,\n    "50400": Hint.LATER,\n',
+                    '    "42900": Hint.THROTTLED,\n        "50400": Hint.LATER,\n',
                 ),
             ),
             "ovo": (
-                at("ovo", "mapping", '"42900"})', '"42900", "50400"})'),
+                Edit(SNAP_CODES, '"40314", "42900"})', '"40314", "42900", "50400"})'),
                 Edit(
                     SNAP_CODES,
                     '    "42900": Hint.THROTTLED,\n',
-                    '    "42900": Hint.THROTTLED,\n    "50400": Hint.LATER,\n',
+                    '    "42900": Hint.THROTTLED,\n        "50400": Hint.LATER,\n',
                 ),
             ),
             "linkaja": (
@@ -277,13 +302,13 @@ VERDICTS: tuple[Mutant, ...] = (
         "reversal_as_success",
         (PAYOUTS,),
         {
-            "bni": (at("bni", "mapping", '"04": OutcomeKind.REVERSED', '"04": OutcomeKind.SUCCEEDED'),),
-            "ovo": (at("ovo", "mapping", '"04": OutcomeKind.REVERSED', '"04": OutcomeKind.SUCCEEDED'),),
+            "bni": (Edit(PAY, '"04": OutcomeKind.REVERSED', '"04": OutcomeKind.SUCCEEDED'),),
+            "ovo": (Edit(PAY, '"04": OutcomeKind.REVERSED', '"04": OutcomeKind.SUCCEEDED'),),
             "gopay": (
                 at(
                     "gopay",
                     "mapping",
-                    "IrisStatus.FAILED: lambda: failed(error_code, said_at)",
+                    "IrisStatus.FAILED: lambda: failed(error_code, said_at, error_message)",
                     'IrisStatus.FAILED: lambda: pending(partner_code="failed")',
                 ),
             ),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adapters.bni import PARTNER
-from contracts.errors import Hint, InvalidRequest, PartnerProtocolError, PartnerUnavailable
+from contracts.errors import Hint, InvalidRequest, PartnerError, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import Verdict
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkGranted, LinkInputs, LinkRefused, Unlinked
@@ -71,10 +71,16 @@ def test_a_card_token_and_expiry_in_the_otps_answer_hold() -> None:
     assert step.grant.expires_at == datetime(2027, 1, 15, 3, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("expiry", ["soon", "2027-01-15T10:00:00", "2027-13-15T10:00:00+07:00"])
-def test_an_expiry_that_is_no_time_is_unreadable(expiry: str) -> None:
-    with pytest.raises(PartnerProtocolError):
-        verify_otp(reply("2000400", {"tokenExpiryTime": expiry}))
+@pytest.mark.parametrize("expiry", ["soon", "", 7, None, {}, "2027-13-15T10:00:00+07:00"])
+def test_an_expiry_that_is_no_time_vetoes_nothing(expiry: object) -> None:
+    step = verify_otp(reply("2000400", {"tokenExpiryTime": expiry}))
+    assert isinstance(step, LinkGranted) and step.grant.expires_at is None
+
+
+def test_an_expiry_without_an_offset_is_of_jakarta() -> None:
+    step = verify_otp(reply("2000400", {"tokenExpiryTime": "2027-01-15T10:00:00"}))
+    assert isinstance(step, LinkGranted)
+    assert step.grant.expires_at == datetime.fromisoformat("2027-01-15T10:00:00+07:00")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +101,7 @@ def test_our_own_refused_token_is_told_apart_while_linking(ask: Callable[[Respon
         ask(reply(f"401{service}01"))
     assert raised.value.hint is Hint.OUR_TOKEN
     for code in (f"500{service}00", f"504{service}00", f"409{service}01", f"202{service}00"):
-        with pytest.raises(PartnerProtocolError):
+        with pytest.raises(PartnerError):
             ask(reply(code))
 
 
@@ -155,7 +161,7 @@ def test_a_used_up_otp_starts_the_unlinking_again(code: str) -> None:
 @pytest.mark.parametrize("ask", [send_otp, unbind])
 def test_noise_never_unlinks(ask: Callable[[Response], Any]) -> None:
     for answer in (reply("5008100"), reply("5000900"), reply("2000900", status=500), reply("2000700")):
-        with pytest.raises(PartnerProtocolError):
+        with pytest.raises(PartnerError):
             ask(answer)
 
 
@@ -199,7 +205,7 @@ def test_the_nik_check_has_six_answers(answer: Response, verdict: Verdict) -> No
     ],
 )
 def test_an_unclear_nik_answer_is_no_verdict(answer: Response) -> None:
-    with pytest.raises(PartnerProtocolError):
+    with pytest.raises(PartnerError):
         verify(answer)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from adapters.bni import PARTNER, sign
 from adapters.snap import sign as snap
+from adapters.snap.calls import Call, Side
 from contracts.plan import Effect
 from contracts.secret import Secret
 from tests.adapters.bni import samples
@@ -56,11 +57,10 @@ def test_a_token_request_is_signed_with_the_private_key(name: str, target: str, 
         (sign.AUTOPAY, "autopay-secret", "autopay-merchant", "autopay-token"),
     ],
 )
-def test_each_host_has_its_own_keys(side: sign.Side, secret: str, partner: str, token: str) -> None:
-    call = sign.Call(operation="x", side=side, target="/x", service="00", effect=Effect.READ)
-    request = sign.post(samples.context(), call, b"{}", n=3)
+def test_each_host_has_its_own_keys(side: Side, secret: str, partner: str, token: str) -> None:
+    request = side.ask(samples.context(), Call("x", Effect.READ, "/x", "00"), {}, n=3)
     text = snap.string_to_sign("POST", "/x", token, b"{}", "2026-01-15T10:00:00+07:00")
-    assert request.host == side.name
+    assert request.host == side.host
     assert dict(request.headers) == {
         "Content-Type": "application/json",
         "X-TIMESTAMP": "2026-01-15T10:00:00+07:00",

@@ -51,7 +51,6 @@ def test_exchange(ctx: Context, snap_say: Say) -> None:
         {"accessToken": "a\nb"},
         {"accessToken": 1},
         {"refreshToken": None},
-        {"accessTokenExpiryTime": "2026-01-17T10:04"},
     ],
 )
 def test_a_damaged_grant_is_none(ctx: Context, snap_say: Say, damage: dict[str, object]) -> None:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.linkaja import PARTNER, mapping
+from adapters.snap import statements
 from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import IdentityQuery, Verdict
 from contracts.incentive import BlockerCode
@@ -57,8 +58,8 @@ def test_answers_are_read_wherever_they_stand(order: PayoutOrder, say: Say, wrap
         {"data": {**CONFIRMED, "linkRefNum": None}},
         {"data": {**CONFIRMED, "merchantTrxID": "PAYOUT-0002"}},
         {"data": {**CONFIRMED, "amount": "50000.5"}},
-        {"data": {**CONFIRMED, "msisdn": "62812xxxx"}},
-        {"data": {**CONFIRMED, "msisdn": 6281234567890}},
+        {"data": {**CONFIRMED, "msisdn": "unknown"}},
+        {"data": {**CONFIRMED, "msisdn": ["6281234567890"]}},
     ],
 )
 def test_a_damaged_success_is_no_verdict(order: PayoutOrder, say: Say, body: object) -> None:
@@ -96,13 +97,16 @@ def test_our_own_dead_token_at_confirm(order: PayoutOrder, say: Say) -> None:
 
 @pytest.mark.parametrize("status", [201, 202, 400, 403, 404, 409, 429, 500, 502, 503, 504])
 @pytest.mark.parametrize("body", [{"data": CONFIRMED}, {"data": {"responseCode": "15"}}, {"status": "401"}, "html"])
-def test_any_other_http_status_at_confirm_is_unknown(order: PayoutOrder, say: Say, status: int, body: object) -> None:
-    assert mapping.confirmed(order, say(body, status)).kind is OutcomeKind.UNKNOWN
+def test_any_other_http_status_at_confirm_is_no_verdict(
+    order: PayoutOrder, say: Say, status: int, body: object
+) -> None:
+    with pytest.raises(PartnerError):
+        mapping.confirmed(order, say(body, status))
 
 
 @pytest.mark.parametrize("body", [{"message": "HMAC signature does not match"}, "text", None])
 def test_a_401_without_a_code_at_confirm_is_no_verdict(order: PayoutOrder, say: Say, body: object) -> None:
-    with pytest.raises(PartnerProtocolError):
+    with pytest.raises(PartnerUnavailable):
         mapping.confirmed(order, say(body, 401))
 
 
@@ -132,7 +136,7 @@ def test_what_ends_a_payout_at_its_inquiry(
         (200, {"responseCode": "96"}, Hint.NONE),
         (200, {"responseCode": "40"}, Hint.NONE),
         (401, {"status": "401"}, Hint.OUR_TOKEN),
-        (401, {"message": "HMAC signature cannot be verified"}, Hint.CREDENTIALS),
+        (401, {"message": "HMAC signature cannot be verified"}, Hint.OUR_TOKEN),
         (429, {"message": "API rate limit exceeded"}, Hint.THROTTLED),
         (500, {"responseCode": "00"}, Hint.NONE),
         (503, None, Hint.NONE),
@@ -154,11 +158,9 @@ def test_reads_that_could_not_tell(
 def test_a_401_with_another_code_is_unreadable(order: PayoutOrder, say: Say) -> None:
     for ask in (mapping.inquired, mapping.confirmed, mapping.checked):
         reply = say({"responseCode": "00", "sessionID": "s", "linkRefNum": "LJ0001", "status": "COMPLETED"}, 401)
-        if ask is mapping.confirmed:
-            assert mapping.confirmed(order, reply).kind is OutcomeKind.UNKNOWN
-            continue
-        with pytest.raises(PartnerProtocolError):
+        with pytest.raises(PartnerUnavailable) as raised:
             ask(order, reply)
+        assert raised.value.hint is Hint.OUR_TOKEN
 
 
 @pytest.mark.parametrize(
@@ -274,9 +276,6 @@ def test_report(say: Say, order: PayoutOrder) -> None:
     "damage",
     [
         {"rows": None},
-        {"rows": [{**ROW, "type": "OTHER"}]},
-        {"rows": [{**ROW, "amount": 50000}]},
-        {"rows": [{**ROW, "trxDate": "20260102"}]},
         {"page": 2},
         {"pages": -1},
         {"pages": 10**6},
@@ -288,10 +287,17 @@ def test_a_damaged_page_is_none(say: Say, damage: dict[str, object]) -> None:
     assert raised.value.__cause__ is None
 
 
+@pytest.mark.parametrize("change", [{"type": "OTHER"}, {"amount": "x"}, {"trxDate": "20260102"}, {"trxDate": None}])
+def test_an_unreadable_row_is_counted_and_spoils_no_other(say: Say, change: dict[str, object]) -> None:
+    data = {"rows": [ROW, {**ROW, **change}, ROW], "page": 1, "pages": 1}
+    shown = mapping.report(1, say({"status": "00", "data": data}))
+    assert (len(shown.lines), shown.unreadable) == (2, 1)
+
+
 @pytest.mark.parametrize("cursor", ["0", "-1", "x", "10001", "1.0"])
 def test_a_foreign_cursor_is_a_bug(cursor: str) -> None:
     with pytest.raises(ValueError):
-        mapping.page_number(cursor)
+        statements.page_number(cursor)
 
 
 JSONS = st.recursive(
@@ -333,7 +339,7 @@ def test_noise_is_never_a_verdict(order: PayoutOrder, query: IdentityQuery, repl
             read()
     try:
         outcome = mapping.confirmed(order, reply)
-    except PartnerProtocolError:
+    except PartnerError:
         return
     assert outcome.kind is OutcomeKind.UNKNOWN
 
@@ -347,7 +353,7 @@ def test_a_damaged_answer_is_never_another_verdict(order: PayoutOrder, cut: int,
     content = whole[:at] + bytes([flip]) + whole[at + 1 :]
     try:
         outcome = mapping.confirmed(order, Response(status=http, headers={}, content=content))
-    except PartnerProtocolError:
+    except PartnerError:
         return
     if outcome.kind not in {OutcomeKind.SUCCEEDED, OutcomeKind.UNKNOWN}:
         assert f'"responseCode": "{outcome.partner_code}"'.encode() in content

@@ -12,8 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from adapters import accounts
 from adapters.linkaja import PARTNER, sign, wire
+from adapters.linkaja.sign import SNAP as SNAP_SIDE
 from adapters.snap import sign as snap
+from adapters.snap.calls import Bearer, Call, encode
 from contracts.identity import IdentityQuery
 from contracts.linking import Grant, LinkFinish, LinkStart, UnlinkOrder
 from contracts.partner import Context
@@ -30,9 +33,8 @@ SNAP_NOW = datetime.fromisoformat("2026-01-01T20:04:05+00:00")
 @pytest.mark.parametrize("vector", HMAC["vectors"], ids=lambda vector: str(vector["name"]))
 def test_hmac_vector(ctx: Context, vector: dict[str, str]) -> None:
     """The bodies of the vectors are spaced: what is signed is what is given."""
-    headers = sign.hmac_headers(
-        ctx, method=vector["method"], target=vector["target"], content=vector["body"].encode(), access_token=None
-    )
+    call = Call("x", Effect.READ, vector["target"], method=vector["method"], bearer=Bearer.NONE)
+    headers = sign.ask(ctx, call, msgspec.Raw(vector["body"].encode()) if vector["body"] else None).headers
     assert headers["Date"] == HMAC["date"]
     assert headers["Digest"] == vector["digest"]
     assert headers["Authorization"] == (
@@ -47,7 +49,8 @@ def test_snap_vector(ctx: Context, vector: dict[str, str]) -> None:
     body = vector["body"].encode()
     assert hashlib.sha256(body).hexdigest() == vector["body_sha256"]
     then = msgspec.structs.replace(ctx, now=SNAP_NOW)
-    headers = sign.snap_headers(then, target=vector["target"], content=body, token=vector["token"])
+    call = Call("x", Effect.READ, vector["target"])
+    headers = SNAP_SIDE.ask(then, call, msgspec.Raw(body), bearer=Secret(vector["token"])).headers
     assert headers["X-TIMESTAMP"] == SNAP["timestamp"]
     assert headers["X-SIGNATURE"] == vector["signature"]
 
@@ -55,7 +58,7 @@ def test_snap_vector(ctx: Context, vector: dict[str, str]) -> None:
 def test_our_own_binding_is_the_vectors_bytes(ctx: Context, start: LinkStart) -> None:
     vector = SNAP["vectors"][0]
     ours = msgspec.structs.replace(start, redirect_uri="https://gw.example.test/cb/linkaja")
-    request = sign.bind(msgspec.structs.replace(ctx, now=SNAP_NOW), ours)
+    request = next(PARTNER.begin_link(msgspec.structs.replace(ctx, now=SNAP_NOW), ours))
     assert request.content == vector["body"].encode()
     assert request.target == vector["target"]
     assert request.headers["X-SIGNATURE"] == vector["signature"]
@@ -63,13 +66,13 @@ def test_our_own_binding_is_the_vectors_bytes(ctx: Context, start: LinkStart) ->
 
 def test_our_own_cash_in_is_the_vectors_without_spaces(ctx: Context, order: PayoutOrder, grant: Grant) -> None:
     theirs = {str(vector["name"]): str(vector["body"]).replace(" ", "").encode() for vector in HMAC["vectors"]}
-    assert sign.inquiry(ctx, order, grant).content == theirs["V13 cashin/inquiry"]
-    assert sign.confirm(ctx, order, grant, "PD5I-0001").content == theirs["V18 cashin/confirm"]
-    assert sign.check(ctx, order).content == theirs["V18 cashin/check"]
+    assert next(PARTNER.payout(ctx, order)).content == theirs["V13 cashin/inquiry"]
+    assert encode(wire.confirm(order, grant.access_token, "PD5I-0001")) == theirs["V18 cashin/confirm"]
+    assert next(PARTNER.find_payout(ctx, order)).content == theirs["V18 cashin/check"]
 
 
 def test_create_token_is_the_vectors_request(ctx: Context) -> None:
-    request = sign.create_token(ctx)
+    request = sign.ask(ctx, sign.CREATE_TOKEN)
     assert (request.method, request.target, request.content) == ("GET", "/v1/oauth/create", b"")
     assert HMAC["vectors"][0]["signature"] in request.headers["Authorization"]
     assert "Access-Token" not in request.headers
@@ -81,11 +84,11 @@ def test_rsa_vector() -> None:
 
 
 def test_snap_token_requests(ctx: Context, finish: LinkFinish) -> None:
-    b2b, exchange = sign.b2b_token(ctx), sign.exchange(ctx, finish)
+    b2b, exchange = next(PARTNER.fetch_token(ctx, "snap", None)), next(PARTNER.finish_link(ctx, finish))
     assert (b2b.target, b2b.content) == ("/bi/v1.0/access-token/b2b", b'{"grantType":"client_credentials"}')
     assert (exchange.target, exchange.effect) == ("/bi/v1.0/access-token/b2b2c", Effect.WRITE)
     assert exchange.content == b'{"grantType":"AUTHORIZATION_CODE","authCode":"auth-lj-1"}'
-    refresh = sign.refresh_grant(ctx, Secret("refresh-0001"))
+    refresh = SNAP_SIDE.ask(ctx, sign.REFRESH, wire.refresh_grant(Secret("refresh-0001")))
     assert refresh.content == b'{"grantType":"REFRESH_TOKEN","refreshToken":"refresh-0001"}'
     expected = snap.rsa_sha256(ctx.credential("private_key_pem"), "test-client-id|2026-01-02T10:04:05+07:00")
     for request in (b2b, exchange, refresh):
@@ -94,14 +97,14 @@ def test_snap_token_requests(ctx: Context, finish: LinkFinish) -> None:
 
 
 @pytest.mark.parametrize("offset_h", [-11, 0, 7, 14])
-def test_the_date_is_universal_time(offset_h: int) -> None:
+def test_the_date_is_universal_time(order: PayoutOrder, offset_h: int) -> None:
     local = datetime(2026, 1, 2, 3, 4, 5, 999, tzinfo=UTC).astimezone(timezone(timedelta(hours=offset_h)))
     assert sign.http_date(local) == "Fri, 02 Jan 2026 03:04:05 UTC"
-    assert wire.trx_date(local) == "2026-01-02T03:04:05+00:00"
+    assert wire.frozen(msgspec.structs.replace(order, created_at=local))["trxDate"] == "2026-01-02T03:04:05+00:00"
 
 
 def test_the_request_line_has_the_query(ctx: Context) -> None:
-    request = sign.report(ctx, datetime(2026, 1, 2, tzinfo=UTC).date(), 3)
+    request = next(PARTNER.statement(ctx, datetime(2026, 1, 2, tzinfo=UTC).date(), "3"))
     assert request.target == "/v1/cashin/report?date=2026-01-02&page=3"
     expected = sign.hmac_signature(
         "test-secret",
@@ -115,7 +118,7 @@ def test_the_request_line_has_the_query(ctx: Context) -> None:
 
 
 def test_unbinding(ctx: Context, unlink_order: UnlinkOrder) -> None:
-    request = sign.unbind(ctx, unlink_order)
+    request = next(PARTNER.unlink(ctx, unlink_order))
     assert (request.target, request.effect) == ("/bi/v1.0/registration-account-unbinding", Effect.WRITE)
     assert request.content == b'{"merchantId":"506300000000000"}'
     assert request.headers["Authorization"] == "Bearer lj-b2b-token-0001"
@@ -123,7 +126,7 @@ def test_unbinding(ctx: Context, unlink_order: UnlinkOrder) -> None:
 
 
 def test_kyc_body(query: IdentityQuery) -> None:
-    assert wire.kyc(query) == b'{"token":"cust-token-0001","nik":"3174012304909901"}'
+    assert encode(wire.kyc(query)) == b'{"token":"cust-token-0001","nik":"3174012304909901"}'
 
 
 @pytest.mark.parametrize(
@@ -155,22 +158,23 @@ def test_no_secret_or_person_in_target_or_repr(
     ctx: Context, order: PayoutOrder, query: IdentityQuery, start: LinkStart, finish: LinkFinish, grant: Grant
 ) -> None:
     requests: list[Request] = [
-        sign.bind(ctx, start),
-        sign.exchange(ctx, finish),
-        sign.kyc(ctx, query),
-        sign.inquiry(ctx, order, grant),
-        sign.confirm(ctx, order, grant, "PD5I-0001"),
-        sign.check(ctx, order),
+        next(PARTNER.begin_link(ctx, start)),
+        next(PARTNER.finish_link(ctx, finish)),
+        next(PARTNER.verify_nik(ctx, query)),
+        next(PARTNER.payout(ctx, order)),
+        sign.ask(ctx, sign.CONFIRM, wire.confirm(order, grant.access_token, "PD5I-0001")),
+        next(PARTNER.find_payout(ctx, order)),
     ]
     hidden = ["1234567890", "3174012304909901", "BUDI", "cust-token", "b2b-token", "auth-lj", "lj-access"]
     for text in [f"{request!r} {request.target}" for request in requests]:
         assert not [word for word in hidden if word in text]
-    assert repr(wire.LinkAjaKyc(token="t", nik="3174012304909901")) == "LinkAjaKyc(***)"
-    assert repr(wire.LinkAjaAnswer(code="00", fields={"custName": "BUDI"})) == "LinkAjaAnswer(***)"
+    for body in (wire.kyc(query), wire.binding(ctx, start), wire.inquiry(order, grant.access_token)):
+        assert not [word for word in hidden[1:] if word in repr(body)], "a literal shows no secret before it is encoded"
+    assert repr(wire.LinkAjaAnswer(code="00", fields={"custName": "BUDI"})) == "LinkAjaAnswer(00)"
 
 
 @pytest.mark.parametrize("account", ["081234567890", "+62212345678", "+628123", "+6281234567890123", "+1202555010"])
 def test_only_indonesian_mobiles_are_accounts(account: str) -> None:
     with pytest.raises(ValueError) as raised:
-        wire.msisdn(Secret(account))
+        accounts.msisdn(Secret(account))
     assert account not in str(raised.value)

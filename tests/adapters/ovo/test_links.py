@@ -76,16 +76,27 @@ def test_the_customers_token_life(ctx: Context, say: Say, life: dict[str, object
         {"accessToken": "a\nb"},
         {"accessToken": ""},
         {"refreshToken": None},
-        {"tokenExpiresIn": -1},
-        {"tokenExpiresIn": True},
-        {"tokenExpiresIn": 0.5},
-        {"tokenExpiresIn": None, "accessTokenExpiryTime": "2026-01-02T04:04:05"},
     ],
 )
 def test_a_damaged_grant_is_none(ctx: Context, say: Say, damage: dict[str, object]) -> None:
     fields = {"accessToken": "a", "refreshToken": "b", "tokenExpiresIn": 900, **damage}
     with pytest.raises(PartnerProtocolError):
         mapping.exchanged(ctx, say("2007400", **fields))
+
+
+@pytest.mark.parametrize(
+    ("named", "life_s"),
+    [
+        ({"tokenExpiresIn": -1}, mapping.CUSTOMER_TOKEN_LIFE_S),
+        ({"tokenExpiresIn": True, "accessTokenExpiryTime": "soon"}, mapping.CUSTOMER_TOKEN_LIFE_S),
+        ({"tokenExpiresIn": "899.0"}, 899.0),
+        ({"tokenExpiresIn": None, "accessTokenExpiryTime": "2026-01-02T04:04:05"}, 3600.0),  # of Jakarta
+    ],
+)
+def test_an_end_in_any_form_vetoes_nothing(ctx: Context, say: Say, named: dict[str, object], life_s: float) -> None:
+    step = mapping.exchanged(ctx, say("2007400", accessToken="a", refreshToken="b", **named))
+    assert isinstance(step, LinkGranted) and step.grant.expires_at is not None
+    assert (step.grant.expires_at - ctx.now).total_seconds() == life_s
 
 
 def test_way_back() -> None:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.ovo import PARTNER, mapping
+from adapters.snap import codes, statements
 from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import IdentityQuery, Verdict
 from contracts.incentive import BlockerCode
@@ -31,7 +32,7 @@ DONE = {
 
 
 def test_topup_booked(order: PayoutOrder, say: Say) -> None:
-    outcome = mapping.topped_up(order, say("2003800", **DONE))
+    outcome = mapping.PAYOUTS.transferred(order, say("2003800", **DONE))
     assert outcome.kind is OutcomeKind.SUCCEEDED
     assert (outcome.amount_rupiah, outcome.account) == (600_000, order.account)
     assert (outcome.partner_reference, outcome.partner_code) == ("ovo-tx-1", "2003800")
@@ -42,25 +43,25 @@ def test_topup_booked(order: PayoutOrder, say: Say) -> None:
     [
         {"referenceNo": None},
         {"partnerReferenceNo": "0112345678901234568"},
-        {"customerNumber": "XXXXXXXXX1857"},
+        {"customerNumber": "unknown"},
         {"amount": "600000.00"},
         {"amount": {"value": "600000.50", "currency": "IDR"}},
         {"amount": {"value": "600000.00", "currency": "USD"}},
-        {"amount": {"value": 600000, "currency": "IDR"}},
+        {"amount": {"value": 600000.5, "currency": "IDR"}},
     ],
 )
 def test_a_damaged_success_is_no_verdict(order: PayoutOrder, say: Say, damage: dict[str, Any]) -> None:
     with pytest.raises(PartnerProtocolError):
-        mapping.topped_up(order, say("2003800", **{**DONE, **damage}))
+        mapping.PAYOUTS.transferred(order, say("2003800", **{**DONE, **damage}))
 
 
 def test_topup_in_progress(order: PayoutOrder, say: Say) -> None:
-    assert mapping.topped_up(order, say("2023800")).kind is OutcomeKind.PENDING
+    assert mapping.PAYOUTS.transferred(order, say("2023800")).kind is OutcomeKind.PENDING
 
 
 @pytest.mark.parametrize(("code", "reason"), sorted(mapping.TOPUP_REFUSALS.items()))
 def test_topup_refusals(order: PayoutOrder, say: Say, code: str, reason: BlockerCode) -> None:
-    outcome = mapping.topped_up(order, say(code))
+    outcome = mapping.PAYOUTS.transferred(order, say(code))
     assert (outcome.kind, outcome.reason, outcome.technical) == (OutcomeKind.REJECTED, reason, False)
 
 
@@ -76,7 +77,7 @@ def test_topup_refusals(order: PayoutOrder, say: Say, code: str, reason: Blocker
     ],
 )
 def test_topup_not_accepted(order: PayoutOrder, say: Say, code: str, hint: Hint) -> None:
-    outcome = mapping.topped_up(order, say(code))
+    outcome = mapping.PAYOUTS.transferred(order, say(code))
     assert (outcome.kind, outcome.hint) == (OutcomeKind.NOT_ACCEPTED, hint)
 
 
@@ -98,7 +99,7 @@ def test_topup_not_accepted(order: PayoutOrder, say: Say, code: str, hint: Hint)
     ],
 )
 def test_topup_without_a_verdict(order: PayoutOrder, say: Say, code: str) -> None:
-    assert mapping.topped_up(order, say(code)).kind is OutcomeKind.UNKNOWN
+    assert mapping.PAYOUTS.transferred(order, say(code)).kind is OutcomeKind.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_topup_without_a_verdict(order: PayoutOrder, say: Say, code: str) -> Non
     ],
 )
 def test_status(order: PayoutOrder, say: Say, status: str, kind: OutcomeKind) -> None:
-    outcome = mapping.found(
+    outcome = mapping.PAYOUTS.found(
         order,
         say(
             "2003900",
@@ -131,45 +132,45 @@ def test_status(order: PayoutOrder, say: Say, status: str, kind: OutcomeKind) ->
 
 
 def test_status_of_an_unknown_reference(order: PayoutOrder, say: Say) -> None:
-    assert mapping.found(order, say("4043901")).kind is OutcomeKind.NOT_FOUND
+    assert mapping.PAYOUTS.found(order, say("4043901")).kind is OutcomeKind.NOT_FOUND
 
 
 @pytest.mark.parametrize("status", ["08", "0", "", None, 0])
 def test_an_unlisted_status_is_no_verdict(order: PayoutOrder, say: Say, status: object) -> None:
     with pytest.raises(PartnerProtocolError):
-        mapping.found(order, say("2003900", latestTransactionStatus=status))
+        mapping.PAYOUTS.found(order, say("2003900", latestTransactionStatus=status))
 
 
 def test_a_status_of_another_payout_is_no_verdict(order: PayoutOrder, say: Say) -> None:
     with pytest.raises(PartnerProtocolError):
-        mapping.found(order, say("2003900", originalPartnerReferenceNo="7", latestTransactionStatus="00"))
+        mapping.PAYOUTS.found(order, say("2003900", originalPartnerReferenceNo="7", latestTransactionStatus="00"))
 
 
 @pytest.mark.parametrize("code", ["4013901", "4293900", "5003900", "5043900", "4043911", "4093900"])
 def test_a_failed_look_up_raises(order: PayoutOrder, say: Say, code: str) -> None:
     with pytest.raises(PartnerUnavailable) as raised:
-        mapping.found(order, say(code))
+        mapping.PAYOUTS.found(order, say(code))
     assert raised.value.partner_code == code
 
 
 @pytest.mark.parametrize(("code", "reason"), sorted(mapping.INQUIRY_REFUSALS.items()))
 def test_inquiry_refusals(order: PayoutOrder, say: Say, code: str, reason: BlockerCode) -> None:
-    outcome = mapping.inquired(order, say(code))
+    outcome = mapping.PAYOUTS.inquired(order, say(code))
     assert outcome is not None
     assert (outcome.kind, outcome.reason) == (OutcomeKind.REJECTED, reason)
 
 
 def test_inquiry_of_another_account_stops_the_payout(order: PayoutOrder, say: Say) -> None:
-    assert mapping.inquired(order, say("2003700", customerNumber="081234567890")) is None
+    assert mapping.PAYOUTS.inquired(order, say("2003700", customerNumber="081234567890")) is None
     with pytest.raises(PartnerProtocolError) as raised:
-        mapping.inquired(order, say("2003700", customerNumber="081234567891"))
+        mapping.PAYOUTS.inquired(order, say("2003700", customerNumber="081234567891"))
     assert "0812" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
     ("code", "hint"),
     [
-        ("4013700", Hint.CREDENTIALS),
+        ("4013700", Hint.CUSTOMER_TOKEN),
         ("4013701", Hint.OUR_TOKEN),
         ("4013702", Hint.CUSTOMER_TOKEN),
         ("4013704", Hint.CUSTOMER_TOKEN),
@@ -183,7 +184,7 @@ def test_inquiry_of_another_account_stops_the_payout(order: PayoutOrder, say: Sa
     ],
 )
 def test_inquiry_that_could_not_tell(order: PayoutOrder, query: IdentityQuery, say: Say, code: str, hint: Hint) -> None:
-    for ask in (lambda reply: mapping.inquired(order, reply), lambda reply: mapping.identity(query, reply)):
+    for ask in (lambda reply: mapping.PAYOUTS.inquired(order, reply), lambda reply: mapping.identity(query, reply)):
         with pytest.raises(PartnerUnavailable) as raised:
             ask(say(code))
         assert (raised.value.hint, raised.value.partner_code) == (hint, code)
@@ -191,7 +192,7 @@ def test_inquiry_that_could_not_tell(order: PayoutOrder, query: IdentityQuery, s
 
 @pytest.mark.parametrize("code", ["4093701", "4043718"])
 def test_a_reference_known_at_the_inquiry_is_looked_up(order: PayoutOrder, say: Say, code: str) -> None:
-    outcome = mapping.inquired(order, say(code))
+    outcome = mapping.PAYOUTS.inquired(order, say(code))
     assert outcome is not None
     assert outcome.kind is OutcomeKind.UNKNOWN
 
@@ -263,9 +264,6 @@ def test_history(say: Say, order: PayoutOrder) -> None:
     "damage",
     [
         {"detailData": None},
-        {"detailData": [{**ROW, "type": "OTHER"}]},
-        {"detailData": [{**ROW, "amount": {"value": "1.5", "currency": "IDR"}}]},
-        {"detailData": [{**ROW, "dateTime": "2026-01-02"}]},
         {"additionalInfo": {"page": "2", "hasMore": "N"}},
         {"additionalInfo": {"page": "1", "hasMore": "?"}},
         {"additionalInfo": {}},
@@ -276,6 +274,36 @@ def test_a_damaged_page_is_none(say: Say, damage: dict[str, object]) -> None:
     with pytest.raises(PartnerProtocolError) as raised:
         mapping.history(1, say("2001200", **fields))
     assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"type": "OTHER"}, {"amount": {"value": "1.5", "currency": "IDR"}}, {"amount": None}, {"dateTime": "2026-01-02"}],
+)
+def test_an_unreadable_row_is_counted_and_spoils_no_other(say: Say, change: dict[str, object]) -> None:
+    info = {"page": "1", "hasMore": "N"}
+    shown = mapping.history(1, say("2001200", detailData=[ROW, {**ROW, **change}, ROW], additionalInfo=info))
+    assert (len(shown.lines), shown.unreadable) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "same"),
+    [
+        ("081234567890", True), ("6281234567890", True), ("81234567890", True), (81234567890, True),
+        ("XXXXXXXX7890", True), ("0812****7890", True), ("62812*****890", True), ("XXXXXXXXX1857", False),
+        ("0812****7891", False), ("081234567891", False), ("0813****7890", False),
+    ],
+)  # fmt: skip
+def test_an_account_that_comes_back_changed(order: PayoutOrder, say: Say, theirs: object, same: bool) -> None:
+    """What is another account is told as another one: a contradiction, and no failure to read."""
+    outcome = mapping.PAYOUTS.transferred(order, say("2003800", **{**DONE, "customerNumber": theirs}))
+    assert outcome.kind is OutcomeKind.SUCCEEDED
+    assert (outcome.account == order.account) is same
+
+
+def test_an_account_that_is_all_masked_says_nothing(order: PayoutOrder, say: Say) -> None:
+    outcome = mapping.PAYOUTS.transferred(order, say("2003800", **{**DONE, "customerNumber": "XXXXXXXXXXXX"}))
+    assert (outcome.kind, outcome.account) == (OutcomeKind.SUCCEEDED, None)
 
 
 def test_balance(say: Say) -> None:
@@ -289,7 +317,7 @@ def test_balance(say: Say) -> None:
 @pytest.mark.parametrize("cursor", ["0", "-1", "x", "10001", "1.0"])
 def test_a_foreign_cursor_is_a_bug(cursor: str) -> None:
     with pytest.raises(ValueError):
-        mapping.page_number(cursor)
+        statements.page_number(cursor)
 
 
 JSONS = st.recursive(
@@ -320,9 +348,9 @@ NOISE = st.one_of(
 @given(reply=NOISE)
 def test_noise_is_never_a_verdict(order: PayoutOrder, query: IdentityQuery, reply: Response) -> None:
     for read in (
-        lambda: mapping.topped_up(order, reply).kind,
-        lambda: mapping.found(order, reply).kind,
-        lambda: mapping.inquired(order, reply),
+        lambda: mapping.PAYOUTS.transferred(order, reply).kind,
+        lambda: mapping.PAYOUTS.found(order, reply).kind,
+        lambda: mapping.PAYOUTS.inquired(order, reply),
         lambda: mapping.identity(query, reply).verdict,
     ):
         with pytest.raises(PartnerError):
@@ -339,8 +367,8 @@ def test_a_damaged_answer_is_never_another_verdict(order: PayoutOrder, cut: int,
     at = cut % len(whole)
     content = whole[:at] + bytes([flip]) + whole[at + 1 :]
     try:
-        outcome = mapping.topped_up(order, Response(status=http, headers={}, content=content))
-    except PartnerProtocolError:
+        outcome = mapping.PAYOUTS.transferred(order, Response(status=http, headers={}, content=content))
+    except PartnerError:
         return
     assert outcome.kind in {OutcomeKind.SUCCEEDED, OutcomeKind.PENDING, OutcomeKind.UNKNOWN}
     assert outcome.kind is not OutcomeKind.SUCCEEDED or http == 200
@@ -351,8 +379,8 @@ def test_a_damaged_answer_is_never_another_verdict(order: PayoutOrder, cut: int,
 def test_only_listed_codes_are_verdicts(order: PayoutOrder, http: int, case: int) -> None:
     code = f"{http:03d}38{case:02d}"
     body = json.dumps({"responseCode": code, **DONE}).encode()
-    outcome = mapping.topped_up(order, Response(status=http, headers={}, content=body))
-    listed = code in mapping.TOPUP_REFUSALS or code == "2003800" or code[:3] + code[5:] in mapping.NOT_ACCEPTED
+    outcome = mapping.PAYOUTS.transferred(order, Response(status=http, headers={}, content=body))
+    listed = code in mapping.TOPUP_REFUSALS or code == "2003800" or code[:3] + code[5:] in codes.NOT_ACCEPTED
     assert (outcome.kind in FINAL) == listed
     if http >= 500:
         assert outcome.kind is OutcomeKind.UNKNOWN

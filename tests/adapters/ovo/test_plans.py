@@ -11,7 +11,13 @@ import msgspec
 import pytest
 
 from adapters.ovo import PARTNER
-from contracts.errors import Hint, NotSupported, PartnerProtocolError, PartnerUnavailable, SignatureInvalid
+from contracts.errors import (
+    Hint,
+    NotSupported,
+    PartnerError,
+    PartnerUnavailable,
+    SignatureInvalid,
+)
 from contracts.identity import IdentityQuery, Verdict
 from contracts.linking import Grant, LinkFinish, LinkGranted, LinkRedirect, LinkStart, Unlinked, UnlinkOrder
 from contracts.partner import AccessToken, Context, Notification
@@ -180,7 +186,7 @@ def test_an_unreadable_answer_to_the_top_up_is_no_verdict(
     ctx: Context, order: PayoutOrder, say: Say, run: Run, status: int, content: bytes
 ) -> None:
     damaged = Response(status=status, headers={}, content=content)
-    with pytest.raises(PartnerProtocolError):
+    with pytest.raises(PartnerError):
         run(PARTNER.payout(ctx, order), say("2003700", **INQUIRED), damaged)
 
 

@@ -12,14 +12,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from adapters import accounts
 from adapters.ovo import PARTNER, sign, wire
+from adapters.ovo.sign import OVO
 from adapters.snap import sign as snap
+from adapters.snap.calls import Bearer, Call, encode
 from contracts.identity import IdentityQuery
 from contracts.linking import LinkFinish, LinkStart, UnlinkOrder
 from contracts.partner import Context
 from contracts.payout import PayoutOrder
 from contracts.plan import Effect, Request
 from contracts.secret import Secret
+from tests.adapters.ovo.conftest import snap_reply
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "ovo"
 SNAP = json.loads((VECTORS / "snap.json").read_text())
@@ -30,14 +34,11 @@ VECTOR_NOW = datetime.fromisoformat("2026-01-01T20:04:05+00:00")
 def test_vector(ctx: Context, vector: dict[str, str]) -> None:
     body = vector["body"].encode()
     assert hashlib.sha256(body).hexdigest() == vector["body_sha256"]
-    signed = sign.headers(
-        msgspec.structs.replace(ctx, now=VECTOR_NOW),
-        n=0,
-        method=vector["method"],
-        target=vector["target"],
-        content=body,
-        token=vector["token"],
-    )
+    call = Call("x", Effect.READ, vector["target"], method=vector["method"], bearer=Bearer.NONE)
+    bearer = Secret(vector["token"]) if vector["token"] else None
+    request = OVO.ask(msgspec.structs.replace(ctx, now=VECTOR_NOW), call, msgspec.Raw(body), bearer=bearer)
+    signed = request.headers
+    assert request.content == body
     assert signed["X-TIMESTAMP"] == SNAP["timestamp"]
     assert signed["X-SIGNATURE"] == vector["signature"]
     assert ("Authorization" in signed) == bool(vector["token"])
@@ -47,7 +48,10 @@ def test_our_own_bodies_are_the_vectors_bytes(ctx: Context, order: PayoutOrder) 
     ours = msgspec.structs.replace(order, reference="PAYOUT-0001", amount_rupiah=50_000, created_at=VECTOR_NOW)
     topup, status = SNAP["vectors"][0], SNAP["vectors"][2]
     at_then = msgspec.structs.replace(ctx, now=VECTOR_NOW)
-    for request, vector in ((sign.topup(at_then, ours), topup), (sign.topup_status(at_then, ours), status)):
+    for request, vector in (
+        (topup_of(at_then, ours), topup),
+        (OVO.ask(at_then, sign.STATUS, wire.status(ours)), status),
+    ):
         assert request.content == vector["body"].encode()
         assert request.target == vector["target"]
         assert request.headers["X-SIGNATURE"] == vector["signature"]
@@ -57,7 +61,7 @@ def test_binding_body_is_the_vectors_without_the_mail_address(start: LinkStart) 
     theirs = json.loads(SNAP["vectors"][1]["body"])
     del theirs["additionalInfo"]["email"]
     ours = wire.binding(msgspec.structs.replace(start, redirect_uri="https://gw.example.test/cb/ovo?st=st-0001"))
-    assert ours == json.dumps(theirs, separators=(",", ":")).encode()
+    assert encode(ours) == json.dumps(theirs, separators=(",", ":")).encode()
 
 
 def test_rsa_vector() -> None:
@@ -66,7 +70,7 @@ def test_rsa_vector() -> None:
 
 
 def test_token_request(ctx: Context) -> None:
-    request = sign.b2b_token(ctx)
+    request = OVO.ask(ctx, sign.TOKEN, wire.TOKEN)
     assert (request.method, request.target) == ("POST", "/OVOSNAP/v1.0/access-token/b2b")
     assert request.content == b'{"grantType":"client_credentials"}'
     assert set(request.headers) == {"Content-Type", "X-TIMESTAMP", "X-CLIENT-KEY", "X-SIGNATURE"}
@@ -79,12 +83,12 @@ def test_token_request(ctx: Context) -> None:
 def test_version_segments_are_configuration(ctx: Context, order: PayoutOrder) -> None:
     newer = {**ctx.credentials, "api_version": Secret("v3.0"), "token_version": Secret("v3.0")}
     later = msgspec.structs.replace(ctx, credentials=newer)
-    assert sign.b2b_token(later).target == "/OVOSNAP/v3.0/access-token/b2b"
-    assert sign.topup(later, order).target == "/OVOSNAP/v3.0/emoney/topup"
+    assert OVO.ask(later, sign.TOKEN, wire.TOKEN).target == "/OVOSNAP/v3.0/access-token/b2b"
+    assert topup_of(later, order).target == "/OVOSNAP/v3.0/emoney/topup"
 
 
 def test_exchange_carries_the_linkage_token(ctx: Context, finish: LinkFinish) -> None:
-    request = sign.exchange(ctx, finish)
+    request = next(PARTNER.finish_link(ctx, finish))
     assert request.effect is Effect.WRITE
     assert request.target == "/OVOSNAP/v2.0/access-token/b2b2c"
     assert request.headers["Authorization"] == "Bearer linkage-0001"
@@ -92,33 +96,33 @@ def test_exchange_carries_the_linkage_token(ctx: Context, finish: LinkFinish) ->
 
 
 def test_refresh_has_no_bearer(ctx: Context) -> None:
-    request = sign.refresh(ctx, Secret("refresh-0001"))
+    request = OVO.ask(ctx, sign.REFRESH, wire.refresh(Secret("refresh-0001")))
     assert "Authorization" not in request.headers
     assert request.content == b'{"grantType":"refresh_token","refreshToken":"refresh-0001"}'
 
 
 def test_bodies(query: IdentityQuery, order: PayoutOrder, unlink_order: UnlinkOrder) -> None:
-    assert wire.identity_inquiry(query) == (
+    assert encode(wire.identity(query)) == (
         b'{"partnerReferenceNo":"0100000000000000011","customerNumber":"081234567890",'
         b'"amount":{"value":"1.00","currency":"IDR"},'
         b'"additionalInfo":{"identificationType":"KTP","identificationNo":"3174012304909901"}}'
     )
-    assert wire.payout_inquiry(order) == (
+    assert encode(wire.inquiry(order)) == (
         b'{"partnerReferenceNo":"0112345678901234567","customerNumber":"081234567890",'
         b'"amount":{"value":"600000.00","currency":"IDR"}}'
     )
-    assert sign.topup_body(order) == (
+    assert encode(wire.topup(order)) == (
         b'{"partnerReferenceNo":"0112345678901234567","customerNumber":"081234567890",'
         b'"amount":{"value":"600000.00","currency":"IDR"},"transactionDate":"2026-01-02T02:04:05+07:00"}'
     )
-    assert wire.unbinding(unlink_order) == (
+    assert encode(wire.unbinding(unlink_order)) == (
         b'{"partnerReferenceNo":"0100000000000000010","additionalInfo":{"custIdMerchant":"u-1"}}'
     )
 
 
 def test_customer_calls_are_signed_with_our_token(ctx: Context, order: PayoutOrder) -> None:
     assert order.grant is not None
-    request = sign.payout_inquiry(ctx, order, order.grant)
+    request = OVO.ask(ctx, sign.INQUIRY, wire.inquiry(order), grant=order.grant)
     assert request.headers["Authorization"] == "Bearer ovo-b2b-token-0001"
     assert request.headers["Authorization-Customer"] == "Bearer cust-token-0001"
     assert request.headers["X-DEVICE-ID"] == "device-0001"
@@ -126,7 +130,9 @@ def test_customer_calls_are_signed_with_our_token(ctx: Context, order: PayoutOrd
 
 
 def test_unbinding_is_signed_with_the_token_it_sends(ctx: Context, unlink_order: UnlinkOrder) -> None:
-    first, second = sign.unbind_begin(ctx, unlink_order), sign.unbind(ctx, unlink_order, Secret("unbind-0001"))
+    plan = PARTNER.unlink(ctx, unlink_order)
+    first = next(plan)
+    second = plan.send(snap_reply("2000900", accessToken="unbind-0001"))
     assert (first.headers["Authorization"], second.headers["Authorization"]) == (
         "Bearer cust-token-0001",
         "Bearer unbind-0001",
@@ -137,7 +143,7 @@ def test_unbinding_is_signed_with_the_token_it_sends(ctx: Context, unlink_order:
 
 
 def test_statement_signs_its_query(ctx: Context) -> None:
-    request = sign.history(ctx, VECTOR_NOW.date(), 2)
+    request = next(PARTNER.statement(ctx, VECTOR_NOW.date(), "2"))
     assert request.target == "/cashin/snap/v2.0/merchant/account/history?date=2026-01-01&page=2"
     assert request.content == b""
     assert request.headers["X-SIGNATURE"] == _signature(ctx, request, "ovo-b2b-token-0001")
@@ -159,24 +165,21 @@ def test_no_secret_or_person_in_target_or_repr(
 ) -> None:
     assert order.grant is not None
     requests = [
-        sign.bind(ctx, start),
-        sign.exchange(ctx, finish),
-        sign.identity_inquiry(ctx, query),
-        sign.payout_inquiry(ctx, order, order.grant),
-        sign.topup(ctx, order),
+        next(PARTNER.begin_link(ctx, start)),
+        next(PARTNER.finish_link(ctx, finish)),
+        next(PARTNER.verify_nik(ctx, query)),
+        OVO.ask(ctx, sign.INQUIRY, wire.inquiry(order), grant=order.grant),
+        topup_of(ctx, order),
     ]
     hidden = ["1234567890", "3174012304909901", "BUDI", "cust-token", "linkage", "b2b-token", "auth-ovo"]
     for text in [f"{request!r} {request.target}" for request in requests]:
         assert not [word for word in hidden if word in text]
-    struct = wire.OvoIdentification(identification_type="KTP", identification_no=query.nik.reveal())
-    assert repr(struct) == "OvoIdentification(***)"
-    assert "317401" not in repr(wire.OvoBinding(phone_no="0812", additional_info=_info()))
+    for body in (wire.identity(query), wire.binding(start), wire.topup(order), wire.auth_code(finish)):
+        assert not [word for word in hidden[1:] if word in repr(body)], "a literal shows no secret before it is encoded"
 
 
-def _info() -> wire.OvoBindingInfo:
-    return wire.OvoBindingInfo(
-        cust_id_merchant="1", customer_name="317401", success_registration_url="", failed_registration_url=""
-    )
+def topup_of(ctx: Context, order: PayoutOrder) -> Request:
+    return OVO.ask(ctx, sign.TOPUP, wire.topup(order), n=1)
 
 
 def _signature(ctx: Context, request: Request, token: str) -> str:
@@ -188,10 +191,5 @@ def _signature(ctx: Context, request: Request, token: str) -> str:
 @pytest.mark.parametrize("account", ["081234567890", "+62212345678", "+628123", "+6281234567890123", "+1202555010"])
 def test_only_indonesian_mobiles_are_accounts(account: str) -> None:
     with pytest.raises(ValueError) as raised:
-        wire.local_phone(Secret(account))
+        accounts.local(Secret(account))
     assert account not in str(raised.value)
-
-
-@pytest.mark.parametrize("number", ["081234567890", "6281234567890", "+6281234567890"])
-def test_their_forms_of_a_phone_become_ours(number: str) -> None:
-    assert wire.account_of(number) == Secret("+6281234567890")

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters import answers
 from adapters.snap import codes
-from contracts.errors import Hint, PartnerProtocolError
+from contracts.errors import Hint, PartnerError, PartnerProtocolError
 from contracts.plan import Response
 
 
@@ -20,13 +21,18 @@ def answer(status: int, body: object, **headers: str) -> Response:
 
 def test_an_agreeing_envelope_is_read() -> None:
     envelope = codes.read(answer(409, {"responseCode": "4091701", "a": {"b": "c"}}), "17")
-    assert (envelope.code, envelope.http, envelope.case) == ("4091701", "409", "40901")
+    assert (envelope.code, envelope.case) == ("4091701", "40901")
     assert envelope.text("a", "b") == "c"
     assert envelope.optional_text("a", "missing") is None
     with pytest.raises(PartnerProtocolError):
         envelope.text("a")
+    assert envelope.optional_text("a") is None, "in another form it is as good as missing"
     with pytest.raises(PartnerProtocolError):
-        envelope.optional_text("a")
+        envelope.echo("c", "a")
+    with pytest.raises(PartnerProtocolError):
+        envelope.echo("x", "a", "b")
+    envelope.echo("c", "a", "b")
+    envelope.echo("c", "a", "missing")
 
 
 def test_an_envelope_does_not_print_what_it_holds() -> None:
@@ -47,13 +53,13 @@ def test_a_code_counts_only_where_it_agrees(status: int, http: int, service: int
     if status == http and service == asked:
         assert codes.read(reply, f"{asked:02d}").code == code
     else:
-        with pytest.raises(PartnerProtocolError):
+        with pytest.raises(PartnerError):
             codes.read(reply, f"{asked:02d}")
 
 
 @given(status=st.integers(200, 599).filter(lambda status: status != 200), service=st.integers(0, 99))
 def test_a_success_under_another_status_is_never_accepted(status: int, service: int) -> None:
-    with pytest.raises(PartnerProtocolError):
+    with pytest.raises(PartnerError):
         codes.read(answer(status, {"responseCode": f"200{service:02d}00"}), f"{service:02d}")
 
 
@@ -77,7 +83,7 @@ def test_what_is_no_json_object_is_refused(content: bytes) -> None:
 
 @given(status=st.integers(100, 599), content=st.binary(max_size=300))
 def test_noise_is_no_envelope(status: int, content: bytes) -> None:
-    with pytest.raises(PartnerProtocolError):
+    with pytest.raises(PartnerError):
         codes.read(Response(status=status, headers={}, content=content), "17")
 
 
@@ -85,22 +91,22 @@ def test_noise_is_no_envelope(status: int, content: bytes) -> None:
 def test_a_hint_goes_with_its_case(case: str, hint: Hint) -> None:
     code = f"{case[:3]}15{case[3:]}"
     reply = answer(int(case[:3]), {"responseCode": code}, **{"retry-after": "7"})
-    error = codes.unavailable(codes.read(reply, "15"), reply)
+    error = codes.unavailable(codes.read(reply, "15"))
     assert (error.hint, error.partner_code, error.retry_after_s) == (hint, code, 7.0)
 
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
-        ("0", 0.0),
+        ("0", None),
         ("90", 90.0),
         ("99999999", 3600.0),
         ("9" * 400, 3600.0),
         ("", None),
         ("-1", None),
-        ("1.5", None),
+        ("1.5", 1.5),
         ("٣", None),
     ],
 )
 def test_retry_after_is_a_plain_number_within_an_hour(value: str, seconds: float | None) -> None:
-    assert codes.retry_after_s(answer(429, {}, **{"retry-after": value})) == seconds
+    assert answers.retry_after_s(answer(429, {}, **{"retry-after": value})) == seconds

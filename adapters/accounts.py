@@ -1,0 +1,75 @@
+"""An account as partners write it: the forms of a mobile number, and an account that comes back changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from contracts.errors import PartnerProtocolError
+from contracts.secret import Secret
+
+_E164 = re.compile(r"\+62(8[0-9]{7,12})", re.ASCII)
+_MOBILE = re.compile(r"(?:0|\+?62)?(8[0-9]{7,12})", re.ASCII)
+_SHOWN = re.compile(r"[0-9Xx*•#]{4,32}")
+_SEPARATORS = str.maketrans("", "", " .-")
+
+
+def local(account: Secret) -> Secret:
+    """`+6281..` as `081..`."""
+    return Secret(f"0{_subscriber(account)}")
+
+
+def msisdn(account: Secret) -> Secret:
+    """`+6281..` as `6281..`."""
+    return Secret(f"62{_subscriber(account)}")
+
+
+def mobile(number: str) -> Secret | None:
+    """A mobile number in our form, `+6281..`, out of `081..`, `6281..`, `+6281..` or, its zero lost, `81..`; None
+    where it is none.
+    """
+    found = _MOBILE.fullmatch(number.translate(_SEPARATORS))
+    return None if found is None else Secret(f"+62{found.group(1)}")
+
+
+def digits(text: str) -> str:
+    """A number without the separators that people and systems put into it (a NIK, an account)."""
+    return text.translate(_SEPARATORS)
+
+
+def echoed(theirs: str, ours: Secret, read: Callable[[str], Secret | None]) -> Secret | None:
+    """The account that an answer speaks of: `ours` itself where it agrees, another where it does not, None where all
+    its digits are masked. `read` turns the partner's form into ours, None where it cannot.
+
+    An account that lost its leading zero is the same one; a masked one is, where it shows digits and they agree.
+    A text that is no account at all is a `PartnerProtocolError`.
+    """
+    account = read(theirs)
+    if account is not None:
+        return ours if account == ours else account
+    shown = digits(theirs).removeprefix("+")
+    if _SHOWN.fullmatch(shown) is None:
+        raise PartnerProtocolError("an account cannot be read")
+    if not any(each.isdigit() for each in shown):
+        return None
+    forms = {ours.reveal().removeprefix("+"), ours.reveal().lstrip("0")}
+    if (phone := _E164.fullmatch(ours.reveal())) is not None:
+        forms |= {f"0{phone.group(1)}", phone.group(1)}
+    return ours if any(_agrees(shown, form) for form in forms) else Secret(shown)
+
+
+def _agrees(shown: str, form: str) -> bool:
+    """Whether the digits that a masked account shows stand in `form` too: each in its place, or, where the mask has
+    another length than what it hides, before and after it.
+    """
+    if len(shown) == len(form):
+        return all(not one.isdigit() or one == other for one, other in zip(shown, form, strict=True))
+    parts = re.split(r"[^0-9]+", shown)
+    return len(parts) == 2 and len("".join(parts)) < len(form) and form.startswith(parts[0]) and form.endswith(parts[1])
+
+
+def _subscriber(account: Secret) -> str:
+    found = _E164.fullmatch(account.reveal())
+    if found is None:
+        raise ValueError("the account is no Indonesian mobile number in E.164")
+    return found.group(1)

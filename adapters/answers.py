@@ -1,0 +1,145 @@
+"""Whose words are an answer's, before anything in it is believed? Three kinds, told apart here for all partners:
+
+- the partner's own: a JSON object, which the partner's mapping then judges by the codes that it lists;
+- those of what stands in front of it (an API gateway, a balancer): by HTTP status alone, `in_front`;
+- unreadable ones: `PartnerProtocolError`.
+
+Only what is ambiguous is refused. A byte order mark, half a surrogate pair in a text, or a key that stands twice with
+the same value change nothing. A key that stands twice with two values has no value: where it is needed or evidence,
+there is no verdict, and where nobody reads it, nothing is lost.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUnavailable
+from contracts.plan import Response
+from contracts.secret import Secret
+
+T = TypeVar("T")
+
+RETRY_AFTER_MAX_S = 3600.0
+_SECONDS = re.compile(r"[0-9]{1,400}(?:\.[0-9]{1,9})?", re.ASCII)
+_VISIBLE = re.compile(r"[!-~]{1,64}", re.ASCII)
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
+
+
+class Ambiguous:
+    """In the place of a value that a JSON object gives twice and differently: of no type that a reader wants."""
+
+
+AMBIGUOUS = Ambiguous()
+
+
+def json_value(reply: Response, our_token: Hint = Hint.OUR_TOKEN) -> Any:
+    """The body's JSON. Raises `no_answer` where there is none."""
+    try:
+        return decoded(reply.content)
+    except PartnerProtocolError:
+        raise no_answer(reply, "no JSON", our_token) from None
+
+
+def decoded(content: bytes) -> Any:
+    """The JSON of a body that came without an HTTP status (a notification); a `PartnerProtocolError` if it is none."""
+    try:
+        return json.loads(content.removeprefix(codecs.BOM_UTF8).decode(), object_pairs_hook=_unambiguous)
+    except (ValueError, RecursionError):
+        raise PartnerProtocolError("no JSON") from None
+
+
+def json_object(reply: Response, our_token: Hint = Hint.OUR_TOKEN) -> dict[str, Any]:
+    """The body as a JSON object. Raises `no_answer` where it is none."""
+    body = json_value(reply, our_token)
+    if not isinstance(body, dict):
+        raise no_answer(reply, "no JSON object", our_token)
+    return body
+
+
+def no_answer(reply: Response, what: str, our_token: Hint = Hint.OUR_TOKEN) -> PartnerError:
+    """What to raise for an answer without the partner's envelope; `what` names what is missing and quotes nothing."""
+    said = in_front(reply, our_token)
+    return said or PartnerProtocolError(f"HTTP {reply.status}, {what}", retry_after_s=retry_after_s(reply))
+
+
+def in_front(reply: Response, our_token: Hint = Hint.OUR_TOKEN) -> PartnerUnavailable | None:
+    """The word of what stands in front of a partner, by HTTP status: None where the status alone says nothing.
+
+    A 401 speaks of the token that was shown; `our_token` says whose that was. 400, 404 and 409 are the partner's own
+    to say, and without its envelope they say nothing.
+    """
+    hints = {401: our_token, 403: Hint.NONE, 429: Hint.THROTTLED}
+    if reply.status not in hints and not 300 <= reply.status <= 399 and reply.status < 500:
+        return None
+    return PartnerUnavailable(
+        f"HTTP {reply.status}",
+        hint=hints.get(reply.status, Hint.NONE),
+        partner_code=f"{reply.status:03d}",
+        retry_after_s=retry_after_s(reply),
+    )
+
+
+def retry_after_s(reply: Response) -> float | None:
+    """`Retry-After` in seconds, at most an hour: a number, or a date less the answer's own `Date` (whatever clock the
+    partner goes by); None where it is neither.
+    """
+    value = reply.headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(value):
+        wait_s = float(value)
+    else:
+        try:
+            until, now = parsedate_to_datetime(value), parsedate_to_datetime(reply.headers.get("date", ""))
+            wait_s = (until - now).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return min(wait_s, RETRY_AFTER_MAX_S) if wait_s > 0 else None
+
+
+def number(value: object) -> str | None:
+    """A partner's own number of something: opaque, 1 to 64 visible characters; None where it is none."""
+    return value if isinstance(value, str) and _VISIBLE.fullmatch(value) else None
+
+
+def written(value: object) -> str:
+    """A string, or a number as it is written; empty for anything else."""
+    return value if isinstance(value, str) else f"{value}" if type(value) in (int, float) else ""
+
+
+def plain(text: object) -> str | None:
+    """A partner's code as it may be kept and shown, or None where it is anything but a short plain one."""
+    return text if isinstance(text, str) and _CODE.fullmatch(text) else None
+
+
+def at(body: Any, *path: str) -> Any:
+    """The value at a path of names, None where there is none."""
+    for name in path:
+        body = body.get(name) if isinstance(body, dict) else None
+    return body
+
+
+def typed(value: Any, shape: type[T], what: str) -> T:
+    """A part of an answer as `shape`; a `PartnerProtocolError` names `what` alone: a decoder's own text may quote."""
+    try:
+        return msgspec.convert(value, shape, dec_hook=_seal)
+    except (msgspec.ValidationError, RecursionError):
+        raise PartnerProtocolError(f"{what} cannot be read") from None
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        same = name not in found or (type(found[name]) is type(value) and found[name] == value)
+        found[name] = value if same else AMBIGUOUS
+    return found
+
+
+def _seal(shape: type[Any], value: Any) -> Any:
+    if shape is Secret and isinstance(value, str):
+        return Secret(value)
+    raise TypeError("a string is wanted")

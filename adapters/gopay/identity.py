@@ -1,0 +1,98 @@
+"""GoPay ID's KYC pull as a verdict on a NIK; the holder's data ends here (wallets.md 2.5, decisions G6, X10)."""
+
+from __future__ import annotations
+
+import re
+
+from adapters import accounts, answers
+from adapters.answers import typed
+from adapters.gopay import wire
+from contracts import names
+from contracts.errors import Hint, PartnerUnavailable
+from contracts.identity import IdentityAnswer, Verdict
+from contracts.linking import LinkHealth
+from contracts.nik import Nik
+from contracts.partner import protocol_error
+from contracts.plan import Response
+
+_DIGITS_16 = re.compile(r"[0-9]{16}", re.ASCII)
+
+NO_SUBMISSION = "1519"
+"""SUBMISSION_NOT_FOUND: the holder never went through Verify (wallets.md 2.5, decision G6)."""
+
+RUNNING_KYC = frozenset({"INITIATED", "IN_PROGRESS"})
+
+
+def verdict(reply: Response, nik: Nik) -> IdentityAnswer:
+    """KYC Data Pull as a verdict; the holder's data ends here (decision G6).
+
+    HTTP 401 raises with `Hint.CUSTOMER_TOKEN`, whoever's words it is in: the only token shown is the participant's. It
+    revokes nothing by itself, as it may refuse our merchant: `sure` asks once more.
+    """
+    if reply.status == 401:
+        code = _error(answers.json_value(reply, Hint.CUSTOMER_TOKEN))
+        raise PartnerUnavailable("HTTP 401", hint=Hint.CUSTOMER_TOKEN, partner_code=code or "401")
+    if reply.status not in (200, 404):
+        raise answers.no_answer(reply, "no submission", Hint.CUSTOMER_TOKEN)
+    body = answers.json_value(reply)
+    found = typed(body, wire.GopayIdReply, "a KYC submission")
+    if reply.status == 200 and found.success and found.data is not None:
+        return _submission(found.data, nik)
+    code = _error(body)
+    if reply.status == 200 or found.success or code is None:
+        raise protocol_error(f"HTTP {reply.status} without the envelope that belongs to it")
+    if code != NO_SUBMISSION:
+        raise PartnerUnavailable("HTTP 404", partner_code=code)
+    return IdentityAnswer(verdict=Verdict.KYC_INCOMPLETE, partner_code=code)
+
+
+def sure(refused: PartnerUnavailable, health: LinkHealth) -> PartnerUnavailable:
+    """What a 401 at GoPay ID means, now that service 08 has spoken of the same token (decision G6)."""
+    if health is LinkHealth.REVOKED:
+        return refused
+    return PartnerUnavailable("HTTP 401", hint=Hint.CREDENTIALS, partner_code=refused.partner_code)
+
+
+def holder(reply: Response) -> str | None:
+    """The name beside the NIK of a pull that was a verdict; None where it has none."""
+    name = answers.at(answers.json_value(reply), "data", "submissionData", "ktp", "name")
+    return name if isinstance(name, str) else None
+
+
+def proved(answer: IdentityAnswer, name: str | None, reply: Response) -> IdentityAnswer:
+    """The match, if the declared account is registered under the holder's name; nothing of either name is kept.
+
+    Another name proves no other NIK: it only leaves the account unproved.
+    """
+    unproved = IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=answer.partner_code)
+    if reply.status == 400 and _no_such_account(reply):
+        return unproved
+    if reply.status != 200:
+        raise answers.no_answer(reply, "no name", Hint.CREDENTIALS)
+    found = typed(answers.json_value(reply), wire.IrisValidation, "the name of an account")
+    return answer if name is not None and names.agree(name, found.account_name.reveal()) else unproved
+
+
+def _no_such_account(reply: Response) -> bool:
+    return bool(answers.at(answers.json_value(reply, Hint.CREDENTIALS), "errors", "account"))
+
+
+def _error(body: object) -> str | None:
+    errors = answers.at(body, "errors")
+    return answers.plain(answers.at(errors[0], "code")) if isinstance(errors, list) and errors else None
+
+
+def _submission(data: wire.GopayIdSubmission, nik: Nik) -> IdentityAnswer:
+    if data.status in RUNNING_KYC:
+        return IdentityAnswer(verdict=Verdict.PENDING, partner_code=data.status)
+    if (data.status, data.result) == ("COMPLETED", "INVALID"):
+        return IdentityAnswer(verdict=Verdict.KYC_INCOMPLETE, partner_code="COMPLETED.INVALID")
+    if (data.status, data.result) != ("COMPLETED", "VALID"):
+        raise PartnerUnavailable("a KYC status that is no verdict", partner_code=answers.plain(data.status))
+    number = answers.at(data.submission_data, "ktp", "documentNumber")
+    shown = accounts.digits(number) if isinstance(number, str) else ""
+    if _DIGITS_16.fullmatch(shown) is None:
+        raise protocol_error("field ktp.documentNumber is missing or not 16 digits")
+    return IdentityAnswer(
+        verdict=Verdict.MATCH if nik.same_as(shown) else Verdict.MISMATCH, partner_code="COMPLETED.VALID"
+    )

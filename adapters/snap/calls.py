@@ -1,0 +1,169 @@
+"""SNAP's endpoints as rows, and the one way to sign a request of each (snap-bni.md 1.3, 1.6, 1.7).
+
+A `Call` says what the partner's document says of an endpoint; a `Side` says once how a host of the partner is signed
+for: with which of our credentials and tokens. Bodies are literals, as the document prints them.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from adapters.snap import codes
+from adapters.snap import sign as snap
+from adapters.snap.codes import HINTS, Envelope
+from contracts.errors import Hint
+from contracts.linking import Grant
+from contracts.nik import Nik
+from contracts.partner import Context
+from contracts.plan import Effect, Request, Response
+from contracts.secret import Secret
+
+READ, WRITE = Effect.READ, Effect.WRITE
+TOKEN_S = 10.0
+PAYOUT_S = 30.0
+
+
+class Bearer(enum.Enum):
+    """Whose token stands in `Authorization`; the value is what a 401 that names no code of the call speaks of."""
+
+    OURS = Hint.OUR_TOKEN
+    NONE = Hint.CREDENTIALS
+    GIVEN = Hint.NONE
+    """One that the partner gave for this very step."""
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One endpoint as the partner's document has it."""
+
+    operation: str
+    effect: Effect
+    target: str
+    """Path; `{name}` stands for the credential of that name."""
+    service: str = ""
+    """Two digits, which every code of its answers carries."""
+    method: str = "POST"
+    bearer: Bearer = Bearer.OURS
+    rsa: bool = False
+    """Signed as a token request, with the private key over client and time."""
+    timeout_s: float = 15.0
+    hints: Mapping[str, Hint] = HINTS
+    """What cases, or whole codes, hint at here."""
+
+    @property
+    def done(self) -> str:
+        """The code of a success."""
+        return f"200{self.service}00"
+
+    def read(self, reply: Response) -> Envelope:
+        """An answer to this endpoint, whatever it says; see `codes.read` for what is none."""
+        return codes.read(reply, self.service, our_token=self.bearer.value, hints=self.hints)
+
+    def expect(self, reply: Response) -> Envelope:
+        """A success; raises `PartnerUnavailable` with the hint of its code for anything else."""
+        envelope = self.read(reply)
+        if envelope.code != self.done:
+            raise self.unavailable(envelope)
+        return envelope
+
+    def unavailable(self, envelope: Envelope) -> Exception:
+        """What to raise for an answer that is no verdict."""
+        return codes.unavailable(envelope, self.hints)
+
+
+def token_call(operation: str, effect: Effect, target: str, service: str, bearer: Bearer = Bearer.NONE) -> Call:
+    """A request for a token (services 73 and 74)."""
+    return Call(operation, effect, target, service, bearer=bearer, rsa=True, timeout_s=TOKEN_S)
+
+
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """One host of a partner with the names of the credentials and of our token there."""
+
+    host: str = "snap"
+    token: str = "snap"  # noqa: S105 - a name
+    client_id: str = "client_id"
+    private_key: str = "private_key_pem"
+    partner_id: str = "partner_id"
+    secret: str = "client_secret"  # noqa: S105 - a name
+    milliseconds: bool = False
+    headers: Mapping[str, str] = {}
+    """More headers of transaction calls, by the credential that holds their value."""
+
+    def ask(
+        self,
+        ctx: Context,
+        call: Call,
+        body: object = None,
+        *,
+        n: int = 0,
+        query: str = "",
+        bearer: Secret | None = None,
+        grant: Grant | None = None,
+    ) -> Request:
+        """The `n`-th request of a plan, signed as it stands; `bearer` where the call is given one, `grant` where it is
+        made under the participant's token.
+        """
+        target = call.target.format_map(_Credentials(ctx)) + query
+        content = b"" if body is None else encode(body)
+        at = snap.timestamp(ctx.now, milliseconds=self.milliseconds)
+        if call.rsa:
+            headers = snap.token_headers(
+                client_id=ctx.credential(self.client_id), private_key_pem=ctx.credential(self.private_key), at=at
+            )
+            if bearer is not None:
+                headers["Authorization"] = f"Bearer {bearer.reveal()}"
+        else:
+            token = bearer.reveal() if bearer else ctx.token(self.token) if call.bearer is Bearer.OURS else ""
+            headers = snap.transaction_headers(
+                method=call.method,
+                target=target,
+                content=content,
+                at=at,
+                secret=ctx.credential(self.secret),
+                token=token,
+                partner_id=ctx.credential(self.partner_id),
+                external_id=ctx.external_id(n),
+                channel_id=ctx.credential("channel_id"),
+                customer_token=grant.access_token.reveal() if grant is not None else None,
+                extra={name: ctx.credential(held) for name, held in self.headers.items()},
+            )
+        return Request(
+            operation=call.operation,
+            effect=call.effect,
+            host=self.host,
+            method=call.method,
+            target=target,
+            headers=headers,
+            content=content,
+            timeout_s=call.timeout_s,
+        )
+
+
+def encode(body: object) -> bytes:
+    """Compact UTF-8 JSON in the order written: encoded once, signed and sent as it is. Only here is a secret in a
+    literal revealed.
+    """
+    return _ENCODER.encode(body)
+
+
+class _Credentials(dict[str, str]):
+    """A path's placeholders; what is missing is named by KeyError."""
+
+    def __init__(self, ctx: Context) -> None:
+        super().__init__()
+        self._ctx = ctx
+
+    def __missing__(self, name: str) -> str:
+        return self._ctx.credential(name)
+
+
+def _reveal(value: Any) -> str:
+    if isinstance(value, Secret | Nik):
+        return value.reveal()
+    raise NotImplementedError("only secrets need help")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_reveal)

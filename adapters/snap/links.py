@@ -1,0 +1,94 @@
+"""Steps of linking that SNAP partners have alike: a refusal, a grant with its end, a refresh with its second look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from adapters import answers
+from adapters.snap import values
+from adapters.snap.calls import Call, Side
+from adapters.snap.codes import Envelope
+from contracts.errors import Hint, PartnerUnavailable
+from contracts.incentive import BlockerCode
+from contracts.linking import Grant, LinkRefused, LinkReturn
+from contracts.partner import Context
+from contracts.plan import Plan
+from contracts.secret import Secret
+
+_EXPIRY_MARGIN = timedelta(minutes=5)
+
+
+def refused(envelope: Envelope, table: Mapping[str, BlockerCode]) -> LinkRefused | None:
+    """The refusal that a code means, None where the table does not list it."""
+    code = table.get(envelope.code)
+    return None if code is None else LinkRefused(code=code, partner_code=envelope.code)
+
+
+def granted(ctx: Context, envelope: Envelope, life_s: float, held: Secret | None = None) -> Grant:
+    """The participant's token (service 74). Its end is named by a life in `tokenExpiresIn` or by a time in
+    `accessTokenExpiryTime`; in no form that can be read, `life_s` holds. `held` is the refresh token that stays where
+    no new one comes; without it one is needed.
+    """
+    fresh = envelope.optional_text("refreshToken")
+    refresh = values.token(envelope, "refreshToken") if held is None or fresh else held
+    return Grant(
+        access_token=values.token(envelope, "accessToken"),
+        refresh_token=refresh,
+        expires_at=_ends(ctx.now, envelope, life_s),
+    )
+
+
+def _ends(now: datetime, envelope: Envelope, life_s: float) -> datetime:
+    life = values.seconds(envelope.body.get("tokenExpiresIn"))
+    ends = values.expiry(envelope.body.get("accessTokenExpiryTime"))
+    return now + timedelta(seconds=life) if life else ends or now + timedelta(seconds=life_s)
+
+
+def refresh(
+    ctx: Context, side: Side, grant: Grant, call: Call, token: Call, *, body: object, token_body: object, life_s: float
+) -> Plan[Grant | None]:
+    """A fresh grant, `extra` kept; None where the refresh token is refused: the link is gone.
+
+    No bearer is sent, so that 401 and cases 01 to 04 can only speak of the refresh token. Case 00 may as well mean that
+    our own signature is refused, which must not end every link there is: it counts as *gone* only once the partner has
+    taken a token request of ours that is signed with the same key.
+    """
+    reply = yield side.ask(ctx, call, body)
+    envelope = call.read(reply)
+    if envelope.code == call.done:
+        fresh = granted(ctx, envelope, life_s, grant.refresh_token)
+        return Grant(
+            access_token=fresh.access_token,
+            refresh_token=fresh.refresh_token,
+            expires_at=fresh.expires_at,
+            extra=grant.extra,
+        )
+    if envelope.case in {"40101", "40102", "40103", "40104"}:
+        return None
+    if envelope.case != "40100":
+        raise call.unavailable(envelope)
+    reply = yield side.ask(ctx, token, token_body)
+    token.expect(reply)
+    return None
+
+
+def must_live(ctx: Context, grant: Grant) -> None:
+    """A refused token means *already gone* only where it has not simply run out: an expired one is refreshed first."""
+    if grant.expires_at is not None and grant.expires_at - _EXPIRY_MARGIN <= ctx.now:
+        raise PartnerUnavailable("the customer's token has expired", hint=Hint.CUSTOMER_TOKEN)
+
+
+def returned(
+    query: Mapping[str, str], *, state: str | None, error: str | None, table: Mapping[str, BlockerCode]
+) -> LinkReturn:
+    """The browser's way back: `authCode`, or a code of refusal in `error`. Whatever is neither a code nor a listed
+    refusal is a linking that was not finished; the code is kept.
+    """
+    if error is not None:
+        refused_by = table.get(error, BlockerCode.CONSENT_ABANDONED)
+        return LinkReturn(refused=refused_by, state=state, partner_code=answers.plain(error))
+    code = query.get("authCode", "")
+    if not (0 < len(code) <= 1024 and code.isascii() and code.isprintable() and " " not in code):
+        return LinkReturn(refused=BlockerCode.CONSENT_ABANDONED, state=state)
+    return LinkReturn(code=Secret(code), state=state)
