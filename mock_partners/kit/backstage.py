@@ -64,6 +64,7 @@ class Backstage:
             exchange.outcome = FAILED
             raise
         finally:
+            exchange.took_s = self.clock.seconds() - exchange.at_s
             CURRENT.reset(token)
         self.log.end(exchange, reply)
         return reply

@@ -25,13 +25,14 @@ ANSWERED, RESET, CLOSED, FAILED, MISSED = "answered", "reset", "closed", "failed
 class Exchange(Turn):
     """One call with its answer. `checks` are those that were begun; the last one refused if the call was refused."""
 
-    __slots__ = ("at_s", "call", "number", "operation", "outcome", "reply")
+    __slots__ = ("at_s", "call", "number", "operation", "outcome", "reply", "took_s")
 
     def __init__(self, number: int, at_s: float, operation: str, call: Call) -> None:
         super().__init__()
         self.number, self.at_s, self.operation, self.call = number, at_s, operation, call
         self.outcome = "running"
         self.reply: Reply | None = None
+        self.took_s = 0.0
 
     @property
     def code(self) -> str:
@@ -67,6 +68,7 @@ class Exchange(Turn):
             "checks": self.verdicts(),
             "rules": self.rules,
             "outcome": self.outcome,
+            "took_ms": round(self.took_s * 1_000),
             "status": reply.status if reply is not None else None,
             "code": self.code,
             "answer": masked_body(reply.headers.get("Content-Type", ""), reply.body) if reply is not None else None,

@@ -109,6 +109,7 @@ def calls(mock: Mock, chosen: Filter) -> str:
 
 def _call(exchange: Exchange, facts: Facts) -> str:
     told = exchange.as_json()
+    took = f"{told['took_ms']:,} ms"
     words = " ".join(roles_of(exchange.operation)) or exchange.operation.rpartition("/")[2]
     about = [*dict.fromkeys(facts.references)][:2]
     if facts.account is not None:
@@ -120,7 +121,7 @@ def _call(exchange: Exchange, facts: Facts) -> str:
     verdict = "good" if good(exchange) else "running" if exchange.outcome == "running" else "bad"
     return (
         f'<details class="call {verdict}" id="call-{exchange.number}"><summary>'
-        f'<span class="number">{exchange.number}</span><time>{told["at"][11:23]}</time>'
+        f'<span class="number">{exchange.number}</span><time title="{took}">{told["at"][11:23]}</time>'
         f'<span class="what"><b>{escape(words)}</b><code>{path}</code></span>'
         f'<span class="about">{escape(", ".join(about))}</span>'
         f'<span class="marks">{_marks(told["checks"])}{rules}</span><span class="answer">{escape(answer)}</span>'
@@ -145,6 +146,7 @@ def _check(check: dict[str, str]) -> str:
 
 
 def _detail(exchange: Exchange, told: dict[str, Any], facts: Facts) -> str:
+    took = f"{told['took_ms']:,} ms"
     headers = "\n".join(f"{name}: {value}" for name, value in told["headers"].items())
     request = escape(f"{told['method']} {told['target']}\n{headers}")
     expected = {"operation": next(iter(roles_of(exchange.operation)), exchange.operation)}
@@ -154,7 +156,7 @@ def _detail(exchange: Exchange, told: dict[str, Any], facts: Facts) -> str:
     return (
         f'<div class="detail"><div class="marks">{checks}</div>'
         f"<div><h3>Request</h3><pre>{request}</pre><pre>{_pretty(told['body'])}</pre></div>"
-        f"<div><h3>Answer: {escape(told['outcome'])}</h3><pre>{_pretty(told['answer'])}</pre>"
+        f"<div><h3>Answer: {escape(told['outcome'])} after {took}</h3><pre>{_pretty(told['answer'])}</pre>"
         f"<h3>To expect it in Verify</h3><pre>{escape(msgspec.json.encode(expected).decode())}</pre></div></div>"
     )
 

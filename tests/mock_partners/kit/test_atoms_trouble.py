@@ -94,3 +94,10 @@ async def test_the_partners_clock_is_off_and_clients_go_on_working(stage: Stage)
         stage.partner.set_scenario('title = "behind"\n[clock]\nskew_s = -900\n')
     assert await stage.pay() == "2001700"
     assert stage.world.books[0].booked_at.isoformat() == "2026-01-15T11:45:00+07:00"
+
+
+async def test_the_log_tells_how_long_a_call_took_by_the_partners_clock(stage: Stage) -> None:
+    await stage.begin("advance_clock_s = 2", 'operation = "payout"')
+    assert await stage.pay() == "2001700"
+    await stage.status()
+    assert [call["took_ms"] for call in stage.partner.requests()[-2:]] == [2_000, 0]
