@@ -9,6 +9,8 @@ class EventType(enum.Enum):
     """Types are stable; new ones may be added."""
 
     INCENTIVE_CHANGED = "incentive.changed"
+    APPROVAL_LAPSED = "approval.lapsed"
+    """What was approved is no longer what would be paid: two people approve it anew."""
     BATCH_RECEIVED = "batch.received"
     BATCH_APPROVED = "batch.approved"
     BATCH_REJECTED = "batch.rejected"

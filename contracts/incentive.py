@@ -65,6 +65,7 @@ class BlockerCode(enum.Enum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     CONTRADICTION = "contradiction"
     APPROVAL_MISSING = "approval_missing"
+    APPROVAL_MISMATCH = "approval_mismatch"
     DEADLINE_PASSED = "deadline_passed"
 
 
@@ -196,7 +197,12 @@ BLOCKERS: dict[BlockerCode, BlockerText] = {
         _O, "Mitra memberi keterangan yang bertentangan.", "The partner said two things that cannot both be true."
     ),
     BlockerCode.APPROVAL_MISSING: BlockerText(
-        _C, "Menunggu dua persetujuan.", "The batch waits for its two approvals."
+        _C, "Menunggu dua persetujuan.", "The batch, or a changed account, waits for two approvals."
+    ),
+    BlockerCode.APPROVAL_MISMATCH: BlockerText(
+        _O,
+        "Data insentif berbeda dengan yang disetujui.",
+        "What was about to be paid is not what two people approved: find out why, then have it approved or cancelled.",
     ),
     BlockerCode.DEADLINE_PASSED: BlockerText(
         _C, "Batas waktu pencairan terlewati.", "The deadline has passed; the money returns to the treasury."

@@ -9,6 +9,8 @@ PHONE_INDEX = "phone"
 """Equality with what was known of the same participant."""
 CONTENT_INDEX = "incentive content"
 """Keyed hash of a row as handed over; a plain hash could be searched for the NIK in it."""
+APPROVED_ROW = "approved row"
+"""Keyed digest of what two people approved (gateway/security/approval.py)."""
 REQUEST_INDEX = "request"
 """Keyed hash of a request under an `Idempotency-Key`, for the same reason."""
 

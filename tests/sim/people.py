@@ -242,6 +242,15 @@ async def approve(town: Town, batch_id: str, approver: str) -> None:
         await asked(town, decide)
     except Gone as why:
         town.trace(f"approval not acknowledged: {why}")
+    await put_up_lapsed(town)
+
+
+async def put_up_lapsed(town: Town) -> None:
+    """The core platform has what was approved before an account changed approved anew."""
+    try:
+        await asked(town, lambda s: s.batches.reapprove(CORE))
+    except Gone as why:
+        town.trace(f"nothing put up: {why}")
 
 
 async def change_account(town: Town, person: Person) -> None:
@@ -257,6 +266,7 @@ async def change_account(town: Town, person: Person) -> None:
         )
     except Gone as why:
         town.trace(f"account not changed: {why}")
+    await put_up_lapsed(town)
     row = next((t for t in town.state.participants if t.participant_id == person.participant_id), None)
     if row is not None and row.account == town.account_index(partner, account) and (partner, account) in person.spare:
         person.spare.remove((partner, account))

@@ -36,7 +36,7 @@ from contracts.incentive import BlockerCode, Owner, Stage, owner_of
 from gateway.api.paging import cursor_of, numbers_of
 from gateway.api.problems import unsupported_media_type
 from gateway.core import Core
-from gateway.routes.access.idempotent import AnsweredMeanwhile, InWork
+from gateway.routes.access.idempotent import AnsweredMeanwhile, InWork, once
 from gateway.security.clients import Caller, require
 from gateway.services.intake.batches import MAX_BATCH_BYTES, BatchView, Decision, Outcome
 from gateway.services.intake.framing import CsvCells, JsonCells
@@ -82,6 +82,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     batch_id: str
     state: BatchState
     submitted_by: str
+    reapproval: bool
+    """Its rows are incentives of other batches whose approval lapsed."""
     rows_accepted: int
     rows_rejected: int
     rows_repeated: int
@@ -207,6 +209,18 @@ async def submit_batch(
     return Response(made, status_code=201, headers={"Location": f"/v1/batches/{view.batch.id}"})
 
 
+@post("/reapprovals", guards=[require("batches")])
+async def put_up_lapsed(core: NamedDependency[Core], request: Call) -> Response[Batch]:
+    """Put every incentive whose approval has lapsed (its account changed, or its row is not the one that was approved)
+    up for approval as it stands now: a batch of its own, to be approved as any other. A rejection changes nothing.
+    """
+
+    async def work() -> Batch:
+        return as_batch(await core.batches.reapprove(request.auth.client_id))
+
+    return await once(request, core, work)
+
+
 @post("/{batch_id:str}/approvals", guards=[require("batches:approve")], status_code=200)
 async def decide_batch(
     core: NamedDependency[Core], request: Call, batch_id: FromPath[str], data: JSONBody[DecideBatch]
@@ -284,6 +298,7 @@ def as_batch(view: BatchView, content_key: str | None = None) -> Batch:
         batch_id=batch.id,
         state=batch.state,
         submitted_by=batch.client_id,
+        reapproval=batch.reapproval,
         rows_accepted=batch.rows_accepted,
         rows_rejected=batch.rows_rejected,
         rows_repeated=batch.rows_repeated,
@@ -370,6 +385,6 @@ async def _csv(pages: AsyncIterator[list[RowResult]]) -> AsyncIterator[bytes]:
 
 router = Router(
     path="/v1/batches",
-    route_handlers=[submit_batch, decide_batch, stop_batch, list_batches, read_batch, read_results],
+    route_handlers=[submit_batch, put_up_lapsed, decide_batch, stop_batch, list_batches, read_batch, read_results],
     tags=["batches"],
 )

@@ -20,6 +20,7 @@ from contracts.partner import Manifest
 from gateway.clock import Clock
 from gateway.security import places
 from gateway.security.vault import Vault
+from gateway.services.intake import reapprovals
 from gateway.services.intake.framing import Cells, CsvCells, JsonCells, Record
 from gateway.services.intake.merkle import MerkleTree
 from gateway.services.intake.programmes import Programmes
@@ -28,6 +29,7 @@ from gateway.services.intake.rows import Checker, Declared, Reader, Refused, Row
 from gateway.services.intake.spool import Spool
 from gateway.storage.base.database import Connection, Database
 from gateway.storage.intake import batches as stored
+from gateway.storage.intake import reapprovals as lapsed
 from gateway.storage.intake import staging
 from gateway.storage.intake.batches import ApprovalRow, BatchRow, ResultRow
 from gateway.storage.messages import events
@@ -202,6 +204,12 @@ class Batches:
             batch = await _held(connection, batch_id)
             if batch.state is BatchState.STOPPED:
                 return await _view(connection, batch_id)
+            if batch.reapproval:
+                raise Conflict(
+                    "Its incentives belong to other batches.",
+                    code="batch_of_reapprovals",
+                    remedy="Stop the batches that they were handed over in.",
+                )
             if batch.state is not BatchState.APPROVED:
                 raise Conflict(
                     f"The batch is {batch.state.value}.",
@@ -213,6 +221,15 @@ class Batches:
             await events.emit(connection, now, [(EventType.BATCH_STOPPED, batch_id, {"incentives": stopped})])
             await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
             return await _view(connection, batch_id)
+
+        async with self._database.connection() as connection:
+            return await self._in_one(connection, store)
+
+    async def reapprove(self, client_id: str) -> BatchView:
+        """Put what has lapsed up for approval (`reapprovals.put_up`)."""
+
+        async def store(connection: Connection, now: datetime) -> BatchView:
+            return BatchView(batch=await reapprovals.put_up(connection, self._vault, client_id, now))
 
         async with self._database.connection() as connection:
             return await self._in_one(connection, store)
@@ -274,6 +291,7 @@ class Batches:
             rows_rejected=merged.rejected,
             rows_repeated=merged.repeated,
             amount_rupiah=merged.amount_rupiah,
+            reapproval=False,
             content_root=tree.root(),
             content_key_sealed=self._vault.seal(places.content_key(batch_id), checker.key.hex()),
             partners=msgspec.json.encode(await staging.partners(connection)).decode(),
@@ -351,6 +369,8 @@ async def _decide(
         await stored.drop(connection, batch.id, BatchState.REJECTED, now)
         await events.emit(connection, now, [(EventType.BATCH_REJECTED, batch.id, {})])
     elif decision is Decision.APPROVE and before + 1 >= REQUIRED_APPROVALS:
+        if batch.reapproval:
+            await lapsed.approve(connection, batch.id, now)
         await stored.approve(connection, batch.id, now)
         await events.emit(connection, now, [(EventType.BATCH_APPROVED, batch.id, root)])
         await connection.execute("SELECT pg_notify('gateway', 'dispatch')")

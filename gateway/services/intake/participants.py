@@ -17,7 +17,7 @@ from gateway.services.intake.rows import PHONE
 from gateway.services.linking import facts
 from gateway.services.payouts.ends import LIFTED_BY_ACCOUNT
 from gateway.storage.base.database import Connection
-from gateway.storage.intake import participants
+from gateway.storage.intake import participants, reapprovals
 from gateway.storage.intake.participants import ParticipantRow
 from gateway.storage.linking import links, owners, verifications
 from gateway.storage.linking.links import LinkRow
@@ -89,7 +89,9 @@ class Participants:
     async def change_account(
         self, participant_id: str, partner: str, account: Secret, phone: Secret, actor: str
     ) -> ParticipantView:
-        """Another account, perhaps at another partner: link and verdict end. Refused while a payout is open."""
+        """Another account, perhaps at another partner: link and verdict end, and approvals lapse (`Batches.reapprove`).
+        Refused while a payout is open.
+        """
         self._check(partner, account, phone)
         now = self._clock.now()
         index = self._vault.index(places.account_index(partner), account.reveal())
@@ -111,6 +113,7 @@ class Participants:
                     account_index=index,
                     now=now,
                 )
+                await reapprovals.lapse_account(connection, person.id, now)
                 await payouts.lift(connection, now, person.id, LIFTED_BY_ACCOUNT)
             sealed = self._vault.seal(places.phone(participant_id), phone.reveal())
             phone_index = self._vault.index(places.PHONE_INDEX, phone.reveal())

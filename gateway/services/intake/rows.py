@@ -19,7 +19,7 @@ from contracts.batch import COLUMNS, Fault, RowCode
 from contracts.errors import InvalidRequest
 from contracts.nik import Nik, NikInvalid
 from contracts.partner import Manifest
-from gateway.security import places
+from gateway.security import approval, places
 from gateway.security.vault import Vault
 from gateway.services.intake.framing import Cells, CsvCells, Decoder, JsonCells, Record
 from gateway.services.intake.merkle import leaf_of
@@ -67,6 +67,8 @@ class Row(NamedTuple):
     deadline_on: date
     content_hash: bytes
     leaf: bytes
+    digest: bytes
+    """Of what is approved of it (`gateway.security.approval`)."""
     identity: int
     """64 bits that are equal when NIK, partner and account are; only compared within one batch, in this process."""
     nik_index: bytes
@@ -114,6 +116,7 @@ class Checker:
         self.accepted = 0
         self.niks_ending_in_0 = 0
         """Of the accepted rows."""
+        self._vault = vault
         self._seal = vault.seal
         self._index = vault.index
 
@@ -151,6 +154,9 @@ class Checker:
         seal, index = self._seal, self._index
         nik_index = index(places.NIK_INDEX, nik)
         account_index = index(places.account_index(partner), account)
+        row = approval.approved_row(
+            programme, purpose, period, participant_id, nik_index, partner, amount_rupiah, due_on, deadline_on
+        )
         return Row(
             line,
             programme,
@@ -163,6 +169,7 @@ class Checker:
             deadline_on,
             index(places.CONTENT_INDEX, "\x1f".join(cells)),
             leaf_of(self.key, cells),
+            approval.digest(self._vault, row, account_index),
             hash(nik_index + account_index),
             nik_index,
             account_index,

@@ -16,6 +16,7 @@ import msgspec
 
 from contracts.events import EventType
 from contracts.hold import HoldStage
+from contracts.incentive import BlockerCode
 from contracts.payout import PayoutState
 from gateway.services.brake import brake
 from gateway.services.payouts.ends import Effects, Standing, Terms
@@ -23,6 +24,7 @@ from gateway.services.payouts.rules import decide
 from gateway.services.payouts.words import Item, Word, agreed
 from gateway.storage.base.database import Connection, Database
 from gateway.storage.brake import refusals
+from gateway.storage.intake import reapprovals
 from gateway.storage.messages import events
 from gateway.storage.ops import cases, switches
 from gateway.storage.payouts import ledger, observations, payouts
@@ -31,6 +33,8 @@ from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
 
 T = TypeVar("T")
 MOST_TRIES = 4
+MISMATCHES_PAUSE = 3
+"""So many open cases of rows that are not the approved ones, and the partner is paused."""
 _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
 
 
@@ -188,7 +192,8 @@ async def _follow(
         await cases.open_cases(connection, now, effect.cases)
         if effect.block_others is not None:
             await payouts.block_others(connection, now, incentives[row.incentive].participant, effect.block_others)
-    pauses = {partner: reason for _, effect in effects for partner, reason in effect.pauses.items()}
+    pauses = await _lapse(connection, now, [row for row, effect in effects if effect.lapsed])
+    pauses |= {partner: reason for _, effect in effects for partner, reason in effect.pauses.items()}
     for partner in sorted(pauses):
         await switches.pause(connection, now, partner, by="gateway", reason=pauses[partner])
 
@@ -224,3 +229,16 @@ async def _weigh(
             partner_code=codes[-1] if codes else None,
         )
         await brake.refused(connection, now, said)
+
+
+async def _lapse(connection: Connection, now: datetime, rows: Sequence[PayoutRow]) -> dict[str, str]:
+    """Let approvals lapse that do not hold; partners where it is no single row any more, and why they are paused."""
+    if not rows:
+        return {}
+    await reapprovals.lapse(connection, [row.incentive for row in rows], now)
+    pauses = {}
+    for partner in sorted({row.partner for row in rows}):
+        found = await cases.count_open(connection, partner, BlockerCode.APPROVAL_MISMATCH)
+        if found >= MISMATCHES_PAUSE:
+            pauses[partner] = f"{found} rows about to be paid are not the ones that were approved"
+    return pauses

@@ -67,6 +67,8 @@ class Effects(msgspec.Struct, kw_only=True):
     answered: list[BlockerCode] = []
     """Codes of cases that this answers."""
     block_others: BlockerCode | None = None
+    lapsed: bool = False
+    """The incentive's approval does not hold."""
     pauses: dict[str, str] = {}
     """The partners that must be paused, and why."""
 

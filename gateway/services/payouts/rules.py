@@ -140,6 +140,19 @@ def _held_back(terms: Terms, s: Standing, now: datetime) -> None:
         payout.next_at = now + timedelta(seconds=HELD_BACK_S)
 
 
+def _mismatched(terms: Terms, s: Standing, now: datetime, effects: Effects) -> None:
+    """What was about to be paid is not what was approved: taken back, and nothing is sent before people have looked.
+
+    A reserved payout ends; one that stands prepared is withdrawn, as nothing that is not approved is payable.
+    """
+    _held_back(terms, s, now)
+    if s.payout.state is _S.RESERVED:
+        ends.cancel(s, s.payout, now)
+    s.incentive.own, s.incentive.own_next_at = _B.APPROVAL_MISMATCH, None
+    effects.cases.append(ends.new_case(s.payout, _B.APPROVAL_MISMATCH, "its row is not the one that was approved"))
+    effects.lapsed = True
+
+
 def _back(terms: Terms, s: Standing, now: datetime) -> bool:
     """Take an attempt back that did nothing; False where an earlier one may have done something."""
     payout = s.payout
@@ -219,7 +232,8 @@ def _withdrawn(s: Standing, word: Word, now: datetime) -> None:
     a person there, whose no staff must read.
     """
     ends.cancel(s, s.payout, now)
-    s.incentive.own, s.incentive.own_next_at = None if s.payout.withdrawing else word.outcome.reason, None
+    if s.incentive.own is not _B.APPROVAL_MISMATCH:
+        s.incentive.own, s.incentive.own_next_at = None if s.payout.withdrawing else word.outcome.reason, None
 
 
 def _paid_though_cancelled(s: Standing, end: PayoutState, now: datetime, effects: Effects) -> None:
@@ -232,11 +246,15 @@ def _paid_though_cancelled(s: Standing, end: PayoutState, now: datetime, effects
 
 def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: Effects) -> None:
     payout, what = s.payout, finding.what
+    current = payout.state in ends.UNSENT or (payout.state is _S.SUBMITTING and payout.attempt == finding.attempt)
     if what is What.STOPPED:
-        if payout.state in ends.UNSENT or (payout.state is _S.SUBMITTING and payout.attempt == finding.attempt):
+        if current:
             _held_back(terms, s, now)
+    elif what is What.APPROVAL_MISMATCH:
+        if current:
+            _mismatched(terms, s, now, effects)
     elif what is What.NOTHING_LEFT:
-        if payout.state in ends.UNSENT or (payout.state is _S.SUBMITTING and payout.attempt == finding.attempt):
+        if current:
             _refused(terms, s, finding.hint, finding.retry_after_s, now)
     elif what is What.OVERDUE and payout.sent_deadline is not None and payout.sent_deadline < now:
         if payout.state is _S.SUBMITTING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import hashlib
+import hmac
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
@@ -23,14 +24,14 @@ from gateway.clock import Clock
 from gateway.partners.desk import Desk
 from gateway.partners.executor import HeldBack
 from gateway.resources import Resources
-from gateway.security import places
+from gateway.security import approval, places
 from gateway.security.sealed import open_grant
 from gateway.services.payouts.absence import ResendPermit
 from gateway.services.payouts.commits import Commits
 from gateway.services.payouts.stops import Stops, Watch
 from gateway.services.payouts.words import Finding, Item, What, Word, agreed
 from gateway.storage.ops.switches import LEAVES_S
-from gateway.storage.payouts.queue import Intent, Leased
+from gateway.storage.payouts.queue import Begun, Intent, Leased
 
 T = TypeVar("T")
 READ_S, WRITE_S, SPARE_S = 15.0, 30.0, 5.0
@@ -218,13 +219,32 @@ class Sending:
                 begun = await self._commits.intents.add(intent)
                 if begun is None:
                     return Answer.SKIPPED
-                item, hint = await self._run(desk, leased, order, operation, make, intent, begun.deadline, watch)
+                item, hint = self._differs(desk, intent, order, begun), Hint.NONE
+                if item is None:
+                    item, hint = await self._run(desk, leased, order, operation, make, intent, begun.deadline, watch)
             answer = _answer(item, hint)
             gate.note(answer)
         applied = await self._commits.outcomes.add(item)
         leased.payout = applied.payout
         await self._mind(leased, hint)
         return answer
+
+    def _differs(self, desk: Desk, intent: Intent, order: PayoutOrder, begun: Begun) -> Item | None:
+        """What becomes of an attempt whose rows are not the ones that two people approved; None: they are.
+
+        The account is the one that the order pays, whatever the rows say of it.
+        """
+        if intent.before is _S.PREPARING:
+            return None  # a create that is in doubt: it moves nothing, and without it nobody can withdraw it
+        account = self._vault.index(places.account_index(desk.slug), order.account.reveal())
+        if (
+            begun.approved_row is not None
+            and begun.digest is not None
+            and hmac.compare_digest(approval.digest(self._vault, begun.approved_row, account), begun.digest)
+        ):
+            return None
+        _log.error("approval_mismatch", payout=intent.payout)
+        return Finding(payout=intent.payout, what=What.APPROVAL_MISMATCH, attempt=intent.attempt, worker=self._worker)
 
     async def _run(
         self,
@@ -322,7 +342,7 @@ class Sending:
 
 def _answer(item: Item, hint: Hint) -> Answer:
     if isinstance(item, Finding):
-        if item.what is What.STOPPED:
+        if item.what in (What.STOPPED, What.APPROVAL_MISMATCH):
             return Answer.SKIPPED  # by us
         return Answer.SPOKE if hint in _OF_THE_PERSON else Answer.NOTHING_DONE
     kind = item.outcome.kind

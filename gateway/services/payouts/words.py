@@ -43,6 +43,8 @@ class What(enum.Enum):
     NOTHING_LEFT = "nothing_left"
     STOPPED = "stopped"
     """Its WRITE was about to leave, and was held back: the same, and no try that the partner could have taken."""
+    APPROVAL_MISMATCH = "approval_mismatch"
+    """The rows about to be paid are not the ones that two people approved."""
     OVERDUE = "overdue"
     """The deadline for an answer is over."""
     LOOKED_IN_VAIN = "looked_in_vain"
@@ -69,7 +71,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     payout: int
     what: What
     attempt: int | None = None
-    """NOTHING_LEFT, STOPPED: the attempt that was to be made."""
+    """NOTHING_LEFT, STOPPED, APPROVAL_MISMATCH: the attempt that was to be made."""
     hint: Hint = Hint.NONE
     retry_after_s: float | None = None
     until: datetime | None = None

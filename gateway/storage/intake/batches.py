@@ -20,6 +20,8 @@ class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str
     state: BatchState
     single: bool
+    reapproval: bool
+    """It puts up incentives whose approval lapsed, of other batches."""
     rows_accepted: int
     rows_rejected: int
     rows_repeated: int
@@ -42,7 +44,7 @@ class ApprovalRow(msgspec.Struct, frozen=True, kw_only=True):
     decision: str
     at: datetime
     enabled: bool
-    """Whether the client may still decide."""
+    """Whether the client still is one: else its approval does not count."""
 
 
 class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +87,7 @@ async def finish(connection: Connection, batch: BatchRow) -> None:
     """How a batch that was begun ended."""
     await connection.execute(
         "UPDATE batches SET state = $2, rows_accepted = $3, rows_rejected = $4, rows_repeated = $5, amount_rupiah = $6,"
-        " content_root = $7, content_key_sealed = $8, partners = $9, warnings = $10 WHERE id = $1",
+        " content_root = $7, content_key_sealed = $8, partners = $9, warnings = $10, reapproval = $11 WHERE id = $1",
         batch.id,
         batch.state.value,
         batch.rows_accepted,
@@ -96,6 +98,7 @@ async def finish(connection: Connection, batch: BatchRow) -> None:
         batch.content_key_sealed,
         batch.partners,
         batch.warnings,
+        batch.reapproval,
     )
 
 
@@ -164,9 +167,10 @@ async def too_old(connection: Connection, before: datetime, limit: int) -> list[
 
 
 async def approve(connection: Connection, batch_id: str, now: datetime) -> None:
-    """The batch is approved: its incentives may be paid."""
+    """The batch's incentives may be paid, but for those whose account has changed since: these are approved anew."""
     await connection.execute(
-        "UPDATE incentives SET approved = true, facts_at = $2 WHERE batch_id = $1 AND NOT approved AND NOT cancelled",
+        "UPDATE incentives SET approved = true, facts_at = $2 WHERE batch_id = $1 AND NOT approved AND NOT cancelled"
+        " AND lapsed_at IS NULL",
         batch_id,
         now,
         timeout=STATEMENT_S,
@@ -235,10 +239,14 @@ _ACCEPTED = """(SELECT line, programme, purpose, period, participant_id, id AS i
     NULL AS field, NULL AS code, '[]' AS faults,
     (SELECT fields FROM batch_notes n WHERE n.batch_id = i.batch_id AND n.line = i.line) AS not_taken
     FROM incentives i WHERE batch_id = $1 AND line > $2 ORDER BY line LIMIT $3)"""
+_PUT_UP = """(SELECT r.line, i.programme, i.purpose, i.period, i.participant_id, i.id AS incentive_id, i.stage,
+    i.blocker, NULL AS field, NULL AS code, '[]' AS faults, NULL AS not_taken
+    FROM reapprovals r JOIN incentives i ON i.id = r.incentive
+    WHERE r.batch_id = $1 AND r.line > $2 ORDER BY r.line LIMIT $3)"""
 _REJECTED = """(SELECT line, programme, purpose, period, participant_id, NULL::bigint AS incentive_id, NULL AS stage,
     NULL AS blocker, field, code, faults, NULL AS not_taken
     FROM batch_errors WHERE batch_id = $1 AND line > $2 ORDER BY line LIMIT $3)"""
-_PARTS = {None: (_ACCEPTED, _REJECTED), "accepted": (_ACCEPTED,), "rejected": (_REJECTED,)}
+_PARTS = {None: (_ACCEPTED, _PUT_UP, _REJECTED), "accepted": (_ACCEPTED, _PUT_UP), "rejected": (_REJECTED,)}
 
 
 async def results(

@@ -33,6 +33,7 @@ CREATE TEMP TABLE IF NOT EXISTS intake_rows (
     line integer NOT NULL, programme text NOT NULL, purpose text NOT NULL, period text NOT NULL,
     participant_id text NOT NULL, partner text NOT NULL, amount_rupiah bigint NOT NULL,
     due_on date NOT NULL, deadline_on date NOT NULL, content_hash bytea NOT NULL, leaf bytea NOT NULL,
+    digest bytea NOT NULL,
     identity bigint NOT NULL, nik_index bytea NOT NULL, account_index bytea NOT NULL,
     name_index bytea NOT NULL, phone_index bytea NOT NULL,
     nik_sealed bytea NOT NULL, name_sealed bytea NOT NULL, phone_sealed bytea NOT NULL, account_sealed bytea NOT NULL);
@@ -180,9 +181,9 @@ INSERT INTO batch_notes SELECT $1, line, fields FROM (
 
 _MOVE_INCENTIVES = f"""
 INSERT INTO incentives (batch_id, line, programme, purpose, period, participant, participant_id, nik_index, partner,
-    amount_rupiah, due_on, deadline_on, content_hash, link_active, verified, standing, facts_at, created_at)
+    amount_rupiah, due_on, deadline_on, content_hash, digest, link_active, verified, standing, facts_at, created_at)
 SELECT $1, r.line, r.programme, r.purpose, r.period, p.id, r.participant_id, r.nik_index, r.partner,
-    r.amount_rupiah, r.due_on, r.deadline_on, r.content_hash, p.link_active, p.verified, p.standing, $2, $2
+    r.amount_rupiah, r.due_on, r.deadline_on, r.content_hash, r.digest, p.link_active, p.verified, p.standing, $2, $2
 FROM participants p JOIN (SELECT r.* {_LIVE}) r USING (participant_id, nik_index, partner, account_index)
 ORDER BY r.line ON CONFLICT DO NOTHING
 """

@@ -102,6 +102,12 @@ async def close_about(connection: Connection, now: datetime, partner: str, begin
     )
 
 
+async def count_open(connection: Connection, partner: str, code: BlockerCode) -> int:
+    """How many cases of one code are open at a partner."""
+    text = "SELECT count(*) FROM cases WHERE partner = $1 AND code = $2 AND closed_at IS NULL"
+    return int(await connection.fetchval(text, partner, code.value))
+
+
 async def open_for(connection: Connection, payout: int) -> list[Case]:
     """The open cases of one payout."""
     rows = await connection.fetch("SELECT * FROM cases WHERE payout = $1 AND closed_at IS NULL ORDER BY id", payout)

@@ -16,7 +16,7 @@ from gateway.partners.desk import Desk
 from gateway.partners.executor import Exchange, Executor
 from gateway.partners.tokens import Tokens
 from gateway.resources import Resources
-from gateway.security import places
+from gateway.security import approval, places
 from gateway.security.sealed import seal_grant
 from gateway.security.vault import Vault
 from gateway.services.payouts.driver import Payouts
@@ -175,7 +175,25 @@ class Town:
                 approved,
                 now,
             )
+        await self.approve(incentive, approved=approved)
         return incentive
+
+    async def approve(self, incentive: int, *, approved: bool = True) -> None:
+        """Approve an incentive as it stands now; not `approved`: it was only handed over."""
+        (row,) = await self.fetch(
+            "SELECT i.programme, i.purpose, i.period, i.participant_id, i.nik_index, i.partner, i.amount_rupiah,"
+            " i.due_on, i.deadline_on, t.account_index FROM incentives i JOIN participants t ON t.id = i.participant"
+            " WHERE i.id = $1",
+            incentive,
+        )
+        account_index = row.pop("account_index")
+        digest = approval.digest(self.vault, approval.approved_row(**row), account_index)
+        await self.execute(
+            "UPDATE incentives SET digest = $2, approved = $3, lapsed_at = NULL WHERE id = $1",
+            incentive,
+            digest,
+            approved,
+        )
 
     async def due(self, slug: str = "fake", **kwargs: Any) -> int:
         """A new person with one incentive that is due; the incentive's id."""

@@ -1,0 +1,35 @@
+"""What two people approve about an incentive, and the keyed digest that binds it: whoever has the database alone can
+change the row, but not make the digest of what he has made of it.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from gateway.security import places
+from gateway.security.vault import Vault
+
+
+def approved_row(
+    programme: str,
+    purpose: str,
+    period: str,
+    participant_id: str,
+    nik_index: bytes,
+    partner: str,
+    amount_rupiah: int,
+    due_on: date,
+    deadline_on: date,
+) -> str:
+    """The approved row as text, but for the account; `begin_payouts` in the schema makes the same of the rows that are
+    about to be paid.
+    """
+    return (
+        f"{programme}\x1f{purpose}\x1f{period}\x1f{participant_id}\x1f{nik_index.hex()}\x1f{partner}"
+        f"\x1f{amount_rupiah}\x1f{due_on}\x1f{deadline_on}"
+    )
+
+
+def digest(vault: Vault, row: str, account_index: bytes) -> bytes:
+    """32 bytes over the row and the account."""
+    return vault.index(places.APPROVED_ROW, f"{row}\x1f{account_index.hex()}")

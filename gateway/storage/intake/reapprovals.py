@@ -1,0 +1,110 @@
+"""Approvals that lapsed, and the batches in which two people give them anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+
+from contracts.events import EventType
+from gateway.storage.base.database import Connection
+from gateway.storage.intake.staging import STATEMENT_S
+from gateway.storage.messages import events
+
+_OPEN = "NOT cancelled AND payout IS DISTINCT FROM 'succeeded'"
+
+
+class Lapsed(NamedTuple):
+    """An incentive whose approval lapsed, as it stands now."""
+
+    incentive: int
+    lapsed_at: datetime
+    programme: str
+    purpose: str
+    period: str
+    participant_id: str
+    nik_index: bytes
+    partner: str
+    amount_rupiah: int
+    due_on: date
+    deadline_on: date
+    account_index: bytes
+
+
+async def lapse_account(connection: Connection, participant: int, now: datetime) -> None:
+    """The participant's account changed: what is not paid yet was approved for another one, or is about to be."""
+    await _lapse(connection, now, "participant = $1", participant, "account_changed")
+
+
+async def lapse(connection: Connection, incentives: Sequence[int], now: datetime) -> None:
+    """Rows about to be paid are not the ones that were approved."""
+    await _lapse(connection, now, "id = ANY($1::bigint[])", list(incentives), "row_differs")
+
+
+async def _lapse(connection: Connection, now: datetime, which: str, value: object, because: str) -> None:
+    rows = await connection.fetch(
+        f"UPDATE incentives SET approved = false, lapsed_at = $2, facts_at = $2 WHERE {which} AND {_OPEN}"  # noqa: S608 - constants
+        " RETURNING id, participant_id, batch_id",
+        value,
+        now,
+    )
+    told = [
+        (EventType.APPROVAL_LAPSED, str(row["id"]), {
+            "incentive_id": str(row["id"]), "participant_id": row["participant_id"], "batch_id": row["batch_id"],
+            "because": because,
+        })
+        for row in sorted(rows, key=lambda row: row["id"])
+    ]  # fmt: skip
+    await events.emit(connection, now, told)
+
+
+async def lapsed(connection: Connection, limit: int) -> list[Lapsed]:
+    """Incentives whose approval lapsed, whose batch was approved, and that no undecided batch puts up as they stand;
+    locked, so that they stay as they are.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT i.id, i.lapsed_at, i.programme, i.purpose, i.period, i.participant_id, i.nik_index, i.partner,
+            i.amount_rupiah, i.due_on, i.deadline_on, t.account_index
+        FROM incentives i JOIN participants t ON t.id = i.participant JOIN batches b ON b.id = i.batch_id
+        WHERE i.lapsed_at IS NOT NULL AND NOT i.cancelled AND i.payout IS DISTINCT FROM 'succeeded'
+          AND i.payout IS DISTINCT FROM 'open' AND NOT i.past_deadline AND b.state = 'approved'
+          AND NOT EXISTS (SELECT 1 FROM reapprovals r JOIN batches o ON o.id = r.batch_id
+                          WHERE r.incentive = i.id AND r.lapsed_at = i.lapsed_at AND o.state = 'awaiting_approval')
+        ORDER BY i.id LIMIT $1 FOR NO KEY UPDATE OF i
+        """,
+        limit,
+        timeout=STATEMENT_S,
+    )
+    return [Lapsed(*row) for row in rows]
+
+
+async def put_up(connection: Connection, batch_id: str, rows: Sequence[tuple[int, bytes, datetime]]) -> None:
+    """Keep what a batch puts up: incentive, digest and when it lapsed, in the order of its lines."""
+    await connection.copy_records_to_table(
+        "reapprovals",
+        records=[(batch_id, line, *row) for line, row in enumerate(rows, 1)],
+        columns=["batch_id", "line", "incentive", "digest", "lapsed_at"],
+        timeout=STATEMENT_S,
+    )
+
+
+async def approve(connection: Connection, batch_id: str, now: datetime) -> None:
+    """Let what the batch put up be paid, as far as it has not lapsed again since; who looked at it closed its cases."""
+    await connection.execute(
+        "UPDATE cases c SET closed_at = $2, closed_by = $1 FROM reapprovals r WHERE r.batch_id = $1"
+        " AND c.incentive = r.incentive AND c.code = 'approval_mismatch' AND c.closed_at IS NULL",
+        batch_id,
+        now,
+        timeout=STATEMENT_S,
+    )
+    await connection.execute(
+        "UPDATE incentives i SET approved = true, lapsed_at = NULL, digest = r.digest, facts_at = $2,"
+        " own = CASE WHEN i.own = 'approval_mismatch' THEN NULL ELSE i.own END,"
+        " own_next_at = CASE WHEN i.own = 'approval_mismatch' THEN NULL ELSE i.own_next_at END"
+        " FROM reapprovals r WHERE r.batch_id = $1 AND i.id = r.incentive AND i.lapsed_at = r.lapsed_at"
+        " AND NOT i.cancelled",
+        batch_id,
+        now,
+        timeout=STATEMENT_S,
+    )
