@@ -13,6 +13,7 @@ from gateway.security import approval, places
 from gateway.security.vault import Vault
 from gateway.services.intake.batches import Batches, Decision
 from gateway.services.intake.participants import Participants
+from gateway.services.intake.programmes import Programmes
 from gateway.services.payouts.sending import Answer
 from tests.gateway.payouts.town import Town, phone_of
 
@@ -155,7 +156,8 @@ async def _clients(town: Town, *names: str) -> None:
 
 
 def _batches(town: Town) -> Batches:
-    return Batches(town.database, town.clock, town.vault, {slug: desk.manifest for slug, desk in town.desks.items()})
+    manifests = {slug: desk.manifest for slug, desk in town.desks.items()}
+    return Batches(town.database, town.clock, town.vault, manifests, Programmes(town.database, town.clock))
 
 
 async def _approved_anew(town: Town) -> str:
