@@ -50,7 +50,7 @@ async def test_another_account_ends_link_and_verdict(world: World) -> None:
     await world.linked(pid, granted("token-2"))
     await world.verification.tick()
     assert world.banks["sole"].sent[-1][1]["account"] == OTHER["account"]
-    assert await world.incentive(pid) == ("scheduled", None)
+    assert await world.incentive(pid) == ("scheduled", "approval_missing"), "approved for the other account"
 
     before = await world.all("SELECT link_id, verified FROM participants")
     for phone in (OTHER["phone"], "+628120000088"):
@@ -88,7 +88,7 @@ async def test_an_account_left_that_is_never_given_back_bars_no_other(world: Wor
         world.clock.forward(60)
     assert (await world.link(link_id))["state"] == "unlinked"
     await world.linked(pid, granted("token-2"))
-    assert await world.incentive(pid) == ("awaiting_verification", None)
+    assert await world.incentive(pid) == ("awaiting_verification", "approval_missing")
 
 
 async def test_an_account_left_while_an_otp_is_awaited_bars_no_other(world: World) -> None:
