@@ -82,6 +82,11 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
     account: Secret | None
     booked_at: datetime
 
+    @property
+    def names_anything(self) -> bool:
+        """Whether it can be told whose it is."""
+        return self.reference is not None or self.partner_reference is not None
+
 
 class StatementPage(msgspec.Struct, frozen=True, kw_only=True):
     """Some lines of one Jakarta day, and the cursor for the next page (None: that was the last)."""

@@ -174,6 +174,8 @@ class Lifetimes(msgspec.Struct, frozen=True, kw_only=True):
     """`jakarta_day` (SNAP) or `none`."""
     create_key_s: float | None
     """Idempotency key of a create (Iris: 24 h); None where there is no create (one-step partners)."""
+    create_keys_purged_daily: bool = False
+    """Keys older than that are known until the next 00:00 UTC, and only then forgotten."""
     lookup_reach_s: float
     """How far back a look-up answers."""
     mark: Mark

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
 
 from contracts.observation import Absence, Source, absence_proved
-from contracts.partner import Mark
+from contracts.partner import Lifetimes, Mark
 from contracts.payout import OutcomeKind, PayoutState
 from gateway.clock import jakarta_day, start_of_jakarta_day
-from gateway.services.payouts.ends import Terms, counts
+from gateway.services.payouts.ends import SKEW_S, Terms, counts
 from gateway.services.payouts.words import MISMATCH
 from gateway.storage.payouts.observations import Heard
 from gateway.storage.payouts.payouts import PayoutRow
@@ -103,6 +103,33 @@ def only_statements_can_tell(terms: Terms, payout: PayoutRow, now: datetime) -> 
     if payout.state is not PayoutState.UNKNOWN or payout.first_sent_at is None or not terms.manifest.absence.by_lookup:
         return False
     return payout.attempt > 1 or jakarta_day(payout.first_sent_at) != jakarta_day(now)
+
+
+def key_until(lifetimes: Lifetimes, first_sent_at: datetime) -> datetime | None:
+    """Until when a create that may have been sent from a moment on can be sent again without making a second
+    instruction; None: the partner promises nothing.
+    """
+    if lifetimes.create_key_s is None:
+        return None
+    until = first_sent_at + timedelta(seconds=lifetimes.create_key_s)
+    if lifetimes.create_keys_purged_daily:
+        midnight = until.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        until = midnight + timedelta(days=1) - timedelta(seconds=SKEW_S)
+        until = max(until, first_sent_at + timedelta(seconds=lifetimes.create_key_s))
+    return until
+
+
+def listed_from(row: PayoutRow) -> date:
+    """The first Jakarta day whose statement may list a payout, by a partner whose clock is behind ours."""
+    return jakarta_day((row.first_sent_at or row.created_at) - timedelta(seconds=SKEW_S))
+
+
+def listed_by(sent_deadline: datetime, after_s: float) -> datetime:
+    """From when on a statement lists what left before `sent_deadline`: the absence time later, and once the day has
+    begun here under which a partner whose clock is ahead of ours books it.
+    """
+    ahead = start_of_jakarta_day(jakarta_day(sent_deadline + timedelta(seconds=SKEW_S)))
+    return max(sent_deadline + timedelta(seconds=after_s), ahead)
 
 
 class Reading(NamedTuple):

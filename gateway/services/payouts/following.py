@@ -10,10 +10,17 @@ from contracts.errors import OutcomeUnknown, PartnerError
 from contracts.observation import Source
 from contracts.partner import Capability
 from contracts.payout import Outcome, OutcomeKind, PayoutState, unknown
-from gateway.clock import jakarta_day
 from gateway.partners.desk import Desk
 from gateway.resources import Resources
-from gateway.services.payouts.absence import NoPermit, Reading, ResendPermit, enough_readings, resend_permit
+from gateway.services.payouts.absence import (
+    NoPermit,
+    Reading,
+    ResendPermit,
+    enough_readings,
+    key_until,
+    listed_from,
+    resend_permit,
+)
 from gateway.services.payouts.apply import Applied
 from gateway.services.payouts.commits import Commits
 from gateway.services.payouts.sending import ANSWER_S, Sending, frozen_hash, within
@@ -140,12 +147,11 @@ class Following:
     async def _create_again(self, leased: Leased) -> None:
         """The same create under the same key, as long as the partner keeps the key; then it is an operator's."""
         desk, payout = self._desks[leased.payout.partner], leased.payout
-        life_s = desk.manifest.lifetimes.create_key_s
-        first = payout.first_sent_at
+        until = key_until(desk.manifest.lifetimes, payout.first_sent_at or payout.created_at)
         over = None
-        if life_s is None or first is None:
+        if until is None:
             over = "a create is in doubt and the partner promises nothing about sending it again"
-        elif self._clock.now() + timedelta(seconds=ANSWER_S["prepare"]) > first + timedelta(seconds=life_s):
+        elif self._clock.now() + timedelta(seconds=ANSWER_S["prepare"]) > until:
             over = "a create is in doubt and the life of its key is over: find it at the partner, by our reference"
         elif frozen_hash(desk, self._sending.order(leased)) != payout.frozen_hash:
             over = "a create is in doubt and its body can no longer be made as it was sent"
@@ -161,7 +167,7 @@ class Following:
         payout, now = leased.payout, self._clock.now()
         desk = self._desks[payout.partner]
         assert payout.reason_due_at is not None
-        first_day = jakarta_day(payout.first_sent_at or payout.created_at)
+        first_day = listed_from(payout)
         if Capability.STATEMENT in desk.manifest.capabilities:
             async with self._database.connection() as connection:
                 reads = await statements.reads(connection, desk.slug, first_day)

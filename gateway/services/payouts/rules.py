@@ -296,7 +296,10 @@ def _restored(terms: Terms, s: Standing, until: datetime, now: datetime) -> None
     payout.lease_until = None
     if payout.state is _S.SUBMITTING:
         _in_doubt(terms, s, now)
-    if payout.state is _S.RESERVED and payout.attempt == 0:
+    if payout.state is _S.RESERVED and terms.manifest.two_step:
+        ends.move(payout, _S.PREPARING)  # an instruction may stand: asked for under its key, never made anew
+        payout.first_sent_at, payout.sent_at, payout.next_at = payout.created_at, until, None
+    elif payout.state is _S.RESERVED and payout.attempt == 0:
         payout.attempt, payout.first_sent_at, payout.sent_at = 1, payout.created_at, until
     elif payout.state is _S.UNKNOWN and not terms.manifest.two_step:
         payout.attempt = max(payout.attempt, 2)

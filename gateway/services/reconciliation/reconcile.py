@@ -21,7 +21,9 @@ from gateway.partners.desk import Desk
 from gateway.resources import Resources
 from gateway.security import places
 from gateway.services.payouts.absence import MOST_DAYS
+from gateway.services.payouts.ends import SKEW_S
 from gateway.services.reconciliation.breaks import NEXT_STEPS
+from gateway.services.reconciliation.listing import Listing
 from gateway.storage.base.database import Connection
 from gateway.storage.ops import audit
 from gateway.storage.reconciliation import reconciliation
@@ -32,8 +34,6 @@ MOST_AT_ONCE = 2
 """Comparisons in the background of one process."""
 LIMIT_S = 3_600.0
 """One that has not ended after this is broken off."""
-SKEW_S = 900.0
-"""How far a partner's times may be from ours (decisions X6)."""
 TRIES, AGAIN_S = 4, 1.0
 """How often one page is asked for, and how long after the first failure; then twice that, and so on."""
 MOST_WAIT_S = 60.0
@@ -220,11 +220,11 @@ class Reconciliations:
     async def _stage(self, connection: Connection, desk: Desk, day: date, told: Told) -> tuple[int, str | None]:
         """Copy the day's lines in, page by page; how many there were, and what could not be read."""
         waiting: list[Line] = []
-        read = 0
+        read, listing = 0, Listing()
 
-        async def take(lines: Sequence[StatementLine]) -> None:
+        async def take(page: StatementPage) -> None:
             nonlocal read
-            for line in lines:
+            for _, line in listing.add(page):
                 read += 1
                 waiting.append(self._line(desk.slug, read, line))
             if len(waiting) >= _COPY_LINES:
@@ -238,26 +238,26 @@ class Reconciliations:
         return read, unreadable
 
     async def _stage_near(self, connection: Connection, desk: Desk, day: date) -> str | None:
-        async def take(lines: Sequence[StatementLine]) -> None:
-            credits_ = [line for line in lines if line.kind is StatementKind.CREDIT]
+        async def take(page: StatementPage) -> None:
+            credits_ = [line for line in page.lines if line.kind is StatementKind.CREDIT]
             await reconciliation.add_near(connection, [(c.reference, c.partner_reference) for c in credits_])
 
         return await self._pages(desk, day, take)
 
-    async def _pages(
-        self, desk: Desk, day: date, take: Callable[[Sequence[StatementLine]], Awaitable[None]]
-    ) -> str | None:
+    async def _pages(self, desk: Desk, day: date, take: Callable[[StatementPage], Awaitable[None]]) -> str | None:
         """Every page of a statement in turn; what could not be read."""
         cursor: str | None = None
+        unreadable = 0
         for page in range(1, MOST_PAGES + 1):
             try:
                 found = await self._page(desk, day, cursor)
             except PartnerProtocolError:
                 return f"page {page} of the statement of {day} cannot be read, nor anything after it"
-            await take(found.lines)
+            await take(found)
+            unreadable += found.unreadable
             cursor = found.next_cursor
             if cursor is None:
-                return None
+                return f"{unreadable} lines of the statement of {day} cannot be read" if unreadable else None
         raise PartnerError(f"the statement of {day} has more than {MOST_PAGES} pages")
 
     async def _page(self, desk: Desk, day: date, cursor: str | None) -> StatementPage:

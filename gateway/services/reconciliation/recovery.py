@@ -15,18 +15,18 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
-from contracts.errors import CallerError, InvalidRequest, PartnerError
+from contracts.errors import CallerError, InvalidRequest, OutcomeUnknown, PartnerError
 from contracts.observation import Source
 from contracts.partner import Capability
 from gateway.clock import jakarta_day
 from gateway.partners.desk import Desk
 from gateway.resources import Resources
 from gateway.services.each import each
-from gateway.services.payouts.absence import MOST_DAYS, Reading, Readings, enough_readings
+from gateway.services.payouts.absence import MOST_DAYS, Reading, Readings, enough_readings, key_until
 from gateway.services.payouts.apply import apply, transact
 from gateway.services.payouts.driver import Payouts
-from gateway.services.payouts.ends import Terms
-from gateway.services.payouts.sending import ANSWER_S
+from gateway.services.payouts.ends import SKEW_S, Terms
+from gateway.services.payouts.sending import ANSWER_S, frozen_hash, within
 from gateway.services.payouts.words import Finding, What, agreed
 from gateway.services.reconciliation.statements import Statements
 from gateway.services.reconciliation.strays import MOST, Strays
@@ -194,6 +194,9 @@ class Recoveries:
         async with self._database.connection() as connection:
             _, waiting = await self._waiting(connection, desk, one, since)
             leased = await queue.load(connection, waiting)
+            created = await recovery.preparing(connection, desk.slug, one.opened_at, LOOKUPS_A_ROUND)
+            creates = await queue.load(connection, created)
+        await each("recover", creates, lambda row: self._ask_by_key(desk, row), at_once=LOOKUPS_AT_ONCE)
         await each("recover", leased, lambda row: self._ask(desk, row), at_once=LOOKUPS_AT_ONCE)
         async with self._database.connection() as connection:
             left, _ = await self._waiting(connection, desk, one, since)
@@ -223,6 +226,31 @@ class Recoveries:
         said = agreed(outcome, leased.payout, order.account)
         await self._payouts.observe(None, leased.payout.id, Source.LOOKUP, said)
 
+    async def _ask_by_key(self, desk: Desk, leased: Leased) -> None:
+        """Learn the number of an instruction that may stand, as long as its key is known for certain: the same create
+        under the same key makes no second one, and moves nothing. Past that it is an operator's.
+        """
+        payout, order = leased.payout, self._payouts.order(leased)
+        until = key_until(desk.manifest.lifetimes, payout.first_sent_at or payout.created_at)
+        late = self._clock.now() + timedelta(seconds=ANSWER_S["prepare"])
+        if until is None or late > until:
+            return  # what follows payouts tells so
+        frozen = frozen_hash(desk, order)
+        async with self._database.connection() as connection:
+            if not await recovery.set_frozen_hash(connection, payout.id, frozen):
+                return
+        try:
+            said = await desk.run(
+                "prepare",
+                lambda context: within(desk.partner.prepare(context, order), self._clock, late),
+                subject=str(payout.id),
+                frozen_hash=frozen,
+            )
+        except (PartnerError, OutcomeUnknown) as error:
+            _log.info("asked_in_vain", payout=payout.id, error=type(error).__name__)
+            return
+        await self._payouts.observe(None, payout.id, Source.REPLY, said)
+
     async def _read(self, desk: Desk, one: Recovery) -> bool:
         """Read the statements that are to be read now; whether they have all been read as often and late as needed."""
         for day in (await self._readings(desk, one)).days:
@@ -237,7 +265,7 @@ class Recoveries:
         """Once at the opening, to learn at once what can be learnt; what counts are the two readings that come late
         enough.
         """
-        now, first_day = self._clock.now(), jakarta_day(one.since)
+        now, first_day = self._clock.now(), jakarta_day(one.since - timedelta(seconds=SKEW_S))
         async with self._database.connection() as connection:
             reads = await statements.reads(connection, desk.slug, first_day)
         readings = [Reading(r.day, r.started_at, r.finished_at) for r in reads]

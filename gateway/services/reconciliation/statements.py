@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import structlog
 
@@ -12,16 +11,25 @@ from contracts.errors import CallerError, PartnerError, PartnerProtocolError
 from contracts.incentive import BlockerCode
 from contracts.observation import Source, StatementKind, StatementLine, StatementPage
 from contracts.partner import Capability, Mark
-from contracts.payout import PayoutState, rejected, reversed_, succeeded
+from contracts.payout import OutcomeKind, PayoutState, rejected, reversed_, succeeded
 from contracts.secret import Secret
-from gateway.clock import jakarta_day
+from gateway.clock import jakarta_day, start_of_jakarta_day
 from gateway.partners.desk import Desk
 from gateway.resources import Resources
 from gateway.security import places
-from gateway.services.payouts.absence import MOST_DAYS, Reading, enough_readings, only_statements_can_tell, silent
+from gateway.services.payouts.absence import (
+    MOST_DAYS,
+    Reading,
+    enough_readings,
+    listed_by,
+    listed_from,
+    only_statements_can_tell,
+    silent,
+)
 from gateway.services.payouts.apply import apply, transact
-from gateway.services.payouts.ends import Terms
+from gateway.services.payouts.ends import SKEW_S, Terms
 from gateway.services.payouts.words import ABSENT, Finding, Item, What, Word, agreed
+from gateway.services.reconciliation.listing import Listed, Listing
 from gateway.services.reconciliation.strays import Strays
 from gateway.storage.base.database import Connection
 from gateway.storage.ops import cases, switches
@@ -34,11 +42,29 @@ from gateway.storage.reconciliation.statements import StatementRead
 
 MOST_PAGES = 2_000
 """More pages in one day's statement are not read; the read then counts as not made."""
+MOST_READINGS = 4
+"""So often a list of several pages is read until one reading bears out the one before it."""
 MOST_WAITING = 1_000
 MOST_DAYS_A_TICK = 8
 AFTER_FAILURE_S = 30.0
+POSTED_AFTER_S = (0.0, 6 * 3_600.0, 30 * 3_600.0)
+"""When a day is read again after its midnight: partners post late, under the day before (decision X12)."""
+_MOVES = (StatementKind.CREDIT, StatementKind.REVERSAL)
 
 _log = structlog.get_logger(__name__)
+
+
+class Weighed:
+    """What the readings of one day came upon."""
+
+    def __init__(self) -> None:
+        self.payouts: set[int] = set()
+        """Of ours, and listed."""
+        self.unknown: set[bytes] = set()
+        """Credits without a payout of ours."""
+        self.foreign: set[bytes] = set()
+        """Those whose reference we cannot have made."""
+        self.unreadable = 0
 
 
 class Statements:
@@ -54,6 +80,8 @@ class Statements:
         self._act_on_assumed = resources.settings.resend_on_assumed_absence
         self._terms = {slug: Terms(manifest=desk.manifest, pace=desk.pace) for slug, desk in resources.desks.items()}
         self._not_before = {slug: self._clock.monotonic() for slug in resources.desks}
+        self._later: dict[tuple[str, date], float] = {}
+        """Days that could not be understood, and when they are asked for again."""
 
     async def tick(self, partner: str) -> int:
         """Read the statements of a partner that are due, and settle what waited for them; how many were read."""
@@ -63,49 +91,78 @@ class Statements:
             or self._clock.monotonic() < self._not_before[partner]
         ):
             return 0
-        read = 0
-        for day in (await self._due(desk))[:MOST_DAYS_A_TICK]:
+        read, at = 0, self._clock.monotonic()
+        self._later = {key: until for key, until in self._later.items() if until > at}
+        due = [day for day in await self._due(desk) if (partner, day) not in self._later]
+        for day in due[:MOST_DAYS_A_TICK]:
             try:
                 await self.read(partner, day)
             except (PartnerError, CallerError) as error:
                 _log.warning("statement_not_read", partner=partner, day=str(day), error=type(error).__name__)
-                self._not_before[partner] = self._clock.monotonic() + AFTER_FAILURE_S
                 if isinstance(error, PartnerProtocolError):
+                    self._later[partner, day] = self._clock.monotonic() + self._sweep_s
                     continue  # one day that cannot be read keeps no other from being read
+                self._not_before[partner] = self._clock.monotonic() + AFTER_FAILURE_S
                 break
             read += 1
         await self._settle(desk)
         return read
 
     async def read(self, partner: str, day: date) -> StatementRead:
-        """Read one day to its end and apply every line; raises `PartnerError` where it cannot be read whole."""
+        """Read one day to its end and apply every line; raises `PartnerError` where it cannot be read whole.
+
+        What can be read of it is believed all the same: a page that is missing, a line that cannot be understood or a
+        list that does not hold still only keeps it from proving that something is absent.
+        """
         desk, started_at = self._desks[partner], self._clock.now()
-        lines = unknown = foreign = 0
-        booked: Counter[int] = Counter()
-        cursor: str | None = None
-        for _ in range(MOST_PAGES):
-            page = await self._page(desk, day, cursor)
-            lines += len(page.lines)
-            without = await self._apply(desk, page.lines, booked)
-            await self._strays.keep(partner, without)
-            credits_ = [line for line in without if line.kind is StatementKind.CREDIT]
-            unknown += len(credits_)
-            foreign += sum(not self._strays.ours(line.reference) for line in credits_)
-            cursor = page.next_cursor
-            if cursor is None:
-                break
-        else:
-            raise PartnerError(f"the statement of {day} has more than {MOST_PAGES} pages")
+        weighed = Weighed()
+        before: Listing | None = None
+        try:
+            for _ in range(MOST_READINGS):
+                listing = await self._list(desk, day, weighed)
+                # One page is of one moment; while several are read, lines may move from one to the next.
+                settled = listing.pages == 1 or (before is not None and before.holds(listing))
+                if settled or listing.unreadable:
+                    break
+                before = listing
+        finally:
+            await transact(self._database, lambda connection: self._tell(connection, partner, day, weighed))
+        if listing.unreadable:
+            raise PartnerProtocolError(f"{listing.unreadable} lines of the statement of {day} cannot be read")
+        if not settled:
+            raise PartnerProtocolError(
+                f"the statement of {day} lists something else at each of {MOST_READINGS} readings"
+            )
         done = StatementRead(
             partner=partner,
             day=day,
             started_at=started_at,
             finished_at=self._clock.now(),
-            lines=lines,
-            unknown_lines=unknown,
+            lines=len(listing.identities),
+            unknown_lines=len(weighed.unknown),
         )
-        await transact(self._database, lambda connection: self._finish(connection, done, booked, foreign))
+        async with self._database.transaction() as connection:
+            await statements.record(connection, done)
         return done
+
+    async def _list(self, desk: Desk, day: date, weighed: Weighed) -> Listing:
+        """Read a day's pages once, and apply each as it comes."""
+        listing, cursor = Listing(), None
+        for _ in range(MOST_PAGES):
+            page = await self._page(desk, day, cursor)
+            lines = listing.add(page)
+            nobodys = [one for one in lines if one.line.kind in _MOVES and not one.line.names_anything]
+            listing.unreadable += len(nobodys)
+            weighed.unreadable = max(weighed.unreadable, listing.unreadable)
+            without = await self._apply(desk, day, [one for one in lines if one not in nobodys], weighed)
+            await self._strays.keep(desk.slug, [one.line for one in without])
+            credits_ = [one for one in without if one.line.kind is StatementKind.CREDIT]
+            weighed.unknown |= {one.identity for one in credits_}
+            weighed.foreign |= {one.identity for one in credits_ if not self._strays.ours(one.line.reference)}
+            cursor = page.next_cursor
+            if cursor is None:
+                return listing
+        raise PartnerError(f"the statement of {day} has more than {MOST_PAGES} pages")
 
     async def _page(self, desk: Desk, day: date, cursor: str | None) -> StatementPage:
         return await desk.run(
@@ -125,14 +182,17 @@ class Statements:
         yesterday = today - timedelta(days=1)
         async with self._database.connection() as connection:
             waiting = await statements.waiting(connection, desk.slug, MOST_WAITING)
-            since = min([_first_day(row) for row in waiting] + [today])
+            since = min([listed_from(row) for row in waiting] + [today])
             reads = await statements.reads(connection, desk.slug, since)
             began = await statements.first_payout_at(connection)
-            first = yesterday if began is None else min(jakarta_day(began), yesterday)
+            first = yesterday if began is None else min(jakarta_day(began - timedelta(seconds=SKEW_S)), yesterday)
             first = max(first, today - timedelta(days=MOST_DAYS))
-            whole = await statements.whole_days(connection, desk.slug, first)
-        # Each day once more after its midnight: it is whole then, however long the partner gave no statements.
-        due = {first + timedelta(days=n) for n in range((today - first).days)} - whole
+            last = await statements.last_read_of(connection, desk.slug, first)
+        due = {
+            day
+            for day in (first + timedelta(days=n) for n in range((today - first).days))
+            if day not in last or last[day] < _whole_since(day, now)
+        }
         if not any(r.day == today and r.started_at > now - timedelta(seconds=self._sweep_s) for r in reads):
             due.add(today)
         for row in waiting:
@@ -144,7 +204,7 @@ class Statements:
         """Whether the statements read so far settle a payout, and which days it still wants, now."""
         now = self._clock.now()
         readings = [Reading(r.day, r.started_at, r.finished_at) for r in reads]
-        first_day = _first_day(row)
+        first_day = listed_from(row)
         if row.state is PayoutState.REJECTED:
             since = row.statements_from or row.reason_due_at
             assert since is not None
@@ -154,7 +214,7 @@ class Statements:
             return False, ()
         found = enough_readings(
             first_day,
-            row.sent_deadline + timedelta(seconds=desk.pace.absence_s),
+            listed_by(row.sent_deadline, desk.pace.absence_s),
             readings,
             now=now,
             again_s=desk.pace.confirm_rejection_s,
@@ -163,35 +223,43 @@ class Statements:
 
     # --- what they say ---------------------------------------------------------------------------------------------
 
-    async def _apply(self, desk: Desk, lines: Sequence[StatementLine], booked: Counter[int]) -> list[StatementLine]:
-        """Apply one page; its credits and reversals that name no payout of ours."""
-        moves = [line for line in lines if line.kind in (StatementKind.CREDIT, StatementKind.REVERSAL)]
-        if any(line.reference is None and line.partner_reference is None for line in moves):
-            raise PartnerError("a booking without any reference: whose it is cannot be told")
+    async def _apply(self, desk: Desk, day: date, lines: Sequence[Listed], weighed: Weighed) -> list[Listed]:
+        """Apply lines; the credits and reversals among them that name no payout of ours."""
+        moves = [one for one in lines if one.line.kind in _MOVES]
         async with self._database.connection() as connection:
-            by_reference, by_number = await statements.ours(connection, desk.slug, moves)
+            by_reference, by_number = await statements.ours(connection, desk.slug, [one.line for one in moves])
+            rows = [*by_reference.values(), *by_number.values()]
+            known = await statements.known_lines(connection, [row.id for row in rows])
         words: list[Item] = []
-        without: list[StatementLine] = []
-        for line in moves:
-            row = by_reference.get(line.reference or "") or by_number.get(line.partner_reference or "")
+        news: list[tuple[int, bytes, StatementLine]] = []
+        without: list[Listed] = []
+        for one in moves:
+            row = by_reference.get(one.line.reference or "") or by_number.get(one.line.partner_reference or "")
             if row is None:
-                without.append(line)
+                without.append(one)
                 continue
-            booked[row.id] += 1 if line.kind is StatementKind.CREDIT else -1
-            word = await self._word(line, row)
+            new = (row.id, one.identity) not in known
+            if new:
+                news.append((row.id, one.identity, one.line))
+            weighed.payouts.add(row.id)
+            word = await self._word(one, row, new=new)
             if word is not None:
                 words.append(word)
         if words:
             await transact(self._database, lambda connection: apply(connection, self._clock.now(), self._terms, words))
+        if news:  # after the words, so that a line that was not applied is still news
+            async with self._database.connection() as connection:
+                await statements.keep_lines(connection, self._clock.now(), day, news)
         return without
 
-    async def _word(self, line: StatementLine, row: PayoutRow) -> Word | None:
+    async def _word(self, one: Listed, row: PayoutRow, *, new: bool) -> Word | None:
         """What a line says that is news about a payout."""
+        line = one.line
         if line.kind is StatementKind.REVERSAL:
             outcome = reversed_(said_at=line.booked_at)
         else:
             account = None
-            if line.account is not None and row.state is not PayoutState.SUCCEEDED:
+            if line.account is not None and (new or row.state is not PayoutState.SUCCEEDED):
                 account = await self._account(row)
             said = succeeded(
                 partner_reference=line.partner_reference,
@@ -203,6 +271,8 @@ class Statements:
         if row.state is PayoutState.REVERSED or (row.state.value == outcome.kind.value):
             return None
         key = f"statement:{line.kind.value}:{line.partner_reference or ''}"
+        if outcome.kind is OutcomeKind.UNKNOWN:
+            key = f"statement:other:{one.identity.hex()}"
         return Word(payout=row.id, source=Source.STATEMENT, outcome=outcome, event_key=key)
 
     async def _account(self, row: PayoutRow) -> Secret:
@@ -210,26 +280,34 @@ class Statements:
             sealed = await statements.account_of(connection, row.link_id)
         return Secret(self._vault.open(places.link_account(row.link_id), sealed))
 
-    async def _finish(self, connection: Connection, done: StatementRead, booked: Counter[int], foreign: int) -> None:
+    async def _tell(self, connection: Connection, partner: str, day: date, weighed: Weighed) -> None:
+        """Cases and a pause for what was found: each finding once, also after staff have dealt with it."""
         now = self._clock.now()
-        await statements.record(connection, done)
-        if foreign:
-            detail = f"the statement of {done.day} has credits whose reference is not ours"
-            await cases.open_cases(
-                connection, now, [NewCase(code=BlockerCode.CONTRADICTION, partner=done.partner, detail=detail)]
+        found: list[tuple[str, NewCase]] = []
+
+        def case(finding: str, detail: str, payout: int | None = None) -> None:
+            new = NewCase(code=BlockerCode.CONTRADICTION, partner=partner, payout=payout, detail=detail)
+            found.append((finding, new))
+
+        if weighed.foreign:
+            case(
+                f"foreign:{day}:{len(weighed.foreign)}",
+                f"the statement of {day} has credits whose reference is not ours",
             )
-        twice = [payout for payout, times in booked.items() if times > 1]
-        if twice:
-            detail = f"the statement of {done.day} has more than one credit for this payout"
-            await cases.open_cases(
-                connection,
-                now,
-                [
-                    NewCase(code=BlockerCode.CONTRADICTION, partner=done.partner, payout=payout, detail=detail)
-                    for payout in twice
-                ],
+        if weighed.unreadable:
+            case(
+                f"unreadable:{day}",
+                f"the statement of {day} has lines that cannot be read: it proves nothing absent until the partner"
+                " has corrected it",
             )
-            await switches.pause(connection, now, done.partner, by="gateway", reason=detail)
+        twice = await statements.credited_twice(connection, sorted(weighed.payouts))
+        for payout, times in sorted(twice.items()):
+            case(f"twice:{payout}:{times}", f"the statement of {day} has more than one credit for this payout", payout)
+        news = [new for finding, new in found if await statements.is_news(connection, now, partner, finding)]
+        await cases.open_cases(connection, now, news)
+        paid_twice = [new for new in news if new.payout is not None]
+        if paid_twice:
+            await switches.pause(connection, now, partner, by="gateway", reason=paid_twice[0].detail)
 
     # --- what they prove -------------------------------------------------------------------------------------------
 
@@ -241,7 +319,7 @@ class Statements:
             waiting = await statements.waiting(connection, desk.slug, MOST_WAITING)
             if not waiting:
                 return
-            reads = await statements.reads(connection, desk.slug, min(map(_first_day, waiting)))
+            reads = await statements.reads(connection, desk.slug, min(map(listed_from, waiting)))
         enough = [row for row in waiting if self._worth(desk, row, reads)[0]]
         if enough:
             await transact(self._database, lambda connection: self._call_absent(connection, desk, enough))
@@ -275,5 +353,7 @@ class Statements:
         )
 
 
-def _first_day(row: PayoutRow) -> date:
-    return jakarta_day(row.first_sent_at or row.created_at)
+def _whole_since(day: date, now: datetime) -> datetime:
+    """The last moment up to `now` after which a finished day is to be read once more: late lines are posted into it."""
+    over = start_of_jakarta_day(day + timedelta(days=1))
+    return max(at for at in (over + timedelta(seconds=after_s) for after_s in POSTED_AFTER_S) if at <= now)

@@ -45,9 +45,10 @@ async def open_cases(connection: Connection, now: datetime, cases: Sequence[NewC
     for case in cases:
         case_id = await connection.fetchval(
             "INSERT INTO cases (id, code, partner, payout, incentive, detail, opened_at, due_at)"
-            " SELECT new_id($1), $2, $3, $4, $5, $6, $1, $7 WHERE $4::bigint IS NOT NULL OR NOT EXISTS"
-            " (SELECT 1 FROM cases WHERE payout IS NULL AND closed_at IS NULL AND code = $2 AND partner = $3"
-            " AND detail = $6)"
+            " SELECT new_id($1), $2, $3, $4, $5, $6, $1, $7"
+            " WHERE NOT EXISTS (SELECT 1 FROM cases WHERE payout = $4 AND code = $2 AND closed_at IS NULL)"
+            " AND ($4::bigint IS NOT NULL OR NOT EXISTS (SELECT 1 FROM cases WHERE payout IS NULL"
+            " AND closed_at IS NULL AND code = $2 AND partner = $3 AND detail = $6))"
             " ON CONFLICT (payout, code) WHERE closed_at IS NULL DO NOTHING RETURNING id",
             now,
             case.code.value,

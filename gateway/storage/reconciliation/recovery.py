@@ -122,6 +122,30 @@ async def not_looked_up(
     return (rows[0]["n"] if rows else 0), [row["id"] for row in rows]
 
 
+async def preparing(connection: Connection, partner: str, opened_at: datetime, limit: int) -> list[int]:
+    """Payouts older than the opening whose create may have been sent, and was not asked about since."""
+    rows = await connection.fetch(
+        "SELECT p.id FROM payouts p WHERE p.partner = $1 AND p.state = 'preparing' AND p.created_at <= $2"
+        " AND NOT EXISTS (SELECT 1 FROM observations o WHERE o.payout = p.id AND o.source = 'reply' AND o.at >= $2)"
+        " ORDER BY p.id LIMIT $3",
+        partner,
+        opened_at,
+        limit,
+    )
+    return [row["id"] for row in rows]
+
+
+async def set_frozen_hash(connection: Connection, payout: int, frozen: bytes) -> bool:
+    """Note what a create's body hashes to, before it is sent again; False: it was another body, or it has moved on."""
+    done = await connection.fetchval(
+        "UPDATE payouts SET frozen_hash = $2 WHERE id = $1 AND state = 'preparing'"
+        " AND (frozen_hash IS NULL OR frozen_hash = $2) RETURNING true",
+        payout,
+        frozen,
+    )
+    return bool(done)
+
+
 async def in_flight(connection: Connection, partner: str) -> int:
     """Payouts whose last attempt may still be answered."""
     return int(

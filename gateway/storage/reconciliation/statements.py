@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import msgspec
 
@@ -52,15 +52,14 @@ async def first_payout_at(connection: Connection) -> datetime | None:
     return made_at
 
 
-async def whole_days(connection: Connection, partner: str, since: date) -> set[date]:
-    """Days from `since` on whose statement was read to its end after their midnight in Jakarta."""
+async def last_read_of(connection: Connection, partner: str, since: date) -> dict[date, datetime]:
+    """When the last complete read of each day from `since` on began."""
     rows = await connection.fetch(
-        "SELECT DISTINCT day FROM statement_reads WHERE partner = $1 AND day >= $2"
-        " AND started_at >= (day + 1)::timestamp AT TIME ZONE 'Asia/Jakarta'",
+        "SELECT day, max(started_at) AS at FROM statement_reads WHERE partner = $1 AND day >= $2 GROUP BY day",
         partner,
         since,
     )
-    return {row["day"] for row in rows}
+    return {row["day"]: row["at"] for row in rows}
 
 
 async def last_reads(connection: Connection) -> list[StatementRead]:
@@ -106,3 +105,56 @@ async def account_of(connection: Connection, link_id: str) -> bytes:
     """The sealed account that a link is for."""
     sealed: bytes = await connection.fetchval("SELECT account_sealed FROM links WHERE id = $1", link_id)
     return sealed
+
+
+async def known_lines(connection: Connection, payouts: Sequence[int]) -> set[tuple[int, bytes]]:
+    """Bookings of some payouts that were listed before."""
+    rows = await connection.fetch(
+        "SELECT payout, identity FROM statement_lines WHERE payout = ANY($1::bigint[])", list(payouts)
+    )
+    return {(row["payout"], row["identity"]) for row in rows}
+
+
+async def keep_lines(
+    connection: Connection, now: datetime, day: date, lines: Sequence[tuple[int, bytes, StatementLine]]
+) -> None:
+    """Keep bookings (payout, identity, line), each once."""
+    await connection.execute(
+        "INSERT INTO statement_lines (payout, identity, kind, day, booked_at, seen_at)"
+        " SELECT p, i, k, $1, b, $2 FROM unnest($3::bigint[], $4::bytea[], $5::text[], $6::timestamptz[])"
+        " AS n (p, i, k, b) ON CONFLICT DO NOTHING",
+        day,
+        now,
+        [payout for payout, _, _ in lines],
+        [identity for _, identity, _ in lines],
+        [line.kind.value for _, _, line in lines],
+        [line.booked_at for _, _, line in lines],
+    )
+
+
+async def credited_twice(connection: Connection, payouts: Sequence[int]) -> dict[int, int]:
+    """Those of some payouts of which more credits are listed, over all days, than were given back; how many more."""
+    rows = await connection.fetch(
+        "SELECT payout, (count(*) FILTER (WHERE kind = 'credit') - count(*) FILTER (WHERE kind = 'reversal'))::int AS n"
+        " FROM statement_lines WHERE payout = ANY($1::bigint[]) GROUP BY payout"
+        " HAVING count(*) FILTER (WHERE kind = 'credit') - count(*) FILTER (WHERE kind = 'reversal') > 1",
+        list(payouts),
+    )
+    return {row["payout"]: row["n"] for row in rows}
+
+
+FINDINGS_KEPT = timedelta(days=400)
+"""No statement of so long ago is read any more."""
+
+
+async def is_news(connection: Connection, now: datetime, partner: str, finding: str) -> bool:
+    """Note a finding; False where it was noted before."""
+    await connection.execute("DELETE FROM statement_findings WHERE found_at < $1", now - FINDINGS_KEPT)
+    noted = await connection.fetchval(
+        "INSERT INTO statement_findings (partner, finding, found_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+        " RETURNING true",
+        partner,
+        finding,
+        now,
+    )
+    return bool(noted)

@@ -1,0 +1,70 @@
+"""One reading of a partner's list, line by line, however the list moves meanwhile.
+
+A line is known by what the partner says of it. Listed newest first, a list that grows between two pages shows the last
+line of one page again on the next: the same line. Two equal lines of one page are two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from contracts.observation import StatementLine, StatementPage
+
+
+class Listed(NamedTuple):
+    """A line and what it is known by."""
+
+    identity: bytes
+    line: StatementLine
+
+
+class Listing:
+    """What one reading has listed so far."""
+
+    def __init__(self) -> None:
+        self.identities: set[bytes] = set()
+        self.pages = 0
+        self.unreadable = 0
+        self._dated: dict[bytes, datetime] = {}
+
+    def add(self, page: StatementPage) -> list[Listed]:
+        """The lines of a page that no page before it had."""
+        self.pages += 1
+        self.unreadable += page.unreadable
+        fresh = []
+        for listed in _numbered(page.lines):
+            if listed.identity not in self.identities:
+                self.identities.add(listed.identity)
+                self._dated[listed.identity] = listed.line.booked_at
+                fresh.append(listed)
+        return fresh
+
+    def holds(self, after: Listing) -> bool:
+        """Whether a later reading tells that nothing was missed in this one: it has all of this, and besides only what
+        the partner dates at or after the newest line here.
+        """
+        if not self.identities <= after.identities:
+            return False
+        newest = max(self._dated.values(), default=None)
+        more = [after._dated[identity] for identity in after.identities - self.identities]
+        return newest is None or all(at >= newest for at in more)
+
+
+def _numbered(lines: Iterable[StatementLine]) -> list[Listed]:
+    times: Counter[tuple[object, ...]] = Counter()
+    found = []
+    for line in lines:
+        said = (
+            line.kind.value,
+            line.reference,
+            line.partner_reference,
+            line.amount_rupiah,
+            line.booked_at.timestamp(),
+        )
+        times[said] += 1
+        found.append(Listed(hashlib.blake2b(repr((*said, times[said])).encode(), digest_size=16).digest(), line))
+    return found

@@ -1,0 +1,201 @@
+"""What a partner's list shows while it moves, late, twice, or in part; and what is told of it, once."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from contracts.observation import StatementPage
+from contracts.payout import PayoutState
+from gateway.clock import jakarta_day
+from gateway.services.reconciliation.listing import Listing
+from gateway.storage.ops import switches
+from tests.gateway.payouts.fake import Bank, _line
+from tests.gateway.payouts.town import Town
+
+S = PayoutState
+DAY_S = 86_400.0
+
+
+def listed(bank: Bank, arrange: Callable[[list[dict[str, Any]], int], list[dict[str, Any]]], size: int = 3) -> None:
+    """Let the bank list a day's bookings as `arrange(bookings, page)` gives them."""
+
+    def statement(body: dict[str, Any]) -> dict[str, Any]:
+        page = int(body["cursor"] or 0)
+        lines = arrange([b for b in bank.booked if str(jakarta_day(b["at"])) == body["day"]], page)
+        part = lines[page * size : (page + 1) * size]
+        more = len(lines) > (page + 1) * size
+        return {"lines": [b | {"at": b["at"].isoformat()} for b in part], "next": str(page + 1) if more else None}
+
+    bank._statement = statement  # type: ignore[method-assign]
+
+
+async def paused(town: Town) -> bool:
+    return bool(await town.fetch("SELECT 1 FROM partner_switches WHERE paused_at IS NOT NULL"))
+
+
+async def paid(town: Town, count: int = 1) -> list[int]:
+    incentives = [await town.due() for _ in range(count)]
+    worker = town.worker()
+    while await worker.tick_send("fake"):
+        pass
+    return incentives
+
+
+async def test_a_line_that_one_reading_omits_is_found_by_the_next(town: Town) -> None:
+    """The payment in doubt is left out of the first reading of several pages: it must not be called absent."""
+    bank = town.partner()
+    bank.script("transfer", "lost")
+    bank.script("status", *["garbage"] * 10_000)
+    (doubtful,) = await paid(town)
+    town.clock.advance(5)
+    await paid(town, 7)
+    reference, readings = (await town.payout(doubtful)).reference, 0
+
+    def omit(lines: list[dict[str, Any]], page: int) -> list[dict[str, Any]]:
+        nonlocal readings
+        readings += page == 0
+        return [b for b in lines if b["reference"] != reference] if readings == 1 else lines
+
+    listed(bank, omit)
+    read = await town.statements().read("fake", town.today())
+    assert readings == 3, "the second reading had what the first one lacked, and the third bore it out"
+    assert read.lines == 8
+    assert await town.states(doubtful) == [S.SUCCEEDED]
+
+
+async def test_a_list_that_never_holds_still_proves_nothing(town: Town) -> None:
+    bank = town.partner()
+    await paid(town, 9)
+    rng = random.Random(1)
+    listed(bank, lambda lines, page: rng.sample(lines, len(lines)))
+    statements = town.statements()
+    bank.seen.clear()
+    await statements.tick("fake")
+    assert await town.fetch("SELECT 1 FROM statement_reads WHERE day = $1", town.today()) == []
+    assert bank.seen.count("statement") <= 4 * 3 + 1, "bounded"
+    assert not await paused(town)
+
+
+@pytest.mark.parametrize("days", [1, 2])
+async def test_a_second_credit_on_another_day_is_found(town: Town, days: int) -> None:
+    bank = town.partner()
+    (incentive,) = await paid(town)
+    worker, statements = town.worker(), town.statements()
+    await town.drive(worker, statements, hours=1, step_s=900)
+    town.clock.advance(days * DAY_S)
+    payout = await town.payout(incentive)
+    bank.book(payout.reference, payout.amount_rupiah, "0000000001")
+    await town.statements().tick("fake")
+    assert await town.cases() == ["contradiction"]
+    assert await paused(town)
+
+
+async def test_what_was_told_once_pauses_once_but_a_third_credit_is_news(town: Town) -> None:
+    bank = town.partner()
+    (incentive,) = await paid(town)
+    payout = await town.payout(incentive)
+    for n in (2, 3):
+        town.clock.advance(5)
+        bank.book(payout.reference, payout.amount_rupiah, "0000000001")
+        await town.statements().read("fake", town.today())
+        assert await paused(town), n
+        async with town.database.transaction() as connection:
+            await switches.resume(connection, town.clock.now(), "fake", by="operator")
+            await connection.execute("UPDATE cases SET closed_at = now(), closed_by = 'operator'")
+        await town.statements().read("fake", town.today())
+        assert not await paused(town)
+        assert await town.cases() == []
+
+
+async def test_a_credit_to_another_account_is_found_though_the_payout_is_paid(town: Town) -> None:
+    bank = town.partner()
+    (incentive,) = await paid(town)
+    bank.booked[-1]["account"] = "0000000009"
+    await town.statements().tick("fake")
+    assert await town.stands(incentive) == ("paid", "contradiction")
+    assert await town.cases() == ["contradiction"]
+
+
+async def test_a_refund_posted_into_yesterday_is_heard(town: Town) -> None:
+    bank = town.partner()
+    (incentive,) = await paid(town)
+    worker, statements = town.worker(), town.statements()
+    await town.drive(worker, statements, hours=14, step_s=1800)  # past midnight: yesterday was read whole
+    payout = await town.payout(incentive)
+    bank.book(payout.reference, payout.amount_rupiah, "0000000001", kind="reversal")
+    bank.booked[-1]["at"] -= timedelta(hours=6)
+    await town.drive(worker, statements, hours=8, step_s=1800)
+    assert await town.stands(incentive) == ("returned", "payment_reversed")
+
+
+async def test_a_partner_ahead_of_us_at_midnight_books_tomorrow(town: Town) -> None:
+    """Sent at 23:59:30; the partner's clock, a minute ahead, books it under the day that has not begun here."""
+    bank = town.partner()
+    town.clock.advance(12 * 3600 - 30)
+    incentive = await town.due()
+    book = bank.book
+
+    def ahead(reference: str, amount: int, account: str, kind: str = "credit") -> None:
+        book(reference, amount, account, kind)
+        bank.booked[-1]["at"] = town.clock.now() + timedelta(seconds=60)
+
+    bank.book = ahead  # type: ignore[method-assign]
+    bank.script("transfer", "lost")
+    bank.script("status", *["garbage"] * 10_000)
+    worker, statements = town.worker(), town.statements()
+    await worker.tick_send("fake")
+    await town.drive(worker, statements, hours=30, step_s=600)
+    assert await town.states(incentive) == [S.SUCCEEDED]
+
+
+async def test_lines_without_an_owner_spoil_no_page_and_are_told_once(town: Town) -> None:
+    bank = town.partner()
+    incentives = await paid(town, 5)
+    for n in range(2):
+        bank.book("", 1_000 + n, "0000000000")
+        bank.booked[-1] |= {"reference": None, "number": None}
+    refunded = await town.payout(incentives[3])
+    bank.book(refunded.reference, refunded.amount_rupiah, "0000000001", kind="reversal")
+    statements = town.statements()
+    for _ in range(60):
+        await statements.tick("fake")
+        town.clock.advance(1800)
+    assert await town.stands(incentives[3]) == ("returned", "payment_reversed")
+    assert await town.cases() == ["contradiction"]
+    await town.execute("UPDATE cases SET closed_at = now(), closed_by = 'operator'")
+    for _ in range(6):
+        await statements.tick("fake")
+        town.clock.advance(1800)
+    assert await town.cases() == []
+
+
+def test_any_list_that_only_grows_is_listed_once() -> None:
+    """Newest first and oldest first, growing between pages: each line once, and a later reading bears out the first."""
+    rng = random.Random(7)
+    for _ in range(200):
+        bank = [_booked(n) for n in range(rng.randint(1, 40))]
+        newest_first, readings = rng.random() < 0.5, []
+        for _ in range(2):
+            listing, page = Listing(), 0
+            while True:
+                lines = bank[::-1] if newest_first else bank
+                part = lines[page * 3 : page * 3 + 3]
+                listing.add(StatementPage(lines=tuple(_line(b) for b in part)))
+                page += 1
+                if len(lines) <= page * 3:
+                    break
+                if rng.random() < 0.3:
+                    bank.append(_booked(len(bank)))
+            readings.append(listing)
+        assert readings[0].identities <= readings[1].identities
+        assert len(readings[1].identities) <= len(bank)
+
+
+def _booked(n: int) -> dict[str, Any]:
+    at = f"2026-11-24T12:{n // 60:02d}:{n % 60:02d}+07:00"
+    return {"kind": "credit", "amount": 5, "reference": f"{n:019d}", "number": f"N{n}", "account": "1", "at": at}
