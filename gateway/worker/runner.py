@@ -17,6 +17,7 @@ from gateway.services.messages.post import Post
 from gateway.services.ops.holds import REFRESH_S, Holds
 from gateway.services.payouts import stops
 from gateway.services.payouts.driver import Payouts
+from gateway.services.reconciliation.daily import Daily
 from gateway.services.reconciliation.statements import Statements
 from gateway.settings import Settings
 from gateway.worker.dispatch import Dispatcher
@@ -184,6 +185,8 @@ def people_loops(core: Core, outages: Outages) -> list[Loop]:
         tick = partial(core.verification.tick, partner=slug)
         check = _paced(_fed(tick, CHECKS_AT_ONCE, outages.of(slug, HoldStage.VERIFY)), quota)
         verifying.append(Loop(f"verification:{slug}", check))
+    daily = Daily(resources, core.reconciliations)
+    slow |= {f"daily:{slug}": partial(daily.tick, slug) for slug in resources.desks}
     return [
         *verifying,
         Loop("inbox", core.inbox.tick),

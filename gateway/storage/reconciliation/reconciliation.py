@@ -314,3 +314,24 @@ async def compare(
         dict(row or {}),
     )
     return found
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """How often somebody compared a day."""
+
+    times: int
+    done: bool
+    """At least once to its end."""
+    last_at: datetime
+
+
+async def tries(connection: Connection, partner: str, since: date, by: str) -> dict[date, Tried]:
+    """What `by` has compared of a partner's days from `since` on."""
+    rows = await connection.fetch(
+        "SELECT day, count(*)::int AS times, max(started_at) AS last_at, bool_or(state = 'done') AS done"
+        " FROM reconciliations WHERE partner = $1 AND day >= $2 AND requested_by = $3 GROUP BY day",
+        partner,
+        since,
+        by,
+    )
+    return {row["day"]: Tried(times=row["times"], done=row["done"], last_at=row["last_at"]) for row in rows}

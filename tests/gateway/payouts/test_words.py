@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -24,6 +24,8 @@ from contracts.payout import (
     unknown,
 )
 from gateway.clock import jakarta_day
+from gateway.services.payouts import ends
+from gateway.services.payouts.absence import Reading, enough_readings
 from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.words import Word
 from gateway.storage.payouts import ledger
@@ -69,7 +71,7 @@ async def submitting(town: Town, worker: Payouts, count: int) -> list[int]:
     return incentives
 
 
-async def ends(town: Town, worker: Payouts, words: tuple[Said, ...], *, twice: bool = False) -> set[Any]:
+async def outcomes_of(town: Town, worker: Payouts, words: tuple[Said, ...], *, twice: bool = False) -> set[Any]:
     """How payouts end to which the words came in every order."""
     orders = list(itertools.permutations(words))
     found = set()
@@ -104,7 +106,7 @@ async def ends(town: Town, worker: Payouts, words: tuple[Said, ...], *, twice: b
 )
 async def test_every_order_of_words_ends_the_same(town: Town, words: tuple[Said, ...], end: tuple[Any, ...]) -> None:
     town.partner()
-    assert await ends(town, town.worker(), words) == {end}
+    assert await outcomes_of(town, town.worker(), words) == {end}
 
 
 @pytest.mark.parametrize(
@@ -126,13 +128,13 @@ async def test_every_order_of_words_ends_the_same(town: Town, words: tuple[Said,
 )
 async def test_where_completed_can_fail(town: Town, words: tuple[Said, ...], end: tuple[Any, ...]) -> None:
     town.partner(two_step=True)
-    assert await ends(town, town.worker(), words) == {end}
+    assert await outcomes_of(town, town.worker(), words) == {end}
 
 
 async def test_repeats_change_nothing(town: Town) -> None:
     town.partner()
     words = (PAID, FAILED, PENDING)
-    assert await ends(town, town.worker(), words, twice=True) == {(S.SUCCEEDED, "paid", "contradiction", False)}
+    assert await outcomes_of(town, town.worker(), words, twice=True) == {(S.SUCCEEDED, "paid", "contradiction", False)}
     rows = await town.fetch("SELECT count(*) AS n FROM observations GROUP BY payout")
     assert {row["n"] for row in rows} == {3}
 
@@ -182,6 +184,59 @@ async def test_paid_after_all_pauses_the_partner_where_a_replacement_has_left(to
     assert await town.cases() == ["contradiction", "contradiction"], "one for each payout"
     async with town.database.connection() as connection:
         assert await ledger.imbalance(connection) == 0
+
+
+async def test_paid_after_all_pauses_while_the_replacement_is_being_sent(town: Town) -> None:
+    """The word comes while the replacement's request is under way: it has left as far as anyone knows."""
+    bank = town.partner()
+    worker = town.worker()
+    incentive, first = await replaced(town, worker)
+    seen: list[Any] = []
+
+    async def tell(operation: str) -> None:
+        if operation == "transfer":
+            await town.worker("other").observe(None, first, *PAID)
+            seen.append(await town.states(incentive))
+            seen.append([row["paused_by"] for row in await town.fetch("SELECT paused_by FROM partner_switches")])
+
+    bank.before = tell
+    town.clock.advance(31.0)
+    await worker.tick_send("fake")
+    assert seen == [[S.SUCCEEDED, S.SUBMITTING], ["gateway"]]
+    assert await town.cases() != []
+
+
+@pytest.mark.parametrize(
+    ("now", "first"),
+    [
+        ("2026-12-31T16:59:59+00:00", "2026-12-31T17:00:00+00:00"),  # a second before the new year in Jakarta
+        ("2026-12-01T00:00:00+07:00", "2027-01-01T00:00:00+07:00"),
+        ("2026-12-31T17:00:00+00:00", "2027-02-01T00:00:00+07:00"),
+        ("2026-11-30T23:00:00+07:00", "2026-12-01T00:00:00+07:00"),
+        ("2028-01-31T12:00:00+07:00", "2028-02-01T00:00:00+07:00"),
+    ],
+)
+def test_a_monthly_limit_begins_anew_with_the_month_in_jakarta(now: str, first: str) -> None:
+    assert ends._next_month(datetime.fromisoformat(now)) == datetime.fromisoformat(first)
+
+
+async def test_a_reading_is_as_old_as_its_beginning(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was booked while it was read may stand on a page that had been read."""
+    bank = town.partner()
+    for n in range(8):
+        bank.book(f"99{n:017d}", 1000, "0000000001")
+    began, read = town.clock.now(), bank._statement
+
+    def slowly(asked: dict[str, Any]) -> dict[str, Any]:
+        town.clock.advance(60.0)
+        return read(asked)
+
+    monkeypatch.setattr(bank, "_statement", slowly)
+    done = await town.statements().read("fake", town.today())
+    assert (done.started_at, done.finished_at > began) == (began, True)
+    reading = Reading(done.day, done.started_at, done.finished_at)
+    since = began + timedelta(seconds=90)
+    assert not enough_readings(done.day, since, [reading], now=town.clock.now(), again_s=None).enough
 
 
 async def test_given_back_after_a_replacement_was_made(town: Town) -> None:

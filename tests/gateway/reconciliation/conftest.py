@@ -7,9 +7,16 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.embedded import EmbeddedPostgres
-from tests.gateway.payouts.town import open_town
+from tests.gateway.payouts.town import Town, open_town
 from tests.gateway.reconciliation.desk import Bureau
 from tests.gateway.reconciliation.restoring import Restoring
+
+
+@pytest.fixture
+async def town(database: str) -> AsyncIterator[Town]:
+    """A town with nobody in it."""
+    async with open_town(database) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -1,0 +1,56 @@
+"""Finished days are compared without anybody asking; each difference is a case once, also after a restart."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.services.reconciliation import reconcile
+from gateway.services.reconciliation.daily import AGAIN_S, MOST_TRIES, Daily
+from gateway.services.reconciliation.reconcile import Reconciliations
+from tests.gateway.payouts.town import Town
+
+HOUR_S = 3_600.0
+
+
+def daily(town: Town) -> Daily:
+    """As a worker that has just started has it."""
+    return Daily(town.resources, Reconciliations(town.resources))
+
+
+async def test_a_finished_day_is_compared_once_and_what_differs_is_a_case_once(town: Town) -> None:
+    bank = town.partner()
+    for _ in range(3):
+        await town.due()
+    await town.worker().tick_send("fake")
+    bank.booked.pop()
+    assert await daily(town).tick("fake") == 0, "the day is not over"
+    town.clock.advance(13 * HOUR_S)
+    assert await daily(town).tick("fake") == 0, "lines are still posted into it"
+    town.clock.advance(8 * HOUR_S)
+    assert await daily(town).tick("fake") == 1
+    (case,) = await town.fetch("SELECT detail FROM cases")
+    assert "1 missing_there" in case["detail"]
+    await town.execute("UPDATE cases SET closed_at = now(), closed_by = 'operator'")
+    for _ in range(3):
+        assert await daily(town).tick("fake") == 0
+        town.clock.advance(HOUR_S)
+    assert await town.cases() == []
+    (row,) = await town.fetch("SELECT requested_by, breaks FROM reconciliations")
+    assert (row["requested_by"], row["breaks"]) == ("gateway", 1)
+
+
+async def test_a_day_that_cannot_be_compared_is_tried_a_few_times_and_then_a_persons(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "AGAIN_S", 0.0)
+    bank = town.partner()
+    await town.due()
+    await town.worker().tick_send("fake")
+    town.clock.advance(21 * HOUR_S)
+    bank._statement = lambda body: {"kind": "no"}  # type: ignore[method-assign]
+    for _ in range(MOST_TRIES + 3):
+        assert await daily(town).tick("fake") == 0
+        town.clock.advance(AGAIN_S)
+    (row,) = await town.fetch("SELECT count(*) AS n FROM reconciliations")
+    assert row["n"] == MOST_TRIES
+    assert await town.cases() == ["contradiction"]
