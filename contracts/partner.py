@@ -170,12 +170,10 @@ class Lifetimes(msgspec.Struct, frozen=True, kw_only=True):
 
     reference_s: float | None
     """partnerReferenceNo and the like; None: for ever (decision X7)."""
-    external_id: str
-    """`jakarta_day` (SNAP) or `none`."""
+    external_id: str  # `jakarta_day` (SNAP) or `none`
     create_key_s: float | None
     """Idempotency key of a create (Iris: 24 h); None where there is no create (one-step partners)."""
-    create_keys_purged_daily: bool = False
-    """Keys older than that are known until the next 00:00 UTC, and only then forgotten."""
+    create_keys_purged_daily: bool = False  # at the first 00:00 UTC after that life, not before
     lookup_reach_s: float
     """How far back a look-up answers."""
     mark: Mark
