@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Router, get, put
+from litestar import Request, Router, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
@@ -45,4 +45,16 @@ async def change_account(
     )
 
 
-router = Router(path="/v1/participants", route_handlers=[read_participant, change_account], tags=["participants"])
+@post("/{participant_id:str}/stop", guards=[require("incentives", "batches:approve", "ops")], status_code=200)
+async def stop_participant(
+    core: NamedDependency[Core], request: Request[Any, Caller, Any], participant_id: FromPath[str]
+) -> ParticipantView:
+    """Stop a person's payments: every incentive that has not left is cancelled and may be handed over again; what has
+    left is followed to its end. Stopping again changes nothing.
+    """
+    return await Participants(core.resources).stop(participant_id, request.auth.client_id)
+
+
+router = Router(
+    path="/v1/participants", route_handlers=[read_participant, change_account, stop_participant], tags=["participants"]
+)

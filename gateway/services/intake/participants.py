@@ -17,7 +17,7 @@ from gateway.services.intake.rows import PHONE
 from gateway.services.linking import facts
 from gateway.services.payouts.ends import LIFTED_BY_ACCOUNT
 from gateway.storage.base.database import Connection
-from gateway.storage.intake import participants, reapprovals
+from gateway.storage.intake import batches, participants, reapprovals
 from gateway.storage.intake.participants import ParticipantRow
 from gateway.storage.linking import links, owners, verifications
 from gateway.storage.linking.links import LinkRow
@@ -84,6 +84,16 @@ class Participants:
         """Links, verdict, and what is needed."""
         async with self._database.connection() as connection:
             person = await _known(connection, participant_id)
+            return await _view(connection, person)
+
+    async def stop(self, participant_id: str, actor: str) -> ParticipantView:
+        """Cancel whatever of the participant's incentives has not left; what has left is followed to its end."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            person = await _known(connection, participant_id, lock=True)
+            if stopped := await batches.stop_incentives(connection, "participant", person.id, now):
+                await audit.record(connection, now, actor, "participant.stop", participant_id, {"incentives": stopped})
+                await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
             return await _view(connection, person)
 
     async def change_account(

@@ -132,6 +132,19 @@ async def test_what_has_not_left_of_a_batch_is_stopped(api: Api) -> None:
     assert [e["data"] for e in told if e["type"] == "batch.stopped"] == [{"incentives": 4}]
 
 
+async def test_what_has_not_left_of_a_person_is_stopped(api: Api) -> None:
+    await _submit(api, as_csv([row(1), row(1, period="2"), row(2)]))
+    async with api.core.resources.database.connection() as connection:
+        await connection.execute("UPDATE incentives SET payout = 'succeeded' WHERE line = 2")
+    assert (await api.call("POST", "/v1/participants/P00000001/stop", role="reader")).status_code == 403
+    assert (await api.call("POST", "/v1/participants/P00000001/stop", role="one")).status_code == 200
+    rows = await api.fetch("SELECT stage FROM incentives ORDER BY line")
+    assert [r["stage"] for r in rows] == ["paid", "cancelled", "awaiting_link"]
+    before = await api.state()
+    assert (await api.call("POST", "/v1/participants/P00000001/stop")).status_code == 200
+    assert await api.state() == before, "stopping again changes nothing"
+
+
 async def test_nobody_decided_in_a_month(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = (await _submit(api, as_csv([row(1)]))).json()
     assert await api.core.batches.tick_expiry() == 0
