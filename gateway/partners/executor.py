@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Protocol, TypeVar
 
 import httpx
@@ -97,7 +98,9 @@ class Executor:
                     wrote = request.effect is Effect.WRITE
                     raise
                 wrote = request.effect is Effect.WRITE
-                request = plan.send(Response(status=reply.status, headers=reply.headers, content=reply.content))
+                request = plan.send(
+                    Response(status=reply.status, headers=self._dated(reply.headers), content=reply.content)
+                )
         except StopIteration as stop:
             result: T = stop.value
             return result
@@ -116,6 +119,12 @@ class Executor:
             raise PartnerProtocolError(type(error).__name__) from error
         finally:
             plan.close()
+
+    def _dated(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """With a date, so that a plan can tell how far away a time in another header is (`Retry-After`)."""
+        if "retry-after" not in headers or "date" in headers:
+            return headers
+        return {**headers, "date": format_datetime(self._clock.now().astimezone(UTC), usegmt=True)}
 
     async def _send(self, request: Request, subject: str) -> Reply:
         at, began = self._clock.now(), self._clock.monotonic()

@@ -7,6 +7,7 @@ whose kept-alive connection died under it.
 
 import asyncio
 import ssl
+import zlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -20,6 +21,10 @@ NEVER_SENT: tuple[type[Exception], ...] = (httpx.ConnectError, httpx.ConnectTime
 
 REPLY_LIMIT_BYTES = 1024 * 1024
 KEEPALIVE_S = 15.0  # below the idle limit of the load balancers in common use (60 s), so that few kept connections die
+_NOT_ENCODED = frozenset({"", "identity", "none", "utf-8", "utf8"})
+_GZIP = frozenset({"gzip", "x-gzip"})
+_ENCODED = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
+"""Headers that speak of the reply as it came over the wire."""
 _AUTO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")  # what aiohttp would add unasked
 
 
@@ -62,9 +67,11 @@ class PartnerTransport(httpx.AsyncBaseTransport):
                         raise httpx.RemoteProtocolError(f"reply larger than {limit} bytes")
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise _honest(exc) from None
-        if reply.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise httpx.RemoteProtocolError("reply in a content encoding that was not asked for")
-        return httpx.Response(reply.status, headers=reply.raw_headers, stream=httpx.ByteStream(bytes(body)))
+        content, headers = bytes(body), list(reply.raw_headers)
+        if "Content-Encoding" in reply.headers:
+            content = _plain(content, ",".join(reply.headers.getall("Content-Encoding")), limit)
+            headers = [(name, value) for name, value in headers if name.lower() not in _ENCODED]
+        return httpx.Response(reply.status, headers=headers, stream=httpx.ByteStream(content))
 
     async def aclose(self) -> None:
         if self._session is not None:
@@ -83,6 +90,25 @@ class PartnerTransport(httpx.AsyncBaseTransport):
         session._retry_connection = False
         self._session = session
         return session
+
+
+def _plain(body: bytes, encoding: str, limit: int) -> bytes:
+    """The reply as it was before its content encoding, which was not asked for: some servers say the charset there, or
+    that there is none, and some gateways press whatever passes.
+    """
+    names = {name.strip().lower() for name in encoding.split(",")} - _NOT_ENCODED
+    if not names:
+        return body
+    if names - _GZIP:
+        raise httpx.RemoteProtocolError("reply in a content encoding that was not asked for")
+    try:
+        unpacked = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        plain = unpacked.decompress(body, limit + 1)
+    except zlib.error:
+        raise httpx.RemoteProtocolError("reply that is not in the content encoding it names") from None
+    if len(plain) > limit or not unpacked.eof:
+        raise httpx.RemoteProtocolError(f"reply larger than {limit} bytes, or cut")
+    return plain
 
 
 def _honest(exc: Exception) -> httpx.TransportError:

@@ -5,6 +5,7 @@ one may have paid, so no such case may end in `NEVER_SENT`, and no case may show
 """
 
 import asyncio
+import gzip
 import importlib.util
 import logging
 import socket
@@ -93,6 +94,10 @@ def says(raw: bytes) -> Behaviour:
     return behave
 
 
+def encoded(name: bytes, body: bytes) -> Behaviour:
+    return says(b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n%b" % (name, len(body), body))
+
+
 async def closes(it: Partner, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     raise ConnectionAbortedError
 
@@ -154,11 +159,27 @@ SENT_AND_LOST = {
         says(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n"),
         httpx.RemoteProtocolError,
     ),
-    "unasked compression": (
-        says(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok"),
+    "no gzip though it says so": (encoded(b"gzip", b"ok"), httpx.RemoteProtocolError),
+    "cut gzip": (encoded(b"gzip", gzip.compress(b"ok" * 99)[:-9]), httpx.RemoteProtocolError),
+    "gzip that unpacks to more than is read": (
+        encoded(b"gzip", gzip.compress(b"0" * (REPLY_LIMIT_BYTES + 1))),
         httpx.RemoteProtocolError,
     ),
+    "another compression": (encoded(b"br", b"ok"), httpx.RemoteProtocolError),
 }
+
+
+@pytest.mark.parametrize("name", [b"UTF-8", b"none", b"", b"identity", b"utf8"])
+async def test_an_encoding_that_is_none_is_read_as_it_stands(name: bytes) -> None:
+    async with partner(encoded(name, b"ok")) as (_, url), sender(url) as out:
+        assert (await pay(out)).content == b"ok"
+
+
+@pytest.mark.parametrize("name", [b"gzip", b"x-gzip", b"GZIP", b"gzip, UTF-8"])
+async def test_a_reply_that_was_pressed_unasked_is_unpacked(name: bytes) -> None:
+    async with partner(encoded(name, gzip.compress(b"ok" * 999))) as (_, url), sender(url) as out:
+        reply = await pay(out)
+    assert reply.content == b"ok" * 999 and "content-encoding" not in reply.headers
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
