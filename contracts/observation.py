@@ -27,6 +27,8 @@ class Source(enum.Enum):
     LOOKUP = "lookup"
     NOTIFICATION = "notification"
     STATEMENT = "statement"
+    DOCUMENT = "document"
+    """On paper, brought by one person and confirmed by another."""
 
 
 class PayoutNotice(msgspec.Struct, frozen=True, kw_only=True):

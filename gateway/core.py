@@ -18,6 +18,7 @@ from gateway.services.ops.operators import Operators
 from gateway.services.ops.partners import Partners
 from gateway.services.ops.plan import Planner
 from gateway.services.payouts.driver import Payouts
+from gateway.services.payouts.settling import Settling
 from gateway.services.reconciliation.reconcile import Reconciliations
 from gateway.services.reconciliation.strays import Strays
 
@@ -36,6 +37,7 @@ class Core:
     batches: Batches
     incentives: Incentives
     partners: Partners
+    settling: Settling
     plan: Planner
     operators: Operators
     brake: Brake
@@ -61,6 +63,7 @@ def build_core(resources: Resources) -> Core:
         programmes=programmes,
         batches=Batches(resources.database, resources.clock, resources.vault, manifests, programmes),
         incentives=Incentives(resources.database, resources.clock, manifests),
+        settling=Settling(resources.database, resources.clock, payouts),
         partners=Partners(resources.database, resources.clock, manifests, resources.settings.quotas),
         plan=Planner(resources.database, resources.clock, manifests, resources.settings.quotas),
         operators=Operators(resources.database, resources.clock, resources.vault),

@@ -19,14 +19,14 @@ from gateway.routes.access import oauth
 from gateway.routes.intake import batches, incentives, participants, programmes
 from gateway.routes.linking import connect, links, proofs, verifications
 from gateway.routes.messages import callbacks, events, webhooks
-from gateway.routes.ops import decisions, funnel, health, partners
+from gateway.routes.ops import decisions, funnel, health, partners, settlements
 from gateway.routes.payouts import payouts
 from gateway.routes.reconciliation import reconciliations
 from gateway.settings import Settings
 
 ROUTES = (
     oauth, connect, callbacks, links, verifications, participants, proofs, programmes, incentives, payouts, batches,
-    events, webhooks, partners, funnel, reconciliations, health, decisions,
+    events, webhooks, partners, settlements, funnel, reconciliations, health, decisions,
 )  # fmt: skip
 
 

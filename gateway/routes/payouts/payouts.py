@@ -61,10 +61,12 @@ class Payout(msgspec.Struct, frozen=True, kw_only=True):
 async def hasten_payout(
     core: NamedDependency[Core], request: Request[Any, Caller, Any], data: JSONBody[Hasten]
 ) -> Response[Hastened]:
-    """Move an incentive now instead of at its next attempt. Starts nothing that would not start by itself."""
+    """Move an incentive now instead of at its next attempt. Starts nothing that would not start by itself, but for a
+    payment that came back: it is made again, once the participant has linked another account.
+    """
 
     async def work() -> Hastened:
-        return msgspec.convert(await core.payouts.hasten(data.incentive_id), Hastened)
+        return msgspec.convert(await core.payouts.hasten(data.incentive_id, actor=request.auth.client_id), Hastened)
 
     return await once(request, core, work, status=202, required=False)
 

@@ -26,7 +26,7 @@ from gateway.services.payouts.stops import Stops
 from gateway.services.payouts.words import Finding, What, Word
 from gateway.storage.base.database import Connection
 from gateway.storage.intake import incentive_timers
-from gateway.storage.ops import cases, switches
+from gateway.storage.ops import audit, cases, switches
 from gateway.storage.ops.cases import NewCase
 from gateway.storage.payouts import payouts, queue
 from gateway.storage.payouts.payouts import PayoutRow
@@ -92,7 +92,14 @@ class Payouts:
         return await self._load(ids)
 
     async def send(self, leased: Leased, gate: Gate = OPEN) -> Answer:
-        """Take one leased payout to its partner, if `gate` still lets it through when its turn comes."""
+        """Take one leased payout to its partner, if `gate` still lets it through when its turn comes.
+
+        An instruction that stands there with another body than we would send now (a new version, a changed setting) is
+        not approved: it is taken back, and made anew.
+        """
+        if leased.prepared and not self._sending.as_created(leased):
+            await self._following.withdraw(leased)
+            return Answer.SKIPPED
         return await self._sending.send(leased, gate)
 
     async def give_back(self, leased: Sequence[Leased]) -> None:
@@ -154,6 +161,10 @@ class Payouts:
             passed = await incentive_timers.pass_deadlines(connection, now, jakarta_day(now), limit)
         async with self._database.transaction() as connection:
             passed += await incentive_timers.lift_due(connection, now, limit)
+        async with self._database.connection() as connection:
+            late = await payouts.refused_too_late(connection, limit)
+        if late:
+            passed += len(await self._commits.apply([Finding(payout=one, what=What.TOO_LATE) for one in late]))
         return passed + await transact(self._database, lambda connection: _block_paid_before(connection, now, limit))
 
     # --- partners' words and callers' wishes -------------------------------------------------------------------------
@@ -188,15 +199,23 @@ class Payouts:
         await self.observe(connection, found[-1].id, Source.NOTIFICATION, notice.outcome, event_key)
         return "applied"
 
-    async def hasten(self, incentive_id: int) -> dict[str, object]:
-        """Let what the gateway does next for an incentive be due now, where it has a next step; nothing else changes.
-
-        Raises `NotFound`.
+    async def hasten(self, incentive_id: int, *, actor: str = "core") -> dict[str, object]:
+        """Let what the gateway does next for an incentive be due now, where it has a next step; a payment that came
+        back is released, once the participant has linked another account. Nothing else changes. Raises `NotFound`.
         """
-        found = await transact(
-            self._database,
-            lambda connection: incentive_timers.hasten(connection, self._clock.now(), incentive_id, list(ASKABLE)),
-        )
+        now = self._clock.now()
+
+        async def work(connection: Connection) -> dict[str, object] | None:
+            found = await incentive_timers.hasten(connection, now, incentive_id, list(ASKABLE))
+            returned = None if found is None else await payouts.returned(connection, incentive_id)
+            if found is None or returned is None:
+                return found
+            await apply(connection, now, self._commits.terms, [Finding(payout=returned, what=What.RELEASED)])
+            await audit.record(connection, now, actor, "payout.release", str(returned), {"incentive": incentive_id})
+            after = await incentive_timers.hasten(connection, now, incentive_id, list(ASKABLE))
+            return (after or found) | {"hastened": True}
+
+        found = await transact(self._database, work)
         if found is None:
             raise NotFound("There is no such incentive.")
         return found

@@ -173,7 +173,8 @@ def rejected(terms: Terms, s: Standing, said: Sequence[Heard], word: Word, now: 
         s.incentive.own = s.incentive.own_next_at = None
         effects.answered.append(_B.OUTCOME_UNKNOWN)
     reasons = sorted({h.reason.value for h in said if h.reason is not None})
-    if any(h.refusal is Refusal.PERHAPS_PAID for h in said):
+    by_document = any(h.source is Source.DOCUMENT for h in said)
+    if not by_document and any(h.refusal is Refusal.PERHAPS_PAID for h in said):
         _perhaps_paid(s, word, now, effects)
     elif reasons:
         reason = _B(reasons[0])
@@ -217,7 +218,7 @@ def _confirm(terms: Terms, s: Standing, said: Sequence[Heard], word: Word, now: 
     payout = s.payout
     assert payout.ended_at is not None
     second = payout.ended_at + timedelta(seconds=terms.pace.confirm_rejection_s)
-    absent = any(h.partner_code == ABSENT for h in said)
+    absent = any(h.partner_code == ABSENT or h.source is Source.DOCUMENT for h in said)
     doubtful = not absent and any(h.refusal is Refusal.STATEMENT_DECIDES for h in said)
     if doubtful:
         payout.statements_from = payout.statements_from or _day_after(payout.ended_at)
@@ -254,6 +255,16 @@ def release(s: Standing, now: datetime, own: BlockerCode | None) -> None:
         incentive.own, incentive.own_next_at = own, None
         if own is _B.MONTHLY_LIMIT:
             incentive.own_next_at = _next_month(now)
+
+
+def release_again(s: Standing, now: datetime) -> None:
+    """What came back may be paid again: a decision after the reversal, which is how it is told from an older one."""
+    payout, incentive = s.payout, s.incentive
+    assert payout.ended_at is not None
+    payout.released_at = max(now, payout.ended_at + timedelta(microseconds=1))
+    incentive.payout = fact([payout, *s.others])
+    if incentive.payout is None:
+        incentive.own = incentive.own_next_at = None
 
 
 def _next_month(now: datetime) -> datetime:

@@ -212,6 +212,16 @@ def _look_again(terms: Terms, s: Standing, now: datetime, effects: Effects) -> N
     horizon = timedelta(seconds=terms.pace.horizon_s)
     if payout.state in _FOLLOWED and payout.first_sent_at is not None and now >= payout.first_sent_at + horizon:
         _unknown_case(s, effects, f"{payout.looks} look-ups since the last attempt, and the look-up horizon is over")
+    elif payout.state is _S.REJECTED and payout.ended_at is not None and now >= payout.ended_at + horizon:
+        _unconfirmed(s, effects)
+
+
+def _unconfirmed(s: Standing, effects: Effects) -> None:
+    """A refusal of which neither look-up nor statement can be read any more: somebody must ask the partner."""
+    code = _B.PARTNER_REJECTED if s.payout.reason_due_at is None else _B.REASON_MISSING
+    effects.cases.append(ends.new_case(s.payout, code, "a refusal that nothing which can be read confirms or explains"))
+    if s.incentive.own is None:
+        s.incentive.own, s.incentive.own_next_at = code, None
 
 
 def _unknown_case(s: Standing, effects: Effects, detail: str) -> None:
@@ -280,6 +290,11 @@ def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: 
     elif what is What.KEY_OVER and payout.state is _S.PREPARING:
         payout.next_at = payout.sent_deadline = None  # nothing is due any more, not even the end of an attempt
         _unknown_case(s, effects, finding.detail)
+    elif what is What.RELEASED and payout.state is _S.REVERSED:
+        ends.release_again(s, now)
+    elif what is What.TOO_LATE and payout.state is _S.REJECTED and payout.released_at is None:
+        effects.answered += [_B.REASON_MISSING, _B.PARTNER_REJECTED]
+        ends.release(s, now, None)
     elif what is What.RESTORED and finding.until is not None:
         _restored(terms, s, finding.until, now)
     elif what is What.UNTOUCHED and payout.state is _S.RESERVED:

@@ -158,6 +158,11 @@ class Sending:
             order = msgspec.structs.replace(order, partner_reference=leased.payout.partner_reference)
         return await self._attempt(desk, leased, order, "approve", desk.partner.approve, gate)
 
+    def as_created(self, leased: Leased) -> bool:
+        """Whether the instruction that stands at the partner is the one that we would make now."""
+        frozen = leased.payout.frozen_hash
+        return frozen is None or frozen == frozen_hash(self._desks[leased.payout.partner], self.order(leased))
+
     async def send_again(self, permit: ResendPermit, leased: Leased) -> Answer:
         """The one resend that a permit allows: same reference, same frozen body."""
         if permit.payout != leased.payout.id:

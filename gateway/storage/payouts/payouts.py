@@ -137,6 +137,31 @@ def _incentive_facts(payout: PayoutRow, values: dict[str, Any]) -> IncentiveFact
     )
 
 
+async def returned(connection: Connection, incentive: int) -> int | None:
+    """The payout of an incentive that came back, if its participant has linked another account since."""
+    found: int | None = await connection.fetchval(
+        "SELECT p.id FROM payouts p JOIN incentives i ON i.id = p.incentive JOIN participants t ON t.id = p.participant"
+        " JOIN links o ON o.id = p.link_id JOIN links l ON l.id = t.link_id"
+        " WHERE p.incentive = $1 AND p.state = 'reversed' AND i.payout = 'reversed' AND NOT i.cancelled"
+        " AND (p.released_at IS NULL OR p.released_at <= p.ended_at) AND t.link_active"
+        " AND (o.partner, o.account_index) IS DISTINCT FROM (l.partner, l.account_index) ORDER BY p.id DESC LIMIT 1",
+        incentive,
+    )
+    return found
+
+
+async def refused_too_late(connection: Connection, limit: int) -> list[int]:
+    """Refusals that wait for a reason or a confirmation which staff never got, of incentives past their deadline."""
+    rows = await connection.fetch(
+        "SELECT p.id FROM cases c JOIN payouts p ON p.id = c.payout JOIN incentives i ON i.id = p.incentive"
+        " WHERE c.closed_at IS NULL AND c.code IN ('reason_missing', 'partner_rejected') AND p.state = 'rejected'"
+        " AND p.released_at IS NULL AND p.statements_from IS NULL AND i.past_deadline"
+        " AND i.own IN ('reason_missing', 'partner_rejected') ORDER BY p.id LIMIT $1",
+        limit,
+    )
+    return [row["id"] for row in rows]
+
+
 async def write(connection: Connection, now: datetime, rows: Sequence[PayoutRow]) -> None:
     """Write what may change about payouts back, in one statement."""
     await connection.execute(

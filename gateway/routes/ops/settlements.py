@@ -1,0 +1,62 @@
+"""`/v1/settlements`: a partner's document about a payout in doubt, brought by one person, confirmed by another."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Router, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from contracts.incentive import BlockerCode
+from contracts.payout import PayoutState
+from gateway.core import Core
+from gateway.security.clients import Caller, require
+from gateway.services.payouts.settling import Verdict
+from gateway.storage.payouts.settlements import Settlement
+
+Call = Request[Any, Caller, Any]
+_Text = Annotated[str, msgspec.Meta(min_length=3, max_length=300)]
+
+
+class Proposal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the document says; no personal data."""
+
+    payout_id: Annotated[str, msgspec.Meta(pattern="^[0-9]{1,18}$")]
+    verdict: Verdict
+    document: _Text
+    """The partner's number or name of the document."""
+    why: _Text
+    reason: BlockerCode | None = None
+    """Of a refusal that names the account or the person; without it, it is technical and a new payout may follow."""
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """How the payout stands now."""
+
+    payout_id: str
+    state: PayoutState
+
+
+@post("/", guards=[require("ops")], status_code=201)
+async def propose_settlement(core: NamedDependency[Core], request: Call, data: JSONBody[Proposal]) -> Settlement:
+    """Bring a document. Nothing changes until another client confirms it."""
+    return await core.settling.propose(
+        int(data.payout_id),
+        data.verdict,
+        reason=data.reason,
+        document=data.document,
+        why=data.why,
+        actor=request.auth.client_id,
+    )
+
+
+@post("/{settlement_id:int}/confirm", guards=[require("ops")], status_code=200)
+async def confirm_settlement(core: NamedDependency[Core], request: Call, settlement_id: FromPath[int]) -> Settled:
+    """Take the document for the partner's word; by another client than the one that brought it."""
+    row = await core.settling.confirm(settlement_id, actor=request.auth.client_id)
+    return Settled(payout_id=str(row.id), state=row.state)
+
+
+router = Router(path="/v1/settlements", route_handlers=[propose_settlement, confirm_settlement], tags=["payouts"])

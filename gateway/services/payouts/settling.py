@@ -1,0 +1,117 @@
+"""Settling by a partner's document what its systems leave in doubt: one person brings it, another confirms it.
+
+It is a word of the partner like any other, stored as an observation: it ends a payout by the same rules, contradicts
+what contradicts it, and never sends anything by itself.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from contracts.errors import Conflict, InvalidRequest, NotFound
+from contracts.incentive import BlockerCode
+from contracts.observation import Source
+from contracts.payout import IN_DOUBT, Outcome, PayoutState, rejected, succeeded
+from gateway.clock import Clock
+from gateway.services.payouts.apply import transact
+from gateway.services.payouts.driver import Payouts
+from gateway.storage.base.database import Connection, Database
+from gateway.storage.ops import audit
+from gateway.storage.payouts import payouts, settlements
+from gateway.storage.payouts.payouts import PayoutRow
+from gateway.storage.payouts.settlements import Settlement
+
+
+class Verdict(enum.Enum):
+    """What the document says became of the money."""
+
+    PAID = "paid"
+    REFUSED = "refused"
+
+
+class Settling:
+    """Proposals and confirmations."""
+
+    def __init__(self, database: Database, clock: Clock, driver: Payouts) -> None:
+        self._database = database
+        self._clock = clock
+        self._driver = driver
+
+    async def propose(
+        self, payout: int, verdict: Verdict, *, reason: BlockerCode | None, document: str, why: str, actor: str
+    ) -> Settlement:
+        """Bring a document; nothing changes until another person confirms it. Raises `NotFound`, `Conflict` where the
+        payout is in no doubt, `InvalidRequest` for a reason of something that was paid.
+        """
+        if verdict is Verdict.PAID and reason is not None:
+            raise InvalidRequest("What was paid has no reason for a refusal.", field="reason")
+        now = self._clock.now()
+
+        async def work(connection: Connection) -> Settlement:
+            await self._in_doubt(connection, payout)
+            made = await settlements.propose(
+                connection,
+                now,
+                payout,
+                verdict=verdict.value,
+                reason=None if reason is None else reason.value,
+                document=document,
+                why=why,
+                by=actor,
+            )
+            await audit.record(
+                connection, now, actor, "payout.settle", str(payout), {"settlement": made.id, "verdict": verdict.value}
+            )
+            return made
+
+        return await transact(self._database, work)
+
+    async def confirm(self, settlement: int, *, actor: str) -> PayoutRow:
+        """Take the document for the partner's word. Raises `NotFound`, `Conflict` for the one who brought it, for one
+        that is over, and where the partner has spoken meanwhile.
+        """
+        now = self._clock.now()
+
+        async def work(connection: Connection) -> PayoutRow:
+            found = await settlements.lock(connection, settlement)
+            if found is None:
+                raise NotFound("There is no such settlement.")
+            if found.confirmed_at is not None or found.dropped_at is not None:
+                raise Conflict("It is over.", code="settlement_over", remedy="Bring the document again if need be.")
+            if found.proposed_by == actor:
+                raise Conflict(
+                    "Who brought the document cannot confirm it.",
+                    code="second_person_needed",
+                    remedy="Have another person look at the document and confirm it.",
+                )
+            await self._in_doubt(connection, found.payout)
+            await settlements.confirm(connection, now, settlement, actor)
+            data = {"settlement": settlement, "verdict": found.verdict, "proposed_by": found.proposed_by}
+            await audit.record(connection, now, actor, "payout.settle.confirm", str(found.payout), data)
+            applied = await self._driver.observe(
+                connection, found.payout, Source.DOCUMENT, _outcome(found), f"document:{settlement}"
+            )
+            return applied.payout
+
+        return await transact(self._database, work)
+
+    async def _in_doubt(self, connection: Connection, payout: int) -> None:
+        """Lock it; raises where its end is known, or where nothing has left that a document could be about."""
+        rows, _ = await payouts.lock(connection, [payout])
+        row = next((one for one in rows if one.id == payout), None)
+        if row is None:
+            raise NotFound("There is no such payout.")
+        refused = row.state is PayoutState.REJECTED and row.released_at is None
+        if row.state not in IN_DOUBT and not refused:
+            raise Conflict(
+                f"The payout is {row.state.value}: nothing about it is in doubt.",
+                code="not_in_doubt",
+                remedy="A document that contradicts the end is the partner's contradiction: reconcile the day.",
+            )
+
+
+def _outcome(found: Settlement) -> Outcome:
+    if found.verdict == Verdict.PAID.value:
+        return succeeded()
+    reason = None if found.reason is None else BlockerCode(found.reason)
+    return rejected(reason, technical=reason is None, partner_code="document")
