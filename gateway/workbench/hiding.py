@@ -20,7 +20,7 @@ from contracts.partner import Credential
 from contracts.secret import Secret
 
 _NAMES = re.compile(
-    r"(^|-)(pin|otp|nik|ktp|dob|ilp|digest|name|holder|number|token|secret|password|cookie|signature|authorization"
+    r"(^|-)(pin|otp|nik|ktp|dob|ilp|digest|(?<!bank-)name|holder|number|token|secret|password|cookie|signature|authorization"
     r"|phone|msisdn|mobile|email|address|birth|seamless-?data|seamless-?sign|session-?id|(auth-?)?code-?verifier"
     r"|auth-?code|card-?no|account|account-?no|phone-?no|identification-?no|document-?no|id-?no|url|uri"
     r"|bank-?card|authorization-customer|(client|api|partner|merchant|device)-?(key|id)|user-?name|cust-?name)$",
