@@ -44,6 +44,7 @@ LIFTED_BY: dict[BlockerCode, tuple[str, ...]] = {
     _B.OUTCOME_UNKNOWN: (_SETTLE,),
     _B.CONTRADICTION: ("POST /v1/reconciliations",),
     _B.APPROVAL_MISSING: ("POST /v1/batches/{batch_id}/approvals",),
+    _B.APPROVAL_MISMATCH: ("POST /v1/batches/{batch_id}/approvals", _CANCEL),
     _B.DEADLINE_PASSED: (_CANCEL,),
 }
 """By blocker, the first that helps first; as `METHOD path` of the API."""

@@ -32,6 +32,8 @@ POWERS = {  # where a counter is in an exponent, and what bounds it
     "services/linking/endings.py": "UNLINK_TRIES",
     "services/linking/verification.py": "verification_tries, and min(..., 10)",
     "services/messages/inbox.py": "_TRIES",
+    "services/messages/delivery.py": "min(..., 20) and min(..., 10)",
+    "client/http.py": "its own few tries",
     "services/ops/operators.py": "min(..., 10)",
 }
 
@@ -167,7 +169,7 @@ async def test_a_read_that_takes_all_of_an_attempts_time_leaves_no_doubt(
 
 
 async def test_a_write_that_takes_all_of_an_attempts_time_does(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(VirtualClock, "timeout", lambda self, seconds: asyncio.timeout(seconds / 500.0))
+    monkeypatch.setattr(VirtualClock, "timeout", lambda self, seconds: asyncio.timeout(seconds / 25.0))
     bank = town.partner()
 
     async def silent(operation: str) -> None:
