@@ -198,7 +198,7 @@ _PARTS = {
         " FROM funnel_counts GROUP BY 1, 2, 3 HAVING sum(incentives) <> 0 OR sum(amount_rupiah) <> 0) AS f",
         "partner, stage, blocker",
     ),
-    "batches": _rows("id, state, CASE WHEN reapproval THEN 0 ELSE rows_accepted END AS rows_accepted", "batches"),
+    "batches": _rows("id, state, (rows_accepted * (NOT reapproval)::int)", "batches"),
     "paused": _rows("partner, paused_by", "partner_switches WHERE paused_at IS NOT NULL", "partner"),
 }
 _TEXT = "SELECT json_build_object(" + ", ".join(f"'{name}', {part}" for name, part in _PARTS.items()) + ")::text"
