@@ -251,6 +251,7 @@ def test_every_operation_has_its_plans() -> None:
         ("referenceNumber", False), ("phoneNo", True), ("msisdn", True), ("redirectUrl", True), ("Digest", True),
         ("X-SIGNATURE", True), ("X-PARTNER-ID", True), ("X-EXTERNAL-ID", False), ("responseCode", False),
         ("dateOfBirth", True), ("transactionDate", False), ("beneficiary_email", True), ("serviceCode", False),
+        ("bank_name", False), ("beneficiaryBankName", False), ("account_name", True), ("bankAccountName", True),
     ],
 )  # fmt: skip
 def test_names_that_hide(name: str, hidden: bool) -> None:
@@ -281,6 +282,15 @@ def test_what_is_known_is_hidden_wherever_it_turns_up() -> None:
     assert shown["x"] == ["Bearer access-token-1"]
     assert shown["n"] == 3174010101909901 and shown["ok"] is True
     assert hider.value({"ktp": {"gender": "F", "anything": {"deep": "x"}}})["ktp"]["anything"]["deep"] != "x"
+
+
+def test_a_bank_s_name_stays_where_it_is_part_of_an_address() -> None:
+    hider = Hider()
+    shown = hider.value({"account_name": "SITI AMINAH", "bank_name": "gopay", "ktp": {"bank_name": "SITI"}})
+    assert shown == {"account_name": "NAMA PESERTA 1", "bank_name": "gopay", "ktp": {"bank_name": "bank-name-secret-1"}}
+    assert hider.text("/forward/gopay-id/?bank=gopay&name=SITI AMINAH") == (
+        "/forward/gopay-id/?bank=gopay&name=NAMA PESERTA 1"
+    )
 
 
 JSON = st.recursive(
