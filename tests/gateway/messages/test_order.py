@@ -14,7 +14,7 @@ import pytest
 from contracts.events import EventType
 from gateway.storage.base.database import Database
 from gateway.storage.messages import events
-from tests.gateway.api.kit import Api
+from tests.gateway.api.kit import Api, as_csv, row
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 ROWS = 1_000_000
@@ -112,6 +112,29 @@ async def test_an_independent_reader_gets_each_event_once_while_others_write(dat
         if part != "0":
             assert subjects.index(f"{writer}-{n}-{int(part) - 1}") < subjects.index(subject)
     await store.close()
+
+
+async def test_an_event_follows_the_one_that_its_row_waited_for(api: Api, database: str) -> None:
+    """The first to take a transaction number waits for a row that the second one holds, and tells of it last."""
+    await api.submit(as_csv([row(1)]))
+    early, late = await asyncpg.connect(database), await asyncpg.connect(database)
+    try:
+        first, second = early.transaction(), late.transaction()
+        await first.start()
+        await early.fetchval("SELECT pg_current_xact_id()::text")
+        await second.start()
+        await late.execute("UPDATE incentives SET own = 'balance_limit', facts_at = $1", AT)
+        waiting = asyncio.create_task(early.execute("UPDATE incentives SET cancelled = true, facts_at = $1", AT))
+        await asyncio.sleep(0.3)
+        await second.commit()
+        await waiting
+        await first.commit()
+    finally:
+        await early.close()
+        await late.close()
+    page = (await api.call("GET", "/v1/events")).json()["events"]
+    told = [(e["data"]["stage"], e["data"]["blocker"]) for e in page if e["type"] == "incentive.changed"]
+    assert told[1:] == [("awaiting_link", "balance_limit"), ("cancelled", None)]
 
 
 @pytest.mark.parametrize("analysed", [False, True], ids=["a planner that knows nothing", "a planner that knows"])
