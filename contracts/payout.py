@@ -82,15 +82,19 @@ def check_transition(before: PayoutState, after: PayoutState) -> None:
 
 
 DETAIL_MAX = 300
+NAME_MIN = 3
+"""So many letters of a name or more stand for a person by themselves."""
 
 
 def safe_detail(text: str, *private: Secret) -> str | None:
     """A partner's free words, cut to `DETAIL_MAX`, on one line, without runs of four or more digits (accounts, phones,
-    NIKs) and without the values of `private`, in whatever case; None where nothing is left.
+    NIKs) and without the values of `private` and the names in them, in whatever case; None where nothing is left.
     """
     for secret in private:
-        if value := secret.reveal().strip():
-            text = re.sub(re.escape(value), "***", text, flags=re.IGNORECASE)
+        whole = secret.reveal().strip()
+        for value in (whole, *(part for part in whole.split() if len(part) >= NAME_MIN)):
+            if value:
+                text = re.sub(re.escape(value), "***", text, flags=re.IGNORECASE)
     text = re.sub(r"[0-9]{4,}", "***", text)
     text = "".join(each if each.isprintable() else " " for each in text)
     return " ".join(text.split())[:DETAIL_MAX] or None

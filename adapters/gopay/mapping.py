@@ -243,22 +243,23 @@ def created(reply: Response, order: PayoutOrder) -> Outcome:
         return queued(wire.reference_no(found[0].reference_no))
     if reply.status == 400:
         refusal = _refusal(reply)
-        detail = safe_detail(refusal.words, order.name, order.account, accounts.local(order.account))
+        detail = _words(refusal, order)
         if refusal.error_message == wire.CREATE_REFUSED and isinstance(refusal.errors, list | dict) and refusal.errors:
             return rejected(_B.PARTNER_REJECTED, partner_code="400", detail=detail)  # seen: wallets.md 2.6.1
         # Among others a key already used for another body: something stands there.
         return unknown(partner_code="400", detail=detail)
-    return _refused_or_unknown(reply)
+    return _refused_or_unknown(reply, order)
 
 
-def approved(reply: Response, number: str) -> Outcome:
+def approved(reply: Response, order: PayoutOrder) -> Outcome:
     """Answer to an approve, the WRITE that moves money; a 400 may mean that it was approved before (decision G10)."""
-    return pending(partner_code="202", partner_reference=number) if _taken(reply) else _refused_or_unknown(reply)
+    number = order.partner_reference
+    return pending(partner_code="202", partner_reference=number) if _taken(reply) else _refused_or_unknown(reply, order)
 
 
-def withdrawal(reply: Response) -> Outcome:
+def withdrawal(reply: Response, order: PayoutOrder) -> Outcome:
     """Answer to a reject, a WRITE; a 400 may mean that it is no longer queued."""
-    return withdrawn() if _taken(reply) else _refused_or_unknown(reply)
+    return withdrawn() if _taken(reply) else _refused_or_unknown(reply, order)
 
 
 def _taken(reply: Response) -> bool:
@@ -270,7 +271,11 @@ def _refusal(reply: Response) -> wire.IrisErrorReply:
     return typed(answers.json_object(reply, Hint.CREDENTIALS), wire.IrisErrorReply, "an error of Iris")
 
 
-def _refused_or_unknown(reply: Response) -> Outcome:
+def _words(refusal: wire.IrisErrorReply, order: PayoutOrder) -> str | None:
+    return safe_detail(refusal.words, order.name, order.account, accounts.local(order.account))
+
+
+def _refused_or_unknown(reply: Response, order: PayoutOrder) -> Outcome:
     """401 in Iris' own envelope: our key was refused, nothing was done (seen: wallets.md 2.6, 2.2). Anything else is
     unknown, what stands in front of Iris included.
     """
@@ -278,7 +283,7 @@ def _refused_or_unknown(reply: Response) -> Outcome:
         refusal = _refusal(reply)
         if reply.status == 401 and refusal.error_message:
             return not_accepted(Hint.CREDENTIALS, partner_code="401", retry_after_s=answers.retry_after_s(reply))
-        return unknown(partner_code=f"{reply.status:03d}", detail=safe_detail(refusal.words))
+        return unknown(partner_code=f"{reply.status:03d}", detail=_words(refusal, order))
     return unknown(partner_code=f"{reply.status:03d}", retry_after_s=answers.retry_after_s(reply))
 
 

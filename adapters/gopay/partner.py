@@ -98,12 +98,12 @@ class Gopay(Adapter):
         """Approve at Iris, by the approver's key: this moves money."""
         number = _number(order)
         reply = yield sign.iris(ctx, sign.APPROVE, wire.approve(number), role=IrisRole.APPROVER)
-        return mapping.approved(reply, number)
+        return mapping.approved(reply, order)
 
     def withdraw(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
         """Reject at Iris, by the approver's key."""
         reply = yield sign.iris(ctx, sign.REJECT, wire.reject(_number(order)), role=IrisRole.APPROVER)
-        return mapping.withdrawal(reply)
+        return mapping.withdrawal(reply, order)
 
     def find_payout(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
         """By Iris' number; while a create has not told it, nothing can be asked: the create is sent again instead."""

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from adapters.registry import PARTNERS
 from contracts.secret import Secret
@@ -72,12 +73,12 @@ def with_store(work: Callable[[Database, Incentives], Awaitable[T]]) -> T:
 
 
 def table(title: str, *columns: str, rows: Iterable[Iterable[object]]) -> Table:
-    """Rows under headings; None shows as a dash."""
+    """Rows under headings, cells as they are (a partner's words may hold brackets); None shows as a dash."""
     made = Table(title=title, title_justify="left")
     for at, column in enumerate(columns):
         made.add_column(column, no_wrap=at == 0, overflow="fold")
     for row in rows:
-        made.add_row(*("–" if cell is None else str(cell) for cell in row))
+        made.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
     return made
 
 

@@ -27,7 +27,8 @@ async def _show(database: Database, payout_id: int) -> None:
         if row is None:
             raise NotFound("There is no such payout.")
         heard = await connection.fetch(
-            "SELECT at, source, attempt, kind, reason, partner_code FROM observations WHERE payout = $1 ORDER BY id",
+            "SELECT at, source, attempt, kind, reason, partner_code, detail"
+            " FROM observations WHERE payout = $1 ORDER BY id",
             payout_id,
         )
         calls = await connection.fetch(
@@ -39,7 +40,9 @@ async def _show(database: Database, payout_id: int) -> None:
     console.print(f"[bold]payout {row.id}[/] of incentive {row.incentive}, {row.partner}, {rupiah(row.amount_rupiah)}")
     console.print(f"state {row.state.value}, attempt {row.attempt}, our reference {row.reference}")
     console.print(f"the partner's number: {row.partner_reference or 'none yet'}; next step: {row.next_at or 'none'}")
-    console.print(table("what the partner said", "at", "how", "attempt", "what", "reason", "code", rows=heard))
+    console.print(
+        table("what the partner said", "at", "how", "attempt", "what", "reason", "code", "in its words", rows=heard)
+    )
     columns = ("at", "operation", "effect", "status", "error", "left us", "ms")
     console.print(table("exchanges", *columns, rows=calls))
     if questions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,12 @@ from contracts.secret import Secret
 def test_words_are_kept_and_names_and_numbers_are_not() -> None:
     said = safe_detail("Name 'budi SANTOSO' (081234567890) is\r\n invalid: code 12", Secret("Budi Santoso"))
     assert said == "Name '***' (***) is invalid: code 12"
+
+
+@pytest.mark.parametrize("part", ["budi", "SANTOSO", "Santoso Budi"])
+def test_part_of_a_name_is_not_kept_either(part: str) -> None:
+    said = safe_detail(f"{part} is no holder", Secret("Budi Santoso")) or ""
+    assert said.endswith(" is no holder") and "budi" not in said.lower() and "santoso" not in said.lower()
 
 
 def test_nothing_is_nothing() -> None:

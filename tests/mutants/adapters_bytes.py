@@ -111,9 +111,9 @@ _EFFECTS = (
                 at(
                     "gopay",
                     "partner",
-                    "        return mapping.approved(reply, number)",
+                    "        return mapping.approved(reply, order)",
                     '        reply = yield sign.iris_request(ctx, "POST", "payouts/approve", wire.approve(number), operation="payout.approve", '
-                    "effect=Effect.WRITE, role=IrisRole.APPROVER)\n        return mapping.approved(reply, number)",
+                    "effect=Effect.WRITE, role=IrisRole.APPROVER)\n        return mapping.approved(reply, order)",
                 ),
             ),
             "ovo": (

@@ -17,7 +17,7 @@ import msgspec
 from contracts.events import EventType
 from contracts.hold import HoldStage
 from contracts.incentive import BlockerCode
-from contracts.payout import PayoutState
+from contracts.payout import PayoutState, safe_detail
 from gateway.services.brake import brake
 from gateway.services.payouts.ends import Effects, Standing, Terms
 from gateway.services.payouts.rules import decide
@@ -127,6 +127,7 @@ async def _store(
                 partner_code=outcome.partner_code,
                 refusal=outcome.refusal,
                 said_at=outcome.said_at,
+                detail=safe_detail(outcome.detail or ""),
                 event_key=item.event_key,
             )
         )

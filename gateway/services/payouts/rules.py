@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import msgspec
+
 from contracts.errors import Hint
 from contracts.incentive import BlockerCode
 from contracts.observation import Said, Source, fold
@@ -17,6 +19,7 @@ from gateway.clock import growing_s
 from gateway.services.payouts import ends
 from gateway.services.payouts.ends import Effects, Standing, Terms
 from gateway.services.payouts.words import MISMATCH, Finding, Item, What, Word
+from gateway.storage.ops.cases import NewCase
 from gateway.storage.payouts.observations import Heard
 
 MOST_REFUSALS = 6
@@ -35,7 +38,7 @@ _FOLLOWED = (_S.UNKNOWN, _S.PENDING)
 
 def decide(terms: Terms, s: Standing, heard: Sequence[Heard], item: Item, now: datetime) -> Effects:
     """Change the locked copies in `s` as `item` demands; `heard` is everything said so far, `item` included."""
-    effects = Effects()
+    effects, own = Effects(), s.incentive.own
     payout = s.payout
     if item.worker is not None and payout.leased_by == item.worker and not item.keep_lease:
         payout.lease_until = None
@@ -46,7 +49,21 @@ def decide(terms: Terms, s: Standing, heard: Sequence[Heard], item: Item, now: d
     if any(other.state is _S.SUCCEEDED for other in s.others):
         # Another payout of this incentive was paid: whatever becomes of this one, that stands and staff must see it.
         s.incentive.payout, s.incentive.own, s.incentive.own_next_at = "succeeded", _B.CONTRADICTION, None
+    if s.incentive.own is _B.PARTNER_REJECTED and own is not s.incentive.own:
+        effects.cases.append(ends.new_case(payout, _B.PARTNER_REJECTED, _refusal(heard)))
+    effects.cases = [_in_words(case, heard) for case in effects.cases]
     return effects
+
+
+def _refusal(heard: Sequence[Heard]) -> str:
+    codes = [h.partner_code for h in heard if h.kind is _K.REJECTED and h.partner_code is not None]
+    return f"the partner refused it ({codes[-1]})" if codes else "the partner refused it"
+
+
+def _in_words(case: NewCase, heard: Sequence[Heard]) -> NewCase:
+    """The case with the partner's latest words in it, where it gave any."""
+    words = [h.detail for h in heard if h.detail is not None]
+    return msgspec.structs.replace(case, detail=f'{case.detail}; it said: "{words[-1]}"') if words else case
 
 
 def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: datetime, effects: Effects) -> None:

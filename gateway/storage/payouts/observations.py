@@ -28,6 +28,8 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     refusal: Refusal | None = None
     said_at: datetime | None = None
     """By the partner's own clock."""
+    detail: str | None = None
+    """The partner's own words, as `Outcome.detail`."""
     at: datetime
     """When it reached us."""
 
@@ -44,6 +46,7 @@ class NewObservation(msgspec.Struct, frozen=True, kw_only=True):
     partner_code: str | None
     refusal: Refusal | None
     said_at: datetime | None
+    detail: str | None
     event_key: str | None
 
 
@@ -58,11 +61,13 @@ async def add(
         """
         WITH fresh AS (
             INSERT INTO observations (payout, source, attempt, kind, reason, technical, partner_code, refusal, said_at,
-                                      event_key, at)
-            SELECT payout, source, attempt, kind, reason, technical, partner_code, refusal, said_at, event_key, $2
+                                      detail, event_key, at)
+            SELECT payout, source, attempt, kind, reason, technical, partner_code, refusal, said_at, detail, event_key,
+                   $2
             FROM json_to_recordset($1::text::json)
                  AS n (payout bigint, source text, attempt int, kind text, reason text, technical boolean,
-                       partner_code text, refusal text, said_at timestamptz, event_key text)
+                       partner_code text, refusal text, said_at timestamptz, detail text,
+                       event_key text)
             ON CONFLICT (payout, event_key) WHERE event_key IS NOT NULL DO NOTHING RETURNING *)
         SELECT * FROM observations WHERE payout = ANY($3::bigint[])
         UNION ALL SELECT * FROM fresh ORDER BY id
@@ -94,5 +99,6 @@ def _heard(row: asyncpg.Record) -> Heard:
         partner_code=row["partner_code"],
         refusal=Refusal(row["refusal"]) if row["refusal"] else None,
         said_at=row["said_at"],
+        detail=row["detail"],
         at=row["at"],
     )

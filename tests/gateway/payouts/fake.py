@@ -334,6 +334,7 @@ def _outcome(said: dict[str, Any]) -> Outcome:
             BlockerCode(reason) if reason else None,
             technical=said.get("technical", False),
             reason_may_follow=said.get("reason_may_follow", False),
+            detail=said.get("detail"),
             refusal=Refusal(said["refusal"]) if "refusal" in said else None,
             said_at=said_at,
         )
