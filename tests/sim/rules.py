@@ -267,6 +267,8 @@ def _excused(town: Town, incentive: Incentive) -> bool:
         return len(shared) > 1
     if code in ("outcome_unknown", "reason_missing"):
         return _is_a_case(town, incentive)
+    if code == "link_half_done":  # only the person or the partner can release what stands there, and staff know of it
+        return any(case.open and case.code == code for case in town.state.cases)
     if code == "partner_float_short":
         return town.deposit_was_short
     if code == "partner_rejected":

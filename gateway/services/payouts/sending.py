@@ -283,7 +283,7 @@ class Sending:
                     subject=str(payout),
                     # The approval's own body is another one; it is keyed by the partner's number.
                     frozen_hash=None if operation == "approve" else intent.hash,
-                    last_look=lambda: self._stops.look(watch),
+                    last_look=lambda: self._last_look(watch, deadline),
                 )
         except (PartnerError, CallerError) as error:
             hint = error.hint if isinstance(error, PartnerError) else Hint.NONE
@@ -295,6 +295,14 @@ class Sending:
                 return self._nothing_left(payout, attempt, PartnerUnavailable(type(error).__name__)), Hint.NONE
             return said(unknown())
         return said(outcome)
+
+    async def _last_look(self, watch: Watch, deadline: datetime) -> None:
+        """Right before the WRITE: nothing has stopped it, and the look itself has not taken the time that its answer
+        may need. Raises `HeldBack`.
+        """
+        await self._stops.look(watch)
+        if self._clock.now() + timedelta(seconds=WRITE_S) > deadline:
+            raise HeldBack("the last look took too long for the attempt's deadline")
 
     def _nothing_left(self, payout: int, attempt: int, error: PartnerError | CallerError) -> Finding:
         hint, retry_after_s = Hint.NONE, None
