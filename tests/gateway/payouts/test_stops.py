@@ -204,6 +204,9 @@ async def test_one_workers_ear_is_not_anothers(town: Town) -> None:
             asked.append(operation)
             if len(asked) == 4:
                 await _do(town, "pause")
+                async with asyncio.timeout(30):  # however loaded the machine is, it is told
+                    while not any(watch.stopped for watch in hears.stops._watches["partner:two"]):
+                        await asyncio.sleep(0.01)
                 all_asked.set()
             await all_asked.wait()
 

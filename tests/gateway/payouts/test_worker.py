@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -16,6 +17,7 @@ from redis.asyncio import Redis
 from contracts.hold import Fault, HoldStage
 from contracts.partner import Mark, Quota
 from gateway.clock import SystemClock
+from gateway.core import Core
 from gateway.partners.watch import Told
 from gateway.services.ops.holds import Holds
 from gateway.worker import Worker
@@ -27,7 +29,7 @@ from gateway.worker.runner import Outages, people_loops
 from tests.gateway.payouts.fake import Bank, VirtualClock
 from tests.gateway.payouts.town import NOON, Town
 
-_TICKS = ("tick", "tick_expiry", "tick_health", "tick_refresh", "tick_waiting", "tick_unlinking")
+_TICKS = ("tick", "tick_expiry", "tick_health", "tick_refresh", "tick_waiting", "tick_unlinking", "tick_purge")
 
 
 @asynccontextmanager
@@ -305,10 +307,9 @@ async def test_checks_wait_for_the_quota_of_what_they_did(town: Town, monkeypatc
         return next(done)
 
     idle: Any = SimpleNamespace(**dict.fromkeys(_TICKS))
-    core: Any = SimpleNamespace(
-        resources=town.resources, verification=SimpleNamespace(tick=tick, tick_expired=None), linking=idle, inbox=idle,
-        strays=idle, plan=idle,
-    )  # fmt: skip
+    services: dict[str, Any] = {field.name: idle for field in dataclasses.fields(Core)}
+    services |= {"resources": town.resources, "verification": SimpleNamespace(tick=tick, tick_expired=None)}
+    core: Any = SimpleNamespace(**services)
     outages = Outages(town.resources, "w1", asyncio.Event())
     (check,) = [loop for loop in people_loops(core, outages) if loop.name == "verification:fake"]
     assert [await check.tick(), await check.tick()] == [3, 0]
