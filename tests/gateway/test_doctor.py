@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from gateway.cli.doctor import State, _database
+from gateway.embedded import EmbeddedPostgres, create_database_from_template
+from gateway.security.vault import Vault
+from gateway.storage.base import witness
+from gateway.storage.base.migrate import migrate
+from tests.conftest import MASTER_KEY
 from tests.gateway.api.conftest import settings_on
 
 PRODUCTION = Path(__file__).parents[2] / "docs/production.md"
+
+
+@pytest.fixture
+async def database(servers_home: Path) -> AsyncIterator[str]:
+    """A database on a server that waits for its disk, as the other tests' does not."""
+    async with EmbeddedPostgres(servers_home / "durable") as server:
+        dsn = await create_database_from_template(server.dsn, "template0", f"doctor_{uuid4().hex}")
+        await migrate(dsn)
+        await witness.keep(dsn, Vault(MASTER_KEY))
+        yield dsn
 
 
 async def set_for(database: str, name: str, value: str) -> None:
