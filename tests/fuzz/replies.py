@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 
 from adapters.registry import PARTNERS
 from contracts.errors import OutcomeUnknown, PartnerError, PartnerProtocolError, PartnerUnavailable
+from contracts.identity import IdentityAnswer, Verdict
 from contracts.observation import Source
 from contracts.payout import Outcome, PayoutState
 from contracts.plan import Effect, Request
@@ -40,10 +41,12 @@ from gateway.partners.transport import Reply
 from gateway.services.payouts.ends import Standing, Terms
 from gateway.services.payouts.rules import decide
 from gateway.services.payouts.sending import Sending
+from gateway.services.payouts.stops import Watch
 from gateway.services.payouts.words import Finding, Item, What, Word, agreed
 from gateway.settings import Waits
 from gateway.storage.payouts.observations import Heard
 from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
+from gateway.storage.payouts.queue import Attempt, Intent
 from tests.contract.recording import Recording, record
 from tests.contract.replay import Played, leaves, texts
 from tests.contract.stage import Take
@@ -91,6 +94,13 @@ class Player:
         self.wrote = self.wrote or exchange.effect == Effect.WRITE.value
 
 
+class Unstopped:
+    """Nothing stops what is about to leave."""
+
+    async def look(self, watch: Watch) -> None:
+        """Let it go."""
+
+
 class Partner:
     """One partner's story and the gateway in front of it."""
 
@@ -111,7 +121,7 @@ class Partner:
         resources: Any = SimpleNamespace(
             clock=self.clock, vault=None, desks={self.slug: self.desk}, settings=SimpleNamespace(max_in_flight=1)
         )
-        self.sending = Sending(resources, None, None, "w")  # type: ignore[arg-type]
+        self.sending = Sending(resources, None, None, Unstopped(), "w")  # type: ignore[arg-type]
         self.account = recording.order.account
 
     async def play(self, take: Take, replies: list[Reply]) -> Taken:
@@ -127,15 +137,23 @@ class Partner:
             return Taken(None, self.player.wrote)
         if isinstance(result, Outcome):  # a withdrawal
             return Taken(None if result.kind.value == "unknown" else result.kind, self.player.wrote)
-        return Taken(Played(result).kind, self.player.wrote)
+        played = Played(result)
+        # A name that differs proves nothing and pays nobody: it is as good as not knowing.
+        unproved = isinstance(result, IdentityAnswer) and result.verdict is Verdict.ACCOUNT_UNPROVED
+        return Taken(played.kind if played.verdict and not unproved else None, self.player.wrote)
 
     async def _sent(self, take: Take) -> Taken:
         payout = _payout(self.slug, WRITES[take.operation], self.clock.now())
         leased: Any = SimpleNamespace(payout=payout)
         order: Any = SimpleNamespace(account=self.account)
+        prepares = take.operation == "prepare"
+        intent = Intent(
+            payout=1, before=payout.state, after=S.PREPARING if prepares else S.SUBMITTING, attempt=1,
+            hash=_frozen(take), answer_s=60.0, proved_after=None, not_after=None, last_heard=None,
+        )  # fmt: skip
         item, _ = await self.sending._run(
-            self.desk, leased, order, take.operation, lambda _c, _o: take.make(), 1,
-            self.clock.now() + timedelta(days=1), _frozen(take),
+            self.desk, leased, order, take.operation, lambda _c, _o: take.make(), intent,
+            self.clock.now() + timedelta(days=1), Watch(Attempt(1, moves_nothing=prepares)),
         )  # fmt: skip
         return Taken(self._decided(payout, item), self.player.wrote)
 
@@ -306,5 +324,5 @@ def _payout(partner: str, state: PayoutState, now: datetime) -> PayoutRow:
         state=state, attempt=1, refusals=0, frozen_hash=b"", partner_reference=None, first_sent_at=now, sent_at=now,
         sent_deadline=now + timedelta(seconds=50), next_at=None, looks=0, reason=None, technical=False,
         reason_due_at=None, confirmed_at=None, withdrawing=False, released_at=None, lease_until=None, leased_by="w",
-        created_at=now, updated_at=now, ended_at=None,
+        created_at=now, updated_at=now, ended_at=None, statements_from=None,
     )  # fmt: skip

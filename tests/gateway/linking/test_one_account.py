@@ -92,7 +92,8 @@ async def test_who_mistyped_an_account_is_not_barred_from_the_right_one(world: W
     assert await world.incentive(pid) == ("awaiting_link", "link_required")
     await world.linked(pid, granted("mine"))
     await world.verification.tick()
-    assert await world.incentive(pid) == ("scheduled", None)
+    # Two people approved another account: they have to approve this one.
+    assert await world.incentive(pid) == ("scheduled", "approval_missing")
 
 
 async def test_one_account_linked_again_gives_the_same_token_and_stays_good(world: World) -> None:
