@@ -58,6 +58,16 @@ def echoed(theirs: str, ours: Secret, read: Callable[[str], Secret | None]) -> S
     return ours if any(_agrees(shown, form) for form in forms) else Secret(shown)
 
 
+def listed(theirs: object, read: Callable[[str], Secret | None]) -> Secret | None:
+    """The account that a line of a statement names, in our form; one of another shape (another bank's) is another
+    account, not none. None where none is named or digits of it are masked.
+    """
+    if not isinstance(theirs, str):
+        return None
+    shown = digits(theirs).removeprefix("+")
+    return read(theirs) or (Secret(shown) if shown.isascii() and shown.isdigit() else None)
+
+
 def _agrees(shown: str, form: str) -> bool:
     """Whether the digits that a masked account shows stand in `form` too: each in its place, or, where the mask has
     another length than what it hides, before and after it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters import answers
+from adapters import accounts, answers
 from adapters.bni import sign, wire
 from adapters.bni.identity import account_of
 from adapters.snap import links, statements, values
@@ -168,7 +168,7 @@ def _line(value: object) -> StatementLine:
         raise PartnerProtocolError("a booking of an unlisted kind")
     if booking.type != side:
         raise PartnerProtocolError("a booking on the wrong side of the account")
-    reference, account = answers.number(info.partner_reference_no), info.beneficiary_account_no
+    reference = answers.number(info.partner_reference_no)
     if kind in (StatementKind.CREDIT, StatementKind.REVERSAL) and reference is None:
         raise PartnerProtocolError("a transfer without partnerReferenceNo")
     return StatementLine(
@@ -176,6 +176,6 @@ def _line(value: object) -> StatementLine:
         amount_rupiah=values.rupiah(booking.amount, "detailData.amount"),
         reference=reference,
         partner_reference=answers.number(booking.transaction_id),
-        account=account_of(account) if isinstance(account, str) else None,
+        account=accounts.listed(info.beneficiary_account_no, account_of),
         booked_at=values.moment(booking.transaction_date, "detailData.transactionDate"),
     )

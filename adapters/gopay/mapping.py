@@ -338,7 +338,7 @@ def _line(value: object) -> StatementLine:
         amount_rupiah=wire.rupiah(row.amount),
         reference=wire.our_reference(row.notes),
         partner_reference=wire.reference_no(row.reference_no) if ours else None,
-        account=accounts.mobile(row.beneficiary_account) if isinstance(row.beneficiary_account, str) else None,
+        account=accounts.listed(row.beneficiary_account, accounts.mobile),
         booked_at=values.moment(row.created_at, "created_at"),
     )
 

@@ -329,6 +329,6 @@ def _line(value: object) -> StatementLine:
         amount_rupiah=values.whole(row.amount, "rows.amount"),
         reference=answers.number(row.merchant_trx_id),
         partner_reference=answers.number(row.link_ref_num),
-        account=accounts.mobile(row.msisdn) if isinstance(row.msisdn, str) else None,
+        account=accounts.listed(row.msisdn, accounts.mobile),
         booked_at=values.moment(row.trx_date, "rows.trxDate"),
     )

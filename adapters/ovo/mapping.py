@@ -202,6 +202,6 @@ def _line(value: object) -> StatementLine:
         amount_rupiah=values.rupiah(row.amount, "detailData.amount"),
         reference=answers.number(row.partner_reference_no),
         partner_reference=answers.number(row.reference_no),
-        account=accounts.mobile(row.customer_number) if isinstance(row.customer_number, str) else None,
+        account=accounts.listed(row.customer_number, accounts.mobile),
         booked_at=values.moment(row.date_time, "detailData.dateTime"),
     )

@@ -41,6 +41,7 @@ class Baton:
         self.actors: list[Actor] = []
         self._current: ContextVar[Actor | None] = ContextVar("actor", default=None)
         self._handed: asyncio.Future[None] | None = None
+        self._closing = False
 
     @property
     def actor(self) -> Actor | None:
@@ -73,6 +74,8 @@ class Baton:
         """Hand the baton on; it comes back at `until_s` or later."""
         actor = self.actor
         assert actor is not None, "only actors hand the baton on"
+        if self._closing:  # nobody would hand it back to one that puts its things away
+            raise asyncio.CancelledError
         actor.due_s = until_s
         actor.gate = asyncio.get_running_loop().create_future()
         gate = actor.gate
@@ -85,6 +88,7 @@ class Baton:
 
     async def close(self) -> None:
         """End whoever is still under way."""
+        self._closing = True
         for actor in self.actors:
             if actor.task is not None:
                 actor.task.cancel()

@@ -101,7 +101,8 @@ async def test_reload_and_double_submit_send_nothing_again(world: World) -> None
     while not world.banks["bank"].calls("answer"):
         await asyncio.sleep(0.01)
     goes_on.set()
-    assert [reply.status_code for reply in await asyncio.gather(*twice)] == [303, 303]
+    # Whichever comes after the partner has answered finds a form that asks for something else.
+    assert sorted(reply.status_code for reply in await asyncio.gather(*twice)) in ([303, 303], [303, 422])
     assert world.banks["bank"].calls("answer") == 1
     before = await world.everything()
     assert (await opened.browser.get(f"/connect/{opened.link_id}/inputs")).status_code == 200

@@ -149,6 +149,7 @@ async def test_a_clean_day_and_every_class_of_break_at_each_mock(database: str, 
                 assert told["reconciliation"]["totals"]["credits"] == PAYOUTS
 
             await city.execute("ALTER TABLE ledger DISABLE TRIGGER ledger_stays")
+            await city.execute("ALTER TABLE observations DISABLE TRIGGER observations_stay")
             made: dict[str, dict[str, str]] = {slug: {} for slug in city.sides}
             for slug, side in city.sides.items():
                 rows = side.world._by_day[day]
