@@ -504,7 +504,7 @@ def test_statement(ctx, drive, answer):
         Secret("+6281234567890"),
         datetime(2026, 1, 1, 20, tzinfo=UTC),
     )
-    assert (foreign.reference, foreign.account) == (None, None)
+    assert (foreign.reference, foreign.account) == (None, Secret("1234567890"))
     assert page.lines[3].amount_rupiah == 1_000_000_000
 
 
