@@ -18,6 +18,7 @@ from contracts.partner import AccessToken, Context, Partner
 from contracts.payout import PayoutOrder
 from contracts.plan import Effect, Plan, Request, Response
 from contracts.secret import Secret
+from tests.partners import each
 
 PEM: str = json.loads((Path(__file__).parents[1] / "vectors" / "ovo" / "rsa.json").read_text())["private_key_pem"]
 """The throw-away RSA key of the vectors; it protects nothing."""
@@ -31,16 +32,7 @@ TIMES = (
     datetime(2026, 1, 15, 3, 0, 0, 250_000, tzinfo=UTC),
     datetime(2026, 2, 28, 17, 30, 59, tzinfo=UTC),  # already March in Jakarta
 )
-ANSWERS: dict[str, Any] = {
-    "bni payout.inquiry": {"responseCode": "2001500", "beneficiaryAccountNo": BANK_ACCOUNT.reveal()},
-    "ovo payout.inquiry": {"responseCode": "2003700"},
-    "ovo unlink.begin": {"responseCode": "2000900", "accessToken": "unbind-token-1"},
-    "linkaja payout.inquiry": {"responseCode": "00", "sessionID": "S-1"},
-    "ovo link.refresh": {"responseCode": "4017400"},
-    "linkaja link.refresh": {"responseCode": "4017400"},
-    "linkaja token.legacy.refresh": {"status": "401"},
-}
-"""After these a plan goes on; after any other it ends."""
+STORIES = each("story")
 
 
 def context(partner: Partner, now: datetime) -> Context:
@@ -120,7 +112,7 @@ def requests(slug: str, plan: Plan[Any]) -> Iterator[Request]:
         request = next(plan)
         while True:
             yield request
-            body = ANSWERS.get(f"{slug} {request.operation}", {"responseCode": "5000000"})
+            body = STORIES[slug].GOES_ON.get(request.operation, {"responseCode": "5000000"})
             code = str(body["responseCode"]) if "responseCode" in body else "401"
             status = int(code[:3]) if len(code) in (3, 7) else 200
             request = plan.send(Response(status=status, headers={}, content=json.dumps(body).encode()))

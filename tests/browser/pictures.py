@@ -19,7 +19,8 @@ from mock_partners.kit.pages import MERCHANT
 from mock_partners.pytest import csv_of
 from tests.browser.conftest import ARGUMENTS, chromium
 from tests.browser.test_console import Mocks
-from tests.browser.wallets import PHONE, WALLETS, Wallet
+from tests.browser.wallet import PHONE, Wallet
+from tests.browser.wallets import WALLETS
 from tests.mock_partners.ports import free_base
 
 ROOT = Path(__file__).parents[2]

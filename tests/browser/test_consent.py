@@ -15,7 +15,8 @@ from mock_partners.kit.pages import MERCHANT
 from mock_partners.kit.waits import Waits
 from mock_partners.pytest import PartnerServer, world_of
 from tests.browser.conftest import Callback
-from tests.browser.wallets import LOCAL, PHONE, PIN, WALLETS, WORLD, Wallet
+from tests.browser.wallet import LOCAL, PHONE, PIN, WORLD, Wallet
+from tests.browser.wallets import WALLETS
 
 WIDEST = 430
 

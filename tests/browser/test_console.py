@@ -17,9 +17,10 @@ import pytest
 from mock_partners.bni import CREDENTIALS
 from mock_partners.pytest import csv_of
 from tests.browser.conftest import Callback
-from tests.browser.wallets import send, signer
+from tests.browser.wallet import send, signer
 from tests.mock_partners.ports import free_base
-from tests.mock_partners.signers import ENDPOINTS, Endpoint
+from tests.mock_partners.signers import ENDPOINTS
+from tests.partners.kit import Endpoint
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "0115476151"

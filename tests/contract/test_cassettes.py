@@ -16,6 +16,7 @@ from gateway.workbench.compare import Difference, differences
 from gateway.workbench.operations import OPERATIONS, declared
 from tests.contract.cassettes import FOLDER, cassette_now, cassette_of
 from tests.contract.stage import NIK, PIN, Stage
+from tests.partners import each
 
 MOST_BYTES = 40_000
 SIXTEEN = re.compile(r"(?<![0-9])[0-9]{16}(?![0-9])")
@@ -99,21 +100,12 @@ async def test_the_mock_still_answers_as_recorded(slug: str, partner: Partner) -
     assert not [value for value in (NIK, PIN, "SITI AMINAH") if value in encode(now).decode()]
 
 
-CHANGES: dict[str, tuple[str, str, str, str]] = {
-    "bni": ("/transfer/status", "amount.value", "latestTransactionStatus", "06"),
-    "gopay": ("/users/submissions/current", "data.submissionId", "data.result", "INVALID"),
-    "linkaja": ("/v1/cashin/check", "data.linkRefNum", "data.responseCode", "26"),
-    "ovo": ("/emoney/topup-status", "amount.value", "latestTransactionStatus", "03"),
-}
-"""Where the mock is changed: the call, a field that gets another type, a code and what it is then."""
-NOT_ASKED_THEN = {"gopay": {("identity.name", "missing")}}
-"""Calls that the changed code makes needless: whose KYC is incomplete is not asked for a name."""
+STORIES = each("story")
 
 
 async def test_a_changed_mock_is_named_exactly(slug: str, partner: Partner) -> None:
     """One field's type and one code: each is one line of the report, beside what the plan then made of it."""
-    assert slug in CHANGES, "say what to change in a look-up's answer of its mock"
-    call, field, code, value = CHANGES[slug]
+    call, field, code, value = STORIES[slug].CHANGED
 
     def other(path: str, found: Any) -> Any:
         return value if path == code else 7 if path == field else found
@@ -125,7 +117,9 @@ async def test_a_changed_mock_is_named_exactly(slug: str, partner: Partner) -> N
     found = differences(recorded, await cassette_now(partner, change))
     named = {(d.field, d.kind, d.mock) for d in found if d.field.startswith("reply.")}
     assert named == {(f"reply.body.{field}", "type", "number"), (f"reply.body.{code}", "value", json.dumps(value))}
-    assert {(d.request, d.kind) for d in found if d.field == "request"} == NOT_ASKED_THEN.get(slug, set())
+    assert {(d.request, d.kind) for d in found if d.field == "request"} == getattr(
+        STORIES[slug], "NOT_ASKED_THEN", set()
+    )
     asked = {d.request for d in found if d.request and d.field != "request"}
     assert len({d.operation for d in found}) == 1 == len(asked)
 

@@ -1,4 +1,4 @@
-"""Damaged replies of the four partners, taken as the gateway takes them.
+"""Damaged replies of all partners, taken as the gateway takes them.
 
 Each partner's mock and adapter play a participant's story once; every reply of it is then damaged, one at a time, and
 the recorded plan runs again over the gateway's own executor and `Sending`; `decide` says what becomes of the payout.
@@ -182,7 +182,7 @@ class Partner:
 
 
 class Replies:
-    """All four partners' stories, and the damage done to them."""
+    """All partners' stories, and the damage done to them."""
 
     def __init__(self, partners: list[Partner]) -> None:
         self.partners = partners

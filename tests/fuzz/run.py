@@ -30,7 +30,7 @@ def quiet() -> Iterator[None]:
 
 
 async def replies(seed: int, cases: int) -> Tally:
-    """Damaged replies of all four partners."""
+    """Damaged replies of all partners."""
     with quiet():
         return await (await Replies.of_all()).run(Random(seed), cases)
 

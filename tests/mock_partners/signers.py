@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hmac as openssl
 
 from tests.mock_partners.signing import rsa_signature
 from tests.mock_partners.wire import Mock, Sent
+from tests.partners import each
+from tests.partners.kit import Endpoint, Product
 
 NUMBERS = itertools.count(1)
 
@@ -95,48 +97,20 @@ STYLES = (
 CAREFUL = STYLES[0]
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """One SNAP call: its service code, what is sent to it, and whose tokens it wants."""
-
-    partner: str
-    method: str
-    path: str
-    service: str
-    body: Any = None
-    query: str = ""
-    product: str = "snap"
-    customer: bool = False
-    bearer: str = "b2b"
-
-    @property
-    def id(self) -> str:
-        return f"{self.partner} {self.service} {self.path}"
-
-
-WORDS = {
-    ("bni", "snap"): ("client_id", "api_key", "api_secret", "private_key_pem", "/snap/v1/access-token/b2b"),
-    ("bni", "autopay"): (
-        "autopay_client_id", "autopay_merchant_id", "autopay_client_secret", "autopay_private_key_pem",
-        "/api/v1.0/access-token/b2b",
-    ),
-    ("gopay", "snap"): (
-        "snap_client_id", "snap_partner_id", "snap_client_secret", "snap_private_key_pem", "/v1.0/access-token/b2b",
-    ),
-    ("linkaja", "snap"): ("client_id", "partner_id", "client_secret", "private_key_pem", "/bi/v1.0/access-token/b2b"),
-    ("ovo", "snap"): ("client_id", "partner_id", "client_secret", "private_key_pem", "/OVOSNAP/v1.0/access-token/b2b"),
-}  # fmt: skip
-"""What each product calls client key, X-PARTNER-ID, HMAC key and RSA key; and its token path."""
+CLIENTS = each("client")
+ENDPOINTS: tuple[Endpoint, ...] = tuple(endpoint for client in CLIENTS.values() for endpoint in client.ENDPOINTS)
+"""Every SNAP call of every mock but the token calls."""
 
 
 class Signer:
     """One client of one product of one mock."""
 
     def __init__(self, mock: Mock, product: str = "snap") -> None:
-        key, partner, secret, pem, self.token_path = WORDS[mock.partner, product]
+        self.product: Product = CLIENTS[mock.partner].PRODUCTS[product]
         given = mock.secrets
-        self.mock, self.client_key, self.partner_id = mock, given[key], given[partner]
-        self.secret, self.pem, self.token = given[secret], given[pem], ""
+        self.mock, self.token = mock, ""
+        self.client_key, self.partner_id = given[self.product.client_key], given[self.product.partner_id]
+        self.pem = given[self.product.pem]
 
     def token_call(self, path: str = "", body: Any = None, style: Style = CAREFUL, bearer: str = "") -> Sent:
         """A call signed with RSA over client|timestamp; without arguments the B2B token's."""
@@ -148,9 +122,12 @@ class Signer:
         if bearer:
             headers["authorization"] = f"Bearer {bearer}"
         sent = style.write(body if body is not None else {"grantType": "client_credentials"})
-        return Sent("POST", path or self.token_path, headers=headers, body=sent)
+        return Sent("POST", path or self.product.token_path, headers=headers, body=sent)
 
     async def authenticate(self, style: Style = CAREFUL) -> str:
+        """Our own token, where the product has one."""
+        if not self.product.token_path:
+            return ""
         got = await self.mock.send(self.token_call(style=style))
         assert got.code == "2007300", (style.name, got.body)
         self.token = got.json["accessToken"]
@@ -167,9 +144,14 @@ class Signer:
         token = self.token if bearer is None else bearer
         target = endpoint.path + (f"?{endpoint.query}" if endpoint.query else "")
         at = style.clock(self.mock.clock.now())
-        text = ":".join((endpoint.method, target, token, hashlib.sha256(hashed).hexdigest(), at))
+        digest = hashlib.sha256(hashed).hexdigest()
+        if self.product.secret:
+            text = ":".join((endpoint.method, target, token, digest, at))
+            signature = style.mac(self.mock.secrets[self.product.secret], text)
+        else:
+            signature = rsa_signature(self.pem, ":".join((endpoint.method, target, digest, at)))
         headers = {
-            "x-timestamp": at, "x-signature": style.mac(self.secret, text), "x-partner-id": self.partner_id,
+            "x-timestamp": at, "x-signature": signature, "x-partner-id": self.partner_id,
             "x-external-id": f"{next(NUMBERS):018d}", "channel-id": "95221", "x-device-id": "device-1",
         }  # fmt: skip
         if sent:
@@ -179,104 +161,3 @@ class Signer:
         if customer:
             headers["authorization-customer"] = f"Bearer {customer}"
         return Sent(endpoint.method, endpoint.path, endpoint.query, headers, sent)
-
-
-RUPIAH = {"value": "50000.00", "currency": "IDR"}
-AT = "2026-01-15T12:00:00+07:00"
-BACK = "http://gw.example.test/callbacks/{}/link?st=s1"
-BNI, GOPAY, LINKAJA, OVO = "/snap-service/v1", "/v1.0", "/bi/v1.0", "/OVOSNAP/v2.0"
-_TRANSFER = {
-    "partnerReferenceNo": "", "amount": RUPIAH, "beneficiaryAccountNo": "0115476151", "currency": "IDR",
-    "remark": "insentif é/è", "sourceAccountNo": "0115476117", "transactionDate": AT,
-}  # fmt: skip
-_ABROAD = {
-    **_TRANSFER, "beneficiaryAccountName": "José", "beneficiaryBankCode": "014", "beneficiaryCustomerResidence": "1",
-    "beneficiaryCustomerType": "1",
-}  # fmt: skip
-_MERCHANT = {"merchantId": "bni-autopay-merchant-0001", "partnerReferenceNo": "é"}
-_TOPUP = {"customerNumber": "08215023424", "amount": RUPIAH, "additionalInfo": {"beneficiaryProvider": "gopay"}}
-_OVO_BINDING = {
-    "custIdMerchant": "u/é", "customerName": "É", "successRegistrationUrl": BACK.format("ovo"),
-    "failedRegistrationUrl": BACK.format("ovo"),
-}  # fmt: skip
-_LINKAJA_BINDING = {
-    "partnerRedirectUrl": BACK.format("linkaja"), "state": "é", "scope": "DIRECT_DEBIT_TRANSACTION",
-}  # fmt: skip
-ENDPOINTS = (
-    Endpoint("bni", "POST", f"{BNI}/balance-inquiry", "11", {"partnerReferenceNo": "é", "accountNo": "0115476117"}),
-    Endpoint("bni", "POST", f"{BNI}/bank-statement", "14", {
-        "partnerReferenceNo": "é", "accountNo": "0115476117", "fromDateTime": AT, "toDateTime": AT,
-    }),
-    Endpoint("bni", "POST", f"{BNI}/account-inquiry-internal", "15", {
-        "partnerReferenceNo": "é", "beneficiaryAccountNo": "0115476151",
-    }),
-    Endpoint("bni", "POST", f"{BNI}/account-inquiry-external", "16", {
-        "partnerReferenceNo": "é", "beneficiaryBankCode": "014", "beneficiaryAccountNo": "0000000986",
-    }),
-    Endpoint("bni", "POST", f"{BNI}/transfer-intrabank", "17", {**_TRANSFER, "partnerReferenceNo": "17"}),
-    Endpoint("bni", "POST", f"{BNI}/transfer-interbank", "18", {**_ABROAD, "partnerReferenceNo": "18"}),
-    Endpoint("bni", "POST", f"{BNI}/transfer-rtgs", "22", {**_ABROAD, "partnerReferenceNo": "22"}),
-    Endpoint("bni", "POST", f"{BNI}/transfer-skn", "23", {**_ABROAD, "partnerReferenceNo": "23"}),
-    Endpoint("bni", "POST", f"{BNI}/transfer/status", "36", {"originalPartnerReferenceNo": "é", "serviceCode": "17"}),
-    Endpoint("bni", "POST", f"{BNI}/account-kyc-verification", "97", {
-        "partnerReferenceNo": "é", "accountNo": "0115476151", "bankCardToken": "x",
-        "identificationNo": "3174052209989901", "identificationType": "02",
-    }),
-    Endpoint("bni", "POST", "/v1.0/registration-account-binding", "07", {
-        **_MERCHANT, "additionalInfo": {"custIdMerchant": "é"},
-        "additionalData": {"bankAccountNo": "0115476151", "bankCardNo": "1946340000000151", "limit": "1.00"},
-    }, product="autopay"),
-    Endpoint("bni", "POST", "/v1.0/otp-verification", "04", {
-        **_MERCHANT, "originalPartnerReferenceNo": "é", "originalReferenceNo": "é", "chargeToken": "x", "otp": "123456",
-    }, product="autopay"),
-    Endpoint("bni", "POST", "/v1.0/otp", "81", {
-        **_MERCHANT, "journeyID": "x", "bankCardToken": "x", "otpReasonCode": "09", "otpReasonMessage": "é",
-    }, product="autopay"),
-    Endpoint("bni", "POST", "/v1.0/registration-account-unbinding", "09", {
-        **_MERCHANT, "otp": "123456", "bankCardToken": "x", "chargeToken": "x",
-        "additionalInfo": {"custIdMerchant": "é"},
-    }, product="autopay"),
-    Endpoint("gopay", "POST", f"{GOPAY}/registration-account-binding", "07", {
-        "merchantId": "303b4f89-0000-4000-8000-62a8ffaefaf3", "authCode": "é", "grantType": "AUTHORIZATION_CODE",
-    }),
-    Endpoint("gopay", "POST", f"{GOPAY}/registration-account-inquiry", "08", {
-        "additionalInfo": {"note": "é/"},
-    }, customer=True),
-    Endpoint("gopay", "POST", f"{GOPAY}/registration-account-unbinding", "09", {
-        "merchantId": "303b4f89-0000-4000-8000-62a8ffaefaf3",
-    }, customer=True),
-    Endpoint("gopay", "POST", f"{GOPAY}/emoney/account-inquiry", "37", _TOPUP),
-    Endpoint("gopay", "POST", f"{GOPAY}/emoney/topup", "38", {
-        **_TOPUP, "partnerReferenceNo": "38", "customerName": "José",
-    }),
-    Endpoint("gopay", "POST", f"{GOPAY}/transfer/status", "36", {
-        "originalPartnerReferenceNo": "é", "serviceCode": "38",
-    }),
-    Endpoint("linkaja", "POST", f"{LINKAJA}/registration-account-binding", "07", {
-        "merchantId": "506300000000000", "msisdn": "6281234567803", "additionalInfo": _LINKAJA_BINDING,
-    }),
-    Endpoint("linkaja", "POST", f"{LINKAJA}/registration-account-inquiry", "08", {
-        "merchantId": "506300000000000",
-    }, customer=True),
-    Endpoint("linkaja", "POST", f"{LINKAJA}/balance-inquiry", "11", {"note": "é/"}, customer=True),
-    Endpoint("linkaja", "POST", f"{LINKAJA}/registration-account-unbinding", "09", {"note": "é/"}, customer=True),
-    Endpoint("ovo", "GET", "/user/v2/account/lookup", "00", query="phone=081234567890"),
-    Endpoint("ovo", "POST", f"{OVO}/oauth/account/registration-account-binding", "07", {
-        "phoneNo": "081234567803", "additionalInfo": _OVO_BINDING,
-    }, bearer=""),
-    Endpoint("ovo", "POST", f"{OVO}/oauth/account/registration-account-unbinding", "09", {
-        "note": "é/",
-    }, bearer="customer"),
-    Endpoint("ovo", "POST", f"{OVO}/emoney/account-inquiry", "37", {
-        "customerNumber": "081234567890", "amount": RUPIAH, "additionalInfo": {"note": "é/"},
-    }),
-    Endpoint("ovo", "POST", f"{OVO}/emoney/topup", "38", {
-        "partnerReferenceNo": "38", "customerNumber": "081234567890", "amount": RUPIAH, "notes": "é/",
-    }),
-    Endpoint("ovo", "POST", f"{OVO}/emoney/topup-status", "39", {
-        "originalPartnerReferenceNo": "é", "serviceCode": "38",
-    }),
-    Endpoint("ovo", "GET", "/cashin/snap/v2.0/merchant/account/balance", "11"),
-    Endpoint("ovo", "GET", "/cashin/snap/v2.0/merchant/account/history", "12", query="date=2026-01-15&page=1"),
-)  # fmt: skip
-"""Every SNAP call of every mock but the token calls."""

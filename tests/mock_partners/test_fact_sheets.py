@@ -5,33 +5,20 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
 from mock_partners.gopay.payouts import MESSAGES as IRIS_MESSAGES
 from mock_partners.kit.snap.magic import MESSAGES
-from tests.mock_partners.signers import ENDPOINTS, Endpoint, Signer
+from tests.mock_partners.signers import CLIENTS, Signer
 from tests.mock_partners.signing import rsa_signature
 from tests.mock_partners.test_magic import magic
 from tests.mock_partners.wire import Mock, Sent, start
+from tests.partners.kit import Endpoint, section
 
-SHEETS = Path(__file__).parents[2] / "docs" / "partners"
 LINKAJAS_OWN = {"40368"}
 """Case 68 stands in wallets.md 4.5 and in no table of SNAP's."""
-NOT_SERVED = {"4035414"}
-"""Insufficient funds of OVO's debit (54), a call that the mock does not have (its README)."""
-
-
-def section(sheet: str, number: str) -> str:
-    """The text under a heading such as 2.3, up to the next heading of the same depth or above."""
-    text = (SHEETS / sheet).read_text("utf-8")
-    depth = "#" * (number.count(".") + 2)
-    end = rf"(?=^#{{1,{len(depth)}}} )"
-    found = re.search(rf"^{depth} {re.escape(number)}\.? .*?{end}", text + "\n# ", re.S | re.M)
-    assert found is not None, (sheet, number)
-    return found[0]
 
 
 def snap_table() -> Iterator[str]:
@@ -53,18 +40,7 @@ def test_every_error_code_of_iris_is_known() -> None:
     assert codes == IRIS_MESSAGES.keys()
 
 
-def printed(sheet: str, *sections: str) -> set[str]:
-    """The seven digits of every failure that some sections print."""
-    text = "".join(section(sheet, number) for number in sections)
-    return set(re.findall(r"(?<![\d.])[45]\d{6}(?!\d)", text))
-
-
-PRINTED = {
-    "bni": printed("snap-bni.md", "2.3", "2.4"),
-    "gopay": printed("wallets.md", "2.2", "2.3", "2.7"),
-    "linkaja": printed("wallets.md", "4.4", "4.5"),
-    "ovo": printed("wallets.md", "3.2", "3.3", "3.5", "3.6") - NOT_SERVED,
-}
+PRINTED: dict[str, set[str]] = {partner: client.PRINTED for partner, client in CLIENTS.items()}
 
 
 def test_the_sheets_print_codes_for_every_partner() -> None:
@@ -75,7 +51,7 @@ def test_the_sheets_print_codes_for_every_partner() -> None:
 @pytest.mark.parametrize("partner", PRINTED)
 def test_every_printed_code_can_be_had(partner: str) -> None:
     """By a scenario at the very call, and where the call names an account also by its number."""
-    calls = {endpoint.service: endpoint for endpoint in ENDPOINTS if endpoint.partner == partner}
+    calls = {endpoint.service: endpoint for endpoint in CLIENTS[partner].ENDPOINTS}
 
     async def ask() -> list[str]:
         mock = start(partner)
@@ -115,8 +91,8 @@ async def scripted(mock: Mock, endpoint: Endpoint, code: str) -> str:
 async def token(mock: Mock, code: str) -> str:
     """A token call's refusal; 74 is asked for at the path of the customer's token."""
     await stage(mock, code)
-    paths = {"linkaja": "/bi/v1.0/access-token/b2b2c", "ovo": "/OVOSNAP/v2.0/access-token/b2b2c"}
-    return (await mock.send(Signer(mock).token_call(paths[mock.partner] if code[3:5] == "74" else ""))).code
+    signer = Signer(mock)
+    return (await mock.send(signer.token_call(signer.product.customer_path if code[3:5] == "74" else ""))).code
 
 
 async def auth_code(mock: Mock, code: str) -> str:

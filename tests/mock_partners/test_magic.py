@@ -11,9 +11,9 @@ import pytest
 
 from mock_partners.gopay.payouts import MESSAGES as IRIS_MESSAGES
 from mock_partners.kit.snap.magic import MESSAGES, named
-from tests.mock_partners.signers import ENDPOINTS, Endpoint, Signer
-from tests.mock_partners.test_determinism import JSON, basic
+from tests.mock_partners.signers import ENDPOINTS, Signer
 from tests.mock_partners.wire import Mock, Sent, start
+from tests.partners.kit import JSON, Endpoint, basic
 
 NAMES = ("beneficiaryAccountNo", "customerNumber", "accountNo", "phoneNo", "msisdn")
 SPELLINGS = {"phoneNo": "0800{}", "customerNumber": "0800{}", "msisdn": "62800{}"}

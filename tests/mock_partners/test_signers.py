@@ -10,11 +10,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.mock_partners.signers import ENDPOINTS, STYLES, WORDS, Endpoint, Signer, Style
+from tests.mock_partners.signers import CLIENTS, ENDPOINTS, STYLES, Signer, Style
 from tests.mock_partners.wire import PACKAGES, Sent, start
+from tests.partners.kit import Endpoint
 
-UNKNOWN_TOKEN = {"bni": "03", "gopay": "01", "linkaja": "03", "ovo": "03"}
-"""The case of 401 for a bearer that nobody issued; Midtrans documents one code for all dead ones."""
+UNKNOWN_TOKEN = {partner: client.UNKNOWN_TOKEN for partner, client in CLIENTS.items()}
+"""The case of 401 for a bearer that nobody issued."""
+TOKENS = [
+    (partner, name)
+    for partner, client in CLIENTS.items()
+    for name in client.PRODUCTS
+    if client.PRODUCTS[name].token_path
+]
+"""The products that give out a token of ours."""
 PRINTABLE = [chr(number) for number in range(0x21, 0x7F)]
 
 
@@ -23,10 +31,10 @@ class Stage:
 
     def __init__(self, partner: str) -> None:
         self.mock = start(partner)
-        self.signers = {product: Signer(self.mock, product) for name, product in WORDS if name == partner}
+        self.signers = {product: Signer(self.mock, product) for product in CLIENTS[partner].PRODUCTS}
         for signer in self.signers.values():
             asyncio.run(signer.authenticate())
-        self.customer = self.mock.customer_token() if partner != "bni" else ""
+        self.customer = self.mock.customer_token()
 
     def sign(self, endpoint: Endpoint, style: Style = STYLES[0], **bytes_: bytes) -> Sent:
         bearer = {"b2b": None, "": "", "customer": self.customer}[endpoint.bearer]
@@ -48,8 +56,8 @@ def own(code: str, endpoint: Endpoint) -> bool:
 
 
 def test_every_mock_has_a_client_here() -> None:
-    """Of a partner more: its names in `signers.WORDS`, its signed calls in `signers.ENDPOINTS`."""
-    assert {partner for partner, _ in WORDS} == PACKAGES.keys() == {endpoint.partner for endpoint in ENDPOINTS}
+    """Of a partner more: `PRODUCTS` and `ENDPOINTS` in its `tests/partners/<partner>/client.py`."""
+    assert CLIENTS.keys() == PACKAGES.keys() == {endpoint.partner for endpoint in ENDPOINTS}
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.id)
@@ -115,7 +123,7 @@ def changed_at(sent: Sent, endpoint: Endpoint, place: str, where: int, other: st
 
 
 @given(
-    product=st.sampled_from(sorted(WORDS)),
+    product=st.sampled_from(TOKENS),
     name=st.sampled_from(["x-signature", "x-timestamp", "x-client-key"]),
     style=st.sampled_from(STYLES),
     where=st.integers(0, 10_000),
@@ -134,7 +142,11 @@ def test_one_changed_byte_of_a_token_call_is_refused(
         assert at.code(sent.with_header(name, changed)) == "4017300"
 
 
-@given(where=st.integers(0, 10_000), other=st.sampled_from(PRINTABLE), partner=st.sampled_from(sorted(PACKAGES)))
+@given(
+    where=st.integers(0, 10_000),
+    other=st.sampled_from(PRINTABLE),
+    partner=st.sampled_from(sorted({partner for partner, _ in TOKENS})),
+)
 def test_one_changed_byte_of_a_token_calls_body_is_a_bad_request(where: int, other: str, partner: str) -> None:
     """The body of a token call is not signed; what it says is looked at all the same."""
     at = stage(partner)
@@ -145,7 +157,7 @@ def test_one_changed_byte_of_a_token_calls_body_is_a_bad_request(where: int, oth
         assert at.code(replace(sent, body=body)) in ("4007300", "4007301", "4007302")
 
 
-@pytest.mark.parametrize("partner", sorted(PACKAGES))
+@pytest.mark.parametrize("partner", sorted({partner for partner, _ in TOKENS}))
 def test_the_other_spellings_of_a_base64_signature_are_refused(partner: str) -> None:
     """The last letter of 256 bytes in base64 has bits that say nothing: a lenient decoder would take four spellings."""
     at = Stage(partner)
@@ -194,13 +206,12 @@ def test_a_body_that_is_null_is_no_body(endpoint: Endpoint, hashed: bytes) -> No
     """JavaScript sends `null` where there is nothing to say; only calls that can do without fields take it."""
     fresh = Stage(endpoint.partner)
     code = fresh.code(fresh.sign(endpoint, sent=b"null", hashed=hashed))
-    needs_fields = endpoint.id.startswith("gopay 09")
-    assert code == f"400{endpoint.service}02" if needs_fields else code == f"200{endpoint.service}00"
+    assert code == f"400{endpoint.service}02" if endpoint.needs_fields else code == f"200{endpoint.service}00"
 
 
 def test_null_is_a_bad_request_at_bni() -> None:
     fresh = Stage("bni")
-    assert fresh.code(fresh.sign(ENDPOINTS[0], sent=b"null", hashed=b"null")) == "4001100"
+    assert fresh.code(fresh.sign(CLIENTS["bni"].ENDPOINTS[0], sent=b"null", hashed=b"null")) == "4001100"
 
 
 @pytest.mark.parametrize("body", [b"{}", b"{ }", b'{\n "a": "\xc3\xa9 b"\n}'])

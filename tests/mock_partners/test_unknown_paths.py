@@ -8,23 +8,15 @@ import pytest
 
 from mock_partners.pytest import PartnerInProcess
 from mock_partners.registry import PARTNERS
+from tests.partners import each
 
 
 @pytest.mark.parametrize(
     ("partner", "path", "expected"),
     [
-        ("bni", "/snap-service/v1/nothing", {"responseCode": "4040000", "responseMessage": "Not Found"}),
-        ("bni", "/v1.0/otp/more", {"responseCode": "4040000", "responseMessage": "Not Found"}),
-        ("ovo", "/OVOSNAP/v3.0/emoney/topup", {"responseCode": "4040000", "responseMessage": "Not Found"}),
-        ("linkaja", "/bi/v1.0/nothing", {"responseCode": "4040000", "responseMessage": "Not Found"}),
-        ("linkaja", "/v1/cashin/nothing", {"message": "no Route matched with those values"}),
-        ("gopay", "/v1.0/nothing", {"responseCode": "4040000", "responseMessage": "Not Found"}),
-        ("gopay", "/iris/api/v1/nothing/at/all", {"error_message": "Not Found", "errors": []}),
-        (
-            "gopay",
-            "/forward/gopay-id/nothing",
-            {"success": False, "errors": [{"code": "1404", "entity": "FLOW_MANAGER", "cause": "NOT_FOUND"}]},
-        ),
+        (partner, path, said)
+        for partner, client in each("client").items()
+        for path, said in client.STRANGE_PATHS.items()
     ],
 )
 async def test_an_unknown_path(

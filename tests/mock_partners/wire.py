@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-from mock_partners.gopay.notices import Link
 from mock_partners.kit.clock import JAKARTA, Clock, Scheduler
 from mock_partners.kit.host import package
 from mock_partners.kit.http import MockApp
@@ -17,6 +16,7 @@ from mock_partners.kit.notify import Notice
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World
 from mock_partners.registry import PARTNERS
+from tests.partners import each
 
 PACKAGES = {name: package(name) for name in PARTNERS}
 NOON = datetime(2026, 1, 15, 12, 0, 0, tzinfo=JAKARTA)
@@ -97,18 +97,9 @@ class Mock:
         return Got(start["status"], tuple(sorted(map(tuple, start["headers"]))), body)
 
     def customer_token(self) -> str:
-        """A token of the linked sandbox customer, made behind the counter; only wallets have such tokens."""
+        """A token of the linked sandbox customer, made behind the counter; empty where none is shown."""
         account = next(account for account in self.world.accounts.values() if account.active)
-        if self.partner == "gopay":
-            desk = self.world.keep("gopay.links", lambda: None)
-            link = Link(account, f"customer-{len(desk.links)}")
-            desk.links[link.token] = desk.enabled[account.account] = link
-            return link.token
-        links = self.world.keep("links", lambda: None)
-        held = links.holder(account)
-        if held is not None:
-            return str(links.refresh(held.refresh_token).value)
-        return str(links.establish(links.take_code(links.give_code(account, "u-1"))).value)
+        return str(each("story")[self.partner].customer_token(self.world, account))
 
 
 def start(partner: str, seed: int = 0, **waits: float) -> Mock:

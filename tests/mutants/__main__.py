@@ -19,9 +19,10 @@ from tests.mutants.money_words import HEARD
 from tests.mutants.mutant import Mutant
 from tests.mutants.runner import Verdict, prepared, run_mutant, run_tests
 from tests.mutants.standing import STILL
+from tests.partners import each
 
 FAMILIES: dict[str, tuple[tuple[Mutant, ...], ...]] = {
-    "adapters": (BYTES, VERDICTS, PEOPLE),
+    "adapters": (BYTES, VERDICTS, PEOPLE, *(bugs.BUGS for bugs in each("bugs").values())),
     "money": (SENT, HEARD, PEOPLE_AND_SEALS, STILL),
 }
 """Tables by what they are about; a table is a tuple of mutants."""

@@ -2,11 +2,12 @@
 
 import importlib
 
+from mock_partners.registry import PARTNERS
+
 HEAVY = (
     "aiohttp", "asyncpg", "authlib", "cryptography.hazmat.primitives.asymmetric.rsa", "httpx", "hypothesis",
     "litestar", "msgspec", "pytest", "pytest_asyncio.plugin", "redis.asyncio", "uvicorn",
-    "mock_partners.bni", "mock_partners.gopay", "mock_partners.linkaja", "mock_partners.ovo",
-    "mock_partners.kit.server",
+    "mock_partners.kit.server", *(f"mock_partners.{slug}" for slug in PARTNERS),
 )  # fmt: skip
 
 for _name in HEAVY:

@@ -7,18 +7,18 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from mock_partners.bni.autopay import Desk
 from mock_partners.kit.clock import Clock, Item, Scheduler
 from mock_partners.kit.host import package
 from mock_partners.kit.http import Call, Handler, MockApp, Reply, Route
 from mock_partners.kit.notify import Notice
 from mock_partners.kit.payouts import Duplicate, Payouts
-from mock_partners.kit.snap.links import Links
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 from mock_partners.registry import PARTNERS
+from tests.partners import each
 
 MOCKS: dict[str, Any] = {name: package(name) for name in PARTNERS}
+_STORIES = each("story")
 PUBLIC = "https://gateway.test"
 """Where the gateway is, for browsers and notifications."""
 Rest = Callable[[float], Awaitable[None]]
@@ -98,43 +98,9 @@ class PartnerSide:
 
     async def revoke(self, account: Account) -> bool:
         """The customer ends the link in the partner's own app; False: there is none."""
-        return await _REVOKE[self.slug](self, account)
+        return bool(await _STORIES[self.slug].revoke(self, account))
 
 
 def _compiled(route: Route) -> tuple[str, re.Pattern[str], Handler]:
     pattern = re.sub(r"\{(\w+):str\}", r"(?P<\1>[^/]+)", route.path)
     return route.method, re.compile(pattern), route.handler
-
-
-async def _end_exclusive(side: PartnerSide, account: Account) -> bool:
-    links: Links = side.world.keep("links", _missing)
-    link = links.holder(account)
-    if link is not None:
-        links.end(link)
-    return link is not None
-
-
-async def _end_cards(side: PartnerSide, account: Account) -> bool:
-    desk: Desk = side.world.keep("links", _missing)
-    found = [link for link in desk.links.values() if link.account is account and link.active]
-    for link in found:
-        link.active = False
-    return bool(found)
-
-
-async def _end_at_app(side: PartnerSide, account: Account) -> bool:
-    target = f"/__mock__/unlink?phone=%2B{account.phone.removeprefix('+')}"
-    return (await side.answer("POST", target, {}, b"")).status == 200
-
-
-def _missing() -> Any:
-    raise LookupError("the mock keeps its links under another name")
-
-
-_REVOKE: dict[str, Callable[[PartnerSide, Account], Awaitable[bool]]] = {
-    "bni": _end_cards,
-    "gopay": _end_at_app,
-    "linkaja": _end_exclusive,
-    "ovo": _end_exclusive,
-}
-assert _REVOKE.keys() == MOCKS.keys(), "how its customer ends a link is known of each partner"

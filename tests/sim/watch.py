@@ -11,21 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from adapters.registry import PARTNERS
+from tests.partners import each
+from tests.partners.kit import CREATES, MOVES, REJECTS
 from tests.sim.snapshot import Payout
 
 if TYPE_CHECKING:
     from tests.sim.partners import PartnerSide
     from tests.sim.town import Town
 
-MOVES, CREATES, REJECTS = "moves money", "creates", "rejects"
-WRITES: dict[tuple[str, str], tuple[str, str]] = {
-    ("bni", "/snap-service/v1/transfer-intrabank"): (MOVES, "partnerReferenceNo"),
-    ("ovo", "/OVOSNAP/v2.0/emoney/topup"): (MOVES, "partnerReferenceNo"),
-    ("linkaja", "/v1/cashin/confirm"): (MOVES, "merchantTrxID"),
-    ("gopay", "/iris/api/v1/payouts"): (CREATES, ""),
-    ("gopay", "/iris/api/v1/payouts/approve"): (MOVES, ""),
-    ("gopay", "/iris/api/v1/payouts/reject"): (REJECTS, ""),
-}
+WRITES = {(slug, path): does for slug, story in each("story").items() for path, does in story.WRITES.items()}
 """By partner and path: what it does, and the field that names our payout (Iris: a header, or its own number)."""
 assert {slug for slug, _ in WRITES} == PARTNERS.keys(), "each partner's WRITEs are watched"
 _STATE = {MOVES: "submitting", CREATES: "preparing", REJECTS: "prepared"}

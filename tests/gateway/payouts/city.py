@@ -1,4 +1,4 @@
-"""The town with the real adapters in front of the four mock partners: in this process, on the town's own clock."""
+"""The town with the real adapters in front of the mock partners: in this process, on the town's own clock."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from adapters.registry import PARTNERS
 from contracts.linking import Grant
-from contracts.secret import Secret
 from gateway.clock import jakarta_day
 from gateway.demo.audit import Booking, Findings, audit
 from gateway.demo.cohort import Cohort
@@ -26,18 +24,18 @@ from gateway.services.linking.links import Linking
 from gateway.services.payouts.driver import Payouts
 from gateway.settings import Settings, Waits
 from gateway.storage.base.database import Database
-from mock_partners.gopay.notices import Link
 from mock_partners.kit.clock import Clock as MockClock
 from mock_partners.kit.clock import Kind
 from mock_partners.kit.http import Abort
 from mock_partners.kit.notify import Notice
-from mock_partners.kit.snap.links import Consent
 from mock_partners.kit.world import Account
 from tests.contract.stage import credentials
 from tests.gateway.payouts.fake import NOON, VirtualClock
 from tests.gateway.payouts.town import Quiet, Town, phone_of, town_settings
+from tests.partners import each
 from tests.sim.partners import MOCKS, PartnerSide
 
+_STORIES = each("story")
 LATE_S = 800.0
 """A request is never on its way for longer: partners take no X-TIMESTAMP older than 900 s (decisions X6)."""
 _HOST = "http://{}.mock"
@@ -120,29 +118,21 @@ class City(Town):
 
     def account(self, slug: str, n: int) -> str:
         """The n-th person's account, which the mock knows from now on."""
-        phone = phone_of(n)
-        number = phone if PARTNERS[slug].manifest.account_is_phone else f"{7_000_000_000 + n}"
+        phone, number = phone_of(n), self._number(slug, n)
         self.sides[slug].world.accounts[number] = Account(
             partner=slug, account=number, phone=phone, holder_name=f"NAME {n}", nik_on_file="", kyc="full",
             status="active",
         )  # fmt: skip
         return number
 
+    def _number(self, slug: str, n: int) -> str:
+        return phone_of(n) if PARTNERS[slug].manifest.account_is_phone else f"{7_000_000_000 + n}"
+
     def grant(self, slug: str, n: int) -> Grant:
         """The n-th person's consent, as the mock would have given it after its pages."""
         world = self.sides[slug].world
-        kept: Mapping[str, Any] = world.kept()
-        account = world.accounts.get(phone_of(n))
-        if "gopay.links" in kept:
-            assert account is not None
-            link = Link(account, f"{self.rng.getrandbits(256):064x}")
-            desk = kept["gopay.links"]
-            desk.links[link.token] = desk.enabled[account.account] = link
-            return Grant(access_token=Secret(link.token))
-        if account is None:  # a card token, which no payout shows
-            return Grant(access_token=Secret(f"card-{n}"))
-        token = kept["links"].establish(Consent(account, f"L{n:05d}", None, float("inf")))
-        return Grant(access_token=Secret(token.value), refresh_token=Secret(token.subject.refresh_token))
+        given: Grant = _STORIES[slug].grant(world, world.accounts[self._number(slug, n)], n, self.rng)
+        return given
 
     async def pass_time(self, seconds: float) -> None:
         """Let time pass, and what the partners have to do in it happen in its order."""

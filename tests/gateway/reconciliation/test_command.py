@@ -72,7 +72,7 @@ async def reconcile(environment: dict[str, str], slug: str, day: date, out: Path
 async def every_partner(
     city: City, environment: dict[str, str], day: date, out: Path
 ) -> dict[str, tuple[int, str, Any, list[Any]]]:
-    """All four, two at a time, at mocks whose clock is the machine's."""
+    """All of them, two at a time, at mocks whose clock is the machine's."""
     city.clock.go_to(datetime.now(UTC))
     seats = asyncio.Semaphore(2)
 

@@ -1,4 +1,4 @@
-"""A database put back while real adapters pay at the four mocks: their books show nobody paid twice and nobody lost."""
+"""A database put back while real adapters pay at the mocks: their books show nobody paid twice and nobody lost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INSTALMENTS = ((600_000, "1", True), (50_000, "survey", True), (600_000, "2", Fa
 
 
 async def settled(city: City, people: int) -> int:
-    """People at all four partners; how many of their incentives are due. Every eighth has two of one amount due."""
+    """People at all partners; how many of their incentives are due. Every eighth has two of one amount due."""
     slugs, due = sorted(city.desks), 0
     for n in range(people):
         person = await city.person(slugs[n % len(slugs)])

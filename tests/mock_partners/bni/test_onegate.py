@@ -13,8 +13,8 @@ import pytest
 
 from mock_partners.bni import CREDENTIALS
 from mock_partners.bni.onegate import CLIENT_ID, jwt_ok
-from tests.mock_partners.test_determinism import basic
 from tests.mock_partners.wire import Got, Mock, Sent, start
+from tests.partners.kit import basic
 
 KNOWN = CREDENTIALS["one_gate_payment"]
 HEADER = b'{"alg":"HS256","typ":"JWT"}'

@@ -1,0 +1,27 @@
+"""What the suites must know of one partner and can ask of no registry: a folder each, found by the partner's name.
+
+- `client.py`, a client written from its sheet: `PRODUCTS` and `ENDPOINTS`, `EXTRA` calls that are not SNAP's, the case
+  of `UNKNOWN_TOKEN`, the codes `PRINTED` by the sheet, what `STRANGE_PATHS` are answered;
+- `story.py`: answers after which a plan `GOES_ON`, the `WRITES` that may move money, what is `CHANGED` in a look-up's
+  answer (call, field that gets another type, code and what it is then) and `NOT_ASKED_THEN`, and its customers:
+  `customer_token`, `grant`, `revoke`;
+- `pages.py`, where a browser goes there: `WALLET`;
+- `bugs.py`, where it has bugs that no other adapter has: `BUGS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import Any
+
+from mock_partners.registry import PARTNERS
+
+NEEDED = ("client", "story")
+
+
+def each(part: str) -> dict[str, Any]:
+    """The module `part` of every partner, by name; of one that is not `NEEDED`, where there is one."""
+    names = {slug: f"{__name__}.{slug}.{part}" for slug in PARTNERS}
+    found = {slug: name for slug, name in names.items() if part in NEEDED or importlib.util.find_spec(name)}
+    return {slug: importlib.import_module(name) for slug, name in found.items()}

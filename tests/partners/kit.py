@@ -1,0 +1,85 @@
+"""The forms in which a partner's client tells what it sends."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.mock_partners.wire import Sent
+
+if TYPE_CHECKING:
+    from tests.mock_partners.test_determinism import Client
+
+SHEETS = Path(__file__).parents[2] / "docs" / "partners"
+RUPIAH = {"value": "50000.00", "currency": "IDR"}
+AT = "2026-01-15T12:00:00+07:00"
+BACK = "http://gw.example.test/callbacks/{}/link?st=s1"
+JSON = {"content-type": "application/json", "accept": "application/json"}
+MOVES, CREATES, REJECTS = "moves money", "creates", "rejects"
+"""What a request does to money: `Writes` name it by path, with the field of our reference ("": none in the body)."""
+Writes = dict[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Product:
+    """What one product of a partner calls its client's credentials, and where its token is had."""
+
+    client_key: str
+    partner_id: str
+    secret: str
+    """Key of the HMAC; empty: signed with the RSA key and without a token (snap-bni.md 1.7, type 2)."""
+    pem: str
+    token_path: str
+    """Of our own token, empty: none is asked for."""
+    customer_path: str = ""
+    """Of the customer's token (service 74), where there is one."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One SNAP call: its service code, what is sent to it, and whose tokens it wants."""
+
+    partner: str
+    method: str
+    path: str
+    service: str
+    body: Any = None
+    query: str = ""
+    product: str = "snap"
+    customer: bool = False
+    bearer: str = "b2b"
+    needs_fields: bool = False
+    """Of a call under the customer's token: a body of `null` is refused."""
+
+    @property
+    def id(self) -> str:
+        return f"{self.partner} {self.service} {self.path}"
+
+
+def basic(user: str, password: str = "") -> dict[str, str]:
+    """The header of HTTP basic authentication."""
+    return {"authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def control(path: str, query: str = "") -> Callable[[Client], Sent]:
+    """A question to the mock's control API."""
+    return lambda client: Sent("GET", f"/__mock__/{path}", query)
+
+
+def section(sheet: str, number: str) -> str:
+    """The text under a heading such as 2.3, up to the next heading of the same depth or above."""
+    text = (SHEETS / sheet).read_text("utf-8")
+    depth = "#" * (number.count(".") + 2)
+    end = rf"(?=^#{{1,{len(depth)}}} )"
+    found = re.search(rf"^{depth} {re.escape(number)}\.? .*?{end}", text + "\n# ", re.S | re.M)
+    assert found is not None, (sheet, number)
+    return found[0]
+
+
+def printed(text: str) -> set[str]:
+    """The seven digits of every failure that a text prints."""
+    return set(re.findall(r"(?<![\d.])[45]\d{6}(?!\d)", text))

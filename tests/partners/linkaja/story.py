@@ -1,0 +1,16 @@
+"""What the suites do at LinkAja beside its client's calls."""
+
+from __future__ import annotations
+
+from tests.partners.consents import customer_token, grant, revoke
+from tests.partners.kit import MOVES, Writes
+
+__all__ = ["CHANGED", "GOES_ON", "WRITES", "customer_token", "grant", "revoke"]
+
+GOES_ON = {
+    "payout.inquiry": {"responseCode": "00", "sessionID": "S-1"},
+    "link.refresh": {"responseCode": "4017400"},
+    "token.legacy.refresh": {"status": "401"},
+}
+WRITES: Writes = {"/v1/cashin/confirm": (MOVES, "merchantTrxID")}
+CHANGED = ("/v1/cashin/check", "data.linkRefNum", "data.responseCode", "26")
