@@ -76,7 +76,7 @@ class Adapter:
         written = {name for names in WRITTEN.values() for name in names if name in vars(cls)}
         assert written == declared, f"declared, or written, but not both: {sorted(written ^ declared)}"
         assert bool(cls.manifest.callbacks) == ("callbacks" in vars(cls)), "notifications are declared and read"
-        assert "fetch_token" in vars(cls), "our tokens are fetched"
+        assert bool(cls.manifest.tokens) == ("fetch_token" in vars(cls)), "our tokens, where there are any, are fetched"
 
     def _refuse(self, what: str) -> NotSupported:
         return NotSupported(f"{self.manifest.name} does not offer: {what}")

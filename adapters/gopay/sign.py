@@ -57,7 +57,6 @@ TOLERANCE_S = 900
 
 _REDIRECT_MAX, _STATE_MAX, _SEAMLESS_MAX = 256, 32, 512
 """Limits of the linking page's parameters, in characters (wallets.md 2.3.2)."""
-_PEM = re.compile(r"-----BEGIN [A-Z ]*PUBLIC KEY-----.*?-----END [A-Z ]*PUBLIC KEY-----", re.DOTALL)
 _SEPARATOR = re.compile(r"[,\s]+")
 
 
@@ -164,7 +163,8 @@ def link_notice_valid(ctx: Context, note: Notification) -> bool:
         return False
     text = snap.asymmetric_string_to_sign(note.method, note.target, snap.minify(note.body), at)
     signature = note.headers.get("x-signature", "")
-    return any(snap.rsa_sha256_valid(key, text, signature) for key in pems(ctx.credential("midtrans_public_key_pem")))
+    keys = snap.public_keys(ctx.credential("midtrans_public_key_pem"))
+    return any(snap.rsa_sha256_valid(key, text, signature) for key in keys)
 
 
 def iris_notice_valid(ctx: Context, note: Notification) -> bool:
@@ -176,13 +176,6 @@ def iris_notice_valid(ctx: Context, note: Notification) -> bool:
     keys = [key for key in _SEPARATOR.split(ctx.credential("iris_merchant_key")) if key]
     wanted = [hashlib.sha512(note.body + key.encode()).hexdigest().encode() for key in keys]
     return any([hmac.compare_digest(each, shown) for each in wanted])  # noqa: C419 - all compared, whichever it is
-
-
-def pems(text: str) -> list[str]:
-    """The keys of a setting that may hold two of them, one behind the other: both are good while a partner changes from
-    one to the next (decision X13).
-    """
-    return _PEM.findall(text)
 
 
 def _recent(at: str, now: datetime) -> bool:

@@ -88,6 +88,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     private_key: str = "private_key_pem"
     partner_id: str = "partner_id"
     secret: str = "client_secret"  # noqa: S105 - a name
+    """Key of the signature with our token; empty where calls are signed with the private key and without a token."""
     milliseconds: bool = False
     headers: Mapping[str, str] = {}
     """More headers of transaction calls, by the credential that holds their value."""
@@ -118,11 +119,8 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
         else:
             token = bearer.reveal() if bearer else ctx.token(self.token) if call.bearer is Bearer.OURS else ""
             headers = snap.transaction_headers(
-                method=call.method,
-                target=target,
-                content=content,
                 at=at,
-                secret=ctx.credential(self.secret),
+                signature=self._signature(ctx, call.method, target, token, content, at),
                 token=token,
                 partner_id=ctx.credential(self.partner_id),
                 external_id=ctx.external_id(n),
@@ -140,6 +138,13 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
             content=content,
             timeout_s=call.timeout_s,
         )
+
+    def _signature(self, ctx: Context, method: str, target: str, token: str, content: bytes, at: str) -> str:
+        if self.secret:
+            text = snap.string_to_sign(method, target, token, content, at)
+            return snap.hmac_sha512(ctx.credential(self.secret), text)
+        text = snap.asymmetric_string_to_sign(method, target, content, at)
+        return snap.rsa_sha256(ctx.credential(self.private_key), text)
 
 
 def encode(body: object) -> bytes:

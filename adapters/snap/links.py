@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+import msgspec
+
 from adapters import answers
 from adapters.snap import values
 from adapters.snap.calls import Call, Side
@@ -13,7 +15,7 @@ from contracts.errors import Hint, PartnerUnavailable
 from contracts.incentive import BlockerCode
 from contracts.linking import Grant, LinkRefused, LinkReturn
 from contracts.partner import Context
-from contracts.plan import Plan
+from contracts.plan import Plan, Response
 from contracts.secret import Secret
 
 _EXPIRY_MARGIN = timedelta(minutes=5)
@@ -55,22 +57,22 @@ def refresh(
     taken a token request of ours that is signed with the same key.
     """
     reply = yield side.ask(ctx, call, body)
-    envelope = call.read(reply)
-    if envelope.code == call.done:
-        fresh = granted(ctx, envelope, life_s, grant.refresh_token)
-        return Grant(
-            access_token=fresh.access_token,
-            refresh_token=fresh.refresh_token,
-            expires_at=fresh.expires_at,
-            extra=grant.extra,
-        )
-    if envelope.case in {"40101", "40102", "40103", "40104"}:
-        return None
-    if envelope.case != "40100":
-        raise call.unavailable(envelope)
+    if call.read(reply).case != "40100":
+        return refreshed(ctx, grant, call, reply, life_s)
     reply = yield side.ask(ctx, token, token_body)
     token.expect(reply)
     return None
+
+
+def refreshed(ctx: Context, grant: Grant, call: Call, reply: Response, life_s: float) -> Grant | None:
+    """What a refresh said: the fresh grant, `extra` kept; None where the refresh token itself is refused."""
+    envelope = call.read(reply)
+    if envelope.code == call.done:
+        fresh = granted(ctx, envelope, life_s, grant.refresh_token)
+        return msgspec.structs.replace(fresh, extra=grant.extra)
+    if envelope.case in {"40101", "40102", "40103", "40104"}:
+        return None
+    raise call.unavailable(envelope)
 
 
 def must_live(ctx: Context, grant: Grant) -> None:

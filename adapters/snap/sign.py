@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
+_PUBLIC = re.compile(r"-----BEGIN [A-Z ]*PUBLIC KEY-----.*?-----END [A-Z ]*PUBLIC KEY-----", re.DOTALL)
 JAKARTA = timezone(timedelta(hours=7))
 """Asia/Jakarta has no daylight saving: a fixed offset of +07:00."""
 
@@ -66,6 +68,13 @@ def rsa_sha256_valid(public_key_pem: str, text: str, signature: str) -> bool:
     return True
 
 
+def public_keys(text: str) -> list[str]:
+    """The keys of a setting that may hold two of them, one behind the other: both are good while a partner changes from
+    one to the next (decision X13).
+    """
+    return _PUBLIC.findall(text)
+
+
 def minify(text: bytes) -> bytes:
     """JSON with the white space outside strings removed; nothing else changes (snap-bni.md 1.7, T6). For verifying
     what others sent.
@@ -99,11 +108,8 @@ def token_headers(*, client_id: str, private_key_pem: str, at: str) -> dict[str,
 
 def transaction_headers(
     *,
-    method: str,
-    target: str,
-    content: bytes,
     at: str,
-    secret: str,
+    signature: str,
     token: str,
     partner_id: str,
     external_id: str,
@@ -111,14 +117,13 @@ def transaction_headers(
     customer_token: str | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Headers of a symmetric transaction call; the token of `Authorization` is the one signed (decision X9).
-
-    An empty `token` sends no `Authorization` and signs an empty part (OVO binding, decision O1).
+    """Headers of a transaction call. A signature with a token is made with that of `Authorization` (decision X9); an
+    empty `token` sends none (OVO's binding signs an empty part then, decision O1).
     """
     headers = {
         "Content-Type": "application/json",
         "X-TIMESTAMP": at,
-        "X-SIGNATURE": hmac_sha512(secret, string_to_sign(method, target, token, content, at)),
+        "X-SIGNATURE": signature,
         "X-PARTNER-ID": partner_id,
         "X-EXTERNAL-ID": external_id,
         "CHANNEL-ID": channel_id,

@@ -33,10 +33,12 @@ def page(asked: int, *, more: bool, rows: Iterable[T], read: Callable[[T], State
     return StatementPage(lines=lines, next_cursor=str(asked + 1) if more else None, unreadable=unreadable)
 
 
-def follows(asked: int, envelope: Envelope) -> bool:
-    """Whether another page follows, as SNAP's history lists say it in `additionalInfo` (decisions S3, S5)."""
-    envelope.echo(str(asked), "additionalInfo", "page")
-    envelope.text("additionalInfo", "page")
+def follows(asked: int, envelope: Envelope, number: str = "page") -> bool:
+    """Whether another page follows, as SNAP's history lists say it in `additionalInfo` (decisions S3, S5, D14);
+    `number` is the field there with the page's own number.
+    """
+    envelope.echo(str(asked), "additionalInfo", number)
+    envelope.text("additionalInfo", number)
     more = {"Y": True, "N": False}.get(envelope.text("additionalInfo", "hasMore"))
     if more is None:
         raise PartnerProtocolError("field additionalInfo.hasMore is neither Y nor N")

@@ -234,4 +234,4 @@ def test_two_keys_of_midtrans_are_good_while_it_changes_over(ctx, notice):
     old = ctx.credential("midtrans_public_key_pem")
     other = rsa.generate_private_key(public_exponent=65_537, key_size=2_048).public_key()
     pem = other.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
-    assert sign.pems(old + pem) == [old.strip(), pem.strip()] and sign.pems("nothing") == []
+    assert snap.public_keys(old + pem) == [old.strip(), pem.strip()] and snap.public_keys("nothing") == []
