@@ -6,10 +6,12 @@ application every handler that takes `data: JSONBody[Struct]` is read this way; 
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Generator
 from typing import Any, ClassVar
 
 import msgspec
+import msgspec.inspect
 from litestar._openapi.schema_generation import SchemaCreator
 from litestar.connection import ASGIConnection
 from litestar.dto import AbstractDTO, DTOFieldDefinition
@@ -25,6 +27,8 @@ class StrictBody(AbstractDTO[Any]):
     """Decodes a JSON body straight into the handler's Struct."""
 
     _decoders: ClassVar[dict[str, msgspec.json.Decoder[Any]]] = {}
+    _fields: ClassVar[dict[str, dict[str, tuple[str, ...]]]] = {}
+    """The fields of each handler's body, with what they take where that is a closed list."""
 
     def __init__(self, asgi_connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         self.asgi_connection = asgi_connection
@@ -35,10 +39,15 @@ class StrictBody(AbstractDTO[Any]):
         if kind != "application/json":
             raise unsupported_media_type("application/json")
         handler: Any = self.asgi_connection.route_handler
+        return self.read(handler.handler_id, value.removeprefix(codecs.BOM_UTF8))
+
+    def read(self, handler_id: str, value: bytes) -> Any:
+        """What a JSON body says."""
         try:
-            return self._decoders[handler.handler_id].decode(value)
+            return self._decoders[handler_id].decode(value)
         except msgspec.DecodeError as error:
-            raise invalid(str(error)) from None
+            fields = self._fields[handler_id]
+            raise invalid(str(error), takes=tuple(fields), values=lambda name: fields.get(name, ())) from None
         except UnicodeDecodeError:
             raise invalid("JSON is malformed") from None
 
@@ -48,6 +57,7 @@ class StrictBody(AbstractDTO[Any]):
     ) -> None:
         """Called once for each handler with a body."""
         cls._decoders[handler_id] = msgspec.json.Decoder(field_definition.annotation)
+        cls._fields[handler_id] = _fields_of(field_definition.annotation)
 
     @classmethod
     def create_openapi_schema(
@@ -74,3 +84,21 @@ class StrictBody(AbstractDTO[Any]):
     def detect_nested_field(cls, field_definition: FieldDefinition) -> bool:
         """Nothing is transferred field by field."""
         return False
+
+
+def _fields_of(annotation: Any) -> dict[str, tuple[str, ...]]:
+    body = msgspec.inspect.type_info(annotation)
+    if not isinstance(body, msgspec.inspect.StructType):
+        return {}
+    return {field.encode_name: tuple(_listed(field.type)) for field in body.fields}
+
+
+def _listed(kind: msgspec.inspect.Type) -> list[str]:
+    match kind:
+        case msgspec.inspect.EnumType(cls=cls):
+            return [str(each.value) for each in cls]
+        case msgspec.inspect.LiteralType(values=values):
+            return [str(each) for each in values]
+        case msgspec.inspect.UnionType(types=types):
+            return [value for each in types for value in _listed(each)]
+    return []

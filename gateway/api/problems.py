@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -14,6 +15,7 @@ from litestar.types import ExceptionHandlersMap
 
 from contracts.batch import RowFault
 from contracts.errors import GatewayError, InvalidRequest, TooLarge
+from gateway.api.queries import values_of
 from gateway.logs import frames
 
 MEDIA_TYPE = "application/problem+json"
@@ -64,13 +66,35 @@ _PLAIN = re.compile(
     r"|Expected `array` of at (?:most|least) length [0-9]+"
     r"|Missing required query parameter"
 )
+_TYPE = re.compile("`([a-z |]+)`")
+_KINDS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+}
+"""What msgspec names in Python's words."""
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `([^`]*)`")
 _AT = re.compile(r" - at `(?:key in )?\$?\.?([^`]*)`$")
 
 
-def invalid(message: str, *, path: str | None = None) -> InvalidRequest:
-    """msgspec's message about a body or parameter as ours: it may quote a value, so only known wordings pass."""
+Values = Callable[[str], Sequence[str]]
+
+
+def _nothing(_: str) -> Sequence[str]:
+    return ()
+
+
+def invalid(
+    message: str, *, path: str | None = None, takes: Sequence[str] = (), values: Values = _nothing
+) -> InvalidRequest:
+    """msgspec's message about a body or parameter as ours: it may quote a value, so only known wordings pass.
+
+    `takes`: the fields that there are; `values`: what a field takes, where that is a closed list.
+    """
     at = _AT.search(message)
     text = message[: at.start()] if at else message
     where = path or (at.group(1) if at else None)
@@ -83,13 +107,22 @@ def invalid(message: str, *, path: str | None = None) -> InvalidRequest:
         name = found.group(1) if _NAME.fullmatch(found.group(1)) else "?"
         name = f"{field}.{name}" if field else name
         return InvalidRequest(
-            "The body has a field that this operation does not take.", field=name, code="field_unknown"
+            "The body has a field that this operation does not take.",
+            field=name,
+            code="field_unknown",
+            remedy=f"Take it out; the fields are: {', '.join(takes)}." if takes and not field else None,
         )
     if text.startswith(("JSON is malformed", "Input data was truncated")):
         return InvalidRequest("The body is not well-formed JSON.", code="json_malformed")
-    detail = text if _PLAIN.fullmatch(text) else "not an allowed value"
+    detail = _in_words(text) if _PLAIN.fullmatch(text) else "not an allowed value"
     subject = f"The field {field}" if field else "The body"
-    return InvalidRequest(f"{subject} is not valid: {detail}.", field=field, code="field_invalid")
+    allowed = values(field) if field else ()
+    remedy = f"Give one of: {', '.join(allowed)}." if allowed else None
+    return InvalidRequest(f"{subject} is not valid: {detail}.", field=field, code="field_invalid", remedy=remedy)
+
+
+def _in_words(text: str) -> str:
+    return _TYPE.sub(lambda one: " or ".join(_KINDS.get(kind, kind) for kind in one.group(1).split(" | ")), text)
 
 
 def respond(error: GatewayError) -> Response[Problem]:
@@ -144,9 +177,9 @@ def _gateway_error(_: Request[Any, Any, Any], error: GatewayError) -> Response[P
     return respond(error)
 
 
-def _http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
     if isinstance(error, ValidationException):
-        return respond(_of_parameters(error))
+        return respond(_of_parameters(error, lambda name: values_of(request, name)))
     code, title, remedy = _BY_STATUS.get(
         error.status_code, (GatewayError.code, GatewayError.title, GatewayError.remedy)
     )
@@ -155,13 +188,13 @@ def _http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[Pro
     return _response(error.status_code, code, title, f"{title}.", remedy, headers=dict(error.headers or {}))
 
 
-def _of_parameters(error: ValidationException) -> GatewayError:
+def _of_parameters(error: ValidationException, values: Values) -> GatewayError:
     first = error.extra[0] if isinstance(error.extra, list) and error.extra else {}
     key = first.get("key") if isinstance(first, dict) else None
     if key == "data":
         return InvalidRequest("The request has no body.", code="body_missing")
     message = str(first.get("message", "")) if isinstance(first, dict) else ""
-    return invalid(message, path=key or _parameter(error.detail))
+    return invalid(message, path=key or _parameter(error.detail), values=values)
 
 
 def _parameter(detail: str) -> str | None:

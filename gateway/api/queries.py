@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from litestar import Litestar, Request
-from litestar.openapi.spec import Parameter
+from litestar.openapi.spec import Parameter, Reference, Schema
 
 from contracts.errors import InvalidRequest
 
@@ -36,7 +36,31 @@ async def refuse_unknown(request: Request[Any, Any, Any]) -> None:
 @functools.lru_cache(maxsize=1_024)
 def _known(app: Litestar, path: str, method: str) -> frozenset[str]:
     """Names of an operation's query parameters, as the API's description has them."""
+    return frozenset(each.name for each in _parameters(app, path, method))
+
+
+def values_of(request: Request[Any, Any, Any], name: str) -> tuple[str, ...]:
+    """What one of the request's query parameters takes, where that is a closed list; else nothing."""
+    app, path = request.app, str(request.scope.get("path_template"))
+    for each in _parameters(app, path, request.method.lower()):
+        if each.name == name:
+            return tuple(_listed(app, each.schema))
+    return ()
+
+
+def _parameters(app: Litestar, path: str, method: str) -> list[Parameter]:
     item = (app.openapi_schema.paths or {}).get(path)
     operation = getattr(item, method, None)
     parameters = [] if operation is None else operation.parameters or []
-    return frozenset(p.name for p in parameters if isinstance(p, Parameter) and p.param_in == "query")
+    return [each for each in parameters if isinstance(each, Parameter) and each.param_in == "query"]
+
+
+def _listed(app: Litestar, schema: Schema | Reference | None) -> list[str]:
+    if isinstance(schema, Reference):
+        schema = app.openapi_schema.components.schemas.get(schema.ref.rpartition("/")[2])
+    if schema is None:
+        return []
+    below = [*(schema.one_of or ()), *(schema.any_of or ())]
+    if isinstance(schema.items, Schema | Reference):
+        below.append(schema.items)
+    return [*(schema.enum or ()), *(value for each in below for value in _listed(app, each))]

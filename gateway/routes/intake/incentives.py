@@ -11,15 +11,19 @@ from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
-from contracts.batch import COLUMNS
+from contracts.batch import COLUMNS, RowCode, row_fault
 from contracts.incentive import BlockerCode, Stage
 from contracts.money import MAX_AMOUNT_RUPIAH
+from gateway.api.bodies import StrictBody
 from gateway.api.paging import cursor_of, numbers_of
+from gateway.api.problems import invalid
 from gateway.core import Core
 from gateway.routes.access.idempotent import AnsweredMeanwhile, InWork
 from gateway.routes.intake.batches import Batch, as_batch
 from gateway.security.clients import Caller, require
+from gateway.services.intake.framing import json_record
 from gateway.services.intake.incentives import IncentiveView
+from gateway.services.intake.refusals import RowInvalid
 from gateway.storage.base.database import Connection
 from gateway.storage.intake.incentives import Filter
 
@@ -50,6 +54,20 @@ class NewIncentive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return f"NewIncentive({self.participant_id}, ***)"
 
 
+class RowBody(StrictBody):
+    """Reads the body as a line of NDJSON is read: the row's faults are told all at once, in the same words."""
+
+    def read(self, handler_id: str, value: bytes) -> NewIncentive:
+        """The fields as text, as they stand; the checks of a batch's rows are still to come."""
+        record = json_record(value.decode(errors="surrogateescape"))
+        if record.fault is not None:
+            if record.fault.code in (RowCode.ROW_MALFORMED.value, RowCode.ENCODING_INVALID.value):
+                raise invalid("JSON is malformed")
+            raise RowInvalid([row_fault(record.fault)])
+        cells: dict[str, Any] = dict(zip(COLUMNS, record.cells, strict=True))
+        return NewIncentive(**cells)
+
+
 assert NewIncentive.__struct_fields__ == COLUMNS, "one incentive has the fields of one row"
 
 
@@ -67,7 +85,7 @@ class Incentives(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-@post("/", guards=[require("incentives")])
+@post("/", guards=[require("incentives")], dto=RowBody)
 async def submit_incentive(
     core: NamedDependency[Core], request: Call, data: JSONBody[NewIncentive]
 ) -> Response[Submitted]:
@@ -86,7 +104,7 @@ async def submit_incentive(
         await answer.keep(connection, 201, view, now)
         submitted.append(view)
 
-    cells = tuple([str(getattr(data, name)) for name in COLUMNS])
+    cells = tuple([getattr(data, name) for name in COLUMNS])
     try:
         await core.batches.receive_one(request.auth.client_id, cells, keep)
     except AnsweredMeanwhile:

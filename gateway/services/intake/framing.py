@@ -275,7 +275,6 @@ class JsonCells:
         self._rest = ""
         self._lines = 0
         self._begun = False
-        self._decode = json.JSONDecoder(object_pairs_hook=_Pairs, parse_constant=_no_constant).decode
 
     def feed(self, text: str, *, last: bool = False) -> list[Record]:
         """The rows that are whole now; raises `FileRefused`."""
@@ -299,23 +298,28 @@ class JsonCells:
             )
 
     def _record(self, line: int, text: str) -> Record:
-        if _BROKEN.search(text):
-            return Record(line, (), Fault(None, RowCode.ENCODING_INVALID.value))
-        try:
-            pairs = self._decode(text)
-        except (ValueError, RecursionError):  # so deep is no row either
-            pairs = None
-        if not isinstance(pairs, _Pairs):
-            return Record(line, (), Fault(None, RowCode.ROW_MALFORMED.value, "JSON"))
-        values: dict[str, Any] = {}
-        for name, value in pairs:
-            if name in values:
-                shown = name if name in COLUMNS else None
-                return Record(line, (), Fault(shown, RowCode.KEY_REPEATED.value))
-            if name not in COLUMNS and name not in NOTES:
-                return Record(line, (), Fault(None, RowCode.COLUMN_UNKNOWN.value, _named(name)[2:] or None))
-            values[name] = value
-        return Record(line, tuple([_cell(name, values.get(name)) for name in COLUMNS]))
+        return json_record(text, line)
+
+
+def json_record(text: str, line: int = 1) -> Record:
+    """One JSON object as a row: what a line of NDJSON is, and the body of a single incentive."""
+    if _BROKEN.search(text):
+        return Record(line, (), Fault(None, RowCode.ENCODING_INVALID.value))
+    try:
+        pairs = _decode(text)
+    except (ValueError, RecursionError):  # so deep is no row either
+        pairs = None
+    if not isinstance(pairs, _Pairs):
+        return Record(line, (), Fault(None, RowCode.ROW_MALFORMED.value, "JSON"))
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            shown = name if name in COLUMNS else None
+            return Record(line, (), Fault(shown, RowCode.KEY_REPEATED.value))
+        if name not in COLUMNS and name not in NOTES:
+            return Record(line, (), Fault(None, RowCode.COLUMN_UNKNOWN.value, _named(name)[2:] or None))
+        values[name] = value
+    return Record(line, tuple([_cell(name, values.get(name)) for name in COLUMNS]))
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -326,13 +330,18 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
+_decode = json.JSONDecoder(object_pairs_hook=_Pairs, parse_constant=_no_constant).decode
+
+
 def _cell(name: str, value: Any) -> str:
     if value is None:
         return ""
-    if name == "amount_rupiah":
-        return str(value) if type(value) is int else _ODD
-    return value if type(value) is str else _ODD
+    if type(value) is str:
+        return value
+    return str(value) if name in _NUMBERS and type(value) is int else _ODD
 
 
+_NUMBERS = frozenset({"amount_rupiah", "period"})
+"""Columns whose values may come as numbers or as text; any other number may have lost a zero on its way."""
 _ODD = "\0"
 """Stands for a value of another JSON type: no check of any field lets it through."""
