@@ -128,6 +128,11 @@ def from_environment(environment: Mapping[str, str], manifests: Mapping[str, Man
     return settings
 
 
+def agreed_quotas(environment: Mapping[str, str], partners: Collection[str]) -> dict[str, float]:
+    """`GATEWAY_QUOTAS` alone, for commands that need no other setting; raises `SettingsError`."""
+    return _quotas(environment.get(_variable("quotas"), ""), partners)
+
+
 def parse_waits(text: str) -> Waits:
     """`link_life_s=45,lookup_first_s=0.3` as `Waits`; raises `SettingsError` naming what is allowed."""
     pairs: dict[str, float] = {}

@@ -1,39 +1,69 @@
-"""The `gateway` command: one module per command, registered in the table below."""
+"""The `gateway` command: one module per command, listed in the table below and imported when it is called.
+
+A command that is called every few minutes must not wait for the web framework, the mocks' players and four partners'
+clients; so nothing here imports a command's module before its name is known (`gateway --help` needs all of them).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from typing import Any
 
-import asyncpg
-import httpx
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
-from contracts.errors import GatewayError
-from gateway.cli import (
-    batch,
-    clients,
-    demo,
-    doctor,
-    events,
-    incentives,
-    migrate,
-    operators,
-    partners_,
-    payouts,
-    programmes,
-    reconcile,
-    recover,
-    serve,
-    why,
-    workbench,
-    worker,
-)
-from gateway.settings import SettingsError
-from gateway.storage.base.migrate import MigrationError
-from gateway.storage.base.witness import WrongKey
+COMMANDS = {
+    "demo": "demo:demo",
+    "cohort": "demo:cohort",
+    "doctor": "doctor:doctor",
+    "migrate": "migrate:migrate",
+    "serve": "serve:serve",
+    "worker": "worker:worker",
+    "funnel": "funnel:funnel",
+    "plan": "plan:plan",
+    "why": "why:why",
+    "cases": "cases:app",
+    "incentives": "incentives:app",
+    "payouts": "payouts:app",
+    "settlements": "settlements:app",
+    "batch": "batch:app",
+    "partners": "partners_:app",
+    "reconcile": "reconcile:reconcile",
+    "recover": "recover:recover",
+    "events": "events:events",
+    "clients": "clients:app",
+    "operators": "operators:app",
+    "programmes": "programmes:app",
+    "workbench": "workbench:app",
+}
+"""By name, the module in `gateway.cli` and what is called in it: a function, or a group of commands."""
+
+
+class _OnDemand(TyperGroup):
+    """A group whose members are imported by name."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        found = getattr(importlib.import_module(f"gateway.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            made: Any = get_group(found)
+        else:
+            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            alone.command(cmd_name)(found)
+            made = get_command(alone)
+        made.name = cmd_name
+        return made
+
 
 app = typer.Typer(
+    cls=_OnDemand,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -42,46 +72,38 @@ app = typer.Typer(
     " and `worker`; `doctor` says what is missing. Settings come from the environment (docs/production.md).",
 )
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "demo": demo.demo,
-    "cohort": demo.cohort,
-    "doctor": doctor.doctor,
-    "migrate": migrate.migrate,
-    "serve": serve.serve,
-    "worker": worker.worker,
-    "partners": partners_.partners,
-    "why": why.why,
-    "events": events.events,
-    "reconcile": reconcile.reconcile,
-    "recover": recover.recover,
-}
-GROUPS = {
-    "clients": clients.app,
-    "operators": operators.app,
-    "programmes": programmes.app,
-    "batch": batch.app,
-    "incentives": incentives.app,
-    "payouts": payouts.app,
-    "workbench": workbench.app,
-}
-for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
-for _name, _group in GROUPS.items():
-    app.add_typer(_group, name=_name)
+
+@app.callback()
+def _gateway() -> None:
+    """A group, though nothing is registered before its name is known."""
 
 
 def main() -> None:
     """Run the command line; what the caller can mend ends with one line and status 2."""
     try:
         app()
-    except (SettingsError, MigrationError, WrongKey) as error:
-        _end(str(error))
-    except GatewayError as error:
-        _end(f"{error.detail} {error.remedy}")
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, httpx.TransportError, ConnectionError) as error:
-        _end(f"{type(error).__name__}: is it running, and is its address right? `gateway doctor` looks.")
+    except Exception as error:
+        message = _mendable(error)
+        if message is None:
+            raise
+        Console(stderr=True).print(f"[red]error:[/] {message}", highlight=False, soft_wrap=True)
+        raise SystemExit(2) from None
 
 
-def _end(message: str) -> None:
-    Console(stderr=True).print(f"[red]error:[/] {message}", highlight=False, soft_wrap=True)
-    raise SystemExit(2)
+def _mendable(error: Exception) -> str | None:
+    """What to tell of an error that the caller can mend; None: it is a bug of ours."""
+    import asyncpg
+    import httpx
+
+    from contracts.errors import GatewayError
+    from gateway.settings import SettingsError
+    from gateway.storage.base.migrate import MigrationError
+    from gateway.storage.base.witness import WrongKey
+
+    if isinstance(error, SettingsError | MigrationError | WrongKey):
+        return str(error)
+    if isinstance(error, GatewayError):
+        return f"{error.detail} {error.remedy}"
+    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | httpx.TransportError | ConnectionError):
+        return f"{type(error).__name__}: is it running, and is its address right? `gateway doctor` looks."
+    return None

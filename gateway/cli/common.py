@@ -1,31 +1,45 @@
-"""What commands share: settings, a store to read from, tables."""
+"""What commands share: settings, a store to read from, who acts, tables in Jakarta's time, JSON."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+import msgspec
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from adapters.registry import PARTNERS
+from contracts.errors import Forbidden, InvalidRequest
 from contracts.secret import Secret
-from gateway.clock import SystemClock
-from gateway.security.vault import Vault
+from gateway.clock import JAKARTA, SystemClock
 from gateway.services.intake.incentives import BlockerView, Incentives
 from gateway.settings import Settings, SettingsError, from_environment, read_key
-from gateway.storage.base import witness
 from gateway.storage.base.database import Database
+
+if TYPE_CHECKING:  # ciphers take long to load, and most commands open nothing
+    from gateway.security.vault import Vault
 
 T = TypeVar("T")
 
 MANIFESTS = {slug: partner.manifest for slug, partner in PARTNERS.items()}
 KEY = "GATEWAY_MASTER_KEY"
-console = Console()
+GAP = 2
+LAST_MIN = 24
+"""So narrow the last column of a table may become before its lines run over the terminal's edge."""
+console = Console(highlight=False, soft_wrap=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead, for programs.")]
+As = Annotated[
+    str | None,
+    typer.Option("--as", help="Your name at /ops; password and code are asked for, or read from standard input."),
+]
 
 
 def settings() -> Settings:
@@ -43,6 +57,8 @@ def database_url() -> str:
 
 def vault() -> Vault:
     """The installation's keys."""
+    from gateway.security.vault import Vault
+
     text = os.environ.get(KEY)
     if not text:
         raise SettingsError(f"{KEY} is not set")
@@ -55,6 +71,8 @@ async def open_store() -> AsyncIterator[tuple[Database, Incentives]]:
     database = await Database.open(database_url(), size=2)
     try:
         if KEY in os.environ:
+            from gateway.storage.base import witness
+
             async with database.connection() as connection:
                 await witness.check(connection, vault())
         yield database, Incentives(database, SystemClock(), MANIFESTS)
@@ -72,14 +90,78 @@ def with_store(work: Callable[[Database, Incentives], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
+async def who(database: Database, name: str | None, role: str) -> str:
+    """Who acts: `name`, proved by password and code as at /ops, with `role`; where nobody is enrolled, `cli`.
+
+    Raises `InvalidRequest` for a missing name, `Unauthenticated`, `Forbidden`.
+    """
+    from gateway.services.ops.operators import Operators
+    from gateway.storage.ops import operators as stored
+
+    if name is None:
+        async with database.connection() as connection:
+            enabled = [row.client_id for row, gone in await stored.get_all(connection) if gone is None]
+        if not enabled:
+            return "cli"
+        raise InvalidRequest(
+            "This is done in a person's name.", remedy="Say who you are: --as NAME, as you sign in at /ops."
+        )
+    operators = Operators(database, SystemClock(), vault())
+    token = await operators.sign_in(name, _typed("password", hidden=True), _typed("code"))
+    try:
+        person = await operators.recognise(token)
+    finally:
+        await operators.sign_out(token)
+    if person is None or role not in person.roles:
+        raise Forbidden(f"This needs the role {role}.", code="role_missing")
+    return person.client_id
+
+
+def _typed(what: str, *, hidden: bool = False) -> str:
+    if sys.stdin.isatty():
+        return str(typer.prompt(what, hide_input=hidden))
+    return sys.stdin.readline().rstrip("\n")
+
+
 def table(title: str, *columns: str, rows: Iterable[Iterable[object]]) -> Table:
-    """Rows under headings, cells as they are (a partner's words may hold brackets); None shows as a dash."""
-    made = Table(title=title, title_justify="left")
-    for at, column in enumerate(columns):
-        made.add_column(column, no_wrap=at == 0, overflow="fold")
-    for row in rows:
-        made.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
+    """Rows under headings, cells as they are (a partner's words may hold brackets); None shows as a dash, a time as
+    Jakarta's. No column but the last is ever narrower than its widest cell, so that a number can be copied whole.
+    """
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max([len(name), *(len(row[at]) for row in cells)]) for at, name in enumerate(columns)]
+    for at, name in enumerate(columns):
+        last = at == len(columns) - 1
+        made.add_column(name, no_wrap=not last, overflow="fold", min_width=None if last else widths[at])
+    for row in cells:
+        made.add_row(*(Text(cell) for cell in row))
+    least = sum(width + GAP for width in widths[:-1]) + min(widths[-1], LAST_MIN)
+    made.width = min(sum(width + GAP for width in widths), max(console.width, least))
     return made
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    return local(value) if isinstance(value, datetime) else str(value)
+
+
+def local(at: datetime | None) -> str:
+    """`2026-11-28 20:30:00 WIB`: Jakarta's time."""
+    return "–" if at is None else f"{at.astimezone(JAKARTA):%Y-%m-%d %H:%M:%S} WIB"
+
+
+def tell(value: object) -> None:
+    """As JSON, on one line; rows of the store as objects."""
+    typer.echo(msgspec.json.encode(value, enc_hook=_plain).decode())
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if hasattr(value, "items"):  # a row of the store
+        return dict(value.items())
+    raise TypeError(type(value).__name__)
 
 
 def rupiah(amount: int) -> str:

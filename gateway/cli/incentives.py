@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from contracts.incentive import BlockerCode, Stage
-from gateway.cli.common import blocked, console, rupiah, table, with_store
+from gateway.cli.common import AsJson, blocked, console, rupiah, table, tell, with_store
 from gateway.services.intake.incentives import Incentives, IncentiveView
 from gateway.storage.base.database import Database
 from gateway.storage.intake.incentives import Filter
@@ -24,6 +24,7 @@ def list_(
     blocker: Annotated[BlockerCode | None, typer.Option()] = None,
     after: Annotated[int, typer.Option(min=0, help="The last id of the page before.")] = 0,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    as_json: AsJson = False,
 ) -> None:
     """Incentives in the order in which they were handed over; `gateway why ID` explains one."""
     wanted = Filter(programme=programme, participant_id=participant, partner=partner, stage=stage, blocker=blocker)
@@ -32,6 +33,9 @@ def list_(
         return await incentives.find(wanted, after, limit)
 
     found = with_store(work)
+    if as_json:
+        tell(found)
+        return
     rows = (
         (i.incentive_id, i.participant_id, i.purpose, i.period, i.partner, rupiah(i.amount_rupiah), i.stage.value,
          blocked(i.blocker))

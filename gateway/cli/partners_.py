@@ -1,76 +1,241 @@
-"""`gateway partners`: what each partner can do, and what is not known for certain about it."""
+"""`gateway partners`: what each partner can do and what is assumed about it; and at a running installation, how it is,
+and what an operator does about it.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Annotated, TypeVar
 
 import typer
 
-from contracts.errors import NotFound
+from contracts.errors import InvalidRequest, NotFound
+from contracts.hold import HoldStage
 from contracts.partner import Manifest, Mark
-from gateway.cli.common import MANIFESTS, console, rupiah, table
+from gateway.cli.common import MANIFESTS, As, AsJson, console, local, rupiah, table, tell, who, with_store
+from gateway.clock import JAKARTA, SystemClock
+from gateway.services.brake.brake import Brake
+from gateway.services.ops.partners import Partners, PartnerView
+from gateway.storage.base.database import Database
+from gateway.storage.ops.holds import Hold
+
+T = TypeVar("T")
+app = typer.Typer(
+    invoke_without_command=True,
+    help="Partners. `show` and `settings` need nothing; the others act on the store at DATABASE_URL.",
+)
+Name = Annotated[str, typer.Argument(help="A partner, as `gateway partners` lists it.")]
+Reason = Annotated[str, typer.Argument(help="Why, 3 to 300 characters; for the record, no personal data.")]
 
 
-def partners(
-    partner: Annotated[str | None, typer.Argument(help="One of them, in full; without it, a line for each.")] = None,
-    settings: Annotated[bool, typer.Option("--settings", help="The environment variables each one needs.")] = False,
-) -> None:
-    """Capabilities, limits and quotas of each partner, and everything assumed about it with its source.
-
-    Needs neither settings nor a database. What `GET /v1/partners` adds is whether payouts are paused, and the last
-    statement read.
-    """
-    if partner is not None and partner not in MANIFESTS:
-        raise NotFound("There is no such partner.", remedy=f"They are: {', '.join(MANIFESTS)}.")
-    chosen = [MANIFESTS[partner]] if partner else list(MANIFESTS.values())
-    if settings:
-        for manifest in chosen:
-            _settings(manifest)
+@app.callback()
+def overview(context: typer.Context) -> None:
+    """Partners: a line for each. `show` and `settings` need nothing; the others act on the store at DATABASE_URL."""
+    if context.invoked_subcommand is not None:
         return
-    if partner is None:
-        _overview(chosen)
-        console.print("`gateway partners NAME` shows one in full.", style="dim")
-        return
-    _one(chosen[0])
-
-
-def _overview(manifests: list[Manifest]) -> None:
     rows = (
         (
             manifest.slug,
             manifest.name,
-            ", ".join(sorted(c.value for c in manifest.capabilities)),
             manifest.account_proof.value,
             sum(fact.mark is Mark.ASSUMED for fact in manifest.facts),
             sum(fact.mark is Mark.RECALLED for fact in manifest.facts),
+            ", ".join(sorted(c.value for c in manifest.capabilities)),
         )
-        for manifest in manifests
+        for manifest in MANIFESTS.values()
     )
-    columns = ("partner", "name", "capabilities", "account proved", "assumed", "recalled")
+    columns = ("partner", "name", "account proved", "assumed", "recalled", "capabilities")
     console.print(table("partners", *columns, rows=rows))
+    console.print("`gateway partners show NAME` shows one in full, `gateway partners state` how all are.", style="dim")
 
 
-def _one(manifest: Manifest) -> None:
+@app.command()
+def show(partner: Name) -> None:
+    """One in full: capabilities, limits and quotas, and everything assumed about it with its source."""
+    manifest = _manifest(partner)
     console.print(f"[bold]{manifest.name}[/] ({manifest.slug}), documents read on {manifest.read_on}")
-    console.print(manifest.documents, highlight=False)
+    console.print(manifest.documents)
     console.print(f"one payout: {rupiah(manifest.min_amount_rupiah)} to {rupiah(manifest.max_amount_rupiah)}")
     console.print(f"capabilities: {', '.join(sorted(c.value for c in manifest.capabilities))}")
     console.print(f"that a link is of the declared account is proved as: {manifest.account_proof.value}")
     horizon_h = manifest.lookups.horizon_s / 3600
     console.print(f"an unknown outcome becomes an operator's case after {horizon_h:g} h of looking up")
-    quotas = ((", ".join(q.operations), f"{q.per_s:g}/s", q.mark.value, q.source) for q in manifest.quotas)
-    console.print(table("quotas", "operations", "calls", "mark", "source", rows=quotas))
+    quotas = ((f"{q.per_s:g}/s", q.mark.value, ", ".join(q.operations), q.source) for q in manifest.quotas)
+    console.print(table("\nquotas", "calls", "mark", "operations", "source", rows=quotas))
     facts = sorted(manifest.facts, key=lambda fact: fact.mark.value)
-    console.print(table("facts", "mark", "what", "source", rows=((f.mark.value, f.text, f.source) for f in facts)))
+    cells = ((f.mark.value, f"{f.text} ({f.source})") for f in facts)
+    console.print(table("\nfacts", "mark", "what, and its source", rows=cells))
 
 
-def _settings(manifest: Manifest) -> None:
-    variables = [
-        (f"{manifest.slug}_{name}".upper(), "secret" if c.secret else "", c.default, c.help)
-        for name, c in manifest.credentials.items()
-    ]
-    hosts = [
-        (f"{manifest.slug}_{name}_url".upper(), "", host.sandbox_url, f"Base address of its host `{name}`")
-        for name, host in manifest.hosts.items()
-    ]
-    console.print(table(manifest.name, "variable", "", "default", "what it is", rows=[*variables, *hosts]))
+@app.command("settings")
+def settings_(
+    partner: Annotated[str | None, typer.Argument(help="One of them; without it, all.")] = None,
+) -> None:
+    """The environment variables that each partner needs."""
+    for manifest in [_manifest(partner)] if partner else MANIFESTS.values():
+        variables = [
+            (f"{manifest.slug}_{name}".upper(), "secret" if c.secret else "", c.default, c.help)
+            for name, c in manifest.credentials.items()
+        ]
+        hosts = [
+            (f"{manifest.slug}_{name}_url".upper(), "", host.sandbox_url, f"Base address of its host `{name}`")
+            for name, host in manifest.hosts.items()
+        ]
+        console.print(table(manifest.name, "variable", "", "default", "what it is", rows=[*variables, *hosts]))
+
+
+@app.command()
+def state(as_json: AsJson = False) -> None:
+    """How each partner is: paused, held and since when, what waits there, the last statement read."""
+    views = _with_partners(lambda partners: partners.all())
+    if as_json:
+        tell(views)
+        return
+    cells = (
+        (
+            view.partner,
+            _state(view),
+            view.load and view.load.in_flight,
+            view.load and view.load.backlog,
+            view.load and rupiah(view.load.amount_rupiah),
+            view.last_statement and view.last_statement.day,
+            _words(view),
+        )
+        for view in views
+    )
+    columns = ("partner", "state", "in flight", "waiting", "amount", "statement of", "why, and since when")
+    console.print(table(f"partners at {local(SystemClock().now())}", *columns, rows=cells))
+
+
+def _state(view: PartnerView) -> str:
+    if view.paused is not None:
+        return view.paused.state.value
+    return "held" if view.holds else "running"
+
+
+def _words(view: PartnerView) -> str | None:
+    said = [f"paused by {view.paused.by} {local(view.paused.since)}: {view.paused.reason}"] if view.paused else []
+    for hold in view.holds:
+        tries = "nothing until released" if hold.next_canary_at is None else f"next try {local(hold.next_canary_at)}"
+        what = f"{hold.stage.value} {hold.kind.value} {hold.fault or ''}".rstrip()
+        said.append(f"hold {hold.hold_id}: {what} since {local(hold.since)} ({hold.words}), {tries}")
+    return "; ".join(said) or None
+
+
+@app.command()
+def pause(partner: Name, reason: Reason, person: As = None, as_json: AsJson = False) -> None:
+    """Stop payouts at a partner: what has not left is held back, what has left is followed to its end."""
+    _told(_acting(person, lambda partners, actor: partners.pause(partner, reason, actor=actor)), as_json)
+
+
+@app.command()
+def resume(partner: Name, person: As = None, as_json: AsJson = False) -> None:
+    """Let payouts flow again."""
+    _told(_acting(person, lambda partners, actor: partners.resume(partner, actor=actor)), as_json)
+
+
+@app.command()
+def holds(
+    partner: Annotated[str | None, typer.Argument(help="One of them; without it, all.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Why partners are, or were, not fed as usual: open and released holds, newest first."""
+    found: list[Hold] = _with_partners(lambda partners: partners.holds(partner, limit))
+    if as_json:
+        tell(found)
+        return
+    cells = (
+        (h.id, h.partner, h.stage.value, h.kind.value, h.fault, h.since, h.next_canary_at, h.released_at, h.words)
+        for h in found
+    )
+    columns = ("hold", "partner", "stage", "kind", "fault", "since", "next try", "released", "words")
+    console.print(table("holds", *columns, rows=cells))
+
+
+@app.command()
+def release(
+    hold_id: Annotated[int, typer.Argument(help="As `gateway partners holds` names it.")],
+    reason: Reason,
+    person: As = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a hold by hand: what waited is due at once. The next run of failures holds the partner anew."""
+    _told(_acting(person, lambda partners, actor: partners.release(hold_id, reason, actor=actor)), as_json)
+
+
+@app.command("ask-again")
+def ask_again(
+    partner: Name,
+    stage: Annotated[str, typer.Option(help="`verify` or `payout`.")],
+    since: Annotated[str, typer.Option(help="From when on people were refused: 2026-11-28T09:00, Jakarta's time.")],
+    until: Annotated[str | None, typer.Option(help="Until when; without it, now.")] = None,
+    code: Annotated[str | None, typer.Option(help="Only who was refused with this blocker or partner's code.")] = None,
+    person: As = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have a partner asked again about people whom it refused in a time, up to 90 days back.
+
+    What it refused moved no money; nobody is taken to be right, and nobody is asked about twice for one refusal.
+    """
+    if stage not in (HoldStage.VERIFY.value, HoldStage.PAYOUT.value):
+        raise InvalidRequest("A stage is `verify` or `payout`.", field="stage")
+    _manifest(partner)
+    begins, ends = _moment(since), None if until is None else _moment(until)
+
+    async def work(database: Database) -> int:
+        actor = await who(database, person, "operator")
+        brake = Brake(database, SystemClock())
+        return await brake.ask_again(partner, HoldStage(stage), since=begins, until=ends, code=code, actor=actor)
+
+    asked = with_store(lambda database, _: work(database))
+    if as_json:
+        tell({"asked": asked})
+        return
+    console.print(f"{asked} refusals are asked about again")
+
+
+def _moment(text: str) -> datetime:
+    """A time, Jakarta's where it names no offset; raises `InvalidRequest`."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidRequest(f"{text} is no time: write 2026-11-28T09:00.", field="since") from None
+    at = at.replace(tzinfo=JAKARTA) if at.tzinfo is None else at
+    if at > SystemClock().now() + timedelta(days=1):
+        raise InvalidRequest(f"{text} lies ahead.", field="since")
+    return at
+
+
+def _told(view: PartnerView, as_json: bool) -> None:
+    if as_json:
+        tell(view)
+        return
+    console.print(f"{view.partner}: {_state(view)}")
+    if view.paused is not None and view.paused.under_way:
+        by = local(view.paused.last_leaves_by)
+        console.print(f"{view.paused.under_way} attempts begun before may still leave, the last by {by}")
+    words = _words(view)
+    if words:
+        console.print(words, markup=False)
+
+
+def _with_partners(work: Callable[[Partners], Awaitable[T]]) -> T:
+    return with_store(lambda database, _: work(Partners(database, SystemClock(), MANIFESTS, {})))
+
+
+def _acting(person: str | None, work: Callable[[Partners, str], Awaitable[T]]) -> T:
+    """Do `work` in the name of somebody who may."""
+
+    async def run(database: Database) -> T:
+        actor = await who(database, person, "operator")
+        return await work(Partners(database, SystemClock(), MANIFESTS, {}), actor)
+
+    return with_store(lambda database, _: run(database))
+
+
+def _manifest(partner: str) -> Manifest:
+    if partner not in MANIFESTS:
+        raise NotFound("There is no such partner.", remedy=f"They are: {', '.join(MANIFESTS)}.")
+    return MANIFESTS[partner]

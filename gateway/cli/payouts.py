@@ -1,50 +1,85 @@
-"""`gateway payouts`: one movement of money, and what the partner said about it."""
+"""`gateway payouts`: movements of money, and what the partner said about one."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from contracts.errors import NotFound
-from gateway.cli.common import console, rupiah, table, with_store
+from contracts.payout import PayoutState
+from gateway.cli.common import AsJson, console, local, rupiah, table, tell, with_store
+from gateway.services.intake.incentives import Incentives
 from gateway.storage.base.database import Database
-from gateway.storage.ops import cases
-from gateway.storage.payouts import payouts as stored
+from gateway.storage.ops import story
 
 app = typer.Typer(no_args_is_help=True, help="Payouts, read straight from the store at DATABASE_URL.")
 
 
+@app.command("list")
+def list_(
+    state: Annotated[PayoutState, typer.Option(help="`unknown`: it left, and nobody has said what became of it.")] = (
+        PayoutState.UNKNOWN
+    ),
+    partner: Annotated[str | None, typer.Option()] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Payouts in one state, those that have been in it for the longest first."""
+
+    async def work(database: Database, _: Incentives) -> story.Rows:
+        async with database.connection() as connection:
+            return await story.payouts_in(connection, state.value, partner)
+
+    rows = with_store(work)
+    if as_json:
+        tell(list(rows))
+        return
+    cells = (
+        (r["id"], r["incentive"], r["partner"], rupiah(r["amount_rupiah"]), r["updated_at"],
+         r["next_at"] or r["sent_deadline"], r["reference"], r["partner_reference"])
+        for r in rows
+    )  # fmt: skip
+    columns = ("payout", "incentive", "partner", "amount", "since", "next step", "our reference", "the partner's")
+    console.print(table(f"payouts: {state.value}", *columns, rows=cells))
+    if len(rows) == story.MOST:
+        console.print(f"the {story.MOST} oldest; --partner chooses", style="dim")
+
+
 @app.command()
-def show(payout_id: Annotated[int, typer.Argument(help="17 digits; `gateway why INCENTIVE` names it.")]) -> None:
+def show(
+    payout_id: Annotated[int, typer.Argument(help="17 digits; `gateway why INCENTIVE` names it.")],
+    as_json: AsJson = False,
+) -> None:
     """One payout: its state, what the partner said, every exchange with it, and what an operator must look at."""
-    with_store(lambda database, _: _show(database, payout_id))
+    found = with_store(lambda database, _: _read(database, payout_id))
+    if as_json:
+        tell(found)
+        return
+    row = found["payout"]
+    amount = rupiah(row["amount_rupiah"])
+    console.print(f"[bold]payout {row['id']}[/] of incentive {row['incentive']}, {row['partner']}, {amount}")
+    console.print(f"state {row['state']}, attempt {row['attempt']}, our reference {row['reference']}")
+    next_at = local(row["next_at"]) if row["next_at"] else "none"
+    console.print(f"the partner's number: {row['partner_reference'] or 'none yet'}; next step: {next_at}")
+    said = ("at", "source", "attempt", "kind", "reason", "partner_code", "detail")
+    columns = ("at", "how", "attempt", "what", "reason", "code", "in its words")
+    console.print(table("\nwhat the partner said", *columns, rows=_cells(found["words"], said)))
+    calls = ("at", "operation", "effect", "status", "error", "left_us", "took_ms")
+    console.print(table("\nexchanges", *calls, rows=_cells(found["exchanges"], calls)))
+    questions = [case for case in found["cases"] if case["closed_at"] is None]
+    if questions:
+        cells = _cells(questions, ("id", "code", "opened_at", "due_at", "detail"))
+        console.print(table("\ncases for an operator", "case", "code", "since", "decide by", "evidence", rows=cells))
 
 
-async def _show(database: Database, payout_id: int) -> None:
+async def _read(database: Database, payout_id: int) -> dict[str, Any]:
     async with database.connection() as connection:
-        row = await stored.get(connection, payout_id)
+        row = await story.payout(connection, payout_id)
         if row is None:
             raise NotFound("There is no such payout.")
-        heard = await connection.fetch(
-            "SELECT at, source, attempt, kind, reason, partner_code, detail"
-            " FROM observations WHERE payout = $1 ORDER BY id",
-            payout_id,
-        )
-        calls = await connection.fetch(
-            "SELECT at, operation, effect, status, error, left_us, took_ms FROM exchanges WHERE subject = $1"
-            " ORDER BY id LIMIT 200",
-            str(payout_id),
-        )
-        questions = await cases.open_for(connection, payout_id)
-    console.print(f"[bold]payout {row.id}[/] of incentive {row.incentive}, {row.partner}, {rupiah(row.amount_rupiah)}")
-    console.print(f"state {row.state.value}, attempt {row.attempt}, our reference {row.reference}")
-    console.print(f"the partner's number: {row.partner_reference or 'none yet'}; next step: {row.next_at or 'none'}")
-    console.print(
-        table("what the partner said", "at", "how", "attempt", "what", "reason", "code", "in its words", rows=heard)
-    )
-    columns = ("at", "operation", "effect", "status", "error", "left us", "ms")
-    console.print(table("exchanges", *columns, rows=calls))
-    if questions:
-        cells = ((case.code, case.opened_at, case.due_at, case.detail) for case in questions)
-        console.print(table("cases for an operator", "case", "since", "decide by", "evidence", rows=cells))
+        words, calls, entries, cases = await story.evidence(connection, payout_id)
+    return {"payout": row, "words": words, "exchanges": calls, "ledger": entries, "cases": cases}
+
+
+def _cells(rows: story.Rows, names: tuple[str, ...]) -> list[list[object]]:
+    return [[row[name] for name in names] for row in rows]

@@ -6,25 +6,31 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.common import console, rupiah, table, with_store
+from gateway.cli.common import AsJson, console, local, rupiah, table, tell, with_store
 from gateway.clock import SystemClock, jakarta_day
 from gateway.services.intake.incentives import Incentives, IncentiveView
 from gateway.storage.base.database import Database
 from gateway.storage.payouts import payouts
 
 
-def why(incentive: Annotated[int, typer.Argument(help="As the API and `gateway incentives list` name it.")]) -> None:
+def why(
+    incentive: Annotated[int, typer.Argument(help="As the API and `gateway incentives list` name it.")],
+    as_json: AsJson = False,
+) -> None:
     """Why is it not paid? Stage, blocker, who must act and by when, when the gateway tries again, and every payout.
 
     Reads the store at DATABASE_URL and changes nothing.
     """
-    with_store(lambda database, incentives: _why(database, incentives, incentive))
+    with_store(lambda database, incentives: _why(database, incentives, incentive, as_json))
 
 
-async def _why(database: Database, incentives: Incentives, incentive_id: int) -> None:
+async def _why(database: Database, incentives: Incentives, incentive_id: int, as_json: bool) -> None:
     view = await incentives.get(incentive_id)
     async with database.connection() as connection:
         rows = await payouts.for_incentive(connection, incentive_id)
+    if as_json:
+        tell({"incentive": view, "payouts": rows})
+        return
     console.print(
         f"[bold]incentive {view.incentive_id}[/]: {view.programme} {view.purpose} {view.period}, participant"
         f" {view.participant_id}, {rupiah(view.amount_rupiah)} at {view.partner}",
@@ -52,8 +58,8 @@ def _blocker(view: IncentiveView) -> None:
         else:
             console.print("nothing holds it up")
         return
-    console.print(f"blocker: [yellow]{blocker.code.value}[/], since {blocker.since:%Y-%m-%d %H:%M:%S %Z}")
+    console.print(f"blocker: [yellow]{blocker.code.value}[/], since {local(blocker.since)}")
     console.print(f"who must act: [bold]{blocker.owner.value}[/], by {blocker.act_by}")
     again = blocker.next_attempt_at
-    console.print(f"the gateway tries again: {again:%Y-%m-%d %H:%M:%S %Z}" if again else "it waits until they have")
+    console.print(f"the gateway tries again: {local(again)}" if again else "it waits until they have")
     console.print(f"id: {blocker.text.id}\nen: {blocker.text.en}", highlight=False)

@@ -8,11 +8,9 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 import msgspec
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
 
 from contracts.errors import Conflict, Forbidden, InvalidRequest, Unauthenticated
 from gateway.clock import Clock
@@ -27,7 +25,11 @@ _CACHE_S = 3.0
 """How long a token that was disabled may still be taken by a process that has just seen it."""
 _CACHE_MOST = 4_096
 
-Connection = ASGIConnection[Any, Any, Any, Any]
+if TYPE_CHECKING:  # commands that only hash a secret need no web framework
+    from litestar.connection import ASGIConnection
+    from litestar.handlers import BaseRouteHandler
+
+Connection: TypeAlias = "ASGIConnection[Any, Any, Any, Any]"
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):

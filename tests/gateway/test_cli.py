@@ -22,7 +22,7 @@ import uvicorn
 
 from adapters.registry import PARTNERS
 from gateway.api.app import create_app
-from gateway.cli import COMMANDS, GROUPS, demo
+from gateway.cli import COMMANDS, demo
 from gateway.cli.serve import server_config
 from gateway.clock import SystemClock
 from gateway.demo.cluster import bare_environment
@@ -52,7 +52,7 @@ def run(*arguments: str, status: int = 0, **environment: str) -> str:
 
 def test_help_names_every_command() -> None:
     text = run("--help")
-    for name in (*COMMANDS, *GROUPS):
+    for name in COMMANDS:
         assert name in text, name
 
 
@@ -85,9 +85,9 @@ def test_migrate_and_clients(empty_database: str) -> None:
 def test_partners_need_nothing() -> None:
     text = run("partners")
     assert all(name in text for name in PARTNERS)
-    assert "assumed" in run("partners", "bni")
-    assert "OVO_" in run("partners", "ovo", "--settings")
-    assert "They are: bni" in run("partners", "nobody", status=2)
+    assert "assumed" in run("partners", "show", "bni")
+    assert "OVO_" in run("partners", "settings", "ovo")
+    assert "They are: bni" in run("partners", "show", "nobody", status=2)
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from gateway import ops
 from gateway.clock import jakarta_day
 from gateway.core import Core
 from gateway.ops import pictures
-from gateway.routes.ops.funnel import FunnelRow, read_counts
 from gateway.routes.ops.session import FORM_BYTES, Browser, form, language, page, signed_in, to
+from gateway.services.ops import funnel
+from gateway.services.ops.funnel import FunnelRow
 from gateway.services.ops.plan import BurnDown, Forecast
 from gateway.storage.ops import funnel as stored
 from gateway.storage.ops import story
@@ -76,7 +77,7 @@ async def switch_partner(
 async def _glance(core: Core, chosen: str) -> dict[str, Any]:
     at = ops.LANGUAGES.index(chosen)
     async with core.resources.database.connection() as connection:
-        rows = await read_counts(core, connection, None)
+        rows = await funnel.counts(connection, None, core.incentives.moment())
         refused = await stored.refused(connection, None)
         open_cases, waiting_batches = await story.count_open(connection)
     health, views, plan = await core.plan.health(LATELY), await core.partners.all(), await core.plan.burn_down()

@@ -143,10 +143,7 @@ async def list_payouts(
 async def show_payout(core: NamedDependency[Core], request: Browser, payout_id: FromPath[int]) -> Response[str]:
     """One payout with all evidence in one column."""
     async with core.resources.database.connection() as connection:
-        row = await connection.fetchrow(
-            "SELECT p.*, i.participant_id FROM payouts p JOIN incentives i ON i.id = p.incentive WHERE p.id = $1",
-            payout_id,
-        )
+        row = await story.payout(connection, payout_id)
         if row is None:
             raise NotFound("There is no such payout.")
         words, calls, entries, cases = await story.evidence(connection, payout_id)

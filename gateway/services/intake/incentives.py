@@ -12,8 +12,7 @@ from contracts.incentive import BLOCKERS, BlockerCode, Owner, Stage, owner_of
 from contracts.partner import Manifest
 from contracts.text import Text
 from gateway.clock import Clock, jakarta_day
-from gateway.services.payouts.apply import transact
-from gateway.storage.base.database import Connection, Database
+from gateway.storage.base.database import Connection, Database, transact
 from gateway.storage.base.moment import Moment
 from gateway.storage.intake import incentives as stored
 from gateway.storage.intake.incentives import Filter, IncentiveRow

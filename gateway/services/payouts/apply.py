@@ -7,11 +7,9 @@ statements whatever its size.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
 
-import asyncpg
 import msgspec
 
 from contracts.events import EventType
@@ -22,7 +20,7 @@ from gateway.services.brake import brake
 from gateway.services.payouts.ends import Effects, Standing, Terms
 from gateway.services.payouts.rules import decide
 from gateway.services.payouts.words import Item, Word, agreed
-from gateway.storage.base.database import Connection, Database
+from gateway.storage.base.database import Connection
 from gateway.storage.brake import refusals
 from gateway.storage.intake import reapprovals
 from gateway.storage.messages import events
@@ -31,11 +29,8 @@ from gateway.storage.payouts import ledger, observations, payouts
 from gateway.storage.payouts.observations import Heard, NewObservation
 from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
 
-T = TypeVar("T")
-MOST_TRIES = 4
 MISMATCHES_PAUSE = 3
 """So many open cases of rows that are not the approved ones, and the partner is paused."""
-_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,26 +39,6 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     payout: PayoutRow
     before: PayoutState
     heard: list[Heard]
-
-
-async def transact(database: Database, work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Do `work` in a transaction, again (a few times) where the database broke it off in favour of another one."""
-
-    async def attempt() -> T:
-        async with database.transaction() as connection:
-            return await work(connection)
-
-    return await again(attempt)
-
-
-async def again(work: Callable[[], Awaitable[T]]) -> T:
-    """Do `work`, again (a few times) where the database broke it off in favour of somebody else's."""
-    for _ in range(MOST_TRIES - 1):
-        try:
-            return await work()
-        except _AGAIN:
-            continue
-    return await work()
 
 
 async def apply(

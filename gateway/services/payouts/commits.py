@@ -11,10 +11,10 @@ import structlog
 
 from gateway.clock import growing_s, jakarta_day
 from gateway.resources import Resources
-from gateway.services.payouts.apply import Applied, again, apply, transact
+from gateway.services.payouts.apply import Applied, apply
 from gateway.services.payouts.ends import Terms
 from gateway.services.payouts.words import Item
-from gateway.storage.base.database import AWAY, GroupCommit
+from gateway.storage.base.database import AWAY, GroupCommit, again, transact
 from gateway.storage.payouts import queue
 from gateway.storage.payouts.queue import Begun, Intent
 

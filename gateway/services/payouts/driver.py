@@ -17,14 +17,14 @@ from contracts.payout import Outcome, PayoutOrder, PayoutState
 from gateway.clock import jakarta_day
 from gateway.resources import Resources
 from gateway.services.each import each
-from gateway.services.payouts.apply import Applied, apply, transact
+from gateway.services.payouts.apply import Applied, apply
 from gateway.services.payouts.commits import LOST_S, Commits
 from gateway.services.payouts.following import Following
 from gateway.services.payouts.rules import LEASE_S
 from gateway.services.payouts.sending import OPEN, Answer, Gate, Links, Sending
 from gateway.services.payouts.stops import Stops
 from gateway.services.payouts.words import Finding, What, Word
-from gateway.storage.base.database import Connection
+from gateway.storage.base.database import Connection, transact
 from gateway.storage.intake import incentive_timers
 from gateway.storage.ops import audit, cases, switches
 from gateway.storage.ops.cases import NewCase

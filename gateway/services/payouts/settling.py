@@ -13,9 +13,8 @@ from contracts.incentive import BlockerCode
 from contracts.observation import Source
 from contracts.payout import IN_DOUBT, Outcome, PayoutState, rejected, succeeded
 from gateway.clock import Clock
-from gateway.services.payouts.apply import transact
 from gateway.services.payouts.driver import Payouts
-from gateway.storage.base.database import Connection, Database
+from gateway.storage.base.database import Connection, Database, transact
 from gateway.storage.ops import audit
 from gateway.storage.payouts import payouts, settlements
 from gateway.storage.payouts.payouts import PayoutRow

@@ -23,14 +23,14 @@ from gateway.partners.desk import Desk
 from gateway.resources import Resources
 from gateway.services.each import each
 from gateway.services.payouts.absence import MOST_DAYS, Reading, Readings, enough_readings, key_until
-from gateway.services.payouts.apply import apply, transact
+from gateway.services.payouts.apply import apply
 from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.ends import SKEW_S, Terms
 from gateway.services.payouts.sending import ANSWER_S, frozen_hash, within
 from gateway.services.payouts.words import Finding, What, agreed
 from gateway.services.reconciliation.statements import Statements
 from gateway.services.reconciliation.strays import MOST, Strays
-from gateway.storage.base.database import Connection
+from gateway.storage.base.database import Connection, transact
 from gateway.storage.ops import audit
 from gateway.storage.payouts import queue
 from gateway.storage.payouts.queue import Leased

@@ -26,12 +26,12 @@ from gateway.services.payouts.absence import (
     only_statements_can_tell,
     silent,
 )
-from gateway.services.payouts.apply import apply, transact
+from gateway.services.payouts.apply import apply
 from gateway.services.payouts.ends import SKEW_S, Terms
 from gateway.services.payouts.words import ABSENT, Finding, Item, What, Word, agreed
 from gateway.services.reconciliation.listing import Listed, Listing
 from gateway.services.reconciliation.strays import Strays
-from gateway.storage.base.database import Connection
+from gateway.storage.base.database import Connection, transact
 from gateway.storage.ops import cases, switches
 from gateway.storage.ops.cases import NewCase
 from gateway.storage.payouts import observations, payouts

@@ -18,11 +18,11 @@ from contracts.payout import reversed_, succeeded
 from gateway.clock import jakarta_day
 from gateway.resources import Resources
 from gateway.security import places
-from gateway.services.payouts.apply import apply, transact
+from gateway.services.payouts.apply import apply
 from gateway.services.payouts.ends import Terms
 from gateway.services.payouts.words import Word
 from gateway.storage.base import ids
-from gateway.storage.base.database import Connection
+from gateway.storage.base.database import Connection, transact
 from gateway.storage.ops import audit, cases
 from gateway.storage.ops.cases import NewCase
 from gateway.storage.reconciliation import recovery, strays

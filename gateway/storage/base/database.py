@@ -13,6 +13,7 @@ import msgspec
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+T = TypeVar("T")
 
 AWAY: tuple[type[Exception], ...] = (
     OSError,
@@ -25,6 +26,8 @@ AWAY: tuple[type[Exception], ...] = (
 )
 """What the driver raises while the database cannot be reached, is shutting down, or has failed over: nothing is wrong
 with what was asked, and it may be asked again."""
+MOST_TRIES = 4
+_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
 _BY_KEY = {"plan_cache_mode": "force_generic_plan"} | dict.fromkeys(
     ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off"
 )
@@ -97,6 +100,26 @@ async def _as_it_is(connection: asyncpg.Connection[asyncpg.Record]) -> None:
 def as_json(rows: Sequence[object]) -> str:
     """Rows as one parameter for `json_to_recordset`: the driver takes far longer over an array for each column."""
     return msgspec.json.encode(rows).decode()
+
+
+async def transact(database: Database, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Do `work` in a transaction, again (a few times) where the database broke it off in favour of another one."""
+
+    async def attempt() -> T:
+        async with database.transaction() as connection:
+            return await work(connection)
+
+    return await again(attempt)
+
+
+async def again(work: Callable[[], Awaitable[T]]) -> T:
+    """Do `work`, again (a few times) where the database broke it off in favour of somebody else's."""
+    for _ in range(MOST_TRIES - 1):
+        try:
+            return await work()
+        except _AGAIN:
+            continue
+    return await work()
 
 
 class GroupCommit(Generic[Item, Result]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import asyncpg
 
@@ -10,7 +11,8 @@ from gateway.storage.base.database import Connection
 
 MOST = 200
 """Rows of one list on one page."""
-Rows = Sequence[asyncpg.Record]
+Row: TypeAlias = asyncpg.Record
+Rows: TypeAlias = Sequence[Row]
 
 
 async def find(
@@ -69,6 +71,13 @@ async def payouts(connection: Connection, participant: int) -> Rows:
     )
 
 
+async def payout(connection: Connection, payout_id: int) -> Row | None:
+    """One payout, and whose it is."""
+    return await connection.fetchrow(
+        "SELECT p.*, i.participant_id FROM payouts p JOIN incentives i ON i.id = p.incentive WHERE p.id = $1", payout_id
+    )
+
+
 async def evidence(connection: Connection, payout: int) -> tuple[Rows, Rows, Rows, Rows]:
     """Of one payout: each word of the partner, each exchange, each ledger entry, each case."""
     return (
@@ -95,12 +104,15 @@ async def payouts_in(connection: Connection, state: str, partner: str | None) ->
     )
 
 
-async def open_cases(connection: Connection) -> Rows:
+async def open_cases(connection: Connection, *, partner: str | None = None, code: str | None = None) -> Rows:
     """Cases that wait for an operator, the most urgent first."""
     return await connection.fetch(
         "SELECT c.*, i.participant_id FROM cases c LEFT JOIN incentives i ON i.id = c.incentive"
-        " WHERE c.closed_at IS NULL ORDER BY c.due_at, c.id LIMIT $1",
+        " WHERE c.closed_at IS NULL AND ($2::text IS NULL OR c.partner = $2) AND ($3::text IS NULL OR c.code = $3)"
+        " ORDER BY c.due_at, c.id LIMIT $1",
         MOST,
+        partner,
+        code,
     )
 
 

@@ -74,3 +74,11 @@ async def of(connection: Connection, payout: int) -> list[Settlement]:
     """Everything proposed for one payout, oldest first."""
     rows = await connection.fetch("SELECT * FROM settlements WHERE payout = $1 ORDER BY id", payout)
     return [msgspec.convert(dict(row), Settlement) for row in rows]
+
+
+async def open_ones(connection: Connection, limit: int = 200) -> list[Settlement]:
+    """Proposals that wait for a second person, oldest first."""
+    rows = await connection.fetch(
+        "SELECT * FROM settlements WHERE confirmed_at IS NULL AND dropped_at IS NULL ORDER BY id LIMIT $1", limit
+    )
+    return [msgspec.convert(dict(row), Settlement) for row in rows]

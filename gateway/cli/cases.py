@@ -1,0 +1,67 @@
+"""`gateway cases`: what somebody must look at."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from contracts.errors import NotFound
+from contracts.incentive import BlockerCode
+from contracts.lifting import LIFTED_BY
+from gateway.cli.common import AsJson, console, local, table, tell, with_store
+from gateway.services.intake.incentives import Incentives
+from gateway.storage.base.database import Database
+from gateway.storage.ops import story
+
+app = typer.Typer(no_args_is_help=True, help="Cases for an operator, read straight from the store at DATABASE_URL.")
+
+
+@app.command("list")
+def list_(
+    partner: Annotated[str | None, typer.Option()] = None,
+    code: Annotated[BlockerCode | None, typer.Option()] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Open cases, the most urgent first."""
+
+    async def work(database: Database, _: Incentives) -> story.Rows:
+        async with database.connection() as connection:
+            return await story.open_cases(connection, partner=partner, code=None if code is None else code.value)
+
+    rows = with_store(work)
+    if as_json:
+        tell(list(rows))
+        return
+    cells = ((r["id"], r["code"], r["partner"], r["payout"], r["opened_at"], r["due_at"], r["detail"]) for r in rows)
+    columns = ("case", "code", "partner", "payout", "since", "decide by", "evidence")
+    console.print(table("open cases", *columns, rows=cells))
+    if len(rows) == story.MOST:
+        console.print(f"the {story.MOST} most urgent; --partner and --code choose", style="dim")
+
+
+@app.command()
+def show(
+    case_id: Annotated[int, typer.Argument(help="As `gateway cases list` names it.")], as_json: AsJson = False
+) -> None:
+    """One case: its evidence, and the operations that lift it."""
+
+    async def work(database: Database, _: Incentives) -> story.Row | None:
+        async with database.connection() as connection:
+            return await story.case(connection, case_id)
+
+    row = with_store(work)
+    if row is None:
+        raise NotFound("There is no such case.")
+    lifts = LIFTED_BY[BlockerCode(row["code"])]
+    if as_json:
+        tell(dict(row) | {"lifted_by": lifts})
+        return
+    console.print(f"[bold]case {row['id']}[/]: {row['code']} at {row['partner']}")
+    console.print(f"since {local(row['opened_at'])}, decide by {local(row['due_at'])}")
+    if row["closed_at"] is not None:
+        console.print(f"closed {local(row['closed_at'])} by {row['closed_by']}")
+    console.print(row["detail"], markup=False)
+    console.print(f"what lifts it: {', or '.join(lifts)}", markup=False)
+    if row["payout"] is not None:
+        console.print(f"`gateway payouts show {row['payout']}` has the partner's words and every exchange", style="dim")

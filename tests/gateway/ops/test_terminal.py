@@ -1,0 +1,160 @@
+"""The operators' questions and deeds in the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from contracts.incentive import BlockerCode
+from gateway.cli.common import LAST_MIN, table
+from gateway.storage.ops import cases
+from gateway.storage.ops.cases import NewCase
+from tests.conftest import MASTER_KEY
+from tests.gateway.api.kit import as_csv, row
+from tests.gateway.ops.desk import Desk, code
+
+HEAVY = ("litestar", "aiohttp", "httpx", "redis", "uvicorn", "jinja2")
+QUICK = ("funnel", "plan", "why", "cases", "payouts", "incentives", "partners_")
+
+
+def run_sync(database: str, *arguments: str, typed: str = "", status: int = 0, columns: int = 80) -> str:
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
+    environment |= {
+        "DATABASE_URL": database,
+        "GATEWAY_MASTER_KEY": base64.b64encode(MASTER_KEY).decode(),
+        "COLUMNS": str(columns),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", *arguments],
+        env=environment, input=typed, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+async def run(database: str, *arguments: str, **more: Any) -> str:
+    return await asyncio.to_thread(run_sync, database, *arguments, **more)
+
+
+def typed(desk: Desk, role: str) -> str:
+    """What somebody types who is asked for password and code; the code of the next half minute, as one is good once."""
+    person = desk.people[role]
+    return f"{person.password}\n{code(person, desk.now_s() + 30)}\n"
+
+
+@pytest.mark.parametrize("module", QUICK)
+def test_a_command_for_every_minute_loads_no_framework(module: str) -> None:
+    """Start-up time is what is imported; a clock would measure the machine's other work."""
+    script = f"import sys, gateway.cli.{module}; print(*[n for n in {HEAVY!r} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == ""
+
+
+async def test_where_everybody_stands(desk: Desk, database: str) -> None:
+    await desk.api.submit(as_csv([row(n) for n in range(1, 4)] + [row(9, nik="1")]))
+    text = await run(database, "funnel")
+    assert re.search(r"^awaiting_link +3 +Rp 1\.800\.000", text, re.M)
+    assert re.search(r"^approval_missing +core +ovo|^link_required +participant +ovo", text, re.M)
+    assert "nik_invalid" in text
+    told = json.loads(await run(database, "funnel", "--json"))
+    seen = (await desk.api.call("GET", "/v1/funnel", role="reader")).json()
+    told.pop("as_of"), seen.pop("as_of")
+    assert told == seen
+
+
+async def test_the_plan_says_when_and_draws_it(desk: Desk, database: str) -> None:
+    batch = (await desk.api.submit(as_csv([row(n) for n in range(1, 41)]))).json()
+    for role in ("one", "two"):
+        await desk.api.decide(batch, role)
+    await desk.api.fetch("UPDATE incentives SET link_active = true, verified = true, standing = NULL")
+    await desk.api.core.plan.tick()
+    await desk.api.fetch(
+        "INSERT INTO backlog_samples (at, partner, stage, due, blocked, ended)"
+        " VALUES (now() - interval '100 seconds', 'ovo', 'payout', 140, 0, -100) ON CONFLICT DO NOTHING"
+    )
+    text = await run(database, "plan")
+    line = next(line for line in text.splitlines() if line.startswith("ovo      payout"))
+    assert re.search(r"payout +40 +0 +\d", line), line
+    assert "observed" in line
+    assert "WIB" in line
+    assert "ovo, payout: due" in text
+    forecasts = json.loads(await run(database, "plan", "--json"))["forecasts"]
+    (mine,) = [one for one in forecasts if one["stage"] == "payout"]
+    left_s = (datetime.fromisoformat(mine["done_at"]) - datetime.now(UTC)).total_seconds()
+    assert 20 < left_s < 90, "1 a second, 40 left"
+
+
+async def test_cases_name_what_lifts_them(desk: Desk, database: str) -> None:
+    new = [
+        NewCase(code=BlockerCode.CONTRADICTION, partner="bni", detail="two credits [of one] 20261128000000000017"),
+        NewCase(code=BlockerCode.NOTIFICATION_DROPPED, partner="gopay", detail="none can be read"),
+    ]
+    async with desk.api.core.resources.database.transaction() as connection:
+        await cases.open_cases(connection, desk.api.core.resources.clock.now(), new)
+    both = await run(database, "cases", "list")
+    assert both.count("WIB") == 4
+    assert "two credits [of one]" in both
+    only = json.loads(await run(database, "cases", "list", "--partner", "bni", "--json"))
+    assert [one["code"] for one in only] == ["contradiction"]
+    shown = await run(database, "cases", "show", str(only[0]["id"]))
+    assert "what lifts it: POST /v1/reconciliations" in shown
+    assert "There is no such case" in await run(database, "cases", "show", "1", status=2)
+
+
+async def test_a_partner_is_paused_by_a_person_with_the_role(desk: Desk, database: str) -> None:
+    pause = ("partners", "pause", "ovo", "deposit runs dry")
+    assert "--as NAME" in await run(database, *pause, status=2), "people are enrolled here, so one of them acts"
+    wrong = await run(database, *pause, "--as", "operator-one", typed="wrong\n000000\n", status=2)
+    assert "is wrong" in wrong
+    other = await run(database, *pause, "--as", "auditor-one", typed=typed(desk, "auditor"), status=2)
+    assert "needs the role operator" in other
+    assert await desk.api.fetch("SELECT 1 FROM partner_switches WHERE paused_at IS NOT NULL") == []
+    done = await run(database, *pause, "--as", "operator-one", typed=typed(desk, "operator"))
+    assert "ovo: paused" in done
+    (told,) = await desk.api.fetch("SELECT actor, data FROM audit_log WHERE action = 'partner.pause'")
+    assert (told["actor"], told["data"]) == ("op-operator-one", {"reason": "deposit runs dry"})
+    assert re.search(r"^ovo +paused .*deposit runs dry", await run(database, "partners", "state"), re.M)
+    sessions = await desk.api.fetch("SELECT 1 FROM operator_sessions")
+    assert sessions == [], "a command leaves nobody signed in"
+
+
+async def test_where_nobody_is_enrolled_the_command_line_itself_acts(database: str) -> None:
+    assert "gopay: paused" in await run(database, "partners", "pause", "gopay", "before the first operator")
+    assert "gopay: running" in await run(database, "partners", "resume", "gopay")
+    assert json.loads(await run(database, "partners", "holds", "--json")) == []
+    asked = ("partners", "ask-again", "gopay", "--stage", "verify", "--since")
+    assert "0 refusals" in await run(database, *asked, "2026-01-05T09:00")
+    assert "is no time" in await run(database, *asked, "yesterday", status=2)
+    assert "no such hold" in await run(database, "partners", "release", "7", "mended", status=2)
+    assert "in a person's name" in await run(
+        database, "settlements", "propose", "1", "paid", "--document", "BA-7", "--why", "their letter", status=2
+    )
+
+
+def test_numbers_are_never_broken_and_the_last_column_folds() -> None:
+    """At any width each cell but the last stands whole on one line, and nothing of the last is lost."""
+    from rich.console import Console
+
+    number, words = "20261128000000000017", "a long story " * 9
+    at = datetime(2026, 11, 28, 13, 30, tzinfo=UTC)
+    for width in (40, 60, 80, 120, 200):
+        narrow = Console(width=width, soft_wrap=True)
+        made = table("t", "id", "at", "words", rows=[(number, at, words), (None, at + timedelta(days=1), "[b]")])
+        with narrow.capture() as caught:
+            narrow.print(made)
+        text = caught.get()
+        assert number in text
+        assert "2026-11-28 20:30:00 WIB" in text
+        assert "│" not in text
+        assert "[b]" in text
+        assert text.count("story") == 9, LAST_MIN
