@@ -28,7 +28,7 @@ def test_every_command_and_option_exists(name: str) -> None:
     script, subcommand, *arguments = SERVICES[name]["command"]
     module, name_of_app = SCRIPTS[script]
     command: Any = typer.main.get_command(getattr(importlib.import_module(module), name_of_app))
-    known = {option for parameter in command.commands[subcommand].params for option in parameter.opts}
+    known = {option for parameter in command.get_command(None, subcommand).params for option in parameter.opts}
     assert set(arguments[::2]) <= known  # all of them are pairs of an option and its value
 
 
