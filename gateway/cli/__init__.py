@@ -104,6 +104,8 @@ def _mendable(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, GatewayError):
         return f"{error.detail} {error.remedy}"
-    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | httpx.TransportError | ConnectionError):
+    if isinstance(error, ConnectionError):
+        return f"{error} Is it running, and is its address right? `gateway doctor` looks."
+    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | httpx.TransportError):
         return f"{type(error).__name__}: is it running, and is its address right? `gateway doctor` looks."
     return None

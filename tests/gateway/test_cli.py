@@ -50,6 +50,15 @@ def run(*arguments: str, status: int = 0, **environment: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["postgresql:///x?host=/nowhere", "postgresql://nohost.invalid/x", "postgresql://127.0.0.1:1/x", "nonsense"],
+)
+def test_a_database_that_cannot_be_reached_is_one_line(address: str) -> None:
+    said = run("programmes", "list", status=2, DATABASE_URL=address)
+    assert said.startswith("error: ") and "gateway doctor" in said and said.count("\n") == 1
+
+
 def test_help_names_every_command() -> None:
     text = run("--help")
     for name in COMMANDS:

@@ -45,20 +45,23 @@ class Database:
 
     @classmethod
     async def open(cls, dsn: str, *, size: int = 10, by_key: bool = False) -> Database:
-        """Connect; raises what asyncpg raises when the server cannot be reached within 10 s.
+        """Connect; raises `ConnectionError` where nothing answers within 10 s, what asyncpg raises where it refuses us.
 
         `by_key`: for a worker, all of whose statements find a few hundred rows at most by an index (`_BY_KEY`).
         """
-        pool = await asyncpg.create_pool(
-            dsn,
-            min_size=1,
-            max_size=size,
-            timeout=10,
-            command_timeout=60,
-            init=_prepare,
-            reset=_as_it_is,
-            server_settings=_BY_KEY if by_key else {},
-        )
+        try:
+            pool = await asyncpg.create_pool(
+                dsn,
+                min_size=1,
+                max_size=size,
+                timeout=10,
+                command_timeout=60,
+                init=_prepare,
+                reset=_as_it_is,
+                server_settings=_BY_KEY if by_key else {},
+            )
+        except OSError as error:  # no such host, no such socket, refused, silent
+            raise ConnectionError(f"The database does not answer ({type(error).__name__}).") from error
         return cls(pool)
 
     async def close(self) -> None:
