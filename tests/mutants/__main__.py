@@ -13,7 +13,9 @@ from pathlib import Path
 from tests.mutants.adapters_bytes import BYTES
 from tests.mutants.adapters_people import PEOPLE
 from tests.mutants.adapters_verdicts import VERDICTS
+from tests.mutants.edges import EDGES
 from tests.mutants.money_people import PEOPLE_AND_SEALS
+from tests.mutants.money_proved import PROVED
 from tests.mutants.money_sending import SENT
 from tests.mutants.money_words import HEARD
 from tests.mutants.mutant import Mutant
@@ -23,7 +25,8 @@ from tests.partners import each
 
 FAMILIES: dict[str, tuple[tuple[Mutant, ...], ...]] = {
     "adapters": (BYTES, VERDICTS, PEOPLE, *(bugs.BUGS for bugs in each("bugs").values())),
-    "money": (SENT, HEARD, PEOPLE_AND_SEALS, STILL),
+    "money": (SENT, HEARD, PEOPLE_AND_SEALS, PROVED, STILL),
+    "edges": (EDGES,),
 }
 """Tables by what they are about; a table is a tuple of mutants."""
 BASELINE_S = 300

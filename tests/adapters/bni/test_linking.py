@@ -191,6 +191,11 @@ def test_the_nik_check_has_six_answers(answer: Response, verdict: Verdict) -> No
     assert verify(answer).verdict is verdict
 
 
+@pytest.mark.parametrize("letter", "YNUP")
+def test_a_check_of_another_account_proves_nothing_of_this_one(letter: str) -> None:
+    assert verify(matched(letter, accountNo="9000000001")).verdict is Verdict.ACCOUNT_UNPROVED
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -150,3 +150,20 @@ async def test_a_document_lets_the_refused_one_link_again_and_leaves_the_other_i
     await world.verification.tick()
     assert await world.incentive(second) == ("scheduled", None)
     assert await world.incentive(first) == UNPROVED
+
+
+async def test_a_document_speaks_of_the_account_it_was_handed_in_for(world: World) -> None:
+    """Two people's document about one account says nothing of the next one that the same person names."""
+    clients = await operators(world, "one", "two")
+    pid = await world.person("shared", X)
+    await world.linked(pid, granted("mine"))
+    world.banks["shared"].always["verify"] = IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED)
+    await world.verification.tick()
+    for client in clients:
+        assert (await give(client, pid))[0] == 200
+    await world.verification.tick()
+    assert await world.incentive(pid) == ("scheduled", None)
+    await Participants(world.resources).change_account(pid, "shared", Secret(Y), Secret(Y), "core")
+    await world.linked(pid, granted("others"))
+    await world.verification.tick()
+    assert await world.incentive(pid) == UNPROVED

@@ -17,6 +17,7 @@ from gateway.services.payouts.absence import (
     Reading,
     ResendPermit,
     enough_readings,
+    listed_by,
     only_statements_can_tell,
     resend_permit,
 )
@@ -219,3 +220,13 @@ def test_one_reading_where_one_is_asked_for() -> None:
 def test_too_long_ago_is_nothing_for_statements() -> None:
     found = enough_readings(date(2026, 1, 1), NOON, [], now=NOON + HOUR, again_s=30.0)
     assert (found.enough, found.days) == (False, ())
+
+
+@pytest.mark.parametrize(("before_midnight_s", "wait_s"), [(10, 10), (899, 899), (901, 6), (3_600, 6)])
+def test_however_short_the_wait_a_partner_ahead_at_midnight_is_asked_about_its_day(
+    before_midnight_s: int, wait_s: int
+) -> None:
+    """A clock that is up to 900 s ahead books what left before midnight under the day that begins then."""
+    midnight = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)  # in Jakarta
+    sent_deadline = midnight - timedelta(seconds=before_midnight_s)
+    assert listed_by(sent_deadline, 6.0) == sent_deadline + timedelta(seconds=wait_s)

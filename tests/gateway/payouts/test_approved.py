@@ -242,6 +242,20 @@ async def test_an_account_that_changes_again_lapses_again(town: Town) -> None:
     assert (await batches.reapprove("core")).batch.rows_accepted == 1
 
 
+async def test_what_waits_for_approval_as_it_was_keeps_nothing_from_being_put_up_as_it_is(town: Town) -> None:
+    """Nobody has decided yet when the account changes once more: a batch that can no longer approve it is in no way."""
+    town.partner()
+    incentive = await town.incentive(await town.person())
+    await _clients(town, "core", "one", "two")
+    service, batches = Participants(town.resources), _batches(town)
+    for account in (OTHER, "0987654321"):
+        await service.change_account("P00001", "fake", Secret(account), Secret(phone_of(1)), "core")
+        batch = (await batches.reapprove("core")).batch
+        assert batch.rows_accepted == 1, account
+        town.clock.advance(1)
+    assert (await town.fetch("SELECT count(*) AS n FROM reapprovals WHERE incentive = $1", incentive))[0]["n"] == 2
+
+
 async def test_a_row_that_differed_is_paid_as_it_stands_once_approved(town: Town) -> None:
     """The remedy of the blocker leads somewhere."""
     bank = town.partner()

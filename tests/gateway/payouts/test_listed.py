@@ -153,6 +153,31 @@ async def test_a_partner_ahead_of_us_at_midnight_books_tomorrow(town: Town) -> N
     assert await town.states(incentive) == [S.SUCCEEDED]
 
 
+async def test_a_partner_behind_us_at_midnight_books_yesterday(town: Town) -> None:
+    """Sent at 00:00:10, after yesterday's statement was read for the last time in hours; the partner's clock, a minute
+    behind, books it there.
+    """
+    bank = town.partner()
+    worker, statements = town.worker(), town.statements()
+    await paid(town)
+    town.clock.advance(12 * 3600 + 2)
+    await statements.tick("fake")
+    town.clock.advance(8)
+    incentive = await town.due()
+    book = bank.book
+
+    def behind(reference: str, amount: int, account: str, kind: str = "credit") -> None:
+        book(reference, amount, account, kind)
+        bank.booked[-1]["at"] = town.clock.now() - timedelta(seconds=60)
+
+    bank.book = behind  # type: ignore[method-assign]
+    bank.script("transfer", "lost", "lost")
+    bank.script("status", *["garbage"] * 10_000)
+    await worker.tick_send("fake")
+    await town.drive(worker, statements, hours=30, step_s=600)
+    assert await town.states(incentive) == [S.SUCCEEDED]
+
+
 async def test_lines_without_an_owner_spoil_no_page_and_are_told_once(town: Town) -> None:
     bank = town.partner()
     incentives = await paid(town, 5)

@@ -131,6 +131,25 @@ async def test_where_completed_can_fail(town: Town, words: tuple[Said, ...], end
     assert await outcomes_of(town, town.worker(), words) == {end}
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((at(1, PAID), at(2, FAILED)), False),
+        ((at(1, PAID), at(2, FAILED), at(3, PAID_LOOKUP)), True),
+        ((at(1, PAID), at(2, BACK)), False),
+        ((at(2, BACK), at(3, LISTED)), True),
+    ],
+)
+async def test_paid_once_more_after_it_came_back_is_told(town: Town, words: tuple[Said, ...], told: bool) -> None:
+    """Whoever reads *returned* would pay again: that the partner says so after a later credit is a person's to see."""
+    town.partner(two_step=True)
+    await outcomes_of(town, town.worker(), words)
+    found = await town.fetch("SELECT count(DISTINCT payout) AS n FROM cases WHERE code = 'contradiction'")
+    assert bool(found[0]["n"]) is told
+    if told:  # in whatever order the words came
+        assert found[0]["n"] == len(list(itertools.permutations(words)))
+
+
 async def test_repeats_change_nothing(town: Town) -> None:
     town.partner()
     words = (PAID, FAILED, PENDING)

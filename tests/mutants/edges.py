@@ -1,0 +1,163 @@
+# ruff: noqa: E501 - the texts to find and put are as long as in the source
+"""Bugs at the edges: waits and dead ends, half-done steps, whose words an answer is in, what may veto, what is dropped
+of what comes in.
+"""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Edit, Mutant
+from tests.mutants.planting import ABSENCE, FOLLOWING, INBOX, REDIRECT, SENDING, TRANSPORT, TWO_STEP, WORKER, one
+
+BOUNDED, HOLDS, WATCH, WAYS_OUT, SHOWN = (
+    f"tests/gateway/standing/test_{name}.py" for name in ("bounded", "holds", "watch", "ways_out", "shown")
+)
+TOKENS = "tests/gateway/partners/test_tokens.py"
+SOCKETS = "tests/gateway/test_sockets.py"
+OPENING = "tests/gateway/linking/test_opening.py"
+SNAP_CODES, OVO_MAPPING = "tests/adapters/snap/test_codes.py", "tests/adapters/ovo/test_mapping.py"
+GOPAY_MAPPING, GOPAY_PLANS, GOPAY_SIGN = (
+    f"tests/adapters/gopay/test_{name}.py" for name in ("mapping", "plans", "sign")
+)
+BNI_PLANS, BNI_MAPPING = "tests/adapters/bni/test_plans.py", "tests/adapters/bni/test_mapping.py"
+CONTRACT_CODES, CONTRACT_DAMAGE = "tests/contract/test_codes.py", "tests/contract/test_damage.py"
+_ENDS = "gateway/services/payouts/ends.py"
+_RULES = "gateway/services/payouts/rules.py"
+_DRIVER = "gateway/services/payouts/driver.py"
+_FOLLOWING = "gateway/services/payouts/following.py"
+_ABSENCE = "gateway/services/payouts/absence.py"
+_SETTLING = "gateway/services/payouts/settling.py"
+_PAYOUT_ROWS = "gateway/storage/payouts/payouts.py"
+_HOLDS = "gateway/storage/ops/holds.py"
+_OUTAGE = "gateway/worker/outage.py"
+_WATCH = "gateway/partners/watch.py"
+_DESK = "gateway/partners/desk.py"
+_TOKENS = "gateway/partners/tokens.py"
+_TRANSPORT = "gateway/partners/transport.py"
+_ANSWERS = "adapters/answers.py"
+_CODES = "adapters/snap/codes.py"
+_VALUES = "adapters/snap/values.py"
+_ECHOES = "adapters/accounts.py"
+_GOPAY = "adapters/gopay/mapping.py"
+_STEPS = "gateway/services/linking/steps.py"
+_LINKS = "gateway/services/linking/links.py"
+_LINK_ROWS = "gateway/storage/linking/links.py"
+_FACTS = "gateway/services/linking/facts.py"
+_INBOX = "gateway/services/messages/inbox.py"
+_SOCKETS = "gateway/api/sockets.py"
+_HALF_DONE = "test_a_link_that_the_partner_made_and_we_never_heard_of_is_told_as_it_is"
+
+_DEAD_ENDS = (
+    one("still/a_wait_grows_without_a_bound", "gateway/clock.py", "min(max(steps, 0), math.ceil(enough))", "max(steps, 0)", BOUNDED, first="test_a_growing_wait_never_ends_in_an_error_and_never_shrinks"),
+    one("still/what_came_back_is_never_released", _ENDS, "payout.released_at = max(now, payout.ended_at + timedelta(microseconds=1))", "payout.released_at = payout.ended_at", WAYS_OUT),
+    one("still/what_came_back_goes_to_the_same_account", _PAYOUT_ROWS, "\" AND (o.partner, o.account_index) IS DISTINCT FROM (l.partner, l.account_index) ORDER", "\" ORDER", WAYS_OUT, first="test_what_came_back_is_not_paid_again_to_the_account_it_came_back_from"),
+    Mutant(
+        "still/one_person_settles",  # the database refuses it too
+        (
+            Edit(_SETTLING, "if found.proposed_by == actor:", "if not found.proposed_by:"),
+            Edit("gateway/storage/base/schema/0026_settlements.sql", "text CHECK (confirmed_by <> proposed_by)", "text"),
+        ),
+        (WAYS_OUT,),
+        first="test_a_document_settles_only_by_two_persons",
+    ),
+    one("still/a_document_about_anything", _SETTLING, "if row.state not in IN_DOUBT and not refused:", "if not row.id:", WAYS_OUT, first="test_what_is_in_no_doubt_takes_no_document"),
+    one("still/a_document_never_ends_a_refusal", _ENDS, "absent = any(h.partner_code == ABSENT or h.source is Source.DOCUMENT for h in said)", "absent = any(h.partner_code == ABSENT for h in said)", WAYS_OUT, first="test_what_a_document_refuses_is_paid_once_more_and_no_more"),
+    one("still/a_create_whose_key_is_over_has_no_case", _RULES, "payout.next_at = payout.sent_deadline = None  # nothing is due any more, not even the end of an attempt\n        _unknown_case(s, effects, finding.detail)", "payout.next_at = payout.sent_deadline = None", WAYS_OUT, TWO_STEP, first="test_a_create_whose_key_is_over_is_settled_by_a_document"),
+    one("still/another_versions_instruction_is_approved", _DRIVER, "if leased.prepared and not self._sending.as_created(leased):", "if leased.prepared and not leased.payout.id:", WAYS_OUT, first="test_an_instruction_of_another_version_is_taken_back_and_made_anew"),
+    one("still/past_the_horizon_without_a_case", _RULES, "if payout.state in _FOLLOWED and payout.first_sent_at is not None and now >= payout.first_sent_at + horizon:", "if False and payout.first_sent_at:", FOLLOWING, first="test_past_the_horizon_it_is_an_operators_and_looked_up_all_the_same"),
+    one("still/assumed_absence_without_a_case", _RULES, "        _unknown_case(s, effects, finding.detail)\n    elif what is What.KEY_OVER", "        pass\n    elif what is What.KEY_OVER", FOLLOWING, first="test_assumed_absence_is_an_operators_where_the_setting_is_off"),
+    one("still/a_reason_is_awaited_for_ever", _FOLLOWING, "if not readings.enough:", "if readings.enough or not readings.enough:", TWO_STEP, first="test_a_reason_that_never_comes_is_an_operators"),
+    one("still/the_key_is_thought_to_outlive_its_purge", _ABSENCE, "until = midnight + timedelta(days=1) - timedelta(seconds=SKEW_S)", "until = midnight + timedelta(days=2)", ABSENCE, TWO_STEP, "tests/gateway/reconciliation/test_restore.py"),
+    one("still/blocked_without_a_next_time", _RULES, "    s.incentive.own_next_at = until\n", "", SENDING, first="test_too_many_refusals_become_a_blocker_that_lifts_itself"),
+    one("still/one_word_at_a_time_for_a_token", _TOKENS, "if since > failures and error is not None:", "if since > failures + 1_000 and error is not None:", BOUNDED, first="test_who_waits_for_a_token_shares_the_try_it_waits_for"),
+)  # fmt: skip
+
+_HELD = (
+    one("hold/a_release_frees_other_holds", _HOLDS, "WHERE partner = $2 AND stage = $3 AND kind = ANY($4::text[]) AND released_at IS NULL RETURNING *", "WHERE partner = $2 AND stage = $3 AND cardinality($4::text[]) > 0 AND released_at IS NULL RETURNING *", HOLDS, first="test_each_hold_is_released_for_its_own_reason_only"),
+    one("hold/what_waited_goes_on_waiting", _HOLDS, "        await make_due(connection, now, partner, stage)\n", "        pass\n", HOLDS, first="test_a_return_makes_due_what_waited_however_it_waited"),
+    one("hold/made_due_though_another_one_holds", _HOLDS, "if not any(one.stage is stage and one.stops for one in held):", "if held is not None:", HOLDS),
+    one("hold/a_canary_brings_everybody", "gateway/services/ops/holds.py", "await stored.make_due(connection, now, hold.partner, hold.stage, limit=1)", "await stored.make_due(connection, now, hold.partner, hold.stage)", HOLDS, first="test_a_canary_brings_forward_one_that_waits_and_no_more"),
+    one("hold/told_each_time", _HOLDS, "    if not row[\"fresh\"]:\n        return None\n", "", HOLDS, first="test_a_hold_made_by_one_process_is_read_by_another_and_told_once"),
+    one("hold/open_ones_are_forgotten", _HOLDS, "SELECT id FROM holds WHERE released_at < $1 ORDER BY", "SELECT id FROM holds WHERE since < $1 ORDER BY", HOLDS, first="test_released_holds_are_forgotten_after_a_time_and_open_ones_never"),
+    one("hold/asked_ever_as_often", _OUTAGE, "return growing_s(OURS_CANARY_S, 2.0, hold.canaries, OURS_CANARY_MAX_S)", "return OURS_CANARY_S", WORKER, first="test_a_partner_that_refuses_us_is_asked_ever_more_seldom"),
+    one("hold/retry_after_is_not_obeyed", _OUTAGE, "await self._hold(HoldKind.THROTTLED, throttled, throttled.retry_after_s or 0.0)", "await self._hold(HoldKind.THROTTLED, throttled, 0.0)", WORKER, first="test_throttling_is_no_outage_and_its_retry_after_is_obeyed"),
+    one("hold/our_own_limit_blames_the_person", _WATCH, "if isinstance(result, IdentityAnswer | Outcome) and manifest.blames(result.partner_code) is Blame.OURS:", "if isinstance(result, IdentityAnswer) and manifest.blames(result.partner_code) is Blame.OURS:", WATCH, first="test_a_refusal_about_a_person_tells_nothing_and_one_of_ours_does"),
+    one("hold/a_persons_token_is_an_outage", _WATCH, "    if error.hint in _OF_THE_PERSON:\n        return Told(good=False)\n", "", WATCH, WORKER, SENDING),
+    one("hold/retry_after_as_a_date_is_unread", _WATCH, "            at = parsedate_to_datetime(text)\n", "            raise ValueError(text)\n", WATCH, first="test_retry_after_may_be_a_date_by_our_clock"),
+    one("hold/retry_after_without_end", _WATCH, "return float(min(int(text[:9]), MOST_RETRY_AFTER_S))", "return float(int(text[:9]))", WATCH, first="test_retry_after_is_read_on_any_status"),
+)  # fmt: skip
+
+_WHOSE_WORDS = (
+    one("front/a_401_of_the_front_is_unreadable", _ANSWERS, "hints = {401: our_token,", "hints = {", SNAP_CODES, CONTRACT_CODES, CONTRACT_DAMAGE, TOKENS),
+    one("front/a_502_page_is_unreadable", _ANSWERS, "not 300 <= reply.status <= 399 and reply.status < 500:", "not 300 <= reply.status <= 399:", SNAP_CODES, GOPAY_PLANS, CONTRACT_CODES),
+    one("front/retry_after_by_our_clock_alone", _ANSWERS, "until, now = parsedate_to_datetime(value), parsedate_to_datetime(reply.headers.get(\"date\", \"\"))", "until, now = parsedate_to_datetime(value), parsedate_to_datetime(value)", SNAP_CODES, GOPAY_PLANS, first="test_retry_after_is_a_plain_number_within_an_hour"),
+    one("front/retry_after_is_believed_for_years", _ANSWERS, "return min(wait_s, RETRY_AFTER_MAX_S) if wait_s > 0 else None", "return wait_s if wait_s > 0 else None", SNAP_CODES, first="test_retry_after_is_a_plain_number_within_an_hour"),
+    one("front/a_token_refused_under_another_service_is_unreadable", _CODES, "        if reply.status == 401:\n", "        if reply.status == 499:\n", SNAP_CODES, "tests/adapters/ovo/test_plans.py", BNI_PLANS, "tests/adapters/bni/test_linking.py"),
+    one("front/a_refused_token_is_kept", _DESK, "            if error.hint is Hint.OUR_TOKEN:\n                await self._tokens.drop(self.slug, tokens)\n", "", TOKENS, first="test_a_token_refused_on_a_read_is_replaced_at_once"),
+    one("front/a_refused_token_is_not_tried_fresh", _DESK, "            if error.hint is not Hint.OUR_TOKEN or not names:\n", "            if names or not names:\n", TOKENS, first="test_a_token_refused_on_a_read_is_replaced_at_once"),
+    one("front/a_late_refusal_drops_the_fresh_token", _TOKENS, "if held is not None and held.value == value:", "if held is not None:", TOKENS, first="test_a_late_refusal_does_not_drop_the_token_that_came_after"),
+    one("front/a_tokens_life_begins_with_its_answer", _TOKENS, "ends_at=asked_at.timestamp() + token.life_s", "ends_at=self._clock.now().timestamp() + token.life_s", TOKENS, first="test_a_tokens_life_begins_when_it_is_asked_for"),
+)  # fmt: skip
+
+_VETOES = (
+    one("veto/a_life_of_nothing", _VALUES, "return (float(text) or None) if _SECONDS.fullmatch(text) else None", "return float(text) if _SECONDS.fullmatch(text) else None", BNI_PLANS, GOPAY_PLANS, first="test_a_life_that_is_none_leaves_the_documents"),
+    Mutant(
+        "veto/a_life_as_text_with_a_fraction",
+        (Edit(_VALUES, '_SECONDS = re.compile(r"[0-9]{1,9}(?:\\.[0-9]{1,9})?", re.ASCII)', '_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)'),),
+        (BNI_PLANS, GOPAY_PLANS),
+        first="test_a_life_may_be_written_in_any_way",
+    ),
+    one("veto/an_expiry_without_an_offset_is_of_london", _VALUES, "return parsed.replace(tzinfo=parsed.tzinfo or JAKARTA) + timedelta(0)", "return parsed.replace(tzinfo=parsed.tzinfo or __import__(\"datetime\").UTC) + timedelta(0)", "tests/adapters/bni/test_linking.py", first="test_an_expiry_without_an_offset_is_of_jakarta"),
+    one("veto/a_time_without_an_offset_orders_words", _VALUES, "return None if parsed.tzinfo is None else parsed", "return parsed.replace(tzinfo=parsed.tzinfo or JAKARTA)", GOPAY_MAPPING, first="test_a_time_that_cannot_order_words_is_none_and_vetoes_nothing"),
+    one("veto/a_byte_order_mark", _ANSWERS, "json.loads(content.removeprefix(codecs.BOM_UTF8).decode(), object", "json.loads(content.decode(), object", SNAP_CODES, CONTRACT_DAMAGE, GOPAY_PLANS, "tests/adapters/linkaja/test_mapping.py"),
+    one("veto/of_two_values_the_last_one_counts", _ANSWERS, "found[name] = value if same else AMBIGUOUS", "found[name] = value", SNAP_CODES, CONTRACT_DAMAGE, GOPAY_MAPPING, BNI_MAPPING, OVO_MAPPING),
+    one("veto/an_encoding_that_is_none", _TRANSPORT, '_NOT_ENCODED = frozenset({"", "identity", "none", "utf-8", "utf8"})', '_NOT_ENCODED = frozenset({"identity"})', TRANSPORT, first="test_an_encoding_that_is_none_is_read_as_it_stands"),
+    one("veto/what_was_pressed_unasked", _TRANSPORT, '_GZIP = frozenset({"gzip", "x-gzip"})', '_GZIP = frozenset({"deflate"})', TRANSPORT, first="test_a_reply_that_was_pressed_unasked_is_unpacked"),
+    one("veto/a_gzip_bomb_is_unpacked", _TRANSPORT, "plain = unpacked.decompress(body, limit + 1)", "plain = unpacked.decompress(body)[: limit]", TRANSPORT),
+    one("veto/an_answers_own_number", "adapters/snap/payouts.py", "return pending(partner_code=code, partner_reference=envelope.optional_number(\"referenceNo\"))", "return pending(partner_code=code, partner_reference=envelope.number(\"referenceNo\"))", OVO_MAPPING, BNI_MAPPING, "tests/contract/test_damage.py"),
+    one("echo/another_reference_is_ours", _CODES, "if value is not None and value != \"\" and value != ours:", "if value is not None and value != \"\" and not ours:", OVO_MAPPING, BNI_MAPPING),
+    one("echo/a_lost_zero_is_another_account", _ECHOES, "forms = {ours.reveal().removeprefix(\"+\"), ours.reveal().lstrip(\"0\")}", "forms = {ours.reveal().removeprefix(\"+\")}", BNI_MAPPING, "tests/adapters/bni/test_plans.py", "tests/adapters/test_accounts.py"),
+    one("echo/a_masked_account_is_another", _ECHOES, "return ours if any(_agrees(shown, form) for form in forms) else Secret(shown)", "return ours if shown in forms else Secret(shown)", OVO_MAPPING, first="test_an_account_that_comes_back_changed"),
+    one("echo/any_masked_account_is_ours", _ECHOES, "return all(not one.isdigit() or one == other for one, other in zip(shown, form, strict=True))", "return True", OVO_MAPPING, first="test_an_account_that_comes_back_changed"),
+    one("echo/nothing_but_a_mask_is_a_word", _ECHOES, "    if not any(each.isdigit() for each in shown):\n        return None\n", "", OVO_MAPPING, first="test_an_account_that_is_all_masked_says_nothing"),
+    one("echo/a_nik_with_separators_is_unreadable", "adapters/gopay/identity.py", "shown = accounts.digits(number) if isinstance(number, str) else \"\"", "shown = number if isinstance(number, str) else \"\"", GOPAY_PLANS, first="test_a_nik_with_separators_is_its_digits"),
+    one("echo/an_account_of_another_shape_is_none", _ECHOES, "return read(theirs) or (Secret(shown) if shown.isascii() and shown.isdigit() else None)", "return read(theirs)", "tests/adapters/test_accounts.py"),
+)  # fmt: skip
+
+_HALF = (
+    one("half/a_lost_exchange_is_not_noted", _STEPS, "return await self._settle(link, step, unanswered=True)", "return await self._settle(link, step)", REDIRECT, first=_HALF_DONE),
+    one("half/a_died_exchange_is_not_noted", "gateway/services/linking/endings.py", "LinkState.FAILED, code, now, unanswered=died)", "LinkState.FAILED, code, now)", REDIRECT, first="test_an_exchange_that_died_with_its_process_is_half_done_too"),
+    one("half/anothers_account_for_ever", _FACTS, "    if lost is None:\n        return await links.move(", "    if lost is None or lost:\n        return await links.move(", REDIRECT, first=_HALF_DONE),
+    one("half/nobody_writes_to_the_partner", _FACTS, "        await cases.open_cases(connection, now, [_letter(link.partner, lost)])\n", "        pass\n", REDIRECT, first=_HALF_DONE),
+    one("half/who_meets_anothers_link_is_told_so_too", _LINK_ROWS, "AND h.state IN ('exchanging', 'active', 'unlinking')) ORDER BY u.created_at", "AND false) ORDER BY u.created_at", REDIRECT, first="test_who_meets_anothers_link_waits_for_it_though_an_exchange_was_lost_once"),
+    one("half/the_letter_stays_open", _FACTS, "        await cases.close_by_text(connection, now, case, by=\"gateway\")\n", "        assert case\n", REDIRECT, first=_HALF_DONE),
+    one("return/a_second_question_mark", "gateway/routes/linking/connect.py", "query = _OWN_STATE.sub(rb\"\\1&\", request.scope[\"query_string\"]).decode(\"latin-1\")", "query = request.scope[\"query_string\"].decode(\"latin-1\")", REDIRECT, first="test_ways_in_which_partners_append_to_an_address"),
+    one("return/without_our_own_state", _LINKS, "query.get(\"st\") or query.get(\"state\", \"\")", "query.get(\"st\", \"\")", REDIRECT, first="test_ways_in_which_partners_append_to_an_address"),
+    one("return/the_partners_state_not_compared", _LINKS, "if returned.state is not None and not hmac.compare_digest(returned.state.encode(), state.encode()):", "if returned.state is not None and not state:", REDIRECT, first="test_whatever_is_not_this_browsers_own_way_back_changes_nothing"),
+    one("return/an_unlisted_code_says_nothing", _GOPAY, "refused = REFUSED_RETURNS.get(code, _B.LINK_REQUIRED)", "refused = REFUSED_RETURNS.get(code)", GOPAY_MAPPING, first="test_a_code_that_no_table_lists_ends_the_link_and_is_kept"),
+    one("return/the_code_is_not_kept", _GOPAY, "return LinkReturn(refused=refused, state=state, partner_code=answers.plain(code))", "return LinkReturn(refused=refused, state=state)", GOPAY_MAPPING, first="test_a_code_that_no_table_lists_ends_the_link_and_is_kept"),
+    one("return/begun_again_without_end", _LINKS, "if link is None or link.state is not LinkState.OPENED or link.challenge_no >= MOST_CHALLENGES:", "if link is None or link.state is not LinkState.OPENED:", OPENING, first="test_beginning_again_has_an_end"),
+    one("open/loading_spends_it", "gateway/routes/linking/connect.py", "    link, account = await core.linking.look(token, _cookies(core, request))\n", "    link, account = await core.linking.look(token, _cookies(core, request))\n    await core.linking.open(token, {})\n", OPENING, first="test_previews_prefetches_and_reloads_spend_nothing"),
+    one("open/another_sites_button", "gateway/routes/linking/connect.py", "    if request.headers.get(\"origin\", ours := f\"{public.scheme}://{public.netloc}\") != ours:", "    if not (ours := public.netloc):", OPENING, first="test_a_button_on_another_site_does_nothing"),
+)  # fmt: skip
+
+_COMES_IN = (
+    one("notice/a_number_for_a_text_drops_it", "adapters/gopay/wire.py", "    error_code: Any = None\n    error_message: Any = None\n", "    error_code: str | None = None\n    error_message: str | None = None\n", GOPAY_MAPPING, "tests/gateway/payouts/test_own_words.py"),
+    one("notice/codes_by_their_spelling", _GOPAY, "code = code.zfill(3) if code.isascii() and code.isdigit() else code", "code = str(code)", GOPAY_MAPPING, first="test_every_error_code_has_its_meaning"),
+    one("notice/the_next_key_is_not_taken", "adapters/gopay/sign.py", "return any([hmac.compare_digest(each, shown) for each in wanted])", "return any([hmac.compare_digest(each, shown) for each in wanted[:1]])", GOPAY_SIGN, first="test_two_keys_of_midtrans_are_good_while_it_changes_over"),
+    one("notice/an_empty_key_signs", "adapters/gopay/sign.py", "if key]\n", "]\n", GOPAY_SIGN, "tests/contract/test_notifications.py"),
+    one("notice/dropped_and_not_counted", _INBOX, "            await self._count(partner, note.kind, \"signature\")\n", "", INBOX, first="test_notifications_that_are_dropped_become_one_case"),
+    one("notice/dropped_and_no_case", _INBOX, "if times == REFUSALS_ARE_A_CASE:", "if times == -1:", INBOX, first="test_notifications_that_are_dropped_become_one_case"),
+    one("notice/a_case_for_each", _INBOX, "if times == REFUSALS_ARE_A_CASE:", "if times >= 1:", INBOX, first="test_notifications_that_are_dropped_become_one_case"),
+    one("notice/unreadable_and_no_case", _INBOX, "                await cases.open_cases(connection, self._clock.now(), [dropped])\n", "                assert dropped\n", INBOX, first="test_unreadable_and_foreign_notices_are_recorded_and_left"),
+    one("notice/a_strangers_hint_is_stored", "gateway/routes/messages/callbacks.py", "core.inbox.accept if route.signed else core.inbox.take_hint", "core.inbox.accept", INBOX, first="test_of_what_nobody_vouches_for_nothing_is_kept_that_names_no_token_of_ours"),
+    one("words/of_a_refusal_not_kept", _GOPAY, "        detail=safe_detail(answers.written(error_message)),\n", "", GOPAY_MAPPING, "tests/gateway/payouts/test_own_words.py"),
+    one("words/of_a_refused_create_not_kept", _GOPAY, "return rejected(_B.PARTNER_REJECTED, partner_code=\"400\", detail=detail)", "return rejected(_B.PARTNER_REJECTED, partner_code=\"400\")", GOPAY_PLANS, first="test_the_words_of_a_refused_create_are_kept_without_the_person"),
+    one("words/not_in_the_case", _RULES, "    effects.cases = [_in_words(case, heard) for case in effects.cases]\n", "", "tests/gateway/payouts/test_own_words.py", first="test_a_partners_own_words_are_kept_where_staff_read_them"),
+    one("socket/a_head_may_take_for_ever", _SOCKETS, "most_s = HEAD_S if head else", "most_s = 1e9 if head else", SOCKETS, first="test_a_head_that_never_ends_is_ended"),
+    one("socket/a_body_may_drip_for_ever", _SOCKETS, "else BODY_S + self._received / LEAST_BYTES_PER_S", "else BODY_S + self._received * LEAST_BYTES_PER_S", SOCKETS, first="test_a_body_that_drips_is_ended"),
+    one("socket/only_the_first_request_is_bounded", _SOCKETS, "            self._waits_since, self._received = self.loop.time(), 0\n", "            self._received = 0\n", SOCKETS, first="test_a_later_request_is_bounded_as_the_first_one"),
+    one("socket/any_number_of_them", _SOCKETS, "if len(self.connections) > MOST_CONNECTIONS:", "if not self.connections:", SOCKETS, first="test_one_connection_too_many_takes_nothing_from_those_that_stand"),
+    one("socket/a_slow_answer_is_a_slow_request", _SOCKETS, "            self._waits_since = None\n\n    def connection_lost", "            pass\n\n    def connection_lost", SOCKETS, first="test_an_answer_that_takes_time_is_no_slow_request"),
+)  # fmt: skip
+
+EDGES: tuple[Mutant, ...] = (*_DEAD_ENDS, *_HELD, *_WHOSE_WORDS, *_VETOES, *_HALF, *_COMES_IN)

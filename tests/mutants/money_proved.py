@@ -1,0 +1,145 @@
+# ruff: noqa: E501 - the texts to find and put are as long as in the source
+"""Bugs in what a payment rests on: whose account it is, what was approved, under which key, in which order words were
+said, what a moving list shows, and what a crowd of refusals is taken for.
+"""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Edit, Mutant
+from tests.mutants.planting import ABSENCE, BATCHES, TWO_STEP, WORDS, one
+
+ONE_ACCOUNT = "tests/gateway/linking/test_one_account.py"
+APPROVED = "tests/gateway/payouts/test_approved.py"
+CONTROL = "tests/gateway/intake/test_control.py"
+WITNESS = "tests/gateway/test_witness.py"
+LISTED = "tests/gateway/payouts/test_listed.py"
+DAILY = "tests/gateway/reconciliation/test_daily.py"
+RESTORE = "tests/gateway/reconciliation/test_restore.py"
+CROWDS = "tests/gateway/brake/test_crowds.py"
+_PROOF = "gateway/services/linking/proof.py"
+_PROOFS = "gateway/storage/linking/proofs.py"
+_STEPS = "gateway/services/linking/steps.py"
+_VERIFICATION = "gateway/services/linking/verification.py"
+_BEGIN = "gateway/storage/base/schema/0013_begin.sql"
+_SENDING = "gateway/services/payouts/sending.py"
+_RULES = "gateway/services/payouts/rules.py"
+_ENDS = "gateway/services/payouts/ends.py"
+_OBSERVATION = "contracts/observation.py"
+_ABSENCE = "gateway/services/payouts/absence.py"
+_STATEMENTS = "gateway/services/reconciliation/statements.py"
+_STATEMENT_ROWS = "gateway/storage/reconciliation/statements.py"
+_LISTING = "gateway/services/reconciliation/listing.py"
+_DAILY = "gateway/services/reconciliation/daily.py"
+_RECOVERY = "gateway/services/reconciliation/recovery.py"
+_BRAKE = "gateway/services/brake/brake.py"
+_REFUSALS = "gateway/storage/brake/refusals.py"
+_HOLDS = "gateway/storage/ops/holds.py"
+_TWO_ACCOUNTS = "test_a_token_that_turns_up_under_a_second_account_proves_neither"
+
+_ACCOUNTS = (
+    one("account/a_token_of_another_account_is_taken", _STEPS, "if others and not await proofs.proved(connection, person):", "if others and person.id < 0:", ONE_ACCOUNT, first=_TWO_ACCOUNTS),
+    one("account/who_had_the_token_before_stays_believed", _STEPS, "await proof.doubt(connection, link, others, now)", "await proof.doubt(connection, link, [], now)", ONE_ACCOUNT, first=_TWO_ACCOUNTS),
+    one("account/two_grants_at_once_are_both_believed", _PROOF, "    await proofs.lock_token(connection, link.partner, grant_index)\n", "", ONE_ACCOUNT, first="test_of_two_grants_of_one_token_at_once_none_is_believed"),
+    one("account/a_check_looks_at_no_other_account", _VERIFICATION, "unproved = bool(others)", "unproved = False", ONE_ACCOUNT),
+    one("account/a_token_ended_once_bars_for_ever", _PROOFS, "AND (l.state IN ('active', 'unlinking') OR", "AND (l.state <> '' OR", ONE_ACCOUNT, first="test_who_mistyped_an_account_is_not_barred_from_the_right_one"),
+    one("account/one_persons_document_is_enough", _PROOFS, "PEOPLE = 2", "PEOPLE = 1", ONE_ACCOUNT, first="test_a_document_counts_once_two_people_have_handed_it_in"),
+    one("account/a_document_holds_for_every_account", _PROOFS, "AND account_index = $3\"\n        \" AND nik_index = $4 ORDER BY id", "AND account_index || $3 <> ''\"\n        \" AND nik_index = $4 ORDER BY id", ONE_ACCOUNT, first="test_a_document_speaks_of_the_account_it_was_handed_in_for"),
+    one("account/gopay_asks_for_no_name", "adapters/gopay/identity.py", "return answer if name is not None and names.agree(name, found.account_name.reveal()) else unproved", "return answer", "tests/adapters/gopay/test_plans.py", first="test_a_match_is_one_only_if_the_declared_account_bears_the_name"),
+    one("account/gopay_takes_any_nameless_account", "adapters/gopay/identity.py", "if reply.status == 400 and _no_such_account(reply):\n        return unproved", "if reply.status == 400 and _no_such_account(reply):\n        return answer", "tests/adapters/gopay/test_plans.py", first="test_a_match_is_one_only_if_the_declared_account_bears_the_name"),
+    one("account/ovo_believes_anothers_check", "adapters/ovo/mapping.py", "return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=envelope.code)", "pass", "tests/adapters/ovo/test_mapping.py", first="test_identity"),
+    one("account/linkaja_believes_anothers_check", "adapters/linkaja/mapping.py", "return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=said.code)", "pass", "tests/adapters/linkaja/test_mapping.py", first="test_a_check_of_another_account_proves_nothing_of_this_one"),
+    one("account/bni_believes_anothers_check", "adapters/bni/identity.py", "return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=envelope.code)", "pass", "tests/adapters/bni/test_linking.py", first="test_a_check_of_another_account_proves_nothing_of_this_one"),
+    one("account/one_word_in_common_is_one_name", "contracts/names.py", "    return _fit(_rest(first, full), _rest(second, full))", "    return True", "tests/adapters/test_names.py"),
+)  # fmt: skip
+
+_APPROVED = (
+    Mutant(
+        "digest/without_the_amount",
+        (
+            Edit(_BEGIN, "i.participant_id, encode(i.nik_index, 'hex'), i.partner,\n                            i.amount_rupiah,", "i.participant_id, encode(i.nik_index, 'hex'), i.partner,"),
+            Edit("gateway/security/approval.py", "\\x1f{amount_rupiah}\\x1f{due_on}", "\\x1f{due_on}"),
+        ),
+        (APPROVED,),
+        first="test_a_row_that_was_changed_in_the_database_is_not_paid",
+    ),
+    one("digest/not_compared", _SENDING, "and hmac.compare_digest(approval.digest(self._vault, begun.approved_row, account), begun.digest)\n", "and len(begun.digest) == 32\n", APPROVED, first="test_a_row_that_was_changed_in_the_database_is_not_paid"),
+    one("digest/made_without_the_key", "gateway/security/approval.py", 'return vault.index(places.APPROVED_ROW, f"{row}\\x1f{account_index.hex()}")', 'return __import__("hashlib").sha256(f"{row}\\x1f{account_index.hex()}".encode()).digest()', APPROVED, first="test_an_approval_under_another_key_is_none"),
+    one("digest/of_the_account_in_the_row", "gateway/security/approval.py", 'f"{row}\\x1f{account_index.hex()}"', 'f"{row}"', APPROVED, first="test_the_account_that_counts_is_the_one_that_is_paid"),
+    one("digest/payout_not_compared_with_its_row", _BEGIN, "(p.participant, p.partner, p.amount_rupiah) = (i.participant, i.partner, i.amount_rupiah)", "(p.participant, p.partner) = (i.participant, i.partner)", APPROVED, first="test_an_amount_put_back_after_the_claim_does_not_hide_what_is_paid"),
+    one("digest/person_not_compared_with_the_row", _BEGIN, "(t.participant_id, t.nik_index, t.partner, t.account_index)\n                  = (i.participant_id, i.nik_index, p.partner, l.account_index)", "t.account_index = l.account_index", APPROVED),
+    one("digest/a_difference_is_tried_again", _RULES, "    effects.lapsed = True\n", "", APPROVED),
+    one("digest/differences_pause_nobody", "gateway/services/payouts/apply.py", "if found >= MISMATCHES_PAUSE:", "if found >= 1_000 * MISMATCHES_PAUSE:", APPROVED, first="test_the_third_row_that_differs_pauses_its_partner_alone"),
+    one("digest/each_difference_pauses", "gateway/services/payouts/apply.py", "if found >= MISMATCHES_PAUSE:", "if found >= 1:", APPROVED, first="test_the_third_row_that_differs_pauses_its_partner_alone"),
+    one("lapse/another_account_keeps_its_approval", "gateway/services/intake/participants.py", "                await reapprovals.lapse_account(connection, person.id, now)\n", "", APPROVED, first="test_another_account_is_paid_once_two_people_have_approved_it"),
+    one("lapse/an_approval_of_an_earlier_lapse_counts", "gateway/storage/intake/reapprovals.py", "WHERE r.incentive = i.id AND r.lapsed_at = i.lapsed_at AND o.state", "WHERE r.incentive = i.id AND o.state", APPROVED, first="test_what_waits_for_approval_as_it_was_keeps_nothing_from_being_put_up_as_it_is"),
+    one("approval/of_a_disabled_client_counts", "gateway/services/intake/batches.py", "others = sum(row.enabled for who, row in before.items() if who != client_id)", "others = sum(1 for who in before if who != client_id)", CONTROL, APPROVED, first="test_the_word_of_a_client_that_was_disabled_no_longer_counts"),
+    one("approval/a_withdrawn_one_counts", "gateway/services/intake/batches.py", "others = sum(row.enabled for who, row in before.items() if who != client_id)", "others = len(before)", CONTROL, BATCHES, first="test_who_has_approved_may_withdraw_or_reject_while_one_is_missing"),
+    one("witness/any_key_will_do", "gateway/storage/base/witness.py", "        raise WrongKey(_OTHER)\n\n\nasync def _stored", "        return\n\n\nasync def _stored", WITNESS, first="test_no_command_runs_under_another_key"),
+    one("witness/an_older_database_is_anyones", "gateway/storage/base/witness.py", "            await _open_some(connection, vault)\n", "            pass\n", WITNESS, first="test_an_older_database_is_taken_over_only_under_the_key_that_opens_it"),
+    one("witness/the_second_of_two_goes_on", "gateway/storage/base/witness.py", "*vault.witness()\n        )\n        await check(connection, vault)", "*vault.witness()\n        )", WITNESS, first="test_of_two_first_migrations_one_key_stands"),
+)  # fmt: skip
+
+_ORDERED = (
+    one("order/the_partners_time_is_not_read", _OBSERVATION, "at = None if word.said_at is None else word.said_at.replace(microsecond=0)", "at = None", WORDS, TWO_STEP, first="test_where_completed_can_fail"),
+    one("order/either_order_gives_back", _OBSERVATION, "given_back = _earlier(paid, failed)", "given_back = bool(paid and failed)", WORDS, first="test_where_completed_can_fail"),
+    one("order/a_booking_fails_too", _OBSERVATION, "given_back = _earlier(paid, failed)", "given_back = _earlier(any_paid, failed)", WORDS, first="test_where_completed_can_fail"),
+    one("order/unordered_words_contradict_nothing", _OBSERVATION, "unordered = bool(failed) and (None in any_paid | failed or not any_paid.isdisjoint(failed))", "unordered = False", WORDS, first="test_every_order_of_words_ends_the_same"),
+    one("order/paid_after_it_came_back_unseen", _OBSERVATION, "return Folded(state=PayoutState.REVERSED, contradiction=paid_again)", "return Folded(state=PayoutState.REVERSED)", WORDS, first="test_paid_once_more_after_it_came_back_is_told"),
+    one("order/what_was_taken_back_gives_back", _ENDS, "return None if heard.refusal is Refusal.WITHDRAWN else heard.said_at", "return heard.said_at", WORDS, TWO_STEP, "tests/gateway/payouts/test_any_order.py"),
+    one("order/a_time_out_at_the_bank_is_an_end", _ENDS, "doubtful = not absent and any(h.refusal is Refusal.STATEMENT_DECIDES for h in said)", "doubtful = False", WORDS, first="test_a_time_out_at_the_bank_waits_for_the_statements_of_its_day_and_the_next"),
+    one("order/the_statement_of_the_next_day_not_awaited", _ENDS, "start_of_jakarta_day(jakarta_day(at) + timedelta(days=2)) + timedelta(seconds=SKEW_S)", "at", WORDS, first="test_a_time_out_at_the_bank_waits_for_the_statements_of_its_day_and_the_next"),
+    one("order/a_repeat_that_may_have_paid_is_replaced", _ENDS, "if not by_document and any(h.refusal is Refusal.PERHAPS_PAID for h in said):", "if by_document and not said:", WORDS, first="test_perhaps_paid_takes_back_what_has_not_left_in_its_place"),
+    one("order/perhaps_paid_leaves_the_replacement", _ENDS, "    payout.reason_due_at = payout.statements_from = payout.next_at = None\n    _cancel_reserved(s, now)\n", "    payout.reason_due_at = payout.statements_from = payout.next_at = None\n", WORDS, first="test_perhaps_paid_takes_back_what_has_not_left_in_its_place"),
+    one("end/no_pause_while_the_replacement_is_submitting", _ENDS, "if stands(other) and other.state not in UNSENT:", "if stands(other) and other.state not in UNSENT | {_S.SUBMITTING}:", WORDS, first="test_paid_after_all_pauses_while_the_replacement_is_being_sent"),
+    one("end/december_has_no_next_month", _ENDS, "local.year + local.month // 12", "local.year", WORDS, first="test_a_monthly_limit_begins_anew_with_the_month_in_jakarta"),
+    one("end/a_month_begins_in_london", _ENDS, "local = now.astimezone(JAKARTA)", "local = now", WORDS, first="test_a_monthly_limit_begins_anew_with_the_month_in_jakarta"),
+)  # fmt: skip
+
+_LISTS = (
+    one("list/reading_dated_at_its_end", _STATEMENTS, "started_at=started_at,", "started_at=self._clock.now(),", WORDS, first="test_a_reading_is_as_old_as_its_beginning"),
+    one("list/a_partner_behind_at_midnight_is_not_asked_about_yesterday", _ABSENCE, "return jakarta_day((row.first_sent_at or row.created_at) - timedelta(seconds=SKEW_S))", "return jakarta_day(row.first_sent_at or row.created_at)", LISTED, first="test_a_partner_behind_us_at_midnight_books_yesterday"),
+    one("list/a_partner_ahead_at_midnight_is_not_asked_about_tomorrow", _ABSENCE, "return max(sent_deadline + timedelta(seconds=after_s), ahead)", "return sent_deadline + timedelta(seconds=after_s)", ABSENCE, first="test_however_short_the_wait_a_partner_ahead_at_midnight_is_asked_about_its_day"),
+    one("list/a_row_shown_again_is_a_second_credit", _LISTING, "            if listed.identity not in self.identities:\n", "            listed = Listed(listed.identity + bytes([self.pages]), listed.line)\n            if listed.identity not in self.identities:\n", LISTED, first="test_any_list_that_only_grows_is_listed_once"),
+    one("list/equal_rows_of_a_page_are_one", _LISTING, "times[said] += 1", "times[said] = 1", LISTED, WORDS),
+    one("list/rows_have_no_time", _LISTING, "            line.booked_at.timestamp(),\n", "", LISTED),
+    one("list/moving_pages_are_believed_at_once", _STATEMENTS, "settled = listing.pages == 1 or (before is not None and before.holds(listing))", "settled = True", LISTED, first="test_a_line_that_one_reading_omits_is_found_by_the_next"),
+    one("list/a_later_reading_may_lack_what_the_first_had", _LISTING, "        if not self.identities <= after.identities:\n            return False\n", "", LISTED, first="test_a_list_that_never_holds_still_proves_nothing"),
+    one("list/what_slipped_in_between_is_no_matter", _LISTING, "return newest is None or all(at >= newest for at in more)", "return True", LISTED, first="test_a_line_that_one_reading_omits_is_found_by_the_next"),
+    one("list/an_odd_line_proves_absence", _STATEMENTS, '            raise PartnerProtocolError(f"{listing.unreadable} lines of the statement of {day} cannot be read")', "            pass", LISTED, first="test_lines_without_an_owner_spoil_no_page_and_are_told_once"),
+    one("list/an_odd_line_is_not_told", _STATEMENTS, "        if weighed.unreadable:\n", "        if weighed.unreadable > 1_000:\n", LISTED, first="test_lines_without_an_owner_spoil_no_page_and_are_told_once"),
+    one("list/nobodys_credit_spoils_nothing", _STATEMENTS, "listing.unreadable += len(nobodys)", "listing.unreadable += 0", LISTED, first="test_lines_without_an_owner_spoil_no_page_and_are_told_once"),
+    one("list/told_again_at_every_reading", _STATEMENT_ROWS, "return bool(noted)", "return True", LISTED, first="test_what_was_told_once_pauses_once_but_a_third_credit_is_news"),
+    one("list/a_third_credit_is_no_news", _STATEMENTS, 'f"twice:{payout}:{times}"', 'f"twice:{payout}"', LISTED, first="test_what_was_told_once_pauses_once_but_a_third_credit_is_news"),
+    one("list/yesterday_is_read_once", _STATEMENTS, "POSTED_AFTER_S = (0.0, 6 * 3_600.0, 30 * 3_600.0)", "POSTED_AFTER_S = (0.0,)", LISTED, first="test_a_refund_posted_into_yesterday_is_heard"),
+    one("list/one_bad_day_holds_up_the_others", _STATEMENTS, "continue  # one day that cannot be read keeps no other from being read", "break", WORDS, first="test_a_day_that_cannot_be_read_keeps_no_other_from_being_read"),
+    one("list/another_account_unseen_once_paid", _STATEMENTS, "if line.account is not None and (new or row.state is not PayoutState.SUCCEEDED):", "if line.account is not None and row.state is not PayoutState.SUCCEEDED:", LISTED, first="test_a_credit_to_another_account_is_found_though_the_payout_is_paid"),
+    one("list/credits_of_another_day_not_counted", _STATEMENT_ROWS, "FROM statement_lines WHERE payout = ANY($1::bigint[]) GROUP BY payout\"", "FROM statement_lines WHERE payout = ANY($1::bigint[]) GROUP BY payout, day\"", LISTED, first="test_a_second_credit_on_another_day_is_found"),
+)  # fmt: skip
+
+_DAYS = (
+    one("daily/before_late_lines_are_posted", _DAILY, "AFTER_S = 8 * 3_600.0", "AFTER_S = 0.0", DAILY, first="test_a_finished_day_is_compared_once_and_what_differs_is_a_case_once"),
+    one("daily/again_and_again", _DAILY, "if not one.done and one.times < MOST_TRIES and", "if one.times < MOST_TRIES and", DAILY, first="test_a_finished_day_is_compared_once_and_what_differs_is_a_case_once"),
+    one("daily/a_difference_is_no_case", _DAILY, "        if classes:\n", "        if len(classes) > 9:\n", DAILY, first="test_a_finished_day_is_compared_once_and_what_differs_is_a_case_once"),
+    one("daily/tried_without_end", _DAILY, "one.times < MOST_TRIES and one.last_at", "one.times < 99 * MOST_TRIES and one.last_at", DAILY, first="test_a_day_that_cannot_be_compared_is_tried_a_few_times_and_then_a_persons"),
+    one("daily/given_up_without_a_word", _DAILY, "if one is not None and one.times >= MOST_TRIES:", "if one is not None and one.times > 9 * MOST_TRIES:", DAILY, first="test_a_day_that_cannot_be_compared_is_tried_a_few_times_and_then_a_persons"),
+    one("recover/a_second_instruction_is_made", _RULES, "if payout.state is _S.RESERVED and terms.manifest.two_step:", "if payout.state is _S.RESERVED and not terms:", RESTORE, first="test_a_payment_that_was_forgotten_is_adopted_and_not_made_again"),
+    one("recover/asked_under_a_key_that_is_over", _RECOVERY, "if until is None or late > until:", "if until is None:", RESTORE, "tests/gateway/reconciliation/test_restore_at_mocks.py"),
+    one("recover/links_are_trusted_as_copied", _RECOVERY, "        await recovery.distrust_links(connection, one.partner)\n", "", RESTORE),
+)  # fmt: skip
+
+_CROWD = (
+    one("brake/holds_nothing", _BRAKE, "    if level is Level.HOLD:\n", "    if level is None:\n", CROWDS, first="test_five_minutes_in_which_the_partner_knows_nobody"),
+    one("brake/the_run_stays_refused", _BRAKE, "await ask_again(connection, now, hold.partner, hold.stage, since=since)", "pass", CROWDS, first="test_whoever_releases_it_the_run_is_asked_again"),
+    one("brake/what_came_before_the_hold_stays_refused", _BRAKE, "since = hold.since - timedelta(seconds=RING_LIFE_S)\n                await ask_again(", "since = hold.since\n                await ask_again(", CROWDS, first="test_five_minutes_in_which_the_partner_knows_nobody"),
+    one("brake/one_good_answer_ends_it", _BRAKE, "answers >= hold.good_before + GOOD_ENOUGH:", "answers >= hold.good_before:", CROWDS, first="test_five_minutes_in_which_the_partner_knows_nobody"),
+    one("brake/limits_count_as_refusals", _BRAKE, "        BlockerCode.PARTNER_REJECTED,\n", "        BlockerCode.PARTNER_REJECTED,\n        BlockerCode.BALANCE_LIMIT,\n        BlockerCode.MONTHLY_LIMIT,\n", CROWDS, first="test_our_own_limit_and_limits_of_a_person_are_no_crowd"),
+    one("brake/a_crowds_accounts_are_given_back", _VERIFICATION, "if verdict is Verdict.MISMATCH and level is not Level.HOLD:", "if verdict is Verdict.MISMATCH:", CROWDS, first="test_a_crowd_of_mismatches_gives_back_no_further_account_and_is_asked_again"),
+    one("brake/one_account_counts_each_time", _REFUSALS, "NOT EXISTS (SELECT FROM refusals WHERE partner = $1 AND stage = $2 AND account_index = $5", "NOT EXISTS (SELECT FROM refusals WHERE partner = $1 AND stage = $2 AND account_index = $5 AND false", CROWDS, first="test_one_person_who_is_refused_stays_refused_and_holds_nobody"),
+    one("brake/known_and_new_are_one_stream", _REFUSALS, "WHERE partner = $1 AND stage = $2 AND known = $3 AND weighed", "WHERE partner = $1 AND stage = $2 AND (known = $3 OR true) AND weighed", CROWDS, first="test_the_stream_in_the_store_is_the_one_that_was_said"),
+    one("brake/nobody_is_asked_while_it_holds", _HOLDS, " AND coalesce(run_asked_at, since) <= $3 RETURNING true", " AND coalesce(run_asked_at, since) <= $3 - interval '9 years' RETURNING true", CROWDS, first="test_who_was_refused_comes_back_when_there_is_nobody_else_to_ask"),
+    one("brake/asked_again_whatever_the_code", _REFUSALS, "AND ($6::text IS NULL OR $6 IN (code, partner_code))", "AND ($6::text IS NULL OR $6 <> '')", CROWDS, first="test_an_operator_asks_again_by_time_and_code_long_afterwards"),
+    one("brake/asked_again_twice", _REFUSALS, "UPDATE refusals r SET asked_again_at = $1 FROM", "UPDATE refusals r SET asked_again_at = NULLIF($1, $1) FROM", CROWDS, first="test_an_operator_asks_again_by_time_and_code_long_afterwards"),
+    one("brake/fewer_answers_weigh_less", "contracts/brake.py", "if hold is not None and count >= hold:", "if hold is not None and n > 9 and count >= hold:", "tests/gateway/brake/test_tables.py", first="test_an_alarm_after_few_and_none_where_none_is_due"),
+)  # fmt: skip
+
+PROVED: tuple[Mutant, ...] = (*_ACCOUNTS, *_APPROVED, *_ORDERED, *_LISTS, *_DAYS, *_CROWD)
