@@ -6,6 +6,7 @@ whose kept-alive connection died under it.
 """
 
 import asyncio
+import functools
 import ssl
 import zlib
 from collections.abc import Mapping
@@ -36,6 +37,12 @@ class Reply(NamedTuple):
     content: bytes
 
 
+@functools.cache
+def _trust() -> ssl.SSLContext:
+    """The authorities that are trusted, read once a process: they take longer to read than a call takes."""
+    return httpx.create_ssl_context()
+
+
 class PartnerTransport(httpx.AsyncBaseTransport):
     """Sends one request over aiohttp and returns the whole reply; raises httpx's exceptions, `NEVER_SENT` only if true.
 
@@ -45,7 +52,7 @@ class PartnerTransport(httpx.AsyncBaseTransport):
     def __init__(self, *, connect_timeout_s: float, pool_size: int, tls: ssl.SSLContext | None = None) -> None:
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout_s)  # waiting for a free slot included
         self._pool_size = pool_size
-        self._tls = tls or httpx.create_ssl_context()
+        self._tls = tls or _trust()
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -10,12 +10,12 @@ import pytest
 
 from adapters.registry import PARTNERS
 from contracts.secret import Secret
-from gateway.api.app import create_app
 from gateway.core import Core, build_core
 from gateway.resources import open_resources
 from gateway.settings import Settings
 from tests.conftest import MASTER_KEY
 from tests.gateway.api.kit import Api
+from tests.gateway.app import app_of
 
 
 def settings_on(database: str, redis_url: str) -> Settings:
@@ -40,7 +40,7 @@ async def core(database: str, redis_url: str) -> AsyncIterator[Core]:
 @pytest.fixture
 async def http(core: Core) -> AsyncIterator[httpx.AsyncClient]:
     """The application, called in process."""
-    transport = httpx.ASGITransport(create_app(core=core), raise_app_exceptions=False)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app_of(core), raise_app_exceptions=False)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway.test") as client:
         yield client
 

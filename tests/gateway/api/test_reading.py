@@ -13,10 +13,10 @@ from redis.asyncio import Redis
 
 from adapters.registry import PARTNERS
 from contracts.events import EventType
-from gateway.api.app import create_app
 from gateway.core import Core
 from gateway.storage.messages import events
 from tests.gateway.api.kit import Api, as_csv, row
+from tests.gateway.app import app_of
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -99,7 +99,7 @@ async def test_health_needs_no_token(api: Api) -> None:
 async def test_without_redis_it_is_degraded_and_without_a_store_not_ready(core: Core) -> None:
     nothing = Redis(host="127.0.0.1", port=9, socket_connect_timeout=1)
     crippled = replace(core, resources=replace(core.resources, redis=nothing))
-    transport = httpx.ASGITransport(create_app(core=crippled), raise_app_exceptions=False)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app_of(crippled), raise_app_exceptions=False)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway.test") as client:
         reply = await client.get("/health/ready")
         assert (reply.status_code, reply.json()["status"]) == (200, "degraded")

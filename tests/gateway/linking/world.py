@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,14 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import httpx
-from litestar import Litestar
 
 from contracts.identity import IdentityAnswer, Verdict
 from contracts.linking import LinkRedirect, Unlinked
 from contracts.observation import PayoutNotice
 from contracts.partner import Capability, Partner
 from contracts.secret import Secret
-from gateway.api.app import create_app
 from gateway.core import Core
 from gateway.partners.desk import Desk
 from gateway.partners.executor import Executor
@@ -33,18 +30,13 @@ from gateway.services.linking.verification import Verification
 from gateway.services.messages.inbox import Inbox
 from gateway.settings import Settings
 from gateway.storage.base.database import Database
+from tests.gateway.app import app_of
 from tests.gateway.linking.fake import INPUTS, REDIRECT, Bank, FakeClock, FakePartner, Silent, manifest
 
 HOME = "https://core.example.test/back?from=links"
 PUBLIC = "http://gateway.test"
 ACCEPT = {"Accept": "text/html"}
 TOKEN = "access-token-of-a-test"
-
-
-@functools.cache
-def _app() -> Litestar:
-    """Made once: in-process clients run no lifespan, so that each world puts its own services in."""
-    return create_app()
 
 
 class FakePayouts:
@@ -118,8 +110,7 @@ class World:
             "inbox": self.inbox,
         }
         self.core = Core(**core)
-        self.app = _app()
-        self.app.state.core = self.core
+        self.app = app_of(self.core)
         self.api = self.browser()
         self.api.headers["Authorization"] = f"Bearer {TOKEN}"
         self._people = 0

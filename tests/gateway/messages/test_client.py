@@ -16,13 +16,13 @@ import msgspec
 import pytest
 
 import gateway.client
-from gateway.api.app import create_app
 from gateway.client import AsyncGateway, Gateway, InvalidWebhook, NoAnswer, Refused, calls, verify
 from gateway.client.calls import Call, Pages
 from gateway.core import Core
 from gateway.security.clients import register
 from gateway.services.messages.post import Post
 from tests.gateway.api.kit import Api, as_csv, row
+from tests.gateway.app import app_of
 from tests.gateway.messages.receiver import receiving
 from tests.gateway.messages.test_addresses import LOOPBACK, SECRET
 
@@ -105,7 +105,7 @@ async def test_from_a_batch_to_its_events(api: Api, core: Core) -> None:
     store, now = core.resources.database, core.resources.clock.now()
     maker = await register(store, now, name="core platform", scopes=["batches", "incentives", "read"])
     approver = await register(store, now, name="first approver", scopes=["batches:approve", "read"])
-    ways = [httpx.ASGITransport(create_app(core=core)) for _ in range(2)]  # type: ignore[arg-type]
+    ways = [httpx.ASGITransport(app_of(core)) for _ in range(2)]  # type: ignore[arg-type]
     async with (
         AsyncGateway("http://api", maker.client_id, maker.secret, transport=ways[0]) as core_platform,
         AsyncGateway("http://api", approver.client_id, approver.secret, transport=ways[1]) as one,

@@ -9,12 +9,12 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from gateway.api.app import create_app
 from gateway.core import Core
 from gateway.services.messages.delivery import Deliverer
 from gateway.services.messages.post import Post
 from gateway.services.messages.webhooks import MOST_ENDPOINTS, Webhooks
 from tests.gateway.api.kit import Api, as_csv, row
+from tests.gateway.app import app_of
 from tests.gateway.messages.receiver import receiving
 
 NETWORKS = (ipaddress.ip_network("127.0.0.0/8"),)
@@ -26,7 +26,7 @@ async def api(core: Core) -> AsyncIterator[Api]:
     """The application of an installation that may call receivers on loopback."""
     resources = core.resources
     webhooks = Webhooks(resources.database, resources.clock, resources.vault, NETWORKS)
-    transport = httpx.ASGITransport(create_app(core=replace(core, webhooks=webhooks)), raise_app_exceptions=False)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app_of(replace(core, webhooks=webhooks)), raise_app_exceptions=False)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway.test") as client:
         yield await Api.open(core, client)
 

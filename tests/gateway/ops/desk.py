@@ -14,9 +14,9 @@ import httpx
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
-from gateway.api.app import create_app
 from gateway.services.ops.operators import ROLES, Enrolled
 from tests.gateway.api.kit import Api
+from tests.gateway.app import app_of
 
 
 def code(person: Enrolled, at_s: float) -> str:
@@ -40,7 +40,7 @@ class Desk:
     @asynccontextmanager
     async def browser(self) -> AsyncIterator[httpx.AsyncClient]:
         """A browser with a cookie jar of its own."""
-        transport = httpx.ASGITransport(create_app(core=self.api.core), raise_app_exceptions=False)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(app_of(self.api.core), raise_app_exceptions=False)  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             yield client
 
