@@ -31,6 +31,8 @@ _BROKEN = re.compile("[\udc80-\udcff]")
 _NAMEABLE = re.compile(r"[^\W\d][\w .-]{0,39}")
 _FIXED_FORM = frozenset({"nik", "due_on", "deadline_on"})
 """Columns whose values show by their length that nothing was cut off."""
+_SEPARATOR_LINE = ["sep=", ""]
+"""What some spreadsheets begin a file with, to say that commas separate its columns."""
 _SAVE_AS = "In the spreadsheet choose 'Save as', 'CSV UTF-8 (comma delimited)', and send that file."
 
 Cells = tuple[str, ...]
@@ -162,7 +164,8 @@ class CsvCells:
             if cells == []:
                 continue
             if not self._order:
-                self._order, self._width = _order_of(cells or [])
+                if cells != _SEPARATOR_LINE:
+                    self._order, self._width = _order_of(cells or [])
             elif (record := self._record(line, cells, broken)) is not None:
                 found.append(record)
         self._lines += text.count("\n")

@@ -148,6 +148,13 @@ def test_a_column_too_many_is_named_and_the_notes_of_refused_rows_are_not() -> N
     assert len(checked(_BODY.replace(HEAD.encode(), b" " + HEAD.upper().encode()))[0]) == 2, "in any case"
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_line_by_which_a_spreadsheet_names_its_commas_is_no_header(end: str) -> None:
+    body = as_csv([row(1)]).decode().replace("\r\n", "\n").replace("\n", end)
+    (one,) = checked(f"sep=,{end}{body}".encode())[0]
+    assert one.line == 3
+
+
 def test_a_file_that_may_have_been_cut_is_refused() -> None:
     columns = (*(name for name in COLUMNS if name != "amount_rupiah"), "amount_rupiah")
     for cut in range(1, 6):
