@@ -59,6 +59,10 @@ ONCE_S = 86_400.0
 GOOD_FOR_S = 30 * 86_400.0
 """How long a good word makes an account known good."""
 
+LOOKS_S = (1_800.0, 86_400.0, 7 * 86_400.0, 30 * 86_400.0)
+"""How long after a refusal at a NIK check the partner is asked once more, look by look: whoever was refused by a slip
+that was too small for a crowd is not refused for good. A check moves no money."""
+
 
 def tail(n: int, c: int, a: float, b: float) -> float:
     """P(X >= c) for X beta-binomial(n, a, b)."""

@@ -175,6 +175,7 @@ def people_loops(core: Core, outages: Outages) -> list[Loop]:
         "strays": core.strays.tick,
         "backlog": core.plan.tick,
         "brake": core.brake.tick,
+        "second_looks": core.brake.tick_looks,
         "refusals_purge": core.brake.tick_purge,
     }
     resources = core.resources

@@ -79,6 +79,13 @@ class Brake:
                 await cases.close_about(connection, now, hold.partner, _case(hold.stage), by=OPENED_BY)
         return 0
 
+    async def tick_looks(self, limit: int = 100) -> int:
+        """Ask once more about people who were refused some time ago (`LOOKS_S`): a slip of the partner's that was too
+        small for a crowd must not refuse anybody for good.
+        """
+        async with self._database.transaction() as connection:
+            return await refusals.look(connection, self._clock.now(), limit)
+
     async def tick_purge(self, limit: int = 500) -> int:
         """Forget refusals of long ago."""
         async with self._database.connection() as connection:

@@ -7,10 +7,10 @@ needed to say how many refusals are among the last n, and good answers cost one 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from contracts.brake import GOOD_FOR_S, ONCE_S, RING, RING_LIFE_S
+from contracts.brake import GOOD_FOR_S, LOOKS_S, ONCE_S, RING, RING_LIFE_S
 from contracts.hold import HoldStage
 from contracts.incentive import BlockerCode
 from gateway.storage.base.database import Connection
@@ -39,15 +39,30 @@ async def lock_stage(connection: Connection, partner: str, stage: HoldStage) -> 
 
 
 async def add(connection: Connection, now: datetime, said: Said) -> None:
-    """Store a refusal. It is weighed unless its account was in this stage's streams within a day."""
+    """Store a refusal, and when it is asked about again (NIK checks only: a payout asked again is a new instruction).
+
+    It is weighed unless its account was in this stage's streams within a day, or it is the answer to such a look.
+    """
+    looks: int = await connection.fetchval(
+        "SELECT coalesce(max(looks), 0) FROM refusals WHERE partner = $1 AND stage = $2 AND account_index = $3"
+        " AND participant = $4 AND said_at > $5::timestamptz - make_interval(secs => $6)",
+        said.partner,
+        said.stage.value,
+        said.account_index,
+        said.participant,
+        now,
+        2 * LOOKS_S[-1],
+    )
+    more = said.stage is HoldStage.VERIFY and looks < len(LOOKS_S)
     await connection.execute(
         """
         INSERT INTO refusals (partner, stage, known, participant, account_index, code, partner_code, weighed,
-                              good_before, said_at)
+                              good_before, said_at, looks, next_look_at)
         SELECT $1, $2, $3, $4, $5, $6, $7,
-            NOT EXISTS (SELECT FROM refusals WHERE partner = $1 AND stage = $2 AND account_index = $5
-                        AND said_at > $8::timestamptz - make_interval(secs => $9)),
-            coalesce((SELECT sum(answers) FROM good_answers WHERE partner = $1 AND stage = $2 AND known = $3), 0), $8
+            $10 = 0 AND NOT EXISTS (SELECT FROM refusals WHERE partner = $1 AND stage = $2 AND account_index = $5
+                                    AND said_at > $8::timestamptz - make_interval(secs => $9)),
+            coalesce((SELECT sum(answers) FROM good_answers WHERE partner = $1 AND stage = $2 AND known = $3), 0), $8,
+            $10, $11
         """,
         said.partner,
         said.stage.value,
@@ -58,7 +73,43 @@ async def add(connection: Connection, now: datetime, said: Said) -> None:
         said.partner_code,
         now,
         ONCE_S,
+        looks,
+        now + timedelta(seconds=LOOKS_S[looks]) if more else None,
     )
+
+
+async def look(connection: Connection, now: datetime, limit: int) -> int:
+    """Have the partner asked once more about people whose refusal is due for it and still stands; how many were taken
+    up. What they were refused for stays until the answer; a held stage is asked when it is held no more.
+
+    Rows here are locked before people's, as by `run` and `lift`; who stores an answer has locked the person and only
+    adds a row.
+    """
+    rows = await connection.fetch(
+        "UPDATE refusals r SET looks = looks + 1, next_look_at = NULL FROM ("
+        " SELECT r.id FROM refusals r WHERE r.next_look_at <= $1 AND NOT EXISTS (SELECT FROM holds h"
+        " WHERE h.partner = r.partner AND h.stage = r.stage AND h.released_at IS NULL)"
+        " ORDER BY r.next_look_at LIMIT $2 FOR UPDATE SKIP LOCKED) due WHERE r.id = due.id"
+        " RETURNING r.participant, r.code, r.account_index, EXISTS (SELECT FROM refusals n WHERE n.partner = r.partner"
+        " AND n.stage = r.stage AND n.account_index = r.account_index AND n.participant = r.participant"
+        " AND n.id > r.id) AS refused_since",
+        now,
+        limit,
+    )
+    due = [row for row in rows if not row["refused_since"]]
+    people = await connection.fetch(
+        "SELECT p.id, p.link_id, p.nik_index FROM participants p"
+        " JOIN unnest($1::bigint[], $2::text[], $3::bytea[]) AS t (participant, code, account_index)"
+        " ON p.id = t.participant AND p.standing = t.code AND p.account_index = t.account_index"
+        " JOIN links l ON l.id = p.link_id AND l.state = 'active' WHERE NOT p.verified"
+        " ORDER BY p.id FOR NO KEY UPDATE OF p",
+        [row["participant"] for row in due],
+        [row["code"] for row in due],
+        [row["account_index"] for row in due],
+    )
+    for row in people:
+        await verifications.open_for(connection, row["id"], row["link_id"], row["nik_index"], now)
+    return len(rows)
 
 
 async def good(connection: Connection, partner: str, stage: HoldStage, *, known: bool, answers: int) -> None:
@@ -158,7 +209,8 @@ async def run(
     latest first; each is handed out once.
     """
     rows = await connection.fetch(
-        "UPDATE refusals r SET asked_again_at = $1 FROM (SELECT id FROM refusals WHERE partner = $2 AND stage = $3"
+        "UPDATE refusals r SET asked_again_at = $1, next_look_at = NULL"
+        " FROM (SELECT id FROM refusals WHERE partner = $2 AND stage = $3"
         " AND asked_again_at IS NULL AND said_at >= $4 AND ($5::timestamptz IS NULL OR said_at <= $5)"
         " AND ($6::text IS NULL OR $6 IN (code, partner_code)) ORDER BY id DESC LIMIT $7 FOR UPDATE SKIP LOCKED) w"
         " WHERE r.id = w.id RETURNING r.participant, r.code",

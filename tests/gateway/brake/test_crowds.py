@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from contracts.brake import RING, Level, Table, weigh
+from contracts.brake import LOOKS_S, RING, Level, Table, weigh
 from contracts.hold import HoldKind, HoldStage
 from contracts.identity import IdentityAnswer, Verdict
 from contracts.incentive import BlockerCode
@@ -144,6 +144,63 @@ async def test_a_crowd_of_mismatches_gives_back_no_further_account_and_is_asked_
         pass
     facts = [await world.facts(pid) for pid in pids]
     assert [one[1] for one in facts].count(True) == 6, "all whose link was still there"
+
+
+MISMATCH = IdentityAnswer(verdict=Verdict.KYC_INCOMPLETE, partner_code="P")
+
+
+async def pass_and_look(world: World, seconds: float) -> int:
+    """How often the partner was asked for it."""
+    bank = world.banks["bank"]
+    asked = bank.calls("verify")
+    world.clock.forward(seconds)
+    await Brake(world.database, world.clock).tick_looks()
+    while await world.verification.tick():
+        pass
+    return bank.calls("verify") - asked
+
+
+async def test_two_refused_by_a_slip_are_asked_about_again_by_themselves(world: World) -> None:
+    pids = [await world.person("bank", account=f"00112233{n:02d}", nik=f"110101010190{9910 + n}") for n in range(2)]
+    for n, pid in enumerate(pids):
+        await world.linked(pid, granted(f"token-{n}"))
+    world.banks["bank"].always["verify"] = MISMATCH
+    assert await pass_and_look(world, 0) == 2
+    assert [(await world.facts(pid))[1] for pid in pids] == [False] * 2
+    assert await pass_and_look(world, LOOKS_S[0] - 1) == 0
+    before = await world.all("SELECT type FROM events")
+    assert await pass_and_look(world, 1) == 2
+    after = await world.all("SELECT type FROM events")
+    assert {one["type"] for one in after[len(before) :]} == {"verification.completed"}, "what stands, stands meanwhile"
+    world.banks["bank"].always["verify"] = IdentityAnswer(verdict=Verdict.MATCH, partner_code="Y")
+    assert await pass_and_look(world, LOOKS_S[0]) == 0, "the second look comes later"
+    assert await pass_and_look(world, LOOKS_S[1]) == 2
+    assert [(await world.facts(pid))[1] for pid in pids] == [True] * 2
+    assert await pass_and_look(world, 90 * 86_400.0) == 0
+
+
+async def test_looks_end_weigh_nothing_and_wait_for_a_held_stage(world: World) -> None:
+    await world.linked(pid := await world.person("bank"), granted("token"))
+    world.banks["bank"].always["verify"] = MISMATCH
+    await pass_and_look(world, 0)
+    for n, wait_s in enumerate(LOOKS_S):
+        if n == 1:
+            async with world.database.transaction() as connection:
+                new = holds.NewHold(
+                    partner="bank", stage=HoldStage.VERIFY, kind=HoldKind.OPERATOR, fault=None, words="a call",
+                    opened_by="test", next_canary_at=None, good_before=None,
+                )  # fmt: skip
+                await holds.hold(connection, world.clock.now(), new)
+            assert await pass_and_look(world, wait_s) == 0
+            async with world.database.transaction() as connection:
+                now = world.clock.now()
+                await holds.release(connection, now, "bank", HoldStage.VERIFY, [HoldKind.OPERATOR], by="test")
+            wait_s = 0.0
+        assert await pass_and_look(world, wait_s) == 1, n
+    assert await pass_and_look(world, 40 * 86_400.0) == 0, "after the last one it is for the person to come back"
+    weighed = await world.all("SELECT weighed FROM refusals ORDER BY id")
+    assert [one["weighed"] for one in weighed] == [True] + [False] * len(LOOKS_S)
+    assert (await world.facts(pid))[1] is False
 
 
 @pytest.mark.parametrize("seed", range(4))
