@@ -90,13 +90,20 @@ class RowCode(enum.Enum):
     AMOUNT_INVALID = "amount_invalid"
     DATE_INVALID = "date_invalid"
     PARTICIPANT_CONFLICT = "participant_conflict"
+    PARTICIPANT_TAKEN = "participant_taken"
     NIK_DUPLICATE = "nik_duplicate"
     INCENTIVE_CONFLICT = "incentive_conflict"
     INSTALMENT_PAID = "instalment_paid"
 
 
 CONFLICTS = frozenset(
-    {RowCode.PARTICIPANT_CONFLICT, RowCode.NIK_DUPLICATE, RowCode.INCENTIVE_CONFLICT, RowCode.INSTALMENT_PAID}
+    {
+        RowCode.PARTICIPANT_CONFLICT,
+        RowCode.PARTICIPANT_TAKEN,
+        RowCode.NIK_DUPLICATE,
+        RowCode.INCENTIVE_CONFLICT,
+        RowCode.INSTALMENT_PAID,
+    }
 )
 """Rows that are well-formed and contradict what was handed over before, or another row of the same file."""
 
@@ -201,6 +208,11 @@ _REMEDIES: dict[tuple[RowCode, str | None], tuple[str, str]] = {
         " /v1/participants/{{participant_id}}/account; a NIK by cancelling the participant's incentives, of which none"
         " was sent yet, and the link (DELETE /v1/links/{{link_id}}), and handing them over again. If not, correct the"
         " row.",
+    ),
+    (RowCode.PARTICIPANT_TAKEN, None): (
+        "Id peserta ini milik organisasi lain: pakai id lain, misalnya dengan awalan nama organisasi Anda.",
+        "The participant_id is another organisation's: use another one, begun with your organisation's name for"
+        " example.",
     ),
     (RowCode.NIK_DUPLICATE, None): (
         "Peserta lain memegang cicilan ini dengan NIK yang sama ({hint}). Perbaiki NIK yang salah, atau batalkan"

@@ -27,16 +27,37 @@ def create(
     return_url: Annotated[
         list[str] | None, typer.Option(help="Where browsers may be sent after linking; once for each.")
     ] = None,
+    organisation: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose rows it sees and hands over; `*`: everybody's, and it hands over none. Left out: `*` for who"
+            " only approves or operates, else an organisation of its own.",
+            show_default=False,
+        ),
+    ] = None,
+    person: Annotated[
+        str | None,
+        typer.Option(
+            help="Who holds it: clients and operators of one person are one pair of eyes.", show_default=False
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print id and secret as JSON.")] = False,
 ) -> None:
     """Create a client and print its secret, once: it is not kept, only a hash of it.
 
-    A batch needs a client with `batches` and two others with `batches:approve`, held by two people.
+    A batch needs a client with `batches` and two others with `batches:approve`, held by two people. No client may do
+    both.
     """
 
     async def work(database: Database, _: Incentives) -> security.Registered:
         return await security.register(
-            database, SystemClock().now(), name=name, scopes=scope, return_urls=return_url or []
+            database,
+            SystemClock().now(),
+            name=name,
+            scopes=scope,
+            return_urls=return_url or [],
+            organisation=organisation,
+            person=person,
         )
 
     client = with_store(work)
@@ -56,8 +77,11 @@ def list_() -> None:
         async with database.connection() as connection:
             return await stored.get_all(connection)
 
-    rows = ((c.id, c.name, " ".join(c.scopes), c.created_at, c.disabled_at) for c in with_store(work))
-    console.print(table("clients", "id", "name", "scopes", "created", "disabled", rows=rows))
+    rows = (
+        (c.id, c.organisation or security.EVERYWHERE, c.person, " ".join(c.scopes), c.created_at, c.disabled_at)
+        for c in with_store(work)
+    )
+    console.print(table("clients", "id", "organisation", "person", "scopes", "created", "disabled", rows=rows))
 
 
 @app.command()

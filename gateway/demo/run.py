@@ -106,6 +106,10 @@ async def demonstrate(
     return report
 
 
+ORGANISATION = "prakerja"
+"""Whose rows the demonstration's are: a client made for the same one sees them."""
+
+
 async def clients(cluster: Cluster) -> list[Registered]:
     """A maker who acts for the core platform, and two approvers."""
     database = await Database.open(cluster.database_url, size=1)
@@ -113,7 +117,9 @@ async def clients(cluster: Cluster) -> list[Registered]:
     maker = ["links", "verifications", "incentives", "payouts", "batches", "read"]
     try:
         return [
-            await register(database, now, name="core", scopes=maker, return_urls=[RETURN_URL]),
+            await register(
+                database, now, name="core", scopes=maker, return_urls=[RETURN_URL], organisation=ORGANISATION
+            ),
             await register(database, now, name="approver one", scopes=["batches:approve", "read"]),
             await register(database, now, name="approver two", scopes=["batches:approve", "read"]),
         ]

@@ -14,13 +14,19 @@ import msgspec
 
 from contracts.errors import Conflict, Forbidden, InvalidRequest, Unauthenticated
 from gateway.clock import Clock
+from gateway.security.tenancy import must_own
 from gateway.storage.access import clients as stored
 from gateway.storage.base.database import Database
 from gateway.storage.ops import audit
 
 SCOPES = ("links", "verifications", "incentives", "payouts", "batches", "batches:approve", "read", "ops")
+MAKING = frozenset({"links", "verifications", "incentives", "payouts", "batches"})
+"""Scopes of who hands over and acts for participants: within one organisation."""
+EVERYWHERE = "*"
+"""What stands for every organisation where one is named."""
 TOKEN_LIFE_S = 900
 _SECRET_BYTES = 32
+_SLUG = re.compile(r"(?=.{1,40}\Z)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 _CACHE_S = 3.0
 """How long a token that was disabled may still be taken by a process that has just seen it."""
 _CACHE_MOST = 4_096
@@ -38,6 +44,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str
     scopes: frozenset[str]
     return_urls: tuple[str, ...]
+    organisation: str | None
+    """Whose rows it sees and changes; None: everybody's."""
 
 
 def hashed(value: str) -> bytes:
@@ -63,17 +71,24 @@ async def register(
     name: str,
     scopes: Sequence[str],
     return_urls: Sequence[str] = (),
+    organisation: str | None = None,
+    person: str | None = None,
     actor: str = "cli",
 ) -> Registered:
     """Store a new client. Its id is its name in lower case with dashes, and is never used again.
 
-    Raises `InvalidRequest` for a scope that does not exist or a name that is none, `Conflict` for one that is taken.
+    `organisation`: whose rows it sees and makes, `EVERYWHERE` for all; when left out, all for who only approves or
+    operates, else one of its own. `person`: who holds it, when left out nobody else. Raises `InvalidRequest` for a
+    scope that does not exist, scopes that do not go together or a name that is none, `Conflict` for one that is taken.
     """
     if not scopes or not set(scopes) <= set(SCOPES):
         raise InvalidRequest(f"Scopes are: {', '.join(SCOPES)}.", field="scopes")
     client_id = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     if not name.isprintable() or not 1 <= len(client_id) <= 40:
         raise InvalidRequest("A client's name has 1 to 40 letters and digits, with spaces between.", field="name")
+    for field, text in (("organisation", organisation), ("person", person)):
+        if text is not None and _SLUG.fullmatch(text) is None and (field, text) != ("organisation", EVERYWHERE):
+            raise InvalidRequest(f"--{field} is 1 to 40 lower-case letters, digits and single dashes.", field=field)
     if not all(url.startswith(("https://", "http://")) for url in return_urls):
         raise InvalidRequest("Return addresses begin with https:// or http://.", field="return_urls")
     client = Registered(client_id=client_id, secret=secrets.token_urlsafe(_SECRET_BYTES))
@@ -84,14 +99,36 @@ async def register(
         return_urls=tuple(return_urls),
         created_at=now,
         disabled_at=None,
+        organisation=_organisation(client_id, set(scopes), organisation),
+        person=person or client_id,
     )
     async with database.transaction() as connection:
         if not await stored.insert(connection, row, hashed(client.secret)):
             raise Conflict(
                 "There is, or was, a client of that name.", code="client_exists", remedy="Choose another name."
             )
-        await audit.record(connection, now, actor, "client.create", client.client_id, {"scopes": list(scopes)})
+        about = {"scopes": list(scopes), "organisation": row.organisation, "person": row.person}
+        await audit.record(connection, now, actor, "client.create", client.client_id, about)
     return client
+
+
+def _organisation(client_id: str, scopes: set[str], named: str | None) -> str | None:
+    """Whose rows a client with these scopes sees and makes; raises `InvalidRequest` for what does not go together."""
+    makes, decides = bool(scopes & MAKING), sorted(scopes & {"batches:approve", "ops"})
+    if makes and decides:
+        raise InvalidRequest(
+            f"No client both hands over ({', '.join(sorted(scopes & MAKING))}) and decides ({', '.join(decides)}).",
+            field="scopes",
+            code="duties_not_separate",
+            remedy="Make one client for each duty, held by different people.",
+        )
+    if named is None:
+        return None if decides else client_id
+    if named == EVERYWHERE and makes:
+        raise InvalidRequest("Who hands over does so for one organisation.", field="organisation")
+    if named != EVERYWHERE and "ops" in scopes:
+        raise InvalidRequest("The scope ops acts for every organisation: name none.", field="organisation")
+    return None if named == EVERYWHERE else named
 
 
 async def disable(database: Database, now: datetime, client_id: str, *, actor: str = "cli") -> bool:
@@ -137,7 +174,12 @@ class ClientDirectory:
                 self._seen.popitem(last=False)
         if found.expires_at <= self._clock.now():
             return None
-        return Caller(client_id=found.client_id, scopes=found.scopes, return_urls=found.return_urls)
+        return Caller(
+            client_id=found.client_id,
+            scopes=found.scopes,
+            return_urls=found.return_urls,
+            organisation=found.organisation,
+        )
 
     def forget(self) -> None:
         """Look every token up again."""
@@ -155,23 +197,27 @@ class ClientDirectory:
 
 
 class Scopes:
-    """A guard: the request carries a valid token with at least one of `scopes`; sets `request.auth` to the `Caller`."""
+    """A guard: the request carries a valid token with at least one of `scopes`, and the ids in its address name rows of
+    the caller's organisation; sets `request.auth` to the `Caller`.
+    """
 
     def __init__(self, scopes: tuple[str, ...]) -> None:
         assert set(scopes) <= set(SCOPES), "a guard names known scopes"
         self.scopes = scopes
 
     async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
-        """Raises `Unauthenticated` or `Forbidden`."""
+        """Raises `Unauthenticated`, `Forbidden` or `NotFound`."""
         kind, _space, token = connection.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token:
             raise Unauthenticated("The request carries no access token.")
-        directory: ClientDirectory = connection.app.state.core.clients
+        core = connection.app.state.core
+        directory: ClientDirectory = core.clients
         caller = await directory.recognise(token.strip())
         if caller is None:
             raise Unauthenticated("The access token is unknown or has expired.", code="invalid_token")
         if caller.scopes.isdisjoint(self.scopes):
             raise Forbidden(f"This needs the scope {' or '.join(self.scopes)}.", code="scope_missing")
+        await must_own(core.resources.database, caller.organisation, connection.path_params)
         connection.scope["auth"] = caller
 
 

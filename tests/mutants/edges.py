@@ -53,7 +53,7 @@ _DEAD_ENDS = (
     Mutant(
         "still/one_person_settles",  # the database refuses it too
         (
-            Edit(_SETTLING, "if found.proposed_by == actor:", "if not found.proposed_by:"),
+            Edit(_SETTLING, "if await clients.person_of(connection, found.proposed_by) == await clients.person_of(connection, actor):", "if not found.proposed_by:"),
             Edit("gateway/storage/base/schema/0026_settlements.sql", "text CHECK (confirmed_by <> proposed_by)", "text"),
         ),
         (WAYS_OUT,),

@@ -159,7 +159,7 @@ _WORKER = (
 )  # fmt: skip
 
 _APPROVALS = (
-    one("approval/by_who_submitted_it", "gateway/services/intake/batches.py", "if batch.client_id == client_id:", "if batch.client_id is None:", BATCHES, first="test_a_maker_with_the_approvers_scope_still_may_not"),
+    one("approval/by_who_submitted_it", "gateway/services/intake/batches.py", "if person == await clients.person_of(connection, batch.client_id):", "if batch.client_id is None:", BATCHES, first="test_a_maker_with_the_approvers_scope_still_may_not"),
     one("approval/one_is_enough", "gateway/services/intake/batches.py", "and before + 1 >= REQUIRED_APPROVALS:", "and before + 1 >= 1:", BATCHES, first="test_two_others_approve_exactly_this_content"),
     one("approval/of_other_content", "gateway/services/intake/batches.py", "if batch.content_root != content_root:", "if not content_root:", BATCHES, first="test_two_others_approve_exactly_this_content"),
     one("approval/after_the_decision", "gateway/services/intake/batches.py", "if batch.state is not BatchState.AWAITING_APPROVAL:", "if batch.state is None:", BATCHES, first="test_two_others_approve_exactly_this_content"),

@@ -244,6 +244,7 @@ async def stop_batch(core: NamedDependency[Core], request: Call, batch_id: FromP
 @get("/", guards=[require("batches", "batches:approve", "read")])
 async def list_batches(
     core: NamedDependency[Core],
+    request: Call,
     state_: Annotated[BatchState | None, QueryParameter(name="state")] = None,
     cursor: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
@@ -251,7 +252,7 @@ async def list_batches(
     """Batches, newest first: those of one `state`, `awaiting_approval` say, or all."""
     at_us, number = numbers_of(cursor, 2)
     before = (_EPOCH + timedelta(microseconds=at_us), f"b{number}") if cursor else None
-    found = await core.batches.find(state_, before, limit + 1)
+    found = await core.batches.find(request.auth.organisation, state_, before, limit + 1)
     page = found[:limit]
     more = cursor_of(_us(page[-1].batch.received_at), int(page[-1].batch.id[1:])) if len(found) > limit else None
     return BatchPage(batches=[as_batch(view) for view in page], next_cursor=more)

@@ -122,6 +122,7 @@ async def read_incentive(core: NamedDependency[Core], incentive_id: IncentiveId)
 @get("/", guards=[require("incentives", "read")])
 async def list_incentives(
     core: NamedDependency[Core],
+    request: Call,
     programme: FromQuery[str | None] = None,
     participant_id: FromQuery[str | None] = None,
     stage: FromQuery[Stage | None] = None,
@@ -131,7 +132,14 @@ async def list_incentives(
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> Incentives:
     """Incentives in the order in which they were handed over."""
-    wanted = Filter(programme=programme, participant_id=participant_id, partner=partner, stage=stage, blocker=blocker)
+    wanted = Filter(
+        organisation=request.auth.organisation,
+        programme=programme,
+        participant_id=participant_id,
+        partner=partner,
+        stage=stage,
+        blocker=blocker,
+    )
     found = await core.incentives.find(wanted, numbers_of(cursor, 1)[0], limit + 1)
     page = found[:limit]
     return Incentives(incentives=page, next_cursor=cursor_of(page[-1].incentive_id) if len(found) > limit else None)

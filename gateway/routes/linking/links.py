@@ -14,6 +14,7 @@ from contracts.secret import Secret
 from gateway.core import Core
 from gateway.routes.access.idempotent import once
 from gateway.security.clients import Caller, require
+from gateway.security.tenancy import must_own
 from gateway.services.linking.view import LinkView
 
 Call = Request[Any, Caller, Any]
@@ -39,6 +40,7 @@ class LinkAnswers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 async def start_link(core: NamedDependency[Core], request: Call, data: JSONBody[StartLink]) -> Response[LinkView]:
     """A challenge for the participant to open, good for ten minutes."""
     caller = request.auth
+    await must_own(core.resources.database, caller.organisation, {"participant_id": data.participant_id})
     return await once(
         request,
         core,

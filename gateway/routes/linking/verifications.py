@@ -12,6 +12,7 @@ from litestar.params import JSONBody, PathParameter
 from gateway.core import Core
 from gateway.routes.access.idempotent import once
 from gateway.security.clients import Caller, require
+from gateway.security.tenancy import must_own
 from gateway.services.linking.verification import VerificationView
 
 VerificationId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
@@ -28,6 +29,7 @@ async def request_verification(
     core: NamedDependency[Core], request: Request[Any, Caller, Any], data: JSONBody[RequestVerification]
 ) -> Response[VerificationView]:
     """Check now: after an upgrade of the account, say. The gateway checks by itself after linking and before expiry."""
+    await must_own(core.resources.database, request.auth.organisation, {"participant_id": data.participant_id})
     return await once(request, core, lambda: core.verification.request(data.participant_id), required=False)
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
-from litestar import Router, get
+from litestar import Request, Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
 from gateway.api.paging import cursor_of, numbers_of
 from gateway.core import Core
-from gateway.security.clients import require
+from gateway.security.clients import Caller, require
 from gateway.storage.messages import events as stored
 
 
@@ -36,18 +36,19 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
 @get("/", guards=[require("read")])
 async def list_events(
     core: NamedDependency[Core],
+    request: Request[Any, Caller, Any],
     after: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=1_000)] = 100,
 ) -> Events:
     """Events after a cursor, oldest first."""
     tx, seq = numbers_of(after, 2)
     async with core.resources.database.connection() as connection:
-        rows = await stored.read_after(connection, tx, seq, limit)
+        rows, place = await stored.read_own(connection, request.auth.organisation, tx, seq, limit)
     events = [
         Event(cursor=cursor_of(row.tx, row.seq), type=row.type, subject=row.subject, data=row.data, at=row.at)
         for row in rows
     ]
-    return Events(events=events, next_cursor=events[-1].cursor if events else cursor_of(tx, seq))
+    return Events(events=events, next_cursor=cursor_of(*place))
 
 
 router = Router(path="/v1/events", route_handlers=[list_events], tags=["events"])

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
-from litestar import Router, get
+from litestar import Request, Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from contracts.incentive import BLOCKERS, Owner
 from gateway.clock import jakarta_day
 from gateway.core import Core
-from gateway.security.clients import require
+from gateway.security.clients import Caller, require
 from gateway.services.ops import funnel
 from gateway.services.ops.funnel import Funnel
 from gateway.services.ops.plan import BurnDown
 from gateway.storage.ops import funnel as stored
+
+Call = Request[Any, Caller, Any]
 
 HORIZON_S = 60.0
 """What the gateway will try again within this counts as moving."""
@@ -34,26 +37,32 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get("/v1/funnel", guards=[require("read")])
-async def read_funnel(core: NamedDependency[Core], programme: FromQuery[str | None] = None) -> Funnel:
+async def read_funnel(core: NamedDependency[Core], request: Call, programme: FromQuery[str | None] = None) -> Funnel:
     """Stages, blockers with who must act, amounts, and beside them the rows refused at intake."""
     async with core.resources.database.connection() as connection:
-        return await funnel.read(connection, programme, core.incentives.moment())
+        return await funnel.read(connection, programme, core.incentives.moment(), request.auth.organisation)
 
 
 @get("/v1/activity", guards=[require("read")])
-async def read_activity(core: NamedDependency[Core]) -> Activity:
+async def read_activity(core: NamedDependency[Core], request: Call) -> Activity:
     """What still moves by itself within a minute, and how fresh the partners' statements are."""
     now = core.resources.clock.now()
     async with core.resources.database.connection() as connection:
         moving = await stored.moving(
-            connection, today=jakarta_day(now), until=now + timedelta(seconds=HORIZON_S), waiting=_WAITING
+            connection,
+            request.auth.organisation,
+            today=jakarta_day(now),
+            until=now + timedelta(seconds=HORIZON_S),
+            waiting=_WAITING,
         )
     return Activity(as_of=now, moving=moving, statement_age_s=await core.partners.statement_ages_s())
 
 
 @get("/v1/burn-down", guards=[require("read")])
 async def read_burn_down(core: NamedDependency[Core]) -> BurnDown:
-    """What is still due at each partner, how fast it shrinks, and when it will be done; samples of the last hour."""
+    """What is still due at each partner, whoever handed it over, as all wait in one queue; how fast it shrinks, and
+    when it will be done; samples of the last hour.
+    """
     return await core.plan.burn_down()
 
 

@@ -78,7 +78,7 @@ async def _glance(core: Core, chosen: str) -> dict[str, Any]:
     at = ops.LANGUAGES.index(chosen)
     async with core.resources.database.connection() as connection:
         rows = await funnel.counts(connection, None, core.incentives.moment())
-        refused = await stored.refused(connection, None)
+        refused = await stored.refused(connection, None, None)
         open_cases, waiting_batches = await story.count_open(connection)
     health, views, plan = await core.plan.health(LATELY), await core.partners.all(), await core.plan.burn_down()
     names = {view.partner: view.name for view in views}

@@ -13,6 +13,7 @@ from contracts.incentive import BlockerCode
 from contracts.payout import PayoutState
 from gateway.core import Core
 from gateway.security.clients import Caller, require
+from gateway.security.tenancy import must_own
 from gateway.services.payouts.settling import Verdict
 from gateway.storage.payouts.settlements import Settlement
 
@@ -42,6 +43,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
 @post("/", guards=[require("ops")], status_code=201)
 async def propose_settlement(core: NamedDependency[Core], request: Call, data: JSONBody[Proposal]) -> Settlement:
     """Bring a document. Nothing changes until another client confirms it."""
+    await must_own(core.resources.database, request.auth.organisation, {"payout_id": data.payout_id})
     return await core.settling.propose(
         int(data.payout_id),
         data.verdict,

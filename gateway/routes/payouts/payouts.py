@@ -15,6 +15,7 @@ from contracts.payout import PayoutState
 from gateway.core import Core
 from gateway.routes.access.idempotent import once
 from gateway.security.clients import Caller, require
+from gateway.security.tenancy import must_own
 
 PayoutId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 
@@ -64,6 +65,8 @@ async def hasten_payout(
     """Move an incentive now instead of at its next attempt. Starts nothing that would not start by itself, but for a
     payment that came back: it is made again, once the participant has linked another account.
     """
+
+    await must_own(core.resources.database, request.auth.organisation, {"incentive_id": data.incentive_id})
 
     async def work() -> Hastened:
         return msgspec.convert(await core.payouts.hasten(data.incentive_id, actor=request.auth.client_id), Hastened)

@@ -27,6 +27,7 @@ from gateway.services.intake.programmes import Programmes
 from gateway.services.intake.refusals import refusal
 from gateway.services.intake.rows import Checker, Declared, Reader, Refused, Row, rules_of
 from gateway.services.intake.spool import Spool
+from gateway.storage.access import clients
 from gateway.storage.base.database import Connection, Database
 from gateway.storage.intake import batches as stored
 from gateway.storage.intake import reapprovals as lapsed
@@ -51,7 +52,6 @@ _MANY = 1_000
 _ENOUGH_NIKS = 3
 """So many that all end in 0 are no chance."""
 _TRIES = 5
-
 
 _EXPIRES_AFTER = timedelta(days=30)
 """Without its approvals."""
@@ -130,7 +130,7 @@ class Batches:
         reader = Reader(cells, checker, declared)
 
         async def store(connection: Connection, now: datetime) -> BatchView:
-            live = await staging.settle(connection, single=False, many=reader.rows >= _MANY)
+            live = await staging.settle(connection, client_id=client_id, single=False, many=reader.rows >= _MANY)
             batch = await self._store(connection, client_id, live, checker, now, single=False)
             await keep(connection, BatchView(batch=batch), now)
             return BatchView(batch=batch)
@@ -157,7 +157,7 @@ class Batches:
             raise refusal(row.faults)
 
         async def store(connection: Connection, now: datetime) -> int:
-            live = await staging.settle(connection, single=True, many=False)
+            live = await staging.settle(connection, client_id=client_id, single=True, many=False)
             if live:
                 stored_now = await self._store(connection, client_id, live, checker, now, single=True)
                 if not stored_now.rows_accepted:
@@ -179,8 +179,9 @@ class Batches:
 
         async def store(connection: Connection, now: datetime) -> BatchView:
             batch = await _held(connection, batch_id)
-            if batch.client_id == client_id:
-                raise Forbidden("A batch is decided by other clients than the one that submitted it.", code="own_batch")
+            person = await clients.person_of(connection, client_id)
+            if person == await clients.person_of(connection, batch.client_id):
+                raise Forbidden("A batch is decided by other people than the one who submitted it.", code="own_batch")
             if batch.content_root != content_root:
                 raise Conflict("The content_root is not this batch's.", code="content_root_differs")
             before = {row.client_id: row for row in await stored.approvals(connection, batch_id)}
@@ -190,8 +191,14 @@ class Batches:
             if mine is None or mine.decision != decision.value:
                 if batch.state is not BatchState.AWAITING_APPROVAL:
                     raise Conflict(f"The batch is {batch.state.value}.", code="batch_decided")
-                others = sum(row.enabled for who, row in before.items() if who != client_id)
-                await _decide(connection, batch, client_id, decision, others, now)
+                others = {row.person for who, row in before.items() if row.enabled and who != client_id}
+                if decision is Decision.APPROVE and person in others:
+                    raise Forbidden(
+                        "You have approved the batch already, by another client.",
+                        code="second_person_needed",
+                        remedy="Another person must look at it and approve it too.",
+                    )
+                await _decide(connection, batch, client_id, decision, len(others), now)
             return await _view(connection, batch_id)
 
         async with self._database.connection() as connection:
@@ -244,10 +251,12 @@ class Batches:
                 await events.emit(connection, now, [(EventType.BATCH_EXPIRED, batch_id, {})])
         return len(old)
 
-    async def find(self, state: BatchState | None, before: tuple[datetime, str] | None, limit: int) -> list[BatchView]:
-        """The next batches, newest first."""
+    async def find(
+        self, organisation: str | None, state: BatchState | None, before: tuple[datetime, str] | None, limit: int
+    ) -> list[BatchView]:
+        """The next batches of one organisation (None: of all), newest first."""
         async with self._database.connection() as connection:
-            found = await stored.find(connection, state, before, limit)
+            found = await stored.find(connection, organisation, state, before, limit)
             return [
                 BatchView(batch=batch, approvals=tuple(await stored.approvals(connection, batch.id))) for batch in found
             ]

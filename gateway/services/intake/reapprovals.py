@@ -23,11 +23,12 @@ MOST_LAPSED = 100_000
 
 
 async def put_up(connection: Connection, vault: Vault, client_id: str, now: datetime) -> BatchRow:
-    """A batch of every incentive whose approval lapsed, at most `MOST_LAPSED`, with a root over their digests.
+    """A batch of every incentive of the client's organisation whose approval lapsed, at most `MOST_LAPSED`, with a root
+    over their digests.
 
     Raises `Conflict` where there is none that is not put up already.
     """
-    rows = await reapprovals.lapsed(connection, MOST_LAPSED)
+    rows = await reapprovals.lapsed(connection, client_id, MOST_LAPSED)
     if not rows:
         raise Conflict(
             "No approval has lapsed that is not up for approval already.",

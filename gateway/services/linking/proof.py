@@ -48,8 +48,7 @@ class AccountProofs:
             person = await participants.find(connection, participant_id, lock=True)
             if person is None:
                 raise NotFound("There is no incentive for this participant.")
-            given = await proofs.givers(connection, person)
-            if actor in given:
+            if await proofs.given_by_person(connection, person, actor):
                 raise Conflict(
                     "You have handed in a document about this account already.",
                     code="second_person_needed",

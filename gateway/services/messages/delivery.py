@@ -221,14 +221,14 @@ class Deliverer:
     ) -> Place | None:
         """Deliver the next page, and say where it ends; None: there was nothing (more) to deliver."""
         async with self._database.connection() as connection:
-            page = await events.read_after(connection, *after, PAGE)
+            page = await events.read_after(connection, *after, PAGE, organisation=row.organisation)
         wanted = [one for one in page if until is None or (one.tx, one.seq) <= until]
         lanes: dict[str, list[Call]] = {}
         now = self.clock.now()
         retried = set(turn.delivered)
         for event in wanted:
             place = (event.tx, event.seq)
-            if row.types and event.type not in row.types or place in retried:
+            if not event.mine or row.types and event.type not in row.types or place in retried:
                 continue
             if event.subject in waiting:
                 turn.waits.append(

@@ -46,10 +46,14 @@ class Funnel(msgspec.Struct, frozen=True, kw_only=True):
     rows_refused: list[RefusedRow]
 
 
-async def read(connection: Connection, programme: str | None, moment: Moment) -> Funnel:
-    """Stages, blockers with who must act, amounts, and beside them the rows refused at intake."""
-    rows = await counts(connection, programme, moment)
-    refused = await stored.refused(connection, programme)
+async def read(
+    connection: Connection, programme: str | None, moment: Moment, organisation: str | None = None
+) -> Funnel:
+    """Stages, blockers with who must act, amounts, and beside them the rows refused at intake; of one organisation or
+    of all.
+    """
+    rows = await counts(connection, programme, moment, organisation)
+    refused = await stored.refused(connection, organisation, programme)
     stages = dict.fromkeys((stage.value for stage in Stage), 0)
     for row in rows:
         stages[row.stage.value] += row.incentives
@@ -68,7 +72,9 @@ async def read(connection: Connection, programme: str | None, moment: Moment) ->
     )
 
 
-async def counts(connection: Connection, programme: str | None, moment: Moment) -> list[FunnelRow]:
+async def counts(
+    connection: Connection, programme: str | None, moment: Moment, organisation: str | None = None
+) -> list[FunnelRow]:
     """Stages and blockers with who must act."""
     return [
         FunnelRow(
@@ -80,5 +86,5 @@ async def counts(connection: Connection, programme: str | None, moment: Moment) 
             incentives=row.incentives,
             amount_rupiah=row.amount_rupiah,
         )
-        for row in await stored.counts(connection, programme, moment)
+        for row in await stored.counts(connection, programme, moment, organisation=organisation)
     ]

@@ -85,7 +85,14 @@ class Operators:
         now = self._clock.now()
         scopes = sorted({scope for role in roles for scope in ROLES[role]})
         row = clients.ClientRow(
-            id=client_id, name=name, scopes=tuple(scopes), return_urls=(), created_at=now, disabled_at=None
+            id=client_id,
+            name=name,
+            scopes=tuple(scopes),
+            return_urls=(),
+            created_at=now,
+            disabled_at=None,
+            organisation=None,
+            person=name,
         )
         sealed = self._vault.seal(places.operator_totp(client_id), base64.b32encode(secret).decode())
         async with self._database.transaction() as connection:

@@ -14,6 +14,7 @@ from contracts.observation import Source
 from contracts.payout import IN_DOUBT, Outcome, PayoutState, rejected, succeeded
 from gateway.clock import Clock
 from gateway.services.payouts.driver import Payouts
+from gateway.storage.access import clients
 from gateway.storage.base.database import Connection, Database, transact
 from gateway.storage.ops import audit
 from gateway.storage.payouts import payouts, settlements
@@ -77,7 +78,7 @@ class Settling:
                 raise NotFound("There is no such settlement.")
             if found.confirmed_at is not None or found.dropped_at is not None:
                 raise Conflict("It is over.", code="settlement_over", remedy="Bring the document again if need be.")
-            if found.proposed_by == actor:
+            if await clients.person_of(connection, found.proposed_by) == await clients.person_of(connection, actor):
                 raise Conflict(
                     "Who brought the document cannot confirm it.",
                     code="second_person_needed",

@@ -26,6 +26,10 @@ class ClientRow(msgspec.Struct, frozen=True, kw_only=True):
     return_urls: tuple[str, ...]
     created_at: datetime
     disabled_at: datetime | None
+    organisation: str | None
+    """Whose rows it sees and makes; None: it sees everybody's, and makes none."""
+    person: str
+    """Who holds it: two clients of one person are one pair of eyes."""
 
 
 class TokenRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,23 +38,26 @@ class TokenRow(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str
     scopes: frozenset[str]
     return_urls: tuple[str, ...]
+    organisation: str | None
     expires_at: datetime
 
 
-_COLUMNS = "id, name, scopes, return_urls, created_at, disabled_at"
+_COLUMNS = "id, name, scopes, return_urls, created_at, disabled_at, organisation, coalesce(person, id) AS person"
 
 
 async def insert(connection: Connection, row: ClientRow, secret_hash: bytes) -> bool:
     """Store a new client; False when the id is taken."""
     done = await connection.fetchval(
-        "INSERT INTO clients (id, name, secret_hash, scopes, return_urls, created_at) VALUES ($1, $2, $3, $4, $5, $6)"
-        " ON CONFLICT DO NOTHING RETURNING id",
+        "INSERT INTO clients (id, name, secret_hash, scopes, return_urls, created_at, organisation, person)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id",
         row.id,
         row.name,
         secret_hash,
         row.scopes,
         row.return_urls,
         row.created_at,
+        row.organisation,
+        row.person,
     )
     return done is not None
 
@@ -108,8 +115,13 @@ async def insert_token(
 async def find_token(connection: Connection, token_hash: bytes) -> TokenRow | None:
     """Whose token it is; None for an unknown one or a disabled client's. The caller checks `expires_at`."""
     row = await connection.fetchrow(
-        "SELECT t.client_id, t.scopes, c.return_urls, t.expires_at FROM access_tokens t JOIN clients c"
+        "SELECT t.client_id, t.scopes, c.return_urls, c.organisation, t.expires_at FROM access_tokens t JOIN clients c"
         " ON c.id = t.client_id WHERE t.token_hash = $1 AND c.disabled_at IS NULL",
         token_hash,
     )
     return None if row is None else msgspec.convert(dict(row), TokenRow)
+
+
+async def person_of(connection: Connection, client_id: str) -> str:
+    """Who holds a client; what is no client (`cli`) stands for itself."""
+    return str(await connection.fetchval("SELECT person_of($1)", client_id))

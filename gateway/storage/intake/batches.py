@@ -41,6 +41,8 @@ class ApprovalRow(msgspec.Struct, frozen=True, kw_only=True):
     """One client's decision."""
 
     client_id: str
+    person: str
+    """Who holds the client."""
     decision: str
     at: datetime
     enabled: bool
@@ -74,8 +76,9 @@ async def new_batch_id(connection: Connection, now: datetime) -> str:
 async def begin(connection: Connection, batch_id: str, client_id: str, now: datetime, *, single: bool) -> None:
     """Store a batch for its incentives to belong to; `finish` says how it ended, in the same transaction."""
     await connection.execute(
-        "INSERT INTO batches (id, client_id, state, single, rows_accepted, rows_rejected, rows_repeated, amount_rupiah,"
-        " content_root, received_at) VALUES ($1, $2, 'empty', $3, 0, 0, 0, 0, '', $4)",
+        "INSERT INTO batches (id, client_id, organisation, state, single, rows_accepted, rows_rejected, rows_repeated,"
+        " amount_rupiah, content_root, received_at)"
+        " VALUES ($1, $2, organisation_of($2), 'empty', $3, 0, 0, 0, 0, '', $4)",
         batch_id,
         client_id,
         single,
@@ -114,7 +117,8 @@ async def get(connection: Connection, batch_id: str, *, lock: bool = False) -> B
 async def approvals(connection: Connection, batch_id: str) -> list[ApprovalRow]:
     """What each client has said last and not taken back, oldest first."""
     rows = await connection.fetch(
-        "SELECT * FROM (SELECT DISTINCT ON (a.client_id) a.client_id, a.decision, a.at,"
+        "SELECT * FROM (SELECT DISTINCT ON (a.client_id) a.client_id, coalesce(c.person, c.id) AS person,"
+        "  a.decision, a.at,"
         "  c.disabled_at IS NULL AS enabled FROM approvals a JOIN clients c ON c.id = a.client_id WHERE a.batch_id = $1"
         "  ORDER BY a.client_id, a.seq DESC)"
         " AS last WHERE decision <> 'withdraw' ORDER BY at, client_id",
@@ -138,11 +142,18 @@ async def insert_approval(
 
 
 async def find(
-    connection: Connection, state: BatchState | None, before: tuple[datetime, str] | None, limit: int
+    connection: Connection,
+    organisation: str | None,
+    state: BatchState | None,
+    before: tuple[datetime, str] | None,
+    limit: int,
 ) -> list[BatchRow]:
-    """The next batches, newest first; `before`: time and id of the last one seen."""
+    """The next batches of one organisation (None: of all), newest first; `before`: time and id of the last one seen."""
     conditions: list[str] = ["true"]
     values: list[object] = [limit]
+    if organisation is not None:
+        values.append(organisation)
+        conditions.append(f"organisation = ${len(values)}")
     if state is not None:
         values.append(state.value)
         conditions.append(f"state = ${len(values)}")

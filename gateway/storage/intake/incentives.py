@@ -81,6 +81,7 @@ FROM ({_SHOWN}) AS i
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which incentives; None: all."""
 
+    organisation: str | None = None
     programme: str | None = None
     participant_id: str | None = None
     partner: str | None = None
@@ -89,6 +90,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _CONDITIONS = {
+    "organisation": "i.organisation = {}",
     "programme": "i.programme = {}",
     "participant_id": "i.participant = (SELECT id FROM participants WHERE participant_id = {})",
     "partner": "i.partner = {}",

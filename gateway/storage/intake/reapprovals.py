@@ -58,22 +58,24 @@ async def _lapse(connection: Connection, now: datetime, which: str, value: objec
     await events.emit(connection, now, told)
 
 
-async def lapsed(connection: Connection, limit: int) -> list[Lapsed]:
-    """Incentives whose approval lapsed, whose batch was approved, and that no undecided batch puts up as they stand;
-    locked, so that they stay as they are.
+async def lapsed(connection: Connection, client_id: str, limit: int) -> list[Lapsed]:
+    """Incentives of the client's organisation whose approval lapsed, whose batch was approved, and that no undecided
+    batch puts up as they stand; locked, so that they stay as they are.
     """
     rows = await connection.fetch(
         """
         SELECT i.id, i.lapsed_at, i.programme, i.purpose, i.period, i.participant_id, i.nik_index, i.partner,
             i.amount_rupiah, i.due_on, i.deadline_on, t.account_index
         FROM incentives i JOIN participants t ON t.id = i.participant JOIN batches b ON b.id = i.batch_id
-        WHERE i.lapsed_at IS NOT NULL AND NOT i.cancelled AND i.payout IS DISTINCT FROM 'succeeded'
+        WHERE i.lapsed_at IS NOT NULL AND i.organisation = organisation_of($2) AND NOT i.cancelled
+          AND i.payout IS DISTINCT FROM 'succeeded'
           AND i.payout IS DISTINCT FROM 'open' AND NOT i.past_deadline AND b.state = 'approved'
           AND NOT EXISTS (SELECT 1 FROM reapprovals r JOIN batches o ON o.id = r.batch_id
                           WHERE r.incentive = i.id AND r.lapsed_at = i.lapsed_at AND o.state = 'awaiting_approval')
         ORDER BY i.id LIMIT $1 FOR NO KEY UPDATE OF i
         """,
         limit,
+        client_id,
         timeout=STATEMENT_S,
     )
     return [Lapsed(*row) for row in rows]

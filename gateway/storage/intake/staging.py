@@ -66,6 +66,9 @@ _BOUND = """(EXISTS (SELECT FROM incentives b WHERE b.participant = p.id
 binds nobody.
 """
 
+_OURS = "current_setting('gateway.organisation')"
+"""The organisation that hands over, as `settle` has set it for the transaction."""
+
 _OPEN = "NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = r.line)"
 
 _STORED = (
@@ -78,6 +81,9 @@ _STORED = (
     " FROM intake_rows GROUP BY content_hash HAVING count(*) > 1) d"
     " JOIN intake_rows r USING (content_hash) WHERE r.line <> d.first_line",
     "INSERT INTO intake_fate SELECT line, 'copy' FROM intake_copies",
+    # Whoever hands over for another organisation learns that the id is taken, and nothing else.
+    "INSERT INTO intake_fate (line, code, fields) SELECT r.line, 'participant_taken', 'participant_id'"
+    f" FROM intake_rows r JOIN participants p USING (participant_id) WHERE p.organisation <> {_OURS} AND {_OPEN}",
     "INSERT INTO intake_fate (line, code, fields, hint) SELECT r.line,"
     " CASE WHEN i.content_hash = r.content_hash THEN 'repeat' WHEN i.payout IS NULL THEN 'incentive_conflict'"
     f" ELSE 'instalment_paid' END, {_DIFFER.format(nik='i.nik_index', person='p', row='i')}, 'incentive ' || i.id"
@@ -85,7 +91,8 @@ _STORED = (
     f" JOIN participants p ON p.id = i.participant WHERE NOT i.cancelled AND {_OPEN}",
     # Cancelled after a refusal that the partner took back: paid all the same.
     "INSERT INTO intake_fate (line, code, fields, hint) SELECT r.line, 'instalment_paid', NULL,"
-    " 'incentive ' || min(i.id) FROM intake_rows r JOIN incentives i USING (programme, purpose, period, nik_index)"
+    f" 'incentive ' || min(i.id) FILTER (WHERE i.organisation = {_OURS})"
+    " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, nik_index)"
     f" WHERE i.cancelled AND i.payout = 'succeeded' AND {_OPEN} GROUP BY r.line",
     "INSERT INTO intake_fate (line, code, fields) SELECT r.line, 'participant_conflict',"
     " concat_ws(', ', CASE WHEN p.nik_index <> r.nik_index THEN 'nik' END,"
@@ -95,7 +102,7 @@ _STORED = (
     " WHERE (p.nik_index, p.partner, p.account_index) <> (r.nik_index, r.partner, r.account_index)"
     f" AND {_OPEN} AND {_BOUND}",
     "INSERT INTO intake_fate (line, code, fields, hint) SELECT r.line, 'nik_duplicate', 'nik',"
-    " min('participant ' || i.participant_id || ', incentive ' || i.id)"
+    f" min('participant ' || i.participant_id || ', incentive ' || i.id) FILTER (WHERE i.organisation = {_OURS})"
     " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, nik_index)"
     f" WHERE NOT i.cancelled AND i.participant_id <> r.participant_id AND {_OPEN} GROUP BY r.line",
 )
@@ -151,9 +158,9 @@ FROM (SELECT count(*) AS accepted, coalesce(sum(amount_rupiah), 0)::bigint AS am
 
 _MOVE_PARTICIPANTS = f"""
 INSERT INTO participants (participant_id, nik_sealed, nik_index, name_sealed, name_index, phone_sealed, phone_index,
-    partner, account_sealed, account_index, facts_at, created_at)
+    partner, account_sealed, account_index, facts_at, created_at, organisation)
 SELECT participant_id, nik_sealed, nik_index, name_sealed, name_index, phone_sealed, phone_index, partner,
-    account_sealed, account_index, $1, $1
+    account_sealed, account_index, $1, $1, {_OURS}
 FROM intake_rows JOIN (
     SELECT min(r.line) AS line {_LIVE}
     AND NOT EXISTS (SELECT FROM participants p WHERE p.participant_id = r.participant_id) GROUP BY r.participant_id
@@ -166,7 +173,7 @@ UPDATE participants p SET nik_sealed = r.nik_sealed, nik_index = r.nik_index, na
     account_sealed = r.account_sealed, account_index = r.account_index, link_id = NULL, link_active = false,
     verified = false, verified_until = NULL, standing = NULL, facts_at = $1
 FROM intake_rows r JOIN (SELECT min(r.line) AS line {_LIVE} GROUP BY r.participant_id) AS firsts USING (line)
-WHERE p.participant_id = r.participant_id
+WHERE p.participant_id = r.participant_id AND p.organisation = {_OURS}
   AND (p.nik_index, p.partner, p.account_index, p.name_index, p.phone_index)
       IS DISTINCT FROM (r.nik_index, r.partner, r.account_index, r.name_index, r.phone_index)
   AND NOT {_BOUND}
@@ -181,10 +188,13 @@ INSERT INTO batch_notes SELECT $1, line, fields FROM (
 
 _MOVE_INCENTIVES = f"""
 INSERT INTO incentives (batch_id, line, programme, purpose, period, participant, participant_id, nik_index, partner,
-    amount_rupiah, due_on, deadline_on, content_hash, digest, link_active, verified, standing, facts_at, created_at)
+    amount_rupiah, due_on, deadline_on, content_hash, digest, link_active, verified, standing, facts_at, created_at,
+    organisation)
 SELECT $1, r.line, r.programme, r.purpose, r.period, p.id, r.participant_id, r.nik_index, r.partner,
-    r.amount_rupiah, r.due_on, r.deadline_on, r.content_hash, r.digest, p.link_active, p.verified, p.standing, $2, $2
+    r.amount_rupiah, r.due_on, r.deadline_on, r.content_hash, r.digest, p.link_active, p.verified, p.standing, $2, $2,
+    p.organisation
 FROM participants p JOIN (SELECT r.* {_LIVE}) r USING (participant_id, nik_index, partner, account_index)
+WHERE p.organisation = {_OURS}
 ORDER BY r.line ON CONFLICT DO NOTHING
 """
 """What somebody else has stored since the rows were decided about is left out, and decided about again."""
@@ -233,10 +243,13 @@ async def add_refused(connection: Connection, rows: Sequence[tuple[object, ...]]
     await connection.copy_records_to_table("intake_refused", records=rows, timeout=STATEMENT_S)
 
 
-async def settle(connection: Connection, *, single: bool, many: bool) -> int:
-    """Decide about every row, in the caller's transaction; how many are to be moved in. A single row waits for no batch
-    that is being merged, and a batch for no other row than those that it shares.
+async def settle(connection: Connection, *, client_id: str, single: bool, many: bool) -> int:
+    """Decide about every row that the client hands over, in the caller's transaction; how many are to be moved in. A
+    single row waits for no batch that is being merged, and a batch for no other row than those that it shares.
     """
+    await connection.execute(
+        "SELECT set_config('gateway.organisation', organisation_of($1), true)", client_id, timeout=STATEMENT_S
+    )
     # Compiling these statements takes seconds; running them does not.
     await connection.execute("SET LOCAL jit = off")
     await connection.execute("SET LOCAL work_mem = '64MB'")

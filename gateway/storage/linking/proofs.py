@@ -40,6 +40,17 @@ async def givers(connection: Connection, person: ParticipantRow) -> list[str]:
     return [row["given_by"] for row in rows]
 
 
+async def given_by_person(connection: Connection, person: ParticipantRow, by: str) -> bool:
+    """Whether whoever holds this client has, by whichever client."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM unnest($1::text[]) AS g (id) WHERE person_of(g.id) = person_of($2))",
+            await givers(connection, person),
+            by,
+        )
+    )
+
+
 async def proved(connection: Connection, person: ParticipantRow) -> bool:
     """Whether two people have."""
     return len(await givers(connection, person)) >= PEOPLE

@@ -10,6 +10,9 @@ import msgspec
 from contracts.events import EventType
 from gateway.storage.base.database import Connection
 
+_LOOKED_AT, _STRETCHES = 1_000, 20
+"""At once, and how often for one answer."""
+
 EventRow = tuple[EventType, str, Mapping[str, object]]
 """Type, subject (an id) and data; no personal data in any of them."""
 
@@ -24,6 +27,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     data: dict[str, object]
     at: datetime
+    mine: bool = True
+    """Whether it is of the organisation that was asked for."""
 
 
 async def emit(connection: Connection, now: datetime, events: Sequence[EventRow]) -> None:
@@ -40,19 +45,44 @@ async def emit(connection: Connection, now: datetime, events: Sequence[EventRow]
     )
 
 
-async def read_after(connection: Connection, tx: int, seq: int, limit: int) -> list[Event]:
-    """The next events in (tx, seq) order, only from transactions older than every one still running.
+async def read_after(
+    connection: Connection, tx: int, seq: int, limit: int, *, organisation: str | None = None
+) -> list[Event]:
+    """The next events in (tx, seq) order, only from transactions older than every one still running; each says whether
+    it is the organisation's (None: all are).
 
     A transaction that took its number earlier may commit later: a reader that ran ahead of it would never see it.
     """
     rows = await connection.fetch(
-        "SELECT tx::text AS number, seq, type, subject, data, at FROM events_after($1::text::xid8, $2, $3)",
+        "SELECT tx::text AS number, seq, type, subject, data, at,"
+        " $4::text IS NULL OR event_is_of($4, type, subject, data) AS mine FROM events_after($1::text::xid8, $2, $3)",
         str(tx),
         seq,
         limit,
+        organisation,
     )
     return [
         Event(tx=int(row["number"]), seq=row["seq"], type=row["type"], subject=row["subject"], data=row["data"],
-              at=row["at"])
+              at=row["at"], mine=row["mine"])
         for row in rows
     ]  # fmt: skip
+
+
+async def read_own(
+    connection: Connection, organisation: str | None, tx: int, seq: int, limit: int
+) -> tuple[list[Event], tuple[int, int]]:
+    """The organisation's next events, and the place up to which all were looked at. A long stretch of others' events
+    may end the search before `limit` are found.
+    """
+    found: list[Event] = []
+    size = limit if organisation is None else _LOOKED_AT
+    for _ in range(_STRETCHES):
+        page = await read_after(connection, tx, seq, size, organisation=organisation)
+        for event in page:
+            tx, seq = event.tx, event.seq
+            found += [event] * event.mine
+            if len(found) == limit:
+                return found, (tx, seq)
+        if len(page) < size:
+            break
+    return found, (tx, seq)

@@ -38,6 +38,8 @@ class EndpointRow(msgspec.Struct, frozen=True, kw_only=True):
     failing_since: datetime | None
     failures: int
     last_error: str | None
+    organisation: str | None
+    """Of its client: whose events it is told."""
 
     def __repr__(self) -> str:
         return f"EndpointRow({self.id})"
@@ -58,8 +60,9 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 _NUMBERS = ("tx", "replay_tx", "until_tx")
 _COLUMNS = ", ".join(
-    f"{name}::text::bigint AS {name}" if name in _NUMBERS else name for name in EndpointRow.__struct_fields__
+    f"{name}::text::bigint AS {name}" if name in _NUMBERS else name for name in EndpointRow.__struct_fields__[:-1]
 )
+_COLUMNS += ", (SELECT c.organisation FROM clients c WHERE c.id = w.client_id) AS organisation"
 _WAITING = "tx::text::bigint AS tx, seq, subject, tries, since, next_at, error, dead_at"
 
 

@@ -65,16 +65,17 @@ WITH moved AS MATERIALIZED (
         CROSS JOIN LATERAL (SELECT incentive_stage(f.payout, i.cancelled, i.link_active, i.verified) AS stage,
             incentive_blocker(f.payout, i.cancelled, i.link_active, i.verified, i.past_deadline, i.approved, i.standing,
                               i.own) AS blocker) s
-    WHERE p.state IN ('reserved', 'preparing', 'prepared', 'submitting', 'unknown', 'pending')),
+    WHERE p.state IN ('reserved', 'preparing', 'prepared', 'submitting', 'unknown', 'pending')
+        AND ($5::text IS NULL OR i.organisation = $5)),
 waiting AS (
     -- What is due at a partner that everything waits for.
     SELECT i.programme, i.partner, i.stage, w.blocker, count(*) AS n, sum(i.amount_rupiah) AS amount
     FROM partner_waits w JOIN incentives i ON i.partner = w.partner AND i.stage = 'scheduled' AND i.blocker IS NULL
         AND i.approved AND i.due_on <= $2::date
-    WHERE w.stage = 'payout' GROUP BY 1, 2, 3, 4),
+    WHERE w.stage = 'payout' AND ($5::text IS NULL OR i.organisation = $5) GROUP BY 1, 2, 3, 4),
 counted AS (
     SELECT programme, partner, stage, nullif(blocker, '') AS blocker, sum(incentives) AS n, sum(amount_rupiah) AS amount
-    FROM funnel_counts GROUP BY 1, 2, 3, 4),
+    FROM funnel_counts WHERE $5::text IS NULL OR organisation = $5 GROUP BY 1, 2, 3, 4),
 shown AS (
     SELECT c.programme, c.partner, c.stage, coalesce(c.blocker, v.blocker) AS blocker, false AS given_up, c.n, c.amount
     FROM counted c LEFT JOIN partner_waits v ON v.partner = c.partner AND v.stage = 'verify'
@@ -91,53 +92,74 @@ GROUP BY 1, 2, 3, 4, 5 HAVING sum(n) <> 0 ORDER BY 1, 2, 3, 4 NULLS FIRST, 5
 """
 
 
-async def counts(connection: Connection, programme: str | None, moment: Moment) -> list[FunnelRow]:
-    """The funnel: exact in every snapshot, as the counters change with the facts and all is one statement; the same
-    rules as of each incentive (`storage.intake.incentives`).
+async def counts(
+    connection: Connection, programme: str | None, moment: Moment, *, organisation: str | None = None
+) -> list[FunnelRow]:
+    """The funnel of one organisation (None: of all): exact in every snapshot, as the counters change with the facts
+    and all is one statement; the same rules as of each incentive (`storage.intake.incentives`).
     """
-    rows = await connection.fetch(_COUNTS, *moment.values, programme)
+    rows = await connection.fetch(_COUNTS, *moment.values, programme, organisation)
     return [msgspec.convert(dict(row), FunnelRow) for row in rows]
 
 
-async def refused(connection: Connection, programme: str | None) -> list[RefusedRow]:
-    """Rows refused at intake; `programme` None where it could not be read."""
+async def refused(connection: Connection, organisation: str | None, programme: str | None) -> list[RefusedRow]:
+    """Rows refused at intake, of one organisation or all; `programme` None where it could not be read."""
     rows = await connection.fetch(
-        "SELECT programme, code, count(*) AS rows FROM batch_errors WHERE $1::text IS NULL OR programme = $1"
+        "SELECT e.programme, e.code, count(*) AS rows FROM batch_errors e WHERE ($1::text IS NULL OR e.programme = $1)"
+        " AND ($2::text IS NULL OR e.batch_id IN (SELECT id FROM batches WHERE organisation = $2))"
         " GROUP BY 1, 2 ORDER BY 1 NULLS FIRST, 2",
         programme,
+        organisation,
     )
     return [msgspec.convert(dict(row), RefusedRow) for row in rows]
 
 
-async def moving(connection: Connection, *, today: date, until: datetime, waiting: Collection[BlockerCode]) -> Moving:
-    """What moves by itself before `until`; `waiting`: the blockers that nobody needs to lift but time."""
+async def moving(
+    connection: Connection,
+    organisation: str | None,
+    *,
+    today: date,
+    until: datetime,
+    waiting: Collection[BlockerCode],
+) -> Moving:
+    """What of an organisation (None: of all) moves by itself before `until`; `waiting`: the blockers that nobody needs
+    to lift but time.
+    """
     row = await connection.fetchrow(
         """
         SELECT
             (SELECT count(*) FROM incentives i LEFT JOIN payouts p ON i.payout = 'open' AND p.incentive = i.id
                     AND p.state IN ('reserved', 'preparing', 'prepared', 'submitting', 'unknown', 'pending')
-             WHERE i.stage NOT IN ('paid', 'returned', 'cancelled') AND i.due_on <= $1 AND (i.blocker IS NULL
+             WHERE i.stage NOT IN ('paid', 'returned', 'cancelled') AND i.due_on <= $1
+                AND ($4::text IS NULL OR i.organisation = $4) AND (i.blocker IS NULL
                 OR i.blocker = ANY($3::text[]) AND CASE WHEN i.payout = 'open' THEN p.next_at
                     WHEN i.blocker = i.own THEN i.own_next_at
                     ELSE (SELECT min(v.next_attempt_at) FROM verifications v
                           WHERE v.participant = i.participant AND v.state = 'open') END <= $2)) AS incentives,
             s.*,
-            (SELECT count(*) FROM inbox WHERE applied_at IS NULL) AS callbacks_unapplied,
-            (SELECT count(*) FROM verifications WHERE state = 'open'
-                AND (next_attempt_at <= $2 OR next_attempt_at IS NULL)) AS verifications_due,
-            (SELECT count(*) FROM links WHERE state IN ('exchanging', 'unlinking')
-                OR state = 'opened' AND lives_until <= $2 OR state = 'challenged' AND opens_until <= $2
-                OR health_due_at <= $2) AS links_in_progress
+            (SELECT count(*) FROM inbox WHERE $4::text IS NULL AND applied_at IS NULL) AS callbacks_unapplied,
+            (SELECT count(*) FROM verifications v WHERE v.state = 'open'
+                AND (v.next_attempt_at <= $2 OR v.next_attempt_at IS NULL)
+                AND ($4::text IS NULL OR EXISTS (SELECT FROM participants t
+                    WHERE t.id = v.participant AND t.organisation = $4))) AS verifications_due,
+            (SELECT count(*) FROM links l WHERE (l.state IN ('exchanging', 'unlinking')
+                OR l.state = 'opened' AND l.lives_until <= $2 OR l.state = 'challenged' AND l.opens_until <= $2
+                OR l.health_due_at <= $2)
+                AND ($4::text IS NULL OR EXISTS (SELECT FROM participants t
+                    WHERE t.id = l.participant AND t.organisation = $4))) AS links_in_progress
         FROM (SELECT count(*) FILTER (WHERE state = 'preparing') AS payouts_preparing,
                 count(*) FILTER (WHERE state = 'submitting') AS payouts_submitting,
                 count(*) FILTER (WHERE state = 'unknown') AS payouts_unknown,
                 count(*) FILTER (WHERE state = 'pending') AS payouts_pending,
                 count(*) FILTER (WHERE state = 'rejected') AS payouts_awaiting_confirmation
-              FROM payouts WHERE state IN ('preparing', 'submitting', 'unknown', 'pending')
-                OR state = 'rejected' AND released_at IS NULL AND confirmed_at IS NULL AND next_at <= $2) AS s
+              FROM payouts p WHERE (state IN ('preparing', 'submitting', 'unknown', 'pending')
+                OR state = 'rejected' AND released_at IS NULL AND confirmed_at IS NULL AND next_at <= $2)
+                AND ($4::text IS NULL OR EXISTS (SELECT FROM incentives i
+                    WHERE i.id = p.incentive AND i.organisation = $4))) AS s
         """,
         today,
         until,
         [code.value for code in waiting],
+        organisation,
     )
     return msgspec.convert(dict(row or {}), Moving)

@@ -22,6 +22,8 @@ SCOPES = {
     "operator": ("ops", "read"),
     "reader": ("read",),
 }
+ORGANISATIONS = {"maker": "prakerja", "reader": "prakerja"}
+"""The others decide and operate for every one."""
 
 
 PROGRAMMES = ("prakerja-2026-1", "a", "b")
@@ -84,7 +86,12 @@ class Api:
         now = core.resources.clock.now()
         for role, scopes in SCOPES.items():
             client = await register(
-                core.resources.database, now, name=role, scopes=scopes, return_urls=["https://core.test/back"]
+                core.resources.database,
+                now,
+                name=role,
+                scopes=scopes,
+                return_urls=["https://core.test/back"],
+                organisation=ORGANISATIONS.get(role),
             )
             reply = await http.post(
                 "/oauth/token",

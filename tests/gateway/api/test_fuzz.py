@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
@@ -20,7 +21,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 
 from gateway.api.app import create_app
 from gateway.clock import SystemClock
-from gateway.security.clients import SCOPES, Registered, register
+from gateway.security.clients import MAKING, Registered, register
 from gateway.storage.base.database import Database
 from tests.gateway.api.conftest import settings_on
 from tests.gateway.api.kit import PROGRAMMES, PURPOSES, as_csv, row
@@ -30,24 +31,33 @@ CHECKS = [not_a_server_error, content_type_conformance, response_schema_conforma
 
 @dataclass
 class Served:
-    """A running server and a token with every scope."""
+    """A running server and a token of each duty: who hands over, and who decides and operates."""
 
     url: str
-    token: str
+    tokens: dict[str, str]
+
+    def token(self, operation: Any) -> str:
+        """One that may call the operation."""
+        scopes = {scope for one in operation.definition.raw.get("security", ()) for scope in one.get("client", ())}
+        return self.tokens["makes" if scopes & {*MAKING, "read"} else "decides"]
 
 
 @pytest.fixture
 def served(database: str, redis_url: str) -> Iterator[Served]:
     """The application on uvicorn in a thread, with a few incentives in it."""
 
-    async def prepare() -> Registered:
+    async def prepare() -> dict[str, Registered]:
         store = await Database.open(database, size=1)
+        duties = {"makes": [*MAKING, "read"], "decides": ["batches:approve", "ops", "read"]}
         try:
-            return await register(store, SystemClock().now(), name="all", scopes=SCOPES)
+            return {
+                duty: await register(store, SystemClock().now(), name=duty, scopes=scopes)
+                for duty, scopes in duties.items()
+            }
         finally:
             await store.close()
 
-    client = asyncio.run(prepare())
+    clients = asyncio.run(prepare())
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(create_app(settings_on(database, redis_url)), log_config=None, access_log=False)
@@ -56,12 +66,15 @@ def served(database: str, redis_url: str) -> Iterator[Served]:
     thread.start()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     try:
-        token = httpx.post(
-            f"{url}/oauth/token",
-            data={"grant_type": "client_credentials"},
-            auth=httpx.BasicAuth(client.client_id, client.secret),
-        ).json()["access_token"]
-        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "first", "Content-Type": "text/csv"}
+        tokens = {
+            duty: httpx.post(
+                f"{url}/oauth/token",
+                data={"grant_type": "client_credentials"},
+                auth=httpx.BasicAuth(client.client_id, client.secret),
+            ).json()["access_token"]
+            for duty, client in clients.items()
+        }
+        headers = {"Authorization": f"Bearer {tokens['makes']}", "Idempotency-Key": "first", "Content-Type": "text/csv"}
         programme = {"programme": PROGRAMMES[0], "purposes": PURPOSES}
         registered = httpx.post(
             f"{url}/v1/programmes", headers={"Authorization": headers["Authorization"]}, json=programme
@@ -69,7 +82,7 @@ def served(database: str, redis_url: str) -> Iterator[Served]:
         assert registered.status_code == 200
         body = as_csv([row(n) for n in range(1, 20)])
         assert httpx.post(f"{url}/v1/batches", headers=headers, content=body).status_code == 201
-        yield Served(url, token)
+        yield Served(url, tokens)
     finally:
         server.should_exit = True
         thread.join(30)
@@ -91,7 +104,9 @@ def test_no_request_that_fits_or_misses_the_description_breaks_the_api(served: S
             )
             @given(case=operation.as_strategy(generation_mode=mode))
             def send(case: schemathesis.Case) -> None:
-                reply = case.call(base_url=served.url, headers={"Authorization": f"Bearer {served.token}"}, timeout=30)
+                reply = case.call(
+                    base_url=served.url, headers={"Authorization": f"Bearer {served.token(case.operation)}"}, timeout=30
+                )
                 case.validate_response(reply, checks=CHECKS)
 
             try:

@@ -77,7 +77,7 @@ class Desk:
 async def desk(database: str) -> AsyncIterator[Desk]:
     store = await Database.open(database, size=10)
     for name in ("core", "other"):
-        await register(store, AT, name=name, scopes=["read"])
+        await register(store, AT, name=name, scopes=["read"], organisation="*")
     yield Desk(store)
     await store.close()
 

@@ -1,0 +1,31 @@
+"""Tenancy: what another organisation handed over is not there. Every id in an address is looked at by the guard of its
+route (`clients.Scopes`); an id in a body by the handler, through `must_own`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from contracts.errors import NotFound
+from gateway.storage.access import owners
+from gateway.storage.base.database import Database
+
+SHARED = frozenset({"partner", "hold_id", "webhook_endpoint_id", "reconciliation_id"})
+"""Ids in addresses that name no organisation's rows: partners and their holds are everybody's, endpoints their
+client's, and a reconciliation is read by whoever acts for all organisations.
+"""
+
+
+async def must_own(database: Database, organisation: str | None, ids: Mapping[str, object]) -> None:
+    """Raise `NotFound`, as for a row that is not there, for the first id whose row is another organisation's; an
+    organisation of None owns all.
+    """
+    if organisation is None:
+        return
+    for name, value in ids.items():
+        if name in SHARED or not owners.possible(name, value):
+            continue
+        async with database.connection() as connection:
+            owner = await owners.find(connection, name, value)
+        if owner != organisation:
+            raise NotFound(owners.OWNERS[name][1])
