@@ -228,7 +228,9 @@ class Verification:
         now: datetime,
         level: Level,
     ) -> BlockerCode | None:
-        """What a verdict means, and the blocker that now holds. Of a crowd's nothing follows that is hard to undo."""
+        """What a verdict means, and the blocker that now holds. Where it may be a crowd's, nothing follows that is hard
+        to undo: a later look decides.
+        """
         standing = VERDICT_BLOCKER[verdict]
         if verdict is Verdict.MATCH:
             await links.proved(connection, link.id, now)
@@ -237,7 +239,7 @@ class Verification:
                 return None
             standing = BlockerCode.ACCOUNT_SHARED
         await participants.not_verified(connection, person.id, link.id, standing, now)
-        if verdict is Verdict.MISMATCH and level is not Level.HOLD:
+        if verdict is Verdict.MISMATCH and level is Level.CALM:
             await owners.release(connection, person.id, link.partner, link.account_index)
             if self._desks[link.partner].manifest.link_exclusive:
                 # Nobody else can link the account while this one holds it.

@@ -134,7 +134,7 @@ async def test_a_crowd_of_mismatches_gives_back_no_further_account_and_is_asked_
     for _ in range(9):
         await world.verification.tick(1)
     links = await world.all("SELECT state, count(*) AS n FROM links GROUP BY state")
-    assert {one["state"]: one["n"] for one in links} == {"unlinking": 6, "active": 6}, "it may be the partner"
+    assert {one["state"]: one["n"] for one in links} == {"unlinking": 2, "active": 10}, "it may be the partner"
     (hold,) = await world.all("SELECT kind, stage FROM holds WHERE released_at IS NULL")
     assert (hold["kind"], hold["stage"]) == ("brake", "verify")
     world.banks["sole"].always["verify"] = IdentityAnswer(verdict=Verdict.MATCH, partner_code="Y")
@@ -143,7 +143,7 @@ async def test_a_crowd_of_mismatches_gives_back_no_further_account_and_is_asked_
     while await world.verification.tick():
         pass
     facts = [await world.facts(pid) for pid in pids]
-    assert [one[1] for one in facts].count(True) == 6, "all whose link was still there"
+    assert [one[1] for one in facts].count(True) == 10, "all whose link was still there"
 
 
 MISMATCH = IdentityAnswer(verdict=Verdict.KYC_INCOMPLETE, partner_code="P")
