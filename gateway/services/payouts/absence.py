@@ -7,9 +7,10 @@ reference, the window in which the partner recognises it, and the proof that the
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -132,12 +133,43 @@ def listed_by(sent_deadline: datetime, after_s: float) -> datetime:
     return max(sent_deadline + timedelta(seconds=after_s), ahead)
 
 
-class Reading(NamedTuple):
+class Reading(Protocol):
     """A statement of one Jakarta day, read to its end."""
 
-    day: date
-    started_at: datetime
-    finished_at: datetime
+    @property
+    def day(self) -> date:
+        """In Jakarta."""
+
+    @property
+    def started_at(self) -> datetime:
+        """When the first page was asked for."""
+
+    @property
+    def finished_at(self) -> datetime:
+        """When the last page had come."""
+
+
+class Calendar:
+    """Readings by day, so that a thousand payouts can be weighed against thousands of them."""
+
+    def __init__(self, reads: Iterable[Reading]) -> None:
+        days: dict[date, list[Reading]] = {}
+        for read in reads:
+            days.setdefault(read.day, []).append(read)
+        self._starts: dict[date, list[datetime]] = {}
+        self._first_ends: dict[date, list[datetime]] = {}
+        for day, of_day in days.items():
+            of_day.sort(key=lambda read: read.started_at)
+            ends = [read.finished_at for read in of_day]
+            for at in range(len(ends) - 2, -1, -1):  # the first to end of it and of all begun later
+                ends[at] = min(ends[at], ends[at + 1])
+            self._starts[day], self._first_ends[day] = [read.started_at for read in of_day], ends
+
+    def first_end(self, day: date, since: datetime) -> datetime | None:
+        """When the first complete reading of a day that was begun since then had ended; None: there is none."""
+        starts = self._starts.get(day, [])
+        at = bisect_left(starts, since)
+        return self._first_ends[day][at] if at < len(starts) else None
 
 
 class Readings(NamedTuple):
@@ -149,7 +181,7 @@ class Readings(NamedTuple):
 
 
 def enough_readings(
-    first_day: date, since: datetime, reads: Sequence[Reading], *, now: datetime, again_s: float | None
+    first_day: date, since: datetime, reads: Calendar, *, now: datetime, again_s: float | None
 ) -> Readings:
     """Whether every day from `first_day` to today was read completely since `since`, and again `again_s` later."""
     today = jakarta_day(now)
@@ -159,9 +191,9 @@ def enough_readings(
     for _ in range(1 if again_s is None else 2):
         if now < since:
             return Readings(False, ())
-        done = {day: [r.finished_at for r in reads if r.day == day and r.started_at >= since] for day in days}
-        missing = tuple(day for day in days if not done[day])
+        done = {day: reads.first_end(day, since) for day in days}
+        missing = tuple(day for day, end in done.items() if end is None)
         if missing:
             return Readings(False, missing)
-        since = max(min(finished) for finished in done.values()) + timedelta(seconds=again_s or 0.0)
+        since = max(end for end in done.values() if end is not None) + timedelta(seconds=again_s or 0.0)
     return Readings(True, ())

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from contracts.events import EventType
 from contracts.hold import HoldStage
 from contracts.incentive import BlockerCode
-from contracts.payout import PayoutState, safe_detail
+from contracts.observation import Source
+from contracts.payout import OutcomeKind, PayoutState, safe_detail
+from gateway.clock import jakarta_day
 from gateway.services.brake import brake
 from gateway.services.payouts.ends import Effects, Standing, Terms
 from gateway.services.payouts.rules import decide
@@ -31,6 +33,7 @@ from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
 
 MISMATCHES_PAUSE = 3
 """So many open cases of rows that are not the approved ones, and the partner is paused."""
+_SETTLE_NOTHING = frozenset({OutcomeKind.NOT_FOUND, OutcomeKind.UNKNOWN, OutcomeKind.PENDING})
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +56,7 @@ async def apply(
     for row in rows:
         family.setdefault(row.incentive, []).append(row)
     items = [_agreed(item, by_id[item.payout]) for item in items]
-    heard = await _store(connection, now, items, by_id)
+    heard = await _store(connection, now, terms, items, by_id)
 
     applied, effects = [], []
     for item in items:
@@ -81,8 +84,26 @@ def _agreed(item: Item, row: PayoutRow) -> Item:
     return msgspec.structs.replace(item, outcome=agreed(item.outcome, row, None)) if isinstance(item, Word) else item
 
 
+def _event_key(terms: Terms, row: PayoutRow, word: Word, now: datetime) -> str | None:
+    """What makes two words one. A look-up that settles nothing is kept each time while its repetition may prove
+    something, and past the horizon and the first attempt's day once a day: nobody would ever stop asking.
+    """
+    outcome, first = word.outcome, row.first_sent_at
+    passing = word.source is Source.LOOKUP and outcome.kind in _SETTLE_NOTHING
+    if word.event_key is not None or not passing or first is None:
+        return word.event_key
+    today = jakarta_day(now)
+    if now < first + timedelta(seconds=terms.pace.horizon_s) or today == jakarta_day(first):
+        return None
+    return f"look:{row.attempt}:{outcome.kind.value}:{outcome.partner_code}:{today}"
+
+
 async def _store(
-    connection: Connection, now: datetime, items: Sequence[Item], by_id: Mapping[int, PayoutRow]
+    connection: Connection,
+    now: datetime,
+    terms: Mapping[str, Terms],
+    items: Sequence[Item],
+    by_id: Mapping[int, PayoutRow],
 ) -> dict[int, list[Heard]]:
     """Keep the words; everything heard about their payouts."""
     new = []
@@ -103,7 +124,7 @@ async def _store(
                 refusal=outcome.refusal,
                 said_at=outcome.said_at,
                 detail=safe_detail(outcome.detail or ""),
-                event_key=item.event_key,
+                event_key=_event_key(terms[row.partner], row, item, now),
             )
         )
     if not new:

@@ -13,8 +13,8 @@ from contracts.payout import Outcome, OutcomeKind, PayoutState, unknown
 from gateway.partners.desk import Desk
 from gateway.resources import Resources
 from gateway.services.payouts.absence import (
+    Calendar,
     NoPermit,
-    Reading,
     ResendPermit,
     enough_readings,
     key_until,
@@ -171,13 +171,7 @@ class Following:
         if Capability.STATEMENT in desk.manifest.capabilities:
             async with self._database.connection() as connection:
                 reads = await statements.reads(connection, desk.slug, first_day)
-            readings = enough_readings(
-                first_day,
-                payout.reason_due_at,
-                [Reading(r.day, r.started_at, r.finished_at) for r in reads],
-                now=now,
-                again_s=None,
-            )
+            readings = enough_readings(first_day, payout.reason_due_at, Calendar(reads), now=now, again_s=None)
             if not readings.enough:
                 await self._commits.outcomes.add(
                     Finding(payout=payout.id, what=What.LOOKED_IN_VAIN, worker=self._worker)

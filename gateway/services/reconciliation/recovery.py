@@ -22,7 +22,7 @@ from gateway.clock import jakarta_day
 from gateway.partners.desk import Desk
 from gateway.resources import Resources
 from gateway.services.each import each
-from gateway.services.payouts.absence import MOST_DAYS, Reading, Readings, enough_readings, key_until
+from gateway.services.payouts.absence import MOST_DAYS, Calendar, Readings, enough_readings, key_until
 from gateway.services.payouts.apply import apply
 from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.ends import SKEW_S, Terms
@@ -268,7 +268,7 @@ class Recoveries:
         now, first_day = self._clock.now(), jakarta_day(one.since - timedelta(seconds=SKEW_S))
         async with self._database.connection() as connection:
             reads = await statements.reads(connection, desk.slug, first_day)
-        readings = [Reading(r.day, r.started_at, r.finished_at) for r in reads]
+        readings = Calendar(reads)
         early = enough_readings(first_day, one.opened_at, readings, now=now, again_s=None)
         if not early.enough:
             return Readings(False, early.days)

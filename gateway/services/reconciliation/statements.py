@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -19,7 +20,7 @@ from gateway.resources import Resources
 from gateway.security import places
 from gateway.services.payouts.absence import (
     MOST_DAYS,
-    Reading,
+    Calendar,
     enough_readings,
     listed_by,
     listed_from,
@@ -30,6 +31,7 @@ from gateway.services.payouts.apply import apply
 from gateway.services.payouts.ends import SKEW_S, Terms
 from gateway.services.payouts.words import ABSENT, Finding, Item, What, Word, agreed
 from gateway.services.reconciliation.listing import Listed, Listing
+from gateway.services.reconciliation.rounds import MOST_WAITING, Round
 from gateway.services.reconciliation.strays import Strays
 from gateway.storage.base.database import Connection, transact
 from gateway.storage.ops import cases, switches
@@ -44,7 +46,10 @@ MOST_PAGES = 2_000
 """More pages in one day's statement are not read; the read then counts as not made."""
 MOST_READINGS = 4
 """So often a list of several pages is read until one reading bears out the one before it."""
-MOST_WAITING = 1_000
+MOST_AT_ONCE = 50
+"""So many of them are settled in one transaction, with everything that was heard about them."""
+REST_S, MANY = 5.0, 100
+"""Where nothing was due and more than so many wait, they are weighed again after so long."""
 MOST_DAYS_A_TICK = 8
 AFTER_FAILURE_S = 30.0
 POSTED_AFTER_S = (0.0, 6 * 3_600.0, 30 * 3_600.0)
@@ -80,6 +85,7 @@ class Statements:
         self._act_on_assumed = resources.settings.resend_on_assumed_absence
         self._terms = {slug: Terms(manifest=desk.manifest, pace=desk.pace) for slug, desk in resources.desks.items()}
         self._not_before = {slug: self._clock.monotonic() for slug in resources.desks}
+        self._rounds = {slug: Round() for slug in resources.desks}
         self._later: dict[tuple[str, date], float] = {}
         """Days that could not be understood, and when they are asked for again."""
 
@@ -105,7 +111,10 @@ class Statements:
                 self._not_before[partner] = self._clock.monotonic() + AFTER_FAILURE_S
                 break
             read += 1
-        await self._settle(desk)
+        waiting = await self._settle(desk)
+        if read == 0 and waiting > MANY:
+            rest_until = self._clock.monotonic() + min(REST_S, self._sweep_s / 4)
+            self._not_before[partner] = max(self._not_before[partner], rest_until)
         return read
 
     async def read(self, partner: str, day: date) -> StatementRead:
@@ -181,7 +190,8 @@ class Statements:
         today = jakarta_day(now)
         yesterday = today - timedelta(days=1)
         async with self._database.connection() as connection:
-            waiting = await statements.waiting(connection, desk.slug, MOST_WAITING)
+            waiting = await statements.waiting(connection, desk.slug, self._rounds[desk.slug].after, MOST_WAITING)
+            waiting = self._rounds[desk.slug].news(waiting)
             since = min([listed_from(row) for row in waiting] + [today])
             reads = await statements.reads(connection, desk.slug, since)
             began = await statements.first_payout_at(connection)
@@ -195,15 +205,15 @@ class Statements:
         }
         if not any(r.day == today and r.started_at > now - timedelta(seconds=self._sweep_s) for r in reads):
             due.add(today)
+        calendar = Calendar(reads)
         for row in waiting:
-            _, days = self._worth(desk, row, reads)
+            _, days = self._worth(desk, row, calendar)
             due.update(days)
         return sorted(due, reverse=True)  # latest first: an old day that is given no more holds none up
 
-    def _worth(self, desk: Desk, row: PayoutRow, reads: Sequence[StatementRead]) -> tuple[bool, tuple[date, ...]]:
+    def _worth(self, desk: Desk, row: PayoutRow, readings: Calendar) -> tuple[bool, tuple[date, ...]]:
         """Whether the statements read so far settle a payout, and which days it still wants, now."""
         now = self._clock.now()
-        readings = [Reading(r.day, r.started_at, r.finished_at) for r in reads]
         first_day = listed_from(row)
         if row.state is PayoutState.REJECTED:
             since = row.statements_from or row.reason_due_at
@@ -311,33 +321,37 @@ class Statements:
 
     # --- what they prove -------------------------------------------------------------------------------------------
 
-    async def _settle(self, desk: Desk) -> None:
+    async def _settle(self, desk: Desk) -> int:
         """Payouts in doubt that two complete readings do not list were never booked; nor was a refusal that its
-        statements do not list once they are whole.
+        statements do not list once they are whole. How many waited, of those whose turn it was.
         """
+        turn = self._rounds[desk.slug]
         async with self._database.connection() as connection:
-            waiting = await statements.waiting(connection, desk.slug, MOST_WAITING)
-            if not waiting:
-                return
-            reads = await statements.reads(connection, desk.slug, min(map(listed_from, waiting)))
-        enough = [row for row in waiting if self._worth(desk, row, reads)[0]]
-        if enough:
-            await transact(self._database, lambda connection: self._call_absent(connection, desk, enough))
+            waiting = await statements.waiting(connection, desk.slug, turn.after, MOST_WAITING)
+            news = turn.news(waiting)
+            since = min(map(listed_from, news), default=None)
+            reads = [] if since is None else await statements.reads(connection, desk.slug, since)
+        calendar = Calendar(reads)
+        enough = [row for row in news if self._worth(desk, row, calendar)[0]]
+        for start in range(0, len(enough), MOST_AT_ONCE):
+            part = enough[start : start + MOST_AT_ONCE]
+            turn.judge(await transact(self._database, partial(self._judge, desk=desk, rows=part)))
+        turn.go_on(waiting)
+        return len(waiting)
 
-    async def _call_absent(self, connection: Connection, desk: Desk, rows: Sequence[PayoutRow]) -> None:
-        """What is still as it was when the statements were weighed, and of which nobody has said anything."""
+    async def _judge(self, connection: Connection, desk: Desk, rows: Sequence[PayoutRow]) -> list[PayoutRow]:
+        """Call absent what is still as it was when the statements were weighed, and of which nobody has said anything;
+        those that were still so, told of or not.
+        """
         now = self._clock.now()
         locked = {row.id: row for row in (await payouts.lock(connection, [row.id for row in rows]))[0]}
         said: dict[int, list[Heard]] = {}
         for one in await observations.heard(connection, [row.id for row in rows]):
             said.setdefault(one.payout, []).append(one)
-        still = [
-            row
-            for row in rows
-            if locked[row.id] == row
-            and (row.state is PayoutState.REJECTED or silent(said.get(row.id, []), row.attempt))
-        ]
-        await apply(connection, now, self._terms, [self._absent(desk, row) for row in still])
+        same = [row for row in rows if locked[row.id] == row]
+        absent = [row for row in same if row.state is PayoutState.REJECTED or silent(said.get(row.id, []), row.attempt)]
+        await apply(connection, now, self._terms, [self._absent(desk, row) for row in absent])
+        return same
 
     def _absent(self, desk: Desk, row: PayoutRow) -> Item:
         in_doubt = row.state is PayoutState.UNKNOWN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
@@ -70,15 +70,29 @@ async def last_reads(connection: Connection) -> list[StatementRead]:
     return [StatementRead(**dict(row)) for row in rows]
 
 
-async def waiting(connection: Connection, partner: str, limit: int) -> list[PayoutRow]:
-    """Payouts that a statement may settle: in doubt, or refused without a reason or without settling anything."""
+Place = tuple[datetime, int]
+"""Of a payout among those that wait: when it was first sent, and its id."""
+FIRST: Place = (datetime.min.replace(tzinfo=UTC), 0)
+
+
+def place(row: PayoutRow) -> Place:
+    """Where a waiting payout stands."""
+    assert row.first_sent_at is not None
+    return row.first_sent_at, row.id
+
+
+async def waiting(connection: Connection, partner: str, after: Place, limit: int) -> list[PayoutRow]:
+    """Payouts that a statement may settle, oldest first: in doubt, or refused without a reason or without settling
+    anything.
+    """
     rows = await connection.fetch(
         "SELECT * FROM payouts WHERE partner = $1 AND next_at IS NOT NULL AND first_sent_at IS NOT NULL"
         " AND (state = 'unknown' OR (state = 'rejected' AND released_at IS NULL"
         " AND (reason_due_at IS NOT NULL OR statements_from IS NOT NULL)))"
-        " ORDER BY first_sent_at, id LIMIT $2",
+        " AND (first_sent_at, id) > ($3, $4) ORDER BY first_sent_at, id LIMIT $2",
         partner,
         limit,
+        *after,
     )
     return [payout_row(row) for row in rows]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -13,8 +13,8 @@ from contracts.partner import AbsenceRule, Lifetimes, Mark
 from contracts.payout import OutcomeKind, PayoutState
 from gateway.partners.desk import pace
 from gateway.services.payouts.absence import (
+    Calendar,
     NoPermit,
-    Reading,
     ResendPermit,
     enough_readings,
     listed_by,
@@ -186,6 +186,12 @@ def test_when_only_statements_can_tell() -> None:
 TODAY, YESTERDAY = date(2026, 11, 24), date(2026, 11, 23)
 
 
+class Reading(NamedTuple):
+    day: date
+    started_at: datetime
+    finished_at: datetime
+
+
 def read(day: date, minutes: float) -> Reading:
     """A reading begun so many minutes after noon, done a minute later."""
     return Reading(day, NOON + timedelta(minutes=minutes), NOON + timedelta(minutes=minutes + 1))
@@ -208,17 +214,17 @@ def read(day: date, minutes: float) -> Reading:
 def test_two_complete_readings_of_every_day(
     reads: list[Reading], minutes: float, enough: bool, days: tuple[date, ...]
 ) -> None:
-    found = enough_readings(YESTERDAY, NOON, reads, now=NOON + timedelta(minutes=minutes), again_s=30.0)
+    found = enough_readings(YESTERDAY, NOON, Calendar(reads), now=NOON + timedelta(minutes=minutes), again_s=30.0)
     assert (found.enough, found.days) == (enough, days)
 
 
 def test_one_reading_where_one_is_asked_for() -> None:
     reads = [read(YESTERDAY, 1), read(TODAY, 2)]
-    assert enough_readings(YESTERDAY, NOON, reads, now=NOON + HOUR, again_s=None).enough
+    assert enough_readings(YESTERDAY, NOON, Calendar(reads), now=NOON + HOUR, again_s=None).enough
 
 
 def test_too_long_ago_is_nothing_for_statements() -> None:
-    found = enough_readings(date(2026, 1, 1), NOON, [], now=NOON + HOUR, again_s=30.0)
+    found = enough_readings(date(2026, 1, 1), NOON, Calendar([]), now=NOON + HOUR, again_s=30.0)
     assert (found.enough, found.days) == (False, ())
 
 

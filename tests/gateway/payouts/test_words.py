@@ -25,7 +25,7 @@ from contracts.payout import (
 )
 from gateway.clock import jakarta_day
 from gateway.services.payouts import ends
-from gateway.services.payouts.absence import Reading, enough_readings
+from gateway.services.payouts.absence import Calendar, enough_readings
 from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.words import Word
 from gateway.storage.payouts import ledger
@@ -253,9 +253,8 @@ async def test_a_reading_is_as_old_as_its_beginning(town: Town, monkeypatch: pyt
     monkeypatch.setattr(bank, "_statement", slowly)
     done = await town.statements().read("fake", town.today())
     assert (done.started_at, done.finished_at > began) == (began, True)
-    reading = Reading(done.day, done.started_at, done.finished_at)
     since = began + timedelta(seconds=90)
-    assert not enough_readings(done.day, since, [reading], now=town.clock.now(), again_s=None).enough
+    assert not enough_readings(done.day, since, Calendar([done]), now=town.clock.now(), again_s=None).enough
 
 
 async def test_given_back_after_a_replacement_was_made(town: Town) -> None:
