@@ -9,9 +9,10 @@ from contracts.errors import PartnerProtocolError
 from contracts.secret import Secret
 
 _E164 = re.compile(r"\+62(8[0-9]{7,12})", re.ASCII)
-_MOBILE = re.compile(r"(?:0|\+?62)?(8[0-9]{7,12})", re.ASCII)
+_MOBILE = re.compile(r"(?:(?:\+|00)?62)?0?(8[0-9]{7,12})", re.ASCII)
 _SHOWN = re.compile(r"[0-9Xx*•#]{4,32}")
-_SEPARATORS = str.maketrans("", "", " .-")
+_SEPARATORS = str.maketrans("", "", " .-/()\t\u00a0\u2009\u202f\u2010\u2011\u2012\u2013\u2014")
+"""Spaces, brackets and dashes of all kinds: numbers are copied out of documents."""
 
 
 def local(account: Secret) -> Secret:
@@ -25,8 +26,8 @@ def msisdn(account: Secret) -> Secret:
 
 
 def mobile(number: str) -> Secret | None:
-    """A mobile number in our form, `+6281..`, out of `081..`, `6281..`, `+6281..` or, its zero lost, `81..`; None
-    where it is none.
+    """A mobile number in our form, `+6281..`, out of `081..`, `6281..`, `+6281..`, `006281..`, `62081..` or, its zero
+    lost, `81..`; None where it is none.
     """
     found = _MOBILE.fullmatch(number.translate(_SEPARATORS))
     return None if found is None else Secret(f"+62{found.group(1)}")

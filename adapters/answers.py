@@ -4,9 +4,9 @@
 - those of what stands in front of it (an API gateway, a balancer): by HTTP status alone, `in_front`;
 - unreadable ones: `PartnerProtocolError`.
 
-Only what is ambiguous is refused. A byte order mark, half a surrogate pair in a text, or a key that stands twice with
-the same value change nothing. A key that stands twice with two values has no value: where it is needed or evidence,
-there is no verdict, and where nobody reads it, nothing is lost.
+Only what is ambiguous is refused. A byte order mark, half a surrogate pair, a line break or a byte of another charset
+in a text, or a key that stands twice with the same value change nothing. A key that stands twice with two values has no
+value: where it is needed or evidence, there is no verdict, and where nobody reads it, nothing is lost.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 RETRY_AFTER_MAX_S = 3600.0
 _SECONDS = re.compile(r"[0-9]{1,400}(?:\.[0-9]{1,9})?", re.ASCII)
+_EXACT = 2.0**53
 _VISIBLE = re.compile(r"[!-~]{1,64}", re.ASCII)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
 
@@ -49,7 +50,9 @@ def json_value(reply: Response, our_token: Hint = Hint.OUR_TOKEN) -> Any:
 def decoded(content: bytes) -> Any:
     """The JSON of a body that came without an HTTP status (a notification); a `PartnerProtocolError` if it is none."""
     try:
-        return json.loads(content.removeprefix(codecs.BOM_UTF8).decode(), object_pairs_hook=_unambiguous)
+        # A byte that is no UTF-8 becomes U+FFFD: whatever it stands in is no code, number or account any more.
+        text = content.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
+        return json.loads(text, object_pairs_hook=_unambiguous, strict=False)
     except (ValueError, RecursionError):
         raise PartnerProtocolError("no JSON") from None
 
@@ -86,12 +89,13 @@ def in_front(reply: Response, our_token: Hint = Hint.OUR_TOKEN) -> PartnerUnavai
 
 
 def retry_after_s(reply: Response) -> float | None:
-    """`Retry-After` in seconds, at most an hour: a number, or a date less the answer's own `Date` (whatever clock the
-    partner goes by); None where it is neither.
+    """`Retry-After` in seconds, at most an hour: a number (the longest, where each of several in front gave one), or a
+    date less the answer's own `Date` (whatever clock the partner goes by); None where it is neither.
     """
     value = reply.headers.get("retry-after", "").strip()
-    if _SECONDS.fullmatch(value):
-        wait_s = float(value)
+    given = [each.strip() for each in value.split(",")]
+    if all(_SECONDS.fullmatch(each) for each in given):
+        wait_s = max(map(float, given))
     else:
         try:
             until, now = parsedate_to_datetime(value), parsedate_to_datetime(reply.headers.get("date", ""))
@@ -107,7 +111,9 @@ def number(value: object) -> str | None:
 
 
 def written(value: object) -> str:
-    """A string, or a number as it is written; empty for anything else."""
+    """A string, or a number as it is written, a whole one without its point; empty for anything else."""
+    if type(value) is float and value.is_integer() and abs(value) < _EXACT:
+        value = int(value)
     return value if isinstance(value, str) else f"{value}" if type(value) in (int, float) else ""
 
 

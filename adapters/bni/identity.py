@@ -74,6 +74,8 @@ def verdict(reply: Response, query: IdentityQuery) -> IdentityAnswer:
 
 
 def account_of(number: str) -> Secret | None:
-    """A BNI account has ten digits; leading zeros may have been lost on the way."""
+    """A BNI account has ten digits; leading zeros may have been lost on the way, or added to fill a wider field."""
     shown = accounts.digits(number)
-    return Secret(shown.zfill(10)) if shown.isascii() and shown.isdigit() and 4 <= len(shown) <= 10 else None
+    if not (shown.isascii() and shown.isdigit()) or len(shown) < 4 or len(shown.lstrip("0")) > 10:
+        return None
+    return Secret(shown.lstrip("0").zfill(10))

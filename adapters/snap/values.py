@@ -22,14 +22,15 @@ _URL = re.compile(r"https?://[!-~]{1,2040}", re.ASCII)
 
 
 def b2b_token(reply: Response, life_s: float) -> AccessToken:
-    """Our own token as issued (service 73, snap-bni.md 1.3); `life_s` holds where the answer names no life that can be
-    read. No token is shown for it: a 401 speaks of our signature.
+    """Our own token as issued (service 73, snap-bni.md 1.3). `life_s`, the documented life, holds where the answer
+    names none that can be read, or a longer one (in milliseconds, say). No token is shown for it: a 401 speaks of our
+    signature.
     """
     envelope = codes.read(reply, "73", our_token=Hint.CREDENTIALS)
     if envelope.code != "2007300":
         raise codes.unavailable(envelope)
     life = seconds(envelope.body.get("expiresIn"))
-    return AccessToken(value=token(envelope, "accessToken"), life_s=life or life_s)
+    return AccessToken(value=token(envelope, "accessToken"), life_s=min(life or life_s, life_s))
 
 
 def secret(value: object, field: str) -> Secret:

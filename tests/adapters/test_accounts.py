@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters import accounts
+from adapters import accounts, answers
 from adapters.bni.identity import account_of
 from contracts.secret import Secret
 
@@ -14,6 +14,7 @@ from contracts.secret import Secret
     [
         ("0000123456", "0000123456", "0000123456"),
         ("123456", "0000123456", "123456"),
+        ("000000123456", "0000123456", "000000123456"),  # filled up
         ("+62 812-0000-0000", "6281200000000", "+6281200000000"),
         ("123456789012", "123456789012", "123456789012"),  # an account at another bank is another account
         ("******3456", None, None),
@@ -25,3 +26,27 @@ from contracts.secret import Secret
 def test_an_account_of_another_shape_is_another_account(theirs: object, bank: str | None, wallet: str | None) -> None:
     for told, read in ((bank, account_of), (wallet, accounts.mobile)):
         assert accounts.listed(theirs, read) == (None if told is None else Secret(told))
+
+
+SAME = {
+    "0012345678": (
+        "12345678", "000012345678", "00-1234-5678", "0012\u00a0345\u2011678", "001234****", "****5678", 12345678.0,
+    ),
+    "+6281234567890": (
+        "081234567890", "81234567890", "6281234567890", "0062 812 3456 7890", "+62 (812) 3456-7890", "62081234567890",
+        "62812xxxx890", 81234567890, 8.123456789e10,
+    ),
+}  # fmt: skip
+OTHERS = {
+    "0012345678": ("12345679", "1012345678", "9000012345678", "001235****"),
+    "+6281234567890": ("081234567891", "62812345678900", "65812345678", "62813xxxx890"),
+}
+
+
+@pytest.mark.parametrize("ours", list(SAME))
+def test_an_account_that_comes_back_written_otherwise_is_ours_and_no_other_is(ours: str) -> None:
+    read = accounts.mobile if ours.startswith("+") else account_of
+    for theirs in SAME[ours]:
+        assert accounts.echoed(answers.written(theirs), Secret(ours), read) == Secret(ours), theirs
+    for theirs in OTHERS[ours]:
+        assert accounts.echoed(answers.written(theirs), Secret(ours), read) not in (None, Secret(ours)), theirs

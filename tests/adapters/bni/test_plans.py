@@ -174,7 +174,10 @@ def test_nothing_personal_shows_in_targets_or_reprs(name: str) -> None:
 # --- tokens ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("named", "life_s"), [({"expiresIn": "840"}, 840.0), ({"expiresIn": 840}, 840.0), ({}, 900.0)])
+@pytest.mark.parametrize(
+    ("named", "life_s"),
+    [({"expiresIn": "840"}, 840.0), ({"expiresIn": 840}, 840.0), ({"expiresIn": "899000"}, 900.0), ({}, 900.0)],
+)
 def test_a_token_lives_as_long_as_the_answer_says(named: dict[str, Any], life_s: float) -> None:
     plan = PARTNER.fetch_token(samples.context(), "autopay", None)
     _, token = drive(plan, reply("2007300", {"accessToken": "t-1", **named}))

@@ -105,6 +105,8 @@ def test_a_hint_goes_with_its_case(case: str, hint: Hint) -> None:
         ("", None),
         ("-1", None),
         ("1.5", 1.5),
+        ("120, 60", 120.0),
+        ("120, soon", None),
         ("٣", None),
     ],
 )
