@@ -54,6 +54,15 @@ class Listing:
         return newest is None or all(at >= newest for at in more)
 
 
+def booking_identity(line: StatementLine, times: int) -> bytes:
+    """What the `times`-th equal booking of one payout is kept under."""
+    return _digest((line.kind.value, line.booked_at.timestamp(), times))
+
+
+def _digest(said: tuple[object, ...]) -> bytes:
+    return hashlib.blake2b(repr(said).encode(), digest_size=16).digest()
+
+
 def _numbered(lines: Iterable[StatementLine]) -> list[Listed]:
     times: Counter[tuple[object, ...]] = Counter()
     found = []
@@ -66,5 +75,5 @@ def _numbered(lines: Iterable[StatementLine]) -> list[Listed]:
             line.booked_at.timestamp(),
         )
         times[said] += 1
-        found.append(Listed(hashlib.blake2b(repr((*said, times[said])).encode(), digest_size=16).digest(), line))
+        found.append(Listed(_digest((*said, times[said])), line))
     return found

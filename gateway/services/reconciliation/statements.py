@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -30,7 +31,7 @@ from gateway.services.payouts.absence import (
 from gateway.services.payouts.apply import apply
 from gateway.services.payouts.ends import SKEW_S, Terms
 from gateway.services.payouts.words import ABSENT, Finding, Item, What, Word, agreed
-from gateway.services.reconciliation.listing import Listed, Listing
+from gateway.services.reconciliation.listing import Listed, Listing, booking_identity
 from gateway.services.reconciliation.rounds import MOST_WAITING, Round
 from gateway.services.reconciliation.strays import Strays
 from gateway.storage.base.database import Connection, transact
@@ -243,14 +244,19 @@ class Statements:
         words: list[Item] = []
         news: list[tuple[int, bytes, StatementLine]] = []
         without: list[Listed] = []
+        times: Counter[tuple[int, str, datetime]] = Counter()
         for one in moves:
             row = by_reference.get(one.line.reference or "") or by_number.get(one.line.partner_reference or "")
             if row is None:
                 without.append(one)
                 continue
-            new = (row.id, one.identity) not in known
+            # Whose it is being known, only kind and moment tell its bookings apart: a number that comes in another
+            # form, or not at all, makes no second one.
+            booking = (row.id, one.line.kind.value, one.line.booked_at)
+            times[booking] += 1
+            new = times[booking] > known.get(booking, 0)
             if new:
-                news.append((row.id, one.identity, one.line))
+                news.append((row.id, booking_identity(one.line, times[booking]), one.line))
             weighed.payouts.add(row.id)
             word = await self._word(one, row, new=new)
             if word is not None:

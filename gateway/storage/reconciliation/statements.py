@@ -121,12 +121,14 @@ async def account_of(connection: Connection, link_id: str) -> bytes:
     return sealed
 
 
-async def known_lines(connection: Connection, payouts: Sequence[int]) -> set[tuple[int, bytes]]:
-    """Bookings of some payouts that were listed before."""
+async def known_lines(connection: Connection, payouts: Sequence[int]) -> dict[tuple[int, str, datetime], int]:
+    """Bookings of some payouts that were listed before: how many of each kind at each moment."""
     rows = await connection.fetch(
-        "SELECT payout, identity FROM statement_lines WHERE payout = ANY($1::bigint[])", list(payouts)
+        "SELECT payout, kind, booked_at, count(*)::int AS n FROM statement_lines WHERE payout = ANY($1::bigint[])"
+        " GROUP BY payout, kind, booked_at",
+        list(payouts),
     )
-    return {(row["payout"], row["identity"]) for row in rows}
+    return {(row["payout"], row["kind"], row["booked_at"]): row["n"] for row in rows}
 
 
 async def keep_lines(

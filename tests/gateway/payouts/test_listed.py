@@ -112,6 +112,24 @@ async def test_what_was_told_once_pauses_once_but_a_third_credit_is_news(town: T
         assert await town.cases() == []
 
 
+@pytest.mark.parametrize("number", [None, "0", "N-other"])
+async def test_a_line_whose_number_comes_in_another_form_is_no_second_credit(town: Town, number: str | None) -> None:
+    """What nobody needs to tell whose it is makes no booking of its own; a second one at another moment is one."""
+    bank = town.partner()
+    (incentive,) = await paid(town)
+    statements = town.statements()
+    await statements.read("fake", town.today())
+    bank.booked[-1]["number"] = number
+    await statements.read("fake", town.today())
+    assert await town.cases() == [] and not await paused(town)
+    assert await town.stands(incentive) == ("paid", None)
+    payout = await town.payout(incentive)
+    town.clock.advance(1)
+    bank.book(payout.reference, payout.amount_rupiah, "0000000001")
+    await statements.read("fake", town.today())
+    assert await town.cases() == ["contradiction"] and await paused(town)
+
+
 async def test_a_credit_to_another_account_is_found_though_the_payout_is_paid(town: Town) -> None:
     bank = town.partner()
     (incentive,) = await paid(town)
@@ -197,6 +215,18 @@ async def test_lines_without_an_owner_spoil_no_page_and_are_told_once(town: Town
         await statements.tick("fake")
         town.clock.advance(1800)
     assert await town.cases() == []
+
+
+async def test_a_list_of_one_page_with_an_odd_line_is_not_read_to_its_end(town: Town) -> None:
+    """It holds still, and proves nothing absent all the same."""
+    bank = town.partner()
+    incentives = await paid(town, 2)
+    bank.book("", 1_000, "0000000000")
+    bank.booked[-1] |= {"reference": None, "number": None}
+    await town.statements().tick("fake")
+    assert await town.fetch("SELECT 1 FROM statement_reads WHERE day = $1", town.today()) == []
+    assert [await town.states(one) for one in incentives] == [[S.SUCCEEDED]] * 2
+    assert await town.cases() == ["contradiction"]
 
 
 def test_any_list_that_only_grows_is_listed_once() -> None:
