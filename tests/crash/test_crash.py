@@ -17,30 +17,36 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from gateway.clock import SystemClock
 from gateway.demo.cluster import Cluster, running
 from gateway.demo.core import Client
 from gateway.demo.drain import Stuck, Watch
 from gateway.demo.player import Player
 from gateway.demo.run import RETURN_URL, WAITS, audit_books, clients, hand_over, remove
 from gateway.embedded import data_home
+from gateway.security.clients import Registered, register
 from gateway.services.payouts.rules import LEASE_S
+from gateway.storage.base.database import Database
 from tests.crash.crowd import Crowd, make_crowd
 from tests.crash.killer import KINDS, Killer, plan
+from tests.crash.pauser import Pauser
 
 WORKERS = 2
 QUICK_WAITS = WAITS.replace("absence_s=6", "absence_s=2").replace("statement_sweep_s=2", "statement_sweep_s=0.5")
 
 
 class Size(NamedTuple):
-    """How much is paid, how often something is killed, and how long it may take."""
+    """How much is paid, how often something is killed, how often partners are paused, and how long it may take."""
 
     people: int
     instalments: int
     kills: int
+    pause_every_s: float
+    pause_s: float
     limit_s: float
 
 
-SMALL, LONG = Size(8, 20, 4, 180.0), Size(200, 26, 50, 1_800.0)
+SMALL, LONG = Size(8, 20, 4, 1.0, 0.5, 240.0), Size(200, 26, 50, 6.0, 1.0, 1_800.0)
 
 
 @pytest.fixture
@@ -54,8 +60,11 @@ def folder() -> Iterator[Path]:
 class Play:
     """The core platform, its approvers and the participants, at a running cluster."""
 
-    def __init__(self, cluster: Cluster, core: Client, approvers: list[Client], pages: httpx.AsyncClient) -> None:
+    def __init__(
+        self, cluster: Cluster, core: Client, approvers: list[Client], operator: Client, pages: httpx.AsyncClient
+    ) -> None:
         self.cluster, self.core, self.approvers, self.pages = cluster, core, approvers, pages
+        self.operator = operator
         self.player = Player(core, pages, mocks=cluster.mocks, return_url=RETURN_URL, seed=1)
         self.console = Console(file=io.StringIO())
 
@@ -81,7 +90,17 @@ async def playing(cluster: Cluster) -> AsyncIterator[Play]:
         httpx.AsyncClient(timeout=30.0) as pages,
     ):
         core = Client(api, maker.client_id, maker.secret)
-        yield Play(cluster, core, [Client(api, one.client_id, one.secret) for one in approvers], pages)
+        approving = [Client(api, one.client_id, one.secret) for one in approvers]
+        operator = await _operator(cluster)
+        yield Play(cluster, core, approving, Client(api, operator.client_id, operator.secret), pages)
+
+
+async def _operator(cluster: Cluster) -> Registered:
+    database = await Database.open(cluster.database_url, size=1)
+    try:
+        return await register(database, SystemClock().now(), name="operator", scopes=["ops", "read"])
+    finally:
+        await database.close()
 
 
 async def bring_forward(cluster: Cluster) -> None:
@@ -137,14 +156,24 @@ async def test_kills_cost_nothing(folder: Path, seed: int, long: bool) -> None:
         assert play.player.problems == []
         killer = Killer(cluster, planned)
         hastening = None if long else group.create_task(bring_forward(cluster))
+        over = asyncio.Event()
+        pauser = Pauser(play.operator, play.pages, cluster.mocks, random.Random(f"pauses {seed}"))
         killing = group.create_task(killer.run())
+        pausing = group.create_task(pauser.run(over, every_s=size.pause_every_s, hold_s=size.pause_s))
         await play.hand_over(crowd, crowd.rest)
         await killing
+        over.set()
+        await pausing
         left = await play.drained(linking, size.limit_s / 2)
         found = await audit_books(cluster, crowd.cohort, play.pages)
         if hastening is not None:
             hastening.cancel()
         print(f"{dict(killer.killed)} killed, {dict(killer.caught)} caught, {found.payouts}, {found.partner_calls}")
+        print(
+            f"{pauser.answered} pauses answered, {pauser.waited} of them had to wait, {len(pauser.left)} left after it"
+        )
+        assert pauser.left == []
+        assert pauser.answered > 0, "nobody paused anything"
         assert found.audit.clean() and not left, (found.audit, left)
         assert found.payouts["succeeded"] == crowd.payouts
         assert set(killer.killed) == set(KINDS) and killer.killed.total() == size.kills
