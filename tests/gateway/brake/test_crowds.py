@@ -226,3 +226,20 @@ async def test_the_stream_in_the_store_is_the_one_that_was_said(town: Town, seed
         assert ring == said[first:][-RING:] or ring == said[-RING:]
         assert level == again == weigh(ring, Table.KNOWN), "the same account counts once"
     assert level is Level.HOLD
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_those_known_good_and_those_who_are_new_are_weighed_apart(town: Town, known: bool) -> None:
+    """What is usual among new people would hold the stage if it counted against those known good."""
+    async with town.database.transaction() as connection:
+        for n in range(3):
+            for stream in (True, False):
+                one = refusals.Said(
+                    partner="fake", stage=HoldStage.PAYOUT, known=stream, participant=await town.person(),
+                    account_index=f"{stream} {n}".encode(), code=BlockerCode.ACCOUNT_BLOCKED, partner_code=None,
+                )  # fmt: skip
+                await refusals.lock_stage(connection, "fake", HoldStage.PAYOUT)
+                await refusals.add(connection, town.clock.now(), one)
+                await refusals.good(connection, "fake", HoldStage.PAYOUT, known=stream, answers=1 + stream)
+        ring = await refusals.ring(connection, town.clock.now(), "fake", HoldStage.PAYOUT, known=known)
+    assert ring == [True, *[False] * (1 + known)] * 3

@@ -17,14 +17,15 @@ from gateway.services.payouts.absence import (
     NoPermit,
     ResendPermit,
     enough_readings,
+    key_until,
     listed_by,
     only_statements_can_tell,
     resend_permit,
 )
-from gateway.services.payouts.ends import Terms
+from gateway.services.payouts.ends import SKEW_S, Standing, Terms, fact, release_again
 from gateway.settings import Waits
 from gateway.storage.payouts.observations import Heard
-from gateway.storage.payouts.payouts import PayoutRow
+from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
 from tests.gateway.payouts.fake import NOON, manifest
 
 HOUR = timedelta(hours=1)
@@ -236,3 +237,26 @@ def test_however_short_the_wait_a_partner_ahead_at_midnight_is_asked_about_its_d
     midnight = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)  # in Jakarta
     sent_deadline = midnight - timedelta(seconds=before_midnight_s)
     assert listed_by(sent_deadline, 6.0) == sent_deadline + timedelta(seconds=wait_s)
+
+
+@pytest.mark.parametrize("sent_h", [0.5, 7.5, 23.5])
+@pytest.mark.parametrize("daily", [False, True])
+def test_a_key_is_trusted_no_longer_than_its_life_or_until_it_is_purged(sent_h: float, daily: bool) -> None:
+    """What lives a day and is purged at 00:00 UTC once older is good until that midnight, less what clocks differ."""
+    sent = datetime(2026, 11, 24, tzinfo=UTC) + timedelta(hours=sent_h)
+    lifetimes = msgspec.structs.replace(
+        manifest(two_step=True).lifetimes, create_key_s=86_400.0, create_keys_purged_daily=daily
+    )
+    until = key_until(lifetimes, sent)
+    purged = datetime(2026, 11, 26, tzinfo=UTC) - timedelta(seconds=SKEW_S)
+    assert until == (purged if daily else sent + timedelta(days=1))
+
+
+def test_what_came_back_is_released_though_it_came_back_this_very_moment() -> None:
+    """A release is told from an older one by its time alone."""
+    payout = in_doubt(state=PayoutState.REVERSED, ended_at=NOON)
+    incentive = IncentiveFacts(id=1, participant=1, payout="reversed", own=None, own_next_at=None, payouts=1)
+    standing = Standing(payout=payout, incentive=incentive, others=[])
+    assert fact([payout]) == "reversed"
+    release_again(standing, NOON)
+    assert fact([payout]) is None and incentive.payout is None
