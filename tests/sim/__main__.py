@@ -8,6 +8,7 @@ import os
 import statistics
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gateway.embedded import create_database_from_template
-from tests.sim.chance import PROFILES
+from tests.sim.chance import PROFILES, kind_of_fault
 from tests.sim.pool import play_all
 from tests.sim.run import Result
 from tests.sim.shrink import shrink
@@ -42,6 +43,8 @@ class Report(msgspec.Struct):
     most_events: int
     virtual_days: float
     profiles: dict[str, int]
+    kinds: dict[str, int]
+    """Faults by kind."""
     failed: list[Result]
 
 
@@ -76,6 +79,8 @@ async def main(arguments: argparse.Namespace, console: Console) -> int:
         f" {sum(one.paid for one in results)} of {sum(one.incentives for one in results)} incentives paid;"
         f" median {statistics.median(times):.2f} s a seed"
     )
+    kinds = Counter(kind for one in results for kind in map(kind_of_fault, one.faults))
+    console.print(", ".join(f"{kind} {times}" for kind, times in kinds.most_common()), highlight=False)
     console.print(f"sim: {len(results)} cases, {len(failed)} bad, {seconds:.1f} s")
     return 1 if failed else 0
 
@@ -112,6 +117,7 @@ def _report(results: list[Result], failed: list[Result], seconds: float) -> Repo
         most_events=max(one.events for one in results),
         virtual_days=round(sum(one.days for one in results), 1),
         profiles={name: sum(one.profile == name for one in results) for name in PROFILES},
+        kinds=dict(sorted(Counter(kind for one in results for kind in map(kind_of_fault, one.faults)).items())),
         failed=failed,
     )
 

@@ -82,3 +82,9 @@ class Chance:
     def pick(self, things: Sequence[T]) -> T:
         """One of some things, for the order of the run."""
         return things[self.order.randrange(len(things))]
+
+
+def kind_of_fault(name: str) -> str:
+    """What a fault is, without its place and number."""
+    _, colon, kind = name.partition(": ")
+    return kind if colon else name.partition(" at turn ")[0]

@@ -11,6 +11,8 @@ from mock_partners.kit.behaviour import Behaviour
 from mock_partners.kit.world import Account
 
 MOST_INCENTIVES = 12
+SPREAD_DAYS = 45
+"""In a run of two months, instalments fall due over so many days."""
 BANKS = frozenset(slug for slug, partner in PARTNERS.items() if not partner.manifest.account_is_phone)
 CASES = {
     "ok": 40, "mismatch": 3, "basic": 3, "unregistered": 2, "blocked": 2, "full": 2, "denies": 2, "shares": 3,
@@ -56,17 +58,17 @@ class Person:
     """The case of each account given so far."""
 
 
-def make(rng: random.Random, slugs: list[str], today: date) -> tuple[list[Person], list[Account]]:
-    """The people and the accounts that exist."""
+def make(rng: random.Random, slugs: list[str], today: date, spread_days: int = 2) -> tuple[list[Person], list[Account]]:
+    """The people and the accounts that exist; what is due later is so within `spread_days`."""
     people: list[Person] = []
     accounts: list[Account] = []
     budget = rng.choice([1, 2, 2, 3, 3, 4, 4, 5, 6, 8, 10, MOST_INCENTIVES])
     while budget > 0:
         person = _person(rng, len(people), slugs, people)
         for n in range(min(budget, rng.choice([1, 1, 1, 2, 3]))):
-            later = rng.random() < 0.15
-            due = today + timedelta(days=rng.choice([1, 2]) if later else -rng.randrange(3))
-            deadline = today + timedelta(days=rng.choice([0, 1, 2]) if rng.random() < 0.06 else 60)
+            later = rng.random() < (0.15 if spread_days <= 2 else 0.7)
+            due = today + timedelta(days=rng.randint(1, spread_days) if later else -rng.randrange(3))
+            deadline = today + timedelta(days=rng.choice([0, 1, 2]) if rng.random() < 0.06 else 60 + spread_days)
             amount = rng.choice([600_000, 50_000, 150_000])
             person.rows.append(Row("training", str(n + 1), amount, due, max(due, deadline)))
             budget -= 1

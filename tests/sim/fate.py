@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gateway.clock import start_of_jakarta_day
 from tests.sim.baton import Actor, Crash
+from tests.sim.manners import CLOCKS, CONTRADICTS, PAGES, SPARSE, drawn_skew
 from tests.sim.people import CORE, Gone, asked, change_account
 from tests.sim.wire import DROPPED, LOST, REFUSED
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from tests.sim.town import Town
 
+SPARSE_JUMPS = 8
+"""By so many jumps a run of two months takes its time."""
 Happening = Callable[["Town", "random.Random"], Awaitable[None]]
 
 
@@ -33,7 +36,7 @@ async def _midnight(town: Town, rng: random.Random) -> None:
 
 
 async def _jump(town: Town, rng: random.Random) -> None:
-    hours = rng.choice([0.1, 1.1, 3.0, 25.0, 49.0])
+    hours = rng.choice([30.0, 100.0, 250.0, 400.0] if SPARSE in town.manners else [0.1, 1.1, 3.0, 25.0, 49.0])
     town.pass_s(hours * 3600)
     town.trace(f"{hours} h go by")
 
@@ -121,11 +124,26 @@ async def _short(town: Town, rng: random.Random) -> None:
     town.trace(f"the deposit at {side.slug} is empty")
 
 
+async def _clock(town: Town, rng: random.Random) -> None:
+    if CLOCKS in town.manners:
+        side = town.sides[rng.choice(sorted(town.sides))]
+        side.clock.jumps(*drawn_skew(rng))
+        town.trace(f"the clock of {side.slug} jumps: it is {side.clock.skew_s():.0f} s off")
+
+
+async def _holes(town: Town, rng: random.Random) -> None:
+    side = town.sides[rng.choice(sorted(town.sides))]
+    if PAGES in town.manners and not side.had_holes and not (side.slug == "gopay" and CONTRADICTS in town.manners):
+        side.had_holes = side.holes_armed = True
+        side.holes_n = rng.choice([0, 1, 2])
+        town.trace(f"the next list of {side.slug} will have holes")
+
+
 HAPPENINGS: dict[str, tuple[Happening, int]] = {
     "outage": (_outage, 6), "midnight": (_midnight, 5), "jump": (_jump, 5), "revoke": (_revoke, 4),
     "change": (_change, 3), "cancel": (_cancel, 1), "hasten": (_hasten, 2), "verify": (_verify, 1),
     "unlink": (_unlink, 2), "cache": (_cache, 3), "blackout": (_blackout, 3), "pause": (_pause, 1),
-    "short": (_short, 1),
+    "short": (_short, 1), "clock": (_clock, 3), "holes": (_holes, 3),
 }  # fmt: skip
 
 
@@ -137,6 +155,9 @@ def plan(town: Town) -> dict[int, tuple[str, random.Random]]:
     for number in range(rng.randrange(town.profile.events + 1)):
         turn = int(rng.triangular(5, 60 + 12 * len(town.people) * 6, 40))
         planned[turn] = (rng.choices(names, weights=weights)[0], town.chance.stream(f"fate {number}"))
+    for number in range(SPARSE_JUMPS if SPARSE in town.manners else 0):
+        turn = int(rng.triangular(5, 60 + 12 * len(town.people) * 6, 60))
+        planned[turn] = ("jump", town.chance.stream(f"fate of sixty days {number}"))
     return planned
 
 

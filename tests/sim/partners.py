@@ -7,15 +7,16 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from mock_partners.kit.clock import Clock, Item, Scheduler
+from mock_partners.gopay.payouts import Ledger, Status
+from mock_partners.kit.clock import Item, Scheduler
 from mock_partners.kit.host import package
 from mock_partners.kit.http import Call, Handler, MockApp, Reply, Route
 from mock_partners.kit.notify import Notice
-from mock_partners.kit.payouts import Duplicate, Payouts
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 from mock_partners.registry import PARTNERS
 from tests.partners import each
+from tests.sim.manners import HOLES_S, DriftingClock, Manners, OddPayouts, in_turn
 
 MOCKS: dict[str, Any] = {name: package(name) for name in PARTNERS}
 _STORIES = each("story")
@@ -28,12 +29,17 @@ Send = Callable[[str, Notice], Awaitable[int | None]]
 class StepScheduler(Scheduler):
     """The mock's later work, one item at a time; a nap hands the baton on."""
 
-    def __init__(self, clock: Clock, rest: Rest) -> None:
+    def __init__(self, clock: DriftingClock, rest: Rest) -> None:
         super().__init__(clock, auto=False)
-        self._rest = rest
+        self._own, self._rest = clock, rest
 
     async def sleep(self, delay_s: float) -> None:
-        await self._rest(self.clock.seconds() + delay_s)
+        await self._rest(self._own.real_seconds() + delay_s)
+
+    def next_due_s(self) -> float | None:
+        """By our clock, whatever the partner's shows."""
+        due_s = super().next_due_s()
+        return None if due_s is None else due_s - self._own.skew_s()
 
     def take(self) -> Item | None:
         """The next item if it is due; the caller runs it."""
@@ -46,20 +52,12 @@ class StepScheduler(Scheduler):
         await self._run(item)
 
 
-class ForgetfulPayouts(Payouts):
-    """A partner that forgets at 00:00 Jakarta which references it has booked, but for look-ups (such exist)."""
-
-    def duplicate(self, reference: str, parameters: tuple[Any, ...]) -> Duplicate:
-        known = self._payouts.get(reference)
-        if known is not None and known.accepted_at.date() != self._clock.today():
-            return Duplicate.NEW
-        return super().duplicate(reference, parameters)
-
-
 class PartnerSide:
     """One partner: its world, its app's handlers, whether it can be reached."""
 
-    def __init__(self, slug: str, seed: int, clock: Clock, rest: Rest, send: Send, *, forgets: bool) -> None:
+    def __init__(
+        self, slug: str, seed: int, clock: DriftingClock, rest: Rest, send: Send, manners: Manners, *, forgets: bool
+    ) -> None:
         self.slug = slug
         self.host = f"{slug}.mock"
         self.world = World(slug, seed=seed)
@@ -70,9 +68,19 @@ class PartnerSide:
         self.scheduler = StepScheduler(clock, rest)
         self.down_until_s = 0.0
         self.down_how = "refuses"
+        self.holes_until_s, self.holes_n = 0.0, 1
+        """Until then its lists leave out every so many-th row."""
+        self.had_holes = self.holes_armed = False
+        """Armed: from the next list that is asked for."""
+        self.then_pays: dict[str, float] = {}
+        """References that it calls failed, and how long after that it pays them."""
+        self._manners = manners
         waits = Waits()
-        if forgets:
-            self.world.keep("payouts", lambda: ForgetfulPayouts(self.world, clock, self.scheduler, waits))
+        if slug != "gopay":
+            self.world.keep(
+                "payouts",
+                lambda: OddPayouts(self.world, clock, self.scheduler, waits, forgets=forgets, then=self.then_pays),
+            )
         self.app: MockApp = MOCKS[slug].create_app(
             self.world, clock=clock, waits=waits, notify_base=PUBLIC, scheduler=self.scheduler, send=send
         )
@@ -86,19 +94,37 @@ class PartnerSide:
             told()
         return taken
 
-    async def answer(self, method: str, target: str, headers: dict[str, str], content: bytes) -> Reply:
-        """What the partner does with a request and says to it; raises `Abort` where it loses its answer."""
+    async def answer(
+        self, method: str, target: str, headers: dict[str, str], content: bytes, moves: str | None = None
+    ) -> Reply:
+        """What the partner does with a request and says to it; raises `Abort` where it loses its answer. `moves`: the
+        reference of the payout that it moves money for.
+        """
         path, _, query = target.partition("?")
         for wanted, pattern, handler in self._routes:
             found = pattern.fullmatch(path) if wanted == method else None
             if found is not None:
                 named = {"host": self.host, "content-length": str(len(content)), **headers}
-                return await handler(Call(method, path, query, named, content, found.groupdict()))
+                if self.holes_armed and _LIST.search(path) is not None:
+                    self.holes_armed, self.holes_until_s = False, self.clock.real_seconds() + HOLES_S
+                with in_turn(self._manners.effects(self, moves)):
+                    return await handler(Call(method, path, query, named, content, found.groupdict()))
         return Reply(404, b'{"error":"no such path"}', {"Content-Type": "application/json"})
+
+    def ends(self, reference: str) -> None:
+        """The partner's staff refuse what still stands unapproved under a reference."""
+        if self.slug == "gopay":
+            desk: Ledger = self.world.keep("gopay.payouts", Ledger)
+            for payout in desk.payouts.values():
+                if payout.reference == reference and payout.status is Status.QUEUED:
+                    payout.status = Status.REJECTED
 
     async def revoke(self, account: Account) -> bool:
         """The customer ends the link in the partner's own app; False: there is none."""
         return bool(await _STORIES[self.slug].revoke(self, account))
+
+
+_LIST = re.compile(r"/(statements|bank-statement|history|report)$")
 
 
 def _compiled(route: Route) -> tuple[str, re.Pattern[str], Handler]:

@@ -17,6 +17,7 @@ from gateway.services.intake.batches import Decision
 from gateway.services.intake.framing import CsvCells
 from gateway.services.linking.links import cookie_name
 from gateway.services.linking.steps import Shown
+from gateway.services.payouts.settling import Verdict
 from mock_partners.kit.http import Abort
 from mock_partners.kit.world import Account
 from tests.sim.baton import Crash
@@ -24,6 +25,7 @@ from tests.sim.cohort import BANKS, Person
 from tests.sim.partners import PUBLIC
 
 if TYPE_CHECKING:
+    from tests.sim.snapshot import Payout
     from tests.sim.town import Services, Town
 
 HOME = "https://core.test/back"
@@ -272,3 +274,27 @@ async def change_account(town: Town, person: Person) -> None:
         person.spare.remove((partner, account))
         person.partner, person.account, person.case = partner, account, "ok"
         person.visits, person.next_visit_s = 0, town.now_s
+
+
+async def settle(town: Town, payout: Payout) -> None:
+    """Two operators settle what is in doubt: the partner, asked on paper, says what its books say."""
+    paid = sum(
+        (1 if kind == "credit" else -1) * (reference == payout.reference)
+        for _, reference, _, kind, _ in town.books()
+        if kind in ("credit", "reversal")
+    )
+    verdict = Verdict.PAID if paid > 0 else Verdict.REFUSED
+    if verdict is Verdict.REFUSED:
+        town.sides[payout.partner].ends(payout.reference)
+    try:
+        made = await asked(
+            town,
+            lambda s: s.settling.propose(
+                payout.id, verdict, reason=None, document="letter", why="asked on paper", actor="operator"
+            ),
+        )
+        await asked(town, lambda s: s.settling.confirm(made.id, actor="another"))  # type: ignore[attr-defined]
+    except Gone as why:
+        town.bad(f"payout {payout.id} ({payout.state}) cannot be settled by a document: {why}")
+    town.settled.add(payout.id)
+    town.trace(f"payout {payout.id} is settled: {verdict.value}")

@@ -11,6 +11,7 @@ from contracts.incentive import BlockerCode, Owner, owner_of
 from contracts.payout import OPEN_STATES, PayoutState
 from gateway.clock import JAKARTA, jakarta_day
 from gateway.storage.payouts.ledger import PLACE
+from tests.sim.manners import DATELESS
 from tests.sim.snapshot import Incentive, Payout, Snapshot
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _OPEN = {state.value for state in OPEN_STATES}
 _WORD = {"succeeded": {"succeeded"}, "rejected": {"rejected"}, "reversed": {"reversed", "rejected"}}
 _WITH_CASE = {"outcome_unknown", "contradiction", "reason_missing"}
+_BY_DOCUMENT = {"outcome_unknown", "reason_missing", "partner_rejected"}
+NEXT_WITHIN_S = 86_400.0
 
 
 def broken(town: Town) -> Iterator[str]:
@@ -33,12 +36,44 @@ def broken(town: Town) -> Iterator[str]:
         why = _unexplained(town, incentive)
         if why:
             yield f"incentive {incentive.id} ({incentive.stage}, {incentive.blocker}): {why}"
+    contradicted = contradicted_incentives(town)
+    owner = {p.id: p.incentive for p in state.payouts}
     for case in state.cases:
-        if case.code == "contradiction":
+        if case.code == "contradiction" and owner.get(case.payout or 0) not in contradicted:
             yield f"a contradiction, and no partner contradicted itself: {case.detail}"
     for paused in state.paused:
-        if paused.by == "gateway":
+        if paused.by == "gateway" and not contradicted:
             yield f"the gateway paused {paused.partner}"
+    for incentive in state.incentives:
+        if incentive.stage == "returned" and not any(
+            _reversed(town, p) for p in state.payouts if p.incentive == incentive.id
+        ):
+            yield f"incentive {incentive.id} is returned, and no partner has a reversal in its books"
+    yield from _next_times(town)
+
+
+def contradicted_incentives(town: Town) -> set[int]:
+    """Incentives of which a partner called a payout failed and paid it all the same, or, without a time, both."""
+    found = set()
+    for payout in town.state.payouts:
+        dateless = DATELESS in town.manners and payout.partner == "gopay" and _reversed(town, payout)
+        if payout.reference in town.manners.contradicted or dateless:
+            found.add(payout.incentive)
+    return found
+
+
+def _next_times(town: Town) -> Iterator[str]:
+    """A next time lies within a bound: in the far future it would be no progress."""
+    for payout in town.state.payouts:
+        if payout.next_s is not None and payout.next_s > town.now_s + NEXT_WITHIN_S:
+            hours = (payout.next_s - town.now_s) / 3_600
+            yield f"payout {payout.id} ({payout.state}) does nothing for {hours:.0f} hours"
+    for incentive in town.state.incentives:
+        if incentive.own_next_s is not None and incentive.own_next_s > town.now_s + 32 * 86_400:
+            yield f"incentive {incentive.id} ({incentive.blocker}) waits for more than a month"
+    for check in town.state.checks:
+        if check.next_s is not None and check.next_s > town.now_s + NEXT_WITHIN_S:
+            yield f"check {check.id} does nothing for days"
 
 
 def credits_of(town: Town) -> Counter[int]:
@@ -68,12 +103,15 @@ def _never_twice(town: Town) -> Iterator[str]:
         if payout is None:
             continue
         paid[payout.incentive] += times
+        if payout.reference in town.manners.contradicted:
+            continue
         if times > 0 and payout.released_s is not None:
             yield f"payout {payout.id} was released, and {payout.partner} has it in its books"
         if times > 0 and payout.state == "cancelled":
             yield f"payout {payout.id} was cancelled, and {payout.partner} has it in its books"
+    twice = {p.incentive for p in ours.values() if town.manners.contradicted.get(p.reference)}
     for incentive, times in paid.items():
-        if times > 1:
+        if times > 1 and incentive not in twice:
             yield f"incentive {incentive} is paid {times} times"
     standing = Counter(p.incentive for p in town.state.payouts if p.released_s is None and p.state != "cancelled")
     for incentive, number in standing.items():
@@ -198,9 +236,17 @@ def restless(town: Town) -> list[Incentive]:
     return [incentive for incentive in town.state.incentives if not _rests(town, incentive, net)]
 
 
+def _told_twice(town: Town, incentive: Incentive) -> bool:
+    """Whether staff know of two words on its payouts that cannot both be true."""
+    ours = {p.id for p in town.state.payouts if p.incentive == incentive.id}
+    return any(case.code == "contradiction" and case.payout in ours for case in town.state.cases)
+
+
 def _rests(town: Town, incentive: Incentive, net: Counter[int]) -> bool:
     if incentive.stage in ("paid", "returned", "cancelled"):
-        return (incentive.stage == "paid") == (net[incentive.id] == 1)
+        if net[incentive.id] > 1 and not _told_twice(town, incentive):
+            return False  # the statements show it
+        return (incentive.stage == "paid") == (net[incentive.id] >= 1)
     if incentive.stage == "paying":
         return _is_a_case(town, incentive) and net[incentive.id] == 0  # what was booked, a look-up finds even then
     code = incentive.blocker
@@ -231,7 +277,9 @@ def verdict(town: Town) -> Iterator[str]:
     """What should have come out differently."""
     net = credits_of(town)
     for incentive in town.state.incentives:
-        if (incentive.stage == "paid") != (net[incentive.id] == 1):
+        if net[incentive.id] > 1 and not _told_twice(town, incentive):
+            yield f"incentive {incentive.id} is paid twice by a partner that called one failed, and nobody is told"
+        if (incentive.stage == "paid") != (net[incentive.id] >= 1):
             yield f"incentive {incentive.id} is {incentive.stage} and paid {net[incentive.id]} times at the partner"
         if incentive.stage != "paid" and not _excused(town, incentive):
             yield f"incentive {incentive.id} could be paid and is {incentive.stage}, {incentive.blocker}"
@@ -258,6 +306,8 @@ def _excused(town: Town, incentive: Incentive) -> bool:
         return incentive.deadline_on < jakarta_day(datetime.fromtimestamp(town.now_s, JAKARTA)).isoformat()
     if person.case in _TRUTH.get(code or "", ()):
         return True
+    if any(town.manners.refused.get(p.reference) == code for p in payouts):
+        return True
     if code == "account_not_found":
         return (
             person.participant_id in town.revoked
@@ -265,8 +315,8 @@ def _excused(town: Town, incentive: Incentive) -> bool:
     if code in ("account_shared", "link_pending", "link_required", "nik_mismatch"):
         shared = [p for p in town.people if f"{person.partner} {person.account}" in p.given]
         return len(shared) > 1
-    if code in ("outcome_unknown", "reason_missing"):
-        return _is_a_case(town, incentive)
+    if code == "contradiction":
+        return incentive.id in contradicted_incentives(town)
     if code == "link_half_done":  # only the person or the partner can release what stands there, and staff know of it
         return any(case.open and case.code == code for case in town.state.cases)
     if code == "partner_float_short":
@@ -288,4 +338,13 @@ def _is_a_case(town: Town, incentive: Incentive) -> bool:
                 return town.notices_lost
             if "life of its key is over" in case.detail or not town.resends:
                 return True
+            if payout.state == "rejected":  # a failure that is in doubt itself, or that nothing confirms
+                return "identical request" in case.detail or "refusal" in case.detail
     return False
+
+
+def doubtful(town: Town) -> list[Payout]:
+    """Payouts of which an operator has a case, and that a partner's document would settle."""
+    open_cases = {case.payout for case in town.state.cases if case.open and case.code in _BY_DOCUMENT}
+    waits = {i.id for i in town.state.incentives if i.stage == "paying"}
+    return [p for p in town.state.payouts if p.id in open_cases - town.settled and p.incentive in waits]

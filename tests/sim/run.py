@@ -19,9 +19,10 @@ from gateway.storage.intake import programmes
 from tests.sim import people, rules
 from tests.sim.baton import Actor, Crash
 from tests.sim.chance import PROFILES, Chance
-from tests.sim.cohort import make
+from tests.sim.cohort import SPREAD_DAYS, make
 from tests.sim.consumer import compare
 from tests.sim.fate import happen, plan
+from tests.sim.manners import SPARSE
 from tests.sim.store import Store
 from tests.sim.town import Process, Town
 from tests.sim.work import Chore, chores
@@ -30,8 +31,8 @@ MOST_EVENTS = 3_000
 FAULTS_UNTIL = 1_400
 """After so many events the faults are over, whatever is still planned."""
 MOST_ACTORS = 4
-FAULTY_DAYS, DAYS = 5, 14
-"""Virtual days that a run may take."""
+FAULTY_DAYS, DAYS, SPARSE_DAYS = 5, 14, (70, 160)
+"""Virtual days that a run may take, its faults and all of it; and one of two months."""
 _IDLE_S = (1.0, 5.0, 30.0, 120.0, 600.0, 1_800.0)
 
 
@@ -124,6 +125,7 @@ class _Run:
         self._town, self._client, self._observer = town, client, observer
         self._idle: dict[str, tuple[float, int]] = {}
         """Chores that found nothing to do: not before, and how often in a row."""
+        self._faulty_days, self._days = SPARSE_DAYS if SPARSE in town.manners else (FAULTY_DAYS, DAYS)
         self._chores: list[Chore] = []
         self._chores_for: tuple[object, ...] = ()
 
@@ -140,19 +142,20 @@ class _Run:
                 if actor is not None:
                     town.baton.add(actor)
             calm = town.chance.over
-            enough = len(town.lines) > FAULTS_UNTIL or town.now_s - self._start_s > FAULTY_DAYS * 86_400
+            enough = len(town.lines) > FAULTS_UNTIL or town.now_s - self._start_s > self._faulty_days * 86_400
             if not calm and (enough or (town.turns > last and self._rests())):
                 await self._calm_down()
             elif calm and self._rests():
-                break
+                if not self._settle_doubts():
+                    break
             elif calm and not town.baton.actors:
                 self._sleep_till_due()
             if len(town.lines) > MOST_EVENTS:
                 town.bad(f"not at rest after {MOST_EVENTS} events: {self._restless()}")
             elif not await self._step():
                 town.bad(f"nothing is due and not at rest: {self._restless()}")
-            elif (town.now_s - self._start_s) > DAYS * 86_400:
-                town.bad(f"not at rest after {DAYS} days: {self._restless()}")
+            elif (town.now_s - self._start_s) > self._days * 86_400:
+                town.bad(f"not at rest after {self._days} days: {self._restless()}")
         if not town.violations:
             for what in [*rules.verdict(town), *await compare(town, self._observer)]:
                 town.bad(what)
@@ -168,10 +171,18 @@ class _Run:
         )
         await programmes.register(self._observer, "sim", ["training", "survey"], people.CORE, now)
         setup = town.chance.stream("people")
-        town.people, accounts = make(setup, sorted(town.sides), now.date())
+        spread = SPREAD_DAYS if SPARSE in town.manners else 2
+        town.people, accounts = make(setup, sorted(town.sides), now.date(), spread)
         for account in accounts:
             town.sides[account.partner].world.accounts[account.account] = account
         town.baton.add(Actor("batch", lambda: people.hand_over(town)))
+
+    def _settle_doubts(self) -> bool:
+        """What nothing can find out any more, operators settle by documents; False: there is nothing of the kind."""
+        doubts = rules.doubtful(self._town)
+        for payout in doubts:
+            self._town.baton.add(Actor(f"settle {payout.id}", lambda payout=payout: people.settle(self._town, payout)))
+        return bool(doubts)
 
     def _rests(self) -> bool:
         return not self._town.baton.actors and rules.at_rest(self._town)
@@ -273,6 +284,10 @@ class _Run:
                         )
                     )
         found += self._visits()
+        for paused in town.state.paused:
+            if town.chance.over and paused.by == "gateway":  # an operator has read the case
+                name, slug = f"resume {paused.partner}", paused.partner
+                found.append(self._held(name, 0.0, lambda slug=slug: self._resume(slug)))
         if town.free():
             found += [
                 self._held(chore.name, chore.due_s, lambda chore=chore: self._chore(chore), chore.idle_most_s)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import random
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 import asyncpg
@@ -28,15 +30,17 @@ from gateway.services.linking.verification import Verification
 from gateway.services.messages.inbox import Inbox
 from gateway.services.ops.partners import Partners
 from gateway.services.payouts.driver import Payouts
+from gateway.services.payouts.settling import Settling
 from gateway.services.reconciliation.statements import Statements
 from gateway.settings import Settings, Waits
-from mock_partners.kit.clock import Clock as MockClock
+from mock_partners.gopay.credentials import NEXT_MERCHANT_KEY
 from tests.gateway.cache import Cache
 from tests.gateway.payouts.town import Quiet
 from tests.sim import snapshot
 from tests.sim.baton import Actor, Baton, Crash
 from tests.sim.chance import Chance, Profile
 from tests.sim.cohort import Person
+from tests.sim.manners import SPARSE, Manners
 from tests.sim.partners import MOCKS, PUBLIC, PartnerSide
 from tests.sim.snapshot import Snapshot
 from tests.sim.store import FaultyDatabase, Store
@@ -64,11 +68,30 @@ class VirtualClock:
         return self._town.now_s
 
     def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
-        """Nothing is cut short here: requests have time-outs of their own, and a process that stood still reads on."""
-        return nullcontext()
+        """Of a process that stood still past it, either what it waited for or the timer goes first: the seed says."""
+        return _Timer(self._town, seconds)
 
     async def sleep(self, seconds: float) -> None:
         await self._town.baton.rest(self._town.now_s + seconds)
+
+
+class _Timer:
+    """`asyncio.timeout` under the virtual clock."""
+
+    def __init__(self, town: Town, seconds: float) -> None:
+        self.until_s = town.now_s + seconds
+        self.fired = False
+
+    async def __aenter__(self) -> None:
+        self._token = _TIMERS.set((*_TIMERS.get(), self))
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        _TIMERS.reset(self._token)
+        if self.fired and kind is asyncio.CancelledError:
+            raise TimeoutError from error
+
+
+_TIMERS: ContextVar[tuple[_Timer, ...]] = ContextVar("timers", default=())
 
 
 class Services:
@@ -90,6 +113,7 @@ class Services:
             Programmes(resources.database, resources.clock),
         )
         self.incentives = Incentives(resources.database, resources.clock, manifests)
+        self.settling = Settling(resources.database, resources.clock, self.payouts)
         self.participants = Participants(resources)
         self.partners = Partners(resources.database, resources.clock, manifests, resources.settings.quotas)
 
@@ -120,6 +144,7 @@ class Town:
     def __init__(self, seed: int, chance: Chance, store: Store, observer: asyncpg.Connection[asyncpg.Record]) -> None:
         self.seed, self.chance, self.store = seed, chance, store
         self.profile: Profile = chance.profile
+        self.manners = Manners(chance)
         self._observer = observer
         setup = chance.stream("setup")
         self.quiet = random.Random(0)
@@ -132,6 +157,8 @@ class Town:
         self.baton = Baton()
         self.cache = Cache()
         self.notices_lost = self.deposit_was_short = False
+        self.settled: set[int] = set()
+        """Payouts about which two people brought and confirmed the partner's document."""
         self.cancelled: set[int] = set()
         self.revoked: set[str] = set()
         """Who ended a link in the partner's own app."""
@@ -141,7 +168,7 @@ class Town:
         """Actors whose process has died while they waited."""
         self.statements_s: dict[str, float] = {}
         """When each partner's statements were last asked for."""
-        self.sweep_s = SWEEP_S
+        self.sweep_s = 4 * 86_400.0 if SPARSE in self.manners else SWEEP_S
         self.violations: list[str] = []
         self.lines: list[str] = []
         self._hash = hashlib.sha256()
@@ -152,12 +179,14 @@ class Town:
         self.people: list[Person] = []
         self._vault = Vault(Secret(MASTER_KEY).reveal().encode()[:32])
         self._clock = VirtualClock(self)
-        mock_clock = MockClock(source=lambda: self.now_s)
         post = Post(self)
         self.sides = {
-            slug: PartnerSide(slug, seed, mock_clock, self.baton.rest, post, forgets=self.forgets and slug != "gopay")
+            slug: PartnerSide(
+                slug, seed, self.manners.clock(lambda: self.now_s), self.baton.rest, post, self.manners,
+                forgets=self.forgets,
+            )
             for slug in MOCKS
-        }
+        }  # fmt: skip
         self._settings = _settings(resends=self.resends)
         self.processes = [Process(self, name) for name in PROCESSES]
 
@@ -276,9 +305,19 @@ class Town:
                 actor.stalled = True
                 await self.baton.rest(self.now_s + rng.choice(STALLS_S))
                 actor.stalled = False
+                self._ring(name)
                 return
         if len(self.baton.actors) > 1 and self.chance.order.random() < profile.switch:
             await self.baton.rest()
+
+    def _ring(self, name: str) -> None:
+        """The process goes on after a standstill: a timer that is over may go first."""
+        for timer in _TIMERS.get():
+            over = self.now_s > timer.until_s and not timer.fired
+            if over and self.chance.fault(f"timer at {name}", 0.6, {"the timer goes first": 1}) is not None:
+                self.trace(f"  a timer goes first at {name}")
+                timer.fired = True
+                raise asyncio.CancelledError
 
     # --- time and trace --------------------------------------------------------------------------------------------
 
@@ -344,6 +383,8 @@ def _settings(*, resends: bool) -> Settings:
             name: Secret(given.get(name, credential.default))
             for name, credential in partner.manifest.credentials.items()
         }
+    both = " ".join((credentials["gopay"]["iris_merchant_key"].reveal(), NEXT_MERCHANT_KEY))
+    credentials["gopay"]["iris_merchant_key"] = Secret(both)  # Midtrans is changing over
     return Settings(
         database_url=Secret("unused"),
         redis_url=Secret("unused"),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -13,13 +16,16 @@ import msgspec
 from contracts.errors import GatewayError
 from contracts.partner import Notification
 from gateway.partners.transport import Reply
+from mock_partners.gopay.credentials import NEXT_MERCHANT_KEY
+from mock_partners.gopay.payouts import NOTIFY_PATH, notice_signature
 from mock_partners.kit.clock import Kind
 from mock_partners.kit.http import Abort
 from mock_partners.kit.http import Reply as Answer
 from mock_partners.kit.notify import Notice
 from tests.sim.baton import Crash
+from tests.sim.manners import DATELESS, signed_anew, without_times
 from tests.sim.partners import PUBLIC, PartnerSide
-from tests.sim.watch import leaves, taken, write_of
+from tests.sim.watch import MOVES, leaves, taken, write_of
 
 if TYPE_CHECKING:
     from tests.sim.town import Town
@@ -29,6 +35,7 @@ LOST, LOST_RESET, LATE = "answered and lost", "answered and reset", "arrives aft
 SEND_FAULTS = {
     REFUSED: 3, DROPPED: 6, RESET: 2, LOST: 6, LOST_RESET: 3, LATE: 5,
     "502 html": 2, "503 empty": 2, "500": 2, "504": 1,
+    "401 html": 2, "403 html": 1, "429 for a while": 2, "429 until a date": 1, "302 to a login": 1,
     "done, 502 html": 2, "done, 503 empty": 1, "done, 500": 2, "done, 504": 2,
     "truncated": 2, "wrong types": 3, "html": 1, "empty": 1, "other json": 1,
 }  # fmt: skip
@@ -41,14 +48,21 @@ _GATEWAY_ANSWERS = {
     "502 html": (502, HTML, "text/html"), "503 empty": (503, b"", "text/plain"),
     "500": (500, b'{"message":"Internal server error"}', "application/json"),
     "504": (504, b'{"message":"Endpoint request timed out"}', "application/json"),
+    "401 html": (401, HTML, "text/html"), "403 html": (403, HTML, "text/html"),
+    "429 for a while": (429, HTML, "text/html"), "429 until a date": (429, HTML, "text/html"),
+    "302 to a login": (302, b"", "text/html"),
     "html": (200, HTML, "text/html"), "empty": (200, b"", "application/json"),
     "other json": (200, b'["ok"]', "application/json"),
 }  # fmt: skip
-NOT_DELIVERED = frozenset({"502 html", "503 empty", "500", "504"})
+NOT_DELIVERED = frozenset(
+    {"502 html", "503 empty", "500", "504", "401 html", "403 html", "429 for a while", "429 until a date",
+     "302 to a login"}
+)  # fmt: skip
 """Something in front of the partner answers, and the partner never hears of it."""
 _FRONT = Answer(500)
 NOTICE_FAULTS = {
     "dropped": 3, "dropped for good": 3, "twice": 3, "delayed": 4, "acknowledgement lost": 3, "damaged": 2,
+    "under the next key": 2,
 }  # fmt: skip
 
 
@@ -121,8 +135,9 @@ class Line:
         write = write_of(side.slug, method, target.partition("?")[0], headers, content)
         await town.look()
         side.on_taking = None if write is None else lambda: taken(town, side, write)
+        payout = write.of(town, side.slug) if write is not None and write.does is MOVES else None
         try:
-            return await side.answer(method, target, headers, content)
+            return await side.answer(method, target, headers, content, None if payout is None else payout.reference)
         except Abort:
             return None
         finally:
@@ -145,6 +160,13 @@ class Line:
         elif kind == "wrong types":
             body = _wrong_types(body, rng)
         headers = {name.lower(): value for name, value in answer.headers.items()}
+        if kind == "429 for a while":
+            headers["retry-after"] = str(rng.choice([5, 40, 300]))
+        elif kind == "429 until a date":
+            until = datetime.fromtimestamp(town.now_s + rng.choice([5, 40, 300]), UTC)
+            headers["retry-after"] = format_datetime(until, usegmt=True)
+        if DATELESS in town.manners and self._side.slug == "gopay":
+            body = without_times(body)
         return Reply(status, {**headers, "content-type": content_type}, body)
 
 
@@ -187,6 +209,9 @@ class Post:
         """One try of the partner to deliver; what it is answered."""
         town = self._town
         path = url.removeprefix(PUBLIC)
+        if DATELESS in town.manners and path == NOTIFY_PATH:
+            body = without_times(notice.body)
+            notice = replace(notice, body=body, headers=signed_anew(path, body, notice.headers))
         town.trace(f"notify {path}", notice.body)
         fault = town.chance.fault(f"notify {path}", town.profile.notice, NOTICE_FAULTS)
         if fault is None:
@@ -211,6 +236,11 @@ class Post:
 
                 scheduler.after(delay_s, Kind.UNDELIVERED, later)
                 return 200
+            case "under the next key":
+                if path == NOTIFY_PATH and notice.rotated is not None:
+                    signature = {"Iris-Signature": notice_signature(notice.body, NEXT_MERCHANT_KEY)}
+                    notice = replace(notice, headers={**notice.headers, **signature})
+                return await self.deliver(path, notice, notice.body)
             case "acknowledgement lost":
                 await self.deliver(path, notice, notice.body)
                 return None

@@ -1,0 +1,197 @@
+"""How the partners of one seed behave unlike their documents: clocks of their own, lists that move, late or have holes,
+and words that contradict one another (decisions X12, X13, G8). Drawn beside everything else, so that each can be left
+out.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mock_partners.gopay.payouts import NOTIFY_PATH, notice_signature
+from mock_partners.kit.clock import Clock, Kind, Scheduler
+from mock_partners.kit.payouts import Duplicate, Payout, Payouts, State
+from mock_partners.kit.scenario.statements import statement
+from mock_partners.kit.turn import CURRENT, Turn
+from mock_partners.kit.waits import Waits
+from mock_partners.kit.world import World
+
+if TYPE_CHECKING:
+    from tests.sim.chance import Chance
+    from tests.sim.partners import PartnerSide
+
+MOST_SKEW_S = 890.0
+"""A partner's clock is nowhere further from ours (decisions X12: 900 s)."""
+CLOCKS, PAGES, LATE, UNDER_YESTERDAY, DATELESS, CONTRADICTS, SPARSE = (
+    "clocks of their own", "pages that move", "posted late", "posted under yesterday", "no times", "contradictions",
+    "sixty days",
+)  # fmt: skip
+TRAITS = {
+    CLOCKS: 0.35, PAGES: 0.4, LATE: 0.2, UNDER_YESTERDAY: 0.15, DATELESS: 0.1, CONTRADICTS: 0.25, SPARSE: 0.06
+}  # fmt: skip
+"""What the partners of a seed may be like, and how often they are; `SPARSE`: everything takes two months."""
+HOLES_S = 20.0
+"""For so long a list has holes, at each partner once: less than lies between the two readings that prove absence."""
+THEN_S = (120.0, 1_200.0, 10_000.0, 60_000.0)
+"""How long after its *failed* a partner that contradicts itself pays all the same."""
+IRIS_CODES = {"018": 3, "005": 3, "007": 2, "012": 1, "025": 1}
+"""Iris' codes of failures that were none; after some a new payout is made, which is then the second one."""
+REPLACED_AFTER = frozenset({"018"})
+BLOCKERS = {"012": "account_blocked", "025": "partner_rejected"}
+"""What a failure of a code means for the incentive, and nothing lifts by itself."""
+
+
+class DriftingClock(Clock):
+    """A partner's own clock, which its bookings, days and lives go by; time stamps of ours it judges generously."""
+
+    def __init__(self, now_s: Any) -> None:
+        super().__init__(source=now_s)
+        self._real = now_s
+        self._skew_s = self._rate = self._since_s = 0.0
+
+    def real_seconds(self) -> float:
+        return float(self._real())
+
+    def seconds(self) -> float:
+        return super().seconds() + self.skew_s()
+
+    def skew_s(self) -> float:
+        """How far it is from ours now, within what decisions allow."""
+        skew_s = self._skew_s + self._rate * (self.real_seconds() - self._since_s)
+        return min(max(skew_s, -MOST_SKEW_S), MOST_SKEW_S)
+
+    def jumps(self, skew_s: float, rate: float) -> None:
+        """It is set, and runs on at another rate."""
+        self._skew_s, self._rate, self._since_s = skew_s, rate, self.real_seconds()
+
+
+class Manners:
+    """Of all partners of one seed."""
+
+    def __init__(self, chance: Chance) -> None:
+        rng = chance.stream("manners")
+        rough = chance.profile.events > 1  # calm seeds keep to the documents
+        drawn = [name for name, often in TRAITS.items() if rng.random() < often and rough]
+        self.traits = frozenset(name for name in drawn if chance.happens(f"partners: {name}"))
+        self.chance = chance
+        self.rng = rng
+        self.contradicted: dict[str, bool] = {}
+        """References that a partner called failed and paid all the same: whether a second payout may have been made."""
+        self.refused: dict[str, str] = {}
+        """By reference, the blocker that a failure of Iris' leaves."""
+
+    def __contains__(self, trait: str) -> bool:
+        return trait in self.traits
+
+    def clock(self, now_s: Any) -> DriftingClock:
+        """One for each partner; with `CLOCKS` wrong by minutes, and going wrong by up to a second a minute."""
+        clock, skew_s = DriftingClock(now_s), self.rng.uniform(-MOST_SKEW_S, MOST_SKEW_S)
+        rate = self.rng.uniform(-0.015, 0.015)
+        if CLOCKS in self:
+            clock.jumps(skew_s, rate)
+        return clock
+
+    def of_list(self, side: PartnerSide) -> dict[str, Any]:
+        """What the mock makes of a day's bookings in the call under way."""
+        do: dict[str, Any] = {}
+        if LATE in self:
+            do["late_rows_s"] = 1_500.0  # less than absence takes
+        if UNDER_YESTERDAY in self and CLOCKS not in self:  # both together are more than the decisions allow
+            do["post_under_yesterday_s"] = 890.0
+        if side.clock.real_seconds() < side.holes_until_s:
+            do["omit_rows"] = 1 + side.holes_n
+        return do
+
+    def effects(self, side: PartnerSide, reference: str | None) -> Mapping[str, Any]:
+        """All that the call under way meets; `reference`: of the payout that it moves money for."""
+        found: dict[str, Any] = {"page_rows": 2} if PAGES in self else {}
+        change = statement(self.of_list(side), side.clock.now(), side.world.seed)
+        if change is not None:
+            found["statement"] = change
+        if reference is not None and CONTRADICTS in self and not self.chance.over:
+            found |= self._contradiction(side, reference)
+        return found
+
+    def _contradiction(self, side: PartnerSide, reference: str) -> dict[str, Any]:
+        fault = self.chance.fault(f"contradicts {side.slug}", 0.2, {"failed, then paid": 3, "failed": 1})
+        if fault is None:
+            return {}
+        kind, rng = fault
+        paid = kind == "failed, then paid"
+        if side.slug == "gopay":
+            code = rng.choices(list(IRIS_CODES), weights=list(IRIS_CODES.values()))[0]
+            if paid:
+                self.contradicted[reference] = code in REPLACED_AFTER
+            if code in BLOCKERS:
+                self.refused[reference] = BLOCKERS[code]
+            return {"fail_code": code} | ({"then_completes_s": rng.choice(THEN_S)} if paid else {})
+        if paid:
+            self.contradicted[reference] = True
+            side.then_pays[reference] = rng.choice(THEN_S)
+        return {"fail": True, "pending_lookups": 1}
+
+
+class in_turn:  # noqa: N801 - a context, used as one
+    """Let the mock answer a call under some effects."""
+
+    def __init__(self, effects: Mapping[str, Any]) -> None:
+        self._turn = Turn()
+        self._turn.effects = effects
+
+    def __enter__(self) -> None:
+        self._token = CURRENT.set(self._turn)
+
+    def __exit__(self, *_: object) -> None:
+        CURRENT.reset(self._token)
+
+
+class OddPayouts(Payouts):
+    """A polled partner's desk that may forget at 00:00 Jakarta which references it has booked, but for look-ups (such
+    exist), and that may pay what it called failed.
+    """
+
+    def __init__(
+        self, world: World, clock: Clock, scheduler: Scheduler, waits: Waits, *, forgets: bool, then: dict[str, float]
+    ) -> None:
+        super().__init__(world, clock, scheduler, waits)
+        self._forgets, self._then = forgets, then
+
+    def duplicate(self, reference: str, parameters: tuple[Any, ...]) -> Duplicate:
+        known = self._payouts.get(reference)
+        if self._forgets and known is not None and known.accepted_at.date() != self._clock.today():
+            return Duplicate.NEW
+        return super().duplicate(reference, parameters)
+
+    def _settle(self, payout: Payout) -> None:
+        super()._settle(payout)
+        then_s = self._then.pop(payout.reference, None) if payout.state is State.FAILED else None
+        if then_s is not None:
+            self._scheduler.after(then_s, Kind.SCHEDULED, lambda: self._pay_after_all(payout))
+
+    def _pay_after_all(self, payout: Payout) -> None:
+        if payout.state is State.FAILED and self._world.withdraw(payout.amount_rupiah):
+            self._book(payout)
+
+
+def without_times(body: bytes) -> bytes:
+    """Iris' words without the time at which they hold."""
+    try:
+        said = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return body
+    if not isinstance(said, dict) or "updated_at" not in said:
+        return body
+    return msgspec.json.encode({name: value for name, value in said.items() if name != "updated_at"})
+
+
+def signed_anew(path: str, body: bytes, headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers of a notification whose body was changed by the partner itself."""
+    return {**headers, "Iris-Signature": notice_signature(body)} if path == NOTIFY_PATH else headers
+
+
+def drawn_skew(rng: random.Random) -> tuple[float, float]:
+    """Where a clock jumps to, and how it goes on."""
+    return rng.choice([0.0, -MOST_SKEW_S, MOST_SKEW_S, rng.uniform(-600, 600)]), rng.uniform(-0.015, 0.015)
