@@ -14,7 +14,7 @@ CONTROL = "tests/gateway/intake/test_control.py"
 WITNESS = "tests/gateway/test_witness.py"
 LISTED = "tests/gateway/payouts/test_listed.py"
 DAILY = "tests/gateway/reconciliation/test_daily.py"
-RESTORE = "tests/gateway/reconciliation/test_restore.py"
+INSTRUCTED = "tests/gateway/reconciliation/test_restored_instruction.py"
 CROWDS = "tests/gateway/brake/test_crowds.py"
 _PROOF = "gateway/services/linking/proof.py"
 _PROOFS = "gateway/storage/linking/proofs.py"
@@ -105,7 +105,7 @@ _LISTS = (
     one("list/moving_pages_are_believed_at_once", _STATEMENTS, "settled = listing.pages == 1 or (before is not None and before.holds(listing))", "settled = True", LISTED, first="test_a_line_that_one_reading_omits_is_found_by_the_next"),
     one("list/a_later_reading_may_lack_what_the_first_had", _LISTING, "        if not self.identities <= after.identities:\n            return False\n", "", LISTED, first="test_a_list_that_never_holds_still_proves_nothing"),
     one("list/what_slipped_in_between_is_no_matter", _LISTING, "return newest is None or all(at >= newest for at in more)", "return True", LISTED, first="test_a_line_that_one_reading_omits_is_found_by_the_next"),
-    one("list/an_odd_line_proves_absence", _STATEMENTS, '            raise PartnerProtocolError(f"{listing.unreadable} lines of the statement of {day} cannot be read")', "            pass", LISTED, first="test_lines_without_an_owner_spoil_no_page_and_are_told_once"),
+    one("list/an_odd_line_proves_absence", _STATEMENTS, '            raise PartnerProtocolError(f"{listing.unreadable} lines of the statement of {day} cannot be read")', "            pass", LISTED, first="test_a_list_of_one_page_with_an_odd_line_is_not_read_to_its_end"),
     one("list/an_odd_line_is_not_told", _STATEMENTS, "        if weighed.unreadable:\n", "        if weighed.unreadable > 1_000:\n", LISTED, first="test_lines_without_an_owner_spoil_no_page_and_are_told_once"),
     one("list/nobodys_credit_spoils_nothing", _STATEMENTS, "listing.unreadable += len(nobodys)", "listing.unreadable += 0", LISTED, first="test_lines_without_an_owner_spoil_no_page_and_are_told_once"),
     one("list/told_again_at_every_reading", _STATEMENT_ROWS, "return bool(noted)", "return True", LISTED, first="test_what_was_told_once_pauses_once_but_a_third_credit_is_news"),
@@ -122,9 +122,9 @@ _DAYS = (
     one("daily/a_difference_is_no_case", _DAILY, "        if classes:\n", "        if len(classes) > 9:\n", DAILY, first="test_a_finished_day_is_compared_once_and_what_differs_is_a_case_once"),
     one("daily/tried_without_end", _DAILY, "one.times < MOST_TRIES and one.last_at", "one.times < 99 * MOST_TRIES and one.last_at", DAILY, first="test_a_day_that_cannot_be_compared_is_tried_a_few_times_and_then_a_persons"),
     one("daily/given_up_without_a_word", _DAILY, "if one is not None and one.times >= MOST_TRIES:", "if one is not None and one.times > 9 * MOST_TRIES:", DAILY, first="test_a_day_that_cannot_be_compared_is_tried_a_few_times_and_then_a_persons"),
-    one("recover/a_second_instruction_is_made", _RULES, "if payout.state is _S.RESERVED and terms.manifest.two_step:", "if payout.state is _S.RESERVED and not terms:", RESTORE, first="test_a_payment_that_was_forgotten_is_adopted_and_not_made_again"),
-    one("recover/asked_under_a_key_that_is_over", _RECOVERY, "if until is None or late > until:", "if until is None:", RESTORE, "tests/gateway/reconciliation/test_restore_at_mocks.py"),
-    one("recover/links_are_trusted_as_copied", _RECOVERY, "        await recovery.distrust_links(connection, one.partner)\n", "", RESTORE),
+    one("recover/a_second_instruction_is_made", _RULES, "if payout.state is _S.RESERVED and terms.manifest.two_step:", "if payout.state is _S.RESERVED and not payout.id:", INSTRUCTED, first="test_once_its_key_may_be_over_nothing_is_created_and_a_person_is_told"),
+    one("recover/asked_under_a_key_that_is_over", _RECOVERY, "if until is None or late > until:", "if until is None:", INSTRUCTED, first="test_once_its_key_may_be_over_nothing_is_created_and_a_person_is_told"),
+    one("recover/links_are_trusted_as_copied", _RECOVERY, "        await recovery.distrust_links(connection, one.partner)\n", "", INSTRUCTED, first="test_a_link_that_may_have_been_revoked_since_the_copy_is_proved_anew"),
 )  # fmt: skip
 
 _CROWD = (
@@ -135,7 +135,7 @@ _CROWD = (
     one("brake/limits_count_as_refusals", _BRAKE, "        BlockerCode.PARTNER_REJECTED,\n", "        BlockerCode.PARTNER_REJECTED,\n        BlockerCode.BALANCE_LIMIT,\n        BlockerCode.MONTHLY_LIMIT,\n", CROWDS, first="test_our_own_limit_and_limits_of_a_person_are_no_crowd"),
     one("brake/a_crowds_accounts_are_given_back", _VERIFICATION, "if verdict is Verdict.MISMATCH and level is Level.CALM:", "if verdict is Verdict.MISMATCH:", CROWDS, first="test_a_crowd_of_mismatches_gives_back_no_further_account_and_is_asked_again"),
     one("brake/one_account_counts_each_time", _REFUSALS, "NOT EXISTS (SELECT FROM refusals WHERE partner = $1 AND stage = $2 AND account_index = $5", "NOT EXISTS (SELECT FROM refusals WHERE partner = $1 AND stage = $2 AND account_index = $5 AND false", CROWDS, first="test_one_person_who_is_refused_stays_refused_and_holds_nobody"),
-    one("brake/known_and_new_are_one_stream", _REFUSALS, "WHERE partner = $1 AND stage = $2 AND known = $3 AND weighed", "WHERE partner = $1 AND stage = $2 AND (known = $3 OR true) AND weighed", CROWDS, first="test_the_stream_in_the_store_is_the_one_that_was_said"),
+    one("brake/known_and_new_are_one_stream", _REFUSALS, "WHERE partner = $1 AND stage = $2 AND known = $3 AND weighed", "WHERE partner = $1 AND stage = $2 AND (known = $3 OR true) AND weighed", CROWDS, first="test_those_known_good_and_those_who_are_new_are_weighed_apart"),
     one("brake/nobody_is_asked_while_it_holds", _HOLDS, " AND coalesce(run_asked_at, since) <= $3 RETURNING true", " AND coalesce(run_asked_at, since) <= $3 - interval '9 years' RETURNING true", CROWDS, first="test_who_was_refused_comes_back_when_there_is_nobody_else_to_ask"),
     one("brake/asked_again_whatever_the_code", _REFUSALS, "AND ($6::text IS NULL OR $6 IN (code, partner_code))", "AND ($6::text IS NULL OR $6 <> '')", CROWDS, first="test_an_operator_asks_again_by_time_and_code_long_afterwards"),
     one("brake/asked_again_twice", _REFUSALS, "UPDATE refusals r SET asked_again_at = $1,", "UPDATE refusals r SET asked_again_at = NULLIF($1, $1),", CROWDS, first="test_an_operator_asks_again_by_time_and_code_long_afterwards"),
