@@ -15,8 +15,9 @@ from contracts.secret import Secret
 from gateway.security.clients import hashed
 from gateway.security.sealed import open_grant, open_map, seal_map
 from gateway.services.each import each
+from gateway.services.kept import kept
 from gateway.services.linking import facts
-from gateway.services.linking.upkeep import LinkUpkeep
+from gateway.services.linking.upkeep import KEPT_TRIES, LinkUpkeep
 from gateway.storage.base.database import Connection
 from gateway.storage.intake import participants
 from gateway.storage.intake.participants import ParticipantRow
@@ -113,7 +114,7 @@ class LinkEndings(LinkUpkeep):
                 await self._hand_back_later(link)
             _log.info("link_not_given_back", link=link.id, partner_code=error.partner_code)
             return
-        await self._handed_back(link, step)
+        await kept(self._clock, lambda: self._handed_back(link, step), tries=KEPT_TRIES)
 
     async def _handed_back(self, link: LinkRow, step: UnlinkStep) -> None:
         now = self._clock.now()

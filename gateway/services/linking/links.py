@@ -153,6 +153,7 @@ class Linking(LinkSteps):
             link = await links.by_state(connection, hashed(_well_formed(state)))
         if link is None or link.state is not LinkState.OPENED or link.challenge_no >= MOST_CHALLENGES:
             raise LinkStateInvalid
+        self._check_life(link)
         async with self._database.transaction() as connection:
             fresh = await self._challenge_again(connection, link)
         if fresh is None:
@@ -202,8 +203,7 @@ class Linking(LinkSteps):
         return Shown(link=await self._watch(link))
 
     async def _come_back(self, link: LinkRow, state: str, query: Mapping[str, str]) -> LinkRow:
-        if link.lives_until is None or link.lives_until <= self._clock.now():
-            raise LinkStateInvalid("The time for linking is over.")
+        self._check_life(link)
         partner = self._desks[link.partner].partner
         returned = partner.read_return({name: value for name, value in query.items() if name != "st"})
         if returned.state is not None and not hmac.compare_digest(returned.state.encode(), state.encode()):
@@ -219,6 +219,10 @@ class Linking(LinkSteps):
         if taken is None:
             return await self._watch(link)
         return await self._exchange(taken, returned.code, state)
+
+    def _check_life(self, link: LinkRow) -> None:
+        if link.lives_until is None or link.lives_until <= self._clock.now():
+            raise LinkStateInvalid("The time for linking is over.")
 
     async def _watch(self, link: LinkRow) -> LinkRow:
         """The same arrival again: wait for the first one's result, within bounds."""
@@ -274,8 +278,7 @@ class Linking(LinkSteps):
 
     async def _take(self, link: LinkRow, typed: Mapping[str, Secret]) -> LinkRow:
         now = self._clock.now()
-        if link.lives_until is None or link.lives_until <= now:
-            raise LinkStateInvalid("The time for linking is over.")
+        self._check_life(link)
         if link.answers >= MOST_ANSWERS:
             return await self._settle(link, LinkRefused(code=BlockerCode.CONSENT_DENIED))
         async with self._database.transaction() as connection:

@@ -26,8 +26,10 @@ from contracts.secret import Secret
 from gateway.security import places
 from gateway.security.clients import hashed
 from gateway.security.sealed import open_map, seal_map
+from gateway.services.kept import kept
 from gateway.services.linking import facts, proof
 from gateway.services.linking.endings import LinkEndings
+from gateway.services.linking.upkeep import KEPT_TRIES
 from gateway.storage.intake import participants
 from gateway.storage.linking import links, proofs
 from gateway.storage.linking.links import LinkRow
@@ -192,24 +194,30 @@ class LinkSteps(LinkEndings):
         return await self._settle(link, step)
 
     async def _reopen(self, link: LinkRow, wants: list[str], carry_sealed: bytes | None, *, again: bool) -> LinkRow:
-        async with self._database.transaction() as connection:
-            opened = await links.move(
-                connection,
-                link,
-                LinkState.OPENED,
-                self._clock.now(),
-                wants=wants,
-                carry_sealed=carry_sealed,
-                last_input_wrong=again,
-            )
-        return opened or await self._get(link.id)
+        async def write() -> LinkRow:
+            async with self._database.transaction() as connection:
+                opened = await links.move(
+                    connection,
+                    link,
+                    LinkState.OPENED,
+                    self._clock.now(),
+                    wants=wants,
+                    carry_sealed=carry_sealed,
+                    last_input_wrong=again,
+                )
+            return opened or await self._get(link.id)
+
+        return await kept(self._clock, write, tries=KEPT_TRIES)
 
     async def _settle(
         self, link: LinkRow, step: LinkGranted | LinkHeld | LinkRefused, *, unanswered: bool = False
     ) -> LinkRow:
         """What a step's result changes; a link that has ended meanwhile stays as it is. `unanswered`: the partner may
-        have linked, and its answer was lost.
+        have linked, and its answer was lost. The database's absence loses none: a code is exchanged once.
         """
+        return await kept(self._clock, lambda: self._write(link, step, unanswered=unanswered), tries=KEPT_TRIES)
+
+    async def _write(self, link: LinkRow, step: LinkGranted | LinkHeld | LinkRefused, *, unanswered: bool) -> LinkRow:
         if isinstance(step, LinkGranted):
             return await self._grant(link, step.grant)
         now = self._clock.now()

@@ -15,6 +15,7 @@ from gateway.resources import Resources
 from gateway.security import places
 from gateway.security.sealed import open_grant, seal_grant
 from gateway.services.each import each
+from gateway.services.kept import kept
 from gateway.services.linking import facts
 from gateway.storage.base.ids import new_id
 from gateway.storage.intake import participants
@@ -24,6 +25,10 @@ from gateway.storage.linking.links import LinkRow
 
 LOOK_AGAIN = timedelta(seconds=60)
 """A look or refresh that could not be made is made again this much later."""
+KEPT_TRIES = 50
+"""So often an answer is written again while the database is away: less than two minutes, as a browser may wait, and a
+link that is being exchanged is over after that.
+"""
 _log = structlog.get_logger(__name__)
 
 
@@ -190,6 +195,9 @@ class LinkUpkeep:
         return True
 
     async def _keep(self, link: LinkRow, fresh: Grant) -> None:
+        await kept(self._clock, lambda: self._write_fresh(link, fresh), tries=KEPT_TRIES)
+
+    async def _write_fresh(self, link: LinkRow, fresh: Grant) -> None:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             await links.refreshed(

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
-import structlog
-
-from gateway.clock import growing_s, jakarta_day
+from gateway.clock import jakarta_day
 from gateway.resources import Resources
+from gateway.services.kept import kept
 from gateway.services.payouts.apply import Applied, apply
 from gateway.services.payouts.ends import Terms
 from gateway.services.payouts.words import Item
-from gateway.storage.base.database import AWAY, GroupCommit, again, transact
+from gateway.storage.base.database import GroupCommit, again, transact
 from gateway.storage.payouts import queue
 from gateway.storage.payouts.queue import Begun, Intent
 
@@ -23,12 +21,11 @@ INTENTS_S, OUTCOMES_S = 0.008, 0.012
 wait longer, as they no longer hold a place in flight."""
 ENOUGH = 16
 """So many close a group at once: beyond it a group's fixed cost no longer matters."""
-KEEP_FIRST_S, KEEP_MAX_S, MOST_KEEPING = 0.1, 2.0, 1_800
-"""How soon answers are written again while the database is away: for about an hour, then only the log has them. As
-many are kept as may be in flight."""
+MOST_KEEPING = 1_800
+"""So often answers are written again while the database is away, for about an hour. As many are kept as may be in
+flight."""
 LOST_S = 1.0
 """Who lost the compare-and-set leaves the payout alone for so long; by then it is withdrawn if it may not be paid."""
-_log = structlog.get_logger(__name__)
 In = TypeVar("In")
 Out = TypeVar("Out")
 In_contra = TypeVar("In_contra", contravariant=True)
@@ -73,22 +70,16 @@ class Commits:
             self.intents, self.outcomes = OneByOne(self._begin), OneByOne(self.apply)
 
     async def apply(self, items: Sequence[Item]) -> list[Applied]:
-        """Apply words and findings in a transaction of their own.
-
-        While the database is away they are kept, as nobody says them a second time, and written when it is back. A
-        word that had been written all the same (the connection went with the answer) changes nothing once more.
+        """Apply words and findings in a transaction of their own; kept while the database is away. A word that had been
+        written all the same (the connection went with the answer) changes nothing once more.
         """
-        for tries in itertools.count():
-            try:
-                return await transact(
-                    self._database, lambda connection: apply(connection, self._clock.now(), self.terms, items)
-                )
-            except AWAY as error:
-                if tries >= MOST_KEEPING:
-                    raise
-                _log.warning("answers_kept", answers=len(items), error=type(error).__name__)
-                await self._clock.sleep(growing_s(KEEP_FIRST_S, 2.0, tries, KEEP_MAX_S))
-        raise AssertionError("itertools.count ends never")
+
+        async def write() -> list[Applied]:
+            return await transact(
+                self._database, lambda connection: apply(connection, self._clock.now(), self.terms, items)
+            )
+
+        return await kept(self._clock, write, tries=MOST_KEEPING, answers=len(items))
 
     async def _begin(self, intents: Sequence[Intent]) -> list[Begun | None]:
         async def begin() -> dict[int, Begun]:

@@ -117,6 +117,13 @@ async def test_beginning_again_has_an_end(world: World) -> None:
     assert times == 4 and (await world.link(link_id))["challenge_no"] == 5
 
 
+async def test_nobody_begins_again_what_is_over(world: World) -> None:
+    link_id, _, state = await world.opened(await world.person("shared"))
+    world.clock.forward(world.resources.settings.waits.link_life_s)
+    reply = await world.browser().post("/connect/again", data={"st": state}, headers={"Origin": PUBLIC})
+    assert reply.status_code == 400 and (await world.link(link_id))["challenge_no"] == 1
+
+
 async def test_a_wrong_input_is_told_at_its_field(world: World) -> None:
     world.banks["bank"].will("begin", LinkInputs(names=("card_no",)))
     _, url = await challenge(world, "bank")
