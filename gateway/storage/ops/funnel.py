@@ -131,7 +131,10 @@ async def moving(
             (SELECT count(*) FROM incentives i LEFT JOIN payouts p ON i.payout = 'open' AND p.incentive = i.id
                     AND p.state IN ('reserved', 'preparing', 'prepared', 'submitting', 'unknown', 'pending')
              WHERE i.stage NOT IN ('paid', 'returned', 'cancelled') AND i.due_on <= $1
-                AND ($4::text IS NULL OR i.organisation = $4) AND (i.blocker IS NULL
+                AND ($4::text IS NULL OR i.organisation = $4)
+               AND NOT ((i.stage = 'scheduled' OR p.state IN ('reserved', 'prepared')) AND EXISTS
+                        (SELECT FROM partner_switches s WHERE s.partner = i.partner AND s.paused_at IS NOT NULL))
+               AND (i.blocker IS NULL
                 OR i.blocker = ANY($3::text[]) AND CASE WHEN i.payout = 'open' THEN p.next_at
                     WHEN i.blocker = i.own THEN i.own_next_at
                     ELSE (SELECT min(v.next_attempt_at) FROM verifications v

@@ -172,3 +172,27 @@ async def test_a_held_partner_shows_why_and_what_waits(town: Town) -> None:
     released = await partners.release(one.hold_id, "their word by phone", actor="ops")
     assert released.holds == ()
     assert [row["action"] for row in await town.fetch("SELECT action FROM audit_log")] == ["partner.release"]
+
+
+async def test_what_waits_for_a_paused_partner_does_not_move_and_what_has_left_does(town: Town) -> None:
+    bank = town.partner()
+    town.partner("other")
+
+    async def moving() -> tuple[int, int]:
+        async with town.database.connection() as connection:
+            found = await funnel.moving(
+                connection, today=town.today(), until=town.clock.now() + timedelta(seconds=60), waiting=()
+            )
+        return found.incentives, found.payouts_unknown
+
+    bank.script("transfer", "lost")
+    await town.due()
+    await town.worker().tick_send("fake")
+    await town.due()
+    await town.worker().claim("fake", 1)
+    await town.due()
+    await town.due("other")
+    assert await moving() == (3, 1)
+    async with town.database.transaction() as connection:
+        await switches.pause(connection, town.clock.now(), "fake", by="op", reason="x")
+    assert await moving() == (1, 1)
