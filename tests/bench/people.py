@@ -62,6 +62,18 @@ async def store(connection: asyncpg.Connection[asyncpg.Record], vault: Vault, pe
         " content_root, received_at) VALUES ('bench', 'bench', 'approved', 0, 0, 0, 0, '', $1)",
         now,
     )
+    for approver in ("one", "two"):
+        await connection.execute(
+            "INSERT INTO clients (id, name, secret_hash, scopes, created_at) VALUES ($1, $1, '', '{}', $2)",
+            approver,
+            now,
+        )
+        await connection.execute(
+            "INSERT INTO approvals (batch_id, client_id, decision, content_root, at)"
+            " VALUES ('bench', $1, 'approve', '', $2)",
+            approver,
+            now,
+        )
     participants, links, incentives = [], [], []
     for n in range(people):
         name, link, number = f"B{n:07d}", f"L{n:07d}", account(n)

@@ -25,7 +25,7 @@ from gateway.services.payouts.sending import OPEN, Answer, Gate, Links, Sending
 from gateway.services.payouts.stops import Stops
 from gateway.services.payouts.words import Finding, What, Word
 from gateway.storage.base.database import Connection, transact
-from gateway.storage.intake import incentive_timers
+from gateway.storage.intake import batches, incentive_timers
 from gateway.storage.ops import audit, cases, switches
 from gateway.storage.ops.cases import NewCase
 from gateway.storage.payouts import payouts, queue
@@ -39,6 +39,8 @@ AT_ONCE = 16
 """Look-ups of one tick side by side."""
 MOST_BATCHES = 20
 """So many batches of incentives are looked at for one claim, where most may not be paid after all."""
+MOST_REMEMBERED = 10_000
+"""So many approved batches are not asked about again."""
 ASKABLE = frozenset(
     code
     for code in BlockerCode
@@ -68,6 +70,8 @@ class Payouts:
         self._sending = Sending(resources, links, self._commits, self.stops, self.worker)
         self._following = Following(resources, self._commits, self._sending, self.worker)
         self._cursors: dict[str, Cursor] = {}
+        self._approved: set[str] = set()
+        """Batches of which the store said that two people approved them, which stays so."""
 
     # --- sending ---------------------------------------------------------------------------------------------------
 
@@ -250,7 +254,15 @@ class Payouts:
         if not ids:
             return []
         async with self._database.connection() as connection:
-            return await queue.load(connection, ids)
+            leased = await queue.load(connection, ids)
+            if unknown := {one.approved_in for one in leased} - self._approved:
+                if len(self._approved) > MOST_REMEMBERED:
+                    self._approved.clear()
+                    unknown = {one.approved_in for one in leased}
+                self._approved |= await batches.approved(connection, unknown)
+        for one in leased:
+            one.approved = one.approved_in in self._approved
+        return leased
 
 
 async def _block_paid_before(connection: Connection, now: datetime, limit: int) -> int:

@@ -224,7 +224,7 @@ class Sending:
                 begun = await self._commits.intents.add(intent)
                 if begun is None:
                     return Answer.SKIPPED
-                item, hint = self._differs(desk, intent, order, begun), Hint.NONE
+                item, hint = self._differs(desk, leased, intent, order, begun), Hint.NONE
                 if item is None:
                     item, hint = await self._run(desk, leased, order, operation, make, intent, begun.deadline, watch)
             answer = _answer(item, hint)
@@ -234,7 +234,7 @@ class Sending:
         await self._mind(leased, hint)
         return answer
 
-    def _differs(self, desk: Desk, intent: Intent, order: PayoutOrder, begun: Begun) -> Item | None:
+    def _differs(self, desk: Desk, leased: Leased, intent: Intent, order: PayoutOrder, begun: Begun) -> Item | None:
         """What becomes of an attempt whose rows are not the ones that two people approved; None: they are.
 
         The account is the one that the order pays, whatever the rows say of it.
@@ -243,7 +243,8 @@ class Sending:
             return None  # a create that is in doubt: it moves nothing, and without it nobody can withdraw it
         account = self._vault.index(places.account_index(desk.slug), order.account.reveal())
         if (
-            begun.approved_row is not None
+            leased.approved
+            and begun.approved_row is not None
             and begun.digest is not None
             and hmac.compare_digest(approval.digest(self._vault, begun.approved_row, account), begun.digest)
         ):

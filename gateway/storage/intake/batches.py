@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
 
-from contracts.batch import BatchState
+from contracts.batch import REQUIRED_APPROVALS, BatchState
 from gateway.storage.base.database import Connection
 from gateway.storage.intake.staging import STATEMENT_S
 
@@ -125,6 +126,23 @@ async def approvals(connection: Connection, batch_id: str) -> list[ApprovalRow]:
         batch_id,
     )
     return [msgspec.convert(dict(row), ApprovalRow) for row in rows]
+
+
+async def approved(connection: Connection, among: Collection[str]) -> set[str]:
+    """Batches whose present content so many people as are required, other than the maker, approved by their clients'
+    last words.
+    """
+    rows = await connection.fetch(
+        "SELECT b.id FROM batches b JOIN clients m ON m.id = b.client_id"
+        " WHERE b.id = ANY($1::text[]) AND b.state IN ('approved', 'stopped') AND"
+        " (SELECT count(DISTINCT said.person) FROM (SELECT DISTINCT ON (a.client_id) a.decision,"
+        "   coalesce(c.person, c.id) AS person FROM approvals a JOIN clients c ON c.id = a.client_id"
+        "   WHERE a.batch_id = b.id AND a.content_root = b.content_root ORDER BY a.client_id, a.seq DESC) AS said"
+        "  WHERE said.decision = 'approve' AND said.person <> coalesce(m.person, m.id)) >= $2",
+        list(among),
+        REQUIRED_APPROVALS,
+    )
+    return {row["id"] for row in rows}
 
 
 async def insert_approval(

@@ -28,6 +28,10 @@ class Leased(msgspec.Struct, kw_only=True):
     account_sealed: bytes
     grant_sealed: bytes | None
     proved_at: datetime | None
+    approved_in: str
+    """The batch in which the row's digest was put up for approval."""
+    approved: bool = False
+    """Two people approved that batch; read where the payout is leased."""
 
     @property
     def prepared(self) -> bool:
@@ -136,8 +140,11 @@ async def load(connection: Connection, payouts: Sequence[int]) -> list[Leased]:
     """Payouts with the sealed fields that their orders are made of."""
     rows = await connection.fetch(
         """
-        SELECT p.*, t.participant_id, t.name_sealed, t.phone_sealed, l.account_sealed, l.grant_sealed, l.proved_at
+        SELECT p.*, t.participant_id, t.name_sealed, t.phone_sealed, l.account_sealed, l.grant_sealed, l.proved_at,
+            coalesce((SELECT r.batch_id FROM reapprovals r WHERE r.incentive = i.id AND r.digest = i.digest
+                      ORDER BY r.lapsed_at DESC LIMIT 1), i.batch_id) AS approved_in
         FROM payouts p JOIN participants t ON t.id = p.participant JOIN links l ON l.id = p.link_id
+            JOIN incentives i ON i.id = p.incentive
         WHERE p.id = ANY($1::bigint[]) ORDER BY p.id
         """,
         list(payouts),
@@ -145,7 +152,15 @@ async def load(connection: Connection, payouts: Sequence[int]) -> list[Leased]:
     return [_leased(row) for row in rows]
 
 
-_BESIDE = ("participant_id", "name_sealed", "phone_sealed", "account_sealed", "grant_sealed", "proved_at")
+_BESIDE = (
+    "participant_id",
+    "name_sealed",
+    "phone_sealed",
+    "account_sealed",
+    "grant_sealed",
+    "proved_at",
+    "approved_in",
+)
 
 
 def _leased(row: asyncpg.Record) -> Leased:

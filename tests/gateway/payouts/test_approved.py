@@ -7,7 +7,8 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from contracts.payout import PayoutState
+from contracts.observation import Source
+from contracts.payout import PayoutState, reversed_
 from contracts.secret import Secret
 from gateway.security import approval, places
 from gateway.security.vault import Vault
@@ -15,6 +16,7 @@ from gateway.services.intake.batches import Batches, Decision
 from gateway.services.intake.participants import Participants
 from gateway.services.intake.programmes import Programmes
 from gateway.services.payouts.sending import Answer
+from tests.gateway.payouts import town as kit
 from tests.gateway.payouts.town import Town, phone_of
 
 S = PayoutState
@@ -314,3 +316,80 @@ async def test_what_was_decided_heard_and_told_stays(town: Town, table: str) -> 
     for statement in (f"UPDATE {table} SET {column} = {column}", f"DELETE FROM {table}"):
         with pytest.raises(asyncpg.RestrictViolationError, match="not allowed"):
             await town.execute(statement)
+
+
+FORGED = {
+    "nobody": [],
+    "one": [("ann", "approve")],
+    "one, twice": [("ann", "approve"), ("ann", "approve")],
+    "the maker is one of them": [("ann", "approve"), ("c", "approve")],
+    "one has taken it back": [("ann", "approve"), ("bob", "approve"), ("bob", "withdraw")],
+    "one person's two clients": [("ann", "approve"), ("ann too", "approve")],
+    "of another content": [("ann", "approve"), ("bob", "approve of before")],
+}
+
+
+@pytest.mark.parametrize("by", list(FORGED))
+async def test_a_row_that_is_marked_approved_and_was_not_is_not_paid(
+    town: Town, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its digest says that it came through the intake; who approved it stands in the approvals of its batch."""
+
+    async def nobody(*_: object) -> None:
+        return
+
+    monkeypatch.setattr(kit, "approve_batch", nobody)
+    bank = town.partner()
+    incentive = await town.due()
+    await _clients(town, "ann", "ann too", "bob")
+    await town.execute("UPDATE clients SET person = 'ann' WHERE id LIKE 'ann%'")
+    approval_of = (
+        "INSERT INTO approvals (batch_id, client_id, decision, content_root, at) VALUES ('b', $1, $2, $3, now())"
+    )
+    for client, decision in FORGED[by]:
+        await town.execute(approval_of, client, decision.split()[0], b"\x02" if decision.endswith("before") else b"")
+    await town.worker().tick_send("fake")
+    assert bank.seen == [] and await town.stands(incentive) == ("scheduled", "approval_mismatch")
+    for client in ("ann", "bob"):
+        await town.execute(approval_of, client, "approve", b"")
+    await town.approve(incentive)
+    await town.execute("UPDATE incentives SET own = NULL")
+    await town.worker("w2").tick_send("fake")
+    assert await town.stands(incentive) == ("paid", None), "or the test proves nothing"
+
+
+async def test_the_digest_of_a_reapproval_that_one_person_gave_pays_nothing(town: Town) -> None:
+    bank = town.partner()
+    person = await town.person()
+    incentive = await town.incentive(person)
+    await _clients(town, "core", "one", "two")
+    await Participants(town.resources).change_account("P00001", "fake", Secret(OTHER), Secret(phone_of(1)), "core")
+    await _linked_anew(town, person)
+    batches = _batches(town)
+    batch = (await batches.reapprove("core")).batch
+    await batches.decide("one", batch.id, Decision.APPROVE, batch.content_root)
+    await town.execute(
+        "UPDATE incentives i SET approved = true, lapsed_at = NULL, digest = r.digest FROM reapprovals r"
+        " WHERE r.incentive = i.id"
+    )
+    await town.worker().tick_send("fake")
+    assert bank.seen == [] and await town.stands(incentive) == ("scheduled", "approval_mismatch")
+
+
+async def test_what_came_back_is_paid_to_another_account_that_two_people_approved(town: Town) -> None:
+    bank = town.partner()
+    person = await town.person()
+    incentive = await town.incentive(person)
+    await _clients(town, "core", "one", "two")
+    worker = town.worker()
+    await worker.tick_send("fake")
+    await worker.observe(None, (await town.payout(incentive)).id, Source.STATEMENT, reversed_())
+    await Participants(town.resources).change_account("P00001", "fake", Secret(OTHER), Secret(phone_of(1)), "core")
+    await _linked_anew(town, person)
+    assert (await worker.hasten(incentive))["hastened"]
+    town.clock.advance(60)
+    assert await worker.tick_send("fake") == 0, "another account, which nobody has approved"
+    await _approved_anew(town)
+    await town.drive(worker, town.statements(), hours=1, step_s=60)
+    assert await town.states(incentive) == [S.REVERSED, S.SUCCEEDED]
+    assert [b["account"] for b in bank.booked if b["kind"] == "credit"] == ["0000000001", OTHER]

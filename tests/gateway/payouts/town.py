@@ -22,7 +22,7 @@ from gateway.security.vault import Vault
 from gateway.services.payouts.driver import Payouts
 from gateway.services.reconciliation.statements import Statements
 from gateway.settings import Settings, Waits
-from gateway.storage.base.database import Database
+from gateway.storage.base.database import Connection, Database
 from gateway.storage.payouts import ledger, payouts
 from gateway.storage.payouts.payouts import PayoutRow
 from tests.gateway.payouts.fake import NOON, Bank, FakePartner, Links, VirtualClock, manifest
@@ -161,6 +161,7 @@ class Town:
                 " ON CONFLICT DO NOTHING",
                 now,
             )
+            await approve_batch(connection, "b", now)
             incentive: int = await connection.fetchval(
                 "INSERT INTO incentives (batch_id, line, programme, purpose, period, participant, participant_id,"
                 " nik_index, partner, amount_rupiah, due_on, deadline_on, content_hash, approved, link_active,"
@@ -274,6 +275,25 @@ class Town:
                 await self.check()
             await self.pass_time(step_s)
         await self.check()
+
+
+async def approve_batch(connection: Connection, batch: str, now: datetime) -> None:
+    """Two people approve a batch as it stands, once."""
+    for name in ("ann", "bob"):
+        await connection.execute(
+            "INSERT INTO clients (id, name, secret_hash, scopes, created_at) VALUES ($1, $1, '', '{}', $2)"
+            " ON CONFLICT DO NOTHING",
+            name,
+            now,
+        )
+        await connection.execute(
+            "INSERT INTO approvals (batch_id, client_id, decision, content_root, at)"
+            " SELECT b.id, $2, 'approve', b.content_root, $3 FROM batches b WHERE b.id = $1"
+            " AND NOT EXISTS (SELECT FROM approvals a WHERE a.batch_id = $1 AND a.client_id = $2)",
+            batch,
+            name,
+            now,
+        )
 
 
 def phone_of(n: int) -> str:

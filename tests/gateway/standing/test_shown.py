@@ -181,7 +181,7 @@ async def test_what_waits_for_a_paused_partner_does_not_move_and_what_has_left_d
     async def moving() -> tuple[int, int]:
         async with town.database.connection() as connection:
             found = await funnel.moving(
-                connection, today=town.today(), until=town.clock.now() + timedelta(seconds=60), waiting=()
+                connection, None, today=town.today(), until=town.clock.now() + timedelta(seconds=60), waiting=()
             )
         return found.incentives, found.payouts_unknown
 
