@@ -170,11 +170,14 @@ class PartnerError(GatewayError):
         detail: str = "",
         *,
         hint: Hint = Hint.NONE,
+        otherwise: Hint = Hint.NONE,
         partner_code: str | None = None,
         retry_after_s: float | None = None,
     ) -> None:
         super().__init__(detail)
         self.hint = hint
+        self.otherwise = otherwise
+        """What is meant if it is not what `hint` says: two tokens were shown, and the code may speak of either."""
         self.partner_code = partner_code
         self.retry_after_s = retry_after_s
 

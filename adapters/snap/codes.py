@@ -112,9 +112,13 @@ def read(
         raise answers.no_answer(reply, f"responseCode {code}", our_token)
     if code[3:5] != service:
         if reply.status == 401:
-            customers = HINTS.get(f"401{code[5:]}") is Hint.CUSTOMER_TOKEN
+            case = f"401{code[5:]}"
+            customers = HINTS.get(case) is Hint.CUSTOMER_TOKEN
             raise PartnerUnavailable(
-                f"responseCode {code}", hint=Hint.CUSTOMER_TOKEN if customers else our_token, partner_code=code
+                f"responseCode {code}",
+                hint=Hint.CUSTOMER_TOKEN if customers else our_token,
+                otherwise=hints.get(case, Hint.NONE),
+                partner_code=code,
             )
         raise answers.no_answer(reply, f"responseCode {code} is not of service {service}", our_token)
     return Envelope(code=code, body=body, reply=reply)

@@ -168,7 +168,12 @@ class Desk:
         except PartnerUnavailable as error:
             if error.hint is not Hint.OUR_TOKEN or not names:
                 raise
-        return await self._attempt(names, make, subject, frozen_hash, last_look)
+        try:
+            return await self._attempt(names, make, subject, frozen_hash, last_look)
+        except PartnerUnavailable as error:
+            if error.hint is Hint.OUR_TOKEN and error.otherwise is Hint.CUSTOMER_TOKEN:
+                error.hint = error.otherwise  # a fresh token of ours was refused like the one before
+            raise
 
     async def _attempt(
         self,
