@@ -16,6 +16,9 @@ COLUMNS = (
 )  # fmt: skip
 """The fields of one row, as CSV header or as the keys of one NDJSON object."""
 
+PERSON = ("nik", "full_name", "phone", "partner", "account")
+"""Those of a row's fields that are of the participant: `PUT /v1/participants/{participant_id}` corrects them."""
+
 NOTES = ("faults", "what_to_do")
 """Two columns that a file of refused rows has besides; a file to be corrected and sent again may keep them."""
 
@@ -114,8 +117,10 @@ class Fault(NamedTuple):
     field: str | None
     code: str
     hint: str | None = None
-    """What `remedy_of` puts into its sentence: an example of the form, the sign that does not belong there, the fields
-    that differ."""
+    """What `remedy_of` puts into its sentence: an example of the form, the sign that does not belong there, what the
+    row meets."""
+    fields: tuple[str, ...] = ()
+    """Names of the fields that differ from what the row meets."""
 
 
 class RowFault(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +129,8 @@ class RowFault(msgspec.Struct, frozen=True, kw_only=True):
     field: str | None
     code: RowCode
     remedy: Text
+    fields: tuple[str, ...] = ()
+    """Of a conflict: the fields that differ from what is known, never what they say."""
 
 
 _REMEDIES: dict[tuple[RowCode, str | None], tuple[str, str]] = {
@@ -200,14 +207,10 @@ _REMEDIES: dict[tuple[RowCode, str | None], tuple[str, str]] = {
         "Give the deadline as YYYY-MM-DD, not before the due date.",
     ),
     (RowCode.PARTICIPANT_CONFLICT, None): (
-        "Peserta ini terdaftar dengan data lain: {hint}. Bila baris ini yang benar: akun diganti dengan PUT"
-        " /v1/participants/{{participant_id}}/account; NIK diganti dengan membatalkan insentif peserta yang belum"
-        " dibayar dan sambungan akunnya (DELETE /v1/links/{{link_id}}), lalu menyerahkannya lagi. Bila tidak, perbaiki"
-        " barisnya.",
-        "The participant is known with other data: {hint}. If this row is right: an account is changed with PUT"
-        " /v1/participants/{{participant_id}}/account; a NIK by cancelling the participant's incentives, of which none"
-        " was sent yet, and the link (DELETE /v1/links/{{link_id}}), and handing them over again. If not, correct the"
-        " row.",
+        "Peserta ini terdaftar dengan data lain ({hint}). Bila baris ini yang benar, {how} lalu kirim baris ini lagi;"
+        " bila tidak, perbaiki barisnya.",
+        "The participant is known with other data ({hint}). If this row is right, {how}, and send the row again; if"
+        " not, correct the row.",
     ),
     (RowCode.PARTICIPANT_TAKEN, None): (
         "Id peserta ini milik organisasi lain: pakai id lain, misalnya dengan awalan nama organisasi Anda.",
@@ -215,16 +218,18 @@ _REMEDIES: dict[tuple[RowCode, str | None], tuple[str, str]] = {
         " example.",
     ),
     (RowCode.NIK_DUPLICATE, None): (
-        "Peserta lain memegang cicilan ini dengan NIK yang sama ({hint}). Perbaiki NIK yang salah, atau batalkan"
-        " insentif peserta itu lalu kirim baris ini lagi.",
-        "Another participant holds this instalment under the same NIK ({hint}). Correct the NIK that is wrong, or"
-        " cancel that participant's incentive and send the row again.",
+        "Peserta lain memegang cicilan ini dengan NIK yang sama ({hint}). Bila NIK peserta itu yang salah, perbaiki"
+        " dengan PUT /v1/participants/{{participant_id}} miliknya lalu kirim baris ini lagi; bila NIK baris ini yang"
+        " salah, perbaiki barisnya; bila orangnya sama, keluarkan baris ini.",
+        "Another participant holds this instalment under the same NIK ({hint}). If that participant's NIK is wrong,"
+        " correct it with PUT /v1/participants/{{participant_id}} of that one, and send the row again; if this row's"
+        " NIK is wrong, correct the row; if both are one person, take the row out.",
     ),
     (RowCode.INCENTIVE_CONFLICT, None): (
-        "Cicilan ini sudah diserahkan dengan isi lain: {hint}. Bila baris ini yang benar, batalkan insentif itu (POST"
-        " /v1/incentives/{{incentive_id}}/cancel) lalu kirim baris ini lagi.",
-        "The instalment was handed over with other content: {hint}. If this row is right, cancel that incentive (POST"
-        " /v1/incentives/{{incentive_id}}/cancel) and send the row again.",
+        "Cicilan ini sudah diserahkan dengan isi lain ({hint}). Bila baris ini yang benar, {how} lalu kirim baris ini"
+        " lagi; bila tidak, keluarkan baris ini.",
+        "The instalment was handed over with other content ({hint}). If this row is right, {how}, and send the row"
+        " again; if not, take the row out.",
     ),
     (RowCode.INSTALMENT_PAID, None): (
         "Cicilan ini sudah atau sedang dibayarkan ({hint}): keluarkan baris ini, tidak ada yang perlu dikirim lagi.",
@@ -234,11 +239,26 @@ _REMEDIES: dict[tuple[RowCode, str | None], tuple[str, str]] = {
 assert {code for code, field in _REMEDIES if field is None} == set(RowCode), "every row error says what to do"
 
 
-def remedy_of(code: RowCode, field: str | None = None, hint: str | None = None) -> Text:
-    """What to do about a fault, in both languages."""
+_CORRECT = (
+    "perbaiki peserta dengan PUT /v1/participants/{participant_id} (NIK orang yang sudah dibayar: dua klien mengirim"
+    " isi yang sama)",
+    "correct the participant with PUT /v1/participants/{participant_id} (the NIK of somebody who was paid: two clients"
+    " send the same)",
+)
+_CANCEL = (
+    "batalkan insentif itu dengan POST /v1/incentives/{incentive_id}/cancel",
+    "cancel that incentive with POST /v1/incentives/{incentive_id}/cancel",
+)
+
+
+def remedy_of(code: RowCode, field: str | None = None, hint: str | None = None, fields: Sequence[str] = ()) -> Text:
+    """What to do about a fault, in both languages; `fields` as of `Fault`."""
     indonesian, english = _REMEDIES.get((code, field)) or _REMEDIES[code, None]
-    said = hint or "–"
-    return Text(indonesian.format(hint=said), english.format(hint=said))
+    said = "; ".join(part for part in (", ".join(fields), hint) if part) or "–"
+    steps = [_CORRECT] if not fields or set(fields) & set(PERSON) else []
+    steps += [_CANCEL] if set(fields) - set(PERSON) else []
+    how_id, how_en = (joint.join(step[at] for step in steps) for at, joint in enumerate((" dan ", " and ")))
+    return Text(indonesian.format(hint=said, how=how_id), english.format(hint=said, how=how_en))
 
 
 def notes_of(faults: Sequence[RowFault]) -> tuple[str, str]:
@@ -251,4 +271,6 @@ def notes_of(faults: Sequence[RowFault]) -> tuple[str, str]:
 def row_fault(fault: Fault) -> RowFault:
     """A fault with its remedy."""
     code = RowCode(fault.code)
-    return RowFault(field=fault.field, code=code, remedy=remedy_of(code, fault.field, fault.hint))
+    return RowFault(
+        field=fault.field, code=code, remedy=remedy_of(code, fault.field, fault.hint, fault.fields), fields=fault.fields
+    )

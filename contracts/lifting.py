@@ -7,6 +7,7 @@ from contracts.incentive import BlockerCode
 _B = BlockerCode
 _LINK = "POST /v1/links"
 _ACCOUNT = "PUT /v1/participants/{participant_id}/account"
+_PERSON = "PUT /v1/participants/{participant_id}"
 _CANCEL = "POST /v1/incentives/{incentive_id}/cancel"
 _CHECK = "POST /v1/verifications"
 _MOVE = "POST /v1/payouts"
@@ -14,10 +15,10 @@ _SETTLE = "POST /v1/settlements"
 _RELEASE = "POST /v1/partners/holds/{hold_id}/release"
 
 LIFTED_BY: dict[BlockerCode, tuple[str, ...]] = {
-    _B.NIK_INVALID: (_CANCEL,),
-    _B.NIK_MISMATCH: (_ACCOUNT, _LINK),
-    _B.NIK_DUPLICATE: (_CANCEL,),
-    _B.PARTICIPANT_CONFLICT: (_ACCOUNT, _CANCEL),
+    _B.NIK_INVALID: (_PERSON, _CANCEL),
+    _B.NIK_MISMATCH: (_PERSON, _ACCOUNT, _LINK),
+    _B.NIK_DUPLICATE: (_PERSON, _CANCEL),
+    _B.PARTICIPANT_CONFLICT: (_PERSON, _CANCEL),
     _B.KYC_INCOMPLETE: (_CHECK, _LINK),
     _B.ACCOUNT_NOT_FOUND: (_ACCOUNT, _LINK, _MOVE),
     _B.ACCOUNT_BLOCKED: (_ACCOUNT, _LINK, _MOVE),

@@ -8,6 +8,7 @@ from gateway.resources import Resources
 from gateway.security.clients import ClientDirectory
 from gateway.services.brake.brake import Brake
 from gateway.services.intake.batches import Batches
+from gateway.services.intake.corrections import Corrections
 from gateway.services.intake.incentives import Incentives
 from gateway.services.intake.programmes import Programmes
 from gateway.services.linking.links import Linking
@@ -36,6 +37,7 @@ class Core:
     programmes: Programmes
     batches: Batches
     incentives: Incentives
+    corrections: Corrections
     partners: Partners
     settling: Settling
     plan: Planner
@@ -63,6 +65,7 @@ def build_core(resources: Resources) -> Core:
         programmes=programmes,
         batches=Batches(resources.database, resources.clock, resources.vault, manifests, programmes),
         incentives=Incentives(resources.database, resources.clock, manifests),
+        corrections=Corrections(resources),
         settling=Settling(resources.database, resources.clock, payouts),
         partners=Partners(resources.database, resources.clock, manifests, resources.settings.quotas),
         plan=Planner(resources.database, resources.clock, manifests, resources.settings.quotas),

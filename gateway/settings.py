@@ -66,6 +66,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Payouts in flight per worker and partner."""
     quotas: Mapping[str, float] = {}
     """Calls a second by partner, where a contract allows another figure than the manifest's."""
+    console_url: str = ""
+    """The mock partners' console, for the front page to lead to; empty where there are no mocks."""
     webhook_networks: str = ""
     """Networks that webhooks may reach although they are not public, as in `10.1.0.0/16,127.0.0.1/32`; with any, http
     beside https.

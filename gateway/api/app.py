@@ -13,20 +13,21 @@ from gateway.api.bodies import MAX_BODY_BYTES, StrictBody
 from gateway.api.openapi import CONFIG as OPENAPI
 from gateway.api.problems import HANDLERS
 from gateway.api.queries import refuse_unknown
+from gateway.api.request_ids import told
 from gateway.core import Core, build_core
 from gateway.resources import open_resources
-from gateway.routes.access import oauth
+from gateway.routes.access import front, oauth
 from gateway.routes.intake import batches, incentives, participants, programmes
 from gateway.routes.linking import connect, links, proofs, verifications
 from gateway.routes.messages import callbacks, events, webhooks
-from gateway.routes.ops import decisions, funnel, health, partners, settlements
+from gateway.routes.ops import cases, decisions, funnel, health, partners, settlements
 from gateway.routes.payouts import payouts
 from gateway.routes.reconciliation import reconciliations
 from gateway.settings import Settings
 
 ROUTES = (
-    oauth, connect, callbacks, links, verifications, participants, proofs, programmes, incentives, payouts, batches,
-    events, webhooks, partners, settlements, funnel, reconciliations, health, decisions,
+    front, oauth, connect, callbacks, links, verifications, participants, proofs, programmes, incentives, payouts,
+    batches, events, webhooks, partners, settlements, funnel, reconciliations, cases, health, decisions,
 )  # fmt: skip
 
 
@@ -48,6 +49,7 @@ def create_app(settings: Settings | None = None, *, core: Core | None = None) ->
         openapi_config=OPENAPI,
         dependencies={"core": Provide(_core, sync_to_thread=False)},
         before_request=refuse_unknown,
+        before_send=[told],
         dto=StrictBody,
         return_dto=None,
         exception_handlers=HANDLERS,

@@ -14,16 +14,44 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, OAuthFlow, OAuthFlows, SecurityScheme
 
-from contracts.batch import COLUMNS
+from contracts.batch import COLUMNS, RowCode
 from contracts.events import EventType
+from contracts.identity import Verdict
+from contracts.incentive import BlockerCode
+from gateway.api import words
 from gateway.api.problems import MEDIA_TYPE
 from gateway.routes.access.idempotent import HEADER
-from gateway.security.clients import SCOPES, Scopes
+from gateway.security.clients import Scopes
+from gateway.services.intake.batches import Decision
+from gateway.services.intake.json_rows import MOST_ROWS
+from gateway.storage.reconciliation.reconciliation_rules import BreakClass
 
 _PROBLEM = "Problem"
 _KEYED = {("/v1/batches", "post"): True, ("/v1/incentives", "post"): True, ("/v1/links", "post"): False,
           ("/v1/verifications", "post"): False, ("/v1/payouts", "post"): False}  # fmt: skip
 """Operations that read an Idempotency-Key, and whether they insist."""
+_VERDICTS = [*(one.value for one in Verdict if one is not Verdict.PENDING), None]
+_CHECKS: list[str | None] = ["open", "decided", "dropped"]
+_ENDS = [*(one.value for one in BlockerCode), None]
+_CLOSED: dict[tuple[str, str], list[str | None]] = {
+    ("Approval", "decision"): [Decision.APPROVE.value, Decision.REJECT.value],
+    ("BreakView", "kind"): [one.value for one in BreakClass],
+    ("LinkLine", "ended_because"): _ENDS,
+    ("LinkView", "ended_because"): _ENDS,
+    ("NewestCheck", "state"): _CHECKS,
+    ("NewestCheck", "verdict"): _VERDICTS,
+    ("ParticipantLink", "ended_because"): _ENDS,
+    ("Reconciliation", "state"): ["running", "done", "failed"],
+    ("ReconciliationPage", "state"): ["running", "done", "failed"],
+    ("Forecast", "stage"): ["verification", "payout"],
+    ("Sample", "stage"): ["verification", "payout"],
+    ("VerificationView", "state"): _CHECKS,
+    ("VerificationView", "verdict"): _VERDICTS,
+}
+"""Texts that are one of a few, where the store keeps them as texts."""
+_DEPRECATED = frozenset({("list_events", "after")})
+_MAY_WAIT = frozenset({"end_link", "correct_participant"})
+"""Operations that answer 202 where somebody else has to do something first."""
 
 
 class _Plain(JsonRenderPlugin):
@@ -53,7 +81,7 @@ CONFIG = OpenAPIConfig(
             "client": SecurityScheme(
                 type="oauth2",
                 flows=OAuthFlows(
-                    client_credentials=OAuthFlow(token_url="/oauth/token", scopes=dict.fromkeys(SCOPES, ""))  # noqa: S106
+                    client_credentials=OAuthFlow(token_url="/oauth/token", scopes=words.SCOPES)  # noqa: S106
                 ),
             )
         }
@@ -75,27 +103,63 @@ def describe(app: Litestar) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             operation["responses"].pop("400", None)
+            if operation["operationId"] in _MAY_WAIT:
+                operation["responses"]["202"] = operation["responses"]["200"] | {"description": "Not over yet."}
             operation["responses"]["default"] = {
                 "description": "Refused: nothing was changed.",
                 "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{_PROBLEM}"}}},
             }
             if scopes := guarded.get((path, method)):
                 operation["security"] = [{"client": [scope]} for scope in scopes]
+            for parameter in operation.get("parameters", []):
+                if parameter["name"].endswith("_id") and parameter["schema"].get("type") == "integer":
+                    parameter["schema"] = {"type": "string", "pattern": "^[0-9]{1,18}$"}
             if (path, method) in _KEYED:
                 operation.setdefault("parameters", []).append(_key_parameter(required=_KEYED[(path, method)]))
     _bodies(document["paths"])
+    _describe_names(document)
     return document
 
 
+def _describe_names(document: dict[str, Any]) -> None:
+    """Words for every tag, operation, parameter and property."""
+    kinds = words.structs()
+    seen: dict[str, None] = {}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["summary"] = operation["operationId"].replace("_", " ").capitalize()
+            seen |= dict.fromkeys(operation["tags"], None)
+            for parameter in operation.get("parameters", []):
+                parameter.setdefault("description", words.COMMON.get(parameter["name"], ""))
+                parameter["deprecated"] = (operation["operationId"], parameter["name"]) in _DEPRECATED
+    document["tags"] = [{"name": tag, "description": words.TAGS.get(tag, "")} for tag in seen]
+    for name, schema in document["components"]["schemas"].items():
+        kind = kinds.get(name)
+        said = words.of_fields(kind) if kind is not None and "properties" in schema else {}
+        if kind is not None and kind.__doc__:
+            schema.setdefault("description", " ".join(kind.__doc__.split()))
+        for field, about in schema.get("properties", {}).items():
+            if (closed := _CLOSED.get((name, field))) is not None:
+                about.pop("oneOf", None)
+                about |= {"enum": closed} | ({} if None in closed else {"type": "string"})
+            text = said.get(field) or words.COMMON.get(field, "")
+            about.setdefault("description", text)
+
+
 def _problem_schema() -> dict[str, Any]:
-    text = {"type": "string"}
-    properties: dict[str, Any] = dict.fromkeys(("type", "title", "detail", "code", "remedy", "field"), text)
+    codes = sorted({*words.ERRORS, *(code.value for code in RowCode)})
+    meanings = "; ".join(f"`{code}`: {text}" for code, text in sorted(words.ERRORS.items()))
+    names = ("type", "title", "detail", "remedy", "field", "request_id")
+    properties: dict[str, Any] = {name: {"type": "string"} for name in names}
+    properties["code"] = {"type": "string", "enum": codes, "description": f"Stable; new ones may be added. {meanings}"}
+    properties["faults"] = {"type": "array", "items": {"$ref": "#/components/schemas/RowFault"}}
+    properties["faults"]["description"] = "Everything that is wrong with a row."
     properties["status"] = {"type": "integer"}
     return {
         "type": "object",
         "description": "RFC 9457; `code` is stable, `remedy` says what to do, `field` names what is wrong.",
         "properties": properties,
-        "required": ["type", "title", "status", "detail", "code", "remedy"],
+        "required": ["type", "title", "status", "detail", "code", "remedy", "request_id"],
     }
 
 
@@ -145,11 +209,22 @@ def _key_parameter(*, required: bool) -> dict[str, Any]:
 def _bodies(paths: dict[str, Any]) -> None:
     """Bodies that handlers read by themselves."""
     row = {"type": "string", "description": f"One row a line: {', '.join(COLUMNS)}."}
+    one = {"$ref": "#/components/schemas/NewIncentive"}
+    rows = {
+        "type": "object",
+        "properties": {"rows": {"type": "array", "items": one, "minItems": 1, "maxItems": MOST_ROWS}},
+        "required": ["rows"],
+        "additionalProperties": False,
+    }
     paths["/v1/batches"]["post"]["requestBody"] = {
         "required": True,
-        "content": {"text/csv": {"schema": row}, "application/x-ndjson": {"schema": row}},
+        "content": {
+            "text/csv": {"schema": row},
+            "application/x-ndjson": {"schema": row},
+            "application/json": {"schema": rows},
+        },
     }
-    form = {
+    form: dict[str, Any] = {
         "type": "object",
         "properties": {
             "grant_type": {"type": "string", "enum": ["client_credentials"]},

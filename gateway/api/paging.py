@@ -1,13 +1,16 @@
-"""Cursors of lists: opaque to clients, so that what they are made of may change."""
+"""Cursors of lists: opaque to clients, so that what they are made of may change; ids and times of their filters."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
+from datetime import UTC, datetime, timedelta
 
 from contracts.errors import InvalidRequest
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 _NUMBERS = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})*", re.ASCII)
 
 
@@ -30,3 +33,27 @@ def numbers_of(cursor: str | None, count: int) -> tuple[int, ...]:
             "The cursor is not one of this list.", field="cursor", remedy="Use a cursor from the last page, or none."
         )
     return tuple(int(number) for number in numbers)
+
+
+def number(text: str | None, field: str) -> int | None:
+    """An id that is a number, as a filter names it; raises `InvalidRequest`."""
+    if text is None:
+        return None
+    if _ID.fullmatch(text) is None:
+        raise InvalidRequest(
+            f"{field} is not an id of ours.", field=field, code="field_invalid", remedy="Ids are digits, 18 at most."
+        )
+    return int(text)
+
+
+def moment_of(us: int) -> datetime:
+    """A time out of a cursor, from microseconds since 1970; raises `InvalidRequest` where there is no such time."""
+    try:
+        return _EPOCH + timedelta(microseconds=us)
+    except OverflowError:
+        raise InvalidRequest("The cursor is not one of this list.", field="cursor") from None
+
+
+def us_of(at: datetime) -> int:
+    """Microseconds since 1970, for a cursor."""
+    return (at - _EPOCH) // timedelta(microseconds=1)

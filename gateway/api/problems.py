@@ -11,11 +11,12 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
-from litestar.types import ExceptionHandlersMap
+from litestar.types import ExceptionHandlersMap, Scope
 
 from contracts.batch import RowFault
 from contracts.errors import GatewayError, InvalidRequest, TooLarge
 from gateway.api.queries import values_of
+from gateway.api.request_ids import request_id_of
 from gateway.logs import frames
 
 MEDIA_TYPE = "application/problem+json"
@@ -31,6 +32,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str
     code: str
     remedy: str
+    request_id: str
+    """As in the answer's `X-Request-Id` and in the gateway's log."""
     field: str | None = None
     faults: tuple[RowFault, ...] = ()
     """Everything that is wrong with a row, the first of which is told above too."""
@@ -125,8 +128,8 @@ def _in_words(text: str) -> str:
     return _TYPE.sub(lambda one: " or ".join(_KINDS.get(kind, kind) for kind in one.group(1).split(" | ")), text)
 
 
-def respond(error: GatewayError) -> Response[Problem]:
-    """A problem document for one of our own errors."""
+def respond(error: GatewayError, scope: Scope) -> Response[Problem]:
+    """A problem document for one of our own errors, met by the request of `scope`."""
     headers: dict[str, str] = {}
     if error.http_status == 401:
         headers["WWW-Authenticate"] = (
@@ -138,6 +141,7 @@ def respond(error: GatewayError) -> Response[Problem]:
     if error.http_status == 503 or retry_after_s is not None:
         headers["Retry-After"] = str(max(1, round(retry_after_s or 5)))
     return _response(
+        scope,
         error.http_status,
         error.code,
         error.title,
@@ -150,6 +154,7 @@ def respond(error: GatewayError) -> Response[Problem]:
 
 
 def _response(
+    scope: Scope,
     status: int,
     code: str,
     title: str,
@@ -167,25 +172,33 @@ def _response(
         detail=detail,
         code=code,
         remedy=remedy,
+        request_id=request_id_of(scope),
         field=field,
         faults=faults,
     )
     return Response(problem, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def _gateway_error(_: Request[Any, Any, Any], error: GatewayError) -> Response[Problem]:
-    return respond(error)
+def _gateway_error(request: Request[Any, Any, Any], error: GatewayError) -> Response[Problem]:
+    return respond(error, request.scope)
 
 
 def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
     if isinstance(error, ValidationException):
-        return respond(_of_parameters(error, lambda name: values_of(request, name)))
+        return respond(_of_parameters(error, lambda name: values_of(request, name)), request.scope)
     code, title, remedy = _BY_STATUS.get(
         error.status_code, (GatewayError.code, GatewayError.title, GatewayError.remedy)
     )
     if error.status_code >= 500:
-        _log.error("request_failed", error=type(error).__name__, frames=frames(error))
-    return _response(error.status_code, code, title, f"{title}.", remedy, headers=dict(error.headers or {}))
+        _log.error(
+            "request_failed",
+            request_id=request_id_of(request.scope),
+            error=type(error).__name__,
+            frames=frames(error),
+        )
+    return _response(
+        request.scope, error.status_code, code, title, f"{title}.", remedy, headers=dict(error.headers or {})
+    )
 
 
 def _of_parameters(error: ValidationException, values: Values) -> GatewayError:
@@ -205,9 +218,10 @@ def _parameter(detail: str) -> str | None:
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     if isinstance(error, asyncpg.CharacterNotInRepertoireError):
         # PostgreSQL's texts hold every character but this one; it may stand in any parameter or field.
-        return respond(InvalidRequest("A text holds the character NUL.", code="field_invalid"))
+        return respond(InvalidRequest("A text holds the character NUL.", code="field_invalid"), request.scope)
     _log.error(
         "request_failed",
+        request_id=request_id_of(request.scope),
         error=type(error).__name__,
         method=request.method,
         route=request.scope.get("path_template"),
@@ -215,8 +229,10 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[P
     )
     if isinstance(error, asyncpg.TooManyConnectionsError | asyncpg.CannotConnectNowError | ConnectionError):
         code, title, remedy = _BY_STATUS[503]
-        return _response(503, code, title, "The store cannot be reached.", remedy, headers={"Retry-After": "5"})
-    return _response(500, GatewayError.code, GatewayError.title, GatewayError.title, GatewayError.remedy)
+        return _response(
+            request.scope, 503, code, title, "The store cannot be reached.", remedy, headers={"Retry-After": "5"}
+        )
+    return _response(request.scope, 500, GatewayError.code, GatewayError.title, GatewayError.title, GatewayError.remedy)
 
 
 HANDLERS: ExceptionHandlersMap = {

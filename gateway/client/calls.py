@@ -46,8 +46,6 @@ class Pages(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     items: str
     """The field of the answer that holds them."""
     item: type[T]
-    cursor: str
-    """The query parameter that asks for what comes after."""
 
 
 def _get(operation: str, path: str, answer: type[T], **query: object) -> Call[T]:
@@ -102,7 +100,7 @@ def decide_batch(batch_id: str, decision: str, content_root: str) -> Call[models
 def read_results(batch_id: str, *, limit: int = 500) -> Pages[models.RowResult]:
     """What became of each line of a batch."""
     first = _get("read_results", f"/v1/batches/{_part(batch_id)}/results", dict, limit=limit)
-    return Pages(first=first, items="rows", item=models.RowResult, cursor="cursor")
+    return Pages(first=first, items="rows", item=models.RowResult)
 
 
 def submit_incentive(incentive: Mapping[str, object], *, key: str | None = None) -> Call[models.Submitted]:
@@ -110,7 +108,7 @@ def submit_incentive(incentive: Mapping[str, object], *, key: str | None = None)
     return _do("submit_incentive", "POST", "/v1/incentives", models.Submitted, incentive, key=key or _new_key())
 
 
-def read_incentive(incentive_id: int | str) -> Call[models.Incentive]:
+def read_incentive(incentive_id: str) -> Call[models.Incentive]:
     """One incentive, with its blocker: why not paid?"""
     return _get("read_incentive", f"/v1/incentives/{_part(incentive_id)}", models.Incentive)
 
@@ -124,10 +122,10 @@ def list_incentives(
         "list_incentives", "/v1/incentives", dict, programme=programme, participant_id=participant_id, stage=stage,
         blocker=blocker, partner=partner, limit=limit,
     )  # fmt: skip
-    return Pages(first=first, items="incentives", item=models.Incentive, cursor="cursor")
+    return Pages(first=first, items="incentives", item=models.Incentive)
 
 
-def cancel_incentive(incentive_id: int | str) -> Call[models.Incentive]:
+def cancel_incentive(incentive_id: str) -> Call[models.Incentive]:
     """Stop future payouts of it; cancelling twice changes nothing."""
     path = f"/v1/incentives/{_part(incentive_id)}/cancel"
     return _do("cancel_incentive", "POST", path, models.Incentive, repeatable=True)
@@ -172,9 +170,9 @@ def read_verification(verification_id: str) -> Call[models.Verification]:
     return _get("read_verification", f"/v1/verifications/{_part(verification_id)}", models.Verification)
 
 
-def hasten_payout(incentive_id: int | str, *, key: str | None = None) -> Call[models.Hastened]:
+def hasten_payout(incentive_id: str, *, key: str | None = None) -> Call[models.Hastened]:
     """Make an incentive's next step due now."""
-    body = {"incentive_id": int(incentive_id)}
+    body = {"incentive_id": incentive_id}
     return _do("hasten_payout", "POST", "/v1/payouts", models.Hastened, body, key=key or _new_key())
 
 
@@ -185,10 +183,8 @@ def read_payout(payout_id: str) -> Call[models.Payout]:
 
 def list_events(*, after: str | None = None, limit: int = 500) -> Pages[models.Event]:
     """Events after a cursor, up to the last one that there is now; keep the last event's cursor and go on from it."""
-    return Pages(
-        first=_get("list_events", "/v1/events", dict, after=after, limit=limit), items="events", item=models.Event,
-        cursor="after",
-    )  # fmt: skip
+    first = _get("list_events", "/v1/events", dict, cursor=after, limit=limit)
+    return Pages(first=first, items="events", item=models.Event)
 
 
 _ENDPOINTS = "/v1/webhook-endpoints"
@@ -245,7 +241,7 @@ def replay_webhook_events(
 def list_dead_letters(webhook_endpoint_id: str, *, limit: int = 500) -> Pages[models.DeadLetter]:
     """Deliveries that were given up."""
     first = _get("list_dead_letters", f"{_ENDPOINTS}/{_part(webhook_endpoint_id)}/dead-letters", dict, limit=limit)
-    return Pages(first=first, items="dead_letters", item=models.DeadLetter, cursor="after")
+    return Pages(first=first, items="dead_letters", item=models.DeadLetter)
 
 
 def read_funnel(*, programme: str | None = None) -> Call[models.Funnel]:

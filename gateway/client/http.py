@@ -115,7 +115,7 @@ class Gateway(_Base[Any]):
             yield from msgspec.convert(page[pages.items], list[pages.item])  # type: ignore[name-defined]
             if not page["next_cursor"] or not page[pages.items]:
                 return
-            after = {pages.cursor: page["next_cursor"]}
+            after = {"cursor": page["next_cursor"]}
 
     def _sent(self, call: Call[Any], after: dict[str, str] | None) -> httpx.Response:
         for tries in range(1, TRIES + 1):
@@ -164,7 +164,7 @@ class AsyncGateway(_Base[Any]):
                 yield item
             if not page["next_cursor"] or not page[pages.items]:
                 return
-            after = {pages.cursor: page["next_cursor"]}
+            after = {"cursor": page["next_cursor"]}
 
     async def _sent(self, call: Call[Any], after: dict[str, str] | None) -> httpx.Response:
         for tries in range(1, TRIES + 1):

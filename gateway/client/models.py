@@ -33,7 +33,7 @@ class Blocker(Model, frozen=True, kw_only=True):
 class Incentive(Model, frozen=True, kw_only=True):
     """One instalment."""
 
-    incentive_id: int | str
+    incentive_id: str
     batch_id: str
     programme: str
     purpose: str
@@ -90,7 +90,7 @@ class RowResult(Model, frozen=True, kw_only=True):
     line: int
     programme: str | None = None
     participant_id: str | None = None
-    incentive_id: int | str | None = None
+    incentive_id: str | None = None
     stage: str | None = None
     blocker: str | None = None
     field: str | None = None
@@ -123,8 +123,7 @@ class Need(Model, frozen=True, kw_only=True):
 
     code: str
     owner: str
-    indonesian: str
-    english: str
+    text: Text
     since: datetime
 
 
@@ -157,7 +156,7 @@ class Verification(Model, frozen=True, kw_only=True):
 class Hastened(Model, frozen=True, kw_only=True):
     """How an incentive stands that was asked to move now."""
 
-    incentive_id: int | str
+    incentive_id: str
     stage: str
     blocker: str | None
     payout_id: str | None
@@ -168,7 +167,7 @@ class Payout(Model, frozen=True, kw_only=True):
     """One movement of money."""
 
     payout_id: str
-    incentive_id: int | str
+    incentive_id: str
     link_id: str
     partner: str
     reference: str

@@ -153,7 +153,8 @@ async def running(
         known = await mock_credentials(port_base)
         mocks = {name: given["base_url"] for name, given in known.items()}
         cluster = Cluster(folder, postgres, valkey, api_url, mocks, {})
-        cluster.environment = {**_environment(cluster, known, waits, key), **settings}
+        console = {"GATEWAY_CONSOLE_URL": f"http://127.0.0.1:{port_base}/"}
+        cluster.environment = {**_environment(cluster, known, waits, key), **console, **settings}
         logs = folder / "logs"
         logs.mkdir(exist_ok=True)
 
@@ -213,16 +214,16 @@ def bare_environment() -> dict[str, str]:
 
 
 def free_ports() -> tuple[int, int]:
-    """A port for the API and a base for the mocks, free just now; the partners' follow the base one by one."""
+    """A port for the API and a base for the mocks, free just now: their console's, the partners' follow one by one."""
     for _ in range(50):
         with contextlib.ExitStack() as stack:
             base = secrets.randbelow(20_000) + 20_000
             try:
-                for port in range(base, base + 1 + len(PARTNERS)):
+                for port in range(base, base + 3 + len(PARTNERS)):
                     stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return base, base
+            return base, base + 1
     raise ClusterError("no free ports between 20000 and 40000")
 
 

@@ -172,6 +172,7 @@ def people_loops(core: Core, outages: Outages) -> list[Loop]:
         "unlinking": core.linking.tick_unlinking,
         "verification_expiry": core.verification.tick_expired,
         "batch_expiry": core.batches.tick_expiry,
+        "corrections": core.corrections.tick_forget,
         "strays": core.strays.tick,
         "backlog": core.plan.tick,
         "brake": core.brake.tick,

@@ -8,7 +8,7 @@ import hashlib
 import io
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -33,13 +33,14 @@ from contracts.batch import (
 )
 from contracts.errors import GatewayError, InvalidRequest
 from contracts.incentive import BlockerCode, Owner, Stage, owner_of
-from gateway.api.paging import cursor_of, numbers_of
+from gateway.api.paging import cursor_of, moment_of, numbers_of, us_of
 from gateway.api.problems import unsupported_media_type
 from gateway.core import Core
 from gateway.routes.access.idempotent import AnsweredMeanwhile, InWork, once
 from gateway.security.clients import Caller, require
 from gateway.services.intake.batches import MAX_BATCH_BYTES, BatchView, Decision, Outcome
 from gateway.services.intake.framing import CsvCells, JsonCells
+from gateway.services.intake.json_rows import object_lines
 from gateway.services.intake.refusals import faults_of
 from gateway.services.intake.rows import Declared
 from gateway.storage.base.database import Connection
@@ -53,8 +54,7 @@ _UPLOAD_S = 1_800.0
 """So is one that has not ended after this."""
 _PAGE = 1_000
 _PARTNER_RUPIAH = re.compile(r"([a-z0-9]{1,32}):([0-9]{1,15})", re.ASCII)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_CSV, _NDJSON = "text/csv", "application/x-ndjson"
+_CSV, _NDJSON, _JSON = "text/csv", "application/x-ndjson", "application/json"
 
 
 class UploadStalled(GatewayError):
@@ -127,13 +127,13 @@ class RowResult(msgspec.Struct, frozen=True, kw_only=True):
     purpose: str | None
     period: str | None
     participant_id: str | None
-    incentive_id: int | None = None
+    incentive_id: str | None = None
     stage: Stage | None = None
     blocker: BlockerCode | None = None
     owner: Owner | None = None
     not_taken: tuple[str, ...] = ()
     """Fields of an accepted row that say something else than what is known of the participant, which stays: a phone is
-    changed with `PUT /v1/participants/{id}/account`, a name differs without harm."""
+    corrected with `PUT /v1/participants/{id}`, a name differs without harm."""
     faults: tuple[RowFault, ...] = ()
     """Everything that is wrong with a refused row; an accepted one has none."""
     field: str | None = None
@@ -156,16 +156,17 @@ async def submit_batch(
     amount_rupiah: Annotated[int | None, QueryParameter(ge=0)] = None,
     partner_rupiah: FromQuery[list[str] | None] = None,
 ) -> Response[Batch]:
-    """Hand over incentives: `text/csv` with a header line, or `application/x-ndjson`. Refused rows do not stop the
-    others; nothing is paid before two other clients have approved the batch's `content_root`.
+    """Hand over incentives: `text/csv` with a header line, `application/x-ndjson`, or up to 1,000 rows (the first is
+    line 1) as `application/json`, `{"rows": [...]}`. Refused rows do not stop the others; nothing is paid before two
+    other clients have approved the batch's `content_root`.
 
     What the file should hold may be declared: `rows`, `amount_rupiah`, and `partner_rupiah` as `bni:600000`, once for
     each partner; refused rows count too. A file that holds anything else is refused as a whole.
     """
     declared = _declared(rows, amount_rupiah, partner_rupiah or [])
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in (_CSV, _NDJSON):
-        raise unsupported_media_type(f"{_CSV} or {_NDJSON}")
+    if kind not in (_CSV, _NDJSON, _JSON):
+        raise unsupported_media_type(f"{_CSV}, {_NDJSON} or {_JSON}")
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise unsupported_media_type("unpacked: no Content-Encoding is undone")
     charset = request.content_type[1].get("charset", "utf-8").strip('"').lower()
@@ -201,7 +202,11 @@ async def submit_batch(
 
     try:
         view = await core.batches.receive(
-            request.auth.client_id, CsvCells() if kind == _CSV else JsonCells(), body(), keep, declared
+            request.auth.client_id,
+            CsvCells() if kind == _CSV else JsonCells(),
+            object_lines(body()) if kind == _JSON else body(),
+            keep,
+            declared,
         )
     except AnsweredMeanwhile:
         return await answer.replayed()
@@ -251,10 +256,10 @@ async def list_batches(
 ) -> BatchPage:
     """Batches, newest first: those of one `state`, `awaiting_approval` say, or all."""
     at_us, number = numbers_of(cursor, 2)
-    before = (_EPOCH + timedelta(microseconds=at_us), f"b{number}") if cursor else None
+    before = (moment_of(at_us), f"b{number}") if cursor else None
     found = await core.batches.find(request.auth.organisation, state_, before, limit + 1)
     page = found[:limit]
-    more = cursor_of(_us(page[-1].batch.received_at), int(page[-1].batch.id[1:])) if len(found) > limit else None
+    more = cursor_of(us_of(page[-1].batch.received_at), int(page[-1].batch.id[1:])) if len(found) > limit else None
     return BatchPage(batches=[as_batch(view) for view in page], next_cursor=more)
 
 
@@ -335,10 +340,6 @@ def _declared(rows: int | None, amount_rupiah: int | None, partners: list[str]) 
     return Declared(rows=rows, amount_rupiah=amount_rupiah, partners=by_partner)
 
 
-def _us(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(microseconds=1)
-
-
 def _as_result(row: ResultRow) -> RowResult:
     blocker = None if row.blocker is None else BlockerCode(row.blocker)
     faults = tuple(faults_of(row.faults))
@@ -350,7 +351,7 @@ def _as_result(row: ResultRow) -> RowResult:
         purpose=row.purpose,
         period=row.period,
         participant_id=row.participant_id,
-        incentive_id=row.incentive_id,
+        incentive_id=None if row.incentive_id is None else str(row.incentive_id),
         stage=None if row.stage is None else Stage(row.stage),
         blocker=blocker,
         owner=None if blocker is None else owner_of(blocker),

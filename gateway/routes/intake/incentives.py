@@ -37,7 +37,8 @@ class NewIncentive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     programme: Text
     purpose: Text
-    period: Text
+    period: Text | Annotated[int, msgspec.Meta(ge=0, le=9_999)]
+    """A whole number, as text or not."""
     participant_id: Text
     nik: Text
     full_name: Text
@@ -124,6 +125,7 @@ async def list_incentives(
     core: NamedDependency[Core],
     request: Call,
     programme: FromQuery[str | None] = None,
+    batch_id: FromQuery[str | None] = None,
     participant_id: FromQuery[str | None] = None,
     stage: FromQuery[Stage | None] = None,
     blocker: FromQuery[BlockerCode | None] = None,
@@ -135,6 +137,7 @@ async def list_incentives(
     wanted = Filter(
         organisation=request.auth.organisation,
         programme=programme,
+        batch_id=batch_id,
         participant_id=participant_id,
         partner=partner,
         stage=stage,
@@ -142,7 +145,9 @@ async def list_incentives(
     )
     found = await core.incentives.find(wanted, numbers_of(cursor, 1)[0], limit + 1)
     page = found[:limit]
-    return Incentives(incentives=page, next_cursor=cursor_of(page[-1].incentive_id) if len(found) > limit else None)
+    return Incentives(
+        incentives=page, next_cursor=cursor_of(int(page[-1].incentive_id)) if len(found) > limit else None
+    )
 
 
 @post("/{incentive_id:int}/cancel", guards=[require("incentives")], status_code=200)

@@ -287,7 +287,7 @@ def _html(page: str, headers: dict[str, str], status: int) -> Response[Any]:
 def _refused(request: Browser, error: GatewayError) -> Response[Any]:
     """A page for people, a problem document for programs."""
     if "text/html" not in request.headers.get("accept", ""):
-        return respond(error)
+        return respond(error, request.scope)
     text, back, again = "Alamat ini tidak dapat dipakai. Mulai lagi dari Prakerja.", "", None
     if isinstance(error, OtherBrowser):
         text, back = _OTHER_BROWSER, return_address(error.link)

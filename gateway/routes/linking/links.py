@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from contracts.linking import LinkState
 from contracts.secret import Secret
+from gateway.api.paging import cursor_of, moment_of, numbers_of, us_of
 from gateway.core import Core
 from gateway.routes.access.idempotent import once
 from gateway.security.clients import Caller, require
 from gateway.security.tenancy import must_own
 from gateway.services.linking.view import LinkView
+from gateway.storage.linking import listing
 
 Call = Request[Any, Caller, Any]
 
@@ -49,6 +52,49 @@ async def start_link(core: NamedDependency[Core], request: Call, data: JSONBody[
     )
 
 
+class LinkLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A link in a list; `GET /v1/links/{link_id}` has its challenge."""
+
+    link_id: str
+    participant_id: str
+    partner: str
+    state: LinkState
+    ended_because: str | None
+    partner_code: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Links(msgspec.Struct, frozen=True, kw_only=True):
+    """Some links, newest first; `next_cursor` is null on the last page."""
+
+    links: list[LinkLine]
+    next_cursor: str | None
+
+
+@get("/", guards=[require("links", "read")])
+async def list_links(
+    core: NamedDependency[Core],
+    participant_id: FromQuery[str | None] = None,
+    partner: FromQuery[str | None] = None,
+    state_: Annotated[LinkState | None, QueryParameter(name="state")] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
+) -> Links:
+    """Links, newest first: of one person, partner or state, or all."""
+    wanted = {"participant_id": participant_id, "partner": partner, "state": state_ and state_.value}
+    at_us, last = numbers_of(cursor, 2)
+    before = (moment_of(at_us), f"L{last}") if cursor else None
+    async with core.resources.database.connection() as connection:
+        found = await listing.find(connection, wanted, before, limit + 1)
+    page = [
+        LinkLine(link_id=row.id, **{name: getattr(row, name) for name in row.__struct_fields__ if name != "id"})
+        for row in found[:limit]
+    ]
+    more = cursor_of(us_of(page[-1].created_at), int(page[-1].link_id[1:])) if len(found) > limit else None
+    return Links(links=page, next_cursor=more)
+
+
 @get("/{link_id:str}", guards=[require("links", "read")])
 async def read_link(core: NamedDependency[Core], request: Call, link_id: FromPath[str]) -> LinkView:
     """Where a link stands; its challenge only for those who may start one."""
@@ -70,4 +116,6 @@ async def end_link(core: NamedDependency[Core], request: Call, link_id: FromPath
     return Response(view, status_code=202 if view.state is LinkState.UNLINKING else 200)
 
 
-router = Router(path="/v1/links", route_handlers=[start_link, read_link, answer_link, end_link], tags=["links"])
+router = Router(
+    path="/v1/links", route_handlers=[start_link, list_links, read_link, answer_link, end_link], tags=["links"]
+)

@@ -37,11 +37,12 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
 async def list_events(
     core: NamedDependency[Core],
     request: Request[Any, Caller, Any],
-    after: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    after: Annotated[str | None, QueryParameter(description="The older name of `cursor`.")] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=1_000)] = 100,
 ) -> Events:
     """Events after a cursor, oldest first."""
-    tx, seq = numbers_of(after, 2)
+    tx, seq = numbers_of(cursor or after, 2)
     async with core.resources.database.connection() as connection:
         rows, place = await stored.read_own(connection, request.auth.organisation, tx, seq, limit)
     events = [

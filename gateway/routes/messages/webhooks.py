@@ -123,11 +123,11 @@ async def list_dead_letters(
     core: NamedDependency[Core],
     request: Call,
     webhook_endpoint_id: FromPath[str],
-    after: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=1_000)] = 100,
 ) -> DeadLetters:
     """Deliveries given up after 72 hours, in the order of their events."""
-    found = await core.webhooks.dead_letters(request.auth.client_id, webhook_endpoint_id, after, limit)
+    found = await core.webhooks.dead_letters(request.auth.client_id, webhook_endpoint_id, cursor, limit)
     return DeadLetters(dead_letters=found, next_cursor=found[-1].cursor if len(found) == limit else None)
 
 

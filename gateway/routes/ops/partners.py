@@ -14,7 +14,7 @@ from contracts.errors import InvalidRequest
 from contracts.hold import HoldStage
 from gateway.core import Core
 from gateway.security.clients import Caller, require
-from gateway.services.ops.partners import PartnerView
+from gateway.services.ops.partners import HoldView, PartnerView
 from gateway.storage.ops.holds import Hold
 
 Call = Request[Any, Caller, Any]
@@ -26,10 +26,18 @@ class Partners(msgspec.Struct, frozen=True, kw_only=True):
     partners: list[PartnerView]
 
 
+class PastHold(HoldView, frozen=True, kw_only=True):
+    """A hold of one partner, open or released."""
+
+    partner: str
+    released_at: datetime | None
+    released_by: str | None
+
+
 class Holds(msgspec.Struct, frozen=True, kw_only=True):
     """A page of them."""
 
-    holds: list[Hold]
+    holds: list[PastHold]
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,6 +68,23 @@ async def resume_partner(core: NamedDependency[Core], request: Call, partner: Fr
     return await core.partners.resume(partner, actor=request.auth.client_id)
 
 
+def _past(hold: Hold) -> PastHold:
+    return PastHold(
+        hold_id=str(hold.id),
+        partner=hold.partner,
+        stage=hold.stage,
+        kind=hold.kind,
+        fault=hold.fault,
+        words=hold.words,
+        since=hold.since,
+        next_canary_at=hold.next_canary_at,
+        canaries=hold.canaries,
+        by=hold.opened_by,
+        released_at=hold.released_at,
+        released_by=hold.released_by,
+    )
+
+
 @get("/holds", guards=[require("read", "ops")])
 async def list_holds(
     core: NamedDependency[Core],
@@ -67,7 +92,7 @@ async def list_holds(
     limit: Annotated[int, QueryParameter(ge=1, le=500)] = 50,
 ) -> Holds:
     """Why partners are, or were, not fed as usual: open and released holds, newest first."""
-    return Holds(holds=await core.partners.holds(partner, limit))
+    return Holds(holds=[_past(hold) for hold in await core.partners.holds(partner, limit)])
 
 
 @post("/holds/{hold_id:int}/release", guards=[require("ops")], status_code=200)

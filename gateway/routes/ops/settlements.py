@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -15,7 +16,6 @@ from gateway.core import Core
 from gateway.security.clients import Caller, require
 from gateway.security.tenancy import must_own
 from gateway.services.payouts.settling import Verdict
-from gateway.storage.payouts.settlements import Settlement
 
 Call = Request[Any, Caller, Any]
 _Text = Annotated[str, msgspec.Meta(min_length=3, max_length=300)]
@@ -33,6 +33,22 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Of a refusal that names the account or the person; without it, it is technical and a new payout may follow."""
 
 
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """What was brought, and whether it counts yet."""
+
+    settlement_id: str
+    payout_id: str
+    verdict: Verdict
+    reason: BlockerCode | None
+    document: str
+    why: str
+    proposed_by: str
+    proposed_at: datetime
+    confirmed_by: str | None
+    """Null: it waits for another client's word."""
+    confirmed_at: datetime | None
+
+
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """How the payout stands now."""
 
@@ -44,13 +60,25 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
 async def propose_settlement(core: NamedDependency[Core], request: Call, data: JSONBody[Proposal]) -> Settlement:
     """Bring a document. Nothing changes until another client confirms it."""
     await must_own(core.resources.database, request.auth.organisation, {"payout_id": data.payout_id})
-    return await core.settling.propose(
+    made = await core.settling.propose(
         int(data.payout_id),
         data.verdict,
         reason=data.reason,
         document=data.document,
         why=data.why,
         actor=request.auth.client_id,
+    )
+    return Settlement(
+        settlement_id=str(made.id),
+        payout_id=str(made.payout),
+        verdict=Verdict(made.verdict),
+        reason=None if made.reason is None else BlockerCode(made.reason),
+        document=made.document,
+        why=made.why,
+        proposed_by=made.proposed_by,
+        proposed_at=made.proposed_at,
+        confirmed_by=made.confirmed_by,
+        confirmed_at=made.confirmed_at,
     )
 
 

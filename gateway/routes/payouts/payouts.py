@@ -8,14 +8,17 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody, PathParameter
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
 from contracts.incentive import BlockerCode, Stage
 from contracts.payout import PayoutState
+from gateway.api.paging import cursor_of, number, numbers_of
 from gateway.core import Core
 from gateway.routes.access.idempotent import once
 from gateway.security.clients import Caller, require
 from gateway.security.tenancy import must_own
+from gateway.storage.payouts import payouts
+from gateway.storage.payouts.payouts import PayoutRow
 
 PayoutId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 
@@ -23,13 +26,13 @@ PayoutId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 class Hasten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which incentive should move now."""
 
-    incentive_id: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+    incentive_id: Annotated[str, msgspec.Meta(pattern="^[0-9]{1,18}$")]
 
 
 class Hastened(msgspec.Struct, frozen=True, kw_only=True):
     """How the incentive stands; `hastened` where the gateway's next step was brought forward."""
 
-    incentive_id: int
+    incentive_id: str
     stage: Stage
     blocker: BlockerCode | None
     payout_id: str | None
@@ -40,7 +43,7 @@ class Payout(msgspec.Struct, frozen=True, kw_only=True):
     """One payout. An end state has the partner's word behind it (`cancelled` excepted: it never moved money)."""
 
     payout_id: str
-    incentive_id: int
+    incentive_id: str
     link_id: str
     partner: str
     reference: str
@@ -58,6 +61,13 @@ class Payout(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime | None
 
 
+class Payouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Some payouts, oldest first; `next_cursor` is null on the last page."""
+
+    payouts: list[Payout]
+    next_cursor: str | None
+
+
 @post("/", guards=[require("payouts")], status_code=202)
 async def hasten_payout(
     core: NamedDependency[Core], request: Request[Any, Caller, Any], data: JSONBody[Hasten]
@@ -69,18 +79,58 @@ async def hasten_payout(
     await must_own(core.resources.database, request.auth.organisation, {"incentive_id": data.incentive_id})
 
     async def work() -> Hastened:
-        return msgspec.convert(await core.payouts.hasten(data.incentive_id, actor=request.auth.client_id), Hastened)
+        return msgspec.convert(
+            await core.payouts.hasten(int(data.incentive_id), actor=request.auth.client_id), Hastened
+        )
 
     return await once(request, core, work, status=202, required=False)
+
+
+@get("/", guards=[require("payouts", "read")])
+async def list_payouts(
+    core: NamedDependency[Core],
+    number_: Annotated[
+        str | None,
+        QueryParameter(
+            name="number",
+            min_length=1,
+            max_length=100,
+            description="Any number of one payout: ours, our reference at the partner, or the partner's own.",
+        ),
+    ] = None,
+    incentive_id: FromQuery[str | None] = None,
+    participant_id: FromQuery[str | None] = None,
+    partner: FromQuery[str | None] = None,
+    state_: Annotated[PayoutState | None, QueryParameter(name="state")] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
+) -> Payouts:
+    """Payouts in the order in which they were made: those with a number, or of an incentive, a person, a partner, a
+    state.
+    """
+    wanted = {
+        "incentive": number(incentive_id, "incentive_id"),
+        "participant_id": participant_id,
+        "partner": partner,
+        "state": state_ and state_.value,
+    }
+    partners = list(core.resources.desks)
+    async with core.resources.database.connection() as connection:
+        found = await payouts.find(connection, wanted, number_, partners, numbers_of(cursor, 1)[0], limit + 1)
+    more = cursor_of(found[limit - 1].id) if len(found) > limit else None
+    return Payouts(payouts=[_payout(row) for row in found[:limit]], next_cursor=more)
 
 
 @get("/{payout_id:int}", guards=[require("payouts", "read")])
 async def read_payout(core: NamedDependency[Core], payout_id: PayoutId) -> Payout:
     """One payout."""
-    row = await core.payouts.get(payout_id)
+    return _payout(await core.payouts.get(payout_id))
+
+
+def _payout(row: PayoutRow) -> Payout:
     return Payout(
         payout_id=str(row.id),
-        incentive_id=row.incentive,
+        incentive_id=str(row.incentive),
         link_id=row.link_id,
         partner=row.partner,
         reference=row.reference,
@@ -97,4 +147,4 @@ async def read_payout(core: NamedDependency[Core], payout_id: PayoutId) -> Payou
     )
 
 
-router = Router(path="/v1/payouts", route_handlers=[hasten_payout, read_payout], tags=["payouts"])
+router = Router(path="/v1/payouts", route_handlers=[hasten_payout, list_payouts, read_payout], tags=["payouts"])

@@ -40,7 +40,7 @@ class BlockerView(msgspec.Struct, frozen=True, kw_only=True):
 class IncentiveView(msgspec.Struct, frozen=True, kw_only=True):
     """One incentive."""
 
-    incentive_id: int
+    incentive_id: str
     batch_id: str
     programme: str
     purpose: str
@@ -122,7 +122,7 @@ class Incentives:
     def _view(self, row: IncentiveRow) -> IncentiveView:
         code = row.blocker
         return IncentiveView(
-            incentive_id=row.id,
+            incentive_id=str(row.id),
             batch_id=row.batch_id,
             programme=row.programme,
             purpose=row.purpose,

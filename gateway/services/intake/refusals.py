@@ -27,7 +27,10 @@ class RowConflict(Conflict):
 
     def __init__(self, faults: Sequence[RowFault]) -> None:
         first = faults[0]
-        super().__init__("It contradicts what was handed over before.", code=first.code.value, remedy=first.remedy.en)
+        differ = ", ".join(first.fields) or first.field or "the instalment"
+        super().__init__(
+            f"It contradicts what was handed over before: {differ}.", code=first.code.value, remedy=first.remedy.en
+        )
         self.field, self.faults = first.field, tuple(faults)
 
 

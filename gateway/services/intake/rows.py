@@ -181,6 +181,12 @@ class Checker:
             seal(places.account(participant_id), account),
         )
 
+    def person_faults(self, values: Mapping[str, str]) -> list[Fault]:
+        """Everything that is wrong with fields of a person (`PERSON`), an unknown `partner` included."""
+        found = [self._fault(name, value, values) if value else Fault(name, RowCode.FIELD_MISSING.value)
+                 for name, value in values.items()]  # fmt: skip
+        return [fault for fault in found if fault is not None]
+
     def _refused(self, line: int, cells: Cells, fault: Fault | None) -> Refused:
         faults = [] if fault is None else [fault]
         known = {one.field for one in faults}

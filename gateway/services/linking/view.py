@@ -10,6 +10,7 @@ import msgspec
 
 from contracts.linking import LinkState
 from contracts.partner import InputField
+from contracts.text import Text
 from gateway.storage.linking.links import LinkRow
 
 
@@ -18,8 +19,7 @@ class AskedInput(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     pattern: str
-    label_indonesian: str
-    label_english: str
+    label: Text
 
 
 class Challenge(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +56,7 @@ def challenge_of(link: LinkRow, inputs: Mapping[str, InputField], url: str) -> C
             AskedInput(
                 name=name,
                 pattern=inputs[name].pattern,
-                label_indonesian=inputs[name].label_indonesian,
-                label_english=inputs[name].label_english,
+                label=Text(inputs[name].label_indonesian, inputs[name].label_english),
             )
             for name in link.wants
         )

@@ -60,7 +60,7 @@ class StatementView(msgspec.Struct, frozen=True, kw_only=True):
 class HoldView(msgspec.Struct, frozen=True, kw_only=True):
     """Why one stage at a partner is not fed as usual."""
 
-    hold_id: int
+    hold_id: str
     stage: HoldStage
     kind: HoldKind
     fault: str | None
@@ -231,7 +231,7 @@ def _view(
         paused=paused,
         holds=tuple(
             HoldView(
-                hold_id=hold.id,
+                hold_id=str(hold.id),
                 stage=hold.stage,
                 kind=hold.kind,
                 fault=hold.fault,

@@ -58,7 +58,7 @@ class BreakView(msgspec.Struct, frozen=True, kw_only=True):
     next_step: str
     line: int | None
     payout_id: str | None
-    incentive_id: int | None
+    incentive_id: str | None
     reference: str | None
     partner_reference: str | None
     there_rupiah: int | None
@@ -295,7 +295,7 @@ def _view(one: Break) -> BreakView:
         next_step=step.text,
         line=one.line,
         payout_id=None if one.payout is None else str(one.payout),
-        incentive_id=one.incentive,
+        incentive_id=None if one.incentive is None else str(one.incentive),
         reference=one.reference,
         partner_reference=one.partner_reference,
         there_rupiah=one.there_rupiah,

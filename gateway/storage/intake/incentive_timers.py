@@ -95,7 +95,7 @@ async def hasten(
         "SELECT id FROM payouts WHERE incentive = $1 ORDER BY id DESC LIMIT 1", incentive_id
     )
     return {
-        "incentive_id": incentive_id,
+        "incentive_id": str(incentive_id),
         "stage": row["stage"],
         "blocker": row["blocker"],
         "payout_id": None if payout is None else str(payout),

@@ -83,6 +83,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
     organisation: str | None = None
     programme: str | None = None
+    batch_id: str | None = None
     participant_id: str | None = None
     partner: str | None = None
     stage: Stage | None = None
@@ -92,6 +93,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 _CONDITIONS = {
     "organisation": "i.organisation = {}",
     "programme": "i.programme = {}",
+    "batch_id": "i.batch_id = {}",
     "participant_id": "i.participant = (SELECT id FROM participants WHERE participant_id = {})",
     "partner": "i.partner = {}",
     "stage": "i.shown_stage = {}",

@@ -157,8 +157,8 @@ async def change_account(
     """
     await connection.execute(
         "UPDATE participants SET partner = $2, account_sealed = $3, account_index = $4,"
-        " link_id = NULL, link_active = false, verified = false, verified_until = NULL, standing = $5, facts_at = $6"
-        " WHERE id = $1",
+        " link_id = NULL, link_active = false, verified = false, verified_until = NULL, standing = $5, facts_at = $6,"
+        " corrected_at = $6 WHERE id = $1",
         participant,
         partner,
         account_sealed,
@@ -174,11 +174,102 @@ async def change_account(
     )
 
 
-async def change_phone(connection: Connection, participant: int, phone_sealed: bytes, phone_index: bytes) -> None:
-    """Another phone."""
-    await connection.execute(
-        "UPDATE participants SET phone_sealed = $2, phone_index = $3 WHERE id = $1",
+async def change_phone(connection: Connection, participant: int, sealed: bytes, index: bytes, now: datetime) -> bool:
+    """Another phone; whether it was another one."""
+    done = await connection.execute(
+        "UPDATE participants SET phone_sealed = $2, phone_index = $3, corrected_at = $4 WHERE id = $1"
+        " AND phone_index IS DISTINCT FROM $3",
         participant,
-        phone_sealed,
-        phone_index,
+        sealed,
+        index,
+        now,
     )
+    return str(done) == "UPDATE 1"
+
+
+async def change_name(connection: Connection, participant: int, sealed: bytes, index: bytes, now: datetime) -> bool:
+    """Another name; whether it was another one."""
+    done = await connection.execute(
+        "UPDATE participants SET name_sealed = $2, name_index = $3, corrected_at = $4 WHERE id = $1"
+        " AND name_index IS DISTINCT FROM $3",
+        participant,
+        sealed,
+        index,
+        now,
+    )
+    return str(done) == "UPDATE 1"
+
+
+async def change_nik(connection: Connection, participant: int, sealed: bytes, index: bytes, now: datetime) -> None:
+    """Another NIK, of everything that is the participant's: what was paid was paid to who holds it."""
+    await connection.execute(
+        "UPDATE participants SET nik_sealed = $2, nik_index = $3, corrected_at = $4 WHERE id = $1",
+        participant,
+        sealed,
+        index,
+        now,
+    )
+    await connection.execute("UPDATE incentives SET nik_index = $2 WHERE participant = $1", participant, index)
+    await connection.execute("DELETE FROM nik_corrections WHERE participant = $1", participant)
+
+
+async def instalment_of_another(connection: Connection, participant: int, nik_index: bytes) -> tuple[str, int] | None:
+    """Who else holds one of the participant's instalments under this NIK, and which incentive."""
+    row = await connection.fetchrow(
+        "SELECT o.participant_id, o.id FROM incentives o JOIN incentives i USING (programme, purpose, period)"
+        " WHERE i.participant = $1 AND NOT i.cancelled AND o.nik_index = $2 AND o.participant <> $1"
+        " AND (NOT o.cancelled OR o.payout = 'succeeded') ORDER BY o.id LIMIT 1",
+        participant,
+        nik_index,
+    )
+    return None if row is None else (row["participant_id"], row["id"])
+
+
+async def was_paid(connection: Connection, participant: int) -> bool:
+    """Whether the participant was ever paid, also where it came back."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM incentives WHERE participant = $1 AND payout IN ('succeeded', 'reversed'))"
+            " OR EXISTS (SELECT FROM payouts WHERE participant = $1 AND state IN ('succeeded', 'reversed'))",
+            participant,
+        )
+    )
+
+
+class NikCorrection(msgspec.Struct, frozen=True, kw_only=True):
+    """One client's word on another NIK of somebody who was paid."""
+
+    nik_index: bytes
+    asked_by: str
+    asked_at: datetime
+
+
+async def nik_correction(connection: Connection, participant: int) -> NikCorrection | None:
+    """What waits for a second client's word."""
+    row = await connection.fetchrow(
+        "SELECT nik_index, asked_by, asked_at FROM nik_corrections WHERE participant = $1", participant
+    )
+    return None if row is None else NikCorrection(**dict(row))
+
+
+async def ask_nik(connection: Connection, participant: int, nik_index: bytes, asked_by: str, now: datetime) -> None:
+    """Keep one client's word; a newer one takes the place of an older one."""
+    await connection.execute(
+        "INSERT INTO nik_corrections VALUES ($1, $2, $3, $4) ON CONFLICT (participant) DO UPDATE"
+        " SET nik_index = excluded.nik_index, asked_by = excluded.asked_by, asked_at = excluded.asked_at",
+        participant,
+        nik_index,
+        asked_by,
+        now,
+    )
+
+
+async def forget_nik_corrections(connection: Connection, before: datetime, limit: int) -> int:
+    """Drop words that nobody has confirmed; how many."""
+    done = await connection.execute(
+        "DELETE FROM nik_corrections WHERE participant IN (SELECT participant FROM nik_corrections"
+        " WHERE asked_at < $1 ORDER BY asked_at LIMIT $2)",
+        before,
+        limit,
+    )
+    return int(done.split()[-1])

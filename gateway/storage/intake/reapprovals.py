@@ -31,9 +31,11 @@ class Lapsed(NamedTuple):
     account_index: bytes
 
 
-async def lapse_account(connection: Connection, participant: int, now: datetime) -> None:
-    """The participant's account changed: what is not paid yet was approved for another one, or is about to be."""
-    await _lapse(connection, now, "participant = $1", participant, "account_changed")
+async def lapse_person(connection: Connection, participant: int, because: str, now: datetime) -> None:
+    """The participant's account or NIK changed: what is not paid yet was approved for another one, or is about to
+    be. `because`: `account_changed` or `nik_changed`.
+    """
+    await _lapse(connection, now, "participant = $1", participant, because)
 
 
 async def lapse(connection: Connection, incentives: Sequence[int], now: datetime) -> None:

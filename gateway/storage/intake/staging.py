@@ -84,11 +84,14 @@ _STORED = (
     # Whoever hands over for another organisation learns that the id is taken, and nothing else.
     "INSERT INTO intake_fate (line, code, fields) SELECT r.line, 'participant_taken', 'participant_id'"
     f" FROM intake_rows r JOIN participants p USING (participant_id) WHERE p.organisation <> {_OURS} AND {_OPEN}",
-    "INSERT INTO intake_fate (line, code, fields, hint) SELECT r.line,"
-    " CASE WHEN i.content_hash = r.content_hash THEN 'repeat' WHEN i.payout IS NULL THEN 'incentive_conflict'"
-    f" ELSE 'instalment_paid' END, {_DIFFER.format(nik='i.nik_index', person='p', row='i')}, 'incentive ' || i.id"
+    # The same row as handed over, or as what was handed over was corrected to.
+    "INSERT INTO intake_fate (line, code, fields, hint) SELECT line,"
+    " CASE WHEN same OR fields = '' THEN 'repeat' WHEN payout IS NULL THEN 'incentive_conflict'"
+    " ELSE 'instalment_paid' END, fields, 'incentive ' || id FROM ("
+    " SELECT r.line, i.id, i.payout, i.content_hash = r.content_hash AS same,"
+    f" {_DIFFER.format(nik='i.nik_index', person='p', row='i')} AS fields"
     " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, participant_id)"
-    f" JOIN participants p ON p.id = i.participant WHERE NOT i.cancelled AND {_OPEN}",
+    f" JOIN participants p ON p.id = i.participant WHERE NOT i.cancelled AND {_OPEN}) AS met",
     # Cancelled after a refusal that the partner took back: paid all the same.
     "INSERT INTO intake_fate (line, code, fields, hint) SELECT r.line, 'instalment_paid', NULL,"
     f" 'incentive ' || min(i.id) FILTER (WHERE i.organisation = {_OURS})"
@@ -117,11 +120,10 @@ _OF_THE_FILE = (
     "UPDATE intake_fate f SET code = coalesce(o.code, 'repeat'), fields = o.fields, hint = o.hint"
     " FROM intake_copies c LEFT JOIN intake_fate o ON o.line = c.first_line WHERE c.line = f.line AND f.code = 'copy'",
     """INSERT INTO intake_refused
-    SELECT line, field, code, json_build_array(json_build_array(field, code, said))::text,
+    SELECT line, field, code, json_build_array(json_build_array(field, code, hint, fields))::text,
         programme, participant_id, purpose, period
     FROM (SELECT line, f.code, nullif(split_part(f.fields, ', ', 1), '') AS field, programme, participant_id, purpose,
-        period, CASE WHEN f.code = 'nik_duplicate' OR coalesce(f.fields, '') = '' THEN f.hint
-            ELSE f.fields || coalesce(' (' || f.hint || ')', '') END AS said
+        period, f.hint, string_to_array(coalesce(f.fields, ''), ', ') AS fields
         FROM intake_fate f JOIN intake_rows r USING (line) WHERE f.code <> 'repeat') AS conflicts""",
 )
 """What other rows of the file say against a row, and the refusals that come of it all."""
@@ -171,7 +173,7 @@ _CORRECT_PARTICIPANTS = f"""
 UPDATE participants p SET nik_sealed = r.nik_sealed, nik_index = r.nik_index, name_sealed = r.name_sealed,
     name_index = r.name_index, phone_sealed = r.phone_sealed, phone_index = r.phone_index, partner = r.partner,
     account_sealed = r.account_sealed, account_index = r.account_index, link_id = NULL, link_active = false,
-    verified = false, verified_until = NULL, standing = NULL, facts_at = $1
+    verified = false, verified_until = NULL, standing = NULL, facts_at = $1, corrected_at = $1
 FROM intake_rows r JOIN (SELECT min(r.line) AS line {_LIVE} GROUP BY r.participant_id) AS firsts USING (line)
 WHERE p.participant_id = r.participant_id AND p.organisation = {_OURS}
   AND (p.nik_index, p.partner, p.account_index, p.name_index, p.phone_index)

@@ -1,14 +1,19 @@
 """Operator cases: what a person must look at, with the evidence gathered."""
 
+# ruff: noqa: S608 - only our own constants are put into SQL
+
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
 from contracts.incentive import BlockerCode
 from gateway.storage.base.database import Connection
+from gateway.storage.base.filters import where
+
+_FILTERS = {"incentive": "incentive = {}", "payout": "payout = {}", "partner": "partner = {}", "code": "code = {}"}
 
 DUE_AFTER = timedelta(days=1)
 """By when an operator should have decided."""
@@ -112,4 +117,19 @@ async def count_open(connection: Connection, partner: str, code: BlockerCode) ->
 async def open_for(connection: Connection, payout: int) -> list[Case]:
     """The open cases of one payout."""
     rows = await connection.fetch("SELECT * FROM cases WHERE payout = $1 AND closed_at IS NULL ORDER BY id", payout)
+    return [Case(**dict(row)) for row in rows]
+
+
+async def find(
+    connection: Connection, wanted: Mapping[str, object], *, is_open: bool | None, after: int, limit: int
+) -> list[Case]:
+    """The next cases in order of id: open ones, closed ones, or (None) both."""
+    values: list[object] = [after, limit]
+    conditions = ["id > $1", *where(_FILTERS, wanted, values)]
+    if is_open is not None:
+        conditions.append("closed_at IS NULL" if is_open else "closed_at IS NOT NULL")
+    rows = await connection.fetch(
+        f"SELECT {', '.join(Case.__struct_fields__)} FROM cases WHERE {' AND '.join(conditions)} ORDER BY id LIMIT $2",
+        *values,
+    )
     return [Case(**dict(row)) for row in rows]

@@ -1,5 +1,7 @@
 """Payout rows: read for routes, locked with their incentives, and written back in groups."""
 
+# ruff: noqa: S608 - only our own constants are put into SQL
+
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,6 +14,14 @@ import msgspec
 from contracts.incentive import BlockerCode
 from contracts.payout import PayoutState
 from gateway.storage.base.database import Connection, as_json
+from gateway.storage.base.filters import OF_PERSON, where
+
+_FILTERS = {
+    "incentive": "incentive = {}",
+    "participant_id": OF_PERSON,
+    "partner": "partner = {}",
+    "state": "state = {}",
+}
 
 
 class PayoutRow(msgspec.Struct, kw_only=True):
@@ -93,6 +103,33 @@ async def find_references(
         partner,
         list(references),
         list(partner_references),
+    )
+    return [payout_row(row) for row in rows]
+
+
+async def find(
+    connection: Connection,
+    wanted: Mapping[str, object],
+    number: str | None,
+    partners: Sequence[str],
+    after: int,
+    limit: int,
+) -> list[PayoutRow]:
+    """The next payouts in order of id. `number`: of one payout, its own, our reference at the partner, or that of one
+    of the `partners`.
+    """
+    values: list[object] = [after, limit]
+    conditions = ["id > $1", *where(_FILTERS, wanted, values)]
+    if number is not None:
+        own = int(number) if number.isascii() and number.isdigit() and len(number) <= 18 else 0
+        values += [own, number, list(partners)]
+        at = len(values)
+        conditions.append(
+            f"id IN (SELECT id FROM payouts WHERE id = ${at - 2} OR reference = ${at - 1}"
+            f" UNION SELECT id FROM payouts WHERE partner = ANY(${at}::text[]) AND partner_reference = ${at - 1})"
+        )
+    rows = await connection.fetch(
+        f"SELECT * FROM payouts WHERE {' AND '.join(conditions)} ORDER BY id LIMIT $2", *values
     )
     return [payout_row(row) for row in rows]
 

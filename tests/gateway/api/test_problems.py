@@ -59,8 +59,9 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str, str | None]] = {
     "over the bound": (
         _request("POST", "/v1/payouts", content=b" " * 70_000, headers=JSON), 413, "too_large", None
     ),
-    "a batch as JSON": (
-        _request("POST", "/v1/batches", content=b"{}", headers=JSON), 415, "unsupported_media_type", None
+    "a batch as a form": (
+        _request("POST", "/v1/batches", content=b"a=1", headers={"Content-Type": "application/x-www-form-urlencoded"}),
+        415, "unsupported_media_type", None,
     ),
     "batch without key": (
         _request("POST", "/v1/batches", content=as_csv([row(1)]), headers={"Content-Type": "text/csv"}, key=None),
@@ -97,7 +98,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str, str | None]] = {
     "unknown incentive": (_request("GET", "/v1/incentives/7"), 404, "not_found", None),
     "cancel an unknown incentive": (_request("POST", "/v1/incentives/7/cancel"), 404, "not_found", None),
     "payout of an unknown incentive": (
-        _request("POST", "/v1/payouts", json={"incentive_id": 7}), 404, "not_found", None
+        _request("POST", "/v1/payouts", json={"incentive_id": "7"}), 404, "not_found", None
     ),
     "unknown payout": (_request("GET", "/v1/payouts/7"), 404, "not_found", None),
     "unknown partner's switch": (

@@ -165,8 +165,8 @@ async def test_conflicts_with_what_is_stored(api: Api) -> None:
         7: None,
     }
     said = {line: r["faults"][0]["remedy"]["en"] for line, r in (await _results(api, batch)).items() if r["faults"]}
-    assert "amount_rupiah (incentive 2)" in said[3]
-    assert "with other data: nik." in said[4]
+    assert "amount_rupiah; incentive 2" in said[3]
+    assert "with other data (nik)." in said[4]
     assert "with other data: partner, account." in said[5], "an account is one at a partner"
     assert "participant P00000001, incentive 1" in said[6]
     assert [r["field"] for r in (await _results(api, batch)).values() if r["code"]] == [
@@ -178,10 +178,10 @@ async def test_conflicts_in_one_file_name_the_line_and_the_fields(api: Api) -> N
     rows = [row(1), row(1, amount_rupiah=1, full_name="Dewi L."), row(1, period="2", account="+6281299999999")]
     batch = (await api.submit(as_csv([*rows, row(2, nik=nik(1)), row(1, amount_rupiah=1, full_name="Dewi L.")]))).json()
     said = {line: r["faults"][0]["remedy"]["en"] for line, r in (await _results(api, batch)).items() if r["faults"]}
-    assert "full_name, amount_rupiah (line 2)" in said[3]
+    assert "full_name, amount_rupiah; line 2" in said[3]
     assert said[6] == said[3], "a repeat of a refused line"
-    assert "account (line 2)" in said[4]
-    assert "(line 2)" in said[5]
+    assert "account; line 2" in said[4]
+    assert "line 2" in said[5]
 
 
 async def test_refused_rows_alone(api: Api) -> None:
@@ -208,7 +208,7 @@ async def test_refused_rows_alone(api: Api) -> None:
 @pytest.mark.parametrize(
     ("path", "known"),
     [
-        ("/v1/incentives?batch_id=b1", "batch_id"),
+        ("/v1/incentives?batch=b1", "batch"),
         ("/v1/funnel?programm=x", "programm"),
         ("/v1/events?q=1", "q"),
     ],

@@ -88,8 +88,8 @@ async def test_found_by_every_filter_and_page(api: Api) -> None:
     await api.submit(as_csv([row(n, programme="a" if n % 2 else "b") for n in range(1, 12)]))
     await api.submit(as_csv([row(1, programme="a", period="2")]), key="k2")
 
-    async def ids(**params: Any) -> list[int]:
-        found: list[int] = []
+    async def ids(**params: Any) -> list[str]:
+        found: list[str] = []
         while True:
             page = (await api.call("GET", "/v1/incentives", params=params | {"limit": 3})).json()
             found += [i["incentive_id"] for i in page["incentives"]]
@@ -108,7 +108,7 @@ async def test_found_by_every_filter_and_page(api: Api) -> None:
 async def test_cancelled_once_and_only_while_nothing_has_left(api: Api) -> None:
     made = (await _submit(api)).json()["incentive"]
     url = f"/v1/incentives/{made['incentive_id']}"
-    await _payout(api, made["incentive_id"], "unknown")
+    await _payout(api, int(made["incentive_id"]), "unknown")
     before = await api.state()
     refused = await api.call("POST", f"{url}/cancel")
     assert (refused.status_code, refused.json()["code"]) == (409, "payout_open")
@@ -168,7 +168,7 @@ async def _payout(api: Api, incentive_id: int, state: str) -> None:
 
 async def test_past_its_horizon_or_given_up_an_unknown_outcome_is_the_operators_in_the_funnel_too(api: Api) -> None:
     made = (await _submit(api)).json()["incentive"]
-    await _payout(api, made["incentive_id"], "unknown")
+    await _payout(api, int(made["incentive_id"]), "unknown")
     await _submit(api, 2, key="k2")
     now = api.core.resources.clock.now()
     cases = ((now, now, "gateway"), (now - timedelta(days=30), now, "operator"), (now, None, "operator"))
@@ -217,7 +217,7 @@ async def test_what_is_due_at_a_paused_or_held_partner_says_so(api: Api) -> None
 
 async def test_a_payout_is_read_and_hastened(api: Api) -> None:
     made = (await _submit(api)).json()["incentive"]
-    await _payout(api, made["incentive_id"], "unknown")
+    await _payout(api, int(made["incentive_id"]), "unknown")
     hastened = await api.call("POST", "/v1/payouts", json={"incentive_id": made["incentive_id"]})
     assert hastened.status_code == 202, hastened.text
     assert hastened.json()["payout_id"] == "10000000000000001"

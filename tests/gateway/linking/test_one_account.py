@@ -11,7 +11,7 @@ import pytest
 from contracts.identity import IdentityAnswer, Verdict
 from contracts.secret import Secret
 from gateway.security.clients import hashed
-from gateway.services.intake.participants import Participants
+from gateway.services.intake.corrections import Corrections
 from tests.gateway.linking.fake import granted
 from tests.gateway.linking.world import World
 
@@ -88,7 +88,9 @@ async def test_who_mistyped_an_account_is_not_barred_from_the_right_one(world: W
     world.banks["shared"].will("verify", IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED))
     await world.verification.tick()
     assert await world.incentive(pid) == UNPROVED
-    await Participants(world.resources).change_account(pid, "shared", Secret(Y), Secret(Y), "core")
+    await Corrections(world.resources).correct(
+        pid, {"partner": Secret("shared"), "account": Secret(Y), "phone": Secret(Y)}, "core"
+    )
     assert await world.incentive(pid) == ("awaiting_link", "link_required")
     await world.linked(pid, granted("mine"))
     await world.verification.tick()

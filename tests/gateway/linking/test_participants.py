@@ -111,7 +111,7 @@ async def test_an_account_left_while_an_otp_is_awaited_bars_no_other(world: Worl
     ("changes", "code"),
     [
         ({"partner": "nobody"}, "partner_unknown"),
-        ({"account": "12345"}, "field_invalid"),
+        ({"account": "99887"}, "field_invalid"),
         ({"phone": "081200000077"}, "field_invalid"),
         ({"phone": "+620812000000"}, "field_invalid"),
         ({"phone": "+628120000"}, "field_invalid"),
@@ -125,7 +125,8 @@ async def test_a_bad_account_changes_nothing(world: World, changes: dict[str, An
     before = await world.everything()
     reply = await world.api.put(f"/v1/participants/{pid}/account", json={**OTHER, **changes})
     assert (reply.status_code, reply.json()["code"]) == (422, code)
-    assert "+62812" not in reply.text and "12345" not in reply.text
+    sent = {**OTHER, **changes}
+    assert not any(str(sent[name]) in reply.text for name in ("account", "phone") if sent[name] != 5)
     assert await world.everything() == before
 
 

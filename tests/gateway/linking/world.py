@@ -25,6 +25,7 @@ from gateway.resources import Resources
 from gateway.security import places
 from gateway.security.clients import ClientDirectory, hashed
 from gateway.security.vault import Vault
+from gateway.services.intake.corrections import Corrections
 from gateway.services.linking.links import Linking
 from gateway.services.linking.verification import Verification
 from gateway.services.messages.inbox import Inbox
@@ -108,6 +109,7 @@ class World:
             "verification": self.verification,
             "payouts": self.payouts,
             "inbox": self.inbox,
+            "corrections": Corrections(self.resources),
         }
         self.core = Core(**core)
         self.app = app_of(self.core)

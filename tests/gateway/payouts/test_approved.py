@@ -13,7 +13,7 @@ from contracts.secret import Secret
 from gateway.security import approval, places
 from gateway.security.vault import Vault
 from gateway.services.intake.batches import Batches, Decision
-from gateway.services.intake.participants import Participants
+from gateway.services.intake.corrections import Corrections
 from gateway.services.intake.programmes import Programmes
 from gateway.services.payouts.sending import Answer
 from tests.gateway.payouts import town as kit
@@ -207,8 +207,8 @@ async def test_another_account_is_paid_once_two_people_have_approved_it(town: To
     await town.approve(first)
     await worker.tick_send("fake")
     assert await town.states(paid) == [S.SUCCEEDED] and len(bank.booked) == 2
-    service = Participants(town.resources)
-    await service.change_account("P00001", "fake", Secret(OTHER), Secret(phone_of(1)), "core")
+    service = Corrections(town.resources)
+    await service.correct("P00001", {"partner": Secret("fake"), "account": Secret(OTHER)}, "core")
     lapsed = await town.fetch("SELECT id FROM incentives WHERE lapsed_at IS NOT NULL ORDER BY id")
     assert [row["id"] for row in lapsed] == [first, later]
     told = await town.fetch("SELECT subject FROM events WHERE type = 'approval.lapsed' ORDER BY seq")
@@ -232,12 +232,12 @@ async def test_an_account_that_changes_again_lapses_again(town: Town) -> None:
     person = await town.person()
     incentive = await town.incentive(person)
     await _clients(town, "core", "one", "two")
-    service, batches = Participants(town.resources), _batches(town)
-    await service.change_account("P00001", "fake", Secret(OTHER), Secret(phone_of(1)), "core")
+    service, batches = Corrections(town.resources), _batches(town)
+    await service.correct("P00001", {"partner": Secret("fake"), "account": Secret(OTHER)}, "core")
     batch = (await batches.reapprove("core")).batch
     await batches.decide("one", batch.id, Decision.APPROVE, batch.content_root)
     town.clock.advance(1)
-    await service.change_account("P00001", "fake", Secret("0987654321"), Secret(phone_of(1)), "core")
+    await service.correct("P00001", {"account": Secret("0987654321")}, "core")
     await batches.decide("two", batch.id, Decision.APPROVE, batch.content_root)
     (row,) = await town.fetch("SELECT approved, lapsed_at FROM incentives WHERE id = $1", incentive)
     assert not row["approved"] and row["lapsed_at"] is not None

@@ -1,0 +1,93 @@
+"""`/v1/cases`: what an operator must look at, with the evidence gathered."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from litestar import Router, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter
+
+from contracts.incentive import BlockerCode
+from gateway.api.paging import cursor_of, number, numbers_of
+from gateway.core import Core
+from gateway.security.clients import require
+from gateway.storage.ops import cases
+
+
+class CaseState(enum.Enum):
+    """Whether somebody still has to look at it."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class CaseView(msgspec.Struct, frozen=True, kw_only=True):
+    """One case; no personal data."""
+
+    case_id: str
+    state: CaseState
+    code: BlockerCode
+    partner: str
+    payout_id: str | None
+    incentive_id: str | None
+    detail: str
+    """The evidence: what was seen, and what contradicts what."""
+    opened_at: datetime
+    due_at: datetime
+    """By when an operator should have decided."""
+    closed_at: datetime | None
+    closed_by: str | None
+
+
+class Cases(msgspec.Struct, frozen=True, kw_only=True):
+    """Some cases, oldest first; `next_cursor` is null on the last page."""
+
+    cases: list[CaseView]
+    next_cursor: str | None
+
+
+@get("/", guards=[require("ops", "read")])
+async def list_cases(
+    core: NamedDependency[Core],
+    state_: Annotated[CaseState | None, QueryParameter(name="state")] = None,
+    code: FromQuery[BlockerCode | None] = None,
+    partner: FromQuery[str | None] = None,
+    payout_id: FromQuery[str | None] = None,
+    incentive_id: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
+) -> Cases:
+    """Cases in the order in which they were opened: of one state, code, partner, payout or incentive, or all."""
+    wanted = {
+        "code": code and code.value,
+        "partner": partner,
+        "payout": number(payout_id, "payout_id"),
+        "incentive": number(incentive_id, "incentive_id"),
+    }
+    is_open = None if state_ is None else state_ is CaseState.OPEN
+    async with core.resources.database.connection() as connection:
+        found = await cases.find(connection, wanted, is_open=is_open, after=numbers_of(cursor, 1)[0], limit=limit + 1)
+    page = [
+        CaseView(
+            case_id=str(row.id),
+            state=CaseState.OPEN if row.closed_at is None else CaseState.CLOSED,
+            code=BlockerCode(row.code),
+            partner=row.partner,
+            payout_id=None if row.payout is None else str(row.payout),
+            incentive_id=None if row.incentive is None else str(row.incentive),
+            detail=row.detail,
+            opened_at=row.opened_at,
+            due_at=row.due_at,
+            closed_at=row.closed_at,
+            closed_by=row.closed_by,
+        )
+        for row in found[:limit]
+    ]
+    return Cases(cases=page, next_cursor=cursor_of(int(page[-1].case_id)) if len(found) > limit else None)
+
+
+router = Router(path="/v1/cases", route_handlers=[list_cases], tags=["cases"])

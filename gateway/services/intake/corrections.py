@@ -1,0 +1,246 @@
+"""Putting right what was handed over about a person: NIK, name, phone, partner and account.
+
+What is open was approved for the person and account as they were, so that another NIK or account ends its approvals and
+verdicts. Once somebody was paid, another NIK is the word of two clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from contracts.batch import PERSON, Fault, RowCode, row_fault
+from contracts.errors import Conflict, Forbidden, InvalidRequest
+from contracts.incentive import BlockerCode
+from contracts.linking import LinkState
+from contracts.secret import Secret
+from gateway.resources import Resources
+from gateway.security import places
+from gateway.services.intake.participants import ParticipantView, known, view_of
+from gateway.services.intake.refusals import RowConflict, RowInvalid
+from gateway.services.intake.rows import Checker, cleaned, rules_of
+from gateway.services.linking import facts
+from gateway.services.payouts.apply import transact
+from gateway.services.payouts.ends import LIFTED_BY_ACCOUNT
+from gateway.storage.base.database import Connection
+from gateway.storage.intake import participants, reapprovals
+from gateway.storage.intake.participants import ParticipantRow
+from gateway.storage.linking import links, owners, verifications
+from gateway.storage.linking.links import LinkRow
+from gateway.storage.ops import audit
+from gateway.storage.payouts import payouts
+
+SECOND_WORD_WITHIN = timedelta(days=7)
+"""A first client's word on a NIK is forgotten after this."""
+_OF_THE_NIK = frozenset({BlockerCode.NIK_MISMATCH.value, BlockerCode.ACCOUNT_SHARED.value})
+"""What the last check found and another NIK answers."""
+
+
+class Corrected(msgspec.Struct, frozen=True, kw_only=True):
+    """The participant as it stands, and whether a second client has to say the same."""
+
+    participant: ParticipantView
+    waits_for_second: bool
+
+
+class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for, indexed; None: as it is."""
+
+    values: Mapping[str, str]
+    nik_index: bytes | None
+    partner: str
+    account_index: bytes | None
+
+    def __repr__(self) -> str:
+        return f"_Wanted({', '.join(self.values)})"
+
+
+class Corrections:
+    """Corrects participants."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._clock = resources.clock
+        self._database = resources.database
+        self._vault = resources.vault
+        self._desks = resources.desks
+        rules = rules_of({slug: desk.manifest for slug, desk in resources.desks.items()})
+        self._checker = Checker(rules, resources.vault, {}, b"")
+
+    async def correct(
+        self, participant_id: str, given: Mapping[str, Secret], actor: str, *, may_begin: bool = True
+    ) -> Corrected:
+        """Put the `given` fields (names of `PERSON`) in the place of what is known; the others stay.
+
+        Another NIK of somebody who was paid waits until a second client asks for the same; what else is given is
+        taken at once. `may_begin`: whether this client may do more than confirm that. Raises `InvalidRequest`,
+        `NotFound`, `Forbidden`, and `Conflict` while a payout is open or where another participant holds an instalment
+        under the NIK.
+        """
+        values = {name: cleaned(value.reveal()) for name, value in given.items()}
+        if not values:
+            raise InvalidRequest(
+                "Nothing is to be corrected.", code="field_missing", remedy=f"Give one or more of {', '.join(PERSON)}."
+            )
+
+        async def work(connection: Connection) -> Corrected:
+            now = self._clock.now()
+            person = await known(connection, participant_id, lock=True)
+            wanted = self._wanted(person, values)
+            pending = await participants.nik_correction(connection, person.id)
+            confirms = (
+                pending is not None
+                and pending.nik_index == wanted.nik_index
+                and pending.asked_by != actor
+                and pending.asked_at > now - SECOND_WORD_WITHIN
+            )
+            if not may_begin and not (confirms and set(values) == {"nik"}):
+                raise Forbidden(
+                    "This client may only confirm another NIK that a first one has asked for.", code="scope_missing"
+                )
+            return await self._apply(connection, person, wanted, actor, now, confirms=confirms)
+
+        return await transact(self._database, work)
+
+    async def tick_forget(self, limit: int = 100) -> int:
+        """Forget first words that nobody has confirmed in time; how many."""
+        async with self._database.connection() as connection:
+            before = self._clock.now() - SECOND_WORD_WITHIN
+            return await participants.forget_nik_corrections(connection, before, limit)
+
+    def _wanted(self, person: ParticipantRow, values: Mapping[str, str]) -> _Wanted:
+        partner = values.get("partner", person.partner)
+        if partner != person.partner and "account" not in values:
+            fault = Fault("account", RowCode.FIELD_MISSING.value)
+            raise RowInvalid([row_fault(fault)])
+        if faults := self._checker.person_faults({"partner": partner, **values}):
+            raise RowInvalid([row_fault(fault) for fault in faults])
+        nik, account = values.get("nik"), values.get("account")
+        nik_index = None if nik is None else self._vault.index(places.NIK_INDEX, nik)
+        account_index = None if account is None else self._vault.index(places.account_index(partner), account)
+        return _Wanted(
+            values=values,
+            nik_index=None if nik_index == person.nik_index else nik_index,
+            partner=partner,
+            account_index=None if (partner, account_index) == (person.partner, person.account_index) else account_index,
+        )
+
+    async def _apply(
+        self,
+        connection: Connection,
+        person: ParticipantRow,
+        wanted: _Wanted,
+        actor: str,
+        now: datetime,
+        *,
+        confirms: bool,
+    ) -> Corrected:
+        waits = False
+        if wanted.nik_index is not None and not confirms:
+            waits = await participants.was_paid(connection, person.id)
+        moves = wanted.account_index is not None or (wanted.nik_index is not None and not waits)
+        if moves and await participants.payout_open(connection, person.id):
+            raise Conflict(
+                "A payout to the participant as known is open.",
+                code="payout_open",
+                remedy="Change the NIK or the account once the payout has ended.",
+            )
+        changed = await self._contact(connection, person, wanted, now)
+        if wanted.account_index is not None:
+            changed += ["partner"] if wanted.partner != person.partner else []
+            changed.append("account")
+            await self._account(connection, person, wanted, now)
+        if wanted.nik_index is not None:
+            if waits:
+                await self._free(connection, person, wanted.nik_index)
+                await participants.ask_nik(connection, person.id, wanted.nik_index, actor, now)
+            else:
+                changed.append("nik")
+                await self._nik(connection, await participants.get(connection, person.id), wanted, now)
+        if changed or waits:
+            data = {"fields": changed, "asked_for": ["nik"] if waits else []}
+            await audit.record(connection, now, actor, "participant.correct", person.participant_id, data)
+        after = await participants.get(connection, person.id)
+        return Corrected(participant=await view_of(connection, after), waits_for_second=waits)
+
+    async def _contact(
+        self, connection: Connection, person: ParticipantRow, wanted: _Wanted, now: datetime
+    ) -> list[str]:
+        changed, pid = [], person.participant_id
+        for field, place, index, change in (
+            ("full_name", places.name(pid), places.NAME_INDEX, participants.change_name),
+            ("phone", places.phone(pid), places.PHONE_INDEX, participants.change_phone),
+        ):
+            value = wanted.values.get(field)
+            if value is not None:
+                sealed, indexed = self._vault.seal(place, value), self._vault.index(index, value)
+                if await change(connection, person.id, sealed, indexed, now):
+                    changed.append(field)
+        return changed
+
+    async def _account(self, connection: Connection, person: ParticipantRow, wanted: _Wanted, now: datetime) -> None:
+        assert wanted.account_index is not None
+        await self._leave(connection, person, now)
+        account = wanted.values["account"]
+        await participants.change_account(
+            connection,
+            person.id,
+            partner=wanted.partner,
+            account_sealed=self._vault.seal(places.account(person.participant_id), account),
+            account_index=wanted.account_index,
+            now=now,
+        )
+        await reapprovals.lapse_person(connection, person.id, "account_changed", now)
+        await payouts.lift(connection, now, person.id, LIFTED_BY_ACCOUNT)
+
+    async def _nik(self, connection: Connection, person: ParticipantRow, wanted: _Wanted, now: datetime) -> None:
+        """`person`: as it stands after a change of account."""
+        assert wanted.nik_index is not None
+        await self._free(connection, person, wanted.nik_index)
+        sealed = self._vault.seal(places.nik(person.participant_id), wanted.values["nik"])
+        await participants.change_nik(connection, person.id, sealed, wanted.nik_index, now)
+        await reapprovals.lapse_person(connection, person.id, "nik_changed", now)
+        await owners.release(connection, person.id, person.partner, person.account_index)
+        if person.link_id is None:
+            return
+        await verifications.drop(connection, person.link_id, now)
+        if person.link_active:
+            await participants.not_verified(connection, person.id, person.link_id, None, now)
+            await verifications.open_for(connection, person.id, person.link_id, wanted.nik_index, now)
+        elif person.standing in _OF_THE_NIK:
+            await participants.link_ended(connection, person.id, person.link_id, BlockerCode.LINK_REQUIRED, now)
+
+    async def _free(self, connection: Connection, person: ParticipantRow, nik_index: bytes) -> None:
+        if holder := await participants.instalment_of_another(connection, person.id, nik_index):
+            hint = f"participant {holder[0]}, incentive {holder[1]}"
+            raise RowConflict([row_fault(Fault("nik", RowCode.NIK_DUPLICATE.value, hint, ("nik",)))])
+
+    async def _leave(self, connection: Connection, person: ParticipantRow, now: datetime) -> None:
+        """End what belongs to the account that is left; where linking is exclusive, the partner is told."""
+        link = await links.live(connection, person.id)
+        if link is not None:
+            await self._end(connection, person, link, now)
+            await verifications.drop(connection, link.id, now)
+        await owners.release(connection, person.id, person.partner, person.account_index)
+
+    async def _end(self, connection: Connection, person: ParticipantRow, link: LinkRow, now: datetime) -> None:
+        code = BlockerCode.LINK_REQUIRED
+        exclusive = self._desks[link.partner].manifest.link_exclusive
+        match link.state:
+            case LinkState.UNLINKING if exclusive:
+                return
+            case LinkState.EXCHANGING:
+                moved = None
+            case LinkState.ACTIVE if exclusive:
+                moved = await facts.give_back(connection, person, link, code, now, due_at=now)
+            case LinkState.ACTIVE | LinkState.UNLINKING:
+                moved = await facts.ended(connection, person, link, LinkState.UNLINKED, code, now)
+            case _:
+                moved = await facts.ended(connection, person, link, LinkState.FAILED, code, now)
+        if moved is None:
+            raise Conflict(
+                "The participant is being linked at this moment.",
+                code="link_in_progress",
+                remedy="Send the same again in a minute, when the partner has answered.",
+            )
