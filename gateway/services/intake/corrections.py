@@ -22,9 +22,8 @@ from gateway.services.intake.participants import ParticipantView, known, view_of
 from gateway.services.intake.refusals import RowConflict, RowInvalid
 from gateway.services.intake.rows import Checker, cleaned, rules_of
 from gateway.services.linking import facts
-from gateway.services.payouts.apply import transact
 from gateway.services.payouts.ends import LIFTED_BY_ACCOUNT
-from gateway.storage.base.database import Connection
+from gateway.storage.base.database import Connection, transact
 from gateway.storage.intake import participants, reapprovals
 from gateway.storage.intake.participants import ParticipantRow
 from gateway.storage.linking import links, owners, verifications

@@ -165,7 +165,9 @@ async def test_a_document_speaks_of_the_account_it_was_handed_in_for(world: Worl
         assert (await give(client, pid))[0] == 200
     await world.verification.tick()
     assert await world.incentive(pid) == ("scheduled", None)
-    await Participants(world.resources).change_account(pid, "shared", Secret(Y), Secret(Y), "core")
+    await Corrections(world.resources).correct(
+        pid, {"partner": Secret("shared"), "account": Secret(Y), "phone": Secret(Y)}, "core"
+    )
     await world.linked(pid, granted("others"))
     await world.verification.tick()
     assert await world.incentive(pid) == UNPROVED

@@ -249,9 +249,9 @@ async def test_what_waits_for_approval_as_it_was_keeps_nothing_from_being_put_up
     town.partner()
     incentive = await town.incentive(await town.person())
     await _clients(town, "core", "one", "two")
-    service, batches = Participants(town.resources), _batches(town)
+    service, batches = Corrections(town.resources), _batches(town)
     for account in (OTHER, "0987654321"):
-        await service.change_account("P00001", "fake", Secret(account), Secret(phone_of(1)), "core")
+        await service.correct("P00001", {"partner": Secret("fake"), "account": Secret(account)}, "core")
         batch = (await batches.reapprove("core")).batch
         assert batch.rows_accepted == 1, account
         town.clock.advance(1)
