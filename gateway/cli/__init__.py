@@ -33,6 +33,7 @@ COMMANDS = {
     "reconcile": "reconcile:reconcile",
     "recover": "recover:recover",
     "events": "events:events",
+    "webhooks": "webhooks:app",
     "clients": "clients:app",
     "operators": "operators:app",
     "programmes": "programmes:app",

@@ -7,6 +7,7 @@ import base64
 import http.server
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -17,8 +18,10 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 from urllib.parse import urlencode, urlsplit
 
+import msgspec
 import pytest
 import uvicorn
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from adapters.registry import PARTNERS
 from gateway.api.app import create_app
@@ -27,6 +30,7 @@ from gateway.cli.serve import server_config
 from gateway.clock import SystemClock
 from gateway.demo.cluster import bare_environment
 from gateway.security.clients import register
+from gateway.settings import Settings
 from gateway.storage.base.database import Database
 from tests.gateway.api.conftest import settings_on
 from tests.gateway.api.kit import PROGRAMMES, PURPOSES, as_csv, as_ndjson, nik, row
@@ -99,6 +103,10 @@ def test_partners_need_nothing() -> None:
     assert "They are: bni" in run("partners", "show", "nobody", status=2)
 
 
+def _settings(database: str, redis_url: str) -> Settings:
+    return msgspec.structs.replace(settings_on(database, redis_url), webhook_networks="127.0.0.1/32")
+
+
 @pytest.fixture
 def served(database: str, redis_url: str) -> Iterator[dict[str, Any]]:
     """The API with a maker and two approvers, as environments of the command line."""
@@ -119,7 +127,7 @@ def served(database: str, redis_url: str) -> Iterator[dict[str, Any]]:
     roles = asyncio.run(prepare())
     run("programmes", "register", PROGRAMMES[0], *PURPOSES, DATABASE_URL=database)
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(server_config(create_app(settings_on(database, redis_url))))
+    server = uvicorn.Server(server_config(create_app(_settings(database, redis_url))))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -243,3 +251,52 @@ def test_events_are_printed_in_order_and_forwarded_from_where_it_broke(served: d
         thread.join()
     assert Forwarded.taken == [*printed[:3], *printed[2:]]
     assert "scope" in run("events", status=2, **served["one"])
+
+
+class Taken(http.server.BaseHTTPRequestHandler):
+    """A receiver that knows the secret of its endpoint, or not yet."""
+
+    secret: ClassVar[str] = ""
+    bodies: ClassVar[list[dict[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        try:
+            self.bodies.append(Webhook(self.secret).verify(body, {n.lower(): v for n, v in self.headers.items()}))
+            self.send_response(200)
+        except WebhookVerificationError:
+            self.send_response(401)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def _secret_of(said: str) -> str:
+    return next(word for word in said.split() if word.startswith("whsec_"))
+
+
+def test_webhooks_are_made_tried_and_kept_from_the_command_line(served: dict[str, Any]) -> None:
+    me = served["maker"]
+    assert "https" in run("webhooks", "add", "http://192.0.2.1/", status=2, **me)
+    with http.server.HTTPServer(("127.0.0.1", 0), Taken) as receiver:
+        thread = threading.Thread(target=receiver.serve_forever)
+        thread.start()
+        made = run("webhooks", "add", f"http://127.0.0.1:{receiver.server_port}/", "--type", "batch.received", **me)
+        endpoint = next(word for word in made.split() if re.fullmatch(r"we[0-9]+", word))
+        assert "401" in run("webhooks", "test", endpoint, status=1, **me), "it does not know the secret yet"
+        Taken.secret = _secret_of(made)
+        assert "taken: HTTP 200" in run("webhooks", "test", endpoint, **me)
+        Taken.secret = _secret_of(run("webhooks", "rotate", endpoint, **me))
+        assert "taken: HTTP 200" in run("webhooks", "test", endpoint, **me)
+        receiver.shutdown()
+        thread.join()
+    assert [body["type"] for body in Taken.bodies] == ["webhook.test"] * 2
+    listed = run("webhooks", "list", **me)
+    assert endpoint in listed and "batch.received" in listed and "whsec_" not in listed
+    assert endpoint in run("webhooks", "replay", endpoint, **me)
+    assert "error:" in run("webhooks", "replay", endpoint, "--after", "%%%", status=2, **me)
+    assert run("webhooks", "dead", endpoint, **me) == ""
+    run("webhooks", "remove", endpoint, **me)
+    assert "error:" in run("webhooks", "dead", endpoint, status=2, **me)
+    assert "error:" in run("webhooks", "list", status=2, **me | {"PRAKERJA_API_URL": "http://127.0.0.1:9"})

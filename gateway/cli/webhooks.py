@@ -1,0 +1,141 @@
+"""`gateway webhooks`: where a client is called about what happens, as a client of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+import msgspec
+import typer
+
+from contracts.errors import GatewayError
+from gateway.cli.batch import ApiRefused, ClientId, Secret, Url
+from gateway.cli.common import console, table
+from gateway.client import Gateway, NoAnswer, Refused, calls, models
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="A client's webhook endpoints, over HTTP with its credentials (scope `read`): PRAKERJA_CLIENT_ID,"
+    " PRAKERJA_CLIENT_SECRET, and the API's address in PRAKERJA_API_URL or --url. What a call looks like:"
+    " docs/events.md.",
+)
+
+Endpoint = Annotated[str, typer.Argument(help="As `gateway webhooks list` shows it.")]
+_API = "http://127.0.0.1:8000"
+
+
+class Silent(GatewayError):
+    """The API gave no answer."""
+
+    title = "No answer"
+    remedy = "Is it running, and is its address right? `gateway webhooks list` shows what was done."
+
+
+def _with(client_id: str, client_secret: str, url: str, work: Callable[[Gateway], T]) -> T:
+    try:
+        with Gateway(url, client_id, client_secret) as gateway:
+            return work(gateway)
+    except Refused as refused:
+        raise ApiRefused(refused.detail, remedy=refused.remedy) from None
+    except NoAnswer as error:
+        raise Silent(f"{url} gave no answer ({error}).") from None
+
+
+@app.command()
+def add(
+    address: Annotated[str, typer.Argument(help="https, and public unless the installation allows its network.")],
+    client_id: ClientId,
+    client_secret: Secret,
+    url: Url = _API,
+    types: Annotated[
+        list[str] | None, typer.Option("--type", help="Only this event type; once for each. Without it, all.")
+    ] = None,
+) -> None:
+    """Be called at an address about what happens from now on, and print the secret that signs, once."""
+    made = _with(
+        client_id, client_secret, url, lambda g: g.send(calls.create_webhook_endpoint(address, types=types or ()))
+    )
+    _secret(made)
+
+
+@app.command("list")
+def list_(client_id: ClientId, client_secret: Secret, url: Url = _API) -> None:
+    """The client's endpoints: how far each is, what waits, since when it fails."""
+    found = _with(client_id, client_secret, url, lambda g: g.send(calls.list_webhook_endpoints()))
+    rows = (
+        (one.webhook_endpoint_id, one.url, " ".join(one.types) or "all", one.waiting, one.dead_letters, _state(one))
+        for one in found.webhook_endpoints
+    )
+    console.print(table("webhooks", "endpoint", "address", "types", "waiting", "dead", "state", rows=rows))
+
+
+@app.command("test")
+def try_(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = _API) -> None:
+    """Call it now with an event of type `webhook.test`. Status 1: it did not take it."""
+    tried = _with(client_id, client_secret, url, lambda g: g.send(calls.test_webhook_endpoint(endpoint)))
+    what = f"HTTP {tried.status}" if tried.status is not None else "no answer"
+    console.print(f"{'taken' if tried.delivered else 'not taken'}: {what}, {tried.took_ms} ms", highlight=False)
+    if not tried.delivered:
+        console.print(tried.error or "", markup=False)
+        raise typer.Exit(1)
+
+
+@app.command()
+def rotate(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = _API) -> None:
+    """A new secret, printed once; for 24 hours the old one signs beside it."""
+    _secret(_with(client_id, client_secret, url, lambda g: g.send(calls.rotate_webhook_secret(endpoint))))
+
+
+@app.command()
+def replay(
+    endpoint: Endpoint,
+    client_id: ClientId,
+    client_secret: Secret,
+    url: Url = _API,
+    after: Annotated[str | None, typer.Option(help="A cursor of `gateway events`: what came after it.")] = None,
+    until: Annotated[str | None, typer.Option(help="The last one; without it, the last one delivered.")] = None,
+    dead: Annotated[bool, typer.Option("--dead", help="What was given up, and no range.")] = False,
+) -> None:
+    """Deliver events again: a range, or what was given up."""
+    wanted = calls.replay_webhook_events(endpoint, after=after, until=until, dead_letters=dead)
+    done = _with(client_id, client_secret, url, lambda g: g.send(wanted))
+    console.print(f"{done.webhook_endpoint_id}: {done.waiting} waiting, {done.dead_letters} given up", highlight=False)
+
+
+@app.command()
+def dead(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = _API) -> None:
+    """What was given up after 72 hours, one JSON object a line."""
+
+    def work(gateway: Gateway) -> None:
+        for letter in gateway.pages(calls.list_dead_letters(endpoint)):
+            typer.echo(msgspec.json.encode(letter).decode())
+
+    _with(client_id, client_secret, url, work)
+
+
+@app.command()
+def remove(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = _API) -> None:
+    """Be called there no more; what waits for it is forgotten."""
+    _with(client_id, client_secret, url, lambda g: g.send(calls.delete_webhook_endpoint(endpoint)))
+    console.print(f"{endpoint} is called no more", highlight=False)
+
+
+@app.command()
+def enable(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = _API) -> None:
+    """Call a disabled endpoint again, from where it was."""
+    _with(client_id, client_secret, url, lambda g: g.send(calls.enable_webhook_endpoint(endpoint)))
+    console.print(f"{endpoint} is called again", highlight=False)
+
+
+def _state(one: models.WebhookEndpoint) -> str:
+    if one.disabled_at is not None:
+        return f"disabled: {one.disabled_because}"
+    return f"failing: {one.last_error}" if one.failing_since is not None else "called"
+
+
+def _secret(made: models.NewWebhookEndpoint) -> None:
+    console.print(f"endpoint  {made.endpoint.webhook_endpoint_id}", highlight=False)
+    console.print(f"secret    {made.secret}", highlight=False, soft_wrap=True)
+    console.print("The secret is not shown again.", style="dim")
