@@ -240,9 +240,9 @@ assert {code for code, field in _REMEDIES if field is None} == set(RowCode), "ev
 
 
 _CORRECT = (
-    "perbaiki peserta dengan PUT /v1/participants/{participant_id} (NIK orang yang sudah dibayar: dua klien mengirim"
+    "perbaiki peserta dengan PUT /v1/participants/{participant_id} (NIK orang yang sudah dibayar: dua orang mengirim"
     " isi yang sama)",
-    "correct the participant with PUT /v1/participants/{participant_id} (the NIK of somebody who was paid: two clients"
+    "correct the participant with PUT /v1/participants/{participant_id} (the NIK of somebody who was paid: two people"
     " send the same)",
 )
 _CANCEL = (

@@ -64,7 +64,7 @@ async def correct_participant(
     """Correct what was handed over about a person. Another NIK or account ends the approvals of what is not paid (`POST
     /v1/batches/reapprovals` puts it up again) and is verified anew.
 
-    Once the person was paid, another NIK needs two clients: 202 with `correction` after the first, until a second one
+    Once the person was paid, another NIK needs two people: 202 with `correction` after the first, until a second one
     sends the same NIK within seven days. A client that may only approve batches can only be that second one.
     """
     given = {name: Secret(value) for name in PERSON if (value := getattr(data, name)) is not None}

@@ -75,6 +75,7 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
 @get("/", guards=[require("links", "read")])
 async def list_links(
     core: NamedDependency[Core],
+    request: Call,
     participant_id: FromQuery[str | None] = None,
     partner: FromQuery[str | None] = None,
     state_: Annotated[LinkState | None, QueryParameter(name="state")] = None,
@@ -82,7 +83,12 @@ async def list_links(
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> Links:
     """Links, newest first: of one person, partner or state, or all."""
-    wanted = {"participant_id": participant_id, "partner": partner, "state": state_ and state_.value}
+    wanted = {
+        "participant_id": participant_id,
+        "partner": partner,
+        "state": state_ and state_.value,
+        "organisation": request.auth.organisation,
+    }
     at_us, last = numbers_of(cursor, 2)
     before = (moment_of(at_us), f"L{last}") if cursor else None
     async with core.resources.database.connection() as connection:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
-from litestar import Router, get
+from litestar import Request, Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
 from contracts.incentive import BlockerCode
 from gateway.api.paging import cursor_of, number, numbers_of
 from gateway.core import Core
-from gateway.security.clients import require
+from gateway.security.clients import Caller, require
 from gateway.storage.ops import cases
 
 
@@ -53,6 +53,7 @@ class Cases(msgspec.Struct, frozen=True, kw_only=True):
 @get("/", guards=[require("ops", "read")])
 async def list_cases(
     core: NamedDependency[Core],
+    request: Request[Any, Caller, Any],
     state_: Annotated[CaseState | None, QueryParameter(name="state")] = None,
     code: FromQuery[BlockerCode | None] = None,
     partner: FromQuery[str | None] = None,
@@ -67,6 +68,7 @@ async def list_cases(
         "partner": partner,
         "payout": number(payout_id, "payout_id"),
         "incentive": number(incentive_id, "incentive_id"),
+        "organisation": request.auth.organisation,
     }
     is_open = None if state_ is None else state_ is CaseState.OPEN
     async with core.resources.database.connection() as connection:

@@ -89,6 +89,7 @@ async def hasten_payout(
 @get("/", guards=[require("payouts", "read")])
 async def list_payouts(
     core: NamedDependency[Core],
+    request: Request[Any, Caller, Any],
     number_: Annotated[
         str | None,
         QueryParameter(
@@ -113,6 +114,7 @@ async def list_payouts(
         "participant_id": participant_id,
         "partner": partner,
         "state": state_ and state_.value,
+        "organisation": request.auth.organisation,
     }
     partners = list(core.resources.desks)
     async with core.resources.database.connection() as connection:

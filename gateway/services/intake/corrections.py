@@ -1,7 +1,7 @@
 """Putting right what was handed over about a person: NIK, name, phone, partner and account.
 
 What is open was approved for the person and account as they were, so that another NIK or account ends its approvals and
-verdicts. Once somebody was paid, another NIK is the word of two clients.
+verdicts. Once somebody was paid, another NIK is the word of two people, each with a client of their own.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from gateway.services.intake.refusals import RowConflict, RowInvalid
 from gateway.services.intake.rows import Checker, cleaned, rules_of
 from gateway.services.linking import facts
 from gateway.services.payouts.ends import LIFTED_BY_ACCOUNT
+from gateway.storage.access import clients
 from gateway.storage.base.database import Connection, transact
 from gateway.storage.intake import participants, reapprovals
 from gateway.storage.intake.participants import ParticipantRow
@@ -91,8 +92,8 @@ class Corrections:
             confirms = (
                 pending is not None
                 and pending.nik_index == wanted.nik_index
-                and pending.asked_by != actor
                 and pending.asked_at > now - SECOND_WORD_WITHIN
+                and await clients.person_of(connection, pending.asked_by) != await clients.person_of(connection, actor)
             )
             if not may_begin and not (confirms and set(values) == {"nik"}):
                 raise Forbidden(
@@ -212,7 +213,7 @@ class Corrections:
 
     async def _free(self, connection: Connection, person: ParticipantRow, nik_index: bytes) -> None:
         if holder := await participants.instalment_of_another(connection, person.id, nik_index):
-            hint = f"participant {holder[0]}, incentive {holder[1]}"
+            hint = f"participant {holder.participant_id}, incentive {holder.incentive}" if holder.ours else None
             raise RowConflict([row_fault(Fault("nik", RowCode.NIK_DUPLICATE.value, hint, ("nik",)))])
 
     async def _leave(self, connection: Connection, person: ParticipantRow, now: datetime) -> None:

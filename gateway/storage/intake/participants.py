@@ -213,16 +213,26 @@ async def change_nik(connection: Connection, participant: int, sealed: bytes, in
     await connection.execute("DELETE FROM nik_corrections WHERE participant = $1", participant)
 
 
-async def instalment_of_another(connection: Connection, participant: int, nik_index: bytes) -> tuple[str, int] | None:
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """Who holds an instalment under a NIK."""
+
+    participant_id: str
+    incentive: int
+    ours: bool
+    """Of the same organisation; what is another's is not told."""
+
+
+async def instalment_of_another(connection: Connection, participant: int, nik_index: bytes) -> Holder | None:
     """Who else holds one of the participant's instalments under this NIK, and which incentive."""
     row = await connection.fetchrow(
-        "SELECT o.participant_id, o.id FROM incentives o JOIN incentives i USING (programme, purpose, period)"
+        "SELECT o.participant_id, o.id AS incentive, o.organisation = i.organisation AS ours"
+        " FROM incentives o JOIN incentives i USING (programme, purpose, period)"
         " WHERE i.participant = $1 AND NOT i.cancelled AND o.nik_index = $2 AND o.participant <> $1"
         " AND (NOT o.cancelled OR o.payout = 'succeeded') ORDER BY o.id LIMIT 1",
         participant,
         nik_index,
     )
-    return None if row is None else (row["participant_id"], row["id"])
+    return None if row is None else Holder(**dict(row))
 
 
 async def was_paid(connection: Connection, participant: int) -> bool:

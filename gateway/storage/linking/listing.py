@@ -13,7 +13,12 @@ from contracts.linking import LinkState
 from gateway.storage.base.database import Connection
 from gateway.storage.base.filters import OF_PERSON, where
 
-_FILTERS = {"participant_id": f"l.{OF_PERSON}", "partner": "l.partner = {}", "state": "l.state = {}"}
+_FILTERS = {
+    "participant_id": f"l.{OF_PERSON}",
+    "partner": "l.partner = {}",
+    "state": "l.state = {}",
+    "organisation": "p.organisation = {}",
+}
 
 
 class LinkLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,14 @@ from contracts.incentive import BlockerCode
 from gateway.storage.base.database import Connection
 from gateway.storage.base.filters import where
 
-_FILTERS = {"incentive": "incentive = {}", "payout": "payout = {}", "partner": "partner = {}", "code": "code = {}"}
+_FILTERS = {
+    "incentive": "incentive = {}",
+    "payout": "payout = {}",
+    "partner": "partner = {}",
+    "code": "code = {}",
+    "organisation": "EXISTS (SELECT FROM incentives i WHERE i.organisation = {} AND i.id = coalesce(cases.incentive,"
+    " (SELECT p.incentive FROM payouts p WHERE p.id = cases.payout)))",
+}
 
 DUE_AFTER = timedelta(days=1)
 """By when an operator should have decided."""

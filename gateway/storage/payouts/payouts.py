@@ -21,6 +21,7 @@ _FILTERS = {
     "participant_id": OF_PERSON,
     "partner": "partner = {}",
     "state": "state = {}",
+    "organisation": "EXISTS (SELECT FROM participants o WHERE o.id = payouts.participant AND o.organisation = {})",
 }
 
 

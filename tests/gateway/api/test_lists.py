@@ -96,6 +96,21 @@ async def test_lists_are_narrowed_by_each_filter_and_read_page_by_page(api: Api)
     assert await _ids(api, "/v1/incentives", "incentives", "incentive_id", batch_id="b1") == []
 
 
+async def test_lists_hold_the_own_organisations_rows_alone(api: Api) -> None:
+    await _stored(api)
+    await api.fetch("UPDATE clients SET organisation = 'elsewhere' WHERE id = 'reader' RETURNING id")
+    api.core.clients.forget()
+    for path, items in (("/v1/payouts", "payouts"), ("/v1/links", "links"), ("/v1/cases", "cases")):
+        assert (await api.call("GET", path, role="reader")).json()[items] == []
+        assert len((await api.call("GET", path, role="operator" if items == "cases" else "maker")).json()[items]) == 2
+    assert (await api.call("GET", "/v1/payouts", role="reader", params={"number": REFERENCE})).json()["payouts"] == []
+    assert (await api.call("PUT", "/v1/participants/P00000001", json={"phone": "+6281300000001"})).status_code == 200
+    await api.fetch("UPDATE clients SET organisation = 'elsewhere' WHERE id = 'maker' RETURNING id")
+    api.core.clients.forget()
+    theirs = await api.call("PUT", "/v1/participants/P00000001", json={"phone": "+6281300000002"})
+    assert (theirs.status_code, theirs.json()["code"]) == (404, "not_found")
+
+
 @pytest.mark.parametrize("number", [str(PAYOUT), REFERENCE, THEIRS])
 async def test_a_payout_is_found_by_any_of_its_numbers(api: Api, number: str) -> None:
     await _stored(api)

@@ -122,6 +122,9 @@ async def test_a_nik_of_somebody_who_was_paid_is_the_word_of_two_clients(api: Ap
         await api.call("PUT", PATH, role="one", json={"nik": nik(40), "phone": "+6281300000002"})
     ).status_code == 403
     assert (await api.call("PUT", PATH, role="reader", json={"nik": nik(40)})).status_code == 403
+    await _do(api, "UPDATE clients SET person = 'maker' WHERE id = 'two'")
+    same = await api.call("PUT", PATH, role="two", json={"nik": nik(40)})
+    assert same.status_code == 403, "two clients of one person are one pair of eyes"
     second = await api.call("PUT", PATH, role="one", json={"nik": nik(40)})
     assert (second.status_code, second.json()["correction"]) == (200, None)
     assert (await _known(api))["nik"] == nik(40)

@@ -106,6 +106,15 @@ async def _set(api: Api, facts: str) -> None:
 
 
 Before = Callable[[Api], Awaitable[None]]
+
+
+async def _of_another_organisation(api: Api) -> None:
+    await _as_known(api)
+    async with api.core.resources.database.connection() as connection:
+        await connection.execute("ALTER TABLE participants DISABLE TRIGGER participants_stay_theirs")
+        await connection.execute("UPDATE participants SET organisation = 'elsewhere'")
+
+
 CONFLICTS: dict[str, tuple[RowCode, Before, dict[str, Any], list[str]]] = {
     "another person under the id": (
         RowCode.PARTICIPANT_CONFLICT, _as_known, {"period": "2"} | OTHER, ["nik", "partner", "account"],
@@ -127,6 +136,9 @@ CONFLICTS: dict[str, tuple[RowCode, Before, dict[str, Any], list[str]]] = {
     ),
     "the NIK of another": (RowCode.NIK_DUPLICATE, _held_by_another, {}, ["nik"]),
     "the NIK of another who was paid": (RowCode.NIK_DUPLICATE, _held_by_another_who_was_paid, {}, ["nik"]),
+    "an id of another organisation": (
+        RowCode.PARTICIPANT_TAKEN, _of_another_organisation, {"nik": nik(40)}, ["participant_id"],
+    ),
     "the instalment that is paid": (RowCode.INSTALMENT_PAID, _paid, {"amount_rupiah": 1}, ["amount_rupiah"]),
 }  # fmt: skip
 
@@ -143,7 +155,7 @@ async def _follow(api: Api, fault: dict[str, Any], line: dict[str, Any]) -> None
             whose = path.format(participant_id=held[1] if held else line["participant_id"])
             reply = await api.call("PUT", whose, json=body)
             if reply.status_code == 202:
-                assert "two clients" in told or held
+                assert "two people" in told or held
                 reply = await api.call("PUT", whose, role="one", json={"nik": body["nik"]})
             assert reply.status_code == 200, reply.text
         else:
@@ -171,6 +183,9 @@ async def test_a_conflict_answered_as_its_remedy_says_is_one_no_more(api: Api, m
     if code is RowCode.INSTALMENT_PAID:
         assert "take the row out" in fault["remedy"]["en"]
         return
+    if code is RowCode.PARTICIPANT_TAKEN:
+        assert "use another one" in fault["remedy"]["en"]
+        line["participant_id"] = f"ours-{line['participant_id']}"
     await _follow(api, fault, line)
     if single:
         assert (await api.call("POST", "/v1/incentives", key="k1", json=line)).status_code == 201
