@@ -245,6 +245,7 @@ ERRORS: dict[str, str] = {
     "client_exists": "There is a client of that name.",
     "conflict": "The state of what is addressed does not allow it.",
     "content_root_differs": "The content root is not the batch's.",
+    "cursor_too_old": "Events behind the cursor were forgotten.",
     "duties_not_separate": "No client both hands over and decides.",
     "field_invalid": "A field has a value that it cannot have.",
     "field_missing": "A field is missing.",

@@ -159,6 +159,16 @@ def change_account(participant_id: str, *, partner: str, account: str, phone: st
     return _do("change_account", "PUT", path, models.Participant, body, repeatable=True)
 
 
+def correct_participant(participant_id: str, **fields: str) -> Call[models.Participant]:
+    """Put right what was handed over about a person: `nik`, `full_name`, `phone`, `partner`, `account`. The answer has
+    a `correction` where a second person has to say the same.
+    """
+    return _do(
+        "correct_participant", "PUT", f"/v1/participants/{_part(participant_id)}", models.Participant, fields,
+        repeatable=True,
+    )  # fmt: skip
+
+
 def request_verification(participant_id: str, *, key: str | None = None) -> Call[models.Verification]:
     """Check the NIK now."""
     body = {"participant_id": participant_id}
@@ -179,6 +189,40 @@ def hasten_payout(incentive_id: str, *, key: str | None = None) -> Call[models.H
 def read_payout(payout_id: str) -> Call[models.Payout]:
     """One payout."""
     return _get("read_payout", f"/v1/payouts/{_part(payout_id)}", models.Payout)
+
+
+def list_payouts(
+    *, number: str | None = None, incentive_id: str | None = None, participant_id: str | None = None,
+    partner: str | None = None, state: str | None = None, limit: int = 200,
+) -> Pages[models.Payout]:  # fmt: skip
+    """Payouts, oldest first; `number` is any of one payout's: its own, our reference, the partner's."""
+    first = _get(
+        "list_payouts", "/v1/payouts", dict, number=number, incentive_id=incentive_id, participant_id=participant_id,
+        partner=partner, state=state, limit=limit,
+    )  # fmt: skip
+    return Pages(first=first, items="payouts", item=models.Payout)
+
+
+def list_links(
+    *, participant_id: str | None = None, partner: str | None = None, state: str | None = None, limit: int = 200
+) -> Pages[models.LinkLine]:
+    """Links, newest first."""
+    first = _get(
+        "list_links", "/v1/links", dict, participant_id=participant_id, partner=partner, state=state, limit=limit
+    )
+    return Pages(first=first, items="links", item=models.LinkLine)
+
+
+def list_cases(
+    *, state: str | None = None, code: str | None = None, partner: str | None = None, payout_id: str | None = None,
+    incentive_id: str | None = None, limit: int = 200,
+) -> Pages[models.Case]:  # fmt: skip
+    """Cases, oldest first."""
+    first = _get(
+        "list_cases", "/v1/cases", dict, state=state, code=code, partner=partner, payout_id=payout_id,
+        incentive_id=incentive_id, limit=limit,
+    )  # fmt: skip
+    return Pages(first=first, items="cases", item=models.Case)
 
 
 def list_events(*, after: str | None = None, limit: int = 500) -> Pages[models.Event]:

@@ -127,6 +127,13 @@ class Need(Model, frozen=True, kw_only=True):
     since: datetime
 
 
+class PendingCorrection(Model, frozen=True, kw_only=True):
+    """Another NIK that waits for a second person's word."""
+
+    asked_by: str
+    asked_at: datetime
+
+
 class Participant(Model, frozen=True, kw_only=True):
     """A participant without a word about who it is."""
 
@@ -136,6 +143,7 @@ class Participant(Model, frozen=True, kw_only=True):
     verified: bool
     verified_until: datetime | None
     needs: Need | None
+    correction: PendingCorrection | None
 
 
 class Verification(Model, frozen=True, kw_only=True):
@@ -181,6 +189,34 @@ class Payout(Model, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None
+
+
+class LinkLine(Model, frozen=True, kw_only=True):
+    """A link in a list."""
+
+    link_id: str
+    participant_id: str
+    partner: str
+    state: str
+    ended_because: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Case(Model, frozen=True, kw_only=True):
+    """What an operator must look at."""
+
+    case_id: str
+    state: str
+    code: str
+    partner: str
+    payout_id: str | None
+    incentive_id: str | None
+    detail: str
+    opened_at: datetime
+    due_at: datetime
+    closed_at: datetime | None
+    closed_by: str | None
 
 
 class Event(Model, frozen=True, kw_only=True):

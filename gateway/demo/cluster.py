@@ -199,6 +199,7 @@ def _environment(cluster: Cluster, known: Mapping[str, Any], waits: str, key: by
         "GATEWAY_PUBLIC_URL": cluster.api_url,
         "GATEWAY_RESEND_ON_ASSUMED_ABSENCE": "true",
         "GATEWAY_WAITS": waits,
+        "GATEWAY_WEBHOOK_NETWORKS": "127.0.0.1/32",
     }
     for partner, given in known.items():
         environment[f"{partner.upper()}_BASE_URL"] = given["base_url"]

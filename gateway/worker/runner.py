@@ -14,6 +14,7 @@ from gateway.core import Core, build_core
 from gateway.resources import Resources, open_resources
 from gateway.services.messages.delivery import Deliverer
 from gateway.services.messages.post import Post
+from gateway.services.messages.retention import Retention
 from gateway.services.ops.holds import REFRESH_S, Holds
 from gateway.services.payouts import stops
 from gateway.services.payouts.driver import Payouts
@@ -173,6 +174,7 @@ def people_loops(core: Core, outages: Outages) -> list[Loop]:
         "verification_expiry": core.verification.tick_expired,
         "batch_expiry": core.batches.tick_expiry,
         "corrections": core.corrections.tick_forget,
+        "retention": Retention(core.resources.database, core.resources.clock).tick,
         "strays": core.strays.tick,
         "backlog": core.plan.tick,
         "brake": core.brake.tick,

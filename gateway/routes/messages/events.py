@@ -10,10 +10,23 @@ from litestar import Request, Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
+from contracts.errors import GatewayError
 from gateway.api.paging import cursor_of, numbers_of
 from gateway.core import Core
 from gateway.security.clients import Caller, require
 from gateway.storage.messages import events as stored
+
+
+class CursorTooOld(GatewayError):
+    """Events behind the cursor were forgotten."""
+
+    code = "cursor_too_old"
+    http_status = 410
+    title = "The cursor is too old"
+    remedy = (
+        "Read /v1/incentives, /v1/payouts and /v1/cases once for where everything stands, then go on with the events"
+        " without a cursor: they begin with the first that is left."
+    )
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +57,8 @@ async def list_events(
     """Events after a cursor, oldest first."""
     tx, seq = numbers_of(cursor or after, 2)
     async with core.resources.database.connection() as connection:
+        if (cursor or after) and await stored.is_purged(connection, tx, seq):
+            raise CursorTooOld
         rows, place = await stored.read_own(connection, request.auth.organisation, tx, seq, limit)
     events = [
         Event(cursor=cursor_of(row.tx, row.seq), type=row.type, subject=row.subject, data=row.data, at=row.at)

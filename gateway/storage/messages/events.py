@@ -86,3 +86,17 @@ async def read_own(
         if len(page) < size:
             break
     return found, (tx, seq)
+
+
+async def purge(connection: Connection, before: datetime, most: int) -> int:
+    """Forget the oldest events, `most` at most, up to the first that is not older than `before`; how many."""
+    return int(await connection.fetchval("SELECT purge_events($1, $2)", before, most))
+
+
+async def is_purged(connection: Connection, tx: int, seq: int) -> bool:
+    """Whether events after this place are gone: who goes on there has missed some."""
+    return bool(
+        await connection.fetchval(
+            "SELECT (p.tx, p.seq) > ($1::text::xid8, $2::bigint) FROM events_purged p", str(tx), seq
+        )
+    )

@@ -98,3 +98,13 @@ async def put_off(connection: Connection, number: int, until: datetime, result: 
         until,
         result,
     )
+
+
+async def purge(connection: Connection, before: datetime, most: int) -> int:
+    """Forget notifications that were applied before then; how many."""
+    done = await connection.execute(
+        "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox WHERE applied_at < $1 ORDER BY applied_at LIMIT $2)",
+        before,
+        most,
+    )
+    return int(done.split()[-1])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import datetime
 
 import asyncpg
 import structlog
 
 from gateway.partners.executor import Exchange
-from gateway.storage.base.database import Database
+from gateway.storage.base.database import Connection, Database
 
 _MOST_WAITING = 50_000
 _EVERY_S = 0.2
@@ -67,3 +68,14 @@ class StoredJournal:
         """Write the rest and stop `run`."""
         self._closing.set()
         await running
+
+
+async def purge(connection: Connection, before: datetime, most: int) -> int:
+    """Forget the oldest exchanges, `most` at most, as far as they are older than `before`; how many."""
+    done = await connection.execute(
+        "DELETE FROM exchanges e USING (SELECT id FROM exchanges ORDER BY id LIMIT $2) AS oldest"
+        " WHERE e.id = oldest.id AND e.at < $1",
+        before,
+        most,
+    )
+    return int(done.split()[-1])
