@@ -116,7 +116,7 @@ def describe(app: Litestar) -> dict[str, Any]:
                     parameter["schema"] = {"type": "string", "pattern": "^[0-9]{1,18}$"}
             if (path, method) in _KEYED:
                 operation.setdefault("parameters", []).append(_key_parameter(required=_KEYED[(path, method)]))
-    _bodies(document["paths"])
+    _bodies(document["paths"], schemas)
     _describe_names(document)
     return document
 
@@ -206,12 +206,13 @@ def _key_parameter(*, required: bool) -> dict[str, Any]:
     }
 
 
-def _bodies(paths: dict[str, Any]) -> None:
+def _bodies(paths: dict[str, Any], schemas: dict[str, Any]) -> None:
     """Bodies that handlers read by themselves."""
     row = {"type": "string", "description": f"One row a line: {', '.join(COLUMNS)}."}
     one = {"$ref": "#/components/schemas/NewIncentive"}
-    rows = {
+    schemas["BatchRows"] = {
         "type": "object",
+        "description": "A batch as one JSON object; the first row is line 1.",
         "properties": {"rows": {"type": "array", "items": one, "minItems": 1, "maxItems": MOST_ROWS}},
         "required": ["rows"],
         "additionalProperties": False,
@@ -221,7 +222,7 @@ def _bodies(paths: dict[str, Any]) -> None:
         "content": {
             "text/csv": {"schema": row},
             "application/x-ndjson": {"schema": row},
-            "application/json": {"schema": rows},
+            "application/json": {"schema": {"$ref": "#/components/schemas/BatchRows"}},
         },
     }
     form: dict[str, Any] = {

@@ -311,17 +311,27 @@ ERRORS: dict[str, str] = {
 """What a refusal's `code` means; those of a row (`contracts.batch.RowCode`) say what to do themselves."""
 
 
+_SHOWN = ("gateway.routes", "gateway.api", "gateway.services", "contracts", "gateway.storage")
+"""Where the description's schemas come from; of two of one name the one nearer to the routes is shown."""
+
+
 def structs() -> dict[str, type]:
-    """Structs and enumerations of this process by name: those that the description shows have names of their own."""
+    """Structs and enumerations that the description may show, by name."""
     found: dict[str, type] = {}
     waiting: list[type] = [msgspec.Struct, Enum]
     while waiting:
         kind: type
         for kind in waiting.pop().__subclasses__():
             waiting.append(kind)
-            if kind.__module__.split(".")[0] in ("gateway", "contracts"):
+            if _rank(kind) < _rank(found.get(kind.__name__)):
                 found[kind.__name__] = kind
     return found
+
+
+def _rank(kind: type | None) -> int:
+    """How near to the routes; `len(_SHOWN)` for what is never shown."""
+    places = [at for at, place in enumerate(_SHOWN) if kind is not None and kind.__module__.startswith(place)]
+    return min(places, default=len(_SHOWN))
 
 
 @functools.cache

@@ -71,8 +71,8 @@ class Consumer:
                 self.held.add((event.subject, event.type.split("_")[0]))
             case "partner.resumed":
                 self.held.discard((event.subject, "partner.paused"))
-            case "partner.held" | "partner.released" | "approval.lapsed":
-                pass  # of the partner alone; an incentive's own change is told beside it
+            case "partner.held" | "partner.released" | "approval.lapsed" | "participant.changed":
+                pass  # of the partner or person alone; an incentive's own change is told beside it
             case "partner.recovery_ended":
                 self.held.discard((event.subject, "partner.recovery"))
             case _:

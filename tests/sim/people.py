@@ -262,8 +262,10 @@ async def change_account(town: Town, person: Person) -> None:
     try:
         await asked(
             town,
-            lambda s: s.participants.change_account(
-                person.participant_id, partner, Secret(account), Secret(phone), CORE
+            lambda s: s.corrections.correct(
+                person.participant_id,
+                {"partner": Secret(partner), "account": Secret(account), "phone": Secret(phone)},
+                CORE,
             ),
         )
     except Gone as why:

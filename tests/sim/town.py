@@ -22,8 +22,8 @@ from gateway.resources import Resources
 from gateway.security import places
 from gateway.security.vault import Vault
 from gateway.services.intake.batches import Batches
+from gateway.services.intake.corrections import Corrections
 from gateway.services.intake.incentives import Incentives
-from gateway.services.intake.participants import Participants
 from gateway.services.intake.programmes import Programmes
 from gateway.services.linking.links import Linking
 from gateway.services.linking.verification import Verification
@@ -114,7 +114,7 @@ class Services:
         )
         self.incentives = Incentives(resources.database, resources.clock, manifests)
         self.settling = Settling(resources.database, resources.clock, self.payouts)
-        self.participants = Participants(resources)
+        self.corrections = Corrections(resources)
         self.partners = Partners(resources.database, resources.clock, manifests, resources.settings.quotas)
 
 

@@ -65,11 +65,11 @@ async def start_reconciliation(
 async def read_reconciliation(
     core: NamedDependency[Core],
     reconciliation_id: ReconciliationId,
-    after: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=1_000)] = 100,
 ) -> ReconciliationPage:
     """How it stands, and its differences page by page."""
-    (last,) = numbers_of(after, 1)
+    (last,) = numbers_of(cursor, 1)
     row = await core.reconciliations.get(reconciliation_id)
     breaks = await core.reconciliations.breaks(reconciliation_id, last, limit)
     return ReconciliationPage(

@@ -97,7 +97,7 @@ async def first(api: Api) -> First:
         "verification_id": "4711",
         "payout_id": "88001122334455667",
         "case_id": "99001122334455667",
-        "settlement_id": str(settlement.json()["id"]),
+        "settlement_id": settlement.json()["settlement_id"],
         "partner": "ovo",
         "reconciliation_id": "1",
         "hold_id": "1",

@@ -96,12 +96,10 @@ async def test_ndjson_is_read_strictly(api: Api) -> None:
     deep = b'{"nik":' + b"[" * 2_000 + b"}\n"
     body = as_ndjson([*rows, missing]) + b"[1]\n{\n" + as_ndjson([row(7, nik=None)]) + deep
     batch = (await api.submit(body, kind="application/x-ndjson")).json()
-    assert batch["rows_accepted"] == 1
+    assert batch["rows_accepted"] == 3, "an amount may be text, a period a number"
     codes = {line: (r["code"], r["field"]) for line, r in (await _results(api, batch)).items() if r["code"]}
     assert codes == {
-        2: ("amount_invalid", "amount_rupiah"),
         3: ("amount_invalid", "amount_rupiah"),
-        4: ("field_invalid", "period"),
         5: ("column_unknown", None),
         6: ("field_missing", "purpose"),
         7: ("row_malformed", None),
@@ -167,7 +165,7 @@ async def test_conflicts_with_what_is_stored(api: Api) -> None:
     said = {line: r["faults"][0]["remedy"]["en"] for line, r in (await _results(api, batch)).items() if r["faults"]}
     assert "amount_rupiah; incentive 2" in said[3]
     assert "with other data (nik)." in said[4]
-    assert "with other data: partner, account." in said[5], "an account is one at a partner"
+    assert "with other data (partner, account)." in said[5], "an account is one at a partner"
     assert "participant P00000001, incentive 1" in said[6]
     assert [r["field"] for r in (await _results(api, batch)).values() if r["code"]] == [
         "amount_rupiah", "nik", "partner", "nik",
