@@ -217,8 +217,8 @@ class Scopes:
             raise Unauthenticated("The access token is unknown or has expired.", code="invalid_token")
         if caller.scopes.isdisjoint(self.scopes):
             raise Forbidden(f"This needs the scope {' or '.join(self.scopes)}.", code="scope_missing")
-        await must_own(core.resources.database, caller.organisation, connection.path_params)
         connection.scope["auth"] = caller
+        await must_own(core.resources.database, caller.organisation, connection.path_params)
 
 
 def require(*scopes: str) -> Scopes:

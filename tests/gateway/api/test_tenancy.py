@@ -182,7 +182,12 @@ async def test_another_organisations_row_is_told_as_one_that_is_not_there(api: A
             if method != "get":
                 continue
             theirs, nobodys = [
-                await api.call("GET", path.format(**(first.ids | {name: value})), role="other maker")
+                await api.call(
+                    "GET",
+                    path.format(**(first.ids | {name: value})),
+                    role="other maker",
+                    headers={"X-Request-Id": "the-same"},
+                )
                 for value in (first.ids[name], absent)
             ]
             assert (theirs.status_code, theirs.content) == (nobodys.status_code, nobodys.content), path
@@ -291,7 +296,7 @@ async def test_a_settlement_is_confirmed_by_another_person_not_only_another_clie
     await admit(api, "budi two", ("ops",), person="budi")
     proposal = {"payout_id": first.ids["payout_id"], "verdict": "paid", "document": "letter 9", "why": "as it says"}
     made = await api.call("POST", "/v1/settlements", role="budi one", json=proposal)
-    refused = await api.call("POST", f"/v1/settlements/{made.json()['id']}/confirm", role="budi two")
+    refused = await api.call("POST", f"/v1/settlements/{made.json()['settlement_id']}/confirm", role="budi two")
     assert (refused.status_code, refused.json()["code"]) == (409, "second_person_needed")
 
 

@@ -22,7 +22,7 @@ AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 async def _told(api: Api, kind: str) -> list[dict[str, Any]]:
-    page = (await api.call("GET", "/v1/events", params={"limit": 1000})).json()
+    page = (await api.call("GET", "/v1/events", role="operator", params={"limit": 1000})).json()
     for event in page["events"]:
         assert set(event["data"]) == documented()[event["type"]], event
     return [event for event in page["events"] if event["type"] == kind]
