@@ -17,7 +17,7 @@ from gateway.services.intake.corrections import Corrections
 from gateway.services.intake.programmes import Programmes
 from gateway.services.payouts.sending import Answer
 from tests.gateway.payouts import town as kit
-from tests.gateway.payouts.town import Town, phone_of
+from tests.gateway.payouts.town import Town
 
 S = PayoutState
 OTHER = "0123456789"
@@ -363,7 +363,7 @@ async def test_the_digest_of_a_reapproval_that_one_person_gave_pays_nothing(town
     person = await town.person()
     incentive = await town.incentive(person)
     await _clients(town, "core", "one", "two")
-    await Participants(town.resources).change_account("P00001", "fake", Secret(OTHER), Secret(phone_of(1)), "core")
+    await Corrections(town.resources).correct("P00001", {"account": Secret(OTHER)}, "core")
     await _linked_anew(town, person)
     batches = _batches(town)
     batch = (await batches.reapprove("core")).batch
@@ -384,7 +384,7 @@ async def test_what_came_back_is_paid_to_another_account_that_two_people_approve
     worker = town.worker()
     await worker.tick_send("fake")
     await worker.observe(None, (await town.payout(incentive)).id, Source.STATEMENT, reversed_())
-    await Participants(town.resources).change_account("P00001", "fake", Secret(OTHER), Secret(phone_of(1)), "core")
+    await Corrections(town.resources).correct("P00001", {"account": Secret(OTHER)}, "core")
     await _linked_anew(town, person)
     assert (await worker.hasten(incentive))["hastened"]
     town.clock.advance(60)
