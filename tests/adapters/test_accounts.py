@@ -50,3 +50,11 @@ def test_an_account_that_comes_back_written_otherwise_is_ours_and_no_other_is(ou
         assert accounts.echoed(answers.written(theirs), Secret(ours), read) == Secret(ours), theirs
     for theirs in OTHERS[ours]:
         assert accounts.echoed(answers.written(theirs), Secret(ours), read) not in (None, Secret(ours)), theirs
+
+
+@pytest.mark.parametrize(
+    ("shown", "same"), [("11547XX51", True), ("115*****1", True), ("11547XX52", False), ("0115XXXX51", True)]
+)
+def test_a_masked_account_that_lost_its_zero_is_the_same_one(shown: str, same: bool) -> None:
+    ours = Secret("0115476151")
+    assert (accounts.echoed(shown, ours, lambda _: None) == ours) is same

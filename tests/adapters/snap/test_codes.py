@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adapters import answers
 from adapters.snap import codes
-from contracts.errors import Hint, PartnerError, PartnerProtocolError
+from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUnavailable
 from contracts.plan import Response
 
 
@@ -112,3 +112,18 @@ def test_a_hint_goes_with_its_case(case: str, hint: Hint) -> None:
 )
 def test_retry_after_is_a_plain_number_within_an_hour(value: str, seconds: float | None) -> None:
     assert answers.retry_after_s(answer(429, {}, **{"retry-after": value})) == seconds
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        ("4010000", Hint.OUR_TOKEN),  # refused before the service was known (decision X11)
+        ("4010001", Hint.OUR_TOKEN),
+        ("4017301", Hint.OUR_TOKEN),
+        ("4010002", Hint.CUSTOMER_TOKEN),
+    ],
+)
+def test_a_token_refused_before_the_service_was_known_is_a_token_refused(code: str, hint: Hint) -> None:
+    with pytest.raises(PartnerUnavailable) as raised:
+        codes.read(answer(401, {"responseCode": code}), "38")
+    assert (raised.value.hint, raised.value.partner_code) == (hint, code)

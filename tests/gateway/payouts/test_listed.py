@@ -190,10 +190,12 @@ async def test_a_partner_behind_us_at_midnight_books_yesterday(town: Town) -> No
 
     bank.book = behind  # type: ignore[method-assign]
     bank.script("transfer", "lost", "lost")
-    bank.script("status", *["garbage"] * 10_000)
+    bank.script("status", *["not_found"] * 10_000)  # so that it is sent again, and the statements are all that can tell
     await worker.tick_send("fake")
     await town.drive(worker, statements, hours=30, step_s=600)
+    assert bank.seen.count("transfer") == 3
     assert await town.states(incentive) == [S.SUCCEEDED]
+    assert len(bank.booked) == 2
 
 
 async def test_lines_without_an_owner_spoil_no_page_and_are_told_once(town: Town) -> None:

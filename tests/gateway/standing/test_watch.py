@@ -9,10 +9,12 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
+from contracts.errors import Hint, PartnerUnavailable
 from contracts.hold import Fault
 from contracts.partner import Blame, Code, Mark
 from gateway.partners.transport import Reply
-from gateway.partners.watch import MOST_RETRY_AFTER_S, Told
+from gateway.partners.watch import MOST_RETRY_AFTER_S, Seen, Told, of_error
+from tests.gateway.payouts.fake import NOON, manifest
 from tests.gateway.payouts.town import Town
 
 
@@ -86,6 +88,20 @@ async def test_retry_after_may_be_a_date_by_our_clock(town: Town) -> None:
     town.partner()
     text = format_datetime(town.clock.now() + timedelta(seconds=90), usegmt=True)
     assert (await told(town, Reply(429, {"retry-after": text}, b""))).retry_after_s == pytest.approx(90.0, abs=1.0)
+
+
+@pytest.mark.parametrize(
+    ("hint", "fault"),
+    [
+        (Hint.CUSTOMER_TOKEN, None),
+        (Hint.SESSION, None),
+        (Hint.OUR_TOKEN, Fault.UNAUTHORIZED),
+        (Hint.NONE, Fault.UNREADABLE),
+    ],
+)
+def test_a_token_of_a_person_tells_nothing_about_the_partner(hint: Hint, fault: Fault | None) -> None:
+    error = PartnerUnavailable("refused", hint=hint)
+    assert of_error(error, Seen(), NOON, manifest()).fault is fault
 
 
 async def test_a_refusal_about_a_person_tells_nothing_and_one_of_ours_does(town: Town) -> None:

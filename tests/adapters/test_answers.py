@@ -1,0 +1,71 @@
+"""Whose words an answer is in before anything in it is believed: the partner's, the front's, or nobody's."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from adapters import answers
+from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUnavailable
+from contracts.plan import Response
+
+PAGE = b"<html>nginx</html>"
+
+
+def told(status: int, content: bytes = PAGE, **headers: str) -> PartnerError:
+    """What is raised for an answer that is no JSON object."""
+    with pytest.raises(PartnerError) as raised:
+        answers.json_object(Response(status=status, headers=headers, content=content), Hint.CREDENTIALS)
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [
+        (401, Hint.CREDENTIALS),
+        (403, Hint.NONE),
+        (429, Hint.THROTTLED),
+        *((status, Hint.NONE) for status in (301, 302, 307, 500, 502, 503, 504, 520)),
+    ],
+)
+@pytest.mark.parametrize("content", [PAGE, b"", b'["ok"]'])
+def test_what_stands_in_front_speaks_by_its_status_alone(status: int, hint: Hint, content: bytes) -> None:
+    """A 401 is about whatever token was shown, and each of them may ask to wait."""
+    error = told(status, content, **{"retry-after": "7"})
+    assert isinstance(error, PartnerUnavailable)
+    assert (error.hint, error.partner_code, error.retry_after_s) == (hint, str(status), 7.0)
+
+
+@pytest.mark.parametrize("status", [200, 201, 400, 404, 409, 422])
+def test_what_only_the_partner_can_say_is_unreadable_without_its_words(status: int) -> None:
+    error = told(status)
+    assert isinstance(error, PartnerProtocolError)
+    assert error.hint is Hint.NONE
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'{"a":1}', b'\xef\xbb\xbf{"a":1}', b'{"a":1,"a":1}', b' {"b":"\\ud800","a":1} ', b'{"a":1,"b":2,"b":3}'],
+)
+def test_what_nobody_needs_vetoes_nothing(content: bytes) -> None:
+    assert answers.json_object(Response(status=200, headers={}, content=content))["a"] == 1
+
+
+@pytest.mark.parametrize("content", [b'{"a":1,"a":2}', b'{"a":1,"a":true}', b'{"a":1,"a":1.0}', b'{"a":"1","a":1}'])
+def test_a_key_with_two_values_has_none(content: bytes) -> None:
+    assert answers.json_object(Response(status=200, headers={}, content=content))["a"] is answers.AMBIGUOUS
+
+
+@pytest.mark.parametrize("ours_off_s", [0, -7_200, 7_200])
+@pytest.mark.parametrize(("asked_s", "waited_s"), [(90, 90.0), (1, 1.0), (-5, None), (86_400, 3_600.0)])
+def test_a_date_to_wait_for_is_reckoned_by_the_clock_that_names_it(
+    ours_off_s: int, asked_s: int, waited_s: float | None
+) -> None:
+    theirs = datetime(2026, 11, 24, 5, 0, tzinfo=UTC) + timedelta(seconds=ours_off_s)
+    headers = {
+        "date": format_datetime(theirs, usegmt=True),
+        "retry-after": format_datetime(theirs + timedelta(seconds=asked_s), usegmt=True),
+    }
+    assert answers.retry_after_s(Response(status=503, headers=headers, content=PAGE)) == waited_s
