@@ -107,7 +107,15 @@ _WHOSE_WORDS = (
 )  # fmt: skip
 
 _VETOES = (
-    one("veto/a_life_of_nothing", _VALUES, "return (float(text) or None) if _SECONDS.fullmatch(text) else None", "return float(text) if _SECONDS.fullmatch(text) else None", BNI_PLANS, GOPAY_PLANS, first="test_a_life_that_is_none_leaves_the_documents"),
+    Mutant(
+        "veto/a_life_of_nothing",  # who reads a life asks once more whether there is one
+        (
+            Edit(_VALUES, "return (float(text) or None) if _SECONDS.fullmatch(text) else None", "return float(text) if _SECONDS.fullmatch(text) else None"),
+            Edit(_VALUES, "life_s=min(life or life_s, life_s)", "life_s=life_s if life is None else min(life, life_s)"),
+        ),
+        (BNI_PLANS,),
+        first="test_a_life_that_is_none_leaves_the_documents",
+    ),
     Mutant(
         "veto/a_life_as_text_with_a_fraction",
         (Edit(_VALUES, '_SECONDS = re.compile(r"[0-9]{1,9}(?:\\.[0-9]{1,9})?", re.ASCII)', '_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)'),),
