@@ -6,12 +6,21 @@ from __future__ import annotations
 from tests.mutants.planting import WORKER, one
 
 _BOUNDED = "tests/gateway/standing/test_bounded.py"
+_STUCK = "tests/gateway/standing/test_thousand_stuck.py"
+_KEPT = "tests/gateway/linking/test_answers_kept.py"
+_ROUNDS = "gateway/services/reconciliation/rounds.py"
 
 STILL = (
     one("worker/an_outage_is_ended_by_a_refusal", "gateway/worker/outage.py", "        if told.good:\n", "        if told.good or told.fault is None:\n", WORKER, first="test_outage_opens_after_a_run_of_failures_and_closes_at_a_word"),
     one("worker/two_canaries_at_once", "gateway/storage/ops/holds.py", "released_at IS NULL AND next_canary_at <= $2", "released_at IS NULL AND $2::timestamptz IS NOT NULL", WORKER, first="test_what_one_worker_saw_holds_in_the_other"),
     one("worker/throttling_taken_for_an_outage", "gateway/worker/outage.py", "elif told.fault is Fault.THROTTLED:", "elif told.fault is Fault.REFUSED:", WORKER, first="test_throttling_is_no_outage_and_its_retry_after_is_obeyed"),
     one("answers/dropped_while_the_database_is_away", "gateway/services/kept.py", "if done >= tries:", "if done >= 0:", _BOUNDED, first="test_answers_outlive_a_database_that_is_away"),
+    one("answers/a_grant_dropped_while_the_database_is_away", "gateway/services/linking/upkeep.py", "KEPT_TRIES = 50", "KEPT_TRIES = 1", _KEPT, first="test_a_grant_outlives_the_moment"),
+    one("stuck/only_the_first_thousand", _ROUNDS, "if len(rows) == MOST_WAITING:", "if len(rows) > MOST_WAITING:", _STUCK, first="test_those_behind_them_have_their_turn"),
+    one("stuck/judged_each_second", _ROUNDS, "if self._judged.get(row.id) != _stood(row)]", "if row.id >= 0]", _STUCK, first="test_what_changed_since_is_judged_again"),
+    one("stuck/judged_once_for_all", _ROUNDS, "if self._judged.get(row.id) != _stood(row)]", "if row.id not in self._judged]", _STUCK, first="test_what_changed_since_is_judged_again"),
+    one("stuck/every_look_kept_for_ever", "gateway/services/payouts/apply.py", "if now < first + timedelta(seconds=terms.pace.horizon_s) or today == jakarta_day(first):", "if now >= first:", _STUCK, first="test_what_is_looked_up_for_two_months_is_heard_once_a_day"),
+    one("stuck/only_one_look_kept_from_the_first_on", "gateway/services/payouts/apply.py", "if now < first + timedelta(seconds=terms.pace.horizon_s) or today == jakarta_day(first):", "if now < first:", _STUCK, first="test_what_is_looked_up_for_two_months_is_heard_once_a_day"),
     one("answers/one_rows_error_takes_the_group", "gateway/storage/base/database.py", "if len(group) > 1 and not isinstance(error, AWAY):", "if len(group) > 1_000 and not isinstance(error, AWAY):", _BOUNDED, first="test_one_rows_error_is_its_own"),
     one("answers/in_doubt_though_nothing_left", "gateway/services/payouts/sending.py", "if not left.wrote:", "if left.wrote is None:", _BOUNDED, first="test_a_read_that_takes_all_of_an_attempts_time_leaves_no_doubt"),
     one("answers/called_nothing_left_though_it_was_written", "gateway/services/payouts/sending.py", "left.wrote = request.effect is Effect.WRITE", "left.wrote = request.effect is Effect.READ", _BOUNDED, first="test_a_write_that_takes_all_of_an_attempts_time_does"),
