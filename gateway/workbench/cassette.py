@@ -6,7 +6,7 @@ for credentials and person, the adapter must make of the same replies what it ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -226,8 +226,14 @@ def replies(kept: Kept) -> list[Response]:
     return answered
 
 
-def replay(cassette: Cassette, partner: Partner, pem: Mapping[str, Secret]) -> list[Take]:
-    """Run every kept plan again on the replies of then: what today's adapter asks, and makes of them.
+def replay(
+    cassette: Cassette,
+    partner: Partner,
+    pem: Mapping[str, Secret],
+    sign: Callable[[Response], Response] = lambda reply: reply,
+) -> list[Take]:
+    """Run every kept plan again on the replies of then: what today's adapter asks, and makes of them. A reply that the
+    partner had signed holds other values by now and is given to `sign`, as nobody here has the partner's key.
 
     A plan that got no whole reply is left out: how it ended was the executor's word. Raises `CassetteError` where the
     adapter asks more than was recorded.
@@ -241,7 +247,7 @@ def replay(cassette: Cassette, partner: Partner, pem: Mapping[str, Secret]) -> l
         try:
             next(plan)
             for reply in answered:
-                plan.send(reply)
+                plan.send(sign(reply))
         except StopIteration:
             continue
         except GatewayError:

@@ -16,7 +16,7 @@ from tests.mock_partners.wire import Mock, Sent, start
 from tests.partners.kit import JSON, Endpoint, basic
 
 NAMES = ("beneficiaryAccountNo", "customerNumber", "accountNo", "phoneNo", "msisdn")
-SPELLINGS = {"phoneNo": "0800{}", "customerNumber": "0800{}", "msisdn": "62800{}"}
+SPELLINGS = {"phoneNo": "0800{}", "customerNumber": "0800{}"}
 
 
 def magic(endpoint: Endpoint, code: str) -> Endpoint | None:
@@ -24,7 +24,8 @@ def magic(endpoint: Endpoint, code: str) -> Endpoint | None:
     name = next((name for name in NAMES if isinstance(endpoint.body, dict) and name in endpoint.body), None)
     if name is None or endpoint.service == "14":
         return None
-    number = SPELLINGS[name].format(f"9{code}") if name in SPELLINGS else f"99999{code}"
+    spelling = "62800{}" if str(endpoint.body[name]).startswith("62") else SPELLINGS.get(name)
+    number = spelling.format(f"9{code}") if spelling else f"99999{code}"
     changed: dict[str, Any] = {**endpoint.body, name: number}
     if "partnerReferenceNo" in changed:
         changed["partnerReferenceNo"] = f"{endpoint.service}{code}"

@@ -188,7 +188,7 @@ def test_how_a_token_is_introduced(endpoint: Endpoint, scheme: str) -> None:
     """An authentication scheme has no case (RFC 9110, 11.1); only the customer's token may come without (X9)."""
     fresh = Stage(endpoint.partner)
     sent = fresh.sign(endpoint)
-    if scheme:
+    if scheme and "authorization" in sent.headers:
         sent = sent.with_header("authorization", scheme + sent.headers["authorization"].removeprefix("Bearer "))
     if endpoint.customer:
         given = sent.headers["authorization-customer"].removeprefix("Bearer ")
@@ -200,8 +200,9 @@ def test_how_a_token_is_introduced(endpoint: Endpoint, scheme: str) -> None:
 
 @pytest.mark.parametrize("hashed", [b"null", b""], ids=["signed as null", "signed as no body"])
 @pytest.mark.parametrize(
-    "endpoint", [one for one in ENDPOINTS if one.customer or one.bearer == "customer"], ids=lambda one: one.id
-)
+    "endpoint", [one for one in ENDPOINTS if one.bearer == "customer" or (one.customer and one.bearer)],
+    ids=lambda one: one.id,
+)  # fmt: skip
 def test_a_body_that_is_null_is_no_body(endpoint: Endpoint, hashed: bytes) -> None:
     """JavaScript sends `null` where there is nothing to say; only calls that can do without fields take it."""
     fresh = Stage(endpoint.partner)
