@@ -1,8 +1,9 @@
-"""The partners, one line each. A fifth partner is a folder and a line here."""
+"""The partners, one line each. One partner more is a folder and a line here."""
 
 from __future__ import annotations
 
 from adapters.bni import PARTNER as BNI
+from adapters.dana import PARTNER as DANA
 from adapters.gopay import PARTNER as GOPAY
 from adapters.linkaja import PARTNER as LINKAJA
 from adapters.ovo import PARTNER as OVO
@@ -13,6 +14,7 @@ PARTNERS: dict[str, Partner] = {
     "gopay": GOPAY,
     "linkaja": LINKAJA,
     "ovo": OVO,
+    "dana": DANA,
 }
 
 for _slug, _partner in PARTNERS.items():

@@ -11,6 +11,7 @@ PARTNERS: dict[str, re.Pattern[str]] = {
     "gopay": PHONE,
     "linkaja": PHONE,
     "ovo": PHONE,
+    "dana": PHONE,
 }
 """What an account is called there. They answer in this order on the ports above --port-base: a new one stands last."""
 

@@ -1,0 +1,115 @@
+"""DANA's profile query: whose account a token is of, and whether the NIK there is ours (decisions D7-D9, X10)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from adapters import accounts, answers
+from adapters.dana import sign
+from adapters.dana.wire import DanaSigned
+from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
+from contracts.identity import IdentityAnswer, IdentityQuery, Verdict
+from contracts.linking import LinkHealth
+from contracts.partner import Context
+from contracts.plan import Response
+from contracts.secret import Secret
+
+_DIGITS_16 = re.compile(r"[0-9]{16}", re.ASCII)
+
+DONE, BLOCKED = ("S", "SUCCESS"), ("F", "USER_STATUS_ABNORMAL")
+HINTS: dict[tuple[str, str], Hint] = {
+    ("F", "ACCESS_TOKEN_INVALID"): Hint.CUSTOMER_TOKEN,
+    ("F", "RESOURCE_NOT_DEFINED"): Hint.CREDENTIALS,
+    ("F", "INVALID_SIGNATURE"): Hint.CREDENTIALS,
+    ("F", "AUTHENTICATION_FAIL"): Hint.CREDENTIALS,
+}
+"""`resultStatus` and `resultCode` (D7: SUCCESS and RESOURCE_NOT_DEFINED seen, the rest assumed)."""
+
+KYC: dict[str, Verdict | None] = {
+    "KYC_VERIFIED": None,
+    "KYC_NOT_VERIFIED": Verdict.KYC_INCOMPLETE,
+    "KYC_IN_REVIEW": Verdict.PENDING,
+}
+"""`USER_KYC` (D7, values assumed); None: the number decides."""
+
+NIK_RESOURCES = ["KTP_NUMBER", "LOGIN_ID", "USER_KYC"]
+HEALTH_RESOURCES = ["LOGIN_ID"]
+
+
+def verdict(ctx: Context, query: IdentityQuery, reply: Response) -> IdentityAnswer:
+    """Whether the NIK is the one on the declared account; what DANA tells of the holder ends here."""
+    code, told = _told(ctx, reply)
+    if code == BLOCKED:
+        return IdentityAnswer(verdict=Verdict.ACCOUNT_BLOCKED, partner_code=code[1])
+    if _holder(told) != query.account:
+        return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=code[1])
+    status = told.get("USER_KYC")
+    if not isinstance(status, str) or status not in KYC:
+        raise PartnerProtocolError("resource USER_KYC is missing or has an unlisted value")
+    if (running := KYC[status]) is not None:
+        return IdentityAnswer(verdict=running, partner_code=status)
+    number = told.get("KTP_NUMBER")
+    shown = accounts.digits(number) if isinstance(number, str) else ""
+    if _DIGITS_16.fullmatch(shown) is None:
+        raise PartnerProtocolError("resource KTP_NUMBER is missing or not 16 digits")
+    same = query.nik.same_as(shown)
+    return IdentityAnswer(verdict=Verdict.MATCH if same else Verdict.MISMATCH, partner_code=status)
+
+
+def health(ctx: Context, account: Secret, reply: Response) -> LinkHealth:
+    """Whether the link stands. A customer who has another number by now is no longer to be reached at the declared
+    one: that account is closed to us, whoever has the number.
+    """
+    try:
+        code, told = _told(ctx, reply)
+    except PartnerUnavailable as refused:
+        if refused.hint is not Hint.CUSTOMER_TOKEN:
+            raise
+        return LinkHealth.REVOKED
+    return LinkHealth.ACTIVE if code == DONE and _holder(told) == account else LinkHealth.BLOCKED
+
+
+def _holder(told: dict[str, Any]) -> Secret:
+    """The account of whoever gave access, of which only the digits count (decision D8)."""
+    login = told.get("LOGIN_ID")
+    account = accounts.mobile(login) if isinstance(login, str) else None
+    if account is None:
+        raise PartnerProtocolError("resource LOGIN_ID is missing or no whole mobile number")
+    return account
+
+
+def _told(ctx: Context, reply: Response) -> tuple[tuple[str, str], dict[str, Any]]:
+    """What DANA said, and of a success its resources by type; raises where it could not or would not tell."""
+    if reply.status != 200:
+        raise answers.no_answer(reply, "no profile", Hint.CREDENTIALS)
+    answers.json_object(reply, Hint.CREDENTIALS)
+    try:
+        signed = msgspec.json.decode(reply.content.removeprefix(b"\xef\xbb\xbf"), type=DanaSigned)
+        text = bytes(signed.response).decode()
+    except ValueError:
+        raise answers.no_answer(reply, "no signed answer", Hint.CREDENTIALS) from None
+    if not sign.theirs(ctx, text, signed.signature):
+        raise PartnerProtocolError("an answer that DANA did not sign")
+    response = answers.decoded(text.encode())
+    if answers.at(response, "head", "reqMsgId") not in (None, "", ctx.external_id(0)):
+        raise PartnerProtocolError("field head.reqMsgId is not ours")
+    info = answers.at(response, "body", "resultInfo")
+    code = (answers.at(info, "resultStatus"), answers.at(info, "resultCode"))
+    if code not in (DONE, BLOCKED):
+        hint = HINTS.get(code, Hint.NONE) if all(isinstance(part, str) for part in code) else Hint.NONE
+        plain = answers.plain(code[1])
+        raise PartnerUnavailable(f"resultCode {plain}", hint=hint, partner_code=plain)
+    return code, _resources(answers.at(response, "body", "userResourceInfos")) if code == DONE else {}
+
+
+def _resources(rows: object) -> dict[str, Any]:
+    """By type; a type that stands twice with two values has none."""
+    found: dict[str, Any] = {}
+    for row in rows if isinstance(rows, list) else ():
+        name, value = answers.at(row, "resourceType"), answers.at(row, "value")
+        if isinstance(name, str):
+            found[name] = value if found.get(name, value) == value else answers.AMBIGUOUS
+    return found

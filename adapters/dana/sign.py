@@ -1,0 +1,88 @@
+"""DANA's endpoints (wallets.md 9, decisions D1-D14), and its two signatures that are not SNAP's."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import msgspec
+
+from adapters import accounts
+from adapters.snap import sign as snap
+from adapters.snap.calls import PAYOUT_S, READ, WRITE, Bearer, Call, Side, encode, token_call
+from contracts.linking import LinkStart
+from contracts.partner import Context
+from contracts.plan import Request
+from contracts.secret import Secret
+
+DANA = Side(secret="", partner_id="client_id")
+DEVICE = Side(secret="", partner_id="client_id", headers={"X-DEVICE-ID": "device_id"})
+"""Unbinding alone names the device (decision D10)."""
+
+_EMONEY, _CUSTOMER = "/rest/v1.0/emoney", "/v1.0/access-token/b2b2c.htm"
+EXCHANGE = token_call("link.exchange", WRITE, _CUSTOMER, "74")
+REFRESH = token_call("link.refresh", READ, _CUSTOMER, "74")
+UNBIND = Call("unlink", WRITE, "/v1.0/registration-account-unbinding.htm", "09", bearer=Bearer.NONE)
+INQUIRY = Call("payout.inquiry", READ, f"{_EMONEY}/account-inquiry", "37", bearer=Bearer.NONE)
+TOPUP = Call("payout.transfer", WRITE, f"{_EMONEY}/topup", "38", bearer=Bearer.NONE, timeout_s=PAYOUT_S)
+STATUS = Call("payout.status", READ, f"{_EMONEY}/topup-status", "39", bearer=Bearer.NONE)
+HISTORY = Call("statement", READ, "/v1.0/transaction-history-list.htm", "12", bearer=Bearer.NONE)  # decision D14
+HEALTH = Call("link.health", READ, "/dana/member/query/queryUserProfile.htm")  # not SNAP: decisions D7, D9
+IDENTITY = Call("identity.verify", READ, HEALTH.target)
+
+FUNCTION = "dana.member.query.queryUserProfile"
+
+
+def auth_code_url(ctx: Context, start: LinkStart) -> str:
+    """The page that the browser opens (decision D4). It names the phone, as DANA asks for it there; the text signed is
+    the compact JSON, before it is encoded (wallets.md 9).
+    """
+    data = encode({"mobile": accounts.msisdn(start.account), "externalUid": start.link_id}).decode()
+    query = {
+        "partnerId": ctx.credential("client_id"),
+        "timestamp": snap.timestamp(ctx.now),
+        "externalId": start.link_id,
+        "channelId": ctx.credential("channel_id"),
+        "merchantId": ctx.credential("merchant_id"),
+        "scopes": "DEFAULT_BASIC_PROFILE,MINI_DANA",
+        "redirectUrl": start.redirect_uri,
+        "state": start.state,
+        "isSnapBI": "true",
+        "lang": "id",
+        "allowRegistration": "false",
+        "seamlessData": data,
+        "seamlessSign": snap.rsa_sha256(ctx.credential("private_key_pem"), data),
+    }
+    written = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
+    return f"{ctx.hosts['app']}/v1.0/get-auth-code?{written}"
+
+
+def profile(ctx: Context, call: Call, token: Secret, resources: list[str]) -> Request:
+    """Asks what DANA knows of the holder of a token (decision D7); signed is the text of `request` as it is sent."""
+    head = {
+        "version": "2.0",
+        "function": FUNCTION,
+        "clientId": ctx.credential("client_id"),
+        "clientSecret": ctx.credentials["client_secret"],
+        "reqTime": snap.timestamp(ctx.now),
+        "reqMsgId": ctx.external_id(0),
+        "accessToken": token,
+        "reserve": "{}",
+    }
+    asked = encode({"head": head, "body": {"userResources": resources}})
+    signature = snap.rsa_sha256(ctx.credential("private_key_pem"), asked.decode())
+    return Request(
+        operation=call.operation,
+        effect=call.effect,
+        host=DANA.host,
+        method=call.method,
+        target=call.target,
+        headers={"Content-Type": "application/json"},
+        content=encode({"request": msgspec.Raw(asked), "signature": signature}),
+        timeout_s=call.timeout_s,
+    )
+
+
+def theirs(ctx: Context, text: str, signature: str) -> bool:
+    """Whether a key of DANA's signed the text of an answer (decisions D7, X13)."""
+    keys = snap.public_keys(ctx.credential("dana_public_key_pem"))
+    return any(snap.rsa_sha256_valid(key, text, signature) for key in keys)

@@ -1,0 +1,71 @@
+"""Bugs in DANA's adapter alone."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Edit, Mutant
+
+CONTRACT = "tests/contract/test_{}.py"
+LINKS, PAYOUTS, IDENTITY, PLANS, CODES, ONE = (
+    CONTRACT.format(name) for name in ("links", "payouts", "identity", "plans", "codes", "one_account")
+)
+OWN = "tests/adapters/dana/test_profile.py"
+SIGNED = "tests/adapters/dana/test_sign.py"
+
+
+def bug(name: str, file: str, old: str, new: str, test: str) -> Mutant:
+    """One bug, and the tests that are there to notice it."""
+    own = test.startswith("tests/adapters")
+    return Mutant(f"dana/{name}", (Edit(f"adapters/dana/{file}.py", old, new),), (test,), only="" if own else "dana")
+
+
+BUGS = (
+    bug("anybody_signs_in", "identity", "if _holder(told) != query.account:", "if not _holder(told):", ONE),
+    bug(
+        "answer_of_nobody",
+        "identity",
+        "if not sign.theirs(ctx, text, signed.signature):",
+        "if not signed.signature:",
+        OWN,
+    ),
+    bug("answer_to_another", "identity", 'not in (None, "", ctx.external_id(0)):', "is answers.AMBIGUOUS:", OWN),
+    bug("moved_number_stands", "identity", "code == DONE and _holder(told) == account", "code == DONE", OWN),
+    bug(
+        "unverified_is_mismatch",
+        "identity",
+        '"KYC_NOT_VERIFIED": Verdict.KYC_INCOMPLETE',
+        '"KYC_NOT_VERIFIED": Verdict.MISMATCH',
+        IDENTITY,
+    ),
+    bug(
+        "dead_token_unseen",
+        "identity",
+        '("F", "ACCESS_TOKEN_INVALID"): Hint.CUSTOMER_TOKEN',
+        '("F", "ACCESS_TOKEN_INVALID"): Hint.NONE',
+        LINKS,
+    ),
+    bug(
+        "first_of_two_rows",
+        "identity",
+        "value if found.get(name, value) == value else answers.AMBIGUOUS",
+        "found.get(name, value)",
+        OWN,
+    ),
+    bug(
+        "seamless_signed_encoded",
+        "sign",
+        'snap.rsa_sha256(ctx.credential("private_key_pem"), data)',
+        'snap.rsa_sha256(ctx.credential("private_key_pem"), quote(data, safe=""))',
+        SIGNED,
+    ),
+    bug("signs_another_text", "sign", "asked.decode())", 'asked.decode() + " ")', IDENTITY),
+    bug("topup_is_a_read", "sign", 'Call("payout.transfer", WRITE', 'Call("payout.transfer", READ', PLANS),
+    bug(
+        "notes_of_the_attempt",
+        "partner",
+        "DANA.ask(ctx, sign.TOPUP, wire.topup(order), n=1)",
+        'DANA.ask(ctx, sign.TOPUP, {**wire.topup(order), "notes": ctx.serial}, n=1)',
+        PLANS,
+    ),
+    bug("first_page_again", "wire", '"pageNumber": str(page)', '"pageNumber": "1"', PAYOUTS),
+    bug("signature_refused_as_unlinked", "mapping", '{"40102", "40104"}', '{"40100", "40102", "40104"}', CODES),
+)

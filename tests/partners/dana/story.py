@@ -1,0 +1,40 @@
+"""What the suites do at DANA beside its client's calls."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+
+import msgspec
+
+from contracts.linking import Grant
+from contracts.plan import Response
+from contracts.secret import Secret
+from mock_partners.kit.keys import partner_key
+from mock_partners.kit.snap.signatures import sign_asymmetric
+from mock_partners.kit.world import Account, World
+from tests.partners import consents
+from tests.partners.consents import customer_token, revoke
+from tests.partners.kit import MOVES, Writes
+
+__all__ = ["CHANGED", "GOES_ON", "WRITES", "customer_token", "grant", "revoke", "signed_again"]
+
+GOES_ON = {"payout.inquiry": {"responseCode": "2003700"}}
+WRITES: Writes = {"/rest/v1.0/emoney/topup": (MOVES, "partnerReferenceNo")}
+CHANGED = ("/emoney/topup-status", "amount.value", "latestTransactionStatus", "03")
+
+
+def grant(world: World, account: Account, n: int, rng: Random) -> Grant:
+    """The n-th person's consent, with the account that the adapter keeps beside it."""
+    held = consents.grant(world, account, n, rng)
+    return msgspec.structs.replace(held, extra={"account": Secret(account.account)})
+
+
+def signed_again(reply: Response) -> Response:
+    """A recorded answer of the profile query under the mock's signature: what was hidden in it broke its own."""
+    told = json.loads(reply.content)
+    if "response" not in told:
+        return reply
+    text = json.dumps(told["response"]).encode()
+    signed = {"response": msgspec.Raw(text), "signature": sign_asymmetric(partner_key("dana"), text)}
+    return msgspec.structs.replace(reply, content=msgspec.json.encode(signed))
