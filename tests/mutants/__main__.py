@@ -14,6 +14,7 @@ from tests.mutants.adapters_bytes import BYTES
 from tests.mutants.adapters_people import PEOPLE
 from tests.mutants.adapters_verdicts import VERDICTS
 from tests.mutants.edges import EDGES
+from tests.mutants.house import HOUSE
 from tests.mutants.money_people import PEOPLE_AND_SEALS
 from tests.mutants.money_proved import PROVED
 from tests.mutants.money_sending import SENT
@@ -24,7 +25,7 @@ from tests.mutants.standing import STILL
 from tests.partners import each
 
 FAMILIES: dict[str, tuple[tuple[Mutant, ...], ...]] = {
-    "adapters": (BYTES, VERDICTS, PEOPLE, *(bugs.BUGS for bugs in each("bugs").values())),
+    "adapters": (BYTES, VERDICTS, PEOPLE, HOUSE, *(bugs.BUGS for bugs in each("bugs").values())),
     "money": (SENT, HEARD, PEOPLE_AND_SEALS, PROVED, STILL),
     "edges": (EDGES,),
 }

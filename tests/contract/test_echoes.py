@@ -1,0 +1,101 @@
+"""What an answer about a payout shows of what was asked must be right where it is, at every partner.
+
+The names of the fields stand here as the sheets print them, apart from the adapters' tables: a field that is misspelt
+there switches its comparison off without a sound.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from contracts.payout import Outcome, OutcomeKind
+from contracts.plan import Effect, Response
+from tests.contract.recording import Recording
+from tests.contract.replay import Played, damaged, fresh, leaves, play, put
+from tests.contract.stage import Take
+
+ACCOUNT = {"customerNumber", "beneficiaryAccountNo", "msisdn", "beneficiary_account"}
+REFERENCE = {"partnerReferenceNo", "originalPartnerReferenceNo", "merchantTrxID"}
+SERVICE = {"serviceCode"}
+
+
+def echoes(content: bytes) -> Iterator[tuple[str, str, bytes]]:
+    """Each echo of an answer as `(what, field, the same answer with another one there)`."""
+    body = json.loads(content)
+    for path in leaves(body):
+        value: Any = body
+        for name in path:
+            value = value[name]
+        if not isinstance(value, str) or not value:
+            continue
+        field = path[-1]
+        if field in ACCOUNT:
+            what, other = "account", value[:-2] + ("11" if value[-2:] != "11" else "22")
+        elif field in REFERENCE:
+            what, other = "reference", value[:-2] + ("11" if value[-2:] != "11" else "22")
+        elif field == "amount" or path[-2:] == ("amount", "value"):
+            what, other = "amount", "7" + value
+        elif field in SERVICE:
+            what, other = "service", "99"
+        else:
+            continue
+        yield what, ".".join(map(str, path)), json.dumps(put(body, path, other)).encode()
+
+
+def only(reply: Response, other: Response) -> Callable[[Response], Response]:
+    """This reply is another one; those that follow are as they were."""
+    return lambda given: other if given is reply else given
+
+
+def noticed(take: Take, said: Played) -> bool:
+    """Could not be told, or told as theirs, which the gateway takes for a contradiction."""
+    if not said.verdict:
+        return True
+    now, then = said.result, take.result
+    return isinstance(now, Outcome) and (now.account, now.amount_rupiah) != (then.account, then.amount_rupiah)
+
+
+def succeeded(recording: Recording) -> Iterator[Take]:
+    for take in recording.of("payout") + recording.of("approve") + recording.of("find_payout"):
+        if isinstance(take.result, Outcome) and take.result.kind is OutcomeKind.SUCCEEDED:
+            yield take
+
+
+def test_every_echo_of_a_payment_is_compared(recording: Recording) -> None:
+    seen: Counter[str] = Counter()
+    for take in succeeded(recording):
+        for index, (request, reply) in enumerate(take.exchanges):
+            ends = index == len(take.exchanges) - 1
+            for what, field, other in echoes(reply.content):
+                if not ends and what != "account":
+                    continue  # an inquiry is about the account alone: nothing else of it is believed
+                said = play(take, index, only(reply, fresh(reply, content=other)))
+                assert noticed(take, said), f"{take.operation}, {request.operation}: {field} is not compared"
+                seen[what] += 1
+    assert seen.total(), "some answer shows something of what was asked"
+
+
+def test_the_code_of_another_service_is_no_verdict(recording: Recording) -> None:
+    for take in succeeded(recording):
+        for index, (request, reply) in enumerate(take.exchanges):
+            code = json.loads(reply.content).get("responseCode", "")
+            if len(code) != 7:
+                continue
+            for service in ("00", "16", "18", "73", "99"):
+                body = json.loads(reply.content) | {"responseCode": code[:3] + service + code[5:]}
+                said = play(take, index, only(reply, fresh(reply, content=json.dumps(body).encode())))
+                assert service == code[3:5] or not said.verdict, f"{request.operation} took service {service}"
+
+
+@pytest.mark.parametrize("code", ["4010001", "4017301"])
+def test_a_token_refused_before_the_service_was_known_ends_no_payment(recording: Recording, code: str) -> None:
+    for take in succeeded(recording):
+        for index, (request, _) in enumerate(take.exchanges):
+            said = play(take, index, damaged(status=401, content=json.dumps({"responseCode": code}).encode()))
+            kind = said.result.kind if isinstance(said.result, Outcome) else None
+            assert said.error is not None or request.effect is Effect.WRITE and kind is OutcomeKind.UNKNOWN
