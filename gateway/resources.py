@@ -15,6 +15,7 @@ from adapters.registry import PARTNERS
 from gateway.clock import Clock, SystemClock
 from gateway.partners.desk import Desk
 from gateway.partners.executor import Executor
+from gateway.partners.quota import Pace
 from gateway.partners.tokens import Tokens
 from gateway.partners.transport import partner_sender
 from gateway.security.vault import Vault
@@ -38,6 +39,8 @@ class Resources:
     desks: Mapping[str, Desk]
     entropy: random.Random = field(default_factory=random.SystemRandom)
     """Where secrets of a browser's session come from: the operating system, but in a simulation."""
+    paces: Mapping[str, Pace] = field(default_factory=dict)
+    """By partner, what its quotas let leave."""
 
     def secret(self) -> str:
         """24 random bytes as 32 characters base64url (SNAP allows a state 32)."""
@@ -64,6 +67,9 @@ async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: boo
         stack.push_async_callback(journal.close, writing)
         tokens = Tokens(redis, vault, clock)
         desks: dict[str, Desk] = {}
+        paces = {
+            slug: Pace(redis, partner.manifest, settings.quotas.get(slug), clock) for slug, partner in PARTNERS.items()
+        }
         for slug, partner in PARTNERS.items():
             senders = {}
             for name, base_url in settings.hosts[slug].items():
@@ -76,9 +82,11 @@ async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: boo
                 partner,
                 credentials=settings.partners[slug],
                 hosts=settings.hosts[slug],
-                executor=Executor(slug, senders, clock, journal),
+                executor=Executor(slug, senders, clock, journal, paces[slug]),
                 tokens=tokens,
                 clock=clock,
                 waits=settings.waits,
             )
-        yield Resources(settings=settings, clock=clock, database=database, redis=redis, vault=vault, desks=desks)
+        yield Resources(
+            settings=settings, clock=clock, database=database, redis=redis, vault=vault, desks=desks, paces=paces
+        )

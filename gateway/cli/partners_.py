@@ -13,6 +13,7 @@ import typer
 from contracts.errors import InvalidRequest, NotFound
 from contracts.hold import HoldStage
 from contracts.partner import Manifest, Mark
+from contracts.quotas import all_quotas
 from gateway.cli.common import MANIFESTS, As, AsJson, console, local, rupiah, table, tell, who, with_store
 from gateway.clock import JAKARTA, SystemClock
 from gateway.services.brake.brake import Brake
@@ -61,7 +62,10 @@ def show(partner: Name) -> None:
     console.print(f"that a link is of the declared account is proved as: {manifest.account_proof.value}")
     horizon_h = manifest.lookups.horizon_s / 3600
     console.print(f"an unknown outcome becomes an operator's case after {horizon_h:g} h of looking up")
-    quotas = ((f"{q.per_s:g}/s", q.mark.value, ", ".join(q.operations), q.source) for q in manifest.quotas)
+    quotas = (
+        (f"{q.per_s:g}/s", q.mark.value, ", ".join(q.operations) or "all others", q.source)
+        for q in all_quotas(manifest)
+    )
     console.print(table("\nquotas", "calls", "mark", "operations", "source", rows=quotas))
     facts = sorted(manifest.facts, key=lambda fact: fact.mark.value)
     cells = ((f.mark.value, f"{f.text} ({f.source})") for f in facts)

@@ -143,13 +143,20 @@ class Desk:
         except HeldBack:
             raise  # by us: that tells nothing about the partner
         except (PartnerError, OutcomeUnknown) as error:
-            self._tell(operation, of_error(error, seen, self._clock.now(), self.manifest))
+            self._tell(operation, await self._slowed(of_error(error, seen, self._clock.now(), self.manifest), seen))
             raise
         except asyncio.CancelledError:
             self._tell(operation, Told(good=False, fault=Fault.TIMED_OUT, words="no answer"))
             raise
-        self._tell(operation, of_result(result, seen, self._clock.now(), self.manifest))
+        self._tell(operation, await self._slowed(of_result(result, seen, self._clock.now(), self.manifest), seen))
         return result
+
+    async def _slowed(self, told: Told, seen: Seen) -> Told:
+        """Where the partner said that there were too many: slow down, and say how much with it."""
+        if told.fault is not Fault.THROTTLED or seen.operation is None:
+            return told
+        rate = await self._executor.refused(seen.operation, told.retry_after_s)
+        return told if rate is None else msgspec.structs.replace(told, words=f"{told.words}; from now on {rate:.3g}/s")
 
     def _tell(self, operation: str, told: Told) -> None:
         for watch in self._watches:

@@ -18,9 +18,12 @@ import msgspec
 from contracts.errors import CallerError, OutcomeUnknown, PartnerProtocolError, PartnerUnavailable
 from contracts.plan import Effect, Plan, Request, Response
 from gateway.clock import Clock
+from gateway.partners.quota import PIECE, NoTurn, Pace
 from gateway.partners.transport import NEVER_SENT, Reply
 
 T = TypeVar("T")
+_TURNS = 20
+"""So many turns may pass while this process is too slow to use them."""
 Look = Callable[[], Awaitable[None]]
 """A last look before a WRITE; raises `HeldBack` where it must not leave."""
 
@@ -60,10 +63,13 @@ class Sending(Protocol):
 
 
 class Executor:
-    """Runs plans of one partner."""
+    """Runs plans of one partner. Each request waits for its turn (`pace`) right before it leaves; None: none waits."""
 
-    def __init__(self, partner: str, hosts: Mapping[str, Sending], clock: Clock, journal: Journal) -> None:
+    def __init__(
+        self, partner: str, hosts: Mapping[str, Sending], clock: Clock, journal: Journal, pace: Pace | None = None
+    ) -> None:
         self._partner = partner
+        self._pace = pace
         self._hosts = hosts
         self._clock = clock
         self._journal = journal
@@ -74,7 +80,7 @@ class Executor:
         """The plan's outcome.
 
         `frozen_hash`: the stored hash of what a payout's WRITE must carry; a WRITE with other content is not sent.
-        `last_look` is called when a WRITE is about to leave.
+        `last_look` is called when a WRITE is about to leave, and has its turn.
         Raises `PartnerUnavailable` or `PartnerProtocolError` when no WRITE left, `OutcomeUnknown` when one did.
         """
         wrote = False
@@ -85,8 +91,7 @@ class Executor:
                     raise PartnerProtocolError("a plan's WRITE must be its last request")
                 if request.effect is Effect.WRITE and frozen_hash is not None:
                     _check_frozen(request, frozen_hash)
-                if request.effect is Effect.WRITE and last_look is not None:
-                    await last_look()
+                await self._clear(request, last_look if request.effect is Effect.WRITE else None)
                 try:
                     reply = await self._send(request, subject)
                 except NEVER_SENT as error:
@@ -119,6 +124,34 @@ class Executor:
             raise PartnerProtocolError(type(error).__name__) from error
         finally:
             plan.close()
+
+    async def refused(self, operation: str, retry_after_s: float | None) -> float | None:
+        """The partner refused a request because there were too many; returns the calls a second from now on."""
+        return None if self._pace is None else await self._pace.of(operation).refused(retry_after_s)
+
+    async def _clear(self, request: Request, last_look: Look | None) -> None:
+        """Wait until this request may leave, now. Raises `HeldBack`."""
+        for _ in range(_TURNS):
+            turn = None
+            if self._pace is not None:
+                try:
+                    turn = await self._pace.of(request.operation).turn(first=request.effect is Effect.WRITE)
+                except NoTurn as error:
+                    raise HeldBack(str(error)) from error
+            try:
+                if last_look is not None:
+                    await last_look()
+            except BaseException:
+                if turn is not None:
+                    turn.give_back()
+                raise
+            if turn is None or turn.good():
+                piece = PIECE.get()
+                if piece is not None:
+                    piece.gone()
+                return
+            turn.give_back()
+        raise HeldBack("this process is too slow to use its turns")
 
     def _dated(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """With a date, so that a plan can tell how far away a time in another header is (`Retry-After`)."""

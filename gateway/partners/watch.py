@@ -56,6 +56,7 @@ class Seen:
     """What of the last answer that a plan got is about the partner; None: it got none."""
 
     def __init__(self) -> None:
+        self.operation: str | None = None
         self.status: int | None = None
         self.retry_after: str | None = None
 
@@ -79,7 +80,7 @@ def seen_by(plan: Plan[T], seen: Seen) -> Plan[T]:
     try:
         request = next(plan)
         while True:
-            seen.status = seen.retry_after = None
+            seen.operation, seen.status, seen.retry_after = request.operation, None, None
             response = yield request
             seen.status, seen.retry_after = response.status, response.headers.get("retry-after")
             request = plan.send(response)

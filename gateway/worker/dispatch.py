@@ -6,13 +6,12 @@ import asyncio
 
 import structlog
 
+from gateway.partners.quota import PIECE, Piece, Room
 from gateway.services.payouts.driver import Payouts
-from gateway.services.payouts.rules import LEASE_S
 from gateway.services.payouts.sending import Answer
 from gateway.storage.payouts.queue import Leased
 from gateway.worker.loops import AFTER_ERROR_S, idle, pause
 from gateway.worker.outage import Outage
-from gateway.worker.quota import CALLS_A_PAYOUT, Quota
 
 IDLE_S = 0.25
 MOST_WAIT_S = 0.5
@@ -24,18 +23,16 @@ class Dispatcher:
     """One partner's dispatch in one worker, and the gate that every attempt passes."""
 
     def __init__(
-        self, payouts: Payouts, partner: str, *, lanes: int, quota: Quota | None, outage: Outage, wake: asyncio.Event
+        self, payouts: Payouts, partner: str, *, lanes: int, room: Room | None, outage: Outage, wake: asyncio.Event
     ) -> None:
         self._payouts = payouts
         self._partner = partner
         self._lanes = lanes
-        self._quota = quota
+        self._room = room
         self._outage = outage
         self._wake = wake
         self._batch = 2 * lanes
-        if quota is not None:  # no more than are sent in a part of their lease
-            self._batch = max(1, min(self._batch, int(quota.per_s / CALLS_A_PAYOUT * LEASE_S / 4)))
-        self._waiting: asyncio.Queue[Leased | None] = asyncio.Queue(maxsize=lanes)
+        self._waiting: asyncio.Queue[tuple[Leased, Piece | None] | None] = asyncio.Queue(maxsize=lanes)
         self._stopping = asyncio.Event()
         self.sent = 0
 
@@ -58,15 +55,17 @@ class Dispatcher:
                 if wait_s > 0.0:
                     await pause(stopping, min(wait_s, MOST_WAIT_S))
                     continue
-                leased = await self._payouts.claim(self._partner, 1 if self._outage.down else self._batch)
+                batch = self._batch
+                if self._room is not None:
+                    await self._room.wait()
+                    batch = min(batch, self._room.free)
+                leased = await self._payouts.claim(self._partner, 1 if self._outage.down else batch)
             except Exception as error:  # noqa: BLE001 - a lost database must not end the dispatch
                 _log.error("claim_failed", partner=self._partner, error=type(error).__name__)
                 await pause(stopping, AFTER_ERROR_S)
                 continue
             for one in leased:
-                if self._quota is not None:
-                    await self._quota.take(CALLS_A_PAYOUT)
-                await self._waiting.put(one)
+                await self._waiting.put((one, None if self._room is None else self._room.enter()))
             if not leased:
                 await idle(self._wake, stopping, IDLE_S)
 
@@ -79,9 +78,14 @@ class Dispatcher:
         self.sent += 1
 
     async def _lane(self) -> None:
-        while (leased := await self._waiting.get()) is not None:
+        while (waiting := await self._waiting.get()) is not None:
+            leased, piece = waiting
+            PIECE.set(piece)
             try:
                 await self._payouts.send(leased, self)
             except Exception as error:  # noqa: BLE001 - what this one had begun is found by its lease or deadline
                 _log.error("send_failed", payout=leased.payout.id, error=type(error).__name__)
                 await pause(self._stopping, AFTER_ERROR_S)
+            finally:
+                if piece is not None:
+                    piece.gone()

@@ -23,6 +23,10 @@ class Loop(NamedTuple):
     tick: Callable[[], Awaitable[int]]
     idle_s: float = 0.25
 
+    async def run(self, wake: asyncio.Event, stopping: asyncio.Event) -> None:
+        """Tick until `stopping`."""
+        await run_loop(self, wake, stopping)
+
 
 class Ear(Protocol):
     """Who is told more than to wake up, and whether it is being told."""

@@ -6,11 +6,13 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import Any
 
 import structlog
 
 from contracts.hold import HoldStage
 from gateway.core import Core, build_core
+from gateway.partners.quota import Room
 from gateway.resources import Resources, open_resources
 from gateway.services.messages.delivery import Deliverer
 from gateway.services.messages.post import Post
@@ -22,9 +24,9 @@ from gateway.services.reconciliation.daily import Daily
 from gateway.services.reconciliation.statements import Statements
 from gateway.settings import Settings
 from gateway.worker.dispatch import Dispatcher
-from gateway.worker.loops import Loop, Wakes, run_loop
+from gateway.worker.lanes import Lanes
+from gateway.worker.loops import Loop, Wakes
 from gateway.worker.outage import Outage
-from gateway.worker.quota import CALLS_A_PAYOUT, Quota, quota_of
 
 POOL_SIZE = 16
 DRAIN_S = 60.0
@@ -34,8 +36,6 @@ HOLDS = "holds"
 """The loop over the holds, and what wakes it (`storage.ops.holds.CHANNEL_NAME`)."""
 LANES_A_SEAT = 2
 """Lanes for each payout that may be in flight: some are always waiting for a commit."""
-LOOKUPS_AT_ONCE = 16
-CHECKS_AT_ONCE = 16
 _log = structlog.get_logger(__name__)
 
 
@@ -73,12 +73,12 @@ class Worker:
         resources: Resources,
         payouts: Payouts,
         statements: Statements,
-        others: Callable[[Outages], Sequence[Loop]] = lambda _: (),
+        others: Callable[[Outages], Sequence[Loop | Lanes[Any]]] = lambda _: (),
     ) -> None:
-        settings, clock = resources.settings, resources.clock
+        settings = resources.settings
         self._wakes = Wakes(settings.database_url.reveal(), {stops.CHANNEL: payouts.stops})
         outages = Outages(resources, payouts.worker, self._wakes.event(HOLDS))
-        self._loops = [
+        self._loops: list[Loop | Lanes[Any]] = [
             Loop("stops", payouts.stops.poll, stops.POLL_S),
             Loop("deadlines", payouts.tick_deadlines, SLOW_S),
             Loop("timers", payouts.tick_timers, SLOW_S),
@@ -86,16 +86,14 @@ class Worker:
             *others(outages),
         ]
         self._dispatchers: list[Dispatcher] = []
-        for slug, desk in resources.desks.items():
-            agreed_per_s = settings.quotas.get(slug)
-            quota = quota_of(resources.redis, desk.manifest, "payout.", agreed_per_s, clock, calls=CALLS_A_PAYOUT)
-            self._loops += _partner_loops(payouts, statements, slug, quota)
+        for slug in resources.desks:
+            self._loops += _partner_loops(payouts, statements, slug, _room(resources, slug, "payout.status"))
             self._dispatchers.append(
                 Dispatcher(
                     payouts,
                     slug,
                     lanes=LANES_A_SEAT * settings.max_in_flight,
-                    quota=quota,
+                    room=_room(resources, slug, "payout."),
                     outage=outages.of(slug, HoldStage.PAYOUT),
                     wake=self._wakes.event(f"dispatch:{slug}"),
                 )
@@ -110,7 +108,7 @@ class Worker:
         """Run until `stopping`; then finish what is in flight, within its time-outs."""
         listening = asyncio.create_task(self._wakes.listen(stopping))
         tasks: list[asyncio.Task[None]] = [
-            asyncio.create_task(run_loop(loop, self._wakes.event(loop.name), stopping), name=loop.name)
+            asyncio.create_task(loop.run(self._wakes.event(loop.name), stopping), name=loop.name)
             for loop in self._loops
         ]
         tasks += [asyncio.create_task(dispatcher.run(stopping)) for dispatcher in self._dispatchers]
@@ -130,40 +128,21 @@ async def _until(stopping: asyncio.Event) -> None:
     await stopping.wait()
 
 
-def _partner_loops(payouts: Payouts, statements: Statements, slug: str, quota: Quota | None) -> list[Loop]:
+def _room(resources: Resources, slug: str, family: str) -> Room | None:
+    """Where work that calls such operations waits for its first turn; None: nothing paces this partner (tests)."""
+    pace = resources.paces.get(slug)
+    return None if pace is None else pace.room(family)
+
+
+def _partner_loops(payouts: Payouts, statements: Statements, slug: str, room: Room | None) -> list[Loop | Lanes[Any]]:
     return [
-        Loop(f"lookups:{slug}", _paced(partial(payouts.tick_lookups, slug, LOOKUPS_AT_ONCE), quota)),
+        Lanes(f"lookups:{slug}", partial(payouts.claim_followed, slug), payouts.follow, room=room),
         Loop(f"unpayable:{slug}", lambda: payouts.tick_unpayable(slug), SLOW_S),
         Loop(f"statements:{slug}", lambda: statements.tick(slug), SLOW_S),
     ]
 
 
-def _paced(tick: Callable[[], Awaitable[int]], quota: Quota | None) -> Callable[[], Awaitable[int]]:
-    """A tick that waits for the quota of what it has done, before it is called again."""
-
-    async def paced() -> int:
-        done = await tick()
-        if quota is not None and done:
-            await quota.take(done)
-        return done
-
-    return paced
-
-
-def _fed(tick: Callable[[int], Awaitable[int]], most: int, outage: Outage) -> Callable[[], Awaitable[int]]:
-    """A tick of up to `most` pieces of work; while the partner is held, of one canary now and then."""
-
-    async def fed() -> int:
-        if await outage.turn() > 0.0:
-            return 0
-        if not outage.down:
-            return await tick(most)
-        return await tick(1) if outage.admit() else 0
-
-    return fed
-
-
-def people_loops(core: Core, outages: Outages) -> list[Loop]:
+def people_loops(core: Core, outages: Outages) -> list[Loop | Lanes[Any]]:
     """The ticks of linking, verification, the inbox of notifications, and credits that no payout has."""
     slow: dict[str, Callable[[], Awaitable[int]]] = {
         "link_expiry": core.linking.tick_expiry,
@@ -182,13 +161,16 @@ def people_loops(core: Core, outages: Outages) -> list[Loop]:
         "refusals_purge": core.brake.tick_purge,
     }
     resources = core.resources
-    verifying = []  # one loop a partner: a slow one holds up no other
-    for slug, desk in resources.desks.items():
-        agreed_per_s = resources.settings.quotas.get(slug)
-        quota = quota_of(resources.redis, desk.manifest, "identity.", agreed_per_s, resources.clock)
-        tick = partial(core.verification.tick, partner=slug)
-        check = _paced(_fed(tick, CHECKS_AT_ONCE, outages.of(slug, HoldStage.VERIFY)), quota)
-        verifying.append(Loop(f"verification:{slug}", check))
+    verifying: list[Loop | Lanes[Any]] = [
+        Lanes(
+            f"verification:{slug}",
+            partial(core.verification.claim, slug),
+            core.verification.check,
+            room=_room(resources, slug, "identity."),
+            outage=outages.of(slug, HoldStage.VERIFY),
+        )
+        for slug in resources.desks
+    ]
     daily = Daily(resources, core.reconciliations)
     slow |= {f"daily:{slug}": partial(daily.tick, slug) for slug in resources.desks}
     return [

@@ -9,6 +9,7 @@ from tests.mutants.planting import (
     BEGIN,
     FOLLOWING,
     INCENTIVES,
+    QUOTA,
     RESTORE,
     SENDING,
     STOPS,
@@ -109,7 +110,7 @@ _LOCKS = (
     one("lock/losers_get_a_deadline", "gateway/services/payouts/commits.py", "[passed.get(intent.payout) for intent in intents]", "[passed.get(intent.payout, next(iter(passed.values()), None)) for intent in intents]", BEGIN, first="test_losers_of_a_group_are_not_sent"),
     one("lock/cancelling_leaves_the_lease", "gateway/storage/intake/incentives.py", "UPDATE payouts SET lease_until = NULL, leased_by = NULL, next_at = $2", "UPDATE payouts SET next_at = $2", BEGIN, first="test_cancelling_takes_the_payout_away_from_who_holds_it"),
     one("lock/withdrawal_takes_anything", _QUEUE, "AND state = $5\"", "AND state <> coalesce($5, '') || '!'\"", BEGIN, first="test_a_withdrawal_does_not_take_what_was_approved_meanwhile"),
-    one("stop/no_last_look", _EXECUTOR, "if request.effect is Effect.WRITE and last_look is not None:", "if request.effect is Effect.READ and last_look is not None:", STOPS, first="test_nothing_leaves_that_was_stopped_during_its_inquiry"),
+    one("stop/no_last_look", _EXECUTOR, "last_look if request.effect is Effect.WRITE else None", "last_look if request.effect is Effect.READ else None", STOPS, first="test_nothing_leaves_that_was_stopped_during_its_inquiry"),
     one("stop/nobody_told", _BEGIN, "pg_notify('gateway_stop', those)", "length(those)", STOPS, first="test_a_worker_is_told_and_asks_nobody"),
     one("stop/deaf_and_sure", _STOPS, "return self._listening and polled_at", "return polled_at", STOPS, first="test_one_workers_ear_is_not_anothers"),
     one("stop/unheard_for_ever", _STOPS, "self._polled_at = began", "self._polled_at = None", STOPS, first="test_a_worker_is_told_and_asks_nobody"),
@@ -119,7 +120,7 @@ _LOCKS = (
     one("stop/blames_the_partner", _SENDING, "if item.what in (What.STOPPED, What.APPROVAL_MISMATCH):", "if item.what is What.OVERDUE:", STOPS, first="test_nothing_leaves_that_was_stopped_during_its_inquiry"),
     one("stop/paused_at_once", "gateway/services/ops/partners.py", "SwitchState.PAUSED if under_way is None else SwitchState.PAUSING", "SwitchState.PAUSED", STOPS, first="test_a_pause_says_what_is_under_way_until_nothing_is"),
     one("stop/creates_are_not_under_way", "gateway/storage/ops/switches.py", "WHERE state IN ('submitting', 'preparing') AND next_at IS NULL", "WHERE state IN ('submitting') AND next_at IS NULL", SIDE_BY_SIDE),
-    one("stop/no_look_side_by_side", _EXECUTOR, "if request.effect is Effect.WRITE and last_look is not None:", "if request.effect is Effect.READ and last_look is not None:", SIDE_BY_SIDE),
+    one("stop/no_look_side_by_side", _EXECUTOR, "last_look if request.effect is Effect.WRITE else None", "last_look if request.effect is Effect.READ else None", SIDE_BY_SIDE),
     one("stop/under_way_for_ever", "gateway/storage/ops/switches.py", "AND next_at IS NULL AND sent_deadline > $1 GROUP", "AND next_at IS NULL AND $1 < 'infinity' GROUP", STOPS, first="test_what_a_dead_worker_had_begun_may_leave_until_its_time_is_over"),
 )  # fmt: skip
 
@@ -152,9 +153,11 @@ _ATTEMPT = (
 )  # fmt: skip
 
 _WORKER = (
-    one("worker/quota_not_taken", "gateway/worker/dispatch.py", "await self._quota.take(CALLS_A_PAYOUT)", "await asyncio.sleep(0)", WORKER, first="test_nothing_is_sent_before_the_quota_gives_way"),
-    one("worker/checks_not_paced", "gateway/worker/runner.py", "await quota.take(done)", "await asyncio.sleep(0)", WORKER, first="test_checks_wait_for_the_quota_of_what_they_did"),
-    one("worker/quota_not_shared", "gateway/worker/quota.py", "tokens = tokens - granted\n", "\n", WORKER, first="test_a_quota_is_shared_through_redis"),
+    one("worker/quota_not_taken", _EXECUTOR, "if self._pace is not None:\n                try:", "if self._pace is not None and last_look is not None:\n                try:", WORKER, first="test_no_more_is_begun_than_leaves_soon_and_its_turn_is_waited_for"),
+    one("worker/turn_used_too_late", _EXECUTOR, "if turn is None or turn.good():", "if turn is None or turn:", "tests/gateway/partners/test_executor.py", first="test_a_write_leaves_on_a_turn_that_is_still_good_after_the_last_look"),
+    one("worker/checks_begun_without_room", "gateway/partners/quota.py", "self._inside += 1", "self._inside += 0", QUOTA, first="test_room_is_for_what_leaves_soon"),
+    one("worker/quota_not_shared", "gateway/partners/quota.lua", "most - total, spread))", "most, spread))", QUOTA, first="test_the_quota_is_used_up_and_no_second_is_above_it"),
+    one("worker/refusal_slows_nobody", "gateway/partners/quota.lua", "rate = refused / 2", "rate = refused", QUOTA, first="test_it_slows_down_within_five_seconds_and_nothing_leaves_before_it_may_again"),
     one("worker/fed_while_down", "gateway/worker/outage.py", "self._failures >= FAILURES and", "self._failures >= 1_000 * FAILURES and", WORKER, first="test_outage_opens_after_a_run_of_failures_and_closes_at_a_word"),
     one("worker/silence_is_a_word", _SENDING, "return Answer.NO_ANSWER", "return Answer.SPOKE", SENDING, first="test_what_a_try_tells_about_the_partner"),
     one("worker/sends_after_it_was_told_to_stop", "gateway/worker/dispatch.py", "return not self._stopping.is_set() and self._outage.admit()", "return self._outage.admit()", WORKER, first="test_nothing_new_leaves_once_told_to_stop"),

@@ -39,6 +39,7 @@ def _suites(folder: str, *names: str) -> tuple[str, ...]:
     return tuple(f"tests/gateway/{folder}/test_{name}.py" for name in names)
 
 
+QUOTA = "tests/gateway/partners/test_quota.py"
 SENDING, FOLLOWING, TWO_STEP, WORDS, ABSENCE, WORKER, BEGIN, STOPS = _suites(
     "payouts", "sending", "following", "two_step", "words", "absence", "worker", "begin", "stops"
 )

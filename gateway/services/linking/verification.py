@@ -100,11 +100,14 @@ class Verification:
         return await verifications.open_for(connection, person.id, link_id, person.nik_index, now)
 
     async def tick(self, limit: int = 50, partner: str | None = None) -> int:
-        """Make the checks that are due, side by side; of one partner, so that a slow one holds up no other."""
+        """Make the checks that are due, side by side."""
+        return await each("verification", await self.claim(partner, limit), self.check, at_once=limit)
+
+    async def claim(self, partner: str | None, limit: int) -> list[VerificationRow]:
+        """Lease checks that are due; of one partner, so that a slow one holds up no other."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            due = await verifications.lease(connection, now, now + _LEASE, limit, partner)
-        return await each("verification", due, self._check, at_once=limit)
+            return await verifications.lease(connection, now, now + _LEASE, limit, partner)
 
     async def tick_expired(self, limit: int = 100) -> int:
         """Verdicts that became too old are asked for again by themselves; they are never mismatches."""
@@ -124,7 +127,8 @@ class Verification:
                 await participants.not_verified(connection, person.id, person.link_id, code, now)
                 await self.open_for(connection, person, person.link_id, now)
 
-    async def _check(self, row: VerificationRow) -> None:
+    async def check(self, row: VerificationRow) -> None:
+        """Make one check that was leased."""
         async with self._database.connection() as connection:
             person = await participants.get(connection, row.participant)
             link = await links.get(connection, row.link_id)

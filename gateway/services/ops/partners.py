@@ -11,6 +11,7 @@ import msgspec
 from contracts.errors import NotFound
 from contracts.hold import HoldKind, HoldStage
 from contracts.partner import Capability, Fact, Manifest, Mark
+from contracts.quotas import all_quotas
 from gateway.clock import Clock, jakarta_day
 from gateway.storage.base.database import Database
 from gateway.storage.ops import audit, holds, switches
@@ -225,7 +226,7 @@ def _view(
         max_amount_rupiah=manifest.max_amount_rupiah,
         quotas=tuple(
             QuotaView(operations=quota.operations, per_s=quotas.get(manifest.slug, quota.per_s), mark=quota.mark)
-            for quota in manifest.quotas
+            for quota in all_quotas(manifest)
         ),
         assumed=tuple(fact for fact in manifest.facts if fact.mark is not Mark.SEEN),
         paused=paused,

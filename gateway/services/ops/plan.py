@@ -9,6 +9,7 @@ import msgspec
 
 from contracts.incentive import BLOCKERS, Owner
 from contracts.partner import Manifest
+from contracts.quotas import quota_of
 from gateway.clock import Clock, jakarta_day
 from gateway.storage.base.database import Database
 from gateway.storage.ops import backlog
@@ -36,7 +37,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     per_s: float
     """Incentives ended a second, lately."""
     quota_per_s: float | None
-    """At most so many a second by the partner's quota; null: none is known."""
+    """At most so many a second by the partner's quota, or by our own where none is known; null: no such partner."""
     basis: str
     """What `done_at` rests on: `observed`, `quota` (nothing has ended yet), or `none`."""
     done_at: datetime | None
@@ -95,13 +96,13 @@ class Planner:
         if manifest is None:
             return None
         agreed = self._quotas.get(sample.partner)
+        parts = [quota for quota in manifest.quotas if any(name.startswith(prefix) for name in quota.operations)]
         found = []
-        for quota in manifest.quotas:
-            whole = any(prefix.startswith(name) for name in quota.operations)
-            if whole or any(name.startswith(prefix) for name in quota.operations):
-                calls = CALLS_A_PAYOUT if whole and sample.stage == "payout" else 1
-                found.append((quota.per_s if agreed is None else agreed) / calls)
-        return min(found, default=None)
+        for quota in parts or [quota_of(manifest, prefix)]:
+            whole = agreed is not None or any(prefix.startswith(name) for name in quota.operations)
+            calls = CALLS_A_PAYOUT if whole and sample.stage == "payout" else 1
+            found.append((quota.per_s if agreed is None else agreed) / calls)
+        return min(found)
 
 
 def forecast(past: Sequence[Sample], present: Sample, quota_per_s: float | None) -> Forecast:

@@ -66,6 +66,48 @@ def fails(error: Exception) -> Callable[[], str]:
     return end
 
 
+class Turns:
+    """A quota whose first turns come too late to be used."""
+
+    def __init__(self, late: int) -> None:
+        self.late, self.given, self.returned = late, 0, 0
+
+    def of(self, operation: str) -> Turns:
+        assert operation == "payout.transfer"
+        return self
+
+    async def turn(self, *, first: bool) -> Turns:
+        self.given += 1
+        return self
+
+    def good(self) -> bool:
+        return self.given > self.late
+
+    def give_back(self) -> None:
+        self.returned += 1
+
+
+@pytest.mark.parametrize(("late", "leaves"), [(0, True), (2, True), (10**6, False)])
+async def test_a_write_leaves_on_a_turn_that_is_still_good_after_the_last_look(late: int, leaves: bool) -> None:
+    far, turns, looks = Far(), Turns(late), 0
+
+    async def look() -> None:
+        nonlocal looks
+        looks += 1
+
+    clock = VirtualClock(datetime(2026, 1, 15, tzinfo=UTC))
+    executor = Executor("fake", {"api": far}, clock, far, turns)  # type: ignore[arg-type]
+    plan = executor.run(asks(W), subject="1", last_look=look)
+    if leaves:
+        assert await plan == "done"
+        assert (len(far.sent), looks, turns.returned) == (1, late + 1, late)
+    else:
+        with pytest.raises(PartnerUnavailable):
+            await plan
+        assert (far.sent, far.journal) == ([], [])
+        assert turns.returned == turns.given
+
+
 BUG = ZeroDivisionError("a bug of ours")
 LOST = httpx.ReadTimeout("lost")
 NOT_SENT = httpx.ConnectError("refused")

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from contracts.payout import PayoutState
+from gateway.storage.base.database import Connection, Database
 from gateway.storage.payouts import ledger
 from gateway.storage.payouts.ledger import ACCOUNTS, PLACE, Entry, entries_between
 from tests.gateway.payouts.town import Town, open_town
@@ -116,3 +117,38 @@ async def test_what_was_booked_is_not_changed(town: Town, change: str) -> None:
 async def test_a_movement_belongs_to_a_payout(town: Town) -> None:
     with pytest.raises(asyncpg.IntegrityConstraintViolationError):
         await move(town, 1, "reserve")
+
+
+@pytest.mark.parametrize("by_key", [True, False], ids=["a worker", "the API"])
+@pytest.mark.parametrize("statistics", ["of an empty table", "true ones"])
+async def test_a_movement_reads_no_payout_but_its_own(town: Town, statistics: str, by_key: bool) -> None:
+    town.partner()
+    if statistics == "of an empty table":
+        await town.execute("VACUUM ANALYZE payouts")
+    for _ in range(80):
+        await town.due(amount=AMOUNT_RUPIAH)
+    ids = [leased.payout.id for leased in await town.worker().claim("fake", 80)][:5]
+    if statistics == "true ones":
+        await town.execute("VACUUM ANALYZE payouts")
+    await town.execute("UPDATE payouts SET state = 'succeeded' WHERE id = ANY($1)", ids)
+
+    async def read(connection: Connection) -> int:
+        found = await connection.fetchval(
+            "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'payouts'"
+        )
+        return int(found or 0)
+
+    other = await Database.open(town.settings.database_url.reveal(), size=1, by_key=by_key)
+    try:
+        async with other.transaction() as connection:
+            before = await read(connection)
+            await connection.execute(
+                "INSERT INTO ledger (payout, partner, kind, debit, credit, amount_rupiah, at)"
+                " SELECT id, partner, 'settle', 'paid', 'reserved', amount_rupiah, now()"
+                " FROM unnest($1::bigint[]) WITH ORDINALITY AS own (id, n)"
+                " CROSS JOIN (SELECT 'fake' AS partner, 600000 AS amount_rupiah) AS all_alike",
+                ids,
+            )
+            assert await read(connection) - before <= 2 * len(ids)
+    finally:
+        await other.close()

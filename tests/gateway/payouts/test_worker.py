@@ -11,25 +11,26 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
-import pytest
-from redis.asyncio import Redis
 
 from contracts.hold import Fault, HoldStage
-from contracts.partner import Mark, Quota
 from gateway.clock import SystemClock
 from gateway.core import Core
+from gateway.partners.quota import Pace
 from gateway.partners.watch import Told
 from gateway.services.ops.holds import Holds
 from gateway.worker import Worker
 from gateway.worker.dispatch import Dispatcher
 from gateway.worker.outage import CANARY_S, FAILURES, THROTTLED_S, Outage
-from gateway.worker.quota import Quota as Tokens
-from gateway.worker.quota import quota_of
 from gateway.worker.runner import Outages, people_loops
-from tests.gateway.payouts.fake import Bank, VirtualClock
-from tests.gateway.payouts.town import NOON, Town
+from tests.gateway.payouts.fake import Bank
+from tests.gateway.payouts.town import Town
 
-_TICKS = ("tick", "tick_expiry", "tick_health", "tick_refresh", "tick_waiting", "tick_unlinking", "tick_purge")
+
+class Idle:
+    """A service whose ticks nobody calls."""
+
+    def __getattr__(self, name: str) -> None:
+        return None
 
 
 @asynccontextmanager
@@ -151,33 +152,29 @@ async def test_nothing_new_leaves_once_told_to_stop(town: Town) -> None:
     await town.check()
 
 
-async def test_nothing_is_sent_before_the_quota_gives_way(town: Town) -> None:
+async def test_no_more_is_begun_than_leaves_soon_and_its_turn_is_waited_for(town: Town) -> None:
+    """A slow quota: what waits for its turn is still nothing that was sent, and few of them stand there."""
+    town.clock = SystemClock()  # type: ignore[assignment]
     bank = town.partner()
-    for _ in range(3):
+    for _ in range(12):
         await town.due()
-    asked: asyncio.Queue[int] = asyncio.Queue()
-    gives_way, stopping, clock = asyncio.Semaphore(0), asyncio.Event(), SystemClock()
-    quota = Tokens(None, "fake:payout", 1_000.0, clock)
-
-    async def take(calls: int = 1) -> None:
-        asked.put_nowait(calls)
-        await gives_way.acquire()
-
-    quota.take = take  # type: ignore[method-assign]
-    dispatcher = Dispatcher(town.worker(), "fake", lanes=2, quota=quota, outage=outage_of(town), wake=asyncio.Event())
+    pace = Pace(None, town.desks["fake"].manifest, 16.0, town.clock)
+    town.desks["fake"]._executor._pace = pace
+    room, stopping, begun = pace.room("payout."), asyncio.Event(), asyncio.get_running_loop().time()
+    dispatcher = Dispatcher(town.worker(), "fake", lanes=8, room=room, outage=outage_of(town), wake=asyncio.Event())
     running = asyncio.create_task(dispatcher.run(stopping))
-    for sent in range(3):
-        assert await asyncio.wait_for(asked.get(), 10) == len({"inquiry", "transfer"})
-        assert len(bank.booked) == sent
-        gives_way.release()
 
-        async def booked(so_many: int = sent + 1) -> bool:
-            return await paid(town) == so_many
+    async def drained() -> bool:
+        took_s = asyncio.get_running_loop().time() - begun
+        assert len(bank.seen) <= 4 * (took_s + 1.0), "one of four workers' share of 16"
+        rows = await town.fetch("SELECT count(*) AS n FROM payouts WHERE state <> 'succeeded'")
+        assert rows[0]["n"] <= 7, "a quarter of a second's, and those between their two calls: not all twelve"
+        return await paid(town) == 12
 
-        await until(booked)
+    await until(drained)
     stopping.set()
-    gives_way.release()
     await asyncio.wait_for(running, 10)
+    assert len(bank.seen) == 2 * 12
 
 
 def outage_of(town: Town, worker: str = "w1", stage: HoldStage = HoldStage.PAYOUT) -> Outage:
@@ -268,79 +265,40 @@ async def test_a_partner_that_refuses_us_is_asked_ever_more_seldom(town: Town) -
     assert (row["kind"], row["fault"], row["canaries"]) == ("ours", "float_short", asked)
 
 
-async def test_a_quota_is_shared_through_redis(redis_url: str) -> None:
-    clock = SystemClock()
-    async with Redis.from_url(redis_url) as redis:
-        one, two = Tokens(redis, "fake:payout", 200.0, clock), Tokens(redis, "fake:payout", 200.0, clock)
-        begun = clock.monotonic()
-        await asyncio.gather(one.take(100), two.take(100))
-        took_s = clock.monotonic() - begun
-    assert took_s >= (200 - 20 - 2 * 10) / 200.0 * 0.9, "two workers together keep to one quota"
+async def test_checks_wait_for_nobody_but_their_own_answer(town: Town) -> None:
+    """One partner's people are checked in lanes: the slowest holds up nobody, and as many are asked as may leave."""
+    town.partner()
+    asked: list[int] = []
+    slow, stopping = asyncio.Event(), asyncio.Event()
+    waiting = list(range(300))
 
-
-async def test_without_redis_a_worker_takes_its_share() -> None:
-    clock = VirtualClock(NOON)
-
-    async def sleep(seconds: float) -> None:
-        clock.advance(seconds)
-
-    async with Redis.from_url("redis://127.0.0.1:1", socket_connect_timeout=0.2) as redis:
-        quota = Tokens(redis, "fake:payout", 40.0, clock, sleep=sleep)
-        await quota.take(21)
-    took_s = (clock.now() - NOON).total_seconds()
-    assert 1.5 <= took_s <= 2.5, "a quarter of 40 a second"
-
-
-async def test_checks_wait_for_the_quota_of_what_they_did(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    each = Quota(operations=("identity.",), per_s=5.0, mark=Mark.ASSUMED, source="test")
-    town.partner(quotas=(each,))
-    taken: list[int] = []
-
-    async def take(self: Tokens, calls: int) -> None:
-        taken.append(calls)
-
-    monkeypatch.setattr(Tokens, "take", take)
-    done = iter([3, 0])
-
-    async def tick(most: int, partner: str) -> int:
+    async def claim(partner: str, limit: int) -> list[int]:
         assert partner == "fake"
-        return next(done)
+        taken, waiting[:limit] = waiting[:limit], []
+        return taken
 
-    idle: Any = SimpleNamespace(**dict.fromkeys(_TICKS))
-    services: dict[str, Any] = {field.name: idle for field in dataclasses.fields(Core)}
-    services |= {"resources": town.resources, "verification": SimpleNamespace(tick=tick, tick_expired=None)}
+    async def check(one: int) -> None:
+        asked.append(one)
+        if one == 3:
+            raise ValueError("a bug in one row")
+        if one % 100 == 0:
+            await slow.wait()
+
+    services: dict[str, Any] = {field.name: Idle() for field in dataclasses.fields(Core)}
+    verification = SimpleNamespace(claim=claim, check=check, tick_expired=None)
+    services |= {"resources": town.resources, "verification": verification}
     core: Any = SimpleNamespace(**services)
     outages = Outages(town.resources, "w1", asyncio.Event())
-    (check,) = [loop for loop in people_loops(core, outages) if loop.name == "verification:fake"]
-    assert [await check.tick(), await check.tick()] == [3, 0]
-    assert taken == [3]
+    (checks,) = [loop for loop in people_loops(core, outages) if loop.name == "verification:fake"]
+    running = asyncio.create_task(checks.run(asyncio.Event(), stopping))
 
+    async def all_asked() -> bool:
+        return len(asked) == 300
 
-async def test_the_contracts_figure_goes_before_the_manifests(town: Town) -> None:
-    declared = (
-        Quota(operations=("payout.", "identity."), per_s=7.0, mark=Mark.ASSUMED, source="test"),
-        Quota(operations=("link.",), per_s=1.0, mark=Mark.ASSUMED, source="test"),
-    )
-    town.partner(quotas=declared)
-    manifest = town.desks["fake"].manifest
-    found = quota_of(None, manifest, "payout.", None, town.clock)
-    assert found is not None
-    assert found.per_s == 7.0
-    checks = quota_of(None, manifest, "identity.", None, town.clock)
-    assert checks is not None
-    assert (checks.per_s, checks.key) == (7.0, found.key), "counted together"
-    agreed = quota_of(None, manifest, "payout.", 3.0, town.clock)
-    assert agreed is not None
-    assert agreed.per_s == 3.0
-    each = tuple(
-        Quota(operations=(one,), per_s=5.0, mark=Mark.ASSUMED, source="test")
-        for one in ("payout.create", "payout.approve")
-    )
-    town.partner("two", quotas=each)
-    two = town.desks["two"].manifest
-    assert quota_of(None, two, "identity.", None, town.clock) is None
-    found = quota_of(None, two, "payout.", None, town.clock, calls=2)
-    assert found is not None
-    assert found.per_s == 10.0, "five payouts a second are ten calls"
-    town.partner("free")
-    assert quota_of(None, town.desks["free"].manifest, "payout.", None, town.clock) is None
+    await until(all_asked)
+    stopping.set()
+    await asyncio.sleep(0.05)
+    assert not running.done(), "what was begun is ended"
+    slow.set()
+    await asyncio.wait_for(running, 10)
+    assert sorted(asked) == list(range(300))

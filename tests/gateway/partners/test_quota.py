@@ -1,0 +1,363 @@
+"""A partner's quota in virtual time over a real store: any number of workers, stalls, clocks that differ, a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import selectors
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as NoRedis
+
+from contracts.partner import Mark, Quota
+from contracts.quotas import UNKNOWN_QUOTA
+from gateway.clock import SystemClock
+from gateway.partners.quota import MOST_WAIT_S, PIECE, SCRIPT, NoTurn, Pace, Room, Turn
+from gateway.partners.quota import Quota as Turns
+from gateway.worker.lanes import Lanes
+from tests.gateway.payouts.fake import manifest
+
+_TIME = "redis.call('TIME')"
+
+
+class VirtualSelector(selectors.DefaultSelector):
+    """Lets time pass as soon as nothing real is waited for."""
+
+    loop: VirtualLoop
+
+    def select(self, timeout: float | None = None) -> Any:
+        found = super().select(0)
+        if found or timeout == 0:
+            return found
+        if self.loop.busy or timeout is None:
+            return super().select(0.01)
+        self.loop.now_s += max(timeout, 0.0)
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """Sleeps and time-outs take no time; answers of the store come at once."""
+
+    def __init__(self) -> None:
+        self.now_s, self.busy = 1_000_000.0, 0
+        selector = VirtualSelector()
+        selector.loop = self
+        super().__init__(selector)
+
+    def time(self) -> float:
+        return self.now_s
+
+
+class OffClock(SystemClock):
+    """One machine's, which tells another time than the store's."""
+
+    def __init__(self, loop: VirtualLoop, offset_s: float) -> None:
+        self._loop, self._offset_s = loop, offset_s
+
+    def monotonic(self) -> float:
+        return self._loop.now_s + self._offset_s
+
+
+class Store:
+    """The store as one worker reaches it: after a while, and not at all while it is down."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def register_script(self, text: str) -> Callable[..., Awaitable[Any]]:
+        assert text == SCRIPT and text.count(_TIME) == 1
+        world = self._world
+        script = world.redis.register_script(text.replace(_TIME, "redis.call('LRANGE', 'virtual:time', 0, 1)"))
+
+        async def call(*, keys: Sequence[str], args: Sequence[str]) -> Any:
+            await asyncio.sleep(world.delay())
+            if world.down:
+                await asyncio.sleep(world.chance.uniform(0.0, 2.0))
+                raise NoRedis("down")
+            world.loop.busy += 1
+            try:
+                at = divmod(round(world.loop.now_s * 1_000_000), 1_000_000)
+                async with world.redis.pipeline() as pipe:
+                    await pipe.delete("virtual:time").rpush("virtual:time", *at).execute()
+                answer = await script(keys=keys, args=args)
+            finally:
+                world.loop.busy -= 1
+            await asyncio.sleep(world.delay())
+            return answer
+
+        return call
+
+
+class World:
+    """Some workers that call one partner as often as they may, and when each call left."""
+
+    def __init__(self, loop: VirtualLoop, redis: Redis, seed: int, *, rough: bool) -> None:
+        self.loop, self.redis, self.rough = loop, redis, rough
+        self.chance = random.Random(seed)
+        self.down = False
+        self.left: list[float] = []
+        self.refused: list[float] = []
+        self.allows: Callable[[float], bool] = lambda _: True
+        self.retry_after_s: float | None = None
+
+    def delay(self) -> float:
+        if self.rough and self.chance.random() < 0.02:
+            return self.chance.uniform(0.0, 0.5)
+        return self.chance.uniform(0.0002, 0.002)
+
+    def quota(self, per_s: float) -> Turns:
+        clock = OffClock(self.loop, self.chance.uniform(-1e5, 1e5))
+        return Turns(Store(self), "fake:", per_s, clock)  # type: ignore[arg-type]
+
+    async def call(self, quota: Turns) -> None:
+        while True:
+            try:
+                turn = await quota.turn(first=self.chance.random() < 0.5)
+            except NoTurn:
+                continue
+            if self.rough and self.chance.random() < 0.05:
+                await asyncio.sleep(self.chance.uniform(0.0, 0.4))  # the process stands still
+            if turn.good():
+                break
+            turn.give_back()
+        now = self.loop.now_s
+        self.left.append(now)
+        if not self.allows(now):
+            self.refused.append(now)
+            await quota.refused(self.retry_after_s)
+
+    async def work(self, quota: Turns, until: float) -> None:
+        while self.loop.now_s < until:
+            await self.call(quota)
+            if self.rough and self.chance.random() < 0.01:
+                await asyncio.sleep(self.chance.expovariate(1.0))
+            else:
+                await asyncio.sleep(self.chance.uniform(0.01, 0.1))
+
+    async def run(self, per_s: float, *, workers: int, seconds: float, lanes: int = 0) -> None:
+        until = self.loop.now_s + seconds
+        lanes = lanes or max(4, int(per_s * 0.3))
+        quotas = [self.quota(per_s) for _ in range(workers)]
+        await asyncio.gather(*(self.work(quota, until) for quota in quotas for _ in range(lanes)))
+
+
+def in_virtual_time(
+    redis_url: str, seed: int, play: Callable[[World], Awaitable[None]], *, rough: bool = False
+) -> World:
+    async def main() -> World:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        async with Redis.from_url(redis_url) as redis:
+            world = World(loop, redis, seed, rough=rough)
+            await asyncio.wait_for(play(world), 100_000)
+            return world
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main())
+
+
+def most_in(calls: Sequence[float], span_s: float) -> int:
+    """The most calls in any such span, wherever it begins."""
+    found, first = 0, 0
+    for n, at in enumerate(calls):
+        while calls[first] <= at - span_s:
+            first += 1
+        found = max(found, n - first + 1)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("per_s", "workers"), [(3.0, 1), (3.0, 4), (40.0, 1), (40.0, 2), (40.0, 4), (200.0, 1), (200.0, 4)]
+)
+def test_the_quota_is_used_up_and_no_second_is_above_it(redis_url: str, per_s: float, workers: int, long: bool) -> None:
+    seconds = 60.0 if long or per_s < 10.0 else 20.0 if per_s < 100.0 else 11.0
+    world = in_virtual_time(redis_url, 7, lambda w: w.run(per_s, workers=workers, seconds=seconds))
+    assert most_in(world.left, 1.0) <= per_s
+    used = [at for at in world.left if at >= world.left[0] + 5.0]
+    calls = (len(used) - 1) // int(per_s) * int(per_s)  # whole rounds: calls of a second come close together
+    mean = calls / (used[calls] - used[0])
+    assert mean >= 0.98 * per_s
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_happens_no_second_is_above_the_quota(redis_url: str, seed: int, long: bool) -> None:
+    """Random quotas, workers and stalls; the store goes away, comes back, loses its memory or has its clock moved."""
+    chance = random.Random(seed)
+    seconds = 300.0 if long else 45.0
+    per_s = chance.choice([0.4, 1.0, 7.5, 20.0, 40.0])
+    workers = chance.randint(1, 4)
+
+    async def play(world: World) -> None:
+        async def trouble() -> None:
+            for _ in range(20 if long else 3):
+                await asyncio.sleep(chance.uniform(3.0, 12.0))
+                world.down = True
+                await asyncio.sleep(chance.choice([0.0, 0.3, 2.5, 9.0]))
+                if chance.random() < 0.6:
+                    world.loop.busy += 1
+                    await world.redis.flushall()
+                    world.loop.busy -= 1
+                world.down = False
+
+        await asyncio.gather(world.run(per_s, workers=workers, seconds=seconds), trouble())
+
+    world = in_virtual_time(redis_url, seed, play, rough=True)
+    assert len(world.left) >= seconds * per_s / 10, f"{len(world.left)} calls: {workers} workers, {per_s:g}/s"
+    # Of a quota that is less than the number of workers, each may make one call at a time while nobody can count.
+    most = max(1, math.floor(per_s), workers)
+    assert most_in(world.left, max(1.0, 1.0 / per_s)) <= most, f"{workers} workers, {per_s:g}/s"
+
+
+class Limiter:
+    """A partner that takes so many calls in any second, and refuses the rest."""
+
+    def __init__(self, world: World, most: int) -> None:
+        self._world, self.most = world, most
+        self.taken: list[float] = []
+
+    def allows(self, now: float) -> bool:
+        if sum(at > now - 1.0 for at in self.taken[-400:]) >= self.most:
+            return False
+        self.taken.append(now)
+        return True
+
+
+def test_a_partner_that_takes_less_than_was_said_loses_little(redis_url: str) -> None:
+    async def play(world: World) -> None:
+        limiter = Limiter(world, 10)
+        world.allows = limiter.allows
+        begun = world.loop.now_s
+
+        async def lifted() -> None:
+            await asyncio.sleep(70.0)
+            limiter.most = 10_000
+
+        await asyncio.gather(world.run(20.0, workers=2, seconds=200.0, lanes=4), lifted())
+        early = sum(at < begun + 70.0 for at in limiter.taken)
+        assert early >= 0.93 * 10 * 62, "0.97 of a larger one: 10 cannot be slowed down by less than one"
+        assert sum(begun + 10.0 < at < begun + 70.0 for at in world.refused) <= 0.02 * early
+        late = sum(begun + 175.0 <= at < begun + 200.0 for at in limiter.taken)
+        assert late >= 0.97 * 20 * 25, "when it takes more again it gets more"
+
+    in_virtual_time(redis_url, 3, play)
+
+
+def test_it_slows_down_within_five_seconds_and_nothing_leaves_before_it_may_again(redis_url: str) -> None:
+    async def play(world: World) -> None:
+        limiter = Limiter(world, 10)
+        world.allows = limiter.allows
+        await world.run(200.0, workers=4, seconds=9.0, lanes=10)
+        last = world.loop.now_s
+        assert sum(last - 4.0 < at for at in world.left) <= 4 * 13
+        quota = world.quota(200.0)
+        await quota.refused(30.0)
+        others = [world.quota(200.0) for _ in range(3)]
+        before = world.loop.now_s
+        await asyncio.gather(*(world.call(one) for one in others))
+        assert world.left[-3] >= before + 30.0, "also of those who were not told"
+
+    in_virtual_time(redis_url, 5, play)
+
+
+def test_checks_at_a_slow_partner_go_as_fast_as_its_quota(redis_url: str) -> None:
+    """Half a second an answer, sometimes ten, against 50 a second: 456,265 of them, scaled down."""
+
+    async def play(world: World) -> None:
+        quota, stopping = world.quota(50.0), asyncio.Event()
+        waiting, done = list(range(1_500)), list[int]()
+
+        async def claim(limit: int) -> list[int]:
+            await asyncio.sleep(0.005)
+            taken, waiting[:limit] = waiting[:limit], []
+            return taken
+
+        async def check(one: int) -> None:
+            await quota.turn()
+            world.left.append(world.loop.now_s)
+            piece = PIECE.get()
+            assert piece is not None
+            piece.gone()
+            await asyncio.sleep(10.0 if one % 300 == 7 else world.chance.uniform(0.4, 0.6))
+            done.append(one)
+            if len(done) == 1_500:
+                stopping.set()
+
+        await Lanes("checks", claim, check, room=Room([quota])).run(asyncio.Event(), stopping)
+        assert sorted(done) == list(range(1_500))
+
+    world = in_virtual_time(redis_url, 11, play)
+    assert most_in(world.left, 1.0) <= 50
+    assert world.left[-1] - world.left[0] <= 1.05 * 1_500 / 50
+
+
+def test_whoever_waits_too_long_is_told(redis_url: str) -> None:
+    async def play(world: World) -> None:
+        quota = world.quota(200.0)
+        await quota.refused(60.0)
+        begun = world.loop.now_s
+        with pytest.raises(NoTurn):
+            await quota.turn()
+        assert world.loop.now_s - begun == pytest.approx(MOST_WAIT_S, abs=0.1)
+
+    in_virtual_time(redis_url, 1, play)
+
+
+def test_who_writes_goes_before_who_asks(redis_url: str) -> None:
+    async def play(world: World) -> None:
+        quota = world.quota(2.0)
+        order: list[str] = []
+
+        async def one(name: str, first: bool) -> None:
+            await quota.turn(first=first)
+            order.append(name)
+
+        await one("the first that a new store hears of", False)
+        asks = [asyncio.create_task(one(f"ask {n}", False)) for n in range(4)]
+        await asyncio.sleep(0.01)
+        write = asyncio.create_task(one("write", True))
+        await asyncio.gather(*asks, write)
+        assert order.index("write") <= 3
+
+    in_virtual_time(redis_url, 1, play)
+
+
+def test_each_operation_counts_to_the_quota_that_names_it(redis_url: str) -> None:
+    declared = (
+        Quota(operations=("payout.", "identity."), per_s=7.0, mark=Mark.ASSUMED, source="test"),
+        Quota(operations=("payout.create",), per_s=2.0, mark=Mark.ASSUMED, source="test"),
+    )
+    clock = SystemClock()
+    pace = Pace(None, manifest(quotas=declared), None, clock)
+    assert pace.of("payout.status") is pace.of("identity.verify")
+    assert pace.of("payout.create.again").per_s == 2.0
+    assert pace.of("link.begin").per_s == UNKNOWN_QUOTA.per_s
+    agreed = Pace(None, manifest(quotas=declared), 3.0, clock)
+    assert agreed.of("payout.create") is agreed.of("token.b2b")
+    assert agreed.of("token.b2b").per_s == 3.0
+
+
+async def test_room_is_for_what_leaves_soon() -> None:
+    quota = Turns(None, "fake:", 40.0, SystemClock())
+    room = Room([quota])
+    pieces = [room.enter() for _ in range(10)]
+    assert room.free == 0
+    waiting = asyncio.create_task(room.wait())
+    pieces[0].gone()
+    pieces[0].gone()
+    await asyncio.sleep(0)
+    assert not waiting.done(), "a quarter of it at a time"
+    pieces[1].gone()
+    await waiting
+    assert room.free == 2
+
+
+async def test_a_turn_is_good_for_a_moment() -> None:
+    quota = Turns(None, "fake:", 1_000.0, SystemClock())
+    turn: Turn = await quota.turn()
+    assert turn.good()
+    await asyncio.sleep(0.02)
+    assert not turn.good()
