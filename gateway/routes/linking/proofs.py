@@ -11,13 +11,13 @@ from litestar.params import FromPath, JSONBody
 
 from gateway.core import Core
 from gateway.security.clients import Caller, require
-from gateway.services.linking.proof import AccountProofs, ProofView
+from gateway.services.linking.proof import DOCUMENT, AccountProofs, ProofView
 
 
 class AccountDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The document, by the name or number under which it is filed; nothing of the person belongs here."""
 
-    document: Annotated[str, msgspec.Meta(pattern=r"^(?!.*[0-9]{10})[A-Za-z0-9][A-Za-z0-9 ./_-]{2,63}$")]
+    document: Annotated[str, msgspec.Meta(pattern=DOCUMENT)]
 
 
 @post("/{participant_id:str}/account-proof", guards=[require("ops")], status_code=200)

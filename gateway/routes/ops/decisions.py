@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from litestar import Response, Router, get, post
@@ -9,12 +10,17 @@ from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath, FromQuery
 
+from contracts.batch import BatchState
 from contracts.errors import GatewayError, InvalidRequest
+from gateway.clock import jakarta_day
 from gateway.core import Core
-from gateway.routes.ops import overview, people, session
+from gateway.routes.ops import acts, overview, people, session
+from gateway.routes.ops.acts import ACTS, Act, Target
 from gateway.routes.ops.session import FORM_BYTES, Browser, SignInNeeded, form, page, signed_in, to
 from gateway.services.intake.batches import Decision
 from gateway.storage.ops import story
+
+DAYS = 30
 
 
 @get("/batches", guards=[signed_in()])
@@ -38,6 +44,7 @@ async def show_batch(core: NamedDependency[Core], request: Browser, batch_id: Fr
         totals=totals,
         root=view.batch.content_root.hex(),
         may_decide="approver" in request.auth.roles,
+        offered=[(ACTS["stop-batch"], Target(batch=batch_id))] if view.batch.state is BatchState.APPROVED else [],
     )
 
 
@@ -55,10 +62,42 @@ async def decide_batch(core: NamedDependency[Core], request: Browser, batch_id: 
 
 @get("/reconciliations", guards=[signed_in()])
 async def list_reconciliations(core: NamedDependency[Core], request: Browser) -> Response[str]:
-    """Each partner's days, the newest first: compared or not, and what differed."""
+    """Each partner's last thirty days, the newest first: compared or not, and what differed."""
+    today = jakarta_day(core.resources.clock.now())
+    shown = [today - timedelta(days=back) for back in range(1, DAYS + 1)]
     async with core.resources.database.connection() as connection:
-        rows = await story.reconciliations(connection)
-    return page(request, "reconciliations.html", here="/ops/reconciliations", rows=rows)
+        found = {(row["day"], row["partner"]): row for row in await story.days(connection, shown[-1])}
+    partners = list(core.resources.desks)
+    return page(
+        request,
+        "reconciliations.html",
+        here="/ops/reconciliations",
+        partners=partners,
+        rows=[(day, [found.get((day, partner)) for partner in partners]) for day in shown],
+        starts=[(name, [(ACTS["compare"], Target(partner=name))]) for name in partners],
+    )
+
+
+@get("/reconciliations/{number:int}", guards=[signed_in()])
+async def show_reconciliation(core: NamedDependency[Core], request: Browser, number: FromPath[int]) -> Response[str]:
+    """One comparison and what differed."""
+    row = await core.reconciliations.get(number)
+    breaks = await core.reconciliations.breaks(number, 0, story.MOST)
+    return page(request, "reconciliation.html", here="/ops/reconciliations", row=row, breaks=breaks)
+
+
+@get("/webhooks", guards=[signed_in()])
+async def list_webhooks(core: NamedDependency[Core], request: Browser) -> Response[str]:
+    """Every client's endpoints, how far each is, and what was given up."""
+    async with core.resources.database.connection() as connection:
+        rows, letters = await story.endpoints(connection), await story.dead_letters(connection)
+
+    def offered(row: story.Row) -> list[tuple[Act, Target]]:
+        names = ["try"] + ["revive"] * bool(row["dead"]) + ["enable"] * (row["disabled_at"] is not None)
+        return [(ACTS[name], Target(endpoint=row["id"])) for name in names]
+
+    shown = [(row, offered(row)) for row in rows]
+    return page(request, "webhooks.html", here="/ops/webhooks", rows=shown, letters=letters)
 
 
 @get("/audit", guards=[signed_in()])
@@ -76,7 +115,8 @@ router = Router(
     route_handlers=[
         session.show_sign_in, session.sign_in, session.sign_out, session.choose_language, session.read_asset,
         *overview.HANDLERS, *people.HANDLERS,
-        list_batches, show_batch, decide_batch, list_reconciliations, list_decisions,
+        list_batches, show_batch, decide_batch, list_reconciliations, show_reconciliation,
+        list_webhooks, list_decisions, acts.act,
     ],
     exception_handlers={
         SignInNeeded: session.to_sign_in, GatewayError: session.told, HTTPException: session.told_plainly,

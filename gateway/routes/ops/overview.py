@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from litestar import Response, get, post
+from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -15,7 +15,8 @@ from gateway import ops
 from gateway.clock import jakarta_day
 from gateway.core import Core
 from gateway.ops import pictures
-from gateway.routes.ops.session import FORM_BYTES, Browser, form, language, page, signed_in, to
+from gateway.routes.ops.acts import ACTS, Target
+from gateway.routes.ops.session import Browser, language, page, signed_in
 from gateway.services.ops import funnel
 from gateway.services.ops.funnel import FunnelRow
 from gateway.services.ops.plan import BurnDown, Forecast
@@ -56,22 +57,10 @@ async def partner_page(core: NamedDependency[Core], request: Browser, partner: F
     if view is None:
         raise NotFound("There is no such partner.")
     health = {hours: (await core.plan.health(timedelta(hours=hours))).get(partner) for hours in (1, 24)}
-    return page(request, "partner.html", partner=view, health=health, trouble=_trouble)
-
-
-@post("/partners/{partner:str}/{action:str}", guards=[signed_in("operator")], request_max_body_size=FORM_BYTES)
-async def switch_partner(
-    core: NamedDependency[Core], request: Browser, partner: FromPath[str], action: FromPath[str]
-) -> Response[Any]:
-    """Pause or resume, with a reason that is kept."""
-    reason = (await form(request)).get("reason", "")
-    if action == "pause":
-        await core.partners.pause(partner, reason, actor=request.auth.client_id)
-    elif action == "resume":
-        await core.partners.resume(partner, actor=request.auth.client_id)
-    else:
-        raise NotFound("There is no such action.")
-    return to(f"/ops/partners/{partner}")
+    here = Target(partner=partner)
+    offered = [(ACTS["release"], Target(hold=hold.hold_id)) for hold in view.holds]
+    offered += [(ACTS["resume" if view.paused else "pause"], here), (ACTS["ask-again"], here)]
+    return page(request, "partner.html", partner=view, health=health, trouble=_trouble, offered=offered)
 
 
 async def _glance(core: Core, chosen: str) -> dict[str, Any]:
@@ -166,4 +155,4 @@ def _card(one: Forecast, plan: BurnDown, names: dict[str, str], at: int) -> dict
     }
 
 
-HANDLERS = [overview, live, partner_page, switch_partner]
+HANDLERS = [overview, live, partner_page]

@@ -11,14 +11,17 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from contracts.errors import InvalidRequest, NotFound
-from contracts.incentive import BlockerCode, Stage
+from contracts.incentive import BLOCKERS, BlockerCode, Stage
 from contracts.payout import PayoutState
 from gateway.core import Core
+from gateway.routes.ops.acts import ACTS, Act, Target, lifting
 from gateway.routes.ops.session import FORM_BYTES, Browser, form, page, signed_in, to
 from gateway.security import places
 from gateway.security.vault import SealBroken
+from gateway.services.intake.incentives import IncentiveView
 from gateway.storage.intake.incentives import Filter
-from gateway.storage.ops import audit, story
+from gateway.storage.ops import audit, holds, story
+from gateway.storage.payouts import settlements
 
 PAGE = 100
 _DIGITS = {"nik": 16, "phone": range(9, 15)}
@@ -102,6 +105,7 @@ async def show_participant(
         phone=_masked(core, places.phone(participant_id), person["phone_sealed"]),
         account=_masked(core, places.account(participant_id), person["account_sealed"]),
         links=links,
+        offered=[(ACTS["stop-person"], Target(participant=participant_id))],
         checks=checks,
         payouts=payouts,
         incentives=incentives,
@@ -147,7 +151,11 @@ async def show_payout(core: NamedDependency[Core], request: Browser, payout_id: 
         if row is None:
             raise NotFound("There is no such payout.")
         words, calls, entries, cases = await story.evidence(connection, payout_id)
+        proposals = [one for one in await settlements.of(connection, payout_id) if one.open]
     incentive = await core.incentives.get(row["incentive"])
+    mine = request.auth.client_id
+    codes = [BlockerCode(case["code"]) for case in cases if case["closed_at"] is None]
+    confirming = [(ACTS["confirm"], Target(settlement=one.id)) for one in proposals if one.proposed_by != mine]
     return page(
         request,
         "payout.html",
@@ -158,6 +166,8 @@ async def show_payout(core: NamedDependency[Core], request: Browser, payout_id: 
         entries=entries,
         cases=cases,
         letter=_letter(core, row),
+        proposals=proposals,
+        offered=confirming + await _offered(core, incentive, payout_id, *codes),
     )
 
 
@@ -189,16 +199,59 @@ async def list_cases(core: NamedDependency[Core], request: Browser) -> Response[
 async def show_case(
     core: NamedDependency[Core], request: Request[Any, Any, Any], case_id: FromPath[int]
 ) -> Response[Any]:
-    """A case is shown where its evidence is: with its payout, else by itself."""
+    """A case with its evidence, what lifts it, and a letter where it is about one payout."""
     async with core.resources.database.connection() as connection:
         row = await story.case(connection, case_id)
+        payout = None if row is None or row["payout"] is None else await story.payout(connection, row["payout"])
     if row is None:
         raise NotFound("There is no such case.")
-    if row["payout"] is not None:
-        return to(f"/ops/payouts/{row['payout']}")
-    return page(request, "cases.html", here="/ops/cases", rows=[row], now=core.resources.clock.now())
+    code = BlockerCode(row["code"])
+    incentive = None if row["incentive"] is None else await core.incentives.get(row["incentive"])
+    if incentive is None:
+        offered = await _at_partner(core, row["partner"], code)
+    else:
+        offered = await _offered(core, incentive, row["payout"], code)
+    return page(
+        request,
+        "case.html",
+        here="/ops/cases",
+        row=row,
+        text=BLOCKERS[code],
+        now=core.resources.clock.now(),
+        offered=offered,
+        letter=None if payout is None else _letter(core, payout),
+    )
+
+
+@get("/incentives/{incentive_id:int}", guards=[signed_in()])
+async def show_incentive(core: NamedDependency[Core], request: Browser, incentive_id: FromPath[int]) -> Response[str]:
+    """One incentive: why it is not paid, and what lifts that."""
+    row = await core.incentives.get(incentive_id)
+    payout = None if row.payout_id is None else int(row.payout_id)
+    return page(request, "incentive.html", row=row, offered=await _offered(core, row, payout))
+
+
+async def _offered(core: Core, row: IncentiveView, payout: int | None, *more: BlockerCode) -> list[tuple[Act, Target]]:
+    """What lifts an incentive's blocker, and those of its cases; each act once."""
+    target = Target(
+        incentive=row.incentive_id, participant=row.participant_id, partner=row.partner, payout=payout,
+        batch=row.batch_id,
+    )  # fmt: skip
+    holds = await _holds(core, row.partner)
+    codes = dict.fromkeys((*(() if row.blocker is None else (row.blocker.code,)), *more))
+    found = {(act.name, str(there)): (act, there) for code in codes for act, there in lifting(code, target, *holds)}
+    return list(found.values())
+
+
+async def _at_partner(core: Core, partner: str, code: BlockerCode) -> list[tuple[Act, Target]]:
+    return lifting(code, Target(partner=partner), *await _holds(core, partner))
+
+
+async def _holds(core: Core, partner: str) -> list[Target]:
+    async with core.resources.database.connection() as connection:
+        return [Target(hold=one.id) for one in await holds.open_holds(connection, partner)]
 
 
 HANDLERS = [
-    list_incentives, search, show_participant, list_payouts, show_payout, list_cases, show_case,
+    list_incentives, show_incentive, search, show_participant, list_payouts, show_payout, list_cases, show_case,
 ]  # fmt: skip

@@ -22,6 +22,10 @@ from gateway.storage.ops import audit
 _UNPROVED = BlockerCode.ACCOUNT_UNPROVED
 
 
+DOCUMENT = r"^(?!.*[0-9]{10})[A-Za-z0-9][A-Za-z0-9 ./_-]{2,63}$"
+"""How a document is named: by its file, with nothing of the person (no long number)."""
+
+
 class ProofView(msgspec.Struct, frozen=True, kw_only=True):
     """Who has handed in the partner's document about a participant's present account."""
 

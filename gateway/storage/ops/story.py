@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import TypeAlias
 
 import asyncpg
@@ -153,16 +154,57 @@ async def batch_totals(connection: Connection, batch_id: str) -> Rows:
     )
 
 
-async def reconciliations(connection: Connection) -> Rows:
-    """The latest reconciliation of each partner and day, newest day first."""
-    return await connection.fetch(
-        "SELECT DISTINCT ON (day, partner) * FROM reconciliations ORDER BY day DESC, partner, started_at DESC LIMIT $1",
-        MOST,
-    )
-
-
 async def decisions(connection: Connection, before: int | None) -> Rows:
     """Who decided what, newest first."""
     return await connection.fetch(
         "SELECT * FROM audit_log WHERE $1::bigint IS NULL OR seq < $1 ORDER BY seq DESC LIMIT $2", before, MOST
+    )
+
+
+async def way_back(connection: Connection, participant_id: str) -> tuple[str, str] | None:
+    """To which client, and at which of its addresses, a participant comes back: as the last time, else as the client
+    that handed them over wants it. None: no client has an address for it.
+    """
+    row = await connection.fetchrow(
+        "SELECT client_id, return_url FROM ("
+        " SELECT l.client_id, l.return_url, 0 AS n, l.created_at AS at FROM links l"
+        " JOIN participants p ON p.id = l.participant JOIN clients c ON c.id = l.client_id"
+        " WHERE p.participant_id = $1 AND c.disabled_at IS NULL AND l.return_url = ANY(c.return_urls)"
+        " UNION ALL SELECT b.client_id, c.return_urls[1], 1, b.received_at FROM incentives i"
+        " JOIN batches b ON b.id = i.batch_id JOIN clients c ON c.id = b.client_id"
+        " WHERE i.participant_id = $1 AND c.disabled_at IS NULL AND cardinality(c.return_urls) > 0) AS ways"
+        " ORDER BY n, at DESC LIMIT 1",
+        participant_id,
+    )
+    return None if row is None else (row["client_id"], row["return_url"])
+
+
+async def days(connection: Connection, since: date) -> Rows:
+    """The latest reconciliation of each partner and day from then on, newest day first."""
+    return await connection.fetch(
+        "SELECT DISTINCT ON (day, partner) * FROM reconciliations WHERE day >= $1"
+        " ORDER BY day DESC, partner, started_at DESC",
+        since,
+    )
+
+
+async def endpoints(connection: Connection) -> Rows:
+    """Every webhook endpoint with what waits for it and what was given up, those in trouble first."""
+    return await connection.fetch(
+        "SELECT e.id, e.client_id, e.url, e.disabled_at, e.disabled_because, e.failing_since, e.last_error,"
+        " count(d.endpoint) FILTER (WHERE d.dead_at IS NULL) AS waiting,"
+        " count(d.endpoint) FILTER (WHERE d.dead_at IS NOT NULL) AS dead"
+        " FROM webhook_endpoints e LEFT JOIN webhook_deliveries d ON d.endpoint = e.id"
+        " GROUP BY e.id ORDER BY e.disabled_at IS NULL, e.failing_since NULLS LAST, e.id LIMIT $1",
+        MOST,
+    )
+
+
+async def dead_letters(connection: Connection) -> Rows:
+    """Deliveries that were given up, the newest first."""
+    return await connection.fetch(
+        "SELECT d.dead_at, d.subject, d.tries, d.error, e.url FROM webhook_deliveries d"
+        " JOIN webhook_endpoints e ON e.id = d.endpoint"
+        " WHERE d.dead_at IS NOT NULL ORDER BY d.dead_at DESC LIMIT $1",
+        MOST,
     )

@@ -25,6 +25,11 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     confirmed_at: datetime | None
     dropped_at: datetime | None
 
+    @property
+    def open(self) -> bool:
+        """Whether it waits for a second person."""
+        return self.confirmed_at is None and self.dropped_at is None
+
 
 async def propose(
     connection: Connection,

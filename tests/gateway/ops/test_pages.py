@@ -39,12 +39,12 @@ async def test_two_people_approve_a_batch_on_the_page(desk: Desk) -> None:
 
 async def test_a_pause_says_why_and_who(desk: Desk) -> None:
     async with desk.signed_in("operator") as browser:
-        assert (await send(browser, "/ops/partners/ovo/pause", reason="deposit runs dry")).status_code == 303
+        assert (await send(browser, "/ops/acts/pause", partner="ovo", reason="deposit runs dry")).status_code == 303
         assert "deposit runs dry" in (await browser.get("/ops")).text
         assert "op-operator-one" in (await browser.get("/ops/partners/ovo")).text
-        assert (await send(browser, "/ops/partners/ovo/resume")).status_code == 303
+        assert (await send(browser, "/ops/acts/resume", partner="ovo", reason="topped up")).status_code == 303
         assert "deposit runs dry" not in (await browser.get("/ops")).text
-        assert (await send(browser, "/ops/partners/nobody/pause", reason="why not")).status_code == 404
+        assert (await send(browser, "/ops/acts/pause", partner="nobody", reason="why not")).status_code == 404
 
 
 async def test_a_person_is_found_by_every_number_and_shown_masked(desk: Desk) -> None:

@@ -10,7 +10,18 @@ import pytest
 from gateway.services.ops.operators import FREE_TRIES, IDLE_S, LIFE_S
 from tests.gateway.ops.desk import Desk, code, csrf, send
 
-PAGES = ("", "/live", "/incentives", "/payouts", "/cases", "/batches", "/reconciliations", "/audit", "/partners/bni")
+PAGES = (
+    "",
+    "/live",
+    "/incentives",
+    "/payouts",
+    "/cases",
+    "/batches",
+    "/reconciliations",
+    "/audit",
+    "/partners/bni",
+    "/webhooks",
+)
 
 
 async def test_nobody_sees_a_page_without_signing_in(desk: Desk) -> None:
@@ -86,10 +97,11 @@ async def test_a_form_of_another_session_or_site_changes_nothing(desk: Desk) -> 
     async with desk.signed_in("operator") as mine, desk.signed_in("auditor") as other:
         foreign = await csrf(other)
         before = await desk.api.fetch("SELECT * FROM partner_switches")
-        path, reason = "/ops/partners/bni/pause", "a good reason"
-        for fields in ({"csrf": foreign, "reason": reason}, {"reason": reason}, {"csrf": "", "reason": reason}):
-            assert (await mine.post(path, data=fields)).status_code == 403
-        own = {"csrf": await csrf(mine), "reason": reason}
+        path, reason = "/ops/acts/pause", "a good reason"
+        for fields in ({"csrf": foreign}, {}, {"csrf": ""}):
+            reply = await mine.post(path, data=fields | {"reason": reason, "partner": "bni"})
+            assert reply.status_code == 403
+        own = {"csrf": await csrf(mine), "reason": reason, "partner": "bni"}
         assert (await mine.post(path, data=own, headers={"Origin": "https://evil.test"})).status_code == 403
         assert await desk.api.fetch("SELECT * FROM partner_switches") == before
         assert (await mine.post(path, data=own, headers={"Origin": "http://127.0.0.1"})).status_code == 303
