@@ -67,6 +67,8 @@ class BlockerCode(enum.Enum):
     APPROVAL_MISSING = "approval_missing"
     APPROVAL_MISMATCH = "approval_mismatch"
     DEADLINE_PASSED = "deadline_passed"
+    STALLED = "stalled"
+    """Of cases alone: something of the gateway's own stands still."""
 
 
 class BlockerText(msgspec.Struct, frozen=True):
@@ -206,6 +208,11 @@ BLOCKERS: dict[BlockerCode, BlockerText] = {
     ),
     BlockerCode.DEADLINE_PASSED: BlockerText(
         _C, "Batas waktu pencairan terlewati.", "The deadline has passed; the money returns to the treasury."
+    ),
+    BlockerCode.STALLED: BlockerText(
+        _O,
+        "Ada yang berhenti di gateway tanpa keterangan.",
+        "Something of the gateway stands still without a reason: look whether a worker runs, then move it.",
     ),
 }
 assert set(BLOCKERS) == set(BlockerCode), "every blocker has an owner and texts"

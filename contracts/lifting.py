@@ -47,5 +47,6 @@ LIFTED_BY: dict[BlockerCode, tuple[str, ...]] = {
     _B.APPROVAL_MISSING: ("POST /v1/batches/{batch_id}/approvals",),
     _B.APPROVAL_MISMATCH: ("POST /v1/batches/{batch_id}/approvals", _CANCEL),
     _B.DEADLINE_PASSED: (_CANCEL,),
+    _B.STALLED: (_MOVE, _CHECK, "POST /v1/reconciliations"),
 }
 """By blocker, the first that helps first; as `METHOD path` of the API."""

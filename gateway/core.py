@@ -18,6 +18,7 @@ from gateway.services.messages.webhooks import Webhooks
 from gateway.services.ops.operators import Operators
 from gateway.services.ops.partners import Partners
 from gateway.services.ops.plan import Planner
+from gateway.services.ops.silence import Guard
 from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.settling import Settling
 from gateway.services.reconciliation.reconcile import Reconciliations
@@ -41,6 +42,7 @@ class Core:
     partners: Partners
     settling: Settling
     plan: Planner
+    guard: Guard
     operators: Operators
     brake: Brake
     strays: Strays
@@ -69,6 +71,7 @@ def build_core(resources: Resources) -> Core:
         settling=Settling(resources.database, resources.clock, payouts),
         partners=Partners(resources.database, resources.clock, manifests, resources.settings.quotas),
         plan=Planner(resources.database, resources.clock, manifests, resources.settings.quotas),
+        guard=Guard(resources.database, resources.clock, manifests),
         operators=Operators(resources.database, resources.clock, resources.vault),
         brake=Brake(resources.database, resources.clock),
         strays=Strays(resources),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from contracts.hold import HoldStage
 from gateway.api.bodies import MAX_BODY_BYTES, StrictBody
 from gateway.api.openapi import CONFIG as OPENAPI
 from gateway.api.problems import HANDLERS
@@ -23,7 +26,10 @@ from gateway.routes.messages import callbacks, events, webhooks
 from gateway.routes.ops import cases, decisions, funnel, health, partners, settlements
 from gateway.routes.payouts import payouts
 from gateway.routes.reconciliation import reconciliations
+from gateway.services.ops.holds import REFRESH_S
 from gateway.settings import Settings
+from gateway.worker.loops import Loop, run_loop
+from gateway.worker.outage import Outages
 
 ROUTES = (
     front, oauth, connect, callbacks, links, verifications, participants, proofs, programmes, incentives, payouts,
@@ -39,9 +45,15 @@ def create_app(settings: Settings | None = None, *, core: Core | None = None) ->
         assert settings is not None, "settings or a core"
         async with open_resources(settings) as resources:
             app.state.core = build_core(resources)
+            stopping, news = asyncio.Event(), asyncio.Event()
+            # Who links comes through this process alone: what it sees of the partners' linking is told to all.
+            outages = Outages(resources, f"api-{uuid4().hex[:8]}", news, (HoldStage.LINK,))
+            watching = asyncio.create_task(run_loop(Loop("holds", outages.tick, REFRESH_S), news, stopping))
             try:
                 yield
             finally:
+                stopping.set()
+                await watching
                 await app.state.core.reconciliations.close()
 
     return Litestar(

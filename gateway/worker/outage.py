@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from datetime import datetime
 
 import structlog
 
 from contracts.hold import STAGE_OF, Fault, HoldKind, HoldStage, kind_of
 from gateway.clock import Clock, growing_s
 from gateway.partners.watch import Told
+from gateway.resources import Resources
 from gateway.services.ops.holds import Holds
 from gateway.storage.ops.holds import Hold
 
@@ -25,6 +27,10 @@ BRAKE_CANARY_S = 30.0
 """The same where it refused a crowd alike."""
 THROTTLED_S = 60.0
 """So long after its last "too many" the partner is no longer called throttled."""
+FED = (HoldStage.PAYOUT, HoldStage.VERIFY, HoldStage.PROOF)
+"""The stages that workers feed. Linking is fed by participants: nothing holds them back, but it is told."""
+QUIET_S = 600.0
+"""So long after its last failure a stage that only participants feed is no longer called down by who saw it."""
 _OPENED_HERE = (HoldKind.OUTAGE, HoldKind.OURS)
 
 _log = structlog.get_logger(__name__)
@@ -55,6 +61,7 @@ class Outage:
         self._last: Told | None = None
         self._opening = False
         self._closing = False
+        self._failed_at: datetime | None = None
         self._throttled: Told | None = None
         self._canaries = 0
         self._news = news
@@ -117,6 +124,7 @@ class Outage:
             self._news.set()
         elif told.fault is not None:
             self._failures += 1
+            self._failed_at = self._clock.now()
             self._last, self._closing = told, False
             if self._failures >= FAILURES and not self.down:
                 self._opening = True
@@ -127,24 +135,32 @@ class Outage:
         if self._opening and self._last is not None:
             await self._open(self._last)
             self._opening = False
+        self._closing = self._closing or self._quiet()
         if self._closing:
             _log.info("partner_back", partner=self._partner, stage=self._stage.value)
             await self._holds.release(self._partner, self._stage, _OPENED_HERE)
-            self._closing, self._canaries = False, 0
+            self._closing, self._canaries, self._failed_at = False, 0, None
         throttled, self._throttled = self._throttled, None
         if throttled is not None:
             await self._hold(HoldKind.THROTTLED, throttled, throttled.retry_after_s or 0.0)
         else:
             await self._end_throttling()
 
+    def _quiet(self) -> bool:
+        """Whether a stage without canaries was seen to fail here, and has not been tried for a while."""
+        if self._stage is not HoldStage.LINK or self.held is None or self._failed_at is None:
+            return False
+        return (self._clock.now() - self._failed_at).total_seconds() >= QUIET_S
+
     async def _open(self, last: Told) -> None:
         assert last.fault is not None
         kind = kind_of(last.fault)
         _log.warning("partner_down", partner=self._partner, stage=self._stage.value, fault=last.fault.value)
         first_s = OURS_CANARY_S if kind is HoldKind.OURS else CANARY_S
-        await self._hold(kind, last, max(first_s, last.retry_after_s or 0.0))
+        after_s = None if self._stage is HoldStage.LINK else max(first_s, last.retry_after_s or 0.0)
+        await self._hold(kind, last, after_s)
 
-    async def _hold(self, kind: HoldKind, told: Told, after_s: float) -> None:
+    async def _hold(self, kind: HoldKind, told: Told, after_s: float | None) -> None:
         fault = None if told.fault is None else told.fault.value
         await self._holds.hold(self._partner, self._stage, kind, fault=fault, words=told.words, after_s=after_s)
 
@@ -163,3 +179,35 @@ def _canary_s(hold: Hold) -> float:
     if hold.kind is HoldKind.OURS:
         return growing_s(OURS_CANARY_S, 2.0, hold.canaries, OURS_CANARY_MAX_S)
     return CANARY_S
+
+
+class Outages:
+    """The outage control of every partner at some stages, on one view of the holds: those that a worker feeds, or the
+    one that participants feed themselves through the API.
+    """
+
+    def __init__(
+        self, resources: Resources, worker: str, news: asyncio.Event, stages: Collection[HoldStage] = FED
+    ) -> None:
+        self._holds = Holds(resources.database, resources.clock, worker)
+        self._of: dict[tuple[str, HoldStage], Outage] = {}
+        for slug, desk in resources.desks.items():
+            proofs = {HoldStage.PROOF} if desk.manifest.payout_needs_live_link else set()
+            for stage in stages:
+                if stage is HoldStage.PROOF and not proofs:
+                    continue  # proofs that no payout waits for hold nothing
+                also = proofs if stage is HoldStage.PAYOUT else ()
+                outage = Outage(slug, stage, self._holds, resources.clock, news, also=also)
+                desk.watched_by(outage)
+                self._of[slug, stage] = outage
+
+    def of(self, partner: str, stage: HoldStage) -> Outage:
+        """The outage control of one partner's stage."""
+        return self._of[partner, stage]
+
+    async def tick(self) -> int:
+        """Read the holds, and write down what was seen since."""
+        await self._holds.refresh()
+        for outage in self._of.values():
+            await outage.settle()
+        return await self._holds.tick_purge()

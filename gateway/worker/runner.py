@@ -17,7 +17,8 @@ from gateway.resources import Resources, open_resources
 from gateway.services.messages.delivery import Deliverer
 from gateway.services.messages.post import Post
 from gateway.services.messages.retention import Retention
-from gateway.services.ops.holds import REFRESH_S, Holds
+from gateway.services.ops import silence
+from gateway.services.ops.holds import REFRESH_S
 from gateway.services.payouts import stops
 from gateway.services.payouts.driver import Payouts
 from gateway.services.reconciliation.daily import Daily
@@ -26,7 +27,7 @@ from gateway.settings import Settings
 from gateway.worker.dispatch import Dispatcher
 from gateway.worker.lanes import Lanes
 from gateway.worker.loops import Loop, Wakes
-from gateway.worker.outage import Outage
+from gateway.worker.outage import Outages
 
 POOL_SIZE = 16
 DRAIN_S = 60.0
@@ -37,32 +38,6 @@ HOLDS = "holds"
 LANES_A_SEAT = 2
 """Lanes for each payout that may be in flight: some are always waiting for a commit."""
 _log = structlog.get_logger(__name__)
-
-
-class Outages:
-    """The outage control of every partner and stage that a worker feeds, on one view of the holds."""
-
-    def __init__(self, resources: Resources, worker: str, news: asyncio.Event) -> None:
-        self._holds = Holds(resources.database, resources.clock, worker)
-        self._of: dict[tuple[str, HoldStage], Outage] = {}
-        for slug, desk in resources.desks.items():
-            proofs = {HoldStage.PROOF} if desk.manifest.payout_needs_live_link else set()
-            for stage in (HoldStage.PAYOUT, HoldStage.VERIFY, *proofs):  # proofs that no payout waits for hold nothing
-                also = proofs if stage is HoldStage.PAYOUT else ()
-                outage = Outage(slug, stage, self._holds, resources.clock, news, also=also)
-                desk.watched_by(outage)
-                self._of[slug, stage] = outage
-
-    def of(self, partner: str, stage: HoldStage) -> Outage:
-        """The outage control of one partner's stage."""
-        return self._of[partner, stage]
-
-    async def tick(self) -> int:
-        """Read the holds, and write down what was seen since."""
-        await self._holds.refresh()
-        for outage in self._of.values():
-            await outage.settle()
-        return await self._holds.tick_purge()
 
 
 class Worker:
@@ -176,6 +151,7 @@ def people_loops(core: Core, outages: Outages) -> list[Loop | Lanes[Any]]:
     return [
         *verifying,
         Loop("inbox", core.inbox.tick),
+        Loop("silence", core.guard.tick, silence.TICK_S),
         *(Loop(name, tick, SLOW_S) for name, tick in slow.items()),
     ]
 

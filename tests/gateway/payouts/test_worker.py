@@ -20,8 +20,8 @@ from gateway.partners.watch import Told
 from gateway.services.ops.holds import Holds
 from gateway.worker import Worker
 from gateway.worker.dispatch import Dispatcher
-from gateway.worker.outage import CANARY_S, FAILURES, THROTTLED_S, Outage
-from gateway.worker.runner import Outages, people_loops
+from gateway.worker.outage import CANARY_S, FAILURES, THROTTLED_S, Outage, Outages
+from gateway.worker.runner import people_loops
 from tests.gateway.payouts.fake import Bank
 from tests.gateway.payouts.town import Town
 

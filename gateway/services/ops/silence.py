@@ -1,0 +1,87 @@
+"""The guard over all: what stands still without a word becomes a case by itself, and so does a partner that refuses us.
+
+Every wait of the gateway has a next time, a blocker or a hold. What has none of them is a bug of ours or a change
+behind its back, and nobody would be told: so it is looked for, by what must be true of every row and not by how it came
+about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from contracts.hold import blocker_of
+from contracts.incentive import BLOCKERS, BlockerCode, Owner
+from gateway.clock import Clock, jakarta_day
+from gateway.storage.base.database import Connection, Database
+from gateway.storage.ops import cases, silence
+from gateway.storage.ops.cases import NewCase
+from gateway.storage.ops.silence import Silent
+
+LATE = timedelta(minutes=15)
+"""So long after its time nothing may have happened. Leases, time-outs and the longest back-off but a canary's are
+shorter.
+"""
+REFUSED_FOR = timedelta(hours=1)
+"""So long a partner may refuse us, or our token, before somebody is asked to talk to it."""
+TICK_S = 60.0
+MOST = 200
+"""Cases of one look; the next look finds the others."""
+_BY = "guard"
+_REFUSES = "refuses us at "
+_WAITING = tuple(
+    code
+    for code, text in BLOCKERS.items()
+    if text.owner in (Owner.GATEWAY, Owner.PARTNER) and code is not BlockerCode.VERIFICATION_UNSUPPORTED
+)
+
+
+class Guard:
+    """Looks for silence, and for refusals that last."""
+
+    def __init__(self, database: Database, clock: Clock, partners: Collection[str]) -> None:
+        self._database = database
+        self._clock = clock
+        self._partners = tuple(partners)
+
+    async def tick(self) -> int:
+        """Open and close cases; for a worker's loop. Nothing more to do at once: 0."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            found = await silence.silent(connection, now - LATE, jakarta_day(now), _WAITING, self._partners, MOST)
+            await cases.open_cases(connection, now, [_case(one) for one in found])
+            payouts = [one.payout for one in found if one.payout is not None]
+            texts = [(one.partner, _text(one)) for one in found if one.payout is None]
+            if len(found) < MOST:
+                await silence.close_others(connection, now, payouts, texts, by=_BY)
+            await self._refusals(connection)
+        return 0
+
+    async def _refusals(self, connection: Connection) -> None:
+        now = self._clock.now()
+        lasting = set()
+        for partner, stage, fault, words in await silence.refused(connection, now - REFUSED_FOR):
+            beginning = f"{_REFUSES}{stage} "
+            lasting.add((partner, beginning))
+            if not await silence.has_case(connection, partner, beginning):
+                detail = f"{beginning}for more than an hour, in its words: {words}"
+                await cases.open_cases(
+                    connection, now, [NewCase(code=blocker_of(fault), partner=partner, detail=detail)]
+                )
+        for partner, detail in await silence.refusal_cases(connection, _REFUSES):
+            beginning = _REFUSES + detail.removeprefix(_REFUSES).partition(" ")[0] + " "
+            if (partner, beginning) not in lasting:
+                await cases.close_about(connection, now, partner, beginning, by=_BY)
+
+
+def _case(one: Silent) -> NewCase:
+    return NewCase(
+        code=BlockerCode.STALLED, partner=one.partner, detail=_text(one), payout=one.payout, incentive=one.incentive
+    )
+
+
+def _text(one: Silent) -> str:
+    minutes = int(LATE.total_seconds() // 60)
+    if one.payout is not None:
+        return f"this payout should have gone on more than {minutes} minutes ago; ask `gateway doctor --live`"
+    return f"{one.what} stand still for more than {minutes} minutes; ask `gateway doctor --live`"

@@ -1,0 +1,214 @@
+"""Whatever stands still without a word becomes a case by itself, once, and only that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+
+from contracts.hold import Fault, HoldKind, HoldStage
+from contracts.incentive import BlockerCode
+from gateway.partners.watch import Told
+from gateway.services.ops.silence import LATE, REFUSED_FOR, Guard
+from gateway.storage.ops import holds, switches
+from gateway.storage.ops.holds import NewHold
+from gateway.worker.outage import FAILURES, QUIET_S, Outages
+from tests.gateway.payouts.town import Town
+
+LATE_S = LATE.total_seconds()
+Plant = Callable[[Town], Awaitable[None]]
+
+
+def guard(town: Town) -> Guard:
+    return Guard(town.database, town.clock, town.desks)
+
+
+async def told(town: Town) -> list[tuple[str, str]]:
+    """Code and first words of what is open."""
+    rows = await town.fetch("SELECT code, detail FROM cases WHERE closed_at IS NULL ORDER BY id")
+    return [(row["code"], " ".join(row["detail"].split()[:2])) for row in rows]
+
+
+async def lost_next_step(town: Town) -> None:
+    """A payout that is unknown and will never be looked up."""
+    town.banks["fake"].script("transfer", "lost")
+    await town.due()
+    await town.worker().tick_send("fake")
+    await town.execute("UPDATE payouts SET next_at = NULL, sent_deadline = NULL")
+
+
+async def never_taken_up(town: Town) -> None:
+    await town.due()
+
+
+async def own_without_end(town: Town) -> None:
+    """Blocked by what only time lifts, and no time is set."""
+    incentive = await town.due()
+    await town.execute("UPDATE incentives SET own = 'partner_unavailable', own_next_at = NULL WHERE id = $1", incentive)
+
+
+async def never_checked(town: Town) -> None:
+    await town.due()
+    await town.execute("UPDATE participants SET verified = false, verified_until = NULL")
+
+
+async def check_forgotten(town: Town) -> None:
+    await never_checked(town)
+    await town.execute(
+        "INSERT INTO verifications (id, participant, link_id, nik_index, state, created_at)"
+        " SELECT 1, participant, id, '', 'open', $1 FROM links",
+        town.clock.now(),
+    )
+
+
+async def exchange_forgotten(town: Town) -> None:
+    await town.person()
+    await town.execute("UPDATE participants SET verified = false, verified_until = NULL, link_active = false")
+    await town.execute("UPDATE links SET state = 'exchanging'")
+
+
+async def notice_forgotten(town: Town) -> None:
+    await town.execute(
+        "INSERT INTO inbox (id, partner, kind, event_key, raw_sealed, received_at)"
+        " VALUES (1, 'fake', 'k', 'e', '', $1)",
+        town.clock.now(),
+    )
+
+
+PLANTED: dict[str, tuple[Plant, str]] = {
+    "a payout's next step": (lost_next_step, "this payout"),
+    "due, and nobody takes it": (never_taken_up, "due payments"),
+    "a wait without an end": (own_without_end, "due payments"),
+    "linked, and no check was opened": (never_checked, "people without"),
+    "a check without a next time": (check_forgotten, "NIK checks"),
+    "a link half exchanged": (exchange_forgotten, "links stand"),
+    "a notification that nobody applies": (notice_forgotten, "notifications stand"),
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+async def test_what_is_silent_is_a_case_once_and_closes_when_it_moves(town: Town, planted: str) -> None:
+    plant, words = PLANTED[planted]
+    town.partner()
+    await plant(town)
+    watch = guard(town)
+    await town.pass_time(LATE_S - 60)
+    await watch.tick()
+    assert await told(town) == [], "not late yet"
+    await town.pass_time(120)
+    for _ in range(3):
+        await watch.tick()
+    assert await told(town) == [("stalled", words)]
+    await town.execute("DELETE FROM inbox")
+    await town.execute("UPDATE incentives SET cancelled = true")
+    await town.execute("UPDATE verifications SET state = 'dropped'")
+    await town.execute("UPDATE links SET state = 'failed'")
+    await town.execute("UPDATE payouts SET next_at = $1", town.clock.now())
+    await watch.tick()
+    assert await told(town) == []
+
+
+@pytest.mark.parametrize("why", ["held", "paused", "case"])
+async def test_what_says_why_it_waits_is_not_silent(town: Town, why: str) -> None:
+    town.partner()
+    await lost_next_step(town)
+    await never_taken_up(town)
+    now = town.clock.now()
+    async with town.database.transaction() as connection:
+        if why == "held":
+            await holds.hold(connection, now, a_hold(town, HoldKind.OUTAGE, "5xx"))
+        elif why == "paused":
+            await switches.pause(connection, now, "fake", by="ann", reason="wait")
+    if why == "case":
+        await town.execute("UPDATE incentives SET cancelled = true WHERE payout IS NULL")
+        await town.execute(
+            "INSERT INTO cases (id, code, partner, payout, detail, opened_at, due_at)"
+            " SELECT 1, 'outcome_unknown', 'fake', id, 'd', $1, $1 FROM payouts",
+            now,
+        )
+    await town.pass_time(LATE_S + 60)
+    await guard(town).tick()
+    assert [code for code, _ in await told(town) if code == "stalled"] == []
+
+
+async def test_a_backlog_that_moves_is_not_silent(town: Town) -> None:
+    """Hundreds wait for their turn for longer than the bound; one of them is paid now and then."""
+    town.partner()
+    for _ in range(6):
+        await town.due()
+    watch = guard(town)
+    for _ in range(4):
+        await town.pass_time(LATE_S / 2)
+        await town.worker().tick_send("fake", 1)
+        await watch.tick()
+        assert await told(town) == []
+
+
+def a_hold(town: Town, kind: HoldKind, fault: str, stage: HoldStage = HoldStage.PAYOUT) -> NewHold:
+    return NewHold(
+        partner="fake", stage=stage, kind=kind, fault=fault, words="4010000 merchant unknown", opened_by="w1",
+        next_canary_at=town.clock.now() + timedelta(seconds=3),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault", "code"),
+    [
+        (HoldKind.OURS, "credentials", BlockerCode.PARTNER_UNAVAILABLE),
+        (HoldKind.OURS, "float_short", BlockerCode.PARTNER_FLOAT_SHORT),
+        (HoldKind.OUTAGE, "401", BlockerCode.PARTNER_UNAVAILABLE),
+        (HoldKind.OUTAGE, "5xx", None),
+    ],
+)
+async def test_who_refuses_us_for_an_hour_is_one_case_in_their_words(
+    town: Town, kind: HoldKind, fault: str, code: BlockerCode | None
+) -> None:
+    town.partner()
+    async with town.database.transaction() as connection:
+        await holds.hold(connection, town.clock.now(), a_hold(town, kind, fault))
+    watch = guard(town)
+    await town.pass_time(REFUSED_FOR.total_seconds() - 60)
+    await watch.tick()
+    assert await told(town) == []
+    for _ in range(3):
+        await town.pass_time(120)
+        async with town.database.transaction() as connection:  # the same refusal, in other words
+            await holds.hold(connection, town.clock.now(), a_hold(town, kind, fault))
+        await watch.tick()
+    rows = await town.fetch("SELECT code, detail FROM cases WHERE closed_at IS NULL")
+    assert [row["code"] for row in rows] == ([] if code is None else [code.value])
+    assert all("4010000 merchant unknown" in row["detail"] for row in rows)
+    async with town.database.transaction() as connection:
+        await holds.release(connection, town.clock.now(), "fake", HoldStage.PAYOUT, [kind], by="w1")
+    await watch.tick()
+    assert await told(town) == []
+
+
+async def test_linking_that_fails_at_the_api_is_told_to_all_and_ends(town: Town) -> None:
+    """A good answer ends it; so does a while in which nobody tried, as nobody but participants ever tries."""
+    town.partner()
+    outages = Outages(town.resources, "api-1", asyncio.Event(), (HoldStage.LINK,))
+    bad = Told(good=False, fault=Fault.SERVER_ERROR, words="HTTP 502")
+    desk = town.desks["fake"]
+
+    async def shown() -> list[tuple[str, str | None, str]]:
+        await outages.tick()
+        rows = await town.fetch("SELECT stage, fault, words FROM holds WHERE released_at IS NULL")
+        return [(row["stage"], row["fault"], row["words"]) for row in rows]
+
+    for end in ("good", "quiet"):
+        for n in range(FAILURES):
+            assert await shown() == [], n
+            desk._tell("begin_link", bad)
+        assert await shown() == [("link", "5xx", "HTTP 502")]
+        if end == "good":
+            desk._tell("finish_link", Told(good=True))
+        else:
+            await town.pass_time(QUIET_S - 1)
+            assert len(await shown()) == 1
+            await town.pass_time(2)
+        assert await shown() == []
+    events = await town.fetch("SELECT type FROM events WHERE type LIKE 'partner.%' ORDER BY seq")
+    assert [row["type"] for row in events] == ["partner.held", "partner.released"] * 2
