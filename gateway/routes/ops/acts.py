@@ -94,9 +94,15 @@ async def _link(core: Core, target: Target, _: Typed, actor: str) -> str:
 
 
 async def _account(core: Core, target: Target, typed: Typed, actor: str) -> None:
-    people = Participants(core.resources)
-    account, phone = Secret(typed["account"]), Secret(typed["phone"])
-    await people.change_account(_name(target.participant), typed["new_partner"], account, phone, actor)
+    given = {"partner": typed["new_partner"], "account": typed["account"], "phone": typed["phone"]}
+    secrets = {name: Secret(value) for name, value in given.items()}
+    await core.corrections.correct(_name(target.participant), secrets, actor)
+
+
+async def _correct(core: Core, target: Target, typed: Typed, actor: str) -> str | None:
+    given = {typed["what"]: Secret(typed["value"])}
+    done = await core.corrections.correct(_name(target.participant), given, actor)
+    return "second_person_needed" if done.waits_for_second else None
 
 
 async def _check(core: Core, target: Target, _: Typed, actor: str) -> None:
@@ -208,6 +214,16 @@ ACT_OF: dict[str, Act] = {
     "POST /v1/links": Act("link", "participant", ("Buat tautan sambungan baru", "Make a new linking address"), _link),
     "PUT /v1/participants/{participant_id}/account": Act(
         "account", "participant", ("Ganti akun", "Change the account"), _account, _OTHER_ACCOUNT
+    ),
+    "PUT /v1/participants/{participant_id}": Act(
+        "correct",
+        "participant",
+        ("Perbaiki data peserta", "Correct the participant's data"),
+        _correct,
+        (
+            Field("what", ("Data", "What"), ("nik", "full_name", "phone")),
+            Field("value", ("Yang benar", "The right one")),
+        ),
     ),
     "POST /v1/verifications": Act("check", "participant", ("Cocokkan NIK lagi", "Check the NIK again"), _check),
     "POST /v1/payouts": Act("move", "incentive", ("Coba sekarang", "Try now"), _move),

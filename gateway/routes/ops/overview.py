@@ -58,7 +58,7 @@ async def partner_page(core: NamedDependency[Core], request: Browser, partner: F
         raise NotFound("There is no such partner.")
     health = {hours: (await core.plan.health(timedelta(hours=hours))).get(partner) for hours in (1, 24)}
     here = Target(partner=partner)
-    offered = [(ACTS["release"], Target(hold=hold.hold_id)) for hold in view.holds]
+    offered = [(ACTS["release"], Target(hold=int(hold.hold_id))) for hold in view.holds]
     offered += [(ACTS["resume" if view.paused else "pause"], here), (ACTS["ask-again"], here)]
     return page(request, "partner.html", partner=view, health=health, trouble=_trouble, offered=offered)
 

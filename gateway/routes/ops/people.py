@@ -234,7 +234,7 @@ async def show_incentive(core: NamedDependency[Core], request: Browser, incentiv
 async def _offered(core: Core, row: IncentiveView, payout: int | None, *more: BlockerCode) -> list[tuple[Act, Target]]:
     """What lifts an incentive's blocker, and those of its cases; each act once."""
     target = Target(
-        incentive=row.incentive_id, participant=row.participant_id, partner=row.partner, payout=payout,
+        incentive=int(row.incentive_id), participant=row.participant_id, partner=row.partner, payout=payout,
         batch=row.batch_id,
     )  # fmt: skip
     holds = await _holds(core, row.partner)

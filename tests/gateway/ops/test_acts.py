@@ -14,13 +14,13 @@ from contracts.hold import HoldKind, HoldStage
 from contracts.incentive import BlockerCode
 from contracts.lifting import LIFTED_BY
 from contracts.payout import PayoutState
-from gateway.api.app import create_app
 from gateway.core import build_core
 from gateway.routes.ops.acts import ACT_OF, ACTS
 from gateway.storage.ops import cases, holds
 from gateway.storage.ops.cases import NewCase
 from gateway.storage.ops.holds import NewHold
 from tests.gateway.api.kit import Api
+from tests.gateway.app import app_of
 from tests.gateway.ops.desk import Desk, csrf, send
 from tests.gateway.payouts.town import Town, open_town
 
@@ -29,6 +29,7 @@ WHY = "asked the partner"
 FILLED = {
     "new_partner": "fake", "account": "0000099999", "phone": "+628110009999", "verdict": "paid", "refused_for": "",
     "document": "BA 17-2026", "stage": "payout", "since": "2026-01-01T00:00", "code": "",
+    "what": "full_name", "value": "Dewi Lestari",
 }  # fmt: skip
 
 
@@ -43,7 +44,7 @@ async def town(database: str) -> AsyncIterator[Town]:
 async def desk(town: Town) -> AsyncIterator[Desk]:
     """The operators' pages over the town's fake partner."""
     core = build_core(town.resources)
-    transport = httpx.ASGITransport(create_app(core=core), raise_app_exceptions=False)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app_of(core), raise_app_exceptions=False)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         opened = await Desk.open(Api(core, client, {}, {}))
         for role in ("operator", "approver"):
