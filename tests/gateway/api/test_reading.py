@@ -130,7 +130,7 @@ async def test_the_description_fetches_nothing_from_elsewhere_and_tells_the_trut
     assert schemas["NewIncentive"]["properties"]["amount_rupiah"]["minimum"] == 1
     operation = document["paths"]["/v1/batches"]["post"]
     assert operation["security"] == [{"client": ["batches"]}]
-    assert set(operation["requestBody"]["content"]) == {"text/csv", "application/x-ndjson"}
+    assert set(operation["requestBody"]["content"]) == {"text/csv", "application/x-ndjson", "application/json"}
     declared = {"rows", "amount_rupiah", "partner_rupiah"}
     assert {p["name"] for p in operation["parameters"]} == {"Idempotency-Key", *declared}
     ids = [o["operationId"] for operations in document["paths"].values() for o in operations.values()]
