@@ -17,7 +17,7 @@ from gateway.partners.desk import Desk
 from gateway.partners.executor import Executor
 from gateway.partners.quota import Pace
 from gateway.partners.tokens import Tokens
-from gateway.partners.transport import partner_sender
+from gateway.partners.transport import Sender
 from gateway.security.vault import Vault
 from gateway.settings import Settings
 from gateway.storage.base import witness
@@ -73,9 +73,7 @@ async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: boo
         for slug, partner in PARTNERS.items():
             senders = {}
             for name, base_url in settings.hosts[slug].items():
-                sender = partner_sender(
-                    base_url, connect_timeout_s=CONNECT_TIMEOUT_S, pool_size=settings.max_in_flight * 2
-                )
+                sender = Sender(base_url, connect_timeout_s=CONNECT_TIMEOUT_S, pool_size=settings.max_in_flight * 2)
                 stack.push_async_callback(sender.aclose)
                 senders[name] = sender
             desks[slug] = Desk(

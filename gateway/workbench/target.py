@@ -22,7 +22,7 @@ from contracts.secret import Secret
 from gateway.clock import Clock, SystemClock
 from gateway.demo.cluster import Process, bare_environment, free_ports, mock_credentials
 from gateway.demo.cohort import SMALL
-from gateway.partners.transport import partner_sender
+from gateway.partners.transport import Sender
 from gateway.resources import CONNECT_TIMEOUT_S
 from gateway.settings import partner_credentials, partner_hosts
 from gateway.workbench.bench import Bench, Wishes
@@ -126,7 +126,7 @@ async def opened(
     async with AsyncExitStack() as stack:
         senders = {}
         for name, url in hosts.items():
-            senders[name] = partner_sender(url, connect_timeout_s=CONNECT_TIMEOUT_S, pool_size=2)
+            senders[name] = Sender(url, connect_timeout_s=CONNECT_TIMEOUT_S, pool_size=2)
             stack.push_async_callback(senders[name].aclose)
         yield Bench(
             partner, credentials=credentials, hosts=hosts, senders=senders, person=person, clock=clock, wishes=wishes

@@ -23,7 +23,7 @@ from contracts.partner import Context
 from contracts.payout import OutcomeKind, PayoutOrder
 from contracts.plan import Plan, Response
 from contracts.secret import Secret
-from gateway.partners.transport import Sender, partner_sender
+from gateway.partners.transport import Sender
 from gateway.settings import Settings, from_environment
 from tests.bench.people import AMOUNT_RUPIAH, account
 
@@ -39,7 +39,7 @@ def main() -> None:
 async def _pay(settings: Settings, payouts: int, people: int) -> dict[str, float]:
     partner = PARTNERS["bni"]
     senders = {
-        name: partner_sender(url, connect_timeout_s=5.0, pool_size=2 * settings.max_in_flight)
+        name: Sender(url, connect_timeout_s=5.0, pool_size=2 * settings.max_in_flight)
         for name, url in settings.hosts["bni"].items()
     }
     bare = Context(

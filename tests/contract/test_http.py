@@ -12,7 +12,7 @@ import uvicorn
 from contracts.errors import OutcomeUnknown, PartnerUnavailable
 from contracts.partner import Partner
 from contracts.payout import OutcomeKind
-from gateway.partners.transport import Sender, partner_sender
+from gateway.partners.transport import Sender
 from mock_partners.kit.server import bind, config
 from tests.contract.people import Person
 from tests.contract.recording import question, verify
@@ -29,7 +29,7 @@ async def served(stage: Stage) -> AsyncIterator[Sender]:
     async with asyncio.timeout(10):
         while not server.started:
             await asyncio.sleep(0)
-    sender = partner_sender(f"http://127.0.0.1:{sock.getsockname()[1]}", connect_timeout_s=2, pool_size=4)
+    sender = Sender(f"http://127.0.0.1:{sock.getsockname()[1]}", connect_timeout_s=2, pool_size=4)
     try:
         yield sender
     finally:
@@ -75,7 +75,7 @@ async def test_a_partner_that_does_not_answer_did_nothing(partner: Partner) -> N
     grant = await Person(stage, account).grant()
     order = await stage.prepare(stage.order(account, grant))
     sock = bind(0)
-    sender = partner_sender(f"http://127.0.0.1:{sock.getsockname()[1]}", connect_timeout_s=2, pool_size=1)
+    sender = Sender(f"http://127.0.0.1:{sock.getsockname()[1]}", connect_timeout_s=2, pool_size=1)
     sock.close()
     stage.use(sender)
     make = partner.approve if stage.manifest.two_step else partner.payout

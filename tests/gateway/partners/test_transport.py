@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.partners.transport import NEVER_SENT, REPLY_LIMIT_BYTES, Reply, Sender, partner_sender
+from gateway.partners.transport import NEVER_SENT, REPLY_LIMIT_BYTES, Reply, Sender
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Partner: bni\r\n\r\nok"
 Behaviour = Callable[["Partner", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -75,7 +75,7 @@ async def partner(behave: Behaviour) -> AsyncIterator[tuple[Partner, str]]:
 
 @asynccontextmanager
 async def sender(base_url: str, *, connect_timeout_s: float = 2.0, pool_size: int = 4) -> AsyncIterator[Sender]:
-    it = partner_sender(base_url, connect_timeout_s=connect_timeout_s, pool_size=pool_size)
+    it = Sender(base_url, connect_timeout_s=connect_timeout_s, pool_size=pool_size)
     try:
         yield it
     finally:
@@ -356,15 +356,12 @@ async def test_no_url_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert "62811" not in caplog.text
 
 
-def test_the_sender_runs_over_any_httpx_transport() -> None:
-    """The seam that tests of the executor use: respx and httpx's own mock plug in where aiohttp stands."""
-
-    def partner_says(request: httpx.Request) -> httpx.Response:
-        assert request.content == b"{}"
-        return httpx.Response(200, text=request.url.path)
-
-    out = Sender("https://partner.example/base/", httpx.MockTransport(partner_says))
-    assert asyncio.run(out.send("POST", "/pay", {}, b"{}", 1.0)).content == b"/base/pay"
+async def test_headers_are_read_as_they_were_meant() -> None:
+    """Repeated ones together, in lower case, and a value in Latin-1 is no reason to lose the rest."""
+    raw = b"HTTP/1.1 200 OK\r\nX-Note: one\r\nx-note: two\r\nX-Name: Ren\xe9\r\nContent-Length: 2\r\n\r\n{}"
+    async with partner(says(raw)) as (_, url), sender(url) as out:
+        reply = await pay(out)
+    assert reply.headers == {"x-note": "one, two", "x-name": "René", "content-length": "2"}
 
 
 def test_httpx2_is_not_installed() -> None:
