@@ -144,7 +144,7 @@ _HALF = (
     one("half/a_died_exchange_is_not_noted", "gateway/services/linking/endings.py", "LinkState.FAILED, code, now, unanswered=died)", "LinkState.FAILED, code, now)", REDIRECT, first="test_an_exchange_that_died_with_its_process_is_half_done_too"),
     one("half/anothers_account_for_ever", _FACTS, "    if lost is None:\n        return await links.move(", "    if lost is None or lost:\n        return await links.move(", REDIRECT, first=_HALF_DONE),
     one("half/nobody_writes_to_the_partner", _FACTS, "        await cases.open_cases(connection, now, [_letter(link.partner, lost)])\n", "        pass\n", REDIRECT, first=_HALF_DONE),
-    one("half/who_meets_anothers_link_is_told_so_too", _LINK_ROWS, "AND h.state IN ('exchanging', 'active', 'unlinking')) ORDER BY u.created_at", "AND false) ORDER BY u.created_at", REDIRECT, first="test_who_meets_anothers_link_waits_for_it_though_an_exchange_was_lost_once"),
+    one("half/who_meets_anothers_link_is_told_so_too", _LINK_ROWS, "AND h.state IN ('exchanging', 'active', 'unlinking')) ORDER BY u.created_at", "AND false) ORDER BY u.created_at", REDIRECT, first="test_who_lost_an_exchange_while_another_held_the_account_waits_for_that_one"),
     one("half/the_letter_stays_open", _FACTS, "        await cases.close_by_text(connection, now, case, by=\"gateway\")\n", "        assert case\n", REDIRECT, first=_HALF_DONE),
     one("return/a_second_question_mark", "gateway/routes/linking/connect.py", "query = _OWN_STATE.sub(rb\"\\1&\", request.scope[\"query_string\"]).decode(\"latin-1\")", "query = request.scope[\"query_string\"].decode(\"latin-1\")", REDIRECT, first="test_ways_in_which_partners_append_to_an_address"),
     one("return/without_our_own_state", _LINKS, "query.get(\"st\") or query.get(\"state\", \"\")", "query.get(\"st\", \"\")", REDIRECT, first="test_ways_in_which_partners_append_to_an_address"),
@@ -157,8 +157,8 @@ _HALF = (
 )  # fmt: skip
 
 _COMES_IN = (
-    one("notice/a_number_for_a_text_drops_it", "adapters/gopay/wire.py", "    error_code: Any = None\n    error_message: Any = None\n", "    error_code: str | None = None\n    error_message: str | None = None\n", GOPAY_MAPPING, "tests/gateway/payouts/test_own_words.py"),
-    one("notice/codes_by_their_spelling", _GOPAY, "code = code.zfill(3) if code.isascii() and code.isdigit() else code", "code = str(code)", GOPAY_MAPPING, first="test_every_error_code_has_its_meaning"),
+    one("notice/a_number_for_a_text_drops_it", "adapters/gopay/wire.py", "    error_code: Any = None\n    error_message: Any = None\n", "    error_code: str | None = None\n    error_message: str | None = None\n", GOPAY_MAPPING, first="test_a_code_counts_by_its_value_and_what_nobody_needs_drops_no_notification"),
+    one("notice/codes_by_their_spelling", _GOPAY, "code = code.zfill(3) if code.isascii() and code.isdigit() else code", "code = str(code)", GOPAY_MAPPING, first="test_a_code_counts_by_its_value_and_what_nobody_needs_drops_no_notification"),
     one("notice/the_next_key_is_not_taken", "adapters/gopay/sign.py", "return any([hmac.compare_digest(each, shown) for each in wanted])", "return any([hmac.compare_digest(each, shown) for each in wanted[:1]])", GOPAY_SIGN, first="test_two_keys_of_midtrans_are_good_while_it_changes_over"),
     one("notice/an_empty_key_signs", "adapters/gopay/sign.py", "if key]\n", "]\n", GOPAY_SIGN, "tests/contract/test_notifications.py"),
     one("notice/dropped_and_not_counted", _INBOX, "            await self._count(partner, note.kind, \"signature\")\n", "", INBOX, first="test_notifications_that_are_dropped_become_one_case"),
@@ -166,7 +166,7 @@ _COMES_IN = (
     one("notice/a_case_for_each", _INBOX, "if times == REFUSALS_ARE_A_CASE:", "if times >= 1:", INBOX, first="test_notifications_that_are_dropped_become_one_case"),
     one("notice/unreadable_and_no_case", _INBOX, "                await cases.open_cases(connection, self._clock.now(), [dropped])\n", "                assert dropped\n", INBOX, first="test_unreadable_and_foreign_notices_are_recorded_and_left"),
     one("notice/a_strangers_hint_is_stored", "gateway/routes/messages/callbacks.py", "core.inbox.accept if route.signed else core.inbox.take_hint", "core.inbox.accept", INBOX, first="test_of_what_nobody_vouches_for_nothing_is_kept_that_names_no_token_of_ours"),
-    one("words/of_a_refusal_not_kept", _GOPAY, "        detail=safe_detail(answers.written(error_message)),\n", "", GOPAY_MAPPING, "tests/gateway/payouts/test_own_words.py"),
+    one("words/of_a_refusal_not_kept", _GOPAY, "        detail=safe_detail(answers.written(error_message)),\n", "", GOPAY_MAPPING, first="test_a_code_counts_by_its_value_and_what_nobody_needs_drops_no_notification"),
     one("words/of_a_refused_create_not_kept", _GOPAY, "return rejected(_B.PARTNER_REJECTED, partner_code=\"400\", detail=detail)", "return rejected(_B.PARTNER_REJECTED, partner_code=\"400\")", GOPAY_PLANS, first="test_the_words_of_a_refused_create_are_kept_without_the_person"),
     one("words/not_in_the_case", _RULES, "    effects.cases = [_in_words(case, heard) for case in effects.cases]\n", "", "tests/gateway/payouts/test_own_words.py", first="test_a_partners_own_words_are_kept_where_staff_read_them"),
     one("socket/a_head_may_take_for_ever", _SOCKETS, "most_s = HEAD_S if head else", "most_s = 1e9 if head else", SOCKETS, first="test_a_head_that_never_ends_is_ended"),

@@ -119,8 +119,8 @@ _LOCKS = (
     one("stop/counts_as_a_refusal", "gateway/services/payouts/rules.py", "            _held_back(terms, s, now)\n", "            _refused(terms, s, finding.hint, None, now)\n", STOPS, first="test_nothing_leaves_that_was_stopped_during_its_inquiry"),
     one("stop/blames_the_partner", _SENDING, "if item.what in (What.STOPPED, What.APPROVAL_MISMATCH):", "if item.what is What.OVERDUE:", STOPS, first="test_nothing_leaves_that_was_stopped_during_its_inquiry"),
     one("stop/paused_at_once", "gateway/services/ops/partners.py", "SwitchState.PAUSED if under_way is None else SwitchState.PAUSING", "SwitchState.PAUSED", STOPS, first="test_a_pause_says_what_is_under_way_until_nothing_is"),
-    one("stop/creates_are_not_under_way", "gateway/storage/ops/switches.py", "WHERE state IN ('submitting', 'preparing') AND next_at IS NULL", "WHERE state IN ('submitting') AND next_at IS NULL", SIDE_BY_SIDE),
-    one("stop/no_look_side_by_side", _EXECUTOR, "last_look if request.effect is Effect.WRITE else None", "last_look if request.effect is Effect.READ else None", SIDE_BY_SIDE),
+    one("stop/creates_are_not_under_way", "gateway/storage/ops/switches.py", "WHERE state IN ('submitting', 'preparing') AND next_at IS NULL", "WHERE state IN ('submitting') AND next_at IS NULL", SIDE_BY_SIDE, first="test_a_create_that_is_under_way_is_told_until_it_is_answered"),
+    one("stop/paused_at_once_side_by_side", "gateway/services/ops/partners.py", "SwitchState.PAUSED if under_way is None else SwitchState.PAUSING", "SwitchState.PAUSED", SIDE_BY_SIDE, first="test_a_create_that_is_under_way_is_told_until_it_is_answered"),
     one("stop/under_way_for_ever", "gateway/storage/ops/switches.py", "AND next_at IS NULL AND sent_deadline > $1 GROUP", "AND next_at IS NULL AND $1 < 'infinity' GROUP", STOPS, first="test_what_a_dead_worker_had_begun_may_leave_until_its_time_is_over"),
 )  # fmt: skip
 

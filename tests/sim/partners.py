@@ -105,7 +105,7 @@ class PartnerSide:
             found = pattern.fullmatch(path) if wanted == method else None
             if found is not None:
                 named = {"host": self.host, "content-length": str(len(content)), **headers}
-                if self.holes_armed and _LIST.search(path) is not None:
+                if self.holes_armed and LIST.search(path) is not None:
                     self.holes_armed, self.holes_until_s = False, self.clock.real_seconds() + HOLES_S
                 with in_turn(self._manners.effects(self, moves)):
                     return await handler(Call(method, path, query, named, content, found.groupdict()))
@@ -124,7 +124,8 @@ class PartnerSide:
         return bool(await _STORIES[self.slug].revoke(self, account))
 
 
-_LIST = re.compile(r"/(statements|bank-statement|history|report)$")
+LIST = re.compile(r"/(statements|bank-statement|history|report)$")
+"""Paths of the partners' statements."""
 
 
 def _compiled(route: Route) -> tuple[str, re.Pattern[str], Handler]:

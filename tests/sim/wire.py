@@ -24,7 +24,7 @@ from mock_partners.kit.http import Reply as Answer
 from mock_partners.kit.notify import Notice
 from tests.sim.baton import Crash
 from tests.sim.manners import DATELESS, signed_anew, without_times
-from tests.sim.partners import PUBLIC, PartnerSide
+from tests.sim.partners import LIST, PUBLIC, PartnerSide
 from tests.sim.watch import MOVES, leaves, taken, write_of
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Line:
         answer: Answer | None = _FRONT
         if kind not in NOT_DELIVERED:
             answer = await self._deliver(method, target, named, content)
-        reply = self._after(kind, rng, answer, timeout_s)
+        reply = self._after(kind, rng, answer, timeout_s, LIST.search(path) is not None)
         town.trace(f"receive {place} {reply.status}", reply.content)
         await town.point(f"receive {place}")
         return reply
@@ -143,7 +143,7 @@ class Line:
         finally:
             side.on_taking = None
 
-    def _after(self, kind: str, rng: random.Random, answer: Answer | None, timeout_s: float) -> Reply:
+    def _after(self, kind: str, rng: random.Random, answer: Answer | None, timeout_s: float, lists: bool) -> Reply:
         """What becomes of the answer."""
         town = self._town
         if kind == LOST:
@@ -159,6 +159,7 @@ class Line:
             body = body[: rng.randrange(len(body))] if body else b""
         elif kind == "wrong types":
             body = _wrong_types(body, rng)
+            town.lists_damaged = town.lists_damaged or lists
         headers = {name.lower(): value for name, value in answer.headers.items()}
         if kind == "429 for a while":
             headers["retry-after"] = str(rng.choice([5, 40, 300]))

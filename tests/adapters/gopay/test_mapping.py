@@ -17,6 +17,7 @@ from contracts.errors import Hint, PartnerError, PartnerProtocolError
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkReturn
 from contracts.observation import IdentityNotice, LinkNotice, NoNotice, PayoutNotice
+from contracts.partner import Notification
 from contracts.payout import OutcomeKind, Refusal
 from contracts.plan import Response
 from contracts.secret import Secret
@@ -118,6 +119,18 @@ def test_every_error_code_has_its_meaning(number):
     assert outcome.reason_may_follow is False
     doubts = {"005": Refusal.STATEMENT_DECIDES, "006": Refusal.PERHAPS_PAID, "007": Refusal.PERHAPS_PAID}
     assert outcome.refusal is doubts.get(code)
+
+
+@pytest.mark.parametrize("code", ["015", "15", 15])
+@pytest.mark.parametrize("message", ["limit exceeded", 7, None, ["x"], {}])
+def test_a_code_counts_by_its_value_and_what_nobody_needs_drops_no_notification(code, message):
+    said = {"status": "failed", "reference_no": "n1", "error_code": code, "error_message": message, "amount": {}}
+    body = json.dumps(said).encode()
+    notice = PARTNER.callbacks.read(Notification(kind="payout", method="POST", target="/iris", headers={}, body=body))
+    assert notice.partner_reference == "n1"
+    assert (notice.outcome.reason, notice.outcome.partner_code) == (B.BALANCE_LIMIT, "015")
+    if isinstance(message, str):
+        assert notice.outcome.detail == message, "for staff to read"
 
 
 @pytest.mark.parametrize(

@@ -424,3 +424,13 @@ async def test_who_meets_anothers_link_waits_for_it_though_an_exchange_was_lost_
     waiting = await world.linked(pid, LinkHeld())
     assert (await world.link(waiting))["state"] == "waiting"
     assert await world.all("SELECT * FROM cases") == []
+
+
+async def test_who_lost_an_exchange_while_another_held_the_account_waits_for_that_one(world: World) -> None:
+    """It is the other one's link that stands there: no letter to the partner would free it."""
+    other = await world.person("sole")
+    await world.linked(other, granted())
+    pid = await half_done(world, "sole")
+    waiting = await world.linked(pid, LinkHeld())
+    assert (await world.link(waiting))["state"] == "waiting"
+    assert await world.all("SELECT * FROM cases") == []

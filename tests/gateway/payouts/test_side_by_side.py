@@ -160,3 +160,21 @@ async def test_many_seeds_side_by_side(postgres: EmbeddedPostgres, template: str
         )  # fmt: skip
     assert waited or not long
     assert cancelled + revoked > 0
+
+
+async def test_a_create_that_is_under_way_is_told_until_it_is_answered(town: Town) -> None:
+    bank = town.partner("two", two_step=True)
+    await town.due("two")
+    partners = Partners(town.database, town.clock, {"two": town.desks["two"].manifest}, {})
+    told = []
+
+    async def paused(operation: str) -> None:
+        if operation == "create":
+            told.append((await partners.pause("two", "side by side", actor="operator")).paused)
+
+    bank.before = paused
+    await town.worker().tick_send("two")
+    (view,) = await partners.all()
+    assert [one.state for one in told if one is not None] == [SwitchState.PAUSING]
+    assert view.paused is not None and view.paused.state is SwitchState.PAUSED
+    assert "approve" not in bank.seen
