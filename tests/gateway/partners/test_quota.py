@@ -19,7 +19,7 @@ from gateway.clock import SystemClock
 from gateway.partners.quota import MOST_WAIT_S, PIECE, SCRIPT, NoTurn, Pace, Room, Turn
 from gateway.partners.quota import Quota as Turns
 from gateway.worker.lanes import Lanes
-from tests.gateway.payouts.fake import manifest
+from tests.gateway.payouts.fake import NOON, VirtualClock, manifest
 
 _TIME = "redis.call('TIME')"
 
@@ -356,8 +356,9 @@ async def test_room_is_for_what_leaves_soon() -> None:
 
 
 async def test_a_turn_is_good_for_a_moment() -> None:
-    quota = Turns(None, "fake:", 1_000.0, SystemClock())
-    turn: Turn = await quota.turn()
+    clock = VirtualClock(NOON)
+    turn: Turn = await Turns(None, "fake:", 1_000.0, clock).turn()
+    clock.advance(0.01)
     assert turn.good()
-    await asyncio.sleep(0.02)
+    clock.advance(0.01)
     assert not turn.good()
