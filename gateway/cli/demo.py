@@ -15,6 +15,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from gateway.demo import closing
 from gateway.demo.cluster import Cluster, ClusterError, bare_environment
 from gateway.demo.cohort import SMALL, Cohort, CohortError, read_cohort
 from gateway.demo.cohort_make import make_cohort
@@ -158,3 +159,11 @@ def _show(report: Report, console: Console) -> None:
     for name, figure in msgspec.structs.asdict(found.audit).items():
         audit.add_row(name, f"[{'red' if figure else 'green'}]{figure}[/]")
     console.print(audit)
+    for line in closing.refused(report.funnel):
+        console.print(f"refused at intake: {line}", soft_wrap=True, highlight=False)
+    clean = found.audit.clean()
+    said = closing.sentence(report.funnel, clean=clean)
+    console.print(f"\n[bold {'green' if clean else 'red'}]{said}[/]", soft_wrap=True, highlight=False)
+    console.print("to try next:", style="dim")
+    for line in closing.NEXT:
+        console.print(f"  {line}", soft_wrap=True, highlight=False, style="dim")

@@ -83,5 +83,5 @@ def _case(one: Silent) -> NewCase:
 def _text(one: Silent) -> str:
     minutes = int(LATE.total_seconds() // 60)
     if one.payout is not None:
-        return f"this payout should have gone on more than {minutes} minutes ago; ask `gateway doctor --live`"
-    return f"{one.what} stand still for more than {minutes} minutes; ask `gateway doctor --live`"
+        return f"this payout should have gone on more than {minutes} minutes ago; does a worker run?"
+    return f"{one.what} stand still for more than {minutes} minutes; does a worker run?"

@@ -16,11 +16,6 @@ from gateway.storage.messages import events
 
 CHANNEL_NAME = "holds"
 """Payload of the wake-up that tells every process to read the holds again."""
-HELD = (
-    "EXISTS (SELECT 1 FROM holds h WHERE h.partner = {partner} AND h.stage = '{stage}' AND h.released_at IS NULL"
-    " AND h.kind <> 'throttled')"
-)
-"""SQL: whether nothing but canaries may leave at a stage; `{partner}` is a column or a parameter."""
 _WAITS = [BlockerCode.PARTNER_UNAVAILABLE.value, BlockerCode.PARTNER_FLOAT_SHORT.value]
 
 
