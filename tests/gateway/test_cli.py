@@ -241,7 +241,7 @@ def test_events_are_printed_in_order_and_forwarded_from_where_it_broke(served: d
     assert [json.loads(line) for line in after] == printed[2:]
 
     with http.server.HTTPServer(("127.0.0.1", 0), Forwarded) as receiver:
-        thread = threading.Thread(target=receiver.serve_forever)
+        thread = threading.Thread(target=receiver.serve_forever, daemon=True)
         thread.start()
         address = f"http://127.0.0.1:{receiver.server_port}/"
         broken = run("events", "--forward", address, status=2, **served["maker"])
@@ -280,7 +280,7 @@ def test_webhooks_are_made_tried_and_kept_from_the_command_line(served: dict[str
     me = served["maker"]
     assert "a private address" in run("webhooks", "add", "http://192.0.2.1/", status=2, **me)
     with http.server.HTTPServer(("127.0.0.1", 0), Taken) as receiver:
-        thread = threading.Thread(target=receiver.serve_forever)
+        thread = threading.Thread(target=receiver.serve_forever, daemon=True)
         thread.start()
         made = run("webhooks", "add", f"http://127.0.0.1:{receiver.server_port}/", "--type", "batch.received", **me)
         endpoint = next(word for word in made.split() if re.fullmatch(r"we[0-9]+", word))
