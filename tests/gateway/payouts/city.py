@@ -24,7 +24,6 @@ from gateway.services.linking.links import Linking
 from gateway.services.payouts.driver import Payouts
 from gateway.settings import Settings, Waits
 from gateway.storage.base.database import Database
-from mock_partners.kit.clock import Clock as MockClock
 from mock_partners.kit.clock import Kind
 from mock_partners.kit.http import Abort
 from mock_partners.kit.notify import Notice
@@ -33,6 +32,8 @@ from tests.contract.stage import credentials
 from tests.gateway.payouts.fake import NOON, VirtualClock
 from tests.gateway.payouts.town import Quiet, Town, phone_of, town_settings
 from tests.partners import each
+from tests.sim.chance import PROFILES, Chance
+from tests.sim.manners import DriftingClock, Manners
 from tests.sim.partners import MOCKS, PartnerSide
 
 _STORIES = each("story")
@@ -92,10 +93,10 @@ class City(Town):
         self.rng = random.Random(f"city {seed}")
         self.fate: Fate = lambda slug, target: ""
         self.happened: Counter[str] = Counter()
-        machine = MockClock(source=clock.monotonic)
+        machine, calm = DriftingClock(clock.monotonic), Manners(Chance(seed, PROFILES["calm"]))
         self.sides = {
             slug: PartnerSide(
-                slug, seed, machine, self._nap, _undelivered, forgets=forgets and not partner.manifest.two_step
+                slug, seed, machine, self._nap, _undelivered, calm, forgets=forgets and not partner.manifest.two_step
             )
             for slug, partner in PARTNERS.items()
         }
