@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Annotated
 
 import asyncpg
 import httpx
@@ -25,11 +26,16 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.registry import PARTNERS
+from gateway.cli.common import MANIFESTS, open_store
+from gateway.clock import SystemClock
 from gateway.embedded import EmbeddedError, data_home
 from gateway.embedded.postgres import OLDEST_MAJOR, installations
 from gateway.embedded.process import unprivileged_account
 from gateway.embedded.valkey import program
 from gateway.security.vault import Vault
+from gateway.services.ops import gauges
+from gateway.services.ops.alerts import ALERTS, firing
+from gateway.services.ops.partners import Partners
 from gateway.settings import PREFIX, UNPREFIXED, Settings, SettingsError, from_environment
 from gateway.storage.base import witness
 from gateway.storage.base.migrate import pending
@@ -58,11 +64,15 @@ class Finding(msgspec.Struct, frozen=True):
     mend: str = ""
 
 
-def doctor() -> None:
+def doctor(
+    live: Annotated[
+        bool, typer.Option("--live", help="What is wrong right now at DATABASE_URL, as alerts see it.")
+    ] = False,
+) -> None:
     """Look this machine over: Python, embedded servers, disk, ports; and, where settings are in the environment, the
     installation: settings, database, cache, partners, clocks. Exit status 1 if something is bad.
     """
-    findings = [*machine(), *asyncio.run(_installation())]
+    findings = asyncio.run(_live()) if live else [*machine(), *asyncio.run(_installation())]
     table = Table(show_header=True, box=None)
     for column in ("", "what", "found", "to do"):
         table.add_column(column, overflow="fold")
@@ -72,6 +82,20 @@ def doctor() -> None:
     Console().print(table)
     if any(finding.state is State.BAD for finding in findings):
         raise typer.Exit(1)
+
+
+async def _live() -> list[Finding]:
+    """Which alerts fire; all from the store, so from any machine."""
+    async with open_store() as (database, incentives):
+        views = await Partners(database, SystemClock(), MANIFESTS, {}).all()
+        async with database.connection() as connection:
+            registry = await gauges.measured(connection, incentives.moment(), views)
+    found = []
+    for alert, labels, value in firing(registry):
+        about = " ".join(f"{name}={text}" for name, text in labels.items() if text)
+        where = f"docs/runbook.md, {alert.name}"
+        found.append(Finding(alert.name, State.BAD, f"{alert.summary} {about}: {value:g}", where))
+    return found or [Finding("alerts", State.GOOD, f"none of {len(ALERTS)} fires")]
 
 
 def machine() -> Iterator[Finding]:

@@ -8,13 +8,13 @@ import asyncpg
 import msgspec
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 
 from gateway.core import Core
+from gateway.services.ops import gauges
 from gateway.storage.base import witness
 from gateway.storage.base.witness import WrongKey
-from gateway.storage.ops import funnel
 
 _TIMEOUT_S = 3.0
 
@@ -77,39 +77,12 @@ async def _redis(core: Core) -> bool:
     return True
 
 
-async def _partners(core: Core, registry: CollectorRegistry) -> None:
-    """Which partners are not fed as usual, and what waits for them."""
-    labels = ("partner", "stage", "kind", "fault")
-    held = Gauge("gateway_partner_held_seconds", "How long a partner's stage is held.", labels, registry=registry)
-    paused = Gauge("gateway_partner_paused_seconds", "How long a partner is paused.", ("partner",), registry=registry)
-    flying = Gauge("gateway_partner_in_flight", "Unanswered attempts, while held.", ("partner",), registry=registry)
-    waiting = Gauge("gateway_partner_backlog", "Due incentives, while held.", ("partner",), registry=registry)
-    now = core.resources.clock.now()
-    for view in await core.partners.all():
-        for hold in view.holds:
-            names = (view.partner, hold.stage.value, hold.kind.value, hold.fault or "")
-            held.labels(*names).set((now - hold.since).total_seconds())
-        if view.paused is not None:
-            paused.labels(view.partner).set((now - view.paused.since).total_seconds())
-        if view.load is not None:
-            flying.labels(view.partner).set(view.load.in_flight)
-            waiting.labels(view.partner).set(view.load.backlog)
-
-
 @get("/metrics", media_type="text/plain")
 async def metrics(core: NamedDependency[Core]) -> Response[bytes]:
-    """Incentives by stage and blocker, from the counters that change with the facts."""
-    registry = CollectorRegistry()
-    labels = ("programme", "partner", "stage", "blocker")
-    incentives = Gauge("gateway_incentives", "Incentives by stage and blocker.", labels, registry=registry)
-    rupiah = Gauge("gateway_incentives_rupiah", "Their amount.", labels, registry=registry)
+    """Incentives by stage and blocker, partners that are held or paused, and what has waited for long."""
+    views = await core.partners.all()
     async with core.resources.database.connection() as connection:
-        rows = await funnel.counts(connection, None, core.incentives.moment())
-    for row in rows:
-        names = (row.programme, row.partner, row.stage.value, row.blocker.value if row.blocker else "")
-        incentives.labels(*names).inc(row.incentives)
-        rupiah.labels(*names).inc(row.amount_rupiah)
-    await _partners(core, registry)
+        registry = await gauges.measured(connection, core.incentives.moment(), views)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 

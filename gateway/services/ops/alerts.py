@@ -1,0 +1,81 @@
+"""When somebody is called: the rules that `monitoring/alerts.yml` gives Prometheus and `gateway doctor --live` reads.
+
+Every rule compares one of our gauges with a number, so that both can judge it, and names its entry in the runbook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+
+_HOUR_S, _DAY_S = 3_600.0, 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Fires for each series of `metric` with these labels whose value is above a number. `page`: at night too."""
+
+    name: str
+    metric: str
+    above: float
+    summary: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    page: bool = False
+
+    @property
+    def expression(self) -> str:
+        """In Prometheus' language."""
+        chosen = ",".join(f'{name}="{value}"' for name, value in self.labels.items())
+        return f"{self.metric}{{{chosen}}} > {self.above:g}" if chosen else f"{self.metric} > {self.above:g}"
+
+
+ALERTS = (
+    Alert("PartnerDown", "gateway_partner_held_seconds", 300, "A partner cannot be asked.", {"kind": "outage"}),
+    Alert(
+        "PartnerRefusesUs", "gateway_partner_held_seconds", _HOUR_S, "A partner refuses us, not anybody we pay.",
+        {"kind": "ours"}, page=True,
+    ),
+    Alert(
+        "CrowdRefused", "gateway_partner_held_seconds", 300, "A partner refused a crowd alike.", {"kind": "brake"},
+        page=True,
+    ),
+    Alert("PartnerPaused", "gateway_partner_paused_seconds", 4 * _HOUR_S, "A partner is still paused."),
+    Alert("UnknownForADay", "gateway_unknown_oldest_seconds", _DAY_S, "A payout is unknown for a day."),
+    Alert("CaseOverdue", "gateway_cases_overdue", 0, "A case should have been decided."),
+    Alert("Stalled", "gateway_cases_open", 0, "Something stands still.", {"code": "stalled"}, page=True),
+    Alert("Contradiction", "gateway_cases_open", 0, "A partner said both paid and failed.", {"code": "contradiction"}),
+    Alert("NotificationsWait", "gateway_notifications_oldest_seconds", 600, "Notifications wait.", page=True),
+    Alert("ApprovalWaits", "gateway_approval_oldest_seconds", _DAY_S, "A batch waits for its approvals."),
+    Alert("DeadLetters", "gateway_webhook_dead_letters", 0, "A client was not told what happened."),
+)  # fmt: skip
+
+
+def firing(registry: CollectorRegistry) -> Iterator[tuple[Alert, Mapping[str, str], float]]:
+    """Which alerts fire, for which labels, at which value."""
+    samples = [sample for metric in registry.collect() for sample in metric.samples]
+    for alert in ALERTS:
+        for sample in samples:
+            mine = sample.name == alert.metric and alert.labels.items() <= sample.labels.items()
+            if mine and sample.value > alert.above:
+                yield alert, sample.labels, sample.value
+
+
+def as_prometheus() -> str:
+    """The rules as a file for Prometheus; `up` is its own measure of whether we can be asked at all."""
+    lines = ["groups:", "- name: prakerja-gateway", "  rules:"]
+    lines += _rule("GatewayUnreachable", 'up{job="prakerja-gateway"} == 0', "The API does not answer.", page=True)
+    for alert in ALERTS:
+        lines += _rule(alert.name, alert.expression, alert.summary, page=alert.page)
+    return "\n".join(lines) + "\n"
+
+
+def _rule(name: str, expression: str, summary: str, *, page: bool) -> list[str]:
+    return [
+        f"  - alert: {name}",
+        f"    expr: '{expression}'",
+        "    for: 1m",
+        f"    labels: {{severity: {'page' if page else 'ticket'}}}",
+        f"    annotations: {{summary: '{summary}', runbook: 'docs/runbook.md#{name.lower()}'}}",
+    ]

@@ -1,0 +1,35 @@
+"""How long what waits has waited, for metrics: one statement, each number by an index or a small table."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from gateway.storage.base.database import Connection
+
+Measured = list[tuple[str, dict[str, str], float]]
+"""Name, labels, value."""
+
+
+async def measure(connection: Connection, now: datetime) -> Measured:
+    """Cases by code and partner, overdue ones, the oldest of what is unknown, unapplied, unapproved; dead letters."""
+    rows = await connection.fetch(
+        """
+        SELECT 'cases_open' AS name, partner, code, count(*)::float8 AS value FROM cases WHERE closed_at IS NULL
+            GROUP BY partner, code
+        UNION ALL SELECT 'cases_overdue', partner, NULL, count(*) FROM cases WHERE closed_at IS NULL AND due_at < $1
+            GROUP BY partner
+        UNION ALL SELECT 'unknown_oldest_seconds', partner, NULL, extract(epoch FROM $1 - min(first_sent_at))
+            FROM payouts WHERE state = 'unknown' GROUP BY partner
+        UNION ALL SELECT 'notifications_oldest_seconds', partner, NULL, extract(epoch FROM $1 - min(received_at))
+            FROM inbox WHERE applied_at IS NULL GROUP BY partner
+        UNION ALL SELECT 'approval_oldest_seconds', NULL, NULL, extract(epoch FROM $1 - min(received_at))
+            FROM batches WHERE state = 'awaiting_approval' HAVING count(*) > 0
+        UNION ALL SELECT 'webhook_dead_letters', NULL, NULL, count(*) FROM webhook_deliveries
+            WHERE dead_at IS NOT NULL HAVING count(*) > 0
+        """,
+        now,
+    )
+    return [
+        (row["name"], {k: row[k] for k in ("partner", "code") if row[k] is not None}, float(row["value"] or 0))
+        for row in rows
+    ]

@@ -1,0 +1,113 @@
+"""Each alert fires for what it is about and for nothing else; Prometheus' file, doctor and runbook say the same."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.core import Core, build_core
+from gateway.services.ops import gauges
+from gateway.services.ops.alerts import ALERTS, as_prometheus, firing
+from tests.gateway.app import app_of
+from tests.gateway.ops.test_terminal import run_sync
+from tests.gateway.payouts.town import open_town
+
+ROOT = Path(__file__).parents[3]
+_HOLD = (
+    "INSERT INTO holds (partner, stage, kind, fault, words, since, opened_by)"
+    " VALUES ('fake', 'payout', '{kind}', '5xx', 'w', $1::timestamptz - interval '2 hours', 'w1')"
+)
+_CASE = (
+    "INSERT INTO cases (id, code, partner, detail, opened_at, due_at)"
+    " VALUES (1, '{code}', 'fake', 'd', $1, $1::timestamptz + interval '1 {unit}')"
+)
+PLANTED = {
+    "PartnerDown": _HOLD.format(kind="outage"),
+    "PartnerRefusesUs": _HOLD.format(kind="ours"),
+    "CrowdRefused": _HOLD.format(kind="brake"),
+    "PartnerPaused": "INSERT INTO partner_switches VALUES ('fake', $1::timestamptz - interval '5 hours', 'ann', 'why')",
+    "UnknownForADay": "UPDATE payouts SET first_sent_at = $1::timestamptz - interval '25 hours'",
+    "CaseOverdue": _CASE.format(code="partner_rejected", unit="day").replace("+", "-"),
+    "Stalled": _CASE.format(code="stalled", unit="day"),
+    "Contradiction": _CASE.format(code="contradiction", unit="day"),
+    "NotificationsWait": (
+        "INSERT INTO inbox (id, partner, kind, event_key, raw_sealed, received_at)"
+        " VALUES (1, 'fake', 'k', 'e', '', $1::timestamptz - interval '11 minutes')"
+    ),
+    "ApprovalWaits": (
+        "INSERT INTO batches (id, client_id, state, rows_accepted, rows_rejected, rows_repeated, amount_rupiah,"
+        " content_root, received_at) VALUES ('w', 'c', 'awaiting_approval', 0, 0, 0, 0, '',"
+        " $1::timestamptz - interval '25 hours')"
+    ),
+    "DeadLetters": "INSERT INTO webhook_deliveries VALUES ('e', '7', 7, 'P1', 9, $1, $1, $1, 'answered 500')",
+}
+
+
+@pytest.fixture
+async def core(database: str) -> AsyncIterator[Core]:
+    """A town with one payout that is unknown since just now, and an endpoint that is called."""
+    async with open_town(database, start=datetime.now(UTC)) as town:
+        town.partner().script("transfer", "lost")
+        await town.due()
+        await town.worker().tick_send("fake")
+        await town.execute(
+            "INSERT INTO webhook_endpoints (id, client_id, url, secret_sealed, types, created_at)"
+            " VALUES ('e', 'c', 'https://core.example', '', '{}', $1)",
+            town.clock.now(),
+        )
+        yield build_core(town.resources)
+
+
+async def fires(core: Core) -> list[str]:
+    views = await core.partners.all()
+    async with core.resources.database.connection() as connection:
+        registry = await gauges.measured(connection, core.incentives.moment(), views)
+    return sorted({alert.name for alert, _, _ in firing(registry)})
+
+
+async def test_nothing_fires_where_nothing_is_wrong(core: Core) -> None:
+    assert await fires(core) == []
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+async def test_it_fires_for_its_cause_alone(core: Core, alert: object) -> None:
+    name = alert.name  # type: ignore[attr-defined]
+    async with core.resources.database.connection() as connection:
+        await connection.execute(PLANTED[name], core.resources.clock.now())
+    assert await fires(core) == [name]
+
+
+async def test_prometheus_and_doctor_judge_what_the_api_tells(core: Core, database: str) -> None:
+    """Every expression names a metric that /metrics has, and doctor fails where one fires."""
+    quiet = await asyncio.to_thread(run_sync, database, "doctor", "--live", columns=160)
+    assert f"none of {len(ALERTS)} fires" in quiet
+    async with core.resources.database.connection() as connection:
+        await connection.execute(PLANTED["Stalled"], core.resources.clock.now() - timedelta(minutes=1))
+    loud = await asyncio.to_thread(run_sync, database, "doctor", "--live", columns=160, status=1)
+    assert "Stalled" in loud
+    assert "partner=fake code=stalled: 1" in loud
+    transport = httpx.ASGITransport(app_of(core))  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        text = (await client.get("/metrics")).text
+    known = {family.name for family in text_string_to_metric_families(text)}
+    rules = yaml.safe_load((ROOT / "monitoring/alerts.yml").read_text())["groups"][0]["rules"]
+    shown = json.loads((ROOT / "monitoring/dashboard.json").read_text())
+    asked = [rule["expr"] for rule in rules] + [t["expr"] for panel in shown["panels"] for t in panel["targets"]]
+    assert {name for text in asked for name in re.findall(r"gateway_\w+", text)} <= known
+
+
+def test_the_file_is_the_table_and_each_alert_has_its_entry() -> None:
+    assert (ROOT / "monitoring/alerts.yml").read_text() == as_prometheus(), "write it anew: as_prometheus()"
+    assert set(PLANTED) == {alert.name for alert in ALERTS}
+    headings = re.findall(r"^### (\w+)$", (ROOT / "docs/runbook.md").read_text(), re.M)
+    names = [rule["alert"] for rule in yaml.safe_load(as_prometheus())["groups"][0]["rules"]]
+    assert headings == names
