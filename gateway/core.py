@@ -15,6 +15,7 @@ from gateway.services.linking.links import Linking
 from gateway.services.linking.verification import Verification
 from gateway.services.messages.inbox import Inbox
 from gateway.services.messages.webhooks import Webhooks
+from gateway.services.ops.audit import Sealing
 from gateway.services.ops.operators import Operators
 from gateway.services.ops.partners import Partners
 from gateway.services.ops.plan import Planner
@@ -48,6 +49,7 @@ class Core:
     strays: Strays
     reconciliations: Reconciliations
     webhooks: Webhooks
+    sealing: Sealing
 
 
 def build_core(resources: Resources) -> Core:
@@ -76,5 +78,6 @@ def build_core(resources: Resources) -> Core:
         brake=Brake(resources.database, resources.clock),
         strays=Strays(resources),
         reconciliations=Reconciliations(resources),
+        sealing=Sealing(resources.database, resources.clock, resources.vault),
         webhooks=Webhooks(resources.database, resources.clock, resources.vault, resources.settings.networks()),
     )

@@ -6,7 +6,7 @@ import base64
 import binascii
 import ipaddress
 from collections.abc import Collection, Mapping
-from typing import Annotated
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,6 +17,7 @@ from contracts.secret import Secret
 PREFIX = "GATEWAY_"
 UNPREFIXED = ("database_url", "redis_url")
 """Settings under the names that hosting platforms give them."""
+PRODUCTION: Final = "production"
 MOST_CALLS_PER_S = 1_000_000.0
 
 
@@ -52,6 +53,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: Secret
     master_key: Secret
     """32 bytes, base64: all sealing and indexing keys come from it."""
+    profile: Literal["production", "demo"] = PRODUCTION
+    """`production` refuses what is unsafe with real money (gateway/security/profile.py); `demo` is for mocks, sandboxes
+    and tests.
+    """
     public_url: str
     """Where browsers and partners reach the gateway: redirects and notifications come back here."""
     instance: str = "10"

@@ -12,6 +12,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from contracts.hold import HoldStage
+from gateway.api import guards
 from gateway.api.bodies import MAX_BODY_BYTES, StrictBody
 from gateway.api.openapi import CONFIG as OPENAPI
 from gateway.api.problems import HANDLERS
@@ -26,6 +27,7 @@ from gateway.routes.messages import callbacks, events, webhooks
 from gateway.routes.ops import cases, decisions, funnel, health, partners, settlements
 from gateway.routes.payouts import payouts
 from gateway.routes.reconciliation import reconciliations
+from gateway.security.limits import Limits
 from gateway.services.ops.holds import REFRESH_S
 from gateway.settings import Settings
 from gateway.worker.loops import Loop, run_loop
@@ -60,12 +62,13 @@ def create_app(settings: Settings | None = None, *, core: Core | None = None) ->
         route_handlers=[module.router for module in ROUTES],
         openapi_config=OPENAPI,
         dependencies={"core": Provide(_core, sync_to_thread=False)},
+        middleware=[guards.one_reading],
         before_request=refuse_unknown,
-        before_send=[told],
+        before_send=[told, guards.protect],
         dto=StrictBody,
         return_dto=None,
         exception_handlers=HANDLERS,
-        state=State({"core": core}),
+        state=State({"core": core, "limits": Limits()}),
         lifespan=[lifespan] if core is None else [],
         logging_config=None,
         request_max_body_size=MAX_BODY_BYTES,

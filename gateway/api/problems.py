@@ -137,6 +137,7 @@ def respond(error: GatewayError, scope: Scope) -> Response[Problem]:
         )
     elif error.code == "scope_missing":
         headers["WWW-Authenticate"] = 'Bearer error="insufficient_scope"'
+    headers |= getattr(error, "headers", {})
     retry_after_s = getattr(error, "retry_after_s", None)
     if error.http_status == 503 or retry_after_s is not None:
         headers["Retry-After"] = str(max(1, round(retry_after_s or 5)))
@@ -219,6 +220,12 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[P
     if isinstance(error, asyncpg.CharacterNotInRepertoireError):
         # PostgreSQL's texts hold every character but this one; it may stand in any parameter or field.
         return respond(InvalidRequest("A text holds the character NUL.", code="field_invalid"), request.scope)
+    if isinstance(error, asyncpg.DataError | UnicodeEncodeError):
+        # No value of its column's type can be so: a number beyond all ids, half of a surrogate pair.
+        _log.warning("value_refused", method=request.method, route=request.scope.get("path_template"))
+        return respond(
+            InvalidRequest("A number or text is beyond what any can be.", code="field_invalid"), request.scope
+        )
     _log.error(
         "request_failed",
         request_id=request_id_of(request.scope),

@@ -18,7 +18,7 @@ _PREFIX = "/v1/"
 
 async def refuse_unknown(request: Request[Any, Any, Any]) -> None:
     """Raise `InvalidRequest` for the first parameter that the operation does not have; it never quotes a value."""
-    names = request.query_params.keys()
+    names = [name for name, _ in request.query_params.multi_items()]
     if not names or not request.url.path.startswith(_PREFIX):
         return
     known = _known(request.app, str(request.scope.get("path_template")), request.method.lower())
@@ -31,12 +31,20 @@ async def refuse_unknown(request: Request[Any, Any, Any]) -> None:
                 code="parameter_unknown",
                 remedy=f"It has {', '.join(sorted(known))}." if known else "It has none: leave it out.",
             )
+        if names.count(name) > 1 and not known[name]:
+            raise InvalidRequest(
+                f"The query parameter {name} is there twice.", field=name, code="parameter_repeated",
+                remedy="Give it once.",
+            )  # fmt: skip
 
 
 @functools.lru_cache(maxsize=1_024)
-def _known(app: Litestar, path: str, method: str) -> frozenset[str]:
-    """Names of an operation's query parameters, as the API's description has them."""
-    return frozenset(each.name for each in _parameters(app, path, method))
+def _known(app: Litestar, path: str, method: str) -> dict[str, bool]:
+    """Names of an operation's query parameters, as the API's description has them, and whether each is a list."""
+    return {
+        each.name: each.schema is not None and "'array'" in str(each.schema.to_schema())
+        for each in _parameters(app, path, method)
+    }
 
 
 def values_of(request: Request[Any, Any, Any], name: str) -> tuple[str, ...]:

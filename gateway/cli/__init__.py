@@ -34,6 +34,7 @@ COMMANDS = {
     "recover": "recover:recover",
     "events": "events:events",
     "webhooks": "webhooks:app",
+    "audit": "audit:app",
     "clients": "clients:app",
     "operators": "operators:app",
     "programmes": "programmes:app",

@@ -60,13 +60,27 @@ def create(
             person=person,
         )
 
-    client = with_store(work)
+    _show(with_store(work), as_json=as_json)
+
+
+def _show(client: security.Registered, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"client_id": client.client_id, "client_secret": client.secret}))
         return
     console.print(f"client id      {client.client_id}", highlight=False)
     console.print(f"client secret  {client.secret}", highlight=False, soft_wrap=True)
     console.print("The secret is not shown again.", style="dim")
+
+
+@app.command()
+def rotate(
+    client_id: Annotated[str, typer.Argument(help="As `gateway clients list` shows it.")],
+    at_once: Annotated[bool, typer.Option("--at-once", help="The old secret is good no more: it was seen.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print id and secret as JSON.")] = False,
+) -> None:
+    """Give a client a new secret under its id. For 24 hours the old one is good too, so that it can change over."""
+    made = with_store(lambda database, _: security.rotate(database, SystemClock().now(), client_id, at_once=at_once))
+    _show(made, as_json=as_json)
 
 
 @app.command("list")

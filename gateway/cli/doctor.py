@@ -32,11 +32,12 @@ from gateway.embedded import EmbeddedError, data_home
 from gateway.embedded.postgres import OLDEST_MAJOR, installations
 from gateway.embedded.process import unprivileged_account
 from gateway.embedded.valkey import program
+from gateway.security import profile
 from gateway.security.vault import Vault
 from gateway.services.ops import gauges
 from gateway.services.ops.alerts import ALERTS, firing
 from gateway.services.ops.partners import Partners
-from gateway.settings import PREFIX, UNPREFIXED, Settings, SettingsError, from_environment
+from gateway.settings import PREFIX, PRODUCTION, UNPREFIXED, Settings, SettingsError, from_environment
 from gateway.storage.base import witness
 from gateway.storage.base.migrate import pending
 from gateway.storage.base.witness import WrongKey
@@ -155,7 +156,7 @@ async def _installation() -> list[Finding]:
         settings = from_environment(os.environ, manifests)
     except SettingsError as error:
         return [Finding("settings", State.BAD, str(error), "docs/production.md lists all of them")]
-    findings = [Finding("settings", State.GOOD, "complete")]
+    findings = [Finding("settings", State.GOOD, "complete"), *_safe(profile.unsafe(settings, manifests), settings)]
     findings += await _database(settings)
     findings += await _cache(settings)
     findings += [finding async for finding in _partner_clocks(settings.hosts)]
@@ -184,6 +185,7 @@ async def _database(settings: Settings) -> list[Finding]:
         waiting = await pending(connection)
         if not waiting:
             findings.append(await _key(connection, Vault(settings.key())))
+            findings += _safe(await profile.unsafe_database(connection), settings)
     finally:
         await connection.close()
     if waiting:
@@ -191,6 +193,13 @@ async def _database(settings: Settings) -> list[Finding]:
     else:
         findings.append(Finding("database", State.GOOD, f"PostgreSQL {major}, schema up to date"))
     return findings
+
+
+def _safe(found: list[str], settings: Settings) -> list[Finding]:
+    """What the production profile refuses; in another one it is as it should be."""
+    if settings.profile != PRODUCTION:
+        return []
+    return [Finding("profile production", State.BAD, what, "docs/production.md; GATEWAY_PROFILE") for what in found]
 
 
 async def _key(connection: asyncpg.Connection[asyncpg.Record], vault: Vault) -> Finding:

@@ -5,21 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-import asyncpg
 import typer
 import uvicorn
 from litestar import Litestar
 
 from gateway.api.app import create_app
 from gateway.api.sockets import BoundedProtocol
-from gateway.cli.common import settings
+from gateway.cli.starting import right_store, safe_settings
 from gateway.logs import set_up_logging
-from gateway.security.vault import Vault
-from gateway.settings import Settings
-from gateway.storage.base import witness
 
 _DRAIN_S = 20
-_CONNECT_S = 10
 _HEAD_BYTES = 32_768
 
 
@@ -35,21 +30,12 @@ def serve(
     the same PostgreSQL and Redis. Ends in order on SIGTERM.
     """
     set_up_logging()
-    given = settings()
-    asyncio.run(_right_key(given))
+    given = safe_settings()
+    asyncio.run(right_store(given))
     server = uvicorn.Server(server_config(create_app(given), host=host, port=port))
     server.run()
     if not server.started:
         raise typer.Exit(1)
-
-
-async def _right_key(given: Settings) -> None:
-    """Refuse before anything listens: inside the server's start the reason would be lost in its own words."""
-    connection = await asyncpg.connect(given.database_url.reveal(), timeout=_CONNECT_S)
-    try:
-        await witness.check(connection, Vault(given.key()))
-    finally:
-        await connection.close()
 
 
 def server_config(app: Litestar, *, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Config:

@@ -6,8 +6,9 @@ import gc
 
 import uvloop
 
-from gateway.cli.common import settings
+from gateway.cli.starting import right_store, safe_settings
 from gateway.logs import set_up_logging
+from gateway.settings import Settings
 from gateway.worker.runner import run_worker
 
 
@@ -22,4 +23,9 @@ def worker() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
-    uvloop.run(run_worker(settings()))
+    uvloop.run(_run(safe_settings()))
+
+
+async def _run(given: Settings) -> None:
+    await right_store(given)
+    await run_worker(given)

@@ -196,6 +196,7 @@ def _environment(cluster: Cluster, known: Mapping[str, Any], waits: str, key: by
         "DATABASE_URL": cluster.database_url,
         "REDIS_URL": cluster.valkey.url,
         "GATEWAY_MASTER_KEY": base64.b64encode(key).decode(),
+        "GATEWAY_PROFILE": "demo",
         "GATEWAY_PUBLIC_URL": cluster.api_url,
         "GATEWAY_RESEND_ON_ASSUMED_ABSENCE": "true",
         "GATEWAY_WAITS": waits,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 import msgspec
 
-from contracts.errors import Conflict, Forbidden, InvalidRequest, Unauthenticated
+from contracts.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unauthenticated
 from gateway.clock import Clock
 from gateway.security.tenancy import must_own
 from gateway.storage.access import clients as stored
@@ -26,6 +26,8 @@ EVERYWHERE = "*"
 """What stands for every organisation where one is named."""
 TOKEN_LIFE_S = 900
 _SECRET_BYTES = 32
+BOTH_GOOD = timedelta(hours=24)
+"""How long two secrets of one client are good, so that it can change over without a gap."""
 _SLUG = re.compile(r"(?=.{1,40}\Z)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 _CACHE_S = 3.0
 """How long a token that was disabled may still be taken by a process that has just seen it."""
@@ -140,6 +142,17 @@ async def disable(database: Database, now: datetime, client_id: str, *, actor: s
     return found
 
 
+async def rotate(database: Database, now: datetime, client_id: str, *, at_once: bool, actor: str = "cli") -> Registered:
+    """A new secret for a client; the old one is good for a day beside it, unless `at_once`. Raises `NotFound`."""
+    client = Registered(client_id=client_id, secret=secrets.token_urlsafe(_SECRET_BYTES))
+    until = now if at_once else now + BOTH_GOOD
+    async with database.transaction() as connection:
+        if not await stored.rotate(connection, client_id, hashed(client.secret), until):
+            raise NotFound("There is no enabled client of that id.")
+        await audit.record(connection, now, actor, "client.rotate", client_id, {"old_until": until})
+    return client
+
+
 class ClientDirectory:
     """Issues clients' tokens and recognises them."""
 
@@ -148,10 +161,23 @@ class ClientDirectory:
         self._clock = clock
         self._seen: OrderedDict[bytes, tuple[float, stored.TokenRow]] = OrderedDict()
 
-    async def find(self, client_id: str) -> tuple[stored.ClientRow, bytes] | None:
-        """An enabled client and the hash of its secret."""
+    async def find(self, client_id: str) -> tuple[stored.ClientRow, list[bytes]] | None:
+        """An enabled client and the hashes of the secrets that are good now."""
         async with self._database.connection() as connection:
-            return await stored.get_with_secret(connection, client_id)
+            return await stored.get_with_secrets(connection, client_id, self._clock.now())
+
+    async def note_refused(self, client_id: str | None) -> None:
+        """Wrong credentials go on record; a name that nobody has may be anything that was typed, and does not."""
+        async with self._database.connection() as connection:
+            await audit.record(connection, self._clock.now(), client_id or "nobody", "token.refused", "oauth", {})
+
+    async def revoke(self, token: str, client_id: str) -> None:
+        """End one of the client's tokens; other processes may take it a few seconds longer."""
+        now, token_hash = self._clock.now(), hashed(token)
+        async with self._database.transaction() as connection:
+            if await stored.delete_token(connection, token_hash, client_id):
+                await audit.record(connection, now, client_id, "token.revoke", client_id, {})
+        self._seen.pop(token_hash, None)
 
     async def keep_token(self, token: str, client_id: str, scopes: Sequence[str]) -> None:
         """Store a token just issued; it lives `TOKEN_LIFE_S`."""

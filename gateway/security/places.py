@@ -11,6 +11,8 @@ CONTENT_INDEX = "incentive content"
 """Keyed hash of a row as handed over; a plain hash could be searched for the NIK in it."""
 APPROVED_ROW = "approved row"
 """Keyed digest of what two people approved (gateway/security/approval.py)."""
+AUDIT_SEAL = "audit seal"
+"""Code of a link of the chain over the record of decisions."""
 REQUEST_INDEX = "request"
 """Keyed hash of a request under an `Idempotency-Key`, for the same reason."""
 

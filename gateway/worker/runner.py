@@ -134,6 +134,7 @@ def people_loops(core: Core, outages: Outages) -> list[Loop | Lanes[Any]]:
         "brake": core.brake.tick,
         "second_looks": core.brake.tick_looks,
         "refusals_purge": core.brake.tick_purge,
+        "audit": core.sealing.tick,
     }
     resources = core.resources
     verifying: list[Loop | Lanes[Any]] = [

@@ -48,6 +48,7 @@ def environment(dsn: str, redis_url: str, key: bytes, known: Mapping[str, Any], 
         "DATABASE_URL": dsn,
         "REDIS_URL": redis_url,
         "GATEWAY_MASTER_KEY": base64.b64encode(key).decode(),
+        "GATEWAY_PROFILE": "demo",
         "GATEWAY_PUBLIC_URL": "http://127.0.0.1:1",
     }
     for slug, partner in known.items():

@@ -36,6 +36,7 @@ def environment(database: str, key: bytes) -> dict[str, str]:
     return credentials | {
         "DATABASE_URL": database,
         "REDIS_URL": "redis://127.0.0.1:9",
+        "GATEWAY_PROFILE": "demo",
         "GATEWAY_PUBLIC_URL": "https://pay.test",
         "GATEWAY_MASTER_KEY": base64.b64encode(key).decode(),
     }

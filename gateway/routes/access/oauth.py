@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,9 +19,11 @@ from authlib.oauth2.rfc6749.util import extract_basic_authorization
 from litestar import Request, Response, Router, post
 from litestar.di import NamedDependency
 
+from gateway.api.guards import look, take
 from gateway.api.problems import unsupported_media_type
 from gateway.core import Core
 from gateway.security.clients import TOKEN_LIFE_S, hashed
+from gateway.security.limits import TOKENS, TOKENS_REFUSED
 from gateway.storage.access.clients import ClientRow
 
 _FORM = "application/x-www-form-urlencoded"
@@ -51,9 +54,9 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Client(ClientMixin):  # type: ignore[misc] # authlib ships no types
-    def __init__(self, row: ClientRow, secret_hash: bytes) -> None:
+    def __init__(self, row: ClientRow, secret_hashes: Sequence[bytes]) -> None:
         self.row = row
-        self._secret_hash = secret_hash
+        self._secret_hashes = secret_hashes
 
     def get_client_id(self) -> str:
         return self.row.id
@@ -64,7 +67,8 @@ class _Client(ClientMixin):  # type: ignore[misc] # authlib ships no types
         return " ".join(name for name in wanted if name in self.row.scopes)
 
     def check_client_secret(self, client_secret: str) -> bool:
-        return hmac.compare_digest(self._secret_hash, hashed(client_secret))
+        given = hashed(client_secret)
+        return max(hmac.compare_digest(kept, given) for kept in self._secret_hashes)
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         return endpoint == "token" and method in _Grant.TOKEN_ENDPOINT_AUTH_METHODS
@@ -134,30 +138,85 @@ async def issue_token(core: NamedDependency[Core], request: Request[Any, Any, An
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _FORM:
         raise unsupported_media_type(_FORM)
+    await look(request, TOKENS_REFUSED)
     form = _form(await request.body())
     headers = {"Authorization": request.headers.get("authorization", "")}
-    try:
-        basic_id, _ = extract_basic_authorization(headers)
-    except UnicodeDecodeError:  # no id of ours, and authlib would stumble over it again
-        headers, basic_id = {}, None
-    client = None
-    client_id = basic_id or form.get("client_id")
-    if client_id and (found := await core.clients.find(client_id)):
-        client = _Client(*found)
-    status, body, extra = _Server(client).create_token_response(_Request(headers, form))
+    if form is None or _two_ways(headers, form):
+        return _refused("invalid_request")
+    client_id, client = await _of(core, headers, form)
+    status, body, _ = _Server(client).create_token_response(_Request(headers, form))
     if status == 200 and not body["scope"]:
-        status, body = 400, {"error": "invalid_scope", "error_description": "The client has none of these scopes."}
-    if status == 200:
-        await core.clients.keep_token(body["access_token"], client_id or "", body["scope"].split())
-    else:
+        status, body = 400, {"error": "invalid_scope"}
+    if status != 200:
         error = str(body.get("error", "invalid_request"))
         if error == "invalid_client":
-            status, extra = 401, extra | {"WWW-Authenticate": 'Basic realm="gateway"'}
-        body = {"error": error, "error_description": _DESCRIPTIONS.get(error, "The request is not valid.")}
-        body |= {"code": error, "remedy": _REMEDIES.get(error, "Correct the request and send it again.")}
-    no_store = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-    extra.pop("Content-Type", None)
-    return Response(body, status_code=status, headers=extra | no_store)
+            await take(request, TOKENS_REFUSED)
+            await core.clients.note_refused(client_id if client else None)
+        return _refused(error)
+    await take(request, TOKENS, client_id)
+    await core.clients.keep_token(body["access_token"], client_id, body["scope"].split())
+    return Response(body, status_code=200, headers=_NO_STORE)
+
+
+@post("/revoke", status_code=200, include_in_schema=False, request_max_body_size=_MAX_BYTES, dto=None)
+async def revoke_token(core: NamedDependency[Core], request: Request[Any, Any, Any]) -> Response[Any]:
+    """End an access token before its time (RFC 7009); of one that is not the client's nothing is said or changed."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != _FORM:
+        raise unsupported_media_type(_FORM)
+    await look(request, TOKENS_REFUSED)
+    form = _form(await request.body())
+    headers = {"Authorization": request.headers.get("authorization", "")}
+    if form is None or not form.get("token") or _two_ways(headers, form):
+        return _refused("invalid_request")
+    client_id, client = await _of(core, headers, form)
+    try:
+        _, basic_secret = extract_basic_authorization(headers)
+        secret = basic_secret or form.get("client_secret", "")
+    except ValueError:
+        secret = ""
+    if client is None or not client.check_client_secret(secret):
+        await take(request, TOKENS_REFUSED)
+        await core.clients.note_refused(client_id if client else None)
+        return _refused("invalid_client")
+    await core.clients.revoke(form["token"], client_id)
+    return Response(None, status_code=200, headers=_NO_STORE)
+
+
+async def _of(core: Core, headers: dict[str, str], form: dict[str, str]) -> tuple[str, _Client | None]:
+    """Which client the request names; takes a header that can be none out, as authlib would stumble over it."""
+    try:
+        basic_id, _ = extract_basic_authorization(headers)
+    except ValueError:
+        headers.clear()
+        basic_id = None
+    client_id = basic_id or form.get("client_id") or ""
+    found = await core.clients.find(client_id) if client_id and "\0" not in client_id else None
+    return client_id, None if found is None else _Client(*found)
+
+
+def _two_ways(headers: dict[str, str], form: dict[str, str]) -> bool:
+    """Whether the request proves who it is by Basic and in the form at once (RFC 6749 section 2.3 allows one)."""
+    try:
+        basic_id, _ = extract_basic_authorization(headers)
+    except ValueError:
+        return False
+    return bool(basic_id) and ("client_secret" in form or form.get("client_id", basic_id) != basic_id)
+
+
+def _refused(error: str) -> Response[Any]:
+    body = {
+        "error": error,
+        "error_description": _DESCRIPTIONS.get(error, "The request is not valid."),
+        "code": error,
+        "remedy": _REMEDIES.get(error, "Correct the request and send it again."),
+    }
+    if error == "invalid_client":
+        return Response(body, status_code=401, headers=_NO_STORE | {"WWW-Authenticate": 'Basic realm="gateway"'})
+    return Response(body, status_code=400, headers=_NO_STORE)
+
+
+_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 _DESCRIPTIONS = {
@@ -167,11 +226,13 @@ _DESCRIPTIONS = {
 }
 
 
-def _form(body: bytes) -> dict[str, str]:
+def _form(body: bytes) -> dict[str, str] | None:
+    """The form's fields; None where it cannot be read, or names one twice (RFC 6749 section 3.2)."""
     try:
-        return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS))
+        fields = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:
-        return {}
+        return None
+    return dict(fields) if len(dict(fields)) == len(fields) else None
 
 
-router = Router(path="/oauth", route_handlers=[issue_token], tags=["oauth"])
+router = Router(path="/oauth", route_handlers=[issue_token, revoke_token], tags=["oauth"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import msgspec
@@ -17,14 +18,17 @@ from contracts.incentive import BLOCKERS, BlockerCode
 from contracts.linking import LinkState
 from contracts.secret import Secret
 from gateway import pages
+from gateway.api import guards
 from gateway.api.problems import respond
 from gateway.core import Core
+from gateway.security.limits import PAGES, PAGES_REFUSED, TooManyRequests
 from gateway.services.linking.links import OtherBrowser, cookie_name, not_begun
 from gateway.services.linking.steps import Shown
 from gateway.services.linking.view import return_address
 from gateway.storage.linking.links import LinkRow
 
 Browser = Request[Any, Any, Any]
+T = TypeVar("T")
 
 _QUERY_BYTES, _QUERY_FIELDS = 8_192, 64
 _OWN_STATE = re.compile(rb"((?:^|&)st=[A-Za-z0-9_-]{32})\?")
@@ -67,7 +71,7 @@ _HOST = "__Host-"
 @get("/connect/{token:str}")
 async def open_page(core: NamedDependency[Core], request: Browser, token: FromPath[str]) -> Response[Any]:
     """The address of a challenge: what is asked, and a button. Loading it spends nothing, as chat apps do it too."""
-    link, account = await core.linking.look(token, _cookies(core, request))
+    link, account = await _bounded(request, core.linking.look(token, _cookies(core, request)))
     if link.state is LinkState.CHALLENGED or not_begun(link):
         return _start(core, link, token, account)
     return _show(core, Shown(link=link))
@@ -78,7 +82,7 @@ async def begin(core: NamedDependency[Core], request: Browser, token: FromPath[s
     """The button: this browser goes on."""
     _same_site(core, request)
     csrf, _ = _typed(await request.body())
-    shown = await core.linking.begin(token, _cookies(core, request), csrf)
+    shown = await _bounded(request, core.linking.begin(token, _cookies(core, request), csrf))
     if shown.unavailable:
         _, account = await core.linking.look(token, _with_cookie(core, request, shown))
         response = _start(core, shown.link, token, account, problem=_PARTNER_SILENT_AT_THE_BUTTON)
@@ -96,14 +100,14 @@ async def begin_again(core: NamedDependency[Core], request: Browser) -> Response
     """In another browser than the one that began: a fresh challenge, at once."""
     _same_site(core, request)
     fields = parse_qs((await request.body()).decode("ascii", "replace"), max_num_fields=_FORM_FIELDS)
-    path = await core.linking.again(fields.get("st", [""])[-1])
+    path = await _bounded(request, core.linking.again(fields.get("st", [""])[-1]))
     return Response(b"", status_code=303, headers={**pages.headers(), "Location": _prefix(core) + path})
 
 
 @get("/connect/{link_id:str}/inputs")
 async def show_form(core: NamedDependency[Core], request: Browser, link_id: FromPath[str]) -> Response[Any]:
     """The gateway's form, or where the link stands by now."""
-    return _show(core, await core.linking.page(link_id, _cookies(core, request)))
+    return _show(core, await _bounded(request, core.linking.page(link_id, _cookies(core, request))))
 
 
 @post("/connect/{link_id:str}/inputs", request_max_body_size=_FORM_BYTES)
@@ -111,7 +115,7 @@ async def submit_form(core: NamedDependency[Core], request: Browser, link_id: Fr
     """The form was sent in. Its fields are passed on now and kept nowhere."""
     _same_site(core, request)
     csrf, typed = _typed(await request.body())
-    shown = await core.linking.submit(link_id, _cookies(core, request), csrf, typed)
+    shown = await _bounded(request, core.linking.submit(link_id, _cookies(core, request), csrf, typed))
     if shown.unavailable or shown.rejected_input is not None:
         return _show(core, shown)
     if shown.link.state in (LinkState.OPENED, LinkState.EXCHANGING):
@@ -127,13 +131,30 @@ async def come_back(core: NamedDependency[Core], request: Browser, partner: From
         raise InvalidRequest("The query is too long.")
     query = _OWN_STATE.sub(rb"\1&", request.scope["query_string"]).decode("latin-1")
     brought = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=_QUERY_FIELDS))
-    shown = await core.linking.callback(partner, brought, _cookies(core, request))
+    shown = await _bounded(request, core.linking.callback(partner, brought, _cookies(core, request)))
     if shown.link.state is LinkState.OPENED:
         # The first arrival could not ask the partner: nothing was done, the same address may be loaded again.
         shown = msgspec.structs.replace(shown, unavailable=True)
     if shown.link.state in (LinkState.OPENED, LinkState.EXCHANGING):
         return _show(core, shown)
     return _to(return_address(shown.link), shown.link)
+
+
+async def _bounded(request: Browser, work: Coroutine[Any, Any, T]) -> T:
+    """What a browser asks, within the allowance of its address; the one for addresses that lead nowhere is small."""
+    try:
+        await guards.look(request, PAGES_REFUSED)
+        await guards.take(request, PAGES)
+    except BaseException:
+        work.close()
+        raise
+    try:
+        return await work
+    except OtherBrowser:
+        raise
+    except LinkStateInvalid:
+        await guards.take(request, PAGES_REFUSED)
+        raise
 
 
 def _typed(body: bytes) -> tuple[str, dict[str, Secret] | None]:
@@ -297,10 +318,14 @@ def _refused(request: Browser, error: GatewayError) -> Response[Any]:
         text = "Tautan ini tidak berlaku lagi. Mulai lagi dari Prakerja."
     elif isinstance(error, PartnerError):
         text = _PARTNER_SILENT
+    elif isinstance(error, TooManyRequests):
+        text = "Terlalu banyak permintaan. Tunggu beberapa menit, lalu muat ulang halaman ini."
     page = pages.render("message.html", title="Penyambungan akun", text=text, back=back, again=again)
     headers = pages.headers()
     if isinstance(error, PartnerError):
         headers["Retry-After"] = str(_RELOAD_S)
+    if isinstance(error, TooManyRequests):
+        headers |= error.headers | {"Retry-After": str(max(1, round(error.retry_after_s)))}
     return _html(page, headers, error.http_status)
 
 

@@ -10,9 +10,11 @@ from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from contracts.errors import NotFound, TooLarge
+from contracts.errors import NotFound, SignatureInvalid, TooLarge
 from contracts.partner import Notification
+from gateway.api import guards
 from gateway.core import Core
+from gateway.security.limits import NOTICES_REFUSED
 
 _LARGEST_BODY = 1_048_576
 
@@ -39,7 +41,12 @@ async def receive(
         body=body,
     )
     accept = core.inbox.accept if route.signed else core.inbox.take_hint
-    status, answer = await accept(partner, note)
+    await guards.look(request, NOTICES_REFUSED)
+    try:
+        status, answer = await accept(partner, note)
+    except SignatureInvalid:
+        await guards.take(request, NOTICES_REFUSED)
+        raise
     return Response(answer, status_code=status, media_type=MediaType.JSON)
 
 

@@ -17,7 +17,9 @@ from litestar.params import FromPath
 
 from contracts.errors import Forbidden, GatewayError, InvalidRequest, NotFound, Unauthenticated
 from gateway import ops
+from gateway.api import guards
 from gateway.core import Core
+from gateway.security.limits import SIGN_INS_REFUSED
 from gateway.services.ops.operators import LIFE_S, Operator
 
 Browser = Request[Any, Operator, Any]
@@ -103,10 +105,12 @@ async def show_sign_in(request: Browser) -> Response[str]:
 @post("/sign-in", request_max_body_size=FORM_BYTES)
 async def sign_in(core: NamedDependency[Core], request: Browser) -> Response[Any]:
     """Name, password and code."""
+    await guards.look(request, SIGN_INS_REFUSED)
     typed = await form(request, signed=False)
     try:
         token = await core.operators.sign_in(typed.get("name", ""), typed.get("password", ""), typed.get("code", ""))
     except Unauthenticated:
+        await guards.take(request, SIGN_INS_REFUSED)
         return page(request, "login.html", refused=True, status=403)
     response: Response[Any] = to("/ops")
     response.set_cookie(_cookie(core, session_cookie(core), token, max_age=int(LIFE_S)))

@@ -25,6 +25,7 @@ from contracts.linking import (
 from contracts.secret import Secret
 from gateway.security import places
 from gateway.security.clients import hashed
+from gateway.security.limits import Rate, TooManyRequests
 from gateway.security.sealed import open_map, seal_map
 from gateway.services.kept import kept
 from gateway.services.linking import facts, proof
@@ -35,6 +36,11 @@ from gateway.storage.linking import links, proofs
 from gateway.storage.linking.links import LinkRow
 
 _log = structlog.get_logger(__name__)
+BEGINS_WITHIN = timedelta(minutes=10)
+BEGINS = Rate("link-begin", 8, 8 / 600)
+"""Of one person or account: the partner may send an SMS for each. Counted in the store, so that it holds on all nodes,
+also without Redis.
+"""
 _START_AGAIN = LinkRefused(code=BlockerCode.LINK_REQUIRED)
 """The exchange brought no readable answer. Its code is used up, so it is neither repeated nor looked up: linking moves
 no money, and the participant, who is not to blame, may start again at once.
@@ -71,6 +77,9 @@ class LinkSteps(LinkEndings):
             raise LinkStateInvalid("This address was to be opened within ten minutes.")
         async with self._database.transaction() as connection:
             await participants.get(connection, link.participant, lock=True)
+            begun, first = await links.begun_lately(connection, link, now - BEGINS_WITHIN)
+            if begun >= BEGINS.burst:
+                raise TooManyRequests(BEGINS, ((first or now) + BEGINS_WITHIN - now).total_seconds())
             opened = await links.move(
                 connection,
                 link,

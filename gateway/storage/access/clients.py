@@ -68,17 +68,41 @@ async def get_all(connection: Connection) -> list[ClientRow]:
     return [msgspec.convert(dict(row), ClientRow, strict=False) for row in rows]
 
 
-async def get_with_secret(connection: Connection, client_id: str) -> tuple[ClientRow, bytes] | None:
-    """An enabled client and the hash of its secret."""
+async def get_with_secrets(
+    connection: Connection, client_id: str, now: datetime
+) -> tuple[ClientRow, list[bytes]] | None:
+    """An enabled client and the hashes of its secrets that are good."""
     row = await connection.fetchrow(
-        f"SELECT {_COLUMNS}, secret_hash FROM clients WHERE id = $1 AND disabled_at IS NULL",  # noqa: S608 - constant
+        f"SELECT {_COLUMNS}, secret_hash, CASE WHEN old_secret_until > $2 THEN old_secret_hash END AS old_hash"  # noqa: S608
+        " FROM clients WHERE id = $1 AND disabled_at IS NULL",
         client_id,
+        now,
     )
     if row is None:
         return None
     values = dict(row)
-    secret_hash: bytes = values.pop("secret_hash")
-    return msgspec.convert(values, ClientRow), secret_hash
+    hashes = [values.pop("secret_hash"), values.pop("old_hash")]
+    return msgspec.convert(values, ClientRow), [each for each in hashes if each is not None]
+
+
+async def rotate(connection: Connection, client_id: str, secret_hash: bytes, old_until: datetime) -> bool:
+    """Another secret; the present one is good until then. False when there is no enabled client of that id."""
+    found = await connection.fetchval(
+        "UPDATE clients SET old_secret_hash = secret_hash, old_secret_until = $3, secret_hash = $2"
+        " WHERE id = $1 AND disabled_at IS NULL RETURNING id",
+        client_id,
+        secret_hash,
+        old_until,
+    )
+    return found is not None
+
+
+async def delete_token(connection: Connection, token_hash: bytes, client_id: str) -> bool:
+    """End a token of this client; False when it has none such."""
+    found = await connection.fetchval(
+        "DELETE FROM access_tokens WHERE token_hash = $1 AND client_id = $2 RETURNING client_id", token_hash, client_id
+    )
+    return found is not None
 
 
 async def disable(connection: Connection, client_id: str, now: datetime) -> bool:

@@ -124,6 +124,24 @@ async def recent(connection: Connection, participant: int, limit: int) -> list[L
     return [_row(record) for record in records]
 
 
+async def begun_lately(connection: Connection, link: LinkRow, since: datetime) -> tuple[int, datetime | None]:
+    """How often linking was begun since then for the link's person or account, each time perhaps with an SMS, and the
+    first of these times.
+    """
+    row = await connection.fetchrow(
+        "SELECT coalesce(sum(challenge_no), 0) AS times, min(created_at) AS first FROM links"
+        " WHERE created_at > $4 AND lives_until IS NOT NULL AND id <> $5"
+        " AND (participant = $1 OR (partner = $2 AND account_index = $3))",
+        link.participant,
+        link.partner,
+        link.account_index,
+        since,
+        link.id,
+    )
+    assert row is not None
+    return row["times"] + link.challenge_no - 1, row["first"]
+
+
 async def move(
     connection: Connection, link: LinkRow, after: LinkState, now: datetime, **changes: object
 ) -> LinkRow | None:

@@ -1,0 +1,100 @@
+"""What holds for every request and answer: headers that may stand once, cookies of a bounded size, headers that protect
+what is answered; and limits by the address that asks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from contracts.errors import CallerError
+from gateway.core import Core
+from gateway.security.limits import Limits, Rate
+
+COOKIE_BYTES = 8_192
+HEADERS = 100
+_ONCE = frozenset(
+    {b"authorization", b"content-length", b"content-type", b"host", b"idempotency-key", b"origin", b"transfer-encoding"}
+)
+_YEAR_S = 31_536_000
+
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
+
+
+class HeadRefused(CallerError):
+    """The head of the request can be read in two ways."""
+
+    code = "head_ambiguous"
+    title = "Ambiguous head"
+    remedy = "Send each header once, and Content-Length or Transfer-Encoding but not both."
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.headers = {"Connection": "close"}
+
+
+class HeadTooLarge(CallerError):
+    """Too many headers or cookies."""
+
+    code = "head_too_large"
+    http_status = 431
+    title = "Head too large"
+    remedy = "Send fewer headers, and cookies of 8 KiB at most."
+
+
+def one_reading(app: ASGIApp) -> ASGIApp:
+    """Refuse a request whose head a proxy in front may have read otherwise."""
+
+    async def checked(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            _check(scope["headers"])
+        await app(scope, receive, send)
+
+    return checked
+
+
+def _check(headers: Any) -> None:
+    names = Counter(name for name, _ in headers)
+    if names.total() > HEADERS or sum(len(value) for name, value in headers if name == b"cookie") > COOKIE_BYTES:
+        raise HeadTooLarge
+    if any(names[name] > 1 for name in _ONCE):
+        raise HeadRefused("A header that may stand once stands twice.")
+    if b"content-length" in names and b"transfer-encoding" in names:
+        raise HeadRefused("Content-Length stands beside Transfer-Encoding.")
+
+
+async def protect(message: Message, scope: Scope) -> None:
+    """Headers of every answer: nothing is kept by caches or guessed at, and https stays https."""
+    if message["type"] != "http.response.start":
+        return
+    headers = MutableScopeHeaders.from_message(message)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Cache-Control", "no-store")
+    core: Core | None = scope["litestar_app"].state.get("core")
+    if core is not None and core.resources.settings.public_url.startswith("https:"):
+        headers.setdefault("Strict-Transport-Security", f"max-age={_YEAR_S}")
+
+
+async def take(connection: AnyConnection, rate: Rate, whose: str | None = None) -> None:
+    """Use one of an allowance: of `whose`, or of the address that asks. Raises `TooManyRequests`."""
+    limits: Limits = connection.app.state.limits
+    await limits.take(connection.app.state.core.resources.redis, rate, whose or address(connection))
+
+
+async def look(connection: AnyConnection, rate: Rate) -> None:
+    """Raise `TooManyRequests` where the address that asks has used up its allowance."""
+    limits: Limits = connection.app.state.limits
+    await limits.look(connection.app.state.core.resources.redis, rate, address(connection))
+
+
+def address(connection: AnyConnection) -> str:
+    """Who asks; behind a proxy that FORWARDED_ALLOW_IPS names, who asked it. Of IPv6 the network, which one host has to
+    itself.
+    """
+    host = connection.client.host if connection.client else ""
+    return ":".join(host.split(":")[:4]) if ":" in host else host

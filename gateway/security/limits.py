@@ -1,0 +1,120 @@
+"""How often somebody may ask: a rate by client, address or person, kept in Redis and so shared by all nodes.
+
+The generic cell rate algorithm: one number for each key, the time at which its allowance will be whole again. Without
+Redis every process counts for itself, which is said once and is never "no limit".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict
+from typing import Any
+
+import msgspec
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from contracts.errors import CallerError
+
+_log = structlog.get_logger(__name__)
+_MOST_KEYS = 20_000
+"""Kept by one process while Redis is away; the oldest go first."""
+_TAKE = """
+local now = redis.call('TIME')
+now = now[1] * 1000000 + now[2]
+local each, most, spend = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local whole = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
+local after = whole + each
+if after - now > most then return {0, after - now - most, 0} end
+if spend == 1 then redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000)) end
+return {1, 0, math.floor((most - (after - now)) / each)}
+"""
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """`burst` at once, and `per_s` a second afterwards."""
+
+    name: str
+    burst: int
+    per_s: float
+
+
+TOKENS = Rate("token", 60, 1.0)
+"""Access tokens of one client."""
+TOKENS_REFUSED = Rate("token-refused", 30, 0.5)
+"""Wrong credentials from one address. A client's name locks nobody out: its secret cannot be guessed."""
+PAGES = Rate("connect", 600, 20.0)
+"""Linking pages for one address; behind one of a mobile network are many people."""
+PAGES_REFUSED = Rate("connect-refused", 30, 0.5)
+"""Addresses of no challenge, from one address."""
+NOTICES_REFUSED = Rate("callback-refused", 60, 1.0)
+"""Notifications that were not taken, from one address."""
+SIGN_INS_REFUSED = Rate("sign-in-refused", 30, 0.2)
+"""Wrong passwords or codes from one address, whatever the names."""
+
+
+class TooManyRequests(CallerError):
+    """The allowance is used up."""
+
+    code = "too_many_requests"
+    http_status = 429
+    title = "Too many requests"
+    remedy = "Wait as long as Retry-After says, and ask less often."
+
+    def __init__(self, rate: Rate, retry_after_s: float) -> None:
+        super().__init__("The allowance for such requests is used up.")
+        self.retry_after_s = retry_after_s
+        wait = max(1, round(retry_after_s))
+        self.headers = {
+            "RateLimit-Policy": f'"{rate.name}";q={rate.burst};w={max(1, round(rate.burst / rate.per_s))}',
+            "RateLimit": f'"{rate.name}";r=0;t={wait}',
+        }
+
+
+class Limits:
+    """Takes from allowances."""
+
+    def __init__(self) -> None:
+        self._own: OrderedDict[str, float] = OrderedDict()
+        self._away = False
+
+    async def take(self, redis: Redis | None, rate: Rate, whose: str) -> None:
+        """Use one of `whose` allowance; raises `TooManyRequests` and uses none where there is none left."""
+        await self._ask(redis, rate, whose, spend=True)
+
+    async def look(self, redis: Redis | None, rate: Rate, whose: str) -> None:
+        """Raise `TooManyRequests` where nothing is left; uses none."""
+        await self._ask(redis, rate, whose, spend=False)
+
+    async def _ask(self, redis: Redis | None, rate: Rate, whose: str, *, spend: bool) -> None:
+        key = f"limit:{rate.name}:{hashlib.sha256(whose.encode('utf-8', 'replace')).hexdigest()[:32]}"
+        each_us = 1e6 / rate.per_s
+        wait_us: float | None = None
+        if redis is not None:
+            try:
+                answer: Any = await redis.eval(_TAKE, 1, key, each_us, each_us * rate.burst, int(spend))
+                wait_us = None if answer[0] else float(answer[1])
+                self._away = False
+            except (RedisError, OSError, TimeoutError):
+                redis = None
+        if redis is None:
+            if not self._away:
+                self._away = True
+                _log.warning("limits_by_process", because="Redis cannot be reached")
+            wait_us = self._by_process(key, each_us, rate.burst, spend=spend)
+        if wait_us is not None:
+            raise TooManyRequests(rate, wait_us / 1e6)
+
+    def _by_process(self, key: str, each_us: float, burst: int, *, spend: bool) -> float | None:
+        now = time.monotonic() * 1e6
+        after = max(self._own.get(key, 0.0), now) + each_us
+        if after - now > each_us * burst:
+            return after - now - each_us * burst
+        if spend:
+            self._own[key] = after
+            self._own.move_to_end(key)
+            while len(self._own) > _MOST_KEYS:
+                self._own.popitem(last=False)
+        return None

@@ -1,0 +1,103 @@
+"""What an installation that holds real money must not have: each thing is named, and none of the values."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from contracts.partner import Manifest
+from gateway.security.clients import MAKING
+from gateway.settings import PRODUCTION, Settings, SettingsError, Waits
+
+_FEWEST_BYTES = 16
+"""Different ones in a key: 32 random bytes have some thirty."""
+_SHORTEST = 8
+_TESTS = re.compile(r"test[0-9]*\Z|\btest\b|\ASB-|change.?me|example", re.IGNORECASE)
+"""How secrets of mocks, sandboxes and samples are called."""
+_KNOWN_KEYS = frozenset({"c9f67113390cf7f7", "b685428a6199d687", "b3270076292d0642"})
+"""Beginnings of the SHA-256 of the keys that the mock partners publish."""
+
+
+def refuse(settings: Settings, manifests: Mapping[str, Manifest]) -> None:
+    """Raise `SettingsError` that names everything unsafe at once, in the production profile."""
+    if settings.profile != PRODUCTION:
+        return
+    if found := unsafe(settings, manifests):
+        raise SettingsError(told(found))
+
+
+def told(found: list[str]) -> str:
+    """What was found, and the way out, as one message."""
+    lines = "\n".join(f"  - {what}" for what in found)
+    return (
+        f"this is no safe production ({len(found)}):\n{lines}\nMend each (docs/production.md); for mocks and sandboxes"
+        " set GATEWAY_PROFILE=demo."
+    )
+
+
+def unsafe(settings: Settings, manifests: Mapping[str, Manifest]) -> list[str]:
+    """Everything in the settings that does not belong into production."""
+    found: list[str] = []
+    if len(set(settings.key())) < _FEWEST_BYTES:
+        found.append("GATEWAY_MASTER_KEY is not random: make one with `openssl rand -base64 32`")
+    if _in_clear(settings.public_url):
+        found.append("GATEWAY_PUBLIC_URL is http: give the https address")
+    if settings.waits != Waits():
+        found.append("GATEWAY_WAITS is set: demonstrations shorten waits, production waits as the partners say")
+    if settings.resend_on_assumed_absence:
+        found.append("GATEWAY_RESEND_ON_ASSUMED_ABSENCE is on: where absence is only assumed, an operator decides")
+    for slug, manifest in manifests.items():
+        for name, host in manifest.hosts.items():
+            address, variable = settings.hosts[slug][name], f"{slug}_{name}_url".upper()
+            if address == host.sandbox_url.rstrip("/"):
+                found.append(f"{variable} is not set: the sandbox's address is the default")
+            elif _in_clear(address):
+                found.append(f"{variable} is http: give an https address")
+        for name, credential in manifest.credentials.items():
+            value, variable = settings.partners[slug][name].reveal().strip(), f"{slug}_{name}".upper()
+            if credential.pem:
+                if hashlib.sha256(value.encode()).hexdigest()[:16] in _KNOWN_KEYS:
+                    found.append(f"{variable} is the mock partner's published key")
+                elif not value.startswith("-----BEGIN ") or "-----END " not in value:
+                    found.append(f"{variable} is no PEM")
+            elif credential.secret and (len(value) < _SHORTEST or _TESTS.search(value)):
+                found.append(f"{variable} is a test's, a sample's or too short")
+    return found
+
+
+async def refuse_database(connection: asyncpg.Connection[asyncpg.Record], settings: Settings) -> None:
+    """The same for what only the database knows."""
+    if settings.profile == PRODUCTION and (found := await unsafe_database(connection)):
+        raise SettingsError(told(found))
+
+
+async def unsafe_database(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
+    """A role that no trigger and no grant holds, and clients that are two people in one."""
+    found: list[str] = []
+    if await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):
+        found.append(
+            "DATABASE_URL names a superuser: give the gateway a role of its own, which owns its database alone"
+        )
+    rows = await connection.fetch(
+        "SELECT id FROM clients WHERE disabled_at IS NULL AND scopes && $1 AND scopes && '{batches:approve,ops}'"
+        " ORDER BY id LIMIT 20",
+        sorted(MAKING),
+    )
+    found += [f"the client {row['id']} both hands over and decides: make two, and disable it" for row in rows]
+    return found
+
+
+def _in_clear(url: str) -> bool:
+    parts = urlsplit(url)
+    if parts.scheme == "https":
+        return False
+    host = parts.hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"

@@ -1,0 +1,259 @@
+"""How often somebody may ask, shared by every node and kept without Redis; and heads that can be read in two ways."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from redis.asyncio import Redis
+
+from gateway.api.app import create_app
+from gateway.core import Core
+from gateway.security import clients, limits
+from gateway.security.clients import register
+from gateway.security.limits import Limits, Rate, TooManyRequests
+from tests.gateway.api.kit import Api
+
+GRANT = {"grant_type": "client_credentials"}
+RATE = Rate("test", 5, 2.0)
+
+
+def node(core: Core, **changes: Any) -> httpx.AsyncClient:
+    """Another process' application on the same store and cache."""
+    other = replace(core, resources=replace(core.resources, **changes))
+    transport = httpx.ASGITransport(create_app(core=other), raise_app_exceptions=False)  # type: ignore[arg-type]
+    return httpx.AsyncClient(transport=transport, base_url="http://gateway.test")
+
+
+async def test_an_allowance_is_shared_by_nodes_used_up_and_whole_again(core: Core) -> None:
+    redis, nodes = core.resources.redis, [Limits(), Limits()]
+    taken = 0
+    for n in range(12):
+        with contextlib.suppress(TooManyRequests):
+            await nodes[n % 2].take(redis, RATE, "ani")
+            taken += 1
+    assert taken in (5, 6), "both nodes together, and what has come back meanwhile"
+    await nodes[0].take(redis, RATE, "budi")
+    with contextlib.suppress(TooManyRequests):
+        await nodes[1].take(redis, RATE, "ani")
+    with pytest.raises(TooManyRequests) as refused:
+        await nodes[1].take(redis, RATE, "ani")
+    assert 0 < refused.value.retry_after_s <= 0.5
+    await asyncio.sleep(refused.value.retry_after_s + 0.05)
+    await nodes[0].take(redis, RATE, "ani")
+    (key, *_) = await redis.keys("limit:test:*")
+    assert b"ani" not in key
+    assert 0 < await redis.pttl(key) <= 2_600, "what is whole again is forgotten"
+
+
+async def test_at_the_same_moment_no_more_than_the_allowance_goes_through(core: Core) -> None:
+    both = [Limits(), Limits()]
+    taken = await asyncio.gather(
+        *(both[n % 2].take(core.resources.redis, Rate("test", 10, 0.01), "x") for n in range(60)),
+        return_exceptions=True,
+    )
+    assert sum(one is None for one in taken) == 10
+
+
+async def test_looking_spends_nothing(core: Core) -> None:
+    for _ in range(20):
+        await Limits().look(core.resources.redis, RATE, "ani")
+
+
+async def test_without_redis_each_process_counts_and_says_so_once(core: Core, capsys: Any) -> None:
+    nothing = Redis(host="127.0.0.1", port=9, socket_connect_timeout=1)
+    own = Limits()
+    taken = 0
+    for _ in range(20):
+        with contextlib.suppress(TooManyRequests):
+            await own.take(nothing, Rate("test", 5, 0.01), "ani")
+            taken += 1
+    assert taken == 5
+    assert "".join(capsys.readouterr()).count("limits_by_process") == 1
+    for n in range(limits._MOST_KEYS + 10):
+        own._by_process(str(n), 1e9, 5, spend=True)
+    assert len(own._own) <= limits._MOST_KEYS
+    await nothing.aclose()
+
+
+async def test_wrong_credentials_are_bounded_by_address_on_all_nodes_and_lock_nobody_else_out(
+    api: Api, core: Core
+) -> None:
+    secret = (await register(core.resources.database, core.resources.clock.now(), name="c", scopes=["read"])).secret
+    async with node(core) as other:
+        statuses = []
+        for n in range(40):
+            reply = await (api.http, other)[n % 2].post("/oauth/token", data=GRANT, auth=("c", f"wrong {n}"))
+            statuses.append(reply.status_code)
+    assert statuses.count(401) <= limits.TOKENS_REFUSED.burst + 5
+    assert statuses[-1] == 429
+    assert (reply.json()["code"], reply.headers["ratelimit"].split(";")[0]) == ("too_many_requests", '"token-refused"')
+    assert int(reply.headers["retry-after"]) >= 1
+    elsewhere = httpx.ASGITransport(create_app(core=core), client=("203.0.113.7", 1))  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=elsewhere, base_url="http://gateway.test") as client:
+        assert (await client.post("/oauth/token", data=GRANT, auth=("c", secret))).status_code == 200
+    refusals = await api.fetch("SELECT actor FROM audit_log WHERE action = 'token.refused'")
+    assert {row["actor"] for row in refusals} == {"c"}
+
+
+async def test_tokens_of_one_client_are_bounded(api: Api, core: Core) -> None:
+    made = await register(core.resources.database, core.resources.clock.now(), name="c", scopes=["read"])
+    replies = [
+        await api.http.post("/oauth/token", data=GRANT, auth=(made.client_id, made.secret))
+        for _ in range(limits.TOKENS.burst + 40)
+    ]
+    assert replies[-1].status_code == 429 and replies[0].status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/connect/" + "A" * 32, "/connect/L1/inputs", "/callbacks/ovo/link?st=" + "A" * 32])
+async def test_addresses_that_lead_nowhere_are_bounded(api: Api, path: str) -> None:
+    replies = [await api.http.get(path) for _ in range(limits.PAGES_REFUSED.burst + 20)]
+    assert (replies[0].status_code, replies[-1].status_code) == (400, 429)
+    page = await api.http.get(path, headers={"Accept": "text/html"})
+    assert page.status_code == 429 and "Terlalu banyak" in page.text and "retry-after" in page.headers
+
+
+async def test_notifications_that_nobody_signed_are_bounded(api: Api) -> None:
+    replies = [
+        await api.http.post("/callbacks/gopay/iris", content=b"{}", headers={"Content-Type": "application/json"})
+        for _ in range(limits.NOTICES_REFUSED.burst + 30)
+    ]
+    known = {reply.status_code for reply in replies}
+    assert replies[-1].status_code == (404 if 404 in known else 429), known
+
+
+async def test_signing_in_is_bounded_by_address_whatever_the_name(api: Api) -> None:
+    for n in range(limits.SIGN_INS_REFUSED.burst + 5):
+        reply = await api.http.post("/ops/sign-in", data={"name": f"n{n}", "password": "x", "code": "1"})
+        if reply.status_code == 429:
+            break
+    assert reply.status_code == 429
+
+
+def _raw(*headers: tuple[str, str]) -> dict[str, Any]:
+    return {"content": b"{}", "headers": [("Content-Type", "application/json"), *headers]}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (400, [("Authorization", "Bearer a"), ("Authorization", "Bearer b")]),
+        (400, [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]),
+        (400, [("Content-Type", "text/csv")]),
+        (400, [("Content-Length", "2"), ("Transfer-Encoding", "chunked")]),
+        (431, [("Cookie", "a=" + "x" * 9_000)]),
+        (431, [("Cookie", "a=" + "x" * 5_000), ("Cookie", "b=" + "x" * 5_000)]),
+        (431, [(f"X-{n}", "y") for n in range(120)]),
+    ],
+)
+async def test_a_head_that_reads_in_two_ways_or_is_endless_is_refused(
+    api: Api, status: int, headers: list[tuple[str, str]]
+) -> None:
+    reply = await api.http.post("/v1/links", **_raw(*headers))
+    assert reply.status_code == status, reply.text
+    assert reply.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/v1/incentives", "/nowhere", "/oauth/token", "/health/live", "/metrics", "/schema"])
+async def test_every_answer_is_protected(api: Api, core: Core, path: str) -> None:
+    reply = await api.http.get(path)
+    assert (reply.headers["x-content-type-options"], reply.headers["cache-control"]) == ("nosniff", "no-store")
+    assert "strict-transport-security" not in reply.headers
+    secure = msgspec.structs.replace(core.resources.settings, public_url="https://pay.test")
+    async with node(core, settings=secure) as other:
+        assert "max-age=31536000" in (await other.get(path)).headers["strict-transport-security"]
+
+
+async def test_one_way_of_proving_who_one_is(api: Api, core: Core) -> None:
+    made = await register(core.resources.database, core.resources.clock.now(), name="c", scopes=["read"])
+    basic, form = (made.client_id, made.secret), {"client_id": made.client_id, "client_secret": made.secret}
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    for options in (
+        {"data": GRANT | form, "auth": basic},
+        {"data": GRANT | {"client_id": "maker"}, "auth": basic},
+        {"content": b"grant_type=client_credentials&scope=read&scope=ops", "auth": basic, "headers": kind},
+        {"content": b"grant_type=client_credentials&grant_type=password", "auth": basic, "headers": kind},
+        {"content": b"grant_type=client_credentials&client_secret=\xe9", "auth": basic, "headers": kind},
+    ):
+        reply = await api.http.post("/oauth/token", **options)  # type: ignore[arg-type]
+        assert (reply.status_code, reply.json()["error"]) == (400, "invalid_request"), options
+    for odd in (
+        b"Basic \xe9",
+        b"Basic =",
+        b"Basic \x80\x81",
+        b"Basic AAA",
+        b"Basic " + b"A" * 4_000,
+        b"Basic AGE6Yg==",
+    ):
+        reply = await api.http.post("/oauth/token", data=GRANT, headers={b"Authorization": odd})  # type: ignore[dict-item]
+        assert reply.status_code == 401, odd
+    reply = await api.http.post("/oauth/token", data=GRANT | {"client_id": made.client_id}, auth=basic)
+    assert reply.status_code == 200, "the same name twice is one"
+
+
+async def test_a_token_is_revoked_by_whose_it_is(api: Api, core: Core) -> None:
+    made = await register(core.resources.database, core.resources.clock.now(), name="c", scopes=["read"])
+    other = await register(core.resources.database, core.resources.clock.now(), name="d", scopes=["read"])
+    token = (await api.http.post("/oauth/token", data=GRANT, auth=(made.client_id, made.secret))).json()["access_token"]
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert (await api.http.get("/v1/funnel", headers=bearer)).status_code == 200
+    wrong = await api.http.post("/oauth/revoke", data={"token": token}, auth=(made.client_id, "wrong"))
+    assert (wrong.status_code, wrong.json()["error"]) == (401, "invalid_client")
+    stolen = await api.http.post("/oauth/revoke", data={"token": token}, auth=(other.client_id, other.secret))
+    assert stolen.status_code == 200
+    assert (await api.http.get("/v1/funnel", headers=bearer)).status_code == 200, "another client's revokes nothing"
+    form = {"token": token, "client_id": made.client_id, "client_secret": made.secret}
+    assert (await api.http.post("/oauth/revoke", data=form)).status_code == 200
+    assert (await api.http.get("/v1/funnel", headers=bearer)).json()["code"] == "invalid_token"
+    assert (await api.http.post("/oauth/revoke", data=form)).status_code == 200, "one that is over is over"
+
+
+async def test_a_secret_is_changed_without_a_gap_and_without_a_new_id(api: Api, core: Core) -> None:
+    database, now = core.resources.database, core.resources.clock.now()
+    made = await register(database, now, name="c", scopes=["read"])
+
+    async def good(secret: str) -> bool:
+        reply = await api.http.post("/oauth/token", data=GRANT, auth=(made.client_id, secret))
+        return bool(reply.status_code == 200)
+
+    second = await clients.rotate(database, now, "c", at_once=False)
+    assert [await good(one.secret) for one in (made, second)] == [True, True]
+    third = await clients.rotate(database, now, "c", at_once=True)
+    assert [await good(one.secret) for one in (made, second, third)] == [False, False, True]
+    await clients.rotate(database, now - clients.BOTH_GOOD, "c", at_once=False)
+    assert not await good(third.secret), "a day later it is good no more"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/incentives?limit=1&limit=2",
+        "/v1/incentives?stage=paid&stage=paid",
+        "/v1/batches?cursor=" + "OTk5OTk5OTk5OTk5OTk5OTk5LjE",  # 18 nines: a time beyond all times
+        "/v1/batches/b1/results?cursor=" + "OTk5OTk5OTk5OTk5OTk5OTk5",
+        "/v1/events?after=" + "OTk5OTk5OTk5OTk5OTk5OTk5LjE",
+        "/v1/events?after=%ED%A0%80",
+        "/v1/incentives?participant_id=a%00b",
+        "/v1/incentives?cursor=" + "9" * 5_000,
+        "/v1/incentives/" + "9" * 400,
+        "/v1/payouts/99999999999999999999",
+        "/v1/participants/%ED%A0%80",
+    ],
+)
+async def test_nothing_in_an_address_is_an_internal_error(api: Api, path: str) -> None:
+    for role in ("maker", "operator"):
+        reply = await api.call("GET", path, role=role)
+        assert reply.status_code < 500, reply.text
+        assert reply.status_code != 200 or "events" in reply.json()
+
+
+@pytest.mark.parametrize("path", ["/v1/settlements/%s/confirm", "/v1/partners/holds/%s/release"])
+@pytest.mark.parametrize("number", ["9" * 25, "0", "2147483648", "-1"])
+async def test_no_number_in_an_address_is_an_internal_error(api: Api, path: str, number: str) -> None:
+    reply = await api.call("POST", path % number, role="operator", json={})
+    assert 400 <= reply.status_code < 500, reply.text

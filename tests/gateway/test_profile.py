@@ -1,0 +1,134 @@
+"""An unsafe production does not start, and everything that makes it unsafe is named at once, with no value."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+
+import asyncpg
+import msgspec
+import pytest
+
+from adapters.registry import PARTNERS
+from contracts.secret import Secret
+from gateway.security import profile
+from gateway.settings import Settings, SettingsError, from_environment, parse_waits
+
+MANIFESTS = {slug: partner.manifest for slug, partner in PARTNERS.items()}
+PEM = "-----BEGIN PRIVATE KEY-----\nMIIBVQIBADANBgkq\n-----END PRIVATE KEY-----"
+
+
+def good(**changes: object) -> Settings:
+    """A production with nothing to say against it."""
+    settings = Settings(
+        database_url=Secret("postgresql://gateway@db/gateway"),
+        redis_url=Secret("redis://cache"),
+        master_key=Secret(base64.b64encode(bytes(range(32))).decode()),
+        public_url="https://pay.example.go.id",
+        partners={
+            slug: {
+                name: Secret(PEM if credential.pem else "Zk9-vYq3LmB7Qw2x")
+                for name, credential in m.credentials.items()
+            }
+            for slug, m in MANIFESTS.items()
+        },
+        hosts={slug: dict.fromkeys(m.hosts, f"https://api.{slug}.co.id") for slug, m in MANIFESTS.items()},
+    )
+    return msgspec.structs.replace(settings, **changes)
+
+
+def _with(kind: str, slug: str, name: str, value: object) -> dict[str, object]:
+    given = getattr(good(), kind)
+    return {kind: {**given, slug: {**given[slug], name: value}}}
+
+
+def test_a_safe_one_is_refused_nothing() -> None:
+    assert profile.unsafe(good(), MANIFESTS) == []
+    profile.refuse(good(), MANIFESTS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"master_key": Secret(base64.b64encode(bytes(32)).decode())}, "GATEWAY_MASTER_KEY"),
+        ({"master_key": Secret(base64.b64encode(b"passwordpasswordpasswordpassword").decode())}, "GATEWAY_MASTER_KEY"),
+        ({"public_url": "http://pay.example.go.id"}, "GATEWAY_PUBLIC_URL"),
+        ({"public_url": "http://10.0.0.7:8000"}, "GATEWAY_PUBLIC_URL"),
+        ({"public_url": "http://localhost.evil.id"}, "GATEWAY_PUBLIC_URL"),
+        ({"waits": parse_waits("link_life_s=45")}, "GATEWAY_WAITS"),
+        ({"resend_on_assumed_absence": True}, "GATEWAY_RESEND_ON_ASSUMED_ABSENCE"),
+        (_with("hosts", "ovo", "snap", MANIFESTS["ovo"].hosts["snap"].sandbox_url), "OVO_SNAP_URL"),
+        (_with("hosts", "bni", "autopay", "http://api.bni.co.id"), "BNI_AUTOPAY_URL"),
+        (_with("partners", "bni", "private_key_pem", Secret("no key")), "BNI_PRIVATE_KEY_PEM"),
+        (_with("partners", "ovo", "client_secret", Secret("short")), "OVO_CLIENT_SECRET"),
+        (
+            _with("partners", "gopay", "iris_creator_key", Secret("SB-Iris-creator-Zk9vYq3LmB7Qw2x")),
+            "GOPAY_IRIS_CREATOR_KEY",
+        ),
+        (_with("partners", "linkaja", "hmac_secret", Secret("changeme-please")), "LINKAJA_HMAC_SECRET"),
+    ],
+)
+def test_each_unsafe_thing_is_named_without_its_value(changes: dict[str, object], named: str) -> None:
+    (found,) = profile.unsafe(good(**changes), MANIFESTS)
+    assert found.startswith(named)
+    for secrets in good(**changes).partners.values():
+        assert not any(len(s.reveal()) > 3 and s.reveal() in found for s in secrets.values())
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://[::1]:8000", "http://localhost"])
+def test_http_on_loopback_is_no_clear_text(url: str) -> None:
+    assert profile.unsafe(good(public_url=url), MANIFESTS) == []
+
+
+@pytest.mark.parametrize("slug", sorted(PARTNERS))
+def test_every_secret_of_a_mock_is_known_for_one(slug: str) -> None:
+    known = importlib.import_module(f"mock_partners.{slug}.credentials").CREDENTIALS["credentials"]
+    secrets = [name for name, credential in MANIFESTS[slug].credentials.items() if credential.secret]
+    assert secrets
+    for name in secrets:
+        found = profile.unsafe(good(**_with("partners", slug, name, Secret(known[name]))), MANIFESTS)
+        assert found, name
+
+
+def test_all_are_named_at_once_and_only_in_production() -> None:
+    bad = good(
+        public_url="http://pay.id", waits=parse_waits("absence_s=1"), resend_on_assumed_absence=True,
+        master_key=Secret(base64.b64encode(bytes(32)).decode()),
+    )  # fmt: skip
+    with pytest.raises(SettingsError) as refused:
+        profile.refuse(bad, MANIFESTS)
+    for name in ("PUBLIC_URL", "WAITS", "RESEND_ON_ASSUMED_ABSENCE", "MASTER_KEY"):
+        assert f"GATEWAY_{name}" in str(refused.value)
+    assert "GATEWAY_PROFILE=demo" in str(refused.value)
+    profile.refuse(msgspec.structs.replace(bad, profile="demo"), MANIFESTS)
+
+
+def test_it_is_production_unless_said_otherwise() -> None:
+    environment = {
+        "DATABASE_URL": "postgresql://x", "REDIS_URL": "redis://x", "GATEWAY_PUBLIC_URL": "https://pay.test",
+        "GATEWAY_MASTER_KEY": base64.b64encode(bytes(32)).decode(),
+    }  # fmt: skip
+    assert from_environment(environment, {}).profile == "production"
+    assert from_environment(environment | {"GATEWAY_PROFILE": "demo"}, {}).profile == "demo"
+    with pytest.raises(SettingsError, match="GATEWAY_PROFILE"):
+        from_environment(environment | {"GATEWAY_PROFILE": "prod"}, {})
+
+
+async def test_a_superuser_and_a_client_of_two_duties_are_named(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    try:
+        await connection.execute(
+            "INSERT INTO clients (id, name, secret_hash, scopes, created_at)"
+            " VALUES ('both', 'both', '', '{batches,batches:approve}', now()), ('one', 'one', '', '{batches}', now())"
+        )
+        found = await profile.unsafe_database(connection)
+        assert [what.split()[0] for what in found] == ["DATABASE_URL", "the"]
+        assert "both" in found[1]
+        with pytest.raises(SettingsError, match="superuser"):
+            await profile.refuse_database(connection, good())
+        await profile.refuse_database(connection, good(profile="demo"))
+        await connection.execute("CREATE ROLE plain; GRANT SELECT ON clients TO plain; SET ROLE plain")
+        assert len(await profile.unsafe_database(connection)) == 1
+    finally:
+        await connection.execute("RESET ROLE; REVOKE ALL ON clients FROM plain; DROP ROLE plain")
+        await connection.close()
