@@ -154,10 +154,10 @@ _REMEDIES: dict[tuple[RowCode, str | None], tuple[str, str]] = {
     ),
     (RowCode.FIELD_MISSING, None): ("Isi kolom ini.", "Fill this field."),
     (RowCode.FIELD_INVALID, None): (
-        "Tulis 1 sampai 64 huruf, angka, titik, garis bawah, titik dua atau tanda hubung, tanpa 16 angka berturut-turut"
-        " dan tanpa tanda lain ({hint}).",
-        "Write 1 to 64 letters, digits, dots, underscores, colons or hyphens, not 16 digits in a row and no other sign"
-        " ({hint}).",
+        "Tulis 1 sampai 64 huruf, angka, titik, garis bawah, titik dua atau tanda hubung, tanpa 16 angka"
+        " berturut-turut, bukan nomor telepon, dan tanpa tanda lain ({hint}).",
+        "Write 1 to 64 letters, digits, dots, underscores, colons or hyphens, not 16 digits in a row, no phone number"
+        " and no other sign ({hint}).",
     ),
     (RowCode.FIELD_INVALID, "full_name"): (
         "Tulis nama dalam paling banyak 120 huruf; hapus karakter yang tidak terlihat ({hint}).",

@@ -14,6 +14,7 @@ import msgspec
 
 from contracts.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unauthenticated
 from gateway.clock import Clock
+from gateway.security import personal
 from gateway.security.tenancy import must_own
 from gateway.storage.access import clients as stored
 from gateway.storage.base.database import Database
@@ -88,6 +89,7 @@ async def register(
     client_id = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     if not name.isprintable() or not 1 <= len(client_id) <= 40:
         raise InvalidRequest("A client's name has 1 to 40 letters and digits, with spaces between.", field="name")
+    personal.refuse(name, "name")
     for field, text in (("organisation", organisation), ("person", person)):
         if text is not None and _SLUG.fullmatch(text) is None and (field, text) != ("organisation", EVERYWHERE):
             raise InvalidRequest(f"--{field} is 1 to 40 lower-case letters, digits and single dashes.", field=field)

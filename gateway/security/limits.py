@@ -44,7 +44,7 @@ class Rate(msgspec.Struct, frozen=True):
 TOKENS = Rate("token", 60, 1.0)
 """Access tokens of one client."""
 TOKENS_REFUSED = Rate("token-refused", 30, 0.5)
-"""Wrong credentials from one address. A client's name locks nobody out: its secret cannot be guessed."""
+"""Wrong credentials from one address. The right ones are taken all the same, as those of others may come from there."""
 PAGES = Rate("connect", 600, 20.0)
 """Linking pages for one address; behind one of a mobile network are many people."""
 PAGES_REFUSED = Rate("connect-refused", 30, 0.5)

@@ -17,7 +17,7 @@ from gateway.settings import PRODUCTION, Settings, SettingsError, Waits
 _FEWEST_BYTES = 16
 """Different ones in a key: 32 random bytes have some thirty."""
 _SHORTEST = 8
-_TESTS = re.compile(r"test[0-9]*\Z|\btest\b|\ASB-|change.?me|example", re.IGNORECASE)
+_TESTS = re.compile(r"test[0-9]*\Z|\btest\b|-0{2,}[0-9]*\Z|\ASB-|change.?me|example", re.IGNORECASE)
 """How secrets of mocks, sandboxes and samples are called."""
 _KNOWN_KEYS = frozenset({"c9f67113390cf7f7", "b685428a6199d687", "b3270076292d0642"})
 """Beginnings of the SHA-256 of the keys that the mock partners publish."""

@@ -8,6 +8,7 @@ from litestar import Litestar
 
 from gateway.api.app import create_app
 from gateway.core import Core
+from gateway.security.limits import Limits
 
 
 @functools.cache
@@ -21,5 +22,5 @@ def app_of(core: Core) -> Litestar:
     In-process clients run no lifespan, so that nothing else is opened.
     """
     app = _app()
-    app.state.core = core
+    app.state.core, app.state.limits = core, Limits()
     return app

@@ -21,7 +21,7 @@ from litestar.enums import MediaType
 
 from contracts.errors import Conflict, IdempotencyConflict, InvalidRequest
 from gateway.core import Core
-from gateway.security import places
+from gateway.security import personal, places
 from gateway.storage.access import idempotency
 from gateway.storage.base.database import Connection
 
@@ -78,6 +78,7 @@ def key_of(request: Request[Any, Any, Any]) -> str:
         )
     if _KEY.fullmatch(key) is None:
         raise InvalidRequest(f"{HEADER} has 1 to 128 visible ASCII characters.", field=HEADER)
+    personal.refuse(key, HEADER)
     return key
 
 

@@ -19,7 +19,7 @@ from authlib.oauth2.rfc6749.util import extract_basic_authorization
 from litestar import Request, Response, Router, post
 from litestar.di import NamedDependency
 
-from gateway.api.guards import look, take
+from gateway.api.guards import take
 from gateway.api.problems import unsupported_media_type
 from gateway.core import Core
 from gateway.security.clients import TOKEN_LIFE_S, hashed
@@ -138,7 +138,6 @@ async def issue_token(core: NamedDependency[Core], request: Request[Any, Any, An
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _FORM:
         raise unsupported_media_type(_FORM)
-    await look(request, TOKENS_REFUSED)
     form = _form(await request.body())
     headers = {"Authorization": request.headers.get("authorization", "")}
     if form is None or _two_ways(headers, form):
@@ -164,7 +163,6 @@ async def revoke_token(core: NamedDependency[Core], request: Request[Any, Any, A
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _FORM:
         raise unsupported_media_type(_FORM)
-    await look(request, TOKENS_REFUSED)
     form = _form(await request.body())
     headers = {"Authorization": request.headers.get("authorization", "")}
     if form is None or not form.get("token") or _two_ways(headers, form):

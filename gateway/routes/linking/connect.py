@@ -143,7 +143,6 @@ async def come_back(core: NamedDependency[Core], request: Browser, partner: From
 async def _bounded(request: Browser, work: Coroutine[Any, Any, T]) -> T:
     """What a browser asks, within the allowance of its address; the one for addresses that lead nowhere is small."""
     try:
-        await guards.look(request, PAGES_REFUSED)
         await guards.take(request, PAGES)
     except BaseException:
         work.close()

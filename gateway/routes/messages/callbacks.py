@@ -41,7 +41,6 @@ async def receive(
         body=body,
     )
     accept = core.inbox.accept if route.signed else core.inbox.take_hint
-    await guards.look(request, NOTICES_REFUSED)
     try:
         status, answer = await accept(partner, note)
     except SignatureInvalid:

@@ -10,6 +10,7 @@ import msgspec
 
 from contracts.errors import InvalidRequest
 from gateway.clock import Clock
+from gateway.security import personal
 from gateway.storage.base.database import Database
 from gateway.storage.intake import programmes as stored
 from gateway.storage.ops import audit
@@ -60,6 +61,7 @@ class Programmes:
                     code="slug_invalid",
                     remedy="Write lower-case letters and digits with single hyphens between them, 64 at most.",
                 )
+            personal.refuse(slug, field)
         now = self._clock.now()
         async with self._database.transaction() as connection:
             fresh = await stored.register(connection, programme, purposes, actor, now)

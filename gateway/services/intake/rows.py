@@ -25,8 +25,12 @@ from gateway.services.intake.framing import Cells, CsvCells, Decoder, JsonCells,
 from gateway.services.intake.merkle import leaf_of
 from gateway.services.intake.programmes import nearest
 
-_KEY = re.compile(r"(?!(?:.*[^0-9])?[0-9]{16}(?:[^0-9]|$))[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", re.ASCII)
-"""Identifiers end up in addresses and answers; 16 digits are taken for a NIK, which must not."""
+_KEY = re.compile(
+    r"(?!(?:.*[^0-9])?[0-9]{16}(?:[^0-9]|$))(?!(?:62|0)8[0-9]{8,11}\Z)[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", re.ASCII
+)
+"""Identifiers end up in addresses and answers; 16 digits are taken for a NIK, and what
+looks like a mobile number for one: neither must.
+"""
 _KEYS = COLUMNS[:4]
 _PERIOD = re.compile(r"0|[1-9][0-9]{0,3}", re.ASCII)
 PHONE = re.compile(r"\+62[1-9][0-9]{7,12}", re.ASCII)

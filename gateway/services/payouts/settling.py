@@ -13,6 +13,7 @@ from contracts.incentive import BlockerCode
 from contracts.observation import Source
 from contracts.payout import IN_DOUBT, Outcome, PayoutState, rejected, succeeded
 from gateway.clock import Clock
+from gateway.security import personal
 from gateway.services.payouts.driver import Payouts
 from gateway.storage.access import clients
 from gateway.storage.base.database import Connection, Database, transact
@@ -45,6 +46,8 @@ class Settling:
         """
         if verdict is Verdict.PAID and reason is not None:
             raise InvalidRequest("What was paid has no reason for a refusal.", field="reason")
+        personal.refuse(document, "document")
+        personal.refuse(why, "why")
         now = self._clock.now()
 
         async def work(connection: Connection) -> Settlement:

@@ -24,6 +24,7 @@ def settings_on(database: str, redis_url: str) -> Settings:
         database_url=Secret(database),
         redis_url=Secret(redis_url),
         master_key=Secret(base64.b64encode(MASTER_KEY).decode()),
+        profile="demo",
         public_url="http://127.0.0.1",
         partners={slug: {name: Secret("x") for name in p.manifest.credentials} for slug, p in PARTNERS.items()},
         hosts={slug: dict.fromkeys(p.manifest.hosts, "http://127.0.0.1:9") for slug, p in PARTNERS.items()},

@@ -1,0 +1,68 @@
+"""A NIK or a phone is found however it is written, and what only has digits is left alone."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts.errors import InvalidRequest
+from gateway.security.personal import names_somebody, refuse
+from gateway.services.intake.rows import _is_key
+
+NIK = "3174014205909901"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        NIK, f"pay {NIK} now", f"nik:{NIK}", f"key-{NIK}", "3174 0142 0590 9901", "3174.0142.0590.9901",
+        "31-74-01-420590-9901", "+6281234567890", "081234567890", "call 0812-3456-7890", "62 812 3456 7890",
+        "tel:081234567890",
+    ],
+)  # fmt: skip
+def test_a_person_is_found(text: str) -> None:
+    assert names_somebody(text)
+    with pytest.raises(InvalidRequest) as refused:
+        refuse(text, "reason")
+    assert refused.value.code == "personal_data"
+    assert not any(part in str(refused.value) for part in text.split() if len(part) > 6)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cut-off at 22:00 on 2026-11-28",
+        "k1",
+        "1732829000123456789",
+        "batch 7 of 2026",
+        "9999999999999999",
+        "INC-0812",
+        "",
+    ],
+)
+def test_what_only_has_digits_is_left_alone(text: str) -> None:
+    assert not names_somebody(text)
+
+
+def test_keys_that_programs_make_are_taken() -> None:
+    made = [str(uuid.UUID(bytes=secrets.token_bytes(16), version=4)) for _ in range(5_000)]
+    made += [secrets.token_hex(16) for _ in range(5_000)] + [secrets.token_urlsafe(24) for _ in range(5_000)]
+    assert sum(names_somebody(key) for key in made) <= 2
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=20), st.text(max_size=20), st.sampled_from(["", " ", ".", "-"]))
+def test_a_nik_is_found_in_any_text(before: str, after: str, between: str) -> None:
+    grouped = between.join((NIK[:4], NIK[4:8], NIK[8:12], NIK[12:]))
+    assert names_somebody(f"{before} ({grouped}) {after}")
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"), [("081234567890", False), ("6281234567890", False), ("P0812", True), ("08123", True)]
+)
+def test_a_phone_is_no_participant_id(text: str, taken: bool) -> None:
+    assert _is_key(text) is taken
