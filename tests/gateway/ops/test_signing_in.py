@@ -109,7 +109,7 @@ async def test_a_form_of_another_session_or_site_changes_nothing(desk: Desk) -> 
 
 async def test_a_role_does_only_its_own(desk: Desk) -> None:
     async with desk.signed_in("auditor") as auditor, desk.signed_in("operator") as operator:
-        assert (await send(auditor, "/ops/partners/bni/pause", reason="a reason")).status_code == 403
+        assert (await send(auditor, "/ops/acts/pause", partner="bni", reason="a reason")).status_code == 403
         assert (await send(operator, "/ops/batches/b1", decision="approve", content_root="00")).status_code == 403
 
 
