@@ -6,6 +6,8 @@ READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 QUICK := -k "not test_damage and not test_codes"
 export PYTHONUNBUFFERED := 1
+# The suites start some hundred processes: without compiled modules each would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long test-browser bench mutants fuzz sim lint types imports tests cassettes demo-small check fmt lock clean
