@@ -275,6 +275,7 @@ ERRORS: dict[str, str] = {
     "link_unlinking": "The link is being given back.",
     "link_wants_nothing": "The link waits for no input.",
     "method_not_allowed": "The address has no such method.",
+    "no_way_back": "No client has an address to which the participant could come back.",
     "not_found": "There is nothing of that id or at that address.",
     "not_in_doubt": "The payout is not in doubt.",
     "not_supported": "The partner cannot do this.",

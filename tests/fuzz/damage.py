@@ -5,8 +5,9 @@ more, a key repeated with the same value leave the meaning as it is: such a draw
 
 - *Broken* (`BROKEN`): what arrives is no such message at all: cut off, in another encoding, a page of HTML, empty,
   nested without end, two messages in one. Nothing whatever may be taken from it.
-- *Altered* (`ALTERED`): it may still read as JSON, and something in it is another value: a byte flipped, a piece lost
-  or repeated, a field of another type, missing, twice with two values, or out of all bounds.
+- *Altered* (`ALTERED`): it may still read as JSON, and something in it is another value: a byte flipped, a byte
+  that belongs to no text, a piece lost or repeated, a field of another type, missing, twice with two values, or out of
+  all bounds.
 """
 
 from __future__ import annotations
@@ -64,10 +65,9 @@ def _truncated(rng: Random, content: bytes) -> Damaged:
 
 def _encoded(rng: Random, content: bytes) -> Damaged:
     text = content.decode("utf-8", "replace")
-    at = rng.randrange(len(content))
     made = (
         text.encode("utf-16"), text.encode("utf-32-le"), text.encode("utf-16-be"), gzip.compress(content, mtime=0),
-        base64.b64encode(content), content[:at] + b"\xff\xfe" + content[at:], content[:at] + b"\x00" + content[at:],
+        base64.b64encode(content),
     )  # fmt: skip
     return Damaged("encoding", rng.choice(made))
 
@@ -94,6 +94,11 @@ def _twice(rng: Random, content: bytes) -> Damaged:
 def _spliced(rng: Random, content: bytes) -> Damaged:
     a, b = sorted((rng.randrange(len(content)), rng.randrange(len(content))))
     return Damaged("spliced", rng.choice((content[:b] + content[a:], content[:a] + content[b:])))
+
+
+def _strayed(rng: Random, content: bytes) -> Damaged:
+    at = rng.randrange(len(content))
+    return Damaged("stray", content[:at] + rng.choice((b"\xff\xfe", b"\x00")) + content[at:])
 
 
 def _flipped(rng: Random, content: bytes) -> Damaged:
@@ -179,7 +184,7 @@ BROKEN: dict[str, Callable[[Random, bytes], Damaged]] = {
 }  # fmt: skip
 ALTERED: dict[str, Callable[[Random, bytes], Damaged]] = {
     "flipped": _flipped, "type": _retyped, "missing": _missing, "huge": _huge, "doubled": _doubled,
-    "spliced": _spliced,
+    "spliced": _spliced, "stray": _strayed,
 }  # fmt: skip
 
 

@@ -257,7 +257,7 @@ def _still_says(note: Note, body: bytes) -> bool:
     if note.kind == "identity":
         return False  # nothing in it is believed: whatever it says, it is a hint
     try:
-        before, after = json.loads(note.body), json.loads(body.decode())
+        before, after = json.loads(note.body), json.loads(body.decode(errors="replace"), strict=False)
     except (ValueError, RecursionError):
         return False
     if not isinstance(after, dict):

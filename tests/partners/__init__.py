@@ -4,7 +4,8 @@
   of `UNKNOWN_TOKEN`, the codes `PRINTED` by the sheet, what `STRANGE_PATHS` are answered;
 - `story.py`: answers after which a plan `GOES_ON`, the `WRITES` that may move money, what is `CHANGED` in a look-up's
   answer (call, field that gets another type, code and what it is then) and `NOT_ASKED_THEN`, and its customers:
-  `customer_token`, `grant`, `revoke`; `signed_again`, where the partner signs answers of which a recording keeps less;
+  `customer_token`, `grant`, `revoke`; `KEEPS_REFERENCES`, where a reference is never free again; `signed_again`,
+  where the partner signs answers of which a recording keeps less;
 - `pages.py`, where a browser goes there: `WALLET`;
 - `bugs.py`, where it has bugs that no other adapter has: `BUGS`.
 """

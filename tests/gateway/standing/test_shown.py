@@ -169,7 +169,7 @@ async def test_a_held_partner_shows_why_and_what_waits(town: Town) -> None:
     assert (one.kind, one.fault, one.words) == (K.OUTAGE, "5xx", "502")
     assert view.load is not None
     assert (view.load.backlog, view.load.in_flight, view.load.amount_rupiah) == (3, 0, 3 * 600_000)
-    released = await partners.release(one.hold_id, "their word by phone", actor="ops")
+    released = await partners.release(int(one.hold_id), "their word by phone", actor="ops")
     assert released.holds == ()
     assert [row["action"] for row in await town.fetch("SELECT action FROM audit_log")] == ["partner.release"]
 

@@ -10,23 +10,28 @@ import msgspec
 from contracts.linking import Grant
 from contracts.plan import Response
 from contracts.secret import Secret
+from mock_partners.dana.profile import SCOPE_OF
 from mock_partners.kit.keys import partner_key
 from mock_partners.kit.snap.signatures import sign_asymmetric
 from mock_partners.kit.world import Account, World
 from tests.partners import consents
-from tests.partners.consents import customer_token, revoke
+from tests.partners.consents import customer_token, missing, revoke
 from tests.partners.kit import MOVES, Writes
 
-__all__ = ["CHANGED", "GOES_ON", "WRITES", "customer_token", "grant", "revoke", "signed_again"]
+__all__ = ["CHANGED", "GOES_ON", "KEEPS_REFERENCES", "WRITES", "customer_token", "grant", "revoke", "signed_again"]
 
 GOES_ON = {"payout.inquiry": {"responseCode": "2003700"}}
 WRITES: Writes = {"/rest/v1.0/emoney/topup": (MOVES, "partnerReferenceNo")}
+KEEPS_REFERENCES = True
+"""A reference is the key of its top-up for ever (decision D12); SNAP's others are good for a day."""
 CHANGED = ("/emoney/topup-status", "amount.value", "latestTransactionStatus", "03")
 
 
 def grant(world: World, account: Account, n: int, rng: Random) -> Grant:
     """The n-th person's consent, with the account that the adapter keeps beside it."""
     held = consents.grant(world, account, n, rng)
+    scopes: dict[str, frozenset[str]] = world.keep("dana.scopes", missing)
+    scopes[f"L{n:05d}"] = frozenset(SCOPE_OF.values())
     return msgspec.structs.replace(held, extra={"account": Secret(account.account)})
 
 
