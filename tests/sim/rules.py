@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from contracts.incentive import BlockerCode, Owner, owner_of
 from contracts.payout import OPEN_STATES, PayoutState
 from gateway.clock import JAKARTA, jakarta_day
+from gateway.services.payouts.absence import MOST_DAYS
 from gateway.storage.payouts.ledger import PLACE
 from tests.sim.manners import DATELESS
 from tests.sim.snapshot import Incentive, Payout, Snapshot
@@ -342,6 +343,8 @@ def _is_a_case(town: Town, incentive: Incentive) -> bool:
                 return town.notices_lost
             if "life of its key is over" in case.detail or not town.resends:
                 return True
+            if town.now_s - (payout.first_sent_s or town.now_s) > MOST_DAYS * 86_400:
+                return True  # statements are read so far back, and no further
             if payout.state == "rejected":  # a failure that is in doubt itself, or that nothing confirms
                 return "identical request" in case.detail or "refusal" in case.detail
     return False

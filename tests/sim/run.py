@@ -24,7 +24,7 @@ from tests.sim.consumer import compare
 from tests.sim.fate import happen, plan
 from tests.sim.manners import SPARSE
 from tests.sim.store import Store
-from tests.sim.town import Process, Town
+from tests.sim.town import SWEEP_S, Process, Town
 from tests.sim.work import Chore, chores
 
 MOST_EVENTS = 3_000
@@ -196,6 +196,7 @@ class _Run:
         """From here on nothing goes wrong any more, and everyone does what is theirs to do."""
         town = self._town
         town.chance.over = True
+        town.sweep_s = SWEEP_S  # a sparse run's rare sweeps would leave the end no events
         town.trace("the faults are over")
         town.cache.down = False
         for actor in town.baton.actors:
