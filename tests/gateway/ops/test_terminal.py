@@ -123,7 +123,7 @@ async def test_a_partner_is_paused_by_a_person_with_the_role(desk: Desk, databas
     assert "ovo: paused" in done
     (told,) = await desk.api.fetch("SELECT actor, data FROM audit_log WHERE action = 'partner.pause'")
     assert (told["actor"], told["data"]) == ("op-operator-one", {"reason": "deposit runs dry"})
-    assert re.search(r"^ovo +paused .*deposit runs dry", await run(database, "partners", "state"), re.M)
+    assert re.search(r"^ovo +paused .*?deposit runs dry", await run(database, "partners", "state"), re.M | re.S)
     sessions = await desk.api.fetch("SELECT 1 FROM operator_sessions")
     assert sessions == [], "a command leaves nobody signed in"
 
