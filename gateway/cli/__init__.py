@@ -1,6 +1,6 @@
 """The `gateway` command: one module per command, listed in the table below and imported when it is called.
 
-A command that is called every few minutes must not wait for the web framework, the mocks' players and four partners'
+A command that is called every few minutes must not wait for the web framework, the mocks' players and every partner's
 clients; so nothing here imports a command's module before its name is known (`gateway --help` needs all of them).
 """
 

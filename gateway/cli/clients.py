@@ -15,7 +15,7 @@ from gateway.services.intake.incentives import Incentives
 from gateway.storage.access import clients as stored
 from gateway.storage.base.database import Database
 
-app = typer.Typer(no_args_is_help=True, help="Clients of the API: create, list, disable.")
+app = typer.Typer(no_args_is_help=True, help="Clients of the API: create, rotate a secret, list, disable.")
 
 
 @app.command()
