@@ -26,7 +26,7 @@ REFUSED_FOR = timedelta(hours=1)
 """So long a partner may refuse us, or our token, before somebody is asked to talk to it."""
 TICK_S = 60.0
 MOST = 200
-"""Cases of one look; the next look finds the others."""
+"""Payouts of one look; the next look finds the others."""
 _BY = "guard"
 _REFUSES = "refuses us at "
 _WAITING = tuple(
@@ -52,7 +52,7 @@ class Guard:
             await cases.open_cases(connection, now, [_case(one) for one in found])
             payouts = [one.payout for one in found if one.payout is not None]
             texts = [(one.partner, _text(one)) for one in found if one.payout is None]
-            if len(found) < MOST:
+            if len(payouts) < MOST:  # else some were not looked at
                 await silence.close_others(connection, now, payouts, texts, by=_BY)
             await self._refusals(connection)
         return 0

@@ -31,11 +31,13 @@ WITH unfed AS MATERIALIZED (
     UNION ALL SELECT partner, 'payout' FROM holds WHERE released_at IS NULL AND stage = 'proof'),
 overdue_payouts AS (
     SELECT p.partner, p.id, p.incentive FROM payouts p
-    WHERE p.state IN ('reserved', 'preparing', 'prepared', 'submitting', 'unknown', 'pending')
+    WHERE p.partner = ANY($4::text[])
+        AND p.state IN ('reserved', 'preparing', 'prepared', 'submitting', 'unknown', 'pending')
         AND coalesce(p.next_at, p.sent_deadline, p.updated_at) < $1 AND coalesce(p.lease_until, $1) <= $1
         AND {_FED.format(stage="payout")}
         AND NOT EXISTS (SELECT 1 FROM cases c WHERE c.payout = p.id AND c.closed_at IS NULL AND c.code <> 'stalled')
-    ORDER BY p.id LIMIT $5),
+    -- Those that nobody was told of yet come first, or the same ones would fill every look.
+    ORDER BY EXISTS (SELECT 1 FROM cases c WHERE c.payout = p.id AND c.closed_at IS NULL), p.id LIMIT $5),
 moving AS MATERIALIZED (
     -- A backlog waits for its turn: it is silent only where nothing of its partner has moved.
     SELECT partner, max(updated_at) AS at FROM payouts WHERE updated_at >= $1 GROUP BY partner),
@@ -68,7 +70,7 @@ UNION ALL SELECT 'people without a check', partner, NULL, NULL FROM unchecked
 UNION ALL SELECT 'NIK checks', partner, NULL, NULL FROM checks
 UNION ALL SELECT 'links', partner, NULL, NULL FROM exchanging
 UNION ALL SELECT 'notifications', partner, NULL, NULL FROM notices
-ORDER BY 1, 2, 3 LIMIT $5
+ORDER BY 1, 2, 3
 """
 
 
@@ -76,8 +78,8 @@ async def silent(
     connection: Connection, before: datetime, today: date, waiting: Collection[BlockerCode], partners: Collection[str],
     limit: int,
 ) -> list[Silent]:  # fmt: skip
-    """Whatever should have gone on before then. `waiting`: blockers that nobody but the gateway or the partner lifts;
-    `partners`: those of this installation.
+    """Whatever should have gone on before then; of payouts `limit` at most, those without a case first. `waiting`:
+    blockers that nobody but the gateway or the partner lifts; `partners`: those of this installation.
     """
     rows = await connection.fetch(
         f"SELECT * FROM ({_SILENT}) AS s WHERE partner = ANY($4::text[])",

@@ -110,6 +110,23 @@ async def test_what_is_silent_is_a_case_once_and_closes_when_it_moves(town: Town
     assert await told(town) == []
 
 
+async def test_more_silence_than_one_look_takes_in_is_told_in_the_next(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.services.ops.silence.MOST", 2)
+    town.partner()
+    for _ in range(5):
+        await lost_next_step(town)
+    await town.pass_time(LATE_S + 60)
+    watch = guard(town)
+    for n in (2, 4, 5, 5):
+        await watch.tick()
+        assert len(await told(town)) == n
+    await town.execute("UPDATE payouts SET next_at = $1", town.clock.now())
+    await watch.tick()
+    assert await told(town) == []
+
+
 @pytest.mark.parametrize("why", ["held", "paused", "case"])
 async def test_what_says_why_it_waits_is_not_silent(town: Town, why: str) -> None:
     town.partner()
