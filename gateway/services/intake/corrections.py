@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Literal
 
 import msgspec
 
@@ -168,14 +169,15 @@ class Corrections:
         self, connection: Connection, person: ParticipantRow, wanted: _Wanted, now: datetime
     ) -> list[str]:
         changed, pid = [], person.participant_id
-        for field, place, index, change in (
-            ("full_name", places.name(pid), places.NAME_INDEX, participants.change_name),
-            ("phone", places.phone(pid), places.PHONE_INDEX, participants.change_phone),
-        ):
+        contacts: tuple[tuple[str, Literal["name", "phone"], str, str], ...] = (
+            ("full_name", "name", places.name(pid), places.NAME_INDEX),
+            ("phone", "phone", places.phone(pid), places.PHONE_INDEX),
+        )
+        for field, column, place, index in contacts:
             value = wanted.values.get(field)
             if value is not None:
                 sealed, indexed = self._vault.seal(place, value), self._vault.index(index, value)
-                if await change(connection, person.id, sealed, indexed, now):
+                if await participants.change_contact(connection, person.id, column, sealed, indexed, now):
                     changed.append(field)
         return changed
 

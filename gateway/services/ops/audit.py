@@ -56,17 +56,20 @@ class Sealing:
             return 0
         try:
             return await self.seal(now)
-        except asyncpg.LockNotAvailableError:
-            return 0  # a long transaction is deciding something: a minute later is soon enough
+        except (asyncpg.LockNotAvailableError, asyncpg.UniqueViolationError):
+            return 0  # a long transaction decides something, or another worker made this link: a minute is soon enough
 
     async def seal(self, now: datetime) -> int:
-        """Close whatever is written; how many rows."""
+        """Close whatever is written; how many rows. Writers wait until it is known which row is the last, not while
+        the rows are read. Raises `UniqueViolationError` where another process made the same link.
+        """
         async with self._database.transaction() as connection:
-            await audit.hold_still(connection, _LOCK_S)
+            until = await audit.last_settled(connection, _LOCK_S)
+        async with self._database.transaction() as connection:
             last = await audit.last_seal(connection)
             n, after, before, chain = (last.n, last.last_seq, last.rows, last.chain) if last else _NOTHING
             rows, seq = 0, after
-            async for number, line in audit.lines(connection, after):
+            async for number, line in audit.lines(connection, after, until):
                 chain, seq = _next(chain, line), number
                 rows += 1
             if not rows:

@@ -9,6 +9,7 @@ locks are `NO KEY UPDATE`: a payout inserted meanwhile refers to participant and
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -174,24 +175,18 @@ async def change_account(
     )
 
 
-async def change_phone(connection: Connection, participant: int, sealed: bytes, index: bytes, now: datetime) -> bool:
-    """Another phone; whether it was another one."""
+async def change_contact(
+    connection: Connection,
+    participant: int,
+    field: Literal["name", "phone"],
+    sealed: bytes,
+    index: bytes,
+    now: datetime,
+) -> bool:
+    """Another name or phone; whether it was another one."""
     done = await connection.execute(
-        "UPDATE participants SET phone_sealed = $2, phone_index = $3, corrected_at = $4 WHERE id = $1"
-        " AND phone_index IS DISTINCT FROM $3",
-        participant,
-        sealed,
-        index,
-        now,
-    )
-    return str(done) == "UPDATE 1"
-
-
-async def change_name(connection: Connection, participant: int, sealed: bytes, index: bytes, now: datetime) -> bool:
-    """Another name; whether it was another one."""
-    done = await connection.execute(
-        "UPDATE participants SET name_sealed = $2, name_index = $3, corrected_at = $4 WHERE id = $1"
-        " AND name_index IS DISTINCT FROM $3",
+        f"UPDATE participants SET {field}_sealed = $2, {field}_index = $3, corrected_at = $4 WHERE id = $1"
+        f" AND {field}_index IS DISTINCT FROM $3",
         participant,
         sealed,
         index,

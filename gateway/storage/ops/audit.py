@@ -45,12 +45,14 @@ _LINE = (
 """A row as what is hashed of it: each text with its length, so that none can lend a letter to its neighbour."""
 
 
-async def hold_still(connection: Connection, lock_s: float) -> None:
-    """Until the transaction ends nobody writes, and whoever was about to has: no number below the last is still to
-    come. Raises `LockNotAvailableError` where a long transaction has written; the next time will do.
+async def last_settled(connection: Connection, lock_s: float) -> int:
+    """The last row's number; no lower one is still to come, as for this moment nobody writes, and whoever was about to
+    has. To be committed at once. Raises `LockNotAvailableError` where a long transaction has written; the next time
+    will do.
     """
     await connection.execute(f"SET LOCAL lock_timeout = {round(lock_s * 1_000)}")
     await connection.execute("LOCK TABLE audit_log IN SHARE ROW EXCLUSIVE MODE")
+    return int(await connection.fetchval("SELECT coalesce(max(seq), 0) FROM audit_log"))
 
 
 async def lines(connection: Connection, after: int, until: int | None = None) -> AsyncIterator[tuple[int, str]]:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -133,6 +134,25 @@ async def test_two_that_close_at_once_make_one_chain(store: Database) -> None:
         await asyncio.gather(*(one.seal(AT) for one in both), return_exceptions=True)
     found = await both[0].verify()
     assert (found.rows, found.wrong) == (5, None)
+
+
+async def test_nobody_waits_while_the_record_is_read(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, sealing = audit.lines, Sealing(store, SystemClock(), Vault(MASTER_KEY))
+
+    async def lines(*given: Any) -> AsyncIterator[tuple[int, str]]:
+        async with store.transaction() as other:
+            await other.execute("SET LOCAL lock_timeout = 500")
+            await audit.record(other, AT, "c", "a", "meanwhile", {})
+        async for line in real(*given):
+            yield line
+
+    async with store.transaction() as connection:
+        await audit.record(connection, AT, "c", "a", "before", {})
+    monkeypatch.setattr(audit, "lines", lines)
+    assert await sealing.seal(AT) == 1
+    monkeypatch.undo()
+    found = await sealing.verify()
+    assert (found.rows, found.open_rows, found.wrong) == (1, 1, None)
 
 
 async def test_an_empty_record_is_in_order(store: Database) -> None:
