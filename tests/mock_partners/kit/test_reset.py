@@ -53,10 +53,19 @@ def address() -> Iterator[tuple[str, int]]:
 
 
 def ask(address: tuple[str, int], path: str, body: bytes) -> socket.socket:
+    """Send the head with the first ten bytes, and the rest, if any, by itself: the server must wait for it.
+
+    Nothing is sent once the request is whole, since by then the server may have reset the connection.
+    """
     client = socket.create_connection(address, timeout=10)
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-    client.sendall(head + body[:10])
-    client.sendall(body[10:])
+    try:
+        client.sendall(head + body[:10])
+        if body[10:]:
+            client.sendall(body[10:])
+    except OSError:
+        client.close()
+        raise
     return client
 
 
