@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
 
 from mock_partners.bni.clearing import Clearing
 from mock_partners.bni.credentials import SOURCE_ACCOUNTS
@@ -11,11 +10,11 @@ from mock_partners.bni.transfers import DIGITS, Details, amount_of, fields_of
 from mock_partners.kit.clock import JAKARTA
 from mock_partners.kit.http import Reply
 from mock_partners.kit.payouts import Payout, Payouts
-from mock_partners.kit.snap.fields import Fields, rupiah
+from mock_partners.kit.snap.fields import rupiah
 from mock_partners.kit.snap.gate import Asked, Gate
 from mock_partners.kit.snap.payments import latest
 from mock_partners.kit.snap.refusals import Refusal, malformed
-from mock_partners.kit.snap.signatures import parse_timestamp, timestamp
+from mock_partners.kit.snap.signatures import timestamp
 from mock_partners.kit.statements import listed, page
 from mock_partners.kit.world import Booking, Kind, World
 
@@ -69,24 +68,15 @@ class Statements:
         reference = fields.text("partnerReferenceNo", 64, required=False)
         if fields.text("accountNo", 19, pattern=DIGITS) not in SOURCE_ACCOUNTS:
             raise malformed("accountNo")
-        first, last = self._day(fields, "fromDateTime"), self._day(fields, "toDateTime")
-        if not 0 <= (last - first).days < MAX_STATEMENT_DAYS:
-            raise malformed("toDateTime")
+        first, days = fields.days(29, MAX_STATEMENT_DAYS)
         options = fields.object("additionalInfo", required=False)
-        number = int(options.text("page", 6, pattern="[1-9][0-9]*", required=False) or "1")
-        found = page(listed(self._world, first, (last - first).days + 1), number)
+        number = options.count("page", 6, 1)
+        found = page(listed(self._world, first, days), number)
         return self._gate.say(
             200, "14", referenceNo=self._reference(), partnerReferenceNo=reference,
             detailData=[self._row(booking) for booking in found.rows],
             additionalInfo={"page": str(number), "hasMore": found.more},
         )  # fmt: skip
-
-    @staticmethod
-    def _day(fields: Fields, name: str) -> date:
-        moment: datetime | None = parse_timestamp(fields.text(name, 29))
-        if moment is None:
-            raise malformed(name)
-        return moment.astimezone(JAKARTA).date()
 
     def _row(self, booking: Booking) -> dict[str, object]:
         payout = self._payouts.get(booking.reference) or self._clearing.by_reference(booking.reference)

@@ -47,9 +47,7 @@ def amount_of(fields: Fields, *, decimals_needed: bool = True) -> int:
     value = money.text("value", 19)
     if not decimals_needed and value.isascii() and value.isdecimal():
         value = f"{value}.00"
-    amount = Fields({"amount": {"value": value, "currency": money.text("currency", 3)}}).amount("amount")
-    assert amount is not None
-    return amount
+    return Fields({"amount": {"value": value, "currency": money.text("currency", 3)}}).amount("amount")
 
 
 class Transfers:

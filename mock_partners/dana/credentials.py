@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mock_partners.kit.keys import Key, partner_key, private_key, private_pem, public_pem
+from mock_partners.kit.keys import Key, partner_key, private_pem, public_pem
 from mock_partners.kit.snap.tokens import Client
-from mock_partners.kit.world import Account, sandbox_accounts
+from mock_partners.kit.world import Account, sandbox_accounts, wallet_people
 
 VALUES = {
     "client_id": "dana-client-0001",
@@ -18,23 +18,7 @@ VALUES = {
     "dana_public_key_pem": public_pem(partner_key("dana")),
 }
 
-TEST_ACCOUNTS: tuple[dict[str, str], ...] = (
-    {
-        "account": "+6281234567890", "phone": "+6281234567890", "holder_name": "BUDI SANTOSO",
-        "nik_on_file": "3174052209989904", "kyc": "full", "status": "active", "pin": "112233",
-        "shows": "linking, match, payout",
-    },
-    {
-        "account": "+6281234567803", "phone": "+6281234567803", "holder_name": "SITI AMINAH",
-        "nik_on_file": "", "kyc": "basic", "status": "active", "pin": "112233",
-        "shows": "no NIK on file (KYC_NOT_VERIFIED), balance ceiling Rp 2,000,000",
-    },
-    {
-        "account": "+6281234567802", "phone": "+6281234567802", "holder_name": "AGUS SALIM",
-        "nik_on_file": "3174056209989904", "kyc": "full", "status": "blocked", "pin": "112233",
-        "shows": "a blocked account",
-    },
-)  # fmt: skip
+TEST_ACCOUNTS = wallet_people("9904", basic="no NIK on file (KYC_NOT_VERIFIED)")
 
 CREDENTIALS: dict[str, Any] = {
     "credentials": VALUES,
@@ -50,7 +34,4 @@ def test_accounts() -> list[Account]:
 
 def snap_client() -> Client:
     """The programme's client as DANA registered it."""
-    return Client(
-        VALUES["client_id"], VALUES["client_id"], VALUES["client_secret"].encode(),
-        private_key(Key.WALLETS).public_key(),
-    )  # fmt: skip
+    return Client.of(VALUES, partner_id="client_id")

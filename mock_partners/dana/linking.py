@@ -5,21 +5,20 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import datetime
 
 from mock_partners.dana.credentials import VALUES, snap_client
 from mock_partners.dana.look import LOOK
-from mock_partners.kit.clock import JAKARTA, Clock
+from mock_partners.kit.clock import Clock
 from mock_partners.kit.http import Call, Reply, Route, json_object, redirect
 from mock_partners.kit.look import Step, gone
 from mock_partners.kit.pages import MERCHANT, End, Page, Pages
 from mock_partners.kit.redirects import RegisteredRedirect, with_parameters
 from mock_partners.kit.snap.fields import Fields
 from mock_partners.kit.snap.gate import Asked, Gate
-from mock_partners.kit.snap.links import Link, Links
+from mock_partners.kit.snap.links import ERRORS, Link, Links, moment
 from mock_partners.kit.snap.payments import active, wallet
 from mock_partners.kit.snap.refusals import Refusal, missing
-from mock_partners.kit.snap.signatures import parse_timestamp, timestamp
+from mock_partners.kit.snap.signatures import parse_timestamp
 from mock_partners.kit.snap.tokens import Token
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World
@@ -28,7 +27,6 @@ ERROR_PAGE = "/app/error"
 REFRESH_LIFE_S = 180 * 86_400.0
 """Assumed (decisions D6)."""
 NEEDED = ("partnerId", "timestamp", "externalId", "channelId", "scopes", "redirectUrl", "state")
-ERRORS = {End.DENIED: "access_denied", End.LOCKED: "pin_blocked"}
 SCOPES = frozenset({"CASHIER", "AGREEMENT_PAY", "QUERY_BALANCE", "DEFAULT_BASIC_PROFILE", "MINI_DANA"})
 
 
@@ -110,9 +108,7 @@ class Linking:
         token = self.links.granted(asked, lambda code: self.links.establish(self.links.consented(code)))
         link: Link = token.subject
         return self._gate.say(
-            200, asked.service, tokenType="Bearer", accessToken=token.value,
-            accessTokenExpiryTime=_moment(token.expires_s), refreshToken=link.refresh_token,
-            refreshTokenExpiryTime=_moment(link.refresh_until_s),
+            200, asked.service, **self.links.told(token), refreshTokenExpiryTime=moment(link.refresh_until_s),
             additionalInfo={"userInfo": {"publicUserId": public_id(link)}},
         )  # fmt: skip
 
@@ -140,7 +136,3 @@ class Linking:
 def public_id(link: Link) -> str:
     """DANA's public number of a customer: the same at every link."""
     return str(int(hashlib.sha256(link.account.account.encode()).hexdigest()[:16], 16)).zfill(20)
-
-
-def _moment(at_s: float) -> str:
-    return timestamp(datetime.fromtimestamp(at_s, JAKARTA))

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime
-
-from mock_partners.kit.clock import JAKARTA, Clock
+from mock_partners.kit.clock import Clock
 from mock_partners.kit.http import Reply
 from mock_partners.kit.payouts import Payout, Payouts, State
+from mock_partners.kit.snap import topups
 from mock_partners.kit.snap.fields import Fields, rupiah
 from mock_partners.kit.snap.gate import Asked, Gate
-from mock_partners.kit.snap.payments import Order, active, latest, pay, wallet
+from mock_partners.kit.snap.payments import Order, pay
 from mock_partners.kit.snap.refusals import Refusal, malformed
-from mock_partners.kit.snap.signatures import parse_timestamp, timestamp
+from mock_partners.kit.snap.topups import SERVICE_CODE, Details
 from mock_partners.kit.statements import PAGE_ROWS, listed, page
-from mock_partners.kit.world import Account, Booking, Kind, World
+from mock_partners.kit.world import Account, Booking, World
 
 MAX_RUPIAH = 20_000_000
-SERVICE_CODE, FUND_TYPE = "38", "AGENT_TOPUP_FOR_USER_SETTLE"
+FUND_TYPE = "AGENT_TOPUP_FOR_USER_SETTLE"
 PHONE = "62[0-9]{7,13}"
 MAX_DAYS = 31
-ROW_TYPE = {Kind.CREDIT: "TOPUP", Kind.REVERSAL: "REVERSAL", Kind.FEE: "FEE", Kind.OTHER: "ADJUSTMENT"}
 NOT_FOUND = {"latestTransactionStatus": "07", "transactionStatusDesc": "Not Found"}
-
-
-@dataclass(frozen=True, repr=False)
-class Details:
-    """What a top-up was asked with, echoed by its answers."""
-
-    customer_number: str
-    external_id: str
 
 
 class Topups:
@@ -71,11 +60,7 @@ class Topups:
         return await pay(self._payouts, order, lambda: self._payee(number, amount), self._reference, self._topped_up)
 
     def _topped_up(self, status: int, message: str, payout: Payout) -> Reply:
-        return self._gate.say(
-            status, SERVICE_CODE, "00", message, referenceNo=payout.partner_reference,
-            partnerReferenceNo=payout.reference, customerNumber=payout.details.customer_number,
-            amount=rupiah(payout.amount_rupiah), additionalInfo={},
-        )  # fmt: skip
+        return self._gate.say(status, SERVICE_CODE, "00", message, **topups.topped_up(payout), additionalInfo={})
 
     async def status(self, asked: Asked) -> Reply:
         """emoney/topup-status, service 39; an unknown reference is 07 on HTTP 200 (decisions D13)."""
@@ -83,25 +68,18 @@ class Topups:
         reference = fields.text("originalPartnerReferenceNo", 64)
         fields.text("serviceCode", 2, pattern=SERVICE_CODE)
         payout = self._payouts.look_up(reference)
-        told = {"originalPartnerReferenceNo": reference, "serviceCode": SERVICE_CODE}
         if payout is None:
-            return self._gate.say(200, "39", **told, amount=rupiah(0), **NOT_FOUND, additionalInfo={})
-        return self._gate.say(
-            200, "39", **told, originalReferenceNo=payout.partner_reference,
-            originalExternalId=payout.details.external_id, amount=rupiah(payout.amount_rupiah), **latest(payout),
-            additionalInfo={},
-        )  # fmt: skip
+            told = {"originalPartnerReferenceNo": reference, "serviceCode": SERVICE_CODE, "amount": rupiah(0)}
+            return self._gate.say(200, "39", **told, **NOT_FOUND, additionalInfo={})
+        return self._gate.say(200, "39", **topups.looked_up(payout), additionalInfo={})
 
     async def history(self, asked: Asked) -> Reply:
         """transaction-history-list, service 12: bookings of some Jakarta days, newest first (decisions D14, X12)."""
         fields = Fields(asked.body)
         reference = fields.text("partnerReferenceNo", 64, required=False)
-        first, last = _day(fields, "fromDateTime"), _day(fields, "toDateTime")
-        if not 0 <= (last - first).days < MAX_DAYS:
-            raise malformed("toDateTime")
-        size = min(int(fields.text("pageSize", 4, pattern="[1-9][0-9]*", required=False) or PAGE_ROWS), PAGE_ROWS)
-        number = int(fields.text("pageNumber", 6, pattern="[1-9][0-9]*", required=False) or "1")
-        found = page(listed(self._world, first, (last - first).days + 1), number, size)
+        first, days = fields.days(25, MAX_DAYS)
+        size, number = min(fields.count("pageSize", 4, PAGE_ROWS), PAGE_ROWS), fields.count("pageNumber", 6, 1)
+        found = page(listed(self._world, first, days), number, size)
         return self._gate.say(
             200, "12", referenceNo=self._reference(), partnerReferenceNo=reference,
             detailData=[_row(booking) for booking in found.rows],
@@ -112,36 +90,20 @@ class Topups:
     def _read(fields: Fields) -> tuple[str, int]:
         """The phone and the rupiah of a payout; what else must stand there, stands there."""
         number, amount = fields.text("customerNumber", 32, pattern=PHONE), fields.amount("amount")
-        moment = fields.text("transactionDate", 25, required=False)
-        if moment and parse_timestamp(moment) is None:
-            raise malformed("transactionDate")
+        fields.moment("transactionDate", 25, required=False)
         fields.object("additionalInfo").text("fundType", 64, pattern=FUND_TYPE)
-        assert amount is not None
         return number, amount
 
     def _payee(self, number: str, amount_rupiah: int) -> Account:
-        account = active(wallet(self._world, number))
-        capped = self._world.cap_hit(account, amount_rupiah, self._clock.now()) is not None
-        if amount_rupiah > MAX_RUPIAH or capped:
-            raise Refusal(403, "02", "Exceeds Transaction Amount Limit")
-        return account
+        return topups.payee(self._world, self._clock, number, amount_rupiah, MAX_RUPIAH)
 
     def _reference(self) -> str:
         return f"{self._clock.now():%Y%m%d}{self._world.number():020d}"
 
 
-def _day(fields: Fields, name: str) -> date:
-    moment: datetime | None = parse_timestamp(fields.text(name, 25))
-    if moment is None:
-        raise malformed(name)
-    return moment.astimezone(JAKARTA).date()
-
-
 def _row(booking: Booking) -> dict[str, object]:
     return {
-        "dateTime": timestamp(booking.booked_at.astimezone(JAKARTA)),
-        "amount": rupiah(booking.amount_rupiah),
-        "type": ROW_TYPE[booking.kind],
+        **topups.row(booking),
         "status": "SUCCESS",
         "additionalInfo": {
             "partnerReferenceNo": booking.reference,

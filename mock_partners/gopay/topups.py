@@ -20,14 +20,15 @@ from mock_partners.kit.clock import Clock, Scheduler
 from mock_partners.kit.http import Reply
 from mock_partners.kit.notify import Notifier
 from mock_partners.kit.payouts import Payout, Payouts, State
+from mock_partners.kit.snap import topups
 from mock_partners.kit.snap.fields import Fields, rupiah
 from mock_partners.kit.snap.gate import Asked, Gate
-from mock_partners.kit.snap.payments import Order, active, latest, pay, wallet
+from mock_partners.kit.snap.payments import Order, active, pay, wallet
 from mock_partners.kit.snap.refusals import Refusal, malformed
+from mock_partners.kit.snap.topups import SERVICE_CODE, Details
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 
-SERVICE_CODE = "38"
 PROVIDERS = "gopay"
 """additionalInfo.beneficiaryProvider; its values are not public (assumed)."""
 NOTES = "[A-Za-z0-9 _]{1,50}"
@@ -40,12 +41,10 @@ NOTIFIED = {
 
 
 @dataclass(frozen=True, repr=False)
-class Details:
-    """What a top-up was asked with, echoed by its answers."""
+class Named(Details):
+    """GoPay wants the customer's name too, and echoes it."""
 
-    customer_number: str
     customer_name: str
-    external_id: str
 
 
 class Topups:
@@ -67,7 +66,6 @@ class Topups:
         """emoney/account-inquiry, service 37: the name behind a number; the amount is a dummy."""
         fields = _fields(asked)
         number, amount = _number(fields), fields.amount("amount")
-        assert amount is not None
         account = active(wallet(self._world, number))
         return self._gate.say(
             200, asked.service, referenceNo=self._reference(), customerNumber=number,
@@ -78,8 +76,7 @@ class Topups:
         """emoney/topup, service 38. Duplicates come before business rules (snap-bni.md 6.1, decisions X7)."""
         fields = _fields(asked)
         reference, number, amount = fields.text("partnerReferenceNo", 64), _number(fields), fields.amount("amount")
-        assert amount is not None
-        details = Details(number, fields.text("customerName", 255), asked.external_id)
+        details = Named(number, asked.external_id, fields.text("customerName", 255))
         fields.text("notes", 50, pattern=NOTES, required=False)
         order = Order(reference, amount, (amount, "IDR", number), details)
         done = "Request has been processed successfully"
@@ -89,10 +86,7 @@ class Topups:
         )  # fmt: skip
 
     def _payee(self, number: str, amount_rupiah: int) -> Account:
-        account = active(wallet(self._world, number))
-        if self._world.cap_hit(account, amount_rupiah, self._clock.now()) is not None:
-            raise Refusal(403, "02", "Exceeds Transaction Amount Limit")
-        return account
+        return topups.payee(self._world, self._clock, number, amount_rupiah)
 
     def _taken(self, payout: Payout) -> None:
         if payout.state is State.BOOKED:
@@ -110,20 +104,13 @@ class Topups:
             raise Refusal(404, "01", "Transaction Not Found")
         if before is State.PENDING and payout.state is not State.PENDING:
             self._notify(payout)
-        details: Details = payout.details
-        return self._gate.say(
-            200, asked.service, originalPartnerReferenceNo=payout.reference,
-            originalReferenceNo=payout.partner_reference, originalExternalId=details.external_id,
-            serviceCode=SERVICE_CODE, amount=rupiah(payout.amount_rupiah), **latest(payout), additionalInfo={},
-        )  # fmt: skip
+        return self._gate.say(200, asked.service, **topups.looked_up(payout), additionalInfo={})
 
     def _topped_up(self, status: int, message: str, payout: Payout) -> Reply:
-        details: Details = payout.details
+        details: Named = payout.details
         return self._gate.say(
-            status, SERVICE_CODE, "00", message, referenceNo=payout.partner_reference,
-            partnerReferenceNo=payout.reference,
-            customerNumber=details.customer_number, customerName=details.customer_name,
-            amount=rupiah(payout.amount_rupiah), additionalInfo={},
+            status, SERVICE_CODE, "00", message, **topups.topped_up(payout), customerName=details.customer_name,
+            additionalInfo={},
         )  # fmt: skip
 
     def _reference(self) -> str:

@@ -254,6 +254,22 @@ def sandbox_accounts(partner: str, rows: Iterable[Mapping[str, str]]) -> list[Ac
     return [Account(partner=partner, **{"phone": row["account"], **row}) for row in columns]  # type: ignore[arg-type]
 
 
+def wallet_people(serial: str, *, basic: str, full: str = "linking, match, payout") -> tuple[dict[str, str], ...]:
+    """The three people of a wallet's sandbox: one who is paid, one of basic KYC, one blocked; NIKs end in `serial`."""
+    people = (
+        ("+6281234567890", "BUDI SANTOSO", f"317405220998{serial}", "full", "active", full),
+        ("+6281234567803", "SITI AMINAH", "", "basic", "active", f"{basic}, balance ceiling Rp 2,000,000"),
+        ("+6281234567802", "AGUS SALIM", f"317405620998{serial}", "full", "blocked", "a blocked account"),
+    )
+    return tuple(
+        {
+            "account": phone, "phone": phone, "holder_name": name, "nik_on_file": nik, "kyc": kyc, "status": status,
+            "pin": "112233", "shows": shows,
+        }
+        for phone, name, nik, kyc, status, shows in people
+    )  # fmt: skip
+
+
 PATTERNS = {
     "partner": re.compile("|".join(PARTNERS)),
     "phone": PHONE,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mock_partners.kit.keys import Key, private_key, private_pem
+from mock_partners.kit.keys import Key, private_pem
 from mock_partners.kit.snap.tokens import Client
-from mock_partners.kit.world import Account, sandbox_accounts
+from mock_partners.kit.world import Account, sandbox_accounts, wallet_people
 
 VALUES = {
     "hmac_username": "test-partner",
@@ -19,23 +19,7 @@ VALUES = {
     "channel_id": "95221",
 }
 
-TEST_ACCOUNTS: tuple[dict[str, str], ...] = (
-    {
-        "account": "+6281234567890", "phone": "+6281234567890", "holder_name": "BUDI SANTOSO",
-        "nik_on_file": "3174052209989903", "kyc": "full", "status": "active", "pin": "112233",
-        "shows": "linking, match, cash-in",
-    },
-    {
-        "account": "+6281234567803", "phone": "+6281234567803", "holder_name": "SITI AMINAH",
-        "nik_on_file": "", "kyc": "basic", "status": "active", "pin": "112233",
-        "shows": "Basic service: no NIK on file (U), balance ceiling Rp 2,000,000",
-    },
-    {
-        "account": "+6281234567802", "phone": "+6281234567802", "holder_name": "AGUS SALIM",
-        "nik_on_file": "3174056209989903", "kyc": "full", "status": "blocked", "pin": "112233",
-        "shows": "a blocked account",
-    },
-)  # fmt: skip
+TEST_ACCOUNTS = wallet_people("9903", basic="Basic service: no NIK on file (U)", full="linking, match, cash-in")
 
 CREDENTIALS: dict[str, Any] = {
     "credentials": VALUES,
@@ -51,7 +35,4 @@ def test_accounts() -> list[Account]:
 
 def snap_client() -> Client:
     """The programme's client as LinkAja's SNAP gateway registered it."""
-    return Client(
-        VALUES["client_id"], VALUES["partner_id"], VALUES["client_secret"].encode(),
-        private_key(Key.WALLETS).public_key(),
-    )  # fmt: skip
+    return Client.of(VALUES)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
-from mock_partners.kit.clock import JAKARTA, Clock
+from mock_partners.kit.clock import Clock
 from mock_partners.kit.http import Reply
 from mock_partners.kit.look import Step
 from mock_partners.kit.pages import End, Page, Pages
 from mock_partners.kit.redirects import RegisteredRedirect, own_url, with_parameters
 from mock_partners.kit.snap.fields import Fields, rupiah
 from mock_partners.kit.snap.gate import Asked, Gate
-from mock_partners.kit.snap.links import Link, Links
+from mock_partners.kit.snap.links import ERRORS, Link, Links
 from mock_partners.kit.snap.payments import active, wallet
 from mock_partners.kit.snap.refusals import Refusal, malformed, missing
-from mock_partners.kit.snap.signatures import timestamp
 from mock_partners.kit.snap.tokens import Token
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
@@ -26,7 +24,6 @@ from mock_partners.linkaja.look import LOOK
 PHONE = "62[0-9]{7,13}"
 """LinkAja takes a phone as 62812..., in no other spelling (wallets.md 4.5, 6)."""
 SCOPE = "DIRECT_DEBIT_TRANSACTION"
-ERRORS = {End.DENIED: "access_denied", End.LOCKED: "pin_blocked"}
 AUTH_CODE, SESSION_ID = "authCode", "sessionID"
 """What the two ways of linking hand back; neither code opens the other's door."""
 
@@ -87,11 +84,7 @@ class Linking:
     async def token(self, asked: Asked) -> Reply:
         """access-token/b2b2c, service 74: a code, or a refresh token, against a customer token (decisions L14)."""
         token = self.links.granted(asked, self._exchange)
-        return self._gate.say(
-            200, asked.service, accessToken=token.value, tokenType="Bearer",
-            accessTokenExpiryTime=timestamp(datetime.fromtimestamp(token.expires_s, JAKARTA)),
-            refreshToken=token.subject.refresh_token,
-        )  # fmt: skip
+        return self._gate.say(200, asked.service, **self.links.told(token))
 
     def _exchange(self, code: str) -> Token:
         consent = self.links.consented(code, AUTH_CODE)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mock_partners.kit.keys import Key, private_key, private_pem
+from mock_partners.kit.keys import Key, private_pem
 from mock_partners.kit.snap.tokens import Client
-from mock_partners.kit.world import Account, sandbox_accounts
+from mock_partners.kit.world import Account, sandbox_accounts, wallet_people
 
 VALUES = {
     "client_id": "ovo-client-0001",
@@ -21,23 +21,7 @@ PUSH_APP_ID = "hypermart"
 PUSH_APP_KEY = "a4f6bf89b2a85781b7c1cab997b7ee0c89be03f7ac6ef29b63a45d07253cc401"
 """OVO's own published documentation sample (wallets.md 8, V11)."""
 
-TEST_ACCOUNTS: tuple[dict[str, str], ...] = (
-    {
-        "account": "+6281234567890", "phone": "+6281234567890", "holder_name": "BUDI SANTOSO",
-        "nik_on_file": "3174052209989902", "kyc": "full", "status": "active", "pin": "112233",
-        "shows": "linking, match, payout",
-    },
-    {
-        "account": "+6281234567803", "phone": "+6281234567803", "holder_name": "SITI AMINAH",
-        "nik_on_file": "", "kyc": "basic", "status": "active", "pin": "112233",
-        "shows": "OVO Club: no NIK on file (NOT_AVAILABLE), balance ceiling Rp 2,000,000",
-    },
-    {
-        "account": "+6281234567802", "phone": "+6281234567802", "holder_name": "AGUS SALIM",
-        "nik_on_file": "3174056209989902", "kyc": "full", "status": "blocked", "pin": "112233",
-        "shows": "a blocked account",
-    },
-)  # fmt: skip
+TEST_ACCOUNTS = wallet_people("9902", basic="OVO Club: no NIK on file (NOT_AVAILABLE)")
 
 CREDENTIALS: dict[str, Any] = {
     "credentials": VALUES,
@@ -54,7 +38,4 @@ def test_accounts() -> list[Account]:
 
 def snap_client() -> Client:
     """The programme's client as OVO registered it."""
-    return Client(
-        VALUES["client_id"], VALUES["partner_id"], VALUES["client_secret"].encode(),
-        private_key(Key.WALLETS).public_key(),
-    )  # fmt: skip
+    return Client.of(VALUES)

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from mock_partners.kit.clock import JAKARTA, Clock
+from mock_partners.kit.clock import Clock
 from mock_partners.kit.http import Reply
 from mock_partners.kit.identity import Match, checked
 from mock_partners.kit.payouts import Payout, Payouts
+from mock_partners.kit.snap import topups
 from mock_partners.kit.snap.fields import Fields, rupiah
 from mock_partners.kit.snap.gate import Asked, Gate
-from mock_partners.kit.snap.payments import Order, active, latest, pay, wallet
+from mock_partners.kit.snap.payments import Order, active, pay, wallet
 from mock_partners.kit.snap.refusals import Refusal, malformed
-from mock_partners.kit.snap.signatures import parse_timestamp, timestamp
+from mock_partners.kit.snap.topups import SERVICE_CODE, Details
 from mock_partners.kit.statements import listed, page
-from mock_partners.kit.world import Account, Booking, Kind, World
+from mock_partners.kit.world import Account, Booking, World
 from mock_partners.ovo.linking import PHONE
 
 MAX_DISBURSEMENT_RUPIAH = 10_000_000
-SERVICE_CODE = "38"
 LEVEL = {"full": "OVO_PREMIER", "basic": "OVO_CLUB"}
-ROW_TYPE = {Kind.CREDIT: "TOPUP", Kind.REVERSAL: "REVERSAL", Kind.FEE: "FEE", Kind.OTHER: "ADJUSTMENT"}
 WORDS = {
     Match.SAME: "MATCH", Match.OTHER: "NOT_MATCH", Match.NONE: "NOT_AVAILABLE", Match.RUNNING: "IN_PROGRESS",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, repr=False)
-class Details:
-    """What a top-up was asked with, echoed by its answers."""
-
-    customer_number: str
-    external_id: str
 
 
 class Topups:
@@ -46,8 +36,8 @@ class Topups:
         """emoney/account-inquiry, service 37. With identificationNo it is the assumed NIK check (decisions O7)."""
         fields = Fields(asked.body)
         reference = fields.text("partnerReferenceNo", 64, required=False)
-        amount = _whole(fields)
-        _moment(fields, "transactionDate")
+        amount = fields.amount("amount")
+        fields.moment("transactionDate", 29, required=False)
         more = fields.object("additionalInfo", required=False)
         nik = more.text("identificationNo", 16, pattern="[0-9]{16}", required=False)
         if nik:
@@ -62,7 +52,7 @@ class Topups:
         if nik:
             more_told = self._compare(account, nik, linked=customer is not None)
         else:
-            self._check_caps(account, amount)
+            topups.check_caps(self._world, self._clock, account, amount, MAX_DISBURSEMENT_RUPIAH)
             more_told = {}
         return self._gate.say(
             200, "37", referenceNo=self._reference(), partnerReferenceNo=reference,
@@ -92,8 +82,8 @@ class Topups:
         """emoney/topup, service 38. Duplicates come before business rules (snap-bni.md 6.1, decisions X7)."""
         fields = Fields(asked.body)
         reference = fields.text("partnerReferenceNo", 64)
-        number, amount = fields.text("customerNumber", 32, pattern=PHONE), _whole(fields)
-        _moment(fields, "transactionDate")
+        number, amount = fields.text("customerNumber", 32, pattern=PHONE), fields.amount("amount")
+        fields.moment("transactionDate", 29, required=False)
         fields.text("sessionId", 25, required=False)
         fields.text("notes", 255, required=False)
         fields.object("additionalInfo", required=False)
@@ -101,17 +91,10 @@ class Topups:
         return await pay(self._payouts, order, lambda: self._payee(number, amount), self._reference, self._topped_up)
 
     def _payee(self, number: str, amount_rupiah: int) -> Account:
-        account = active(wallet(self._world, number))
-        self._check_caps(account, amount_rupiah)
-        return account
+        return topups.payee(self._world, self._clock, number, amount_rupiah, MAX_DISBURSEMENT_RUPIAH)
 
     def _topped_up(self, status: int, message: str, payout: Payout) -> Reply:
-        details: Details = payout.details
-        return self._gate.say(
-            status, SERVICE_CODE, "00", message, referenceNo=payout.partner_reference,
-            partnerReferenceNo=payout.reference, customerNumber=details.customer_number,
-            amount=rupiah(payout.amount_rupiah),
-        )  # fmt: skip
+        return self._gate.say(status, SERVICE_CODE, "00", message, **topups.topped_up(payout))
 
     async def status(self, asked: Asked) -> Reply:
         """emoney/topup-status, service 39; the state is latestTransactionStatus, unknown is 4043901 (decisions O9)."""
@@ -123,12 +106,7 @@ class Topups:
         payout = self._payouts.look_up(reference)
         if payout is None:
             raise Refusal(404, "01", "Transaction Not Found")
-        details: Details = payout.details
-        return self._gate.say(
-            200, "39", originalPartnerReferenceNo=payout.reference, originalReferenceNo=payout.partner_reference,
-            originalExternalId=details.external_id, serviceCode=SERVICE_CODE, amount=rupiah(payout.amount_rupiah),
-            **latest(payout),
-        )  # fmt: skip
+        return self._gate.say(200, "39", **topups.looked_up(payout))
 
     async def balance(self, asked: Asked) -> Reply:
         """merchant/account/balance, service 11: the programme's deposit (decisions S3)."""
@@ -139,7 +117,7 @@ class Topups:
         """merchant/account/history, service 12: a Jakarta day, newest first (decisions O12, S3, X12)."""
         fields = Fields(dict(asked.call.query_values()))
         day_text = fields.text("date", 10, pattern="[0-9]{4}-[0-9]{2}-[0-9]{2}")
-        number = int(fields.text("page", 6, pattern="[1-9][0-9]*", required=False) or "1")
+        number = fields.count("page", 6, 1)
         try:
             day = date.fromisoformat(day_text)
         except ValueError:
@@ -150,26 +128,8 @@ class Topups:
             additionalInfo={"page": str(number), "hasMore": found.more},
         )  # fmt: skip
 
-    def _check_caps(self, account: Account, amount_rupiah: int) -> None:
-        """One disbursement's ceiling and the account's balance and month share one code (decisions O8)."""
-        too_much = amount_rupiah > MAX_DISBURSEMENT_RUPIAH
-        if too_much or self._world.cap_hit(account, amount_rupiah, self._clock.now()) is not None:
-            raise Refusal(403, "02", "Exceeds Transaction Amount Limit")
-
     def _reference(self) -> str:
         return f"ovo-tx-{self._world.number()}"
-
-
-def _whole(fields: Fields) -> int:
-    amount = fields.amount("amount")
-    assert amount is not None
-    return amount
-
-
-def _moment(fields: Fields, name: str) -> None:
-    text = fields.text(name, 29, required=False)
-    if text and parse_timestamp(text) is None:
-        raise malformed(name)
 
 
 def _row(booking: Booking) -> dict[str, object]:
@@ -177,7 +137,5 @@ def _row(booking: Booking) -> dict[str, object]:
         "partnerReferenceNo": booking.reference,
         "referenceNo": booking.partner_reference,
         "customerNumber": "0" + booking.account.removeprefix("+62"),
-        "dateTime": timestamp(booking.booked_at.astimezone(JAKARTA)),
-        "amount": rupiah(booking.amount_rupiah),
-        "type": ROW_TYPE[booking.kind],
+        **topups.row(booking),
     }

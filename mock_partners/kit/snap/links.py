@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from mock_partners.kit.clock import Clock
+from mock_partners.kit.clock import JAKARTA, Clock
+from mock_partners.kit.pages import End
 from mock_partners.kit.snap.fields import Fields
 from mock_partners.kit.snap.gate import Asked
 from mock_partners.kit.snap.refusals import Refusal, malformed
+from mock_partners.kit.snap.signatures import timestamp
 from mock_partners.kit.snap.tokens import Token, Tokens
 from mock_partners.kit.world import Account, World
 
@@ -18,6 +21,8 @@ AUTH_CODE_LIFE_S = 300.0
 """Assumed: no wallet states how long its authCode is good for."""
 ACCESS_LIFE_S = 1_296_000
 """Fifteen days (wallets.md 3.2; decisions L14)."""
+ERRORS = {End.DENIED: "access_denied", End.LOCKED: "pin_blocked"}
+"""What a page that nobody agreed to sends the browser back with, as OAuth has it (decisions L2, D5)."""
 
 
 @dataclass(repr=False, eq=False)
@@ -119,8 +124,21 @@ class Links:
             raise Refusal(404, "11", "Invalid authCode")
         return consent
 
+    @staticmethod
+    def told(token: Token) -> dict[str, object]:
+        """What the grant's answer tells of a customer token."""
+        return {
+            "tokenType": "Bearer", "accessToken": token.value, "accessTokenExpiryTime": moment(token.expires_s),
+            "refreshToken": token.subject.refresh_token,
+        }  # fmt: skip
+
     def _issue(self, link: Link) -> Token:
         return self._tokens.issue(self._clock.seconds(), ACCESS_LIFE_S, link)
 
     def _random(self) -> str:
         return f"{self._world.rng.getrandbits(256):064x}"
+
+
+def moment(at_s: float) -> str:
+    """A second of Unix time as SNAP prints it, in Jakarta's offset."""
+    return timestamp(datetime.fromtimestamp(at_s, JAKARTA))

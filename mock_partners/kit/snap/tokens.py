@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -34,6 +34,12 @@ class Client:
     secret: bytes
     public_key: RSAPublicKey
     next_key: RSAPublicKey = field(default_factory=lambda: private_key(Key.CLIENT_NEXT).public_key())
+
+    @classmethod
+    def of(cls, values: Mapping[str, str], partner_id: str = "partner_id") -> Client:
+        """The client that a wallet registered for the credentials it handed over; `partner_id` names X-PARTNER-ID's."""
+        key = private_key(Key.WALLETS).public_key()
+        return cls(values["client_id"], values[partner_id], values["client_secret"].encode(), key)
 
     def signed(self, text: bytes, signature: str) -> bool:
         """Whether one of the client's keys made a signature; a scenario may have one of them not accepted."""
