@@ -54,7 +54,7 @@ async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: boo
     Raises `WrongKey` where the database belongs to another master key.
     """
     clock = SystemClock()
-    vault = Vault(settings.key())
+    vault = Vault(*settings.master_keys())
     async with AsyncExitStack() as stack:
         database = await Database.open(settings.database_url.reveal(), size=pool_size, by_key=by_key)
         stack.push_async_callback(database.close)
@@ -85,6 +85,7 @@ async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: boo
                 clock=clock,
                 waits=settings.waits,
             )
+        await stack.enter_async_context(witness.following(database, vault))
         yield Resources(
             settings=settings, clock=clock, database=database, redis=redis, vault=vault, desks=desks, paces=paces
         )

@@ -19,6 +19,7 @@ UNPREFIXED = ("database_url", "redis_url")
 """Settings under the names that hosting platforms give them."""
 PRODUCTION: Final = "production"
 MOST_CALLS_PER_S = 1_000_000.0
+MOST_KEYS = 8
 
 
 class SettingsError(Exception):
@@ -52,7 +53,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: Secret
     redis_url: Secret
     master_key: Secret
-    """32 bytes, base64: all sealing and indexing keys come from it."""
+    """32 bytes, base64: all sealing and indexing keys come from it. During a change of keys several, with commas
+    between.
+    """
     profile: Literal["production", "demo"] = PRODUCTION
     """`production` refuses what is unsafe with real money (gateway/security/profile.py); `demo` is for mocks, sandboxes
     and tests.
@@ -82,9 +85,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hosts: Mapping[str, Mapping[str, str]] = {}
     """Base address of each of a partner's hosts."""
 
-    def key(self) -> bytes:
-        """The master key's 32 bytes."""
-        return read_key(self.master_key)
+    def master_keys(self) -> tuple[bytes, ...]:
+        """The master keys, 32 bytes each."""
+        return read_keys(self.master_key)
 
     def networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
         """The networks of `webhook_networks`; raises `SettingsError`."""
@@ -96,15 +99,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError("GATEWAY_WEBHOOK_NETWORKS is networks with commas between: 10.1.0.0/16") from None
 
 
-def read_key(text: Secret) -> bytes:
-    """A master key's 32 bytes out of its base64; raises `SettingsError`."""
+def read_keys(text: Secret) -> tuple[bytes, ...]:
+    """Master keys of 32 bytes out of their base64, with commas between; raises `SettingsError`."""
     try:
-        key = base64.b64decode(text.reveal(), validate=True)
+        keys = tuple(base64.b64decode(part.strip(), validate=True) for part in text.reveal().split(","))
     except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != 32:
-        raise SettingsError("GATEWAY_MASTER_KEY must be 32 bytes in base64")
-    return key
+        keys = ()
+    if not 1 <= len(keys) <= MOST_KEYS or {len(key) for key in keys} != {32}:
+        raise SettingsError(
+            f"GATEWAY_MASTER_KEY must be 32 bytes in base64, or up to {MOST_KEYS} such with commas between"
+        )
+    return keys
 
 
 def from_environment(environment: Mapping[str, str], manifests: Mapping[str, Manifest]) -> Settings:
@@ -216,7 +221,7 @@ def partner_hosts(environment: Mapping[str, str], manifest: Manifest) -> dict[st
 
 def _check(settings: Settings) -> None:
     settings.networks()
-    settings.key()
+    settings.master_keys()
     if not (len(settings.instance) == 2 and settings.instance.isascii() and settings.instance.isdigit()):
         raise SettingsError("GATEWAY_INSTANCE must be two digits")
     if settings.instance[0] == "0":

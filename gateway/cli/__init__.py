@@ -35,6 +35,7 @@ COMMANDS = {
     "events": "events:events",
     "webhooks": "webhooks:app",
     "audit": "audit:app",
+    "keys": "keys:app",
     "clients": "clients:app",
     "operators": "operators:app",
     "programmes": "programmes:app",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -20,8 +21,9 @@ from adapters.registry import PARTNERS
 from contracts.errors import Forbidden, InvalidRequest
 from contracts.secret import Secret
 from gateway.clock import JAKARTA, SystemClock
+from gateway.security import sources
 from gateway.services.intake.incentives import BlockerView, Incentives
-from gateway.settings import Settings, SettingsError, from_environment, read_key
+from gateway.settings import Settings, SettingsError, from_environment, read_keys
 from gateway.storage.base.database import Database
 
 if TYPE_CHECKING:  # ciphers take long to load, and most commands open nothing
@@ -30,7 +32,7 @@ if TYPE_CHECKING:  # ciphers take long to load, and most commands open nothing
 T = TypeVar("T")
 
 MANIFESTS = {slug: partner.manifest for slug, partner in PARTNERS.items()}
-KEY = "GATEWAY_MASTER_KEY"
+KEY = sources.MASTER_KEY
 GAP = 2
 LAST_MIN = 24
 """So narrow the last column of a table may become before its lines run over the terminal's edge."""
@@ -44,25 +46,30 @@ As = Annotated[
 
 def settings() -> Settings:
     """The whole installation's, from the environment."""
-    return from_environment(os.environ, MANIFESTS)
+    return from_environment(sources.resolved(os.environ, sources.all_names(MANIFESTS)), MANIFESTS)
 
 
 def database_url() -> str:
     """For commands that need the store and nothing else."""
-    url = os.environ.get("DATABASE_URL")
+    url = _one(sources.DATABASE_URL)
     if not url:
         raise SettingsError("DATABASE_URL is not set")
     return url
 
 
+def _one(name: str) -> str | None:
+    return sources.resolved(os.environ, (name,)).get(name)
+
+
+@functools.cache
 def vault() -> Vault:
-    """The installation's keys."""
+    """The installation's keys; one vault a process, as it is told by the store what to do."""
     from gateway.security.vault import Vault
 
-    text = os.environ.get(KEY)
+    text = _one(KEY)
     if not text:
         raise SettingsError(f"{KEY} is not set")
-    return Vault(read_key(Secret(text)))
+    return Vault(*read_keys(Secret(text)))
 
 
 @asynccontextmanager
@@ -70,7 +77,7 @@ async def open_store() -> AsyncIterator[tuple[Database, Incentives]]:
     """The store, and incentives as clients see them. A key that is set must be the store's, needed here or not."""
     database = await Database.open(database_url(), size=2)
     try:
-        if KEY in os.environ:
+        if any(KEY + ending in os.environ for ending in ("", *sources.WAYS)):
             from gateway.storage.base import witness
 
             async with database.connection() as connection:

@@ -32,7 +32,7 @@ from gateway.embedded import EmbeddedError, data_home
 from gateway.embedded.postgres import OLDEST_MAJOR, installations
 from gateway.embedded.process import unprivileged_account
 from gateway.embedded.valkey import program
-from gateway.security import profile
+from gateway.security import profile, sources
 from gateway.security.vault import Vault
 from gateway.services.ops import gauges
 from gateway.services.ops.alerts import ALERTS, firing
@@ -153,7 +153,7 @@ async def _installation() -> list[Finding]:
     if not any(name.startswith(PREFIX) or name.lower() in UNPREFIXED for name in os.environ):
         return [Finding("installation", State.GOOD, "no settings in the environment: only the machine was looked at")]
     try:
-        settings = from_environment(os.environ, manifests)
+        settings = from_environment(sources.resolved(os.environ, sources.all_names(manifests)), manifests)
     except SettingsError as error:
         return [Finding("settings", State.BAD, str(error), "docs/production.md lists all of them")]
     findings = [Finding("settings", State.GOOD, "complete"), *_safe(profile.unsafe(settings, manifests), settings)]
@@ -184,7 +184,7 @@ async def _database(settings: Settings) -> list[Finding]:
             findings.append(Finding("database", State.WARNING, "no synchronous standby", mend))
         waiting = await pending(connection)
         if not waiting:
-            findings.append(await _key(connection, Vault(settings.key())))
+            findings.append(await _key(connection, Vault(*settings.master_keys())))
             findings += _safe(await profile.unsafe_database(connection), settings)
     finally:
         await connection.close()

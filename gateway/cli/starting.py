@@ -24,7 +24,7 @@ async def right_store(given: Settings) -> None:
     """Refuse before anything listens or pays: inside a server's start the reason would be lost in its own words."""
     connection = await asyncpg.connect(given.database_url.reveal(), timeout=_CONNECT_S)
     try:
-        await witness.check(connection, Vault(given.key()))
+        await witness.check(connection, Vault(*given.master_keys()))
         await profile.refuse_database(connection, given)
     finally:
         await connection.close()

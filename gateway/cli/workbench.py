@@ -21,6 +21,7 @@ from contracts.errors import CallerError, GatewayError, InvalidRequest
 from contracts.partner import Manifest
 from gateway.cli.common import MANIFESTS, console, table
 from gateway.demo.cluster import ClusterError
+from gateway.security import sources
 from gateway.workbench.bench import Bench, Wishes
 from gateway.workbench.cassette import Cassette, CassetteError, Exchange, Kept, encode, read
 from gateway.workbench.compare import Difference, differences
@@ -134,7 +135,9 @@ def _run(
 def _place(slug: str, against: Against, wishes: Wishes, staging: Staging) -> AbstractAsyncContextManager[Bench]:
     if against is Against.MOCK:
         return on_mock(PARTNERS[slug], wishes, staging)
-    return on_environment(PARTNERS[slug], os.environ, wishes, _ask)
+    return on_environment(
+        PARTNERS[slug], sources.resolved(os.environ, sources.all_names({slug: PARTNERS[slug].manifest})), wishes, _ask
+    )
 
 
 async def _recorded(

@@ -1,8 +1,8 @@
 """Sealed fields and blind indexes: AES-256-GCM with a key id and the place of the field as associated data, HMAC-
 SHA256 for equality.
 
-All keys come from one master key by HKDF. A NIK has few plausible values, so a plain hash of it could be searched
-through: the blind index is keyed (snap-bni.md 3.2).
+All keys come from a master key by HKDF; there are several of those while one takes another's place. A NIK has few
+plausible values, so a plain hash of it could be searched through: the blind index is keyed (snap-bni.md 3.2).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import base64
 import hashlib
 import hmac
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -18,55 +20,149 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _NONCE_BYTES = 12
-_KEY_ID_BYTES = 2
+KEY_ID_BYTES = 2
+"""Of what stands before every sealed value."""
+
+
+_UNSAID = "the store has not said which key is in use"
 
 
 class SealBroken(Exception):
     """A sealed field does not open: wrong key, wrong place, or changed bytes."""
 
 
-class Vault:
-    """Seals and opens fields, and makes blind indexes and deterministic one-time tokens."""
+class KeyMissing(Exception):
+    """The store uses a master key that is not here, or no longer takes the one that is."""
+
+
+@dataclass(frozen=True)
+class StoredKey:
+    """What a store says of one master key; nothing that says anything of the key itself."""
+
+    key_id: bytes
+    check_value: bytes
+    base_sealed: bytes | None
+    """What indexes and tokens are made with, under this key; None: it is derived from this key."""
+    active: bool
+
+
+class _Key:
+    """One master key as what is derived from it."""
 
     def __init__(self, master_key: bytes) -> None:
-        """`master_key`: 32 bytes."""
         if len(master_key) != 32:
             raise ValueError("the master key has 32 bytes")
-        self._key_id = _derive(master_key, b"key id")[:_KEY_ID_BYTES]
-        self._aead = AESGCM(_derive(master_key, b"seal"))
-        self._inner, self._outer = _hmac_states(_derive(master_key, b"blind index"))
-        self._token_key = _derive(master_key, b"one-time token")
-        self._witness = _derive(master_key, b"witness in the store")
+        self.id = _derive(master_key, b"key id")[:KEY_ID_BYTES]
+        self.aead = AESGCM(_derive(master_key, b"seal"))
+        self.base = _derive(master_key, b"blind index") + _derive(master_key, b"one-time token")
+        self.check_value = hmac.digest(_derive(master_key, b"witness in the store"), self.id, "sha256")
+
+
+class Vault:
+    """Seals and opens fields, and makes blind indexes and deterministic one-time tokens.
+
+    Of several master keys one seals and each opens what it has sealed; `follow` says which, as the store has it. What
+    indexes and tokens are made with stays the same whichever seals.
+    """
+
+    def __init__(self, *master_keys: bytes) -> None:
+        """`master_keys`: 32 bytes each. One alone is in use at once, several from `follow` on."""
+        keys = [_Key(key) for key in master_keys]
+        self._keys = {key.id: key for key in keys}
+        if len(self._keys) < len(keys):
+            raise ValueError("two of the master keys have one id: leave one out, or make another")
+        self._opens: dict[bytes, AESGCM] = {}
+        self._active: _Key | None = None
+        self._followed: list[StoredKey] = []
+        if len(keys) == 1:
+            self._use(keys[0], keys[0].base)
+            self._opens = {keys[0].id: keys[0].aead}
+
+    def follow(self, stored: Sequence[StoredKey]) -> None:
+        """From now on do as the store says; `stored`: its keys that are not retired. Raises `KeyMissing`."""
+        for one in stored:
+            key = self._keys.get(one.key_id)
+            if key is None or not hmac.compare_digest(key.check_value, one.check_value):
+                raise KeyMissing(one.key_id.hex())
+        active = next((one for one in stored if one.active), None)
+        if active is None:
+            raise KeyMissing("none is active")
+        if self._followed != list(stored):
+            self._followed = list(stored)
+            self._opens = {one.key_id: self._keys[one.key_id].aead for one in stored}
+            self._use(self._keys[active.key_id], self._base_of(active))
+
+    def _use(self, key: _Key, base: bytes) -> None:
+        self._active, self._base = key, base
+        self._inner, self._outer = _hmac_states(base[:32])
+        self._token_key = base[32:]
+
+    def _base_of(self, stored: StoredKey) -> bytes:
+        key = self._keys[stored.key_id]
+        if stored.base_sealed is None:
+            return key.base
+        return base64.b64decode(self.open(_base_place(key.id), stored.base_sealed))
+
+    @property
+    def active_id(self) -> bytes:
+        """The id of the key that seals."""
+        return self._sealing().id
+
+    def key_ids(self) -> list[bytes]:
+        """The ids of the keys that are here, in their order."""
+        return list(self._keys)
+
+    def stored(self, key_id: bytes) -> StoredKey:
+        """What a store is to keep of one of the keys: the one that seals is the first of a new store."""
+        key = self._keys[key_id]
+        if key is self._active or self._active is None:
+            return StoredKey(key.id, key.check_value, None, active=True)
+        base = base64.b64encode(self._base).decode()
+        return StoredKey(key.id, key.check_value, _sealed(key, _base_place(key.id), base), active=False)
+
+    def _sealing(self) -> _Key:
+        if self._active is None:
+            raise KeyMissing(_UNSAID)
+        return self._active
 
     def seal(self, place: str, value: str) -> bytes:
         """`value` sealed for `place` (`table.column|row key`): it opens nowhere else."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return self._key_id + nonce + self._aead.encrypt(nonce, value.encode(), place.encode())
+        return _sealed(self._sealing(), place, value)
 
     def open(self, place: str, sealed: bytes) -> str:
         """The value; raises `SealBroken`."""
-        nonce = sealed[_KEY_ID_BYTES : _KEY_ID_BYTES + _NONCE_BYTES]
-        if sealed[:_KEY_ID_BYTES] != self._key_id:
+        nonce = sealed[KEY_ID_BYTES : KEY_ID_BYTES + _NONCE_BYTES]
+        aead = self._opens.get(sealed[:KEY_ID_BYTES])
+        if aead is None:
             raise SealBroken("sealed under another key")
         try:
-            return self._aead.decrypt(nonce, sealed[_KEY_ID_BYTES + _NONCE_BYTES :], place.encode()).decode()
+            return aead.decrypt(nonce, sealed[KEY_ID_BYTES + _NONCE_BYTES :], place.encode()).decode()
         except InvalidTag:
             raise SealBroken("the sealed field does not open in its place") from None
 
     def index(self, kind: str, value: str) -> bytes:
         """32 bytes that are equal exactly when kind and value are: `nik`, `account:{partner}`, `grant:{partner}`."""
+        if self._active is None:
+            raise KeyMissing(_UNSAID)
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(f"{kind}\0{value}".encode())
         outer.update(inner.digest())
         return outer.digest()
 
-    def witness(self) -> tuple[bytes, bytes]:
-        """Key id and a keyed check value: what a store may keep to know this key again. They say nothing of it."""
-        return self._key_id, hmac.digest(self._witness, self._key_id, "sha256")
-
     def token(self, purpose: str) -> str:
         """32 characters base64url that nobody can guess and that need not be stored: the same for the same purpose."""
+        if self._active is None:
+            raise KeyMissing(_UNSAID)
         return base64.urlsafe_b64encode(hmac.digest(self._token_key, purpose.encode(), "sha256")[:24]).decode()
+
+
+def _sealed(key: _Key, place: str, value: str) -> bytes:
+    nonce = os.urandom(_NONCE_BYTES)
+    return key.id + nonce + key.aead.encrypt(nonce, value.encode(), place.encode())
+
+
+def _base_place(key_id: bytes) -> str:
+    return f"keyring.base|{key_id.hex()}"
 
 
 def _hmac_states(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:

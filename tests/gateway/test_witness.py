@@ -131,7 +131,7 @@ async def test_of_two_first_migrations_one_key_stands(empty_database: str) -> No
 
 async def test_the_witness_cannot_be_exchanged(database: str) -> None:
     connection = await asyncpg.connect(database)
-    for text in ("UPDATE key_witness SET check_value = ''", "DELETE FROM key_witness"):
+    for text in ("UPDATE keyring SET check_value = ''", "DELETE FROM keyring"):
         with pytest.raises(asyncpg.RestrictViolationError):
             await connection.execute(text)
     await connection.close()

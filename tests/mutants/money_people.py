@@ -104,7 +104,7 @@ _LINKS = (
 )  # fmt: skip
 
 _SEALED = (
-    one("sealed/nothing_encrypted", _VAULT, "self._aead.encrypt(nonce, value.encode(), place.encode())", "value.encode()", VAULT, INPUTS),
+    one("sealed/nothing_encrypted", _VAULT, "key.aead.encrypt(nonce, value.encode(), place.encode())", "value.encode()", VAULT, INPUTS),
     Mutant(
         "sealed/opens_in_any_place",
         (

@@ -1,23 +1,31 @@
-"""The master key's witness in the store: nothing runs under another key than the one the database belongs to."""
+"""The master keys' witnesses in the store: nothing runs without each key that the database belongs to."""
 
 from __future__ import annotations
 
-import hmac
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
 
 import asyncpg
+import structlog
 
 from gateway.security import places
-from gateway.security.vault import SealBroken, Vault
-from gateway.storage.base.database import Connection
+from gateway.security.vault import KeyMissing, SealBroken, StoredKey, Vault
+from gateway.storage.base.database import Connection, Database
+
+FOLLOW_S = 5.0
+"""How often a process asks the store which key seals."""
+_log = structlog.get_logger(__name__)
 
 
 class WrongKey(Exception):
-    """The database belongs to another master key, or to none yet; the message says what to do."""
+    """The database belongs to other master keys, or to none yet; the message says what to do."""
 
 
 _OTHER = (
     "GATEWAY_MASTER_KEY is not the key that this database belongs to. Set the key under which it was migrated (docs/"
-    "production.md, The master key); nothing was changed."
+    "production.md, The master key), during a change of keys both; nothing was changed."
 )
 _NONE = "This database has no master key yet: run `gateway migrate` with GATEWAY_MASTER_KEY set."
 
@@ -30,8 +38,7 @@ async def prove(dsn: str, vault: Vault) -> None:
     """
     connection = await asyncpg.connect(dsn)
     try:
-        kept = await connection.fetchval("SELECT to_regclass('key_witness') IS NOT NULL")
-        if kept and await _stored(connection) is not None:
+        if await _stored(connection):
             await check(connection, vault)
         elif await connection.fetchval("SELECT to_regclass('participants') IS NOT NULL"):
             await _open_some(connection, vault)
@@ -45,8 +52,12 @@ async def keep(dsn: str, vault: Vault) -> None:
     """
     connection = await asyncpg.connect(dsn)
     try:
+        first = vault.stored(vault.key_ids()[0])
         await connection.execute(
-            "INSERT INTO key_witness (key_id, check_value) VALUES ($1, $2) ON CONFLICT DO NOTHING", *vault.witness()
+            "INSERT INTO keyring (key_id, check_value, active, activated_at) SELECT $1, $2, true, now()"
+            " WHERE NOT EXISTS (SELECT FROM keyring) ON CONFLICT DO NOTHING",
+            first.key_id,
+            first.check_value,
         )
         await check(connection, vault)
     finally:
@@ -54,20 +65,61 @@ async def keep(dsn: str, vault: Vault) -> None:
 
 
 async def check(connection: Connection, vault: Vault) -> None:
-    """Raise `WrongKey` unless the database belongs to this key."""
-    try:
-        stored = await _stored(connection)
-    except asyncpg.UndefinedTableError:
-        stored = None
-    if stored is None:
+    """Have the vault do as the store says from now on; raise `WrongKey` where it lacks one of the store's keys."""
+    stored = await _stored(connection)
+    if not stored:
         raise WrongKey(_NONE)
-    if not all(hmac.compare_digest(mine, theirs) for mine, theirs in zip(vault.witness(), stored, strict=True)):
-        raise WrongKey(_OTHER)
+    try:
+        vault.follow(stored)
+    except KeyMissing:
+        raise WrongKey(_OTHER) from None
 
 
-async def _stored(connection: Connection) -> tuple[bytes, bytes] | None:
-    row = await connection.fetchrow("SELECT key_id, check_value FROM key_witness")
-    return None if row is None else (row["key_id"], row["check_value"])
+@contextlib.asynccontextmanager
+async def following(database: Database, vault: Vault, *, every_s: float = FOLLOW_S) -> AsyncIterator[None]:
+    """Ask the store again and again which key seals. Once it has a key that is not here, the process ends in order:
+    what others seal under that key would not open here, and started anew it says what is missing.
+    """
+    task = asyncio.create_task(_follow(database, vault, every_s), name="keys")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _follow(database: Database, vault: Vault, every_s: float) -> None:
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            async with asyncio.timeout(every_s), database.connection() as connection:
+                await check(connection, vault)
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            _log.warning("keys_not_followed", error=type(error).__name__)
+        except WrongKey as error:
+            _log.error("key_missing", detail=str(error))
+            signal.raise_signal(signal.SIGTERM)
+            return
+
+
+async def _stored(connection: Connection) -> list[StoredKey]:
+    """The keys that are not retired; none before the first migration under a key."""
+    try:
+        rows = await connection.fetch(
+            "SELECT key_id, check_value, base_sealed, active FROM keyring WHERE retired_at IS NULL ORDER BY added_at"
+        )
+    except asyncpg.UndefinedTableError:
+        return await _stored_before(connection)
+    return [StoredKey(row["key_id"], row["check_value"], row["base_sealed"], row["active"]) for row in rows]
+
+
+async def _stored_before(connection: Connection) -> list[StoredKey]:
+    """The one key of a database that is still to be migrated to a ring of keys."""
+    if not await connection.fetchval("SELECT to_regclass('key_witness') IS NOT NULL"):
+        return []
+    rows = await connection.fetch("SELECT key_id, check_value FROM key_witness")
+    return [StoredKey(row["key_id"], row["check_value"], None, active=True) for row in rows]
 
 
 async def _open_some(connection: Connection, vault: Vault) -> None:

@@ -283,14 +283,16 @@ async def refreshed(
     """A fresh grant in the place of the one that was read; False: someone else has replaced it already."""
     done = await connection.execute(
         "UPDATE links SET grant_sealed = $3, grant_index = $4, grant_expires_at = $5, refresh_at = $6, updated_at = $7"
-        " WHERE id = $1 AND grant_sealed = $2",
+        " WHERE id = $1 AND grant_sealed IS NOT NULL"
+        " AND (grant_index, grant_expires_at) IS NOT DISTINCT FROM ($2::bytea, $8::timestamptz)",
         link.id,
-        link.grant_sealed,
+        link.grant_index,
         grant_sealed,
         grant_index,
         grant_expires_at,
         refresh_at,
         now,
+        link.grant_expires_at,
     )
     return str(done) == "UPDATE 1"
 

@@ -42,7 +42,7 @@ class Town:
         self.database = database
         self.settings = settings
         self.clock = clock
-        self.vault = Vault(settings.key())
+        self.vault = Vault(*settings.master_keys())
         self.links = Links()
         self.banks: dict[str, Bank] = {}
         self.desks: dict[str, Desk] = {}
