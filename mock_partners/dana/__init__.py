@@ -1,4 +1,4 @@
-"""The DANA mock, from wallets.md 9 and decisions D1-D14; README.md says what it does."""
+"""The DANA mock, from dana.md and decisions D1-D14; README.md says what it does."""
 
 from mock_partners.dana.app import create_app
 from mock_partners.dana.credentials import CREDENTIALS

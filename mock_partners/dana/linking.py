@@ -1,4 +1,4 @@
-"""Linking at DANA (wallets.md 9, decisions D4-D6, D10): the OAuth page, the customer's token, unbinding."""
+"""Linking at DANA (dana.md, decisions D4-D6, D10): the OAuth page, the customer's token, unbinding."""
 
 from __future__ import annotations
 

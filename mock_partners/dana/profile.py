@@ -1,4 +1,4 @@
-"""DANA's profile query, an Open API call (wallets.md 9, decisions D7-D9): NIK, login number, the KYC's state."""
+"""DANA's profile query, an Open API call (dana.md, decisions D7-D9): NIK, login number, the KYC's state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Payouts to DANA balances (wallets.md 9, decisions D11-D14): inquiry, top-up, status, and the day's history."""
+"""Payouts to DANA balances (dana.md, decisions D11-D14): inquiry, top-up, status, and the day's history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Payouts of partners that are polled (BNI, OVO, LinkAja): duplicates, scripted behaviours, look-ups, settlement."""
+"""Payouts of partners that are polled (BNI, OVO, LinkAja, DANA): duplicates, scripts, look-ups, settlement."""
 
 from __future__ import annotations
 

@@ -168,6 +168,29 @@ def linkaja(mock: Mock, payouts: int) -> Iterator[bytes]:
             yield raw("POST", f"/v1/cashin/{path}", headers, body)
 
 
+def dana(mock: Mock, payouts: int) -> Iterator[bytes]:
+    """Top-ups, each looked up once; DANA's calls are signed by RSA and carry no token of the programme's."""
+    number, given = itertools.count(1), mock.credentials
+
+    def sign(name: str, body: dict[str, Any]) -> bytes:
+        path, sent, at = f"/rest/v1.0/emoney/{name}", compact(body), now()
+        text = f"POST:{path}:{hashlib.sha256(sent).hexdigest()}:{at}"
+        headers = {
+            "Content-Type": "application/json", "X-TIMESTAMP": at, "X-PARTNER-ID": given["client_id"],
+            "X-EXTERNAL-ID": f"{next(number):018d}", "CHANNEL-ID": given["channel_id"],
+            "X-SIGNATURE": rsa_signature(given["private_key_pem"], text),
+        }  # fmt: skip
+        return raw("POST", path, headers, sent)
+
+    for one in range(payouts):
+        yield sign("topup", {
+            "partnerReferenceNo": f"P{one}", "customerNumber": "6281234567890", "amount": AMOUNT,
+            "feeAmount": {"value": "0.00", "currency": "IDR"}, "transactionDate": now(),
+            "additionalInfo": {"fundType": "AGENT_TOPUP_FOR_USER_SETTLE"},
+        })  # fmt: skip
+        yield sign("topup-status", {"originalPartnerReferenceNo": f"P{one}", "serviceCode": "38"})
+
+
 def kong(mock: Mock, method: str, path: str, body: bytes) -> dict[str, str]:
     date = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S UTC")
     digest = "SHA-256=" + base64.b64encode(hashlib.sha256(body).digest()).decode()
@@ -200,7 +223,7 @@ def linkaja_customer(mock: Mock) -> str:
 
 
 LOADS: dict[str, Callable[[Mock, int], Iterator[bytes]]] = {
-    "bni": bni, "gopay": gopay, "linkaja": linkaja, "ovo": ovo,
+    "bni": bni, "gopay": gopay, "linkaja": linkaja, "ovo": ovo, "dana": dana,
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A DANA mock with a client of its own, which signs as wallets.md 9 and decisions D2-D7 say."""
+"""A DANA mock with a client of its own, which signs as dana.md and decisions D2-D7 say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client of DANA, written from wallets.md 9 and the decisions on it alone."""
+"""A client of DANA, written from dana.md and the decisions on it alone."""
 
 from __future__ import annotations
 
