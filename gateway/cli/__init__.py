@@ -40,6 +40,7 @@ COMMANDS = {
     "operators": "operators:app",
     "programmes": "programmes:app",
     "workbench": "workbench:app",
+    "new-partner": "new_partner:new_partner",
 }
 """By name, the module in `gateway.cli` and what is called in it: a function, or a group of commands."""
 
