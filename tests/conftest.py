@@ -3,7 +3,6 @@
 import asyncio
 import importlib
 import os
-import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -18,9 +17,9 @@ from gateway.embedded import (
     EmbeddedPostgres,
     EmbeddedValkey,
     create_database_from_template,
-    data_home,
     drop_database,
 )
+from tests.memory import servers_folder
 
 TEMPLATE = f"template_gateway_{os.getpid()}"
 SHARED_POSTGRES = "TESTS_POSTGRES"
@@ -74,11 +73,10 @@ def long(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="session")
-def servers_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder for servers' data that PostgreSQL's account may enter; pytest's own is closed to it when we are root."""
-    home = data_home(tmp_path_factory.getbasetemp() / "servers")
-    yield home
-    shutil.rmtree(home)
+def servers_home() -> Iterator[Path]:
+    """A folder for servers' data."""
+    with servers_folder() as home:
+        yield home
 
 
 class Lent(EmbeddedPostgres):

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import asyncpg
 
-from gateway.embedded import EmbeddedPostgres, data_home
+from gateway.embedded import EmbeddedPostgres
 from tests.conftest import SHARED_POSTGRES
+from tests.memory import servers_folder
 from tests.mutants.mutant import DoesNotApply, Mutant
 
 ROOT = Path(__file__).parents[2]
@@ -78,18 +79,19 @@ def prepared(folder: Path, trees: int) -> Iterator[list[Path]]:
     is open in one run would hold back the events that another one reads.
     """
     _FORKS.set_forkserver_preload(["tests.mutants.nursery"])
-    home, made = data_home(folder / "servers"), []
-    servers = [EmbeddedPostgres(home / f"postgres-{n}") for n in range(trees)]
-    try:
-        for n, server in enumerate(servers):
-            asyncio.run(server.start())
-            asyncio.run(_careless(server.dsn))
-            made.append(copy_tree(folder / str(n)))
-            (made[-1] / POSTGRES).write_text(server.dsn)
-        yield made
-    finally:
-        for server in servers:
-            asyncio.run(server.stop())
+    made = []
+    with servers_folder() as home:
+        servers = [EmbeddedPostgres(home / f"postgres-{n}") for n in range(trees)]
+        try:
+            for n, server in enumerate(servers):
+                asyncio.run(server.start())
+                asyncio.run(_careless(server.dsn))
+                made.append(copy_tree(folder / str(n)))
+                (made[-1] / POSTGRES).write_text(server.dsn)
+            yield made
+        finally:
+            for server in servers:
+                asyncio.run(server.stop())
 
 
 async def _careless(dsn: str) -> None:

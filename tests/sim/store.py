@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Protocol
 
 import asyncpg
 
-from gateway.embedded import EmbeddedPostgres, create_database_from_template, data_home
+from gateway.embedded import EmbeddedPostgres, create_database_from_template
 from gateway.storage.base.database import Connection, Database, _prepare
 from gateway.storage.base.migrate import migrate
+from tests.memory import servers_folder
 
 _UNSAFE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
 """Nothing here outlives the run. Without autovacuum no plan, and so no unordered answer, changes in mid-run."""
@@ -24,12 +21,7 @@ TEMPLATE = "template_sim"
 @asynccontextmanager
 async def server() -> AsyncIterator[EmbeddedPostgres]:
     """A PostgreSQL of this run's own, in memory where the system has such a folder."""
-    memory = Path("/dev/shm")
-    base = str(memory) if memory.is_dir() and os.access(memory, os.W_OK) else None
-    folder = Path(mkdtemp(prefix="sim-", dir=base))
-    folder.chmod(0o711)
-    home = data_home(folder / "home")
-    try:
+    with servers_folder() as home:
         async with EmbeddedPostgres(home / "postgres", durable=False) as postgres:
             connection = await asyncpg.connect(postgres.dsn)
             for name, value in _UNSAFE.items():
@@ -38,9 +30,6 @@ async def server() -> AsyncIterator[EmbeddedPostgres]:
             await connection.close()
             await migrate(await create_database_from_template(postgres.dsn, "template0", TEMPLATE))
             yield postgres
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Connected(asyncpg.Connection[asyncpg.Record] if TYPE_CHECKING else asyncpg.Connection):
