@@ -149,14 +149,7 @@ _PEOPLE = (
     *kind(
         "our_bad_key_ends_the_link",
         (LINKS,),
-        {
-            slug: (at(slug, "mapping", "GRANT_GONE = frozenset({", 'GRANT_GONE = frozenset({"4017400", '),)
-            for slug in ("ovo", "linkaja")
-        }
-        | {
-            "ovo": (Edit(SNAP_LINKS, 'if envelope.case in {"40101",', 'if envelope.case in {"40100", "40101",'),),
-            "linkaja": (Edit(SNAP_LINKS, 'if envelope.case in {"40101",', 'if envelope.case in {"40100", "40101",'),),
-        },
+        shared(Edit(SNAP_LINKS, "    token.expect(reply)\n    return None", "    return None"), "ovo", "linkaja"),
     ),
     *kind(
         "expired_as_unlinked",

@@ -243,6 +243,7 @@ VERDICTS: tuple[Mutant, ...] = (
                     '    "4031702": Blocker',
                     '    "4091701": BlockerCode.PARTNER_REJECTED,\n    "4031702": Blocker',
                 ),
+                Edit(PAY, 'assert code[:3] in ("400", "403", "404")', 'assert code[:1] == "4"'),  # seen at import
             ),
             "ovo": (
                 Edit(

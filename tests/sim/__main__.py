@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gateway.embedded import create_database_from_template
 from tests.sim.chance import PROFILES, kind_of_fault
+from tests.sim.crowd import CROWDED
 from tests.sim.pool import play_all
 from tests.sim.run import Result
 from tests.sim.shrink import shrink
@@ -128,7 +129,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="the first one")
     parser.add_argument("--long", action="store_true", help="the full size")
     parser.add_argument("--jobs", type=int, default=max(1, min(8, os.cpu_count() or 1)), help="processes at once")
-    parser.add_argument("--profile", choices=list(PROFILES), help="instead of the one that each seed draws")
+    parser.add_argument("--profile", choices=[*PROFILES, CROWDED.name], help="instead of what each seed draws")
     parser.add_argument("--shrink", type=int, default=MOST_SHRUNK, help="how many failures to make short")
     parser.add_argument("--trace", action="store_true", help="print the whole trace of each seed")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report for machines")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from adapters.registry import PARTNERS
@@ -17,6 +18,8 @@ BANKS = frozenset(slug for slug, partner in PARTNERS.items() if not partner.mani
 CASES = {
     "ok": 40, "mismatch": 3, "basic": 3, "unregistered": 2, "blocked": 2, "full": 2, "denies": 2, "shares": 3,
 }  # fmt: skip
+CROWD_CASES = {"ok": 40, "mismatch": 2, "basic": 2}
+"""Of the people of a crowd: the partner refuses the others by right, and goes on to."""
 BEHAVIOURS = {
     Behaviour.NONE: 40, Behaviour.LOST_ANSWER: 6, Behaviour.TIMEOUT_NO_CREDIT: 6, Behaviour.FALSE_NOT_FOUND: 5,
     Behaviour.PENDING_THEN_SUCCESS: 5, Behaviour.PENDING_THEN_FAILED: 5, Behaviour.SLOW: 2,
@@ -80,8 +83,27 @@ def make(rng: random.Random, slugs: list[str], today: date, spread_days: int = 2
     return people, accounts
 
 
-def _person(rng: random.Random, number: int, slugs: list[str], people: list[Person]) -> Person:
-    case = rng.choices(list(CASES), weights=list(CASES.values()))[0]
+def make_crowd(rng: random.Random, size: int, slug: str, today: date) -> tuple[list[Person], list[Account]]:
+    """So many people at one partner, and one beside them elsewhere. A few are rightly refused, and no account does what
+    only its payments are about.
+    """
+    others = sorted(PARTNERS.keys() - {slug})
+    people: list[Person] = []
+    accounts: list[Account] = []
+    for n in range(size + 1):
+        person = _person(rng, n, [slug] if n < size else others, [], CROWD_CASES)
+        for number in range(rng.choice((1, 1, 2, 3))):
+            due = today + timedelta(days=number)
+            person.rows.append(Row("training", str(number + 1), 600_000, due, due + timedelta(days=90)))
+        people.append(person)
+        accounts.append(replace(_account(rng, person), behaviour=Behaviour.NONE))
+    return people, accounts
+
+
+def _person(
+    rng: random.Random, number: int, slugs: list[str], people: list[Person], cases: Mapping[str, int] = CASES
+) -> Person:
+    case = rng.choices(list(cases), weights=list(cases.values()))[0]
     partner = rng.choice(slugs)
     owners = [other for other in people if other.case == "ok"]
     if case == "shares" and not owners or case == "full" and partner in BANKS:

@@ -141,8 +141,9 @@ class in_turn:  # noqa: N801 - a context, used as one
         self._turn = Turn()
         self._turn.effects = effects
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Turn:
         self._token = CURRENT.set(self._turn)
+        return self._turn
 
     def __exit__(self, *_: object) -> None:
         CURRENT.reset(self._token)

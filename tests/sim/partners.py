@@ -10,8 +10,9 @@ from typing import Any
 from mock_partners.gopay.payouts import Ledger, Status
 from mock_partners.kit.clock import Item, Scheduler
 from mock_partners.kit.host import package
-from mock_partners.kit.http import Call, Handler, MockApp, Reply, Route
+from mock_partners.kit.http import Call, MockApp, Reply, Route
 from mock_partners.kit.notify import Notice
+from mock_partners.kit.scenario.play import Player
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 from mock_partners.registry import PARTNERS
@@ -74,6 +75,8 @@ class PartnerSide:
         """Armed: from the next list that is asked for."""
         self.then_pays: dict[str, float] = {}
         """References that it calls failed, and how long after that it pays them."""
+        self.player: Player | None = None
+        """What the seed's crowd is told there."""
         self._manners = manners
         waits = Waits()
         if slug != "gopay":
@@ -101,14 +104,17 @@ class PartnerSide:
         reference of the payout that it moves money for.
         """
         path, _, query = target.partition("?")
-        for wanted, pattern, handler in self._routes:
-            found = pattern.fullmatch(path) if wanted == method else None
+        for route, pattern in self._routes:
+            found = pattern.fullmatch(path) if route.method == method else None
             if found is not None:
                 named = {"host": self.host, "content-length": str(len(content)), **headers}
                 if self.holes_armed and LIST.search(path) is not None:
                     self.holes_armed, self.holes_until_s = False, self.clock.real_seconds() + HOLES_S
-                with in_turn(self._manners.effects(self, moves)):
-                    return await handler(Call(method, path, query, named, content, found.groupdict()))
+                call = Call(method, path, query, named, content, found.groupdict())
+                with in_turn(self._manners.effects(self, moves)) as turn:
+                    if self.player is not None:
+                        return await self.player.play(route, call, turn)
+                    return await route.handler(call)
         return Reply(404, b'{"error":"no such path"}', {"Content-Type": "application/json"})
 
     def ends(self, reference: str) -> None:
@@ -128,6 +134,6 @@ LIST = re.compile(r"/(statements|bank-statement|history|report)$")
 """Paths of the partners' statements."""
 
 
-def _compiled(route: Route) -> tuple[str, re.Pattern[str], Handler]:
+def _compiled(route: Route) -> tuple[Route, re.Pattern[str]]:
     pattern = re.sub(r"\{(\w+):str\}", r"(?P<\1>[^/]+)", route.path)
-    return route.method, re.compile(pattern), route.handler
+    return route, re.compile(pattern)

@@ -12,6 +12,7 @@ from contracts.payout import OPEN_STATES, PayoutState
 from gateway.clock import JAKARTA, jakarta_day
 from gateway.services.payouts.absence import MOST_DAYS
 from gateway.storage.payouts.ledger import PLACE
+from tests.sim import brake
 from tests.sim.manners import DATELESS
 from tests.sim.snapshot import Incentive, Payout, Snapshot
 
@@ -53,6 +54,7 @@ def broken(town: Town) -> Iterator[str]:
         ):
             yield f"incentive {incentive.id} is returned, and no partner has a reversal in its books"
     yield from _next_times(town)
+    yield from brake.broken(town)
 
 
 def contradicted_incentives(town: Town) -> set[int]:
@@ -309,7 +311,7 @@ def _excused(town: Town, incentive: Incentive) -> bool:
         return any(_reversed(town, p) for p in payouts)
     if code == "deadline_passed":
         return incentive.deadline_on < jakarta_day(datetime.fromtimestamp(town.now_s, JAKARTA)).isoformat()
-    if person.case in _TRUTH.get(code or "", ()):
+    if person.case in _TRUTH.get(code or "", ()) or brake.not_yet(town, incentive):
         return True
     if any(town.manners.refused.get(p.reference) == code for p in payouts):
         return True

@@ -16,23 +16,28 @@ import structlog
 from contracts.errors import GatewayError
 from gateway.clock import start_of_jakarta_day
 from gateway.storage.intake import programmes
-from tests.sim import people, rules
+from tests.sim import brake, people, rules
+from tests.sim import crowd as crowds
 from tests.sim.baton import Actor, Crash
 from tests.sim.chance import PROFILES, Chance
-from tests.sim.cohort import SPREAD_DAYS, make
+from tests.sim.cohort import SPREAD_DAYS, make, make_crowd
 from tests.sim.consumer import compare
+from tests.sim.crowd import CROWDED, Around
 from tests.sim.fate import happen, plan
 from tests.sim.manners import SPARSE
+from tests.sim.process import Process
 from tests.sim.store import Store
-from tests.sim.town import SWEEP_S, Process, Town
+from tests.sim.town import SWEEP_S, Town
 from tests.sim.work import Chore, chores
 
 MOST_EVENTS = 3_000
 FAULTS_UNTIL = 1_400
 """After so many events the faults are over, whatever is still planned."""
+MOST_EVENTS_OF_A_CROWD = 12_000
 MOST_ACTORS = 4
-FAULTY_DAYS, DAYS, SPARSE_DAYS = 5, 14, (70, 160)
-"""Virtual days that a run may take, its faults and all of it; and one of two months."""
+FAULTY_DAYS, DAYS, SPARSE_DAYS, CROWD_DAYS = 5, 14, (70, 160), (45, 45)
+"""Virtual days that a run may take, its faults and all of it; one of two months; and one of a crowd, whose last looks
+come a month later."""
 _IDLE_S = (1.0, 5.0, 30.0, 120.0, 600.0, 1_800.0)
 
 
@@ -65,12 +70,15 @@ def profile_of(seed: int) -> str:
 async def run(
     seed: int, store: Store, *, profile: str | None = None, only: frozenset[str] | None = None, keep: bool = False
 ) -> Result:
-    """Play one seed; `only`: of the faults drawn no others happen; `keep`: return the trace even if all is well."""
+    """Play one seed; `only`: of the faults drawn no others happen; `keep`: return the trace even if all is well. As
+    `profile` also a crowd of equal answers (`CROWDED`).
+    """
     began = time.perf_counter()
-    chosen = PROFILES[profile or profile_of(seed)]
+    crowd = crowds.drawn(seed) if profile == CROWDED.name else None
+    chosen = CROWDED if crowd is not None else PROFILES[profile or profile_of(seed)]
     await store.empty()
     observer = await store.connection()
-    town = Town(seed, Chance(seed, chosen, only), store, observer)
+    town = Town(seed, Chance(seed, chosen, only), store, observer, crowd)
     structlog.configure(processors=[_listener(town)], cache_logger_on_first_use=False)
     client = people.client_of(town)
     start_s = town.now_s
@@ -126,6 +134,12 @@ class _Run:
         self._idle: dict[str, tuple[float, int]] = {}
         """Chores that found nothing to do: not before, and how often in a row."""
         self._faulty_days, self._days = SPARSE_DAYS if SPARSE in town.manners else (FAULTY_DAYS, DAYS)
+        self._most_events = MOST_EVENTS
+        self._around: Around | None = None
+        if town.crowd is not None:
+            self._faulty_days, self._days = CROWD_DAYS
+            self._most_events = MOST_EVENTS_OF_A_CROWD
+            self._around = Around(town, town.crowd)
         self._chores: list[Chore] = []
         self._chores_for: tuple[object, ...] = ()
 
@@ -141,24 +155,32 @@ class _Run:
                 actor = happen(town, name, rng)
                 if actor is not None:
                     town.baton.add(actor)
+            if self._around is not None and (actor := self._around.turn(rests=self._rests())) is not None:
+                town.baton.add(actor)
             calm = town.chance.over
             enough = len(town.lines) > FAULTS_UNTIL or town.now_s - self._start_s > self._faulty_days * 86_400
-            if not calm and (enough or (town.turns > last and self._rests())):
+            if not calm and self._may_calm(enough=enough, planned=town.turns <= last):
                 await self._calm_down()
             elif calm and self._rests():
                 if not self._settle_doubts():
                     break
             elif calm and not town.baton.actors:
                 self._sleep_till_due()
-            if len(town.lines) > MOST_EVENTS:
-                town.bad(f"not at rest after {MOST_EVENTS} events: {self._restless()}")
+            if len(town.lines) > self._most_events:
+                town.bad(f"not at rest after {self._most_events} events: {self._restless()}")
             elif not await self._step():
                 town.bad(f"nothing is due and not at rest: {self._restless()}")
             elif (town.now_s - self._start_s) > self._days * 86_400:
                 town.bad(f"not at rest after {self._days} days: {self._restless()}")
         if not town.violations:
-            for what in [*rules.verdict(town), *await compare(town, self._observer)]:
+            for what in [*rules.verdict(town), *brake.verdict(town), *await compare(town, self._observer)]:
                 town.bad(what)
+
+    def _may_calm(self, *, enough: bool, planned: bool) -> bool:
+        """Whether nothing more is to go wrong."""
+        if self._town.crowd is not None:
+            return brake.is_over(self._town)
+        return enough or (not planned and self._rests())
 
     async def _set_up(self) -> None:
         town = self._town
@@ -172,7 +194,10 @@ class _Run:
         await programmes.register(self._observer, "sim", ["training", "survey"], people.CORE, now)
         setup = town.chance.stream("people")
         spread = SPREAD_DAYS if SPARSE in town.manners else 2
-        town.people, accounts = make(setup, sorted(town.sides), now.date(), spread)
+        if town.crowd is not None:
+            town.people, accounts = make_crowd(setup, town.crowd.size, town.crowd.partner, now.date())
+        else:
+            town.people, accounts = make(setup, sorted(town.sides), now.date(), spread)
         for account in accounts:
             town.sides[account.partner].world.accounts[account.account] = account
         town.baton.add(Actor("batch", lambda: people.hand_over(town)))
@@ -185,18 +210,19 @@ class _Run:
         return bool(doubts)
 
     def _rests(self) -> bool:
-        return not self._town.baton.actors and rules.at_rest(self._town)
+        return not self._town.baton.actors and rules.at_rest(self._town) and not brake.restless(self._town)
 
     def _restless(self) -> str:
         town = self._town
-        rows = [f"{i.id} {i.stage} {i.blocker}" for i in rules.restless(town)]
+        rows = [f"{i.id} {i.stage} {i.blocker}" for i in rules.restless(town)] + brake.restless(town)
         return f"{rows}, {len(town.baton.actors)} under way, {len(town.state.notes)} notifications"
 
     async def _calm_down(self) -> None:
         """From here on nothing goes wrong any more, and everyone does what is theirs to do."""
         town = self._town
         town.chance.over = True
-        town.sweep_s = SWEEP_S  # a sparse run's rare sweeps would leave the end no events
+        if town.crowd is None:
+            town.sweep_s = SWEEP_S  # a sparse run's rare sweeps would leave the end no events
         town.trace("the faults are over")
         town.cache.down = False
         for actor in town.baton.actors:
@@ -214,6 +240,8 @@ class _Run:
     def _sleep_till_due(self) -> None:
         """Where nothing but due dates is waited for, the time until the first of them passes at once."""
         town, today = self._town, self._town.local().date()
+        if brake.restless(town):
+            return  # a look or a hold is due before
         waiting = rules.restless(town)
         if not waiting:  # only a partner's own clock is waited for, and what is looked up meanwhile is a case already
             dues = [side.scheduler.next_due_s() or 0.0 for side in town.sides.values()]
@@ -250,6 +278,7 @@ class _Run:
             await self._turn(actor)
             return True
         dues = [actor.due_s for actor in town.baton.actors] + [due_s for due_s, _, _ in waiting]
+        dues.append(brake.ends_s(town))
         next_s = min((due_s for due_s in dues if due_s > town.now_s), default=float("inf"))
         if next_s == float("inf"):
             return False
@@ -298,7 +327,7 @@ class _Run:
 
     def _due(self) -> list[Chore]:
         town = self._town
-        key = (town.text, town.local().date(), *town.statements_s.values())
+        key = (town.text, town.local().date(), *town.statements_s.values(), *town.tried_s.values(), brake.ends_s(town))
         if key != self._chores_for:
             self._chores_for = key
             self._chores = [chore for chore in chores(town) if chore.due_s < float("inf")]

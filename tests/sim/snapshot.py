@@ -136,6 +136,34 @@ class Paused(msgspec.Struct, array_like=True):
     by: str
 
 
+class Held(msgspec.Struct, array_like=True):
+    """A hold, open or released."""
+
+    id: int
+    partner: str
+    stage: str
+    kind: str
+    since_s: float
+    next_canary_s: float | None
+    released_s: float | None
+    run_asked_s: float | None
+
+    @property
+    def open(self) -> bool:
+        return self.released_s is None
+
+
+class Refusal(msgspec.Struct, array_like=True):
+    id: int
+    partner: str
+    stage: str
+    participant: int
+    code: str
+    said_s: float
+    asked_again_s: float | None
+    next_look_s: float | None
+
+
 class Snapshot(msgspec.Struct):
     """The store at one moment."""
 
@@ -151,6 +179,8 @@ class Snapshot(msgspec.Struct):
     funnel: list[Count] = []
     batches: list[Batch] = []
     paused: list[Paused] = []
+    holds: list[Held] = []
+    refusals: list[Refusal] = []
 
 
 def _s(column: str) -> str:
@@ -199,6 +229,14 @@ _PARTS = {
         "partner, stage, blocker",
     ),
     "batches": _rows("id, state, (rows_accepted * (NOT reapproval)::int)", "batches"),
+    "holds": _rows(
+        f"id, partner, stage, kind, {_s('since')}, {_s('next_canary_at')}, {_s('released_at')}, {_s('run_asked_at')}",
+        "holds",
+    ),
+    "refusals": _rows(
+        f"id, partner, stage, participant, code, {_s('said_at')}, {_s('asked_again_at')}, {_s('next_look_at')}",
+        "refusals",
+    ),
     "paused": _rows("partner, paused_by", "partner_switches WHERE paused_at IS NOT NULL", "partner"),
 }
 _TEXT = "SELECT json_build_object(" + ", ".join(f"'{name}', {part}" for name, part in _PARTS.items()) + ")::text"
@@ -222,6 +260,8 @@ _SHOWN: dict[str, tuple[str, ...]] = {
     "participants": ("link_active", "verified", "standing"),
     "cases": ("code", "open"),
     "paused": ("by",),
+    "holds": ("partner", "stage", "kind", "open"),
+    "refusals": ("partner", "stage", "code"),
     "batches": ("state",),
 }
 

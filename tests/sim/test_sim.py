@@ -14,12 +14,13 @@ import pytest
 from gateway.embedded import create_database_from_template
 from tests.sim import rules
 from tests.sim.chance import PROFILES, Chance
+from tests.sim.crowd import CROWDED
 from tests.sim.run import MOST_EVENTS, Result, run
 from tests.sim.shrink import kind_of, shrink
 from tests.sim.store import TEMPLATE, Store, server
 
 ROOT = Path(__file__).parents[2]
-SEEDS, SEEDS_LONG = 100, 1_000
+SEEDS, SEEDS_LONG, CROWD_SEEDS = 100, 1_000, 8
 
 
 async def _run(*arguments: str) -> str:
@@ -41,6 +42,16 @@ async def test_a_hundred_seeds_break_no_rule(tmp_path: Path, long: bool) -> None
     assert found["faults"] > 5 * seeds
     assert found["most_events"] <= MOST_EVENTS
     assert all(found["profiles"].values())
+
+
+async def test_crowds_of_equal_answers_break_no_rule(tmp_path: Path, long: bool) -> None:
+    report = tmp_path / "report.json"
+    seeds = SEEDS_LONG if long else CROWD_SEEDS
+    out = await _run("--seeds", str(seeds), "--profile", CROWDED.name, "--jobs", "2", "--json", str(report))
+    found = msgspec.json.decode(report.read_bytes())
+    assert found["bad"] == 0, out
+    assert found["cases"] == seeds
+    assert found["paid"] > found["incentives"] / 2
 
 
 async def test_a_seed_repeats_to_the_byte_in_another_process() -> None:

@@ -21,17 +21,6 @@ from gateway.partners.tokens import Tokens
 from gateway.resources import Resources
 from gateway.security import places
 from gateway.security.vault import Vault
-from gateway.services.intake.batches import Batches
-from gateway.services.intake.corrections import Corrections
-from gateway.services.intake.incentives import Incentives
-from gateway.services.intake.programmes import Programmes
-from gateway.services.linking.links import Linking
-from gateway.services.linking.verification import Verification
-from gateway.services.messages.inbox import Inbox
-from gateway.services.ops.partners import Partners
-from gateway.services.payouts.driver import Payouts
-from gateway.services.payouts.settling import Settling
-from gateway.services.reconciliation.statements import Statements
 from gateway.settings import Settings, Waits
 from mock_partners.gopay.credentials import NEXT_MERCHANT_KEY
 from tests.gateway.cache import Cache
@@ -40,8 +29,10 @@ from tests.sim import snapshot
 from tests.sim.baton import Actor, Baton, Crash
 from tests.sim.chance import Chance, Profile
 from tests.sim.cohort import Person
+from tests.sim.crowd import Crowd
 from tests.sim.manners import SPARSE, Manners
 from tests.sim.partners import MOCKS, PUBLIC, PartnerSide
+from tests.sim.process import Process, Services
 from tests.sim.snapshot import Snapshot
 from tests.sim.store import FaultyDatabase, Store
 from tests.sim.wire import Line, Post
@@ -94,55 +85,21 @@ class _Timer:
 _TIMERS: ContextVar[tuple[_Timer, ...]] = ContextVar("timers", default=())
 
 
-class Services:
-    """One gateway process: all services, with what they hold in memory."""
-
-    def __init__(self, resources: Resources, worker: str) -> None:
-        self.resources = resources
-        self.linking = Linking(resources)
-        self.verification = Verification(resources)
-        self.payouts = Payouts(resources, self.linking, worker=worker, grouped=False)
-        self.statements = Statements(resources)
-        self.inbox = Inbox(resources, self.verification, self.payouts, grouped=False)
-        manifests = {slug: desk.manifest for slug, desk in resources.desks.items()}
-        self.batches = Batches(
-            resources.database,
-            resources.clock,
-            resources.vault,
-            manifests,
-            Programmes(resources.database, resources.clock),
-        )
-        self.incentives = Incentives(resources.database, resources.clock, manifests)
-        self.settling = Settling(resources.database, resources.clock, self.payouts)
-        self.corrections = Corrections(resources)
-        self.partners = Partners(resources.database, resources.clock, manifests, resources.settings.quotas)
-
-
-class Process:
-    """A place for services; when it dies they are built anew over the store."""
-
-    def __init__(self, town: Town, name: str) -> None:
-        self._town, self.name = town, name
-        self.busy = False
-        self.dies_after_commit = False
-        self.lives = 0
-        self.restart()
-
-    def restart(self) -> None:
-        """Forget everything and begin again."""
-        self.lives += 1
-        self.dies_after_commit = False
-        self.services = Services(self._town.resources(self), f"{self.name}-{self.lives}")
-
-
 class Town:
     """Everything of one seed."""
 
     accidents = (asyncpg.PostgresConnectionError,)
     """What the simulated infrastructure raises, and services may let through."""
 
-    def __init__(self, seed: int, chance: Chance, store: Store, observer: asyncpg.Connection[asyncpg.Record]) -> None:
-        self.seed, self.chance, self.store = seed, chance, store
+    def __init__(
+        self,
+        seed: int,
+        chance: Chance,
+        store: Store,
+        observer: asyncpg.Connection[asyncpg.Record],
+        crowd: Crowd | None = None,
+    ) -> None:
+        self.seed, self.chance, self.store, self.crowd = seed, chance, store, crowd
         self.profile: Profile = chance.profile
         self.manners = Manners(chance)
         self._observer = observer
@@ -166,9 +123,13 @@ class Town:
         """Requests that have left, by payout, kind and attempt."""
         self.doomed: list[Actor] = []
         """Actors whose process has died while they waited."""
+        self.tried_s: dict[tuple[str, str], float] = {}
+        """When a partner's stage was last fed, or its brake looked after."""
+        self.resumed_s: dict[str, float] = {}
+        """When an operator let a partner be fed again."""
         self.statements_s: dict[str, float] = {}
         """When each partner's statements were last asked for."""
-        self.sweep_s = 4 * 86_400.0 if SPARSE in self.manners else SWEEP_S
+        self.sweep_s = 4 * 86_400.0 if SPARSE in self.manners or crowd is not None else SWEEP_S
         self.violations: list[str] = []
         self.lines: list[str] = []
         self._hash = hashlib.sha256()
@@ -188,7 +149,10 @@ class Town:
             for slug in MOCKS
         }  # fmt: skip
         self._settings = _settings(resends=self.resends)
-        self.processes = [Process(self, name) for name in PROCESSES]
+        if crowd is not None:
+            crowd.set_up(self)
+        names = PROCESSES if crowd is None else PROCESSES[: crowd.processes]
+        self.processes = [Process(self, name) for name in names]
 
     # --- gateway -------------------------------------------------------------------------------------------------
 
@@ -230,6 +194,11 @@ class Town:
     def account_index(self, partner: str, account: str) -> str:
         """What the store has in place of an account."""
         return self._vault.index(places.account_index(partner), account).hex()
+
+    def trouble_until_s(self, slug: str) -> float:
+        """Until when a partner is down, or wrong about many people."""
+        wrong = self.crowd.until_s if self.crowd is not None and self.crowd.partner == slug else None
+        return max(self.sides[slug].down_until_s, wrong or 0.0)
 
     def free(self) -> list[Process]:
         """Processes that nobody works in: each does one thing at a time."""
@@ -362,6 +331,8 @@ class Town:
         for line in snapshot.changes(self.state, state):
             self.trace(f"  {line}")
         self.trace("state", text)
+        fed = {one.partner for one in self.state.paused} - {one.partner for one in state.paused}
+        self.resumed_s |= dict.fromkeys(fed, self.now_s)
         self.text, self.state = text, state
         from tests.sim.rules import broken
 

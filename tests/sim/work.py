@@ -7,14 +7,23 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from adapters.registry import PARTNERS
+from contracts.hold import HoldKind, HoldStage
 from gateway.clock import JAKARTA, jakarta_day, start_of_jakarta_day
 from gateway.services.payouts.commits import LOST_S
+from tests.sim import feeding
 from tests.sim.snapshot import Payout
 
 if TYPE_CHECKING:
     from tests.sim.town import Services, Town
 
 Tick = Callable[["Services"], Awaitable[object]]
+_PAYS_UNDER = {
+    slug: (HoldStage.PAYOUT, HoldStage.PROOF) if partner.manifest.payout_needs_live_link else (HoldStage.PAYOUT,)
+    for slug, partner in PARTNERS.items()
+}
+"""The stages whose holds keep payouts waiting."""
+_WAITS = ("partner_unavailable", "partner_float_short")
 _SENT_FROM = ("reserved", "prepared")
 _FOLLOWED = ("preparing", "unknown", "pending", "rejected")
 _WAITING_S = 600.0
@@ -34,7 +43,7 @@ class Chore(NamedTuple):
 
 def chores(town: Town) -> list[Chore]:
     """All of them, each with the time from which it finds something to do."""
-    return [*_payouts(town), *_statements(town), *_people(town)]
+    return [*_payouts(town), *_statements(town), *_people(town), *_brake(town)]
 
 
 def _payouts(town: Town) -> Iterator[Chore]:
@@ -60,23 +69,18 @@ def _payouts(town: Town) -> Iterator[Chore]:
             timer_s = min(timer_s, _day_s(incentive.deadline_on, 1))
         if incentive.own_next_s is not None and incentive.payout is None:
             timer_s = min(timer_s, incentive.own_next_s)
+        if incentive.own in _WAITS and incentive.own_next_s is not None:  # a canary makes it due
+            send_s[incentive.partner] = min(send_s[incentive.partner], incentive.own_next_s)
     for slug, due_s in send_s.items():
         limit = 1 + town.seed % 3
-        yield Chore(f"send {slug}", due_s, lambda s, slug=slug, limit=limit: _send(town, s, slug, limit))
+        hold = feeding.held(town, slug, *_PAYS_UNDER[slug])
+        fed_s = due_s if hold is None or due_s == NEVER_S else feeding.canary_s(town, hold)
+        yield Chore(f"send {slug}", fed_s, lambda s, slug=slug, limit=limit: feeding.send(town, s, slug, limit), 5.0)
         yield Chore(f"unpayable {slug}", due_s - LOST_S, lambda s, slug=slug: s.payouts.tick_unpayable(slug, 1), 5.0)
     for slug, due_s in follow_s.items():
         yield Chore(f"look-ups {slug}", due_s, lambda s, slug=slug: s.payouts.tick_lookups(slug, 1))
     yield Chore("deadlines", overdue_s, lambda s: s.payouts.tick_deadlines(1))
     yield Chore("timers", max(timer_s, now_s if timer_s <= now_s else timer_s), lambda s: s.payouts.tick_timers())
-
-
-async def _send(town: Town, services: Services, slug: str, limit: int) -> None:
-    """As the worker's dispatch does: some are claimed, then sent one by one."""
-    for leased in await services.payouts.claim(slug, limit):
-        try:
-            await services.payouts.send(leased)
-        except town.accidents as error:
-            town.trace(f"  not sent: {type(error).__name__}")
 
 
 def _due_s(payout: Payout) -> float:
@@ -123,12 +127,35 @@ def _people(town: Town) -> Iterator[Chore]:
             due_s = max(check.next_s, check.lease_until_s or 0.0)
             checks[check.partner] = min(checks[check.partner], due_s)
     for slug, due_s in checks.items():
-        yield Chore(f"verify {slug}", due_s, lambda s, slug=slug: s.verification.tick(1, slug))
+        hold = feeding.held(town, slug, HoldStage.VERIFY)
+        fed_s = due_s if hold is None or due_s == NEVER_S else feeding.canary_s(town, hold)
+        yield Chore(f"verify {slug}", fed_s, lambda s, slug=slug: feeding.verify(town, s, slug))
     verdicts = [t.verified_until_s for t in state.participants if t.verified and t.verified_until_s is not None]
     yield Chore("expired verdicts", min(verdicts, default=NEVER_S), lambda s: s.verification.tick_expired(1))
     notes = [note.next_s for note in state.notes if note.next_s is not None]
     yield Chore("inbox", min(notes, default=NEVER_S), lambda s: s.inbox.tick(1))
     yield from _links(town)
+
+
+def _brake(town: Town) -> Iterator[Chore]:
+    """The brake's own loops: it looks after holds that a crowd made, and asks once more about who was refused."""
+    brake_s = look_s = NEVER_S
+    held = {(one.partner, one.stage) for one in town.state.holds if one.open}
+    for hold in town.state.holds:
+        if hold.kind == HoldKind.BRAKE.value and (hold.open or (hold.run_asked_s or 0.0) <= (hold.released_s or 0.0)):
+            brake_s = min(brake_s, feeding.thinned_s(town, hold, "brake") if hold.open else 0.0)
+    for refusal in town.state.refusals:
+        if refusal.next_look_s is not None and (refusal.partner, refusal.stage) not in held:
+            look_s = min(look_s, refusal.next_look_s)
+
+    async def tick(services: Services) -> None:
+        for hold in town.state.holds:
+            if hold.open:
+                town.tried_s[hold.partner, "brake"] = town.now_s
+        await services.brake.tick()
+
+    yield Chore("brake", brake_s, tick, 30.0)
+    yield Chore("second looks", look_s, lambda s: s.brake.tick_looks(1))
 
 
 def _links(town: Town) -> Iterator[Chore]:

@@ -1,0 +1,143 @@
+"""What must always hold about a crowd of equal answers, and what ends with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tests.sim.crowd import VERIFY
+from tests.sim.snapshot import Held, Incentive, Refusal
+
+if TYPE_CHECKING:
+    from tests.sim.town import Town
+
+NOT_YET = frozenset({"a refused payout is looked at again", "a mismatch gives nothing back at once"})
+"""What is specified and the gateway does not do yet: the rules leave it out, and this list only ever shrinks."""
+WITHIN_S = {"verify": 7 * 60.0, "payout": 12 * 60.0}
+"""So long after its end a crowd's stage is held no more; longer where money must move to find out."""
+RUN_S = 6 * 3_600.0
+"""What was refused so long before a hold belongs to its run."""
+
+
+def is_over(town: Town) -> bool:
+    """Whether the partner is right again, and reachable."""
+    crowd = town.crowd
+    return crowd is not None and crowd.begun_s is not None and town.now_s >= _right_s(town)
+
+
+def ends_s(town: Town) -> float:
+    """When that will be, as far as it lies ahead."""
+    until_s = None if town.crowd is None else town.crowd.until_s
+    return until_s if until_s is not None and until_s > town.now_s else float("inf")
+
+
+def _right_s(town: Town) -> float:
+    crowd = town.crowd
+    assert crowd is not None
+    waits = crowd.around == "outage after" and crowd.around not in crowd.done
+    if waits or crowd.until_s is None:
+        return float("inf")
+    return max(crowd.until_s, town.sides[crowd.partner].down_until_s)
+
+
+def restless(town: Town) -> list[str]:
+    """What a crowd leaves to be done: its holds, and looks at whom it was wrong about."""
+    if town.crowd is None:
+        return []
+    if town.crowd.begun_s is None or town.now_s < _right_s(town):
+        return ["the crowd is not over"]
+    good = _good(town)
+    standing = {one.id: one.standing for one in town.state.participants if not one.verified}
+    found = [f"{one.kind} hold at {one.stage}" for one in town.state.holds if one.open]
+    found += [
+        f"participant {one.participant} is looked at again"
+        for one in town.state.refusals
+        if one.next_look_s is not None and one.participant in good and standing.get(one.participant) == one.code
+    ]
+    return found + [f"participant {one.participant} is checked" for one in town.state.checks if one.next_s is not None]
+
+
+def broken(town: Town) -> Iterator[str]:
+    """Rules that do not hold now."""
+    crowd = town.crowd
+    if crowd is None:
+        return
+    for hold in town.state.holds:
+        if hold.partner != crowd.partner and hold.kind == "brake":
+            yield f"{hold.partner} is held at {hold.stage}, and {crowd.partner} was wrong"
+        if hold.kind == "brake" and hold.open and town.now_s > _released_by_s(town, hold):
+            yield f"{hold.partner} is still held at {hold.stage}"
+        if crowd.clean and hold.kind == "brake":
+            yield f"{hold.partner} is held at {hold.stage}, and nobody was answered wrongly"
+    for case in town.state.cases:
+        if crowd.clean:
+            yield f"a case, and nobody was answered wrongly: {case.detail}"
+    yield from _nothing_hard(town)
+
+
+def _released_by_s(town: Town, hold: Held) -> float:
+    if any(one.partner == hold.partner for one in town.state.paused):
+        return float("inf")
+    since_s = max(_right_s(town), hold.since_s, town.resumed_s.get(hold.partner, 0.0))
+    return since_s + WITHIN_S[hold.stage]
+
+
+def _good(town: Town) -> set[int]:
+    """Participants of whom the world knows nothing but good."""
+    ok = {person.participant_id for person in town.people if person.case == "ok"}
+    return {one.id for one in town.state.participants if one.participant_id in ok}
+
+
+def _nothing_hard(town: Town) -> Iterator[str]:
+    """Whoever is good keeps link and account, whatever a crowd is told: no such trouble lasts a day."""
+    good = _good(town)
+    for link in town.state.links:
+        if link.participant not in good or link.ended_because not in ("nik_mismatch", "link_revoked"):
+            continue
+        if link.ended_because == "nik_mismatch" and "a mismatch gives nothing back at once" in NOT_YET:
+            continue
+        yield f"link {link.id} of a good account has ended: {link.ended_because}"
+
+
+def verdict(town: Town) -> Iterator[str]:
+    """What should have come out differently."""
+    if town.crowd is None:
+        return
+    good = _good(town)
+    standing = {one.id: one.standing for one in town.state.participants if not one.verified}
+    for hold in town.state.holds:
+        if hold.kind != "brake":
+            continue
+        for one in town.state.refusals:
+            if not _of_run(one, hold) or one.participant not in good or one.asked_again_s is not None:
+                continue
+            if hold.stage == "verify" and standing.get(one.participant) == one.code or _payout_stands(town, one):
+                yield f"participant {one.participant} was refused in a crowd and never asked again"
+
+
+def _of_run(refusal: Refusal, hold: Held) -> bool:
+    same = (refusal.partner, refusal.stage) == (hold.partner, hold.stage)
+    return same and hold.since_s - RUN_S <= refusal.said_s <= (hold.released_s or float("inf"))
+
+
+def _payout_stands(town: Town, refusal: Refusal) -> bool:
+    return refusal.stage == "payout" and any(
+        one.participant == refusal.participant and one.own == refusal.code and one.payout is None
+        for one in town.state.incentives
+    )
+
+
+def not_yet(town: Town, incentive: Incentive) -> bool:
+    """Whether an incentive is unpaid because of something that `NOT_YET` names."""
+    crowd = town.crowd
+    if crowd is None or crowd.clean or incentive.partner != crowd.partner:
+        return False
+    refused = {(one.participant, one.stage, one.code) for one in town.state.refusals}
+    if "a refused payout is looked at again" in NOT_YET and (incentive.participant, "payout", incentive.own) in refused:
+        return True
+    if "a mismatch gives nothing back at once" in NOT_YET and crowd.stage == VERIFY:
+        return incentive.blocker == "nik_mismatch" and any(
+            link.participant == incentive.participant and link.ended_because == "nik_mismatch"
+            for link in town.state.links
+        )
+    return False
