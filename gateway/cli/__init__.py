@@ -26,6 +26,7 @@ COMMANDS = {
     "why": "why:why",
     "cases": "cases:app",
     "incentives": "incentives:app",
+    "participants": "participants:app",
     "payouts": "payouts:app",
     "settlements": "settlements:app",
     "batch": "batch:app",

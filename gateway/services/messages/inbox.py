@@ -20,6 +20,7 @@ from contracts.secret import Secret
 from gateway.clock import jakarta_day
 from gateway.resources import Resources
 from gateway.security import places
+from gateway.security.vault import Vault
 from gateway.services.each import each
 from gateway.services.linking.verification import Verification
 from gateway.services.payouts.commits import Adds, OneByOne
@@ -155,7 +156,7 @@ class Inbox:
 
     async def _process(self, row: InboxRow) -> None:
         try:
-            notice = self._desks[row.partner].partner.callbacks.read(self._open(row))
+            notice = self._desks[row.partner].partner.callbacks.read(opened(self._vault, row))
         except PartnerProtocolError:
             await self._done(row, "unreadable")
             async with self._database.transaction() as connection:
@@ -203,17 +204,6 @@ class Inbox:
                     await self._verification.open_for(connection, person, link.id, now)
         return "applied" if found else "unknown_token"
 
-    def _open(self, row: InboxRow) -> Notification:
-        text = self._vault.open(places.inbox_raw(row.partner, row.kind, row.event_key), row.raw_sealed)
-        raw = msgspec.json.decode(text, type=_Raw)
-        return Notification(
-            kind=row.kind,
-            method=raw.method,
-            target=raw.target,
-            headers=raw.headers,
-            body=base64.b64decode(raw.body),
-        )
-
     async def _done(self, row: InboxRow, result: str) -> None:
         async with self._database.connection() as connection:
             await inbox.applied(connection, row.id, result, self._clock.now())
@@ -231,3 +221,16 @@ def _dropped(partner: str, kind: str, reason: str) -> NewCase:
 
 _UNKNOWN = frozenset({"unknown_token", "no_such_payout"})
 """What a notification concerns may become known a little later."""
+
+
+def opened(vault: Vault, row: InboxRow) -> Notification:
+    """A notification as it came; raises `SealBroken`."""
+    text = vault.open(places.inbox_raw(row.partner, row.kind, row.event_key), row.raw_sealed)
+    raw = msgspec.json.decode(text, type=_Raw)
+    return Notification(
+        kind=row.kind,
+        method=raw.method,
+        target=raw.target,
+        headers=raw.headers,
+        body=base64.b64decode(raw.body),
+    )

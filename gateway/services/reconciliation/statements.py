@@ -291,9 +291,12 @@ class Statements:
             key = f"statement:other:{one.identity.hex()}"
         return Word(payout=row.id, source=Source.STATEMENT, outcome=outcome, event_key=key)
 
-    async def _account(self, row: PayoutRow) -> Secret:
+    async def _account(self, row: PayoutRow) -> Secret | None:
+        """The account it went to; None: the person was erased, and amount and reference alone tell."""
         async with self._database.connection() as connection:
             sealed = await statements.account_of(connection, row.link_id)
+        if not sealed:
+            return None
         return Secret(self._vault.open(places.link_account(row.link_id), sealed))
 
     async def _tell(self, connection: Connection, partner: str, day: date, weighed: Weighed) -> None:

@@ -108,3 +108,24 @@ async def purge(connection: Connection, before: datetime, most: int) -> int:
         most,
     )
     return int(done.split()[-1])
+
+
+async def since(
+    connection: Connection, partners: Sequence[str], received_from: datetime, after: int, limit: int
+) -> list[InboxRow]:
+    """Notifications of some partners from a moment on, applied or not, by id."""
+    rows = await connection.fetch(
+        f"SELECT {', '.join(_NAMES)} FROM inbox WHERE partner = ANY($1) AND received_at >= $2 AND id > $3"
+        " ORDER BY id LIMIT $4",
+        list(partners),
+        received_from,
+        after,
+        limit,
+    )
+    return [InboxRow(**dict(row)) for row in rows]
+
+
+async def drop(connection: Connection, ids: Sequence[int]) -> int:
+    """Forget applied notifications; how many."""
+    done = await connection.execute("DELETE FROM inbox WHERE id = ANY($1) AND applied_at IS NOT NULL", list(ids))
+    return int(done.split()[-1])

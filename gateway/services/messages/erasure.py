@@ -1,0 +1,120 @@
+"""Erasing a person, on the word of two people: NIK, name, phone, account and grants go, with every index by which they
+could be found, and the notifications that speak of them. What became of the money stays, under the core platform's own
+id: ledger, payouts, observations, approvals, consents and the record of decisions hold nothing else of a person.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from contracts.errors import Conflict, InvalidRequest, NotFound
+from gateway.clock import Clock, jakarta_day
+from gateway.security import places
+from gateway.security.vault import Vault
+from gateway.services.intake.participants import known
+from gateway.services.messages.inbox import opened
+from gateway.storage.access import clients
+from gateway.storage.base.database import Connection, Database
+from gateway.storage.intake import erasures
+from gateway.storage.intake.participants import ParticipantRow
+from gateway.storage.messages import inbox
+from gateway.storage.ops import audit
+
+SECOND_WORD_WITHIN = timedelta(days=7)
+"""A first word is forgotten after this."""
+NOBODY = "cli"
+"""Who acts where nobody is enrolled: one and the same for everybody."""
+_CHUNK = 500
+_TAIL = 9
+"""Last digits of a phone or account by which it is known in a partner's spelling."""
+
+
+class Erased(msgspec.Struct, frozen=True, kw_only=True):
+    """How far it is."""
+
+    participant_id: str
+    erased_at: datetime | None
+    """None: a second person has to say the same."""
+    notifications: int = 0
+    """Gone with it."""
+
+
+class Erasing:
+    """Erases people."""
+
+    def __init__(self, database: Database, clock: Clock, vault: Vault) -> None:
+        self._database, self._clock, self._vault = database, clock, vault
+
+    async def erase(self, participant_id: str, actor: str) -> Erased:
+        """The first person's word is kept for seven days; a second person's erases.
+
+        Raises `NotFound`, `InvalidRequest` where it cannot be known who asks, `Conflict` while anything of the person
+        is not over.
+        """
+        if actor == NOBODY:
+            raise InvalidRequest(
+                "Two people erase, each signed in.", remedy="Enrol them with `gateway operators add`, and use --as."
+            )
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            person = await known(connection, participant_id, lock=True)
+            before = await erasures.get(connection, person.id)
+            if before is not None and before.erased_at is not None:
+                raise NotFound("This participant was erased.")
+            if found := await erasures.in_the_way(connection, person.id, now, jakarta_day(now)):
+                raise Conflict(
+                    f"Not over yet: {', '.join(found)}.",
+                    code="participant_open",
+                    remedy="End it first: unlink, stop the participant's payments, close the case; then ask again.",
+                )
+            if before is None or before.asked_at < now - SECOND_WORD_WITHIN or await _one(connection, before, actor):
+                await erasures.ask(connection, person.id, actor, now)
+                await audit.record(connection, now, actor, "participant.erase.ask", participant_id, {})
+                return Erased(participant_id=participant_id, erased_at=None)
+            dropped = await self._notifications(connection, person)
+            await erasures.erase(connection, person.id, actor, now)
+            await audit.record(
+                connection, now, actor, "participant.erase", participant_id, {"asked_by": before.asked_by}
+            )
+            return Erased(participant_id=participant_id, erased_at=now, notifications=dropped)
+
+    async def _notifications(self, connection: Connection, person: ParticipantRow) -> int:
+        """Drop what partners have sent in that names the person; raises `Conflict` while some of it waits."""
+        wanted = await self._wanted(connection, person)
+        where = await erasures.accounts(connection, person.id)
+        after, count = 0, 0
+        while rows := await inbox.since(connection, where.partners, where.since, after, _CHUNK):
+            after = rows[-1].id
+            found = [row.id for row in rows if self._names(row, wanted)]
+            if await inbox.drop(connection, found) < len(found):
+                raise Conflict(
+                    "A partner's notification about this person is still to be applied.",
+                    code="participant_open",
+                    remedy="Ask again in a minute.",
+                )
+            count += len(found)
+        return count
+
+    async def _wanted(self, connection: Connection, person: ParticipantRow) -> list[bytes]:
+        pid = person.participant_id
+        values = [
+            self._vault.open(places.nik(pid), person.nik_sealed),
+            self._vault.open(places.name(pid), person.name_sealed),
+            self._vault.open(places.phone(pid), person.phone_sealed)[-_TAIL:],
+            self._vault.open(places.account(pid), person.account_sealed)[-_TAIL:],
+        ]
+        for link_id, sealed in await erasures.links_sealed(connection, person.id):
+            values.append(self._vault.open(places.link_account(link_id), sealed)[-_TAIL:])
+        return [value.encode() for value in values]
+
+    def _names(self, row: inbox.InboxRow, wanted: list[bytes]) -> bool:
+        note = opened(self._vault, row)
+        text = b"\n".join([note.target.encode(), *(value.encode() for value in note.headers.values()), note.body])
+        return any(value in text for value in wanted)
+
+
+async def _one(connection: Connection, before: erasures.Erasure, actor: str) -> bool:
+    """Whether the same person asks again."""
+    return await clients.person_of(connection, before.asked_by) == await clients.person_of(connection, actor)
