@@ -17,6 +17,8 @@ class EventType(enum.Enum):
     BATCH_EXPIRED = "batch.expired"
     BATCH_STOPPED = "batch.stopped"
     BATCH_INCENTIVES_CHANGED = "batch.incentives_changed"
+    PLAN_CHANGED = "plan.changed"
+    ENTITLEMENT_CHANGED = "entitlement.changed"
     PARTICIPANT_CHANGED = "participant.changed"
     """NIK, name, phone, partner or account was corrected."""
     PARTICIPANT_ACCOUNT_CHANGED = "participant.account_changed"

@@ -9,7 +9,9 @@ from gateway.security.clients import ClientDirectory
 from gateway.services.brake.brake import Brake
 from gateway.services.intake.batches import Batches
 from gateway.services.intake.corrections import Corrections
+from gateway.services.intake.entitlements import Entitlements
 from gateway.services.intake.incentives import Incentives
+from gateway.services.intake.plans import Plans
 from gateway.services.intake.programmes import Programmes
 from gateway.services.linking.links import Linking
 from gateway.services.linking.verification import Verification
@@ -39,6 +41,8 @@ class Core:
     programmes: Programmes
     batches: Batches
     incentives: Incentives
+    plans: Plans
+    entitlements: Entitlements
     corrections: Corrections
     partners: Partners
     settling: Settling
@@ -55,29 +59,33 @@ class Core:
 def build_core(resources: Resources) -> Core:
     """Assemble the services."""
     manifests = {slug: desk.manifest for slug, desk in resources.desks.items()}
+    database, clock, vault = resources.database, resources.clock, resources.vault
     linking = Linking(resources)
     verification = Verification(resources)
     payouts = Payouts(resources, linking)
-    programmes = Programmes(resources.database, resources.clock)
+    programmes = Programmes(database, clock)
+    incentives = Incentives(database, clock, manifests)
     return Core(
         resources=resources,
-        clients=ClientDirectory(resources.database, resources.clock),
+        clients=ClientDirectory(database, clock),
         linking=linking,
         verification=verification,
         payouts=payouts,
         inbox=Inbox(resources, verification, payouts),
         programmes=programmes,
-        batches=Batches(resources.database, resources.clock, resources.vault, manifests, programmes),
-        incentives=Incentives(resources.database, resources.clock, manifests),
+        batches=Batches(database, clock, vault, manifests, programmes),
+        incentives=incentives,
+        plans=Plans(database, clock, programmes),
+        entitlements=Entitlements(database, clock, vault, manifests, programmes, incentives),
         corrections=Corrections(resources),
-        settling=Settling(resources.database, resources.clock, payouts),
-        partners=Partners(resources.database, resources.clock, manifests, resources.settings.quotas),
-        plan=Planner(resources.database, resources.clock, manifests, resources.settings.quotas),
-        guard=Guard(resources.database, resources.clock, manifests),
-        operators=Operators(resources.database, resources.clock, resources.vault),
-        brake=Brake(resources.database, resources.clock),
+        settling=Settling(database, clock, payouts),
+        partners=Partners(database, clock, manifests, resources.settings.quotas),
+        plan=Planner(database, clock, manifests, resources.settings.quotas),
+        guard=Guard(database, clock, manifests),
+        operators=Operators(database, clock, vault),
+        brake=Brake(database, clock),
         strays=Strays(resources),
         reconciliations=Reconciliations(resources),
-        sealing=Sealing(resources.database, resources.clock, resources.vault),
-        webhooks=Webhooks(resources.database, resources.clock, resources.vault, resources.settings.networks()),
+        sealing=Sealing(database, clock, vault),
+        webhooks=Webhooks(database, clock, vault, resources.settings.networks()),
     )

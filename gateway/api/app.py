@@ -21,7 +21,7 @@ from gateway.api.request_ids import told
 from gateway.core import Core, build_core
 from gateway.resources import open_resources
 from gateway.routes.access import front, oauth
-from gateway.routes.intake import batches, incentives, participants, programmes
+from gateway.routes.intake import batches, entitlements, incentives, participants, plans, programmes
 from gateway.routes.linking import connect, links, proofs, verifications
 from gateway.routes.messages import callbacks, events, webhooks
 from gateway.routes.ops import cases, decisions, funnel, health, partners, settlements
@@ -35,7 +35,8 @@ from gateway.worker.outage import Outages
 
 ROUTES = (
     front, oauth, connect, callbacks, links, verifications, participants, proofs, programmes, incentives, payouts,
-    batches, events, webhooks, partners, settlements, funnel, reconciliations, cases, health, decisions,
+    batches, plans, entitlements, events, webhooks, partners, settlements, funnel, reconciliations, cases, health,
+    decisions,
 )  # fmt: skip
 
 

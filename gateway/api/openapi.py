@@ -18,6 +18,7 @@ from contracts.batch import COLUMNS, RowCode
 from contracts.events import EventType
 from contracts.identity import Verdict
 from contracts.incentive import BlockerCode
+from contracts.payment_plan import NoticeCode
 from gateway.api import words
 from gateway.api.problems import MEDIA_TYPE
 from gateway.routes.access.idempotent import HEADER
@@ -28,13 +29,15 @@ from gateway.storage.reconciliation.reconciliation_rules import BreakClass
 
 _PROBLEM = "Problem"
 _KEYED = {("/v1/batches", "post"): True, ("/v1/incentives", "post"): True, ("/v1/links", "post"): False,
-          ("/v1/verifications", "post"): False, ("/v1/payouts", "post"): False}  # fmt: skip
+          ("/v1/verifications", "post"): False, ("/v1/payouts", "post"): False, ("/v1/plans", "post"): True,
+          ("/v1/entitlements", "post"): False, ("/v1/completions", "post"): False}  # fmt: skip
 """Operations that read an Idempotency-Key, and whether they insist."""
 _VERDICTS = [*(one.value for one in Verdict if one is not Verdict.PENDING), None]
 _CHECKS: list[str | None] = ["open", "decided", "dropped"]
 _ENDS = [*(one.value for one in BlockerCode), None]
 _CLOSED: dict[tuple[str, str], list[str | None]] = {
     ("Approval", "decision"): [Decision.APPROVE.value, Decision.REJECT.value],
+    ("ItemFault", "code"): [*(one.value for one in NoticeCode), *(one.value for one in RowCode)],
     ("BreakView", "kind"): [one.value for one in BreakClass],
     ("LinkLine", "ended_because"): _ENDS,
     ("LinkView", "ended_because"): _ENDS,

@@ -40,6 +40,7 @@ COMMANDS = {
     "clients": "clients:app",
     "operators": "operators:app",
     "programmes": "programmes:app",
+    "plans": "plans:app",
     "workbench": "workbench:app",
     "new-partner": "new_partner:new_partner",
 }

@@ -131,6 +131,66 @@ def cancel_incentive(incentive_id: str) -> Call[models.Incentive]:
     return _do("cancel_incentive", "POST", path, models.Incentive, repeatable=True)
 
 
+def propose_plan(plan: Mapping[str, object], *, key: str | None = None) -> Call[models.Plan]:
+    """Propose a payment plan, for two others to approve."""
+    return _do("propose_plan", "POST", "/v1/plans", models.Plan, plan, key=key or _new_key())
+
+
+def read_plan(plan_id: str) -> Call[models.Plan]:
+    """A payment plan as it stands."""
+    return _get("read_plan", f"/v1/plans/{_part(plan_id)}", models.Plan)
+
+
+def list_plans(*, state: str | None = None, limit: int = 200) -> Pages[models.Plan]:
+    """Payment plans, newest first."""
+    return Pages(first=_get("list_plans", "/v1/plans", dict, state=state, limit=limit), items="plans", item=models.Plan)
+
+
+def decide_plan(plan_id: str, decision: str, content_root: str) -> Call[models.Plan]:
+    """Approve (`approve`) or reject (`reject`) exactly this plan; saying the same twice changes nothing."""
+    body = {"decision": decision, "content_root": content_root}
+    return _do("decide_plan", "POST", f"/v1/plans/{_part(plan_id)}/approvals", models.Plan, body, repeatable=True)
+
+
+def entitle(
+    plan_id: str, entitlements: Sequence[Mapping[str, object]], *, key: str | None = None
+) -> Call[models.PlanItems]:
+    """Entitle 1 to 1,000 participants under a plan."""
+    body = {"plan_id": plan_id, "entitlements": list(entitlements)}
+    return _do("entitle", "POST", "/v1/entitlements", models.PlanItems, body, key=key or _new_key())
+
+
+def complete(
+    plan_id: str, completions: Sequence[Mapping[str, object]], *, key: str | None = None
+) -> Call[models.PlanItems]:
+    """Tell what 1 to 1,000 participants have finished, and when."""
+    body = {"plan_id": plan_id, "completions": list(completions)}
+    return _do("complete", "POST", "/v1/completions", models.PlanItems, body, key=key or _new_key())
+
+
+def read_entitlement(entitlement_id: str) -> Call[models.Entitlement]:
+    """A participant under a plan, with where each instalment stands."""
+    return _get("read_entitlement", f"/v1/entitlements/{_part(entitlement_id)}", models.Entitlement)
+
+
+def cancel_entitlement(entitlement_id: str) -> Call[models.Entitlement]:
+    """End an entitlement and what has not left of it; cancelling twice changes nothing."""
+    path = f"/v1/entitlements/{_part(entitlement_id)}/cancel"
+    return _do("cancel_entitlement", "POST", path, models.Entitlement, repeatable=True)
+
+
+def list_entitlements(
+    *, plan_id: str | None = None, participant_id: str | None = None, state: str | None = None,
+    at_risk_days: int | None = None, limit: int = 200,
+) -> Pages[models.Entitlement]:  # fmt: skip
+    """Entitlements; with `at_risk_days` those of whom something lapses within so many days, and why."""
+    first = _get(
+        "list_entitlements", "/v1/entitlements", dict, plan_id=plan_id, participant_id=participant_id, state=state,
+        at_risk_days=at_risk_days, limit=limit,
+    )  # fmt: skip
+    return Pages(first=first, items="entitlements", item=models.Entitlement)
+
+
 def start_link(participant_id: str, return_url: str, *, key: str | None = None) -> Call[models.Link]:
     """Begin linking: open `challenge.url` in the participant's browser within ten minutes."""
     body = {"participant_id": participant_id, "return_url": return_url}

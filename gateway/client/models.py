@@ -84,6 +84,65 @@ class Submitted(Model, frozen=True, kw_only=True):
     batch: Batch
 
 
+class Plan(Model, frozen=True, kw_only=True):
+    """A payment plan; approve exactly this `content_root`."""
+
+    plan_id: str
+    state: str
+    programme: str
+    name: str
+    most_participants: int
+    most_rupiah: int
+    content: str
+    content_root: str
+    submitted_by: str
+    approvals: list[Approval]
+    approvals_missing: int
+    received_at: datetime
+    decided_at: datetime | None
+
+
+class ItemFault(Model, frozen=True, kw_only=True):
+    """Why a participant or notice was refused."""
+
+    code: str
+    field: str | None
+    remedy: Text
+
+
+class PlanItem(Model, frozen=True, kw_only=True):
+    """What became of one participant or notice."""
+
+    number: int
+    outcome: str
+    participant_id: str | None = None
+    entitlement_id: str | None = None
+    incentives: int = 0
+    faults: list[ItemFault] = []
+
+
+class PlanItems(Model, frozen=True, kw_only=True):
+    """What became of each participant or notice of a request, in its order."""
+
+    made: int
+    repeated: int
+    refused: int
+    items: list[PlanItem]
+
+
+class Entitlement(Model, frozen=True, kw_only=True):
+    """A participant under a payment plan."""
+
+    entitlement_id: str
+    plan_id: str
+    programme: str
+    participant_id: str
+    state: str
+    incentives: list[Incentive]
+    created_at: datetime
+    changed_at: datetime
+
+
 class RowResult(Model, frozen=True, kw_only=True):
     """What became of one line of a batch."""
 

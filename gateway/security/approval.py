@@ -30,6 +30,9 @@ def approved_row(
     )
 
 
-def digest(vault: Vault, row: str, account_index: bytes) -> bytes:
-    """32 bytes over the row and the account."""
-    return vault.index(places.APPROVED_ROW, f"{row}\x1f{account_index.hex()}")
+def digest(vault: Vault, row: str, account_index: bytes, under: bytes = b"") -> bytes:
+    """32 bytes over the row and the account, and over the root of the payment plan `under` which it was made, if any: a
+    row that was handed over otherwise is not approved by a plan's approvals, nor by another plan's.
+    """
+    plan = f"\x1f{under.hex()}" if under else ""
+    return vault.index(places.APPROVED_ROW, f"{row}\x1f{account_index.hex()}{plan}")

@@ -127,6 +127,7 @@ def people_loops(core: Core, outages: Outages) -> list[Loop | Lanes[Any]]:
         "unlinking": core.linking.tick_unlinking,
         "verification_expiry": core.verification.tick_expired,
         "batch_expiry": core.batches.tick_expiry,
+        "plan_expiry": core.plans.tick_expiry,
         "corrections": core.corrections.tick_forget,
         "retention": Retention(core.resources.database, core.resources.clock).tick,
         "strays": core.strays.tick,

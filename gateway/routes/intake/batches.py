@@ -84,6 +84,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     submitted_by: str
     reapproval: bool
     """Its rows are incentives of other batches whose approval lapsed."""
+    plan_id: str | None
+    """The plan whose notices made it and whose approvers approved it; null: it was handed over."""
     rows_accepted: int
     rows_rejected: int
     rows_repeated: int
@@ -305,6 +307,7 @@ def as_batch(view: BatchView, content_key: str | None = None) -> Batch:
         state=batch.state,
         submitted_by=batch.client_id,
         reapproval=batch.reapproval,
+        plan_id=batch.plan_id,
         rows_accepted=batch.rows_accepted,
         rows_rejected=batch.rows_rejected,
         rows_repeated=batch.rows_repeated,

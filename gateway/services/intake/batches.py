@@ -6,15 +6,13 @@ import asyncio
 import enum
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-import asyncpg
 import msgspec
 
-from contracts.batch import REQUIRED_APPROVALS, BatchState, WarningCode
-from contracts.errors import Conflict, Forbidden, GatewayError, NotFound, TooLarge
+from contracts.batch import REQUIRED_APPROVALS, BatchState
+from contracts.errors import Conflict, Forbidden, NotFound, TooLarge
 from contracts.events import EventType
 from contracts.partner import Manifest
 from gateway.clock import Clock
@@ -22,7 +20,7 @@ from gateway.security import places
 from gateway.security.vault import Vault
 from gateway.services.intake import reapprovals
 from gateway.services.intake.framing import Cells, CsvCells, JsonCells, Record
-from gateway.services.intake.merkle import MerkleTree
+from gateway.services.intake.merging import Busy, Merging, Overtaken
 from gateway.services.intake.programmes import Programmes
 from gateway.services.intake.refusals import refusal
 from gateway.services.intake.rows import Checker, Declared, Reader, Refused, Row, rules_of
@@ -47,11 +45,7 @@ _SINGLES = 4
 """The same for single incentives, which wait for no batch."""
 _UPLOADS = 64
 """Whose rows are still on their way: each holds a few megabytes and neither connection nor place."""
-_WAIT_S = 300.0
 _MANY = 1_000
-_ENOUGH_NIKS = 3
-"""So many that all end in 0 are no chance."""
-_TRIES = 5
 
 _EXPIRES_AFTER = timedelta(days=30)
 """Without its approvals."""
@@ -71,19 +65,6 @@ class Outcome(enum.Enum):
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
-
-
-class Busy(GatewayError):
-    """Too many batches are being received."""
-
-    code = "intake_busy"
-    http_status = 503
-    title = "Too many batches at once"
-    remedy = "Send it again in a minute."
-
-
-class _Overtaken(Exception):
-    """Somebody else has stored the only row meanwhile: decide about it anew."""
 
 
 Keep = Callable[[Connection, Subject, datetime], Awaitable[None]]
@@ -113,6 +94,7 @@ class Batches:
         self._vault = vault
         self._rules = rules_of(manifests)
         self._programmes = programmes
+        self._merging = Merging(database, clock, vault)
         self._room = asyncio.Semaphore(_INTAKES)
         self._places = asyncio.Semaphore(_SINGLES)
         self._uploads = 0
@@ -131,7 +113,7 @@ class Batches:
 
         async def store(connection: Connection, now: datetime) -> BatchView:
             live = await staging.settle(connection, client_id=client_id, single=False, many=reader.rows >= _MANY)
-            batch = await self._store(connection, client_id, live, checker, now, single=False)
+            batch = await self._merging.store(connection, client_id, live, checker, now, single=False)
             await keep(connection, BatchView(batch=batch), now)
             return BatchView(batch=batch)
 
@@ -141,10 +123,10 @@ class Batches:
         try:
             with Spool() as spool:
                 await _read(reader, body, spool)
-                async with self._staging(self._room) as connection:
+                async with self._merging.staging(self._room) as connection:
                     for rows, refused in spool.pieces():
                         await _copy(connection, rows, refused)
-                    return await self._in_one(connection, store)
+                    return await self._merging.in_one(connection, store)
         finally:
             self._uploads -= 1
 
@@ -159,18 +141,18 @@ class Batches:
         async def store(connection: Connection, now: datetime) -> int:
             live = await staging.settle(connection, client_id=client_id, single=True, many=False)
             if live:
-                stored_now = await self._store(connection, client_id, live, checker, now, single=True)
+                stored_now = await self._merging.store(connection, client_id, live, checker, now, single=True)
                 if not stored_now.rows_accepted:
-                    raise _Overtaken
+                    raise Overtaken
             elif (faults := await staging.refused_faults(connection)) is not None:
                 raise refusal(faults)
             incentive_id = await staging.stored_incentive(connection)
             await keep(connection, incentive_id, now)
             return incentive_id
 
-        async with self._staging(self._places) as connection:
+        async with self._merging.staging(self._places) as connection:
             await staging.add_rows(connection, [row])
-            return await self._in_one(connection, store)
+            return await self._merging.in_one(connection, store)
 
     async def decide(self, client_id: str, batch_id: str, decision: Decision, content_root: bytes) -> BatchView:
         """One client's approval or rejection of exactly this content, or its withdrawal. The second approval by a
@@ -202,7 +184,7 @@ class Batches:
             return await _view(connection, batch_id)
 
         async with self._database.connection() as connection:
-            return await self._in_one(connection, store)
+            return await self._merging.in_one(connection, store)
 
     async def stop(self, client_id: str, batch_id: str) -> BatchView:
         """Cancel whatever of an approved batch has not left; what has left is followed to its end."""
@@ -230,7 +212,7 @@ class Batches:
             return await _view(connection, batch_id)
 
         async with self._database.connection() as connection:
-            return await self._in_one(connection, store)
+            return await self._merging.in_one(connection, store)
 
     async def reapprove(self, client_id: str) -> BatchView:
         """Put what has lapsed up for approval (`reapprovals.put_up`)."""
@@ -239,7 +221,7 @@ class Batches:
             return BatchView(batch=await reapprovals.put_up(connection, self._vault, client_id, now))
 
         async with self._database.connection() as connection:
-            return await self._in_one(connection, store)
+            return await self._merging.in_one(connection, store)
 
     async def tick_expiry(self, limit: int = 10) -> int:
         """Drop batches that nobody approved in time; how many."""
@@ -280,67 +262,6 @@ class Batches:
         async with self._database.connection() as connection:
             return await stored.results(connection, batch_id, outcome and outcome.value, after_line, limit)
 
-    async def _store(
-        self, connection: Connection, client_id: str, live: int, checker: Checker, now: datetime, *, single: bool
-    ) -> BatchRow:
-        batch_id = await stored.new_batch_id(connection, now)
-        await stored.begin(connection, batch_id, client_id, now, single=single)
-        odd = await _oddities(connection, checker)
-        await staging.move(connection, batch_id, live, now)
-        merged = await staging.close(connection, batch_id)
-        tree = MerkleTree()
-        async for leaves in staging.leaves(connection):
-            tree.add(leaves)
-        batch = BatchRow(
-            id=batch_id,
-            client_id=client_id,
-            state=BatchState.AWAITING_APPROVAL if merged.accepted else BatchState.EMPTY,
-            single=single,
-            rows_accepted=merged.accepted,
-            rows_rejected=merged.rejected,
-            rows_repeated=merged.repeated,
-            amount_rupiah=merged.amount_rupiah,
-            reapproval=False,
-            content_root=tree.root(),
-            content_key_sealed=self._vault.seal(places.content_key(batch_id), checker.key.hex()),
-            partners=msgspec.json.encode(await staging.partners(connection)).decode(),
-            warnings=msgspec.json.encode(odd).decode(),
-            received_at=now,
-            decided_at=None,
-        )
-        await stored.finish(connection, batch)
-        counts = {"rows_accepted": merged.accepted, "rows_rejected": merged.rejected, "rows_repeated": merged.repeated}
-        await events.emit(connection, now, [(EventType.BATCH_RECEIVED, batch.id, counts)])
-        return batch
-
-    @asynccontextmanager
-    async def _staging(self, room: asyncio.Semaphore) -> AsyncIterator[Connection]:
-        try:
-            async with asyncio.timeout(_WAIT_S):
-                await room.acquire()
-        except TimeoutError:
-            raise Busy from None
-        try:
-            async with self._database.connection() as connection:
-                await staging.prepare(connection)
-                yield connection
-                await staging.clear(connection)
-        finally:
-            room.release()
-
-    async def _in_one(
-        self, connection: Connection, store: Callable[[Connection, datetime], Awaitable[Result]]
-    ) -> Result:
-        """Run `store` in one transaction; again when it met a payment or a fact that locks the other way round."""
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                async with connection.transaction():
-                    return await store(connection, self._clock.now())
-            except (asyncpg.DeadlockDetectedError, staging.MergeUnsettled, _Overtaken):
-                if not tries_left:
-                    raise
-        raise AssertionError("the loop returns or raises")
-
 
 async def _read(reader: Reader, body: AsyncIterator[bytes], spool: Spool) -> None:
     """Check rows as they come."""
@@ -356,16 +277,6 @@ async def _copy(connection: Connection, rows: list[Row], refused: list[Refused])
         await staging.add_rows(connection, rows)
     if refused:
         await staging.add_refused(connection, refused)
-
-
-async def _oddities(connection: Connection, checker: Checker) -> list[tuple[WarningCode, int]]:
-    """What the approvers should see before they decide."""
-    found: list[tuple[WarningCode, int]] = []
-    if checker.accepted >= _ENOUGH_NIKS and checker.niks_ending_in_0 == checker.accepted:
-        found.append((WarningCode.NIK_ENDINGS, checker.accepted))
-    if unusual := await staging.unusual_amounts(connection):
-        found.append((WarningCode.AMOUNTS_UNUSUAL, unusual))
-    return found
 
 
 async def _decide(

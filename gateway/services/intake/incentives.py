@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 import msgspec
@@ -79,6 +79,10 @@ class Incentives:
         if row is None:
             raise NotFound("There is no such incentive.")
         return self._view(row)
+
+    async def several(self, connection: Connection, incentives: Sequence[int]) -> list[IncentiveView]:
+        """Some incentives in the caller's transaction, in order of id."""
+        return [self._view(row) for row in await stored.several(connection, incentives, self.moment())]
 
     async def find(self, wanted: Filter, after: int, limit: int) -> list[IncentiveView]:
         """The next incentives in order of id."""

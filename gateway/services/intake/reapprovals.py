@@ -51,6 +51,7 @@ async def put_up(connection: Connection, vault: Vault, client_id: str, now: date
         state=BatchState.AWAITING_APPROVAL,
         single=False,
         reapproval=True,
+        plan_id=None,
         rows_accepted=len(rows),
         rows_rejected=0,
         rows_repeated=0,

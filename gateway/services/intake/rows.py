@@ -111,10 +111,14 @@ class Checker:
     """Checks, cleans, seals and indexes rows."""
 
     def __init__(
-        self, rules: Mapping[str, Rule], vault: Vault, programmes: Mapping[str, frozenset[str]], key: bytes
-    ) -> None:
-        """`programmes`: the purposes of each one that is registered; `key`: the batch's own."""
+        self, rules: Mapping[str, Rule], vault: Vault, programmes: Mapping[str, frozenset[str]], key: bytes, *,
+        under: bytes = b"",
+    ) -> None:  # fmt: skip
+        """`programmes`: the purposes of each one that is registered; `key`: the batch's own; `under`: the root of the
+        payment plan that the rows are made by.
+        """
         self.key = key
+        self._under = under
         self._rules = rules
         self._programmes = programmes
         self.accepted = 0
@@ -173,7 +177,7 @@ class Checker:
             deadline_on,
             index(places.CONTENT_INDEX, "\x1f".join(cells)),
             leaf_of(self.key, cells),
-            approval.digest(self._vault, row, account_index),
+            approval.digest(self._vault, row, account_index, self._under),
             hash(nik_index + account_index),
             nik_index,
             account_index,

@@ -25,7 +25,7 @@ from gateway.services.payouts.sending import OPEN, Answer, Gate, Links, Sending
 from gateway.services.payouts.stops import Stops
 from gateway.services.payouts.words import Finding, What, Word
 from gateway.storage.base.database import Connection, transact
-from gateway.storage.intake import batches, incentive_timers
+from gateway.storage.intake import batches, incentive_timers, plans
 from gateway.storage.ops import audit, cases, switches
 from gateway.storage.ops.cases import NewCase
 from gateway.storage.payouts import payouts, queue
@@ -70,7 +70,7 @@ class Payouts:
         self._sending = Sending(resources, links, self._commits, self.stops, self.worker)
         self._following = Following(resources, self._commits, self._sending, self.worker)
         self._cursors: dict[str, Cursor] = {}
-        self._approved: set[str] = set()
+        self._approved: dict[str, bytes] = {}
         """Batches of which the store said that two people approved them, which stays so."""
 
     # --- sending ---------------------------------------------------------------------------------------------------
@@ -255,13 +255,14 @@ class Payouts:
             return []
         async with self._database.connection() as connection:
             leased = await queue.load(connection, ids)
-            if unknown := {one.approved_in for one in leased} - self._approved:
+            if unknown := {one.approved_in for one in leased} - self._approved.keys():
                 if len(self._approved) > MOST_REMEMBERED:
                     self._approved.clear()
                     unknown = {one.approved_in for one in leased}
-                self._approved |= await batches.approved(connection, unknown)
+                self._approved |= dict.fromkeys(await batches.approved(connection, unknown), b"")
+                self._approved |= {one.batch_id: one.root for one in await plans.vouched(connection, unknown)}
         for one in leased:
-            one.approved = one.approved_in in self._approved
+            one.approved_under = self._approved.get(one.approved_in)
         return leased
 
 

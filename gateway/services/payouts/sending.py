@@ -243,10 +243,10 @@ class Sending:
             return None  # a create that is in doubt: it moves nothing, and without it nobody can withdraw it
         account = self._vault.index(places.account_index(desk.slug), order.account.reveal())
         if (
-            leased.approved
+            (under := leased.approved_under) is not None
             and begun.approved_row is not None
             and begun.digest is not None
-            and hmac.compare_digest(approval.digest(self._vault, begun.approved_row, account), begun.digest)
+            and hmac.compare_digest(approval.digest(self._vault, begun.approved_row, account, under), begun.digest)
         ):
             return None
         _log.error("approval_mismatch", payout=intent.payout)

@@ -146,6 +146,11 @@ async def find_token(connection: Connection, token_hash: bytes) -> TokenRow | No
     return None if row is None else msgspec.convert(dict(row), TokenRow)
 
 
+async def organisation_of(connection: Connection, client_id: str) -> str:
+    """Whose rows a client makes."""
+    return str(await connection.fetchval("SELECT organisation_of($1)", client_id))
+
+
 async def person_of(connection: Connection, client_id: str) -> str:
     """Who holds a client; what is no client (`cli`) stands for itself."""
     return str(await connection.fetchval("SELECT person_of($1)", client_id))

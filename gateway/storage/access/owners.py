@@ -22,6 +22,8 @@ OWNERS: dict[str, tuple[str, str]] = {
     ),
     "incentive_id": (f"{_OF_INCENTIVE} WHERE i.id = $1", "There is no such incentive."),
     "payout_id": (f"{_OF_INCENTIVE} JOIN payouts p ON p.incentive = i.id WHERE p.id = $1", "There is no such payout."),
+    "plan_id": ("SELECT organisation FROM plans WHERE id = $1", "There is no such plan."),
+    "entitlement_id": ("SELECT organisation FROM entitlements WHERE id = $1", "There is no such entitlement."),
     "batch_id": ("SELECT organisation FROM batches WHERE id = $1", "There is no such batch."),
     "case_id": (
         f"{_OF_INCENTIVE} JOIN cases c ON i.id = coalesce(c.incentive, (SELECT p.incentive FROM payouts p"
@@ -34,7 +36,7 @@ OWNERS: dict[str, tuple[str, str]] = {
     ),
 }
 """What an id is called -> its row's organisation, and how a row that is not there is told."""
-_TEXTS = frozenset({"participant_id", "link_id", "batch_id"})
+_TEXTS = frozenset({"participant_id", "link_id", "batch_id", "plan_id"})
 _MOST, _DIGITS = 2**63 - 1, 19
 
 

@@ -23,6 +23,8 @@ class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
     single: bool
     reapproval: bool
     """It puts up incentives whose approval lapsed, of other batches."""
+    plan_id: str | None
+    """The plan whose notices made it, and whose approvals are its own."""
     rows_accepted: int
     rows_rejected: int
     rows_repeated: int
@@ -91,7 +93,8 @@ async def finish(connection: Connection, batch: BatchRow) -> None:
     """How a batch that was begun ended."""
     await connection.execute(
         "UPDATE batches SET state = $2, rows_accepted = $3, rows_rejected = $4, rows_repeated = $5, amount_rupiah = $6,"
-        " content_root = $7, content_key_sealed = $8, partners = $9, warnings = $10, reapproval = $11 WHERE id = $1",
+        " content_root = $7, content_key_sealed = $8, partners = $9, warnings = $10, reapproval = $11,"
+        " plan_id = $12 WHERE id = $1",
         batch.id,
         batch.state.value,
         batch.rows_accepted,
@@ -103,6 +106,7 @@ async def finish(connection: Connection, batch: BatchRow) -> None:
         batch.partners,
         batch.warnings,
         batch.reapproval,
+        batch.plan_id,
     )
 
 
@@ -234,10 +238,10 @@ async def stop(connection: Connection, batch_id: str, now: datetime) -> int:
 
 
 async def stop_incentives(connection: Connection, column: str, value: str | int, now: datetime) -> int:
-    """Cancel those incentives of a batch (`batch_id`) or person (`participant`) of which no payout has left: one that
-    is reserved is taken away from the worker that holds it, which then loses its compare-and-set.
+    """Cancel those incentives of a batch (`batch_id`) or person (`participant`), or one (`id`), of which no payout has
+    left: one that is reserved is taken away from the worker that holds it, which then loses its compare-and-set.
     """
-    assert column in ("batch_id", "participant")
+    assert column in ("batch_id", "participant", "id")
     # The lock on the incentives keeps new payouts from coming.
     await connection.execute(
         f"SELECT FROM incentives WHERE {column} = $1 ORDER BY id FOR NO KEY UPDATE", value, timeout=STATEMENT_S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 
 import msgspec
@@ -105,6 +106,14 @@ async def get(connection: Connection, incentive_id: int, moment: Moment) -> Ince
     """One incentive."""
     row = await connection.fetchrow(f"{_SELECT} WHERE i.id = $4", *moment.values, incentive_id)
     return None if row is None else msgspec.convert(dict(row), IncentiveRow)
+
+
+async def several(connection: Connection, incentives: Sequence[int], moment: Moment) -> list[IncentiveRow]:
+    """Some incentives, in order of id."""
+    rows = await connection.fetch(
+        f"{_SELECT} WHERE i.id = ANY($4::bigint[]) ORDER BY i.id", *moment.values, list(incentives)
+    )
+    return [msgspec.convert(dict(row), IncentiveRow) for row in rows]
 
 
 async def find(connection: Connection, wanted: Filter, after: int, limit: int, moment: Moment) -> list[IncentiveRow]:

@@ -24,7 +24,7 @@ STATEMENT_S = 900.0
 _CHUNK = 20_000
 _LOCK = 0x70_72_61_6C
 """Large merges go one after another: each keeps a core busy."""
-_REPEAT = "repeat"
+REPEAT = "repeat"
 _ROUNDS = 20
 """Each round decides about every row that was stored before it began, so that more than two are hardly ever needed."""
 
@@ -61,6 +61,7 @@ _DIFFER = """concat_ws(', ', CASE WHEN {nik} <> r.nik_index THEN 'nik' END,
 
 _BOUND = """(EXISTS (SELECT FROM incentives b WHERE b.participant = p.id
         AND (NOT b.cancelled OR b.payout IS NOT NULL OR b.payouts > 0))
+    OR EXISTS (SELECT FROM entitlements e WHERE e.participant = p.id AND e.state <> 'cancelled')
     OR EXISTS (SELECT FROM links l WHERE l.participant = p.id AND l.state NOT IN ('failed', 'revoked', 'unlinked')))"""
 """Whether anything that stands is of the participant as known: a hand-over that was rejected, expired or cancelled
 binds nobody.
@@ -262,10 +263,11 @@ async def settle(connection: Connection, *, client_id: str, single: bool, many: 
     for statement in _STORED:
         await connection.execute(statement, timeout=STATEMENT_S)
     await _settle_contested(connection)
-    return await _live(connection)
+    return await count(connection)
 
 
-async def _live(connection: Connection) -> int:
+async def count(connection: Connection) -> int:
+    """How many staged rows nothing speaks against."""
     return int(await connection.fetchval(f"SELECT count(*) {_LIVE}", timeout=STATEMENT_S))
 
 
@@ -349,7 +351,7 @@ async def move(connection: Connection, batch_id: str, live: int, now: datetime) 
         await connection.execute(_TAKEN, batch_id, timeout=STATEMENT_S)
         for statement in _AGAINST:
             await connection.execute(statement, timeout=STATEMENT_S)
-        left = await _live(connection)
+        left = await count(connection)
     else:
         raise MergeUnsettled
     await connection.execute("DELETE FROM intake_fate WHERE code = 'taken'", timeout=STATEMENT_S)
@@ -360,8 +362,14 @@ async def close(connection: Connection, batch_id: str) -> Merged:
     await refuse(connection)
     await connection.execute(_MOVE_REFUSED, batch_id, timeout=STATEMENT_S)
     await connection.execute(_NOTE, batch_id, timeout=STATEMENT_S)
-    row = await connection.fetchrow(_COUNTS, _REPEAT, timeout=STATEMENT_S)
+    row = await connection.fetchrow(_COUNTS, REPEAT, timeout=STATEMENT_S)
     return msgspec.convert(dict(row or {}), Merged)
+
+
+async def enrol(connection: Connection, now: datetime) -> None:
+    """Of the accepted rows move in the participants alone."""
+    await connection.execute(_CORRECT_PARTICIPANTS, now, timeout=STATEMENT_S)
+    await connection.execute(_MOVE_PARTICIPANTS, now, timeout=STATEMENT_S)
 
 
 async def refuse(connection: Connection) -> None:

@@ -30,8 +30,10 @@ class Leased(msgspec.Struct, kw_only=True):
     proved_at: datetime | None
     approved_in: str
     """The batch in which the row's digest was put up for approval."""
-    approved: bool = False
-    """Two people approved that batch; read where the payout is leased."""
+    approved_under: bytes | None = None
+    """The root of the payment plan that two people approved for that batch, empty where they approved the batch itself;
+    None: nobody did. Read where the payout is leased.
+    """
 
     @property
     def prepared(self) -> bool:

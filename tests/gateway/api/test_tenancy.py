@@ -15,7 +15,8 @@ from gateway.security.clients import register
 from gateway.services.messages.delivery import Deliverer
 from gateway.services.messages.post import Answer
 from gateway.storage.access.owners import OWNERS
-from tests.gateway.api.kit import Api, as_csv, row
+from tests.gateway.api.kit import Api, as_csv, nik, row
+from tests.gateway.plans.kit import approved, complete, entitle, outcomes, person, plan, say
 
 MAKING = ("links", "verifications", "incentives", "payouts", "batches", "read")
 BACK = "https://core.test/back"
@@ -57,8 +58,8 @@ async def first(api: Api) -> First:
     batch = (await api.submit(as_csv([row(1), row(2), row(3, nik="1")]))).json()
     for role in ("one", "two"):
         assert (await api.decide(batch, role)).status_code == 200
-    person = row(1)["participant_id"]
-    link = (await api.call("POST", "/v1/links", json={"participant_id": person, "return_url": BACK})).json()
+    someone = row(1)["participant_id"]
+    link = (await api.call("POST", "/v1/links", json={"participant_id": someone, "return_url": BACK})).json()
     endpoint = (await api.call("POST", "/v1/webhook-endpoints", json={"url": "https://hooks.test/first"})).json()
     (incentive,) = await api.fetch("SELECT id, participant FROM incentives ORDER BY id LIMIT 1")
     await api.fetch(
@@ -88,8 +89,12 @@ async def first(api: Api) -> First:
     }
     settlement = await api.call("POST", "/v1/settlements", role="operator", json=proposal)
     assert settlement.status_code == 201, settlement.text
+    plan_id = await approved(api)
+    (entitled,) = await entitle(api, plan_id, person(30))
     found.ids = {
-        "participant_id": person,
+        "plan_id": plan_id,
+        "entitlement_id": entitled["entitlement_id"],
+        "participant_id": someone,
         "batch_id": batch["batch_id"],
         "link_id": link["link_id"],
         "webhook_endpoint_id": endpoint["endpoint"]["webhook_endpoint_id"],
@@ -103,7 +108,8 @@ async def first(api: Api) -> First:
         "hold_id": "1",
     }
     found.words = {
-        person, row(2)["participant_id"], batch["batch_id"], batch["content_root"], link["link_id"],
+        someone, row(2)["participant_id"], row(30)["participant_id"], plan_id,
+        entitled["entitlement_id"], batch["batch_id"], batch["content_root"], link["link_id"],
         link["challenge"]["url"], found.ids["webhook_endpoint_id"], "hooks.test", "88001122334455667", "first-evidence",
         "1088001122334455667", "99001122334455667", '"submitted_by":"maker"',
     }  # fmt: skip
@@ -166,6 +172,8 @@ def _body(operation: dict[str, Any], schemas: dict[str, Any], first: First) -> d
         "decision": "reject", "content_root": "0" * 64, "document": "letter 8", "verdict": "paid", "why": "because",
         "inputs": {"otp": "1"}, "url": "https://other.test/hook", "types": [], "programme": "a",
         "purposes": ["training"], "reason": "because", "date": "2026-01-01",
+        "entitlements": [person(31)],
+        "completions": [{"participant_id": row(30)["participant_id"], "finished_on": "2026-11-01"}],
     }  # fmt: skip
     body = {name: values[name] for name in schema["properties"] if name in values}
     if "incentive_id" in body and schema["properties"]["incentive_id"].get("type") == "integer":
@@ -176,7 +184,7 @@ def _body(operation: dict[str, Any], schemas: dict[str, Any], first: First) -> d
 @pytest.mark.parametrize("name", sorted(OWNERS))
 async def test_another_organisations_row_is_told_as_one_that_is_not_there(api: Api, first: First, name: str) -> None:
     paths = [p for p in (await api.http.get("/schema")).json()["paths"].items() if f"{{{name}}}" in p[0]]
-    absent = {"participant_id": "P-nobody", "link_id": "L1", "batch_id": "b1"}.get(name, "1234567")
+    absent = {"participant_id": "P-nobody", "link_id": "L1", "batch_id": "b1", "plan_id": "pl1"}.get(name, "1234567")
     for path, operations in paths:
         for method in operations:
             if method != "get":
@@ -191,6 +199,28 @@ async def test_another_organisations_row_is_told_as_one_that_is_not_there(api: A
                 for value in (first.ids[name], absent)
             ]
             assert (theirs.status_code, theirs.content) == (nobodys.status_code, nobodys.content), path
+
+
+async def test_nobody_else_finishes_a_training_under_a_plan(api: Api, first: First) -> None:
+    """The plan is not there for another organisation; and under a plan of its own the person is not entitled."""
+    body = {"completions": [{"participant_id": row(30)["participant_id"], "finished_on": "2026-11-01"}]}
+    told = [
+        await api.call("POST", "/v1/completions", role="other maker", json=body | {"plan_id": plan_id})
+        for plan_id in (first.ids["plan_id"], "pl1")
+    ]
+    assert [reply.status_code for reply in told] == [404, 404]
+    assert told[0].json()["detail"] == told[1].json()["detail"]
+    theirs = (await api.call("POST", "/v1/plans", role="other maker", key="theirs", json=plan())).json()
+    for role in ("one", "two"):
+        assert (await say(api, theirs, role)).status_code == 200
+    items = await complete(
+        api, theirs["plan_id"], row(30)["participant_id"], finished_on="2026-11-01", role="other maker"
+    )
+    assert outcomes(items) == ["entitlement_unknown"]
+    assert outcomes(await entitle(api, theirs["plan_id"], person(30, nik=nik(77)), role="other maker")) == [
+        "participant_taken"
+    ]
+    assert not await api.fetch("SELECT FROM completions")
 
 
 async def test_a_known_person_is_handed_over_by_nobody_else(api: Api, first: First) -> None:

@@ -1,0 +1,130 @@
+"""`/v1/plans`: what finishing a training entitles to, approved once by two people."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from contracts.batch import REQUIRED_APPROVALS
+from contracts.payment_plan import Instalment, PaymentPlan, PlanState
+from gateway.api.paging import cursor_of, moment_of, numbers_of, us_of
+from gateway.core import Core
+from gateway.routes.access.idempotent import once
+from gateway.routes.intake.batches import Approval, DecideBatch
+from gateway.security.clients import Caller, require
+from gateway.services.intake.batches import Decision
+from gateway.services.intake.plans import PlanView
+
+Call = Request[Any, Caller, Any]
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan as it stands."""
+
+    plan_id: str
+    state: PlanState
+    programme: str
+    name: str
+    most_participants: int
+    instalments: tuple[Instalment, ...]
+    holidays: tuple[date, ...]
+    weekends: bool
+    most_rupiah: int
+    """What is paid at most: all instalments of all participants."""
+    content: str
+    """What is approved, as JSON text."""
+    content_root: str
+    """SHA-256 of `content`: what an approval is for."""
+    submitted_by: str
+    approvals: tuple[Approval, ...]
+    approvals_missing: int
+    received_at: datetime
+    decided_at: datetime | None
+
+
+class PlanPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some plans, newest first; `next_cursor` is null on the last page."""
+
+    plans: list[Plan]
+    next_cursor: str | None
+
+
+@post("/", guards=[require("batches")])
+async def propose_plan(core: NamedDependency[Core], request: Call, data: JSONBody[PaymentPlan]) -> Response[Plan]:
+    """Propose a plan of payments. Two people approve its `content_root`, neither of them the one who made it; then
+    participants are entitled under it, and notices make their incentives without any other approval.
+    """
+
+    async def work() -> Plan:
+        return _as_plan(await core.plans.propose(request.auth.client_id, data))
+
+    return await once(request, core, work)
+
+
+@post("/{plan_id:str}/approvals", guards=[require("batches:approve")], status_code=200)
+async def decide_plan(
+    core: NamedDependency[Core], request: Call, plan_id: FromPath[str], data: JSONBody[DecideBatch]
+) -> Plan:
+    """Approve or reject a plan, or withdraw what you said before. Who approves it hands nothing over under it. Deciding
+    the same again changes nothing.
+    """
+    root = bytes.fromhex(data.content_root)
+    return _as_plan(await core.plans.decide(request.auth.client_id, plan_id, data.decision, root))
+
+
+@get("/{plan_id:str}", guards=[require("batches", "incentives", "batches:approve", "read")])
+async def read_plan(core: NamedDependency[Core], plan_id: FromPath[str]) -> Plan:
+    """A plan with what was said about it."""
+    return _as_plan(await core.plans.get(plan_id))
+
+
+@get("/", guards=[require("batches", "incentives", "batches:approve", "read")])
+async def list_plans(
+    core: NamedDependency[Core],
+    request: Call,
+    state_: Annotated[PlanState | None, QueryParameter(name="state")] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
+) -> PlanPage:
+    """Plans, newest first: those of one `state`, or all."""
+    at_us, number = numbers_of(cursor, 2)
+    before = (moment_of(at_us), f"pl{number}") if cursor else None
+    found = await core.plans.find(request.auth.organisation, state_, before, limit + 1)
+    page = found[:limit]
+    more = cursor_of(us_of(page[-1].row.received_at), int(page[-1].row.id[2:])) if len(found) > limit else None
+    return PlanPage(plans=[_as_plan(view) for view in page], next_cursor=more)
+
+
+def _as_plan(view: PlanView) -> Plan:
+    row, plan = view.row, view.row.plan
+    approvals = [one for one in view.approvals if one.decision == Decision.APPROVE.value and one.enabled]
+    waiting = row.state is PlanState.AWAITING_APPROVAL
+    return Plan(
+        plan_id=row.id,
+        state=row.state,
+        programme=plan.programme,
+        name=plan.name,
+        most_participants=plan.most_participants,
+        instalments=plan.instalments,
+        holidays=plan.holidays,
+        weekends=plan.weekends,
+        most_rupiah=plan.most_participants * sum(one.amount_rupiah for one in plan.instalments),
+        content=row.content.decode(),
+        content_root=row.content_root.hex(),
+        submitted_by=row.client_id,
+        approvals=tuple(
+            Approval(client_id=one.client_id, decision=one.decision, at=one.at, counts=one.enabled)
+            for one in view.approvals
+        ),
+        approvals_missing=max(0, REQUIRED_APPROVALS - len(approvals)) if waiting else 0,
+        received_at=row.received_at,
+        decided_at=row.decided_at,
+    )
+
+
+router = Router(path="/v1/plans", route_handlers=[propose_plan, decide_plan, read_plan, list_plans], tags=["plans"])

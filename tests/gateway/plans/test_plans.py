@@ -1,0 +1,200 @@
+"""Payment plans over HTTP: approved once by two others, then notices make the incentives."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date, timedelta
+
+import pytest
+
+from gateway.clock import jakarta_day
+from tests.gateway.api.kit import Api, as_csv, nik, row
+from tests.gateway.plans.kit import approved, complete, entitle, outcomes, person, plan, propose, say
+
+PID = str(person(1)["participant_id"])
+
+
+def _today(api: Api, days: int = 0) -> date:
+    return jakarta_day(api.core.resources.clock.now()) + timedelta(days=days)
+
+
+async def test_two_others_approve_exactly_this_plan(api: Api) -> None:
+    made = await propose(api)
+    assert hashlib.sha256(made["content"].encode()).hexdigest() == made["content_root"]
+    assert (made["state"], made["approvals_missing"]) == ("awaiting_approval", 2)
+    assert made["most_rupiah"] == 1_000 * (4 * 600_000 + 50_000)
+    early = await api.call("POST", "/v1/entitlements", json={"plan_id": made["plan_id"], "entitlements": [person(1)]})
+    assert (early.status_code, early.json()["code"]) == (409, "plan_not_approved")
+    other = await say(api, made, "one", content_root="0" * 64)
+    assert (other.status_code, other.json()["code"]) == (409, "content_root_differs")
+    assert (await say(api, made, "one")).json()["approvals_missing"] == 1
+    assert (await say(api, made, "one")).json()["approvals_missing"] == 1, "twice the same is once"
+    assert (await say(api, made, "one", "withdraw")).json()["approvals_missing"] == 2
+    for role in ("two", "three"):
+        last = await say(api, made, role)
+    assert last.json()["state"] == "approved"
+    late = await say(api, made, "one", "reject")
+    assert (late.status_code, late.json()["code"]) == (409, "plan_decided")
+    listed = (await api.call("GET", "/v1/plans?state=approved")).json()["plans"]
+    assert [one["plan_id"] for one in listed] == [made["plan_id"]]
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [
+        ("programme", {"programme": "nowhere"}),
+        ("purpose", {"instalments": [{"purpose": "walks", "period": 1, "amount_rupiah": 1, "deadline_after_days": 1}]}),
+        ("name", {"name": "Four Months"}),
+        ("instalments", {"instalments": [plan()["instalments"][0]] * 2}),
+        ("after", {"instalments": [plan()["instalments"][4]]}),
+        ("due_on", {"instalments": [{"purpose": "training", "period": 1, "amount_rupiah": 1}]}),
+        ("due_on", {"instalments": [plan()["instalments"][0] | {"due_on": "2026-01-01", "deadline_on": "2026-02-01"}]}),
+        ("deadline_on", {"instalments": [{"purpose": "training", "period": 1, "amount_rupiah": 1,
+                                          "due_on": "2026-03-07", "deadline_on": "2026-03-08"}]}),
+        ("holidays", {"holidays": ["2026-12-25", "2026-12-25"]}),
+    ],
+)  # fmt: skip
+async def test_what_is_no_plan_is_refused_and_changes_nothing(api: Api, field: str, changes: dict[str, object]) -> None:
+    before = await api.state()
+    reply = await api.call("POST", "/v1/plans", key="odd", json=plan(**changes))
+    assert (reply.status_code, reply.json()["code"], reply.json()["field"]) == (422, "plan_invalid", field)
+    assert await api.state() == before
+
+
+async def test_the_notice_makes_the_incentives_with_their_days(api: Api) -> None:
+    plan_id = await approved(api)
+    (item,) = await entitle(api, plan_id, person(1))
+    assert item["outcome"] == "made"
+    known = await api.call("GET", f"/v1/participants/{PID}")
+    assert known.status_code == 200, "may link while the training runs"
+    day = _today(api, -1)
+    (done,) = await complete(api, plan_id, PID, finished_on=day.isoformat())
+    assert (done["outcome"], done["incentives"], done["entitlement_id"]) == ("made", 4, item["entitlement_id"])
+    shown = (await api.call("GET", f"/v1/entitlements/{item['entitlement_id']}")).json()
+    assert shown["state"] == "finished" and [one["notice"] for one in shown["notices"]] == ["training"]
+    made = shown["incentives"]
+    assert [(one["period"], one["amount_rupiah"]) for one in made] == [(str(n), 600_000) for n in range(1, 5)]
+    assert all(one["approved"] and one["blocker"]["code"] == "link_required" for one in made)
+    for one in made:
+        due, deadline = date.fromisoformat(one["due_on"]), date.fromisoformat(one["deadline_on"])
+        assert due.weekday() < 5 and deadline == due + timedelta(days=60)
+    batch = (await api.call("GET", f"/v1/batches/{made[0]['batch_id']}")).json()
+    assert (batch["plan_id"], batch["state"], batch["rows_accepted"]) == (plan_id, "approved", 4)
+    (bonus,) = await complete(api, plan_id, PID, finished_on=_today(api).isoformat(), notice="survey-1")
+    assert (bonus["outcome"], bonus["incentives"]) == ("made", 1)
+
+
+async def test_a_notice_is_taken_once_whatever_became_of_its_incentives(api: Api) -> None:
+    plan_id, day = await approved(api), _today(api).isoformat()
+    await entitle(api, plan_id, person(1))
+    assert outcomes(await complete(api, plan_id, PID, finished_on=day)) == ["made"]
+    (first, *_) = (await api.call("GET", f"/v1/incentives?participant_id={PID}")).json()["incentives"]
+    assert (await api.call("POST", f"/v1/incentives/{first['incentive_id']}/cancel")).status_code == 200
+    before = await api.state()
+    assert outcomes(await complete(api, plan_id, PID, finished_on=day)) == ["repeated"]
+    earlier = _today(api, -3).isoformat()
+    assert outcomes(await complete(api, plan_id, PID, finished_on=earlier)) == ["notice_differs"]
+    assert await api.state() == before, "neither makes the cancelled one again, nor changes anything"
+
+
+async def test_notices_that_cannot_be_taken_say_why_and_stop_nobody_else(api: Api) -> None:
+    plan_id, day = await approved(api), _today(api).isoformat()
+    people = [person(n) for n in range(1, 5)]
+    ids = [str(one["participant_id"]) for one in people]
+    items = await entitle(api, plan_id, *people)
+    await api.call("POST", f"/v1/entitlements/{items[1]['entitlement_id']}/cancel")
+    assert outcomes(await complete(api, plan_id, *ids, "P-nobody", ids[0], finished_on=day)) == [
+        "made", "entitlement_cancelled", "made", "made", "entitlement_unknown", "item_repeated",
+    ]  # fmt: skip
+    assert outcomes(await complete(api, plan_id, ids[0], finished_on=day, notice="survey-9")) == ["notice_unknown"]
+    tomorrow = _today(api, 1).isoformat()
+    assert outcomes(await complete(api, plan_id, ids[0], finished_on=tomorrow, notice="survey-1")) == ["notice_date"]
+    yesterday = _today(api, -1).isoformat()
+    assert outcomes(await complete(api, plan_id, ids[0], finished_on=yesterday, notice="survey-1")) == ["notice_date"]
+    await entitle(api, plan_id, person(9))
+    ninth = str(person(9)["participant_id"])
+    assert outcomes(await complete(api, plan_id, ninth, finished_on=day, notice="survey-1")) == ["notice_early"]
+    assert outcomes(await complete(api, plan_id, ninth, finished_on=tomorrow)) == ["notice_date"]
+
+
+async def test_whom_a_plan_cannot_take_is_told_why(api: Api) -> None:
+    plan_id = await approved(api, most_participants=3)
+    await api.submit(as_csv([row(5, period="2")]))
+    people = [
+        person(1), person(1), person(2, nik=nik(1)), person(3, nik="1", phone="08"), person(4, account="0812"),
+        person(5), person(6), person(7), person(8),
+    ]  # fmt: skip
+    items = await entitle(api, plan_id, *people)
+    assert outcomes(items) == [
+        "made", "item_repeated", "nik_duplicate", "nik_invalid", "field_invalid", "incentive_conflict", "made", "made",
+        "plan_full",
+    ]  # fmt: skip
+    assert [fault["code"] for fault in items[3]["faults"]] == ["nik_invalid", "field_invalid"]
+    assert all(fault["remedy"]["id"] and fault["remedy"]["en"] for item in items for fault in item["faults"])
+    assert outcomes(await entitle(api, plan_id, person(1), person(6, account="+6281200000099"))) == [
+        "repeated", "participant_conflict",
+    ]  # fmt: skip
+    other = await approved(api, "other", name="other")
+    assert outcomes(await entitle(api, other, person(1), person(20, nik=nik(7)))) == [
+        "entitlement_elsewhere", "nik_duplicate",
+    ]  # fmt: skip
+    assert (await api.fetch("SELECT count(*) AS n FROM entitlements"))[0]["n"] == 3
+
+
+async def test_cancelling_stops_what_has_not_left_and_frees_the_person(api: Api) -> None:
+    plan_id, day = await approved(api), _today(api).isoformat()
+    (item,) = await entitle(api, plan_id, person(1))
+    await complete(api, plan_id, PID, finished_on=day)
+    path = f"/v1/entitlements/{item['entitlement_id']}/cancel"
+    for _ in range(2):
+        ended = (await api.call("POST", path)).json()
+        assert ended["state"] == "cancelled"
+        assert {one["stage"] for one in ended["incentives"]} == {"cancelled"}
+    assert outcomes(await complete(api, plan_id, PID, finished_on=day)) == ["entitlement_cancelled"]
+    assert outcomes(await entitle(api, plan_id, person(1, account="+6281200000099"))) == ["made"], "as nothing binds"
+    assert outcomes(await complete(api, plan_id, PID, finished_on=day)) == ["made"]
+
+
+async def test_whoever_approved_hands_nothing_over_and_a_changed_plan_makes_nothing(api: Api) -> None:
+    plan_id, day = await approved(api), _today(api).isoformat()
+    await entitle(api, plan_id, person(1))
+    await api.fetch("UPDATE clients SET person = 'one' WHERE id = 'maker'")
+    body = {"plan_id": plan_id, "completions": [{"participant_id": PID, "finished_on": day}]}
+    own = await api.call("POST", "/v1/completions", json=body)
+    assert (own.status_code, own.json()["code"]) == (403, "plan_mismatch")
+    await api.fetch("UPDATE clients SET person = 'maker' WHERE id = 'maker'")
+    await api.fetch("ALTER TABLE plans DISABLE TRIGGER plans_stay")
+    dearer = "replace(convert_from(content, 'UTF8'), '600000', '900000')"
+    await api.fetch(f"UPDATE plans SET content = convert_to({dearer}, 'UTF8')")
+    changed = await api.call("POST", "/v1/completions", json=body)
+    assert (changed.status_code, changed.json()["code"]) == (403, "plan_mismatch")
+    await api.fetch("UPDATE plans SET content_root = sha256(content)")
+    both = await api.call("POST", "/v1/completions", json=body)
+    assert (both.status_code, both.json()["code"]) == (403, "plan_mismatch")
+    assert not await api.fetch("SELECT FROM incentives")
+
+
+async def test_who_is_at_risk_and_why(api: Api) -> None:
+    fixed = {"purpose": "training", "period": 1, "amount_rupiah": 600_000,
+             "due_on": _today(api, -9).isoformat(), "deadline_on": _today(api, 5).isoformat()}  # fmt: skip
+    plan_id = await approved(api, instalments=[fixed], weekends=True)
+    await entitle(api, plan_id, person(1), person(2), person(3))
+    second = str(person(2)["participant_id"])
+    assert outcomes(await complete(api, plan_id, PID, second, finished_on=_today(api, -10).isoformat())) == ["made"] * 2
+    await api.call("POST", f"/v1/participants/{second}/stop")
+    assert (await api.call("GET", "/v1/entitlements?at_risk_days=4")).json()["entitlements"] == []
+    risky = (await api.call("GET", "/v1/entitlements?at_risk_days=5")).json()["entitlements"]
+    assert [one["participant_id"] for one in risky] == [PID, person(3)["participant_id"]]
+    (why,) = risky[0]["incentives"]
+    assert (why["blocker"]["code"], why["blocker"]["owner"]) == ("link_required", "participant")
+    assert (risky[1]["state"], risky[1]["incentives"]) == ("open", [])
+
+
+async def test_a_plan_that_nobody_approves_expires(api: Api) -> None:
+    made = await propose(api)
+    await api.fetch("UPDATE plans SET received_at = received_at - interval '31 days'")
+    assert await api.core.plans.tick_expiry() == 1
+    late = await say(api, made, "one")
+    assert (late.status_code, late.json()["code"]) == (409, "plan_decided")
+    told = (await api.call("GET", "/v1/events", params={"limit": 1_000})).json()["events"]
+    assert [e["data"]["state"] for e in told if e["type"] == "plan.changed"] == ["awaiting_approval", "expired"]
