@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
@@ -18,6 +20,7 @@ from contracts.incentive import BlockerCode
 from gateway.embedded import EmbeddedPostgres, create_database_from_template, drop_database
 from gateway.services.intake.incentives import Incentives
 from gateway.services.ops.partners import Partners, SwitchState
+from gateway.services.payouts import stops
 from gateway.services.payouts.driver import Payouts
 from gateway.storage.intake import participants
 from tests.gateway.payouts.fake import Bank
@@ -25,9 +28,18 @@ from tests.gateway.payouts.town import Town, open_town
 
 SLUGS = {"one": False, "two": True}
 """Partners, and whether they take two steps."""
-PEOPLE, PAUSES = 8, 5
+PEOPLE, PAUSES = 8, 16
+HEARD_AFTER_S = (0.0, 0.005, 0.02, 0.05)
+"""How late a worker hears what the database tells: its loop is busy, the network slow. No pause may depend on it."""
 WRITES = ("transfer", "create", "approve")
 PAUSED_WITHIN = 2_000
+SLOW_COMMIT = """
+    CREATE FUNCTION slow_commit() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_sleep(random() * 0.012); RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER slow_commit AFTER UPDATE ON payouts DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW WHEN (NEW.state IN ('submitting', 'preparing')) EXECUTE FUNCTION slow_commit();
+"""
+"""Intents that are decided and not committed yet, as on a slow disk: a pause that is answered must know them."""
 
 
 class Crowded:
@@ -46,9 +58,31 @@ class Crowded:
         """An answer takes a moment: others come between."""
         await asyncio.sleep(self.rng.choice((0.0, 0.001, 0.004)))
 
-    async def work(self, worker: Payouts) -> None:
+    @asynccontextmanager
+    async def ear(self, dsn: str, worker: Payouts) -> AsyncIterator[None]:
+        """A worker hears what stops, after a while: what must not leave is then not known to it yet."""
+        loop = asyncio.get_running_loop()
+
+        def told(_connection: object, _pid: object, _channel: object, payload: object) -> None:
+            loop.call_later(self.rng.choice(HEARD_AFTER_S), worker.stops.heard, str(payload))
+
+        connection = await asyncpg.connect(dsn)
+        try:
+            await connection.add_listener(stops.CHANNEL, told)
+            worker.stops.listens(True)
+            yield
+        finally:
+            worker.stops.listens(False)
+            await connection.close()
+
+    async def work(self, dsn: str, worker: Payouts) -> None:
         """A worker's loops, until nothing more is to be done."""
+        async with self.ear(dsn, worker):
+            await self._loops(worker)
+
+    async def _loops(self, worker: Payouts) -> None:
         while not self.over.is_set():
+            await worker.stops.poll()
             slug = self.rng.choice(list(SLUGS))
             await worker.tick_send(slug, self.rng.randint(1, 6))
             await worker.tick_unpayable(slug)
@@ -59,7 +93,7 @@ class Crowded:
     async def operate(self) -> None:
         """An operator pauses a partner, is answered, looks, and resumes it."""
         for _ in range(PAUSES):
-            await asyncio.sleep(self.rng.uniform(0.0, 0.05))
+            await asyncio.sleep(self.rng.uniform(0.0, 0.02))
             slug = self.rng.choice(list(SLUGS))
             view = await self.partners.pause(slug, "side by side", actor="operator")
             for _ in range(PAUSED_WITHIN):
@@ -72,7 +106,7 @@ class Crowded:
             else:
                 raise AssertionError(f"{slug} is never paused: {view.paused}")
             before = self._writes(slug)
-            await asyncio.sleep(self.rng.uniform(0.005, 0.03))
+            await asyncio.sleep(self.rng.uniform(0.02, 0.05))
             if self._writes(slug) != before:
                 self.left.append(f"{slug}: {before} became {self._writes(slug)} after the answered pause")
             await self.partners.resume(slug, actor="operator")
@@ -120,10 +154,12 @@ async def run(dsn: str, seed: int) -> Crowded:
             bank.before = crowded.slow
             bank.script("transfer", *rng.choices(["ok", "lost", "refused_connection"], weights=[6, 1, 1], k=30))
             bank.script("approve", *rng.choices(["ok", "lost", "refused_connection"], weights=[6, 1, 1], k=30))
+        async with town.database.connection() as connection:
+            await connection.execute(SLOW_COMMIT)
         workers = [town.worker(name, grouped=True) for name in ("w1", "w2")]
-        acts: list[Awaitable[None]] = [crowded.work(worker) for worker in workers]
+        acts: list[Awaitable[None]] = [crowded.work(dsn, worker) for worker in workers]
         with capture_logs() as logs:
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(300):
                 await asyncio.gather(*acts, crowded.operate(), crowded.change_minds(incentives))
         failed = [one for one in logs if one["event"] == "tick_row_failed"]
         assert failed == [], "a deadlock is tried again, and nothing else may fail"
