@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from contracts.linking import LinkHealth
 from contracts.observation import Source
 from contracts.payout import PayoutState, not_found
-from gateway.clock import jakarta_day
+from gateway.clock import jakarta_day, start_of_jakarta_day
 from gateway.services.payouts.ends import LIFTED_BY_ACCOUNT
 from gateway.services.payouts.sending import Answer
 from gateway.storage.payouts import payouts, queue
@@ -240,6 +240,26 @@ async def test_every_condition_is_asked_again_in_the_compare_and_set(town: Town)
             "TRUNCATE payouts, incentives, observations, ledger, links, verifications, account_owners, participants,"
             " partner_switches, cases, funnel_counts CASCADE"
         )
+
+
+@pytest.mark.parametrize(
+    ("steps_s", "due", "ends", "leaves"),
+    [(2.0, 0, 0, False), (2.0, 0, 1, True), (-2.0, 1, 9, False), (-2.0, 0, 9, True)],
+    ids=["past its last day", "its last day", "too early", "early, and due before"],
+)
+async def test_a_day_that_turns_after_the_claim_is_seen(
+    town: Town, steps_s: float, due: int, ends: int, leaves: bool
+) -> None:
+    """Over midnight, and back over it where this machine's clock was ahead and is set right."""
+    bank, worker = town.partner(), town.worker()
+    today = jakarta_day(town.clock.now())
+    midnight = start_of_jakarta_day(today + timedelta(days=1))
+    town.clock.advance((midnight - town.clock.now()).total_seconds() - steps_s / 2)
+    await town.due(due_on=today + timedelta(days=due), deadline_on=today + timedelta(days=ends))
+    (leased,) = await worker.claim("fake", 10)
+    town.clock.advance(steps_s)
+    await worker.send(leased)
+    assert ("transfer" in bank.seen) is leaves
 
 
 async def test_a_pause_stops_claims_and_what_was_claimed(town: Town) -> None:

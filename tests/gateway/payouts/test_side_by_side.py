@@ -159,7 +159,7 @@ async def run(dsn: str, seed: int) -> Crowded:
         workers = [town.worker(name, grouped=True) for name in ("w1", "w2")]
         acts: list[Awaitable[None]] = [crowded.work(dsn, worker) for worker in workers]
         with capture_logs() as logs:
-            async with asyncio.timeout(300):
+            async with asyncio.timeout(250):
                 await asyncio.gather(*acts, crowded.operate(), crowded.change_minds(incentives))
         failed = [one for one in logs if one["event"] == "tick_row_failed"]
         assert failed == [], "a deadlock is tried again, and nothing else may fail"
