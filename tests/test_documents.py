@@ -43,8 +43,8 @@ def test_files_and_links_are_there() -> None:
 
 
 def test_the_walks_name_what_the_files_hold() -> None:
-    for item in re.split(r"\n(?=\d\. |## )", (ROOT / "docs/walk.md").read_text()):
-        bold = re.match(r"\d\. \*\*`([^`]+)`\*\*", item)
+    for item in re.split(r"\n(?=\d+\. |## )", (ROOT / "docs/walk.md").read_text()):
+        bold = re.match(r"\d+\. \*\*`([^`]+)`\*\*", item)
         if bold is None:
             continue
         named = [bold[1], *PATH.findall(item), *re.findall(r"`(\w+\.py)`", item)]

@@ -229,6 +229,18 @@ async def test_our_own_bad_key_never_ends_a_participant_s_link(stage: Stage) -> 
         await stage.run("refresh_grant", lambda ctx: stage.partner.refresh_grant(ctx, grant))
 
 
+async def test_our_own_bad_key_never_makes_a_link_look_given_back(stage: Stage) -> None:
+    """Giving back may say *already gone* where the customer's token is refused, and not where our signature is."""
+    person = Person(stage, stage.account())
+    grant = await person.grant()
+    stage.spoil()
+    if not stage.can(Capability.UNLINK):
+        with pytest.raises(NotSupported):
+            await person.unlink(grant)
+        return
+    assert isinstance(await outcome_or_error(person.unlink(grant)), PartnerError | OutcomeUnknown)
+
+
 async def test_an_expired_grant_is_never_taken_for_unlinked(stage: Stage) -> None:
     """A token that has only run out must be refreshed first: the link stands at the partner."""
     person = Person(stage, stage.account())

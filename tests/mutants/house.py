@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+
+from adapters.registry import PARTNERS
 from tests.mutants.mutant import Edit, Mutant
 from tests.mutants.planting import PAY, SNAP_CODES, kind, shared
 
 ECHOES = "tests/contract/test_echoes.py"
-SLUGS = ("bni", "ovo", "dana")
+SLUGS = [slug for slug in PARTNERS if hasattr(importlib.import_module(f"adapters.{slug}.mapping"), "PAYOUTS")]
 """Whose payouts the house reads."""
 
 

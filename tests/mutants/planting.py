@@ -9,15 +9,20 @@ from tests.mutants.mutant import Edit, Mutant
 SNAP_SIGN, SNAP_CODES = "adapters/snap/sign.py", "adapters/snap/codes.py"
 PAY, CALLS, VALUES, SNAP_LINKS = (f"adapters/snap/{name}.py" for name in ("payouts", "calls", "values", "links"))
 STMT, BASE, ANSWERS = "adapters/snap/statements.py", "adapters/base.py", "adapters/answers.py"
-PLANS, DAMAGE, CODES, LINKS, PAYOUTS, IDENTITY, NOTICES, TOKENS = (
+PLANS, DAMAGE, CODES, LINKS, PAYOUTS, IDENTITY, NOTICES, TOKENS, ONE_ACCOUNT = (
     f"tests/contract/test_{name}.py"
-    for name in ("plans", "damage", "codes", "links", "payouts", "identity", "notifications", "tokens")
+    for name in ("plans", "damage", "codes", "links", "payouts", "identity", "notifications", "tokens", "one_account")
 )
 
 
 def kind(name: str, tests: tuple[str, ...], planted: Mapping[str, tuple[Edit, ...]]) -> tuple[Mutant, ...]:
     """The same bug in several adapters."""
     return tuple(Mutant(f"{slug}/{name}", edits, tests, only=slug) for slug, edits in planted.items())
+
+
+def alone(slug: str, name: str, file: str, old: str, new: str, test: str) -> Mutant:
+    """A bug that one adapter alone can have."""
+    return Mutant(f"{slug}/{name}", (at(slug, file, old, new),), (test,), only=slug)
 
 
 def at(slug: str, file: str, old: str, new: str, times: int = 1) -> Edit:

@@ -7,7 +7,7 @@
   `customer_token`, `grant`, `revoke`; `KEEPS_REFERENCES`, where a reference is never free again; `signed_again`,
   where the partner signs answers of which a recording keeps less;
 - `pages.py`, where a browser goes there: `WALLET`;
-- `bugs.py`, where it has bugs that no other adapter has: `BUGS`.
+- `bugs.py`, where it has bugs that no other adapter has: `BUGS`, each made by `tests.mutants.planting.alone`.
 """
 
 from __future__ import annotations

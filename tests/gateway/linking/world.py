@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -124,37 +125,8 @@ class World:
     async def person(self, partner: str, account: str = "+6281200000001", nik: str | None = None) -> str:
         """A participant with one approved incentive; returns the core platform's id."""
         self._people += 1
-        pid = f"P{self._people}"
         nik = nik or f"110101010190{9900 + self._people:04d}"
-        vault, now = self.vault, self.clock.now()
-        async with self.database.transaction() as connection:
-            row = await connection.fetchval(
-                "INSERT INTO participants (participant_id, nik_sealed, nik_index, name_sealed, phone_sealed, partner,"
-                " account_sealed, account_index, facts_at, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$9)"
-                " RETURNING id",
-                pid,
-                vault.seal(places.nik(pid), nik),
-                vault.index(places.NIK_INDEX, nik),
-                vault.seal(places.name(pid), "Siti Percobaan"),
-                vault.seal(places.phone(pid), account),
-                partner,
-                vault.seal(places.account(pid), account),
-                vault.index(places.account_index(partner), account),
-                now,
-            )
-            await connection.execute(
-                "INSERT INTO incentives (batch_id, line, programme, purpose, period, participant, participant_id,"
-                " nik_index, partner, amount_rupiah, due_on, deadline_on, content_hash, approved, link_active,"
-                " verified, facts_at, created_at) VALUES ('b', $1, 'prakerja', 'training', '1', $2, $3, $4, $5, 600000,"
-                " '2026-01-02', '2026-12-31', '', true, false, false, $6, $6)",
-                self._people,
-                row,
-                pid,
-                vault.index(places.NIK_INDEX, nik),
-                partner,
-                now,
-            )
-        return pid
+        return await unlinked(self.database, self.vault, self.clock.now(), self._people, partner, account, nik)
 
     async def start(self, pid: str) -> dict[str, Any]:
         """`POST /v1/links`."""
@@ -224,6 +196,41 @@ class World:
         return re.sub(
             r"\\\\x([0-9a-f]+)", lambda found: found[0] + bytes.fromhex(found[1]).decode("latin-1"), "\n".join(parts)
         )
+
+
+async def unlinked(
+    database: Database, vault: Vault, now: datetime, n: int, partner: str, account: str, nik: str
+) -> str:
+    """The n-th participant, with one incentive of batch `b` and no link; returns the core platform's id."""
+    pid = f"P{n}"
+    async with database.transaction() as connection:
+        row = await connection.fetchval(
+            "INSERT INTO participants (participant_id, nik_sealed, nik_index, name_sealed, phone_sealed, partner,"
+            " account_sealed, account_index, facts_at, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$9)"
+            " RETURNING id",
+            pid,
+            vault.seal(places.nik(pid), nik),
+            vault.index(places.NIK_INDEX, nik),
+            vault.seal(places.name(pid), "Siti Percobaan"),
+            vault.seal(places.phone(pid), account),
+            partner,
+            vault.seal(places.account(pid), account),
+            vault.index(places.account_index(partner), account),
+            now,
+        )
+        await connection.execute(
+            "INSERT INTO incentives (batch_id, line, programme, purpose, period, participant, participant_id,"
+            " nik_index, partner, amount_rupiah, due_on, deadline_on, content_hash, approved, link_active,"
+            " verified, facts_at, created_at) VALUES ('b', $1, 'prakerja', 'training', '1', $2, $3, $4, $5, 600000,"
+            " '2026-01-02', '2026-12-31', '', true, false, false, $6, $6)",
+            n,
+            row,
+            pid,
+            vault.index(places.NIK_INDEX, nik),
+            partner,
+            now,
+        )
+    return pid
 
 
 async def press(browser: httpx.AsyncClient, url: str, **headers: str) -> httpx.Response:

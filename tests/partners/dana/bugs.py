@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from tests.mutants.mutant import Edit, Mutant
+from functools import partial
 
-CONTRACT = "tests/contract/test_{}.py"
-LINKS, PAYOUTS, IDENTITY, PLANS, CODES, ONE = (
-    CONTRACT.format(name) for name in ("links", "payouts", "identity", "plans", "codes", "one_account")
-)
-OWN = "tests/adapters/dana/test_profile.py"
-SIGNED = "tests/adapters/dana/test_sign.py"
+from tests.mutants.planting import IDENTITY, LINKS, ONE_ACCOUNT, PAYOUTS, PLANS, alone
 
-
-def bug(name: str, file: str, old: str, new: str, test: str) -> Mutant:
-    """One bug, and the tests that are there to notice it."""
-    own = test.startswith("tests/adapters")
-    return Mutant(f"dana/{name}", (Edit(f"adapters/dana/{file}.py", old, new),), (test,), only="" if own else "dana")
-
+PROFILE, SIGNED = "tests/adapters/dana/test_profile.py", "tests/adapters/dana/test_sign.py"
+bug = partial(alone, "dana")
 
 BUGS = (
-    bug("anybody_signs_in", "identity", "if _holder(told) != query.account:", "if not _holder(told):", ONE),
+    bug("anybody_signs_in", "identity", "if _holder(told) != query.account:", "if not _holder(told):", ONE_ACCOUNT),
     bug(
         "answer_of_nobody",
         "identity",
         "if not sign.theirs(ctx, text, signed.signature):",
         "if not signed.signature:",
-        OWN,
+        PROFILE,
     ),
-    bug("answer_to_another", "identity", 'not in (None, "", ctx.external_id(0)):', "is answers.AMBIGUOUS:", OWN),
-    bug("moved_number_stands", "identity", "code == DONE and _holder(told) == account", "code == DONE", OWN),
+    bug("answer_to_another", "identity", 'not in (None, "", ctx.external_id(0)):', "is answers.AMBIGUOUS:", PROFILE),
+    bug("moved_number_stands", "identity", "code == DONE and _holder(told) == account", "code == DONE", PROFILE),
     bug(
         "unverified_is_mismatch",
         "identity",
@@ -48,7 +39,7 @@ BUGS = (
         "identity",
         "value if found.get(name, value) == value else answers.AMBIGUOUS",
         "found.get(name, value)",
-        OWN,
+        PROFILE,
     ),
     bug(
         "seamless_signed_encoded",
@@ -58,7 +49,13 @@ BUGS = (
         SIGNED,
     ),
     bug("signs_another_text", "sign", "asked.decode())", 'asked.decode() + " ")', IDENTITY),
-    bug("topup_is_a_read", "sign", 'Call("payout.transfer", WRITE', 'Call("payout.transfer", READ', PLANS),
+    bug(
+        "exchange_is_a_read",
+        "sign",
+        'token_call("link.exchange", WRITE',
+        'token_call("link.exchange", READ',
+        "tests/adapters/test_requests.py",
+    ),
     bug(
         "notes_of_the_attempt",
         "partner",
@@ -67,5 +64,5 @@ BUGS = (
         PLANS,
     ),
     bug("first_page_again", "wire", '"pageNumber": str(page)', '"pageNumber": "1"', PAYOUTS),
-    bug("signature_refused_as_unlinked", "mapping", '{"40102", "40104"}', '{"40100", "40102", "40104"}', CODES),
+    bug("signature_refused_as_unlinked", "mapping", '{"40102", "40104"}', '{"40100", "40102", "40104"}', LINKS),
 )
