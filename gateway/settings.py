@@ -56,6 +56,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """32 bytes, base64: all sealing and indexing keys come from it. During a change of keys several, with commas
     between.
     """
+    metrics_token: Secret = Secret("")
+    """What /metrics asks for; empty: nothing, which the production profile refuses."""
     profile: Literal["production", "demo"] = PRODUCTION
     """`production` refuses what is unsafe with real money (gateway/security/profile.py); `demo` is for mocks, sandboxes
     and tests.
@@ -166,7 +168,7 @@ def parse_waits(text: str) -> Waits:
 def _convert(name: str, text: str, kind: object, partners: Collection[str]) -> object:
     if name == "waits":
         return parse_waits(text)
-    if name in ("database_url", "redis_url", "master_key"):
+    if name in ("database_url", "redis_url", "master_key", "metrics_token"):
         return Secret(text)
     if name == "quotas":
         return _quotas(text, partners)

@@ -14,7 +14,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.errors import CallerError
 from gateway.core import Core
-from gateway.security.limits import Limits, Rate
+from gateway.security.limits import Limits, Rate, network_of
 
 COOKIE_BYTES = 8_192
 HEADERS = 100
@@ -93,8 +93,5 @@ async def look(connection: AnyConnection, rate: Rate) -> None:
 
 
 def address(connection: AnyConnection) -> str:
-    """Who asks; behind a proxy that FORWARDED_ALLOW_IPS names, who asked it. Of IPv6 the network, which one host has to
-    itself.
-    """
-    host = connection.client.host if connection.client else ""
-    return ":".join(host.split(":")[:4]) if ":" in host else host
+    """Who asks; behind a proxy that FORWARDED_ALLOW_IPS names, who asked it."""
+    return network_of(connection.client.host if connection.client else "")

@@ -15,6 +15,7 @@ import msgspec
 from contracts.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unauthenticated
 from gateway.clock import Clock
 from gateway.security import personal
+from gateway.security.limits import ACCESS_REFUSED, CALLS, Limits, network_of
 from gateway.security.tenancy import must_own
 from gateway.storage.access import clients as stored
 from gateway.storage.base.database import Database
@@ -33,6 +34,7 @@ _SLUG = re.compile(r"(?=.{1,40}\Z)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 _CACHE_S = 3.0
 """How long a token that was disabled may still be taken by a process that has just seen it."""
 _CACHE_MOST = 4_096
+_LONGEST_SUBJECT = 60
 
 if TYPE_CHECKING:  # commands that only hash a secret need no web framework
     from litestar.connection import ASGIConnection
@@ -168,6 +170,12 @@ class ClientDirectory:
         async with self._database.connection() as connection:
             return await stored.get_with_secrets(connection, client_id, self._clock.now())
 
+    async def note(self, actor: str, action: str, path: str) -> None:
+        """What was refused goes on record, by the first parts of its path: what follows may be anything."""
+        subject = "/".join(path.split("/")[:3])[:_LONGEST_SUBJECT]
+        async with self._database.connection() as connection:
+            await audit.record(connection, self._clock.now(), actor, action, subject, {})
+
     async def note_refused(self, client_id: str | None) -> None:
         """Wrong credentials go on record; a name that nobody has may be anything that was typed, and does not."""
         async with self._database.connection() as connection:
@@ -234,16 +242,23 @@ class Scopes:
         self.scopes = scopes
 
     async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
-        """Raises `Unauthenticated`, `Forbidden` or `NotFound`."""
+        """Raises `Unauthenticated`, `Forbidden`, `NotFound` or `TooManyRequests`."""
         kind, _space, token = connection.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token:
             raise Unauthenticated("The request carries no access token.")
         core = connection.app.state.core
         directory: ClientDirectory = core.clients
         caller = await directory.recognise(token.strip())
+        limits: Limits = connection.app.state.limits
+        redis = core.resources.redis
         if caller is None:
+            await limits.take(redis, ACCESS_REFUSED, network_of(connection.client.host if connection.client else ""))
+            await directory.note("nobody", "token.unknown", connection.scope["path"])
             raise Unauthenticated("The access token is unknown or has expired.", code="invalid_token")
+        await limits.take(redis, CALLS, caller.client_id)
         if caller.scopes.isdisjoint(self.scopes):
+            await limits.take(redis, ACCESS_REFUSED, caller.client_id)
+            await directory.note(caller.client_id, "scope.refused", connection.scope["path"])
             raise Forbidden(f"This needs the scope {' or '.join(self.scopes)}.", code="scope_missing")
         connection.scope["auth"] = caller
         await must_own(core.resources.database, caller.organisation, connection.path_params)

@@ -51,8 +51,17 @@ PAGES_REFUSED = Rate("connect-refused", 30, 0.5)
 """Addresses of no challenge, from one address."""
 NOTICES_REFUSED = Rate("callback-refused", 60, 1.0)
 """Notifications that were not taken, from one address."""
+CALLS = Rate("client", 3_000, 300.0)
+"""Requests of one client to /v1, whatever they are."""
+ACCESS_REFUSED = Rate("access-refused", 60, 1.0)
+"""Unknown tokens from one address, and what one client asks for without the scope."""
 SIGN_INS_REFUSED = Rate("sign-in-refused", 30, 0.2)
 """Wrong passwords or codes from one address, whatever the names."""
+
+
+def network_of(host: str) -> str:
+    """An address as who it is counted for: of IPv6 the network, which one host has to itself."""
+    return ":".join(host.split(":")[:4]) if ":" in host else host
 
 
 class TooManyRequests(CallerError):

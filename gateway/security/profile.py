@@ -17,6 +17,7 @@ from gateway.settings import PRODUCTION, Settings, SettingsError, Waits
 _FEWEST_BYTES = 16
 """Different ones in a key: 32 random bytes have some thirty."""
 _SHORTEST = 8
+_SHORTEST_TOKEN = 24
 _TESTS = re.compile(r"test[0-9]*\Z|\btest\b|-0{2,}[0-9]*\Z|\ASB-|change.?me|example", re.IGNORECASE)
 """How secrets of mocks, sandboxes and samples are called."""
 _KNOWN_KEYS = frozenset({"c9f67113390cf7f7", "b685428a6199d687", "b3270076292d0642"})
@@ -45,6 +46,8 @@ def unsafe(settings: Settings, manifests: Mapping[str, Manifest]) -> list[str]:
     found: list[str] = []
     if min(len(set(key)) for key in settings.master_keys()) < _FEWEST_BYTES:
         found.append("GATEWAY_MASTER_KEY is not random: make one with `openssl rand -base64 32`")
+    if len(settings.metrics_token.reveal()) < _SHORTEST_TOKEN:
+        found.append(f"GATEWAY_METRICS_TOKEN has not {_SHORTEST_TOKEN} signs: make one with `openssl rand -hex 24`")
     if _in_clear(settings.public_url):
         found.append("GATEWAY_PUBLIC_URL is http: give the https address")
     if settings.waits != Waits():

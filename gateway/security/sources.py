@@ -13,7 +13,7 @@ from contracts.partner import Manifest
 from gateway.settings import SettingsError
 
 MASTER_KEY, DATABASE_URL = "GATEWAY_MASTER_KEY", "DATABASE_URL"
-OURS = (MASTER_KEY, DATABASE_URL, "REDIS_URL")
+OURS = (MASTER_KEY, DATABASE_URL, "REDIS_URL", "GATEWAY_METRICS_TOKEN")
 MOST_BYTES = 65_536
 COMMAND_S = 30.0
 """How long a command may take."""

@@ -24,6 +24,7 @@ def good(**changes: object) -> Settings:
         database_url=Secret("postgresql://gateway@db/gateway"),
         redis_url=Secret("redis://cache"),
         master_key=Secret(base64.b64encode(bytes(range(32))).decode()),
+        metrics_token=Secret("9f2c61d07be84a35c1e8f4a2"),
         public_url="https://pay.example.go.id",
         partners={
             slug: {
@@ -52,6 +53,8 @@ def test_a_safe_one_is_refused_nothing() -> None:
     [
         ({"master_key": Secret(base64.b64encode(bytes(32)).decode())}, "GATEWAY_MASTER_KEY"),
         ({"master_key": Secret(base64.b64encode(b"passwordpasswordpasswordpassword").decode())}, "GATEWAY_MASTER_KEY"),
+        ({"metrics_token": Secret("")}, "GATEWAY_METRICS_TOKEN"),
+        ({"metrics_token": Secret("9f2c61d07be84a35c1e8f4a")}, "GATEWAY_METRICS_TOKEN"),
         ({"public_url": "http://pay.example.go.id"}, "GATEWAY_PUBLIC_URL"),
         ({"public_url": "http://10.0.0.7:8000"}, "GATEWAY_PUBLIC_URL"),
         ({"public_url": "http://localhost.evil.id"}, "GATEWAY_PUBLIC_URL"),

@@ -71,7 +71,7 @@ class Peer:
         return await self.reader.readexactly(size)
 
 
-Connect = Callable[[], Awaitable[Peer]]
+Connect = Callable[..., Awaitable[Peer]]
 
 
 @pytest.fixture
@@ -79,8 +79,8 @@ async def peer(port: int) -> AsyncIterator[Connect]:
     """Makes connections, and closes what is left of them."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def connect() -> Peer:
-            made = Peer(*await asyncio.open_connection("127.0.0.1", port))
+        async def connect(source: str = "127.0.0.1") -> Peer:
+            made = Peer(*await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0)))
             stack.callback(made.writer.close)
             return made
 
@@ -131,5 +131,33 @@ async def test_one_connection_too_many_takes_nothing_from_those_that_stand(peer:
     standing = [await peer() for _ in range(8)]
     assert await (await peer()).drip(b"", 3.0, 1)
     for one in standing[:2]:
+        one.writer.write(HEAD % (b"", 1) + b"a")
+        assert await one.answer() == b"1"
+
+
+async def test_who_has_the_most_gives_up_what_waits_for_others_and_never_what_is_served(
+    peer: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "HEAD_S", 60.0)
+    busy = await peer()
+    busy.writer.write(HEAD % (b"think", 1) + b"a")
+    idle = [await peer() for _ in range(7)]
+    others = [await peer("127.0.0.2") for _ in range(3)]
+    for one in others:
+        one.writer.write(HEAD % (b"", 1) + b"a")
+        assert await one.answer() == b"1"
+    assert [await one.drip(b"", 10.0, 1) for one in idle[:3]] == [True] * 3, "the oldest that wait"
+    idle[-1].writer.write(HEAD % (b"", 1) + b"a")
+    assert await idle[-1].answer() == b"1"
+    assert await busy.answer() == b"1"
+
+
+async def test_two_that_have_as_many_take_nothing_from_each_other(
+    peer: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "HEAD_S", 60.0)
+    standing = [await peer(source) for source in ("127.0.0.1", "127.0.0.2") * 4]
+    assert await (await peer("127.0.0.2")).drip(b"", 10.0, 1)
+    for one in standing:
         one.writer.write(HEAD % (b"", 1) + b"a")
         assert await one.answer() == b"1"

@@ -172,7 +172,8 @@ _COMES_IN = (
     one("socket/a_head_may_take_for_ever", _SOCKETS, "most_s = HEAD_S if head else", "most_s = 1e9 if head else", SOCKETS, first="test_a_head_that_never_ends_is_ended"),
     one("socket/a_body_may_drip_for_ever", _SOCKETS, "else BODY_S + self._received / LEAST_BYTES_PER_S", "else BODY_S + self._received * LEAST_BYTES_PER_S", SOCKETS, first="test_a_body_that_drips_is_ended"),
     one("socket/only_the_first_request_is_bounded", _SOCKETS, "            self._waits_since, self._received = self.loop.time(), 0\n", "            self._received = 0\n", SOCKETS, first="test_a_later_request_is_bounded_as_the_first_one"),
-    one("socket/any_number_of_them", _SOCKETS, "if len(self.connections) > MOST_CONNECTIONS:", "if not self.connections:", SOCKETS, first="test_one_connection_too_many_takes_nothing_from_those_that_stand"),
+    one("socket/any_number_of_them", _SOCKETS, "full = len(self.connections) > MOST_CONNECTIONS", "full = False", SOCKETS, first="test_one_connection_too_many_takes_nothing_from_those_that_stand"),
+    one("socket/the_most_gives_up_nothing", _SOCKETS, "if len(standing[most]) <= len(standing.get(self._address, ())):", "if most:", SOCKETS, first="test_who_has_the_most_gives_up_what_waits_for_others_and_never_what_is_served"),
     one("socket/a_slow_answer_is_a_slow_request", _SOCKETS, "            self._waits_since = None\n\n    def connection_lost", "            pass\n\n    def connection_lost", SOCKETS, first="test_an_answer_that_takes_time_is_no_slow_request"),
 )  # fmt: skip
 

@@ -1,17 +1,22 @@
-"""Health for load balancers and metrics for Prometheus; no data, so no token."""
+"""Health for load balancers, and metrics for Prometheus."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import asyncpg
 import msgspec
-from litestar import Response, Router, get
+from litestar import Request, Response, Router, get
 from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 
+from contracts.errors import Unauthenticated
+from contracts.secret import Secret
+from gateway.api.guards import take
 from gateway.core import Core
+from gateway.security.limits import ACCESS_REFUSED
 from gateway.services.ops import gauges
 from gateway.storage.base import witness
 from gateway.storage.base.witness import WrongKey
@@ -78,8 +83,14 @@ async def _redis(core: Core) -> bool:
 
 
 @get("/metrics", media_type="text/plain")
-async def metrics(core: NamedDependency[Core]) -> Response[bytes]:
-    """Incentives by stage and blocker, partners that are held or paused, and what has waited for long."""
+async def metrics(core: NamedDependency[Core], request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Incentives by stage and blocker, partners that are held or paused, and what has waited for long. Where
+    GATEWAY_METRICS_TOKEN is set, under that token.
+    """
+    token = core.resources.settings.metrics_token
+    if token and Secret(request.headers.get("authorization", "")) != Secret(f"Bearer {token.reveal()}"):
+        await take(request, ACCESS_REFUSED)
+        raise Unauthenticated("The request does not carry the token of GATEWAY_METRICS_TOKEN.")
     views = await core.partners.all()
     async with core.resources.database.connection() as connection:
         registry = await gauges.measured(connection, core.incentives.moment(), views)

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
+from contracts.secret import Secret
 from gateway.api.app import create_app
 from gateway.core import Core
 from gateway.security import clients, limits
@@ -259,3 +260,51 @@ async def test_nothing_in_an_address_is_an_internal_error(api: Api, path: str) -
 async def test_no_number_in_an_address_is_an_internal_error(api: Api, path: str, number: str) -> None:
     reply = await api.call("POST", path % number, role="operator", json={})
     assert 400 <= reply.status_code < 500, reply.text
+
+
+async def test_metrics_ask_for_their_token(api: Api, core: Core) -> None:
+    assert (await api.http.get("/metrics")).status_code == 200, "none is set"
+    token = "9f2c61d07be84a35c1e8f4a2"
+    settings = msgspec.structs.replace(core.resources.settings, metrics_token=Secret(token))
+    async with node(core, settings=settings) as other:
+        for given in (
+            {},
+            {"Authorization": "Bearer x"},
+            {"Authorization": token},
+            {"Authorization": f"bearer {token}"},
+        ):
+            reply = await other.get("/metrics", headers=given)
+            assert (reply.status_code, reply.json()["code"]) == (401, "unauthenticated")
+        reply = await other.get("/metrics", headers={"Authorization": f"Bearer {token}"})
+        assert reply.status_code == 200 and "gateway_incentives" in reply.text
+        assert (await other.get("/health/live")).status_code == 200
+
+
+async def test_all_that_one_client_asks_for_is_bounded_and_takes_nothing_from_others(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.security.clients.CALLS", limits.Rate("client-small", 5, 0.001))
+    paths = ("/v1/funnel", "/v1/incentives", "/v1/partners")
+    replies = [await api.call("GET", paths[n % 3], role="reader") for n in range(6)]
+    assert [reply.status_code for reply in replies] == [200] * 5 + [429]
+    assert int(replies[-1].headers["retry-after"]) >= 1
+    assert (await api.call("GET", "/v1/funnel", role="one")).status_code == 200
+
+
+async def test_what_is_refused_goes_on_record_and_is_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.security.clients.ACCESS_REFUSED", limits.Rate("refused-small", 2, 0.001))
+    for status in (403, 403, 429):
+        reply = await api.call("POST", "/v1/partners/ovo/pause", json={"reason": "x"}, role="reader")
+        assert reply.status_code == status
+    for status in (401, 401, 429):
+        bearer = {"Authorization": "Bearer nobodys"}
+        assert (await api.http.get("/v1/incentives/08123456789", headers=bearer)).status_code == status
+    assert (await api.call("GET", "/v1/funnel", role="reader")).status_code == 200, "a good token is taken all the same"
+    rows = await api.fetch("SELECT actor, action, subject FROM audit_log WHERE action ~ 'refused|unknown' ORDER BY seq")
+    reader = api.ids["reader"]
+    assert [tuple(row) for row in rows] == [
+        (reader, "scope.refused", "/v1/partners"),
+        (reader, "scope.refused", "/v1/partners"),
+        ("nobody", "token.unknown", "/v1/incentives"),
+        ("nobody", "token.unknown", "/v1/incentives"),
+    ]
