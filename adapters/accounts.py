@@ -1,4 +1,4 @@
-"""An account as partners write it: the forms of a mobile number, and an account that comes back changed."""
+"""An account or a NIK as partners write it: the forms of a mobile number, and an account that comes back changed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable
 
 from contracts.errors import PartnerProtocolError
+from contracts.nik import Nik
 from contracts.secret import Secret
 
 _E164 = re.compile(r"\+62(8[0-9]{7,12})", re.ASCII)
 _MOBILE = re.compile(r"(?:(?:\+|00)?62)?0?(8[0-9]{7,12})", re.ASCII)
+_NIK = re.compile(r"[0-9]{16}", re.ASCII)
 _SHOWN = re.compile(r"[0-9Xx*•#]{4,32}")
 _SEPARATORS = str.maketrans("", "", " .-/()\t\u00a0\u2009\u202f\u2010\u2011\u2012\u2013\u2014")
 """Spaces, brackets and dashes of all kinds: numbers are copied out of documents."""
@@ -36,6 +38,14 @@ def mobile(number: str) -> Secret | None:
 def digits(text: str) -> str:
     """A number without the separators that people and systems put into it (a NIK, an account)."""
     return text.translate(_SEPARATORS)
+
+
+def same_nik(ours: Nik, theirs: object, field: str) -> bool:
+    """Whether the NIK that a partner tells in `field` is ours; a `PartnerProtocolError` where it tells none."""
+    shown = digits(theirs) if isinstance(theirs, str) else ""
+    if _NIK.fullmatch(shown) is None:
+        raise PartnerProtocolError(f"{field} is missing or not 16 digits")
+    return ours.same_as(shown)
 
 
 def echoed(theirs: str, ours: Secret, read: Callable[[str], Secret | None]) -> Secret | None:

@@ -9,7 +9,6 @@ from typing import Protocol
 
 import msgspec
 
-from contracts.errors import PartnerProtocolError
 from contracts.identity import IdentityAnswer, IdentityQuery, ProofBy
 from contracts.linking import (
     Grant,
@@ -29,11 +28,7 @@ from contracts.secret import Secret
 
 
 class Capability(enum.Enum):
-    """What a partner can do. What is not declared is refused loudly, never silently skipped.
-
-    Every partner has `VERIFY_NIK`, `FIND_PAYOUT` and `STATEMENT`, one of the two ways to link and one of the two to
-    pay.
-    """
+    """What a partner can do. What is not declared is refused loudly, never silently skipped."""
 
     LINK_REDIRECT = "link_redirect"
     LINK_INPUTS = "link_inputs"
@@ -50,6 +45,10 @@ class Capability(enum.Enum):
     NOTIFY_KYC = "notify_kyc"
     NOTIFY_PAYOUT = "notify_payout"
     """Of each payout's end: success and failure."""
+
+
+EVERY_PARTNER = frozenset({Capability.VERIFY_NIK, Capability.FIND_PAYOUT, Capability.STATEMENT})
+"""What none is without; beside it each has one of the two ways to link, and one of the two to pay."""
 
 
 class Mark(enum.Enum):
@@ -193,7 +192,9 @@ class CallbackRoute(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """All that varies between partners and is data."""
+    """All that varies between partners and is data. What a partner has none of (notifications, inputs, a quota that it
+    publishes) is left out.
+    """
 
     slug: str
     """Lower-case letters: name of the folder, the settings' prefix, the word in the API."""
@@ -204,10 +205,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: frozenset[Capability]
     hosts: Mapping[str, Host]
     credentials: Mapping[str, Credential]
-    tokens: Mapping[str, Token]
-    needs: Mapping[str, tuple[str, ...]]
+    tokens: Mapping[str, Token] = {}
+    needs: Mapping[str, tuple[str, ...]] = {}
     """Which of our tokens each operation of `Partner` (by method name) wants in `Context.tokens`."""
-    quotas: tuple[Quota, ...]
+    quotas: tuple[Quota, ...] = ()
     account_pattern: str
     account_example: str
     """Full-match pattern of an account in our form, `+62...` where it is a phone, and one that is nobody's."""
@@ -216,25 +217,25 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """A NIK check whose account is not proved so is no `MATCH`, and nothing is paid on it."""
     link_exclusive: bool
     """The partner links one account to one of our customers only; a mismatch therefore gives it back."""
-    inputs: Mapping[str, InputField]
-    first_inputs: tuple[str, ...]
+    inputs: Mapping[str, InputField] = {}
+    first_inputs: tuple[str, ...] = ()
     """What the gateway's form asks first (LINK_INPUTS)."""
-    min_amount_rupiah: int
+    min_amount_rupiah: int = 1
     max_amount_rupiah: int
     payout_proves_link: bool
     """A payout's own first READ uses the participant's token."""
     payout_needs_live_link: bool
     """A payout needs the link proved alive within 24 h by a READ under the participant's token."""
-    completed_can_fail: bool
+    completed_can_fail: bool = False
     lookups: LookupSchedule
     absence: AbsenceRule
     lifetimes: Lifetimes
-    confirm_rejection_s: float
-    reason_wait_s: float
+    confirm_rejection_s: float = 30.0
+    reason_wait_s: float = 0.0
     """How long a rejection without a reason waits for the notification that carries it (0: no such notification)."""
-    verification_retry_s: float
-    verification_tries: int
-    callbacks: tuple[CallbackRoute, ...]
+    verification_retry_s: float = 300.0
+    verification_tries: int = 8
+    callbacks: tuple[CallbackRoute, ...] = ()
     facts: tuple[Fact, ...]
     codes: Mapping[str, Code] = {}
     """By the `partner_code` of outcomes, verdicts and errors; `403xx01` stands for all services not listed (SNAP)."""
@@ -393,8 +394,3 @@ class Partner(Protocol):
 
     def balance(self, ctx: Context) -> Plan[Balance]:
         """What is left of our deposit."""
-
-
-def protocol_error(what: str) -> PartnerProtocolError:
-    """An answer that cannot be read; `what` names the field or rule, never the value."""
-    return PartnerProtocolError(what)

@@ -202,43 +202,67 @@ def test_partner_folders_have_the_same_anatomy() -> None:
         assert {path.name for path in folder.glob("*.py")} - {"identity.py", "callbacks.py"} == PARTNER_FILES, name
 
 
-def imports(files: dict[str, str]) -> dict[str, set[str]]:
-    """Which module names which in an import statement, wherever it stands; of modules and their texts by name."""
-    graph: dict[str, set[str]] = {}
-    for name, text in files.items():
-        named: set[str] = set()
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                within = {f"{node.module}.{alias.name}" for alias in node.names} & files.keys()
-                named |= within or {node.module}
-            elif isinstance(node, ast.Import):
-                named |= {alias.name for alias in node.names}
-        graph[name] = (named & files.keys()) - {name}
-    return graph
+ADAPTER_LINES = 500
+"""How many lines a SNAP wallet's adapter may have, blank lines and docstrings of its `*.py` included: what SNAP says of
+it stands in the house, what every manifest says in `adapters/facts.py`.
+"""
+LARGER = {
+    "ovo": (600, "a bearer for each step of linking, unbinding in two calls, a NIK check and refusals of its own"),
+    "bni": (750, "two hosts with a client each; linking and unbinding by typed card number and OTP, without a page"),
+    "linkaja": (900, "its older API beside SNAP: another signature, token, envelope, form of amounts"),
+    "gopay": (1_100, "two APIs beside SNAP, Iris and GoPay ID; payouts in two steps; three kinds of notifications"),
+    "snap": (950, "the house: what the standard says, once"),
+}
+"""Folders of `adapters/` that may be larger, by how much, and why. Take away what is said twice before a figure here is
+raised (ADR 20); docs/adding-a-partner.md says what belongs where.
+"""
+ROOMS = 9
+FLOORS = ("gateway/services", "gateway/storage")
 
 
-def in_cycles(graph: dict[str, set[str]]) -> set[str]:
-    """The modules that import each other, directly or by way of others, and those between two such."""
-    left = {name: set(named) for name, named in graph.items()}
-    while True:
-        used = set().union(*left.values()) if left else set()
-        ends = {name for name, named in left.items() if not named or name not in used}
-        if not ends:
-            return set(left)
-        left = {name: named - ends for name, named in left.items() if name not in ends}
+def too_large(lines: dict[str, int]) -> list[str]:
+    """Those folders of `adapters/`, by their lines, that grew beyond what is said of them."""
+    return [
+        f"adapters/{name}: {found} lines, {most} allowed"
+        for name, found in sorted(lines.items())
+        if found > (most := LARGER.get(name, (ADAPTER_LINES, ""))[0])
+    ]
 
 
-def test_no_two_modules_import_each_other() -> None:
-    named = {path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): read(path) for path in code_files()}
-    assert in_cycles(imports(named)) == set()
+def top(folder: Path) -> set[str]:
+    """What somebody sees who opens a floor: its rooms, and modules beside them."""
+    rooms = {path.name for path in folder.iterdir() if path.is_dir() and any(path.rglob("*.py"))}
+    return rooms | {path.stem for path in folder.glob("*.py") if path.name != "__init__.py"}
 
 
-def test_a_cycle_is_seen() -> None:
-    """By way of a third, for type checking only, and inside a function."""
-    hidden = "def f():\n    import a"
-    files = {"a": "if TYPE_CHECKING:\n    from b import x", "b": "import c", "c": hidden, "d": "import a", "e": ""}
-    assert in_cycles(imports(files)) == {"a", "b", "c"}
-    assert in_cycles(imports(files | {"c": ""})) == set()
+def test_adapters_do_not_grow_back() -> None:
+    lines: dict[str, int] = {}
+    for path in code_files():
+        package, *folder, _ = path.split("/")
+        if package == "adapters" and folder:
+            lines[folder[0]] = lines.get(folder[0], 0) + read(path).count("\n")
+    assert lines.keys() == PARTNERS.keys() | {"snap"}
+    assert LARGER.keys() <= lines.keys(), "of folders that are there"
+    assert too_large(lines) == []
+
+
+def test_a_line_too_many_is_seen() -> None:
+    at_most = {"snap": LARGER["snap"][0], "newpay": ADAPTER_LINES}
+    assert too_large(at_most) == []
+    for name, lines in at_most.items():
+        assert len(too_large(at_most | {name: lines + 1})) == 1
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_a_floor_has_few_rooms(floor: str) -> None:
+    assert 1 < len(top(ROOT / floor)) <= ROOMS, f"{floor}: find the room it belongs to, or make two rooms one"
+
+
+def test_rooms_and_modules_count_and_nothing_else(tmp_path: Path) -> None:
+    for name in ("__init__.py", "each.py", "ops/__init__.py", "__pycache__/each.pyc", "schema/0001_a.sql", "note.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert top(tmp_path) == {"each", "ops"}
 
 
 NIK_OF_NO_ONE = "3171010101909" + "901"

@@ -7,10 +7,10 @@ call replaces one file. A SNAP-shaped POST answers Y, N, U or P; a holder's name
 from __future__ import annotations
 
 from adapters import accounts
+from adapters.facts import assumed
 from adapters.snap.calls import READ, Call
 from contracts.errors import PartnerProtocolError
 from contracts.identity import IdentityAnswer, IdentityQuery, Verdict
-from contracts.partner import Fact, Mark
 from contracts.plan import Response
 from contracts.secret import Secret
 
@@ -33,15 +33,13 @@ REFUSALS: dict[str, Verdict] = {
 assert {code[3:5] for code in REFUSALS} == {KYC.service}
 
 FACTS = (
-    Fact(
-        mark=Mark.ASSUMED,
-        text="BNI offers a NIK check by contract: POST account-kyc-verification, service code 97, under the SNAP token",
-        source="snap-bni.md 2.5, decisions B6",
+    assumed(
+        "snap-bni.md 2.5, decisions B6",
+        "BNI offers a NIK check by contract: POST account-kyc-verification, service code 97, under the SNAP token",
     ),
-    Fact(
-        mark=Mark.ASSUMED,
-        text="identificationNoMatch is Y, N, U (no NIK on file) or P (KYC running); 4049711 unknown, 4039718 blocked",
-        source="decisions B6",
+    assumed(
+        "decisions B6",
+        "identificationNoMatch is Y, N, U (no NIK on file) or P (KYC running); 4049711 unknown, 4039718 blocked",
     ),
 )
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from datetime import date
 
 from adapters.bni import identity
-from adapters.snap.facts import CASES, codes
+from adapters.facts import assumed, codes, recalled
+from adapters.snap.facts import ABSENCE, CASES, lifetimes
 from contracts.identity import ProofBy
 from contracts.money import MAX_AMOUNT_RUPIAH
 from contracts.partner import (
-    AbsenceRule,
+    EVERY_PARTNER,
     Blame,
     Capability,
     Credential,
-    Fact,
     Host,
     InputField,
-    Lifetimes,
     LookupSchedule,
     Manifest,
     Mark,
@@ -41,42 +40,34 @@ _CREDENTIALS = {
 }
 
 
-def _assumed(text: str, source: str) -> Fact:
-    return Fact(mark=Mark.ASSUMED, text=text, source=source)
-
-
-def _recalled(text: str, source: str) -> Fact:
-    return Fact(mark=Mark.RECALLED, text=text, source=source)
-
-
 _FACTS = (
-    _assumed(
-        "The NIK check names the accountNo beside the bankCardToken; BNI refuses another account's token.",
+    assumed(
         "decisions X10, B6",
+        "The NIK check names the accountNo beside the bankCardToken; BNI refuses another account's token.",
     ),
     *identity.FACTS,
-    _assumed("Linking has no page: card number and OTP are typed on the gateway's form", "decisions B1"),
-    _assumed("bind answers bankCardToken, chargeToken and additionalInfo.referenceNo", "decisions B2"),
-    _assumed("OTP: wrong 4040415 twice, then 4030411 (blocked); late 4030412; life 5 minutes", "decisions B3"),
-    _assumed("bind: unknown account 4040711, blocked 4030718, wrong card 4000701", "decisions B4"),
-    _assumed("custIdMerchant is the link's id; limit 1.00; an empty email is taken", "decisions B5, snap-bni 2.4"),
-    _assumed("A bankCardToken lives until unbound unless tokenExpiryTime says otherwise", "snap-bni 1.10"),
-    _assumed("ORIGIN is optional at Autopay and not sent; one CHANNEL-ID serves both hosts", "snap-bni 2.4"),
-    _assumed("Unbinding: an unknown card token (404xx11) means already unbound", "snap-bni 6.2"),
-    _assumed("Unbinding: its OTP answers 4040915, 4030911, 4030912 as B3 has them for linking", "decisions B3, S6"),
-    _assumed("send OTP takes an expiredOtp five minutes away and an empty externalStoreId", "snap-bni 2.4"),
-    _assumed("The inquiry says 4001501, 4031518 or 4031509 for an unusable account, 4041511 for none", "decisions B7"),
-    _assumed("4xx refusals of a transfer listed by the standard are final", "snap-bni 1.8, 4.2"),
-    _assumed("401xx00/01/03, 403xx06, 403xx14, 429xx00 at a transfer mean that nothing was done", "snap-bni 4.2"),
-    _assumed("A time-out at BNI is HTTP 504, 5041700", "decisions B8"),
-    _assumed("An unknown reference is HTTP 404, 4043601, or 2003600 with status 07", "decisions B9"),
-    _assumed("transfer/status and bank-statement carry partnerReferenceNo", "decisions B10"),
-    _assumed("The same reference and parameters never pay twice; other parameters 404xx18", "decisions X7"),
-    _assumed("Shape, kinds and pages of the bank statement", "decisions S5"),
-    _recalled("balance-inquiry takes partnerReferenceNo and accountNo, answers accountInfos", "SNAP service 11"),
-    _assumed("accountInfos has one entry, and its availableBalance is our deposit", "SNAP service 11"),
-    _assumed("BNI pays by account number alone: the link is not used by a payout", "snap-bni 2.3, 2.4"),
-    _assumed("No limit of one transfer is published: ours of one incentive holds", "snap-bni 2.3"),
+    assumed("decisions B1", "Linking has no page: card number and OTP are typed on the gateway's form"),
+    assumed("decisions B2", "bind answers bankCardToken, chargeToken and additionalInfo.referenceNo"),
+    assumed("decisions B3", "OTP: wrong 4040415 twice, then 4030411 (blocked); late 4030412; life 5 minutes"),
+    assumed("decisions B4", "bind: unknown account 4040711, blocked 4030718, wrong card 4000701"),
+    assumed("decisions B5, snap-bni 2.4", "custIdMerchant is the link's id; limit 1.00; an empty email is taken"),
+    assumed("snap-bni 1.10", "A bankCardToken lives until unbound unless tokenExpiryTime says otherwise"),
+    assumed("snap-bni 2.4", "ORIGIN is optional at Autopay and not sent; one CHANNEL-ID serves both hosts"),
+    assumed("snap-bni 6.2", "Unbinding: an unknown card token (404xx11) means already unbound"),
+    assumed("decisions B3, S6", "Unbinding: its OTP answers 4040915, 4030911, 4030912 as B3 has them for linking"),
+    assumed("snap-bni 2.4", "send OTP takes an expiredOtp five minutes away and an empty externalStoreId"),
+    assumed("decisions B7", "The inquiry says 4001501, 4031518 or 4031509 for an unusable account, 4041511 for none"),
+    assumed("snap-bni 1.8, 4.2", "4xx refusals of a transfer listed by the standard are final"),
+    assumed("snap-bni 4.2", "401xx00/01/03, 403xx06, 403xx14, 429xx00 at a transfer mean that nothing was done"),
+    assumed("decisions B8", "A time-out at BNI is HTTP 504, 5041700"),
+    assumed("decisions B9", "An unknown reference is HTTP 404, 4043601, or 2003600 with status 07"),
+    assumed("decisions B10", "transfer/status and bank-statement carry partnerReferenceNo"),
+    assumed("decisions X7", "The same reference and parameters never pay twice; other parameters 404xx18"),
+    assumed("decisions S5", "Shape, kinds and pages of the bank statement"),
+    recalled("SNAP service 11", "balance-inquiry takes partnerReferenceNo and accountNo, answers accountInfos"),
+    assumed("SNAP service 11", "accountInfos has one entry, and its availableBalance is our deposit"),
+    assumed("snap-bni 2.3, 2.4", "BNI pays by account number alone: the link is not used by a payout"),
+    assumed("snap-bni 2.3", "No limit of one transfer is published: ours of one incentive holds"),
 )
 
 _CODES = {
@@ -91,17 +82,13 @@ MANIFEST = Manifest(
     name="BNI",
     documents="docs/partners/snap-bni.md sections 1, 2.3, 2.4, 4; decisions.md B1-B10, S5, S6",
     read_on=date(2026, 11, 24),
-    capabilities=frozenset(
-        {
-            Capability.LINK_INPUTS,
-            Capability.UNLINK,
-            Capability.VERIFY_NIK,
-            Capability.PAYOUT_ONE_STEP,
-            Capability.FIND_PAYOUT,
-            Capability.STATEMENT,
-            Capability.BALANCE,
-        }
-    ),
+    capabilities=EVERY_PARTNER
+    | {
+        Capability.LINK_INPUTS,
+        Capability.UNLINK,
+        Capability.PAYOUT_ONE_STEP,
+        Capability.BALANCE,
+    },
     hosts={
         "snap": Host(sandbox_url="https://sandbox.bni.co.id", source="snap-bni 2.1 (seen)"),
         "autopay": Host(sandbox_url="https://api-alpha-autopay.bni-ecollection.com", source="snap-bni 2.4 (seen)"),
@@ -112,7 +99,6 @@ MANIFEST = Manifest(
         "autopay": Token(life_s=900.0, source="snap-bni 2.4 (seen: exp - iat = 900)"),
     },
     needs={
-        "begin_link": (),
         "answer_link": ("autopay",),
         "unlink": ("autopay",),
         "verify_nik": ("snap",),
@@ -146,28 +132,16 @@ MANIFEST = Manifest(
         ),
     },
     first_inputs=("card_no",),
-    min_amount_rupiah=1,
     max_amount_rupiah=MAX_AMOUNT_RUPIAH,
     payout_proves_link=False,
     payout_needs_live_link=False,
-    completed_can_fail=False,
     lookups=LookupSchedule(
         first_s=60.0, factor=3.0, max_s=_HOUR_S, horizon_s=_DAY_S, mark=Mark.ASSUMED, source="snap-bni 4.2"
     ),
-    absence=AbsenceRule(by_lookup=True, after_s=_HOUR_S, lookups=4, mark=Mark.ASSUMED, source="snap-bni 4.2"),
-    lifetimes=Lifetimes(
-        reference_s=None,
-        external_id="jakarta_day",
-        create_key_s=None,
-        lookup_reach_s=60 * _DAY_S,
-        mark=Mark.ASSUMED,
-        source="decisions X5, X7; snap-bni 4.1 (two months seen at Midtrans)",
-    ),
-    confirm_rejection_s=30.0,
-    reason_wait_s=0.0,
+    absence=ABSENCE,
+    lifetimes=lifetimes("decisions X5, X7; snap-bni 4.1 (two months seen at Midtrans)"),
     verification_retry_s=60.0,
     verification_tries=5,
-    callbacks=(),
     facts=_FACTS,
     codes=_CODES,
 )

@@ -135,15 +135,13 @@ def unbound(reply: Response, held: LinkInputs) -> UnlinkStep:
         return held
     if envelope.code in UNLINK_EXPIRED:
         raise PartnerUnavailable("the OTP is used up", hint=Hint.SESSION, partner_code=envelope.code)
-    if envelope.code not in UNLINK_GONE:
-        sign.UNBIND.expect(reply)
-    return Unlinked(partner_code=envelope.code)
+    return links.unbound(sign.UNBIND, reply, UNLINK_GONE)
 
 
 def statement_page(reply: Response, asked: int) -> StatementPage:
     """One page of bookings (decision S5)."""
     envelope = sign.STATEMENT.expect(reply)
-    rows = answers.typed(envelope.body.get("detailData"), list[Any], "field detailData")
+    rows = statements.rows(envelope)
     more = statements.follows(asked, envelope)
     if more and not rows:
         raise PartnerProtocolError("the statement does not end")

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 
 from adapters import accounts, answers
-from adapters.dana import sign
 from adapters.dana.wire import DanaSigned
+from adapters.snap import sign as snap
 from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import IdentityAnswer, IdentityQuery, Verdict
 from contracts.linking import LinkHealth
 from contracts.partner import Context
 from contracts.plan import Response
 from contracts.secret import Secret
-
-_DIGITS_16 = re.compile(r"[0-9]{16}", re.ASCII)
 
 DONE, BLOCKED = ("S", "SUCCESS"), ("F", "USER_STATUS_ABNORMAL")
 HINTS: dict[tuple[str, str], Hint] = {
@@ -35,9 +32,6 @@ KYC: dict[str, Verdict | None] = {
 }
 """`USER_KYC` (D7, values assumed); None: the number decides."""
 
-NIK_RESOURCES = ["KTP_NUMBER", "LOGIN_ID", "USER_KYC"]
-HEALTH_RESOURCES = ["LOGIN_ID"]
-
 
 def verdict(ctx: Context, query: IdentityQuery, reply: Response) -> IdentityAnswer:
     """Whether the NIK is the one on the declared account; what DANA tells of the holder ends here."""
@@ -51,11 +45,7 @@ def verdict(ctx: Context, query: IdentityQuery, reply: Response) -> IdentityAnsw
         raise PartnerProtocolError("resource USER_KYC is missing or has an unlisted value")
     if (running := KYC[status]) is not None:
         return IdentityAnswer(verdict=running, partner_code=status)
-    number = told.get("KTP_NUMBER")
-    shown = accounts.digits(number) if isinstance(number, str) else ""
-    if _DIGITS_16.fullmatch(shown) is None:
-        raise PartnerProtocolError("resource KTP_NUMBER is missing or not 16 digits")
-    same = query.nik.same_as(shown)
+    same = accounts.same_nik(query.nik, told.get("KTP_NUMBER"), "resource KTP_NUMBER")
     return IdentityAnswer(verdict=Verdict.MATCH if same else Verdict.MISMATCH, partner_code=status)
 
 
@@ -91,7 +81,7 @@ def _told(ctx: Context, reply: Response) -> tuple[tuple[str, str], dict[str, Any
         text = bytes(signed.response).decode()
     except ValueError:
         raise answers.no_answer(reply, "no signed answer", Hint.CREDENTIALS) from None
-    if not sign.theirs(ctx, text, signed.signature):
+    if not snap.rsa_sha256_valid(ctx.credential("dana_public_key_pem"), text, signed.signature):
         raise PartnerProtocolError("an answer that DANA did not sign")
     response = answers.decoded(text.encode())
     if answers.at(response, "head", "reqMsgId") not in (None, "", ctx.external_id(0)):

@@ -4,47 +4,29 @@ from __future__ import annotations
 
 from datetime import date
 
-from adapters.snap.facts import CASES, codes
+from adapters.facts import assumed, codes, seen
+from adapters.snap.facts import ABSENCE, CASES, LOOKUPS, lifetimes
 from contracts.identity import ProofBy
-from contracts.partner import (
-    AbsenceRule,
-    Blame,
-    Capability,
-    Credential,
-    Fact,
-    Host,
-    Lifetimes,
-    LookupSchedule,
-    Manifest,
-    Mark,
-)
+from contracts.partner import EVERY_PARTNER, Blame, Capability, Credential, Host, Manifest, Mark
 
-_ASSUMED, _SEEN = Mark.ASSUMED, Mark.SEEN
-FACTS = tuple(
-    Fact(mark=mark, source=source, text=text)
-    for mark, source, text in (
-        (_SEEN, "wallets.md 9", "SNAP calls are signed with our RSA key over METHOD:path:sha256(body):time, no token."),
-        (_ASSUMED, "decision D3", "Calls go to api.sandbox.dana.id, the pages are at m.sandbox.dana.id (seen)."),
-        (_SEEN, "wallets.md 9", "seamlessSign is RSA-SHA256 over the compact JSON of seamlessData, before encoding."),
-        (
-            _ASSUMED,
-            "decision D4",
-            "A wrong seamlessSign lets anybody sign in; LOGIN_ID alone says whose account the access is of.",
-        ),
-        (_ASSUMED, "decision D8", "LOGIN_ID is the account's phone, as 62-81234567890; its digits count."),
-        (_ASSUMED, "decision D5", "The way back spells refusals as error or responseCode, with our state."),
-        (_ASSUMED, "decision D6", "The customer's token lives 15 days, its refresh token 180 and is not used up."),
-        (_SEEN, "wallets.md 9", "The profile query tells KTP_NUMBER to a client whose scope has it."),
-        (_ASSUMED, "decision D7", "KTP_NUMBER wants the scope MINI_DANA; the words of USER_KYC and of refusals."),
-        (_ASSUMED, "decision D7", "The answer's head carries our reqMsgId, under the signature."),
-        (_ASSUMED, "decision D10", "A second binding gives another token, and the earlier one stays good."),
-        (_SEEN, "wallets.md 9", "partnerReferenceNo is the idempotent key of a top-up: 2003800 again, 5003800 failed."),
-        (_ASSUMED, "decision D12", "A refusal by code keeps nothing: the reference stays free."),
-        (_SEEN, "wallets.md 9", "latestTransactionStatus 00 to 07, serviceCode always 38."),
-        (_ASSUMED, "decision D13", "An unknown reference is HTTP 200 with status 07 (4043901 is taken alike)."),
-        (_ASSUMED, "decision D14", "The statement is SNAP's transaction history; no query of our deposit is known."),
-        (_ASSUMED, "wallets.md 9", "No rate limit is published; 42900 slows us down."),
-    )
+FACTS = (
+    seen("wallets.md 9", "SNAP calls are signed with our RSA key over METHOD:path:sha256(body):time, no token."),
+    assumed("decision D3", "Calls go to api.sandbox.dana.id, the pages are at m.sandbox.dana.id (seen)."),
+    seen("wallets.md 9", "seamlessSign is RSA-SHA256 over the compact JSON of seamlessData, before encoding."),
+    assumed("decision D4", "A wrong seamlessSign lets anybody sign in; LOGIN_ID alone says whose the access is."),
+    assumed("decision D8", "LOGIN_ID is the account's phone, as 62-81234567890; its digits count."),
+    assumed("decision D5", "The way back spells refusals as error or responseCode, with our state."),
+    assumed("decision D6", "The customer's token lives 15 days, its refresh token 180 and is not used up."),
+    seen("wallets.md 9", "The profile query tells KTP_NUMBER to a client whose scope has it."),
+    assumed("decision D7", "KTP_NUMBER wants the scope MINI_DANA; the words of USER_KYC and of refusals."),
+    assumed("decision D7", "The answer's head carries our reqMsgId, under the signature."),
+    assumed("decision D10", "A second binding gives another token, and the earlier one stays good."),
+    seen("wallets.md 9", "partnerReferenceNo is the idempotent key of a top-up: 2003800 again, 5003800 failed."),
+    assumed("decision D12", "A refusal by code keeps nothing: the reference stays free."),
+    seen("wallets.md 9", "latestTransactionStatus 00 to 07, serviceCode always 38."),
+    assumed("decision D13", "An unknown reference is HTTP 200 with status 07 (4043901 is taken alike)."),
+    assumed("decision D14", "The statement is SNAP's transaction history; no query of our deposit is known."),
+    assumed("wallets.md 9", "No rate limit is published; 42900 slows us down."),
 )
 
 CODES = {
@@ -53,7 +35,7 @@ CODES = {
     **codes(Blame.PERSON, "decision D5: refused or locked on DANA's page", "access_denied", "pin_blocked"),
     **codes(Blame.PERSON, "decision D7: token, or account", "ACCESS_TOKEN_INVALID", "USER_STATUS_ABNORMAL"),
     **codes(Blame.PERSON, "decision D7: never verified", "KYC_NOT_VERIFIED"),
-    **codes(Blame.OURS, "wallets.md 9: our scope", "RESOURCE_NOT_DEFINED", mark=_SEEN),
+    **codes(Blame.OURS, "wallets.md 9: our scope", "RESOURCE_NOT_DEFINED", mark=Mark.SEEN),
     **codes(Blame.OURS, "decision D7: our client", "INVALID_SIGNATURE", "AUTHENTICATION_FAIL"),
     **codes(Blame.AMBIGUOUS, "snap-bni.md 1.12: cancelled or failed, without a reason", "05", "06"),
 }
@@ -63,18 +45,14 @@ MANIFEST = Manifest(
     name="DANA",
     documents="dashboard.dana.id api-docs-v2, DANA's public client libraries (wallets.md 9)",
     read_on=date(2026, 11, 28),
-    capabilities=frozenset(
-        {
-            Capability.LINK_REDIRECT,
-            Capability.LINK_STATUS,
-            Capability.GRANT_REFRESH,
-            Capability.UNLINK,
-            Capability.VERIFY_NIK,
-            Capability.PAYOUT_ONE_STEP,
-            Capability.FIND_PAYOUT,
-            Capability.STATEMENT,
-        }
-    ),
+    capabilities=EVERY_PARTNER
+    | {
+        Capability.LINK_REDIRECT,
+        Capability.LINK_STATUS,
+        Capability.GRANT_REFRESH,
+        Capability.UNLINK,
+        Capability.PAYOUT_ONE_STEP,
+    },
     hosts={
         "snap": Host(sandbox_url="https://api.sandbox.dana.id", source="decision D1; the name is assumed"),
         "app": Host(sandbox_url="https://m.sandbox.dana.id", source="wallets.md 9"),
@@ -90,38 +68,17 @@ MANIFEST = Manifest(
             help="DANA's RSA public key for the profile query's answers; two while it changes", secret=False, pem=True
         ),
     },
-    tokens={},
-    needs={},
-    quotas=(),
     account_pattern=r"\+628[0-9]{7,12}",
     account_example="+6281200000000",
     account_is_phone=True,
     account_proof=ProofBy.ECHOED,
     link_exclusive=False,
-    inputs={},
-    first_inputs=(),
-    min_amount_rupiah=1,
     max_amount_rupiah=20_000_000,  # decision D11: one transfer at most
     payout_proves_link=False,
     payout_needs_live_link=True,
-    completed_can_fail=False,
-    lookups=LookupSchedule(
-        first_s=15.0, factor=2.0, max_s=900.0, horizon_s=86_400.0, mark=_ASSUMED, source="snap-bni.md 4.2"
-    ),
-    absence=AbsenceRule(by_lookup=True, after_s=3_600.0, lookups=4, mark=_ASSUMED, source="snap-bni.md 4.2"),
-    lifetimes=Lifetimes(
-        reference_s=None,
-        external_id="jakarta_day",
-        create_key_s=None,
-        lookup_reach_s=60 * 86_400.0,
-        mark=_ASSUMED,
-        source="decisions X5, D12; two months as at the other wallets",
-    ),
-    confirm_rejection_s=30.0,
-    reason_wait_s=0.0,
-    verification_retry_s=300.0,
-    verification_tries=8,
-    callbacks=(),
+    lookups=LOOKUPS,
+    absence=ABSENCE,
+    lifetimes=lifetimes("decisions X5, D12; two months as at the other wallets"),
     facts=FACTS,
     codes=CODES,
 )

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-import msgspec
-
-from adapters import accounts, answers
+from adapters import accounts
 from adapters.dana import sign
-from adapters.dana.wire import DanaHistoryRow
-from adapters.snap import links, statements, values
+from adapters.snap import links, statements
 from adapters.snap.payouts import Payouts
-from contracts.errors import PartnerProtocolError
 from contracts.incentive import BlockerCode
-from contracts.linking import Grant, LinkFinish, LinkGranted, LinkReturn, LinkStep, Unlinked
-from contracts.observation import StatementKind, StatementLine, StatementPage
+from contracts.linking import LinkFinish, LinkGranted, LinkReturn, LinkStep
+from contracts.observation import StatementKind
 from contracts.partner import Context
 from contracts.plan import Response
-
-CUSTOMER_TOKEN_LIFE_S = 1_296_000.0
-"""15 days, where the answer names no life (decision D6, assumed)."""
 
 RETURN_REFUSALS: dict[str, BlockerCode] = {
     "access_denied": BlockerCode.CONSENT_DENIED,
@@ -33,36 +25,36 @@ RETURN_REFUSALS: dict[str, BlockerCode] = {
 EXCHANGE_OVER: dict[str, BlockerCode] = {"4047411": BlockerCode.CONSENT_ABANDONED}
 """The authCode is no longer good: the participant starts again (decision D6, assumed)."""
 
-INQUIRY_REFUSALS: dict[str, BlockerCode] = {
-    "4033702": BlockerCode.BALANCE_LIMIT,
-    "4033718": BlockerCode.ACCOUNT_BLOCKED,
-    "4043711": BlockerCode.ACCOUNT_NOT_FOUND,
-}
-"""Final at the inquiry of a payout (decision D11, assumed)."""
-
-TOPUP_REFUSALS: dict[str, BlockerCode] = {
-    "4033802": BlockerCode.BALANCE_LIMIT,
-    "4033818": BlockerCode.ACCOUNT_BLOCKED,
-    "4043811": BlockerCode.ACCOUNT_NOT_FOUND,
-}
-"""Final refusals of a top-up (decision D12, assumed); 5003800 only says that an earlier attempt failed: looked up."""
-
 PAYOUTS = Payouts(
     inquiry=sign.INQUIRY,
     transfer=sign.TOPUP,
     status=sign.STATUS,
-    inquiry_refusals=INQUIRY_REFUSALS,
-    refusals=TOPUP_REFUSALS,
+    inquiry_refusals={
+        "4033702": BlockerCode.BALANCE_LIMIT,
+        "4033718": BlockerCode.ACCOUNT_BLOCKED,
+        "4043711": BlockerCode.ACCOUNT_NOT_FOUND,
+    },
+    refusals={
+        "4033802": BlockerCode.BALANCE_LIMIT,
+        "4033818": BlockerCode.ACCOUNT_BLOCKED,
+        "4043811": BlockerCode.ACCOUNT_NOT_FOUND,
+    },
     account="customerNumber",
     account_of=accounts.mobile,
 )
+"""Refusals are final (decisions D11, D12, assumed); 5003800 only says that an earlier attempt failed: looked up."""
 
-STATEMENT: dict[str, StatementKind] = {
-    "TOPUP": StatementKind.CREDIT,
-    "REVERSAL": StatementKind.REVERSAL,
-    "FEE": StatementKind.FEE,
-}
-"""Types of history rows (decision D14, assumed)."""
+HISTORY = statements.History(
+    call=sign.HISTORY,
+    kinds={"TOPUP": StatementKind.CREDIT, "REVERSAL": StatementKind.REVERSAL, "FEE": StatementKind.FEE},
+    status="SUCCESS",
+    below=("additionalInfo",),
+    number="pageNumber",
+)
+"""Bookings of our merchant (decision D14, assumed)."""
+
+UNBOUND = frozenset({"4010902", "4010904"})
+"""The customer's token, alive by its date, is refused: already gone (decision D10, assumed)."""
 
 
 def returned(query: Mapping[str, str]) -> LinkReturn:
@@ -74,44 +66,6 @@ def returned(query: Mapping[str, str]) -> LinkReturn:
 def exchanged(ctx: Context, finish: LinkFinish, reply: Response) -> LinkStep:
     """What the exchange said. The account is kept beside the token, of which it is not known yet whose it is (D8)."""
     envelope = sign.EXCHANGE.read(reply)
-    if envelope.code == sign.EXCHANGE.done:
-        grant = links.granted(ctx, envelope, CUSTOMER_TOKEN_LIFE_S)
-        return LinkGranted(grant=msgspec.structs.replace(grant, extra={"account": finish.account}))
     if refusal := links.refused(envelope, EXCHANGE_OVER):
         return refusal
-    raise sign.EXCHANGE.unavailable(envelope)
-
-
-def refreshed(ctx: Context, grant: Grant, reply: Response) -> Grant | None:
-    """What a refresh said."""
-    return links.refreshed(ctx, grant, sign.REFRESH, reply, CUSTOMER_TOKEN_LIFE_S)
-
-
-def unbound(reply: Response) -> Unlinked:
-    """What unbinding said; a token that is refused, though alive by its date, has nothing left to unbind."""
-    envelope = sign.UNBIND.read(reply)
-    if envelope.case not in {"40102", "40104"}:
-        sign.UNBIND.expect(reply)
-    return Unlinked(partner_code=envelope.code)
-
-
-def history(asked: int, reply: Response) -> StatementPage:
-    """One page of bookings (decision D14)."""
-    envelope = sign.HISTORY.expect(reply)
-    rows = answers.typed(envelope.body.get("detailData"), list[Any], "field detailData")
-    return statements.page(asked, more=statements.follows(asked, envelope, "pageNumber"), rows=rows, read=_line)
-
-
-def _line(value: object) -> StatementLine:
-    row = answers.typed(value, DanaHistoryRow, "a row of detailData")
-    kind = STATEMENT.get(row.type)
-    if kind is None or row.status != "SUCCESS":
-        raise PartnerProtocolError("field detailData.type or status has an unlisted value")
-    return StatementLine(
-        kind=kind,
-        amount_rupiah=values.rupiah(row.amount, "detailData.amount"),
-        reference=answers.number(answers.at(row.additional_info, "partnerReferenceNo")),
-        partner_reference=answers.number(answers.at(row.additional_info, "referenceNo")),
-        account=accounts.listed(answers.at(row.additional_info, "customerNumber"), accounts.mobile),
-        booked_at=values.moment(row.date_time, "detailData.dateTime"),
-    )
+    return LinkGranted(grant=links.granted(ctx, sign.EXCHANGE.expect(reply), extra={"account": finish.account}))

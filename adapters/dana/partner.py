@@ -12,21 +12,11 @@ from adapters.dana.mapping import PAYOUTS
 from adapters.dana.sign import DANA, DEVICE
 from adapters.snap import calls, links, statements
 from contracts.identity import IdentityAnswer, IdentityQuery
-from contracts.linking import (
-    Grant,
-    LinkFinish,
-    LinkHealth,
-    LinkRedirect,
-    LinkReturn,
-    LinkStart,
-    LinkStep,
-    UnlinkOrder,
-    UnlinkStep,
-)
+from contracts.linking import Grant, LinkFinish, LinkHealth, LinkReturn, LinkStart, LinkStep, UnlinkOrder, UnlinkStep
 from contracts.observation import StatementPage
 from contracts.partner import Context
 from contracts.payout import Outcome, PayoutOrder
-from contracts.plan import Plan, done
+from contracts.plan import Plan
 
 
 class Dana(Adapter):
@@ -36,7 +26,7 @@ class Dana(Adapter):
 
     def begin_link(self, ctx: Context, start: LinkStart) -> Plan[LinkStep]:
         """No call: the browser opens the signed page itself (decision D4)."""
-        return done(LinkRedirect(url=sign.auth_code_url(ctx, start)))
+        return links.page(ctx, sign.page(ctx, start))
 
     def read_return(self, query: Mapping[str, str]) -> LinkReturn:
         """authCode or a refusal, and our state echoed (decision D5)."""
@@ -49,27 +39,24 @@ class Dana(Adapter):
 
     def link_health(self, ctx: Context, grant: Grant) -> Plan[LinkHealth]:
         """The profile query for LOGIN_ID alone (decision D9)."""
-        reply = yield sign.profile(ctx, sign.HEALTH, grant.access_token, identity.HEALTH_RESOURCES)
+        reply = yield sign.profile(ctx, sign.HEALTH, grant.access_token, ["LOGIN_ID"])
         return identity.health(ctx, grant.extra["account"], reply)
 
     def refresh_grant(self, ctx: Context, grant: Grant) -> Plan[Grant | None]:
         """A fresh customer token, or None where the refresh token is refused (decision D6)."""
-        if grant.refresh_token is None:
-            raise ValueError("a DANA grant has a refresh token")
-        reply = yield DANA.ask(ctx, sign.REFRESH, wire.refresh(grant.refresh_token))
-        return mapping.refreshed(ctx, grant, reply)
+        return links.refresh(ctx, DANA, grant, sign.REFRESH, wire.refresh)
 
     def unlink(self, ctx: Context, order: UnlinkOrder) -> Plan[UnlinkStep]:
         """Unbinding under the customer's token (decision D10)."""
         links.must_live(ctx, order.grant)
         reply = yield DEVICE.ask(ctx, sign.UNBIND, wire.unbinding(ctx, order), grant=order.grant)
-        return mapping.unbound(reply)
+        return links.unbound(sign.UNBIND, reply, mapping.UNBOUND)
 
     def verify_nik(self, ctx: Context, query: IdentityQuery) -> Plan[IdentityAnswer]:
         """The profile query: the NIK is told, compared here and dropped, if LOGIN_ID is the declared account (D7, D8);
         ours never leaves.
         """
-        reply = yield sign.profile(ctx, sign.IDENTITY, query.grant.access_token, identity.NIK_RESOURCES)
+        reply = yield sign.profile(ctx, sign.IDENTITY, query.grant.access_token, ["KTP_NUMBER", "LOGIN_ID", "USER_KYC"])
         return identity.verdict(ctx, query, reply)
 
     def frozen_body(self, ctx: Context, order: PayoutOrder) -> bytes:
@@ -94,7 +81,7 @@ class Dana(Adapter):
         """The bookings of a day, page by page (assumed, decision D14)."""
         page = statements.page_number(cursor)
         reply = yield DANA.ask(ctx, sign.HISTORY, wire.history(ctx.external_id(0), day, page))
-        return mapping.history(page, reply)
+        return mapping.HISTORY.read(page, reply)
 
 
 PARTNER = Dana()

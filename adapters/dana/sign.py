@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 import msgspec
 
 from adapters import accounts
@@ -29,15 +27,13 @@ HISTORY = Call("statement", READ, "/v1.0/transaction-history-list.htm", "12", be
 HEALTH = Call("link.health", READ, "/dana/member/query/queryUserProfile.htm")  # not SNAP: decisions D7, D9
 IDENTITY = Call("identity.verify", READ, HEALTH.target)
 
-FUNCTION = "dana.member.query.queryUserProfile"
 
-
-def auth_code_url(ctx: Context, start: LinkStart) -> str:
-    """The page that the browser opens (decision D4). It names the phone, as DANA asks for it there; the text signed is
-    the compact JSON, before it is encoded (wallets.md 9).
+def page(ctx: Context, start: LinkStart) -> dict[str, str]:
+    """What the browser opens DANA's page with (decision D4). It names the phone, as DANA asks for it there; the text
+    signed is the compact JSON, before it is encoded (wallets.md 9).
     """
     data = encode({"mobile": accounts.msisdn(start.account), "externalUid": start.link_id}).decode()
-    query = {
+    return {
         "partnerId": ctx.credential("client_id"),
         "timestamp": snap.timestamp(ctx.now),
         "externalId": start.link_id,
@@ -52,15 +48,13 @@ def auth_code_url(ctx: Context, start: LinkStart) -> str:
         "seamlessData": data,
         "seamlessSign": snap.rsa_sha256(ctx.credential("private_key_pem"), data),
     }
-    written = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
-    return f"{ctx.hosts['app']}/v1.0/get-auth-code?{written}"
 
 
 def profile(ctx: Context, call: Call, token: Secret, resources: list[str]) -> Request:
     """Asks what DANA knows of the holder of a token (decision D7); signed is the text of `request` as it is sent."""
     head = {
         "version": "2.0",
-        "function": FUNCTION,
+        "function": "dana.member.query.queryUserProfile",
         "clientId": ctx.credential("client_id"),
         "clientSecret": ctx.credentials["client_secret"],
         "reqTime": snap.timestamp(ctx.now),
@@ -70,19 +64,5 @@ def profile(ctx: Context, call: Call, token: Secret, resources: list[str]) -> Re
     }
     asked = encode({"head": head, "body": {"userResources": resources}})
     signature = snap.rsa_sha256(ctx.credential("private_key_pem"), asked.decode())
-    return Request(
-        operation=call.operation,
-        effect=call.effect,
-        host=DANA.host,
-        method=call.method,
-        target=call.target,
-        headers={"Content-Type": "application/json"},
-        content=encode({"request": msgspec.Raw(asked), "signature": signature}),
-        timeout_s=call.timeout_s,
-    )
-
-
-def theirs(ctx: Context, text: str, signature: str) -> bool:
-    """Whether a key of DANA's signed the text of an answer (decisions D7, X13)."""
-    keys = snap.public_keys(ctx.credential("dana_public_key_pem"))
-    return any(snap.rsa_sha256_valid(key, text, signature) for key in keys)
+    content = encode({"request": msgspec.Raw(asked), "signature": signature})
+    return call.request(DANA.host, call.target, {"Content-Type": "application/json"}, content)

@@ -1,9 +1,8 @@
-"""DANA's JSON, field for field (wallets.md 9, decisions D6-D14): bodies as the documents print them, typed rows."""
+"""DANA's JSON, field for field (wallets.md 9, decisions D6-D14): bodies as the documents print them."""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 
 import msgspec
 
@@ -14,8 +13,6 @@ from contracts.linking import LinkFinish, UnlinkOrder
 from contracts.partner import Context
 from contracts.payout import PayoutOrder
 from contracts.secret import Secret
-
-AGENT = {"fundType": "AGENT_TOPUP_FOR_USER_SETTLE"}
 
 
 def auth_code(finish: LinkFinish) -> object:
@@ -41,7 +38,7 @@ def inquiry(order: PayoutOrder) -> dict[str, object]:
         "customerNumber": accounts.msisdn(order.account),
         "amount": idr(order.amount_rupiah),
         "transactionDate": timestamp(order.created_at),
-        "additionalInfo": AGENT,
+        "additionalInfo": {"fundType": "AGENT_TOPUP_FOR_USER_SETTLE"},
     }
 
 
@@ -64,19 +61,6 @@ def history(reference: str, day: date, page: int) -> object:
         "pageSize": "1000",
         "pageNumber": str(page),
     }
-
-
-class DanaHistoryRow(msgspec.Struct, frozen=True, rename="camel"):
-    """One booking (assumed, D14)."""
-
-    date_time: str
-    amount: Any
-    type: str
-    status: str
-    additional_info: Any = None
-
-    def __repr__(self) -> str:
-        return "DanaHistoryRow(***)"
 
 
 class DanaSigned(msgspec.Struct, frozen=True):

@@ -11,17 +11,10 @@ from adapters import answers
 from adapters.gopay import mapping, sign, wire
 from adapters.snap.sign import minify
 from adapters.snap.values import secret
-from contracts.errors import SignatureInvalid
+from contracts.errors import PartnerProtocolError, SignatureInvalid
 from contracts.observation import IdentityNotice, LinkNotice, NoNotice, Notice, PayoutNotice
-from contracts.partner import CallbackRoute, Context, Notification, protocol_error
+from contracts.partner import Context, Notification
 from contracts.secret import Secret
-
-ROUTES = (
-    CallbackRoute(kind="link", method="POST", path="/v1.0/registration-account/notify"),
-    CallbackRoute(kind="payout", method="POST", path="/iris"),
-    CallbackRoute(kind="identity", method="PUT", path="/v1/callback/partner", max_body_bytes=4_096, signed=False),
-)
-"""What Midtrans calls, below `/callbacks/gopay`; the signed path is the full request path."""
 
 LINK_ACKNOWLEDGED = b'{"responseCode":"2008800","responseMessage":"Success"}'
 _TOKEN_MAX = 2048
@@ -65,7 +58,7 @@ class GopayCallbacks:
             return _payout(answers.typed(body, wire.IrisNotice, "a payout notification"))
         linking = _linking_token(note)
         if note.kind != "identity" or linking is None or not isinstance(body, dict) or not body:
-            raise protocol_error("a notification of no known kind, empty, or without its token")
+            raise PartnerProtocolError("a notification of no known kind, empty, or without its token")
         return IdentityNotice(access_token=linking)
 
     def reply(self, note: Notification) -> tuple[int, bytes]:
@@ -77,16 +70,7 @@ def _payout(said: wire.IrisNotice) -> Notice:
     if said.status == "topup":  # our own deposit (wallets.md 2.6)
         return NoNotice()
     number = wire.reference_no(said.reference_no)
-    outcome = mapping.payout(
-        mapping.status_of(said.status),
-        number,
-        amount=said.amount,
-        account=None,
-        error_code=said.error_code,
-        error_message=said.error_message,
-        updated_at=said.updated_at,
-    )
-    return PayoutNotice(outcome=outcome, partner_reference=number)
+    return PayoutNotice(outcome=mapping.payout(said, number), partner_reference=number)
 
 
 def _linking_token(note: Notification) -> Secret | None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 from adapters import accounts, answers
 from adapters.answers import typed
 from adapters.gopay import wire
 from contracts import names
-from contracts.errors import Hint, PartnerUnavailable
+from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import IdentityAnswer, Verdict
 from contracts.linking import LinkHealth
 from contracts.nik import Nik
-from contracts.partner import protocol_error
 from contracts.plan import Response
-
-_DIGITS_16 = re.compile(r"[0-9]{16}", re.ASCII)
 
 NO_SUBMISSION = "1519"
 """SUBMISSION_NOT_FOUND: the holder never went through Verify (wallets.md 2.5, decision G6)."""
@@ -40,7 +35,7 @@ def verdict(reply: Response, nik: Nik) -> IdentityAnswer:
         return _submission(found.data, nik)
     code = _error(body)
     if reply.status == 200 or found.success or code is None:
-        raise protocol_error(f"HTTP {reply.status} without the envelope that belongs to it")
+        raise PartnerProtocolError(f"HTTP {reply.status} without the envelope that belongs to it")
     if code != NO_SUBMISSION:
         raise PartnerUnavailable("HTTP 404", partner_code=code)
     return IdentityAnswer(verdict=Verdict.KYC_INCOMPLETE, partner_code=code)
@@ -89,10 +84,5 @@ def _submission(data: wire.GopayIdSubmission, nik: Nik) -> IdentityAnswer:
         return IdentityAnswer(verdict=Verdict.KYC_INCOMPLETE, partner_code="COMPLETED.INVALID")
     if (data.status, data.result) != ("COMPLETED", "VALID"):
         raise PartnerUnavailable("a KYC status that is no verdict", partner_code=answers.plain(data.status))
-    number = answers.at(data.submission_data, "ktp", "documentNumber")
-    shown = accounts.digits(number) if isinstance(number, str) else ""
-    if _DIGITS_16.fullmatch(shown) is None:
-        raise protocol_error("field ktp.documentNumber is missing or not 16 digits")
-    return IdentityAnswer(
-        verdict=Verdict.MATCH if nik.same_as(shown) else Verdict.MISMATCH, partner_code="COMPLETED.VALID"
-    )
+    same = accounts.same_nik(nik, answers.at(data.submission_data, "ktp", "documentNumber"), "field ktp.documentNumber")
+    return IdentityAnswer(verdict=Verdict.MATCH if same else Verdict.MISMATCH, partner_code="COMPLETED.VALID")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -11,11 +10,10 @@ from adapters import accounts, answers
 from adapters.answers import typed
 from adapters.gopay import sign, wire
 from adapters.snap import statements, values
-from contracts.errors import Hint, PartnerError
+from contracts.errors import Hint, PartnerError, PartnerProtocolError
 from contracts.incentive import BlockerCode
-from contracts.linking import Grant, LinkGranted, LinkHealth, LinkRefused, LinkReturn, LinkStep, Unlinked
+from contracts.linking import Grant, LinkGranted, LinkHealth, LinkRefused, LinkReturn, LinkStep
 from contracts.observation import Balance, StatementKind, StatementLine, StatementPage
-from contracts.partner import protocol_error
 from contracts.payout import (
     Outcome,
     PayoutOrder,
@@ -82,7 +80,7 @@ def linked(reply: Response) -> LinkStep:
         return LinkRefused(code=_B.CONSENT_ABANDONED, partner_code=envelope.code)
     token = values.token(sign.EXCHANGE.expect(reply), "accessTokenInfo", "accessToken")
     if len(token.reveal()) > _TOKEN_MAX:
-        raise protocol_error("field accessTokenInfo.accessToken is over 2048 characters")
+        raise PartnerProtocolError("field accessTokenInfo.accessToken is over 2048 characters")
     return LinkGranted(grant=Grant(access_token=token))
 
 
@@ -103,64 +101,29 @@ def link_health(reply: Response) -> LinkHealth:
     return health
 
 
-UNLINKED = frozenset({"2000900", "4010902"})
-"""Given back, or the token was already dead (wallets.md 2.3.8)."""
-
-
-def unlinked(reply: Response) -> Unlinked:
-    """Service 09."""
-    envelope = sign.UNLINK.read(reply)
-    if envelope.code not in UNLINKED:
-        raise sign.UNLINK.unavailable(envelope)
-    return Unlinked(partner_code=envelope.code)
+UNLINKED = frozenset({"4010902"})
+"""The token was already dead (wallets.md 2.3.8)."""
 
 
 # --- payouts -----------------------------------------------------------------------------------------------------
 
 
-class IrisStatus(enum.Enum):
-    """All states of a payout at Iris (wallets.md 2.6, 13)."""
-
-    QUEUED = "queued"
-    APPROVED = "approved"
-    PROCESSED = "processed"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    REJECTED = "rejected"
-
-
-class Failure(enum.Enum):
-    """What an error code of a failed payout means for the next step."""
-
-    MONTHLY_LIMIT = _B.MONTHLY_LIMIT
-    BALANCE_LIMIT = _B.BALANCE_LIMIT
-    ACCOUNT_BLOCKED = _B.ACCOUNT_BLOCKED
-    ACCOUNT_NOT_FOUND = _B.ACCOUNT_NOT_FOUND
-    FLOAT_SHORT = _B.PARTNER_FLOAT_SHORT
-    OTHER = _B.PARTNER_REJECTED
-    TECHNICAL = None
-    """Neither the person nor the account: a new payout after a confirmed second look."""
-    TIMED_OUT = Refusal.STATEMENT_DECIDES
-    """The bank did not answer Iris: its statements must show that nothing moved."""
-    REPEATED = Refusal.PERHAPS_PAID
-    """Iris took it for a request that it had processed before: that one may have paid."""
-
-
-_TECHNICAL = ("004", "018", "021", "022", "023", "024")
-FAILURES: dict[str, Failure] = {f"{number:03d}": Failure.OTHER for number in range(1, 27)} | {
-    "002": Failure.ACCOUNT_NOT_FOUND,
-    "005": Failure.TIMED_OUT,
-    "006": Failure.REPEATED,
-    "007": Failure.REPEATED,
-    "009": Failure.FLOAT_SHORT,
-    "012": Failure.ACCOUNT_BLOCKED,
-    "014": Failure.MONTHLY_LIMIT,
-    "015": Failure.BALANCE_LIMIT,
-    "016": Failure.FLOAT_SHORT,
-    **dict.fromkeys(_TECHNICAL, Failure.TECHNICAL),
+_MEANT: dict[str, BlockerCode | Refusal | None] = {
+    "002": _B.ACCOUNT_NOT_FOUND,
+    "005": Refusal.STATEMENT_DECIDES,  # the bank did not answer Iris: its statements must show that nothing moved
+    "006": Refusal.PERHAPS_PAID,  # taken for a request that was processed before: that one may have paid
+    "007": Refusal.PERHAPS_PAID,
+    "009": _B.PARTNER_FLOAT_SHORT,
+    "012": _B.ACCOUNT_BLOCKED,
+    "014": _B.MONTHLY_LIMIT,
+    "015": _B.BALANCE_LIMIT,
+    "016": _B.PARTNER_FLOAT_SHORT,
+    **dict.fromkeys(("004", "018", "021", "022", "023", "024"), None),
 }
-"""Iris' error codes 001-026 (seen: wallets.md 2.6; meaning assumed: decision G8)."""
-assert set(FAILURES.values()) == set(Failure), "every failure has its code"
+FAILURES = dict.fromkeys((f"{number:03d}" for number in range(1, 27)), _B.PARTNER_REJECTED) | _MEANT
+"""Iris' error codes 001-026 (seen: wallets.md 2.6) and what each means for the next step (assumed: decision G8). None:
+neither the person nor the account, a new payout follows after a confirmed second look.
+"""
 
 
 def failed(error_code: object, said_at: datetime | None = None, error_message: object = None) -> Outcome:
@@ -171,21 +134,17 @@ def failed(error_code: object, said_at: datetime | None = None, error_message: o
     if not code:
         return rejected(None, partner_code="failed", reason_may_follow=True, said_at=said_at)
     code = code.zfill(3) if code.isascii() and code.isdigit() else code
-    failure = FAILURES.get(code, Failure.OTHER)
-    reason = _B.PARTNER_REJECTED if failure is Failure.REPEATED else failure.value
+    meaning = FAILURES.get(code, _B.PARTNER_REJECTED)
+    refusal = meaning if isinstance(meaning, Refusal) else None
+    reason = _B.PARTNER_REJECTED if refusal is Refusal.PERHAPS_PAID else None
     return rejected(
-        reason if isinstance(reason, BlockerCode) else None,
-        technical=failure in (Failure.TECHNICAL, Failure.TIMED_OUT),
+        meaning if isinstance(meaning, BlockerCode) else reason,
+        technical=meaning in (None, Refusal.STATEMENT_DECIDES),
         partner_code=answers.plain(code) or "failed",
         detail=safe_detail(answers.written(error_message)),
-        refusal=failure.value if isinstance(failure.value, Refusal) else None,
+        refusal=refusal,
         said_at=said_at,
     )
-
-
-def withdrawn() -> Outcome:
-    """Our own reject of a queued payout was taken: nothing moved, and no one is to blame."""
-    return rejected(None, technical=True, partner_code="rejected", refusal=Refusal.WITHDRAWN)
 
 
 def refused_by_approver(said_at: datetime | None = None) -> Outcome:
@@ -197,48 +156,39 @@ def refused_by_approver(said_at: datetime | None = None) -> Outcome:
     return rejected(_B.PARTNER_REJECTED, partner_code="rejected", refusal=Refusal.WITHDRAWN, said_at=said_at)
 
 
-def status_of(text: str) -> IrisStatus:
-    """One of Iris' states; a `PartnerProtocolError` for any other word."""
-    try:
-        return IrisStatus(text)
-    except ValueError:
-        raise protocol_error("a payout status that Iris' documents do not have") from None
-
-
-def payout(
-    status: IrisStatus,
-    number: str,
-    *,
-    amount: object,
-    account: Secret | None,
-    error_code: object = None,
-    error_message: object = None,
-    updated_at: object = None,
-) -> Outcome:
-    """A payout's state in our words, from a look-up or a notification; `updated_at` puts them in order."""
-    said_at = values.said_at(updated_at)
-    outcomes = {
-        IrisStatus.QUEUED: lambda: queued(number),
-        IrisStatus.APPROVED: lambda: pending(partner_code="approved", partner_reference=number),
-        IrisStatus.PROCESSED: lambda: pending(partner_code="processed", partner_reference=number),
-        IrisStatus.COMPLETED: lambda: succeeded(
-            partner_code="completed",
-            partner_reference=number,
-            amount_rupiah=wire.rupiah(amount),
-            account=account,
-            said_at=said_at,
-        ),
-        IrisStatus.FAILED: lambda: failed(error_code, said_at, error_message),
-        IrisStatus.REJECTED: lambda: refused_by_approver(said_at),
-    }
-    return outcomes[status]()
+def payout(said: wire.IrisPayout | wire.IrisNotice, number: str, account: Secret | None = None) -> Outcome:
+    """A payout's state in our words, from a look-up or a notification; `updated_at` puts them in order. `account` is
+    the one that a look-up shows. All states are those of wallets.md 2.6 and 13.
+    """
+    said_at = values.said_at(said.updated_at)
+    match said.status:
+        case "queued":
+            return queued(number)
+        case "approved" | "processed":
+            return pending(partner_code=said.status, partner_reference=number)
+        case "completed":
+            amount = values.whole(said.amount, "amount")
+            return succeeded(
+                partner_code="completed",
+                partner_reference=number,
+                amount_rupiah=amount,
+                account=account,
+                said_at=said_at,
+            )
+        case "failed" if isinstance(said, wire.IrisNotice):
+            return failed(said.error_code, said_at, said.error_message)
+        case "failed":
+            return failed(None, said_at)
+        case "rejected":
+            return refused_by_approver(said_at)
+    raise PartnerProtocolError("a payout status that Iris' documents do not have")
 
 
 def created(reply: Response, order: PayoutOrder) -> Outcome:
     """Answer to a create, a WRITE: queued under Iris' number, refused by validation, or no verdict."""
     if reply.status == 201:
         found = typed(answers.json_value(reply), wire.IrisCreateReply, "an accepted create").payouts
-        if len(found) != 1 or found[0].status != IrisStatus.QUEUED.value:
+        if len(found) != 1 or found[0].status != "queued":
             return unknown(partner_code="201")
         return queued(wire.reference_no(found[0].reference_no))
     if reply.status == 400:
@@ -258,8 +208,10 @@ def approved(reply: Response, order: PayoutOrder) -> Outcome:
 
 
 def withdrawal(reply: Response, order: PayoutOrder) -> Outcome:
-    """Answer to a reject, a WRITE; a 400 may mean that it is no longer queued."""
-    return withdrawn() if _taken(reply) else _refused_or_unknown(reply, order)
+    """Answer to a reject, a WRITE: nothing moved, no one is to blame. A 400 may mean that it is no longer queued."""
+    if _taken(reply):
+        return rejected(None, technical=True, partner_code="rejected", refusal=Refusal.WITHDRAWN)
+    return _refused_or_unknown(reply, order)
 
 
 def _taken(reply: Response) -> bool:
@@ -295,14 +247,12 @@ def found_payout(reply: Response, number: str, account: Secret) -> Outcome:
         raise _unavailable(reply)
     found = typed(answers.json_value(reply), wire.IrisPayout, "a payout")
     if found.reference_no != number:
-        raise protocol_error("the look-up answered about another reference_no")
-    status, theirs = status_of(found.status), found.beneficiary_account
-    if status is not IrisStatus.COMPLETED:
-        return payout(status, number, amount=found.amount, account=None, updated_at=found.updated_at)
-    if theirs is None:
-        raise protocol_error("a completed payout without beneficiary_account")
-    shown = accounts.echoed(theirs.reveal(), account, accounts.mobile)
-    return payout(status, number, amount=found.amount, account=shown, updated_at=found.updated_at)
+        raise PartnerProtocolError("the look-up answered about another reference_no")
+    if found.status != "completed":
+        return payout(found, number)
+    if found.beneficiary_account is None:
+        raise PartnerProtocolError("a completed payout without beneficiary_account")
+    return payout(found, number, accounts.echoed(found.beneficiary_account.reveal(), account, accounts.mobile))
 
 
 # --- statement and balance ---------------------------------------------------------------------------------------
@@ -331,11 +281,11 @@ def _line(value: object) -> StatementLine:
     row = typed(value, wire.IrisStatementRow, "a booking")
     kind = STATEMENT_KINDS.get((row.type, row.status))
     if kind is None:
-        raise protocol_error("a booking of a type that decision S2 does not have")
+        raise PartnerProtocolError("a booking of a type that decision S2 does not have")
     ours = kind in (StatementKind.CREDIT, StatementKind.REVERSAL)
     return StatementLine(
         kind=kind,
-        amount_rupiah=wire.rupiah(row.amount),
+        amount_rupiah=values.whole(row.amount, "amount"),
         reference=wire.our_reference(row.notes),
         partner_reference=wire.reference_no(row.reference_no) if ours else None,
         account=accounts.listed(row.beneficiary_account, accounts.mobile),
@@ -347,4 +297,4 @@ def balance(reply: Response) -> Balance:
     """What is left of our deposit."""
     if reply.status != 200:
         raise _unavailable(reply)
-    return Balance(amount_rupiah=wire.rupiah(answers.json_object(reply).get("balance")))
+    return Balance(amount_rupiah=values.whole(answers.json_object(reply).get("balance"), "balance"))

@@ -10,25 +10,15 @@ from adapters.base import Adapter
 from adapters.gopay import identity, mapping, sign, wire
 from adapters.gopay.callbacks import CALLBACKS
 from adapters.gopay.manifest import MANIFEST
-from adapters.gopay.sign import SNAP, IrisRole
-from adapters.snap import calls, values
+from adapters.gopay.sign import SNAP
+from adapters.snap import calls, links, values
 from contracts.errors import Hint, NotSupported, PartnerUnavailable
 from contracts.identity import IdentityAnswer, IdentityQuery, Verdict
-from contracts.linking import (
-    Grant,
-    LinkFinish,
-    LinkHealth,
-    LinkRedirect,
-    LinkReturn,
-    LinkStart,
-    LinkStep,
-    UnlinkOrder,
-    UnlinkStep,
-)
+from contracts.linking import Grant, LinkFinish, LinkHealth, LinkReturn, LinkStart, LinkStep, UnlinkOrder, UnlinkStep
 from contracts.observation import Balance, StatementPage
 from contracts.partner import AccessToken, Context
 from contracts.payout import Outcome, PayoutOrder, unknown
-from contracts.plan import Plan, done
+from contracts.plan import Plan
 
 
 class Gopay(Adapter):
@@ -39,14 +29,13 @@ class Gopay(Adapter):
 
     def fetch_token(self, ctx: Context, name: str, held: AccessToken | None) -> Plan[AccessToken]:
         """The SNAP token (service 73); there is no refresh."""
-        if name not in MANIFEST.tokens:
-            raise NotSupported("GoPay has one token of ours: snap")
+        life_s = MANIFEST.tokens[name].life_s
         reply = yield SNAP.ask(ctx, sign.TOKEN, wire.TOKEN)
-        return values.b2b_token(reply, MANIFEST.tokens[name].life_s)
+        return values.b2b_token(reply, life_s)
 
     def begin_link(self, ctx: Context, start: LinkStart) -> Plan[LinkStep]:
         """No call: the browser opens the signed linking page itself (service 10)."""
-        return done(LinkRedirect(url=sign.auth_code_url(ctx, start)))
+        return links.page(ctx, sign.page(ctx, start))
 
     def read_return(self, query: Mapping[str, str]) -> LinkReturn:
         """What GoPay's page sent the browser back with."""
@@ -65,7 +54,7 @@ class Gopay(Adapter):
     def unlink(self, ctx: Context, order: UnlinkOrder) -> Plan[UnlinkStep]:
         """Service 09."""
         reply = yield SNAP.ask(ctx, sign.UNLINK, wire.unbinding(ctx), grant=order.grant)
-        return mapping.unlinked(reply)
+        return links.unbound(sign.UNLINK, reply, mapping.UNLINKED)
 
     def verify_nik(self, ctx: Context, query: IdentityQuery) -> Plan[IdentityAnswer]:
         """KYC Data Pull: the NIK behind the token is compared here and dropped; ours never leaves. Nothing says which
@@ -96,13 +85,12 @@ class Gopay(Adapter):
 
     def approve(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
         """Approve at Iris, by the approver's key: this moves money."""
-        number = _number(order)
-        reply = yield sign.iris(ctx, sign.APPROVE, wire.approve(number), role=IrisRole.APPROVER)
+        reply = yield sign.iris(ctx, sign.APPROVE, wire.approve(_number(order)))
         return mapping.approved(reply, order)
 
     def withdraw(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
         """Reject at Iris, by the approver's key."""
-        reply = yield sign.iris(ctx, sign.REJECT, wire.reject(_number(order)), role=IrisRole.APPROVER)
+        reply = yield sign.iris(ctx, sign.REJECT, wire.reject(_number(order)))
         return mapping.withdrawal(reply, order)
 
     def find_payout(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
@@ -117,8 +105,7 @@ class Gopay(Adapter):
         """One Jakarta day, whole (decision S2)."""
         if cursor is not None:
             raise NotSupported("an Iris statement has no pages")
-        body = wire.statement(day)
-        reply = yield sign.iris(ctx, sign.STATEMENT, body, max_response_bytes=sign.STATEMENT_MAX_BYTES)
+        reply = yield sign.iris(ctx, sign.STATEMENT, wire.statement(day))
         return mapping.statement(reply)
 
     def balance(self, ctx: Context) -> Plan[Balance]:

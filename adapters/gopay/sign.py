@@ -6,16 +6,15 @@ SNAP: wallets.md 2.2, snap-bni.md 1.6, 1.7; linking page: wallets.md 2.3; Iris: 
 from __future__ import annotations
 
 import base64
-import enum
 import hashlib
 import hmac
 import re
 import uuid
-from datetime import datetime
 from urllib.parse import quote
 
 from adapters import accounts
 from adapters.snap import sign as snap
+from adapters.snap import values
 from adapters.snap.calls import PAYOUT_S, READ, WRITE, Bearer, Call, Side, encode, token_call
 from contracts.errors import Hint, PartnerUnavailable
 from contracts.linking import LinkStart
@@ -39,8 +38,11 @@ _IRIS = "/iris/api/v1"
 CREATE = Call("payout.create", WRITE, f"{_IRIS}/payouts", timeout_s=PAYOUT_S)
 APPROVE = Call("payout.approve", WRITE, f"{_IRIS}/payouts/approve", timeout_s=PAYOUT_S)
 REJECT = Call("payout.reject", WRITE, f"{_IRIS}/payouts/reject", timeout_s=PAYOUT_S)
+BY_APPROVER = (APPROVE, REJECT)  # these two refuse the creator's key
 STATUS = Call("payout.status", READ, f"{_IRIS}/payouts/", method="GET")
-STATEMENT = Call("statement", READ, f"{_IRIS}/statements", method="GET", timeout_s=PAYOUT_S)
+STATEMENT = Call(  # a day has no pages (decision S2): room for some 150,000 bookings
+    "statement", READ, f"{_IRIS}/statements", method="GET", timeout_s=PAYOUT_S, max_response_bytes=67_108_864
+)
 BALANCE = Call("balance", READ, f"{_IRIS}/balance", method="GET")
 NAME = Call("identity.name", READ, f"{_IRIS}/account_validation?bank=gopay&account=", method="GET")
 
@@ -49,106 +51,61 @@ KYC = Call(
     method="GET", bearer=Bearer.GIVEN,
 )  # fmt: skip
 
-STATEMENT_MAX_BYTES = 67_108_864
-"""A day's statement has no pages (decision S2): room for some 150,000 bookings."""
-
 TOLERANCE_S = 900
 """How far X-TIMESTAMP of a notification may lie from our clock (decision X6)."""
 
-_REDIRECT_MAX, _STATE_MAX, _SEAMLESS_MAX = 256, 32, 512
-"""Limits of the linking page's parameters, in characters (wallets.md 2.3.2)."""
 _SEPARATOR = re.compile(r"[,\s]+")
 
 
-class IrisRole(enum.Enum):
-    """Whose key a call is made with; the value is the credential's name. Approve and reject refuse the creator's."""
-
-    CREATOR = "iris_creator_key"
-    APPROVER = "iris_approver_key"
-
-
 def seamless(private_key_pem: str, account: Secret) -> tuple[str, str]:
-    """seamlessData and seamlessSign, each URL-encoded once; the text signed is the encoded form (wallets.md 2.3.1)."""
-    data = quote(f"mobileNumber={accounts.msisdn(account).reveal()}&paymentType=gopay", safe="")
-    return data, quote(snap.rsa_sha256(private_key_pem, data), safe="")
+    """seamlessData and seamlessSign; the text signed is the data's URL-encoded form (wallets.md 2.3.1)."""
+    data = f"mobileNumber={accounts.msisdn(account).reveal()}&paymentType=gopay"
+    return data, snap.rsa_sha256(private_key_pem, quote(data, safe=""))
 
 
-def auth_code_url(ctx: Context, start: LinkStart) -> str:
-    """The linking page (service 10), opened by the browser itself without headers.
+def page(ctx: Context, start: LinkStart) -> dict[str, str]:
+    """What the browser opens the linking page with (service 10), by itself and without headers.
 
     It names the phone because Midtrans asks for `mobileNumber` there (4001002 without it, wallets.md 2.3.3).
     """
     data, signature = seamless(ctx.credential("snap_private_key_pem"), start.account)
-    for text, most in (
-        (start.redirect_uri, _REDIRECT_MAX),
-        (start.state, _STATE_MAX),
-        (data, _SEAMLESS_MAX),
-        (signature, _SEAMLESS_MAX),
-    ):
+    # Limits of wallets.md 2.3.2, in characters; the signature's is that of its encoded form.
+    for text, most in ((start.redirect_uri, 256), (start.state, 32), (quote(signature, safe=""), 512)):
         if len(text) > most:
-            raise PartnerUnavailable(
-                f"a parameter of the linking page is over its {most} characters", hint=Hint.CREDENTIALS
-            )
-    query = "&".join(
-        f"{name}={quote(value, safe='')}"
-        for name, value in (
-            ("state", start.state),
-            ("merchantId", ctx.credential("payment_handle")),
-            ("lang", "id"),
-            ("scopes", "DEFAULT"),
-            ("redirectUrl", start.redirect_uri),
-        )
-    )
-    return f"{ctx.hosts['app']}/v1.0/get-auth-code?{query}&seamlessData={data}&seamlessSign={signature}"
+            what = f"a parameter of the linking page is over its {most} characters"
+            raise PartnerUnavailable(what, hint=Hint.CREDENTIALS)
+    return {
+        "state": start.state,
+        "merchantId": ctx.credential("payment_handle"),
+        "lang": "id",
+        "scopes": "DEFAULT",
+        "redirectUrl": start.redirect_uri,
+        "seamlessData": data,
+        "seamlessSign": signature,
+    }
 
 
 def kyc(ctx: Context, customer: Secret) -> Request:
     """KYC Data Pull: the participant's token without `Bearer`, and a correlation id in UUID form."""
-    return Request(
-        operation=KYC.operation,
-        effect=KYC.effect,
-        host="identity",
-        method=KYC.method,
-        target=KYC.target,
-        headers={
-            "Accept": "application/json",
-            "x-merchant-id": ctx.credential("identity_merchant_id"),
-            "authorization": customer.reveal(),
-            "correlation-id": str(uuid.uuid5(uuid.NAMESPACE_OID, ctx.external_id(0))),
-        },
-        timeout_s=KYC.timeout_s,
-    )
+    headers = {
+        "Accept": "application/json",
+        "x-merchant-id": ctx.credential("identity_merchant_id"),
+        "authorization": customer.reveal(),
+        "correlation-id": str(uuid.uuid5(uuid.NAMESPACE_OID, ctx.external_id(0))),
+    }
+    return KYC.request("identity", KYC.target, headers)
 
 
 def iris(
-    ctx: Context,
-    call: Call,
-    body: object = None,
-    *,
-    tail: str = "",
-    role: IrisRole = IrisRole.CREATOR,
-    idempotency_key: str | None = None,
-    max_response_bytes: int = 1_048_576,
+    ctx: Context, call: Call, body: object = None, *, tail: str = "", idempotency_key: str | None = None
 ) -> Request:
-    """An Iris call under the key of `role`; `tail` ends its path."""
-    headers = {
-        "Content-Type": "application/json",
-        "Accept": "application/json",
-        "Authorization": basic(ctx.credential(role.value)),
-    }
+    """An Iris call under the key of whoever may make it; `tail` ends its path."""
+    key = ctx.credential("iris_approver_key" if call in BY_APPROVER else "iris_creator_key")
+    headers = {"Content-Type": "application/json", "Accept": "application/json", "Authorization": basic(key)}
     if idempotency_key is not None:
         headers["X-Idempotency-Key"] = idempotency_key
-    return Request(
-        operation=call.operation,
-        effect=call.effect,
-        host="iris",
-        method=call.method,
-        target=call.target + quote(tail, safe=""),
-        headers=headers,
-        content=b"" if body is None else encode(body),
-        timeout_s=call.timeout_s,
-        max_response_bytes=max_response_bytes,
-    )
+    content = b"" if body is None else encode(body)
+    return call.request("iris", call.target + quote(tail, safe=""), headers, content)
 
 
 def basic(key: str) -> str:
@@ -159,12 +116,12 @@ def basic(key: str) -> str:
 def link_notice_valid(ctx: Context, note: Notification) -> bool:
     """Whether a key of Midtrans' signed this link notification, and recently (wallets.md 2.3.9, decision X2)."""
     at = note.headers.get("x-timestamp", "")
-    if not _recent(at, ctx.now):
+    said_at = values.said_at(at)
+    if said_at is None or abs((ctx.now - said_at).total_seconds()) > TOLERANCE_S:
         return False
     text = snap.asymmetric_string_to_sign(note.method, note.target, snap.minify(note.body), at)
     signature = note.headers.get("x-signature", "")
-    keys = snap.public_keys(ctx.credential("midtrans_public_key_pem"))
-    return any(snap.rsa_sha256_valid(key, text, signature) for key in keys)
+    return snap.rsa_sha256_valid(ctx.credential("midtrans_public_key_pem"), text, signature)
 
 
 def iris_notice_valid(ctx: Context, note: Notification) -> bool:
@@ -176,11 +133,3 @@ def iris_notice_valid(ctx: Context, note: Notification) -> bool:
     keys = [key for key in _SEPARATOR.split(ctx.credential("iris_merchant_key")) if key]
     wanted = [hashlib.sha512(note.body + key.encode()).hexdigest().encode() for key in keys]
     return any([hmac.compare_digest(each, shown) for each in wanted])  # noqa: C419 - all compared, whichever it is
-
-
-def _recent(at: str, now: datetime) -> bool:
-    try:
-        moment = datetime.fromisoformat(at)
-    except ValueError:
-        return False
-    return moment.tzinfo is not None and abs((now - moment).total_seconds()) <= TOLERANCE_S

@@ -13,14 +13,12 @@ from typing import Any
 import msgspec
 
 from adapters import accounts, answers
-from adapters.snap.values import whole
+from contracts.errors import PartnerProtocolError
 from contracts.money import decimal_string
-from contracts.partner import Context, protocol_error
+from contracts.partner import Context
 from contracts.payout import PayoutOrder
 from contracts.secret import Secret
 
-ACCOUNT_PATTERN = r"\+628[0-9]{7,11}"
-"""A GoPay account in our form: an Indonesian mobile number, E.164."""
 _OUR_REFERENCE = re.compile(r"[0-9]{19}", re.ASCII)
 
 CREATE_REFUSED = "An error occurred when creating payouts"
@@ -46,17 +44,14 @@ def create(order: PayoutOrder) -> object:
     """An Iris create (wallets.md 2.6.1): one payout a call, `notes` is our reference (decision G7). The same for every
     attempt of one order.
     """
-    return {
-        "payouts": [
-            {
-                "beneficiary_name": order.name,
-                "beneficiary_account": accounts.local(order.account),
-                "beneficiary_bank": "gopay",
-                "amount": decimal_string(order.amount_rupiah),
-                "notes": order.reference,
-            }
-        ]
+    payout = {
+        "beneficiary_name": order.name,
+        "beneficiary_account": accounts.local(order.account),
+        "beneficiary_bank": "gopay",
+        "amount": decimal_string(order.amount_rupiah),
+        "notes": order.reference,
     }
+    return {"payouts": [payout]}
 
 
 def approve(number: str) -> object:
@@ -112,6 +107,17 @@ class IrisPayout(msgspec.Struct, frozen=True):
     updated_at: Any = None
 
 
+class IrisNotice(msgspec.Struct, frozen=True):
+    """Webhook body (wallets.md 2.6); a top-up event has no `reference_no`."""
+
+    status: str
+    reference_no: Any = None
+    amount: Any = None
+    error_code: Any = None
+    error_message: Any = None
+    updated_at: Any = None
+
+
 class IrisStatementRow(msgspec.Struct, frozen=True):
     """One booking (decision S2: field names recalled, `notes` assumed)."""
 
@@ -133,33 +139,6 @@ class IrisValidation(msgspec.Struct, frozen=True):
     account_name: Secret
 
 
-class IrisNotice(msgspec.Struct, frozen=True):
-    """Webhook body (wallets.md 2.6); a top-up event has no `reference_no`."""
-
-    status: str
-    reference_no: Any = None
-    amount: Any = None
-    error_code: Any = None
-    error_message: Any = None
-    updated_at: Any = None
-
-
-class GopayIdKtp(msgspec.Struct, frozen=True, rename="camel"):
-    """The two fields of the identity card that are read; all others are dropped undecoded."""
-
-    document_number: Secret
-    name: Any = None
-
-    def __repr__(self) -> str:
-        return "GopayIdKtp(***)"
-
-
-class GopayIdSubmissionData(msgspec.Struct, frozen=True):
-    """What the holder submitted."""
-
-    ktp: GopayIdKtp | None = None
-
-
 class GopayIdSubmission(msgspec.Struct, frozen=True, rename="camel"):
     """The KYC submission of the linked account."""
 
@@ -171,38 +150,24 @@ class GopayIdSubmission(msgspec.Struct, frozen=True, rename="camel"):
         return "GopayIdSubmission(***)"
 
 
-class GopayIdError(msgspec.Struct, frozen=True):
-    """One error of the identity host."""
-
-    code: str
-
-
 class GopayIdReply(msgspec.Struct, frozen=True):
-    """Envelope of the identity host (wallets.md 2.5)."""
+    """Envelope of the identity host (wallets.md 2.5), but for its errors, which a success does not need."""
 
     success: bool
     data: GopayIdSubmission | None = None
-    errors: list[GopayIdError] = []
 
 
 def reference_no(value: object) -> str:
     """Iris' number of a payout: opaque; a `PartnerProtocolError` where it is none, or none that a path can end in."""
     number = answers.number(value)
     if number is None or not number.strip("."):
-        raise protocol_error("reference_no is missing or malformed")
+        raise PartnerProtocolError("reference_no is missing or malformed")
     return number
 
 
 def our_reference(notes: object) -> str | None:
     """Our reference out of a statement's `notes`, None where it is somebody else's text."""
     return notes if isinstance(notes, str) and _OUR_REFERENCE.fullmatch(notes) else None
-
-
-def rupiah(value: object) -> int:
-    """An amount as whole rupiah, a string in some answers and a number in others (wallets.md 2.6); a
-    `PartnerProtocolError` for fractions and anything else.
-    """
-    return whole(value, "amount")
 
 
 def _texts(value: object) -> list[str]:

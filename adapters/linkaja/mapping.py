@@ -18,7 +18,7 @@ from adapters.snap import links, statements, values
 from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import IdentityAnswer, IdentityQuery, Verdict
 from contracts.incentive import BlockerCode
-from contracts.linking import LinkGranted, LinkHeld, LinkRedirect, LinkReturn, LinkStep, Unlinked
+from contracts.linking import LinkGranted, LinkHeld, LinkRedirect, LinkReturn, LinkStep
 from contracts.observation import StatementKind, StatementLine, StatementPage
 from contracts.partner import AccessToken, Context
 from contracts.payout import (
@@ -35,8 +35,6 @@ from contracts.payout import (
 from contracts.plan import Response
 from contracts.secret import Secret
 
-CUSTOMER_TOKEN_LIFE_S = 1_296_000.0
-"""15 days, where the answer names no life (decisions L14, assumed)."""
 LEGACY_TOKEN_LIFE_S = 3_600.0
 """wallets.md 4.2, assumed: no answer names one."""
 
@@ -51,8 +49,8 @@ LINK_REFUSALS: dict[str, BlockerCode] = {
 HELD = frozenset({"4030768", "4037468"})
 """Linked to another of our customers (4030768 seen, wallets.md 4.5; 4037468 decisions L2, assumed)."""
 
-UNBOUND = frozenset({"2000900", "4010902", "4010904"})
-"""Given back, or the customer's token, alive by its date, is refused: already gone (decisions L12, assumed)."""
+UNBOUND = frozenset({"4010902", "4010904"})
+"""The customer's token, alive by its date, is refused: already gone (decisions L12, assumed)."""
 
 RETURN_REFUSALS: dict[str, BlockerCode] = {
     "access_denied": BlockerCode.CONSENT_DENIED,
@@ -140,15 +138,7 @@ def exchanged(ctx: Context, reply: Response) -> LinkStep:
     envelope = sign.EXCHANGE.read(reply)
     if envelope.code in HELD:
         return LinkHeld(partner_code=envelope.code)
-    return LinkGranted(grant=links.granted(ctx, sign.EXCHANGE.expect(reply), CUSTOMER_TOKEN_LIFE_S))
-
-
-def unbound(reply: Response) -> Unlinked:
-    """What unbinding said."""
-    envelope = sign.UNBIND.read(reply)
-    if envelope.code not in UNBOUND:
-        raise sign.UNBIND.unavailable(envelope)
-    return Unlinked(partner_code=envelope.code)
+    return LinkGranted(grant=links.granted(ctx, sign.EXCHANGE.expect(reply)))
 
 
 # --- the partner API ----------------------------------------------------------------------------------------------

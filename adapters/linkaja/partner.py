@@ -57,24 +57,13 @@ class LinkAja(Adapter):
 
     def refresh_grant(self, ctx: Context, grant: Grant) -> Plan[Grant | None]:
         """A fresh customer token; None on 401 (decisions L14), seen twice where it may be our signature."""
-        if grant.refresh_token is None:
-            raise ValueError("a LinkAja grant has a refresh token")
-        return links.refresh(
-            ctx,
-            SNAP,
-            grant,
-            sign.REFRESH,
-            sign.TOKEN,
-            body=wire.refresh_grant(grant.refresh_token),
-            token_body=wire.TOKEN,
-            life_s=mapping.CUSTOMER_TOKEN_LIFE_S,
-        )
+        return links.refresh(ctx, SNAP, grant, sign.REFRESH, wire.refresh_grant, second_look=(sign.TOKEN, wire.TOKEN))
 
     def unlink(self, ctx: Context, order: UnlinkOrder) -> Plan[UnlinkStep]:
         """Unbinding under the customer's token (decisions L12)."""
         links.must_live(ctx, order.grant)
         reply = yield SNAP.ask(ctx, sign.UNBIND, wire.unbinding(ctx), grant=order.grant)
-        return mapping.unbound(reply)
+        return links.unbound(sign.UNBIND, reply, mapping.UNBOUND)
 
     def verify_nik(self, ctx: Context, query: IdentityQuery) -> Plan[IdentityAnswer]:
         """POST /v1/custbind/verify/kyc (assumed, decisions L3)."""

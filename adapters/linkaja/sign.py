@@ -80,14 +80,4 @@ def ask(
     }
     if call.bearer is not Bearer.NONE:
         headers["Access-Token"] = bearer.reveal() if bearer is not None else ctx.token("legacy")
-    return Request(
-        operation=call.operation,
-        effect=call.effect,
-        host=SNAP.host,
-        method=call.method,
-        target=target,
-        headers=headers,
-        content=content,
-        timeout_s=call.timeout_s,
-        frozen=frozen,
-    )
+    return call.request(SNAP.host, target, headers, content, frozen)

@@ -9,7 +9,6 @@ from typing import Any
 
 from adapters import accounts, answers
 from adapters.ovo import sign
-from adapters.ovo.wire import OvoHistoryRow
 from adapters.snap import links, statements, values
 from adapters.snap.codes import Envelope
 from adapters.snap.payouts import Payouts
@@ -17,13 +16,10 @@ from contracts.errors import PartnerProtocolError
 from contracts.identity import IdentityAnswer, IdentityQuery, Verdict
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkGranted, LinkHeld, LinkRedirect, LinkReturn, LinkStep, Unlinked
-from contracts.observation import Balance, StatementKind, StatementLine, StatementPage
+from contracts.observation import Balance, StatementKind
 from contracts.partner import Context
 from contracts.plan import Response
 from contracts.secret import Secret
-
-CUSTOMER_TOKEN_LIFE_S = 1_296_000.0
-"""15 days, where the answer names no life (wallets.md 3.2, seen in a third-party note)."""
 
 _OV_CODE = re.compile(r"OV[0-9]{5}", re.ASCII)
 
@@ -89,16 +85,19 @@ PAYOUTS = Payouts(
     account_of=accounts.mobile,
 )
 
-STATEMENT: dict[str, StatementKind] = {
-    "TOPUP": StatementKind.CREDIT,
-    "REVERSAL": StatementKind.REVERSAL,
-    "FEE": StatementKind.FEE,
-    "DEPOSIT": StatementKind.OTHER,
-}
-"""Types of history rows (decisions S3, assumed)."""
+HISTORY = statements.History(
+    call=sign.HISTORY,
+    kinds={
+        "TOPUP": StatementKind.CREDIT,
+        "REVERSAL": StatementKind.REVERSAL,
+        "FEE": StatementKind.FEE,
+        "DEPOSIT": StatementKind.OTHER,
+    },
+)
+"""The deposit's bookings (decisions S3, assumed)."""
 
 assert len(set(IDENTITY.values())) == len(IDENTITY), "one verdict an answer"
-assert set(STATEMENT.values()) == set(StatementKind), "every kind of booking has its type"
+assert set(HISTORY.kinds.values()) == set(StatementKind), "every kind of booking has its type"
 
 
 def bound(reply: Response) -> LinkStep:
@@ -122,11 +121,9 @@ def returned(query: Mapping[str, str]) -> LinkReturn:
 def exchanged(ctx: Context, reply: Response) -> LinkStep:
     """What the exchange of the authCode said."""
     envelope = sign.EXCHANGE.read(reply)
-    if envelope.code == sign.EXCHANGE.done:
-        return LinkGranted(grant=links.granted(ctx, envelope, CUSTOMER_TOKEN_LIFE_S))
     if step := links.refused(envelope, EXCHANGE_OVER) or _held(envelope):
         return step
-    raise sign.EXCHANGE.unavailable(envelope)
+    return LinkGranted(grant=links.granted(ctx, sign.EXCHANGE.expect(reply)))
 
 
 def unbinding_begun(reply: Response) -> Secret | Unlinked:
@@ -137,11 +134,6 @@ def unbinding_begun(reply: Response) -> Secret | Unlinked:
     if envelope.case in {"40101", "40102", "40103", "40104"}:
         return Unlinked(partner_code=envelope.code)
     return values.token(sign.UNBIND_BEGIN.expect(reply), "accessToken")
-
-
-def unbound(reply: Response) -> Unlinked:
-    """What the second call of unbinding said."""
-    return Unlinked(partner_code=sign.UNBIND.expect(reply).code)
 
 
 def identity(query: IdentityQuery, reply: Response) -> IdentityAnswer:
@@ -160,13 +152,6 @@ def identity(query: IdentityQuery, reply: Response) -> IdentityAnswer:
     if verdict is None:
         raise PartnerProtocolError("field additionalInfo.identificationMatch has an unlisted value")
     return IdentityAnswer(verdict=verdict, partner_code=envelope.code)
-
-
-def history(asked: int, reply: Response) -> StatementPage:
-    """One page of bookings (decisions S3)."""
-    envelope = sign.HISTORY.expect(reply)
-    rows = answers.typed(envelope.body.get("detailData"), list[Any], "field detailData")
-    return statements.page(asked, more=statements.follows(asked, envelope), rows=rows, read=_line)
 
 
 def balance(reply: Response) -> Balance:
@@ -190,18 +175,3 @@ def _error_code(error: str) -> str | None:
     except (ValueError, RecursionError):
         return None
     return code if isinstance(code, str) and _OV_CODE.fullmatch(code) else None
-
-
-def _line(value: object) -> StatementLine:
-    row = answers.typed(value, OvoHistoryRow, "a row of detailData")
-    kind = STATEMENT.get(row.type)
-    if kind is None:
-        raise PartnerProtocolError("field detailData.type has an unlisted value")
-    return StatementLine(
-        kind=kind,
-        amount_rupiah=values.rupiah(row.amount, "detailData.amount"),
-        reference=answers.number(row.partner_reference_no),
-        partner_reference=answers.number(row.reference_no),
-        account=accounts.listed(row.customer_number, accounts.mobile),
-        booked_at=values.moment(row.date_time, "detailData.dateTime"),
-    )

@@ -11,7 +11,6 @@ from adapters.ovo.manifest import MANIFEST
 from adapters.ovo.mapping import PAYOUTS
 from adapters.ovo.sign import OVO
 from adapters.snap import calls, links, statements, values
-from contracts.errors import NotSupported
 from contracts.identity import IdentityAnswer, IdentityQuery
 from contracts.linking import Grant, LinkFinish, LinkReturn, LinkStart, LinkStep, Unlinked, UnlinkOrder, UnlinkStep
 from contracts.observation import Balance, StatementPage
@@ -27,10 +26,9 @@ class Ovo(Adapter):
 
     def fetch_token(self, ctx: Context, name: str, held: AccessToken | None) -> Plan[AccessToken]:
         """The B2B token (wallets.md 3.2); it is asked for anew, never refreshed."""
-        if name != OVO.token:
-            raise NotSupported("OVO has one token of ours: snap")
+        life_s = MANIFEST.tokens[name].life_s
         reply = yield OVO.ask(ctx, sign.TOKEN, wire.TOKEN)
-        return values.b2b_token(reply, MANIFEST.tokens[name].life_s)
+        return values.b2b_token(reply, life_s)
 
     def begin_link(self, ctx: Context, start: LinkStart) -> Plan[LinkStep]:
         """Binding: the page to open, and the linkageToken that its authCode will belong to (wallets.md 3.3)."""
@@ -48,18 +46,7 @@ class Ovo(Adapter):
 
     def refresh_grant(self, ctx: Context, grant: Grant) -> Plan[Grant | None]:
         """A fresh customer token; None on 401 (wallets.md 3.3), seen twice where it may be our signature."""
-        if grant.refresh_token is None:
-            raise ValueError("an OVO grant has a refresh token")
-        return links.refresh(
-            ctx,
-            OVO,
-            grant,
-            sign.REFRESH,
-            sign.TOKEN,
-            body=wire.refresh(grant.refresh_token),
-            token_body=wire.TOKEN,
-            life_s=mapping.CUSTOMER_TOKEN_LIFE_S,
-        )
+        return links.refresh(ctx, OVO, grant, sign.REFRESH, wire.refresh, second_look=(sign.TOKEN, wire.TOKEN))
 
     def unlink(self, ctx: Context, order: UnlinkOrder) -> Plan[UnlinkStep]:
         """Two calls: the first, under the customer's token, hands out the token of the second, which unbinds (O10)."""
@@ -69,7 +56,7 @@ class Ovo(Adapter):
         if isinstance(begun, Unlinked):
             return begun
         reply = yield OVO.ask(ctx, sign.UNBIND, wire.unbinding(order), n=1, bearer=begun)
-        return mapping.unbound(reply)
+        return links.unbound(sign.UNBIND, reply)
 
     def verify_nik(self, ctx: Context, query: IdentityQuery) -> Plan[IdentityAnswer]:
         """account-inquiry with the NIK under the customer's token (assumed, decisions O7)."""
@@ -100,7 +87,7 @@ class Ovo(Adapter):
         """The deposit's history of a day, page by page (assumed, decisions O12)."""
         page = statements.page_number(cursor)
         reply = yield OVO.ask(ctx, sign.HISTORY, query=f"?date={day.isoformat()}&page={page}")
-        return mapping.history(page, reply)
+        return mapping.HISTORY.read(page, reply)
 
     def balance(self, ctx: Context) -> Plan[Balance]:
         """What is left of the deposit (decisions S3)."""

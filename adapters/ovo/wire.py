@@ -1,10 +1,6 @@
-"""OVO's JSON, field for field (wallets.md 3, 12.4): request bodies as the documents print them, typed answers."""
+"""OVO's JSON, field for field (wallets.md 3, 12.4): request bodies as the documents print them."""
 
 from __future__ import annotations
-
-from typing import Any
-
-import msgspec
 
 from adapters import accounts
 from adapters.snap.sign import timestamp
@@ -77,17 +73,3 @@ def topup(order: PayoutOrder) -> object:
 def status(order: PayoutOrder) -> object:
     """Looks one top-up up."""
     return {"originalPartnerReferenceNo": order.reference, "serviceCode": "38"}
-
-
-class OvoHistoryRow(msgspec.Struct, frozen=True, rename="camel"):
-    """One booking of the day's history (assumed, decisions S3)."""
-
-    date_time: str
-    amount: Any
-    type: str
-    partner_reference_no: Any = None
-    reference_no: Any = None
-    customer_number: Any = None
-
-    def __repr__(self) -> str:
-        return "OvoHistoryRow(***)"

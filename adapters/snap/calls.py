@@ -32,6 +32,7 @@ class Bearer(enum.Enum):
 
     OURS = Hint.OUR_TOKEN
     NONE = Hint.CREDENTIALS
+    """No token is sent, and the token part of what is signed is empty (decision O1)."""
     GIVEN = Hint.NONE
     """One that the partner gave for this very step."""
 
@@ -42,7 +43,7 @@ class Call(msgspec.Struct, frozen=True):
     operation: str
     effect: Effect
     target: str
-    """Path; `{name}` stands for the credential of that name."""
+    """Path; `{name}` stands for the credential of that name (a KeyError where there is none)."""
     service: str = ""
     """Two digits, which every code of its answers carries."""
     method: str = "POST"
@@ -52,11 +53,29 @@ class Call(msgspec.Struct, frozen=True):
     timeout_s: float = 15.0
     hints: Mapping[str, Hint] = HINTS
     """What cases, or whole codes, hint at here."""
+    max_response_bytes: int = 1_048_576
 
     @property
     def done(self) -> str:
         """The code of a success."""
         return f"200{self.service}00"
+
+    def request(
+        self, host: str, target: str, headers: Mapping[str, str], content: bytes = b"", frozen: bytes | None = None
+    ) -> Request:
+        """What leaves for `target` (the path as it was signed, with its query)."""
+        return Request(
+            operation=self.operation,
+            effect=self.effect,
+            host=host,
+            method=self.method,
+            target=target,
+            headers=headers,
+            content=content,
+            timeout_s=self.timeout_s,
+            frozen=frozen,
+            max_response_bytes=self.max_response_bytes,
+        )
 
     def read(self, reply: Response) -> Envelope:
         """An answer to this endpoint, whatever it says; see `codes.read` for what is none."""
@@ -105,39 +124,29 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
         grant: Grant | None = None,
     ) -> Request:
         """The `n`-th request of a plan, signed as it stands; `bearer` where the call is given one, `grant` where it is
-        made under the participant's token.
+        made under the participant's token. The signature is made with the token of `Authorization` (decision X9).
         """
-        target = call.target.format_map(_Credentials(ctx)) + query
+        target = call.target.format_map({name: held.reveal() for name, held in ctx.credentials.items()}) + query
         content = b"" if body is None else encode(body)
         at = snap.timestamp(ctx.now, milliseconds=self.milliseconds)
+        token = bearer.reveal() if bearer else ctx.token(self.token) if call.bearer is Bearer.OURS else ""
+        headers = {"Content-Type": "application/json", "X-TIMESTAMP": at}
         if call.rsa:
-            headers = snap.token_headers(
-                client_id=ctx.credential(self.client_id), private_key_pem=ctx.credential(self.private_key), at=at
-            )
-            if bearer is not None:
-                headers["Authorization"] = f"Bearer {bearer.reveal()}"
+            headers["X-CLIENT-KEY"] = client = ctx.credential(self.client_id)
+            signed = snap.token_string_to_sign(client, at)
+            headers["X-SIGNATURE"] = snap.rsa_sha256(ctx.credential(self.private_key), signed)
         else:
-            token = bearer.reveal() if bearer else ctx.token(self.token) if call.bearer is Bearer.OURS else ""
-            headers = snap.transaction_headers(
-                at=at,
-                signature=self._signature(ctx, call.method, target, token, content, at),
-                token=token,
-                partner_id=ctx.credential(self.partner_id),
-                external_id=ctx.external_id(n),
-                channel_id=ctx.credential("channel_id"),
-                customer_token=grant.access_token.reveal() if grant is not None else None,
-                extra={name: ctx.credential(held) for name, held in self.headers.items()},
-            )
-        return Request(
-            operation=call.operation,
-            effect=call.effect,
-            host=self.host,
-            method=call.method,
-            target=target,
-            headers=headers,
-            content=content,
-            timeout_s=call.timeout_s,
-        )
+            headers["X-SIGNATURE"] = self._signature(ctx, call.method, target, token, content, at)
+            headers["X-PARTNER-ID"] = ctx.credential(self.partner_id)
+            headers["X-EXTERNAL-ID"] = ctx.external_id(n)
+            headers["CHANNEL-ID"] = ctx.credential("channel_id")
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        if grant is not None:
+            headers["Authorization-Customer"] = f"Bearer {grant.access_token.reveal()}"
+        if not call.rsa:
+            headers |= {name: ctx.credential(held) for name, held in self.headers.items()}
+        return call.request(self.host, target, headers, content)
 
     def _signature(self, ctx: Context, method: str, target: str, token: str, content: bytes, at: str) -> str:
         if self.secret:
@@ -152,17 +161,6 @@ def encode(body: object) -> bytes:
     literal revealed.
     """
     return _ENCODER.encode(body)
-
-
-class _Credentials(dict[str, str]):
-    """A path's placeholders; what is missing is named by KeyError."""
-
-    def __init__(self, ctx: Context) -> None:
-        super().__init__()
-        self._ctx = ctx
-
-    def __missing__(self, name: str) -> str:
-        return self._ctx.credential(name)
 
 
 def _reveal(value: Any) -> str:

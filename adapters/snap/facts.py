@@ -1,14 +1,9 @@
-"""Whom the standard's codes speak of (snap-bni.md 1.8), as data for the manifests of SNAP partners."""
+"""What the standard says to every manifest: whom its codes speak of (snap-bni.md 1.8), and its waits and lifetimes."""
 
 from __future__ import annotations
 
-from contracts.partner import Blame, Code, Mark
-
-
-def codes(blames: Blame, source: str, *names: str, mark: Mark = Mark.ASSUMED) -> dict[str, Code]:
-    """The same said of several codes."""
-    return dict.fromkeys(names, Code(blames=blames, mark=mark, source=source))
-
+from adapters.facts import codes
+from contracts.partner import AbsenceRule, Blame, Code, Lifetimes, LookupSchedule, Mark
 
 _STANDARD = "snap-bni.md 1.8: the standard's meanings; seen at none of these partners as refusals of ours"
 
@@ -24,3 +19,20 @@ CASES: dict[str, Code] = {
     **codes(Blame.AMBIGUOUS, "snap-bni.md 1.8: of our request, or of one person's data in it", "400xx02", "404xx13"),
 }
 """By case, whatever the service. A time-out, a conflict, a rate limit or a cut-off speaks of nobody and is not here."""
+
+LOOKUPS = LookupSchedule(
+    first_s=15.0, factor=2.0, max_s=900.0, horizon_s=86_400.0, mark=Mark.ASSUMED, source="snap-bni.md 4.2"
+)
+ABSENCE = AbsenceRule(by_lookup=True, after_s=3_600.0, lookups=4, mark=Mark.ASSUMED, source="snap-bni.md 4.2")
+
+
+def lifetimes(source: str, external_id: str = "jakarta_day") -> Lifetimes:
+    """A reference for ever, X-EXTERNAL-ID for a day, and look-ups for two months: so long Midtrans documents it."""
+    return Lifetimes(
+        reference_s=None,
+        external_id=external_id,
+        create_key_s=None,
+        lookup_reach_s=60 * 86_400.0,
+        mark=Mark.ASSUMED,
+        source=source,
+    )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import datetime, timedelta
-
-import msgspec
+from urllib.parse import quote
 
 from adapters import answers
 from adapters.snap import values
@@ -13,12 +12,21 @@ from adapters.snap.calls import Call, Side
 from adapters.snap.codes import Envelope
 from contracts.errors import Hint, PartnerUnavailable
 from contracts.incentive import BlockerCode
-from contracts.linking import Grant, LinkRefused, LinkReturn
+from contracts.linking import Grant, LinkRedirect, LinkRefused, LinkReturn, LinkStep, Unlinked
 from contracts.partner import Context
-from contracts.plan import Plan, Response
+from contracts.plan import Plan, Response, done
 from contracts.secret import Secret
 
 _EXPIRY_MARGIN = timedelta(minutes=5)
+CUSTOMER_TOKEN_LIFE = timedelta(days=15)
+"""Where an answer names no life (snap-bni.md 1.4)."""
+
+
+def page(ctx: Context, query: Mapping[str, str]) -> Plan[LinkStep]:
+    """No call: the browser opens the partner's page by itself (service 10, snap-bni.md 1.5)."""
+    written = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
+    step: LinkStep = LinkRedirect(url=f"{ctx.hosts['app']}/v1.0/get-auth-code?{written}")
+    return done(step)
 
 
 def refused(envelope: Envelope, table: Mapping[str, BlockerCode]) -> LinkRefused | None:
@@ -27,52 +35,62 @@ def refused(envelope: Envelope, table: Mapping[str, BlockerCode]) -> LinkRefused
     return None if code is None else LinkRefused(code=code, partner_code=envelope.code)
 
 
-def granted(ctx: Context, envelope: Envelope, life_s: float, held: Secret | None = None) -> Grant:
+def granted(
+    ctx: Context, envelope: Envelope, extra: Mapping[str, Secret] | None = None, held: Secret | None = None
+) -> Grant:
     """The participant's token (service 74). Its end is named by a life in `tokenExpiresIn` or by a time in
-    `accessTokenExpiryTime`; in no form that can be read, `life_s` holds. `held` is the refresh token that stays where
-    no new one comes; without it one is needed.
+    `accessTokenExpiryTime`; in no form that can be read, the standard's holds. `held` is the refresh token that stays
+    where no new one comes; without it one is needed.
     """
     fresh = envelope.optional_text("refreshToken")
-    refresh = values.token(envelope, "refreshToken") if held is None or fresh else held
     return Grant(
         access_token=values.token(envelope, "accessToken"),
-        refresh_token=refresh,
-        expires_at=_ends(ctx.now, envelope, life_s),
+        refresh_token=values.token(envelope, "refreshToken") if held is None or fresh else held,
+        expires_at=_ends(ctx.now, envelope),
+        extra=extra or {},
     )
 
 
-def _ends(now: datetime, envelope: Envelope, life_s: float) -> datetime:
+def _ends(now: datetime, envelope: Envelope) -> datetime:
     life = values.seconds(envelope.body.get("tokenExpiresIn"))
     ends = values.expiry(envelope.body.get("accessTokenExpiryTime"))
-    return now + timedelta(seconds=life) if life else ends or now + timedelta(seconds=life_s)
+    return now + timedelta(seconds=life) if life else ends or now + CUSTOMER_TOKEN_LIFE
 
 
 def refresh(
-    ctx: Context, side: Side, grant: Grant, call: Call, token: Call, *, body: object, token_body: object, life_s: float
+    ctx: Context,
+    side: Side,
+    grant: Grant,
+    call: Call,
+    body: Callable[[Secret], object],
+    second_look: tuple[Call, object] | None = None,
 ) -> Plan[Grant | None]:
     """A fresh grant, `extra` kept; None where the refresh token is refused: the link is gone.
 
     No bearer is sent, so that 401 and cases 01 to 04 can only speak of the refresh token. Case 00 may as well mean that
     our own signature is refused, which must not end every link there is: it counts as *gone* only once the partner has
-    taken a token request of ours that is signed with the same key.
+    taken a token request of ours that is signed with the same key, the `second_look`; without one it says nothing.
     """
-    reply = yield side.ask(ctx, call, body)
-    if call.read(reply).case != "40100":
-        return refreshed(ctx, grant, call, reply, life_s)
-    reply = yield side.ask(ctx, token, token_body)
-    token.expect(reply)
-    return None
-
-
-def refreshed(ctx: Context, grant: Grant, call: Call, reply: Response, life_s: float) -> Grant | None:
-    """What a refresh said: the fresh grant, `extra` kept; None where the refresh token itself is refused."""
+    if grant.refresh_token is None:
+        raise ValueError("a grant of this partner has a refresh token")
+    reply = yield side.ask(ctx, call, body(grant.refresh_token))
     envelope = call.read(reply)
-    if envelope.code == call.done:
-        fresh = granted(ctx, envelope, life_s, grant.refresh_token)
-        return msgspec.structs.replace(fresh, extra=grant.extra)
     if envelope.case in {"40101", "40102", "40103", "40104"}:
         return None
-    raise call.unavailable(envelope)
+    if envelope.case == "40100" and second_look is not None:
+        token, token_body = second_look
+        reply = yield side.ask(ctx, token, token_body)
+        token.expect(reply)
+        return None
+    return granted(ctx, call.expect(reply), grant.extra, grant.refresh_token)
+
+
+def unbound(call: Call, reply: Response, gone: Container[str] = ()) -> Unlinked:
+    """What unbinding said: given back, or, by a code of `gone`, that there is nothing left to give back."""
+    envelope = call.read(reply)
+    if envelope.code not in gone:
+        call.expect(reply)
+    return Unlinked(partner_code=envelope.code)
 
 
 def must_live(ctx: Context, grant: Grant) -> None:

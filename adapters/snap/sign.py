@@ -1,4 +1,4 @@
-"""SNAP's signatures over the bytes given, and its transaction headers (snap-bni.md 1.3, 1.6, 1.7)."""
+"""SNAP's strings to sign, and signatures over them (snap-bni.md 1.3, 1.7)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 
@@ -58,21 +57,11 @@ def rsa_sha256(private_key_pem: str, text: str) -> str:
     return base64.b64encode(signature).decode()
 
 
-def rsa_sha256_valid(public_key_pem: str, text: str, signature: str) -> bool:
-    """Whether `signature` (base64) is the key's over `text`; malformed base64 is simply not valid."""
-    try:
-        raw = base64.b64decode(signature, validate=True)
-        _public_key(public_key_pem).verify(raw, text.encode(), padding.PKCS1v15(), hashes.SHA256())
-    except (InvalidSignature, ValueError):
-        return False
-    return True
-
-
-def public_keys(text: str) -> list[str]:
-    """The keys of a setting that may hold two of them, one behind the other: both are good while a partner changes from
-    one to the next (decision X13).
+def rsa_sha256_valid(public_keys: str, text: str, signature: str) -> bool:
+    """Whether `signature` (base64) is a key's over `text`; malformed base64 is simply not valid. `public_keys` may hold
+    two in PEM, one behind the other: both are good while a partner changes from one to the next (decision X13).
     """
-    return _PUBLIC.findall(text)
+    return any(_valid(pem, text, signature) for pem in _PUBLIC.findall(public_keys))
 
 
 def minify(text: bytes) -> bytes:
@@ -96,45 +85,13 @@ def minify(text: bytes) -> bytes:
     return bytes(out)
 
 
-def token_headers(*, client_id: str, private_key_pem: str, at: str) -> dict[str, str]:
-    """Headers of an access-token request, B2B or B2B2C (snap-bni.md 1.3, 1.4)."""
-    return {
-        "Content-Type": "application/json",
-        "X-TIMESTAMP": at,
-        "X-CLIENT-KEY": client_id,
-        "X-SIGNATURE": rsa_sha256(private_key_pem, token_string_to_sign(client_id, at)),
-    }
-
-
-def transaction_headers(
-    *,
-    at: str,
-    signature: str,
-    token: str,
-    partner_id: str,
-    external_id: str,
-    channel_id: str,
-    customer_token: str | None = None,
-    extra: Mapping[str, str] | None = None,
-) -> dict[str, str]:
-    """Headers of a transaction call. A signature with a token is made with that of `Authorization` (decision X9); an
-    empty `token` sends none (OVO's binding signs an empty part then, decision O1).
-    """
-    headers = {
-        "Content-Type": "application/json",
-        "X-TIMESTAMP": at,
-        "X-SIGNATURE": signature,
-        "X-PARTNER-ID": partner_id,
-        "X-EXTERNAL-ID": external_id,
-        "CHANNEL-ID": channel_id,
-    }
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    if customer_token is not None:
-        headers["Authorization-Customer"] = f"Bearer {customer_token}"
-    if extra:
-        headers.update(extra)
-    return headers
+def _valid(public_key_pem: str, text: str, signature: str) -> bool:
+    try:
+        raw = base64.b64decode(signature, validate=True)
+        _public_key(public_key_pem).verify(raw, text.encode(), padding.PKCS1v15(), hashes.SHA256())
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 @lru_cache(maxsize=16)

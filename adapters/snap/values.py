@@ -59,7 +59,7 @@ def url(envelope: Envelope, *path: str) -> str:
     return text
 
 
-def moment(text: str, field: str) -> datetime:
+def moment(text: object, field: str) -> datetime:
     """ISO 8601 with an offset."""
     parsed = said_at(text)
     if parsed is None:

@@ -33,7 +33,7 @@ _SIGNING = (
         (TOKENS, PAYOUTS),
         {
             "bni": (at("bni", "sign", 'secret="api_secret"', 'secret="api_key"'),),
-            "gopay": (at("gopay", "partner", "role=IrisRole.APPROVER", "role=IrisRole.CREATOR", 2),),
+            "gopay": (at("gopay", "sign", '"iris_approver_key" if', '"iris_creator_key" if'),),
             "ovo": (
                 at("ovo", "sign", "OVO = Side(milliseconds=True,", 'OVO = Side(secret="client_id", milliseconds=True,'),
             ),
@@ -120,8 +120,7 @@ _EFFECTS = (
                     "gopay",
                     "partner",
                     "        return mapping.approved(reply, order)",
-                    '        reply = yield sign.iris_request(ctx, "POST", "payouts/approve", wire.approve(number), operation="payout.approve", '
-                    "effect=Effect.WRITE, role=IrisRole.APPROVER)\n        return mapping.approved(reply, order)",
+                    "        reply = yield sign.iris(ctx, sign.APPROVE, wire.approve(_number(order)))\n        return mapping.approved(reply, order)",
                 ),
             ),
             "ovo": (
@@ -137,7 +136,7 @@ _EFFECTS = (
                     "linkaja",
                     "partner",
                     "        return mapping.confirmed(order, reply)",
-                    "        reply = yield sign.confirm(ctx, order, order.grant, session)\n        return mapping.confirmed(order, reply)",
+                    "        reply = yield sign.ask(ctx, sign.CONFIRM, confirm, frozen=self.frozen_body(ctx, order))\n        return mapping.confirmed(order, reply)",
                 ),
             ),
         },

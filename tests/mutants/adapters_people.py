@@ -124,18 +124,15 @@ _PEOPLE = (
         "held_as_refused",
         (LINKS,),
         {
-            slug: (
+            "linkaja": (
                 at(
-                    slug,
+                    "linkaja",
                     "mapping",
                     "return LinkHeld(partner_code=envelope.code)",
                     "return LinkRefused(code=BlockerCode.ACCOUNT_SHARED)",
                     2,
                 ),
-            )
-            for slug in ("ovo", "linkaja")
-        }
-        | {
+            ),
             "ovo": (
                 at(
                     "ovo",
@@ -143,39 +140,26 @@ _PEOPLE = (
                     "return LinkHeld(partner_code=envelope.code) if held else None",
                     "return links.refused(envelope, dict.fromkeys(HELD, BlockerCode.ACCOUNT_SHARED)) if held else None  # type: ignore",
                 ),
-            )
+            ),
         },
     ),
     *kind(
         "our_bad_key_ends_the_link",
         (LINKS,),
-        shared(Edit(SNAP_LINKS, "    token.expect(reply)\n    return None", "    return None"), "ovo", "linkaja"),
+        shared(Edit(SNAP_LINKS, "        token.expect(reply)\n        return None", "        return None"), "ovo", "linkaja"),
     ),
     *kind(
         "expired_as_unlinked",
         (LINKS,),
-        {
-            slug: (
-                at(slug, "partner", "if ends is not None and ends - _EXPIRY_MARGIN <= ctx.now:", "if ends is None:"),
-            )
-            for slug in ("ovo", "linkaja")
-        }
-        | {
-            "ovo": (
-                Edit(
-                    SNAP_LINKS,
-                    "if grant.expires_at is not None and grant.expires_at - _EXPIRY_MARGIN <= ctx.now:",
-                    "if grant.expires_at is None:",
-                ),
+        shared(
+            Edit(
+                SNAP_LINKS,
+                "if grant.expires_at is not None and grant.expires_at - _EXPIRY_MARGIN <= ctx.now:",
+                "if grant.expires_at is None:",
             ),
-            "linkaja": (
-                Edit(
-                    SNAP_LINKS,
-                    "if grant.expires_at is not None and grant.expires_at - _EXPIRY_MARGIN <= ctx.now:",
-                    "if grant.expires_at is None:",
-                ),
-            ),
-        },
+            "ovo",
+            "linkaja",
+        ),
     ),
     *kind(
         "refusal_as_grant_asked_again",
@@ -237,26 +221,12 @@ _INBOUND = (
         "notices_of_strangers_taken",
         (NOTICES,),
         shared(
-            Edit(
-                "adapters/no_callbacks.py",
-                "        raise SignatureInvalid",
-                "        return None\n        raise SignatureInvalid",
-            ),
+            Edit(BASE, "        raise SignatureInvalid(", "        return None\n        raise SignatureInvalid("),
             "bni",
             "ovo",
             "linkaja",
-        )
-        | {
-            "bni": (
-                Edit(BASE, "        raise SignatureInvalid(", "        return None\n        raise SignatureInvalid("),
-            ),
-            "ovo": (
-                Edit(BASE, "        raise SignatureInvalid(", "        return None\n        raise SignatureInvalid("),
-            ),
-            "linkaja": (
-                Edit(BASE, "        raise SignatureInvalid(", "        return None\n        raise SignatureInvalid("),
-            ),
-        },
+            "dana",
+        ),
     ),
     *kind(
         "redelivery_is_another_event",

@@ -53,8 +53,8 @@ VERDICTS: tuple[Mutant, ...] = (
                 at(
                     "gopay",
                     "mapping",
-                    'IrisStatus.PROCESSED: lambda: pending(partner_code="processed", ',
-                    'IrisStatus.PROCESSED: lambda: succeeded(partner_code="processed", ',
+                    'case "approved" | "processed":\n            return pending(',
+                    'case "approved" | "processed":\n            return succeeded(',
                 ),
             ),
             "ovo": (Edit(PAY, '"03": OutcomeKind.PENDING', '"03": OutcomeKind.SUCCEEDED'),),
@@ -176,45 +176,15 @@ VERDICTS: tuple[Mutant, ...] = (
         (DAMAGE,),
         shared(
             Edit(
-                SNAP_CODES,
-                "except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):",
-                "except msgspec.ValidationError:",
+                ANSWERS,
+                '    except (ValueError, RecursionError):\n        raise PartnerProtocolError("no JSON")',
+                '    except RecursionError:\n        raise PartnerProtocolError("no JSON")',
             ),
             "bni",
+            "gopay",
+            "linkaja",
             "ovo",
-        )
-        | {
-            "gopay": (
-                Edit(
-                    ANSWERS,
-                    '    except (ValueError, RecursionError):\n        raise PartnerProtocolError("no JSON")',
-                    '    except RecursionError:\n        raise PartnerProtocolError("no JSON")',
-                ),
-            ),
-            "linkaja": (
-                Edit(
-                    ANSWERS,
-                    '    except (ValueError, RecursionError):\n        raise PartnerProtocolError("no JSON")',
-                    '    except RecursionError:\n        raise PartnerProtocolError("no JSON")',
-                ),
-            ),
-        }
-        | {
-            "bni": (
-                Edit(
-                    ANSWERS,
-                    '    except (ValueError, RecursionError):\n        raise PartnerProtocolError("no JSON")',
-                    '    except RecursionError:\n        raise PartnerProtocolError("no JSON")',
-                ),
-            ),
-            "ovo": (
-                Edit(
-                    ANSWERS,
-                    '    except (ValueError, RecursionError):\n        raise PartnerProtocolError("no JSON")',
-                    '    except RecursionError:\n        raise PartnerProtocolError("no JSON")',
-                ),
-            ),
-        },
+        ),
     ),
     *kind(
         "code_over_http_status",
@@ -309,9 +279,10 @@ VERDICTS: tuple[Mutant, ...] = (
                 at(
                     "gopay",
                     "mapping",
-                    "IrisStatus.FAILED: lambda: failed(error_code, said_at, error_message)",
-                    'IrisStatus.FAILED: lambda: pending(partner_code="failed")',
+                    "return failed(said.error_code, said_at, said.error_message)",
+                    'return pending(partner_code="failed")',
                 ),
+                at("gopay", "mapping", "return failed(None, said_at)", 'return pending(partner_code="failed")'),
             ),
         },
     ),

@@ -1,4 +1,7 @@
-"""Bugs in what SNAP partners share, each run against every one of them: who is not asked lets it live."""
+"""What an answer about a payout shows of what was asked, not compared. It is planted where it is read: in the house for
+those whose payouts it reads, and in an adapter whose payouts are not SNAP's. Each runs against every partner that it
+concerns: who is not asked lets it live.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,65 @@ import importlib
 
 from adapters.registry import PARTNERS
 from tests.mutants.mutant import Edit, Mutant
-from tests.mutants.planting import PAY, SNAP_CODES, kind, shared
+from tests.mutants.planting import PAY, SNAP_CODES, at, kind, shared
 
-ECHOES = "tests/contract/test_echoes.py"
+ECHOES = ("tests/contract/test_echoes.py",)
 SLUGS = [slug for slug in PARTNERS if hasattr(importlib.import_module(f"adapters.{slug}.mapping"), "PAYOUTS")]
 """Whose payouts the house reads."""
 
 
-def everywhere(name: str, path: str, old: str, new: str) -> tuple[Mutant, ...]:
-    """One bug of the house, at each partner."""
-    return kind(f"house_{name}", (ECHOES,), shared(Edit(path, old, new), *SLUGS))
+def everywhere(name: str, old: str, new: str, **own: Edit) -> tuple[Mutant, ...]:
+    """One bug, in the house and in the adapters that read for themselves."""
+    planted = shared(Edit(PAY, old, new), *SLUGS) | {slug: (edit,) for slug, edit in own.items()}
+    return kind(f"house_{name}", ECHOES, planted)
 
+
+_OTHER_TRX = at(
+    "linkaja", "mapping", 'if said.evidence("merchantTrxID") not in (None, order.reference):', "if not said.code:"
+)
 
 HOUSE = (
-    *everywhere("inquiry_of_another_account", PAY, "self.same_account(envelope, order.account)", "pass"),
-    *everywhere("transfer_of_another_reference", PAY, 'envelope.echo(order.reference, "partnerReferenceNo")', "pass"),
-    *everywhere("lookup_of_another", PAY, 'envelope.echo(order.reference, "originalPartnerReferenceNo")', "pass"),
-    *everywhere("lookup_of_another_service", PAY, 'envelope.echo(self.transfer.service, "serviceCode")', "pass"),
-    *everywhere("amount_not_read", PAY, "amount_rupiah=values.amount(envelope)", "amount_rupiah=None"),
-    *everywhere("account_not_read", PAY, "account=self.shown(envelope, order.account)", "account=None"),
-    *everywhere("any_service", SNAP_CODES, "if code[3:5] != service:", "if not code[3:5]:"),
+    *everywhere(
+        "inquiry_of_another_account",
+        "self.same_account(envelope, order.account)",
+        "pass",
+        linkaja=at(
+            "linkaja",
+            "mapping",
+            '"msisdn", order.account) not in (None, order.account):',
+            '"msisdn", order.account) == "":',
+        ),
+    ),
+    *everywhere(
+        "transfer_of_another_reference",
+        'envelope.echo(order.reference, "partnerReferenceNo")',
+        "pass",
+        linkaja=_OTHER_TRX,
+    ),
+    *everywhere(
+        "lookup_of_another",
+        'envelope.echo(order.reference, "originalPartnerReferenceNo")',
+        "pass",
+        gopay=at("gopay", "mapping", "if found.reference_no != number:", "if not found.reference_no:"),
+    ),
+    *everywhere("lookup_of_another_service", 'envelope.echo(self.transfer.service, "serviceCode")', "pass"),
+    *everywhere(
+        "amount_not_read",
+        "amount_rupiah=values.amount(envelope)",
+        "amount_rupiah=None",
+        gopay=at("gopay", "mapping", "amount_rupiah=amount,", "amount_rupiah=None,"),
+        linkaja=at("linkaja", "mapping", "amount_rupiah=_amount(said),", "amount_rupiah=None,"),
+    ),
+    *everywhere(
+        "account_not_read",
+        "account=self.shown(envelope, order.account)",
+        "account=None",
+        gopay=at("gopay", "mapping", "account=account,", "account=None,"),
+        linkaja=at("linkaja", "mapping", 'account=_account(said, "msisdn", order.account),', "account=None,"),
+    ),
+    *kind(
+        "house_any_service",
+        ECHOES,
+        shared(Edit(SNAP_CODES, "if code[3:5] != service:", "if not code[3:5]:"), *SLUGS, "gopay", "linkaja"),
+    ),
 )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from adapters import accounts, answers
 from adapters.gopay import PARTNER, mapping, wire
-from adapters.gopay.mapping import IrisStatus
+from adapters.snap import values
 from contracts.errors import Hint, PartnerError, PartnerProtocolError
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkReturn
@@ -145,9 +145,10 @@ def test_a_code_counts_by_its_value_and_what_nobody_needs_drops_no_notification(
     ],
 )
 def test_a_time_that_cannot_order_words_is_none_and_vetoes_nothing(text, at):
-    for status in (IrisStatus.COMPLETED, IrisStatus.FAILED, IrisStatus.REJECTED):
-        said = mapping.payout(status, "n1", amount="1.00", account=None, error_code="018", updated_at=text)
-        assert said.said_at == at
+    for status in ("completed", "failed", "rejected"):
+        said = {"status": status, "reference_no": "n1", "amount": "1.00", "updated_at": text}
+        for shape, more in ((wire.IrisPayout, {}), (wire.IrisNotice, {"error_code": "018"})):
+            assert mapping.payout(answers.typed(said | more, shape, "it"), "n1").said_at == at
 
 
 def test_an_unlisted_error_code_is_for_staff():
@@ -163,20 +164,28 @@ def test_failed_without_a_code_waits_for_the_reason(code):
 
 def test_every_status_has_its_outcome():
     kinds = {
-        status: mapping.payout(status, "n1", amount="1.00", account=None, error_code=None).kind for status in IrisStatus
+        "queued": OutcomeKind.QUEUED,
+        "approved": OutcomeKind.PENDING,
+        "processed": OutcomeKind.PENDING,
+        "completed": OutcomeKind.SUCCEEDED,
+        "failed": OutcomeKind.REJECTED,
+        "rejected": OutcomeKind.REJECTED,
     }
-    assert kinds == {
-        IrisStatus.QUEUED: OutcomeKind.QUEUED,
-        IrisStatus.APPROVED: OutcomeKind.PENDING,
-        IrisStatus.PROCESSED: OutcomeKind.PENDING,
-        IrisStatus.COMPLETED: OutcomeKind.SUCCEEDED,
-        IrisStatus.FAILED: OutcomeKind.REJECTED,
-        IrisStatus.REJECTED: OutcomeKind.REJECTED,
-    }
+    for status, kind in kinds.items():
+        assert mapping.payout(wire.IrisPayout(reference_no="n1", status=status, amount="1.00"), "n1").kind is kind
+    with pytest.raises(PartnerProtocolError):
+        mapping.payout(wire.IrisPayout(reference_no="n1", status="settled", amount="1.00"), "n1")
 
 
-def test_a_stranger_no_at_iris_starts_no_new_payout_and_ours_blames_no_one():
-    seen, own = mapping.refused_by_approver(), mapping.withdrawn()
+def test_only_a_notification_has_a_reason(order, answer):
+    """A look-up's `error_code` is no field of Iris' documents: nobody knows what it would mean."""
+    said = {"reference_no": "1d4f8423393005", "status": "failed", "error_code": "018"}
+    looked = mapping.found_payout(answer(200, said), "1d4f8423393005", order.account)
+    assert (looked.reason_may_follow, looked.technical) == (True, False)
+
+
+def test_a_stranger_no_at_iris_starts_no_new_payout_and_ours_blames_no_one(order, answer):
+    seen, own = mapping.refused_by_approver(), mapping.withdrawal(answer(202, {"status": "ok"}), order)
     assert (seen.reason, seen.technical, seen.reason_may_follow) == (B.PARTNER_REJECTED, False, False)
     assert (own.reason, own.technical, own.reason_may_follow) == (None, True, False)
 
@@ -199,7 +208,7 @@ def test_phone_forms():
 @pytest.mark.parametrize("text", ["", "1.50", "-1", "1e3", "Rp 1", "1,000", None])
 def test_amounts_that_are_not_whole_rupiah(text):
     with pytest.raises(PartnerProtocolError):
-        wire.rupiah(text)
+        values.whole(text, "amount")
 
 
 def test_a_decoder_never_quotes_what_it_read():

@@ -63,7 +63,7 @@ def test_token_refused(ctx, drive, answer):
     with pytest.raises(PartnerUnavailable) as raised:
         drive(PARTNER.fetch_token(ctx, "snap", None), answer(401, {"responseCode": "4017300"}))
     assert raised.value.hint is Hint.CREDENTIALS
-    with pytest.raises(NotSupported):
+    with pytest.raises(KeyError):
         drive(PARTNER.fetch_token(ctx, "iris", None))
 
 

@@ -8,8 +8,6 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import msgspec
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from adapters.gopay import PARTNER, sign
 from adapters.snap import sign as snap
@@ -61,16 +59,16 @@ def test_token_request_reproduces_v10(vector, ctx):
 def test_seamless_data_reproduces_v10(vector):
     wanted = vector("rsa")["seamless"]
     data, signature = sign.seamless(vector("rsa")["private_key_pem"], Secret(wanted["account"]))
-    assert data == wanted["seamless_data"]
-    assert signature == quote(wanted["signature_base64"], safe="")
+    assert quote(data, safe="") == wanted["seamless_data"]
+    assert signature == wanted["signature_base64"]
 
 
 def test_seamless_data_has_the_published_shape(vector):
     """V4: its key is not copied, its form is ours."""
     published = vector("rsa")["published_seamless"]
     data, signature = sign.seamless(vector("rsa")["private_key_pem"], Secret(published["account"]))
-    assert data == published["seamless_data"]
-    for text in (signature, published["seamless_sign"]):
+    assert quote(data, safe="") == published["seamless_data"]
+    for text in (quote(signature, safe=""), published["seamless_sign"]):
         assert quote(unquote(text), safe="") == text, "encoded exactly once, to the last character"
         assert base64.b64decode(unquote(text), validate=True)
 
@@ -231,7 +229,3 @@ def test_two_keys_of_midtrans_are_good_while_it_changes_over(ctx, notice):
     for key in (b"", b"old-key, new-key,", b"older-key"):
         with pytest.raises(SignatureInvalid):
             PARTNER.callbacks.verify(both, signed(key))
-    old = ctx.credential("midtrans_public_key_pem")
-    other = rsa.generate_private_key(public_exponent=65_537, key_size=2_048).public_key()
-    pem = other.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
-    assert snap.public_keys(old + pem) == [old.strip(), pem.strip()] and snap.public_keys("nothing") == []

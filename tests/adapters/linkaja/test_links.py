@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.linkaja import PARTNER, mapping
+from adapters.linkaja import PARTNER, mapping, sign
+from adapters.snap import links
 from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkGranted, LinkHeld, LinkRedirect, LinkRefused, Unlinked
@@ -87,10 +88,10 @@ def test_a_way_back_with_neither_is_not_finished(query: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("code", ["2000900", "4010902", "4010904"])
 def test_unbound(snap_say: Say, code: str) -> None:
-    assert mapping.unbound(snap_say(code)) == Unlinked(partner_code=code)
+    assert links.unbound(sign.UNBIND, snap_say(code), mapping.UNBOUND) == Unlinked(partner_code=code)
 
 
 @pytest.mark.parametrize("code", ["4010900", "4010901", "5000900", "4030918"])
 def test_an_unbinding_that_could_not_tell(snap_say: Say, code: str) -> None:
     with pytest.raises(PartnerUnavailable):
-        mapping.unbound(snap_say(code))
+        links.unbound(sign.UNBIND, snap_say(code), mapping.UNBOUND)

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from adapters.ovo import PARTNER, mapping
+from adapters.snap import links
 from contracts.errors import PartnerProtocolError, PartnerUnavailable
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkGranted, LinkHeld, LinkRedirect, LinkRefused
@@ -87,8 +88,8 @@ def test_a_damaged_grant_is_none(ctx: Context, say: Say, damage: dict[str, objec
 @pytest.mark.parametrize(
     ("named", "life_s"),
     [
-        ({"tokenExpiresIn": -1}, mapping.CUSTOMER_TOKEN_LIFE_S),
-        ({"tokenExpiresIn": True, "accessTokenExpiryTime": "soon"}, mapping.CUSTOMER_TOKEN_LIFE_S),
+        ({"tokenExpiresIn": -1}, links.CUSTOMER_TOKEN_LIFE.total_seconds()),
+        ({"tokenExpiresIn": True, "accessTokenExpiryTime": "soon"}, links.CUSTOMER_TOKEN_LIFE.total_seconds()),
         ({"tokenExpiresIn": "899.0"}, 899.0),
         ({"tokenExpiresIn": None, "accessTokenExpiryTime": "2026-01-02T04:04:05"}, 3600.0),  # of Jakarta
     ],

@@ -246,7 +246,7 @@ DEPOSIT = {"dateTime": "2026-01-02T00:00:00Z", "amount": {"value": "1.00", "curr
 
 def test_history(say: Say, order: PayoutOrder) -> None:
     more = {"page": "1", "hasMore": "Y"}
-    page = mapping.history(1, say("2001200", detailData=[ROW, DEPOSIT], additionalInfo=more))
+    page = mapping.HISTORY.read(1, say("2001200", detailData=[ROW, DEPOSIT], additionalInfo=more))
     assert page.next_cursor == "2"
     credit, deposit = page.lines
     assert (credit.kind, credit.amount_rupiah, credit.reference) == (
@@ -256,7 +256,7 @@ def test_history(say: Say, order: PayoutOrder) -> None:
     )
     assert credit.account == order.account
     assert (deposit.kind, deposit.reference, deposit.account) == (StatementKind.OTHER, None, None)
-    empty = mapping.history(2, say("2001200", detailData=[], additionalInfo={"page": "2", "hasMore": "N"}))
+    empty = mapping.HISTORY.read(2, say("2001200", detailData=[], additionalInfo={"page": "2", "hasMore": "N"}))
     assert (empty.lines, empty.next_cursor) == ((), None)
 
 
@@ -272,7 +272,7 @@ def test_history(say: Say, order: PayoutOrder) -> None:
 def test_a_damaged_page_is_none(say: Say, damage: dict[str, object]) -> None:
     fields = {"detailData": [ROW], "additionalInfo": {"page": "1", "hasMore": "N"}, **damage}
     with pytest.raises(PartnerProtocolError) as raised:
-        mapping.history(1, say("2001200", **fields))
+        mapping.HISTORY.read(1, say("2001200", **fields))
     assert raised.value.__cause__ is None
 
 
@@ -282,7 +282,7 @@ def test_a_damaged_page_is_none(say: Say, damage: dict[str, object]) -> None:
 )
 def test_an_unreadable_row_is_counted_and_spoils_no_other(say: Say, change: dict[str, object]) -> None:
     info = {"page": "1", "hasMore": "N"}
-    shown = mapping.history(1, say("2001200", detailData=[ROW, {**ROW, **change}, ROW], additionalInfo=info))
+    shown = mapping.HISTORY.read(1, say("2001200", detailData=[ROW, {**ROW, **change}, ROW], additionalInfo=info))
     assert (len(shown.lines), shown.unreadable) == (2, 1)
 
 

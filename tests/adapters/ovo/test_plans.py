@@ -50,7 +50,7 @@ def test_token(ctx: Context, say: Say, run: Run) -> None:
 
 
 def test_a_token_unknown_here_is_refused(ctx: Context) -> None:
-    with pytest.raises(NotSupported):
+    with pytest.raises(KeyError):
         next(PARTNER.fetch_token(ctx, "legacy", None))
 
 

@@ -10,15 +10,36 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.snap import sign
+from adapters.snap.calls import READ, Bearer, Call, Side, token_call
+from contracts.linking import Grant
+from contracts.partner import Context
+from contracts.secret import Secret
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "vectors" / "bni" / "signatures.json").read_text(encoding="utf-8")
 )
 PRIVATE_KEY: str = VECTORS["private_key_pem"]
+
+
+SIDE = Side()
+
+
+def context(at: str, **changed: str) -> Context:
+    """A moment, and what every host wants to know of us."""
+    names = ("client_id", "client_secret", "partner_id", "channel_id")
+    given = dict.fromkeys(names, "1") | {"private_key_pem": PRIVATE_KEY} | changed
+    return Context(
+        now=datetime.fromisoformat(at),
+        serial="0" * 17,
+        hosts={},
+        tokens={"snap": Secret("b2b")},
+        credentials={name: Secret(value) for name, value in given.items()},
+    )
 
 
 def public_key() -> str:
@@ -37,8 +58,8 @@ def test_t1_access_token() -> None:
     text = sign.token_string_to_sign(vector["client_id"], vector["at"])
     assert text == vector["string_to_sign"]
     assert sign.rsa_sha256(PRIVATE_KEY, text) == vector["signature"]
-    headers = sign.token_headers(client_id=vector["client_id"], private_key_pem=PRIVATE_KEY, at=vector["at"])
-    assert headers == {
+    request = SIDE.ask(context(vector["at"], client_id=vector["client_id"]), token_call("token", READ, "/token", "73"))
+    assert request.headers == {
         "Content-Type": "application/json",
         "X-TIMESTAMP": vector["at"],
         "X-CLIENT-KEY": vector["client_id"],
@@ -52,16 +73,12 @@ def test_t2_t3_t4_symmetric(vector: dict[str, str]) -> None:
     content = vector["content"].encode()
     assert sign.body_hash(content) == vector["body_hash"]
     assert sign.string_to_sign(method, target, token, content, at) == vector["string_to_sign"]
-    headers = sign.transaction_headers(
-        at=at,
-        signature=sign.hmac_sha512(vector["secret"], sign.string_to_sign(method, target, token, content, at)),
-        token=token,
-        partner_id="partner",
-        external_id="1",
-        channel_id="95221",
-    )
-    assert headers["X-SIGNATURE"] == vector["signature"]
-    assert headers["Authorization"] == f"Bearer {token}"
+    ctx = context(at, client_secret=vector["secret"])
+    call = Call("call", READ, target, method=method, bearer=Bearer.GIVEN if token else Bearer.NONE)
+    request = SIDE.ask(ctx, call, json.loads(content) if content else None, bearer=Secret(token) if token else None)
+    assert (request.content, request.headers["X-TIMESTAMP"]) == (content, at)
+    assert request.headers["X-SIGNATURE"] == vector["signature"]
+    assert request.headers.get("Authorization") == (f"Bearer {token}" if token else None)
 
 
 def test_v2_hmac() -> None:
@@ -97,18 +114,30 @@ def test_t10_the_text_is_hashed_as_it_stands() -> None:
 
 
 def test_a_customer_token_is_sent_and_not_signed() -> None:
-    common: dict[str, Any] = {
-        "at": "2026-01-15T10:00:00+07:00",
-        "signature": "c2lnbmF0dXJl",
-        "token": "b2b",
-        "partner_id": "p",
-        "external_id": "1",
-        "channel_id": "95221",
-    }
-    without = sign.transaction_headers(**common)
-    headers = sign.transaction_headers(**common, customer_token="customer", extra={"X-DEVICE-ID": "d"})
+    ctx = context("2026-01-15T10:00:00+07:00", device_id="d")
+    without = SIDE.ask(ctx, Call("call", READ, "/x")).headers
+    named = Side(headers={"X-DEVICE-ID": "device_id"})
+    headers = named.ask(ctx, Call("call", READ, "/x"), grant=Grant(access_token=Secret("customer"))).headers
     assert headers == {**without, "Authorization-Customer": "Bearer customer", "X-DEVICE-ID": "d"}
-    assert "Authorization" not in sign.transaction_headers(**{**common, "token": ""})
+    assert without["Authorization"] == "Bearer b2b"
+    assert "Authorization" not in SIDE.ask(ctx, Call("call", READ, "/x", bearer=Bearer.NONE)).headers
+
+
+def test_a_path_names_credentials() -> None:
+    ctx = context("2026-01-15T10:00:00+07:00", api_version="v2.0")
+    assert SIDE.ask(ctx, Call("call", READ, "/{api_version}/x"), query="?day={x}").target == "/v2.0/x?day={x}"
+    with pytest.raises(KeyError, match="device_id"):
+        SIDE.ask(ctx, Call("call", READ, "/{device_id}/x"))
+
+
+def test_one_of_two_keys_signed() -> None:
+    other = rsa.generate_private_key(public_exponent=65_537, key_size=2_048).public_key()
+    pem = other.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    signature = sign.rsa_sha256(PRIVATE_KEY, "text")
+    assert sign.rsa_sha256_valid(pem + public_key(), "text", signature)
+    assert sign.rsa_sha256_valid(public_key() + pem, "text", signature)
+    assert not sign.rsa_sha256_valid(pem, "text", signature)
+    assert not sign.rsa_sha256_valid("nothing", "text", signature)
 
 
 def test_a_timestamp_is_jakarta_time() -> None:

@@ -14,7 +14,7 @@ BUGS = (
     bug(
         "answer_of_nobody",
         "identity",
-        "if not sign.theirs(ctx, text, signed.signature):",
+        'if not snap.rsa_sha256_valid(ctx.credential("dana_public_key_pem"), text, signed.signature):',
         "if not signed.signature:",
         PROFILE,
     ),
@@ -45,7 +45,7 @@ BUGS = (
         "seamless_signed_encoded",
         "sign",
         'snap.rsa_sha256(ctx.credential("private_key_pem"), data)',
-        'snap.rsa_sha256(ctx.credential("private_key_pem"), quote(data, safe=""))',
+        'snap.rsa_sha256(ctx.credential("private_key_pem"), __import__("urllib.parse").parse.quote(data, safe=""))',
         SIGNED,
     ),
     bug("signs_another_text", "sign", "asked.decode())", 'asked.decode() + " ")', IDENTITY),
@@ -64,5 +64,11 @@ BUGS = (
         PLANS,
     ),
     bug("first_page_again", "wire", '"pageNumber": str(page)', '"pageNumber": "1"', PAYOUTS),
-    bug("signature_refused_as_unlinked", "mapping", '{"40102", "40104"}', '{"40100", "40102", "40104"}', LINKS),
+    bug(
+        "signature_refused_as_unlinked",
+        "mapping",
+        'frozenset({"4010902", "4010904"})',
+        'frozenset({"4010900", "4010902", "4010904"})',
+        LINKS,
+    ),
 )
