@@ -146,7 +146,11 @@ _PEOPLE = (
     *kind(
         "our_bad_key_ends_the_link",
         (LINKS,),
-        shared(Edit(SNAP_LINKS, "        token.expect(reply)\n        return None", "        return None"), "ovo", "linkaja"),
+        shared(
+            Edit(SNAP_LINKS, "        token.expect(reply)\n        return None", "        return None"),
+            "ovo",
+            "linkaja",
+        ),
     ),
     *kind(
         "expired_as_unlinked",
