@@ -15,6 +15,7 @@ import pytest
 
 from contracts.errors import Hint
 from contracts.identity import Verdict
+from contracts.linking import Unlinked
 from contracts.payout import Outcome, OutcomeKind
 from contracts.plan import Effect, Response
 from tests.contract.recording import Recording, write_of
@@ -31,6 +32,8 @@ MAY_REFUSE_INQUIRY = MAY_REFUSE | {"40001"}
 """BNI says 400xx01 of an inactive account at its inquiry (snap-bni.md 2.3)."""
 NO_ACCOUNT = {"40411", "14", "1519"}
 BLOCKED = {"40307", "40318", "62"}
+GONE = {"40101", "40102", "40103", "40104", "40411"}
+"""The customer's token or card is not known any more (snap-bni.md 6.2, wallets.md 2.3.8, decisions L12, O10, D10)."""
 UNLISTED = "taken for a verdict, but not in {} of this module: list it there if the partner's sheet does"
 SNAP_CODE = re.compile(r"([2-5][0-9]{2})([0-9]{2})([0-9]{2})")
 SHORT_CODE = re.compile(r"[0-9]{2}")
@@ -149,6 +152,18 @@ def test_other_codes_are_no_answer(recording: Recording, operation: str) -> None
         for code, said in played(take, 0):
             if said.verdict:
                 assert operation == "link_health" and code in {"40102", "40318"}, code
+
+
+def test_only_what_speaks_of_the_customer_s_access_says_that_a_link_is_gone(recording: Recording) -> None:
+    """A signature of ours that is refused, say, would else end every link there is."""
+    seen = set()
+    for take in recording.of("unlink"):
+        for index in range(len(take.exchanges)):
+            for code, said in played(take, index):
+                if isinstance(said.result, Unlinked):
+                    assert code in GONE, f"{code}: {UNLISTED.format('GONE')}"
+                    seen.add(code)
+    assert seen, "no code says so"
 
 
 def test_a_server_s_failure_is_never_a_verdict_whatever_it_says(recording: Recording) -> None:

@@ -9,9 +9,11 @@ import importlib
 
 from adapters.registry import PARTNERS
 from tests.mutants.mutant import Edit, Mutant
-from tests.mutants.planting import PAY, SNAP_CODES, at, kind, shared
+from tests.mutants.planting import PAY, SNAP_CODES, at, kind, one, shared
 
 ECHOES = ("tests/contract/test_echoes.py",)
+ECHOES = ("tests/contract/test_echoes.py",)
+_LINKAJA, _READERS = "adapters/linkaja/mapping.py", "tests/adapters/linkaja/test_mapping.py"
 SLUGS = [slug for slug in PARTNERS if hasattr(importlib.import_module(f"adapters.{slug}.mapping"), "PAYOUTS")]
 """Whose payouts the house reads."""
 
@@ -56,18 +58,19 @@ HOUSE = (
         "amount_rupiah=values.amount(envelope)",
         "amount_rupiah=None",
         gopay=at("gopay", "mapping", "amount_rupiah=amount,", "amount_rupiah=None,"),
-        linkaja=at("linkaja", "mapping", "amount_rupiah=_amount(said),", "amount_rupiah=None,"),
     ),
     *everywhere(
         "account_not_read",
         "account=self.shown(envelope, order.account)",
         "account=None",
         gopay=at("gopay", "mapping", "account=account,", "account=None,"),
-        linkaja=at("linkaja", "mapping", 'account=_account(said, "msisdn", order.account),', "account=None,"),
     ),
     *kind(
-        "house_any_service",
-        ECHOES,
-        shared(Edit(SNAP_CODES, "if code[3:5] != service:", "if not code[3:5]:"), *SLUGS, "gopay", "linkaja"),
+ECHOES = ("tests/contract/test_echoes.py",)
+_LINKAJA, _READERS = "adapters/linkaja/mapping.py", "tests/adapters/linkaja/test_mapping.py"
+SLUGS = [slug for slug in PARTNERS if hasattr(importlib.import_module(f"adapters.{slug}.mapping"), "PAYOUTS")]
     ),
+    # LinkAja's samples show neither with a success (wallets.md 12.5); where they are shown, they are read.
+    one("linkaja/house_amount_not_read", _LINKAJA, "amount_rupiah=_amount(said),", "amount_rupiah=None,", _READERS),
+    one("linkaja/house_account_not_read", _LINKAJA, 'account=_account(said, "msisdn", order.account),', "", _READERS),
 )
