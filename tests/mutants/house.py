@@ -12,7 +12,6 @@ from tests.mutants.mutant import Edit, Mutant
 from tests.mutants.planting import PAY, SNAP_CODES, at, kind, one, shared
 
 ECHOES = ("tests/contract/test_echoes.py",)
-ECHOES = ("tests/contract/test_echoes.py",)
 _LINKAJA, _READERS = "adapters/linkaja/mapping.py", "tests/adapters/linkaja/test_mapping.py"
 SLUGS = [slug for slug in PARTNERS if hasattr(importlib.import_module(f"adapters.{slug}.mapping"), "PAYOUTS")]
 """Whose payouts the house reads."""
@@ -66,9 +65,7 @@ HOUSE = (
         gopay=at("gopay", "mapping", "account=account,", "account=None,"),
     ),
     *kind(
-ECHOES = ("tests/contract/test_echoes.py",)
-_LINKAJA, _READERS = "adapters/linkaja/mapping.py", "tests/adapters/linkaja/test_mapping.py"
-SLUGS = [slug for slug in PARTNERS if hasattr(importlib.import_module(f"adapters.{slug}.mapping"), "PAYOUTS")]
+        "house_any_service", ECHOES, shared(Edit(SNAP_CODES, "if code[3:5] != service:", "if not code[3:5]:"), *SLUGS)
     ),
     # LinkAja's samples show neither with a success (wallets.md 12.5); where they are shown, they are read.
     one("linkaja/house_amount_not_read", _LINKAJA, "amount_rupiah=_amount(said),", "amount_rupiah=None,", _READERS),
