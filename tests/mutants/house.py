@@ -1,6 +1,7 @@
+# ruff: noqa: E501 - the texts to find and put are as long as in the source
 """What an answer about a payout shows of what was asked, not compared. It is planted where it is read: in the house for
 those whose payouts it reads, and in an adapter whose payouts are not SNAP's. Each runs against every partner that it
-concerns: who is not asked lets it live.
+concerns: who is not asked lets it live. At the end what the house does for links and lists of bookings.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ import importlib
 
 from adapters.registry import PARTNERS
 from tests.mutants.mutant import Edit, Mutant
-from tests.mutants.planting import PAY, SNAP_CODES, at, kind, one, shared
+from tests.mutants.planting import PAY, SNAP_CODES, SNAP_LINKS, STMT, at, kind, one, shared
 
 ECHOES = ("tests/contract/test_echoes.py",)
 _LINKAJA, _READERS = "adapters/linkaja/mapping.py", "tests/adapters/linkaja/test_mapping.py"
+_LISTS, _REFRESHES = "tests/adapters/snap/test_statements.py", "tests/adapters/snap/test_links.py"
 SLUGS = [slug for slug in PARTNERS if hasattr(importlib.import_module(f"adapters.{slug}.mapping"), "PAYOUTS")]
 """Whose payouts the house reads."""
 
@@ -70,4 +72,26 @@ HOUSE = (
     # LinkAja's samples show neither with a success (wallets.md 12.5); where they are shown, they are read.
     one("linkaja/house_amount_not_read", _LINKAJA, "amount_rupiah=_amount(said),", "amount_rupiah=None,", _READERS),
     one("linkaja/house_account_not_read", _LINKAJA, 'account=_account(said, "msisdn", order.account),', "", _READERS),
+    one("house/booking_that_did_not_succeed", STMT, 'answers.at(row, "status") != self.status', "row is None", _LISTS),
+    one(
+        "house/names_at_the_top_of_a_row",
+        STMT,
+        "answers.at(row, *self.below)",
+        "answers.at(row, *self.below) or row",
+        _LISTS,
+    ),
+    one(
+        "house/refresh_forgets_what_was_kept",
+        SNAP_LINKS,
+        "grant.extra, grant.refresh_token)",
+        "None, grant.refresh_token)",
+        _REFRESHES,
+    ),
+    one(
+        "house/refused_signature_ends_a_link_at_once",
+        SNAP_LINKS,
+        'if envelope.case == "40100" and second_look is not None:',
+        'if envelope.case == "40100" and second_look is None:\n        return None\n    if envelope.case == "40100" and second_look:',
+        _REFRESHES,
+    ),
 )

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from contracts.identity import IdentityQuery
-from contracts.linking import Grant, LinkFinish, LinkStart, UnlinkOrder
-from contracts.nik import Nik
+from contracts.linking import Grant, LinkFinish, LinkStart
 from contracts.partner import Context
 from contracts.payout import PayoutOrder
-from contracts.plan import Plan, Request, Response
+from contracts.plan import Response
 from contracts.secret import Secret
+from tests.adapters.playing import json_reply, snap_reply
+from tests.adapters.story import PHONE as ACCOUNT
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "linkaja"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-ACCOUNT = Secret("+6281234567890")
 REDIRECT = "https://gw.example.test/callbacks/linkaja/link?st=st-0001"
 
 
@@ -42,15 +40,6 @@ def ctx() -> Context:
         },
         tokens={"snap": Secret("lj-b2b-token-0001"), "legacy": Secret("lj-access-0001")},
         hosts={},
-    )
-
-
-@pytest.fixture(scope="session")
-def grant() -> Grant:
-    return Grant(
-        access_token=Secret("cust-token-0001"),
-        refresh_token=Secret("refresh-0001"),
-        expires_at=NOW + timedelta(days=3),
     )
 
 
@@ -94,54 +83,10 @@ def finish() -> LinkFinish:
 
 
 @pytest.fixture(scope="session")
-def unlink_order(grant: Grant) -> UnlinkOrder:
-    return UnlinkOrder(link_id="u-1", reference="0100000000000000010", account=ACCOUNT, phone=ACCOUNT, grant=grant)
-
-
-@pytest.fixture(scope="session")
-def query(grant: Grant) -> IdentityQuery:
-    return IdentityQuery(
-        reference="0100000000000000011",
-        nik=Nik("3174012304909901"),
-        account=ACCOUNT,
-        phone=ACCOUNT,
-        grant=grant,
-    )
-
-
-def snap_reply(code: str, **fields: Any) -> Response:
-    """A SNAP answer whose HTTP status is the one its code names."""
-    body = {"responseCode": code, "responseMessage": "text", **fields}
-    return Response(status=int(code[:3]), headers={}, content=json.dumps(body).encode())
-
-
-def http_reply(body: object, status: int = 200) -> Response:
-    """Any JSON body under any HTTP status."""
-    return Response(status=status, headers={}, content=json.dumps(body).encode())
-
-
-@pytest.fixture(scope="session")
 def snap_say() -> Callable[..., Response]:
     return snap_reply
 
 
 @pytest.fixture(scope="session")
 def say() -> Callable[..., Response]:
-    return http_reply
-
-
-def drive(plan: Plan[Any], *replies: Response) -> tuple[list[Request], Any]:
-    """Send the canned replies to a plan; its requests and its result. All replies must be used."""
-    requests = [next(plan)]
-    for n, reply in enumerate(replies):
-        try:
-            requests.append(plan.send(reply))
-        except StopIteration as stop:
-            assert n == len(replies) - 1, "the plan ended before its last reply"
-            return requests, stop.value
-    raise AssertionError(f"the plan wants another reply after {requests[-1]!r}")
-
-
-@pytest.fixture(scope="session")
-def run() -> Callable[..., tuple[list[Request], Any]]:
-    return drive
+    return json_reply

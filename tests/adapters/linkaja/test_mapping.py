@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.linkaja import PARTNER, mapping
-from adapters.snap import statements
 from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import IdentityQuery, Verdict
 from contracts.incentive import BlockerCode
@@ -19,6 +18,7 @@ from contracts.observation import StatementKind
 from contracts.payout import OutcomeKind, PayoutOrder
 from contracts.plan import Response
 from contracts.secret import Secret
+from tests.adapters.playing import NOISE
 
 Say = Callable[..., Response]
 FINAL = {OutcomeKind.SUCCEEDED, OutcomeKind.REJECTED, OutcomeKind.REVERSED, OutcomeKind.NOT_ACCEPTED}
@@ -294,24 +294,8 @@ def test_an_unreadable_row_is_counted_and_spoils_no_other(say: Say, change: dict
     assert (len(shown.lines), shown.unreadable) == (2, 1)
 
 
-@pytest.mark.parametrize("cursor", ["0", "-1", "x", "10001", "1.0"])
-def test_a_foreign_cursor_is_a_bug(cursor: str) -> None:
-    with pytest.raises(ValueError):
-        statements.page_number(cursor)
-
-
-JSONS = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=20), inner, max_size=3),
-    max_leaves=8,
-)
-NOISE = st.one_of(
-    st.builds(Response, status=st.integers(100, 599), headers=st.just({}), content=st.binary(max_size=200)),
-    st.builds(
-        lambda status, body: Response(status=status, headers={}, content=json.dumps(body).encode()),
-        st.integers(100, 599),
-        JSONS,
-    ),
+ANY = st.one_of(
+    NOISE,
     st.just(Response(status=200, headers={}, content=b"[" * 200_000)),
     st.builds(  # a whole answer under an HTTP status that is not its own
         lambda status, code: Response(
@@ -328,7 +312,7 @@ NOISE = st.one_of(
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(reply=NOISE)
+@given(reply=ANY)
 def test_noise_is_never_a_verdict(order: PayoutOrder, query: IdentityQuery, reply: Response) -> None:
     for read in (
         lambda: mapping.checked(order, reply).kind,

@@ -98,43 +98,10 @@ def test_linking(ctx: Context, start: LinkStart, finish: LinkFinish, snap_say: S
     assert step.grant.access_token == Secret("cust-1")
 
 
-def test_refresh(ctx: Context, grant: Grant, snap_say: Say, run: Run) -> None:
-    _, fresh = run(PARTNER.refresh_grant(ctx, grant), snap_say("2007400", accessToken="cust-2"))
-    assert (fresh.access_token, fresh.refresh_token) == (Secret("cust-2"), grant.refresh_token)
-    turned = snap_say("2007400", accessToken="cust-2", refreshToken="refresh-2")
-    _, fresh = run(PARTNER.refresh_grant(ctx, grant), turned)
-    assert fresh.refresh_token == Secret("refresh-2")
-
-
-@pytest.mark.parametrize("code", ["4017401", "4017402", "4017403", "4017404"])
-def test_a_refused_refresh_token_is_a_link_that_is_gone(
-    ctx: Context, grant: Grant, snap_say: Say, run: Run, code: str
-) -> None:
-    requests, fresh = run(PARTNER.refresh_grant(ctx, grant), snap_say(code))
-    assert (len(requests), fresh) == (1, None)
-
-
-def test_our_own_refused_signature_ends_no_link(ctx: Context, grant: Grant, snap_say: Say, run: Run) -> None:
-    with pytest.raises(PartnerUnavailable) as raised:
-        run(PARTNER.refresh_grant(ctx, grant), snap_say("4017400"), snap_say("4017300"))
-    assert raised.value.hint is Hint.CREDENTIALS
-    issued = snap_say("2007300", accessToken="b2b-1")
-    requests, fresh = run(PARTNER.refresh_grant(ctx, grant), snap_say("4017400"), issued)
-    assert fresh is None
-    assert [request.operation for request in requests] == ["link.refresh", "token.snap"]
-
-
 def test_unlinking(ctx: Context, unlink_order: UnlinkOrder, snap_say: Say, run: Run) -> None:
     [request], step = run(PARTNER.unlink(ctx, unlink_order), snap_say("2000900", unlinkResult="success"))
     assert (request.operation, request.effect) == ("unlink", Effect.WRITE)
     assert step == Unlinked(partner_code="2000900")
-
-
-def test_an_expired_token_does_not_pass_for_unlinked(ctx: Context, unlink_order: UnlinkOrder) -> None:
-    expired = msgspec.structs.replace(unlink_order.grant, expires_at=ctx.now)
-    with pytest.raises(PartnerUnavailable) as raised:
-        next(PARTNER.unlink(ctx, msgspec.structs.replace(unlink_order, grant=expired)))
-    assert raised.value.hint is Hint.CUSTOMER_TOKEN
 
 
 def test_verification(ctx: Context, query: IdentityQuery, say: Say, run: Run) -> None:

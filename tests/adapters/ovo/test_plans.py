@@ -68,39 +68,6 @@ def test_linking(ctx: Context, start: LinkStart, finish: LinkFinish, say: Say, r
     assert step.grant.expires_at == ctx.now + timedelta(days=15)
 
 
-def test_refresh(ctx: Context, grant: Grant, say: Say, run: Run) -> None:
-    _, fresh = run(PARTNER.refresh_grant(ctx, grant), say("2007400", accessToken="cust-2", tokenExpiresIn=1_296_000))
-    assert fresh.access_token == Secret("cust-2")
-    assert fresh.refresh_token == grant.refresh_token
-    _, turned = run(PARTNER.refresh_grant(ctx, grant), say("2007400", accessToken="cust-2", refreshToken="refresh-2"))
-    assert turned.refresh_token == Secret("refresh-2")
-
-
-@pytest.mark.parametrize("code", ["4017401", "4017402", "4017403", "4017404"])
-def test_a_refused_refresh_token_is_a_link_that_is_gone(
-    ctx: Context, grant: Grant, say: Say, run: Run, code: str
-) -> None:
-    requests, fresh = run(PARTNER.refresh_grant(ctx, grant), say(code))
-    assert fresh is None
-    assert len(requests) == 1
-
-
-def test_our_own_refused_signature_ends_no_link(ctx: Context, grant: Grant, say: Say, run: Run) -> None:
-    with pytest.raises(PartnerUnavailable) as raised:
-        run(PARTNER.refresh_grant(ctx, grant), say("4017400"), say("4017300"))
-    assert raised.value.hint is Hint.CREDENTIALS
-    requests, fresh = run(PARTNER.refresh_grant(ctx, grant), say("4017400"), say("2007300", accessToken="b2b-1"))
-    assert fresh is None
-    assert [request.operation for request in requests] == ["link.refresh", "token.snap"]
-    assert {request.effect for request in requests} == {Effect.READ}
-
-
-@pytest.mark.parametrize("code", ["5007400", "4297400", "5047400", "4007401"])
-def test_a_refresh_that_could_not_tell(ctx: Context, grant: Grant, say: Say, run: Run, code: str) -> None:
-    with pytest.raises(PartnerUnavailable):
-        run(PARTNER.refresh_grant(ctx, grant), say(code))
-
-
 def test_unlinking_takes_two_calls(ctx: Context, unlink_order: UnlinkOrder, say: Say, run: Run) -> None:
     begun, ended = say("2000900", accessToken="unbind-0001"), say("2000900")
     requests, step = run(PARTNER.unlink(ctx, unlink_order), begun, ended)
@@ -116,13 +83,6 @@ def test_unlinking_takes_two_calls(ctx: Context, unlink_order: UnlinkOrder, say:
 def test_already_unlinked(ctx: Context, unlink_order: UnlinkOrder, say: Say, run: Run, code: str) -> None:
     requests, step = run(PARTNER.unlink(ctx, unlink_order), say(code))
     assert (len(requests), step) == (1, Unlinked(partner_code=code))
-
-
-def test_an_expired_token_does_not_pass_for_unlinked(ctx: Context, unlink_order: UnlinkOrder) -> None:
-    expired = msgspec.structs.replace(unlink_order.grant, expires_at=ctx.now)
-    with pytest.raises(PartnerUnavailable) as raised:
-        next(PARTNER.unlink(ctx, msgspec.structs.replace(unlink_order, grant=expired)))
-    assert raised.value.hint is Hint.CUSTOMER_TOKEN
 
 
 @pytest.mark.parametrize("code", ["4010900", "5000900", "4000902"])

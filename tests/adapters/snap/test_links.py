@@ -1,0 +1,91 @@
+"""A customer's token that is refreshed, at every partner that has such: whose refusal ends a link, whose does not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from adapters.registry import PARTNERS
+from contracts.errors import Hint, PartnerUnavailable
+from contracts.linking import Grant, UnlinkOrder
+from contracts.partner import Capability, Partner
+from contracts.plan import Effect, Request, Response
+from contracts.secret import Secret
+from tests.adapters.playing import drive, snap_reply
+from tests.adapters.story import PHONE, REFERENCE, TIMES, context
+
+REFRESHED = sorted(slug for slug, one in PARTNERS.items() if Capability.GRANT_REFRESH in one.manifest.capabilities)
+GRANT = Grant(
+    access_token=Secret("customer-1"),
+    refresh_token=Secret("refresh-1"),
+    expires_at=TIMES[0] + timedelta(days=3),
+    extra={"account": PHONE},
+)
+
+
+@pytest.fixture(params=REFRESHED)
+def partner(request: pytest.FixtureRequest) -> Partner:
+    return PARTNERS[request.param]
+
+
+def refreshed(partner: Partner, *replies: Response) -> tuple[list[Request], Any]:
+    return drive(partner.refresh_grant(context(partner, TIMES[0]), GRANT), *replies)
+
+
+def test_some_partners_refresh() -> None:
+    assert len(REFRESHED) > 1
+
+
+def test_a_fresh_token_keeps_what_is_not_renewed(partner: Partner) -> None:
+    [request], fresh = refreshed(partner, snap_reply("2007400", accessToken="customer-2", tokenExpiresIn=3600))
+    assert (request.operation, request.effect) == ("link.refresh", Effect.READ)
+    assert "Authorization" not in request.headers
+    assert (fresh.access_token, fresh.refresh_token) == (Secret("customer-2"), GRANT.refresh_token)
+    assert (fresh.expires_at, fresh.extra) == (TIMES[0] + timedelta(hours=1), GRANT.extra)
+    _, fresh = refreshed(partner, snap_reply("2007400", accessToken="customer-2", refreshToken="refresh-2"))
+    assert fresh.refresh_token == Secret("refresh-2")
+
+
+@pytest.mark.parametrize("code", ["4017401", "4017402", "4017403", "4017404"])
+def test_a_refused_refresh_token_is_a_link_that_is_gone(partner: Partner, code: str) -> None:
+    requests, fresh = refreshed(partner, snap_reply(code))
+    assert (len(requests), fresh) == (1, None)
+
+
+def test_our_own_refused_signature_ends_no_link(partner: Partner) -> None:
+    """`4017400` may speak of the refresh token as well: only a token of ours, signed by the same key, tells."""
+    if not partner.manifest.tokens:
+        with pytest.raises(PartnerUnavailable) as raised:
+            refreshed(partner, snap_reply("4017400"))
+        assert raised.value.hint is Hint.CREDENTIALS
+        return
+    with pytest.raises(PartnerUnavailable) as raised:
+        refreshed(partner, snap_reply("4017400"), snap_reply("4017300"))
+    assert raised.value.hint is Hint.CREDENTIALS
+    requests, fresh = refreshed(partner, snap_reply("4017400"), snap_reply("2007300", accessToken="b2b-1"))
+    assert fresh is None
+    assert [request.operation for request in requests] == ["link.refresh", "token.snap"]
+    assert {request.effect for request in requests} == {Effect.READ}
+
+
+@pytest.mark.parametrize("code", ["5007400", "4297400", "5047400", "4007401"])
+def test_a_refresh_that_could_not_tell(partner: Partner, code: str) -> None:
+    with pytest.raises(PartnerUnavailable):
+        refreshed(partner, snap_reply(code))
+
+
+def test_a_grant_without_a_refresh_token_is_a_bug(partner: Partner) -> None:
+    grant = msgspec.structs.replace(GRANT, refresh_token=None)
+    with pytest.raises(ValueError):
+        next(partner.refresh_grant(context(partner, TIMES[0]), grant))
+
+
+def test_an_expired_token_does_not_pass_for_unlinked(partner: Partner) -> None:
+    expired = msgspec.structs.replace(GRANT, expires_at=TIMES[0])
+    order = UnlinkOrder(link_id="L1", reference=REFERENCE, account=PHONE, phone=PHONE, grant=expired)
+    with pytest.raises(PartnerUnavailable) as raised:
+        next(partner.unlink(context(partner, TIMES[0]), order))
+    assert raised.value.hint is Hint.CUSTOMER_TOKEN

@@ -1,0 +1,82 @@
+"""A wallet's list of bookings, whatever it calls its fields, and the cursor of its pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from adapters.snap import statements
+from adapters.snap.calls import READ, Call
+from adapters.snap.statements import History
+from contracts.errors import PartnerProtocolError
+from contracts.observation import StatementKind
+from contracts.secret import Secret
+from tests.adapters.playing import snap_reply
+
+LIST = Call("statement", READ, "/list", "12")
+KINDS = {"TOPUP": StatementKind.CREDIT, "FEE": StatementKind.FEE}
+PLAIN = History(call=LIST, kinds=KINDS)
+DEEP = History(call=LIST, kinds=KINDS, status="SUCCESS", below=("additionalInfo",), number="pageNumber")
+NAMES = {"partnerReferenceNo": "0112345678901234567", "referenceNo": "tx-1", "customerNumber": "081234567890"}
+BOOKED = {
+    "type": "TOPUP",
+    "dateTime": "2026-01-02T03:04:05+07:00",
+    "amount": {"value": "600000.00", "currency": "IDR"},
+}
+ROWS: dict[str, tuple[History, dict[str, Any]]] = {
+    "plain": (PLAIN, {**BOOKED, **NAMES}),
+    "deep": (DEEP, {**BOOKED, "status": "SUCCESS", "additionalInfo": NAMES}),
+}
+
+
+def listed(history: History, *rows: Any, more: str = "N") -> Any:
+    return history.read(
+        1, snap_reply("2001200", detailData=rows, additionalInfo={history.number: "1", "hasMore": more})
+    )
+
+
+@pytest.mark.parametrize("shape", ROWS)
+def test_a_booking_is_read_where_it_stands(shape: str) -> None:
+    history, row = ROWS[shape]
+    page = listed(history, row, more="Y")
+    (line,) = page.lines
+    assert (line.kind, line.amount_rupiah) == (StatementKind.CREDIT, 600_000)
+    assert (line.reference, line.partner_reference) == (NAMES["partnerReferenceNo"], NAMES["referenceNo"])
+    assert (line.account, page.next_cursor, page.unreadable) == (Secret("+6281234567890"), "2", 0)
+
+
+@pytest.mark.parametrize(
+    "odd", [{"type": "OTHER"}, {"type": ["TOPUP"]}, {"amount": None}, {"dateTime": 7}, {"dateTime": "2026-01-02"}]
+)
+@pytest.mark.parametrize("shape", ROWS)
+def test_an_odd_booking_is_counted_and_spoils_no_other(shape: str, odd: dict[str, Any]) -> None:
+    history, row = ROWS[shape]
+    page = listed(history, row, {**row, **odd}, None, row)
+    assert (len(page.lines), page.unreadable) == (2, 2)
+
+
+def test_what_did_not_succeed_is_no_booking_and_is_not_passed_over() -> None:
+    """A statement also proves absence: a row whose status nobody knows makes the page incomplete."""
+    _, row = ROWS["deep"]
+    for status in ("PENDING", "", None, 1):
+        page = listed(DEEP, {**row, "status": status})
+        assert (page.lines, page.unreadable) == ((), 1)
+    assert len(listed(PLAIN, {**ROWS["plain"][1], "status": "PENDING"}).lines) == 1, "where rows have no status"
+
+
+def test_names_elsewhere_in_a_row_are_not_taken() -> None:
+    """Where a partner has them below another field, one at the top is not ours to know."""
+    (line,) = listed(DEEP, {**ROWS["deep"][1], **NAMES, "additionalInfo": None}).lines
+    assert (line.reference, line.partner_reference, line.account) == (None, None, None)
+
+
+def test_the_page_is_the_one_asked_for() -> None:
+    with pytest.raises(PartnerProtocolError):
+        PLAIN.read(2, snap_reply("2001200", detailData=[], additionalInfo={"page": "1", "hasMore": "N"}))
+
+
+@pytest.mark.parametrize("cursor", ["0", "-1", "x", "10001", "1.0"])
+def test_a_foreign_cursor_is_a_bug(cursor: str) -> None:
+    with pytest.raises(ValueError):
+        statements.page_number(cursor)
