@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -81,6 +82,20 @@ def rotate(
     """Give a client a new secret under its id. For 24 hours the old one is good too, so that it can change over."""
     made = with_store(lambda database, _: security.rotate(database, SystemClock().now(), client_id, at_once=at_once))
     _show(made, as_json=as_json)
+
+
+@app.command()
+def keys(
+    client_id: Annotated[str, typer.Argument(help="As `gateway clients list` shows it.")],
+    file: Annotated[Path, typer.Argument(help="Its public keys, a JSON Web Key Set.", exists=True, dir_okay=False)],
+) -> None:
+    """Have a client prove itself by signatures (private_key_jwt) under one of these keys, and by no secret any more.
+
+    For a change of keys give both, and later the new one alone.
+    """
+    given = file.read_text("utf-8")
+    with_store(lambda database, _: security.set_keys(database, SystemClock().now(), client_id, given))
+    console.print(f"{client_id} proves itself by its keys from now on", highlight=False)
 
 
 @app.command("list")

@@ -6,15 +6,16 @@ import hashlib
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 import msgspec
+import structlog
 
 from contracts.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unauthenticated
 from gateway.clock import Clock
-from gateway.security import personal
+from gateway.security import assertions, personal
 from gateway.security.limits import ACCESS_REFUSED, CALLS, Limits, network_of
 from gateway.security.tenancy import must_own
 from gateway.storage.access import clients as stored
@@ -35,6 +36,7 @@ _CACHE_S = 3.0
 """How long a token that was disabled may still be taken by a process that has just seen it."""
 _CACHE_MOST = 4_096
 _LONGEST_SUBJECT = 60
+_log = structlog.get_logger(__name__)
 
 if TYPE_CHECKING:  # commands that only hash a secret need no web framework
     from litestar.connection import ASGIConnection
@@ -152,9 +154,20 @@ async def rotate(database: Database, now: datetime, client_id: str, *, at_once: 
     until = now if at_once else now + BOTH_GOOD
     async with database.transaction() as connection:
         if not await stored.rotate(connection, client_id, hashed(client.secret), until):
-            raise NotFound("There is no enabled client of that id.")
+            raise NotFound("There is no enabled client of that id that has a secret.")
         await audit.record(connection, now, actor, "client.rotate", client_id, {"old_until": until})
     return client
+
+
+async def set_keys(database: Database, now: datetime, client_id: str, keys: str, *, actor: str = "cli") -> None:
+    """Have a client prove itself by one of these public keys (JSON Web Key Set) and by no secret any more. Raises
+    `InvalidRequest`, `NotFound`.
+    """
+    public = assertions.public_keys(keys)
+    async with database.transaction() as connection:
+        if not await stored.set_keys(connection, client_id, public):
+            raise NotFound("There is no enabled client of that id.")
+        await audit.record(connection, now, actor, "client.keys", client_id, {})
 
 
 class ClientDirectory:
@@ -165,10 +178,21 @@ class ClientDirectory:
         self._clock = clock
         self._seen: OrderedDict[bytes, tuple[float, stored.TokenRow]] = OrderedDict()
 
-    async def find(self, client_id: str) -> tuple[stored.ClientRow, list[bytes]] | None:
-        """An enabled client and the hashes of the secrets that are good now."""
+    async def find(self, client_id: str) -> tuple[stored.ClientRow, stored.Credentials] | None:
+        """An enabled client and by what it proves itself now."""
         async with self._database.connection() as connection:
-            return await stored.get_with_secrets(connection, client_id, self._clock.now())
+            return await stored.get_with_credentials(connection, client_id, self._clock.now())
+
+    async def proves(self, client_id: str, keys: str, assertion: str, audiences: Collection[str]) -> bool:
+        """Whether a statement proves that it comes from this client, now and for the first time."""
+        now = self._clock.now()
+        try:
+            claims = assertions.proved(assertion, keys, client_id, audiences, now)
+        except assertions.AssertionRefused as error:
+            _log.info("assertion_refused", client_id=client_id, because=str(error))
+            return False
+        async with self._database.connection() as connection:
+            return await stored.use_assertion(connection, client_id, hashed(claims.jti), claims.expires_at, now)
 
     async def note(self, actor: str, action: str, path: str) -> None:
         """What was refused goes on record, by the first parts of its path: what follows may be anything."""

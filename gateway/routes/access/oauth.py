@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -22,9 +21,11 @@ from litestar.di import NamedDependency
 from gateway.api.guards import take
 from gateway.api.problems import unsupported_media_type
 from gateway.core import Core
+from gateway.security.assertions import TYPE as ASSERTION_TYPE
+from gateway.security.assertions import issuer_of
 from gateway.security.clients import TOKEN_LIFE_S, hashed
 from gateway.security.limits import TOKENS, TOKENS_REFUSED
-from gateway.storage.access.clients import ClientRow
+from gateway.storage.access.clients import ClientRow, Credentials
 
 _FORM = "application/x-www-form-urlencoded"
 _MAX_BYTES = 8_192
@@ -42,6 +43,10 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Space-separated; all of the client's when left out."""
     client_id: str | None = None
     client_secret: str | None = None
+    client_assertion_type: str | None = None
+    """`urn:ietf:params:oauth:client-assertion-type:jwt-bearer`, of a client that has keys instead of a secret."""
+    client_assertion: str | None = None
+    """A JWT (ES256 or PS256) of the client about itself, for this gateway; good once and for five minutes at most."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,9 +59,12 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Client(ClientMixin):  # type: ignore[misc] # authlib ships no types
-    def __init__(self, row: ClientRow, secret_hashes: Sequence[bytes]) -> None:
+    def __init__(self, row: ClientRow, credentials: Credentials) -> None:
         self.row = row
-        self._secret_hashes = secret_hashes
+        self.keys = credentials.keys
+        self.proved = False
+        """By a signature, in this request."""
+        self._secret_hashes = credentials.secret_hashes
 
     def get_client_id(self) -> str:
         return self.row.id
@@ -68,7 +76,7 @@ class _Client(ClientMixin):  # type: ignore[misc] # authlib ships no types
 
     def check_client_secret(self, client_secret: str) -> bool:
         given = hashed(client_secret)
-        return max(hmac.compare_digest(kept, given) for kept in self._secret_hashes)
+        return any(hmac.compare_digest(kept, given) for kept in self._secret_hashes)
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         return endpoint == "token" and method in _Grant.TOKEN_ENDPOINT_AUTH_METHODS
@@ -78,7 +86,7 @@ class _Client(ClientMixin):  # type: ignore[misc] # authlib ships no types
 
 
 class _Grant(ClientCredentialsGrant):  # type: ignore[misc] # authlib ships no types
-    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic", "client_secret_post")
+    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
 
 
 class _Request(OAuth2Request):  # type: ignore[misc] # authlib ships no types
@@ -100,6 +108,7 @@ class _Server(AuthorizationServer):  # type: ignore[misc] # authlib ships no typ
         self._client = client
         self.register_grant(_Grant)
         self.register_token_generator("default", self._generate)
+        self.register_client_auth_method("private_key_jwt", lambda *_: client if client and client.proved else None)
 
     def query_client(self, client_id: str) -> _Client | None:
         return self._client if self._client is not None and self._client.row.id == client_id else None
@@ -126,7 +135,8 @@ class _Server(AuthorizationServer):  # type: ignore[misc] # authlib ships no typ
 
 
 _REMEDIES = {
-    "invalid_client": "Send the client's id and secret by HTTP Basic or in the form; an operator can make new ones.",
+    "invalid_client": "Send the client's id and secret by HTTP Basic or in the form, or a new assertion; an operator"
+    " can make new ones.",
     "invalid_scope": "Ask for scopes that the client has, or for none to get all of them.",
     "unsupported_grant_type": "Send grant_type=client_credentials.",
 }
@@ -134,7 +144,7 @@ _REMEDIES = {
 
 @post("/token", status_code=200, request_max_body_size=_MAX_BYTES, dto=None)
 async def issue_token(core: NamedDependency[Core], request: Request[Any, Any, Any]) -> Response[Token]:
-    """An access token for a client's id and secret."""
+    """An access token for a client that proves itself, by its secret or by a signature."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _FORM:
         raise unsupported_media_type(_FORM)
@@ -142,7 +152,7 @@ async def issue_token(core: NamedDependency[Core], request: Request[Any, Any, An
     headers = {"Authorization": request.headers.get("authorization", "")}
     if form is None or _two_ways(headers, form):
         return _refused("invalid_request")
-    client_id, client = await _of(core, headers, form)
+    client_id, client = await _of(core, headers, form, "token")
     status, body, _ = _Server(client).create_token_response(_Request(headers, form))
     if status == 200 and not body["scope"]:
         status, body = 400, {"error": "invalid_scope"}
@@ -167,13 +177,13 @@ async def revoke_token(core: NamedDependency[Core], request: Request[Any, Any, A
     headers = {"Authorization": request.headers.get("authorization", "")}
     if form is None or not form.get("token") or _two_ways(headers, form):
         return _refused("invalid_request")
-    client_id, client = await _of(core, headers, form)
+    client_id, client = await _of(core, headers, form, "revoke")
     try:
         _, basic_secret = extract_basic_authorization(headers)
         secret = basic_secret or form.get("client_secret", "")
     except ValueError:
         secret = ""
-    if client is None or not client.check_client_secret(secret):
+    if client is None or not (client.proved or client.check_client_secret(secret)):
         await take(request, TOKENS_REFUSED)
         await core.clients.note_refused(client_id if client else None)
         return _refused("invalid_client")
@@ -181,20 +191,30 @@ async def revoke_token(core: NamedDependency[Core], request: Request[Any, Any, A
     return Response(None, status_code=200, headers=_NO_STORE)
 
 
-async def _of(core: Core, headers: dict[str, str], form: dict[str, str]) -> tuple[str, _Client | None]:
-    """Which client the request names; takes a header that can be none out, as authlib would stumble over it."""
+async def _of(core: Core, headers: dict[str, str], form: dict[str, str], endpoint: str) -> tuple[str, _Client | None]:
+    """Which client the request names, `proved` where a signature says so; takes a header that can be none out, as
+    authlib would stumble over it.
+    """
     try:
         basic_id, _ = extract_basic_authorization(headers)
     except ValueError:
         headers.clear()
         basic_id = None
-    client_id = basic_id or form.get("client_id") or ""
+    assertion = form.get("client_assertion", "")
+    client_id = basic_id or form.get("client_id") or (issuer_of(assertion) if assertion else "")
     found = await core.clients.find(client_id) if client_id and "\0" not in client_id else None
-    return client_id, None if found is None else _Client(*found)
+    client = None if found is None else _Client(*found)
+    if client is not None and client.keys is not None and form.get("client_assertion_type") == ASSERTION_TYPE:
+        public = core.resources.settings.public_url
+        audiences = (public, f"{public}/", f"{public}/oauth/{endpoint}")
+        client.proved = await core.clients.proves(client_id, client.keys, assertion, audiences)
+    return client_id, client
 
 
 def _two_ways(headers: dict[str, str], form: dict[str, str]) -> bool:
-    """Whether the request proves who it is by Basic and in the form at once (RFC 6749 section 2.3 allows one)."""
+    """Whether the request proves who it is in two ways at once (RFC 6749 section 2.3 allows one)."""
+    if "client_assertion" in form and ("client_secret" in form or headers["Authorization"]):
+        return True
     try:
         basic_id, _ = extract_basic_authorization(headers)
     except ValueError:
@@ -218,7 +238,7 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 _DESCRIPTIONS = {
-    "invalid_client": "The client is unknown, disabled, or its secret is wrong.",
+    "invalid_client": "The client is unknown, disabled, or does not prove itself.",
     "invalid_scope": "The client has none of these scopes.",
     "unsupported_grant_type": "Only client_credentials is offered.",
 }

@@ -88,7 +88,7 @@ class Corrections:
         async def work(connection: Connection) -> Corrected:
             now = self._clock.now()
             person = await known(connection, participant_id, lock=True)
-            person.must_be_known()
+            facts.must_be_known(person)
             wanted = self._wanted(person, values)
             pending = await participants.nik_correction(connection, person.id)
             confirms = (

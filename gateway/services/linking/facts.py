@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from contracts.errors import Conflict
 from contracts.incentive import BlockerCode
 from contracts.linking import Grant, LinkState
 from gateway.security import places
@@ -24,6 +25,16 @@ from gateway.storage.payouts import payouts
 
 REFRESH_EARLY_S = 86_400.0
 """A grant is refreshed a day before its end, a shorter-lived one in the last tenth of its life."""
+
+
+def must_be_known(person: ParticipantRow) -> None:
+    """Raise `Conflict` where everything about the person was erased: nothing can begin for them."""
+    if not person.account_sealed:
+        raise Conflict(
+            "The data of this participant were erased.",
+            code="participant_erased",
+            remedy="Hand the person over anew under another participant_id.",
+        )
 
 
 async def ended(

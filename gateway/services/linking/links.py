@@ -63,7 +63,7 @@ class Linking(LinkSteps):
             person = await participants.find(connection, participant_id, lock=True)
             if person is None:
                 raise NotFound("There is no incentive for this participant.")
-            person.must_be_known()
+            facts.must_be_known(person)
             capabilities = self._desks[person.partner].manifest.capabilities
             if capabilities.isdisjoint({Capability.LINK_REDIRECT, Capability.LINK_INPUTS}):
                 raise NotSupported("This partner links no accounts.")

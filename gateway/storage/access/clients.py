@@ -7,7 +7,7 @@ choose, would only cost time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -15,6 +15,8 @@ from gateway.storage.base.database import Connection
 
 _PURGE = 100
 """Expired tokens removed with each new one: the table stays as small as what is alive."""
+_OVER = timedelta(minutes=10)
+"""A used statement is remembered for longer than any clock's difference."""
 
 
 class ClientRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,12 +70,21 @@ async def get_all(connection: Connection) -> list[ClientRow]:
     return [msgspec.convert(dict(row), ClientRow, strict=False) for row in rows]
 
 
-async def get_with_secrets(
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """By what a client proves itself."""
+
+    secret_hashes: tuple[bytes, ...]
+    """Those that are good now; none where it has keys."""
+    keys: str | None
+    """Its public keys, a JSON Web Key Set."""
+
+
+async def get_with_credentials(
     connection: Connection, client_id: str, now: datetime
-) -> tuple[ClientRow, list[bytes]] | None:
-    """An enabled client and the hashes of its secrets that are good."""
+) -> tuple[ClientRow, Credentials] | None:
+    """An enabled client and by what it proves itself."""
     row = await connection.fetchrow(
-        f"SELECT {_COLUMNS}, secret_hash, CASE WHEN old_secret_until > $2 THEN old_secret_hash END AS old_hash"  # noqa: S608
+        f"SELECT {_COLUMNS}, keys, secret_hash, CASE WHEN old_secret_until > $2 THEN old_secret_hash END AS old_hash"  # noqa: S608
         " FROM clients WHERE id = $1 AND disabled_at IS NULL",
         client_id,
         now,
@@ -81,15 +92,45 @@ async def get_with_secrets(
     if row is None:
         return None
     values = dict(row)
-    hashes = [values.pop("secret_hash"), values.pop("old_hash")]
-    return msgspec.convert(values, ClientRow), [each for each in hashes if each is not None]
+    hashes, keys = (values.pop("secret_hash"), values.pop("old_hash")), values.pop("keys")
+    good = tuple(each for each in hashes if each is not None) if keys is None else ()
+    return msgspec.convert(values, ClientRow), Credentials(secret_hashes=good, keys=keys)
+
+
+async def set_keys(connection: Connection, client_id: str, keys: str) -> bool:
+    """Keys in the place of those before, or of the secret. False when there is no enabled client of that id."""
+    found = await connection.fetchval(
+        "UPDATE clients SET keys = $2 WHERE id = $1 AND disabled_at IS NULL RETURNING id", client_id, keys
+    )
+    return found is not None
+
+
+async def use_assertion(
+    connection: Connection, client_id: str, jti_hash: bytes, expires_at: datetime, now: datetime
+) -> bool:
+    """Note that a statement was used, and drop some that are over; False: it was used before."""
+    return bool(
+        await connection.fetchval(
+            "WITH gone AS (DELETE FROM client_assertions WHERE (client_id, jti_hash) IN ("
+            "  SELECT client_id, jti_hash FROM client_assertions WHERE expires_at < $4 LIMIT $5))"
+            " INSERT INTO client_assertions (client_id, jti_hash, expires_at) VALUES ($1, $2, $3)"
+            " ON CONFLICT DO NOTHING RETURNING true",
+            client_id,
+            jti_hash,
+            expires_at,
+            now - _OVER,
+            _PURGE,
+        )
+    )
 
 
 async def rotate(connection: Connection, client_id: str, secret_hash: bytes, old_until: datetime) -> bool:
-    """Another secret; the present one is good until then. False when there is no enabled client of that id."""
+    """Another secret; the present one is good until then. False when there is no enabled client of that id that has
+    one.
+    """
     found = await connection.fetchval(
         "UPDATE clients SET old_secret_hash = secret_hash, old_secret_until = $3, secret_hash = $2"
-        " WHERE id = $1 AND disabled_at IS NULL RETURNING id",
+        " WHERE id = $1 AND disabled_at IS NULL AND keys IS NULL RETURNING id",
         client_id,
         secret_hash,
         old_until,

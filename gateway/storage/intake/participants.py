@@ -13,7 +13,6 @@ from typing import Literal
 
 import msgspec
 
-from contracts.errors import Conflict
 from contracts.incentive import BlockerCode
 from gateway.storage.base.database import Connection
 
@@ -39,15 +38,6 @@ class ParticipantRow(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"ParticipantRow({self.id}, link {self.link_id})"
-
-    def must_be_known(self) -> None:
-        """Raise `Conflict` where everything about the person was erased: nothing can begin for them."""
-        if not self.account_sealed:
-            raise Conflict(
-                "The data of this participant were erased.",
-                code="participant_erased",
-                remedy="Hand the person over anew under another participant_id.",
-            )
 
 
 _COLUMNS = ", ".join(ParticipantRow.__struct_fields__)

@@ -12,6 +12,7 @@ from contracts.errors import Conflict, InvalidRequest, NotFound
 from contracts.payout import PayoutState
 from gateway.security import places
 from gateway.security.vault import SealBroken
+from gateway.services.linking import facts
 from gateway.services.messages.erasure import Erasing
 from gateway.storage.access.keys import TABLES
 from gateway.storage.intake import participants
@@ -153,7 +154,7 @@ async def test_after_it_nothing_of_the_person_is_anywhere_and_the_books_are_righ
     assert tuple(paid) == ("paid", 600_000)
     assert [tuple(row) for row in said[-2:]] == [("eva-2", "participant.erase.ask"), ("fay", "participant.erase")]
     with pytest.raises(Conflict, match="erased"):
-        person.must_be_known()
+        facts.must_be_known(person)
     with pytest.raises(NotFound):
         await past.erasing.erase(past.pid, "eva")
 
