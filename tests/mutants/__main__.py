@@ -16,6 +16,7 @@ from tests.mutants.adapters_verdicts import VERDICTS
 from tests.mutants.edges import EDGES
 from tests.mutants.house import HOUSE
 from tests.mutants.money_people import PEOPLE_AND_SEALS
+from tests.mutants.money_plans import PLANNED
 from tests.mutants.money_proved import PROVED
 from tests.mutants.money_sending import SENT
 from tests.mutants.money_words import HEARD
@@ -26,7 +27,7 @@ from tests.partners import each
 
 FAMILIES: dict[str, tuple[tuple[Mutant, ...], ...]] = {
     "adapters": (BYTES, VERDICTS, PEOPLE, HOUSE, *(bugs.BUGS for bugs in each("bugs").values())),
-    "money": (SENT, HEARD, PEOPLE_AND_SEALS, PROVED, STILL),
+    "money": (SENT, HEARD, PEOPLE_AND_SEALS, PROVED, PLANNED, STILL),
     "edges": (EDGES,),
 }
 """Tables by what they are about; a table is a tuple of mutants."""
