@@ -129,7 +129,7 @@ _ATTEMPT = (
     one("attempt/over_the_limit", _SENDING, "if not desk.manifest.min_amount_rupiah <=", "if False and not desk.manifest.min_amount_rupiah <=", SENDING, first="test_an_amount_over_the_partners_limit_is_never_sent"),
     one("attempt/link_never_proved", _SENDING, "        if proved_after is None:\n", "        if proved_after is not None or proved_after is None:\n", SENDING, first="test_wallets_prove_the_link_within_a_day"),
     one("attempt/blocked_link_still_used", _SENDING, "if health is not LinkHealth.ACTIVE:", "if health is None:", SENDING, first="test_nothing_is_paid_over_a_link_that_does_not_stand"),
-    one("attempt/after_its_deadline", _SENDING, "if request.effect is Effect.WRITE and clock.now()", "if False and clock.now()", SENDING, first="test_a_write_never_leaves_after_its_deadline"),
+    one("attempt/after_its_deadline", _SENDING, "if request.effect is Effect.WRITE and clock.now()", "if False and clock.now()", "tests/gateway/payouts/test_time_left.py"),
     one("attempt/refused_token_kept", _SENDING, "if hint is Hint.CUSTOMER_TOKEN:", "if hint is None:", SENDING, first="test_the_customers_token_is_renewed_or_the_payout_withdrawn"),
     one("attempt/unknown_is_nothing_left", _SENDING, "except (PartnerError, CallerError) as error:\n            hint", "except (PartnerError, CallerError, OutcomeUnknown) as error:\n            hint", FOLLOWING, first="test_a_lost_answer_is_looked_up_and_never_sent_again"),
     one("attempt/unknown_is_a_failure", _SENDING, "return said(unknown(partner_code=error.partner_code, retry_after_s=error.retry_after_s))", "return said(Outcome(kind=_K.REJECTED, technical=True))", FOLLOWING, first="test_a_lost_answer_is_looked_up_and_never_sent_again"),
