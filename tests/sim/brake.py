@@ -54,7 +54,12 @@ def restless(town: Town) -> list[str]:
         for one in town.state.refusals
         if one.next_look_s is not None and one.participant in good and standing.get(one.participant) == one.code
     ]
-    return found + [f"participant {one.participant} is checked" for one in town.state.checks if one.next_s is not None]
+    found += [f"participant {one.participant} is checked" for one in town.state.checks if one.next_s is not None]
+    return found + [
+        f"the refusal of payout {one.id} is looked up again"
+        for one in town.state.payouts
+        if one.state == "rejected" and one.next_s is not None
+    ]
 
 
 def broken(town: Town) -> Iterator[str]:

@@ -94,7 +94,7 @@ def make_crowd(rng: random.Random, size: int, slug: str, today: date) -> tuple[l
         person = _person(rng, n, [slug] if n < size else others, [], CROWD_CASES)
         for number in range(rng.choice((1, 1, 2, 3))):
             due = today + timedelta(days=number)
-            person.rows.append(Row("training", str(number + 1), 600_000, due, due + timedelta(days=90)))
+            person.rows.append(Row("training", str(number + 1), 600_000, due, today + timedelta(days=40)))
         people.append(person)
         accounts.append(replace(_account(rng, person), behaviour=Behaviour.NONE))
     return people, accounts

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from contracts.incentive import BlockerCode, Owner, owner_of
 from contracts.payout import OPEN_STATES, PayoutState
-from gateway.clock import JAKARTA, jakarta_day
+from gateway.clock import JAKARTA, jakarta_day, start_of_jakarta_day
 from gateway.services.payouts.absence import MOST_DAYS
 from gateway.storage.payouts.ledger import PLACE
 from tests.sim import brake
@@ -23,6 +23,8 @@ _OPEN = {state.value for state in OPEN_STATES}
 _WORD = {"succeeded": {"succeeded"}, "rejected": {"rejected"}, "reversed": {"reversed", "rejected"}}
 _WITH_CASE = {"outcome_unknown", "contradiction", "reason_missing"}
 _BY_DOCUMENT = {"outcome_unknown", "reason_missing", "partner_rejected"}
+_LOOKED_AT = {"account_not_found", "account_blocked", "partner_rejected"}
+"""What a payout was refused for that blames the person."""
 NEXT_WITHIN_S = 86_400.0
 
 
@@ -74,7 +76,12 @@ def _next_times(town: Town) -> Iterator[str]:
             hours = (payout.next_s - town.now_s) / 3_600
             yield f"payout {payout.id} ({payout.state}) does nothing for {hours:.0f} hours"
     for incentive in town.state.incentives:
-        if incentive.own_next_s is not None and incentive.own_next_s > town.now_s + 32 * 86_400:
+        within_s = town.now_s + 32 * 86_400
+        if incentive.own in _LOOKED_AT:  # the last time before its deadline
+            within_s = max(
+                within_s, start_of_jakarta_day(date.fromisoformat(incentive.deadline_on)).timestamp() + 86_400
+            )
+        if incentive.own_next_s is not None and incentive.own_next_s > within_s:
             yield f"incentive {incentive.id} ({incentive.blocker}) waits for more than a month"
     for check in town.state.checks:
         if check.next_s is not None and check.next_s > town.now_s + NEXT_WITHIN_S:
