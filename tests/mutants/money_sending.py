@@ -157,7 +157,7 @@ _WORKER = (
     one("worker/turn_used_too_late", _EXECUTOR, "if turn is None or turn.good():", "if turn is None or turn:", "tests/gateway/partners/test_executor.py", first="test_a_write_leaves_on_a_turn_that_is_still_good_after_the_last_look"),
     one("worker/checks_begun_without_room", "gateway/partners/quota.py", "self._inside += 1", "self._inside += 0", QUOTA, first="test_room_is_for_what_leaves_soon"),
     one("worker/quota_not_shared", "gateway/partners/quota.lua", "most - total, spread))", "most, spread))", QUOTA, first="test_the_quota_is_used_up_and_no_second_is_above_it"),
-    one("worker/refusal_slows_nobody", "gateway/partners/quota.lua", "rate = refused / 2", "rate = refused", QUOTA, first="test_it_slows_down_within_five_seconds_and_nothing_leaves_before_it_may_again"),
+    one("worker/refusal_slows_nobody", "gateway/partners/quota.lua", "rate = refused / 2", "rate = refused", QUOTA, first="test_one_refusal_halves_the_rate_at_once"),
     one("worker/fed_while_down", "gateway/worker/outage.py", "self._failures >= FAILURES and", "self._failures >= 1_000 * FAILURES and", WORKER, first="test_outage_opens_after_a_run_of_failures_and_closes_at_a_word"),
     one("worker/silence_is_a_word", _SENDING, "return Answer.NO_ANSWER", "return Answer.SPOKE", SENDING, first="test_what_a_try_tells_about_the_partner"),
     one("worker/sends_after_it_was_told_to_stop", "gateway/worker/dispatch.py", "return not self._stopping.is_set() and self._outage.admit()", "return self._outage.admit()", WORKER, first="test_nothing_new_leaves_once_told_to_stop"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import permutations
 from typing import Any, NamedTuple
 
 import msgspec
@@ -43,7 +44,7 @@ from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
 from tests.gateway.payouts.fake import NOON, manifest
 
 MOST = 7
-WALKS = 40_000
+WALKS, SETS = 40_000, 100
 
 
 def dated(outcome: Outcome, second: int | None) -> Outcome:
@@ -167,6 +168,18 @@ def test_random_walks_converge_and_infer_no_end(rules: str, long: bool) -> None:
         assert straight == crooked, (words, disorder)
         assert straight.state in (may_be(words, can_fail), None), words
         assert (straight.state is None) == (may_be(words, can_fail) is None), words
+
+
+@pytest.mark.parametrize("rules", sorted(TERMS))
+def test_every_order_of_six_words_ends_the_same(rules: str, long: bool) -> None:
+    """All 720 of them, of words that differ; one that says at once what the others take back or doubt is among them."""
+    rng = random.Random(f"every order {rules}")
+    for _ in range(SETS if long else 1):
+        chosen = [rng.choice(ALL[len(TIMELESS) :]), *rng.sample(ALL, 5)]
+        words = [(n, (rng.choice(SOURCE), outcome)) for n, outcome in enumerate(chosen)]
+        straight = end(words, rules)
+        for disorder in permutations(words):
+            assert end(disorder, rules) == straight, disorder
 
 
 def may_be(words: Sequence[tuple[int, tuple[Source, Outcome]]], can_fail: bool) -> PayoutState | None:
