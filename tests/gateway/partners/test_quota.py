@@ -265,7 +265,7 @@ def test_it_slows_down_within_five_seconds_and_nothing_leaves_before_it_may_agai
 
 def test_one_refusal_halves_the_rate_at_once(redis_url: str) -> None:
     async def play(world: World) -> None:
-        await world.run(200.0, workers=2, seconds=2.0, lanes=10)
+        await world.run(200.0, workers=2, seconds=6.0)
         left = sum(world.loop.now_s - 1.0 < at for at in world.left)
         assert left > 100
         assert await world.quota(200.0).refused(0.0) <= 0.6 * left
