@@ -13,6 +13,7 @@ from gateway.services.intake.entitlements import Entitlements
 from gateway.services.intake.incentives import Incentives
 from gateway.services.intake.plans import Plans
 from gateway.services.intake.programmes import Programmes
+from gateway.services.intake.singles import Singles
 from gateway.services.linking.links import Linking
 from gateway.services.linking.verification import Verification
 from gateway.services.messages.inbox import Inbox
@@ -43,6 +44,7 @@ class Core:
     incentives: Incentives
     plans: Plans
     entitlements: Entitlements
+    singles: Singles
     corrections: Corrections
     partners: Partners
     settling: Settling
@@ -64,6 +66,7 @@ def build_core(resources: Resources) -> Core:
     verification = Verification(resources)
     payouts = Payouts(resources, linking)
     programmes = Programmes(database, clock)
+    batches = Batches(database, clock, vault, manifests, programmes)
     incentives = Incentives(database, clock, manifests)
     return Core(
         resources=resources,
@@ -73,10 +76,11 @@ def build_core(resources: Resources) -> Core:
         payouts=payouts,
         inbox=Inbox(resources, verification, payouts),
         programmes=programmes,
-        batches=Batches(database, clock, vault, manifests, programmes),
+        batches=batches,
         incentives=incentives,
         plans=Plans(database, clock, programmes),
         entitlements=Entitlements(database, clock, vault, manifests, programmes, incentives),
+        singles=Singles(database, clock, vault, manifests, programmes, incentives, batches),
         corrections=Corrections(resources),
         settling=Settling(database, clock, payouts),
         partners=Partners(database, clock, manifests, resources.settings.quotas),

@@ -72,10 +72,12 @@ def notices(merchant_key: str, first: int, count: int) -> list[Notice]:
     return made
 
 
-async def deliver(ports: Sequence[int], todo: Sequence[Notice], done: asyncio.Event | None = None) -> Tally:
+async def deliver(
+    ports: Sequence[int], todo: Sequence[Notice], done: asyncio.Event | None = None, waits_s: list[float] | None = None
+) -> Tally:
     """Post them over kept connections, one at a time on each; a connection that breaks ends its part of the load.
 
-    `done` is set once half of them are acknowledged.
+    `done` is set once half of them are acknowledged; `waits_s` gets how long each answer took.
     """
     waiting = iter(todo)
     acknowledged: set[str] = set()
@@ -85,9 +87,12 @@ async def deliver(ports: Sequence[int], todo: Sequence[Notice], done: asyncio.Ev
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             for notice in waiting:
+                sent = time.perf_counter()
                 writer.write(notice.wire)
                 head = await reader.readuntil(b"\r\n\r\n")
                 await reader.readexactly(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
+                if waits_s is not None:
+                    waits_s.append(time.perf_counter() - sent)
                 status = int(head.split(b" ", 2)[1])
                 if 200 <= status < 300:
                     acknowledged.add(notice.event_key)

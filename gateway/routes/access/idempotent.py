@@ -63,7 +63,7 @@ async def once(
     async with resources.database.connection() as connection:
         sealed = seal_answer(core, client_id, key, answer)
         await idempotency.keep(connection, client_id, key, fingerprint, status, sealed, resources.clock.now())
-    return _stored(answer, status)
+    return as_stored(answer, status)
 
 
 def key_of(request: Request[Any, Any, Any]) -> str:
@@ -104,7 +104,7 @@ def replay(core: Core, client_id: str, key: str, claim: idempotency.Claim, finge
             remedy="Send the same request again in a few seconds.",
         )
     answer = core.resources.vault.open(places.idempotency_answer(client_id, key), claim.answer)
-    response = _stored(answer.encode(), claim.status)
+    response = as_stored(answer.encode(), claim.status)
     response.headers["Idempotent-Replayed"] = "true"
     return response
 
@@ -122,18 +122,30 @@ class InWork:
         self._key = key_of(request)
         self._client_id: str = request.auth.client_id
         self.body_sha256 = ""
-        """Set before `keep` or `replayed` is called."""
+        """Set before anything else but `earlier` is called."""
 
     async def earlier(self) -> bool:
         """Whether the key has been used before."""
         async with self._core.resources.database.connection() as connection:
             return await idempotency.find(connection, self._client_id, self._key) is not None
 
+    @property
+    def key(self) -> str:
+        """The request's key."""
+        return self._key
+
+    def fingerprint(self) -> bytes:
+        """What tells the request from another one under its key."""
+        return fingerprint_of(self._core, self._request, self.body_sha256)
+
+    def seal(self, answer: bytes) -> bytes:
+        """The answer as it is stored."""
+        return seal_answer(self._core, self._client_id, self._key, answer)
+
     async def keep(self, connection: Connection, status: int, answer: msgspec.Struct, now: datetime) -> None:
         """Store the answer; raises `AnsweredMeanwhile`."""
-        fingerprint = fingerprint_of(self._core, self._request, self.body_sha256)
-        sealed = seal_answer(self._core, self._client_id, self._key, msgspec.json.encode(answer))
-        if not await idempotency.keep(connection, self._client_id, self._key, fingerprint, status, sealed, now):
+        sealed = self.seal(msgspec.json.encode(answer))
+        if not await idempotency.keep(connection, self._client_id, self._key, self.fingerprint(), status, sealed, now):
             raise AnsweredMeanwhile
 
     async def replayed(self) -> Response[Any]:
@@ -142,9 +154,9 @@ class InWork:
             claim = await idempotency.find(connection, self._client_id, self._key)
         if claim is None:
             raise Conflict("The request under this key has just expired.", code="request_in_progress")
-        fingerprint = fingerprint_of(self._core, self._request, self.body_sha256)
-        return replay(self._core, self._client_id, self._key, claim, fingerprint)
+        return replay(self._core, self._client_id, self._key, claim, self.fingerprint())
 
 
-def _stored(answer: bytes, status: int) -> Response[Any]:
+def as_stored(answer: bytes, status: int) -> Response[Any]:
+    """An answer that is encoded already."""
     return Response(answer, status_code=status, media_type=MediaType.JSON)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any
 
 import msgspec
@@ -18,13 +18,13 @@ from gateway.api.bodies import StrictBody
 from gateway.api.paging import cursor_of, numbers_of
 from gateway.api.problems import invalid
 from gateway.core import Core
-from gateway.routes.access.idempotent import AnsweredMeanwhile, InWork
+from gateway.routes.access.idempotent import InWork, as_stored
 from gateway.routes.intake.batches import Batch, as_batch
 from gateway.security.clients import Caller, require
+from gateway.services.intake.batches import BatchView
 from gateway.services.intake.framing import json_record
 from gateway.services.intake.incentives import IncentiveView
 from gateway.services.intake.refusals import RowInvalid
-from gateway.storage.base.database import Connection
 from gateway.storage.intake.incentives import Filter
 
 Call = Request[Any, Caller, Any]
@@ -95,23 +95,24 @@ async def submit_incentive(
     """
     answer = InWork(request, core)
     answer.body_sha256 = hashlib.sha256(await request.body()).hexdigest()
-    if await answer.earlier():
-        return await answer.replayed()
-    submitted: list[Submitted] = []
+    told: list[bytes] = []
 
-    async def keep(connection: Connection, incentive_id: int, now: datetime) -> None:
-        incentive = await core.incentives.read(connection, incentive_id)
-        view = Submitted(incentive=incentive, batch=as_batch(await core.batches.read(connection, incentive.batch_id)))
-        await answer.keep(connection, 201, view, now)
-        submitted.append(view)
+    def seal(incentive: IncentiveView, batch: BatchView) -> bytes:
+        told.append(msgspec.json.encode(Submitted(incentive=incentive, batch=as_batch(batch))))
+        return answer.seal(told[-1])
 
     cells = tuple([getattr(data, name) for name in COLUMNS])
     try:
-        await core.batches.receive_one(request.auth.client_id, cells, keep)
-    except AnsweredMeanwhile:
+        handed = await core.singles.hand_over(request.auth.client_id, cells, answer.key, answer.fingerprint(), seal)
+    except RowInvalid:
+        if await answer.earlier():  # the key is looked at first, whatever the row says
+            return await answer.replayed()
+        raise
+    if handed is None:
         return await answer.replayed()
-    view = submitted[-1]
-    return Response(view, status_code=201, headers={"Location": f"/v1/incentives/{view.incentive.incentive_id}"})
+    response = as_stored(told[-1], 201)
+    response.headers["Location"] = f"/v1/incentives/{handed.incentive.incentive_id}"
+    return response
 
 
 @get("/{incentive_id:int}", guards=[require("incentives", "read")])

@@ -19,10 +19,9 @@ from gateway.clock import Clock
 from gateway.security import places
 from gateway.security.vault import Vault
 from gateway.services.intake import reapprovals
-from gateway.services.intake.framing import Cells, CsvCells, JsonCells, Record
-from gateway.services.intake.merging import Busy, Merging, Overtaken
+from gateway.services.intake.framing import CsvCells, JsonCells
+from gateway.services.intake.merging import Busy, Merging
 from gateway.services.intake.programmes import Programmes
-from gateway.services.intake.refusals import refusal
 from gateway.services.intake.rows import Checker, Declared, Reader, Refused, Row, rules_of
 from gateway.services.intake.spool import Spool
 from gateway.storage.access import clients
@@ -41,8 +40,6 @@ MAX_ROWS = 1_000_000
 MAX_BATCH_BYTES = 536_870_912
 _INTAKES = 2
 """At once in one process: each holds a connection and keeps a core busy."""
-_SINGLES = 4
-"""The same for single incentives, which wait for no batch."""
 _UPLOADS = 64
 """Whose rows are still on their way: each holds a few megabytes and neither connection nor place."""
 _MANY = 1_000
@@ -96,7 +93,6 @@ class Batches:
         self._programmes = programmes
         self._merging = Merging(database, clock, vault)
         self._room = asyncio.Semaphore(_INTAKES)
-        self._places = asyncio.Semaphore(_SINGLES)
         self._uploads = 0
 
     async def receive(
@@ -113,7 +109,7 @@ class Batches:
 
         async def store(connection: Connection, now: datetime) -> BatchView:
             live = await staging.settle(connection, client_id=client_id, single=False, many=reader.rows >= _MANY)
-            batch = await self._merging.store(connection, client_id, live, checker, now, single=False)
+            batch = await self._merging.store(connection, client_id, live, checker, now)
             await keep(connection, BatchView(batch=batch), now)
             return BatchView(batch=batch)
 
@@ -129,30 +125,6 @@ class Batches:
                     return await self._merging.in_one(connection, store)
         finally:
             self._uploads -= 1
-
-    async def receive_one(self, client_id: str, cells: Cells, keep: Keep[int]) -> int:
-        """One incentive, as a batch of its own; its id. One that was handed over before is simply found again."""
-        registered = await self._programmes.known(*cells[:2])
-        checker = Checker(self._rules, self._vault, registered, secrets.token_bytes(32))
-        row = checker.check(Record(1, cells))
-        if isinstance(row, Refused):
-            raise refusal(row.faults)
-
-        async def store(connection: Connection, now: datetime) -> int:
-            live = await staging.settle(connection, client_id=client_id, single=True, many=False)
-            if live:
-                stored_now = await self._merging.store(connection, client_id, live, checker, now, single=True)
-                if not stored_now.rows_accepted:
-                    raise Overtaken
-            elif (faults := await staging.refused_faults(connection)) is not None:
-                raise refusal(faults)
-            incentive_id = await staging.stored_incentive(connection)
-            await keep(connection, incentive_id, now)
-            return incentive_id
-
-        async with self._merging.staging(self._places) as connection:
-            await staging.add_rows(connection, [row])
-            return await self._merging.in_one(connection, store)
 
     async def decide(self, client_id: str, batch_id: str, decision: Decision, content_root: bytes) -> BatchView:
         """One client's approval or rejection of exactly this content, or its withdrawal. The second approval by a

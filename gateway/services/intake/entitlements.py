@@ -207,7 +207,7 @@ class Entitlements:
 
     async def _make(self, connection: Connection, client_id: str, row: PlanRow, checker: Checker, now: datetime) -> str:
         live = await staging.count(connection)
-        batch = await self._merging.store(connection, client_id, live, checker, now, single=False, plan_id=row.id)
+        batch = await self._merging.store(connection, client_id, live, checker, now, plan_id=row.id)
         if batch.rows_accepted != live:
             raise Overtaken
         await batches.approve(connection, batch.id, now)

@@ -61,15 +61,13 @@ class Merging:
         live: int,
         checker: Checker,
         now: datetime,
-        *,
-        single: bool,
         plan_id: str | None = None,
     ) -> BatchRow:
         """Move the `live` staged rows in as a batch, in the caller's transaction; `plan_id`: the plan that they are
         approved by.
         """
         batch_id = await stored.new_batch_id(connection, now)
-        await stored.begin(connection, batch_id, client_id, now, single=single)
+        await stored.begin(connection, batch_id, client_id, now)
         odd = await _oddities(connection, checker)
         await staging.move(connection, batch_id, live, now)
         merged = await staging.close(connection, batch_id)
@@ -80,7 +78,7 @@ class Merging:
             id=batch_id,
             client_id=client_id,
             state=BatchState.AWAITING_APPROVAL if merged.accepted else BatchState.EMPTY,
-            single=single,
+            single=False,
             rows_accepted=merged.accepted,
             rows_rejected=merged.rejected,
             rows_repeated=merged.repeated,

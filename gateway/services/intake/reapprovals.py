@@ -63,7 +63,7 @@ async def put_up(connection: Connection, vault: Vault, client_id: str, now: date
         received_at=now,
         decided_at=None,
     )
-    await batches.begin(connection, batch.id, client_id, now, single=False)
+    await batches.begin(connection, batch.id, client_id, now)
     await batches.finish(connection, batch)
     marked = [(row.incentive, made, row.lapsed_at) for row, made in zip(rows, digests, strict=True)]
     await reapprovals.put_up(connection, batch.id, marked)

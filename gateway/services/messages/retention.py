@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from gateway.clock import Clock
+from gateway.storage.access import idempotency
 from gateway.storage.base.database import Database
 from gateway.storage.messages import events, inbox
 from gateway.storage.ops import journal
@@ -36,4 +37,5 @@ class Retention:
         async with self._database.connection() as connection:
             gone += await inbox.purge(connection, now - NOTIFICATIONS_KEPT, most)
             gone += await journal.purge(connection, now - EXCHANGES_KEPT, most)
+            gone += await idempotency.purge(connection, now, most)
         return gone

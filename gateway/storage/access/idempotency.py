@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -12,8 +13,6 @@ KEPT_S = 7 * 86_400.0
 """How long a key is remembered."""
 RUNNING_S = 120.0
 """A request that has not been answered after this died with its process; the same request may take its place."""
-_PURGE = 20
-"""Old keys removed with each new one."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +26,6 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 async def claim(connection: Connection, client_id: str, key: str, fingerprint: bytes, now: datetime) -> Claim:
     """Take the key for this request, or say what holds it."""
-    await _purge(connection, now)
     taken = await connection.fetchval(
         "INSERT INTO idempotency AS i (client_id, key, fingerprint, created_at) VALUES ($1, $2, $3, $4)"
         " ON CONFLICT (client_id, key) DO UPDATE SET created_at = excluded.created_at"
@@ -76,6 +74,23 @@ async def keep(
     return bool(kept)
 
 
+async def keep_all(
+    connection: Connection, answers: Sequence[tuple[str, str, bytes, bytes]], status: int, now: datetime
+) -> bool:
+    """The same for several answers, by client, key, fingerprint and answer. False: something is stored under one of the
+    keys, or has just been.
+    """
+    done = await connection.execute(
+        "INSERT INTO idempotency (client_id, key, fingerprint, status, answer, created_at)"
+        " SELECT c, k, f, $5, a, $6 FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[]) AS t (c, k, f, a)"
+        " ORDER BY c, k ON CONFLICT DO NOTHING",
+        *[[answer[at] for answer in answers] for at in range(4)],
+        status,
+        now,
+    )
+    return int(done.split()[-1]) == len(answers)
+
+
 async def release(connection: Connection, client_id: str, key: str) -> None:
     """The request was refused and changed nothing: the key is free again."""
     await connection.execute(
@@ -83,10 +98,12 @@ async def release(connection: Connection, client_id: str, key: str) -> None:
     )
 
 
-async def _purge(connection: Connection, now: datetime) -> None:
-    await connection.execute(
+async def purge(connection: Connection, now: datetime, most: int) -> int:
+    """Forget old keys, so many at most; how many there were."""
+    done = await connection.execute(
         "DELETE FROM idempotency WHERE (client_id, key) IN ("
         " SELECT client_id, key FROM idempotency WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
         now - timedelta(seconds=KEPT_S),
-        _PURGE,
+        most,
     )
+    return int(done.split()[-1])

@@ -76,15 +76,14 @@ async def new_batch_id(connection: Connection, now: datetime) -> str:
     return f"b{await connection.fetchval('SELECT new_id($1)', now)}"
 
 
-async def begin(connection: Connection, batch_id: str, client_id: str, now: datetime, *, single: bool) -> None:
+async def begin(connection: Connection, batch_id: str, client_id: str, now: datetime) -> None:
     """Store a batch for its incentives to belong to; `finish` says how it ended, in the same transaction."""
     await connection.execute(
         "INSERT INTO batches (id, client_id, organisation, state, single, rows_accepted, rows_rejected, rows_repeated,"
         " amount_rupiah, content_root, received_at)"
-        " VALUES ($1, $2, organisation_of($2), 'empty', $3, 0, 0, 0, 0, '', $4)",
+        " VALUES ($1, $2, organisation_of($2), 'empty', false, 0, 0, 0, 0, '', $3)",
         batch_id,
         client_id,
-        single,
         now,
     )
 

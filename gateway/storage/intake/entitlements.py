@@ -10,7 +10,7 @@ import msgspec
 
 from contracts.payment_plan import EntitlementState
 from gateway.storage.base.database import Connection
-from gateway.storage.intake import staging
+from gateway.storage.intake import rules, staging
 
 
 class EntitlementRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,9 +213,7 @@ async def refused(connection: Connection) -> dict[int, str]:
 
 async def repeated(connection: Connection) -> set[int]:
     """The lines of rows that are stored already, or stand twice."""
-    return {
-        row["line"] for row in await connection.fetch("SELECT line FROM intake_fate WHERE code = $1", staging.REPEAT)
-    }
+    return {row["line"] for row in await connection.fetch("SELECT line FROM intake_fate WHERE code = $1", rules.REPEAT)}
 
 
 async def withdraw(connection: Connection, first: int, last: int) -> None:

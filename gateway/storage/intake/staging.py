@@ -1,9 +1,8 @@
 """Where a batch waits while it is being received: temporary tables of one connection, which nobody else sees and which
 go with it.
 
-`merge` then decides about every row and moves what is accepted into the real tables; the caller wraps it in one
-transaction. What a row may meet, in this order: the same instalment handed over before (a repeat or a conflict),
-another NIK, partner or account than the participant's, another participant with the same NIK in the same instalment.
+It is then decided about every row (`rules`), and what is accepted is moved into the real tables; the caller wraps that
+in one transaction.
 """
 
 # ruff: noqa: S608 - only our own constants are put into SQL
@@ -18,13 +17,13 @@ import msgspec
 
 from contracts.batch import PartnerTotal, RowCode
 from gateway.storage.base.database import Connection
+from gateway.storage.intake import rules
 
 STATEMENT_S = 900.0
 """Bound on one statement over a whole batch."""
 _CHUNK = 20_000
 _LOCK = 0x70_72_61_6C
 """Large merges go one after another: each keeps a core busy."""
-REPEAT = "repeat"
 _ROUNDS = 20
 """Each round decides about every row that was stored before it began, so that more than two are hardly ever needed."""
 
@@ -49,72 +48,24 @@ TRUNCATE intake_rows, intake_refused, intake_fate, intake_copies;
 _LIVE = "FROM intake_rows r WHERE NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = r.line)"
 """Rows that nothing speaks against so far."""
 
-_DIFFER = """concat_ws(', ', CASE WHEN {nik} <> r.nik_index THEN 'nik' END,
-    CASE WHEN {person}.name_index <> r.name_index THEN 'full_name' END,
-    CASE WHEN {person}.phone_index <> r.phone_index THEN 'phone' END,
-    CASE WHEN {row}.partner <> r.partner THEN 'partner' END,
-    CASE WHEN {person}.account_index <> r.account_index THEN 'account' END,
-    CASE WHEN {row}.amount_rupiah <> r.amount_rupiah THEN 'amount_rupiah' END,
-    CASE WHEN {row}.due_on <> r.due_on THEN 'due_on' END,
-    CASE WHEN {row}.deadline_on <> r.deadline_on THEN 'deadline_on' END)"""
-"""Names of the fields in which a row differs from another one of its instalment, in the order of the columns."""
-
-_BOUND = """(EXISTS (SELECT FROM incentives b WHERE b.participant = p.id
-        AND (NOT b.cancelled OR b.payout IS NOT NULL OR b.payouts > 0))
-    OR EXISTS (SELECT FROM entitlements e WHERE e.participant = p.id AND e.state <> 'cancelled')
-    OR EXISTS (SELECT FROM links l WHERE l.participant = p.id AND l.state NOT IN ('failed', 'revoked', 'unlinked')))"""
-"""Whether anything that stands is of the participant as known: a hand-over that was rejected, expired or cancelled
-binds nobody.
-"""
-
 _OURS = "current_setting('gateway.organisation')"
 """The organisation that hands over, as `settle` has set it for the transaction."""
 
 _OPEN = "NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = r.line)"
 
+_AGAINST = tuple(f"INSERT INTO intake_fate (line, code, fields, hint) {rule}" for rule in rules.against(_OURS, _OPEN))
 _STORED = (
-    # The locks keep the participants' identity and facts as they are until the batch is in: a fact that changes
-    # meanwhile waits, and is then copied to the new incentives as to all others.
-    "WITH locked AS MATERIALIZED (SELECT id FROM participants WHERE participant_id IN"
-    " (SELECT participant_id FROM intake_rows) ORDER BY id FOR SHARE) SELECT count(*) FROM locked",
+    rules.LOCK,
     # A line that stands twice shares the fate of its first one.
     "INSERT INTO intake_copies SELECT r.line, d.first_line FROM (SELECT content_hash, min(line) AS first_line"
     " FROM intake_rows GROUP BY content_hash HAVING count(*) > 1) d"
     " JOIN intake_rows r USING (content_hash) WHERE r.line <> d.first_line",
     "INSERT INTO intake_fate SELECT line, 'copy' FROM intake_copies",
-    # Whoever hands over for another organisation learns that the id is taken, and nothing else.
-    "INSERT INTO intake_fate (line, code, fields) SELECT r.line, 'participant_taken', 'participant_id'"
-    f" FROM intake_rows r JOIN participants p USING (participant_id) WHERE p.organisation <> {_OURS} AND {_OPEN}",
-    # The same row as handed over, or as what was handed over was corrected to.
-    "INSERT INTO intake_fate (line, code, fields, hint) SELECT line,"
-    " CASE WHEN same OR fields = '' THEN 'repeat' WHEN payout IS NULL THEN 'incentive_conflict'"
-    " ELSE 'instalment_paid' END, fields, 'incentive ' || id FROM ("
-    " SELECT r.line, i.id, i.payout, i.content_hash = r.content_hash AS same,"
-    f" {_DIFFER.format(nik='i.nik_index', person='p', row='i')} AS fields"
-    " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, participant_id)"
-    f" JOIN participants p ON p.id = i.participant WHERE NOT i.cancelled AND {_OPEN}) AS met",
-    # Cancelled after a refusal that the partner took back: paid all the same.
-    "INSERT INTO intake_fate (line, code, fields, hint) SELECT r.line, 'instalment_paid', NULL,"
-    f" 'incentive ' || min(i.id) FILTER (WHERE i.organisation = {_OURS})"
-    " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, nik_index)"
-    f" WHERE i.cancelled AND i.payout = 'succeeded' AND {_OPEN} GROUP BY r.line",
-    "INSERT INTO intake_fate (line, code, fields) SELECT r.line, 'participant_conflict',"
-    " concat_ws(', ', CASE WHEN p.nik_index <> r.nik_index THEN 'nik' END,"
-    " CASE WHEN p.partner <> r.partner THEN 'partner' END,"
-    " CASE WHEN p.account_index <> r.account_index THEN 'account' END)"
-    " FROM intake_rows r JOIN participants p USING (participant_id)"
-    " WHERE (p.nik_index, p.partner, p.account_index) <> (r.nik_index, r.partner, r.account_index)"
-    f" AND {_OPEN} AND {_BOUND}",
-    "INSERT INTO intake_fate (line, code, fields, hint) SELECT r.line, 'nik_duplicate', 'nik',"
-    f" min('participant ' || i.participant_id || ', incentive ' || i.id) FILTER (WHERE i.organisation = {_OURS})"
-    " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, nik_index)"
-    f" WHERE NOT i.cancelled AND i.participant_id <> r.participant_id AND {_OPEN} GROUP BY r.line",
+    *_AGAINST,
 )
-_AGAINST = _STORED[3:]
-"""What is stored already against the rows."""
 
 _OF_THE_FILE = (
-    f"UPDATE intake_fate f SET fields = {_DIFFER.format(nik='o.nik_index', person='o', row='o')},"
+    f"UPDATE intake_fate f SET fields = {rules.DIFFER.format(nik='o.nik_index', person='o', row='o')},"
     " hint = 'line ' || o.line FROM intake_rows r, intake_rows o"
     " WHERE r.line = f.line AND o.line = f.other AND f.code <> 'nik_duplicate'",
     "UPDATE intake_fate SET fields = 'nik', hint = 'line ' || other WHERE code = 'nik_duplicate' AND other IS NOT NULL",
@@ -159,48 +110,10 @@ SELECT a.accepted, a.amount_rupiah, (SELECT count(*) FROM intake_refused) AS rej
 FROM (SELECT count(*) AS accepted, coalesce(sum(amount_rupiah), 0)::bigint AS amount_rupiah {_LIVE}) a
 """
 
-_MOVE_PARTICIPANTS = f"""
-INSERT INTO participants (participant_id, nik_sealed, nik_index, name_sealed, name_index, phone_sealed, phone_index,
-    partner, account_sealed, account_index, facts_at, created_at, organisation)
-SELECT participant_id, nik_sealed, nik_index, name_sealed, name_index, phone_sealed, phone_index, partner,
-    account_sealed, account_index, $1, $1, {_OURS}
-FROM intake_rows JOIN (
-    SELECT min(r.line) AS line {_LIVE}
-    AND NOT EXISTS (SELECT FROM participants p WHERE p.participant_id = r.participant_id) GROUP BY r.participant_id
-) AS new_ones USING (line) ORDER BY line ON CONFLICT (participant_id) DO NOTHING
-"""
-
-_CORRECT_PARTICIPANTS = f"""
-UPDATE participants p SET nik_sealed = r.nik_sealed, nik_index = r.nik_index, name_sealed = r.name_sealed,
-    name_index = r.name_index, phone_sealed = r.phone_sealed, phone_index = r.phone_index, partner = r.partner,
-    account_sealed = r.account_sealed, account_index = r.account_index, link_id = NULL, link_active = false,
-    verified = false, verified_until = NULL, standing = NULL, facts_at = $1, corrected_at = $1
-FROM intake_rows r JOIN (SELECT min(r.line) AS line {_LIVE} GROUP BY r.participant_id) AS firsts USING (line)
-WHERE p.participant_id = r.participant_id AND p.organisation = {_OURS}
-  AND (p.nik_index, p.partner, p.account_index, p.name_index, p.phone_index)
-      IS DISTINCT FROM (r.nik_index, r.partner, r.account_index, r.name_index, r.phone_index)
-  AND NOT {_BOUND}
-"""
-
-_NOTE = f"""
-INSERT INTO batch_notes SELECT $1, line, fields FROM (
-    SELECT r.line, concat_ws(', ', CASE WHEN p.name_index <> r.name_index THEN 'full_name' END,
-        CASE WHEN p.phone_index <> r.phone_index THEN 'phone' END) AS fields
-    FROM participants p JOIN (SELECT r.* {_LIVE}) r USING (participant_id)) AS newer WHERE fields <> ''
-"""
-
-_MOVE_INCENTIVES = f"""
-INSERT INTO incentives (batch_id, line, programme, purpose, period, participant, participant_id, nik_index, partner,
-    amount_rupiah, due_on, deadline_on, content_hash, digest, link_active, verified, standing, facts_at, created_at,
-    organisation)
-SELECT $1, r.line, r.programme, r.purpose, r.period, p.id, r.participant_id, r.nik_index, r.partner,
-    r.amount_rupiah, r.due_on, r.deadline_on, r.content_hash, r.digest, p.link_active, p.verified, p.standing, $2, $2,
-    p.organisation
-FROM participants p JOIN (SELECT r.* {_LIVE}) r USING (participant_id, nik_index, partner, account_index)
-WHERE p.organisation = {_OURS}
-ORDER BY r.line ON CONFLICT DO NOTHING
-"""
-"""What somebody else has stored since the rows were decided about is left out, and decided about again."""
+_MOVE_PARTICIPANTS = rules.new_participants(_OURS, _LIVE, "$1")
+_CORRECT_PARTICIPANTS = rules.corrected_participants(_OURS, _LIVE, "$1")
+_NOTE = rules.notes("$1", _LIVE)
+_MOVE_INCENTIVES = rules.new_incentives(_OURS, _LIVE, "$1", "$2")
 
 _TAKEN = """
 INSERT INTO intake_fate (line, code) SELECT i.line, 'taken' FROM incentives i
@@ -247,11 +160,16 @@ async def add_refused(connection: Connection, rows: Sequence[tuple[object, ...]]
 
 
 async def settle(connection: Connection, *, client_id: str, single: bool, many: bool) -> int:
-    """Decide about every row that the client hands over, in the caller's transaction; how many are to be moved in. A
-    single row waits for no batch that is being merged, and a batch for no other row than those that it shares.
+    """Decide about every row that the client hands over, in the caller's transaction; how many are to be moved in. Few
+    rows (`single`) wait for no batch that is being merged, and a batch for no other row than those that it shares.
     """
     await connection.execute(
-        "SELECT set_config('gateway.organisation', organisation_of($1), true)", client_id, timeout=STATEMENT_S
+        "SELECT set_config('gateway.organisation', organisation_of($1), true),"
+        # Counters of its own, so that nobody who counts one incentive waits for a merge.
+        " set_config('gateway.merging', CASE WHEN $2 THEN 'off' ELSE 'on' END, true)",
+        client_id,
+        single,
+        timeout=STATEMENT_S,
     )
     # Compiling these statements takes seconds; running them does not.
     await connection.execute("SET LOCAL jit = off")
@@ -325,10 +243,7 @@ async def unusual_amounts(connection: Connection) -> int:
         f"""
         WITH amounts AS MATERIALIZED (
             SELECT programme, purpose, amount_rupiah, count(*) AS n {_LIVE} GROUP BY 1, 2, 3)
-        SELECT coalesce(sum(n), 0) FROM amounts a
-        WHERE EXISTS (SELECT FROM usual_amounts u WHERE (u.programme, u.purpose) = (a.programme, a.purpose))
-          AND NOT EXISTS (SELECT FROM usual_amounts u
-              WHERE (u.programme, u.purpose, u.amount_rupiah) = (a.programme, a.purpose, a.amount_rupiah))
+        SELECT coalesce(sum(n), 0) FROM amounts a WHERE {rules.unusual("a")}
         """,
         timeout=STATEMENT_S,
     )
@@ -362,7 +277,7 @@ async def close(connection: Connection, batch_id: str) -> Merged:
     await refuse(connection)
     await connection.execute(_MOVE_REFUSED, batch_id, timeout=STATEMENT_S)
     await connection.execute(_NOTE, batch_id, timeout=STATEMENT_S)
-    row = await connection.fetchrow(_COUNTS, REPEAT, timeout=STATEMENT_S)
+    row = await connection.fetchrow(_COUNTS, rules.REPEAT, timeout=STATEMENT_S)
     return msgspec.convert(dict(row or {}), Merged)
 
 
@@ -376,20 +291,3 @@ async def refuse(connection: Connection) -> None:
     """Work out what is said about the rows that contradict others."""
     for statement in _OF_THE_FILE:
         await connection.execute(statement, timeout=STATEMENT_S)
-
-
-async def refused_faults(connection: Connection) -> str | None:
-    """What is wrong with the only row, as JSON; None: nothing."""
-    await refuse(connection)
-    faults: str | None = await connection.fetchval("SELECT faults FROM intake_refused")
-    return faults
-
-
-async def stored_incentive(connection: Connection) -> int:
-    """The incentive of the only row, once moved or where it stood before."""
-    return int(
-        await connection.fetchval(
-            "SELECT i.id FROM intake_rows r JOIN incentives i USING (programme, purpose, period, participant_id)"
-            " WHERE NOT i.cancelled"
-        )
-    )

@@ -44,7 +44,7 @@ async def test_rows_that_are_handed_over_while_a_batch_is_merged_are_decided_abo
 
     async def overtaken(connection: Any, **options: Any) -> int:
         live = await settle(connection, **options)
-        if not options["single"] and not meanwhile:
+        if not meanwhile:
             meanwhile.append(None)  # the batch holds whatever it holds while it merges, and yet:
             for number, changes in (
                 (1, {}),

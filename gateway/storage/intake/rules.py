@@ -1,0 +1,138 @@
+"""What speaks against a row that is handed over, and where an accepted one goes: one set of rules and moves, for the
+rows of a batch in its temporary tables (`staging`) and for single rows of many clients in one statement (`singles`).
+
+Both call the rows `intake_rows r`. A row may meet, in this order: another organisation's participant, the same
+instalment handed over before (a repeat or a conflict), one that was paid though cancelled, another NIK, partner or
+account than the participant's, another participant with the same NIK in the same instalment.
+"""
+
+# ruff: noqa: S608 - only our own constants are put into SQL
+
+from __future__ import annotations
+
+REPEAT = "repeat"
+
+DIFFER = """concat_ws(', ', CASE WHEN {nik} <> r.nik_index THEN 'nik' END,
+    CASE WHEN {person}.name_index <> r.name_index THEN 'full_name' END,
+    CASE WHEN {person}.phone_index <> r.phone_index THEN 'phone' END,
+    CASE WHEN {row}.partner <> r.partner THEN 'partner' END,
+    CASE WHEN {person}.account_index <> r.account_index THEN 'account' END,
+    CASE WHEN {row}.amount_rupiah <> r.amount_rupiah THEN 'amount_rupiah' END,
+    CASE WHEN {row}.due_on <> r.due_on THEN 'due_on' END,
+    CASE WHEN {row}.deadline_on <> r.deadline_on THEN 'deadline_on' END)"""
+"""Names of the fields in which a row differs from another one of its instalment, in the order of the columns."""
+
+BOUND = """(EXISTS (SELECT FROM incentives b WHERE b.participant = p.id
+        AND (NOT b.cancelled OR b.payout IS NOT NULL OR b.payouts > 0))
+    OR EXISTS (SELECT FROM entitlements e WHERE e.participant = p.id AND e.state <> 'cancelled')
+    OR EXISTS (SELECT FROM links l WHERE l.participant = p.id AND l.state NOT IN ('failed', 'revoked', 'unlinked')))"""
+"""Whether anything that stands is of the participant as known: a hand-over that was rejected, expired or cancelled
+binds nobody.
+"""
+
+LOCK = (
+    "WITH locked AS MATERIALIZED (SELECT id FROM participants WHERE participant_id IN"
+    " (SELECT participant_id FROM intake_rows) ORDER BY id FOR SHARE) SELECT count(*) FROM locked"
+)
+"""Keeps the participants' identity and facts as they are until the rows are in: a fact that changes meanwhile waits,
+and is then copied to the new incentives as to all others.
+"""
+
+AS_KNOWN = (
+    "(p.nik_index, p.partner, p.account_index, p.name_index, p.phone_index)"
+    " IS NOT DISTINCT FROM (r.nik_index, r.partner, r.account_index, r.name_index, r.phone_index)"
+)
+
+
+def against(ours: str, still_open: str) -> tuple[str, ...]:
+    """What is stored already against the rows: selections of (line, code, fields, hint), of which the first that has a
+    row decides about it. `ours`: the organisation that hands it over; `still_open`: which rows to look at.
+    """
+    return (
+        # Whoever hands over for another organisation learns that the id is taken, and nothing else.
+        "SELECT r.line, 'participant_taken' AS code, 'participant_id' AS fields, NULL AS hint"
+        " FROM intake_rows r JOIN participants p USING (participant_id)"
+        f" WHERE p.organisation <> {ours} AND {still_open}",
+        # The same row as handed over, or as what was handed over was corrected to.
+        "SELECT line, CASE WHEN same OR fields = '' THEN 'repeat' WHEN payout IS NULL THEN 'incentive_conflict'"
+        " ELSE 'instalment_paid' END, fields, 'incentive ' || id FROM ("
+        " SELECT r.line, i.id, i.payout, i.content_hash = r.content_hash AS same,"
+        f" {DIFFER.format(nik='i.nik_index', person='p', row='i')} AS fields"
+        " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, participant_id)"
+        f" JOIN participants p ON p.id = i.participant WHERE NOT i.cancelled AND {still_open}) AS met",
+        # Cancelled after a refusal that the partner took back: paid all the same.
+        "SELECT r.line, 'instalment_paid', NULL,"
+        f" 'incentive ' || min(i.id) FILTER (WHERE i.organisation = {ours})"
+        " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, nik_index)"
+        f" WHERE i.cancelled AND i.payout = 'succeeded' AND {still_open} GROUP BY r.line",
+        "SELECT r.line, 'participant_conflict',"
+        " concat_ws(', ', CASE WHEN p.nik_index <> r.nik_index THEN 'nik' END,"
+        " CASE WHEN p.partner <> r.partner THEN 'partner' END,"
+        " CASE WHEN p.account_index <> r.account_index THEN 'account' END), NULL"
+        " FROM intake_rows r JOIN participants p USING (participant_id)"
+        " WHERE (p.nik_index, p.partner, p.account_index) <> (r.nik_index, r.partner, r.account_index)"
+        f" AND {still_open} AND {BOUND}",
+        "SELECT r.line, 'nik_duplicate', 'nik',"
+        f" min('participant ' || i.participant_id || ', incentive ' || i.id) FILTER (WHERE i.organisation = {ours})"
+        " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, nik_index)"
+        f" WHERE NOT i.cancelled AND i.participant_id <> r.participant_id AND {still_open} GROUP BY r.line",
+    )
+
+
+def new_participants(ours: str, live: str, now: str) -> str:
+    """Inserts who is not known yet; `live`: a FROM clause with the accepted rows `r`, `now`: a parameter."""
+    return f"""
+INSERT INTO participants (participant_id, nik_sealed, nik_index, name_sealed, name_index, phone_sealed, phone_index,
+    partner, account_sealed, account_index, facts_at, created_at, organisation)
+SELECT r.participant_id, r.nik_sealed, r.nik_index, r.name_sealed, r.name_index, r.phone_sealed, r.phone_index,
+    r.partner, r.account_sealed, r.account_index, {now}, {now}, {ours}
+FROM intake_rows r JOIN (
+    SELECT min(r.line) AS line {live}
+    AND NOT EXISTS (SELECT FROM participants p WHERE p.participant_id = r.participant_id) GROUP BY r.participant_id
+) AS new_ones USING (line) ORDER BY r.line ON CONFLICT (participant_id) DO NOTHING
+"""
+
+
+def corrected_participants(ours: str, live: str, now: str) -> str:
+    """Takes over what the rows say of participants whom nothing binds."""
+    return f"""
+UPDATE participants p SET nik_sealed = r.nik_sealed, nik_index = r.nik_index, name_sealed = r.name_sealed,
+    name_index = r.name_index, phone_sealed = r.phone_sealed, phone_index = r.phone_index, partner = r.partner,
+    account_sealed = r.account_sealed, account_index = r.account_index, link_id = NULL, link_active = false,
+    verified = false, verified_until = NULL, standing = NULL, facts_at = {now}, corrected_at = {now}
+FROM intake_rows r JOIN (SELECT min(r.line) AS line {live} GROUP BY r.participant_id) AS firsts USING (line)
+WHERE p.participant_id = r.participant_id AND p.organisation = {ours} AND NOT {AS_KNOWN} AND NOT {BOUND}
+"""
+
+
+def notes(batch: str, live: str, line: str = "r.line") -> str:
+    """Notes what of accepted rows was not taken, as the participant is known with another name or phone."""
+    return f"""
+INSERT INTO batch_notes SELECT batch_id, line, fields FROM (
+    SELECT {batch} AS batch_id, {line} AS line, concat_ws(', ',
+        CASE WHEN p.name_index <> r.name_index THEN 'full_name' END,
+        CASE WHEN p.phone_index <> r.phone_index THEN 'phone' END) AS fields
+    FROM participants p JOIN (SELECT r.* {live}) r USING (participant_id)) AS newer WHERE fields <> ''
+"""
+
+
+def new_incentives(ours: str, live: str, batch: str, now: str, line: str = "r.line") -> str:
+    """Inserts the accepted rows. What somebody else has stored since they were decided about is left out."""
+    return f"""
+INSERT INTO incentives (batch_id, line, programme, purpose, period, participant, participant_id, nik_index, partner,
+    amount_rupiah, due_on, deadline_on, content_hash, digest, link_active, verified, standing, facts_at, created_at,
+    organisation)
+SELECT {batch}, {line}, r.programme, r.purpose, r.period, p.id, r.participant_id, r.nik_index, r.partner,
+    r.amount_rupiah, r.due_on, r.deadline_on, r.content_hash, r.digest, p.link_active, p.verified, p.standing, {now},
+    {now}, p.organisation
+FROM participants p JOIN (SELECT r.* {live}) r USING (participant_id, nik_index, partner, account_index)
+WHERE p.organisation = {ours}
+ORDER BY r.line ON CONFLICT DO NOTHING
+"""
+
+
+def unusual(row: str) -> str:
+    """Whether a row's amount was never approved for its programme and purpose, where others were."""
+    return f"""EXISTS (SELECT FROM usual_amounts u WHERE (u.programme, u.purpose) = ({row}.programme, {row}.purpose))
+      AND NOT EXISTS (SELECT FROM usual_amounts u
+          WHERE (u.programme, u.purpose, u.amount_rupiah) = ({row}.programme, {row}.purpose, {row}.amount_rupiah))"""
