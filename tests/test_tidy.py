@@ -253,6 +253,51 @@ def test_a_line_too_many_is_seen() -> None:
         assert len(too_large(at_most | {name: lines + 1})) == 1
 
 
+DOMAIN = ("contracts", "gateway/services", "gateway/storage", "gateway/partners")
+TWO_THINGS = {
+    "Fault": "of a partner's answer (hold.py) and of a row that is handed over (batch.py); no module has both",
+    "Notice": "a partner's notification, and core's that somebody finished a training; no module has both",
+    "Quota": "what a partner's document allows, and the turns that are handed out under it",
+    "Said": "a word on a payout, and one on a person, as the brake weighs it; no module has both",
+}
+"""Names of contracts/ that mean another thing elsewhere, and how they are told apart."""
+
+
+def public_types(text: str) -> set[str]:
+    """The classes that a module defines for others, and its names for unions of them."""
+    named = {node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp):
+            named |= {target.id for target in node.targets if isinstance(target, ast.Name) and not target.id.isupper()}
+    return {name for name in named if not name.startswith("_")}
+
+
+def repeated(texts: dict[str, str]) -> dict[str, list[str]]:
+    """Names of contracts/ that stand in more than one module, with these."""
+    found: dict[str, list[str]] = {}
+    for path, text in texts.items():
+        for name in public_types(text):
+            found.setdefault(name, []).append(path)
+    return {
+        name: sorted(paths)
+        for name, paths in found.items()
+        if len(paths) > 1 and any(path.startswith("contracts/") for path in paths)
+    }
+
+
+def test_a_word_of_the_contracts_means_one_thing() -> None:
+    texts = {path: read(path) for path in code_files() if path.startswith(tuple(f"{folder}/" for folder in DOMAIN))}
+    assert repeated(texts).keys() == TWO_THINGS.keys(), "give it another name, or say how the two are told apart"
+
+
+def test_a_word_with_two_meanings_is_seen() -> None:
+    texts = {"contracts/a.py": "class Verdict: ...\nNotice = Verdict | int", "gateway/services/b.py": "class Plan: ..."}
+    assert repeated(texts) == {}
+    for text in ("class Verdict: ...", "class Notice: ...", "Notice = int | str"):
+        assert len(repeated(texts | {"gateway/services/c.py": text})) == 1
+    assert repeated({path.replace("contracts", "gateway"): text for path, text in texts.items()}) == {}
+
+
 @pytest.mark.parametrize("floor", FLOORS)
 def test_a_floor_has_few_rooms(floor: str) -> None:
     assert 1 < len(top(ROOT / floor)) <= ROOMS, f"{floor}: find the room it belongs to, or make two rooms one"

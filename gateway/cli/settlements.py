@@ -14,7 +14,7 @@ from gateway.cli.common import As, AsJson, console, settings, table, tell, who, 
 from gateway.core import Core, build_core
 from gateway.resources import open_resources
 from gateway.services.intake.incentives import Incentives
-from gateway.services.payouts.settling import Verdict
+from gateway.services.payouts.settling import SettledAs
 from gateway.storage.base.database import Database
 from gateway.storage.payouts import settlements as stored
 from gateway.storage.payouts.settlements import Settlement
@@ -45,7 +45,7 @@ def list_(as_json: AsJson = False) -> None:
 @app.command()
 def propose(
     payout: Annotated[int, typer.Argument(help="17 digits, as `gateway payouts list` names it.")],
-    verdict: Annotated[Verdict, typer.Argument(help="What the document says became of the money.")],
+    verdict: Annotated[SettledAs, typer.Argument(help="What the document says became of the money.")],
     document: Annotated[str, typer.Option(help="The partner's number or name of the document.")],
     why: Annotated[str, typer.Option(help="What makes you believe it; no personal data.")],
     reason: Annotated[

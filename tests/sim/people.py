@@ -17,7 +17,7 @@ from gateway.services.intake.batches import Decision
 from gateway.services.intake.framing import CsvCells
 from gateway.services.linking.links import cookie_name
 from gateway.services.linking.steps import Shown
-from gateway.services.payouts.settling import Verdict
+from gateway.services.payouts.settling import SettledAs
 from mock_partners.kit.http import Abort
 from mock_partners.kit.world import Account
 from tests.sim.baton import Crash
@@ -285,8 +285,8 @@ async def settle(town: Town, payout: Payout) -> None:
         for _, reference, _, kind, _ in town.books()
         if kind in ("credit", "reversal")
     )
-    verdict = Verdict.PAID if paid > 0 else Verdict.REFUSED
-    if verdict is Verdict.REFUSED:
+    verdict = SettledAs.PAID if paid > 0 else SettledAs.REFUSED
+    if verdict is SettledAs.REFUSED:
         town.sides[payout.partner].ends(payout.reference)
     try:
         made = await asked(

@@ -38,7 +38,7 @@ from gateway.api.problems import unsupported_media_type
 from gateway.core import Core
 from gateway.routes.access.idempotent import AnsweredMeanwhile, InWork, once
 from gateway.security.clients import Caller, require
-from gateway.services.intake.batches import MAX_BATCH_BYTES, BatchView, Decision, Outcome
+from gateway.services.intake.batches import MAX_BATCH_BYTES, BatchView, Decision, RowOutcome
 from gateway.services.intake.framing import CsvCells, JsonCells
 from gateway.services.intake.json_rows import object_lines
 from gateway.services.intake.refusals import faults_of
@@ -278,7 +278,7 @@ async def read_results(
     core: NamedDependency[Core],
     request: Call,
     batch_id: FromPath[str],
-    outcome: FromQuery[Outcome | None] = None,
+    outcome: FromQuery[RowOutcome | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=_PAGE)] = 100,
 ) -> Response[Results]:
@@ -365,7 +365,7 @@ def _as_result(row: ResultRow) -> RowResult:
     )
 
 
-async def _all(core: Core, batch_id: str, outcome: Outcome | None, after: int) -> AsyncIterator[list[RowResult]]:
+async def _all(core: Core, batch_id: str, outcome: RowOutcome | None, after: int) -> AsyncIterator[list[RowResult]]:
     while rows := await core.batches.results(batch_id, outcome, after, _PAGE):
         yield [_as_result(row) for row in rows]
         after = rows[-1].line

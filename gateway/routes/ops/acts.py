@@ -25,7 +25,7 @@ from gateway.core import Core
 from gateway.routes.ops.session import FORM_BYTES, Browser, form, page, signed_in, to
 from gateway.services.intake.participants import Participants
 from gateway.services.linking.proof import DOCUMENT, AccountProofs
-from gateway.services.payouts.settling import Verdict
+from gateway.services.payouts.settling import SettledAs
 from gateway.storage.ops import audit, story
 
 REASON_MIN, REASON_MAX = 3, 300
@@ -122,7 +122,7 @@ async def _settle(core: Core, target: Target, typed: Typed, actor: str) -> None:
     reason = BlockerCode(typed["refused_for"]) if typed["refused_for"] else None
     await core.settling.propose(
         _number(target.payout),
-        Verdict(typed["verdict"]),
+        SettledAs(typed["verdict"]),
         reason=reason,
         document=typed["document"],
         why=typed["reason"],
@@ -205,7 +205,7 @@ _OTHER_ACCOUNT = (
     Field("phone", ("Telepon", "Phone")),
 )
 _SETTLING = (
-    Field("verdict", ("Menurut dokumen", "The document says"), tuple(one.value for one in Verdict)),
+    Field("verdict", ("Menurut dokumen", "The document says"), tuple(one.value for one in SettledAs)),
     Field("refused_for", ("Ditolak karena", "Refused because"), _ABOUT_A_PERSON, optional=True),
     _DOCUMENT,
 )

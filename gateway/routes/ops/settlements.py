@@ -15,7 +15,7 @@ from contracts.payout import PayoutState
 from gateway.core import Core
 from gateway.security.clients import Caller, require
 from gateway.security.tenancy import must_own
-from gateway.services.payouts.settling import Verdict
+from gateway.services.payouts.settling import SettledAs
 
 Call = Request[Any, Caller, Any]
 _Text = Annotated[str, msgspec.Meta(min_length=3, max_length=300)]
@@ -25,7 +25,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What the document says; no personal data."""
 
     payout_id: Annotated[str, msgspec.Meta(pattern="^[0-9]{1,18}$")]
-    verdict: Verdict
+    verdict: SettledAs
     document: _Text
     """The partner's number or name of the document."""
     why: _Text
@@ -38,7 +38,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
     settlement_id: str
     payout_id: str
-    verdict: Verdict
+    verdict: SettledAs
     reason: BlockerCode | None
     document: str
     why: str
@@ -71,7 +71,7 @@ async def propose_settlement(core: NamedDependency[Core], request: Call, data: J
     return Settlement(
         settlement_id=str(made.id),
         payout_id=str(made.payout),
-        verdict=Verdict(made.verdict),
+        verdict=SettledAs(made.verdict),
         reason=None if made.reason is None else BlockerCode(made.reason),
         document=made.document,
         why=made.why,

@@ -57,7 +57,7 @@ class Decision(enum.Enum):
     """Takes back what this client said before, while an approval is missing."""
 
 
-class Outcome(enum.Enum):
+class RowOutcome(enum.Enum):
     """What became of a row at intake."""
 
     ACCEPTED = "accepted"
@@ -229,7 +229,7 @@ class Batches:
         """The same in the caller's transaction."""
         return await _view(connection, batch_id)
 
-    async def results(self, batch_id: str, outcome: Outcome | None, after_line: int, limit: int) -> list[ResultRow]:
+    async def results(self, batch_id: str, outcome: RowOutcome | None, after_line: int, limit: int) -> list[ResultRow]:
         """The next lines' results, all or those of one outcome."""
         async with self._database.connection() as connection:
             return await stored.results(connection, batch_id, outcome and outcome.value, after_line, limit)

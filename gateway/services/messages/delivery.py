@@ -21,7 +21,7 @@ from gateway.clock import Clock
 from gateway.logs import frames
 from gateway.security import places
 from gateway.security.vault import Vault
-from gateway.services.messages.post import Answer, Post
+from gateway.services.messages.post import Delivery, Post
 from gateway.storage.base.database import Database
 from gateway.storage.messages import events, webhooks
 from gateway.storage.messages.events import Event
@@ -114,7 +114,7 @@ class _Round:
                 answer = await self._deliverer.call(self._row, self._secrets, place, event)
                 blocked = not self._heard(place, subject, before, answer)
 
-    def _heard(self, place: Place, subject: str, before: Waiting | None, answer: Answer) -> bool:
+    def _heard(self, place: Place, subject: str, before: Waiting | None, answer: Delivery) -> bool:
         now = self._deliverer.clock.now()
         if answer.error is None:
             self.delivered.append(place)
@@ -181,7 +181,7 @@ class Deliverer:
                 task.cancel()
         await self._post.close()
 
-    async def call(self, row: EndpointRow, secrets: Sequence[str], place: Place, event: Event) -> Answer:
+    async def call(self, row: EndpointRow, secrets: Sequence[str], place: Place, event: Event) -> Delivery:
         """One event to one endpoint."""
         return await self._post.send(row.url, secrets, message_id(place), self.clock.now(), body_of(event))
 

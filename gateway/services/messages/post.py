@@ -37,7 +37,7 @@ class AddressRefused(OSError):
     """A connection that would lead into a network that webhooks may not reach."""
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one call; `error` is None exactly when it was delivered."""
 
     status: int | None
@@ -140,7 +140,7 @@ class Post:
         self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, url: str, secrets: Sequence[str], message_id: str, at: datetime, body: bytes) -> Answer:
+    async def send(self, url: str, secrets: Sequence[str], message_id: str, at: datetime, body: bytes) -> Delivery:
         """One signed call; everything that goes wrong is an answer."""
         signatures = " ".join(Webhook(secret).sign(message_id, at, body.decode()) for secret in secrets)
         headers = {
@@ -168,7 +168,7 @@ class Post:
             error = f"no answer ({type(failed).__name__})"
         if status is not None and not 200 <= status < 300:
             error = f"HTTP {status}"
-        return Answer(status=status, error=error, took_ms=round((time.monotonic() - began) * 1000))
+        return Delivery(status=status, error=error, took_ms=round((time.monotonic() - began) * 1000))
 
     async def close(self) -> None:
         """Close what is open."""

@@ -16,7 +16,7 @@ from gateway.clock import Clock
 from gateway.security import places
 from gateway.security.vault import Vault
 from gateway.services.messages.delivery import message_id, secrets_of
-from gateway.services.messages.post import Answer, Network, Post, check_url
+from gateway.services.messages.post import Delivery, Network, Post, check_url
 from gateway.storage.base.database import Connection, Database
 from gateway.storage.base.ids import new_id
 from gateway.storage.messages import webhooks
@@ -209,7 +209,7 @@ class Webhooks:
         body = msgspec.json.encode({"type": "webhook.test", "timestamp": now, "data": data, "subject": row.id})
         post = Post(self._allowed)
         try:
-            answer: Answer = await post.send(
+            answer: Delivery = await post.send(
                 row.url, secrets_of(self._vault, row, now), message_id((0, number)), now, body
             )
         finally:

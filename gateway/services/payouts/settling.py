@@ -23,7 +23,7 @@ from gateway.storage.payouts.payouts import PayoutRow
 from gateway.storage.payouts.settlements import Settlement
 
 
-class Verdict(enum.Enum):
+class SettledAs(enum.Enum):
     """What the document says became of the money."""
 
     PAID = "paid"
@@ -39,12 +39,12 @@ class Settling:
         self._driver = driver
 
     async def propose(
-        self, payout: int, verdict: Verdict, *, reason: BlockerCode | None, document: str, why: str, actor: str
+        self, payout: int, verdict: SettledAs, *, reason: BlockerCode | None, document: str, why: str, actor: str
     ) -> Settlement:
         """Bring a document; nothing changes until another person confirms it. Raises `NotFound`, `Conflict` where the
         payout is in no doubt, `InvalidRequest` for a reason of something that was paid.
         """
-        if verdict is Verdict.PAID and reason is not None:
+        if verdict is SettledAs.PAID and reason is not None:
             raise InvalidRequest("What was paid has no reason for a refusal.", field="reason")
         personal.refuse(document, "document")
         personal.refuse(why, "why")
@@ -114,7 +114,7 @@ class Settling:
 
 
 def _outcome(found: Settlement) -> Outcome:
-    if found.verdict == Verdict.PAID.value:
+    if found.verdict == SettledAs.PAID.value:
         return succeeded()
     reason = None if found.reason is None else BlockerCode(found.reason)
     return rejected(reason, technical=reason is None, partner_code="document")

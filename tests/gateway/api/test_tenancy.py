@@ -13,7 +13,7 @@ from gateway.core import Core
 from gateway.security import clients, tenancy
 from gateway.security.clients import register
 from gateway.services.messages.delivery import Deliverer
-from gateway.services.messages.post import Answer
+from gateway.services.messages.post import Delivery
 from gateway.storage.access.owners import OWNERS
 from tests.gateway.api.kit import Api, as_csv, nik, row
 from tests.gateway.plans.kit import approved, complete, entitle, outcomes, person, plan, say
@@ -280,9 +280,9 @@ async def test_events_and_webhooks_tell_each_organisation_its_own(api: Api, firs
     assert [e["cursor"] for e in walked] == [e["cursor"] for e in theirs], "paging leaves none out"
 
     class Posts:
-        async def send(self, url: str, secrets: Any, message: str, at: Any, body: bytes) -> Answer:
+        async def send(self, url: str, secrets: Any, message: str, at: Any, body: bytes) -> Delivery:
             called.append({"url": url, "body": body.decode()})
-            return Answer(status=200, error=None, took_ms=1)
+            return Delivery(status=200, error=None, took_ms=1)
 
         async def close(self) -> None: ...
 

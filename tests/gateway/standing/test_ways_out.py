@@ -14,7 +14,7 @@ from contracts.lifting import LIFTED_BY
 from contracts.observation import Source
 from contracts.payout import PayoutState, reversed_
 from gateway.api.app import create_app
-from gateway.services.payouts.settling import Settling, Verdict
+from gateway.services.payouts.settling import SettledAs, Settling
 from tests.gateway.payouts.town import Town
 
 S, B = PayoutState, BlockerCode
@@ -24,7 +24,7 @@ def settling(town: Town) -> Settling:
     return Settling(town.database, town.clock, town.worker("desk"))
 
 
-async def settle(town: Town, payout: int, verdict: Verdict, reason: BlockerCode | None = None) -> None:
+async def settle(town: Town, payout: int, verdict: SettledAs, reason: BlockerCode | None = None) -> None:
     service = settling(town)
     made = await service.propose(payout, verdict, reason=reason, document="letter 17", why="asked", actor="ann")
     await service.confirm(made.id, actor="bob")
@@ -53,11 +53,11 @@ async def test_a_document_settles_only_by_two_persons(town: Town) -> None:
     town.partner()
     incentive = await in_doubt(town)
     payout, service = (await town.payout(incentive)).id, settling(town)
-    made = await service.propose(payout, Verdict.PAID, reason=None, document="letter 17", why="asked", actor="ann")
+    made = await service.propose(payout, SettledAs.PAID, reason=None, document="letter 17", why="asked", actor="ann")
     assert await town.stands(incentive) == ("paying", "outcome_unknown"), "nothing yet"
     with pytest.raises(Conflict, match="cannot confirm"):
         await service.confirm(made.id, actor="ann")
-    again = await service.propose(payout, Verdict.PAID, reason=None, document="letter 18", why="asked", actor="bob")
+    again = await service.propose(payout, SettledAs.PAID, reason=None, document="letter 18", why="asked", actor="bob")
     with pytest.raises(Conflict, match="over"):
         await service.confirm(made.id, actor="bob")
     assert (await service.confirm(again.id, actor="ann")).state is S.SUCCEEDED
@@ -74,7 +74,7 @@ async def test_a_document_settles_only_by_two_persons(town: Town) -> None:
 async def test_what_a_document_refuses_is_paid_once_more_and_no_more(town: Town) -> None:
     bank = town.partner()
     incentive = await in_doubt(town, "reset")
-    await settle(town, (await town.payout(incentive)).id, Verdict.REFUSED)
+    await settle(town, (await town.payout(incentive)).id, SettledAs.REFUSED)
     await town.drive(town.worker(), town.statements(), hours=1, step_s=60)
     assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
     assert len(bank.booked) == 1
@@ -83,7 +83,7 @@ async def test_what_a_document_refuses_is_paid_once_more_and_no_more(town: Town)
 async def test_a_document_may_name_the_account_and_then_nothing_follows(town: Town) -> None:
     bank = town.partner()
     incentive = await in_doubt(town, "reset")
-    await settle(town, (await town.payout(incentive)).id, Verdict.REFUSED, B.ACCOUNT_BLOCKED)
+    await settle(town, (await town.payout(incentive)).id, SettledAs.REFUSED, B.ACCOUNT_BLOCKED)
     await town.drive(town.worker(), town.statements(), hours=1, step_s=60)
     assert await town.stands(incentive) == ("scheduled", "account_blocked")
     assert bank.booked == []
@@ -101,7 +101,7 @@ async def test_a_create_whose_key_is_over_is_settled_by_a_document(town: Town) -
     await worker.tick_lookups("fake")
     payout = await town.payout(incentive)
     assert (payout.state, payout.next_at) == (S.PREPARING, None)
-    await settle(town, payout.id, Verdict.REFUSED)
+    await settle(town, payout.id, SettledAs.REFUSED)
     await town.drive(worker, town.statements(), hours=1, step_s=60)
     assert await town.stands(incentive) == ("paid", None)
     assert len(bank.booked) == 1
@@ -116,13 +116,12 @@ async def test_what_is_in_no_doubt_takes_no_document(town: Town) -> None:
     await worker.claim("fake", 1)
     for incentive in (paid, reserved):
         with pytest.raises(Conflict, match="in doubt"):
-            await service.propose(
-                (await town.payout(incentive)).id, Verdict.PAID, reason=None, document="x" * 3, why="asked", actor="ann"
-            )
+            payout = await town.payout(incentive)
+            await service.propose(payout.id, SettledAs.PAID, reason=None, document="xxx", why="asked", actor="ann")
     with pytest.raises(NotFound):
-        await service.propose(1, Verdict.PAID, reason=None, document="xxx", why="asked", actor="ann")
+        await service.propose(1, SettledAs.PAID, reason=None, document="xxx", why="asked", actor="ann")
     with pytest.raises(InvalidRequest):
-        await service.propose(1, Verdict.PAID, reason=B.ACCOUNT_BLOCKED, document="xxx", why="asked", actor="ann")
+        await service.propose(1, SettledAs.PAID, reason=B.ACCOUNT_BLOCKED, document="xxx", why="asked", actor="ann")
 
 
 async def test_what_came_back_is_not_paid_again_to_the_account_it_came_back_from(town: Town) -> None:
@@ -173,7 +172,7 @@ async def test_no_way_out_pays_twice(town: Town, seed: int) -> None:
                 del bank.queued[rows[0]["reference"]]  # whoever writes the document ends what stands there
             try:
                 made = await service.propose(
-                    rows[0]["id"], Verdict.PAID if credited else Verdict.REFUSED, reason=None, document="list 3",
+                    rows[0]["id"], SettledAs.PAID if credited else SettledAs.REFUSED, reason=None, document="list 3",
                     why="asked", actor="ann",
                 )  # fmt: skip
                 await service.confirm(made.id, actor="bob")
