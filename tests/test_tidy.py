@@ -4,6 +4,7 @@ import ast
 import os
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,17 @@ EXEMPT: dict[tuple[str, str], str] = {
 }
 """(rule, file) -> why the rule does not hold there. One that is no longer needed fails the test."""
 
+
+@cache
+def parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+@cache
+def nodes(text: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(parsed(text)))
+
+
 Rule = Callable[[str, str], Iterator[str]]
 CODE_RULES: dict[str, Rule] = {}
 TEXT_RULES: dict[str, Rule] = {}
@@ -59,7 +71,7 @@ def file_is_short(path: str, text: str) -> Iterator[str]:
 
 @code_rule
 def functions_are_short(path: str, text: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None
             if (lines := node.end_lineno - node.lineno + 1) > FUNCTION_LIMIT_LINES:
@@ -71,7 +83,7 @@ def no_partner_is_singled_out(path: str, text: str) -> Iterator[str]:
     """What differs between partners is data in a manifest or code in the partner's folder."""
     if path.startswith(("adapters/", "mock_partners/")):
         return
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         sides: list[ast.expr] = []
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
@@ -88,7 +100,7 @@ def no_partner_is_singled_out(path: str, text: str) -> Iterator[str]:
 def contracts_and_adapters_are_pure(path: str, text: str) -> Iterator[str]:
     if not path.startswith(tuple(f"{package}/" for package in PURE)):
         return
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -103,7 +115,7 @@ def contracts_and_adapters_are_pure(path: str, text: str) -> Iterator[str]:
 
 @code_rule
 def no_exception_is_swallowed(path: str, text: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.ExceptHandler):
             caught = "" if node.type is None else ast.unparse(node.type)
             silent = all(isinstance(line, ast.Pass | ast.Continue) for line in node.body)
@@ -116,8 +128,8 @@ def no_exception_is_swallowed(path: str, text: str) -> Iterator[str]:
 
 @code_rule
 def nobody_sleeps_in_the_loop(path: str, text: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(text)):
-        called = isinstance(node, ast.Attribute) and ast.unparse(node) == "time.sleep"
+    for node in nodes(text):
+        called = isinstance(node, ast.Attribute) and node.attr == "sleep" and ast.unparse(node) == "time.sleep"
         imported = isinstance(node, ast.ImportFrom) and node.module == "time" and "sleep" in ast.unparse(node)
         if called or imported:
             yield f"{node.lineno}: time.sleep"
@@ -125,7 +137,7 @@ def nobody_sleeps_in_the_loop(path: str, text: str) -> Iterator[str]:
 
 @code_rule
 def public_names_are_documented(path: str, text: str) -> Iterator[str]:
-    tree = ast.parse(text)
+    tree = parsed(text)
     if ast.get_docstring(tree) is None:
         yield "1: the module has no docstring"
     named = [node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)]
@@ -181,6 +193,14 @@ def read(path: str) -> str:
 
 def code_files() -> list[str]:
     return [path for path in project_files() if path.endswith(".py") and path.split("/")[0] in PACKAGES]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_kept() -> Iterator[None]:
+    """The trees of all modules are some hundred megabytes."""
+    yield
+    parsed.cache_clear()
+    nodes.cache_clear()
 
 
 @pytest.mark.parametrize("rule", [*CODE_RULES, *TEXT_RULES])
@@ -265,9 +285,11 @@ TWO_THINGS = {
 
 def public_types(text: str) -> set[str]:
     """The classes that a module defines for others, and its names for unions of them."""
-    named = {node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)}
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp):
+    named: set[str] = set()
+    for node in parsed(text).body:
+        if isinstance(node, ast.ClassDef):
+            named.add(node.name)
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp):
             named |= {target.id for target in node.targets if isinstance(target, ast.Name) and not target.id.isupper()}
     return {name for name in named if not name.startswith("_")}
 

@@ -115,8 +115,8 @@ async def test_what_is_in_no_doubt_takes_no_document(town: Town) -> None:
     await worker.tick_send("fake", 1)
     await worker.claim("fake", 1)
     for incentive in (paid, reserved):
+        payout = await town.payout(incentive)
         with pytest.raises(Conflict, match="in doubt"):
-            payout = await town.payout(incentive)
             await service.propose(payout.id, SettledAs.PAID, reason=None, document="xxx", why="asked", actor="ann")
     with pytest.raises(NotFound):
         await service.propose(1, SettledAs.PAID, reason=None, document="xxx", why="asked", actor="ann")
