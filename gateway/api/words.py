@@ -255,6 +255,7 @@ ERRORS: dict[str, str] = {
     "batch_of_reapprovals": "A batch of reapprovals is not stopped; its incentives' own batches are.",
     "body_missing": "The request has no body.",
     "charset_unsupported": "The text is not UTF-8.",
+    "bundle_invalid": "The bundle is not as it was signed.",
     "client_exists": "There is a client of that name.",
     "conflict": "The state of what is addressed does not allow it.",
     "content_root_differs": "The content root is not the batch's.",

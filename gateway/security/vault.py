@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -148,6 +149,11 @@ class Vault:
         inner.update(f"{kind}\0{value}".encode())
         outer.update(inner.digest())
         return outer.digest()
+
+    def signing_key(self) -> Ed25519PrivateKey:
+        """What signs for others to check; the same whichever key seals."""
+        self._sealing()
+        return Ed25519PrivateKey.from_private_bytes(_derive(self._base, b"signature"))
 
     def token(self, purpose: str) -> str:
         """32 characters base64url that nobody can guess and that need not be stored: the same for the same purpose."""

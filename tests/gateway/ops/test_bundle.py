@@ -1,0 +1,111 @@
+"""An incentive's record, signed: whole, without a word of who the person is, and checked by others without us."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from contracts.errors import InvalidRequest, NotFound
+from gateway.security.vault import Vault
+from gateway.services.ops.bundle import Bundles, check, public_key
+from tests.gateway.payouts.town import Town, open_town, phone_of
+from tests.gateway.test_cli import run
+
+
+@pytest.fixture
+async def town(database: str) -> AsyncIterator[Town]:
+    async with open_town(database) as opened:
+        yield opened
+
+
+async def paid(town: Town) -> int:
+    """An incentive that was approved by two, consented to, checked and paid."""
+    town.partner()
+    person = await town.person()
+    incentive = await town.incentive(person)
+    worker = town.worker()
+    for leased in await worker.claim("fake", 1):
+        await worker.send(leased)
+    await town.execute(
+        "INSERT INTO consents (link_id, text_version, channel, at) SELECT id, 'v1', 'page', created_at FROM links"
+    )
+    return incentive
+
+
+async def test_the_record_is_whole_and_holds_nobodys_data(town: Town, tmp_path: Path) -> None:
+    incentive = await paid(town)
+    made = await Bundles(town.database, town.clock, town.vault).make(incentive, "auditor")
+    record = made.record
+    assert [row["person"] for row in record["approved"]] == ["ann", "bob"]
+    assert (record["incentive"]["stage"], record["handed_over"][0]["client_id"]) == ("paid", "c")
+    assert record["consented"][0]["text_version"] == "v1"
+    assert [row["kind"] for row in record["booked"]] == ["reserve", "settle"]
+    assert record["came_back"][-1]["kind"] == "succeeded"
+    text = msgspec.json.encode(made)
+    for value in (town.account("fake", 1), phone_of(1), "Name 1", "token-1"):
+        assert value.encode() not in text.replace(record["payouts"][0]["reference"].encode(), b"")
+    file = tmp_path / "bundle.json"
+    file.write_bytes(msgspec.json.format(text, indent=2))
+    said = run("audit", "check", str(file), "--key", public_key(town.vault))
+    assert f"incentive {incentive}, paid" in said and "approved     2" in said, "without store and settings"
+    read = await town.fetch("SELECT actor FROM audit_log WHERE action = 'audit.bundle'")
+    assert [row["actor"] for row in read] == ["auditor"]
+    with pytest.raises(NotFound):
+        await Bundles(town.database, town.clock, town.vault).make(incentive + 1, "auditor")
+
+
+def _each(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where a value of the record stands: every one that is no list and no object."""
+    if isinstance(value, dict):
+        return [one for name, inner in value.items() for one in _each(inner, (*path, name))]
+    if isinstance(value, list):
+        return [one for at, inner in enumerate(value) for one in _each(inner, (*path, at))]
+    return [path]
+
+
+def _changed(record: Any, path: tuple[Any, ...], change: Callable[[Any], Any]) -> Any:
+    copy = json.loads(json.dumps(record))
+    inner = copy
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = change(inner[path[-1]])
+    return copy
+
+
+async def test_whatever_is_changed_shows(town: Town) -> None:
+    made = await Bundles(town.database, town.clock, town.vault).make(await paid(town), "auditor")
+    key, record = public_key(town.vault), made.record
+
+    def bundled(what: Any, signature: str = made.signature) -> bytes:
+        return json.dumps({"record": what, "signature": signature}).encode()
+
+    assert check(bundled(record), key) == record, "in any spelling of the same"
+    places = _each(record)
+    assert len(places) > 60
+    for path in places:
+        with pytest.raises(InvalidRequest):
+            check(bundled(_changed(record, path, lambda value: f"{value}x")), key)
+    for what in (record | {"approved": record["approved"][:1]}, record | {"more": 1}, {}):
+        with pytest.raises(InvalidRequest):
+            check(bundled(what), key)
+    with pytest.raises(InvalidRequest):
+        check(bundled(record), public_key(Vault(b"x" * 32)))
+    for text, with_key in ((b"", key), (b"{}", key), (bundled(record), "no key"), (bundled(record, "AAAA"), key)):
+        with pytest.raises(InvalidRequest):
+            check(text, with_key)
+
+
+async def test_others_check_it_as_the_document_says(town: Town) -> None:
+    """docs/runbook.md, with nothing of ours but the text."""
+    made = await Bundles(town.database, town.clock, town.vault).make(await paid(town), "auditor")
+    given = json.loads(msgspec.json.encode(made))
+    canonical = json.dumps(given["record"], sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key(town.vault)))
+    key.verify(base64.b64decode(given["signature"]), b"prakerja-gateway audit bundle\n" + canonical)
