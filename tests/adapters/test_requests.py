@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,17 @@ from tests.adapters.story import TIMES, story
 FOLDER = Path(__file__).parent / "requests"
 
 
+def recording(slug: str) -> dict[str, list[dict[str, Any]]]:
+    """What was recorded of a partner's requests, by operation and time."""
+    path = FOLDER / f"{slug}.json"
+    assert path.exists(), "record what it asks, and read it: python -m tests.adapters.test_requests"
+    told: dict[str, list[dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8"))
+    return told
+
+
 @pytest.mark.parametrize("slug", sorted(PARTNERS))
 def test_every_request_is_the_recorded_one(slug: str) -> None:
-    recorded = json.loads((FOLDER / f"{slug}.json").read_text(encoding="utf-8"))
+    recorded = recording(slug)
     asked = story(PARTNERS[slug])
     assert sorted(asked) == sorted(recorded)
     for name, requests in asked.items():
@@ -32,7 +41,7 @@ def test_every_request_is_the_recorded_one(slug: str) -> None:
 @pytest.mark.parametrize("slug", sorted(PARTNERS))
 def test_the_recording_holds_every_operation(slug: str) -> None:
     """Each one that the partner offers, at each time, and as many requests as the longest plan has."""
-    recorded = json.loads((FOLDER / f"{slug}.json").read_text(encoding="utf-8"))
+    recorded = recording(slug)
     names = {name.split()[0].split(".")[0] for name in recorded}
     money = {"prepare", "approve", "withdraw"} if PARTNERS[slug].manifest.two_step else {"payout"}
     tokens = {"fetch_token"} if PARTNERS[slug].manifest.tokens else set[str]()
