@@ -23,6 +23,7 @@ from contracts.secret import Secret
 from gateway.clock import JAKARTA
 from gateway.core import Core
 from gateway.routes.ops.session import FORM_BYTES, Browser, form, page, signed_in, to
+from gateway.security import personal
 from gateway.services.intake.participants import Participants
 from gateway.services.linking.proof import DOCUMENT, AccountProofs
 from gateway.services.payouts.settling import SettledAs
@@ -291,6 +292,7 @@ async def act(core: NamedDependency[Core], request: Browser, name: FromPath[str]
     if not REASON_MIN <= len(reason) <= REASON_MAX:
         raise InvalidRequest(f"A reason has {REASON_MIN} to {REASON_MAX} characters.", field="reason")
     filled = _filled(chosen, typed)
+    personal.refuse(reason, "reason")
     target = _target(typed)
     if chosen.needs not in target.given():
         raise InvalidRequest("Load the page again: the form does not say what it is about.")

@@ -13,6 +13,7 @@ from contracts.hold import HoldKind, HoldStage
 from contracts.partner import Capability, Fact, Manifest, Mark
 from contracts.quotas import all_quotas
 from gateway.clock import Clock, jakarta_day
+from gateway.security import personal
 from gateway.storage.base.database import Database
 from gateway.storage.ops import audit, holds, switches
 from gateway.storage.reconciliation import statements
@@ -148,9 +149,11 @@ class Partners:
 
     async def pause(self, partner: str, reason: str, *, actor: str) -> PartnerView:
         """Stop payouts: no attempt begins any more, one that has not left is held back, one that has left is followed
-        to its end. The answer tells how many may not have left yet.
+        to its end. The answer tells how many may not have left yet. Raises `InvalidRequest` for a reason that names
+        somebody.
         """
         self.known(partner)
+        personal.refuse(reason, "reason")
         now = self._clock.now()
         async with self._database.transaction() as connection:
             if await switches.pause(connection, now, partner, by=actor, reason=reason):
@@ -174,7 +177,10 @@ class Partners:
             return await holds.history(connection, partner, limit)
 
     async def release(self, hold_id: int, reason: str, *, actor: str) -> PartnerView:
-        """End a hold by hand: what waited is due at once. The next run of failures holds it anew."""
+        """End a hold by hand: what waited is due at once. The next run of failures holds it anew. Raises
+        `InvalidRequest` for a reason that names somebody.
+        """
+        personal.refuse(reason, "reason")
         now = self._clock.now()
         async with self._database.transaction() as connection:
             held = await holds.get(connection, hold_id)

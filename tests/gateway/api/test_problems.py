@@ -83,6 +83,14 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str, str | None]] = {
     "pause without scope": (
         _request("POST", "/v1/partners/bni/pause", json={"reason": "because"}), 403, "scope_missing", None
     ),
+    "pause for somebody": (
+        _request("POST", "/v1/partners/bni/pause", json={"reason": "call 0812-3456-7890"}, role="operator"),
+        422, "personal_data", "reason",
+    ),
+    "release for somebody": (
+        _request("POST", "/v1/partners/holds/1/release", json={"reason": "of 3174014205909901"}, role="operator"),
+        422, "personal_data", "reason",
+    ),
     "unknown batch": (
         _request("POST", "/v1/batches/b1/approvals", json={"decision": "approve", "content_root": ROOT}, role="one"),
         404, "not_found", None,
