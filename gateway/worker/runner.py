@@ -153,6 +153,7 @@ def people_loops(core: Core, outages: Outages) -> list[Loop | Lanes[Any]]:
     return [
         *verifying,
         Loop("inbox", core.inbox.tick),
+        Loop("approvals", core.batches.tick_marking, SLOW_S),
         Loop("silence", core.guard.tick, silence.TICK_S),
         *(Loop(name, tick, SLOW_S) for name, tick in slow.items()),
     ]

@@ -82,10 +82,16 @@ class Bench:
             token = await self._token(postgres.dsn, url)
             pids = {"postgres": postgres.pid, "api": api.pid}
             await deliver([port], posts(token, 0, 500))  # plans and caches are warm from here on
+            before = cpu_s(api.pid, with_children=True)
             refused = await deliver([port], posts(token, 0, self._count, nik="1"))
-            figures = {"refused_per_s": round(self._count / refused.seconds, 1)}
+            used = cpu_s(api.pid, with_children=True) - before
+            figures: dict[str, Any] = {
+                "refused_per_s": round(self._count / refused.seconds, 1),
+                "refused_cpu_ms_each": round(1_000 * used / self._count, 3),
+            }
             figures |= await self._load("", port, posts(token, 2_100_000, self._count), pids)
             figures["ratio"] = round(figures["per_s"] / figures["refused_per_s"], 3)
+            figures["cpu_ratio"] = round(figures["cpu_ms_each"]["api"] / figures["refused_cpu_ms_each"], 2)
             async with asyncio.TaskGroup() as group:
                 merge = group.create_task(self._merge(url, token))
                 figures |= await self._load("beside_", port, posts(token, 2_500_000, _ENOUGH), pids, until=merge)

@@ -25,7 +25,7 @@ from gateway.services.intake.programmes import Programmes
 from gateway.services.intake.rows import Checker, Declared, Reader, Refused, Row, rules_of
 from gateway.services.intake.spool import Spool
 from gateway.storage.access import clients
-from gateway.storage.base.database import Connection, Database
+from gateway.storage.base.database import Connection, Database, transact
 from gateway.storage.intake import batches as stored
 from gateway.storage.intake import reapprovals as lapsed
 from gateway.storage.intake import staging
@@ -204,6 +204,10 @@ class Batches:
                 await stored.drop(connection, batch_id, BatchState.EXPIRED, now)
                 await events.emit(connection, now, [(EventType.BATCH_EXPIRED, batch_id, {})])
         return len(old)
+
+    async def tick_marking(self, most: int = 20_000) -> int:
+        """Let the next rows of a large batch that was approved be paid; how many."""
+        return await transact(self._database, lambda connection: stored.mark_next(connection, most, self._clock.now()))
 
     async def find(
         self, organisation: str | None, state: BatchState | None, before: tuple[datetime, str] | None, limit: int
