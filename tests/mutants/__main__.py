@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.mutants.adapters_bytes import BYTES
 from tests.mutants.adapters_people import PEOPLE
 from tests.mutants.adapters_verdicts import VERDICTS
+from tests.mutants.brake import BRAKE
 from tests.mutants.edges import EDGES
 from tests.mutants.house import HOUSE
 from tests.mutants.money_people import PEOPLE_AND_SEALS
@@ -27,7 +28,7 @@ from tests.partners import each
 
 FAMILIES: dict[str, tuple[tuple[Mutant, ...], ...]] = {
     "adapters": (BYTES, VERDICTS, PEOPLE, HOUSE, *(bugs.BUGS for bugs in each("bugs").values())),
-    "money": (SENT, HEARD, PEOPLE_AND_SEALS, PROVED, PLANNED, STILL),
+    "money": (SENT, HEARD, PEOPLE_AND_SEALS, PROVED, BRAKE, PLANNED, STILL),
     "edges": (EDGES,),
 }
 """Tables by what they are about; a table is a tuple of mutants."""

@@ -11,9 +11,10 @@ import pytest
 
 from contracts.errors import Hint, PartnerUnavailable
 from contracts.hold import Fault
+from contracts.identity import IdentityAnswer, Verdict
 from contracts.partner import Blame, Code, Mark
 from gateway.partners.transport import Reply
-from gateway.partners.watch import MOST_RETRY_AFTER_S, Seen, Told, of_error
+from gateway.partners.watch import MOST_RETRY_AFTER_S, Seen, Told, of_error, of_result
 from tests.gateway.payouts.fake import NOON, manifest
 from tests.gateway.payouts.town import Town
 
@@ -120,3 +121,11 @@ async def test_a_refusal_about_a_person_tells_nothing_and_one_of_ours_does(town:
     await town.due()
     await town.worker().tick_send("fake")
     assert kept.told_of[-1][1] == Told(good=True)
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_what_a_check_says_of_a_person_says_nothing_good_of_the_partner(verdict: Verdict) -> None:
+    """A partner that comes back with wrong words must not be fed at full rate for each of them."""
+    told = of_result(IdentityAnswer(verdict=verdict, partner_code="x"), Seen(), NOON, manifest())
+    assert told.good is (verdict in (Verdict.MATCH, Verdict.PENDING))
+    assert told.fault is None

@@ -1,0 +1,28 @@
+# ruff: noqa: E501 - the texts to find and put are as long as in the source
+"""Bugs of the brake: what is weighed and how long, who is held by it, and what a release brings back."""
+
+from __future__ import annotations
+
+from tests.mutants.planting import WORKER, one
+
+_CROWDS, _TABLES = (f"tests/gateway/brake/test_{name}.py" for name in ("crowds", "tables"))
+_WEIGHED = "tests/gateway/brake/test_weighed.py"
+_HOLDS = "tests/gateway/standing/test_holds.py"
+_WATCH = "tests/gateway/standing/test_watch.py"
+_BRAKE = "gateway/services/brake/brake.py"
+_REFUSALS = "gateway/storage/brake/refusals.py"
+_OUTAGE = "gateway/worker/outage.py"
+
+BRAKE = (
+    one("brake/an_outages_end_lifts_it", _OUTAGE, "_OPENED_HERE = (HoldKind.OUTAGE, HoldKind.OURS)", "_OPENED_HERE = (HoldKind.OUTAGE, HoldKind.OURS, HoldKind.BRAKE)", WORKER, _WEIGHED),
+    one("brake/one_refusal_more_than_the_table_says", "contracts/brake.py", "if tail(n, c, prior.a, prior.b) <= alpha", "if tail(n, c - 1, prior.a, prior.b) <= alpha", _TABLES),
+    one("brake/held_in_one_process", "gateway/services/ops/holds.py", "one.stage in stages and one.stops]", "one.stage in stages and one.stops and one.opened_by == self._by]", _HOLDS),
+    one("brake/a_held_stage_is_asked_all_the_same", _REFUSALS, " AND h.stage = r.stage AND h.released_at IS NULL)", " AND h.stage = r.stage AND h.released_at IS NOT NULL)", _CROWDS),
+    one("brake/a_refusal_is_a_good_word", "gateway/partners/watch.py", "result.verdict in (Verdict.MATCH, Verdict.PENDING)", "result.verdict in Verdict", _WATCH, WORKER),
+    one("brake/old_refusals_hold_again", _BRAKE, "await refusals.forgive(connection, hold.partner, hold.stage)", "pass", _WEIGHED),
+    one("brake/its_canaries_as_often_as_an_outages", _OUTAGE, "    if hold.kind is HoldKind.BRAKE:\n        return BRAKE_CANARY_S\n", "", _WEIGHED),
+    one("brake/a_released_run_is_asked_twice", "gateway/storage/ops/holds.py", " AND (run_asked_at IS NULL OR run_asked_at <= released_at) RETURNING *", " RETURNING *", _WEIGHED),
+    one("brake/one_partners_words_hold_another", _REFUSALS, "\"SELECT good_before FROM refusals WHERE partner = $1 AND", "\"SELECT good_before FROM refusals WHERE (partner = $1 OR true) AND", _WEIGHED),
+    one("brake/second_looks_are_weighed", _REFUSALS, "            $10 = 0 AND NOT ", "            NOT ", _CROWDS),
+    one("brake/old_answers_weigh_for_ever", _REFUSALS, " AND said_at > $4::timestamptz - make_interval(secs => $5) ORDER BY id DESC", " AND said_at > $4::timestamptz - 99 * make_interval(secs => $5) ORDER BY id DESC", _WEIGHED),
+)  # fmt: skip
