@@ -197,7 +197,7 @@ def code_files() -> list[str]:
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_is_kept() -> Iterator[None]:
-    """The trees of all modules are some hundred megabytes."""
+    """The trees of all modules are a hundred megabytes."""
     yield
     parsed.cache_clear()
     nodes.cache_clear()
@@ -276,8 +276,6 @@ def test_a_line_too_many_is_seen() -> None:
 DOMAIN = ("contracts", "gateway/services", "gateway/storage", "gateway/partners")
 TWO_THINGS = {
     "Fault": "of a partner's answer (hold.py) and of a row that is handed over (batch.py); no module has both",
-    "Notice": "a partner's notification, and core's that somebody finished a training; no module has both",
-    "Quota": "what a partner's document allows, and the turns that are handed out under it",
     "Said": "a word on a payout, and one on a person, as the brake weighs it; no module has both",
 }
 """Names of contracts/ that mean another thing elsewhere, and how they are told apart."""

@@ -55,7 +55,7 @@ class Turn:
 
     __slots__ = ("_clock", "_lot", "_quota")
 
-    def __init__(self, quota: Quota, lot: Lot, clock: Clock) -> None:
+    def __init__(self, quota: Turns, lot: Lot, clock: Clock) -> None:
         self._quota = quota
         self._lot = lot
         self._clock = clock
@@ -69,7 +69,7 @@ class Turn:
         self._quota.returned(self._lot)
 
 
-class Quota:
+class Turns:
     """One quota of a partner; `name` is the same in all processes, `per_s` more than 0."""
 
     def __init__(
@@ -254,7 +254,7 @@ PIECE: ContextVar[Piece | None] = ContextVar("PIECE", default=None)
 class Room:
     """How many pieces of work may stand before their first call: as many as leave in a part of a second."""
 
-    def __init__(self, quotas: Sequence[Quota]) -> None:
+    def __init__(self, quotas: Sequence[Turns]) -> None:
         self._quotas = quotas
         self._inside = 0
         self._free = asyncio.Event()
@@ -292,15 +292,15 @@ class Pace:
         self._manifest = manifest
         self._agreed_per_s = agreed_per_s
         self._clock = clock
-        self._quotas: dict[str, Quota] = {}
+        self._quotas: dict[str, Turns] = {}
 
-    def of(self, operation: str) -> Quota:
+    def of(self, operation: str) -> Turns:
         """The quota that an operation (`Request.operation`) counts to."""
         declared = quota_of(self._manifest, operation)
         agreed = self._agreed_per_s
         name = self._manifest.slug if agreed is not None else f"{self._manifest.slug}:{','.join(declared.operations)}"
         if name not in self._quotas:
-            self._quotas[name] = Quota(self._redis, name, agreed or declared.per_s, self._clock)
+            self._quotas[name] = Turns(self._redis, name, agreed or declared.per_s, self._clock)
         return self._quotas[name]
 
     def room(self, family: str) -> Room:

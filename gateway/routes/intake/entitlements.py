@@ -17,7 +17,7 @@ from gateway.routes.access.idempotent import once
 from gateway.security.clients import Caller, require
 from gateway.services.intake.entitlements import EntitlementView
 from gateway.services.intake.incentives import IncentiveView
-from gateway.services.intake.plan_items import Item, Notice, Person
+from gateway.services.intake.plan_items import Completion, Item, Person
 from gateway.storage.intake.entitlements import Filter
 
 Call = Request[Any, Caller, Any]
@@ -37,7 +37,7 @@ class NewCompletions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Notices about participants under one plan."""
 
     plan_id: PlanId
-    completions: Annotated[list[Notice], msgspec.Meta(min_length=1, max_length=MOST_ITEMS)]
+    completions: Annotated[list[Completion], msgspec.Meta(min_length=1, max_length=MOST_ITEMS)]
 
 
 class Items(msgspec.Struct, frozen=True, kw_only=True):

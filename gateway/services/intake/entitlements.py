@@ -22,7 +22,7 @@ from gateway.clock import Clock, jakarta_day
 from gateway.security.vault import Vault
 from gateway.services.intake.incentives import Incentives, IncentiveView
 from gateway.services.intake.merging import Merging, Overtaken
-from gateway.services.intake.plan_items import Entry, Item, Items, Notice, Person, Taking
+from gateway.services.intake.plan_items import Completion, Entry, Item, Items, Person, Taking
 from gateway.services.intake.programmes import Programmes
 from gateway.services.intake.refusals import faults_of
 from gateway.services.intake.rows import Checker, rules_of
@@ -94,7 +94,7 @@ class Entitlements:
 
         return await self._staged(store)
 
-    async def complete(self, client_id: str, plan_id: str, notices: Sequence[Notice]) -> list[Item]:
+    async def complete(self, client_id: str, plan_id: str, notices: Sequence[Completion]) -> list[Item]:
         """Take notices: each by itself, all in one transaction. What they make is approved, and paid when due."""
         known = await self._programmes.known()
 

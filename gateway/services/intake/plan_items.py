@@ -50,7 +50,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return "Person(***)"
 
 
-class Notice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Completion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Something that a participant has finished."""
 
     participant_id: Text200
@@ -216,7 +216,7 @@ class Taking(Items):
         self._vault = vault
         self._taken: dict[int, tuple[int, str, date]] = {}
 
-    async def read(self, connection: Connection, notices: Sequence[Notice]) -> None:
+    async def read(self, connection: Connection, notices: Sequence[Completion]) -> None:
         """Decide as far as it does not take the staged rows."""
         ids = [cleaned(notice.participant_id) for notice in notices]
         entitled = await stored.under(connection, self.row.id, ids)
@@ -243,7 +243,7 @@ class Taking(Items):
                 self._stage(item, row, known[pid], notice)
 
     def _wrong(
-        self, row: EntitlementRow | None, notice: Notice, taken: Mapping[tuple[int, str], date]
+        self, row: EntitlementRow | None, notice: Completion, taken: Mapping[tuple[int, str], date]
     ) -> NoticeCode | None:
         if row is None:
             return NoticeCode.ENTITLEMENT_UNKNOWN
@@ -259,7 +259,7 @@ class Taking(Items):
         first = max(self.today - OLDEST, trained or date.min)
         return None if first <= notice.finished_on <= self.today else NoticeCode.NOTICE_DATE
 
-    def _stage(self, item: Item, row: EntitlementRow, person: PersonRow, notice: Notice) -> None:
+    def _stage(self, item: Item, row: EntitlementRow, person: PersonRow, notice: Completion) -> None:
         pid, instalments = person.participant_id, self.plan.after(notice.notice)
         opened = (
             pid,

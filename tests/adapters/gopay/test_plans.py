@@ -186,6 +186,7 @@ def test_kyc_request(ctx, query):
     [
         (200, kyc("COMPLETED", "VALID", "3174012304909901"), Verdict.MATCH, "COMPLETED.VALID"),
         (200, kyc("COMPLETED", "VALID", "3174012304909902"), Verdict.MISMATCH, "COMPLETED.VALID"),
+        (200, kyc("COMPLETED", "VALID", "3174012304909901") | {"errors": [7]}, Verdict.MATCH, "COMPLETED.VALID"),
         (200, kyc("COMPLETED", "INVALID"), Verdict.KYC_INCOMPLETE, "COMPLETED.INVALID"),
         (200, kyc("COMPLETED", "INVALID", "3174012304909901"), Verdict.KYC_INCOMPLETE, "COMPLETED.INVALID"),
         (200, kyc("IN_PROGRESS"), Verdict.PENDING, "IN_PROGRESS"),

@@ -16,8 +16,7 @@ from redis.exceptions import ConnectionError as NoRedis
 from contracts.partner import Mark, Quota
 from contracts.quotas import UNKNOWN_QUOTA
 from gateway.clock import SystemClock
-from gateway.partners.quota import MOST_WAIT_S, PIECE, SCRIPT, NoTurn, Pace, Room, Turn
-from gateway.partners.quota import Quota as Turns
+from gateway.partners.quota import MOST_WAIT_S, PIECE, SCRIPT, NoTurn, Pace, Room, Turn, Turns
 from gateway.worker.lanes import Lanes
 from tests.gateway.payouts.fake import NOON, VirtualClock, manifest
 

@@ -16,7 +16,7 @@ from gateway.security.sealed import seal_grant
 from gateway.services.intake.batches import Decision
 from gateway.services.intake.entitlements import Entitlements
 from gateway.services.intake.incentives import Incentives
-from gateway.services.intake.plan_items import ItemOutcome, Notice, Person
+from gateway.services.intake.plan_items import Completion, ItemOutcome, Person
 from gateway.services.intake.plans import Plans
 from gateway.services.intake.programmes import Programmes
 from tests.gateway.api.kit import nik
@@ -138,12 +138,12 @@ async def test_every_right_ends_paid_once_or_with_a_reason(database: str, long: 
             today = jakarta_day(city.clock.now())
             for n in [n for n in range(people) if n % 9 == day % 9 and day < 9 and n % 10 != 7]:  # 7: never finishes
                 finished[n] = today
-            notices = [Notice(participant_id=persons[n].participant_id, finished_on=finished[n]) for n in finished]
+            notices = [Completion(participant_id=persons[n].participant_id, finished_on=finished[n]) for n in finished]
             if notices and day < 12:  # all of them again and again
                 await office.entitlements.complete("core", plan_id, notices)
             if day == 30:
                 surveys = [
-                    Notice(participant_id=persons[n].participant_id, finished_on=today, notice="survey-1")
+                    Completion(participant_id=persons[n].participant_id, finished_on=today, notice="survey-1")
                     for n in sorted(finished)[::2]
                 ]
                 taken = await office.entitlements.complete("core", plan_id, surveys)

@@ -12,7 +12,7 @@ from gateway.security.sealed import seal_grant
 from gateway.services.intake.batches import Decision
 from gateway.services.intake.entitlements import Entitlements
 from gateway.services.intake.incentives import Incentives
-from gateway.services.intake.plan_items import Notice, Person
+from gateway.services.intake.plan_items import Completion, Person
 from gateway.services.intake.plans import Plans
 from gateway.services.intake.programmes import Programmes
 from gateway.services.payouts.sending import Answer
@@ -73,7 +73,7 @@ async def _due(town: Town) -> Bank:
         account=town.account("fake", 1),
     )  # fmt: skip
     await entitlements.entitle("clerk", ids[0], [person])
-    await entitlements.complete("clerk", ids[0], [Notice(participant_id="P1", finished_on=today)])
+    await entitlements.complete("clerk", ids[0], [Completion(participant_id="P1", finished_on=today)])
     await town.execute(
         "INSERT INTO links (id, participant, client_id, partner, account_index, account_sealed, state, return_url,"
         " grant_sealed, created_at, updated_at) SELECT 'L1', id, 'core', partner, account_index, $1, 'active',"
