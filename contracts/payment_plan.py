@@ -7,6 +7,7 @@ from __future__ import annotations
 import calendar
 import enum
 import hashlib
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Annotated
 
@@ -84,8 +85,8 @@ class PaymentPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Yours, for people: lower-case letters and digits with single hyphens between."""
     most_participants: Annotated[int, msgspec.Meta(ge=1, le=MOST_PARTICIPANTS)]
     """For how many participants at most: with the amounts, what the approvers let be paid in all."""
-    instalments: Annotated[tuple[Instalment, ...], msgspec.Meta(min_length=1, max_length=MOST_INSTALMENTS)]
-    holidays: Annotated[tuple[date, ...], msgspec.Meta(max_length=MOST_HOLIDAYS)] = ()
+    instalments: Annotated[Sequence[Instalment], msgspec.Meta(min_length=1, max_length=MOST_INSTALMENTS)]
+    holidays: Annotated[Sequence[date], msgspec.Meta(max_length=MOST_HOLIDAYS)] = ()
     """Days on which nothing falls due: the next working day of the month does, else the last one before."""
     weekends: bool = False
     """Whether something may fall due on a Saturday or Sunday."""

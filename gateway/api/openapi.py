@@ -19,7 +19,7 @@ from contracts.events import EventType
 from contracts.identity import Verdict
 from contracts.incentive import BlockerCode
 from contracts.payment_plan import NoticeCode
-from gateway.api import words
+from gateway.api import examples, words
 from gateway.api.problems import MEDIA_TYPE
 from gateway.routes.access.idempotent import HEADER
 from gateway.security.clients import Scopes
@@ -114,12 +114,15 @@ def describe(app: Litestar) -> dict[str, Any]:
             }
             if scopes := guarded.get((path, method)):
                 operation["security"] = [{"client": [scope]} for scope in scopes]
+            else:
+                operation["security"] = []
             for parameter in operation.get("parameters", []):
                 if parameter["name"].endswith("_id") and parameter["schema"].get("type") == "integer":
                     parameter["schema"] = {"type": "string", "pattern": "^[0-9]{1,18}$"}
             if (path, method) in _KEYED:
                 operation.setdefault("parameters", []).append(_key_parameter(required=_KEYED[(path, method)]))
     _bodies(document["paths"], schemas)
+    _examples(document["paths"])
     _describe_names(document)
     return document
 
@@ -147,6 +150,17 @@ def _describe_names(document: dict[str, Any]) -> None:
                 about |= {"enum": closed} | ({} if None in closed else {"type": "string"})
             text = said.get(field) or words.COMMON.get(field, "")
             about.setdefault("description", text)
+
+
+def _examples(paths: dict[str, Any]) -> None:
+    """Of each body that is sent as JSON, and of a file."""
+    for operations in paths.values():
+        for operation in operations.values():
+            for kind, said in operation.get("requestBody", {}).get("content", {}).items():
+                if kind == "application/json":
+                    said["example"] = examples.BODIES[operation["operationId"]]
+                elif kind == "text/csv":
+                    said["example"] = examples.CSV
 
 
 def _problem_schema() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -31,8 +32,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     programme: str
     name: str
     most_participants: int
-    instalments: tuple[Instalment, ...]
-    holidays: tuple[date, ...]
+    instalments: Sequence[Instalment]
+    holidays: Sequence[date]
     weekends: bool
     most_rupiah: int
     """What is paid at most: all instalments of all participants."""
