@@ -132,11 +132,15 @@ def _payout_stands(town: Town, refusal: Refusal) -> bool:
     )
 
 
-def not_yet(town: Town, incentive: Incentive) -> bool:
-    """Whether an incentive is unpaid because of something that `NOT_YET` names."""
+def excused(town: Town, incentive: Incentive) -> bool:
+    """Whether an incentive may be unpaid: who is refused by right may be told another word, or `NOT_YET` names it."""
     crowd = town.crowd
     if crowd is None or crowd.clean or incentive.partner != crowd.partner:
         return False
+    if incentive.participant not in _good(town):
+        return any(
+            (one.participant, one.code) == (incentive.participant, incentive.blocker) for one in town.state.refusals
+        )
     refused = {(one.participant, one.stage, one.code) for one in town.state.refusals}
     if "a refused payout is looked at again" in NOT_YET and (incentive.participant, "payout", incentive.own) in refused:
         return True

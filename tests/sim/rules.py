@@ -318,7 +318,7 @@ def _excused(town: Town, incentive: Incentive) -> bool:
         return any(_reversed(town, p) for p in payouts)
     if code == "deadline_passed":
         return incentive.deadline_on < jakarta_day(datetime.fromtimestamp(town.now_s, JAKARTA)).isoformat()
-    if person.case in _TRUTH.get(code or "", ()) or brake.not_yet(town, incentive):
+    if person.case in _TRUTH.get(code or "", ()) or brake.excused(town, incentive):
         return True
     if any(town.manners.refused.get(p.reference) == code for p in payouts):
         return True
