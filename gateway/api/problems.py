@@ -15,6 +15,7 @@ from litestar.types import ExceptionHandlersMap, Scope
 
 from contracts.batch import RowFault
 from contracts.errors import GatewayError, InvalidRequest, TooLarge
+from gateway import pages
 from gateway.api.queries import values_of
 from gateway.api.request_ids import request_id_of
 from gateway.logs import frames
@@ -184,9 +185,13 @@ def _gateway_error(request: Request[Any, Any, Any], error: GatewayError) -> Resp
     return respond(error, request.scope)
 
 
-def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """What the framework refuses. Somebody at a browser who mistyped an address is told in a page."""
     if isinstance(error, ValidationException):
         return respond(_of_parameters(error, lambda name: values_of(request, name)), request.scope)
+    if error.status_code == 404 and "text/html" in request.headers.get("accept", ""):
+        page = pages.render("missing.html", title="Halaman tidak ada")
+        return Response(page, status_code=404, media_type="text/html", headers=pages.headers())
     code, title, remedy = _BY_STATUS.get(
         error.status_code, (GatewayError.code, GatewayError.title, GatewayError.remedy)
     )

@@ -28,6 +28,8 @@ button[value=deny],.quiet{background:#fff;color:#0b5a3c}
 button:focus-visible,a:focus-visible,input:focus-visible{outline:3px solid #1a73e8;outline-offset:2px}
 input[aria-invalid=true]{border:2px solid #a40000}
 .error{color:#a40000}
+.broad{max-width:60rem}table{border-collapse:collapse;width:100%}th{text-align:left}
+th,td,code{overflow-wrap:anywhere;padding:.15rem .3rem .15rem 0;vertical-align:top}
 """.strip()
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 

@@ -14,6 +14,7 @@ from mock_partners.kit.look import Step
 from mock_partners.kit.pages import MERCHANT
 from mock_partners.kit.waits import Waits
 from mock_partners.pytest import PartnerServer, world_of
+from tests.browser.axe import faults
 from tests.browser.conftest import Callback
 from tests.browser.wallet import LOCAL, PHONE, PIN, WORLD, Wallet
 from tests.browser.wallets import WALLETS
@@ -98,6 +99,7 @@ def test_link(visit: Visit) -> None:
             visit.page.set_viewport_size({"width": width, "height": 740})
             wide = visit.page.evaluate("document.documentElement.scrollWidth")
             assert wide <= width, (step, width)
+        assert faults(visit.page) == []
         visit.enter(step)
         if step is Step.PIN:
             visit.page.keyboard.press("Enter")

@@ -16,6 +16,7 @@ import pytest
 
 from mock_partners.bni import CREDENTIALS
 from mock_partners.pytest import csv_of
+from tests.browser.axe import faults
 from tests.browser.conftest import Callback
 from tests.browser.wallet import send, signer
 from tests.mock_partners.ports import free_base
@@ -116,6 +117,15 @@ def test_a_refused_call_names_the_check(console: Any, mocks: Mocks) -> None:
     console.get_by_label("Account, phone or name").fill("no such person")
     console.get_by_text("No such customer.").wait_for()
     assert "who=no+such+person" in console.url
+
+
+def test_axe_finds_nothing(console: Any, mocks: Mocks) -> None:
+    assert mocks.call("17", "R1")["responseCode"] == "2001700"
+    call = console.locator("details.call").first
+    call.locator("summary").click()
+    found = faults(console)
+    console.goto(mocks.console)
+    assert found + faults(console) == []
 
 
 def test_the_console_can_be_read_on_a_phone(console: Any, mocks: Mocks) -> None:

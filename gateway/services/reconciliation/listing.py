@@ -1,7 +1,8 @@
 """One reading of a partner's list, line by line, however the list moves meanwhile.
 
 A line is known by what the partner says of it. Listed newest first, a list that grows between two pages shows the last
-line of one page again on the next: the same line. Two equal lines of one page are two.
+line of one page again on the next: the same line. Two equal lines of one page are two, and so are two of different
+pages where the list, read again, has not moved at all.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Listing:
         self.pages = 0
         self.unreadable = 0
         self._dated: dict[bytes, datetime] = {}
+        self._in_order: list[Listed] = []
+        """As they came, repeated ones too."""
 
     def add(self, page: StatementPage) -> list[Listed]:
         """The lines of a page that no page before it had."""
@@ -37,6 +40,7 @@ class Listing:
         self.unreadable += page.unreadable
         fresh = []
         for listed in _numbered(page.lines):
+            self._in_order.append(listed)
             if listed.identity not in self.identities:
                 self.identities.add(listed.identity)
                 self._dated[listed.identity] = listed.line.booked_at
@@ -53,6 +57,16 @@ class Listing:
         more = [after._dated[identity] for identity in after.identities - self.identities]
         return newest is None or all(at >= newest for at in more)
 
+    def repeated(self, before: Listing) -> list[Listed]:
+        """The lines that stand on several pages of a list that did not move since the reading before: each as often as
+        it stands there. Nothing where it moved, as a line may then have been read twice.
+        """
+        if [one.identity for one in self._in_order] != [one.identity for one in before._in_order]:
+            return []
+        said = Counter(_said(one.line) for one in self._in_order)
+        often = {_said(one.line) for one in self._in_order if said[_said(one.line)] > 1}
+        return [one for one in self._in_order if _said(one.line) in often]
+
 
 def booking_identity(line: StatementLine, times: int) -> bytes:
     """What the `times`-th equal booking of one payout is kept under."""
@@ -63,17 +77,15 @@ def _digest(said: tuple[object, ...]) -> bytes:
     return hashlib.blake2b(repr(said).encode(), digest_size=16).digest()
 
 
+def _said(line: StatementLine) -> tuple[object, ...]:
+    return (line.kind.value, line.reference, line.partner_reference, line.amount_rupiah, line.booked_at.timestamp())
+
+
 def _numbered(lines: Iterable[StatementLine]) -> list[Listed]:
     times: Counter[tuple[object, ...]] = Counter()
     found = []
     for line in lines:
-        said = (
-            line.kind.value,
-            line.reference,
-            line.partner_reference,
-            line.amount_rupiah,
-            line.booked_at.timestamp(),
-        )
+        said = _said(line)
         times[said] += 1
         found.append(Listed(_digest((*said, times[said])), line))
     return found

@@ -132,6 +132,8 @@ class Statements:
                 listing = await self._list(desk, day, weighed)
                 # One page is of one moment; while several are read, lines may move from one to the next.
                 settled = listing.pages == 1 or (before is not None and before.holds(listing))
+                if before is not None and (repeated := listing.repeated(before)):
+                    await self._apply(desk, day, repeated, weighed)
                 if settled or listing.unreadable:
                     break
                 before = listing

@@ -130,6 +130,34 @@ async def test_a_line_whose_number_comes_in_another_form_is_no_second_credit(tow
     assert await town.cases() == ["contradiction"] and await paused(town)
 
 
+@pytest.mark.parametrize("moves", [False, True])
+async def test_two_equal_credits_on_either_side_of_a_page_are_two_and_a_line_moved_there_is_one(
+    town: Town, moves: bool
+) -> None:
+    """The partner booked one payment twice within a second; the pages end between the two. A list that moves between
+    its pages shows the same: one credit, listed twice.
+    """
+    bank = town.partner()
+    incentives = await paid(town, 6)
+    doubled = (await town.payout(incentives[0])).reference
+    credit = next(b for b in bank.booked if b["reference"] == doubled)
+    rest = [b for b in bank.booked if b is not credit]
+    turn = 0
+
+    def arrange(lines: list[dict[str, Any]], page: int) -> list[dict[str, Any]]:
+        nonlocal turn
+        if moves and page == 0:
+            turn += 1
+        if moves and turn > 1:
+            return [*rest[:2], credit, *rest[2:]]
+        return [*rest[:2], credit, credit, *rest[2:]]
+
+    listed(bank, arrange)
+    await town.statements().read("fake", town.today())
+    assert await town.cases() == ([] if moves else ["contradiction"])
+    assert await paused(town) is not moves
+
+
 async def test_a_credit_to_another_account_is_found_though_the_payout_is_paid(town: Town) -> None:
     bank = town.partner()
     (incentive,) = await paid(town)

@@ -1,0 +1,31 @@
+"""What axe, the accessibility checker, finds on a page that is open."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+import pytest
+
+WIDTHS = {"phone": (390, 844), "wide": (1920, 1080)}
+
+pytest.importorskip(
+    "axe_playwright_python",
+    reason="the accessibility tests were NOT run: axe-playwright-python is not installed; rebuild .venv with `make`",
+)
+
+
+def faults(page: Any) -> list[str]:
+    """Every rule that the page breaks, with the element, and whether it is wider than the screen, at both widths.
+
+    The script is evaluated as the developer console would: the pages' own policy allows none of ours.
+    """
+    found = []
+    for name, (width, height) in WIDTHS.items():
+        page.set_viewport_size({"width": width, "height": height})
+        page.evaluate((resources.files("axe_playwright_python") / "axe.min.js").read_text())
+        broken = page.evaluate("async () => (await axe.run()).violations")
+        found += [f"{name}: {one['id']}: {node['html'][:160]}" for one in broken for node in one["nodes"]]
+        if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+            found.append(f"{name}: wider than the screen")
+    return found
