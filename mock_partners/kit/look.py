@@ -109,11 +109,11 @@ def _filled(words: Words, scene: Scene) -> Words:
 
 def _steps(scene: Scene) -> str:
     marks = "".join(
-        f'<li class="{"done" if number < scene.place else "now" if number == scene.place else ""}"></li>'
+        f'<i class="{"done" if number < scene.place else "now" if number == scene.place else ""}"></i>'
         for number in range(scene.steps)
     )
     label = f"Langkah {scene.place + 1} dari {scene.steps}"
-    return f'<ol class="steps" role="img" aria-label="{label}">{marks}</ol>'
+    return f'<div class="steps" role="img" aria-label="{label}">{marks}</div>'
 
 
 def _heading(look: Look, words: Words) -> str:

@@ -107,10 +107,11 @@ def test_the_operators_pages(page: Any, site: Site) -> None:
     for path in PAGES:
         page.goto(site.url + path.format(case=site.case, batch=site.batch))
         found[path] = faults(page)
-    assert {name: told for name, told in found.items() if told} == {}
+    broken = [f"{name}: {one}" for name, told in found.items() for one in told]
+    assert not broken, "\n".join(broken)
 
 
 @pytest.mark.parametrize("path", ["", "/start", "/connect/nothing-that-exists", "/docs"])
 def test_the_participants_pages(page: Any, site: Site, path: str) -> None:
     page.goto(site.url + (path or site.connect))
-    assert faults(page) == []
+    assert not (found := faults(page)), "\n".join(found)

@@ -125,7 +125,8 @@ def test_axe_finds_nothing(console: Any, mocks: Mocks) -> None:
     call.locator("summary").click()
     found = faults(console)
     console.goto(mocks.console)
-    assert found + faults(console) == []
+    found += faults(console)
+    assert not found, "\n".join(found)
 
 
 def test_the_console_can_be_read_on_a_phone(console: Any, mocks: Mocks) -> None:

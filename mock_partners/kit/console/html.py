@@ -23,7 +23,7 @@ def page(title: str, navigation: str, content: str, status: int = 200) -> Reply:
         '<link rel="icon" href="data:,"><link rel="stylesheet" href="/assets/style.css">'
         '<script src="/assets/live.js" defer></script></head>'
         f'<body><header><a class="home" href="/">Mock partners</a><nav id="tabs">{navigation}</nav>'
-        f'<span id="live"></span></header><main>{content}</main></body></html>'
+        f'<span id="live"></span></header><main><h1 class="unseen">{escape(title)}</h1>{content}</main></body></html>'
     )
     return Reply(status, text.encode(), HEADERS)
 
@@ -57,7 +57,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> str
         return f'<p class="none">{escape(empty)}</p>'
     titles = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
     lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table></div>'
+    return f'<div class="wide" tabindex="0"><table><thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table></div>'
 
 
 def form(mock: Mock, action: str, content: str, kind: str = "") -> str:
