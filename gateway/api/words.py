@@ -316,7 +316,7 @@ ERRORS: dict[str, str] = {
     "plan_invalid": "The plan cannot be: `field` says which part.",
     "plan_mismatch": "What the plan says was not approved by two people other than its maker and the caller.",
     "plan_not_approved": "Nothing is handed over under a plan before it is approved.",
-    "personal_data": "A text that is kept and shown holds what looks like a NIK or a phone.",
+    "personal_data": "A text that is kept and shown holds what looks like a NIK, a card or a phone.",
     "quotes_invalid": "The double quotes are not those of a CSV.",
     "reconciliations_running": "Too many comparisons are under way.",
     "replay_open": "A replay is under way.",
