@@ -52,3 +52,47 @@ def test_a_way_round_is_found() -> None:
         check({name: imports(name, text, texts) for name, text in texts.items()})
     straight = texts | {"c": ""}
     check({name: imports(name, text, straight) for name, text in straight.items()})
+
+
+FLOORS = {"registry": 3, "snap": 1}
+"""In `adapters/`; each partner's folder is on floor 2, modules at the top on 0."""
+
+
+def upwards(graph: Mapping[str, set[str]]) -> set[tuple[str, str]]:
+    """Imports in `adapters/` that lead from one room to another and not down: a partner knows no other, and what is
+    shared knows no partner. Modules at the top may use each other.
+    """
+    folders = {name.split(".")[1] for name in graph if name.count(".") > 1}
+    floors = {name.split(".")[1]: 2 for name in graph if name.split(".")[1] in folders} | FLOORS
+    found = set()
+    for name, named in graph.items():
+        for other in named - {"adapters"}:
+            here, there = name.split(".")[1], other.split(".")[1]
+            if here != there and floors.get(there, 0) >= max(1, floors.get(here, 0)):
+                found.add((name, other))
+    return found
+
+
+def test_partners_know_nothing_of_each_other() -> None:
+    known = {name: path for name, path in modules(ROOT).items() if name.startswith("adapters.")}
+    graph = {name: imports(name, path.read_text(), known) for name, path in known.items()}
+    assert sum(map(len, graph.values())) > 50
+    assert upwards(graph) == set()
+
+
+def test_an_arrow_upwards_is_found() -> None:
+    down = {"adapters.a.sign": {"adapters.snap.codes", "adapters.answers"}, "adapters.b.wire": {"adapters.answers"}}
+    rest = {
+        "adapters.snap.codes": {"adapters.answers"},
+        "adapters.answers": {"adapters.facts"},
+        "adapters.facts": set(),
+    }
+    graph: dict[str, set[str]] = down | rest | {"adapters.registry": {"adapters.a.sign", "adapters.b.wire"}}
+    assert upwards(graph) == set()
+    for name, other in (
+        ("adapters.a.sign", "adapters.b.wire"),
+        ("adapters.snap.codes", "adapters.a.sign"),
+        ("adapters.answers", "adapters.snap.codes"),
+        ("adapters.b.wire", "adapters.registry"),
+    ):
+        assert upwards(graph | {name: graph[name] | {other}}) == {(name, other)}

@@ -13,15 +13,12 @@ from adapters.bni import PARTNER
 from adapters.bni.manifest import MANIFEST
 from contracts.errors import (
     Hint,
-    NotSupported,
     PartnerProtocolError,
     PartnerUnavailable,
-    SignatureInvalid,
 )
 from contracts.incentive import BlockerCode
-from contracts.linking import LinkFinish
 from contracts.observation import StatementKind
-from contracts.partner import Capability, Notification
+from contracts.partner import Capability
 from contracts.payout import Outcome, OutcomeKind
 from contracts.plan import Effect, Plan, Request, Response
 from contracts.secret import Secret
@@ -337,37 +334,6 @@ def test_the_balance_is_what_is_available() -> None:
 
 
 # --- what is not declared -------------------------------------------------------------------------------------------
-
-
-def test_what_the_manifest_does_not_declare_is_refused_when_called() -> None:
-    ctx, order = samples.context(), samples.order()
-    finish = LinkFinish(
-        link_id="L1",
-        reference="1",
-        code=Secret("c"),
-        carry={},
-        redirect_uri="",
-        phone=Secret("p"),
-        account=Secret("a"),
-    )
-    note = Notification(kind="payout", method="POST", target="/", headers={}, body=b"{}")
-    undeclared: list[Callable[[], object]] = [
-        lambda: PARTNER.read_return({}),
-        lambda: PARTNER.finish_link(ctx, finish),
-        lambda: PARTNER.link_health(ctx, samples.GRANT),
-        lambda: PARTNER.refresh_grant(ctx, samples.GRANT),
-        lambda: PARTNER.prepare(ctx, order),
-        lambda: PARTNER.approve(ctx, order),
-        lambda: PARTNER.withdraw(ctx, order),
-        lambda: PARTNER.callbacks.dedupe_key(note),
-        lambda: PARTNER.callbacks.read(note),
-        lambda: PARTNER.callbacks.reply(note),
-    ]
-    for call in undeclared:
-        with pytest.raises(NotSupported):
-            call()
-    with pytest.raises(SignatureInvalid):
-        PARTNER.callbacks.verify(ctx, note)
 
 
 def test_the_manifest_hangs_together() -> None:

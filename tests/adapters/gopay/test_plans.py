@@ -13,7 +13,6 @@ from contracts.identity import Verdict
 from contracts.incentive import BlockerCode
 from contracts.linking import Grant, LinkGranted, LinkHealth, LinkRefused, Unlinked
 from contracts.observation import StatementKind
-from contracts.partner import Capability
 from contracts.payout import OutcomeKind
 from contracts.plan import Effect
 from contracts.secret import Secret
@@ -604,17 +603,6 @@ def test_calls_take_only_the_tokens_they_declare(ctx, order, query, grant, finis
     for plan in needing.values():
         with pytest.raises(KeyError):
             next(plan)
-
-
-def test_what_is_not_declared_is_refused(ctx, order, grant):
-    for capability, call in (
-        (Capability.PAYOUT_ONE_STEP, lambda: PARTNER.payout(ctx, order)),
-        (Capability.GRANT_REFRESH, lambda: PARTNER.refresh_grant(ctx, grant)),
-        (Capability.LINK_INPUTS, lambda: PARTNER.answer_link(ctx, None)),
-    ):
-        assert capability not in PARTNER.manifest.capabilities
-        with pytest.raises(NotSupported):
-            call()
 
 
 def test_a_second_page_of_a_statement_does_not_exist(ctx):

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from adapters.linkaja import PARTNER
-from contracts.errors import Hint, NotSupported, PartnerProtocolError, PartnerUnavailable, SignatureInvalid
+from contracts.errors import Hint, NotSupported, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import IdentityQuery, Verdict
 from contracts.linking import Grant, LinkFinish, LinkGranted, LinkRedirect, LinkStart, Unlinked, UnlinkOrder
-from contracts.partner import AccessToken, Context, Notification
+from contracts.partner import AccessToken, Context
 from contracts.payout import OutcomeKind, PayoutOrder
 from contracts.plan import Effect, Request, Response
 from contracts.secret import Secret
@@ -190,29 +190,6 @@ def test_statement(ctx: Context, say: Say, run: Run) -> None:
     assert result.next_cursor is None
 
 
-def test_what_is_not_declared_is_refused_loudly(ctx: Context, order: PayoutOrder, grant: Grant) -> None:
-    refused: tuple[Callable[[], object], ...] = (
-        lambda: PARTNER.link_health(ctx, grant),
-        lambda: PARTNER.prepare(ctx, order),
-        lambda: PARTNER.approve(ctx, order),
-        lambda: PARTNER.withdraw(ctx, order),
-        lambda: PARTNER.balance(ctx),
-    )
-    for call in refused:
-        with pytest.raises(NotSupported):
-            call()
-
-
 def test_each_operation_needs_one_token_at_most() -> None:
     """So that a hint at our token says which one."""
     assert all(len(tokens) == 1 for tokens in PARTNER.manifest.needs.values())
-
-
-def test_no_notification_is_taken(ctx: Context) -> None:
-    note = Notification(kind="payout", method="POST", target="/callbacks/linkaja", headers={}, body=b"{}")
-    with pytest.raises(SignatureInvalid):
-        PARTNER.callbacks.verify(ctx, note)
-    for call in (PARTNER.callbacks.read, PARTNER.callbacks.reply, PARTNER.callbacks.dedupe_key):
-        with pytest.raises(NotSupported):
-            call(note)
-    assert PARTNER.manifest.callbacks == ()

@@ -13,14 +13,12 @@ import pytest
 from adapters.ovo import PARTNER
 from contracts.errors import (
     Hint,
-    NotSupported,
     PartnerError,
     PartnerUnavailable,
-    SignatureInvalid,
 )
 from contracts.identity import IdentityQuery, Verdict
 from contracts.linking import Grant, LinkFinish, LinkGranted, LinkRedirect, LinkStart, Unlinked, UnlinkOrder
-from contracts.partner import AccessToken, Context, Notification
+from contracts.partner import AccessToken, Context
 from contracts.payout import OutcomeKind, PayoutOrder
 from contracts.plan import Effect, Request, Response
 from contracts.secret import Secret
@@ -171,25 +169,3 @@ def test_statement_and_balance(ctx: Context, say: Say, run: Run) -> None:
     deposit = {"balanceType": "DEPOSIT", "availableBalance": {"value": "5.00", "currency": "IDR"}}
     [request], left = run(PARTNER.balance(ctx), say("2001100", accountInfos=[deposit]))
     assert (request.operation, left.amount_rupiah) == ("balance", 5)
-
-
-def test_what_is_not_declared_is_refused_loudly(ctx: Context, order: PayoutOrder, grant: Grant) -> None:
-    refused: tuple[Callable[[], object], ...] = (
-        lambda: PARTNER.link_health(ctx, grant),
-        lambda: PARTNER.prepare(ctx, order),
-        lambda: PARTNER.approve(ctx, order),
-        lambda: PARTNER.withdraw(ctx, order),
-    )
-    for call in refused:
-        with pytest.raises(NotSupported):
-            call()
-
-
-def test_no_notification_is_taken(ctx: Context) -> None:
-    note = Notification(kind="payout", method="POST", target="/callbacks/ovo", headers={}, body=b"{}")
-    with pytest.raises(SignatureInvalid):
-        PARTNER.callbacks.verify(ctx, note)
-    for call in (PARTNER.callbacks.read, PARTNER.callbacks.reply, PARTNER.callbacks.dedupe_key):
-        with pytest.raises(NotSupported):
-            call(note)
-    assert PARTNER.manifest.callbacks == ()
