@@ -24,7 +24,7 @@ BIN = Path(sys.executable).parent
 FOLDERS = ("contracts", "adapters", "gateway", "mock_partners", "tests", "docs")
 FILES = ("pyproject.toml", "docker-compose.yml", ".env.example", "README.md", "CHANGELOG.md", "Makefile")
 CACHES = shutil.ignore_patterns("__pycache__", "*.pyc")
-NAMES = ("ab", "qris", "zzzzzzzzzzzz")
+NAMES = ("ab", "middling", "zzzzzzzzzzzz")
 """First, in the middle and last among the imports, and as short and as long as a name may be."""
 TODAY = date(2026, 1, 2)
 MADE = ("adapters", "mock_partners")
@@ -71,7 +71,11 @@ def test_it_is_in_the_house_s_style(tree: Path) -> None:
 
 
 def test_its_types_and_imports_hold(tree: Path) -> None:
-    run(tree, str(BIN / "mypy"), *(f"--package={package}.{name}" for package in MADE for name in ("qris", "registry")))
+    run(
+        tree,
+        str(BIN / "mypy"),
+        *(f"--package={package}.{name}" for package in MADE for name in ("middling", "registry")),
+    )
     run(tree, str(BIN / "lint-imports"), "--no-logo")
 
 
@@ -92,21 +96,21 @@ def test_the_manifests_are_good_and_the_rest_says_what_to_write(tree: Path) -> N
         anatomy,
         "-k",
     ]
-    wanted = "test_manifest and qris or test_operations and every or anatomy"
+    wanted = "test_manifest and middling or test_operations and every or anatomy"
     done = subprocess.run([*command, wanted], cwd=tree, env=WIDE, capture_output=True, text=True, check=False)
     told = done.stdout
     unwritten = re.findall(r"^ERROR (.*)$", told, re.MULTILINE)
     assert "FAILED" not in told, told[-4000:]
     assert unwritten, told[-4000:]
     assert all(why.endswith("PartnerProtocolError: NotImplementedError") for why in unwritten), unwritten
-    assert "NotImplementedError: qris, wire.binding: the body of registration-account-binding (sheet 3)" in told
+    assert "NotImplementedError: middling, wire.binding: the body of registration-account-binding (sheet 3)" in told
 
 
 def test_nothing_of_the_example_is_left(tree: Path) -> None:
-    files = [path for path in tree.rglob("*qris*/*") if path.is_file() and path.suffix != ".pyc"]
+    files = [path for path in tree.rglob("*middling*/*") if path.is_file() and path.suffix != ".pyc"]
     assert len(files) >= WRITTEN - 4
     assert [path for path in files if EXAMPLE in path.read_text("utf-8").lower()] == []
-    assert "date(2026, 1, 2)" in (tree / "adapters" / "qris" / "manifest.py").read_text("utf-8")
+    assert "date(2026, 1, 2)" in (tree / "adapters" / "middling" / "manifest.py").read_text("utf-8")
 
 
 def test_every_registry_line_is_the_last(tree: Path) -> None:
@@ -130,11 +134,11 @@ def test_a_name_that_cannot_be_one_changes_nothing(name: str, tmp_path: Path) ->
 
 def test_it_is_made_once_and_in_the_tree_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    refused = CliRunner().invoke(app, ["new-partner", "qris"])
+    refused = CliRunner().invoke(app, ["new-partner", "middling"])
     assert isinstance(refused.exception, InvalidRequest) and "tree" in refused.exception.detail
     copied(tmp_path, "adapters", "mock_partners")
-    assert CliRunner().invoke(app, ["new-partner", "qris"]).exit_code == 0
-    again = CliRunner().invoke(app, ["new-partner", "qris"])
+    assert CliRunner().invoke(app, ["new-partner", "middling"]).exit_code == 0
+    again = CliRunner().invoke(app, ["new-partner", "middling"])
     assert isinstance(again.exception, InvalidRequest) and "there already" in again.exception.detail
 
 
