@@ -100,6 +100,18 @@ _CONDITIONS = {
     "stage": "i.shown_stage = {}",
     "blocker": "i.shown_blocker = {}",
 }
+_COUNTED = {
+    "organisation": "f.organisation = {}",
+    "programme": "f.programme = {}",
+    "partner": "f.partner = {}",
+    # A payout that is only set aside is shown at the stage before `paying`, which is neither of these two.
+    "stage": "(f.stage = {0} OR f.stage = 'paying' AND {0} NOT IN ('paid', 'returned'))",
+    # What a payout or its partner waits for is shown where the row itself has no blocker.
+    "blocker": "(f.blocker = {0} OR f.stage = 'paying' OR {0} = 'partner_unavailable'"
+    " OR f.blocker = '' AND EXISTS (SELECT FROM partner_waits w WHERE w.blocker = {0}))",
+}
+"""For each filter, which of the funnel's counters have every incentive that it can show. Where these count none there
+is nothing to look for: without that, a list of what nobody has would read all incentives."""
 
 
 async def get(connection: Connection, incentive_id: int, moment: Moment) -> IncentiveRow | None:
@@ -119,11 +131,17 @@ async def several(connection: Connection, incentives: Sequence[int], moment: Mom
 async def find(connection: Connection, wanted: Filter, after: int, limit: int, moment: Moment) -> list[IncentiveRow]:
     """The next incentives in order of id."""
     conditions, values = ["i.id > $4"], [*moment.values, after, limit]
+    counted = []
     for name in wanted.__struct_fields__:
         value = getattr(wanted, name)
         if value is not None:
             values.append(value.value if isinstance(value, Stage | BlockerCode) else value)
             conditions.append(_CONDITIONS[name].format(f"${len(values)}"))
+            if name in _COUNTED:
+                counted.append(_COUNTED[name].format(f"${len(values)}"))
+    if counted:
+        some = f"SELECT sum(f.incentives) FROM funnel_counts f WHERE {' AND '.join(counted)}"  # noqa: S608 - constants
+        conditions.append(f"({some}) > 0")
     rows = await connection.fetch(f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY i.id LIMIT $5", *values)
     return [msgspec.convert(dict(row), IncentiveRow) for row in rows]
 
