@@ -139,11 +139,20 @@ async def _holes(town: Town, rng: random.Random) -> None:
         town.trace(f"the next list of {side.slug} will have holes")
 
 
+async def _configure(town: Town, rng: random.Random) -> None:
+    """Another configuration is rolled out: some processes begin anew with it, the others when they next die."""
+    town.trace(f"another {town.configure(rng)}, for who is started from now on")
+    free = town.free()
+    for process in rng.sample(free, rng.randint(0, len(free))):
+        process.restart()
+        town.trace(f"{process.name} is started with it")
+
+
 HAPPENINGS: dict[str, tuple[Happening, int]] = {
     "outage": (_outage, 6), "midnight": (_midnight, 5), "jump": (_jump, 5), "revoke": (_revoke, 4),
     "change": (_change, 3), "cancel": (_cancel, 1), "hasten": (_hasten, 2), "verify": (_verify, 1),
     "unlink": (_unlink, 2), "cache": (_cache, 3), "blackout": (_blackout, 3), "pause": (_pause, 1),
-    "short": (_short, 1), "clock": (_clock, 3), "holes": (_holes, 3),
+    "short": (_short, 1), "clock": (_clock, 3), "holes": (_holes, 3), "configure": (_configure, 4),
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 
 import asyncpg
+import msgspec
 
 from adapters.registry import PARTNERS
 from contracts.secret import Secret
@@ -109,7 +110,7 @@ class Town:
         start = datetime(2026, setup.randrange(1, 13), setup.randrange(1, 29), tzinfo=JAKARTA)
         self.now_s = round(start.timestamp() + hour * 3600, 3)
         self.resends = setup.random() < 0.6
-        """Whether this installation acts on absence that is only assumed."""
+        """Whether this installation has acted all the time on absence that is only assumed."""
         self.forgets = setup.random() < 0.3
         self.baton = Baton()
         self.cache = Cache()
@@ -190,6 +191,26 @@ class Town:
             desks=desks,
             entropy=entropy,
         )
+
+    def configure(self, rng: random.Random) -> str:
+        """Change the installation's settings, for whoever is started from now on; which of them."""
+        now = self._settings
+        what = rng.choice(("instance", "resend_on_assumed_absence", "verdict_life_s", "waits"))
+        changed: dict[str, object] = {
+            "instance": f"{(int(now.instance) + 1) % 100:02d}",
+            "resend_on_assumed_absence": not now.resend_on_assumed_absence,
+            "verdict_life_s": rng.choice((3 * 86_400.0, 90 * 86_400.0)),
+            "waits": msgspec.structs.replace(
+                now.waits,
+                lookup_first_s=rng.choice((None, 20.0, 90.0)),
+                confirm_rejection_s=rng.choice((None, 60.0)),
+                verification_retry_s=rng.choice((None, 15.0)),
+                link_life_s=rng.choice((300.0, 900.0)),
+            ),
+        }
+        self._settings = msgspec.structs.replace(now, **{what: changed[what]})
+        self.resends = self.resends and self._settings.resend_on_assumed_absence
+        return what
 
     def account_index(self, partner: str, account: str) -> str:
         """What the store has in place of an account."""

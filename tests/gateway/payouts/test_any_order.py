@@ -44,7 +44,7 @@ from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
 from tests.gateway.payouts.fake import NOON, manifest
 
 MOST = 7
-WALKS, SETS = 40_000, 100
+WALKS, SETS = 40_000, 20
 
 
 def dated(outcome: Outcome, second: int | None) -> Outcome:
