@@ -108,21 +108,24 @@ UNLINKED = frozenset({"4010902"})
 # --- payouts -----------------------------------------------------------------------------------------------------
 
 
-_MEANT: dict[str, BlockerCode | Refusal | None] = {
-    "002": _B.ACCOUNT_NOT_FOUND,
-    "005": Refusal.STATEMENT_DECIDES,  # the bank did not answer Iris: its statements must show that nothing moved
-    "006": Refusal.PERHAPS_PAID,  # taken for a request that was processed before: that one may have paid
-    "007": Refusal.PERHAPS_PAID,
-    "009": _B.PARTNER_FLOAT_SHORT,
-    "012": _B.ACCOUNT_BLOCKED,
-    "014": _B.MONTHLY_LIMIT,
-    "015": _B.BALANCE_LIMIT,
-    "016": _B.PARTNER_FLOAT_SHORT,
-    **dict.fromkeys(("004", "018", "021", "022", "023", "024"), None),
+Meaning = tuple[BlockerCode | None, Refusal | None]
+_OTHER: Meaning = (_B.PARTNER_REJECTED, None)
+FAILURES: dict[str, Meaning] = {
+    **{f"{number:03d}": _OTHER for number in range(1, 27)},
+    "002": (_B.ACCOUNT_NOT_FOUND, None),
+    "005": (None, Refusal.STATEMENT_DECIDES),  # no answer of the bank's: its statements must show that nothing moved
+    "006": (_B.PARTNER_REJECTED, Refusal.PERHAPS_PAID),  # taken for a request processed before: that may have paid
+    "007": (_B.PARTNER_REJECTED, Refusal.PERHAPS_PAID),
+    "009": (_B.PARTNER_FLOAT_SHORT, None),
+    "012": (_B.ACCOUNT_BLOCKED, None),
+    "014": (_B.MONTHLY_LIMIT, None),
+    "015": (_B.BALANCE_LIMIT, None),
+    "016": (_B.PARTNER_FLOAT_SHORT, None),
+    **dict.fromkeys(("004", "018", "021", "022", "023", "024"), (None, None)),
 }
-FAILURES = dict.fromkeys((f"{number:03d}" for number in range(1, 27)), _B.PARTNER_REJECTED) | _MEANT
-"""Iris' error codes 001-026 (seen: wallets.md 2.6) and what each means for the next step (assumed: decision G8). None:
-neither the person nor the account, a new payout follows after a confirmed second look.
+"""Iris' error codes 001-026 (seen: wallets.md 2.6) and what each means for the next step (assumed: decision G8): why,
+and what is peculiar about it. Without a why it is neither the person nor the account: technical, a new payout follows
+after a confirmed second look.
 """
 
 
@@ -134,12 +137,10 @@ def failed(error_code: object, said_at: datetime | None = None, error_message: o
     if not code:
         return rejected(None, partner_code="failed", reason_may_follow=True, said_at=said_at)
     code = code.zfill(3) if code.isascii() and code.isdigit() else code
-    meaning = FAILURES.get(code, _B.PARTNER_REJECTED)
-    refusal = meaning if isinstance(meaning, Refusal) else None
-    reason = _B.PARTNER_REJECTED if refusal is Refusal.PERHAPS_PAID else None
+    reason, refusal = FAILURES.get(code, _OTHER)
     return rejected(
-        meaning if isinstance(meaning, BlockerCode) else reason,
-        technical=meaning in (None, Refusal.STATEMENT_DECIDES),
+        reason,
+        technical=reason is None,
         partner_code=answers.plain(code) or "failed",
         detail=safe_detail(answers.written(error_message)),
         refusal=refusal,
