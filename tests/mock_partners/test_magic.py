@@ -56,6 +56,7 @@ def test_the_calls_are_those_that_name_an_account() -> None:
     assert {(call.partner, call.service) for call in CALLS} >= {
         ("bni", "15"), ("bni", "16"), ("bni", "17"), ("bni", "18"), ("bni", "22"), ("bni", "23"), ("bni", "97"),
         ("gopay", "37"), ("gopay", "38"), ("linkaja", "07"), ("ovo", "07"), ("ovo", "37"), ("ovo", "38"),
+        ("dana", "37"), ("dana", "38"),
     }  # fmt: skip
 
 
