@@ -54,6 +54,7 @@ class WarningCode(enum.Enum):
 
     NIK_ENDINGS = "nik_endings"
     AMOUNTS_UNUSUAL = "amounts_unusual"
+    DEADLINES_OVER = "deadlines_over"
 
 
 class BatchWarning(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +73,10 @@ WARNINGS: dict[WarningCode, Text] = {
     WarningCode.AMOUNTS_UNUSUAL: Text(
         "Jumlah ini belum pernah diserahkan untuk program dan tujuan tersebut. Periksa sebelum menyetujui.",
         "Such an amount was never handed over for the programme and purpose. Check before you approve.",
+    ),
+    WarningCode.DEADLINES_OVER: Text(
+        "Batas waktu baris ini sudah lewat: tidak akan pernah dibayar. Periksa tahunnya sebelum menyetujui.",
+        "The deadline of these rows is over: they will never be paid. Check the year before you approve.",
     ),
 }
 assert set(WARNINGS) == set(WarningCode), "every warning says what it may mean"

@@ -59,7 +59,7 @@ def create_app(settings: Settings | None = None, *, core: Core | None = None) ->
                 await watching
                 await app.state.core.reconciliations.close()
 
-    return Litestar(
+    app = Litestar(
         route_handlers=[module.router for module in ROUTES],
         openapi_config=OPENAPI,
         dependencies={"core": Provide(_core, sync_to_thread=False)},
@@ -74,6 +74,8 @@ def create_app(settings: Settings | None = None, *, core: Core | None = None) ->
         logging_config=None,
         request_max_body_size=MAX_BODY_BYTES,
     )
+    app.asgi_handler = guards.head_as_get(app.asgi_handler)
+    return app
 
 
 def _core(state: State) -> Core:

@@ -38,6 +38,8 @@ class StrictBody(AbstractDTO[Any]):
         kind = self.asgi_connection.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise unsupported_media_type("application/json")
+        if self.asgi_connection.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise unsupported_media_type("unpacked: no Content-Encoding is undone")
         handler: Any = self.asgi_connection.route_handler
         return self.read(handler.handler_id, value.removeprefix(codecs.BOM_UTF8))
 

@@ -47,6 +47,25 @@ class HeadTooLarge(CallerError):
     remedy = "Send fewer headers, and cookies of 8 KiB at most."
 
 
+def head_as_get(app: ASGIApp) -> ASGIApp:
+    """Answer HEAD as GET without the body, wherever there is a GET: load balancers ask so."""
+
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP or scope["method"] != "HEAD":
+            await app(scope, receive, send)
+            return
+
+        async def without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message["body"] = b""
+            await send(message)
+
+        asked: Scope = {**scope, "method": "GET"}  # the server looks at its own
+        await app(asked, receive, without_body)
+
+    return answered
+
+
 def one_reading(app: ASGIApp) -> ASGIApp:
     """Refuse a request whose head a proxy in front may have read otherwise."""
 

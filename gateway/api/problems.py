@@ -82,6 +82,11 @@ _KINDS = {
 """What msgspec names in Python's words."""
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `([^`]*)`")
+_FORMS = {
+    "Invalid RFC3339 encoded date": "Give a day as YYYY-MM-DD, 2026-11-20 for example, without a time.",
+    "Invalid RFC3339 encoded datetime": "Give a time with its offset: 2026-11-20T09:30:00+07:00.",
+}
+"""By msgspec's words: how it is written."""
 _AT = re.compile(r" - at `(?:key in )?\$?\.?([^`]*)`$")
 
 
@@ -121,7 +126,7 @@ def invalid(
     detail = _in_words(text) if _PLAIN.fullmatch(text) else "not an allowed value"
     subject = f"The field {field}" if field else "The body"
     allowed = values(field) if field else ()
-    remedy = f"Give one of: {', '.join(allowed)}." if allowed else None
+    remedy = f"Give one of: {', '.join(allowed)}." if allowed else _FORMS.get(text)
     return InvalidRequest(f"{subject} is not valid: {detail}.", field=field, code="field_invalid", remedy=remedy)
 
 

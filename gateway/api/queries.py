@@ -31,11 +31,23 @@ async def refuse_unknown(request: Request[Any, Any, Any]) -> None:
                 code="parameter_unknown",
                 remedy=f"It has {', '.join(sorted(known))}." if known else "It has none: leave it out.",
             )
+        if name == "partner":
+            _refuse_unknown_partner(request)
         if names.count(name) > 1 and not known[name]:
             raise InvalidRequest(
                 f"The query parameter {name} is there twice.", field=name, code="parameter_repeated",
                 remedy="Give it once.",
             )  # fmt: skip
+
+
+def _refuse_unknown_partner(request: Request[Any, Any, Any]) -> None:
+    """A list of a partner that is none would be empty, and read as good news."""
+    partners = sorted(request.app.state.core.resources.desks)
+    if not set(request.query_params.getall("partner")) <= set(partners):
+        raise InvalidRequest(
+            "There is no such partner.", field="partner", code="field_invalid",
+            remedy=f"Give one of: {', '.join(partners)}.",
+        )  # fmt: skip
 
 
 @functools.lru_cache(maxsize=1_024)

@@ -247,7 +247,7 @@ def _order_of(names: list[str]) -> tuple[list[int], int]:
             raise FileRefused(
                 f"The first line names a column that a batch does not have{_named(name)}.",
                 code="header_invalid",
-                remedy=f"Take that column out. {begin}",
+                remedy=f"Take that column out{'' if name else ' (it has no name: an empty one of the sheet)'}. {begin}",
             )
     return [names.index(name) for name in COLUMNS], len(names)
 

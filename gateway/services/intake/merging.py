@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import date, datetime
 from typing import TypeVar
 
 import asyncpg
@@ -14,7 +14,7 @@ import msgspec
 from contracts.batch import BatchState, WarningCode
 from contracts.errors import GatewayError
 from contracts.events import EventType
-from gateway.clock import Clock
+from gateway.clock import Clock, jakarta_day
 from gateway.security import places
 from gateway.security.vault import Vault
 from gateway.services.intake.merkle import MerkleTree
@@ -68,7 +68,7 @@ class Merging:
         """
         batch_id = await stored.new_batch_id(connection, now)
         await stored.begin(connection, batch_id, client_id, now)
-        odd = await _oddities(connection, checker)
+        odd = await _oddities(connection, checker, jakarta_day(now))
         await staging.move(connection, batch_id, live, now)
         merged = await staging.close(connection, batch_id)
         tree = MerkleTree()
@@ -127,11 +127,13 @@ class Merging:
         raise AssertionError("the loop returns or raises")
 
 
-async def _oddities(connection: Connection, checker: Checker) -> list[tuple[WarningCode, int]]:
+async def _oddities(connection: Connection, checker: Checker, today: date) -> list[tuple[WarningCode, int]]:
     """What the approvers should see before they decide."""
     found: list[tuple[WarningCode, int]] = []
     if checker.accepted >= _ENOUGH_NIKS and checker.niks_ending_in_0 == checker.accepted:
         found.append((WarningCode.NIK_ENDINGS, checker.accepted))
     if unusual := await staging.unusual_amounts(connection):
         found.append((WarningCode.AMOUNTS_UNUSUAL, unusual))
+    if over := await staging.over(connection, today):
+        found.append((WarningCode.DEADLINES_OVER, over))
     return found

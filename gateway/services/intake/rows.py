@@ -267,12 +267,12 @@ def refused_for(
 
 
 def cleaned(cell: str) -> str:
-    """A cell without what cannot be seen: spaces of any kind around it, zero-width signs and soft hyphens, and with an
-    ordinary space for each other kind of space.
+    """A cell without what cannot be seen: spaces of any kind around it, zero-width signs and soft hyphens, with an
+    ordinary space for each other kind of space, and each letter in its one composed form (NFC).
     """
     if cell.isascii():
         return cell.strip(" ")
-    text = cell.translate(_UNSEEN)
+    text = unicodedata.normalize("NFC", cell.translate(_UNSEEN))
     return "".join([" " if unicodedata.category(sign) == "Zs" else sign for sign in text]).strip(" ")
 
 
@@ -302,7 +302,8 @@ def _is_nik(text: str) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    return 0 < len(text) <= _MAX_NAME and text.isprintable() and text == text.strip(" ")
+    fine = 0 < len(text) <= _MAX_NAME and text.isprintable() and text == text.strip(" ")
+    return fine and (text.isascii() or unicodedata.is_normalized("NFC", text))
 
 
 def _amount(text: str, rule: Rule | None) -> int | None:

@@ -16,7 +16,7 @@ import msgspec
 from contracts.batch import BatchState, Fault, PartnerTotal, WarningCode
 from contracts.events import EventType
 from contracts.partner import Manifest
-from gateway.clock import Clock
+from gateway.clock import Clock, jakarta_day
 from gateway.security import places
 from gateway.security.vault import Vault
 from gateway.services.intake.batches import Batches, BatchView
@@ -215,6 +215,7 @@ class Singles:
         tree.add([item.row.leaf])
         total = PartnerTotal(partner=item.row.partner, rows=1, amount_rupiah=item.row.amount_rupiah)
         odd = [(WarningCode.AMOUNTS_UNUSUAL, 1)] if fate.unusual else []
+        odd += [(WarningCode.DEADLINES_OVER, 1)] if item.row.deadline_on < jakarta_day(now) else []
         return BatchRow(
             id=fate.batch_id,
             client_id=item.client_id,

@@ -57,6 +57,8 @@ async def in_the_way(connection: Connection, participant: int, now: datetime, to
                     AND (state = ANY($3::text[]) OR next_at IS NOT NULL)) AS "a payout that is followed",
             EXISTS (SELECT FROM payouts WHERE participant = $1 AND updated_at > $5) AS "a payout of these days",
             EXISTS (SELECT FROM links WHERE participant = $1 AND state = ANY($4::text[])) AS "an account link",
+            EXISTS (SELECT FROM entitlements WHERE participant = $1 AND state <> 'cancelled')
+                AS "an entitlement under a payment plan",
             EXISTS (SELECT FROM cases c LEFT JOIN payouts p ON p.id = c.payout
                     LEFT JOIN incentives i ON i.id = c.incentive
                     WHERE c.closed_at IS NULL AND $1 IN (p.participant, i.participant)) AS "an open case",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 
@@ -248,6 +248,11 @@ async def unusual_amounts(connection: Connection) -> int:
         timeout=STATEMENT_S,
     )
     return int(found)
+
+
+async def over(connection: Connection, today: date) -> int:
+    """How many accepted rows have a deadline that is over."""
+    return int(await connection.fetchval(f"SELECT count(*) {_LIVE} AND r.deadline_on < $1", today, timeout=STATEMENT_S))
 
 
 async def move(connection: Connection, batch_id: str, live: int, now: datetime) -> None:

@@ -176,6 +176,15 @@ async def test_after_it_nothing_of_the_person_is_anywhere_and_the_books_are_righ
             "a credit that no payout has",
         ),
         ("UPDATE incentives SET payout = 'reversed', deadline_on = deadline_on + 99", "an incentive that may still"),
+        (
+            "WITH p AS (INSERT INTO programmes VALUES ('plan-test', 't', now())),"
+            " s AS (SELECT min(id) AS id FROM clients),"
+            " n AS (INSERT INTO plans (id, organisation, client_id, programme, name, state, content, content_root,"
+            " received_at) SELECT 'pl1', 'main', id, 'plan-test', 'n', 'approved', '', '', now() FROM s)"
+            " INSERT INTO entitlements SELECT 1, 'pl1', 'main', 'plan-test', t.id, t.participant_id, 'finished', s.id,"
+            " now(), now() FROM participants t, s",
+            "an entitlement under a payment plan",
+        ),
     ],
 )
 async def test_nothing_that_is_open_goes(past: Past, change: str, said: str) -> None:
