@@ -260,13 +260,15 @@ async def test_a_list_of_one_page_with_an_odd_line_is_not_read_to_its_end(town: 
 
 
 def test_any_list_that_only_grows_is_listed_once() -> None:
-    """Newest first and oldest first, growing between pages: each line once, and a later reading bears out the first."""
+    """Newest first and oldest first, growing between pages: each line once, also where one payout has several a second
+    apart, and a later reading bears out the first.
+    """
     rng = random.Random(7)
     for _ in range(200):
         bank = [_booked(n) for n in range(rng.randint(1, 40))]
         newest_first, readings = rng.random() < 0.5, []
         for _ in range(2):
-            listing, page = Listing(), 0
+            listing, page, before = Listing(), 0, len(bank)
             while True:
                 lines = bank[::-1] if newest_first else bank
                 part = lines[page * 3 : page * 3 + 3]
@@ -278,9 +280,9 @@ def test_any_list_that_only_grows_is_listed_once() -> None:
                     bank.append(_booked(len(bank)))
             readings.append(listing)
         assert readings[0].identities <= readings[1].identities
-        assert len(readings[1].identities) <= len(bank)
+        assert before <= len(readings[1].identities) <= len(bank)
 
 
 def _booked(n: int) -> dict[str, Any]:
     at = f"2026-11-24T12:{n // 60:02d}:{n % 60:02d}+07:00"
-    return {"kind": "credit", "amount": 5, "reference": f"{n:019d}", "number": f"N{n}", "account": "1", "at": at}
+    return {"kind": "credit", "amount": 5, "reference": f"{n % 7:019d}", "number": "N", "account": "1", "at": at}
