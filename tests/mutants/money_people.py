@@ -19,6 +19,7 @@ from tests.mutants.planting import (
 )
 
 VAULT = "tests/gateway/test_vault.py"
+_ERASED_TESTS = "tests/gateway/intake/test_erased.py"
 _INBOX = "gateway/services/messages/inbox.py"
 _INBOX_ROWS = "gateway/storage/messages/inbox.py"
 _ROUTE = "gateway/routes/messages/callbacks.py"
@@ -119,4 +120,10 @@ _SEALED = (
     one("sealed/secret_prints_itself", "contracts/secret.py", 'return "Secret(***)"', "return self._value", INPUTS, VAULT),
 )  # fmt: skip
 
-PEOPLE_AND_SEALS: tuple[Mutant, ...] = (*_NOTICES, *_REQUESTS, *_VERDICTS, *_LINKS, *_SEALED)
+_ERASED = (
+    one("erased/paid_again_under_another_id", "gateway/storage/intake/rules.py", "ON e.mark = instalment_mark(r.nik_index, r.programme, r.purpose, r.period)", "ON e.mark = r.nik_index", _ERASED_TESTS),
+    one("erased/paid_again_by_a_correction", "gateway/services/intake/corrections.py", "if await participants.paid_and_erased(connection, person.id, nik_index):", "if False:", _ERASED_TESTS),
+    one("erased/what_was_not_paid_is_held_against_them", "gateway/storage/intake/erasures.py", "WHERE participant = $1 AND payout = 'succeeded' ON CONFLICT", "WHERE participant = $1 ON CONFLICT", _ERASED_TESTS),
+)  # fmt: skip
+
+PEOPLE_AND_SEALS: tuple[Mutant, ...] = (*_NOTICES, *_REQUESTS, *_VERDICTS, *_LINKS, *_SEALED, *_ERASED)

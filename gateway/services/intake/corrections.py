@@ -218,6 +218,8 @@ class Corrections:
         if holder := await participants.instalment_of_another(connection, person.id, nik_index):
             hint = f"participant {holder.participant_id}, incentive {holder.incentive}" if holder.ours else None
             raise RowConflict([row_fault(Fault("nik", RowCode.NIK_DUPLICATE.value, hint, ("nik",)))])
+        if await participants.paid_and_erased(connection, person.id, nik_index):
+            raise RowConflict([row_fault(Fault("nik", RowCode.INSTALMENT_PAID.value, None, ("nik",)))])
 
     async def _leave(self, connection: Connection, person: ParticipantRow, now: datetime) -> None:
         """End what belongs to the account that is left; where linking is exclusive, the partner is told."""

@@ -99,8 +99,14 @@ async def links_sealed(connection: Connection, participant: int) -> list[tuple[s
 
 async def erase(connection: Connection, participant: int, confirmed_by: str, now: datetime) -> None:
     """Put nothing, or chance, in the place of all that is of the person. One number takes the place of each index, so
-    that what belonged together still does and nothing else can be told from it.
+    that what belonged together still does and nothing else can be told from it. Of each instalment that was paid a mark
+    is left, so that the same NIK is not paid it again under another id.
     """
+    await connection.execute(
+        "INSERT INTO erased_instalments SELECT instalment_mark(nik_index, programme, purpose, period) FROM incentives"
+        " WHERE participant = $1 AND payout = 'succeeded' ON CONFLICT DO NOTHING",
+        participant,
+    )
     nik, account = secrets.token_bytes(_INDEX_BYTES), secrets.token_bytes(_INDEX_BYTES)
     await connection.execute("SELECT set_config('gateway.erasing', 'on', true)")
     await connection.execute(

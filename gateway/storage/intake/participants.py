@@ -230,6 +230,19 @@ async def instalment_of_another(connection: Connection, participant: int, nik_in
     return None if row is None else Holder(**dict(row))
 
 
+async def paid_and_erased(connection: Connection, participant: int, nik_index: bytes) -> bool:
+    """Whether one of the participant's instalments was paid under this NIK to somebody who was erased since."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM incentives i JOIN erased_instalments e"
+            " ON e.mark = instalment_mark($2, i.programme, i.purpose, i.period)"
+            " WHERE i.participant = $1 AND NOT i.cancelled)",
+            participant,
+            nik_index,
+        )
+    )
+
+
 async def was_paid(connection: Connection, participant: int) -> bool:
     """Whether the participant was ever paid, also where it came back."""
     return bool(

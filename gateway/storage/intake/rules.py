@@ -2,8 +2,8 @@
 rows of a batch in its temporary tables (`staging`) and for single rows of many clients in one statement (`singles`).
 
 Both call the rows `intake_rows r`. A row may meet, in this order: another organisation's participant, the same
-instalment handed over before (a repeat or a conflict), one that was paid though cancelled, another NIK, partner or
-account than the participant's, another participant with the same NIK in the same instalment.
+instalment handed over before (a repeat or a conflict), one that was paid though cancelled, or to somebody who was
+erased since, another NIK, partner or account than the participant's, another participant with the same NIK in the same instalment.
 """
 
 # ruff: noqa: S608 - only our own constants are put into SQL
@@ -65,6 +65,9 @@ def against(ours: str, still_open: str) -> tuple[str, ...]:
         f" 'incentive ' || min(i.id) FILTER (WHERE i.organisation = {ours})"
         " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, nik_index)"
         f" WHERE i.cancelled AND i.payout = 'succeeded' AND {still_open} GROUP BY r.line",
+        # Paid to somebody who was erased since, under whatever id.
+        "SELECT r.line, 'instalment_paid', NULL, NULL FROM intake_rows r JOIN erased_instalments e"
+        f" ON e.mark = instalment_mark(r.nik_index, r.programme, r.purpose, r.period) WHERE {still_open}",
         "SELECT r.line, 'participant_conflict',"
         " concat_ws(', ', CASE WHEN p.nik_index <> r.nik_index THEN 'nik' END,"
         " CASE WHEN p.partner <> r.partner THEN 'partner' END,"

@@ -1,0 +1,52 @@
+"""Whoever was paid an instalment is not paid it again after having been erased, whatever id and way they come by."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.storage.intake import erasures
+from tests.gateway.api.kit import Api, as_csv, nik, row
+
+
+@pytest.fixture
+async def erased(api: Api) -> None:
+    """The first person was paid period 1, handed over period 2 and never paid it; then erased."""
+    made = (await api.submit(as_csv([row(1), row(1, period="2")]))).json()
+    assert made["rows_accepted"] == 2
+    now = datetime.now(UTC)
+    async with api.core.resources.database.transaction() as connection:
+        await connection.execute("UPDATE incentives SET payout = 'succeeded', payouts = 1 WHERE period = '1'")
+        (person,) = await connection.fetch("SELECT id FROM participants")
+        await erasures.ask(connection, person["id"], "one", now)
+        await erasures.erase(connection, person["id"], "two", now)
+
+
+@pytest.mark.usefixtures("erased")
+async def test_under_another_id(api: Api) -> None:
+    again = row(2, nik=nik(1))
+    single = await api.call("POST", "/v1/incentives", key="s1", json=again)
+    assert (single.status_code, single.json()["code"]) == (409, "instalment_paid")
+    batch = (await api.submit(as_csv([again, row(3)]), key="b1")).json()
+    assert (batch["rows_accepted"], batch["rows_rejected"]) == (1, 1)
+    (refused,) = (await api.call("GET", batch["results_url"] + "?outcome=rejected")).json()["rows"]
+    assert refused["code"] == "instalment_paid"
+    unpaid = await api.call("POST", "/v1/incentives", key="s2", json=row(2, nik=nik(1), period="2"))
+    assert unpaid.status_code == 201, "only what was paid is held against them"
+
+
+@pytest.mark.usefixtures("erased")
+async def test_by_a_corrected_nik(api: Api) -> None:
+    made = await api.call("POST", "/v1/incentives", key="s1", json=row(2))
+    assert made.status_code == 201
+    changed = await api.call("PUT", "/v1/participants/P00000002", key="c1", json={"nik": nik(1)})
+    assert (changed.status_code, changed.json()["code"]) == (409, "instalment_paid"), changed.text
+
+
+@pytest.mark.usefixtures("erased")
+async def test_what_is_left_tells_nothing_of_anybody(api: Api) -> None:
+    index = api.core.resources.vault.index("nik", nik(1))
+    (mark,) = await api.fetch("SELECT mark FROM erased_instalments")
+    assert mark["mark"] != index
+    assert await api.fetch("SELECT 1 FROM incentives WHERE nik_index = $1", index) == []
