@@ -3,7 +3,8 @@ rows of a batch in its temporary tables (`staging`) and for single rows of many 
 
 Both call the rows `intake_rows r`. A row may meet, in this order: another organisation's participant, the same
 instalment handed over before (a repeat or a conflict), one that was paid though cancelled, or to somebody who was
-erased since, another NIK, partner or account than the participant's, another participant with the same NIK in the same instalment.
+erased since, another NIK, partner or account than the participant's, another participant with the same NIK in the same
+instalment.
 """
 
 # ruff: noqa: S608 - only our own constants are put into SQL
