@@ -95,7 +95,15 @@ _SILENCE = (
 _RESTORED = (
     one("recover/released_at_once", _RECOVERY, "settled = not to_look_up and read", "settled = True", RESTORE, first="test_what_had_not_left_is_sent_once_nobody_knows_of_it"),
     one("recover/nothing_marked", _RECOVERY, "if one.marked_at is None:", "if one.marked_at is not None:", RESTORE, first="test_an_attempt_in_doubt_may_have_been_the_second_one"),
-    one("recover/credit_to_nobody_ignored", _RECOVERY, "blocked = bool(nobodys(", "blocked = bool(() and nobodys(", RESTORE, first="test_a_credit_to_nobody_we_know_holds_everyone"),
+    Mutant(
+        "recover/credit_to_nobody_ignored",  # asked once more where it is let go
+        (
+            Edit(_RECOVERY, "blocked = bool(nobodys(", "blocked = bool(() and nobodys("),
+            Edit(_RECOVERY, "if nobodys(await strays.unsettled(connection, MOST)) or await", "if await"),
+        ),
+        (RESTORE,),
+        first="test_a_credit_to_nobody_we_know_holds_everyone",
+    ),
     one("recover/look_ups_at_the_opening_count", _RECOVERY, "since = one.settled_at if settled else one.opened_at", "since = one.opened_at", RESTORE, first="test_what_had_not_left_is_sent_once_nobody_knows_of_it"),
     one("recover/hold_lifted_early", _RECOVERY, "return opened_at + timedelta(seconds=max(ANSWER_S.values()) + desk.pace.absence_s)", "return opened_at", RESTORE),
     one("recover/untouched_is_sent_under_its_attempt", _RULES, "payout.attempt, payout.next_at = 0, now", "payout.next_at = now", RESTORE, first="test_what_had_not_left_is_sent_once_nobody_knows_of_it"),
