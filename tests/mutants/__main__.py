@@ -16,6 +16,7 @@ from tests.mutants.adapters_verdicts import VERDICTS
 from tests.mutants.brake import BRAKE
 from tests.mutants.edges import EDGES
 from tests.mutants.house import HOUSE
+from tests.mutants.money_intake import TAKEN
 from tests.mutants.money_people import PEOPLE_AND_SEALS
 from tests.mutants.money_plans import PLANNED
 from tests.mutants.money_proved import PROVED
@@ -28,7 +29,7 @@ from tests.partners import each
 
 FAMILIES: dict[str, tuple[tuple[Mutant, ...], ...]] = {
     "adapters": (BYTES, VERDICTS, PEOPLE, HOUSE, *(bugs.BUGS for bugs in each("bugs").values())),
-    "money": (SENT, HEARD, PEOPLE_AND_SEALS, PROVED, BRAKE, PLANNED, STILL),
+    "money": (SENT, HEARD, PEOPLE_AND_SEALS, PROVED, BRAKE, PLANNED, TAKEN, STILL),
     "edges": (EDGES,),
 }
 """Tables by what they are about; a table is a tuple of mutants."""

@@ -15,6 +15,8 @@ from gateway.services.intake.rows import Refused, Row
 
 _IN_MEMORY_BYTES = 4_194_304
 _SIZE_BYTES = 8
+_PIECE = 2_000
+"""Rows in a piece: so many that a COPY for each costs little, so few that nobody else in the process waits for one."""
 
 
 class _Piece(msgspec.Struct, array_like=True):
@@ -27,6 +29,7 @@ class Spool:
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - closed by __exit__
+        self._next = _Piece([], [])
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(_Piece).decode
 
@@ -37,15 +40,23 @@ class Spool:
         self._file.close()
 
     def add(self, rows: list[Row], refused: list[Refused]) -> None:
-        """Keep a piece."""
-        if rows or refused:
-            piece = self._encode(_Piece(rows, refused))
-            self._file.write(len(piece).to_bytes(_SIZE_BYTES, "big"))
-            self._file.write(piece)
+        """Keep rows."""
+        self._next.rows.extend(rows)
+        self._next.refused.extend(refused)
+        if len(self._next.rows) + len(self._next.refused) >= _PIECE:
+            self._write()
 
     def pieces(self) -> Iterator[tuple[list[Row], list[Refused]]]:
-        """What was added, piece by piece."""
+        """What was added, some at a time."""
+        self._write()
         self._file.seek(0)
         while size := self._file.read(_SIZE_BYTES):
             piece = self._decode(self._file.read(int.from_bytes(size, "big")))
             yield piece.rows, piece.refused
+
+    def _write(self) -> None:
+        if self._next.rows or self._next.refused:
+            piece = self._encode(self._next)
+            self._file.write(len(piece).to_bytes(_SIZE_BYTES, "big"))
+            self._file.write(piece)
+            self._next = _Piece([], [])

@@ -21,7 +21,8 @@ from gateway.storage.intake import rules
 
 STATEMENT_S = 900.0
 """Bound on one statement over a whole batch."""
-_CHUNK = 20_000
+_CHUNK = 2_000
+"""Rows that are handled at a time, so few that nobody else in the process waits for them."""
 _LOCK = 0x70_72_61_6C
 """Large merges go one after another: each keeps a core busy."""
 _ROUNDS = 20

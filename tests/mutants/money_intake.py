@@ -1,0 +1,28 @@
+# ruff: noqa: E501 - the texts to find and put are as long as in the source
+"""Bugs in what single incentives may do to each other and to merges, and in how a large approval is marked."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+from tests.mutants.planting import one
+
+SINGLES = "tests/gateway/intake/test_singles.py"
+MARKING = "tests/gateway/intake/test_marking.py"
+LISTS = "tests/gateway/api/test_counted_lists.py"
+_SINGLES = "gateway/services/intake/singles.py"
+_ROWS = "gateway/storage/intake/singles.py"
+_BATCHES = "gateway/storage/intake/batches.py"
+_LISTS = "gateway/storage/intake/incentives.py"
+
+TAKEN: tuple[Mutant, ...] = (
+    one("intake/another_rule_decides", _ROWS, "ORDER BY line, rule)", "ORDER BY line, rule DESC)", SINGLES, first="test_rows_handed_over_together_end_as_in_batches_one_after_the_other"),
+    one("intake/whose_rows_is_not_asked", _ROWS, '_OURS = "r.organisation"', '_OURS = "p.organisation"', SINGLES, first="test_rows_handed_over_together_end_as_in_batches_one_after_the_other"),
+    one("intake/one_person_twice_in_a_group", _SINGLES, '("participant", item.row.participant_id), ("nik"', '("participant", at), ("nik"', SINGLES, first="test_rows_handed_over_together_end_as_in_batches_one_after_the_other"),
+    one("intake/a_group_waits_for_a_lock", _ROWS, "set_config('lock_timeout', $1, true)", "set_config('lock_timeout', '0', $1 IS NULL)", SINGLES, first="test_who_waits_for_somebody_keeps_nobody_else_waiting"),
+    one("intake/one_takes_the_others_with_it", _SINGLES, "return [await self._alone(item) for item in items]", "raise", SINGLES, first="test_one_that_cannot_be_stored_takes_nobody_with_it"),
+    one("intake/a_used_key_is_not_seen", _SINGLES, "handed.get(fate.line) if fate.answered or fate.line in handed", "handed.get(fate.line) if fate.line in handed", SINGLES, first="test_one_key_is_one_row_whoever_comes_with_it_at_once"),
+    one("intake/a_lapsed_row_is_marked", _BATCHES, "AND NOT i.approved AND NOT i.cancelled AND i.lapsed_at IS NULL", "AND NOT i.approved AND NOT i.cancelled", MARKING, first="test_the_rest_is_marked_piece_by_piece_but_for_what_has_lapsed_or_ended"),
+    one("intake/a_stopped_batch_is_marked", _BATCHES, 'if batch["state"] != BatchState.APPROVED.value:', 'if batch["state"] is None:', MARKING, first="test_a_batch_that_is_stopped_meanwhile_is_marked_no_further"),
+    one("intake/marked_from_the_start_again", _BATCHES, 'batch["id"], batch["marked_to"], most, now', 'batch["id"], 0, most, now', MARKING, first="test_the_rest_is_marked_piece_by_piece_but_for_what_has_lapsed_or_ended"),
+    one("intake/a_list_forgets_what_is_set_aside", _LISTS, " OR f.stage = 'paying' AND {0} NOT IN ('paid', 'returned')", "", LISTS, first="test_a_filter_shows_what_all_shows_of_it"),
+)  # fmt: skip
