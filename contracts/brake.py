@@ -10,8 +10,11 @@ from __future__ import annotations
 import enum
 import functools
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from math import exp, lgamma
 from typing import NamedTuple
+
+from contracts.incentive import BlockerCode
 
 
 class Table(enum.Enum):
@@ -60,8 +63,32 @@ GOOD_FOR_S = 30 * 86_400.0
 """How long a good word makes an account known good."""
 
 LOOKS_S = (1_800.0, 86_400.0, 7 * 86_400.0, 30 * 86_400.0)
-"""How long after a refusal at a NIK check the partner is asked once more, look by look: whoever was refused by a slip
-that was too small for a crowd is not refused for good. A check moves no money."""
+"""How long after a refusal the partner is asked once more, look by look: whoever was refused by a slip that was too
+small for a crowd is not refused for good. An installation may shorten the first two."""
+OF_A_PERSON = frozenset(
+    {
+        BlockerCode.NIK_MISMATCH,
+        BlockerCode.KYC_INCOMPLETE,
+        BlockerCode.ACCOUNT_NOT_FOUND,
+        BlockerCode.ACCOUNT_BLOCKED,
+        BlockerCode.PARTNER_REJECTED,
+        BlockerCode.LINK_REVOKED,
+    }
+)
+"""What is weighed: words that blame an account or the person behind it. Limits heal with time; our deposit is ours."""
+HARD_LOOK = 1
+"""Nothing that is hard to undo (a grant deleted, an account given back or another's) follows from a refusal before so
+many seconds as this look waits have passed since the first one, and the partner still says so."""
+
+
+def next_look(now: datetime, looks: int, looks_s: Sequence[float], last_at: datetime) -> datetime | None:
+    """When a refusal is asked about again that was `looks` times already; once more at `last_at` at the latest, None
+    after that.
+    """
+    at = now + timedelta(seconds=looks_s[looks]) if looks < len(looks_s) else None
+    if now < last_at:
+        return last_at if at is None else min(at, last_at)
+    return at if at is not None and at < last_at + timedelta(days=1) else None
 
 
 def tail(n: int, c: int, a: float, b: float) -> float:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from contracts.brake import HARD_LOOK, LOOKS_S
 from contracts.partner import Manifest
 from contracts.secret import Secret
 
@@ -41,6 +42,10 @@ class Waits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     confirm_rejection_s: float | None = None
     verification_retry_s: float | None = None
     statement_sweep_s: float = 900.0
+    second_look_s: float = LOOKS_S[0]
+    """From a refusal to the first time that the partner is asked again about it."""
+    hard_look_s: float = LOOKS_S[HARD_LOOK]
+    """From then to the next time, and how old a refusal must be before anything hard to undo may follow from it."""
     settlement_s: float | None = None
     """The mocks' own; named here because both sides read the same text."""
     reversal_s: float | None = None

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from contracts.brake import HARD_LOOK, LOOKS_S
 from contracts.errors import Hint, NotSupported, OutcomeUnknown, PartnerError, PartnerUnavailable
 from contracts.hold import Fault
 from contracts.partner import AccessToken, Capability, Context, Manifest, Partner
@@ -38,6 +39,13 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     reason_wait_s: float
     verification_retry_s: float
     verification_tries: int
+    looks_s: tuple[float, ...]
+    """How long after a refusal the partner is asked again, look by look."""
+
+    @property
+    def hard_s(self) -> float:
+        """How old a refusal must be before anything that is hard to undo may follow from it."""
+        return self.looks_s[HARD_LOOK]
 
     def lookup_after_s(self, looks: int) -> float:
         """How long after the n-th look-up (0: after sending) the next one follows."""
@@ -66,6 +74,7 @@ def pace(manifest: Manifest, waits: Waits) -> Pace:
         reason_wait_s=manifest.reason_wait_s,
         verification_retry_s=waits.verification_retry_s or manifest.verification_retry_s,
         verification_tries=manifest.verification_tries,
+        looks_s=(waits.second_look_s, waits.hard_look_s, *LOOKS_S[2:]),
     )
 
 

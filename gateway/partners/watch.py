@@ -15,6 +15,7 @@ import msgspec
 from contracts.errors import Hint, OutcomeUnknown, PartnerError
 from contracts.hold import Fault
 from contracts.identity import IdentityAnswer, Verdict
+from contracts.linking import LinkHealth, LinkHeld, LinkRefused
 from contracts.partner import Blame, Manifest
 from contracts.payout import Outcome, OutcomeKind
 from contracts.plan import Plan
@@ -108,8 +109,10 @@ def of_result(result: object, seen: Seen, now: datetime, manifest: Manifest) -> 
         return _told(_BY_HINT.get(hint, Fault.CREDENTIALS), result.partner_code, seen, None)
     if isinstance(result, IdentityAnswer):
         return Told(good=result.verdict in (Verdict.MATCH, Verdict.PENDING))
-    if not isinstance(result, Outcome):
-        return Told(good=True)
+    if isinstance(result, LinkHealth):
+        return Told(good=result is LinkHealth.ACTIVE)
+    if not isinstance(result, Outcome):  # None: a grant that the partner does not renew
+        return Told(good=result is not None and not isinstance(result, LinkRefused | LinkHeld))
     if result.kind is OutcomeKind.NOT_ACCEPTED and result.hint not in _OF_THE_PERSON:
         fault = _BY_HINT.get(result.hint) or _by_status(seen.status) or Fault.LATER
         return _told(fault, result.partner_code, seen, result.retry_after_s or seen.retry_after_s(now))

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 GATEWAY_WAITS = frozenset(
-    {"lookup_first_s", "absence_s", "confirm_rejection_s", "verification_retry_s", "statement_sweep_s"}
+    {
+        "lookup_first_s",
+        "absence_s",
+        "confirm_rejection_s",
+        "verification_retry_s",
+        "statement_sweep_s",
+        "second_look_s",
+        "hard_look_s",
+    }
 )
 """Names that belong to the gateway; the same text is given to both sides, so a mock takes and ignores them."""
 

@@ -24,7 +24,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -175,7 +175,16 @@ class Partner:
             said = item.outcome
             heard = [Heard(id=1, payout=1, source=item.source, attempt=1, kind=said.kind, reason=said.reason,
                            technical=said.technical, partner_code=said.partner_code, at=self.clock.now())]  # fmt: skip
-        incentive = IncentiveFacts(id=1, participant=1, payout="open", own=None, own_next_at=None, payouts=1)
+        incentive = IncentiveFacts(
+            id=1,
+            participant=1,
+            payout="open",
+            own=None,
+            own_next_at=None,
+            payouts=1,
+            looks=0,
+            deadline_on=date(2027, 1, 1),
+        )
         standing = Standing(payout=payout, incentive=incentive, others=[])
         decide(self.terms, standing, heard, item, self.clock.now())
         return payout.state

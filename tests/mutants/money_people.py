@@ -91,7 +91,7 @@ _VERDICTS = (
 )  # fmt: skip
 
 _LINKS = (
-    one("link/revoked_and_still_active", _FACTS, "    await participants.link_ended(connection, person.id, link.id, because, now)\n", "", VERIFYING, REDIRECT, first="test_a_refused_customer_token_is_a_revoked_link_elsewhere"),
+    one("link/revoked_and_still_active", _FACTS, "    await participants.link_ended(connection, person.id, link.id, because, now)\n", "", ACCOUNTS, REDIRECT, first="test_a_link_on_a_shared_token_is_given_back_locally"),
     one("link/of_an_old_one_ends_the_new_one", _PARTICIPANTS, '" facts_at = $4 WHERE id = $1 AND link_id = $2",\n        participant,\n        link_id,\n        standing.value,', '" facts_at = $4 WHERE id = $1 AND link_id || $2 <> \'\'",\n        participant,\n        link_id,\n        standing.value,', PARTICIPANTS, first="test_what_is_found_out_about_an_old_link_changes_nothing"),
     one("link/any_browser_comes_back", _LINKING, "        if not _is_of(link, cookies):\n            raise OtherBrowser", "        if not link:\n            raise OtherBrowser", REDIRECT, first="test_whatever_is_not_this_browsers_own_way_back_changes_nothing"),
     one("link/state_of_another_partner", _LINKING, "if link is None or link.partner != partner:", "if link is None:", REDIRECT, first="test_whatever_is_not_this_browsers_own_way_back_changes_nothing"),

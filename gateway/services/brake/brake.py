@@ -6,11 +6,12 @@ Called in the transaction that stores the answer, so that no process can go on p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from contracts.brake import RING_LIFE_S, Level, Table, weigh
 from contracts.hold import HoldKind, HoldStage
-from contracts.identity import VERDICT_BLOCKER, Verdict
 from contracts.incentive import BlockerCode
 from gateway.clock import Clock
 from gateway.storage.base.database import Connection, Database
@@ -26,25 +27,32 @@ GOOD_ENOUGH = 2
 ASK_EVERY = timedelta(minutes=2)
 KEPT = timedelta(days=90)
 """How long a refusal is remembered, and can be asked about again."""
-OF_A_PERSON = frozenset(
-    {
-        *(VERDICT_BLOCKER[v] for v in (Verdict.MISMATCH, Verdict.KYC_INCOMPLETE)),
-        *(VERDICT_BLOCKER[v] for v in (Verdict.ACCOUNT_NOT_FOUND, Verdict.ACCOUNT_BLOCKED)),
-        BlockerCode.PARTNER_REJECTED,
-    }
-)
-"""What is weighed: words that blame an account or the person behind it. Limits heal with time; our deposit is ours."""
 
 
-async def refused(connection: Connection, now: datetime, said: Said) -> Level:
-    """A partner refused somebody. The level that its last answers give: a hold is open from then on."""
+class Weight(NamedTuple):
+    """What a refusal weighs."""
+
+    level: Level
+    """What the partner's last answers give: a hold is open from `HOLD` on."""
+    since: datetime
+    """When it was said first, with nothing good said in between."""
+
+    def hard(self, now: datetime, hard_s: float) -> bool:
+        """Whether something may follow that is hard to undo: it was said long enough ago and is still said, and the
+        last answers are no crowd's.
+        """
+        return self.level is Level.CALM and now >= self.since + timedelta(seconds=hard_s)
+
+
+async def refused(connection: Connection, now: datetime, said: Said, looks_s: Sequence[float]) -> Weight:
+    """A partner refused somebody, who is asked about again after `looks_s`; what that weighs."""
     await refusals.lock_stage(connection, said.partner, said.stage)
-    await refusals.add(connection, now, said)
+    since = await refusals.add(connection, now, said, looks_s)
     answers = await refusals.ring(connection, now, said.partner, said.stage, known=said.known)
     level = weigh(answers, Table.KNOWN if said.known else Table.USUAL)
     if level is Level.HOLD:
         await _hold(connection, now, said, answers)
-    return level
+    return Weight(level, since)
 
 
 class Brake:

@@ -99,6 +99,24 @@ def _letter(partner: str, lost: str) -> NewCase:
     return NewCase(code=BlockerCode.LINK_HALF_DONE, partner=partner, detail=detail)
 
 
+async def doubted(connection: Connection, person: ParticipantRow, link: LinkRow, now: datetime) -> LinkRow | None:
+    """The partner refuses the link's token: nothing is paid over it any more, and everything is kept for when the
+    partner takes it back. None: the link went another way meanwhile.
+    """
+    moved = await links.move(connection, link, link.state, now, doubted_at=link.doubted_at or now)
+    if moved is not None and link.state is LinkState.ACTIVE:
+        await participants.link_ended(connection, person.id, link.id, BlockerCode.LINK_REVOKED, now)
+        await verifications.drop(connection, link.id, now)
+    return moved
+
+
+async def stands(connection: Connection, person: ParticipantRow, link: LinkRow, now: datetime) -> None:
+    """An active link that was in doubt, or of a blocked account, gives access again, and its NIK is checked again."""
+    if person.link_id == link.id:
+        await participants.link_granted(connection, person.id, link.id, now)
+        await verifications.open_for(connection, person.id, link.id, person.nik_index, now)
+
+
 async def granted(
     connection: Connection, vault: Vault, person: ParticipantRow, link: LinkRow, grant: Grant, now: datetime
 ) -> LinkRow | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -32,6 +33,7 @@ from gateway.services.linking import facts
 from gateway.services.linking.endings import MOST_ANSWERS, MOST_CHALLENGES, OPENS_FOR
 from gateway.services.linking.steps import LinkSteps, Shown
 from gateway.services.linking.view import LinkView, challenge_of
+from gateway.storage.base.database import Connection
 from gateway.storage.base.ids import new_id
 from gateway.storage.intake import participants
 from gateway.storage.intake.participants import ParticipantRow
@@ -71,9 +73,7 @@ class Linking(LinkSteps):
             if current is not None:
                 if current.state is LinkState.WAITING:
                     return self._view(current, person)
-                _refuse_while_used(current)
-                code = BlockerCode.LINK_REQUIRED
-                await facts.ended(connection, person, current, LinkState.FAILED, code, now)
+                await self._make_way(connection, person, current, now)
             link_id = f"L{await new_id(connection, now)}"
             account = self._vault.open(places.account(person.participant_id), person.account_sealed)
             link = await links.insert(
@@ -91,6 +91,16 @@ class Linking(LinkSteps):
             )
             await participants.link_began(connection, person.id, link.id, now)
         return self._view(link, person)
+
+    async def _make_way(self, connection: Connection, person: ParticipantRow, current: LinkRow, now: datetime) -> None:
+        """End a link that was not finished, or that is in doubt: whose it is wants another. Raises `Conflict` while it
+        is used.
+        """
+        if current.state is LinkState.ACTIVE and current.doubted_at is not None:
+            await facts.ended(connection, person, current, LinkState.REVOKED, BlockerCode.LINK_REVOKED, now)
+            return
+        _refuse_while_used(current)
+        await facts.ended(connection, person, current, LinkState.FAILED, BlockerCode.LINK_REQUIRED, now)
 
     async def view(self, link_id: str) -> LinkView:
         """Where a link stands."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
+from contracts.brake import Level
 from contracts.errors import Hint, NotFound, OutcomeUnknown, PartnerError, PartnerUnavailable
+from contracts.hold import HoldStage
 from contracts.incentive import BlockerCode
 from contracts.linking import Grant, LinkHealth, LinkState
 from contracts.partner import Capability
@@ -14,14 +16,18 @@ from contracts.secret import Secret
 from gateway.resources import Resources
 from gateway.security import places
 from gateway.security.sealed import open_grant, seal_grant
+from gateway.services.brake import brake
 from gateway.services.each import each
 from gateway.services.kept import kept
 from gateway.services.linking import facts
+from gateway.storage.base.database import Connection
 from gateway.storage.base.ids import new_id
+from gateway.storage.brake import refusals
 from gateway.storage.intake import participants
 from gateway.storage.intake.participants import ParticipantRow
 from gateway.storage.linking import links, verifications
 from gateway.storage.linking.links import LinkRow
+from gateway.storage.ops import holds
 
 LOOK_AGAIN = timedelta(seconds=60)
 """A look or refresh that could not be made is made again this much later."""
@@ -119,14 +125,30 @@ class LinkUpkeep:
         return await each("health", due, self._health, at_once=limit)
 
     async def _health(self, link: LinkRow) -> None:
-        if Capability.LINK_STATUS in self._desks[link.partner].manifest.capabilities:
-            try:
-                await self.prove(link.id)
-            except PartnerError as error:
-                _log.info("link_not_looked_at", link=link.id, partner_code=error.partner_code)
-                return
+        try:
+            await self._look_again(link)
+        except PartnerError as error:
+            _log.info("link_not_looked_at", link=link.id, partner_code=error.partner_code)
+            return
         async with self._database.connection() as connection:
             await links.looked_at(connection, link.id, link.health_due_at)
+
+    async def _look_again(self, link: LinkRow) -> None:
+        """Have the partner say whether it takes a link's token, by the call that it has for that; else the NIK is
+        checked under it, which says it too. Raises `PartnerError` when it could not be asked.
+        """
+        can = self._desks[link.partner].manifest.capabilities
+        if Capability.LINK_STATUS in can:
+            await self.prove(link.id)
+        elif Capability.GRANT_REFRESH in can:
+            await self.customer_token_refused(link.id)
+        else:
+            now = self._clock.now()
+            async with self._database.transaction() as connection:
+                person = await participants.get(connection, link.participant, lock=True)
+                current = await links.get(connection, link.id, lock=True)
+                if current is not None and current.state is LinkState.ACTIVE and current.doubted_at is not None:
+                    await facts.stands(connection, person, current, now)
 
     async def tick_refresh(self, limit: int = 50) -> int:
         """Refresh grants that are near their end."""
@@ -164,36 +186,72 @@ class LinkUpkeep:
             raise
 
     async def _stands(self, link: LinkRow) -> None:
-        """A link that works again after the account was blocked has its NIK checked again."""
+        """The partner takes the link's token."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
             person = await participants.get(connection, link.participant, lock=True)
+            current = await links.get(connection, link.id, lock=True)
+            if current is None or current.state is not LinkState.ACTIVE:
+                return
+            if current.doubted_at is not None or person.standing == BlockerCode.ACCOUNT_BLOCKED.value:
+                await facts.stands(connection, person, current, now)
             await links.proved(connection, link.id, now)
-            if person.link_id == link.id and person.standing == BlockerCode.ACCOUNT_BLOCKED.value:
-                await participants.not_verified(connection, person.id, link.id, None, now)
-                await verifications.open_for(connection, person.id, link.id, person.nik_index, now)
+            await refusals.good(connection, link.partner, HoldStage.PROOF, known=True, answers=1)
 
     async def _blocked(self, link: LinkRow) -> None:
         """A check of the NIK that is still open would lift the blocker again, and says nothing about it."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
             person = await participants.get(connection, link.participant, lock=True)
-            if person.link_active:
-                await participants.not_verified(connection, person.id, link.id, BlockerCode.ACCOUNT_BLOCKED, now)
-                await verifications.drop(connection, link.id, now)
+            current = await links.get(connection, link.id, lock=True)
+            if current is None or current.state is not LinkState.ACTIVE or person.link_id != link.id:
+                return
+            if current.doubted_at is not None:  # the token is taken, after all
+                await participants.link_granted(connection, person.id, link.id, now)
+                await links.proved(connection, link.id, now)
+            await participants.not_verified(connection, person.id, link.id, BlockerCode.ACCOUNT_BLOCKED, now)
+            await verifications.drop(connection, link.id, now)
+            await self._weigh(connection, current, BlockerCode.ACCOUNT_BLOCKED, now)
 
     async def _revoke(self, link: LinkRow) -> bool:
-        """End a link whose grant, as it was read, the partner no longer takes. False: it has a fresh grant by now."""
+        """The partner no longer takes a link's grant, as it was read: the link is in doubt, and over once that was said
+        a day ago, is still said, and is no crowd's word. False: it has a fresh grant by now.
+        """
         now = self._clock.now()
         async with self._database.transaction() as connection:
             person = await participants.get(connection, link.participant, lock=True)
             current = await links.get(connection, link.id, lock=True)
-            if current is not None and current.grant_sealed is not None:
-                # Not by the bytes of the seal: a change of keys seals the same grant anew.
-                if (current.grant_index, current.grant_expires_at) != (link.grant_index, link.grant_expires_at):
-                    return False
+            if current is None or current.grant_sealed is None:
+                return True
+            # Not by the bytes of the seal: a change of keys seals the same grant anew.
+            if (current.grant_index, current.grant_expires_at) != (link.grant_index, link.grant_expires_at):
+                return False
+            if current.state is LinkState.UNLINKING or await self._believed(connection, current, now):
                 await facts.ended(connection, person, current, LinkState.REVOKED, BlockerCode.LINK_REVOKED, now)
+            else:
+                await facts.doubted(connection, person, current, now)
         return True
+
+    async def _believed(self, connection: Connection, link: LinkRow, now: datetime) -> bool:
+        """Whether an active link may end because the partner refuses its token."""
+        level = await self._weigh(connection, link, BlockerCode.LINK_REVOKED, now)
+        held = any(h.stops and h.stage is HoldStage.PROOF for h in await holds.open_holds(connection, link.partner))
+        old = timedelta(seconds=self._desks[link.partner].pace.hard_s)
+        return level is Level.CALM and not held and link.doubted_at is not None and now >= link.doubted_at + old
+
+    async def _weigh(self, connection: Connection, link: LinkRow, code: BlockerCode, now: datetime) -> Level:
+        """Weigh a refusal under the participant's token with the partner's others."""
+        said = refusals.Said(
+            partner=link.partner,
+            stage=HoldStage.PROOF,
+            known=True,
+            participant=link.participant,
+            account_index=link.account_index,
+            code=code,
+            partner_code=None,
+            good_at=link.proved_at,
+        )
+        return (await brake.refused(connection, now, said, self._desks[link.partner].pace.looks_s)).level
 
     async def _keep(self, link: LinkRow, fresh: Grant) -> None:
         await kept(self._clock, lambda: self._write_fresh(link, fresh), tries=KEPT_TRIES)
@@ -201,7 +259,9 @@ class LinkUpkeep:
     async def _write_fresh(self, link: LinkRow, fresh: Grant) -> None:
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            await links.refreshed(
+            person = await participants.get(connection, link.participant, lock=True)
+            current = await links.get(connection, link.id, lock=True)
+            kept = await links.refreshed(
                 connection,
                 link,
                 grant_sealed=seal_grant(self._vault, link.id, fresh),
@@ -210,6 +270,10 @@ class LinkUpkeep:
                 refresh_at=facts.refresh_at(fresh, now),
                 now=now,
             )
+            if kept and current is not None and current.state is LinkState.ACTIVE:
+                if current.doubted_at is not None:
+                    await facts.stands(connection, person, current, now)
+                await refusals.good(connection, link.partner, HoldStage.PROOF, known=True, answers=1)
 
     async def _get(self, link_id: str) -> LinkRow:
         async with self._database.connection() as connection:

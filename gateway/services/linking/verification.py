@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
-from contracts.brake import Level
+from contracts.brake import GOOD_FOR_S, OF_A_PERSON
 from contracts.errors import Conflict, Hint, NotFound, OutcomeUnknown, PartnerError
 from contracts.events import EventType
 from contracts.hold import HoldStage
@@ -210,8 +210,8 @@ class Verification:
                 connection, row, answer.verdict, answer.partner_code, until if matched else None, now
             ):
                 return
-            level = await _weigh(connection, person, link, answer, now)
-            standing = await self._apply(connection, person, link, answer.verdict, until, now, level)
+            hard = await self._weigh(connection, person, link, answer, now)
+            standing = await self._apply(connection, person, link, answer.verdict, until, now, hard=hard)
             data = {
                 "verification_id": str(row.id),
                 "participant_id": person.participant_id,
@@ -222,6 +222,35 @@ class Verification:
             }
             await events.emit(connection, now, [(EventType.VERIFICATION_COMPLETED, str(row.id), data)])
 
+    async def _weigh(
+        self, connection: Connection, person: ParticipantRow, link: LinkRow, answer: IdentityAnswer, now: datetime
+    ) -> bool:
+        """Count the answer among those of this partner; a refusal that comes in a crowd holds the stage. Whether what
+        is hard to undo may follow from it.
+        """
+        await refusals.good(connection, link.partner, HoldStage.PROOF, known=True, answers=1)  # its token was taken
+        if link.doubted_at is not None:
+            await links.proved(connection, link.id, now)
+        good_at = await refusals.matched_at(connection, now, link.partner, person.id, link.account_index)
+        known = good_at is not None and good_at > now - timedelta(seconds=GOOD_FOR_S)
+        if answer.verdict is Verdict.MATCH:
+            await refusals.good(connection, link.partner, HoldStage.VERIFY, known=known, answers=1)
+        code = VERDICT_BLOCKER[answer.verdict]
+        if code is None or code not in OF_A_PERSON:
+            return False
+        said = refusals.Said(
+            partner=link.partner,
+            stage=HoldStage.VERIFY,
+            known=known,
+            participant=person.id,
+            account_index=link.account_index,
+            code=code,
+            partner_code=answer.partner_code,
+            good_at=good_at,
+        )
+        pace = self._desks[link.partner].pace
+        return (await brake.refused(connection, now, said, pace.looks_s)).hard(now, pace.hard_s)
+
     async def _apply(
         self,
         connection: Connection,
@@ -230,10 +259,11 @@ class Verification:
         verdict: Verdict,
         until: datetime,
         now: datetime,
-        level: Level,
+        *,
+        hard: bool,
     ) -> BlockerCode | None:
-        """What a verdict means, and the blocker that now holds. Where it may be a crowd's, nothing follows that is hard
-        to undo: a later look decides.
+        """What a verdict means, and the blocker that now holds. Unless `hard`, nothing follows that is hard to undo: a
+        later look decides.
         """
         standing = VERDICT_BLOCKER[verdict]
         if verdict is Verdict.MATCH:
@@ -243,35 +273,13 @@ class Verification:
                 return None
             standing = BlockerCode.ACCOUNT_SHARED
         await participants.not_verified(connection, person.id, link.id, standing, now)
-        if verdict is Verdict.MISMATCH and level is Level.CALM:
+        if verdict is Verdict.MISMATCH and hard:
             await owners.release(connection, person.id, link.partner, link.account_index)
             if self._desks[link.partner].manifest.link_exclusive:
                 # Nobody else can link the account while this one holds it.
                 code = BlockerCode.NIK_MISMATCH
                 await facts.give_back(connection, person, link, code, now, due_at=now)
         return standing
-
-
-async def _weigh(
-    connection: Connection, person: ParticipantRow, link: LinkRow, answer: IdentityAnswer, now: datetime
-) -> Level:
-    """Count the answer among those of this partner; a refusal that comes in a crowd holds the stage."""
-    known = await refusals.known_good(connection, now, link.partner, person.id, link.account_index)
-    if answer.verdict is Verdict.MATCH:
-        await refusals.good(connection, link.partner, HoldStage.VERIFY, known=known, answers=1)
-    code = VERDICT_BLOCKER[answer.verdict]
-    if code is None or code not in brake.OF_A_PERSON:
-        return Level.CALM
-    said = refusals.Said(
-        partner=link.partner,
-        stage=HoldStage.VERIFY,
-        known=known,
-        participant=person.id,
-        account_index=link.account_index,
-        code=code,
-        partner_code=answer.partner_code,
-    )
-    return await brake.refused(connection, now, said)
 
 
 async def _of_the_account(

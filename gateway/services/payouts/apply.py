@@ -29,7 +29,7 @@ from gateway.storage.messages import events
 from gateway.storage.ops import cases, switches
 from gateway.storage.payouts import ledger, observations, payouts
 from gateway.storage.payouts.observations import Heard, NewObservation
-from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
+from gateway.storage.payouts.payouts import PayoutRow
 
 MISMATCHES_PAUSE = 3
 """So many open cases of rows that are not the approved ones, and the partner is paused."""
@@ -74,8 +74,8 @@ async def apply(
     changed = [row for key, row in incentives.items() if row != incentives_before[key]]
     if changed:
         await payouts.write_incentives(connection, now, changed)
-    await _follow(connection, now, effects, incentives, before)
-    await _weigh(connection, now, rows, before, heard)
+    await _follow(connection, now, effects, before)
+    await _weigh(connection, now, terms, effects, before)
     return applied
 
 
@@ -171,10 +171,9 @@ async def _follow(
     connection: Connection,
     now: datetime,
     effects: Sequence[tuple[PayoutRow, Effects]],
-    incentives: Mapping[int, IncentiveFacts],
     before: Mapping[int, PayoutRow],
 ) -> None:
-    """Cases, blockers of other incentives and pauses: rare, so one by one. Pauses last, each partner's in order: who
+    """Cases and pauses: rare, so one by one. Pauses last, each partner's in order: who
     waits for such a row must hold nothing that its holder still wants.
     """
     answered = [
@@ -185,10 +184,8 @@ async def _follow(
     ]
     if answered:
         await cases.close_cases(connection, now, answered, by="gateway")
-    for row, effect in effects:
+    for _, effect in effects:
         await cases.open_cases(connection, now, effect.cases)
-        if effect.block_others is not None:
-            await payouts.block_others(connection, now, incentives[row.incentive].participant, effect.block_others)
     pauses = await _lapse(connection, now, [row for row, effect in effects if effect.lapsed])
     pauses |= {partner: reason for _, effect in effects for partner, reason in effect.pauses.items()}
     for partner in sorted(pauses):
@@ -198,34 +195,34 @@ async def _follow(
 async def _weigh(
     connection: Connection,
     now: datetime,
-    rows: Sequence[PayoutRow],
+    terms: Mapping[str, Terms],
+    effects: Sequence[tuple[PayoutRow, Effects]],
     before: Mapping[int, PayoutRow],
-    heard: Mapping[int, Sequence[Heard]],
 ) -> None:
     """Count payments and refusals among the partner's answers; refusals in a crowd hold its payouts. Whoever is to be
     paid was matched before, so all of them are known good.
     """
-    moved = [row for row in rows if row.state is not before[row.id].state]
-    paid = Counter(row.partner for row in moved if row.state is PayoutState.SUCCEEDED)
+    moved = {row.id: row for row, _ in effects if row.state is not before[row.id].state}
+    paid = Counter(row.partner for row in moved.values() if row.state is PayoutState.SUCCEEDED)
     for partner, answers in sorted(paid.items()):
         await refusals.good(connection, partner, HoldStage.PAYOUT, known=True, answers=answers)
-    refused = [row for row in moved if row.state is PayoutState.REJECTED and row.reason in brake.OF_A_PERSON]
+    refused = [(row, effect.refused, effect.look) for row, effect in effects if effect.refused is not None]
     if not refused:
         return
-    accounts = await refusals.accounts(connection, [row.link_id for row in refused])
-    for row in sorted(refused, key=lambda row: (row.partner, row.id)):
-        assert row.reason is not None
-        codes = [one.partner_code for one in heard.get(row.id, ()) if one.reason is row.reason]
+    accounts = await refusals.accounts(connection, [row.link_id for row, _, _ in refused])
+    for row, outcome, look in sorted(refused, key=lambda one: (one[0].partner, one[0].id)):
+        assert outcome.reason is not None
         said = refusals.Said(
             partner=row.partner,
             stage=HoldStage.PAYOUT,
             known=True,
             participant=row.participant,
             account_index=accounts[row.link_id],
-            code=row.reason,
-            partner_code=codes[-1] if codes else None,
+            code=outcome.reason,
+            partner_code=outcome.partner_code,
+            look=look,
         )
-        await brake.refused(connection, now, said)
+        await brake.refused(connection, now, said, terms[row.partner].pace.looks_s)
 
 
 async def _lapse(connection: Connection, now: datetime, rows: Sequence[PayoutRow]) -> dict[str, str]:

@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from contracts.brake import HARD_LOOK, OF_A_PERSON, next_look
 from contracts.incentive import BlockerCode
 from contracts.observation import Source
 from contracts.partner import Manifest
-from contracts.payout import OPEN_STATES, OutcomeKind, PayoutState, Refusal, check_transition
+from contracts.payout import OPEN_STATES, Outcome, OutcomeKind, PayoutState, Refusal, check_transition
+from contracts.payout import rejected as rejected_for
 from gateway.clock import JAKARTA, jakarta_day, start_of_jakarta_day
 from gateway.partners.desk import Pace
 from gateway.services.payouts.words import ABSENT, Word
@@ -21,10 +23,17 @@ from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
 SKEW_S = 900.0
 """How far a partner's clock may be from ours (decisions X6, X12)."""
 MOST_PAYOUTS = 3
-"""So many payouts of one incentive the gateway starts by itself."""
-OF_THE_ACCOUNT = frozenset({BlockerCode.ACCOUNT_NOT_FOUND, BlockerCode.ACCOUNT_BLOCKED})
-"""Refusals that hold for all of the participant's incentives, not only for the one that met them."""
-LIFTED_BY_LINK = OF_THE_ACCOUNT | {BlockerCode.LINK_REVOKED, BlockerCode.KYC_INCOMPLETE}
+"""So often a payout of one incentive may fail for reasons that blame nobody before staff must look."""
+LAST_LOOK = timedelta(hours=6)
+"""When on its last day a refused payout is tried once more, from 00:00 Jakarta."""
+LIFTED_BY_LINK = frozenset(
+    {
+        BlockerCode.ACCOUNT_NOT_FOUND,
+        BlockerCode.ACCOUNT_BLOCKED,
+        BlockerCode.LINK_REVOKED,
+        BlockerCode.KYC_INCOMPLETE,
+    }
+)
 """Blockers met while paying that a new grant of access to the same account answers."""
 LIFTED_BY_ACCOUNT = LIFTED_BY_LINK | {BlockerCode.BALANCE_LIMIT, BlockerCode.MONTHLY_LIMIT}
 """Those that another account answers."""
@@ -66,7 +75,10 @@ class Effects(msgspec.Struct, kw_only=True):
     cases: list[NewCase] = []
     answered: list[BlockerCode] = []
     """Codes of cases that this answers."""
-    block_others: BlockerCode | None = None
+    refused: Outcome | None = None
+    """A refusal that blames the person, to be weighed with the partner's others."""
+    look: bool = False
+    """It answers a payout that was tried again for an earlier refusal."""
     lapsed: bool = False
     """The incentive's approval does not hold."""
     pauses: dict[str, str] = {}
@@ -177,12 +189,16 @@ def rejected(terms: Terms, s: Standing, said: Sequence[Heard], word: Word, now: 
     if not by_document and any(h.refusal is Refusal.PERHAPS_PAID for h in said):
         _perhaps_paid(s, word, now, effects)
     elif reasons:
-        reason = _B(reasons[0])
+        reason, anew = _B(reasons[0]), payout.released_at is None or payout.reason is not _B(reasons[0])
         payout.reason, payout.technical, payout.reason_due_at = reason, False, None
         effects.answered.append(_B.REASON_MISSING)
-        if reason in OF_THE_ACCOUNT:
-            effects.block_others = reason
-        release(s, now, reason)
+        if anew:
+            codes = [h.partner_code for h in said if h.reason is reason]
+            _weigh(s, rejected_for(reason, partner_code=codes[-1]), effects)
+            release(s, now, reason)
+            _look_again(terms, s, now)
+        if reason in OF_A_PERSON:
+            _confirm_reason(terms, s, said, word, now)
     elif payout.released_at is not None:
         return
     elif word.outcome.reason_may_follow and payout.reason_due_at is None and not any(h.technical for h in said):
@@ -226,7 +242,13 @@ def _confirm(terms: Terms, s: Standing, said: Sequence[Heard], word: Word, now: 
             s.incentive.own = _B.OUTCOME_UNKNOWN
     if absent or (not doubtful and any(h.source is Source.LOOKUP and h.at >= second for h in said)):
         payout.confirmed_at, payout.statements_from = now, None
-        release(s, now, _B.PARTNER_REJECTED if s.incentive.payouts >= MOST_PAYOUTS else None)
+        if sum(one.technical for one in (payout, *s.others)) < MOST_PAYOUTS:
+            release(s, now, None)
+            return
+        codes = [h.partner_code for h in said]
+        _weigh(s, rejected_for(_B.PARTNER_REJECTED, partner_code=codes[-1]), effects)
+        release(s, now, _B.PARTNER_REJECTED)
+        _look_again(terms, s, now)
     elif now < second or payout.next_at is None:
         payout.next_at = max(second, now)
     elif word.source is Source.LOOKUP:
@@ -238,6 +260,67 @@ def _confirm(terms: Terms, s: Standing, said: Sequence[Heard], word: Word, now: 
             s.incentive.own, s.incentive.own_next_at = code, None
             detail = "a refusal that no statement" if doubtful else "a refusal that no look-up"
             effects.cases.append(new_case(payout, code, f"{detail} ever confirmed"))
+
+
+def refused(terms: Terms, s: Standing, outcome: Outcome, now: datetime, effects: Effects) -> None:
+    """The partner refused before anything left: the incentive waits, and is tried again by itself."""
+    assert outcome.reason is not None
+    _weigh(s, outcome, effects)
+    if s.incentive.payout is None:
+        s.incentive.own = outcome.reason
+        s.incentive.own_next_at = _next_month(now) if outcome.reason is _B.MONTHLY_LIMIT else None
+    _look_again(terms, s, now)
+
+
+def _weigh(s: Standing, outcome: Outcome, effects: Effects) -> None:
+    if outcome.reason in OF_A_PERSON:
+        effects.refused, effects.look = outcome, s.incentive.looks > 0
+
+
+def _confirm_reason(terms: Terms, s: Standing, said: Sequence[Heard], word: Word, now: datetime) -> None:
+    """A refusal that blames the person is tried again by itself, once a look-up a day after it has said it again, as
+    partners pay hours after a *failed*; where nothing that moves money had left, without one.
+    """
+    payout = s.payout
+    assert payout.ended_at is not None
+    if payout.confirmed_at is not None:
+        return
+    second = payout.ended_at + timedelta(seconds=terms.pace.hard_s)
+    again = any(h.source is Source.DOCUMENT or (h.source is Source.LOOKUP and h.at >= second) for h in said)
+    if payout.attempt == 0 or again:
+        payout.confirmed_at, payout.next_at = now, None
+    elif now < second or payout.next_at is None:
+        payout.next_at = max(second, now)
+    elif word.source is Source.LOOKUP:
+        look_for_confirmation(terms, s, now)
+
+
+def look_for_confirmation(terms: Terms, s: Standing, now: datetime) -> None:
+    """The next look-up of a refusal with a reason, within the horizon; beyond it nothing follows from it by itself."""
+    payout = s.payout
+    assert payout.ended_at is not None
+    payout.looks += 1
+    payout.next_at = now + timedelta(seconds=terms.pace.lookup_after_s(payout.looks))
+    if payout.next_at >= payout.ended_at + timedelta(seconds=terms.pace.hard_s + terms.pace.horizon_s):
+        payout.next_at = None
+        if s.incentive.payout is None and s.incentive.own is payout.reason:
+            s.incentive.own_next_at = None
+
+
+def _look_again(terms: Terms, s: Standing, now: datetime) -> None:
+    """Have what blocks an incentive lifted by itself, so that a new payout shows whether it still holds: within a day
+    only where nothing that moves money had left.
+    """
+    incentive = s.incentive
+    if s.payout.attempt > 0:
+        incentive.looks = max(incentive.looks, HARD_LOOK)
+    if incentive.payout is not None or incentive.own not in OF_A_PERSON:
+        return
+    last_at = start_of_jakarta_day(incentive.deadline_on) + LAST_LOOK
+    at = next_look(now, incentive.looks, terms.pace.looks_s, last_at)
+    if at is not None:
+        incentive.looks += 1
+        incentive.own_next_at = at if incentive.own_next_at is None else min(at, incentive.own_next_at)
 
 
 def _day_after(at: datetime) -> datetime:

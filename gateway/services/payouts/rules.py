@@ -14,7 +14,7 @@ import msgspec
 from contracts.errors import Hint
 from contracts.incentive import BlockerCode
 from contracts.observation import Said, Source, fold
-from contracts.payout import OPEN_STATES, OutcomeKind, PayoutState, Refusal
+from contracts.payout import OPEN_STATES, Outcome, OutcomeKind, PayoutState, Refusal
 from gateway.clock import growing_s
 from gateway.services.payouts import ends
 from gateway.services.payouts.ends import Effects, Standing, Terms
@@ -50,13 +50,15 @@ def decide(terms: Terms, s: Standing, heard: Sequence[Heard], item: Item, now: d
         # Another payout of this incentive was paid: whatever becomes of this one, that stands and staff must see it.
         s.incentive.payout, s.incentive.own, s.incentive.own_next_at = "succeeded", _B.CONTRADICTION, None
     if s.incentive.own is _B.PARTNER_REJECTED and own is not s.incentive.own:
-        effects.cases.append(ends.new_case(payout, _B.PARTNER_REJECTED, _refusal(heard)))
+        before = item.refused if isinstance(item, Finding) else None
+        effects.cases.append(ends.new_case(payout, _B.PARTNER_REJECTED, _refusal(heard, before)))
     effects.cases = [_in_words(case, heard) for case in effects.cases]
     return effects
 
 
-def _refusal(heard: Sequence[Heard]) -> str:
+def _refusal(heard: Sequence[Heard], before: Outcome | None) -> str:
     codes = [h.partner_code for h in heard if h.kind is _K.REJECTED and h.partner_code is not None]
+    codes += [before.partner_code] if before is not None and before.partner_code is not None else []
     return f"the partner refused it ({codes[-1]})" if codes else "the partner refused it"
 
 
@@ -222,7 +224,11 @@ def _in_doubt(terms: Terms, s: Standing, now: datetime, retry_after_s: float | N
 def _look_again(terms: Terms, s: Standing, now: datetime, effects: Effects) -> None:
     """The next look-up, and past the horizon an operator's case beside it."""
     payout = s.payout
-    if payout.state in (_S.SUBMITTING, _S.RESERVED) or payout.released_at is not None:
+    if payout.state in (_S.SUBMITTING, _S.RESERVED):
+        return
+    if payout.released_at is not None:
+        if payout.next_at is not None:
+            ends.look_for_confirmation(terms, s, now)
         return
     payout.looks += 1
     payout.next_at = now + timedelta(seconds=terms.pace.lookup_after_s(payout.looks))
@@ -280,6 +286,10 @@ def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: 
     elif what is What.APPROVAL_MISMATCH:
         if current:
             _mismatched(terms, s, now, effects)
+    elif what is What.REFUSED and finding.refused is not None:
+        if current and _back(terms, s, now):
+            ends.cancel(s, payout, now)
+            ends.refused(terms, s, finding.refused, now, effects)
     elif what is What.NOTHING_LEFT:
         if current:
             _refused(terms, s, finding.hint, finding.retry_after_s, now)

@@ -266,6 +266,11 @@ class Sending:
         payout, attempt, left = intent.payout, intent.attempt, Left()
 
         def said(outcome: Outcome) -> tuple[Item, Hint]:
+            if outcome.kind is _K.REJECTED and outcome.reason is not None and not left.wrote:
+                what = What.REFUSED
+                return Finding(
+                    payout=payout, what=what, attempt=attempt, refused=outcome, worker=self._worker
+                ), outcome.hint
             word = Word(
                 payout=payout,
                 source=Source.REPLY,
@@ -358,7 +363,7 @@ def _answer(item: Item, hint: Hint) -> Answer:
     if isinstance(item, Finding):
         if item.what in (What.STOPPED, What.APPROVAL_MISMATCH):
             return Answer.SKIPPED  # by us
-        return Answer.SPOKE if hint in _OF_THE_PERSON else Answer.NOTHING_DONE
+        return Answer.SPOKE if item.what is What.REFUSED or hint in _OF_THE_PERSON else Answer.NOTHING_DONE
     kind = item.outcome.kind
     if kind is _K.UNKNOWN:
         return Answer.NO_ANSWER

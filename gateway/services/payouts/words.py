@@ -41,6 +41,8 @@ class What(enum.Enum):
     """What the gateway found out by itself; never an observation, never an end of anything that may have left."""
 
     NOTHING_LEFT = "nothing_left"
+    REFUSED = "refused"
+    """The partner refused the person before the WRITE left: no end of anything, and no word on a payout."""
     STOPPED = "stopped"
     """Its WRITE was about to leave, and was held back: the same, and no try that the partner could have taken."""
     APPROVAL_MISMATCH = "approval_mismatch"
@@ -75,7 +77,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     payout: int
     what: What
     attempt: int | None = None
-    """NOTHING_LEFT, STOPPED, APPROVAL_MISMATCH: the attempt that was to be made."""
+    """NOTHING_LEFT, REFUSED, STOPPED, APPROVAL_MISMATCH: the attempt that was to be made."""
+    refused: Outcome | None = None
+    """REFUSED: what the partner said, with its reason."""
     hint: Hint = Hint.NONE
     retry_after_s: float | None = None
     until: datetime | None = None

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from contracts.brake import GOOD_FOR_S, LOOKS_S, ONCE_S, RING, RING_LIFE_S
+from contracts.brake import LOOKS_S, ONCE_S, RING, RING_LIFE_S
 from contracts.hold import HoldStage
 from contracts.incentive import BlockerCode
 from gateway.storage.base.database import Connection
+from gateway.storage.intake.incentive_timers import UNCONFIRMED
 from gateway.storage.linking import verifications
 
 FENCE = 2_027
@@ -31,6 +32,10 @@ class Said(NamedTuple):
     account_index: bytes
     code: BlockerCode
     partner_code: str | None
+    look: bool = False
+    """It answers a payout that was tried again for an earlier refusal."""
+    good_at: datetime | None = None
+    """When the partner last said something good of the same person and account."""
 
 
 async def lock_stage(connection: Connection, partner: str, stage: HoldStage) -> None:
@@ -38,29 +43,34 @@ async def lock_stage(connection: Connection, partner: str, stage: HoldStage) -> 
     await connection.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", FENCE, f"{partner} {stage.value}")
 
 
-async def add(connection: Connection, now: datetime, said: Said) -> None:
-    """Store a refusal, and when it is asked about again (NIK checks only: a payout asked again is a new instruction).
+async def add(connection: Connection, now: datetime, said: Said, looks_s: Sequence[float]) -> datetime:
+    """Store a refusal, and when it is asked about again (`looks_s`; a payout by its incentive, as that is a new
+    instruction); when it was said first, with nothing good said in between.
 
     It is weighed unless its account was in this stage's streams within a day, or it is the answer to such a look.
     """
-    looks: int = await connection.fetchval(
-        "SELECT coalesce(max(looks), 0) FROM refusals WHERE partner = $1 AND stage = $2 AND account_index = $3"
-        " AND participant = $4 AND said_at > $5::timestamptz - make_interval(secs => $6)",
+    before = await connection.fetchrow(
+        "SELECT coalesce(max(looks), 0) AS looks, coalesce(min(said_at), $5) AS since FROM refusals"
+        " WHERE partner = $1 AND stage = $2 AND account_index = $3 AND participant = $4"
+        " AND ($7::timestamptz IS NULL OR said_at >= $7) AND said_at > $5::timestamptz - make_interval(secs => $6)",
         said.partner,
         said.stage.value,
         said.account_index,
         said.participant,
         now,
         2 * LOOKS_S[-1],
+        said.good_at,
     )
-    more = said.stage is HoldStage.VERIFY and looks < len(LOOKS_S)
+    assert before is not None
+    looks, more = before["looks"], said.stage is not HoldStage.PAYOUT and before["looks"] < len(looks_s)
     await connection.execute(
         """
         INSERT INTO refusals (partner, stage, known, participant, account_index, code, partner_code, weighed,
                               good_before, said_at, looks, next_look_at)
         SELECT $1, $2, $3, $4, $5, $6, $7,
-            $10 = 0 AND NOT EXISTS (SELECT FROM refusals WHERE partner = $1 AND stage = $2 AND account_index = $5
-                                    AND said_at > $8::timestamptz - make_interval(secs => $9)),
+            $10 = 0 AND NOT $12
+                AND NOT EXISTS (SELECT FROM refusals WHERE partner = $1 AND stage = $2 AND account_index = $5
+                                AND said_at > $8::timestamptz - make_interval(secs => $9)),
             coalesce((SELECT sum(answers) FROM good_answers WHERE partner = $1 AND stage = $2 AND known = $3), 0), $8,
             $10, $11
         """,
@@ -74,8 +84,11 @@ async def add(connection: Connection, now: datetime, said: Said) -> None:
         now,
         ONCE_S,
         looks,
-        now + timedelta(seconds=LOOKS_S[looks]) if more else None,
+        now + timedelta(seconds=looks_s[looks]) if more else None,
+        said.look,
     )
+    since: datetime = before["since"]
+    return since
 
 
 async def look(connection: Connection, now: datetime, limit: int) -> int:
@@ -90,13 +103,16 @@ async def look(connection: Connection, now: datetime, limit: int) -> int:
         " SELECT r.id FROM refusals r WHERE r.next_look_at <= $1 AND NOT EXISTS (SELECT FROM holds h"
         " WHERE h.partner = r.partner AND h.stage = r.stage AND h.released_at IS NULL)"
         " ORDER BY r.next_look_at LIMIT $2 FOR UPDATE SKIP LOCKED) due WHERE r.id = due.id"
-        " RETURNING r.participant, r.code, r.account_index, EXISTS (SELECT FROM refusals n WHERE n.partner = r.partner"
-        " AND n.stage = r.stage AND n.account_index = r.account_index AND n.participant = r.participant"
+        " RETURNING r.participant, r.stage, r.code, r.account_index, EXISTS (SELECT FROM refusals n"
+        " WHERE (n.partner, n.stage, n.account_index, n.participant)"
+        " = (r.partner, r.stage, r.account_index, r.participant)"
         " AND n.id > r.id) AS refused_since",
         now,
         limit,
     )
     due = [row for row in rows if not row["refused_since"]]
+    await _look_at_links(connection, now, [row["participant"] for row in due if row["stage"] == HoldStage.PROOF.value])
+    due = [row for row in due if row["stage"] == HoldStage.VERIFY.value]
     people = await connection.fetch(
         "SELECT p.id, p.link_id, p.nik_index FROM participants p"
         " JOIN unnest($1::bigint[], $2::text[], $3::bytea[]) AS t (participant, code, account_index)"
@@ -110,6 +126,18 @@ async def look(connection: Connection, now: datetime, limit: int) -> int:
     for row in people:
         await verifications.open_for(connection, row["id"], row["link_id"], row["nik_index"], now)
     return len(rows)
+
+
+async def _look_at_links(connection: Connection, now: datetime, people: Sequence[int]) -> None:
+    """Have the links of these people looked at that are in doubt, or whose account is blocked."""
+    await connection.execute(
+        "UPDATE links l SET health_due_at = $1 FROM (SELECT l.id FROM links l"
+        " JOIN participants p ON p.id = l.participant AND p.link_id = l.id WHERE p.id = ANY($2::bigint[])"
+        " AND l.state = 'active' AND (l.doubted_at IS NOT NULL OR p.standing = 'account_blocked')"
+        " ORDER BY l.id FOR NO KEY UPDATE OF l) w WHERE l.id = w.id",
+        now,
+        list(people),
+    )
 
 
 async def good(connection: Connection, partner: str, stage: HoldStage, *, known: bool, answers: int) -> None:
@@ -142,19 +170,17 @@ async def accounts(connection: Connection, links: Sequence[str]) -> dict[str, by
     return {row["id"]: row["account_index"] for row in rows}
 
 
-async def known_good(
+async def matched_at(
     connection: Connection, now: datetime, partner: str, participant: int, account_index: bytes
-) -> bool:
-    """Whether this partner matched this participant's NIK on this account within the last 30 days."""
-    found: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM verifications v JOIN links l ON l.id = v.link_id WHERE v.participant = $1"
-        " AND l.partner = $2 AND l.account_index = $3 AND v.verdict = 'match'"
-        " AND v.decided_at > $4::timestamptz - make_interval(secs => $5))",
+) -> datetime | None:
+    """When this partner last matched this participant's NIK on this account, before now."""
+    found: datetime | None = await connection.fetchval(
+        "SELECT max(v.decided_at) FROM verifications v JOIN links l ON l.id = v.link_id WHERE v.participant = $1"
+        " AND l.partner = $2 AND l.account_index = $3 AND v.verdict = 'match' AND v.decided_at < $4",
         participant,
         partner,
         account_index,
         now,
-        GOOD_FOR_S,
     )
     return found
 
@@ -225,17 +251,26 @@ async def run(
     return [(row["participant"], BlockerCode(row["code"])) for row in rows]
 
 
+_LIFT_PAYOUTS = f"""
+UPDATE incentives i SET own = NULL, own_next_at = NULL, facts_at = $1
+FROM (SELECT i.id FROM incentives i JOIN unnest($2::bigint[], $3::text[]) AS t (participant, code)
+      ON i.participant = t.participant AND i.own = t.code
+      WHERE i.payout IS NULL AND NOT i.cancelled AND NOT {UNCONFIRMED}
+      ORDER BY i.id FOR NO KEY UPDATE OF i) w WHERE i.id = w.id
+"""  # noqa: S608 - constants
+
+
 async def lift(
     connection: Connection, now: datetime, stage: HoldStage, taken: Sequence[tuple[int, BlockerCode]]
 ) -> None:
     """Take away what these people were refused for, as far as it still stands, and have the partner asked anew."""
     people, codes = [one for one, _ in taken], [code.value for _, code in taken]
+    if stage is HoldStage.PROOF:
+        await _look_at_links(connection, now, people)
+        return
     if stage is HoldStage.PAYOUT:
         await connection.execute(
-            "UPDATE incentives i SET own = NULL, own_next_at = NULL, facts_at = $1"
-            " FROM (SELECT i.id FROM incentives i JOIN unnest($2::bigint[], $3::text[]) AS t (participant, code)"
-            " ON i.participant = t.participant AND i.own = t.code WHERE i.payout IS NULL AND NOT i.cancelled"
-            " ORDER BY i.id FOR NO KEY UPDATE OF i) w WHERE i.id = w.id",
+            _LIFT_PAYOUTS,
             now,
             people,
             codes,

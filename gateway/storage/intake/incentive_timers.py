@@ -9,6 +9,20 @@ from typing import NamedTuple
 from contracts.incentive import BlockerCode
 from gateway.storage.base.database import Connection
 
+UNCONFIRMED = (
+    "EXISTS (SELECT FROM payouts p WHERE p.incentive = i.id AND p.state = 'rejected' AND p.confirmed_at IS NULL"
+    " AND p.next_at IS NOT NULL)"
+)
+"""Whether a payout of incentive `i` was refused and no second look-up has said so yet: no other takes its place."""
+
+
+_LIFT_DUE = f"""
+UPDATE incentives i SET own = NULL, own_next_at = NULL, facts_at = $1 FROM (
+    SELECT id FROM incentives i WHERE own_next_at <= $1 AND payout IS NULL AND NOT {UNCONFIRMED}
+    ORDER BY own_next_at, id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED) AS over
+WHERE i.id = over.id RETURNING i.id
+"""  # noqa: S608 - constants
+
 
 async def pass_deadlines(connection: Connection, now: datetime, today: date, limit: int) -> int:
     """Mark incentives whose deadline is over; a payout that has left is followed to its end all the same."""
@@ -25,12 +39,9 @@ async def pass_deadlines(connection: Connection, now: datetime, today: date, lim
 
 
 async def lift_due(connection: Connection, now: datetime, limit: int) -> int:
-    """Lift blockers that the gateway said it would lift by now."""
+    """Lift blockers that the gateway said it would lift by now; not while a refusal is to be confirmed."""
     rows = await connection.fetch(
-        "UPDATE incentives i SET own = NULL, own_next_at = NULL, facts_at = $1 FROM ("
-        " SELECT id FROM incentives WHERE own_next_at <= $1 AND payout IS NULL"
-        " ORDER BY own_next_at, id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED"
-        ") AS over WHERE i.id = over.id RETURNING i.id",
+        _LIFT_DUE,
         now,
         limit,
     )

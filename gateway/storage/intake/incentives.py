@@ -53,8 +53,9 @@ SELECT i.*, p.id AS payout_id, s.stage AS shown_stage, b.blocker AS shown_blocke
          WHEN i.payout = 'open' THEN coalesce(p.next_at, p.sent_deadline)
          WHEN s.blocker = i.own AND i.own = w.blocker THEN least(i.own_next_at, w.next_at)
          WHEN s.blocker = i.own THEN i.own_next_at
-         WHEN s.blocker = i.standing THEN (SELECT min(c.next_attempt_at) FROM verifications c
-                                           WHERE c.participant = i.participant AND c.state = 'open')
+         WHEN s.blocker = i.standing THEN (SELECT min(t.at) FROM (
+            SELECT c.next_attempt_at AS at FROM verifications c WHERE c.participant = i.participant AND c.state = 'open'
+            UNION ALL SELECT r.next_look_at FROM refusals r WHERE r.participant = i.participant) t)
     END AS next_attempt_at,
     s.blocker IS NOT DISTINCT FROM 'outcome_unknown'
         AND is_given_up(p.first_sent_at, p.next_at, p.sent_deadline, ($3::jsonb ->> i.partner)::timestamptz) AS given_up

@@ -35,6 +35,8 @@ class LinkRow(msgspec.Struct, frozen=True, kw_only=True):
     grant_index: bytes | None
     grant_expires_at: datetime | None
     proved_at: datetime | None
+    doubted_at: datetime | None
+    """Since when the partner refuses its token; it is over once the partner still says so a day later."""
     health_due_at: datetime | None
     ended_because: str | None
     partner_code: str | None
@@ -210,11 +212,18 @@ async def overdue(connection: Connection, now: datetime, exchange_before: dateti
     return [_row(record) for record in records]
 
 
+_NOT_IN_A_CROWD = (
+    "NOT EXISTS (SELECT FROM holds h WHERE h.partner = links.partner AND h.stage = 'proof' AND h.kind = 'brake'"
+    " AND h.released_at IS NULL)"
+)
+"""While a crowd of links is in doubt, only some of those are looked at, to see whether the partner is back."""
+
+
 async def lease_health(connection: Connection, now: datetime, until: datetime, limit: int) -> list[LinkRow]:
-    """Active links that a hint asks to look at, put off until `until` for others."""
+    """Active links that are to be looked at, put off until `until` for others."""
     records = await connection.fetch(
         "UPDATE links SET health_due_at = $2 WHERE id IN (SELECT id FROM links WHERE health_due_at <= $1"
-        " ORDER BY health_due_at LIMIT $3 FOR UPDATE SKIP LOCKED)"
+        f" AND (doubted_at IS NOT NULL OR {_NOT_IN_A_CROWD}) ORDER BY health_due_at LIMIT $3 FOR UPDATE SKIP LOCKED)"
         f" RETURNING {_COLUMNS}",
         now,
         until,
@@ -253,15 +262,18 @@ async def by_grant(connection: Connection, partner: str, grant_index: bytes) -> 
 
 
 async def proved(connection: Connection, link_id: str, now: datetime) -> None:
-    """A READ under the customer's token worked."""
-    await connection.execute("UPDATE links SET proved_at = $2 WHERE id = $1 AND state = 'active'", link_id, now)
+    """A READ under the customer's token worked: the link is in no doubt."""
+    await connection.execute(
+        "UPDATE links SET proved_at = $2, doubted_at = NULL WHERE id = $1 AND state = 'active'", link_id, now
+    )
 
 
 async def lease_refresh(connection: Connection, now: datetime, until: datetime, limit: int) -> list[LinkRow]:
     """Active links whose grant is near its end, put off until `until` for others."""
     records = await connection.fetch(
         "UPDATE links SET refresh_at = $2 WHERE id IN (SELECT id FROM links WHERE state = 'active'"
-        " AND refresh_at <= $1 ORDER BY refresh_at LIMIT $3 FOR UPDATE SKIP LOCKED)"
+        f" AND refresh_at <= $1 AND doubted_at IS NULL AND {_NOT_IN_A_CROWD}"
+        " ORDER BY refresh_at LIMIT $3 FOR UPDATE SKIP LOCKED)"
         f" RETURNING {_COLUMNS}",
         now,
         until,
@@ -282,7 +294,8 @@ async def refreshed(
 ) -> bool:
     """A fresh grant in the place of the one that was read; False: someone else has replaced it already."""
     done = await connection.execute(
-        "UPDATE links SET grant_sealed = $3, grant_index = $4, grant_expires_at = $5, refresh_at = $6, updated_at = $7"
+        "UPDATE links SET grant_sealed = $3, grant_index = $4, grant_expires_at = $5, refresh_at = $6, updated_at = $7,"
+        " doubted_at = NULL"
         " WHERE id = $1 AND grant_sealed IS NOT NULL"
         " AND (grant_index, grant_expires_at) IS NOT DISTINCT FROM ($2::bytea, $8::timestamptz)",
         link.id,

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import asyncpg
@@ -71,6 +71,10 @@ class IncentiveFacts(msgspec.Struct, kw_only=True):
     own_next_at: datetime | None
     payouts: int
     """How many there have been; one that never left does not count."""
+    looks: int
+    """How often a refusal of the person was to be tried again by itself."""
+    deadline_on: date
+    """The last day on which it may be paid, in Jakarta."""
 
 
 def payout_row(row: asyncpg.Record | Mapping[str, object]) -> PayoutRow:
@@ -135,6 +139,9 @@ async def find(
     return [payout_row(row) for row in rows]
 
 
+_BESIDE = ("payout", "own", "own_next_at", "payouts", "looks", "deadline_on")
+
+
 async def lock(connection: Connection, payouts: Sequence[int]) -> tuple[list[PayoutRow], dict[int, IncentiveFacts]]:
     """Lock some payouts, their incentives and the incentives' other payouts, in order of id, and read them.
 
@@ -142,7 +149,8 @@ async def lock(connection: Connection, payouts: Sequence[int]) -> tuple[list[Pay
     """
     rows = await connection.fetch(
         """
-        SELECT p.*, i.payout AS i_payout, i.own AS i_own, i.own_next_at AS i_own_next_at, i.payouts AS i_payouts
+        SELECT p.*, i.payout AS i_payout, i.own AS i_own, i.own_next_at AS i_own_next_at, i.payouts AS i_payouts,
+            i.looks AS i_looks, i.deadline_on AS i_deadline_on
         FROM payouts p JOIN incentives i ON i.id = p.incentive
         WHERE p.id = ANY($1::bigint[]) ORDER BY p.id FOR NO KEY UPDATE
         """,
@@ -151,7 +159,7 @@ async def lock(connection: Connection, payouts: Sequence[int]) -> tuple[list[Pay
     locked, incentives = [], {}
     for row in rows:
         values = dict(row)
-        beside = {name: values.pop(f"i_{name}") for name in ("payout", "own", "own_next_at", "payouts")}
+        beside = {name: values.pop(f"i_{name}") for name in _BESIDE}
         payout = payout_row(values)
         locked.append(payout)
         incentives[payout.incentive] = _incentive_facts(payout, beside)
@@ -231,9 +239,9 @@ async def write_incentives(connection: Connection, now: datetime, rows: Sequence
     await connection.execute(
         """
         UPDATE incentives AS i SET payout = n.payout, own = n.own, own_next_at = n.own_next_at, payouts = n.payouts,
-            facts_at = $2
+            looks = n.looks, facts_at = $2
         FROM json_to_recordset($1::text::json)
-             AS n (id bigint, payout text, own text, own_next_at timestamptz, payouts int)
+             AS n (id bigint, payout text, own text, own_next_at timestamptz, payouts int, looks int)
         WHERE i.id = n.id
         """,
         as_json(rows),
@@ -241,21 +249,10 @@ async def write_incentives(connection: Connection, now: datetime, rows: Sequence
     )
 
 
-async def block_others(connection: Connection, now: datetime, participant: int, code: BlockerCode) -> None:
-    """Give a participant's other incentives the blocker that a payout met, where it is about the account."""
-    await connection.execute(
-        "UPDATE incentives SET own = $2, own_next_at = NULL, facts_at = $3"
-        " WHERE participant = $1 AND payout IS NULL AND own IS NULL AND NOT cancelled",
-        participant,
-        code.value,
-        now,
-    )
-
-
 async def lift(connection: Connection, now: datetime, participant: int, codes: Collection[BlockerCode]) -> int:
     """Lift blockers met while paying from a participant's incentives: the account or link they named was replaced."""
     rows = await connection.fetch(
-        "UPDATE incentives SET own = NULL, own_next_at = NULL, facts_at = $3"
+        "UPDATE incentives SET own = NULL, own_next_at = NULL, looks = 0, facts_at = $3"
         " WHERE participant = $1 AND payout IS NULL AND own = ANY($2::text[]) RETURNING id",
         participant,
         [code.value for code in codes],

@@ -8,9 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from contracts.brake import LOOKS_S
 from contracts.errors import Hint, PartnerUnavailable
 from contracts.identity import IdentityAnswer, Verdict
 from contracts.linking import LinkHeld, Unlinked
+from gateway.services.brake.brake import Brake
 from tests.gateway.linking.fake import granted
 from tests.gateway.linking.world import HOME, World
 
@@ -23,6 +25,17 @@ async def settle(world: World) -> None:
     await world.verification.tick()
     await world.linking.tick_unlinking()
     await world.linking.tick_waiting()
+
+
+async def look_again(world: World, *, waiting: bool = True) -> None:
+    """A day later the partner has been asked twice more about whom it refused."""
+    for wait_s in LOOKS_S[:2]:
+        world.clock.forward(wait_s)
+        await Brake(world.database, world.clock).tick_looks()
+        await world.verification.tick()
+    await world.linking.tick_unlinking()
+    if waiting:
+        await world.linking.tick_waiting()
 
 
 async def test_a_match_makes_the_account_theirs(world: World) -> None:
@@ -92,8 +105,11 @@ async def test_a_mismatch_frees_the_account_for_those_who_wait_one_at_a_time(wor
     world.clock.forward(5_000)
     assert await world.linking.tick_expiry() == 0, "no life runs while a link waits"
 
-    world.banks["sole"].will("verify", MISMATCH)
+    world.banks["sole"].will("verify", *[MISMATCH] * 3)
     await settle(world)
+    assert await world.incentive(stranger) == ("awaiting_verification", "nik_mismatch")
+    assert world.banks["sole"].calls("unlink") == 0, "it may be a slip: asked again before anything is given back"
+    await look_again(world)
     assert world.banks["sole"].sent[-1][1]["token"] == "token-1"
     assert await world.incentive(stranger) == ("awaiting_link", "nik_mismatch")
     states = [(await world.link(link_id))["state"] for link_id in waiting]
@@ -112,8 +128,9 @@ async def test_a_mismatch_frees_the_account_for_those_who_wait_one_at_a_time(wor
     _, browser, state = await world.open(shown)
     world.banks["sole"].will("finish", granted("token-2"))
     await browser.get("/callbacks/sole/link", params={"st": state, "code": "c"})
-    world.banks["sole"].will("verify", MISMATCH)
+    world.banks["sole"].will("verify", *[MISMATCH] * 3)
     await settle(world)
+    await look_again(world)
     assert await world.incentive(second) == ("awaiting_link", "nik_mismatch")
     assert (await world.link(waiting[1]))["state"] == "challenged"
 
@@ -153,9 +170,9 @@ async def test_two_workers_challenge_only_one_who_waits(world: World) -> None:
     holder = await world.person("sole")
     await world.linked(holder, granted())
     waiting = [await world.linked(await world.person("sole"), LinkHeld()) for _ in range(3)]
-    world.banks["sole"].will("verify", MISMATCH)
+    world.banks["sole"].will("verify", *[MISMATCH] * 3)
     await world.verification.tick()
-    await world.linking.tick_unlinking()
+    await look_again(world, waiting=False)
     await asyncio.gather(*(world.linking.tick_waiting() for _ in range(4)))
     states = sorted([(await world.link(link_id))["state"] for link_id in waiting])
     assert states == ["challenged", "waiting", "waiting"]
@@ -164,10 +181,12 @@ async def test_two_workers_challenge_only_one_who_waits(world: World) -> None:
 async def test_giving_back_is_tried_again_and_not_for_ever(world: World) -> None:
     pid = await world.person("sole")
     link_id = await world.linked(pid, granted())
-    world.banks["sole"].will("verify", MISMATCH)
+    world.banks["sole"].will("verify", *[MISMATCH] * 3)
     world.banks["sole"].always["unlink"] = httpx.ConnectError("refused")
     await world.verification.tick()
-    tries = 0
+    await look_again(world, waiting=False)
+    assert (await world.link(link_id))["unlink_tries"] == 1
+    tries = 1
     for _ in range(2_000):
         tries += await world.linking.tick_unlinking()
         if (await world.link(link_id))["state"] != "unlinking":

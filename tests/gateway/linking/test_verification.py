@@ -104,7 +104,7 @@ async def test_a_refused_customer_token_is_refreshed_where_that_can_be(world: Wo
 
 
 @pytest.mark.parametrize("partner", ["sole", "shared"])
-async def test_a_refused_customer_token_is_a_revoked_link_elsewhere(world: World, partner: str) -> None:
+async def test_a_refused_customer_token_puts_the_link_in_doubt_elsewhere(world: World, partner: str) -> None:
     pid = await world.person(partner)
     link_id = await world.linked(pid, granted())
     world.banks[partner].will("verify", REFUSED_TOKEN)
@@ -112,9 +112,12 @@ async def test_a_refused_customer_token_is_a_revoked_link_elsewhere(world: World
     world.banks[partner].will("health", LinkHealth.REVOKED)
     await world.verification.tick()
     link = await world.link(link_id)
-    assert (link["state"], link["grant_sealed"]) == ("revoked", None)
+    assert (link["state"], link["doubted_at"]) == ("active", world.clock.now())
+    assert link["grant_sealed"] is not None
     assert await world.incentive(pid) == ("awaiting_link", "link_revoked")
     assert (await world.check(link_id))["state"] == "dropped"
+    world.banks[partner].will("refresh", None)
+    world.banks[partner].will("health", LinkHealth.REVOKED)
     assert await world.linking.customer_token_refused(link_id) is False
 
 
@@ -241,7 +244,7 @@ async def test_grants_are_refreshed_before_they_end(world: World) -> None:
     world.clock.forward(15 * 86_400)
     world.banks["sole"].will("refresh", None)
     assert await world.linking.tick_refresh() == 1
-    assert (await world.link(link_id))["state"] == "revoked"
+    assert (await world.link(link_id))["doubted_at"] == world.clock.now()
 
 
 async def test_a_grant_that_cannot_be_refreshed_is_left_alone(world: World) -> None:

@@ -255,7 +255,16 @@ def test_a_key_is_trusted_no_longer_than_its_life_or_until_it_is_purged(sent_h: 
 def test_what_came_back_is_released_though_it_came_back_this_very_moment() -> None:
     """A release is told from an older one by its time alone."""
     payout = in_doubt(state=PayoutState.REVERSED, ended_at=NOON)
-    incentive = IncentiveFacts(id=1, participant=1, payout="reversed", own=None, own_next_at=None, payouts=1)
+    incentive = IncentiveFacts(
+        id=1,
+        participant=1,
+        payout="reversed",
+        own=None,
+        own_next_at=None,
+        payouts=1,
+        looks=0,
+        deadline_on=date(2027, 1, 1),
+    )
     standing = Standing(payout=payout, incentive=incentive, others=[])
     assert fact([payout]) == "reversed"
     release_again(standing, NOON)

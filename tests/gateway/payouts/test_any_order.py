@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import permutations
 from typing import Any, NamedTuple
 
@@ -111,7 +111,9 @@ def sent() -> Standing:
         "id": 1, "incentive": 1, "state": PayoutState.SUBMITTING, "attempt": 1, "refusals": 0, "looks": 0,
         "technical": False, "first_sent_at": NOON, "sent_at": NOON, "sent_deadline": NOON, "amount_rupiah": 600_000,
     }  # fmt: skip
-    incentive = IncentiveFacts(id=1, participant=1, payout="open", own=None, own_next_at=None, payouts=1)
+    incentive = IncentiveFacts(
+        id=1, participant=1, payout="open", own=None, own_next_at=None, payouts=1, looks=0, deadline_on=date(2027, 1, 1)
+    )
     return Standing(payout=PayoutRow(**values), incentive=incentive, others=[])
 
 

@@ -179,11 +179,15 @@ async def test_three_payouts_at_most_start_by_themselves(town: Town) -> None:
     bank = town.partner()
     incentive = await town.due()
     worker, statements = town.worker(), town.statements()
-    bank.script("transfer", *["pending"] * 3)
-    bank.script("status", *[{"act": "say", "kind": "rejected", "technical": True}] * 6)
+    bank.script("transfer", *["pending"] * 4)
+    bank.script("status", *[{"act": "say", "kind": "rejected", "technical": True}] * 8)
     await worker.tick_send("fake")
-    await town.drive(worker, statements, hours=1)
+    await town.drive(worker, statements, hours=0.5)
     assert await town.states(incentive) == [S.REJECTED] * 3
+    assert await town.stands(incentive) == ("scheduled", "partner_rejected")
+    await town.pass_time(86_400.0)
+    await town.drive(worker, statements, hours=0.5)
+    assert await town.states(incentive) == [S.REJECTED] * 4, "the look a day later is none of the three"
     assert await town.stands(incentive) == ("scheduled", "partner_rejected")
 
 

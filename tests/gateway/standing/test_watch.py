@@ -12,6 +12,8 @@ import pytest
 from contracts.errors import Hint, PartnerUnavailable
 from contracts.hold import Fault
 from contracts.identity import IdentityAnswer, Verdict
+from contracts.incentive import BlockerCode
+from contracts.linking import LinkHealth, LinkHeld, LinkInputs, LinkRefused
 from contracts.partner import Blame, Code, Mark
 from gateway.partners.transport import Reply
 from gateway.partners.watch import MOST_RETRY_AFTER_S, Seen, Told, of_error, of_result
@@ -103,6 +105,22 @@ async def test_retry_after_may_be_a_date_by_our_clock(town: Town) -> None:
 def test_a_token_of_a_person_tells_nothing_about_the_partner(hint: Hint, fault: Fault | None) -> None:
     error = PartnerUnavailable("refused", hint=hint)
     assert of_error(error, Seen(), NOON, manifest()).fault is fault
+
+
+@pytest.mark.parametrize(
+    ("result", "good"),
+    [
+        (LinkHealth.ACTIVE, True),
+        (LinkHealth.REVOKED, False),
+        (LinkHealth.BLOCKED, False),
+        (None, False),
+        (LinkRefused(code=BlockerCode.ACCOUNT_NOT_FOUND), False),
+        (LinkHeld(), False),
+        (LinkInputs(names=("otp",)), True),
+    ],
+)
+def test_a_refusal_while_linking_is_no_sign_of_health(result: object, good: bool) -> None:
+    assert of_result(result, Seen(), NOON, manifest()) == Told(good=good)
 
 
 async def test_a_refusal_about_a_person_tells_nothing_and_one_of_ours_does(town: Town) -> None:
