@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
 from contracts.hold import STAGE_OF, Fault, HoldKind, HoldStage, kind_of
-from gateway.clock import Clock, growing_s
+from gateway.clock import Clock, growing_s, jakarta_day, start_of_jakarta_day
 from gateway.partners.watch import Told
 from gateway.resources import Resources
 from gateway.services.ops.holds import Holds
@@ -21,8 +21,10 @@ FAILURES = 5
 """So many tries in a row that did nothing, and feeding stops."""
 CANARY_S = 3.0
 """How often one try is let through to see whether the partner is back."""
-OURS_CANARY_S, OURS_CANARY_MAX_S = 30.0, 600.0
+OURS_CANARY_S, OURS_CANARY_MAX_S = 600.0, 3_600.0
 """The same where it refuses us: doubling, since it takes a person to mend it."""
+OURS_CANARY_DAILY_S = 300.0
+"""So long after 00:00 Jakarta it is tried too: a limit of ours for the day begins anew then."""
 BRAKE_CANARY_S = 30.0
 """The same where it refused a crowd alike."""
 THROTTLED_S = 60.0
@@ -92,7 +94,7 @@ class Outage:
         wait_s = (hold.next_canary_at - self._clock.now()).total_seconds()
         if wait_s > 0.0:
             return wait_s
-        if not await self._holds.canary(hold, _canary_s(hold)):
+        if not await self._holds.canary(hold, _canary_s(hold, self._clock.now())):
             await self._holds.refresh()  # another worker's turn
             return CANARY_S / 10
         self._canaries = 1
@@ -123,7 +125,8 @@ class Outage:
             self._throttled = told
             self._news.set()
         elif told.fault is not None:
-            self._failures += 1
+            # What refuses us refuses everybody, and blames nobody: the first word of it is enough.
+            self._failures = self._failures + 1 if kind_of(told.fault) is HoldKind.OUTAGE else FAILURES
             self._failed_at = self._clock.now()
             self._last, self._closing = told, False
             if self._failures >= FAILURES and not self.down:
@@ -172,12 +175,14 @@ class Outage:
             await self._holds.release(self._partner, self._stage, (HoldKind.THROTTLED,))
 
 
-def _canary_s(hold: Hold) -> float:
+def _canary_s(hold: Hold, now: datetime) -> float:
     """How long after this canary the next one follows."""
     if hold.kind is HoldKind.BRAKE:
         return BRAKE_CANARY_S
     if hold.kind is HoldKind.OURS:
-        return growing_s(OURS_CANARY_S, 2.0, hold.canaries, OURS_CANARY_MAX_S)
+        midnight = start_of_jakarta_day(jakarta_day(now) + timedelta(days=1))
+        daily_s = (midnight - now).total_seconds() + OURS_CANARY_DAILY_S
+        return min(growing_s(OURS_CANARY_S, 2.0, hold.canaries + 1, OURS_CANARY_MAX_S), daily_s)
     return CANARY_S
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from contracts.hold import Fault, HoldStage
-from gateway.clock import SystemClock
+from gateway.clock import SystemClock, jakarta_day, start_of_jakarta_day
 from gateway.core import Core
 from gateway.partners.quota import Pace
 from gateway.partners.watch import Told
@@ -247,22 +247,24 @@ async def test_throttling_is_no_outage_and_its_retry_after_is_obeyed(town: Town)
 
 
 async def test_a_partner_that_refuses_us_is_asked_ever_more_seldom(town: Town) -> None:
-    outage = outage_of(town)
-    for _ in range(FAILURES):
-        outage.told("payout", Told(good=False, fault=Fault.FLOAT_SHORT, words="4031714"))
+    outage, began = outage_of(town), town.clock.now()
+    outage.told("payout", Told(good=False, fault=Fault.FLOAT_SHORT, words="4031714"))
+    assert not outage.admit(), "the first word of it is enough"
     await outage.settle()
-    asked, until = 0, town.clock.now() + timedelta(hours=2)
+    asked, until = list[float](), began + timedelta(days=1)
     while town.clock.now() < until:
         wait_s = await outage.turn()
         if wait_s == 0.0:
             assert outage.admit()
-            asked += 1
+            asked.append((town.clock.now() - began).total_seconds() / 60)
             outage.told("payout", Told(good=False, fault=Fault.FLOAT_SHORT, words="4031714"))
         else:
             town.clock.advance(wait_s)
-    assert 12 <= asked <= 20, "30 s, then doubling to ten minutes"
+    assert asked[:5] == [10, 30, 70, 130, 190], "ten minutes, then doubling to an hour"
+    midnight = start_of_jakarta_day(jakarta_day(began) + timedelta(days=1))
+    assert (midnight - began).total_seconds() / 60 + 5 in asked, "a limit of the day may be over"
     (row,) = await town.fetch("SELECT kind, fault, canaries FROM holds")
-    assert (row["kind"], row["fault"], row["canaries"]) == ("ours", "float_short", asked)
+    assert (row["kind"], row["fault"], row["canaries"]) == ("ours", "float_short", len(asked))
 
 
 async def test_checks_wait_for_nobody_but_their_own_answer(town: Town) -> None:
