@@ -21,8 +21,8 @@ BRAKE = (
     one("brake/a_refusal_is_a_good_word", "gateway/partners/watch.py", "result.verdict in (Verdict.MATCH, Verdict.PENDING)", "result.verdict in Verdict", _WATCH, WORKER),
     one("brake/old_refusals_hold_again", _BRAKE, "await refusals.forgive(connection, hold.partner, hold.stage)", "pass", _WEIGHED),
     one("brake/its_canaries_as_often_as_an_outages", _OUTAGE, "    if hold.kind is HoldKind.BRAKE:\n        return BRAKE_CANARY_S\n", "", _WEIGHED),
-    one("brake/a_released_run_is_asked_twice", "gateway/storage/ops/holds.py", " AND (run_asked_at IS NULL OR run_asked_at <= released_at) RETURNING *", " RETURNING *", _WEIGHED),
+    one("brake/a_released_run_is_asked_twice", "gateway/storage/ops/holds.py", " AND (run_asked_at IS NULL OR run_asked_at <= released_at)\"\n", "\"\n", _WEIGHED),
     one("brake/one_partners_words_hold_another", _REFUSALS, "\"SELECT good_before FROM refusals WHERE partner = $1 AND", "\"SELECT good_before FROM refusals WHERE (partner = $1 OR true) AND", _WEIGHED),
-    one("brake/second_looks_are_weighed", _REFUSALS, "            $10 = 0 AND NOT ", "            NOT ", _CROWDS),
+    one("brake/second_looks_are_weighed", _REFUSALS, "            $10 = 0 AND NOT $12\n", "            NOT $12\n", _CROWDS),
     one("brake/old_answers_weigh_for_ever", _REFUSALS, " AND said_at > $4::timestamptz - make_interval(secs => $5) ORDER BY id DESC", " AND said_at > $4::timestamptz - 99 * make_interval(secs => $5) ORDER BY id DESC", _WEIGHED),
 )  # fmt: skip

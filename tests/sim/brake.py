@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 NOT_YET = frozenset({"a refused payout is looked at again", "a mismatch gives nothing back at once"})
 """What is specified and the gateway does not do yet: the rules leave it out, and this list only ever shrinks."""
-WITHIN_S = {"verify": 7 * 60.0, "payout": 12 * 60.0}
+WITHIN_S = {"proof": 7 * 60.0, "verify": 7 * 60.0, "payout": 12 * 60.0}
 """So long after its end a crowd's stage is held no more; longer where money must move to find out."""
 RUN_S = 6 * 3_600.0
 """What was refused so long before a hold belongs to its run."""

@@ -109,7 +109,7 @@ async def release_hold(
 class AskAgain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who was refused wrongly: at one stage, in a time, for one reason."""
 
-    stage: Literal["verify", "payout"]
+    stage: Literal["proof", "verify", "payout"]
     since: datetime
     """From when on they were refused."""
     until: datetime | None = None

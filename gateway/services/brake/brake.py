@@ -25,6 +25,8 @@ FIRST_TRY_S = 30.0
 GOOD_ENOUGH = 2
 """So many good answers while a stage is held, and the partner is believed to know people again."""
 ASK_EVERY = timedelta(minutes=2)
+EDGE = timedelta(minutes=10)
+"""So long before an outage and after it a partner's refusals may be part of it."""
 KEPT = timedelta(days=90)
 """How long a refusal is remembered, and can be asked about again."""
 
@@ -78,9 +80,14 @@ class Brake:
                     since = hold.since - timedelta(seconds=RING_LIFE_S)
                     some = await refusals.run(connection, now, hold.partner, hold.stage, since=since, limit=GOOD_ENOUGH)
                     await refusals.lift(connection, now, hold.stage, some)
+                    if hold.stage is HoldStage.PROOF:
+                        await refusals.look_at_good_links(connection, now, hold.partner, GOOD_ENOUGH)
         async with self._database.transaction() as connection:
             now = self._clock.now()
-            for hold in await holds.released_brakes(connection, now):
+            for hold in await holds.released_runs(connection, now, EDGE):
+                if hold.kind is HoldKind.OUTAGE:
+                    await _ask_around(connection, now, hold)
+                    continue
                 await refusals.forgive(connection, hold.partner, hold.stage)
                 since = hold.since - timedelta(seconds=RING_LIFE_S)
                 await ask_again(connection, now, hold.partner, hold.stage, since=since)
@@ -133,6 +140,15 @@ async def ask_again(
     if asked:
         await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
     return asked
+
+
+async def _ask_around(connection: Connection, now: datetime, outage: holds.Hold) -> None:
+    """Ask again about whoever was refused in an outage, or right before or after it, whatever stage had failed."""
+    assert outage.released_at is not None
+    for stage in (HoldStage.PROOF, HoldStage.VERIFY, HoldStage.PAYOUT):
+        await ask_again(
+            connection, now, outage.partner, stage, since=outage.since - EDGE, until=outage.released_at + EDGE
+        )
 
 
 async def _hold(connection: Connection, now: datetime, said: Said, answers: list[bool]) -> None:

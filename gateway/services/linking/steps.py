@@ -32,7 +32,7 @@ from gateway.services.linking import facts, proof
 from gateway.services.linking.endings import LinkEndings
 from gateway.services.linking.upkeep import KEPT_TRIES
 from gateway.storage.intake import participants
-from gateway.storage.linking import links, proofs
+from gateway.storage.linking import consents, links, proofs
 from gateway.storage.linking.links import LinkRow
 
 _log = structlog.get_logger(__name__)
@@ -93,7 +93,7 @@ class LinkSteps(LinkEndings):
             if opened is None:
                 raise LinkStateInvalid
             channel = "page" if cookie_hash is not None else "client"
-            await links.consented(connection, link.id, CONSENT_VERSION, channel, now)
+            await consents.consented(connection, link.id, CONSENT_VERSION, channel, now)
         return opened
 
     async def _begin(self, link: LinkRow) -> Shown:

@@ -216,14 +216,14 @@ _NOT_IN_A_CROWD = (
     "NOT EXISTS (SELECT FROM holds h WHERE h.partner = links.partner AND h.stage = 'proof' AND h.kind = 'brake'"
     " AND h.released_at IS NULL)"
 )
-"""While a crowd of links is in doubt, only some of those are looked at, to see whether the partner is back."""
+"""While a crowd of links is in doubt, no grant is renewed but to see whether the partner is back."""
 
 
 async def lease_health(connection: Connection, now: datetime, until: datetime, limit: int) -> list[LinkRow]:
     """Active links that are to be looked at, put off until `until` for others."""
     records = await connection.fetch(
         "UPDATE links SET health_due_at = $2 WHERE id IN (SELECT id FROM links WHERE health_due_at <= $1"
-        f" AND (doubted_at IS NOT NULL OR {_NOT_IN_A_CROWD}) ORDER BY health_due_at LIMIT $3 FOR UPDATE SKIP LOCKED)"
+        " ORDER BY health_due_at LIMIT $3 FOR UPDATE SKIP LOCKED)"
         f" RETURNING {_COLUMNS}",
         now,
         until,
@@ -386,17 +386,6 @@ async def answered(connection: Connection, link: LinkRow) -> list[str]:
         link.account_index,
     )
     return [row["id"] for row in rows]
-
-
-async def consented(connection: Connection, link_id: str, version: str, channel: str, now: datetime) -> None:
-    """Which text the participant was shown before the link began."""
-    await connection.execute(
-        "INSERT INTO consents (link_id, text_version, channel, at) VALUES ($1, $2, $3, $4)",
-        link_id,
-        version,
-        channel,
-        now,
-    )
 
 
 async def others_on_grant(connection: Connection, link: LinkRow) -> bool:

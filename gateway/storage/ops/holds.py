@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import asyncpg
 import msgspec
@@ -201,12 +201,17 @@ async def run_asked(connection: Connection, now: datetime, hold_id: int, before:
     return bool(taken)
 
 
-async def released_brakes(connection: Connection, now: datetime) -> list[Hold]:
-    """Brakes' holds that have been released, each handed out once: their runs are to be asked again."""
+async def released_runs(connection: Connection, now: datetime, edge: timedelta) -> list[Hold]:
+    """Brakes' holds that have been released, and outages that were `edge` ago, each handed out once: whoever was
+    refused in them is to be asked again.
+    """
     rows = await connection.fetch(
         "UPDATE holds SET run_asked_at = $1 WHERE kind = 'brake' AND released_at <= $1"
-        " AND (run_asked_at IS NULL OR run_asked_at <= released_at) RETURNING *",
+        " AND (run_asked_at IS NULL OR run_asked_at <= released_at)"
+        " OR kind = 'outage' AND run_asked_at IS NULL"
+        " AND released_at BETWEEN $1::timestamptz - interval '1 day' AND $1::timestamptz - $2::interval RETURNING *",
         now,
+        edge,
     )
     return [_hold(row) for row in rows]
 

@@ -12,7 +12,7 @@ from contracts.hold import HoldKind, HoldStage
 from contracts.identity import IdentityAnswer, Verdict
 from contracts.incentive import BlockerCode
 from gateway.services.brake import brake
-from gateway.services.brake.brake import ASK_EVERY, GOOD_ENOUGH, Brake
+from gateway.services.brake.brake import ASK_EVERY, EDGE, GOOD_ENOUGH, Brake
 from gateway.storage.brake import refusals
 from gateway.storage.ops import holds
 from tests.gateway.linking.fake import granted
@@ -121,6 +121,46 @@ async def test_an_operator_asks_again_by_time_and_code_long_afterwards(town: Tow
         await worker.tick_send("fake")
     found = {await town.stands(first), await town.stands(second)}
     assert found == {("paid", None), ("scheduled", "account_blocked")}
+    await town.check()
+
+
+async def test_refusals_at_the_edges_of_an_outage_are_asked_again(town: Town) -> None:
+    """Four people refused one after the other; the outage lies between the second and the third."""
+    bank, worker, watch = town.partner(), town.worker(), Brake(town.database, town.clock)
+    edge_s = EDGE.total_seconds()
+    incentives = [await town.due() for _ in range(4)]
+    bank.script("inquiry", *([NOBODY] * 4))
+
+    async def refused(n: int) -> None:
+        await worker.tick_send("fake", 1)
+        assert [await town.stands(one) for one in incentives].count(("scheduled", "account_not_found")) == n
+
+    await refused(1)
+    await town.pass_time(60)
+    await refused(2)
+    await town.pass_time(edge_s - 30)
+    async with town.database.transaction() as connection:
+        new = holds.NewHold(
+            partner="fake", stage=HoldStage.VERIFY, kind=HoldKind.OUTAGE, fault="5xx", words="HTTP 502",
+            opened_by="test", next_canary_at=town.clock.now(),
+        )  # fmt: skip
+        await holds.hold(connection, town.clock.now(), new)
+    await town.pass_time(300)
+    async with town.database.transaction() as connection:
+        await holds.release(connection, town.clock.now(), "fake", HoldStage.VERIFY, [HoldKind.OUTAGE], by="test")
+    await town.pass_time(edge_s - 1)
+    await town.execute("UPDATE refusals SET weighed = false")  # these are no crowd
+    await refused(3)
+    await watch.tick()
+    assert len(bank.booked) == 0, "it is not over before ten minutes after it"
+    await town.pass_time(2)
+    await refused(4)
+    await watch.tick()
+    for _ in range(3):
+        await worker.tick_send("fake")
+    stands = [await town.stands(one) for one in incentives]
+    assert stands.count(("paid", None)) == 2, "not the first, who was refused too long before, nor the last"
+    await watch.tick()
     await town.check()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -147,6 +148,31 @@ async def test_a_crowd_of_dead_tokens_is_held_and_all_come_back(world: World, pa
     assert not await world.all("SELECT FROM holds WHERE released_at IS NULL")
     assert [await world.incentive(pid) for pid, _ in people] == [("scheduled", None)] * 12
     assert not await world.all("SELECT FROM cases WHERE closed_at IS NULL")
+
+
+@pytest.mark.parametrize("partner", ["shared", "sole"])
+async def test_some_who_really_withdrew_hold_nobody_for_long(world: World, partner: str) -> None:
+    """Four people took their consent back; those known good show that the partner is right."""
+    people = [await linked(world, partner, n) for n in range(8)]
+    bank, gone = world.banks[partner], [f"token-{n}" for n in range(4)]
+    bank.always["verify"] = IdentityAnswer(verdict=Verdict.MATCH)
+
+    async def health() -> LinkHealth:
+        return LinkHealth.REVOKED if bank.sent[-1][1]["token"] in gone else LinkHealth.ACTIVE
+
+    async def refresh() -> Any:
+        return None if bank.sent[-1][1]["token"] in gone else granted("fresh of " + bank.sent[-1][1]["token"]).grant
+
+    bank.always |= {"health": health, "refresh": refresh}
+    for _, link_id in people[:4]:
+        assert await world.linking.customer_token_refused(link_id) is False
+    assert await world.all("SELECT FROM holds WHERE released_at IS NULL")
+    for _ in range(2):
+        world.clock.forward(121)
+        await drain(world)
+    assert not await world.all("SELECT FROM holds WHERE released_at IS NULL")
+    ends = [await world.incentive(pid) for pid, _ in people]
+    assert ends == [("awaiting_link", "link_revoked")] * 4 + [("scheduled", None)] * 4
 
 
 async def test_a_blocked_account_is_looked_at_again_by_itself(world: World) -> None:
