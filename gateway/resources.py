@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from adapters.registry import PARTNERS
 from gateway.clock import Clock, SystemClock
+from gateway.partners import tls
 from gateway.partners.desk import Desk
 from gateway.partners.executor import Executor
 from gateway.partners.quota import Pace
@@ -67,13 +68,19 @@ async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: boo
         stack.push_async_callback(journal.close, writing)
         tokens = Tokens(redis, vault, clock)
         desks: dict[str, Desk] = {}
+        trusted = tls.contexts(settings.tls)
         paces = {
             slug: Pace(redis, partner.manifest, settings.quotas.get(slug), clock) for slug, partner in PARTNERS.items()
         }
         for slug, partner in PARTNERS.items():
             senders = {}
             for name, base_url in settings.hosts[slug].items():
-                sender = Sender(base_url, connect_timeout_s=CONNECT_TIMEOUT_S, pool_size=settings.max_in_flight * 2)
+                sender = Sender(
+                    base_url,
+                    connect_timeout_s=CONNECT_TIMEOUT_S,
+                    pool_size=settings.max_in_flight * 2,
+                    tls=trusted.get(slug),
+                )
                 stack.push_async_callback(sender.aclose)
                 senders[name] = sender
             desks[slug] = Desk(

@@ -52,6 +52,15 @@ class Waits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The mocks' own."""
 
 
+class Tls(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one partner's addresses."""
+
+    ca_pem: str = ""
+    """`{SLUG}_CA_PEM`: the authorities that alone are trusted there; empty: the usual ones."""
+    client_pem: Secret = Secret("")
+    """`{SLUG}_CLIENT_PEM`: our certificate and its key, where the partner asks for one."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What one installation is told; see docs/production.md."""
 
@@ -91,6 +100,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Credentials by partner, complete according to the manifests."""
     hosts: Mapping[str, Mapping[str, str]] = {}
     """Base address of each of a partner's hosts."""
+    tls: Mapping[str, Tls] = {}
+    """By partner."""
 
     def master_keys(self) -> tuple[bytes, ...]:
         """The master keys, 32 bytes each."""
@@ -128,7 +139,7 @@ def from_environment(environment: Mapping[str, str], manifests: Mapping[str, Man
     given.update({name: environment[name.upper()] for name in UNPREFIXED if name.upper() in environment})
     values: dict[str, object] = {}
     for field in msgspec.structs.fields(Settings):
-        if field.name in ("partners", "hosts"):
+        if field.name in ("partners", "hosts", "tls"):
             continue
         text = given.pop(field.name, None)
         if text is None:
@@ -142,7 +153,8 @@ def from_environment(environment: Mapping[str, str], manifests: Mapping[str, Man
     for slug, manifest in manifests.items():
         credentials[slug] = partner_credentials(environment, manifest)
         hosts[slug] = partner_hosts(environment, manifest)
-    settings = Settings(**values, partners=credentials, hosts=hosts)  # type: ignore[arg-type]
+    tls = {slug: partner_tls(environment, slug) for slug in manifests}
+    settings = Settings(**values, partners=credentials, hosts=hosts, tls=tls)  # type: ignore[arg-type]
     _check(settings)
     return settings
 
@@ -214,6 +226,14 @@ def partner_credentials(environment: Mapping[str, str], manifest: Manifest) -> d
             raise SettingsError(f"{variable} is not set: {credential.help}")
         found[name] = Secret(value.replace("\\n", "\n") if credential.pem else value)
     return found
+
+
+def partner_tls(environment: Mapping[str, str], slug: str) -> Tls:
+    """One partner's `{SLUG}_CA_PEM` and `{SLUG}_CLIENT_PEM`, with `\\n` for line ends where they are so written."""
+    ca, client = (
+        environment.get(f"{slug}_{name}".upper(), "").replace("\\n", "\n") for name in ("ca_pem", "client_pem")
+    )
+    return Tls(ca_pem=ca, client_pem=Secret(client))
 
 
 def partner_hosts(environment: Mapping[str, str], manifest: Manifest) -> dict[str, str]:

@@ -8,6 +8,7 @@ import enum
 import os
 import shutil
 import socket
+import ssl
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -32,6 +33,7 @@ from gateway.embedded import EmbeddedError, data_home
 from gateway.embedded.postgres import OLDEST_MAJOR, installations
 from gateway.embedded.process import unprivileged_account
 from gateway.embedded.valkey import program
+from gateway.partners import tls
 from gateway.security import profile, sources
 from gateway.security.vault import Vault
 from gateway.services.ops import gauges
@@ -159,7 +161,7 @@ async def _installation() -> list[Finding]:
     findings = [Finding("settings", State.GOOD, "complete"), *_safe(profile.unsafe(settings, manifests), settings)]
     findings += await _database(settings)
     findings += await _cache(settings)
-    findings += [finding async for finding in _partner_clocks(settings.hosts)]
+    findings += [finding async for finding in _partner_clocks(settings.hosts, tls.contexts(settings.tls))]
     return findings
 
 
@@ -227,10 +229,12 @@ async def _cache(settings: Settings) -> list[Finding]:
     return [_clock("clock of the cache", at)]
 
 
-async def _partner_clocks(hosts: Mapping[str, Mapping[str, str]]) -> AsyncIterator[Finding]:
+async def _partner_clocks(
+    hosts: Mapping[str, Mapping[str, str]], trusted: Mapping[str, ssl.SSLContext]
+) -> AsyncIterator[Finding]:
     """Whether each partner's hosts answer, and how far their clocks are from ours."""
-    async with httpx.AsyncClient(timeout=_TIMEOUT_S) as http:
-        for slug, addresses in hosts.items():
+    for slug, addresses in hosts.items():
+        async with httpx.AsyncClient(timeout=_TIMEOUT_S, verify=trusted.get(slug, True)) as http:
             for url in dict.fromkeys(addresses.values()):
                 what = f"{slug} {url}"
                 try:

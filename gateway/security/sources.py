@@ -14,6 +14,7 @@ from gateway.settings import SettingsError
 
 MASTER_KEY, DATABASE_URL = "GATEWAY_MASTER_KEY", "DATABASE_URL"
 OURS = (MASTER_KEY, DATABASE_URL, "REDIS_URL", "GATEWAY_METRICS_TOKEN")
+_TLS = ("ca_pem", "client_pem")
 MOST_BYTES = 65_536
 COMMAND_S = 30.0
 """How long a command may take."""
@@ -50,7 +51,7 @@ WAYS: Mapping[str, Fetch] = {"_FILE": _file, "_COMMAND": _command}
 
 def all_names(manifests: Mapping[str, Manifest]) -> list[str]:
     """The variables of every secret of an installation."""
-    return [*OURS, *(f"{m.slug}_{name}".upper() for m in manifests.values() for name in m.credentials)]
+    return [*OURS, *(f"{m.slug}_{name}".upper() for m in manifests.values() for name in (*m.credentials, *_TLS))]
 
 
 def resolved(environment: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -74,13 +74,15 @@ class Vault:
             raise ValueError("two of the master keys have one id: leave one out, or make another")
         self._opens: dict[bytes, AESGCM] = {}
         self._active: _Key | None = None
-        self._followed: list[StoredKey] = []
+        self._followed: tuple[list[StoredKey], set[bytes]] | None = None
         if len(keys) == 1:
             self._use(keys[0], keys[0].base)
             self._opens = {keys[0].id: keys[0].aead}
 
-    def follow(self, stored: Sequence[StoredKey]) -> None:
-        """From now on do as the store says; `stored`: its keys that are not retired. Raises `KeyMissing`."""
+    def follow(self, stored: Sequence[StoredKey], retired: Collection[bytes] = ()) -> None:
+        """From now on do as the store says; `stored`: its keys that are not retired. One of ours that it does not know
+        opens too: by the time that we hear of it others may have sealed under it. Raises `KeyMissing`.
+        """
         for one in stored:
             key = self._keys.get(one.key_id)
             if key is None or not hmac.compare_digest(key.check_value, one.check_value):
@@ -88,9 +90,9 @@ class Vault:
         active = next((one for one in stored if one.active), None)
         if active is None:
             raise KeyMissing("none is active")
-        if self._followed != list(stored):
-            self._followed = list(stored)
-            self._opens = {one.key_id: self._keys[one.key_id].aead for one in stored}
+        if self._followed != (list(stored), set(retired)):
+            self._followed = (list(stored), set(retired))
+            self._opens = {key.id: key.aead for key in self._keys.values() if key.id not in retired}
             self._use(self._keys[active.key_id], self._base_of(active))
 
     def _use(self, key: _Key, base: bytes) -> None:

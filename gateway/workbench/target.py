@@ -22,9 +22,10 @@ from contracts.secret import Secret
 from gateway.clock import Clock, SystemClock
 from gateway.demo.cluster import Process, bare_environment, free_ports, mock_credentials
 from gateway.demo.cohort import SMALL
+from gateway.partners import tls
 from gateway.partners.transport import Sender
 from gateway.resources import CONNECT_TIMEOUT_S
-from gateway.settings import partner_credentials, partner_hosts
+from gateway.settings import partner_credentials, partner_hosts, partner_tls
 from gateway.workbench.bench import Bench, Wishes
 from gateway.workbench.people import Ask, AskedPerson, MockPerson, Person
 
@@ -123,10 +124,12 @@ async def opened(
     """A bench with the gateway's own transport to the hosts that the environment names."""
     hosts = partner_hosts(environment, partner.manifest)
     credentials: dict[str, Secret] = partner_credentials(environment, partner.manifest)
+    slug = partner.manifest.slug
+    trusted = tls.contexts({slug: partner_tls(environment, slug)}).get(slug)
     async with AsyncExitStack() as stack:
         senders = {}
         for name, url in hosts.items():
-            senders[name] = Sender(url, connect_timeout_s=CONNECT_TIMEOUT_S, pool_size=2)
+            senders[name] = Sender(url, connect_timeout_s=CONNECT_TIMEOUT_S, pool_size=2, tls=trusted)
             stack.push_async_callback(senders[name].aclose)
         yield Bench(
             partner, credentials=credentials, hosts=hosts, senders=senders, person=person, clock=clock, wishes=wishes

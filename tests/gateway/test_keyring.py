@@ -179,19 +179,20 @@ async def test_all_is_sealed_anew_in_steps_while_others_read_and_write(
         await witness.check(connection, both)
     values = await opened(store, both)
     keys, busy = Keys(store, SystemClock(), both), asyncio.Event()
+    late = Vault(MASTER_KEY, NEW)
+    async with store.connection() as connection:
+        await witness.check(connection, late)
 
     async def others() -> int:
-        """A node that has not heard of the change yet goes on sealing under the old key, and opening."""
-        node, turns = Vault(MASTER_KEY, NEW), 0
-        async with store.connection() as connection:
-            await witness.check(connection, node)
+        """A node that has not heard even of the new key goes on sealing under the old one, and opening."""
+        turns = 0
         while not busy.is_set():
             async with store.connection() as connection:
                 await connection.execute(
                     "UPDATE participants SET phone_sealed = $1 WHERE participant_id = 'P3'",
                     first.seal(places.phone("P3"), "+62"),
                 )
-            await opened(store, node)
+            await opened(store, late)
             turns += 1
         return turns
 

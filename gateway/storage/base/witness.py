@@ -70,7 +70,9 @@ async def check(connection: Connection, vault: Vault) -> None:
     if not stored:
         raise WrongKey(_NONE)
     try:
-        vault.follow(stored)
+        vault.follow(
+            [one for one, retired in stored if not retired], [one.key_id for one, retired in stored if retired]
+        )
     except KeyMissing:
         raise WrongKey(_OTHER) from None
 
@@ -103,23 +105,27 @@ async def _follow(database: Database, vault: Vault, every_s: float) -> None:
             return
 
 
-async def _stored(connection: Connection) -> list[StoredKey]:
-    """The keys that are not retired; none before the first migration under a key."""
+async def _stored(connection: Connection) -> list[tuple[StoredKey, bool]]:
+    """Every key, and whether it is retired; none before the first migration under a key."""
     try:
         rows = await connection.fetch(
-            "SELECT key_id, check_value, base_sealed, active FROM keyring WHERE retired_at IS NULL ORDER BY added_at"
+            "SELECT key_id, check_value, base_sealed, active, retired_at IS NOT NULL AS retired FROM keyring"
+            " ORDER BY added_at"
         )
     except asyncpg.UndefinedTableError:
         return await _stored_before(connection)
-    return [StoredKey(row["key_id"], row["check_value"], row["base_sealed"], row["active"]) for row in rows]
+    return [
+        (StoredKey(row["key_id"], row["check_value"], row["base_sealed"], row["active"]), row["retired"])
+        for row in rows
+    ]
 
 
-async def _stored_before(connection: Connection) -> list[StoredKey]:
+async def _stored_before(connection: Connection) -> list[tuple[StoredKey, bool]]:
     """The one key of a database that is still to be migrated to a ring of keys."""
     if not await connection.fetchval("SELECT to_regclass('key_witness') IS NOT NULL"):
         return []
     rows = await connection.fetch("SELECT key_id, check_value FROM key_witness")
-    return [StoredKey(row["key_id"], row["check_value"], None, active=True) for row in rows]
+    return [(StoredKey(row["key_id"], row["check_value"], None, active=True), False) for row in rows]
 
 
 async def _open_some(connection: Connection, vault: Vault) -> None:
