@@ -51,7 +51,7 @@ PAGES_REFUSED = Rate("connect-refused", 30, 0.5)
 """Addresses of no challenge, from one address."""
 NOTICES_REFUSED = Rate("callback-refused", 60, 1.0)
 """Notifications that were not taken, from one address."""
-CALLS = Rate("client", 3_000, 300.0)
+CALLS = Rate("client", 6_000, 2_000.0)
 """Requests of one client to /v1, whatever they are."""
 ACCESS_REFUSED = Rate("access-refused", 60, 1.0)
 """Unknown tokens from one address, and what one client asks for without the scope."""
