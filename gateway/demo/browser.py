@@ -35,11 +35,18 @@ class Page:
 
 
 class Browser:
-    """Follows redirects by itself, as far as `stop_at`: an address it does not visit, where the journey ends."""
+    """Follows redirects by itself, as far as `stop_at`: an address it does not visit, where the journey ends.
 
-    def __init__(self, client: httpx.AsyncClient, stop_at: str) -> None:
+    `address`: where it is on the network, told as a proxy in front of the gateway would tell it: what one address may
+    ask is bounded, and people do not share one.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, stop_at: str, address: str | None = None) -> None:
         self._client = client
         self._stop_at = stop_at
+        self._headers = httpx.Headers(client.headers)
+        if address is not None:
+            self._headers["X-Forwarded-For"] = address
         self._cookies = httpx.Cookies()
         self.visited: list[str] = []
         """Addresses asked for with GET, in order: to replay one."""
@@ -65,7 +72,7 @@ class Browser:
                 self.visited.append(url)
             # Not built by the client, which many share: it would add the cookies of all of them.
             request = httpx.Request(
-                method, url, data=data, cookies=self._cookies, headers=self._client.headers,
+                method, url, data=data, cookies=self._cookies, headers=self._headers,
                 extensions={"timeout": self._client.timeout.as_dict()},
             )  # fmt: skip
             reply = await self._client.send(request)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import zlib
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from ipaddress import IPv4Network
 from typing import Any
 
 import httpx
@@ -22,6 +24,7 @@ from gateway.demo.core import ApiError, Client
 
 AT_ONCE = 12
 """Pages played at the same time: the gateway gives a link ten minutes to be opened and a short life after that."""
+_NETWORK = IPv4Network("10.0.0.0/8")
 _MOST_STEPS = 12
 _MOST_LINKS = 4
 _POLL_S = 0.25
@@ -29,6 +32,11 @@ _SMS_WAIT_S = 20.0
 _ENDED = {"active", "failed", "revoked", "unlinked", "unlinking"}
 _TRY_AGAIN = {"consent_abandoned", "link_required"}
 """How a link ends that expired under the person's hands, or whose exchange got no answer."""
+
+
+def address_of(participant_id: str) -> str:
+    """Where a person's browser is: the same at each visit, seldom anybody else's."""
+    return str(_NETWORK[zlib.crc32(participant_id.encode()) % _NETWORK.num_addresses])
 
 
 class PlayError(Exception):
@@ -106,7 +114,7 @@ class Player:
 
     async def _visit(self, person: Person, url: str) -> None:
         """Open a challenge and go through its pages to where they end."""
-        browser = Browser(self._http, self._return_url)
+        browser = Browser(self._http, self._return_url, address_of(person.participant_id))
         since = datetime.now(UTC)
         page = await browser.get(url)
         if page.has_button("begin"):

@@ -14,11 +14,15 @@ from redis.asyncio import Redis
 
 from contracts.secret import Secret
 from gateway.api.app import create_app
+from gateway.cli.serve import server_config
 from gateway.core import Core
+from gateway.demo.browser import Browser
+from gateway.demo.player import address_of
 from gateway.security import clients, limits
 from gateway.security.clients import register
 from gateway.security.limits import Limits, Rate, TooManyRequests
 from tests.gateway.api.kit import Api
+from tests.gateway.app import app_of
 
 GRANT = {"grant_type": "client_credentials"}
 RATE = Rate("test", 5, 2.0)
@@ -308,3 +312,16 @@ async def test_what_is_refused_goes_on_record_and_is_bounded(api: Api, monkeypat
         ("nobody", "token.unknown", "/v1/incentives"),
         ("nobody", "token.unknown", "/v1/incentives"),
     ]
+
+
+async def test_the_demonstrations_people_do_not_share_one_address(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of them open pages within minutes, through the API's own server as it is configured."""
+    monkeypatch.setattr("gateway.routes.linking.connect.PAGES", limits.Rate("pages-small", 2, 0.001))
+    settings = server_config(app_of(api.core))
+    settings.load()
+    transport = httpx.ASGITransport(settings.loaded_app, client=("127.0.0.1", 1))  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        for person in ("P00000001", "P00000002"):
+            browser = Browser(client, "https://core.test", address_of(person))
+            seen = [(await browser.get("http://127.0.0.1/connect/" + "A" * 32)).status for _ in range(3)]
+            assert seen[-1] == 429 and 429 not in seen[:2], "nor does one of them ask without end"
