@@ -27,6 +27,7 @@ from gateway.settings import Waits
 from gateway.storage.payouts.observations import Heard
 from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
 from tests.gateway.payouts.fake import NOON, manifest
+from tests.gateway.payouts.town import Town
 
 HOUR = timedelta(hours=1)
 ENOUGH = (60, 600, 1800, 3600)
@@ -269,3 +270,19 @@ def test_what_came_back_is_released_though_it_came_back_this_very_moment() -> No
     assert fact([payout]) == "reversed"
     release_again(standing, NOON)
     assert fact([payout]) is None and incentive.payout is None
+
+
+async def test_what_has_moved_on_since_it_was_weighed_is_not_judged(town: Town) -> None:
+    """Between the reading and the judgement somebody looked it up, or sent it again: weigh it anew."""
+    bank = town.partner()
+    incentive = await town.due()
+    bank.script("transfer", "lost")
+    await town.worker().tick_send("fake")
+    weighed = await town.payout(incentive)
+    for changes, judged in (("", [weighed]), (", looks = looks + 1", [])):
+        await town.execute(f"UPDATE payouts SET updated_at = updated_at{changes} WHERE id = $1", weighed.id)
+        async with town.database.connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            assert await town.statements()._judge(connection, town.desks["fake"], [weighed]) == judged
+            await transaction.rollback()
