@@ -12,6 +12,9 @@ _WATCH = "tests/gateway/standing/test_watch.py"
 _BRAKE = "gateway/services/brake/brake.py"
 _REFUSALS = "gateway/storage/brake/refusals.py"
 _OUTAGE = "gateway/worker/outage.py"
+_UPKEEP = "gateway/services/linking/upkeep.py"
+_ENDS = "gateway/services/payouts/ends.py"
+_DOUBT, _LOOKS = "tests/gateway/brake/test_doubt.py", "tests/gateway/brake/test_payout_looks.py"
 
 BRAKE = (
     one("brake/an_outages_end_lifts_it", _OUTAGE, "_OPENED_HERE = (HoldKind.OUTAGE, HoldKind.OURS)", "_OPENED_HERE = (HoldKind.OUTAGE, HoldKind.OURS, HoldKind.BRAKE)", WORKER, _WEIGHED),
@@ -25,4 +28,11 @@ BRAKE = (
     one("brake/one_partners_words_hold_another", _REFUSALS, "\"SELECT good_before FROM refusals WHERE partner = $1 AND", "\"SELECT good_before FROM refusals WHERE (partner = $1 OR true) AND", _WEIGHED),
     one("brake/second_looks_are_weighed", _REFUSALS, "            $10 = 0 AND NOT $12\n", "            NOT $12\n", _CROWDS),
     one("brake/old_answers_weigh_for_ever", _REFUSALS, " AND said_at > $4::timestamptz - make_interval(secs => $5) ORDER BY id DESC", " AND said_at > $4::timestamptz - 99 * make_interval(secs => $5) ORDER BY id DESC", _WEIGHED),
+    one("doubt/a_dead_token_is_believed_at_once", _UPKEEP, " and now >= link.doubted_at + old", "", _DOUBT),
+    one("doubt/a_crowds_links_end_in_the_hold", _UPKEEP, "return level is Level.CALM and not held and link", "return link", _DOUBT),
+    one("doubt/a_link_in_doubt_may_pay", "gateway/services/linking/facts.py", "        await participants.link_ended(connection, person.id, link.id, BlockerCode.LINK_REVOKED, now)\n", "", _DOUBT),
+    one("looks/a_refusal_that_nothing_confirmed_is_replaced", "gateway/storage/intake/incentive_timers.py", "AND payout IS NULL AND NOT {UNCONFIRMED}", "AND payout IS NULL AND ({UNCONFIRMED} OR true)", _LOOKS),
+    one("looks/half_an_hour_after_a_write", _ENDS, "incentive.looks = max(incentive.looks, HARD_LOOK)", "incentive.looks = max(incentive.looks, 0)", _LOOKS),
+    one("looks/counted_among_the_three", _ENDS, "if sum(one.technical for one in (payout, *s.others)) < MOST_PAYOUTS:", "if s.incentive.payouts < MOST_PAYOUTS:", _LOOKS),
+    one("ours/five_people_must_meet_it", _OUTAGE, "if kind_of(told.fault) is HoldKind.OUTAGE else FAILURES", "if kind_of(told.fault) is not HoldKind.THROTTLED else FAILURES", "tests/gateway/standing/test_ours.py"),
 )  # fmt: skip
