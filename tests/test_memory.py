@@ -24,6 +24,7 @@ def test_what_a_killed_run_left_goes_and_what_lives_stays(tmp_path: Path) -> Non
     with here, there, servers_folder(tmp_path, room_bytes=0) as living:
         other = spawn.Process(target=_hold, args=(tmp_path, there))
         other.start()
+        there.close()  # so that nobody waits for one that has died
         try:
             left = Path(here.recv())
             assert left.is_dir() and left != living and left.parent == living.parent
