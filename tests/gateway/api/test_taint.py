@@ -36,12 +36,17 @@ class Breaker:
     def mark(self) -> str:
         return self._chance.choice(FREE)
 
+    def name(self) -> str:
+        """For where a word of the caller's own choice names nobody, and is refused by name."""
+        return self._chance.choice(FREE[:-1])
+
     def value(self, given: Any) -> Any:
         """Something else, with a marked person in it."""
         mark, text = self.mark(), str(given)
         return self._chance.choice(
-            [mark, [mark], {"a": mark}, {mark: mark}, f"{text}{mark}", f"{mark}\x00", f" {mark}\u200b", mark * 40, None,
-             int(PERSON["nik"]), -1, True, f"<b>{mark}</b>", f"'; DROP TABLE x; -- {mark}", f"\ud800{mark}"]
+            [mark, [mark], {"a": mark}, {self.name(): mark}, f"{text}{mark}", f"{mark}\x00", f" {mark}\u200b",
+             mark * 40, None, int(PERSON["nik"]), -1, True, f"<b>{mark}</b>",
+             f"'; DROP TABLE x; -- {mark}", f"\ud800{mark}"]
         )  # fmt: skip
 
     def body(self, given: dict[str, Any]) -> bytes:
@@ -53,7 +58,7 @@ class Breaker:
                 case 0:
                     del made[name]
                 case 1:
-                    made[self.mark()] = made.pop(name)
+                    made[self.name()] = made.pop(name)
                 case _:
                     made[name] = self.value(made[name])
             if not made:
@@ -89,7 +94,7 @@ class Breaker:
             match self._chance.randrange(9):
                 case 0:
                     name = self._chance.choice(["Idempotency-Key", "X-Request-Id"])
-                    headers[name] = self._chance.choice(FREE[:-1])  # a word of its own choice names nobody
+                    headers[name] = self.name()
                     yield method, path, {"content": json.dumps(given).encode(), "headers": headers}
                 case 1:
                     headers["Content-Type"] = self._chance.choice(["text/csv", "text/plain", f"x/{len(self.mark())}"])
@@ -106,7 +111,7 @@ class Breaker:
                     of = self._chance.choice(["participants", "links", "incentives", "payouts", "batches", "nowhere"])
                     yield "GET", f"/v1/{of}/{self.mark()}", {}
                 case 4:
-                    name = self._chance.choice(["participant_id", "stage", "cursor", self.mark()])
+                    name = self._chance.choice(["participant_id", "stage", "cursor", self.name()])
                     yield "GET", "/v1/incentives", {"params": {name: self.mark()}}
                 case 5:
                     path = self._chance.choice(
@@ -143,7 +148,7 @@ async def test_nothing_of_a_person_comes_out_of_what_fails(
             continue  # no client can send it
         statuses[reply.status_code] += 1
         said = f"{reply.headers}\n{reply.text}"
-        assert shown(said) == [], f"{method} {path.partition('?')[0]}: {reply.status_code}"
+        assert shown(said) == [], f"{method} {path.partition(chr(63))[0]}: {reply.status_code}"
     assert statuses[500] == 0, statuses
     assert sum(n for status, n in statuses.items() if status >= 400) > sum(statuses.values()) * 0.7, statuses
     assert shown((await api.http.get("/metrics")).text) == []
