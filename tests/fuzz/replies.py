@@ -155,7 +155,12 @@ class Partner:
             self.desk, leased, order, take.operation, lambda _c, _o: take.make(), intent,
             self.clock.now() + timedelta(days=1), Watch(Attempt(1, moves_nothing=prepares)),
         )  # fmt: skip
-        return Taken(self._decided(payout, item), self.player.wrote)
+        state = self._decided(payout, item)
+        if isinstance(item, Finding) and item.what is What.REFUSED:
+            # Refused before the WRITE: the payout never was one, and the person is refused all the same.
+            assert state is S.CANCELLED
+            state = S.REJECTED
+        return Taken(state, self.player.wrote)
 
     async def _looked_up(self, take: Take) -> Taken:
         payout = _payout(self.slug, S.UNKNOWN, self.clock.now())
