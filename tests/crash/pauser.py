@@ -1,5 +1,6 @@
 """An operator pauses partners, again and again, while payouts run and processes die: once it is answered that a partner
-is `paused`, nothing that creates or moves money may reach it until it is resumed.
+is `paused`, nothing that creates or moves money may reach it until it is resumed. A create that is in doubt may come
+again (ADR 13): it moves nothing, and without it nobody can withdraw the instruction.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from gateway.demo.core import ApiError, Client
 
 WRITES = ("payout", "payout-create")
 """The mocks' words for calls that move money or make an instruction."""
+CREATED_UNDER = "x-idempotency-key"
+"""The header by which the same create is known again."""
 ON_ITS_WAY_S = 0.25
 """What left before the answer may take so long to the mock's log on a busy machine."""
 PAUSED_WITHIN_S = 60.0
@@ -66,8 +69,13 @@ class Pauser:
         for word in WRITES:
             query = {"operation": word, "limit": str(MOST_SHOWN)}
             reply = await self._pages.get(f"{self._mocks[partner]}/__mock__/requests", params=query)
-            for call in reply.json()["requests"]:
-                if since <= datetime.fromisoformat(call["at"]).timestamp() < until:
+            calls = sorted(reply.json()["requests"], key=lambda call: int(call["number"]))
+            begun = set[str]()
+            for call in calls:
+                key = call["headers"].get(CREATED_UNDER) if word == "payout-create" else None
+                again = key in begun
+                begun |= {key} if key else set()
+                if not again and since <= datetime.fromisoformat(call["at"]).timestamp() < until:
                     self.left.append(f"{partner}: {call['operation']} at {call['at']}, paused since {since:.3f}")
 
     async def _view(self, partner: str) -> dict[str, Any]:
