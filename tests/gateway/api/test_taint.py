@@ -101,7 +101,7 @@ class Breaker:
                     yield method, path, {"content": json.dumps(given).encode(), "headers": headers}
                 case 2:
                     headers["Content-Type"] = "text/csv"
-                    text = as_csv([whole | {self._chance.choice(list(whole)): self.mark()}])
+                    text = as_csv([whole | {self._chance.choice(list(whole)): self.name()}])
                     yield (
                         "POST",
                         "/v1/batches",
