@@ -97,7 +97,7 @@ _LINKS = (
     one("link/state_of_another_partner", _LINKING, "if link is None or link.partner != partner:", "if link is None:", REDIRECT, first="test_whatever_is_not_this_browsers_own_way_back_changes_nothing"),
     one("link/way_back_without_end", _LINKING, "if link.lives_until is None or link.lives_until <= self._clock.now():", "if link.lives_until is None:", REDIRECT, first="test_whatever_is_not_this_browsers_own_way_back_changes_nothing"),
     one("link/code_exchanged_twice", _LINKING, "        if taken is None:\n            return await self._watch(link)\n        return await self._exchange(taken,", "        return await self._exchange(taken or link,", REDIRECT, first="test_of_two_processes_that_read_the_link_at_once_one_exchanges"),
-    one("link/opens_twice", "gateway/services/linking/steps.py", "if link.opens_until is None or link.opens_until <= now:", "if link.opens_until is None:", REDIRECT, first="test_unopened_opened_and_stuck_links_end"),
+    one("link/opens_late", "gateway/services/linking/steps.py", "if link.opens_until is None or link.opens_until <= now:", "if link.opens_until is None:", "tests/gateway/linking/test_opening.py", first="test_a_button_pressed_after_ten_minutes_begins_nothing"),
     one("link/returns_anywhere", _LINKING, "if return_url not in return_urls:", "if not return_urls:", REDIRECT, first="test_a_bad_request_changes_nothing"),
     one("link/any_form_counts", _LINKING, "if not hmac.compare_digest(self.csrf_token(link).encode(), csrf.encode()):", "if not csrf:", INPUTS, first="test_only_the_form_of_this_browser_counts"),
     one("link/replaced_while_active", _LINKING, "_refuse_while_used(current)", "", REDIRECT, first="test_an_active_link_is_not_replaced"),

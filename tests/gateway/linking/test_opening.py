@@ -139,3 +139,16 @@ async def test_a_wrong_input_is_told_at_its_field(world: World) -> None:
         'aria-invalid="true" aria-describedby="card_no-problem"' in wrong.text and 'id="card_no-problem"' in wrong.text
     )
     assert HOME.split("?")[0] in wrong.text, "a way back on every page"
+
+
+@pytest.mark.parametrize(("seconds", "begins"), [(599, True), (600, False)])
+async def test_a_button_pressed_after_ten_minutes_begins_nothing(world: World, seconds: int, begins: bool) -> None:
+    """Though the page was loaded in time, and no worker has ended the link yet."""
+    link_id, url = await challenge(world)
+    browser = world.browser()
+    page = await browser.get(url)
+    world.clock.forward(seconds)
+    reply = await browser.post(url, data={"csrf": csrf(page.text), "action": "begin"}, headers={"Origin": PUBLIC})
+    assert (reply.status_code == 303) is begins
+    assert ((await world.link(link_id))["state"] == "opened") is begins
+    assert world.banks["shared"].calls("begin") == int(begins)
