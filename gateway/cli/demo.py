@@ -6,15 +6,16 @@ import asyncio
 import shlex
 import tempfile
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from gateway.cli.common import table
 from gateway.demo import closing
 from gateway.demo.cluster import Cluster, ClusterError, bare_environment
 from gateway.demo.cohort import SMALL, Cohort, CohortError, read_cohort
@@ -23,7 +24,8 @@ from gateway.demo.drain import Stuck
 from gateway.demo.run import Report, demonstrate, remove
 from gateway.embedded import EmbeddedError, data_home
 
-LIMIT_S = 900.0
+LIMIT_S, A_PERSON_S = 900.0, 0.15
+"""What has not drained after so long, or so long for each person where they are many, stands still."""
 _MISMATCHES_SHOWN = 20
 
 
@@ -98,7 +100,7 @@ def _run(cohort: Cohort, *, seed: int, workers: int, keep: bool, console: Consol
                 folder=folder,
                 seed=seed,
                 workers=workers,
-                limit_s=LIMIT_S,
+                limit_s=max(LIMIT_S, A_PERSON_S * len(cohort.people)),
                 console=console,
                 finished=finished,
             )
@@ -128,23 +130,20 @@ def _tell(report: Report, json_file: Path | None, console: Console) -> None:
     _show(report, console)
 
 
+def _funnel(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Where everything stands, no figure cut however large."""
+    columns = ("partner", "stage", "blocker", "who acts", "incentives", "Rp m")
+    cells = (
+        (row["partner"], row["stage"], row["blocker"], row["owner"], f"{row['incentives']:,}",
+         f"{row['amount_rupiah'] / 1_000_000:,.2f}")
+        for row in rows
+    )  # fmt: skip
+    return table("funnel", *columns, rows=cells)
+
+
 def _show(report: Report, console: Console) -> None:
     found = report.findings
-    funnel = Table(title="funnel", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("partner", "stage", "blocker", "who acts"):
-        funnel.add_column(column, no_wrap=True)
-    funnel.add_column("n", justify="right")
-    funnel.add_column("Rp m", justify="right")
-    for row in report.funnel.get("rows", ()):
-        funnel.add_row(
-            row["partner"],
-            row["stage"],
-            row["blocker"] or "",
-            row["owner"] or "",
-            str(row["incentives"]),
-            f"{row['amount_rupiah'] / 1_000_000:.2f}",
-        )
-    console.print(funnel)
+    console.print(_funnel(report.funnel.get("rows", ())), soft_wrap=True, highlight=False)
     calls = ", ".join(f"{partner} {count}" for partner, count in found.partner_calls.items())
     states = ", ".join(f"{state} {count}" for state, count in sorted(found.payouts.items()))
     console.print(f"payouts: {states}\ncalls to partners: {calls}\ntime: {report.wall_s} s", soft_wrap=True)

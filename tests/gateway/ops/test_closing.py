@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from contracts.incentive import BLOCKERS, BlockerCode, Stage
+from gateway.cli.demo import _funnel
 from gateway.demo.closing import refused, sentence
 
 
@@ -30,6 +33,18 @@ def test_the_numbers_add_up_to_everybody(found: list[dict[str, Any]], clean: boo
     numbers = [int(n) for n in re.findall(r"(?:^|; )(\d+) ", said)]
     assert sum(numbers) == sum(row["incentives"] for row in found)
     assert ("nobody twice" in said) is clean
+
+
+@given(st.lists(rows(), max_size=12), st.integers(1, 10**6))
+def test_no_figure_is_cut_however_many_people_there_are(found: list[dict[str, Any]], times: int) -> None:
+    for row in found:
+        row |= {"partner": "linkaja", "incentives": row["incentives"] * times}
+    shown = io.StringIO()
+    Console(file=shown, width=40).print(_funnel(found), soft_wrap=True, highlight=False)
+    lines = shown.getvalue().splitlines()[-len(found) :] if found else []
+    for row, line in zip(found, lines, strict=True):
+        assert line.split()[-2:] == [f"{row['incentives']:,}", f"{row['amount_rupiah'] / 1e6:,.2f}"]
+        assert row["stage"] in line and (row["blocker"] or "–") in line
 
 
 def test_as_it_reads() -> None:
