@@ -43,7 +43,7 @@ class Busy(GatewayError):
 
 
 class Overtaken(Exception):
-    """Somebody else has stored the only row meanwhile: decide about it anew."""
+    """Somebody else has stored one of the rows, or answered under one of the keys, meanwhile: decide anew."""
 
 
 class Merging:

@@ -22,7 +22,7 @@ from gateway.security.vault import Vault
 from gateway.services.intake.batches import Batches, BatchView
 from gateway.services.intake.framing import Cells, Record
 from gateway.services.intake.incentives import Incentives, IncentiveView
-from gateway.services.intake.merging import Busy
+from gateway.services.intake.merging import Busy, Overtaken
 from gateway.services.intake.merkle import MerkleTree
 from gateway.services.intake.programmes import Programmes
 from gateway.services.intake.refusals import refusal
@@ -71,10 +71,6 @@ class _Held(enum.Enum):
     """Somebody else holds what the row needs."""
 
     HELD = enum.auto()
-
-
-class _Overtaken(Exception):
-    """Somebody else has stored one of the rows, or answered under one of the keys, meanwhile: decide anew."""
 
 
 _Done = Handed | None | Exception
@@ -164,7 +160,7 @@ class Singles:
             try:
                 async with self._database.transaction() as connection:
                     return await self._store(connection, items, lock_timeout_s)
-            except (_Overtaken, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError):
+            except (Overtaken, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError):
                 if not tries_left:
                     raise
         raise AssertionError("the loop returns or raises")
@@ -180,7 +176,7 @@ class Singles:
             accepted = [msgspec.structs.replace(rows[line], batch_id=batch.id) for line, batch in batches.items()]
             made = await singles.store(connection, accepted, list(batches.values()), taken, now)
             if len(made) < len(taken):
-                raise _Overtaken
+                raise Overtaken
             ids |= {line: made[batch.id] for line, batch in batches.items()}
             received = [(EventType.BATCH_RECEIVED, batch.id, _COUNTS) for batch in batches.values()]
             await events.emit(connection, now, received)
@@ -189,7 +185,7 @@ class Singles:
         handed: dict[int, Handed] = {}
         for line, incentive_id in ids.items():
             if incentive_id not in views:  # withdrawn between two statements
-                raise _Overtaken
+                raise Overtaken
             incentive = views[incentive_id]
             batch = (
                 BatchView(batch=batches[line])
@@ -207,7 +203,7 @@ class Singles:
             for line, one in handed.items()
         ]
         if answers and not await idempotency.keep_all(connection, answers, 201, now):
-            raise _Overtaken
+            raise Overtaken
         return [handed.get(fate.line) if fate.answered or fate.line in handed else _refused(fate) for fate in fates]
 
     def _batch(self, item: _Item, fate: Fate, now: datetime) -> BatchRow:

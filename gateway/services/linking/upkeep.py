@@ -261,7 +261,7 @@ class LinkUpkeep:
         async with self._database.transaction() as connection:
             person = await participants.get(connection, link.participant, lock=True)
             current = await links.get(connection, link.id, lock=True)
-            kept = await links.refreshed(
+            written = await links.refreshed(
                 connection,
                 link,
                 grant_sealed=seal_grant(self._vault, link.id, fresh),
@@ -270,7 +270,7 @@ class LinkUpkeep:
                 refresh_at=facts.refresh_at(fresh, now),
                 now=now,
             )
-            if kept and current is not None and current.state is LinkState.ACTIVE:
+            if written and current is not None and current.state is LinkState.ACTIVE:
                 if current.doubted_at is not None:
                     await facts.stands(connection, person, current, now)
                 await refusals.good(connection, link.partner, HoldStage.PROOF, known=True, answers=1)
