@@ -50,7 +50,7 @@ STOPS = frozenset(HoldKind) - {HoldKind.THROTTLED}
 """Kinds under which nothing is fed but canaries."""
 
 
-class Fault(enum.Enum):
+class CallFault(enum.Enum):
     """What went wrong with a call, as far as it is about the partner and not about a person."""
 
     REFUSED = "refused"
@@ -69,17 +69,17 @@ class Fault(enum.Enum):
     UNREADABLE = "unreadable"
 
 
-OURS = frozenset({Fault.FLOAT_SHORT, Fault.CREDENTIALS})
+OURS = frozenset({CallFault.FLOAT_SHORT, CallFault.CREDENTIALS})
 """Faults of ours: the partner works, and refuses us."""
 
 
-def kind_of(fault: Fault) -> HoldKind:
+def kind_of(fault: CallFault) -> HoldKind:
     """Which hold a run of one fault makes."""
-    if fault is Fault.THROTTLED:
+    if fault is CallFault.THROTTLED:
         return HoldKind.THROTTLED
     return HoldKind.OURS if fault in OURS else HoldKind.OUTAGE
 
 
 def blocker_of(fault: str | None) -> BlockerCode:
     """What is told of everything that waits for a hold."""
-    return BlockerCode.PARTNER_FLOAT_SHORT if fault == Fault.FLOAT_SHORT.value else BlockerCode.PARTNER_UNAVAILABLE
+    return BlockerCode.PARTNER_FLOAT_SHORT if fault == CallFault.FLOAT_SHORT.value else BlockerCode.PARTNER_UNAVAILABLE

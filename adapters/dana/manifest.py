@@ -1,4 +1,4 @@
-"""What varies at DANA and is data. Marks: seen as in wallets.md 9; `assumed` is ours (decisions D1-D14)."""
+"""What varies at DANA and is data. Marks: seen as in dana.md; `assumed` is ours (decisions D1-D14)."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from contracts.identity import ProofBy
 from contracts.partner import EVERY_PARTNER, Blame, Capability, Credential, Host, Manifest, Mark
 
 FACTS = (
-    seen("wallets.md 9", "SNAP calls are signed with our RSA key over METHOD:path:sha256(body):time, no token."),
+    seen("dana.md", "SNAP calls are signed with our RSA key over METHOD:path:sha256(body):time, no token."),
     assumed("decision D3", "Calls go to api.sandbox.dana.id, the pages are at m.sandbox.dana.id (seen)."),
-    seen("wallets.md 9", "seamlessSign is RSA-SHA256 over the compact JSON of seamlessData, before encoding."),
+    seen("dana.md", "seamlessSign is RSA-SHA256 over the compact JSON of seamlessData, before encoding."),
     assumed("decision D4", "A wrong seamlessSign lets anybody sign in; LOGIN_ID alone says whose the access is."),
     assumed("decision D8", "LOGIN_ID is the account's phone, as 62-81234567890; its digits count."),
     assumed("decision D5", "The way back spells refusals as error or responseCode, with our state."),
     assumed("decision D6", "The customer's token lives 15 days, its refresh token 180 and is not used up."),
-    seen("wallets.md 9", "The profile query tells KTP_NUMBER to a client whose scope has it."),
+    seen("dana.md", "The profile query tells KTP_NUMBER to a client whose scope has it."),
     assumed("decision D7", "KTP_NUMBER wants the scope MINI_DANA; the words of USER_KYC and of refusals."),
     assumed("decision D7", "The answer's head carries our reqMsgId, under the signature."),
     assumed("decision D10", "A second binding gives another token, and the earlier one stays good."),
-    seen("wallets.md 9", "partnerReferenceNo is the idempotent key of a top-up: 2003800 again, 5003800 failed."),
+    seen("dana.md", "partnerReferenceNo is the idempotent key of a top-up: 2003800 again, 5003800 failed."),
     assumed("decision D12", "A refusal by code keeps nothing: the reference stays free."),
-    seen("wallets.md 9", "latestTransactionStatus 00 to 07, serviceCode always 38."),
+    seen("dana.md", "latestTransactionStatus 00 to 07, serviceCode always 38."),
     assumed("decision D13", "An unknown reference is HTTP 200 with status 07 (4043901 is taken alike)."),
     assumed("decision D14", "The statement is SNAP's transaction history; no query of our deposit is known."),
-    assumed("wallets.md 9", "No rate limit is published; 42900 slows us down."),
+    assumed("dana.md", "No rate limit is published; 42900 slows us down."),
 )
 
 CODES = {
@@ -35,7 +35,7 @@ CODES = {
     **codes(Blame.PERSON, "decision D5: refused or locked on DANA's page", "access_denied", "pin_blocked"),
     **codes(Blame.PERSON, "decision D7: token, or account", "ACCESS_TOKEN_INVALID", "USER_STATUS_ABNORMAL"),
     **codes(Blame.PERSON, "decision D7: never verified", "KYC_NOT_VERIFIED"),
-    **codes(Blame.OURS, "wallets.md 9: our scope", "RESOURCE_NOT_DEFINED", mark=Mark.SEEN),
+    **codes(Blame.OURS, "dana.md: our scope", "RESOURCE_NOT_DEFINED", mark=Mark.SEEN),
     **codes(Blame.OURS, "decision D7: our client", "INVALID_SIGNATURE", "AUTHENTICATION_FAIL"),
     **codes(Blame.AMBIGUOUS, "snap-bni.md 1.12: cancelled or failed, without a reason", "05", "06"),
 }
@@ -43,7 +43,7 @@ CODES = {
 MANIFEST = Manifest(
     slug="dana",
     name="DANA",
-    documents="dashboard.dana.id api-docs-v2, DANA's public client libraries (wallets.md 9)",
+    documents="dashboard.dana.id api-docs-v2, DANA's public client libraries (dana.md)",
     read_on=date(2026, 11, 28),
     capabilities=EVERY_PARTNER
     | {
@@ -55,7 +55,7 @@ MANIFEST = Manifest(
     },
     hosts={
         "snap": Host(sandbox_url="https://api.sandbox.dana.id", source="decision D1; the name is assumed"),
-        "app": Host(sandbox_url="https://m.sandbox.dana.id", source="wallets.md 9"),
+        "app": Host(sandbox_url="https://m.sandbox.dana.id", source="dana.md"),
     },
     credentials={
         "client_id": Credential(help="X-PARTNER-ID, X-CLIENT-KEY and clientId", secret=False),

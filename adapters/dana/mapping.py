@@ -1,4 +1,4 @@
-"""DANA's answers in our words; a code that no table here lists is never a verdict (wallets.md 9, decisions D1-D14)."""
+"""DANA's answers in our words; a code that no table here lists is never a verdict (dana.md, decisions D1-D14)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DANA's operations as plans (wallets.md 9; decisions D1-D14)."""
+"""DANA's operations as plans (dana.md; decisions D1-D14)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DANA's endpoints (wallets.md 9, decisions D1-D14), and its two signatures that are not SNAP's."""
+"""DANA's endpoints (dana.md, decisions D1-D14), and its two signatures that are not SNAP's."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ IDENTITY = Call("identity.verify", READ, HEALTH.target)
 
 def page(ctx: Context, start: LinkStart) -> dict[str, str]:
     """What the browser opens DANA's page with (decision D4). It names the phone, as DANA asks for it there; the text
-    signed is the compact JSON, before it is encoded (wallets.md 9).
+    signed is the compact JSON, before it is encoded (dana.md).
     """
     data = encode({"mobile": accounts.msisdn(start.account), "externalUid": start.link_id}).decode()
     return {

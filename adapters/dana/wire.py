@@ -1,4 +1,4 @@
-"""DANA's JSON, field for field (wallets.md 9, decisions D6-D14): bodies as the documents print them."""
+"""DANA's JSON, field for field (dana.md, decisions D6-D14): bodies as the documents print them."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import msgspec
 
 from contracts.brake import HARD_LOOK, LOOKS_S
 from contracts.errors import Hint, NotSupported, OutcomeUnknown, PartnerError, PartnerUnavailable
-from contracts.hold import Fault
+from contracts.hold import CallFault
 from contracts.partner import AccessToken, Capability, Context, Manifest, Partner
 from contracts.payout import Outcome
 from contracts.plan import Plan
@@ -155,14 +155,14 @@ class Desk:
             self._tell(operation, await self._slowed(of_error(error, seen, self._clock.now(), self.manifest), seen))
             raise
         except asyncio.CancelledError:
-            self._tell(operation, Told(good=False, fault=Fault.TIMED_OUT, words="no answer"))
+            self._tell(operation, Told(good=False, fault=CallFault.TIMED_OUT, words="no answer"))
             raise
         self._tell(operation, await self._slowed(of_result(result, seen, self._clock.now(), self.manifest), seen))
         return result
 
     async def _slowed(self, told: Told, seen: Seen) -> Told:
         """Where the partner said that there were too many: slow down, and say how much with it."""
-        if told.fault is not Fault.THROTTLED or seen.operation is None:
+        if told.fault is not CallFault.THROTTLED or seen.operation is None:
             return told
         rate = await self._executor.refused(seen.operation, told.retry_after_s)
         return told if rate is None else msgspec.structs.replace(told, words=f"{told.words}; from now on {rate:.3g}/s")

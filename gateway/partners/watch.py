@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from contracts.errors import Hint, OutcomeUnknown, PartnerError
-from contracts.hold import Fault
+from contracts.hold import CallFault
 from contracts.identity import IdentityAnswer, Verdict
 from contracts.linking import LinkHealth, LinkHeld, LinkRefused
 from contracts.partner import Blame, Manifest
@@ -24,11 +24,11 @@ from gateway.partners.transport import NEVER_SENT
 T = TypeVar("T")
 
 _BY_HINT = {
-    Hint.OUR_TOKEN: Fault.UNAUTHORIZED,
-    Hint.THROTTLED: Fault.THROTTLED,
-    Hint.LATER: Fault.LATER,
-    Hint.FLOAT_SHORT: Fault.FLOAT_SHORT,
-    Hint.CREDENTIALS: Fault.CREDENTIALS,
+    Hint.OUR_TOKEN: CallFault.UNAUTHORIZED,
+    Hint.THROTTLED: CallFault.THROTTLED,
+    Hint.LATER: CallFault.LATER,
+    Hint.FLOAT_SHORT: CallFault.FLOAT_SHORT,
+    Hint.CREDENTIALS: CallFault.CREDENTIALS,
 }
 _OF_THE_PERSON = frozenset({Hint.CUSTOMER_TOKEN, Hint.SESSION})
 MOST_RETRY_AFTER_S = 3600.0
@@ -40,7 +40,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
     good: bool
     """It did what it was asked."""
-    fault: Fault | None = None
+    fault: CallFault | None = None
     words: str = ""
     """The partner's own code, or the HTTP status; never free text."""
     retry_after_s: float | None = None
@@ -97,8 +97,8 @@ def of_error(error: PartnerError | OutcomeUnknown, seen: Seen, now: datetime, ma
     if error.hint in _OF_THE_PERSON:
         return Told(good=False)
     if manifest.blames(error.partner_code) is Blame.OURS:
-        return _told(_BY_HINT.get(error.hint, Fault.CREDENTIALS), error.partner_code, seen, error.retry_after_s)
-    fault = _BY_HINT.get(error.hint) or _by_transport(error) or _by_status(seen.status) or Fault.UNREADABLE
+        return _told(_BY_HINT.get(error.hint, CallFault.CREDENTIALS), error.partner_code, seen, error.retry_after_s)
+    fault = _BY_HINT.get(error.hint) or _by_transport(error) or _by_status(seen.status) or CallFault.UNREADABLE
     return _told(fault, error.partner_code, seen, error.retry_after_s or seen.retry_after_s(now))
 
 
@@ -106,7 +106,7 @@ def of_result(result: object, seen: Seen, now: datetime, manifest: Manifest) -> 
     """What an answer tells."""
     if isinstance(result, IdentityAnswer | Outcome) and manifest.blames(result.partner_code) is Blame.OURS:
         hint = result.hint if isinstance(result, Outcome) else Hint.NONE
-        return _told(_BY_HINT.get(hint, Fault.CREDENTIALS), result.partner_code, seen, None)
+        return _told(_BY_HINT.get(hint, CallFault.CREDENTIALS), result.partner_code, seen, None)
     if isinstance(result, IdentityAnswer):
         return Told(good=result.verdict in (Verdict.MATCH, Verdict.PENDING))
     if isinstance(result, LinkHealth):
@@ -114,36 +114,36 @@ def of_result(result: object, seen: Seen, now: datetime, manifest: Manifest) -> 
     if not isinstance(result, Outcome):  # None: a grant that the partner does not renew
         return Told(good=result is not None and not isinstance(result, LinkRefused | LinkHeld))
     if result.kind is OutcomeKind.NOT_ACCEPTED and result.hint not in _OF_THE_PERSON:
-        fault = _BY_HINT.get(result.hint) or _by_status(seen.status) or Fault.LATER
+        fault = _BY_HINT.get(result.hint) or _by_status(seen.status) or CallFault.LATER
         return _told(fault, result.partner_code, seen, result.retry_after_s or seen.retry_after_s(now))
     if result.kind is OutcomeKind.UNKNOWN:
-        fault = _by_status(seen.status) or Fault.UNREADABLE
+        fault = _by_status(seen.status) or CallFault.UNREADABLE
         return _told(fault, result.partner_code, seen, seen.retry_after_s(now))
     return Told(good=result.kind in (OutcomeKind.SUCCEEDED, OutcomeKind.PENDING, OutcomeKind.QUEUED))
 
 
-def _told(fault: Fault, code: str | None, seen: Seen, retry_after_s: float | None) -> Told:
+def _told(fault: CallFault, code: str | None, seen: Seen, retry_after_s: float | None) -> Told:
     words = code or (f"HTTP {seen.status}" if seen.status is not None else "no answer")
     return Told(good=False, fault=fault, words=words, retry_after_s=retry_after_s)
 
 
-def _by_status(status: int | None) -> Fault | None:
+def _by_status(status: int | None) -> CallFault | None:
     if status is None:
         return None
     if status >= 500:
-        return Fault.SERVER_ERROR
-    return {401: Fault.UNAUTHORIZED, 429: Fault.THROTTLED}.get(status)
+        return CallFault.SERVER_ERROR
+    return {401: CallFault.UNAUTHORIZED, 429: CallFault.THROTTLED}.get(status)
 
 
-def _by_transport(error: BaseException) -> Fault | None:
+def _by_transport(error: BaseException) -> CallFault | None:
     """By the transport's own exception, which the ones above it name as their cause."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, httpx.TimeoutException):
-            return Fault.TIMED_OUT
+            return CallFault.TIMED_OUT
         if isinstance(cause, NEVER_SENT):
-            return Fault.REFUSED
+            return CallFault.REFUSED
         if isinstance(cause, httpx.TransportError):
-            return Fault.BROKEN
+            return CallFault.BROKEN
         cause = cause.__cause__
     return None

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from contracts.hold import STAGE_OF, Fault, HoldKind, HoldStage, kind_of
+from contracts.hold import STAGE_OF, CallFault, HoldKind, HoldStage, kind_of
 from gateway.clock import Clock, growing_s, jakarta_day, start_of_jakarta_day
 from gateway.partners.watch import Told
 from gateway.resources import Resources
@@ -121,7 +121,7 @@ class Outage:
             if held is not None and held.kind in _OPENED_HERE and not self._closing:
                 self._closing = True
                 self._news.set()
-        elif told.fault is Fault.THROTTLED:
+        elif told.fault is CallFault.THROTTLED:
             self._throttled = told
             self._news.set()
         elif told.fault is not None:

@@ -13,7 +13,7 @@ _ROUNDS = "gateway/services/reconciliation/rounds.py"
 STILL = (
     one("worker/an_outage_is_ended_by_a_refusal", "gateway/worker/outage.py", "        if told.good:\n", "        if told.good or told.fault is None:\n", WORKER, first="test_outage_opens_after_a_run_of_failures_and_closes_at_a_word"),
     one("worker/two_canaries_at_once", "gateway/storage/ops/holds.py", "released_at IS NULL AND next_canary_at <= $2", "released_at IS NULL AND $2::timestamptz IS NOT NULL", WORKER, first="test_what_one_worker_saw_holds_in_the_other"),
-    one("worker/throttling_taken_for_an_outage", "gateway/worker/outage.py", "elif told.fault is Fault.THROTTLED:", "elif told.fault is Fault.REFUSED:", WORKER, first="test_throttling_is_no_outage_and_its_retry_after_is_obeyed"),
+    one("worker/throttling_taken_for_an_outage", "gateway/worker/outage.py", "elif told.fault is CallFault.THROTTLED:", "elif told.fault is CallFault.REFUSED:", WORKER, first="test_throttling_is_no_outage_and_its_retry_after_is_obeyed"),
     one("answers/dropped_while_the_database_is_away", "gateway/services/kept.py", "if done >= tries:", "if done >= 0:", _BOUNDED, first="test_answers_outlive_a_database_that_is_away"),
     one("answers/a_grant_dropped_while_the_database_is_away", "gateway/services/linking/upkeep.py", "KEPT_TRIES = 50", "KEPT_TRIES = 1", _KEPT, first="test_a_grant_outlives_the_moment"),
     one("stuck/only_the_first_thousand", _ROUNDS, "if len(rows) == MOST_WAITING:", "if len(rows) > MOST_WAITING:", _STUCK, first="test_those_behind_them_have_their_turn"),

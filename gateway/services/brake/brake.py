@@ -16,7 +16,7 @@ from contracts.incentive import BlockerCode
 from gateway.clock import Clock
 from gateway.storage.base.database import Connection, Database
 from gateway.storage.brake import refusals
-from gateway.storage.brake.refusals import Said
+from gateway.storage.brake.refusals import NewRefusal
 from gateway.storage.ops import audit, cases, holds
 from gateway.storage.ops.cases import NewCase
 
@@ -46,7 +46,7 @@ class Weight(NamedTuple):
         return self.level is Level.CALM and now >= self.since + timedelta(seconds=hard_s)
 
 
-async def refused(connection: Connection, now: datetime, said: Said, looks_s: Sequence[float]) -> Weight:
+async def refused(connection: Connection, now: datetime, said: NewRefusal, looks_s: Sequence[float]) -> Weight:
     """A partner refused somebody, who is asked about again after `looks_s`; what that weighs."""
     await refusals.lock_stage(connection, said.partner, said.stage)
     since = await refusals.add(connection, now, said, looks_s)
@@ -151,7 +151,7 @@ async def _ask_around(connection: Connection, now: datetime, outage: holds.Hold)
         )
 
 
-async def _hold(connection: Connection, now: datetime, said: Said, answers: list[bool]) -> None:
+async def _hold(connection: Connection, now: datetime, said: NewRefusal, answers: list[bool]) -> None:
     words = f"{sum(answers)} of the last {len(answers)} answers refused, lately {said.partner_code or said.code.value}"
     opened = await holds.hold(
         connection,

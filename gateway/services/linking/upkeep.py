@@ -241,7 +241,7 @@ class LinkUpkeep:
 
     async def _weigh(self, connection: Connection, link: LinkRow, code: BlockerCode, now: datetime) -> Level:
         """Weigh a refusal under the participant's token with the partner's others."""
-        said = refusals.Said(
+        said = refusals.NewRefusal(
             partner=link.partner,
             stage=HoldStage.PROOF,
             known=True,

@@ -238,7 +238,7 @@ class Verification:
         code = VERDICT_BLOCKER[answer.verdict]
         if code is None or code not in OF_A_PERSON:
             return False
-        said = refusals.Said(
+        said = refusals.NewRefusal(
             partner=link.partner,
             stage=HoldStage.VERIFY,
             known=known,

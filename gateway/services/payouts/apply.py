@@ -212,7 +212,7 @@ async def _weigh(
     accounts = await refusals.accounts(connection, [row.link_id for row, _, _ in refused])
     for row, outcome, look in sorted(refused, key=lambda one: (one[0].partner, one[0].id)):
         assert outcome.reason is not None
-        said = refusals.Said(
+        said = refusals.NewRefusal(
             partner=row.partner,
             stage=HoldStage.PAYOUT,
             known=True,

@@ -22,7 +22,7 @@ FENCE = 2_027
 _SLOTS = 16
 
 
-class Said(NamedTuple):
+class NewRefusal(NamedTuple):
     """One answer that ends something for a person."""
 
     partner: str
@@ -43,7 +43,7 @@ async def lock_stage(connection: Connection, partner: str, stage: HoldStage) -> 
     await connection.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", FENCE, f"{partner} {stage.value}")
 
 
-async def add(connection: Connection, now: datetime, said: Said, looks_s: Sequence[float]) -> datetime:
+async def add(connection: Connection, now: datetime, said: NewRefusal, looks_s: Sequence[float]) -> datetime:
     """Store a refusal, and when it is asked about again (`looks_s`; a payout by its incentive, as that is a new
     instruction); when it was said first, with nothing good said in between.
 

@@ -254,7 +254,7 @@ async def test_the_stream_in_the_store_is_the_one_that_was_said(town: Town, seed
             if good:
                 await refusals.good(connection, "fake", HoldStage.PAYOUT, known=True, answers=good)
                 said += [False] * good
-            one = refusals.Said(
+            one = refusals.NewRefusal(
                 partner="fake", stage=HoldStage.PAYOUT, known=True, participant=person,
                 account_index=f"account {n}".encode(), code=BlockerCode.ACCOUNT_BLOCKED, partner_code=None,
             )  # fmt: skip
@@ -274,7 +274,7 @@ async def test_those_known_good_and_those_who_are_new_are_weighed_apart(town: To
     async with town.database.transaction() as connection:
         for n in range(3):
             for stream in (True, False):
-                one = refusals.Said(
+                one = refusals.NewRefusal(
                     partner="fake", stage=HoldStage.PAYOUT, known=stream, participant=await town.person(),
                     account_index=f"{stream} {n}".encode(), code=BlockerCode.ACCOUNT_BLOCKED, partner_code=None,
                 )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.hold import Fault, HoldStage
+from contracts.hold import CallFault, HoldStage
 from gateway.clock import SystemClock, jakarta_day, start_of_jakarta_day
 from gateway.core import Core
 from gateway.partners.quota import Pace
@@ -183,7 +183,7 @@ def outage_of(town: Town, worker: str = "w1", stage: HoldStage = HoldStage.PAYOU
 
 
 GOOD = Told(good=True)
-DOWN = Told(good=False, fault=Fault.SERVER_ERROR, words="HTTP 502")
+DOWN = Told(good=False, fault=CallFault.SERVER_ERROR, words="HTTP 502")
 PERSON = Told(good=False)
 
 
@@ -233,7 +233,7 @@ async def test_what_one_worker_saw_holds_in_the_other(town: Town) -> None:
 async def test_throttling_is_no_outage_and_its_retry_after_is_obeyed(town: Town) -> None:
     outage = outage_of(town)
     for _ in range(10 * FAILURES):
-        outage.told("payout", Told(good=False, fault=Fault.THROTTLED, words="429", retry_after_s=120.0))
+        outage.told("payout", Told(good=False, fault=CallFault.THROTTLED, words="429", retry_after_s=120.0))
     await outage.settle()
     assert not outage.down
     assert await outage.turn() == 120.0
@@ -248,7 +248,7 @@ async def test_throttling_is_no_outage_and_its_retry_after_is_obeyed(town: Town)
 
 async def test_a_partner_that_refuses_us_is_asked_ever_more_seldom(town: Town) -> None:
     outage, began = outage_of(town), town.clock.now()
-    outage.told("payout", Told(good=False, fault=Fault.FLOAT_SHORT, words="4031714"))
+    outage.told("payout", Told(good=False, fault=CallFault.FLOAT_SHORT, words="4031714"))
     assert not outage.admit(), "the first word of it is enough"
     await outage.settle()
     asked, until = list[float](), began + timedelta(days=1)
@@ -257,7 +257,7 @@ async def test_a_partner_that_refuses_us_is_asked_ever_more_seldom(town: Town) -
         if wait_s == 0.0:
             assert outage.admit()
             asked.append((town.clock.now() - began).total_seconds() / 60)
-            outage.told("payout", Told(good=False, fault=Fault.FLOAT_SHORT, words="4031714"))
+            outage.told("payout", Told(good=False, fault=CallFault.FLOAT_SHORT, words="4031714"))
         else:
             town.clock.advance(wait_s)
     assert asked[:5] == [10, 30, 70, 130, 190], "ten minutes, then doubling to an hour"

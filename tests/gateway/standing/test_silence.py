@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from contracts.hold import Fault, HoldKind, HoldStage
+from contracts.hold import CallFault, HoldKind, HoldStage
 from contracts.incentive import BlockerCode
 from gateway.partners.watch import Told
 from gateway.services.ops.silence import LATE, REFUSED_FOR, Guard
@@ -207,7 +207,7 @@ async def test_linking_that_fails_at_the_api_is_told_to_all_and_ends(town: Town)
     """A good answer ends it; so does a while in which nobody tried, as nobody but participants ever tries."""
     town.partner()
     outages = Outages(town.resources, "api-1", asyncio.Event(), (HoldStage.LINK,))
-    bad = Told(good=False, fault=Fault.SERVER_ERROR, words="HTTP 502")
+    bad = Told(good=False, fault=CallFault.SERVER_ERROR, words="HTTP 502")
     desk = town.desks["fake"]
 
     async def shown() -> list[tuple[str, str | None, str]]:

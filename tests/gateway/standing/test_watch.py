@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from contracts.errors import Hint, PartnerUnavailable
-from contracts.hold import Fault
+from contracts.hold import CallFault
 from contracts.identity import IdentityAnswer, Verdict
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkHealth, LinkHeld, LinkInputs, LinkRefused
@@ -60,18 +60,18 @@ async def told(town: Town, answer: Reply | Exception) -> Told:
 @pytest.mark.parametrize(
     ("answer", "fault"),
     [
-        (httpx.ConnectError("no route"), Fault.REFUSED),
-        (httpx.ConnectTimeout("slow"), Fault.TIMED_OUT),
-        (httpx.ReadTimeout("slow"), Fault.TIMED_OUT),
-        (httpx.RemoteProtocolError("half a reply"), Fault.BROKEN),
-        (Reply(502, {}, b"<html>Bad Gateway"), Fault.SERVER_ERROR),
-        (Reply(503, {}, b""), Fault.SERVER_ERROR),
-        (Reply(401, {}, b"<html>Unauthorized"), Fault.UNAUTHORIZED),
-        (Reply(429, {}, b"<html>Too many"), Fault.THROTTLED),
-        (Reply(200, {}, b"<html>Welcome"), Fault.UNREADABLE),
+        (httpx.ConnectError("no route"), CallFault.REFUSED),
+        (httpx.ConnectTimeout("slow"), CallFault.TIMED_OUT),
+        (httpx.ReadTimeout("slow"), CallFault.TIMED_OUT),
+        (httpx.RemoteProtocolError("half a reply"), CallFault.BROKEN),
+        (Reply(502, {}, b"<html>Bad Gateway"), CallFault.SERVER_ERROR),
+        (Reply(503, {}, b""), CallFault.SERVER_ERROR),
+        (Reply(401, {}, b"<html>Unauthorized"), CallFault.UNAUTHORIZED),
+        (Reply(429, {}, b"<html>Too many"), CallFault.THROTTLED),
+        (Reply(200, {}, b"<html>Welcome"), CallFault.UNREADABLE),
     ],
 )
-async def test_a_fault_is_named_by_what_came(town: Town, answer: Reply | Exception, fault: Fault) -> None:
+async def test_a_fault_is_named_by_what_came(town: Town, answer: Reply | Exception, fault: CallFault) -> None:
     town.partner()
     one = await told(town, answer)
     assert not one.good
@@ -98,11 +98,11 @@ async def test_retry_after_may_be_a_date_by_our_clock(town: Town) -> None:
     [
         (Hint.CUSTOMER_TOKEN, None),
         (Hint.SESSION, None),
-        (Hint.OUR_TOKEN, Fault.UNAUTHORIZED),
-        (Hint.NONE, Fault.UNREADABLE),
+        (Hint.OUR_TOKEN, CallFault.UNAUTHORIZED),
+        (Hint.NONE, CallFault.UNREADABLE),
     ],
 )
-def test_a_token_of_a_person_tells_nothing_about_the_partner(hint: Hint, fault: Fault | None) -> None:
+def test_a_token_of_a_person_tells_nothing_about_the_partner(hint: Hint, fault: CallFault | None) -> None:
     error = PartnerUnavailable("refused", hint=hint)
     assert of_error(error, Seen(), NOON, manifest()).fault is fault
 
@@ -135,7 +135,7 @@ async def test_a_refusal_about_a_person_tells_nothing_and_one_of_ours_does(town:
     bank.script("transfer", {"act": "say", "kind": "unknown", "code": "4031702"})
     await town.due()
     await town.worker().tick_send("fake")
-    assert kept.told_of[-1][1].fault is Fault.CREDENTIALS
+    assert kept.told_of[-1][1].fault is CallFault.CREDENTIALS
     await town.due()
     await town.worker().tick_send("fake")
     assert kept.told_of[-1][1] == Told(good=True)
