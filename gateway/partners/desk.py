@@ -152,12 +152,12 @@ class Desk:
         except HeldBack:
             raise  # by us: that tells nothing about the partner
         except (PartnerError, OutcomeUnknown) as error:
-            self._tell(operation, await self._slowed(of_error(error, seen, self._clock.now(), self.manifest), seen))
+            self._tell(operation, await self._slowed(of_error(error, seen, self.manifest), seen))
             raise
         except asyncio.CancelledError:
             self._tell(operation, Told(good=False, fault=CallFault.TIMED_OUT, words="no answer"))
             raise
-        self._tell(operation, await self._slowed(of_result(result, seen, self._clock.now(), self.manifest), seen))
+        self._tell(operation, await self._slowed(of_result(result, seen, self.manifest), seen))
         return result
 
     async def _slowed(self, told: Told, seen: Seen) -> Told:

@@ -5,13 +5,12 @@ A refusal about a person tells nothing: neither that the partner works nor that 
 
 from __future__ import annotations
 
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Protocol, TypeVar
 
 import httpx
 import msgspec
 
+from adapters.answers import retry_after_s
 from contracts.errors import Hint, OutcomeUnknown, PartnerError
 from contracts.hold import CallFault
 from contracts.identity import IdentityAnswer, Verdict
@@ -31,8 +30,6 @@ _BY_HINT = {
     Hint.CREDENTIALS: CallFault.CREDENTIALS,
 }
 _OF_THE_PERSON = frozenset({Hint.CUSTOMER_TOKEN, Hint.SESSION})
-MOST_RETRY_AFTER_S = 3600.0
-"""Whatever a partner asks for, it is tried again by then."""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,21 +56,7 @@ class Seen:
     def __init__(self) -> None:
         self.operation: str | None = None
         self.status: int | None = None
-        self.retry_after: str | None = None
-
-    def retry_after_s(self, now: datetime) -> float | None:
-        """`Retry-After`, in seconds or as a date, between now and an hour from now; None: there is none to be read."""
-        if self.retry_after is None:
-            return None
-        text = self.retry_after.strip()
-        if text.isascii() and text.isdigit():
-            return float(min(int(text[:9]), MOST_RETRY_AFTER_S))
-        try:
-            at = parsedate_to_datetime(text)
-            after_s = (at - now).total_seconds()
-        except (ValueError, TypeError):  # TypeError: a date without a zone
-            return None
-        return min(max(after_s, 0.0), MOST_RETRY_AFTER_S)
+        self.retry_after_s: float | None = None
 
 
 def seen_by(plan: Plan[T], seen: Seen) -> Plan[T]:
@@ -81,9 +64,9 @@ def seen_by(plan: Plan[T], seen: Seen) -> Plan[T]:
     try:
         request = next(plan)
         while True:
-            seen.operation, seen.status, seen.retry_after = request.operation, None, None
+            seen.operation, seen.status, seen.retry_after_s = request.operation, None, None
             response = yield request
-            seen.status, seen.retry_after = response.status, response.headers.get("retry-after")
+            seen.status, seen.retry_after_s = response.status, retry_after_s(response)
             request = plan.send(response)
     except StopIteration as stop:
         result: T = stop.value
@@ -92,17 +75,17 @@ def seen_by(plan: Plan[T], seen: Seen) -> Plan[T]:
         plan.close()
 
 
-def of_error(error: PartnerError | OutcomeUnknown, seen: Seen, now: datetime, manifest: Manifest) -> Told:
+def of_error(error: PartnerError | OutcomeUnknown, seen: Seen, manifest: Manifest) -> Told:
     """What an error tells."""
     if error.hint in _OF_THE_PERSON:
         return Told(good=False)
     if manifest.blames(error.partner_code) is Blame.OURS:
         return _told(_BY_HINT.get(error.hint, CallFault.CREDENTIALS), error.partner_code, seen, error.retry_after_s)
     fault = _BY_HINT.get(error.hint) or _by_transport(error) or _by_status(seen.status) or CallFault.UNREADABLE
-    return _told(fault, error.partner_code, seen, error.retry_after_s or seen.retry_after_s(now))
+    return _told(fault, error.partner_code, seen, error.retry_after_s or seen.retry_after_s)
 
 
-def of_result(result: object, seen: Seen, now: datetime, manifest: Manifest) -> Told:
+def of_result(result: object, seen: Seen, manifest: Manifest) -> Told:
     """What an answer tells."""
     if isinstance(result, IdentityAnswer | Outcome) and manifest.blames(result.partner_code) is Blame.OURS:
         hint = result.hint if isinstance(result, Outcome) else Hint.NONE
@@ -115,16 +98,16 @@ def of_result(result: object, seen: Seen, now: datetime, manifest: Manifest) -> 
         return Told(good=result is not None and not isinstance(result, LinkRefused | LinkHeld))
     if result.kind is OutcomeKind.NOT_ACCEPTED and result.hint not in _OF_THE_PERSON:
         fault = _BY_HINT.get(result.hint) or _by_status(seen.status) or CallFault.LATER
-        return _told(fault, result.partner_code, seen, result.retry_after_s or seen.retry_after_s(now))
+        return _told(fault, result.partner_code, seen, result.retry_after_s or seen.retry_after_s)
     if result.kind is OutcomeKind.UNKNOWN:
         fault = _by_status(seen.status) or CallFault.UNREADABLE
-        return _told(fault, result.partner_code, seen, seen.retry_after_s(now))
+        return _told(fault, result.partner_code, seen, seen.retry_after_s)
     return Told(good=result.kind in (OutcomeKind.SUCCEEDED, OutcomeKind.PENDING, OutcomeKind.QUEUED))
 
 
-def _told(fault: CallFault, code: str | None, seen: Seen, retry_after_s: float | None) -> Told:
+def _told(fault: CallFault, code: str | None, seen: Seen, wait_s: float | None) -> Told:
     words = code or (f"HTTP {seen.status}" if seen.status is not None else "no answer")
-    return Told(good=False, fault=fault, words=words, retry_after_s=retry_after_s)
+    return Told(good=False, fault=fault, words=words, retry_after_s=wait_s)
 
 
 def _by_status(status: int | None) -> CallFault | None:

@@ -82,8 +82,8 @@ _HELD = (
     one("hold/retry_after_is_not_obeyed", _OUTAGE, "await self._hold(HoldKind.THROTTLED, throttled, throttled.retry_after_s or 0.0)", "await self._hold(HoldKind.THROTTLED, throttled, 0.0)", WORKER, first="test_throttling_is_no_outage_and_its_retry_after_is_obeyed"),
     one("hold/our_own_limit_blames_the_person", _WATCH, "if isinstance(result, IdentityAnswer | Outcome) and manifest.blames(result.partner_code) is Blame.OURS:", "if isinstance(result, IdentityAnswer) and manifest.blames(result.partner_code) is Blame.OURS:", WATCH, first="test_a_refusal_about_a_person_tells_nothing_and_one_of_ours_does"),
     one("hold/a_persons_token_is_an_outage", _WATCH, "    if error.hint in _OF_THE_PERSON:\n        return Told(good=False)\n", "", WATCH, first="test_a_token_of_a_person_tells_nothing_about_the_partner"),
-    one("hold/retry_after_as_a_date_is_unread", _WATCH, "            at = parsedate_to_datetime(text)\n", "            raise ValueError(text)\n", WATCH, first="test_retry_after_may_be_a_date_by_our_clock"),
-    one("hold/retry_after_without_end", _WATCH, "return float(min(int(text[:9]), MOST_RETRY_AFTER_S))", "return float(int(text[:9]))", WATCH, first="test_retry_after_is_read_on_any_status"),
+    one("hold/retry_after_as_a_date_is_unread", "gateway/partners/executor.py", "headers=self._dated(reply.headers)", "headers=reply.headers", WATCH, first="test_retry_after_may_be_a_date_by_our_clock"),
+    one("hold/retry_after_is_read_on_a_refusal_alone", _WATCH, "seen.status, seen.retry_after_s = response.status, retry_after_s(response)", "seen.status = response.status", WATCH, first="test_retry_after_is_read_on_any_status"),
 )  # fmt: skip
 
 _WHOSE_WORDS = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 
 import pytest
 
@@ -16,8 +15,6 @@ from contracts.payout import not_accepted, unknown
 from gateway.clock import SystemClock
 from gateway.partners.watch import Seen, of_error, of_result
 from gateway.worker.outage import Outage
-
-NOON = datetime(2026, 1, 2, 5, 0, tzinfo=UTC)
 
 
 class Unheld:
@@ -41,10 +38,10 @@ def test_the_first_word_that_a_partner_refuses_us_holds_and_touches_nobody(slug:
     manifest, code = PARTNERS[slug].manifest, code.replace("xx", "17")
     refused = PartnerUnavailable("refused", partner_code=code)
     for told in (
-        of_result(not_accepted(Hint.NONE, partner_code=code), Seen(), NOON, manifest),
-        of_result(unknown(partner_code=code), Seen(), NOON, manifest),
-        of_result(IdentityAnswer(verdict=Verdict.UNSUPPORTED, partner_code=code), Seen(), NOON, manifest),
-        of_error(refused, Seen(), NOON, manifest),
+        of_result(not_accepted(Hint.NONE, partner_code=code), Seen(), manifest),
+        of_result(unknown(partner_code=code), Seen(), manifest),
+        of_result(IdentityAnswer(verdict=Verdict.UNSUPPORTED, partner_code=code), Seen(), manifest),
+        of_error(refused, Seen(), manifest),
     ):
         assert told.fault is not None
         assert told.words == code
