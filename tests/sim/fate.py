@@ -176,6 +176,8 @@ def happen(town: Town, name: str, rng: random.Random) -> Actor | None:
         return None
 
     async def work() -> None:
+        if town.chance.over:
+            return  # planned before the faults were over, and its turn came after
         try:
             await HAPPENINGS[name][0](town, rng)
         except Crash:

@@ -30,7 +30,7 @@ from tests.sim.store import Store
 from tests.sim.town import SWEEP_S, Town
 from tests.sim.work import Chore, chores
 
-MOST_EVENTS = 3_000
+MOST_EVENTS = 4_500
 FAULTS_UNTIL = 1_400
 """After so many events the faults are over, whatever is still planned."""
 MOST_EVENTS_OF_A_CROWD = 12_000
