@@ -138,12 +138,16 @@ class RowFault(msgspec.Struct, frozen=True, kw_only=True):
     """Of a conflict: the fields that differ from what is known, never what they say."""
 
 
-_REMEDIES: dict[tuple[RowCode, str | None], tuple[str, str]] = {
+_REMEDIES: dict[tuple[RowCode, str | None], tuple[str, str]] = {  # by code, and field or hint where these tell more
     (RowCode.ROW_MALFORMED, None): (
         "Tulis setiap baris dengan kolom yang sama seperti baris judul ({hint}); apit sel yang memuat koma atau baris"
         " baru dengan tanda kutip ganda.",
         "Give each row exactly the columns of the header ({hint}); put a cell with a comma or a line break in double"
         " quotes.",
+    ),
+    (RowCode.ROW_MALFORMED, "JSON"): (
+        "Tulis setiap baris sebagai satu objek JSON yang utuh, tanpa koma di belakangnya.",
+        "Give each line one whole JSON object, without a comma behind it.",
     ),
     (RowCode.ENCODING_INVALID, None): (
         "Baris ini bukan UTF-8, mungkin Windows-1252: simpan berkas sebagai 'CSV UTF-8' lalu kirim lagi.",
@@ -165,8 +169,8 @@ _REMEDIES: dict[tuple[RowCode, str | None], tuple[str, str]] = {
         " and no other sign ({hint}).",
     ),
     (RowCode.FIELD_INVALID, "full_name"): (
-        "Tulis nama dalam paling banyak 120 huruf; hapus karakter yang tidak terlihat ({hint}).",
-        "Write the name in at most 120 characters; take out the character that cannot be seen ({hint}).",
+        "Tulis nama seperti di KTP, dalam paling banyak 120 huruf; hapus atau perbaiki tanda ini ({hint}).",
+        "Write the name as on the KTP, in at most 120 characters; take out or mend this sign ({hint}).",
     ),
     (RowCode.FIELD_INVALID, "phone"): (
         "Tulis nomor telepon sebagai +62 dan 8 sampai 13 angka, tanpa 0 di depan: +6281234567890.",
@@ -258,7 +262,7 @@ _CANCEL = (
 
 def remedy_of(code: RowCode, field: str | None = None, hint: str | None = None, fields: Sequence[str] = ()) -> Text:
     """What to do about a fault, in both languages; `fields` as of `Fault`."""
-    indonesian, english = _REMEDIES.get((code, field)) or _REMEDIES[code, None]
+    indonesian, english = _REMEDIES.get((code, field or hint)) or _REMEDIES[code, None]
     said = "; ".join(part for part in (", ".join(fields), hint) if part) or "–"
     steps = [_CORRECT] if not fields or set(fields) & set(PERSON) else []
     steps += [_CANCEL] if set(fields) - set(PERSON) else []

@@ -13,9 +13,9 @@ import msgspec
 
 from contracts.batch import COLUMNS, NOTES, RowFault, notes_of
 from contracts.errors import GatewayError
+from gateway.services.intake.cells import cleaned
 from gateway.services.intake.framing import CsvCells, Decoder, JsonCells, Record
 from gateway.services.intake.merkle import MerkleTree, leaf_of
-from gateway.services.intake.rows import cleaned
 
 _CHUNK = 65_536
 

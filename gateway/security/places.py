@@ -5,6 +5,7 @@ from __future__ import annotations
 NIK_INDEX = "nik"
 """Equality of NIKs, whoever handed them over."""
 NAME_INDEX = "name"
+NAME_FOLDED_INDEX = "name folded"
 PHONE_INDEX = "phone"
 """Equality with what was known of the same participant."""
 CONTENT_INDEX = "incentive content"

@@ -6,7 +6,7 @@ verdicts. Once somebody was paid, another NIK is the word of two people, each wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -19,9 +19,10 @@ from contracts.linking import LinkState
 from contracts.secret import Secret
 from gateway.resources import Resources
 from gateway.security import places
+from gateway.services.intake.cells import cleaned, name_index
 from gateway.services.intake.participants import ParticipantView, known, view_of
 from gateway.services.intake.refusals import RowConflict, RowInvalid
-from gateway.services.intake.rows import Checker, cleaned, rules_of
+from gateway.services.intake.rows import Checker, rules_of
 from gateway.services.linking import facts
 from gateway.services.payouts.ends import LIFTED_BY_ACCOUNT
 from gateway.storage.access import clients
@@ -170,14 +171,15 @@ class Corrections:
         self, connection: Connection, person: ParticipantRow, wanted: _Wanted, now: datetime
     ) -> list[str]:
         changed, pid = [], person.participant_id
-        contacts: tuple[tuple[str, Literal["name", "phone"], str, str], ...] = (
-            ("full_name", "name", places.name(pid), places.NAME_INDEX),
-            ("phone", "phone", places.phone(pid), places.PHONE_INDEX),
+        vault = self._vault
+        contacts: tuple[tuple[str, Literal["name", "phone"], str, Callable[[str], bytes]], ...] = (
+            ("full_name", "name", places.name(pid), lambda name: name_index(vault, name)),
+            ("phone", "phone", places.phone(pid), lambda phone: vault.index(places.PHONE_INDEX, phone)),
         )
         for field, column, place, index in contacts:
             value = wanted.values.get(field)
             if value is not None:
-                sealed, indexed = self._vault.seal(place, value), self._vault.index(index, value)
+                sealed, indexed = vault.seal(place, value), index(value)
                 if await participants.change_contact(connection, person.id, column, sealed, indexed, now):
                     changed.append(field)
         return changed

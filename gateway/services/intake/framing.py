@@ -22,7 +22,9 @@ MAX_RECORD_CHARS = 65_536
 _PIECE_CHARS = 16_384
 """Less than this waits for more, so that a record in many small chunks is not read over and over."""
 _HEAD_BYTES = 4
-_BOM = codecs.BOM_UTF8
+_BOM, _MARK = codecs.BOM_UTF8, "\ufeff"
+_FILLING = "\x1a\0"
+"""What some programs end or fill up a file with; it is nobody's row."""
 _FIELD = r'(?:"[^"]*+(?:""[^"]*+)*+"|[^",\n]*+)'
 _RECORD = re.compile(rf"{_FIELD}(?:,{_FIELD})*+\r?\n")
 _RECORDS = re.compile(rf"(?:{_FIELD}(?:,{_FIELD})*+\r?\n)*+")
@@ -68,10 +70,12 @@ def refuse_foreign(head: bytes) -> None:
 _FOREIGN = (
     ((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "text in UTF-32", _SAVE_AS),
     ((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "text in UTF-16", _SAVE_AS),
-    (b"PK\x03\x04", "a workbook (.xlsx) or another ZIP file", _SAVE_AS),
+    ((b"PK\x03\x04", b"PK\x05\x06"), "a workbook (.xlsx) or another ZIP file", _SAVE_AS),
     (b"\xd0\xcf\x11\xe0", "an old workbook (.xls)", _SAVE_AS),
     (b"\x1f\x8b", "a gzip file", "Send it unpacked."),
+    ((b"BZh", b"\x28\xb5\x2f\xfd", b"\xfd7zX", b"7z\xbc\xaf"), "a packed file", "Send it unpacked."),
     (b"%PDF", "a PDF", _SAVE_AS),
+    (b"{\\rt", "a document (.rtf)", _SAVE_AS),
 )
 
 
@@ -86,6 +90,8 @@ class Decoder:
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._text: list[str] = []
         self._chars = 0
+        self._read = False
+        """Whether any text was given out."""
 
     def feed(self, chunk: bytes, *, last: bool = False) -> str:
         """The text that is to be read now; empty while too little has come. Raises `FileRefused`."""
@@ -101,6 +107,8 @@ class Decoder:
         if self._chars < _PIECE_CHARS and not last:
             return ""
         text, self._text, self._chars = "".join(self._text), [], 0
+        if not self._read:
+            self._read, text = True, text.lstrip(_MARK)  # a second one, of a program that added its own
         return text
 
 
@@ -110,6 +118,7 @@ class CsvCells:
     def __init__(self) -> None:
         self._rest = ""
         self._lines = 0
+        self._names: list[str] = []
         self._order: list[int] = []
         self._width = 0
 
@@ -117,7 +126,7 @@ class CsvCells:
         """The rows that are whole now; raises `FileRefused`."""
         text = self._rest + text
         cut = _last_record_end(text)
-        self._rest = text[cut:]
+        self._rest = text[cut:].rstrip(_FILLING) if last else text[cut:]
         found = self._read(text[:cut]) if cut else []
         if self._rest.count('"') % 2 if last else len(self._rest) > MAX_RECORD_CHARS:
             raise _unclosed(self._lines + 1)
@@ -166,7 +175,8 @@ class CsvCells:
                 continue
             if not self._order:
                 if cells != _SEPARATOR_LINE:
-                    self._order, self._width = _order_of(cells or [])
+                    self._names = _without_empty_columns(cells or [])
+                    self._order, self._width = _order_of(self._names)
             elif (record := self._record(line, cells, broken)) is not None:
                 found.append(record)
         self._lines += text.count("\n")
@@ -174,12 +184,14 @@ class CsvCells:
 
     def _record(self, line: int, cells: list[str] | None, broken: bool) -> Record | None:
         if cells is None or len(cells) != self._width:
-            if cells is not None and not any(cells):
+            cells = None if cells is None else _without_empty_columns(cells, self._width)
+            if cells is not None and not any(map(str.strip, cells)):
                 return None  # an empty row of a spreadsheet
-            hint = None if cells is None else f"{len(cells)}/{self._width}"
-            return Record(line, (), Fault(None, RowCode.ROW_MALFORMED.value, hint))
-        if not any(cells):
-            return None
+            if cells is None or len(cells) != self._width:
+                hint = None if cells is None else f"{len(cells)}/{self._width}"
+                return Record(line, (), Fault(None, RowCode.ROW_MALFORMED.value, hint))
+        if cells == self._names or not any(map(str.strip, cells)):
+            return None  # the header again, where files were put one behind the other, or an empty row
         row = tuple([cells[at] for at in self._order])
         return Record(line, row, _encoding(row) if broken else None)
 
@@ -216,6 +228,8 @@ def _unclosed(line: int) -> FileRefused:
 
 
 def _refuse_other_text(first_line: str) -> None:
+    if first_line.startswith("<"):
+        raise FileRefused("This is HTML or XML, not a batch as text.", code="file_foreign", remedy=_SAVE_AS)
     if first_line.startswith(("{", "[")):
         raise FileRefused(
             "This is JSON, sent as a CSV.",
@@ -248,9 +262,17 @@ def _order_of(names: list[str]) -> tuple[list[int], int]:
             raise FileRefused(
                 f"The first line names a column that a batch does not have{_named(name)}.",
                 code="header_invalid",
-                remedy=f"Take that column out{'' if name else ' (it has no name: an empty one of the sheet)'}. {begin}",
+                remedy=f"Take that column out{'' if name else ' (it has no name)'}. {begin}",
             )
     return [names.index(name) for name in COLUMNS], len(names)
+
+
+def _without_empty_columns(cells: list[str], width: int = 0) -> list[str]:
+    """Without the empty cells behind the first `width`: a spreadsheet's columns that were once in use."""
+    end = len(cells)
+    while end > width and not cells[end - 1].strip():
+        end -= 1
+    return cells[:end]
 
 
 def _other_separator(line: str) -> str | None:
@@ -282,7 +304,8 @@ class JsonCells:
 
     def feed(self, text: str, *, last: bool = False) -> list[Record]:
         """The rows that are whole now; raises `FileRefused`."""
-        lines = (self._rest + text).split("\n")
+        text = self._rest + text
+        lines = (text.rstrip(_FILLING) if last else text).split("\n")
         self._rest = "" if last else lines.pop()
         if len(self._rest) > MAX_RECORD_CHARS:
             raise _unclosed(self._lines + len(lines) + 1)
@@ -299,6 +322,13 @@ class JsonCells:
                 "The first line is no JSON object.",
                 code="header_invalid",
                 remedy="Send one JSON object a line, without brackets around them all; a CSV goes as text/csv.",
+            )
+        if line.strip() == "{":
+            raise FileRefused(
+                "The first JSON object is spread over several lines.",
+                code="header_invalid",
+                remedy="Send each object in one line, without line breaks inside; up to 1,000 rows may go as"
+                ' application/json: {"rows": [...]}.',
             )
 
     def _record(self, line: int, text: str) -> Record:

@@ -23,9 +23,10 @@ from contracts.payment_plan import (
 from contracts.text import Text
 from gateway.security import places
 from gateway.security.vault import Vault
+from gateway.services.intake.cells import cleaned
 from gateway.services.intake.framing import Cells, Record
 from gateway.services.intake.refusals import faults_of
-from gateway.services.intake.rows import Checker, Refused, Row, cleaned
+from gateway.services.intake.rows import Checker, Refused, Row
 from gateway.storage.base.database import Connection
 from gateway.storage.intake import entitlements as stored
 from gateway.storage.intake.entitlements import EntitlementRow, PersonRow

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from contracts.nik import Nik, NikInvalid
 from contracts.partner import Manifest
 from gateway.security import approval, places
 from gateway.security.vault import Vault
+from gateway.services.intake.cells import cleaned, folded, is_name, name_fault, name_index, sign_of
 from gateway.services.intake.framing import Cells, CsvCells, Decoder, JsonCells, Record
 from gateway.services.intake.merkle import leaf_of
 from gateway.services.intake.programmes import nearest
@@ -32,14 +32,12 @@ _KEY = re.compile(
 looks like a mobile number for one: neither must.
 """
 _KEYS = COLUMNS[:4]
+_NAME = COLUMNS.index("full_name")
 _PERIOD = re.compile(r"0|[1-9][0-9]{0,3}", re.ASCII)
 PHONE = re.compile(r"\+62[1-9][0-9]{7,12}", re.ASCII)
 """E.164; how to reach the participant, at a wallet not always the account."""
 _AMOUNT = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_MAX_NAME = 120
-_UNSEEN = {ord(sign): None for sign in "\u00ad\u200b\u200c\u200d\u2060\ufeff"}
-"""Soft hyphen, zero-width signs: what a web page or a word processor puts between letters."""
 
 
 class Refused(NamedTuple):
@@ -148,7 +146,7 @@ class Checker:
             return None
         if _KEY.fullmatch(participant_id) is None:
             return None
-        if not _is_nik(nik) or not _is_name(name) or PHONE.fullmatch(phone) is None:
+        if not _is_nik(nik) or not is_name(name) or PHONE.fullmatch(phone) is None:
             return None
         rule = self._rules.get(partner)
         if rule is None or rule.account.fullmatch(account) is None:
@@ -175,13 +173,13 @@ class Checker:
             amount_rupiah,
             due_on,
             deadline_on,
-            index(places.CONTENT_INDEX, "\x1f".join(cells)),
+            index(places.CONTENT_INDEX, "\x1f".join((*cells[:_NAME], folded(name), *cells[_NAME + 1 :]))),
             leaf_of(self.key, cells),
             approval.digest(self._vault, row, account_index, self._under),
             hash(nik_index + account_index),
             nik_index,
             account_index,
-            index(places.NAME_INDEX, name),
+            name_index(self._vault, name),
             index(places.PHONE_INDEX, phone),
             seal(places.nik(participant_id), nik),
             seal(places.name(participant_id), name),
@@ -222,8 +220,8 @@ class Checker:
         match name:
             case "nik" if not _is_nik(value):
                 return Fault(name, RowCode.NIK_INVALID.value)
-            case "full_name" if not _is_name(value):
-                return Fault(name, RowCode.FIELD_INVALID.value, _sign(value, str.isprintable))
+            case "full_name" if not is_name(value):
+                return name_fault(value)
             case "phone" if PHONE.fullmatch(value) is None:
                 return Fault(name, RowCode.FIELD_INVALID.value)
             case "partner" if rule is None:
@@ -244,7 +242,7 @@ class Checker:
             case "period" if _PERIOD.fullmatch(value) is None:
                 return Fault(name, RowCode.FIELD_INVALID.value)
             case "participant_id" if not _is_key(value):
-                return Fault(name, RowCode.FIELD_INVALID.value, _sign(value, _in_keys))
+                return Fault(name, RowCode.FIELD_INVALID.value, sign_of(value, _in_keys))
         return None
 
     def _purposes(self, programme: str) -> frozenset[str] | None:
@@ -266,24 +264,6 @@ def refused_for(
     return Refused(line, first.field, first.code, said, programme, participant_id, purpose, period)
 
 
-def cleaned(cell: str) -> str:
-    """A cell without what cannot be seen: spaces of any kind around it, zero-width signs and soft hyphens, with an
-    ordinary space for each other kind of space, and each letter in its one composed form (NFC).
-    """
-    if cell.isascii():
-        return cell.strip(" ")
-    text = unicodedata.normalize("NFC", cell.translate(_UNSEEN))
-    return "".join([" " if unicodedata.category(sign) == "Zs" else sign for sign in text]).strip(" ")
-
-
-def _sign(value: str, allowed: Callable[[str], bool]) -> str | None:
-    """The first sign that does not belong there; a sign is not yet anybody's data."""
-    for sign in value:
-        if not allowed(sign):
-            return f"U+{ord(sign):04X} {unicodedata.name(sign, '')}".strip()
-    return None
-
-
 def _in_keys(sign: str) -> bool:
     return sign.isascii() and (sign.isalnum() or sign in "._:-")
 
@@ -299,11 +279,6 @@ def _is_nik(text: str) -> bool:
     except NikInvalid:
         return False
     return True
-
-
-def _is_name(text: str) -> bool:
-    fine = 0 < len(text) <= _MAX_NAME and text.isprintable() and text == text.strip(" ")
-    return fine and (text.isascii() or unicodedata.is_normalized("NFC", text))
 
 
 def _amount(text: str, rule: Rule | None) -> int | None:

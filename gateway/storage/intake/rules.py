@@ -14,7 +14,7 @@ from __future__ import annotations
 REPEAT = "repeat"
 
 DIFFER = """concat_ws(', ', CASE WHEN {nik} <> r.nik_index THEN 'nik' END,
-    CASE WHEN {person}.name_index <> r.name_index THEN 'full_name' END,
+    CASE WHEN NOT same_name({person}.name_index, r.name_index) THEN 'full_name' END,
     CASE WHEN {person}.phone_index <> r.phone_index THEN 'phone' END,
     CASE WHEN {row}.partner <> r.partner THEN 'partner' END,
     CASE WHEN {person}.account_index <> r.account_index THEN 'account' END,
@@ -40,8 +40,9 @@ and is then copied to the new incentives as to all others.
 """
 
 AS_KNOWN = (
-    "(p.nik_index, p.partner, p.account_index, p.name_index, p.phone_index)"
-    " IS NOT DISTINCT FROM (r.nik_index, r.partner, r.account_index, r.name_index, r.phone_index)"
+    "((p.nik_index, p.partner, p.account_index, p.phone_index)"
+    " IS NOT DISTINCT FROM (r.nik_index, r.partner, r.account_index, r.phone_index)"
+    " AND same_name(p.name_index, r.name_index) IS TRUE)"
 )
 
 
@@ -114,7 +115,7 @@ def notes(batch: str, live: str, line: str = "r.line") -> str:
     return f"""
 INSERT INTO batch_notes SELECT batch_id, line, fields FROM (
     SELECT {batch} AS batch_id, {line} AS line, concat_ws(', ',
-        CASE WHEN p.name_index <> r.name_index THEN 'full_name' END,
+        CASE WHEN NOT same_name(p.name_index, r.name_index) THEN 'full_name' END,
         CASE WHEN p.phone_index <> r.phone_index THEN 'phone' END) AS fields
     FROM participants p JOIN (SELECT r.* {live}) r USING (participant_id)) AS newer WHERE fields <> ''
 """

@@ -92,6 +92,24 @@ async def test_deadlines_that_are_over_are_shown_to_the_approvers(api: Api) -> N
 
 async def test_an_empty_column_of_a_sheet_is_named_as_such(api: Api) -> None:
     lines = as_csv([row(1)]).decode().splitlines()
-    reply = await api.submit("".join(line + ",\n" for line in lines).encode())
+    reply = await api.submit("".join("," + line + "\n" for line in lines).encode())
     assert (reply.status_code, reply.json()["code"]) == (422, "header_invalid")
     assert "no name" in reply.json()["remedy"]
+
+
+async def test_a_name_in_other_capitals_or_with_other_spaces_is_the_same_name(api: Api) -> None:
+    spellings = [row(1, full_name=name) for name in ("Dewi Ayu", "DEWI AYU", "dewi  ayu")]
+    first = (await api.submit(as_csv(spellings))).json()
+    assert (first["rows_accepted"], first["rows_repeated"], first["rows_rejected"]) == (1, 2, 0)
+    again = (await api.submit(as_csv(spellings[1:2]), key="again")).json()
+    single = await api.call("POST", "/v1/incentives", key="one", json=spellings[2])
+    assert (again["rows_repeated"], single.status_code) == (1, 201)
+    later = (await api.submit(as_csv([row(1, period="2", full_name="DEWI AYU")]), key="later")).json()
+    (told,) = (await api.call("GET", later["results_url"])).json()["rows"]
+    assert (told["incentive_id"] is not None, told["not_taken"]) == (True, [])
+    other = (await api.submit(as_csv([row(1, full_name="Dewi Ayu S")]), key="other")).json()
+    assert other["rows_rejected"] == 1
+    async with api.core.resources.database.connection() as connection:  # as an older version has stored it
+        await connection.execute("UPDATE participants SET name_index = substr(name_index, 1, 32)")
+    for name, count in (("Dewi Ayu", "rows_repeated"), ("Dewi Ayu S", "rows_rejected")):
+        assert (await api.submit(as_csv([row(1, full_name=name)]), key=name[-1])).json()[count] == 1, name

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
 import json
+import lzma
 import random
 from typing import Any
 
@@ -126,8 +128,69 @@ FOREIGN = {
     "json": (as_ndjson([row(1)]), "header_invalid"),
     "no header": (_BODY.split(b"\n", 1)[1], "header_invalid"),
     "a column twice": (_BODY.replace(HEAD.encode(), HEAD.encode() + b",nik"), "header_invalid"),
-    "two marks": (b"\xef\xbb\xbf" * 2 + _BODY, "header_invalid"),
+    "an empty column between": (_BODY.replace(HEAD.encode(), b"," + HEAD.encode()), "header_invalid"),
+    "an empty zip": (b"PK\x05\x06" + bytes(18), "file_foreign"),
+    "bzip2": (bz2.compress(_BODY), "file_foreign"),
+    "xz": (lzma.compress(_BODY), "file_foreign"),
+    "a document": (b"{\\rtf1\\ansi " + _BODY + b"}", "file_foreign"),
+    "a page": (b"<!DOCTYPE html>\n<title>Sign in</title>\n", "file_foreign"),
+    "xml": (b"<?xml version='1.0'?>\n<rows/>\n", "file_foreign"),
 }
+_LINES = _TEXT.splitlines()
+HARMLESS = {
+    "columns once used": "".join(line + ",,\n" for line in _LINES).encode(),
+    "columns once used, not in the header": (
+        _LINES[0] + "\n" + "".join(f"{line},, \n" for line in _LINES[1:])
+    ).encode(),
+    "columns once used, no last line end": ",,\n".join(_LINES).encode() + b",,",
+    "rows of spaces": (_TEXT + " , ,\u00a0,\t, , , , , , , , \n,,,,,,,,,,,,,,\n").encode(),
+    "files one behind the other": _BODY.replace(_LINES[2].encode(), f"{HEAD}\n{_LINES[2]}".encode()),
+    "two marks": b"\xef\xbb\xbf" * 2 + _BODY,
+    "an old end of file": _BODY.replace(b"\n", b"\r\n") + b"\x1a",
+    "an old end of file in the last line": _BODY.rstrip(b"\n") + b"\x1a",
+    "filled up": _BODY + bytes(99),
+    "digits marked as text": _TEXT.replace(f",{nik(1)},", f",'{nik(1)},")
+    .replace(f",{nik(2)},", f',"=""{nik(2)}""",')
+    .encode(),
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_programs_leave_in_a_file_costs_no_row(name: str) -> None:
+    accepted, refused = checked(HARMLESS[name])
+    assert [one.participant_id for one in accepted] == ["P00000001", "P00000002"]
+    assert not refused
+    as_it_should_be, _ = checked(_BODY)
+    assert [one.content_hash for one in accepted] == [one.content_hash for one in as_it_should_be]
+
+
+def test_what_stands_beyond_the_columns_is_not_passed_over() -> None:
+    assert faults(f"{HEAD},,\n{_LINES[1]},,Dewi\n".encode()) == {None: "row_malformed"}
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "sign"),
+    [
+        ("=HYPERLINK(1)", "field_invalid", "EQUALS SIGN"),
+        ("@Dewi", "field_invalid", "COMMERCIAL AT"),
+        ("3174", "field_invalid", "DIGIT THREE"),
+        ("Dewi\x07", "field_invalid", "U+0007"),
+        ("Jos\ufffd", "encoding_invalid", "UTF-8"),
+        ("José".encode().decode("cp1252"), "encoding_invalid", "UTF-8"),
+    ],
+)
+def test_what_can_be_nobodys_name_is_refused_with_the_sign_or_the_cause(name: str, code: str, sign: str) -> None:
+    (refused,) = checked(as_csv([row(1, full_name=name)]))[1]
+    (fault,) = faults_of(refused.faults)
+    assert (fault.field, fault.code.value) == ("full_name", code)
+    assert sign in fault.remedy.en
+
+
+@pytest.mark.parametrize(
+    "name", ["'Aisyah", "Étienne", "I. Made", "(Alm.) Budi", "Ñ", "João d'Ávila", "李", "Müller-Ã"]
+)
+def test_a_name_that_looks_odd_is_a_name(name: str) -> None:
+    assert len(checked(as_csv([row(1, full_name=name)]))[0]) == 1
 
 
 @pytest.mark.parametrize("name", FOREIGN)
@@ -183,6 +246,11 @@ def test_json_that_could_mean_two_things_is_refused() -> None:
     assert len(checked(b"\xef\xbb\xbf" + as_ndjson([row(1), row(2)]), ndjson=True)[0]) == 2, "the first row is not lost"
     with pytest.raises(FileRefused, match="no JSON object"):
         checked(f"[{one}]".encode(), ndjson=True)
+    with pytest.raises(FileRefused, match="several lines"):
+        checked(json.dumps(row(1), indent=2).encode(), ndjson=True)
+    assert len(checked(b"\xef\xbb\xbf" * 2 + one.encode() + b"\r\n\x1a", ndjson=True)[0]) == 1
+    (refused,) = checked(f"{one},\n".encode(), ndjson=True)[1]
+    assert "comma behind" in faults_of(refused.faults)[0].remedy.en
 
 
 def test_windows_1252_is_named_and_its_neighbours_go_on() -> None:

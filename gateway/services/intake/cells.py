@@ -1,0 +1,84 @@
+"""What one cell says: cleaned of what a spreadsheet or an eye cannot tell, and whether it is somebody's name."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+
+from contracts.batch import Fault, RowCode
+from gateway.security import places
+from gateway.security.vault import Vault
+
+MAX_NAME = 120
+_FORMULA = "=+-@"
+_LOST = "\ufffd"
+"""Stands where a letter was lost."""
+_UNSEEN = {ord(sign): None for sign in "\u00ad\u200b\u200c\u200d\u2060\ufeff"}
+"""Soft hyphen, zero-width signs: what a web page or a word processor puts between letters."""
+_MARKS = ("'", "=")
+_MARKED = re.compile(r"""(?:'|="(?=.*"\Z))([+0-9-]+)"?""", re.ASCII)
+"""Digits as a spreadsheet marks them to be text: behind an apostrophe, or as a formula."""
+
+
+def cleaned(cell: str) -> str:
+    """A cell without what cannot be seen: spaces of any kind around it, zero-width signs and soft hyphens, with an
+    ordinary space for each other kind of space, and each letter in its one composed form (NFC); digits without the
+    mark that makes them text.
+    """
+    if cell.isascii():
+        cell = cell.strip(" ")
+        marked = _MARKED.fullmatch(cell) if cell[:1] in _MARKS else None
+        return marked[1] if marked else cell
+    text = unicodedata.normalize("NFC", cell.translate(_UNSEEN))
+    return "".join([" " if unicodedata.category(sign) == "Zs" else sign for sign in text]).strip(" ")
+
+
+def sign_of(value: str, allowed: Callable[[str], bool]) -> str | None:
+    """The first sign that does not belong there; a sign is not yet anybody's data."""
+    for sign in value:
+        if not allowed(sign):
+            return f"U+{ord(sign):04X} {unicodedata.name(sign, '')}".strip()
+    return None
+
+
+def is_name(text: str) -> bool:
+    """Whether it can be a person's name: letters, nothing unseen, nothing that a spreadsheet would compute."""
+    fine = 0 < len(text) <= MAX_NAME and text.isprintable() and text == text.strip(" ")
+    if not (fine and (text[0].isalpha() or _begins_a_name(text))):
+        return False
+    return text.isascii() or (unicodedata.is_normalized("NFC", text) and not _spoilt(text))
+
+
+def name_fault(text: str) -> Fault:
+    """What is wrong with what is no name."""
+    if text.isprintable() and _spoilt(text):
+        return Fault("full_name", RowCode.ENCODING_INVALID.value)
+    sign = sign_of(text, str.isprintable)
+    if sign is None and not _begins_a_name(text):
+        sign = sign_of(text, str.isalpha)
+    return Fault("full_name", RowCode.FIELD_INVALID.value, sign)
+
+
+def folded(name: str) -> str:
+    """The same for a name in other capitals or with other spaces between its words."""
+    return " ".join(name.split()).casefold()
+
+
+def name_index(vault: Vault, name: str) -> bytes:
+    """64 bytes: the index of the name as it is written, then that of the name whatever its capitals and spaces."""
+    return vault.index(places.NAME_INDEX, name) + vault.index(places.NAME_FOLDED_INDEX, folded(name))
+
+
+def _begins_a_name(text: str) -> bool:
+    return text[0] not in _FORMULA and any(map(str.isalpha, text))
+
+
+def _spoilt(text: str) -> bool:
+    """Whether letters were lost, or UTF-8 was read as Windows-1252 and written anew: no name is that by chance."""
+    if _LOST in text:
+        return True
+    try:
+        return not text.encode("cp1252").decode().isascii()
+    except UnicodeError:
+        return False
