@@ -43,8 +43,8 @@ def broken(town: Town) -> Iterator[str]:
     contradicted = contradicted_incentives(town)
     owner = {p.id: p.incentive for p in state.payouts}
     for case in state.cases:
-        if case.payout is None and "cannot be read" in case.detail and town.lists_damaged:
-            continue  # a damaged answer is told as what it may be
+        if case.payout is None and "cannot be read" in case.detail and town.lists_damaged > 1:
+            continue  # one damaged answer is told as nothing; two of a day may be what the partner means
         if case.code == "contradiction" and owner.get(case.payout or 0) not in contradicted:
             yield f"a contradiction, and no partner contradicted itself: {case.detail}"
     for paused in state.paused:

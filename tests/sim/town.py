@@ -114,7 +114,8 @@ class Town:
         self.forgets = setup.random() < 0.3
         self.baton = Baton()
         self.cache = Cache()
-        self.notices_lost = self.deposit_was_short = self.lists_damaged = False
+        self.notices_lost = self.deposit_was_short = False
+        self.lists_damaged = 0
         self.settled: set[int] = set()
         """Payouts about which two people brought and confirmed the partner's document."""
         self.cancelled: set[int] = set()

@@ -159,7 +159,8 @@ class Line:
             body = body[: rng.randrange(len(body))] if body else b""
         elif kind == "wrong types":
             body = _wrong_types(body, rng)
-            town.lists_damaged = town.lists_damaged or lists
+        if lists and kind in ("wrong types", "other json"):
+            town.lists_damaged += 1
         headers = {name.lower(): value for name, value in answer.headers.items()}
         if kind == "429 for a while":
             headers["retry-after"] = str(rng.choice([5, 40, 300]))

@@ -1,8 +1,13 @@
-"""Every finished day is compared by itself, once, and what differs becomes cases: nobody has to remember it."""
+"""Every finished day is compared by itself, and what differs becomes cases: nobody has to remember it.
+
+A day that differs is compared once more, an hour later: a list with a hole in it is nobody's work. What both found, or
+the last try did, is told.
+"""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 
 import structlog
 
@@ -14,7 +19,8 @@ from gateway.resources import Resources
 from gateway.services.reconciliation.reconcile import Reconciliations
 from gateway.storage.ops import cases
 from gateway.storage.ops.cases import NewCase
-from gateway.storage.reconciliation import reconciliation, statements
+from gateway.storage.reconciliation import findings, reconciliation, statements
+from gateway.storage.reconciliation.reconciliation_rules import BreakClass
 
 ACTOR = "gateway"
 AFTER_S = 8 * 3_600.0
@@ -22,6 +28,7 @@ AFTER_S = 8 * 3_600.0
 DAYS_BACK = 7
 """What the gateway did not get to within a week is compared by hand."""
 MOST_TRIES, AGAIN_S = 5, 3_600.0
+_DIFFERS = "differs"
 _log = structlog.get_logger(__name__)
 
 
@@ -48,10 +55,12 @@ class Daily:
             await self._give_up(partner, day)
             return 0
         classes = await self._reconciliations.by_class(done.id)
-        if classes:
-            found = ", ".join(f"{times} {name}" for name, times in sorted(classes.items()))
-            detail = f"the statement of {day} differs from our books: {found}; see reconciliation {done.id}"
-            await self._tell(partner, f"differs:{day}:{found}", detail)
+        found = ", ".join(f"{times} {name}" for name, times in sorted(classes.items()))
+        detail = f"the statement of {day} differs from our books: {found}; see reconciliation {done.id}"
+        counts = {_finding(day, one): classes.get(one.value, 0) for one in BreakClass}
+        if not done.complete:  # what was not compared is not in order for that
+            counts = {finding: times for finding, times in counts.items() if times}
+        await self._tell(partner, day, counts, detail, since=done.started_at, at_once=await self._last(partner, day))
         return 1
 
     async def _due(self, partner: str) -> date | None:
@@ -63,25 +72,37 @@ class Daily:
                 return None
             first = max(jakarta_day(began), last - timedelta(days=DAYS_BACK - 1))
             tried = await reconciliation.tries(connection, partner, first, ACTOR)
+            again = await findings.wanted(connection, partner, [_DIFFERS], first, now)
         for day in (first + timedelta(days=n) for n in range((last - first).days + 1)):
             one = tried.get(day)
             if one is None:
                 return day
-            if not one.done and one.times < MOST_TRIES and one.last_at <= now - timedelta(seconds=AGAIN_S):
+            wanted = day in again or not one.done
+            if wanted and one.times < MOST_TRIES and one.last_at <= now - timedelta(seconds=AGAIN_S):
                 return day
         return None
 
     async def _give_up(self, partner: str, day: date) -> None:
         """After the last try the day is a person's."""
+        if await self._last(partner, day):
+            detail = f"the statement of {day} could not be compared: run `gateway reconcile` once the partner gives it"
+            await self._tell(partner, day, {f"uncompared:{day}": 1}, detail, since=self._clock.now(), at_once=True)
+
+    async def _last(self, partner: str, day: date) -> bool:
+        """Whether the gateway compares this day no more by itself."""
         async with self._database.connection() as connection:
             one = (await reconciliation.tries(connection, partner, day, ACTOR)).get(day)
-        if one is not None and one.times >= MOST_TRIES:
-            detail = f"the statement of {day} could not be compared: run `gateway reconcile` once the partner gives it"
-            await self._tell(partner, f"uncompared:{day}", detail)
+        return one is not None and one.times >= MOST_TRIES
 
-    async def _tell(self, partner: str, finding: str, detail: str) -> None:
+    async def _tell(
+        self, partner: str, day: date, counts: Mapping[str, int], detail: str, *, since: datetime, at_once: bool
+    ) -> None:
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            if await statements.is_news(connection, now, partner, finding):
+            if await findings.note(connection, now, partner, day, counts, since=since, at_once=at_once):
                 case = NewCase(code=BlockerCode.CONTRADICTION, partner=partner, detail=detail)
                 await cases.open_cases(connection, now, [case])
+
+
+def _finding(day: date, difference: BreakClass) -> str:
+    return f"{_DIFFERS}:{day}:{difference.value}"

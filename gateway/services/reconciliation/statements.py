@@ -10,7 +10,6 @@ from functools import partial
 import structlog
 
 from contracts.errors import CallerError, PartnerError, PartnerProtocolError
-from contracts.incentive import BlockerCode
 from contracts.observation import Source, StatementKind, StatementLine, StatementPage
 from contracts.partner import Capability, Mark
 from contracts.payout import OutcomeKind, PayoutState, rejected, reversed_, succeeded
@@ -34,13 +33,12 @@ from gateway.services.payouts.words import ABSENT, Finding, Item, What, Word, ag
 from gateway.services.reconciliation.listing import Listed, Listing, booking_identity
 from gateway.services.reconciliation.rounds import MOST_WAITING, Round
 from gateway.services.reconciliation.strays import Strays
+from gateway.services.reconciliation.weighed import KINDS, Weighed, tell
 from gateway.storage.base.database import Connection, transact
-from gateway.storage.ops import cases, switches
-from gateway.storage.ops.cases import NewCase
 from gateway.storage.payouts import observations, payouts
 from gateway.storage.payouts.observations import Heard
 from gateway.storage.payouts.payouts import PayoutRow
-from gateway.storage.reconciliation import statements
+from gateway.storage.reconciliation import findings, statements
 from gateway.storage.reconciliation.statements import StatementRead
 
 MOST_PAGES = 2_000
@@ -58,19 +56,6 @@ POSTED_AFTER_S = (0.0, 6 * 3_600.0, 30 * 3_600.0)
 _MOVES = (StatementKind.CREDIT, StatementKind.REVERSAL)
 
 _log = structlog.get_logger(__name__)
-
-
-class Weighed:
-    """What the readings of one day came upon."""
-
-    def __init__(self) -> None:
-        self.payouts: set[int] = set()
-        """Of ours, and listed."""
-        self.unknown: set[bytes] = set()
-        """Credits without a payout of ours."""
-        self.foreign: set[bytes] = set()
-        """Those whose reference we cannot have made."""
-        self.unreadable = 0
 
 
 class Statements:
@@ -125,7 +110,7 @@ class Statements:
         list that does not hold still only keeps it from proving that something is absent.
         """
         desk, started_at = self._desks[partner], self._clock.now()
-        weighed = Weighed()
+        weighed = Weighed(partner=partner, day=day, started_at=started_at)
         before: Listing | None = None
         try:
             for _ in range(MOST_READINGS):
@@ -137,8 +122,9 @@ class Statements:
                 if settled or listing.unreadable:
                     break
                 before = listing
+            weighed.whole = True
         finally:
-            await transact(self._database, lambda connection: self._tell(connection, partner, day, weighed))
+            await transact(self._database, lambda connection: tell(connection, self._clock.now(), weighed))
         if listing.unreadable:
             raise PartnerProtocolError(f"{listing.unreadable} lines of the statement of {day} cannot be read")
         if not settled:
@@ -201,10 +187,11 @@ class Statements:
             first = yesterday if began is None else min(jakarta_day(began - timedelta(seconds=SKEW_S)), yesterday)
             first = max(first, today - timedelta(days=MOST_DAYS))
             last = await statements.last_read_of(connection, desk.slug, first)
+            again = await findings.wanted(connection, desk.slug, KINDS, first, now - timedelta(seconds=self._sweep_s))
         due = {
             day
             for day in (first + timedelta(days=n) for n in range((today - first).days))
-            if day not in last or last[day] < _whole_since(day, now)
+            if day in again or day not in last or last[day] < _whole_since(day, now)
         }
         if not any(r.day == today and r.started_at > now - timedelta(seconds=self._sweep_s) for r in reads):
             due.add(today)
@@ -300,35 +287,6 @@ class Statements:
         if not sealed:
             return None
         return Secret(self._vault.open(places.link_account(row.link_id), sealed))
-
-    async def _tell(self, connection: Connection, partner: str, day: date, weighed: Weighed) -> None:
-        """Cases and a pause for what was found: each finding once, also after staff have dealt with it."""
-        now = self._clock.now()
-        found: list[tuple[str, NewCase]] = []
-
-        def case(finding: str, detail: str, payout: int | None = None) -> None:
-            new = NewCase(code=BlockerCode.CONTRADICTION, partner=partner, payout=payout, detail=detail)
-            found.append((finding, new))
-
-        if weighed.foreign:
-            case(
-                f"foreign:{day}:{len(weighed.foreign)}",
-                f"the statement of {day} has credits whose reference is not ours",
-            )
-        if weighed.unreadable:
-            case(
-                f"unreadable:{day}",
-                f"the statement of {day} has lines that cannot be read: it proves nothing absent until the partner"
-                " has corrected it",
-            )
-        twice = await statements.credited_twice(connection, sorted(weighed.payouts))
-        for payout, times in sorted(twice.items()):
-            case(f"twice:{payout}:{times}", f"the statement of {day} has more than one credit for this payout", payout)
-        news = [new for finding, new in found if await statements.is_news(connection, now, partner, finding)]
-        await cases.open_cases(connection, now, news)
-        paid_twice = [new for new in news if new.payout is not None]
-        if paid_twice:
-            await switches.pause(connection, now, partner, by="gateway", reason=paid_twice[0].detail)
 
     # --- what they prove -------------------------------------------------------------------------------------------
 

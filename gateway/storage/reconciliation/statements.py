@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import msgspec
 
@@ -157,20 +157,3 @@ async def credited_twice(connection: Connection, payouts: Sequence[int]) -> dict
         list(payouts),
     )
     return {row["payout"]: row["n"] for row in rows}
-
-
-FINDINGS_KEPT = timedelta(days=400)
-"""No statement of so long ago is read any more."""
-
-
-async def is_news(connection: Connection, now: datetime, partner: str, finding: str) -> bool:
-    """Note a finding; False where it was noted before."""
-    await connection.execute("DELETE FROM statement_findings WHERE found_at < $1", now - FINDINGS_KEPT)
-    noted = await connection.fetchval(
-        "INSERT INTO statement_findings (partner, finding, found_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
-        " RETURNING true",
-        partner,
-        finding,
-        now,
-    )
-    return bool(noted)

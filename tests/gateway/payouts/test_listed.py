@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from contracts.errors import PartnerProtocolError
 from contracts.observation import StatementPage
 from contracts.payout import PayoutState
 from gateway.clock import jakarta_day
 from gateway.services.reconciliation.listing import Listing
+from gateway.services.reconciliation.statements import Statements
 from gateway.storage.ops import switches
 from tests.gateway.payouts.fake import Bank, _line
 from tests.gateway.payouts.town import Town
@@ -256,7 +258,87 @@ async def test_a_list_of_one_page_with_an_odd_line_is_not_read_to_its_end(town: 
     await town.statements().tick("fake")
     assert await town.fetch("SELECT 1 FROM statement_reads WHERE day = $1", town.today()) == []
     assert [await town.states(one) for one in incentives] == [[S.SUCCEEDED]] * 2
+
+
+def odd(bank: Bank) -> None:
+    """A line without an owner: it cannot be read."""
+    bank.book("", 1_000, "0000000000")
+    bank.booked[-1] |= {"reference": None, "number": None}
+
+
+def foreign(bank: Bank) -> None:
+    bank.book("0000000000000000077", 1_000, "0000000000")
+
+
+@pytest.mark.parametrize("strange", [odd, foreign])
+async def test_what_the_next_reading_does_not_bear_out_is_not_told_and_what_it_does_is(
+    town: Town, strange: Callable[[Bank], None]
+) -> None:
+    """Each reading by a process of its own. A finding seen, denied and seen again is as new as at first."""
+    bank = town.partner()
+    await paid(town)
+    good = list(bank.booked)
+    for _ in range(2):
+        strange(bank)
+        await town.statements().tick("fake")
+        town.clock.advance(1800)
+        bank.booked[:] = good
+        await town.statements().tick("fake")
+        town.clock.advance(1800)
+    assert await town.cases() == []
+    strange(bank)
+    for expected in ([], ["contradiction"]):
+        await town.statements().tick("fake")
+        town.clock.advance(1800)
+        assert await town.cases() == expected
+    assert not await paused(town)
+
+
+async def test_readings_side_by_side_bear_out_nothing(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workers ask in the same moment, and something between them and the partner answers both."""
+    bank = town.partner()
+    await paid(town)
+    odd(bank)
+    slow, page = town.statements(), Statements._page
+
+    async def meanwhile(self: Statements, *asked: Any) -> StatementPage:
+        if self is slow:
+            town.clock.advance(1)
+            with pytest.raises(PartnerProtocolError):
+                await town.statements().read("fake", town.today())
+        return await page(self, *asked)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Statements, "_page", meanwhile)
+        with pytest.raises(PartnerProtocolError):
+            await slow.read("fake", town.today())
+    assert await town.cases() == []
+    with pytest.raises(PartnerProtocolError):
+        await slow.read("fake", town.today())
     assert await town.cases() == ["contradiction"]
+
+
+async def test_what_the_last_reading_of_a_day_finds_is_looked_for_once_more(town: Town) -> None:
+    """Nothing else would read that day again. A stranger's credits that grow meanwhile are borne out as they were."""
+    bank = town.partner()
+    await paid(town)
+    worker, statements = town.worker(), town.statements()
+    await town.drive(worker, statements, hours=41, step_s=3600)
+    at = bank.booked[-1]["at"]
+    for n in range(2):
+        foreign(bank)
+        bank.booked[-1] |= {"at": at, "number": f"F{n}"}
+        town.clock.advance(3600)
+        await town.statements().tick("fake")
+    assert await town.cases() == ["contradiction"]
+    await town.execute("UPDATE cases SET closed_at = now(), closed_by = 'operator'")
+    town.clock.advance(3600)
+    await town.statements().tick("fake")
+    assert await town.cases() == ["contradiction"], "the second one is news of its own"
+    bank.seen.clear()
+    town.clock.advance(3600)
+    await town.statements().tick("fake")
+    assert bank.seen.count("statement") == 1, "today's alone: the old day is settled"
 
 
 def test_any_list_that_only_grows_is_listed_once() -> None:
