@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import re
-from datetime import date
 from typing import final
 
 _SHAPE = re.compile(r"[0-9]{16}", re.ASCII)
@@ -30,7 +29,7 @@ class Nik:
         day, month, year = int(text[6:8]), int(text[8:10]), int(text[10:12])
         if 41 <= day <= 71:
             day -= 40
-        if not (_is_date(1900 + year, month, day) or _is_date(2000 + year, month, day)):
+        if not _is_date(year, month, day):
             raise NikInvalid("digits 7-12 of a NIK are a date of birth")
         if text[12:] == "0000":
             raise NikInvalid("the serial number of a NIK is not 0000")
@@ -62,9 +61,10 @@ class Nik:
         raise TypeError("a NIK is not pickled; seal it")
 
 
+_DAYS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+"""In each month of a year that is no leap year; month 0 has none."""
+
+
 def _is_date(year: int, month: int, day: int) -> bool:
-    try:
-        date(year, month, day)
-    except ValueError:
-        return False
-    return True
+    """Whether there is such a day in 19YY or in 20YY: of 1900 and 2000 one is a leap year."""
+    return 1 <= month <= 12 and (1 <= day <= _DAYS[month] or (day, month, year % 4) == (29, 2, 0))

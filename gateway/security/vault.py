@@ -121,7 +121,9 @@ class Vault:
         if key is self._active or self._active is None:
             return StoredKey(key.id, key.check_value, None, active=True)
         base = base64.b64encode(self._base).decode()
-        return StoredKey(key.id, key.check_value, _sealed(key, _base_place(key.id), base), active=False)
+        return StoredKey(
+            key.id, key.check_value, _sealed(key, _base_place(key.id), base, os.urandom(_NONCE_BYTES)), active=False
+        )
 
     def _sealing(self) -> _Key:
         if self._active is None:
@@ -130,7 +132,15 @@ class Vault:
 
     def seal(self, place: str, value: str) -> bytes:
         """`value` sealed for `place` (`table.column|row key`): it opens nowhere else."""
-        return _sealed(self._sealing(), place, value)
+        return _sealed(self._sealing(), place, value, os.urandom(_NONCE_BYTES))
+
+    def seal_each(self, *placed: tuple[str, str]) -> list[bytes]:
+        """Several values, each sealed for its place (place, value): as `seal`, with one question for randomness."""
+        key, nonces = self._sealing(), os.urandom(_NONCE_BYTES * len(placed))
+        return [
+            _sealed(key, place, value, nonces[n * _NONCE_BYTES : (n + 1) * _NONCE_BYTES])
+            for n, (place, value) in enumerate(placed)
+        ]
 
     def open(self, place: str, sealed: bytes) -> str:
         """The value; raises `SealBroken`."""
@@ -164,8 +174,7 @@ class Vault:
         return base64.urlsafe_b64encode(hmac.digest(self._token_key, purpose.encode(), "sha256")[:24]).decode()
 
 
-def _sealed(key: _Key, place: str, value: str) -> bytes:
-    nonce = os.urandom(_NONCE_BYTES)
+def _sealed(key: _Key, place: str, value: str, nonce: bytes) -> bytes:
     return key.id + nonce + key.aead.encrypt(nonce, value.encode(), place.encode())
 
 

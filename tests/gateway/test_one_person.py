@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import unicodedata
+from datetime import date
 
 import pytest
 
@@ -33,6 +34,25 @@ def test_no_other_spelling_is_a_nik() -> None:
     assert all(len(text) == 16 and text.isascii() and text.isdecimal() for text in taken)
     same = {text for text in taken if unicodedata.normalize("NFKC", text) == NIK}
     assert same <= {NIK}, "two spellings of one NIK would be two people"
+
+
+def test_a_nik_holds_a_date_of_birth_of_one_of_two_centuries() -> None:
+    def is_date(year: int, month: int, day: int) -> bool:
+        try:
+            date(year, month, day)
+        except ValueError:
+            return False
+        return True
+
+    for year in (0, 1, 4, 23, 24, 98, 99):
+        for month in range(14):
+            for day in range(80):
+                born = day - 40 if 41 <= day <= 71 else day
+                try:
+                    taken = bool(Nik(f"110101{day:02d}{month:02d}{year:02d}9901"))
+                except NikInvalid:
+                    taken = False
+                assert taken is any(is_date(since + year, month, born) for since in (1900, 2000)), (day, month, year)
 
 
 def test_one_nik_has_one_index_under_one_key() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from contracts.secret import Secret
-from gateway.security.vault import SealBroken, Vault
+from gateway.security.vault import KEY_ID_BYTES, SealBroken, Vault
 
 KEY, OTHER_KEY = b"k" * 32, b"K" * 32
 NIK = "3173010101909901"
@@ -19,6 +19,15 @@ def test_a_sealed_value_cannot_be_read_and_opens_in_its_place() -> None:
     assert NIK.encode() not in sealed
     assert vault.open("participants.nik|P1", sealed) == NIK
     assert vault.seal("participants.nik|P1", NIK) != sealed, "two equal values do not look equal"
+
+
+def test_values_that_are_sealed_together_share_nothing() -> None:
+    """Under one key a nonce that is used twice gives both values away."""
+    vault = Vault(KEY)
+    placed = [(f"participants.nik|P{n}", NIK) for n in range(5)]
+    sealed = vault.seal_each(*placed) + vault.seal_each(*placed)
+    assert [vault.open(place, one) for (place, _), one in zip(placed * 2, sealed, strict=True)] == [NIK] * 10
+    assert len({one[KEY_ID_BYTES : KEY_ID_BYTES + 12] for one in sealed}) == 10
 
 
 def test_it_opens_nowhere_else_and_not_once_it_was_touched() -> None:

@@ -123,7 +123,6 @@ class Checker:
         self.niks_ending_in_0 = 0
         """Of the accepted rows."""
         self._vault = vault
-        self._seal = vault.seal
         self._index = vault.index
 
     def check(self, record: Record) -> Row | Refused:
@@ -157,7 +156,7 @@ class Checker:
             return None
         self.accepted += 1
         self.niks_ending_in_0 += nik[-1] == "0"
-        seal, index = self._seal, self._index
+        index = self._index
         nik_index = index(places.NIK_INDEX, nik)
         account_index = index(places.account_index(partner), account)
         row = approval.approved_row(
@@ -181,10 +180,12 @@ class Checker:
             account_index,
             name_index(self._vault, name),
             index(places.PHONE_INDEX, phone),
-            seal(places.nik(participant_id), nik),
-            seal(places.name(participant_id), name),
-            seal(places.phone(participant_id), phone),
-            seal(places.account(participant_id), account),
+            *self._vault.seal_each(
+                (places.nik(participant_id), nik),
+                (places.name(participant_id), name),
+                (places.phone(participant_id), phone),
+                (places.account(participant_id), account),
+            ),
         )
 
     def person_faults(self, values: Mapping[str, str]) -> list[Fault]:

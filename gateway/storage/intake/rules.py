@@ -84,8 +84,10 @@ def against(ours: str, still_open: str) -> tuple[str, ...]:
     )
 
 
-def new_participants(ours: str, live: str, now: str) -> str:
-    """Inserts who is not known yet; `live`: a FROM clause with the accepted rows `r`, `now`: a parameter."""
+def new_participants(ours: str, live: str, now: str, overtaken: str = "ON CONFLICT (participant_id) DO NOTHING") -> str:
+    """Inserts who is not known yet; `live`: a FROM clause with the accepted rows `r`, `now`: a parameter, `overtaken`:
+    what to do about somebody who was stored meanwhile.
+    """
     return f"""
 INSERT INTO participants (participant_id, nik_sealed, nik_index, name_sealed, name_index, phone_sealed, phone_index,
     partner, account_sealed, account_index, facts_at, created_at, organisation)
@@ -94,7 +96,7 @@ SELECT r.participant_id, r.nik_sealed, r.nik_index, r.name_sealed, r.name_index,
 FROM intake_rows r JOIN (
     SELECT min(r.line) AS line {live}
     AND NOT EXISTS (SELECT FROM participants p WHERE p.participant_id = r.participant_id) GROUP BY r.participant_id
-) AS new_ones USING (line) ORDER BY r.line ON CONFLICT (participant_id) DO NOTHING
+) AS new_ones USING (line) ORDER BY r.line {overtaken}
 """
 
 
@@ -121,8 +123,12 @@ INSERT INTO batch_notes SELECT batch_id, line, fields FROM (
 """
 
 
-def new_incentives(ours: str, live: str, batch: str, now: str, line: str = "r.line") -> str:
-    """Inserts the accepted rows. What somebody else has stored since they were decided about is left out."""
+def new_incentives(
+    ours: str, live: str, batch: str, now: str, line: str = "r.line", overtaken: str = "ON CONFLICT DO NOTHING"
+) -> str:
+    """Inserts the accepted rows. What somebody else has stored since they were decided about is left out, or as
+    `overtaken` says.
+    """
     return f"""
 INSERT INTO incentives (batch_id, line, programme, purpose, period, participant, participant_id, nik_index, partner,
     amount_rupiah, due_on, deadline_on, content_hash, digest, link_active, verified, standing, facts_at, created_at,
@@ -132,7 +138,7 @@ SELECT {batch}, {line}, r.programme, r.purpose, r.period, p.id, r.participant_id
     {now}, p.organisation
 FROM participants p JOIN (SELECT r.* {live}) r USING (participant_id, nik_index, partner, account_index)
 WHERE p.organisation = {ours}
-ORDER BY r.line ON CONFLICT DO NOTHING
+ORDER BY r.line {overtaken}
 """
 
 

@@ -71,6 +71,27 @@ async def test_rows_that_are_handed_over_while_a_batch_is_merged_are_decided_abo
     assert (await api.fetch("SELECT sum(incentives) FROM funnel_counts"))[0][0] == 6
 
 
+async def test_somebody_who_becomes_another_person_while_a_batch_is_merged_is_not_left_out_of_it_unsaid(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No row of the batch stands in the way of the insertion: the participant is simply not who the row says."""
+    settle = staging.settle
+
+    async def overtaken(connection: Any, **options: Any) -> int:
+        live = await settle(connection, **options)
+        if options["many"] is False and not options["single"]:
+            reply = await api.call("POST", "/v1/incentives", key="s", json=row(3, nik=nik(33), period="2"))
+            assert reply.status_code == 201, reply.text
+        return live
+
+    monkeypatch.setattr(staging, "settle", overtaken)
+    batch = (await api.submit(as_csv([row(2), row(3)]))).json()
+    assert (batch["rows_accepted"], batch["rows_rejected"]) == (1, 1)
+    assert [r["code"] for r in (await api.call("GET", batch["results_url"])).json()["rows"] if r["code"]] == [
+        "participant_conflict"
+    ]
+
+
 async def test_singles_and_batches_of_the_same_rows_take_each_row_once(api: Api) -> None:
     rows = [row(n) for n in range(1, 61)]
     singles = [api.call("POST", "/v1/incentives", key=f"s{n}", json=one) for n, one in enumerate(rows)]
