@@ -17,6 +17,7 @@ from gateway.api.bodies import MAX_BODY_BYTES, StrictBody
 from gateway.api.openapi import CONFIG as OPENAPI
 from gateway.api.problems import HANDLERS
 from gateway.api.queries import refuse_unknown
+from gateway.api.refusals import noted
 from gateway.api.request_ids import told
 from gateway.core import Core, build_core
 from gateway.resources import open_resources
@@ -65,7 +66,7 @@ def create_app(settings: Settings | None = None, *, core: Core | None = None) ->
         dependencies={"core": Provide(_core, sync_to_thread=False)},
         middleware=[guards.one_reading],
         before_request=refuse_unknown,
-        before_send=[told, guards.protect],
+        before_send=[told, noted, guards.protect],
         dto=StrictBody,
         return_dto=None,
         exception_handlers=HANDLERS,

@@ -10,17 +10,20 @@ import asyncpg
 import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, InternalServerException, ValidationException
 from litestar.types import ExceptionHandlersMap, Scope
 
 from contracts.batch import RowFault
 from contracts.errors import GatewayError, InvalidRequest, TooLarge
 from gateway import pages
+from gateway.api import refusals
 from gateway.api.queries import values_of
 from gateway.api.request_ids import request_id_of
 from gateway.logs import frames
 
 MEDIA_TYPE = "application/problem+json"
+_GONE = "client disconnected prematurely"
+"""The framework's words for a body that breaks off."""
 _log = structlog.get_logger(__name__)
 
 
@@ -136,6 +139,7 @@ def _in_words(text: str) -> str:
 
 def respond(error: GatewayError, scope: Scope) -> Response[Problem]:
     """A problem document for one of our own errors, met by the request of `scope`."""
+    refusals.mark(scope, error)
     headers: dict[str, str] = {}
     if error.http_status == 401:
         headers["WWW-Authenticate"] = (
@@ -197,6 +201,9 @@ def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respon
     if error.status_code == 404 and "text/html" in request.headers.get("accept", ""):
         page = pages.render("missing.html", title="Halaman tidak ada")
         return Response(page, status_code=404, media_type="text/html", headers=pages.headers())
+    if isinstance(error, InternalServerException) and error.detail == _GONE:
+        # Whoever asked has hung up within the body: nobody reads the answer, and nothing failed here.
+        return _response(request.scope, 400, *_BY_STATUS[400][:2], "The body has no end.", _BY_STATUS[400][2])
     code, title, remedy = _BY_STATUS.get(
         error.status_code, (GatewayError.code, GatewayError.title, GatewayError.remedy)
     )

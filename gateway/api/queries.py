@@ -1,4 +1,6 @@
-"""Query parameters that an operation does not have are refused: a filter that is silently ignored lists everybody."""
+"""Query parameters that an operation does not have are refused: a filter that is silently ignored lists everybody. Each
+address has one spelling.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import Any
 from litestar import Litestar, Request
 from litestar.openapi.spec import Parameter, Reference, Schema
 
-from contracts.errors import InvalidRequest
+from contracts.errors import InvalidRequest, NotFound
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,39}", re.ASCII)
 _PREFIX = "/v1/"
@@ -17,9 +19,15 @@ _PREFIX = "/v1/"
 
 
 async def refuse_unknown(request: Request[Any, Any, Any]) -> None:
-    """Raise `InvalidRequest` for the first parameter that the operation does not have; it never quotes a value."""
+    """Raise `InvalidRequest` for the first parameter that the operation does not have; it never quotes a value. And
+    `NotFound` for an address in another spelling than its one: what stands in front may look at it.
+    """
+    path = str(request.scope["path"])
+    numbers = [str(value) for value in request.path_params.values() if isinstance(value, int)]
+    if b"//" in request.scope.get("raw_path", b"") or not set(numbers) <= set(path.split("/")):
+        raise NotFound("There is nothing at this address.")
     names = [name for name, _ in request.query_params.multi_items()]
-    if not names or not request.url.path.startswith(_PREFIX):
+    if not names or not path.startswith(_PREFIX):
         return
     known = _known(request.app, str(request.scope.get("path_template")), request.method.lower())
     for name in names:

@@ -103,6 +103,7 @@ async def who(database: Database, name: str | None, role: str) -> str:
     Raises `InvalidRequest` for a missing name, `Unauthenticated`, `Forbidden`.
     """
     from gateway.services.ops.operators import Operators
+    from gateway.storage.ops import audit
     from gateway.storage.ops import operators as stored
 
     if name is None:
@@ -120,6 +121,10 @@ async def who(database: Database, name: str | None, role: str) -> str:
     finally:
         await operators.sign_out(token)
     if person is None or role not in person.roles:
+        if person is not None:
+            async with database.connection() as connection:
+                about = {"code": "role_missing", "role": role}
+                await audit.record(connection, SystemClock().now(), person.client_id, "act.refused", "cli", about)
         raise Forbidden(f"This needs the role {role}.", code="role_missing")
     return person.client_id
 

@@ -10,8 +10,9 @@ import typer
 
 from gateway.cli.common import console, table, vault, with_store
 from gateway.clock import SystemClock
+from gateway.security.clients import PERSONS
 from gateway.services.intake.incentives import Incentives
-from gateway.services.ops.operators import PREFIX, ROLES, Operators
+from gateway.services.ops.operators import ROLES, Operators
 from gateway.storage.base.database import Database
 from gateway.storage.ops import operators as stored
 
@@ -46,7 +47,7 @@ def list_() -> None:
     async def work(database: Database, _: Incentives) -> list[tuple[object, ...]]:
         async with database.connection() as connection:
             found = await stored.get_all(connection)
-        return [(o.client_id.removeprefix(PREFIX), " ".join(o.roles), o.created_at, gone) for o, gone in found]
+        return [(o.client_id.removeprefix(PERSONS), " ".join(o.roles), o.created_at, gone) for o, gone in found]
 
     console.print(table("operators", "name", "roles", "enrolled", "disabled", rows=with_store(work)))
 

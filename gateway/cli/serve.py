@@ -10,12 +10,11 @@ import uvicorn
 from litestar import Litestar
 
 from gateway.api.app import create_app
-from gateway.api.sockets import BoundedProtocol
+from gateway.api.sockets import HEAD_BYTES, BoundedProtocol
 from gateway.cli.starting import right_store, safe_settings
 from gateway.logs import set_up_logging
 
 _DRAIN_S = 20
-_HEAD_BYTES = 32_768
 
 
 def serve(
@@ -47,7 +46,7 @@ def server_config(app: Litestar, *, host: str = "127.0.0.1", port: int = 0) -> u
         loop="uvloop",
         # On h11: to each POST over plain HTTP Java's client adds `Upgrade: h2c`; with httptools uvicorn loses the body.
         http=BoundedProtocol,
-        h11_max_incomplete_event_size=_HEAD_BYTES,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         ws="none",
         access_log=False,
         log_config=None,

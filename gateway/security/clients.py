@@ -6,8 +6,9 @@ import hashlib
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 import msgspec
@@ -31,6 +32,10 @@ TOKEN_LIFE_S = 900
 _SECRET_BYTES = 32
 BOTH_GOOD = timedelta(hours=24)
 """How long two secrets of one client are good, so that it can change over without a gap."""
+PERSONS = "op-"
+"""How the ids of people begin who sign in at /ops (services/ops/operators.py): no secret or key ever stands for one."""
+_NOT_CLIENTS = frozenset({"cli", "core", "command-line", "gateway", "nobody", "worker"})
+"""Who else acts on the record."""
 _SLUG = re.compile(r"(?=.{1,40}\Z)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 _CACHE_S = 3.0
 """How long a token that was disabled may still be taken by a process that has just seen it."""
@@ -94,6 +99,8 @@ async def register(
     if not name.isprintable() or not 1 <= len(client_id) <= 40:
         raise InvalidRequest("A client's name has 1 to 40 letters and digits, with spaces between.", field="name")
     personal.refuse(name, "name")
+    if client_id in _NOT_CLIENTS or client_id.startswith(PERSONS):
+        raise InvalidRequest("On the record this name is somebody else's.", field="name", remedy="Choose another name.")
     for field, text in (("organisation", organisation), ("person", person)):
         if text is not None and _SLUG.fullmatch(text) is None and (field, text) != ("organisation", EVERYWHERE):
             raise InvalidRequest(f"--{field} is 1 to 40 lower-case letters, digits and single dashes.", field=field)
@@ -150,6 +157,7 @@ async def disable(database: Database, now: datetime, client_id: str, *, actor: s
 
 async def rotate(database: Database, now: datetime, client_id: str, *, at_once: bool, actor: str = "cli") -> Registered:
     """A new secret for a client; the old one is good for a day beside it, unless `at_once`. Raises `NotFound`."""
+    _refuse_person(client_id)
     client = Registered(client_id=client_id, secret=secrets.token_urlsafe(_SECRET_BYTES))
     until = now if at_once else now + BOTH_GOOD
     async with database.transaction() as connection:
@@ -159,10 +167,20 @@ async def rotate(database: Database, now: datetime, client_id: str, *, at_once: 
     return client
 
 
+def _refuse_person(client_id: str) -> None:
+    if client_id.startswith(PERSONS):
+        raise InvalidRequest(
+            "This is a person, who signs in at /ops with a password and a code and in no other way.",
+            field="client_id",
+            remedy="Make a client for the program: `gateway clients create`.",
+        )
+
+
 async def set_keys(database: Database, now: datetime, client_id: str, keys: str, *, actor: str = "cli") -> None:
     """Have a client prove itself by one of these public keys (JSON Web Key Set) and by no secret any more. Raises
     `InvalidRequest`, `NotFound`.
     """
+    _refuse_person(client_id)
     public = assertions.public_keys(keys)
     async with database.transaction() as connection:
         if not await stored.set_keys(connection, client_id, public):
@@ -194,11 +212,13 @@ class ClientDirectory:
         async with self._database.connection() as connection:
             return await stored.use_assertion(connection, client_id, hashed(claims.jti), claims.expires_at, now)
 
-    async def note(self, actor: str, action: str, path: str) -> None:
+    async def note(
+        self, actor: str, action: str, path: str, about: Mapping[str, object] = MappingProxyType({})
+    ) -> None:
         """What was refused goes on record, by the first parts of its path: what follows may be anything."""
         subject = "/".join(path.split("/")[:3])[:_LONGEST_SUBJECT]
         async with self._database.connection() as connection:
-            await audit.record(connection, self._clock.now(), actor, action, subject, {})
+            await audit.record(connection, self._clock.now(), actor, action, subject, about)
 
     async def note_refused(self, client_id: str | None) -> None:
         """Wrong credentials go on record; a name that nobody has may be anything that was typed, and does not."""

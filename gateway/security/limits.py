@@ -7,6 +7,7 @@ Redis every process counts for itself, which is said once and is never "no limit
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import time
 from collections import OrderedDict
 from typing import Any
@@ -55,13 +56,25 @@ CALLS = Rate("client", 6_000, 2_000.0)
 """Requests of one client to /v1, whatever they are."""
 ACCESS_REFUSED = Rate("access-refused", 60, 1.0)
 """Unknown tokens from one address, and what one client asks for without the scope."""
+REFUSALS_NOTED = Rate("refusals-noted", 60, 0.2)
+"""What one known caller was refused, as far as it is written down."""
 SIGN_INS_REFUSED = Rate("sign-in-refused", 30, 0.2)
 """Wrong passwords or codes from one address, whatever the names."""
 
 
 def network_of(host: str) -> str:
-    """An address as who it is counted for: of IPv6 the network, which one host has to itself."""
-    return ":".join(host.split(":")[:4]) if ":" in host else host
+    """An address as who it is counted for, however it is spelled: of IPv6 the network of 64 bits, which one host has to
+    itself; what is no address (behind a proxy that says anything) as it is.
+    """
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Address(int(address) >> 64 << 64))
 
 
 class TooManyRequests(CallerError):

@@ -10,6 +10,11 @@ from contracts.errors import NotFound
 from gateway.storage.access import owners
 from gateway.storage.base.database import Database
 
+
+class NotTheirs(NotFound):
+    """Told as a row that is not there, whether there is one or not; that somebody asked for it goes on record."""
+
+
 SHARED = frozenset({"partner", "hold_id", "webhook_endpoint_id", "reconciliation_id"})
 """Ids in addresses that name no organisation's rows: partners and their holds are everybody's, endpoints their
 client's, and a reconciliation is read by whoever acts for all organisations.
@@ -17,7 +22,7 @@ client's, and a reconciliation is read by whoever acts for all organisations.
 
 
 async def must_own(database: Database, organisation: str | None, ids: Mapping[str, object]) -> None:
-    """Raise `NotFound`, as for a row that is not there, for the first id whose row is another organisation's; an
+    """Raise `NotTheirs`, as for a row that is not there, for the first id whose row is another organisation's; an
     organisation of None owns all.
     """
     if organisation is None:
@@ -28,4 +33,4 @@ async def must_own(database: Database, organisation: str | None, ids: Mapping[st
         async with database.connection() as connection:
             owner = await owners.find(connection, name, value)
         if owner != organisation:
-            raise NotFound(owners.OWNERS[name][1])
+            raise NotTheirs(owners.OWNERS[name][1])

@@ -21,7 +21,10 @@ NIK = "3174014205909901"
     [
         NIK, f"pay {NIK} now", f"nik:{NIK}", f"key-{NIK}", "3174 0142 0590 9901", "3174.0142.0590.9901",
         "31-74-01-420590-9901", "+6281234567890", "081234567890", "call 0812-3456-7890", "62 812 3456 7890",
-        "tel:081234567890", "1946340000007778", "card 1946 3400 0000 7778",
+        "tel:081234567890", "1946340000007778", "card 1946 3400 0000 7778", "7 (3174 0142 0590 9901) 8",
+        f"nik{NIK}", f"id{NIK}x", f"{NIK}id", "HP081234567890", "(0812) 3456 7890", "+62 (812) 34567890",
+        "3174/0142/0590/9901", "3174\u00a00142\u20110590 9901", "12 0812-3456-7890 7", "3174\u200b014205909901",
+        "３１７４０１４２０５９０９９０１", "٣١٧٤٠١٤٢٠٥٩٠٩٩٠١",
     ],
 )  # fmt: skip
 def test_a_person_is_found(text: str) -> None:
@@ -42,11 +45,21 @@ def test_a_person_is_found(text: str) -> None:
         "9999999999999999",
         "1946340000007779",
         "INC-0812",
+        "INV0812345678",
+        "08-12-2026",
+        f"a{NIK}",
         "",
     ],
 )
 def test_what_only_has_digits_is_left_alone(text: str) -> None:
     assert not names_somebody(text)
+
+
+@pytest.mark.parametrize("sign", ["\x1b[31m", "\x00", "\x7f", "\x9b", "\u202e", "\u2066"])
+def test_signs_that_a_terminal_acts_on_are_refused(sign: str) -> None:
+    with pytest.raises(InvalidRequest):
+        refuse(f"cut-off {sign}at ten", "reason")
+    refuse("cut-off\nat ten, 👩‍🔧 of OVO", "reason")
 
 
 def test_keys_that_programs_make_are_taken() -> None:

@@ -1,4 +1,6 @@
-"""Slow heads, slow bodies and silent connections are ended; what is only long or thought about is not."""
+"""Slow heads, slow bodies and silent connections are ended; what is only long or thought about is not. And a head that
+some proxy may have read otherwise is none.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import h11
 import pytest
 import uvicorn
 
@@ -161,3 +164,80 @@ async def test_two_that_have_as_many_take_nothing_from_each_other(
     for one in standing:
         one.writer.write(HEAD % (b"", 1) + b"a")
         assert await one.answer() == b"1"
+
+
+async def test_one_address_has_so_many_and_a_newcomer_of_it_takes_the_place_of_its_oldest(
+    peer: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "HEAD_S", 60.0)
+    monkeypatch.setattr(sockets, "MOST_OF_ONE", 3)
+    crowd = [await peer("127.0.0.3") for _ in range(4)]
+    assert await crowd[0].drip(b"", 10.0, 1)
+    through_a_proxy = [await peer() for _ in range(4)]
+    for one in (*crowd[1:], *through_a_proxy):
+        one.writer.write(HEAD % (b"", 1) + b"a")
+        assert await one.answer() == b"1"
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed", "proxy"),
+    [
+        ("10.1.2.3", "127.0.0.1,10.0.0.0/8", True),
+        ("10.1.2.3", ["10.1.2.3"], True),
+        ("10.1.2.4", "10.1.2.3,unix", False),
+        ("2001:db8::7", "*", True),
+        ("::1", "127.0.0.1,::1", True),
+        ("192.0.2.1", "", False),
+        ("", "", True),
+    ],
+)
+def test_a_proxy_that_is_named_is_many_addresses(host: str, allowed: list[str] | str, proxy: bool) -> None:
+    assert sockets._is_proxy(host, allowed) is proxy
+
+
+LONG = b"X-A: " + b"a" * sockets.HEAD_BYTES
+ODD_HEADS = {
+    "bare LF": b"GET / HTTP/1.1\nHost: x\n\n",
+    "one bare LF": b"GET / HTTP/1.1\r\nHost: x\nX-A: b\r\n\r\n",
+    "a CR within": b"GET / HTTP/1.1\r\nHost: x\r\nX-A: a\rb\r\n\r\n",
+    "folded": b"GET / HTTP/1.1\r\nHost: x\r\nX-A: b\r\n c\r\n\r\n",
+    "folded encoding": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\r\n\tchunked\r\n\r\n0\r\n\r\n",
+    "a length twice": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\ncontent-length: 1\r\n\r\na",
+    "a list of lengths": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 1\r\n\r\na",
+    "endless at once": b"GET / HTTP/1.1\r\nHost: x\r\n" + LONG + b"\r\n\r\n",
+    "folded trailer": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-A: b\r\n c\r\n\r\n",
+}
+
+
+def events(*pieces: bytes) -> list[object]:
+    """What the server's reader makes of these bytes."""
+    found: list[object] = []
+    reader = h11.Connection(h11.SERVER, sockets.HEAD_BYTES)
+    reader._receive_buffer = sockets._Head()
+    for piece in pieces:
+        reader.receive_data(piece)
+        while (event := reader.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
+            found.append(event)
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(ODD_HEADS))
+@pytest.mark.parametrize("step", [1, 7, 100_000])
+def test_a_head_that_a_proxy_may_have_read_otherwise_is_refused(name: str, step: int) -> None:
+    data = ODD_HEADS[name]
+    if name == "endless at once" and step == 1:
+        step = 500
+    with pytest.raises(h11.RemoteProtocolError):
+        events(*(data[at : at + step] for at in range(0, len(data), step)))
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 1_000])
+def test_a_usual_head_is_read_however_it_is_cut(step: int) -> None:
+    data = (
+        b"POST /a HTTP/1.1\r\nHost: x\r\nX-Empty:\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"2;x=y\r\n\n\n\r\n0\r\nX-T: z\r\n\r\n"
+    )
+    first, *bodies, last = events(*(data[at : at + step] for at in range(0, len(data), step)))
+    assert isinstance(first, h11.Request) and isinstance(last, h11.EndOfMessage)
+    assert first.target == b"/a" and dict(first.headers)[b"x-empty"] == b"" and dict(last.headers) == {b"x-t": b"z"}
+    assert b"".join(bytes(one.data) for one in bodies if isinstance(one, h11.Data)) == b"\n\n"

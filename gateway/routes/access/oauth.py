@@ -71,7 +71,7 @@ class _Client(ClientMixin):  # type: ignore[misc] # authlib ships no types
 
     def get_allowed_scope(self, scope: str | None) -> str:
         """The scopes asked for that the client has; none asked for: all of them."""
-        wanted = (scope or "").split() or list(self.row.scopes)
+        wanted = dict.fromkeys((scope or "").split() or self.row.scopes)
         return " ".join(name for name in wanted if name in self.row.scopes)
 
     def check_client_secret(self, client_secret: str) -> bool:

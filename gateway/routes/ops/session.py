@@ -17,7 +17,7 @@ from litestar.params import FromPath
 
 from contracts.errors import Forbidden, GatewayError, InvalidRequest, NotFound, Unauthenticated
 from gateway import ops
-from gateway.api import guards
+from gateway.api import guards, refusals
 from gateway.core import Core
 from gateway.security.limits import SIGN_INS_REFUSED
 from gateway.services.ops.operators import LIFE_S, Operator
@@ -164,6 +164,7 @@ def to_sign_in(request: Request[Any, Any, Any], _: SignInNeeded) -> Response[Any
 
 def told(request: Request[Any, Any, Any], error: GatewayError) -> Response[str]:
     """A problem as a page."""
+    refusals.mark(request.scope, error)
     return page(
         request, "message.html", title=error.title, text=error.detail, remedy=error.remedy, status=error.http_status
     )

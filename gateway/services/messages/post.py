@@ -31,6 +31,10 @@ _NAMES_AT_ONCE = 16
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_INWARD: Sequence[Network] = tuple(
+    ipaddress.ip_network(one) for one in ("192.0.0.0/24", "168.63.129.16/32", "64:ff9b:1::/48")
+)
+"""Answered inside a provider's network (machines' own data, keys among it) though Python takes some for public."""
 
 
 class AddressRefused(OSError):
@@ -73,7 +77,8 @@ def _inside(address: Address) -> list[Address]:
 def _public(address: Address) -> bool:
     odd = address.is_multicast or address.is_reserved or address.is_unspecified or address.is_loopback
     old = isinstance(address, ipaddress.IPv6Address) and (address.teredo is not None or address.is_site_local)
-    return address.is_global and not (odd or old or address.is_link_local or address.is_private)
+    inward = any(address in network for network in _INWARD if network.version == address.version)
+    return address.is_global and not (odd or old or inward or address.is_link_local or address.is_private)
 
 
 def check_url(url: str, allowed: Sequence[Network]) -> None:
@@ -84,9 +89,17 @@ def check_url(url: str, allowed: Sequence[Network]) -> None:
     except ValueError:
         host, parts = None, urlsplit("")
     schemes = ("https", "http") if allowed else ("https",)
-    last = (host or "").rstrip(".").rsplit(".", 1)[-1]
+    labels = (host or "").removesuffix(".").split(".")
+    last = labels[-1]
     odd_number = re.fullmatch("[0-9]+|0x[0-9a-f]*", last) is not None and not _is_address(host or "")
-    plain = not odd_number and url.isascii() and url.isprintable() and " " not in url and "\\" not in url
+    plain = (
+        not odd_number
+        and "" not in labels
+        and url.isascii()
+        and url.isprintable()
+        and " " not in url
+        and "\\" not in url
+    )
     if not (plain and len(url) <= LONGEST_URL and parts.scheme in schemes and host and "@" not in parts.netloc):
         raise InvalidRequest(
             f"The url is no address that can be called: {' or '.join(schemes)}, a host, at most {LONGEST_URL}"

@@ -13,7 +13,7 @@ from contracts.errors import Conflict, InvalidRequest, NotFound
 from contracts.events import EventType
 from gateway.api.paging import cursor_of, numbers_of
 from gateway.clock import Clock
-from gateway.security import places
+from gateway.security import personal, places
 from gateway.security.vault import Vault
 from gateway.services.messages.delivery import message_id, secrets_of
 from gateway.services.messages.post import Delivery, Network, Post, check_url
@@ -92,6 +92,7 @@ class Webhooks:
     async def create(self, client_id: str, url: str, types: Sequence[EventType], *, actor: str) -> NewEndpointView:
         """A new endpoint, called for what happens from now on; its secret is not shown again."""
         check_url(url, self._allowed)
+        personal.refuse(url, "url")
         now, secret = self._clock.now(), _new_secret()
         async with self._database.transaction() as connection:
             # Serialised by the client's row: two at once must not pass the limit together.

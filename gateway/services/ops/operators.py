@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from contracts.errors import Conflict, InvalidRequest, NotFound, Unauthenticated
 from gateway.clock import Clock
 from gateway.security import places
-from gateway.security.clients import hashed
+from gateway.security.clients import PERSONS, hashed
 from gateway.security.vault import Vault
 from gateway.storage.access import clients
 from gateway.storage.base.database import Connection, Database
@@ -32,7 +32,6 @@ from gateway.storage.ops.operators import OperatorRow
 
 ROLES = {"operator": ("ops", "read"), "approver": ("batches:approve", "read"), "auditor": ("read",)}
 """Role -> the scopes that its decisions are checked against."""
-PREFIX = "op-"
 IDLE_S, LIFE_S = 1_800.0, 28_800.0
 STEP_S, DIGITS, EARLY_STEPS = 30, 6, 1
 """One step to either side is taken: phones' clocks differ."""
@@ -81,7 +80,7 @@ class Operators:
         if password is not None and len(password) < MIN_PASSWORD:
             raise InvalidRequest(f"A password has at least {MIN_PASSWORD} characters.", field="password")
         password = password or secrets.token_urlsafe(15)
-        client_id, secret = PREFIX + name, secrets.token_bytes(20)
+        client_id, secret = PERSONS + name, secrets.token_bytes(20)
         now = self._clock.now()
         scopes = sorted({scope for role in roles for scope in ROLES[role]})
         row = clients.ClientRow(
@@ -106,7 +105,7 @@ class Operators:
 
     async def disable(self, name: str, *, actor: str) -> None:
         """Nobody signs in under this name any more, and who is signed in is out; raises `NotFound`."""
-        now, client_id = self._clock.now(), PREFIX + name
+        now, client_id = self._clock.now(), PERSONS + name
         async with self._database.transaction() as connection:
             known = await operators.lock(connection, client_id)
             if known is None or not await clients.disable(connection, client_id, now):
@@ -117,7 +116,7 @@ class Operators:
         """A session's token. Raises `Unauthenticated`, the same whatever was wrong; a name is locked for longer and
         longer after some failures.
         """
-        client_id = PREFIX + name.strip().lower()
+        client_id = PERSONS + name.strip().lower()
         async with self._at_once, self._database.transaction() as connection:
             row = await operators.lock(connection, client_id)
             now = self._clock.now()

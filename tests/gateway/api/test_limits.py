@@ -21,7 +21,7 @@ from gateway.demo.player import address_of
 from gateway.security import clients, limits
 from gateway.security.clients import register
 from gateway.security.limits import Limits, Rate, TooManyRequests
-from tests.gateway.api.kit import Api
+from tests.gateway.api.kit import Api, row
 from tests.gateway.app import app_of
 
 GRANT = {"grant_type": "client_credentials"}
@@ -63,6 +63,23 @@ async def test_at_the_same_moment_no_more_than_the_allowance_goes_through(core: 
         return_exceptions=True,
     )
     assert sum(one is None for one in taken) == 10
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8::2:3:4:5", True),
+        ("2001:db8::1", "2001:0db8:0000::ffff", True),
+        ("2001:db8:0:1::1", "2001:db8::1", False),
+        ("::ffff:203.0.113.7", "203.0.113.7", True),
+        ("::ffff:203.0.113.7", "::ffff:203.0.113.8", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+        ("203.0.113.7", "203.0.113.8", False),
+        ("testclient", "testclient", True),
+    ],
+)
+def test_an_address_counts_for_its_network_in_each_spelling(one: str, other: str, same: bool) -> None:
+    assert (limits.network_of(one) == limits.network_of(other)) is same
 
 
 async def test_looking_spends_nothing(core: Core) -> None:
@@ -257,6 +274,46 @@ async def test_nothing_in_an_address_is_an_internal_error(api: Api, path: str) -
         reply = await api.call("GET", path, role=role)
         assert reply.status_code < 500, reply.text
         assert reply.status_code != 200 or "events" in reply.json()
+
+
+async def test_each_address_has_one_spelling(api: Api) -> None:
+    made = (await api.call("POST", "/v1/incentives", key="k", json=row(1))).json()["incentive"]["incentive_id"]
+    wide = "".join(chr(ord(digit) + 0xFEE0) for digit in made)
+    assert (await api.call("GET", f"/v1/incentives/{made}")).status_code == 200
+    for path in (
+        f"/v1/incentives/{wide}",
+        f"/v1/incentives/+{made}",
+        f"/v1/incentives/0{made}",
+        f"/v1//incentives/{made}",
+    ):
+        reply = await api.call("GET", path)
+        assert (reply.status_code, reply.json()["code"]) == (404, "not_found"), path
+    hook = {"url": "https://core.example/hook?for=3174014205909901"}
+    assert (await api.call("POST", "/v1/webhook-endpoints", json=hook)).json()["code"] == "personal_data"
+    basic = (await register(api.core.resources.database, api.core.resources.clock.now(), name="c", scopes=["read"]),)[0]
+    form = GRANT | {"scope": "read read"}
+    granted = await api.http.post("/oauth/token", data=form, auth=(basic.client_id, basic.secret))
+    assert granted.json()["scope"] == "read"
+
+
+async def test_a_body_that_breaks_off_is_no_failure_of_ours(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    async def gone() -> Any:
+        return {"type": "http.disconnect"}
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"x"), (b"content-type", b"application/x-www-form-urlencoded"), (b"content-length", b"9")]
+    scope: Any = {
+        "type": "http", "method": "POST", "path": "/oauth/token", "raw_path": b"/oauth/token", "query_string": b"",
+        "headers": headers, "client": ("127.0.0.1", 1), "server": ("x", 80), "scheme": "http", "http_version": "1.1",
+        "root_path": "",
+    }  # fmt: skip
+    await app_of(api.core)(scope, gone, send)
+    assert sent[0]["status"] == 400
+    assert "request_failed" not in "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize("path", ["/v1/settlements/%s/confirm", "/v1/partners/holds/%s/release"])

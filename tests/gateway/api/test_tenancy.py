@@ -199,6 +199,10 @@ async def test_another_organisations_row_is_told_as_one_that_is_not_there(api: A
                 for value in (first.ids[name], absent)
             ]
             assert (theirs.status_code, theirs.content) == (nobodys.status_code, nobodys.content), path
+            noted = await api.fetch("SELECT data FROM audit_log WHERE action = 'act.refused' ORDER BY seq DESC LIMIT 2")
+            assert [row["data"]["ids"][-1:] for row in noted] == [[absent], [first.ids[name]]], (
+                "both leave the same trace"
+            )
 
 
 async def test_nobody_else_finishes_a_training_under_a_plan(api: Api, first: First) -> None:
@@ -319,6 +323,11 @@ async def test_two_clients_of_one_person_are_one_pair_of_eyes(api: Api) -> None:
     own = (await api.submit(as_csv([row(2)]), role="ani makes", key="own")).json()
     refused = await api.decide(own, "ani at home")
     assert (refused.status_code, refused.json()["code"]) == (403, "own_batch")
+    tries = await api.fetch("SELECT actor, subject, data FROM audit_log WHERE action = 'act.refused' ORDER BY seq")
+    assert [(t["actor"], t["subject"], t["data"]["code"], t["data"]["ids"]) for t in tries] == [
+        ("ani-at-work", "/v1/batches", "second_person_needed", [batch["batch_id"]]),
+        ("ani-at-home", "/v1/batches", "own_batch", [own["batch_id"]]),
+    ]
 
 
 async def test_a_settlement_is_confirmed_by_another_person_not_only_another_client(api: Api, first: First) -> None:

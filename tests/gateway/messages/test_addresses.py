@@ -27,6 +27,7 @@ REFUSED = [
     "::", "::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:a9fe:a9fe", "::127.0.0.1", "fe80::1", "fe80::1%eth0",
     "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1", "2002:7f00:1::", "2002:a9fe:a9fe::", "64:ff9b::7f00:1",
     "64:ff9b::a9fe:a9fe", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "fec0::1", "not an address",
+    "192.0.0.8", "192.0.0.192", "168.63.129.16", "::ffff:168.63.129.16", "64:ff9b::a83f:8110", "64:ff9b:1::7f00:1",
 ]  # fmt: skip
 PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 
@@ -130,6 +131,7 @@ async def test_a_redirect_is_not_followed() -> None:
         "https://169.254.169.254/latest/meta-data", "https://core.example/a b", "https://core.example\\@127.0.0.1/",
         "https://2130706433/", "https://0x7f000001/", "https://127.1/", "https://127.0.0.1./", "https://0/",
         "core.example", "https://core.example/" + "x" * 2_000, "https://[::1/", "javascript:alert(1)",
+        "https://a..b/", "https://.core.example/", "https://192.0.0.192/opc/v1/", "https://168.63.129.16/",
     ],
 )  # fmt: skip
 def test_an_address_that_could_not_be_called_is_refused_when_it_is_named(url: str) -> None:

@@ -7,6 +7,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from contracts.errors import InvalidRequest
+from gateway.security import clients
 from gateway.services.ops.operators import FREE_TRIES, IDLE_S, LIFE_S
 from tests.gateway.ops.desk import Desk, code, csrf, send
 
@@ -111,6 +113,11 @@ async def test_a_role_does_only_its_own(desk: Desk) -> None:
     async with desk.signed_in("auditor") as auditor, desk.signed_in("operator") as operator:
         assert (await send(auditor, "/ops/acts/pause", partner="bni", reason="a reason")).status_code == 403
         assert (await send(operator, "/ops/batches/b1", decision="approve", content_root="00")).status_code == 403
+    tries = await desk.api.fetch("SELECT actor, subject, data FROM audit_log WHERE action = 'act.refused' ORDER BY seq")
+    assert [(t["actor"], t["subject"], t["data"]["code"]) for t in tries] == [
+        ("op-auditor-one", "/ops/acts", "role_missing"),
+        ("op-operator-one", "/ops/batches", "role_missing"),
+    ]
 
 
 async def test_a_person_has_no_secret_for_the_token_endpoint(desk: Desk) -> None:
@@ -121,6 +128,14 @@ async def test_a_person_has_no_secret_for_the_token_endpoint(desk: Desk) -> None
         auth=httpx.BasicAuth(person.client_id, person.password),
     )
     assert reply.status_code == 401
+    database, now = desk.api.core.resources.database, desk.api.core.resources.clock.now()
+    with pytest.raises(InvalidRequest, match="a person"):
+        await clients.rotate(database, now, person.client_id, at_once=True)
+    with pytest.raises(InvalidRequest, match="a person"):
+        await clients.set_keys(database, now, person.client_id, '{"keys": []}')
+    for name in ("op core", "OP-core", "cli", "Nobody", "gateway"):
+        with pytest.raises(InvalidRequest, match="somebody else's"):
+            await clients.register(database, now, name=name, scopes=["read"])
 
 
 async def test_tries_are_on_record_and_what_was_typed_is_not(desk: Desk) -> None:
