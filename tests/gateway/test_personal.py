@@ -16,6 +16,11 @@ from gateway.services.intake.rows import _is_key
 NIK = "3174014205909901"
 
 
+def _in_digits_from(text: str, zero: int) -> str:
+    """In another script's digits, of which this is the zero."""
+    return "".join(chr(zero + int(digit)) for digit in text)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -24,7 +29,7 @@ NIK = "3174014205909901"
         "tel:081234567890", "1946340000007778", "card 1946 3400 0000 7778", "7 (3174 0142 0590 9901) 8",
         f"nik{NIK}", f"id{NIK}x", f"{NIK}id", "HP081234567890", "(0812) 3456 7890", "+62 (812) 34567890",
         "3174/0142/0590/9901", "3174\u00a00142\u20110590 9901", "12 0812-3456-7890 7", "3174\u200b014205909901",
-        "３１７４０１４２０５９０９９０１", "٣١٧٤٠١٤٢٠٥٩٠٩٩٠١",
+        _in_digits_from(NIK, 0xFF10), _in_digits_from(NIK, 0x0660), f"nik {_in_digits_from(NIK, 0x0966)}",
     ],
 )  # fmt: skip
 def test_a_person_is_found(text: str) -> None:
