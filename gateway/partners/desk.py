@@ -106,6 +106,8 @@ class Desk:
         self._clock = clock
         self._entropy = entropy or random.SystemRandom()
         self._watches: list[Watch] = []
+        self._refused: Mapping[str, Secret] | None = None
+        """Tokens of ours that the partner refused last, with none taken since."""
 
     def watched_by(self, watch: Watch) -> None:
         """Tell `watch` what each operation tells about the partner."""
@@ -209,11 +211,25 @@ class Desk:
             )
         except (PartnerUnavailable, OutcomeUnknown) as error:
             if error.hint is Hint.OUR_TOKEN:
-                await self._tokens.drop(self.slug, tokens)
+                fresh = await self._token_refused(tokens)
+                if fresh and getattr(error, "otherwise", None) is not Hint.CUSTOMER_TOKEN:
+                    error.hint = Hint.CREDENTIALS
             raise
         if isinstance(outcome, Outcome) and outcome.hint is Hint.OUR_TOKEN:
-            await self._tokens.drop(self.slug, tokens)
+            if await self._token_refused(tokens):
+                outcome = msgspec.structs.replace(outcome, hint=Hint.CREDENTIALS)
+            return outcome
+        self._refused = None
         return outcome
+
+    async def _token_refused(self, tokens: Mapping[str, Secret]) -> bool:
+        """Forget tokens that were refused. True: they were fresh, another was refused before them and none taken in
+        between, or there was none to be stale. It is us then whom the partner refuses.
+        """
+        fresh = not tokens or (self._refused is not None and self._refused != tokens)
+        self._refused = tokens
+        await self._tokens.drop(self.slug, tokens)
+        return fresh
 
     async def _fetch_token(self, name: str, held: AccessToken | None) -> AccessToken:
         if not self.manifest.tokens[name].refreshable:

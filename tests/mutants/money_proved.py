@@ -24,6 +24,7 @@ _BEGIN = "gateway/storage/base/schema/0013_begin.sql"
 _SENDING = "gateway/services/payouts/sending.py"
 _RULES = "gateway/services/payouts/rules.py"
 _ENDS = "gateway/services/payouts/ends.py"
+_REFUSING = "gateway/services/payouts/refusing.py"
 _OBSERVATION = "contracts/observation.py"
 _ABSENCE = "gateway/services/payouts/absence.py"
 _STATEMENTS = "gateway/services/reconciliation/statements.py"
@@ -91,10 +92,10 @@ _ORDERED = (
     one("order/unordered_words_contradict_nothing", _OBSERVATION, "unordered = bool(failed) and (None in any_paid | failed or not any_paid.isdisjoint(failed))", "unordered = False", WORDS, first="test_every_order_of_words_ends_the_same"),
     one("order/paid_after_it_came_back_unseen", _OBSERVATION, "return Folded(state=PayoutState.REVERSED, contradiction=paid_again)", "return Folded(state=PayoutState.REVERSED)", WORDS, first="test_paid_once_more_after_it_came_back_is_told"),
     one("order/what_was_taken_back_gives_back", _ENDS, "return None if heard.refusal is Refusal.WITHDRAWN else heard.said_at", "return heard.said_at", WORDS, TWO_STEP, "tests/gateway/payouts/test_any_order.py"),
-    one("order/a_time_out_at_the_bank_is_an_end", _ENDS, "doubtful = not absent and any(h.refusal is Refusal.STATEMENT_DECIDES for h in said)", "doubtful = False", WORDS, first="test_a_time_out_at_the_bank_waits_for_the_statements_of_its_day_and_the_next"),
-    one("order/the_statement_of_the_next_day_not_awaited", _ENDS, "start_of_jakarta_day(jakarta_day(at) + timedelta(days=2)) + timedelta(seconds=SKEW_S)", "at", WORDS, first="test_a_time_out_at_the_bank_waits_for_the_statements_of_its_day_and_the_next"),
-    one("order/a_repeat_that_may_have_paid_is_replaced", _ENDS, "if not by_document and any(h.refusal is Refusal.PERHAPS_PAID for h in said):", "if by_document and not said:", WORDS, first="test_perhaps_paid_takes_back_what_has_not_left_in_its_place"),
-    one("order/perhaps_paid_leaves_the_replacement", _ENDS, "    payout.reason_due_at = payout.statements_from = payout.next_at = None\n    _cancel_reserved(s, now)\n", "    payout.reason_due_at = payout.statements_from = payout.next_at = None\n", WORDS, first="test_perhaps_paid_takes_back_what_has_not_left_in_its_place"),
+    one("order/a_time_out_at_the_bank_is_an_end", _REFUSING, "doubtful = asked_of_statements and not absent", "doubtful = False", WORDS, first="test_a_time_out_at_the_bank_waits_for_the_statements_of_its_day_and_the_next"),
+    one("order/the_statement_of_the_next_day_not_awaited", _REFUSING, "start_of_jakarta_day(jakarta_day(at) + timedelta(days=2)) + timedelta(seconds=SKEW_S)", "at", WORDS, first="test_a_time_out_at_the_bank_waits_for_the_statements_of_its_day_and_the_next"),
+    one("order/a_repeat_that_may_have_paid_is_replaced", _REFUSING, "if not by_document and any(h.refusal is Refusal.PERHAPS_PAID for h in said):", "if by_document and not said:", WORDS, first="test_perhaps_paid_takes_back_what_has_not_left_in_its_place"),
+    one("order/perhaps_paid_leaves_the_replacement", _REFUSING, "    payout.reason_due_at = payout.statements_from = payout.next_at = None\n    cancel_reserved(s, now)\n", "    payout.reason_due_at = payout.statements_from = payout.next_at = None\n", WORDS, first="test_perhaps_paid_takes_back_what_has_not_left_in_its_place"),
     one("end/no_pause_while_the_replacement_is_submitting", _ENDS, "if stands(other) and other.state not in UNSENT:", "if stands(other) and other.state not in UNSENT | {_S.SUBMITTING}:", WORDS, first="test_paid_after_all_pauses_while_the_replacement_is_being_sent"),
     one("end/december_has_no_next_month", _ENDS, "local.year + local.month // 12", "local.year", WORDS, first="test_a_monthly_limit_begins_anew_with_the_month_in_jakarta"),
     one("end/a_month_begins_in_london", _ENDS, "local = now.astimezone(JAKARTA)", "local = now", WORDS, first="test_a_monthly_limit_begins_anew_with_the_month_in_jakarta"),

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tests.sim.crowd import WRITE
 from tests.sim.snapshot import Held, Incentive, Refusal
 
 if TYPE_CHECKING:
     from tests.sim.town import Town
 
-UNREPEATED = "a refusal of the payment itself that no look-up repeats is tried again"
-NOT_YET = frozenset({UNREPEATED})
-"""What is specified and the gateway does not do yet: the rules leave it out, and this list only ever shrinks."""
 WITHIN_S = {"proof": 7 * 60.0, "verify": 7 * 60.0, "payout": 12 * 60.0}
 """So long after its end a crowd's stage is held no more; longer where money must move to find out."""
 RUN_S = 6 * 3_600.0
@@ -132,21 +128,8 @@ def _payout_stands(town: Town, refusal: Refusal) -> bool:
 
 
 def excused(town: Town, incentive: Incentive) -> bool:
-    """Whether an incentive may be unpaid: who is refused by right may be told another word, or `NOT_YET` names it."""
+    """Whether an incentive may be unpaid: who is refused by right may be told another word."""
     crowd = town.crowd
-    if crowd is None or crowd.clean or incentive.partner != crowd.partner:
+    if crowd is None or crowd.clean or incentive.partner != crowd.partner or incentive.participant in _good(town):
         return False
-    if incentive.participant not in _good(town):
-        return any(
-            (one.participant, one.code) == (incentive.participant, incentive.blocker) for one in town.state.refusals
-        )
-    return UNREPEATED in NOT_YET and crowd.stage == WRITE and _unrepeated(town, incentive)
-
-
-def _unrepeated(town: Town, incentive: Incentive) -> bool:
-    """Whether the partner refused to pay it, and has not said so again when it was looked up."""
-    again = {one.payout for one in town.state.heard if (one.source, one.kind) == ("lookup", "rejected")}
-    return any(
-        one.incentive == incentive.id and one.state == "rejected" and one.attempt > 0 and one.id not in again
-        for one in town.state.payouts
-    )
+    return any((one.participant, one.code) == (incentive.participant, incentive.blocker) for one in town.state.refusals)

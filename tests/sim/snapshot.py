@@ -47,6 +47,7 @@ class Payout(msgspec.Struct, array_like=True):
     reason_due_s: float | None
     released_s: float | None
     number: str | None
+    statements_from_s: float | None
 
 
 class Link(msgspec.Struct, array_like=True):
@@ -200,7 +201,8 @@ _PARTS = {
     "payouts": _rows(
         "id, reference, incentive, link_id, partner, amount_rupiah, state, attempt, looks,"
         f" {_s('first_sent_at')}, {_s('sent_deadline')}, {_s('next_at')}, {_s('lease_until')}, reason,"
-        f" {_s('reason_due_at')}, {_s('released_at')}, partner_reference",
+        f" {_s('reason_due_at')}, {_s('released_at')}, partner_reference,"
+        f" {_s('statements_from')}",
         "payouts",
     ),
     "links": _rows(

@@ -104,6 +104,8 @@ def _statements(town: Town) -> Iterator[Chore]:
             payout.state == "unknown"
             and (payout.attempt > 1 or first_day != today)
             or payout.state == "rejected"
+            and (payout.statements_from_s or float("inf")) <= town.now_s
+            or payout.state == "rejected"
             and payout.reason_due_s is not None
             and payout.released_s is None
         ):

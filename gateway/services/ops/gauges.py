@@ -18,6 +18,7 @@ _NUMBERS = {
     "unknown_oldest_seconds": ("Since when the oldest unknown payout is on its way.", ("partner",)),
     "notifications_oldest_seconds": ("How long the oldest notification waits to be applied.", ("partner",)),
     "approval_oldest_seconds": ("How long the oldest batch waits for approval.", ()),
+    "refusals_provisional": ("Refusals of people that are asked about again by themselves.", ("partner", "code")),
     "webhook_dead_letters": ("Deliveries to clients that were given up.", ()),
 }
 

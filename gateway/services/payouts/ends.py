@@ -7,25 +7,18 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from contracts.brake import HARD_LOOK, OF_A_PERSON, next_look
 from contracts.incentive import BlockerCode
 from contracts.observation import Source
 from contracts.partner import Manifest
 from contracts.payout import OPEN_STATES, Outcome, OutcomeKind, PayoutState, Refusal, check_transition
-from contracts.payout import rejected as rejected_for
-from gateway.clock import JAKARTA, jakarta_day, start_of_jakarta_day
+from gateway.clock import JAKARTA
 from gateway.partners.desk import Pace
-from gateway.services.payouts.words import ABSENT, Word
 from gateway.storage.ops.cases import NewCase
 from gateway.storage.payouts.observations import Heard
 from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
 
 SKEW_S = 900.0
 """How far a partner's clock may be from ours (decisions X6, X12)."""
-MOST_PAYOUTS = 3
-"""So often a payout of one incentive may fail for reasons that blame nobody before staff must look."""
-LAST_LOOK = timedelta(hours=6)
-"""When on its last day a refused payout is tried once more, from 00:00 Jakarta."""
 LIFTED_BY_LINK = frozenset(
     {
         BlockerCode.ACCOUNT_NOT_FOUND,
@@ -140,7 +133,7 @@ def contradiction(s: Standing, effects: Effects, detail: str) -> None:
 def cancel(s: Standing, payout: PayoutRow, now: datetime) -> None:
     """A payout that never moved anything ends; it counts as none."""
     move(payout, _S.CANCELLED)
-    _close(payout, now)
+    close(payout, now)
     s.incentive.payouts -= 1
     s.incentive.payout = fact([s.payout, *s.others])
 
@@ -149,7 +142,7 @@ def succeeded(s: Standing, now: datetime, effects: Effects) -> None:
     """The partner credited the account."""
     payout = s.payout
     move(payout, _S.SUCCEEDED)
-    _close(payout, now)
+    close(payout, now)
     payout.reason, payout.technical, payout.reason_due_at = None, False, None
     s.incentive.own = s.incentive.own_next_at = None
     _withdraw_replacements(s, now, effects)
@@ -164,168 +157,15 @@ def reversed_(s: Standing, now: datetime, effects: Effects) -> None:
     """The partner gave the money back; only another account and a release start a new payout."""
     payout = s.payout
     move(payout, _S.REVERSED)
-    _close(payout, now)
+    close(payout, now)
     payout.reason, payout.technical, payout.reason_due_at = None, False, None
-    _cancel_reserved(s, now)
+    cancel_reserved(s, now)
     if not any(stands(other) for other in s.others):
         payout.released_at = None
     s.incentive.payout = fact([payout, *s.others])
     if s.incentive.payout == "reversed":
         s.incentive.own = s.incentive.own_next_at = None
     effects.answered += [_B.OUTCOME_UNKNOWN, _B.REASON_MISSING]
-
-
-def rejected(terms: Terms, s: Standing, said: Sequence[Heard], word: Word, now: datetime, effects: Effects) -> None:
-    """The partner refused, for the first time or again; `said` are all of its refusals that count."""
-    payout = s.payout
-    if payout.state is not _S.REJECTED:
-        move(payout, _S.REJECTED)
-        _close(payout, now)
-        payout.looks = 0
-        s.incentive.own = s.incentive.own_next_at = None
-        effects.answered.append(_B.OUTCOME_UNKNOWN)
-    reasons = sorted({h.reason.value for h in said if h.reason is not None})
-    by_document = any(h.source is Source.DOCUMENT for h in said)
-    if not by_document and any(h.refusal is Refusal.PERHAPS_PAID for h in said):
-        _perhaps_paid(s, word, now, effects)
-    elif reasons:
-        reason, anew = _B(reasons[0]), payout.released_at is None or payout.reason is not _B(reasons[0])
-        payout.reason, payout.technical, payout.reason_due_at = reason, False, None
-        effects.answered.append(_B.REASON_MISSING)
-        if anew:
-            codes = [h.partner_code for h in said if h.reason is reason]
-            _weigh(s, rejected_for(reason, partner_code=codes[-1]), effects)
-            release(s, now, reason)
-            _look_again(terms, s, now)
-        if reason in OF_A_PERSON:
-            _confirm_reason(terms, s, said, word, now)
-    elif payout.released_at is not None:
-        return
-    elif word.outcome.reason_may_follow and payout.reason_due_at is None and not any(h.technical for h in said):
-        payout.reason_due_at = payout.next_at = now + timedelta(seconds=terms.pace.reason_wait_s)
-    elif payout.reason_due_at is None or any(h.technical for h in said):
-        payout.technical, payout.reason_due_at = True, None
-        effects.answered.append(_B.REASON_MISSING)
-        if s.incentive.own is _B.REASON_MISSING:
-            s.incentive.own = s.incentive.own_next_at = None
-        _confirm(terms, s, said, word, now, effects)
-
-
-def _perhaps_paid(s: Standing, word: Word, now: datetime, effects: Effects) -> None:
-    """Refused as a repeat of what was done before, which may have paid: nothing takes its place but by a person."""
-    payout = s.payout
-    payout.reason, payout.technical = None, False
-    payout.reason_due_at = payout.statements_from = payout.next_at = None
-    _cancel_reserved(s, now)
-    if not any(stands(other) for other in s.others):
-        payout.released_at = None
-    s.incentive.payout = fact([payout, *s.others])
-    if s.incentive.own is not _B.CONTRADICTION:
-        s.incentive.own, s.incentive.own_next_at = _B.OUTCOME_UNKNOWN, None
-    if word.outcome.refusal is Refusal.PERHAPS_PAID:
-        detail = f"refused as a repeat of an identical request ({word.outcome.partner_code}): that one may have paid"
-        effects.cases.append(new_case(payout, _B.OUTCOME_UNKNOWN, detail))
-
-
-def _confirm(terms: Terms, s: Standing, said: Sequence[Heard], word: Word, now: datetime, effects: Effects) -> None:
-    """A refusal without a reason counts once a look-up, made long enough after the first word, says it again; one that
-    is in doubt itself only once the statements of its day and the next do not list it.
-    """
-    payout = s.payout
-    assert payout.ended_at is not None
-    second = payout.ended_at + timedelta(seconds=terms.pace.confirm_rejection_s)
-    absent = any(h.partner_code == ABSENT or h.source is Source.DOCUMENT for h in said)
-    doubtful = not absent and any(h.refusal is Refusal.STATEMENT_DECIDES for h in said)
-    if doubtful:
-        payout.statements_from = payout.statements_from or _day_after(payout.ended_at)
-        if s.incentive.own is None:
-            s.incentive.own = _B.OUTCOME_UNKNOWN
-    if absent or (not doubtful and any(h.source is Source.LOOKUP and h.at >= second for h in said)):
-        payout.confirmed_at, payout.statements_from = now, None
-        if sum(one.technical for one in (payout, *s.others)) < MOST_PAYOUTS:
-            release(s, now, None)
-            return
-        codes = [h.partner_code for h in said]
-        _weigh(s, rejected_for(_B.PARTNER_REJECTED, partner_code=codes[-1]), effects)
-        release(s, now, _B.PARTNER_REJECTED)
-        _look_again(terms, s, now)
-    elif now < second or payout.next_at is None:
-        payout.next_at = max(second, now)
-    elif word.source is Source.LOOKUP:
-        payout.looks += 1
-        payout.next_at = now + timedelta(seconds=terms.pace.lookup_after_s(payout.looks))
-        since = payout.statements_from or payout.ended_at
-        if now >= since + timedelta(seconds=terms.pace.horizon_s):
-            code = _B.OUTCOME_UNKNOWN if doubtful else _B.PARTNER_REJECTED
-            s.incentive.own, s.incentive.own_next_at = code, None
-            detail = "a refusal that no statement" if doubtful else "a refusal that no look-up"
-            effects.cases.append(new_case(payout, code, f"{detail} ever confirmed"))
-
-
-def refused(terms: Terms, s: Standing, outcome: Outcome, now: datetime, effects: Effects) -> None:
-    """The partner refused before anything left: the incentive waits, and is tried again by itself."""
-    assert outcome.reason is not None
-    _weigh(s, outcome, effects)
-    if s.incentive.payout is None:
-        s.incentive.own = outcome.reason
-        s.incentive.own_next_at = _next_month(now) if outcome.reason is _B.MONTHLY_LIMIT else None
-    _look_again(terms, s, now)
-
-
-def _weigh(s: Standing, outcome: Outcome, effects: Effects) -> None:
-    if outcome.reason in OF_A_PERSON:
-        effects.refused, effects.look = outcome, s.incentive.looks > 0
-
-
-def _confirm_reason(terms: Terms, s: Standing, said: Sequence[Heard], word: Word, now: datetime) -> None:
-    """A refusal that blames the person is tried again by itself, once a look-up a day after it has said it again, as
-    partners pay hours after a *failed*; where nothing that moves money had left, without one.
-    """
-    payout = s.payout
-    assert payout.ended_at is not None
-    if payout.confirmed_at is not None:
-        return
-    second = payout.ended_at + timedelta(seconds=terms.pace.hard_s)
-    again = any(h.source is Source.DOCUMENT or (h.source is Source.LOOKUP and h.at >= second) for h in said)
-    if payout.attempt == 0 or again:
-        payout.confirmed_at, payout.next_at = now, None
-    elif now < second or payout.next_at is None:
-        payout.next_at = max(second, now)
-    elif word.source is Source.LOOKUP:
-        look_for_confirmation(terms, s, now)
-
-
-def look_for_confirmation(terms: Terms, s: Standing, now: datetime) -> None:
-    """The next look-up of a refusal with a reason, within the horizon; beyond it nothing follows from it by itself."""
-    payout = s.payout
-    assert payout.ended_at is not None
-    payout.looks += 1
-    payout.next_at = now + timedelta(seconds=terms.pace.lookup_after_s(payout.looks))
-    if payout.next_at >= payout.ended_at + timedelta(seconds=terms.pace.hard_s + terms.pace.horizon_s):
-        payout.next_at = None
-        if s.incentive.payout is None and s.incentive.own is payout.reason:
-            s.incentive.own_next_at = None
-
-
-def _look_again(terms: Terms, s: Standing, now: datetime) -> None:
-    """Have what blocks an incentive lifted by itself, so that a new payout shows whether it still holds: within a day
-    only where nothing that moves money had left.
-    """
-    incentive = s.incentive
-    if s.payout.attempt > 0:
-        incentive.looks = max(incentive.looks, HARD_LOOK)
-    if incentive.payout is not None or incentive.own not in OF_A_PERSON:
-        return
-    last_at = start_of_jakarta_day(incentive.deadline_on) + LAST_LOOK
-    at = next_look(now, incentive.looks, terms.pace.looks_s, last_at)
-    if at is not None:
-        incentive.looks += 1
-        incentive.own_next_at = at if incentive.own_next_at is None else min(at, incentive.own_next_at)
-
-
-def _day_after(at: datetime) -> datetime:
-    """When the statement of the day after `at` is whole, by whichever of the two clocks."""
-    return start_of_jakarta_day(jakarta_day(at) + timedelta(days=2)) + timedelta(seconds=SKEW_S)
 
 
 def release(s: Standing, now: datetime, own: BlockerCode | None) -> None:
@@ -337,7 +177,7 @@ def release(s: Standing, now: datetime, own: BlockerCode | None) -> None:
     if incentive.payout is None:
         incentive.own, incentive.own_next_at = own, None
         if own is _B.MONTHLY_LIMIT:
-            incentive.own_next_at = _next_month(now)
+            incentive.own_next_at = next_month(now)
 
 
 def release_again(s: Standing, now: datetime) -> None:
@@ -350,17 +190,17 @@ def release_again(s: Standing, now: datetime) -> None:
         incentive.own = incentive.own_next_at = None
 
 
-def _next_month(now: datetime) -> datetime:
+def next_month(now: datetime) -> datetime:
     """When a monthly limit begins anew: 00:00 Jakarta on the first."""
     local = now.astimezone(JAKARTA)
     return datetime(local.year + local.month // 12, local.month % 12 + 1, 1, tzinfo=JAKARTA)
 
 
-def _close(payout: PayoutRow, now: datetime) -> None:
+def close(payout: PayoutRow, now: datetime) -> None:
     payout.ended_at, payout.next_at, payout.lease_until, payout.statements_from = now, None, None, None
 
 
-def _cancel_reserved(s: Standing, now: datetime) -> None:
+def cancel_reserved(s: Standing, now: datetime) -> None:
     for other in s.others:
         if other.state is _S.RESERVED:
             cancel(s, other, now)
@@ -368,7 +208,7 @@ def _cancel_reserved(s: Standing, now: datetime) -> None:
 
 def _withdraw_replacements(s: Standing, now: datetime, effects: Effects) -> None:
     """A payout that had been refused turned out paid: what was made in its place must not be paid too."""
-    _cancel_reserved(s, now)
+    cancel_reserved(s, now)
     for other in s.others:
         if stands(other) and other.state not in UNSENT:
             reason = f"payout {s.payout.id} was paid after it had been refused, and a second one has left"

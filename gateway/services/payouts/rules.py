@@ -16,7 +16,7 @@ from contracts.incentive import BlockerCode
 from contracts.observation import Said, Source, fold
 from contracts.payout import OPEN_STATES, Outcome, OutcomeKind, PayoutState, Refusal
 from gateway.clock import growing_s
-from gateway.services.payouts import ends
+from gateway.services.payouts import ends, refusing
 from gateway.services.payouts.ends import Effects, Standing, Terms
 from gateway.services.payouts.words import MISMATCH, Finding, Item, What, Word
 from gateway.storage.ops.cases import NewCase
@@ -91,7 +91,7 @@ def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: da
     if end is None:
         _passing(terms, s, word, now, effects)
     elif end is _S.REJECTED:
-        ends.rejected(terms, s, refusals, word, now, effects)
+        refusing.rejected(terms, s, counted, word, now, effects)
     elif end is not payout.state:
         (ends.succeeded if end is _S.SUCCEEDED else ends.reversed_)(s, now, effects)
     if folded.contradiction or broken_promise:
@@ -228,7 +228,7 @@ def _look_again(terms: Terms, s: Standing, now: datetime, effects: Effects) -> N
         return
     if payout.released_at is not None:
         if payout.next_at is not None:
-            ends.look_for_confirmation(terms, s, now)
+            refusing.look_for_confirmation(terms, s, now, effects)
         return
     payout.looks += 1
     payout.next_at = now + timedelta(seconds=terms.pace.lookup_after_s(payout.looks))
@@ -289,7 +289,7 @@ def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: 
     elif what is What.REFUSED and finding.refused is not None:
         if current and _back(terms, s, now):
             ends.cancel(s, payout, now)
-            ends.refused(terms, s, finding.refused, now, effects)
+            refusing.refused(terms, s, finding.refused, now, effects)
     elif what is What.NOTHING_LEFT:
         if current:
             _refused(terms, s, finding.hint, finding.retry_after_s, now)

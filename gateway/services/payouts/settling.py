@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 
+from contracts.brake import OF_A_PERSON
 from contracts.errors import Conflict, InvalidRequest, NotFound
 from contracts.incentive import BlockerCode
 from contracts.observation import Source
@@ -104,7 +105,8 @@ class Settling:
         row = next((one for one in rows if one.id == payout), None)
         if row is None:
             raise NotFound("There is no such payout.")
-        refused = row.state is PayoutState.REJECTED and row.released_at is None
+        unconfirmed = row.reason in OF_A_PERSON and row.confirmed_at is None
+        refused = row.state is PayoutState.REJECTED and (row.released_at is None or unconfirmed)
         if row.state not in IN_DOUBT and not refused:
             raise Conflict(
                 f"The payout is {row.state.value}: nothing about it is in doubt.",

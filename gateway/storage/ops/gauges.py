@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from contracts.brake import OF_A_PERSON
 from gateway.storage.base.database import Connection
 
 Measured = list[tuple[str, dict[str, str], float]]
@@ -11,7 +12,9 @@ Measured = list[tuple[str, dict[str, str], float]]
 
 
 async def measure(connection: Connection, now: datetime) -> Measured:
-    """Cases by code and partner, overdue ones, the oldest of what is unknown, unapplied, unapproved; dead letters."""
+    """Cases by code and partner, overdue ones, the oldest of what is unknown, unapplied, unapproved; dead letters;
+    refusals of people that the gateway asks about again by itself.
+    """
     rows = await connection.fetch(
         """
         SELECT 'cases_open' AS name, partner, code, count(*)::float8 AS value FROM cases WHERE closed_at IS NULL
@@ -26,8 +29,13 @@ async def measure(connection: Connection, now: datetime) -> Measured:
             FROM batches WHERE state = 'awaiting_approval' HAVING count(*) > 0
         UNION ALL SELECT 'webhook_dead_letters', NULL, NULL, count(*) FROM webhook_deliveries
             WHERE dead_at IS NOT NULL HAVING count(*) > 0
+        UNION ALL SELECT 'refusals_provisional', partner, code, count(*) FROM (
+            SELECT partner, code FROM refusals WHERE next_look_at IS NOT NULL
+            UNION ALL SELECT partner, own FROM incentives WHERE own_next_at IS NOT NULL AND own = ANY($2::text[])) AS r
+            GROUP BY partner, code
         """,
         now,
+        [code.value for code in OF_A_PERSON],
     )
     return [
         (row["name"], {k: row[k] for k in ("partner", "code") if row[k] is not None}, float(row["value"] or 0))

@@ -82,13 +82,13 @@ def place(row: PayoutRow) -> Place:
 
 
 async def waiting(connection: Connection, partner: str, after: Place, limit: int) -> list[PayoutRow]:
-    """Payouts that a statement may settle, oldest first: in doubt, or refused without a reason or without settling
-    anything.
+    """Payouts that a statement may settle, oldest first: in doubt, or refused without a reason, without settling
+    anything, or with nothing that confirms it.
     """
     rows = await connection.fetch(
         "SELECT * FROM payouts WHERE partner = $1 AND next_at IS NOT NULL AND first_sent_at IS NOT NULL"
-        " AND (state = 'unknown' OR (state = 'rejected' AND released_at IS NULL"
-        " AND (reason_due_at IS NOT NULL OR statements_from IS NOT NULL)))"
+        " AND (state = 'unknown' OR (state = 'rejected'"
+        " AND (statements_from IS NOT NULL OR (released_at IS NULL AND reason_due_at IS NOT NULL))))"
         " AND (first_sent_at, id) > ($3, $4) ORDER BY first_sent_at, id LIMIT $2",
         partner,
         limit,

@@ -10,7 +10,9 @@ from contracts.brake import LOOKS_S, next_look
 from contracts.payout import PayoutState
 from gateway.clock import start_of_jakarta_day
 from gateway.services.payouts.driver import Payouts
-from gateway.services.payouts.ends import LAST_LOOK, LIFTED_BY_LINK
+from gateway.services.payouts.ends import LIFTED_BY_LINK
+from gateway.services.payouts.refusing import LAST_LOOK
+from gateway.services.payouts.settling import SettledAs, Settling
 from gateway.storage.payouts import payouts
 from tests.gateway.payouts.town import Town
 
@@ -99,6 +101,75 @@ async def test_no_new_payout_follows_a_refusal_that_is_not_confirmed(town: Town,
         await work(town, worker)
     assert await town.states(incentive) == [S.REJECTED]
     assert bank.seen.count("transfer") == 1
+
+
+async def drive_days(town: Town, worker: Payouts, days: int) -> None:
+    """Let days go by, statements read, in steps of six hours."""
+    statements = town.statements()
+    for _ in range(4 * days):
+        await worker.tick_timers()
+        await worker.tick_send("fake")
+        await worker.tick_lookups("fake")
+        await statements.tick("fake")
+        await town.pass_time(21_600.0)
+
+
+@pytest.mark.parametrize("word", [NOBODY, FAILED])
+async def test_a_refusal_that_no_look_up_finds_is_tried_again_once_no_statement_lists_it(
+    town: Town, word: dict[str, object]
+) -> None:
+    bank, worker = town.partner(), town.worker()
+    incentive = await town.due()
+    bank.script("transfer", word)
+    await drive_days(town, worker, 1)
+    assert await town.states(incentive) == [S.REJECTED], "a partner may book it under the next day"
+    await drive_days(town, worker, 2)
+    assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
+    assert len(bank.booked) == 1 and await town.cases() == []
+    await town.check()
+
+
+@pytest.mark.parametrize(("word", "hours"), [(NOBODY, 1), (FAILED, 23), (NOBODY, 30)])
+async def test_a_refusal_that_a_statement_lists_gets_no_other(town: Town, word: dict[str, object], hours: int) -> None:
+    """The partner paid hours after its refusal, and its look-ups do not know of it."""
+    bank, worker = town.partner(), town.worker()
+    incentive = await town.due()
+    bank.script("transfer", word)
+    bank.script("status", *[{"act": "not_found"}] * 500)
+    await work(town, worker)
+    paid = await town.payout(incentive)
+    await town.pass_time(hours * 3_600.0)
+    bank.book(paid.reference, paid.amount_rupiah, town.account("fake", 1))
+    await drive_days(town, worker, 3)
+    assert await town.states(incentive) == [S.SUCCEEDED]
+    assert bank.seen.count("transfer") == 1
+
+
+async def test_what_nothing_confirms_is_somebodys_and_goes_on_by_a_document(town: Town) -> None:
+    """The partner refused it, and its look-ups say for ever that it is on its way: only the partner's paper tells."""
+    bank, worker = town.partner(), town.worker()
+    incentive = await town.due(deadline_on=town.today(300))
+    bank.script("transfer", NOBODY)
+    bank.script("status", *[{"act": "say", "kind": "pending"}] * 500)
+    await drive_days(town, worker, 4)
+    assert await town.stands(incentive) == ("scheduled", "outcome_unknown")
+    assert await town.cases() == ["outcome_unknown"]
+    asked = bank.seen.count("status")
+    await worker.hasten(incentive)
+    (row,) = await town.fetch("SELECT participant FROM incentives")
+    async with town.database.transaction() as connection:
+        await payouts.lift(connection, town.clock.now(), row["participant"], LIFTED_BY_LINK)
+    await drive_days(town, worker, 1)
+    assert (bank.seen.count("transfer"), bank.seen.count("status")) == (1, asked)
+    payout = await town.payout(incentive)
+    settling = Settling(town.database, town.clock, worker)
+    made = await settling.propose(payout.id, SettledAs.REFUSED, reason=None, document="L-1", why="asked", actor="ann")
+    await settling.confirm(made.id, actor="bob")
+    assert await town.stands(incentive) == ("scheduled", "account_not_found")
+    assert await town.cases() == []
+    await work(town, worker)
+    assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
+    await town.check()
 
 
 async def test_a_refusal_that_turns_out_paid_gets_no_other(town: Town) -> None:

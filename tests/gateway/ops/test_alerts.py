@@ -92,12 +92,14 @@ async def test_prometheus_and_doctor_judge_what_the_api_tells(core: Core, databa
     assert f"none of {len(ALERTS)} fires" in quiet
     async with core.resources.database.connection() as connection:
         await connection.execute(PLANTED["Stalled"], core.resources.clock.now() - timedelta(minutes=1))
+        await connection.execute("UPDATE incentives SET own = 'account_not_found', own_next_at = now() + '1 day'")
     loud = await asyncio.to_thread(run_sync, database, "doctor", "--live", columns=160, status=1)
     assert "Stalled" in loud
     assert "partner=fake code=stalled: 1" in loud
     transport = httpx.ASGITransport(app_of(core))  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         text = (await client.get("/metrics")).text
+    assert 'gateway_refusals_provisional{code="account_not_found",partner="fake"} 1.0' in text
     known = {family.name for family in text_string_to_metric_families(text)}
     rules = yaml.safe_load((ROOT / "monitoring/alerts.yml").read_text())["groups"][0]["rules"]
     shown = json.loads((ROOT / "monitoring/dashboard.json").read_text())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Generator, Mapping
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from contracts.errors import Hint, OutcomeUnknown, PartnerUnavailable
+from contracts.hold import Fault
 from contracts.partner import AccessToken, Context, Token
 from contracts.payout import Outcome, not_accepted, succeeded
 from contracts.plan import Effect, Request, Response
@@ -18,6 +21,7 @@ from gateway.partners.desk import Desk
 from gateway.partners.executor import Executor
 from gateway.partners.tokens import Tokens
 from gateway.partners.transport import Reply
+from gateway.partners.watch import Told
 from gateway.security.vault import Vault
 from gateway.settings import Waits
 from tests.gateway.cache import Cache
@@ -171,3 +175,32 @@ async def test_without_the_cache_each_process_has_its_own(teller: Teller, cache:
     teller.dead.add("T1")
     assert await status(teller, desk) == "T2"
     assert await status(teller, process(teller, cache)) == "T3"
+
+
+@pytest.mark.parametrize("ways", [["pay", "pay"], ["status"], ["pay", "status"], ["status", "pay"]])
+async def test_who_refuses_a_fresh_token_too_refuses_us(teller: Teller, cache: Cache, ways: list[str]) -> None:
+    """One refused token may have been stale; the next one was not."""
+    desk = process(teller, cache)
+    seen: list[Told] = []
+    desk.watched_by(SimpleNamespace(told=lambda operation, told: seen.append(told)))  # type: ignore[arg-type]
+    teller.dead |= {f"T{n}" for n in range(10)}
+    for way in ways:
+        if way == "pay":
+            await pay(teller, desk)
+        else:
+            with pytest.raises(PartnerUnavailable):
+                await status(teller, desk)
+    assert seen[-1].fault is Fault.CREDENTIALS
+    assert all(told.fault is Fault.UNAUTHORIZED for told in seen[:-1] if ways[0] == "pay")
+    teller.dead.clear()
+    assert (await pay(teller, desk)).kind == succeeded().kind
+    teller.dead.add(f"T{teller.issued}")
+    assert (await pay(teller, desk)).hint is Hint.OUR_TOKEN, "stale, for all we know"
+
+
+async def test_several_in_the_air_under_one_stale_token_say_no_more_than_one(teller: Teller, cache: Cache) -> None:
+    desk = process(teller, cache)
+    await status(teller, desk)
+    teller.dead.add("T1")
+    said = await asyncio.gather(*[pay(teller, desk) for _ in range(5)])
+    assert Hint.CREDENTIALS not in {one.hint for one in said}

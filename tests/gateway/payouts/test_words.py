@@ -236,7 +236,7 @@ async def test_paid_after_all_pauses_while_the_replacement_is_being_sent(town: T
     ],
 )
 def test_a_monthly_limit_begins_anew_with_the_month_in_jakarta(now: str, first: str) -> None:
-    assert ends._next_month(datetime.fromisoformat(now)) == datetime.fromisoformat(first)
+    assert ends.next_month(datetime.fromisoformat(now)) == datetime.fromisoformat(first)
 
 
 async def test_a_reading_is_as_old_as_its_beginning(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
