@@ -61,7 +61,7 @@ _DEAD_ENDS = (
         first="test_a_document_settles_only_by_two_persons",
     ),
     one("still/a_document_about_anything", _SETTLING, "if row.state not in IN_DOUBT and not refused:", "if not row.id:", WAYS_OUT, first="test_what_is_in_no_doubt_takes_no_document"),
-    one("still/a_document_never_ends_a_refusal", _REFUSING, "return any(h.source is Source.DOCUMENT or (h.partner_code == ABSENT and not known) for h in said)", "return any(h.partner_code == ABSENT and not known for h in said)", WAYS_OUT, first="test_what_a_document_refuses_is_paid_once_more_and_no_more"),
+    one("still/a_document_never_ends_a_refusal", _REFUSING, "return any(h.partner_code == ABSENT or h.source is Source.DOCUMENT for h in said)", "return any(h.partner_code == ABSENT for h in said)", WAYS_OUT, first="test_what_a_document_refuses_is_paid_once_more_and_no_more"),
     one("still/a_create_whose_key_is_over_has_no_case", _RULES, "payout.next_at = payout.sent_deadline = None  # nothing is due any more, not even the end of an attempt\n        _unknown_case(s, effects, finding.detail)", "payout.next_at = payout.sent_deadline = None", WAYS_OUT, TWO_STEP, first="test_a_create_whose_key_is_over_is_settled_by_a_document"),
     one("still/another_versions_instruction_is_approved", _DRIVER, "if leased.prepared and not self._sending.as_created(leased):", "if leased.prepared and not leased.payout.id:", WAYS_OUT, first="test_an_instruction_of_another_version_is_taken_back_and_made_anew"),
     one("still/past_the_horizon_without_a_case", _RULES, "if payout.state in _FOLLOWED and payout.first_sent_at is not None and now >= payout.first_sent_at + horizon:", "if False and payout.first_sent_at:", FOLLOWING, first="test_past_the_horizon_it_is_an_operators_and_looked_up_all_the_same"),

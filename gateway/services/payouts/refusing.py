@@ -44,6 +44,8 @@ def rejected(terms: Terms, s: Standing, counted: Sequence[Heard], word: Word, no
     payout = s.payout
     said = [h for h in counted if h.kind is _K.REJECTED]
     known = any(h.kind in _KNOWN or h.partner_code in MISMATCH for h in counted)
+    if known and not any(h.refusal is Refusal.STATEMENT_DECIDES for h in said):
+        payout.statements_from = None
     if payout.state is not _S.REJECTED:
         move(payout, _S.REJECTED)
         close(payout, now)
@@ -102,9 +104,8 @@ def _confirm(
     payout = s.payout
     assert payout.ended_at is not None
     second = payout.ended_at + timedelta(seconds=terms.pace.confirm_rejection_s)
-    asked_of_statements = any(h.refusal is Refusal.STATEMENT_DECIDES for h in said)
-    absent = _absent(said, known=known and not asked_of_statements)
-    doubtful = asked_of_statements and not absent
+    absent = _absent(said)
+    doubtful = not absent and any(h.refusal is Refusal.STATEMENT_DECIDES for h in said)
     if doubtful:
         payout.statements_from = payout.statements_from or _day_after(payout.ended_at)
         if s.incentive.own is None:
@@ -159,7 +160,7 @@ def _confirm_reason(
     if payout.confirmed_at is not None:
         return
     second = payout.ended_at + timedelta(seconds=terms.pace.hard_s)
-    if payout.attempt == 0 or _said_again(said, second) or _absent(said, known=known):
+    if payout.attempt == 0 or _said_again(said, second) or _absent(said):
         payout.confirmed_at, payout.next_at, payout.statements_from = now, None, None
         if incentive.payout is None and incentive.own is _B.OUTCOME_UNKNOWN:
             incentive.own, incentive.own_next_at = payout.reason, now
@@ -176,11 +177,9 @@ def _said_again(said: Sequence[Heard], second: datetime) -> bool:
     return any(h.source is Source.LOOKUP and h.at >= second for h in said)
 
 
-def _absent(said: Sequence[Heard], *, known: bool) -> bool:
-    """Whether statements or a document say that a refused payout was not made; not the statements alone where the
-    partner has it elsewhere.
-    """
-    return any(h.source is Source.DOCUMENT or (h.partner_code == ABSENT and not known) for h in said)
+def _absent(said: Sequence[Heard]) -> bool:
+    """Whether statements or a document say that a refused payout was not made."""
+    return any(h.partner_code == ABSENT or h.source is Source.DOCUMENT for h in said)
 
 
 def _ask_statements(terms: Terms, s: Standing, word: Word, now: datetime, *, known: bool) -> None:
