@@ -93,7 +93,7 @@ _WHOSE_WORDS = (
     one("front/retry_after_by_our_clock_alone", _ANSWERS, "until, now = parsedate_to_datetime(value), parsedate_to_datetime(reply.headers.get(\"date\", \"\"))", "until, now = parsedate_to_datetime(value), parsedate_to_datetime(value)", ANSWERED, first="test_a_date_to_wait_for_is_reckoned_by_the_clock_that_names_it"),
     one("front/retry_after_is_believed_for_years", _ANSWERS, "return min(wait_s, RETRY_AFTER_MAX_S) if wait_s > 0 else None", "return wait_s if wait_s > 0 else None", SNAP_CODES, first="test_retry_after_is_a_plain_number_within_an_hour"),
     one("front/a_token_refused_under_another_service_is_unreadable", _CODES, "        if reply.status == 401:\n", "        if reply.status == 499:\n", SNAP_CODES, first="test_a_token_refused_before_the_service_was_known_is_a_token_refused"),
-    one("front/a_refused_token_is_kept", _DESK, "            if error.hint is Hint.OUR_TOKEN:\n                await self._tokens.drop(self.slug, tokens)\n", "", TOKENS, first="test_a_token_refused_on_a_read_is_replaced_at_once"),
+    one("front/a_refused_token_is_kept", _DESK, "        await self._tokens.drop(self.slug, tokens)\n", "", TOKENS, first="test_a_token_refused_on_a_read_is_replaced_at_once"),
     one("front/a_refused_token_is_not_tried_fresh", _DESK, "            if error.hint is not Hint.OUR_TOKEN or not names:\n", "            if names or not names:\n", TOKENS, first="test_a_token_refused_on_a_read_is_replaced_at_once"),
     Mutant(
         "front/a_late_refusal_drops_the_fresh_token",  # in memory and in the cache: the one is read again from the other
