@@ -197,10 +197,12 @@ def next_month(now: datetime) -> datetime:
 
 
 def close(payout: PayoutRow, now: datetime) -> None:
+    """It has ended: nothing is due for it any more."""
     payout.ended_at, payout.next_at, payout.lease_until, payout.statements_from = now, None, None, None
 
 
 def cancel_reserved(s: Standing, now: datetime) -> None:
+    """End what was made in its place and has not left."""
     for other in s.others:
         if other.state is _S.RESERVED:
             cancel(s, other, now)
