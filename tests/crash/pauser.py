@@ -1,6 +1,7 @@
 """An operator pauses partners, again and again, while payouts run and processes die: once it is answered that a partner
-is `paused`, nothing that moves money may reach it until it is resumed. A create that is in doubt may come, also for the
-first time where its worker died before it left (ADR 13): it moves nothing, and nobody can withdraw what is in doubt.
+is `paused`, nothing that moves money may reach it until it is resumed, and no instruction is made there. A create that
+was in doubt when the pause held may come, also for the first time where its worker died before it left (ADR 13): it
+moves nothing, and nobody can withdraw what is in doubt. Which were is asked of the store, payout by payout.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import time
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 import httpx
 
 from adapters.registry import PARTNERS
+from gateway.demo.cluster import Cluster
 from gateway.demo.core import ApiError, Client
 
-WRITES = ("payout",)
-"""The mocks' words for calls that move money."""
+MOVES, CREATES = "payout", "payout-create"
+"""The mocks' words for calls that move money, or make an instruction."""
+CREATED_UNDER = "x-idempotency-key"
+"""The header in which a create carries our reference."""
 ON_ITS_WAY_S = 0.25
 """What left before the answer may take so long to the mock's log on a busy machine."""
 PAUSED_WITHIN_S = 60.0
@@ -29,10 +34,13 @@ MOST_SHOWN = 500
 class Pauser:
     """The operator, and what was found."""
 
-    def __init__(self, operator: Client, pages: httpx.AsyncClient, mocks: dict[str, str], rng: random.Random) -> None:
-        self._operator, self._pages, self._mocks, self._rng = operator, pages, mocks, rng
+    def __init__(self, operator: Client, pages: httpx.AsyncClient, cluster: Cluster, rng: random.Random) -> None:
+        self._operator, self._pages, self._rng = operator, pages, rng
+        self._mocks, self._database_url = cluster.mocks, cluster.database_url
         self.answered = self.waited = 0
         """Pauses that were answered `paused`, and how many of them were `pausing` at first."""
+        self.in_doubt = 0
+        """Creates after it, of payouts that were in doubt before."""
         self.left: list[str] = []
         """What left all the same."""
 
@@ -41,35 +49,55 @@ class Pauser:
         while not over.is_set():
             await asyncio.sleep(self._rng.uniform(0.2, 1.8) * every_s)
             partner = self._rng.choice(sorted(PARTNERS))
-            if await self._paused(partner):
-                await self._nothing_leaves(partner, self._rng.uniform(0.5, 1.5) * hold_s)
+            in_doubt = await self._pause(partner)
+            if in_doubt is not None:
+                await self._nothing_leaves(partner, in_doubt, self._rng.uniform(0.5, 1.5) * hold_s)
             await self._ask("POST", f"/v1/partners/{partner}/resume")
 
-    async def _paused(self, partner: str) -> bool:
-        """Whether it was answered within its time that the partner is paused."""
+    async def _pause(self, partner: str) -> set[str] | None:
+        """The references of the creates in doubt once the pause held; None: it was not `paused` in its time."""
         body = {"reason": "an operator's pause while processes die"}
         view = await self._ask("POST", f"/v1/partners/{partner}/pause", json=body)
+        in_doubt = await self._preparing(partner)  # the pause is committed: nobody begins from here on
         self.waited += view["paused"]["state"] == "pausing"
         until = time.monotonic() + PAUSED_WITHIN_S
         while view["paused"]["state"] != "paused":
             if time.monotonic() > until:
                 self.left.append(f"{partner} is still {view['paused']} after {PAUSED_WITHIN_S:.0f} s")
-                return False
+                return None
             await asyncio.sleep(AGAIN_S)
             view = await self._view(partner)
-        return True
+        return in_doubt
 
-    async def _nothing_leaves(self, partner: str, hold_s: float) -> None:
+    async def _preparing(self, partner: str) -> set[str]:
+        """What the store says; asked again while it is killed."""
+        query = "SELECT reference FROM payouts WHERE partner = $1 AND state = 'preparing'"
+        for _ in range(round(PAUSED_WITHIN_S / AGAIN_S)):
+            try:
+                connection = await asyncpg.connect(self._database_url, timeout=5)
+                try:
+                    return {row["reference"] for row in await connection.fetch(query, partner)}
+                finally:
+                    connection.terminate()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await asyncio.sleep(AGAIN_S)
+        raise AssertionError("the database does not come back")
+
+    async def _nothing_leaves(self, partner: str, in_doubt: set[str], hold_s: float) -> None:
         since = time.time() + ON_ITS_WAY_S
         self.answered += 1
         await asyncio.sleep(hold_s + ON_ITS_WAY_S)
         until = time.time()
-        for word in WRITES:
+        for word in (MOVES, CREATES):
             query = {"operation": word, "limit": str(MOST_SHOWN)}
             reply = await self._pages.get(f"{self._mocks[partner]}/__mock__/requests", params=query)
             for call in reply.json()["requests"]:
-                if since <= datetime.fromisoformat(call["at"]).timestamp() < until:
-                    self.left.append(f"{partner}: {call['operation']} at {call['at']}, paused since {since:.3f}")
+                if not since <= datetime.fromisoformat(call["at"]).timestamp() < until:
+                    continue
+                if word == CREATES and call["headers"].get(CREATED_UNDER) in in_doubt:
+                    self.in_doubt += 1
+                    continue
+                self.left.append(f"{partner}: {call['operation']} at {call['at']}, paused since {since:.3f}")
 
     async def _view(self, partner: str) -> dict[str, Any]:
         partners = (await self._ask("GET", "/v1/partners"))["partners"]

@@ -157,7 +157,7 @@ async def test_kills_cost_nothing(folder: Path, seed: int, long: bool) -> None:
         killer = Killer(cluster, planned)
         hastening = None if long else group.create_task(bring_forward(cluster))
         over = asyncio.Event()
-        pauser = Pauser(play.operator, play.pages, cluster.mocks, random.Random(f"pauses {seed}"))
+        pauser = Pauser(play.operator, play.pages, cluster, random.Random(f"pauses {seed}"))
         killing = group.create_task(killer.run())
         pausing = group.create_task(pauser.run(over, every_s=size.pause_every_s, hold_s=size.pause_s))
         await play.hand_over(crowd, crowd.rest)
@@ -170,7 +170,8 @@ async def test_kills_cost_nothing(folder: Path, seed: int, long: bool) -> None:
             hastening.cancel()
         print(f"{dict(killer.killed)} killed, {dict(killer.caught)} caught, {found.payouts}, {found.partner_calls}")
         print(
-            f"{pauser.answered} pauses answered, {pauser.waited} of them had to wait, {len(pauser.left)} left after it"
+            f"{pauser.answered} pauses answered, {pauser.waited} of them had to wait, {len(pauser.left)} left after it,"
+            f" {pauser.in_doubt} creates that were in doubt before"
         )
         assert pauser.left == []
         assert pauser.answered > 0, "nobody paused anything"

@@ -54,12 +54,16 @@ _DEAD_ENDS = (
     Mutant(
         "still/one_person_settles",  # the database refuses it too
         (
-            Edit(_SETTLING, "if await clients.person_of(connection, found.proposed_by) == await clients.person_of(connection, actor):", "if not found.proposed_by:"),
+            Edit(_SETTLING, "if not await clients.seconded(connection, found.proposed_by, actor):", "if not found.proposed_by:"),
             Edit("gateway/storage/base/schema/0026_settlements.sql", "text CHECK (confirmed_by <> proposed_by)", "text"),
         ),
         (WAYS_OUT,),
         first="test_a_document_settles_only_by_two_persons",
     ),
+    one("still/a_client_is_a_person", "gateway/storage/access/clients.py", "SELECT person_of($1) <> person_of($2)", "SELECT $1::text <> $2::text", WAYS_OUT, first="test_a_document_settles_only_by_two_persons"),
+    one("still/who_was_ended_still_counts", "gateway/storage/access/clients.py", "WHERE id = $1 AND disabled_at IS NOT NULL)", "WHERE id = $1 AND disabled_at < '2000-01-01')", WAYS_OUT, first="test_a_document_settles_only_by_two_persons"),
+    one("still/a_document_of_the_attempt_before", _SETTLING, "found.attempt not in (None, row.attempt)", "found.attempt == -1", WAYS_OUT, first="test_a_refusal_on_paper_says_nothing_of_what_was_sent_after_it"),
+    one("still/a_document_while_it_leaves", _SETTLING, "if verdict is SettledAs.REFUSED and row.state is PayoutState.SUBMITTING:", "if row.id < 0:", WAYS_OUT, first="test_a_refusal_on_paper_says_nothing_of_what_was_sent_after_it"),
     one("still/a_document_about_anything", _SETTLING, "if row.state not in IN_DOUBT and not refused:", "if not row.id:", WAYS_OUT, first="test_what_is_in_no_doubt_takes_no_document"),
     one("still/a_document_never_ends_a_refusal", _REFUSING, "return any(h.partner_code == ABSENT or h.source is Source.DOCUMENT for h in said)", "return any(h.partner_code == ABSENT for h in said)", WAYS_OUT, first="test_what_a_document_refuses_is_paid_once_more_and_no_more"),
     one("still/a_create_whose_key_is_over_has_no_case", _RULES, "payout.next_at = payout.sent_deadline = None  # nothing is due any more, not even the end of an attempt\n        _unknown_case(s, effects, finding.detail)", "payout.next_at = payout.sent_deadline = None", WAYS_OUT, TWO_STEP, first="test_a_create_whose_key_is_over_is_settled_by_a_document"),

@@ -118,6 +118,7 @@ _LISTS = (
     one("list/nobodys_credit_spoils_nothing", _STATEMENTS, "listing.unreadable += len(nobodys)", "listing.unreadable += 0", LISTED, first="test_lines_without_an_owner_spoil_no_page_and_are_told_once"),
     one("list/told_again_at_every_reading", _FINDINGS, "if certain > row[\"told\"]:", "if certain:", LISTED, first="test_what_was_told_once_pauses_once_but_a_third_credit_is_news"),
     one("list/a_third_credit_is_no_news", _WEIGHED, 'f"twice:{payout}:{times}"', 'f"twice:{payout}"', LISTED, first="test_what_was_told_once_pauses_once_but_a_third_credit_is_news"),
+    one("list/in_circles", _LISTING, "if self._barren >= MOST_BARREN and", "if self._barren >= 99 and", LISTED, first="test_a_list_that_has_lost_its_place_goes_in_no_circle"),
     one("list/told_at_the_first_reading", _FINDINGS, "certain = count if at_once else min(count, row[\"seen\"])", "certain = count", LISTED, first="test_what_the_next_reading_does_not_bear_out_is_not_told_and_what_it_does_is"),
     one("list/a_reading_that_denies_it_is_no_matter", _WEIGHED, "if count or self.whole}", "if count}", LISTED, first="test_what_the_next_reading_does_not_bear_out_is_not_told_and_what_it_does_is"),
     one("list/side_by_side_is_twice", _FINDINGS, "if row[\"found_at\"] > since and not at_once:", "if False:", LISTED, first="test_readings_side_by_side_bear_out_nothing"),

@@ -96,7 +96,7 @@ class Corrections:
                 pending is not None
                 and pending.nik_index == wanted.nik_index
                 and pending.asked_at > now - SECOND_WORD_WITHIN
-                and await clients.person_of(connection, pending.asked_by) != await clients.person_of(connection, actor)
+                and await clients.seconded(connection, pending.asked_by, actor)
             )
             if not may_begin and not (confirms and set(values) == {"nik"}):
                 raise Forbidden(

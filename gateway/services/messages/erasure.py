@@ -69,7 +69,8 @@ class Erasing:
                     code="participant_open",
                     remedy="End it first: unlink, stop the participant's payments, close the case; then ask again.",
                 )
-            if before is None or before.asked_at < now - SECOND_WORD_WITHIN or await _one(connection, before, actor):
+            in_time = before is not None and before.asked_at >= now - SECOND_WORD_WITHIN
+            if before is None or not in_time or not await clients.seconded(connection, before.asked_by, actor):
                 await erasures.ask(connection, person.id, actor, now)
                 await audit.record(connection, now, actor, "participant.erase.ask", participant_id, {})
                 return Erased(participant_id=participant_id, erased_at=None)
@@ -113,8 +114,3 @@ class Erasing:
         note = opened(self._vault, row)
         text = b"\n".join([note.target.encode(), *(value.encode() for value in note.headers.values()), note.body])
         return any(value in text for value in wanted)
-
-
-async def _one(connection: Connection, before: erasures.Erasure, actor: str) -> bool:
-    """Whether the same person asks again."""
-    return await clients.person_of(connection, before.asked_by) == await clients.person_of(connection, actor)

@@ -43,7 +43,8 @@ class Settling:
         self, payout: int, verdict: SettledAs, *, reason: BlockerCode | None, document: str, why: str, actor: str
     ) -> Settlement:
         """Bring a document; nothing changes until another person confirms it. Raises `NotFound`, `Conflict` where the
-        payout is in no doubt, `InvalidRequest` for a reason of something that was paid.
+        payout is in no doubt or a refusal comes while an attempt is on its way, `InvalidRequest` for a reason of
+        something that was paid.
         """
         if verdict is SettledAs.PAID and reason is not None:
             raise InvalidRequest("What was paid has no reason for a refusal.", field="reason")
@@ -52,11 +53,12 @@ class Settling:
         now = self._clock.now()
 
         async def work(connection: Connection) -> Settlement:
-            await self._in_doubt(connection, payout)
+            row = await self._in_doubt(connection, payout, verdict)
             made = await settlements.propose(
                 connection,
                 now,
                 payout,
+                attempt=row.attempt,
                 verdict=verdict.value,
                 reason=None if reason is None else reason.value,
                 document=document,
@@ -72,7 +74,7 @@ class Settling:
 
     async def confirm(self, settlement: int, *, actor: str) -> PayoutRow:
         """Take the document for the partner's word. Raises `NotFound`, `Conflict` for the one who brought it, for one
-        that is over, and where the partner has spoken meanwhile.
+        that is over, where the partner has spoken meanwhile, and for a refusal of what was sent again since.
         """
         now = self._clock.now()
 
@@ -82,13 +84,19 @@ class Settling:
                 raise NotFound("There is no such settlement.")
             if found.confirmed_at is not None or found.dropped_at is not None:
                 raise Conflict("It is over.", code="settlement_over", remedy="Bring the document again if need be.")
-            if await clients.person_of(connection, found.proposed_by) == await clients.person_of(connection, actor):
+            if not await clients.seconded(connection, found.proposed_by, actor):
                 raise Conflict(
-                    "Who brought the document cannot confirm it.",
+                    "Who brought the document cannot confirm it, nor does it count once their client is disabled.",
                     code="second_person_needed",
-                    remedy="Have another person look at the document and confirm it.",
+                    remedy="Have another person look at the document and confirm it, or bring it again.",
                 )
-            await self._in_doubt(connection, found.payout)
+            row = await self._in_doubt(connection, found.payout, SettledAs(found.verdict))
+            if found.verdict == SettledAs.REFUSED.value and found.attempt not in (None, row.attempt):
+                raise Conflict(
+                    "It was sent again after the document was brought, which says nothing of that.",
+                    code="sent_since",
+                    remedy="Ask the partner about it again, and bring what it says then.",
+                )
             await settlements.confirm(connection, now, settlement, actor)
             data = {"settlement": settlement, "verdict": found.verdict, "proposed_by": found.proposed_by}
             await audit.record(connection, now, actor, "payout.settle.confirm", str(found.payout), data)
@@ -99,8 +107,10 @@ class Settling:
 
         return await transact(self._database, work)
 
-    async def _in_doubt(self, connection: Connection, payout: int) -> None:
-        """Lock it; raises where its end is known, or where nothing has left that a document could be about."""
+    async def _in_doubt(self, connection: Connection, payout: int, verdict: SettledAs) -> PayoutRow:
+        """Lock it; raises where its end is known, where nothing has left that a document could be about, or where an
+        attempt that a refusal cannot be about is leaving.
+        """
         rows, _ = await payouts.lock(connection, [payout])
         row = next((one for one in rows if one.id == payout), None)
         if row is None:
@@ -113,6 +123,13 @@ class Settling:
                 code="not_in_doubt",
                 remedy="A document that contradicts the end is the partner's contradiction: reconcile the day.",
             )
+        if verdict is SettledAs.REFUSED and row.state is PayoutState.SUBMITTING:
+            raise Conflict(
+                "An attempt is on its way to the partner: no document can speak of it yet.",
+                code="on_its_way",
+                remedy=f"Wait for its answer, which is due by {row.sent_deadline:%H:%M:%S} UTC.",
+            )
+        return row
 
 
 def _outcome(found: Settlement) -> Outcome:

@@ -13,7 +13,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
+from contracts.errors import PartnerProtocolError
 from contracts.observation import StatementLine, StatementPage
+
+MOST_BARREN = 3
+"""So many pages in a row may have nothing new: a list that moves repeats some lines of a page, one that has lost its
+place all of them, without end.
+"""
 
 
 class Listed(NamedTuple):
@@ -30,12 +36,13 @@ class Listing:
         self.identities: set[bytes] = set()
         self.pages = 0
         self.unreadable = 0
+        self._barren = 0
         self._dated: dict[bytes, datetime] = {}
         self._in_order: list[Listed] = []
         """As they came, repeated ones too."""
 
     def add(self, page: StatementPage) -> list[Listed]:
-        """The lines of a page that no page before it had."""
+        """The lines of a page that no page before it had. Raises `PartnerProtocolError` where it goes in circles."""
         self.pages += 1
         self.unreadable += page.unreadable
         fresh = []
@@ -45,6 +52,9 @@ class Listing:
                 self.identities.add(listed.identity)
                 self._dated[listed.identity] = listed.line.booked_at
                 fresh.append(listed)
+        self._barren = 0 if fresh or page.unreadable else self._barren + 1
+        if self._barren >= MOST_BARREN and page.next_cursor is not None:
+            raise PartnerProtocolError(f"{MOST_BARREN} pages of the statement in a row repeat what was listed before")
         return fresh
 
     def holds(self, after: Listing) -> bool:

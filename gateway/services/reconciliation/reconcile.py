@@ -238,8 +238,10 @@ class Reconciliations:
         return read, unreadable
 
     async def _stage_near(self, connection: Connection, desk: Desk, day: date) -> str | None:
+        listing = Listing()
+
         async def take(page: StatementPage) -> None:
-            credits_ = [line for line in page.lines if line.kind is StatementKind.CREDIT]
+            credits_ = [line for _, line in listing.add(page) if line.kind is StatementKind.CREDIT]
             await reconciliation.add_near(connection, [(c.reference, c.partner_reference) for c in credits_])
 
         return await self._pages(desk, day, take)

@@ -21,6 +21,7 @@ from gateway.security import places
 from gateway.services.payouts.apply import apply
 from gateway.services.payouts.ends import Terms
 from gateway.services.payouts.words import Word
+from gateway.storage.access import clients
 from gateway.storage.base import ids
 from gateway.storage.base.database import Connection, transact
 from gateway.storage.ops import audit, cases
@@ -171,13 +172,14 @@ class Strays:
         if stray is None or stray.settled_at is not None:
             raise NotFound("There is no unsettled credit of that reference.")
         to = None if incentive is None else await self._named(connection, stray, incentive)
-        if stray.proposed_by is None or stray.proposed_for != incentive:
+        first = stray.proposed_by if stray.proposed_for == incentive else None
+        if first is None or not await clients.seconded(connection, first, actor):
+            if first == actor:
+                raise Conflict("You have decided so already.", remedy="A second person must decide the same.")
             await strays.propose(connection, stray, by=actor, incentive=incentive)
             said = {"partner": stray.partner, "incentive_id": incentive}
             await audit.record(connection, now, actor, "stray.propose", reference, said)
             return Settled(done=False, payout=None)
-        if stray.proposed_by == actor:
-            raise Conflict("You have decided so already.", remedy="A second person must decide the same.")
         if to is not None:
             return Settled(done=True, payout=await self._adopt(connection, stray, to, by=actor))
         await strays.settle(connection, now, stray, by=actor, payout=None)

@@ -195,3 +195,17 @@ async def organisation_of(connection: Connection, client_id: str) -> str:
 async def person_of(connection: Connection, client_id: str) -> str:
     """Who holds a client; what is no client (`cli`) stands for itself."""
     return str(await connection.fetchval("SELECT person_of($1)", client_id))
+
+
+async def seconded(connection: Connection, first: str, second: str) -> bool:
+    """Whether two words make one decision: of two people, the first one's client being enabled still. What is no client
+    (`cli`) stands for itself.
+    """
+    return bool(
+        await connection.fetchval(
+            "SELECT person_of($1) <> person_of($2)"
+            " AND NOT EXISTS (SELECT FROM clients WHERE id = $1 AND disabled_at IS NOT NULL)",
+            first,
+            second,
+        )
+    )

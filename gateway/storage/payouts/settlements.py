@@ -19,6 +19,8 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     document: str
     why: str
+    attempt: int | None
+    """The payout's last one when it was brought; None: brought before that was noted."""
     proposed_by: str
     proposed_at: datetime
     confirmed_by: str | None
@@ -36,6 +38,7 @@ async def propose(
     now: datetime,
     payout: int,
     *,
+    attempt: int,
     verdict: str,
     reason: str | None,
     document: str,
@@ -49,8 +52,8 @@ async def propose(
         now,
     )
     row = await connection.fetchrow(
-        "INSERT INTO settlements (payout, verdict, reason, document, why, proposed_by, proposed_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING *",
+        "INSERT INTO settlements (payout, verdict, reason, document, why, proposed_by, proposed_at, attempt)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING *",
         payout,
         verdict,
         reason,
@@ -58,6 +61,7 @@ async def propose(
         why,
         by,
         now,
+        attempt,
     )
     return msgspec.convert(dict(row or {}), Settlement)
 

@@ -139,6 +139,15 @@ async def test_a_nik_of_somebody_who_was_paid_is_the_word_of_two_clients(api: Ap
     ]  # fmt: skip
 
 
+async def test_a_first_word_does_not_outlive_the_client_that_said_it(api: Api) -> None:
+    await _approved(api, row(1))
+    await _do(api, "UPDATE incentives SET payout = 'succeeded', payouts = 1")
+    assert (await api.call("PUT", PATH, json={"nik": nik(40)})).status_code == 202
+    await _do(api, f"UPDATE clients SET disabled_at = now() WHERE id = '{api.ids['maker']}'")
+    assert (await api.call("PUT", PATH, role="one", json={"nik": nik(40)})).status_code == 403
+    assert await api.fetch("SELECT 1 FROM nik_corrections") != [], "it waits for somebody who may ask"
+
+
 async def test_a_first_word_is_forgotten(api: Api, core: Core) -> None:
     await _approved(api, row(1))
     await _do(api, "UPDATE incentives SET payout = 'reversed', payouts = 1")

@@ -210,5 +210,7 @@ async def test_a_first_word_does_not_count_for_ever_nor_does_nobodys(past: Past)
     await past.erasing.erase(past.pid, "eva")
     await past.town.pass_time(8 * DAYS)
     assert (await past.erasing.erase(past.pid, "fay")).erased_at is None
+    await past.town.execute("UPDATE clients SET disabled_at = now() WHERE id = 'fay'")
+    assert (await past.erasing.erase(past.pid, "eva")).erased_at is None, "of a client that was ended"
     with pytest.raises(NotFound):
         await past.erasing.erase("nobody", "eva")

@@ -13,7 +13,7 @@ from contracts.errors import PartnerProtocolError
 from contracts.observation import StatementPage
 from contracts.payout import PayoutState
 from gateway.clock import jakarta_day
-from gateway.services.reconciliation.listing import Listing
+from gateway.services.reconciliation.listing import MOST_BARREN, Listing
 from gateway.services.reconciliation.statements import Statements
 from gateway.storage.ops import switches
 from tests.gateway.payouts.fake import Bank, _line
@@ -363,6 +363,16 @@ def test_any_list_that_only_grows_is_listed_once() -> None:
             readings.append(listing)
         assert readings[0].identities <= readings[1].identities
         assert before <= len(readings[1].identities) <= len(bank)
+
+
+@pytest.mark.parametrize("size", [0, 1, 3])
+def test_a_list_that_has_lost_its_place_goes_in_no_circle(size: int) -> None:
+    """The partner forgets its cursor and shows the same page, or an empty one, under whatever cursor."""
+    page, listing = StatementPage(lines=tuple(_line(_booked(n)) for n in range(size)), next_cursor="again"), Listing()
+    for _ in range(MOST_BARREN - (size == 0)):
+        listing.add(page)
+    with pytest.raises(PartnerProtocolError, match="repeat"):
+        listing.add(page)
 
 
 def _booked(n: int) -> dict[str, Any]:

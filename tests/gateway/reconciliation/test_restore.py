@@ -211,7 +211,16 @@ async def test_a_choice_between_incentives_is_a_persons(restoring: Restoring) ->
     with pytest.raises(Conflict):
         await service.strays.settle(stray.reference, paid, actor="op")
     assert not (await service.strays.settle(stray.reference, other, actor="op 2")).done, "they do not agree"
-    assert (await service.strays.settle(stray.reference, other, actor="op")).done
+    for client in ("op 2", "op 3"):
+        await town.execute(
+            "INSERT INTO clients (id, name, secret_hash, scopes, created_at, person)"
+            " VALUES ($1, $1, '', '{}', now(), 'eva')",
+            client,
+        )
+    assert not (await service.strays.settle(stray.reference, other, actor="op 3")).done, "two clients of one person"
+    await town.execute("UPDATE clients SET disabled_at = now() WHERE id = 'op 3'")
+    assert not (await service.strays.settle(stray.reference, other, actor="op")).done, "by a client that was ended"
+    assert (await service.strays.settle(stray.reference, other, actor="op 2")).done
     assert await town.cases() == []
     await town.drive(worker, Statements(town.resources), hours=0.5)
     assert [await town.stands(one) for one in (paid, other)] == [("paid", None)] * 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -52,22 +53,28 @@ async def in_doubt(town: Town, act: str = "lost") -> int:
 async def test_a_document_settles_only_by_two_persons(town: Town) -> None:
     town.partner()
     incentive = await in_doubt(town)
+    await town.execute(
+        "INSERT INTO clients (id, name, secret_hash, scopes, created_at) VALUES ('ann too', 'ann', '', '{}', now())"
+    )
     payout, service = (await town.payout(incentive)).id, settling(town)
     made = await service.propose(payout, SettledAs.PAID, reason=None, document="letter 17", why="asked", actor="ann")
     assert await town.stands(incentive) == ("paying", "outcome_unknown"), "nothing yet"
-    with pytest.raises(Conflict, match="cannot confirm"):
-        await service.confirm(made.id, actor="ann")
+    for ended, actor in ((False, "ann"), (False, "ann too"), (True, "bob")):  # who brought it, and who may no longer
+        await town.execute("UPDATE clients SET person = 'ann' WHERE id LIKE 'ann%'")
+        await town.execute("UPDATE clients SET disabled_at = CASE WHEN $1 THEN now() END WHERE id = 'ann'", ended)
+        with pytest.raises(Conflict, match="cannot confirm"):
+            await service.confirm(made.id, actor=actor)
     again = await service.propose(payout, SettledAs.PAID, reason=None, document="letter 18", why="asked", actor="bob")
     with pytest.raises(Conflict, match="over"):
         await service.confirm(made.id, actor="bob")
-    assert (await service.confirm(again.id, actor="ann")).state is S.SUCCEEDED
+    assert (await service.confirm(again.id, actor="ann too")).state is S.SUCCEEDED
     with pytest.raises(Conflict, match="over"):
         await service.confirm(again.id, actor="cid")
     assert await town.stands(incentive) == ("paid", None)
     said = await town.fetch("SELECT source, kind FROM observations ORDER BY id DESC LIMIT 1")
     assert [tuple(row.values()) for row in said] == [("document", "succeeded")]
     audited = [(row["actor"], row["action"]) for row in await town.fetch("SELECT * FROM audit_log ORDER BY seq")]
-    assert audited == [("ann", "payout.settle"), ("bob", "payout.settle"), ("ann", "payout.settle.confirm")]
+    assert audited == [("ann", "payout.settle"), ("bob", "payout.settle"), ("ann too", "payout.settle.confirm")]
     await town.check()
 
 
@@ -78,6 +85,43 @@ async def test_what_a_document_refuses_is_paid_once_more_and_no_more(town: Town)
     await town.drive(town.worker(), town.statements(), hours=1, step_s=60)
     assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
     assert len(bank.booked) == 1
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_a_refusal_on_paper_says_nothing_of_what_was_sent_after_it(town: Town, answered: bool) -> None:
+    """Brought of the first attempt; its absence is proved meanwhile, and the second one is on its way, or lost too."""
+    bank = town.partner()
+    incentive = await in_doubt(town, "reset")
+    bank.script("transfer", "lost")
+    bank.script("status", *["not_found"] * 40)
+    payout, service, worker = (await town.payout(incentive)).id, settling(town), town.worker()
+    letter: dict[str, Any] = {"reason": None, "document": "letter 17", "why": "asked", "actor": "ann"}
+    made = await service.propose(payout, SettledAs.REFUSED, **letter)
+    refused: list[str | None] = []
+
+    async def confirm(operation: str) -> None:
+        if operation == "transfer" and not answered:
+            for attempt in (
+                service.confirm(made.id, actor="bob"),
+                service.propose(payout, SettledAs.REFUSED, **letter),
+            ):
+                with pytest.raises(Conflict) as told:
+                    await attempt
+                refused.append(told.value.code)
+
+    bank.before = confirm
+    while (await town.payout(incentive)).attempt < 2:
+        town.clock.advance(600)
+        await worker.tick_lookups("fake")
+        await worker.tick_send("fake")
+    if answered:
+        with pytest.raises(Conflict, match="sent again"):
+            await service.confirm(made.id, actor="bob")
+    assert refused == ([] if answered else ["on_its_way"] * 2)
+    assert [await town.states(incentive), len(bank.booked)] == [[S.UNKNOWN], 1]
+    again = await service.propose(payout, SettledAs.PAID, **letter)
+    assert (await service.confirm(again.id, actor="bob")).state is S.SUCCEEDED
+    await town.check()
 
 
 async def test_a_document_may_name_the_account_and_then_nothing_follows(town: Town) -> None:
