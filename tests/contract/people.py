@@ -120,6 +120,16 @@ class Person:
         )
         return await self.stage.run("answer_link", lambda ctx: self.stage.partner.answer_link(ctx, answer))
 
+    async def to_the_last_input(self, step: LinkInputs) -> LinkInputs:
+        """Fill the gateway's form until it asks what the account's owner alone can tell: the OTP."""
+        for _ in range(MOST_STEPS):
+            if "otp" in step.names:
+                return step
+            after = await self.answer(step)
+            assert isinstance(after, LinkInputs), "linked before anything was asked that only the owner knows"
+            step = after
+        raise AssertionError("the form does not end")
+
     async def come_back(self, step: LinkRedirect, query: dict[str, str]) -> LinkStep:
         """What the browser brought back, and the exchange of its code."""
         back = self.stage.partner.read_return(query)

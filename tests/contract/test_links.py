@@ -75,8 +75,7 @@ async def test_an_input_that_comes_too_late_ends_the_link(stage: Stage) -> None:
     person = Person(stage, stage.account())
     step = await person.begin()
     if isinstance(step, LinkInputs):
-        step = await person.answer(step)
-        assert isinstance(step, LinkInputs)
+        step = await person.to_the_last_input(step)
         await stage.pass_time(301)
         step = await person.answer(step)
         assert isinstance(step, LinkRefused) and step.code is BlockerCode.CONSENT_ABANDONED
@@ -90,7 +89,7 @@ async def test_an_input_that_comes_too_late_ends_the_link(stage: Stage) -> None:
 
 async def test_a_wrong_first_input_may_be_typed_again(stage: Stage) -> None:
     account = stage.account()
-    person = Person(stage, account, card_no="1111111111119911")
+    person = Person(stage, account, card_no="1111111111119911", otp="000000")
     step = await person.begin()
     if stage.can(Capability.LINK_REDIRECT):
         assert isinstance(step, LinkRedirect), "the partner's own page asks again"
@@ -100,7 +99,7 @@ async def test_a_wrong_first_input_may_be_typed_again(stage: Stage) -> None:
     assert isinstance(again, LinkInputs) and again.again and again.names == step.names
     person.typed.clear()
     after = await person.answer(again)
-    assert isinstance(after, LinkInputs) and not after.again
+    assert isinstance(after, LinkGranted) or (isinstance(after, LinkInputs) and not after.again)
 
 
 async def test_an_unknown_account_is_refused_as_such(stage: Stage) -> None:
@@ -148,8 +147,7 @@ async def test_a_code_works_once(stage: Stage) -> None:
         again = await outcome_or_error(person.come_back(step, query))
     else:
         assert isinstance(step, LinkInputs)
-        step = await person.answer(step)
-        assert isinstance(step, LinkInputs)
+        step = await person.to_the_last_input(step)
         assert isinstance(await person.answer(step), LinkGranted)
         again = await outcome_or_error(person.answer(step))
     assert isinstance(again, LinkRefused | PartnerError | OutcomeUnknown)
@@ -262,7 +260,7 @@ async def test_what_is_kept_between_steps_is_secret(stage: Stage) -> None:
     person = Person(stage, stage.account())
     step = await person.begin()
     if isinstance(step, LinkInputs):
-        step = await person.answer(step)
+        step = await person.to_the_last_input(step)
     assert isinstance(step, LinkInputs | LinkRedirect)
     kept = {value.reveal() for value in step.carry.values()}
     assert not kept & {person.account.card_no, person.account.pin, person.types("otp")}

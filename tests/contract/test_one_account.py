@@ -67,8 +67,13 @@ async def test_the_other_s_card_and_otp_do_not_open_an_account(stage: Stage) -> 
     mine = Person(stage, declared, card_no=consenting.card_no)
     step = await mine.begin()
     if isinstance(step, LinkInputs):
+        other = Person(stage, consenting)
+        theirs = await other.begin()
+        assert isinstance(theirs, LinkInputs)
+        await other.to_the_last_input(theirs)
+        mine.typed["otp"] = other.types("otp")
         again = await mine.answer(step)
-        assert isinstance(again, LinkInputs) and again.again, "a card of somebody else is typed again"
+        assert isinstance(again, LinkInputs) and again.again, "a card or an OTP of somebody else is typed again"
 
 
 async def test_the_other_s_access_proves_nothing_of_this_account(stage: Stage) -> None:

@@ -188,9 +188,10 @@ class LinkSteps(LinkEndings):
                 "answer_link", lambda context: desk.partner.answer_link(context, answer), subject=link.id
             )
         except OutcomeUnknown as error:
-            # What was typed is gone with the request that held it: the form begins anew.
+            # What was typed is gone with the request that held it: the form begins anew, with what the partner does
+            # for it (an OTP that it sends by itself, say).
             _log.warning("link_answer_unknown", link=link.id, partner_code=error.partner_code)
-            return await self._reopen(link, list(desk.manifest.first_inputs), None, again=False)
+            return (await self._begin(await self._reopen(link, [], None, again=False))).link
         except PartnerError:
             await self._reopen(link, link.wants, link.carry_sealed, again=False)
             raise

@@ -52,7 +52,7 @@ class Form:
 
 async def form(world: World, pid: str) -> Form:
     link = await world.start(pid)
-    world.banks["bank"].will("begin", BEGIN)
+    world.banks["bank"].always["begin"] = BEGIN
     opened = Form(world, link)
     await opened.open(link["challenge"]["url"])
     return opened
@@ -186,6 +186,21 @@ async def test_an_answer_without_a_reply_begins_the_form_anew(world: World) -> N
     assert reply.status_code == 503 and "Nomor kartu" in reply.text
     assert (await opened.send(card_no=CARD)).headers["location"].endswith("outcome=linked")
     assert world.banks["bank"].sent[-1][1]["carry"] == {}
+
+
+async def test_an_otp_that_the_partner_sends_at_once_is_sent_again(world: World) -> None:
+    """A wallet that asks nothing before it sends its OTP: an answer that was lost has used the first one up."""
+    link = await world.start(await world.person("bank"))
+    second = LinkInputs(names=("otp",), carry={"charge": Secret("second-token")})
+    world.banks["bank"].will("begin", ASK_OTP, second)
+    world.banks["bank"].will("answer", httpx.ReadError("reset"), granted())
+    opened = Form(world, link)
+    await opened.open(link["challenge"]["url"])
+    assert (await opened.send(otp=WRONG_OTP)).status_code == 303
+    assert "Kode OTP" in opened.page
+    assert (await opened.send(otp=OTP)).headers["location"].endswith("outcome=linked")
+    carried = [content["carry"] for name, content in world.banks["bank"].sent if name == "answer"]
+    assert carried == [{"charge": "charge-token"}, {"charge": "second-token"}]
 
 
 async def test_a_client_with_screens_of_its_own(world: World) -> None:
