@@ -31,7 +31,7 @@ class Bni(Adapter):
         """snap-bni.md 1.3, 2.3, 2.4; nothing is refreshed, a new one is asked for."""
         side, call = sign.TOKENS[name]
         reply = yield side.ask(ctx, call, wire.TOKEN)
-        return values.b2b_token(reply, MANIFEST.tokens[name].life_s)
+        return values.b2b_token(call, reply, MANIFEST.tokens[name].life_s)
 
     def begin_link(self, ctx: Context, start: LinkStart) -> Plan[LinkStep]:
         """BNI has no page: the gateway's form asks for the card number (decision B1)."""

@@ -31,7 +31,7 @@ class Gopay(Adapter):
         """The SNAP token (service 73); there is no refresh."""
         life_s = MANIFEST.tokens[name].life_s
         reply = yield SNAP.ask(ctx, sign.TOKEN, wire.TOKEN)
-        return values.b2b_token(reply, life_s)
+        return values.b2b_token(sign.TOKEN, reply, life_s)
 
     def begin_link(self, ctx: Context, start: LinkStart) -> Plan[LinkStep]:
         """No call: the browser opens the signed linking page itself (service 10)."""

@@ -30,7 +30,7 @@ class LinkAja(Adapter):
         """
         if name == "snap":
             reply = yield SNAP.ask(ctx, sign.TOKEN, wire.TOKEN)
-            return values.b2b_token(reply, MANIFEST.tokens["snap"].life_s)
+            return values.b2b_token(sign.TOKEN, reply, MANIFEST.tokens["snap"].life_s)
         if name != "legacy":
             raise NotSupported("LinkAja has two tokens of ours: snap and legacy")
         if held is not None and held.refresh is not None:

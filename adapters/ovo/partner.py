@@ -28,7 +28,7 @@ class Ovo(Adapter):
         """The B2B token (wallets.md 3.2); it is asked for anew, never refreshed."""
         life_s = MANIFEST.tokens[name].life_s
         reply = yield OVO.ask(ctx, sign.TOKEN, wire.TOKEN)
-        return values.b2b_token(reply, life_s)
+        return values.b2b_token(sign.TOKEN, reply, life_s)
 
     def begin_link(self, ctx: Context, start: LinkStart) -> Plan[LinkStep]:
         """Binding: the page to open, and the linkageToken that its authCode will belong to (wallets.md 3.3)."""

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from adapters import answers
-from adapters.snap import codes
+from adapters.snap.calls import Call
 from adapters.snap.codes import Envelope
 from adapters.snap.sign import JAKARTA
-from contracts.errors import Hint, PartnerProtocolError
+from contracts.errors import PartnerProtocolError
 from contracts.money import decimal_string, parse_decimal_string
 from contracts.partner import AccessToken
 from contracts.plan import Response
@@ -21,14 +21,11 @@ _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
 _URL = re.compile(r"https?://[!-~]{1,2040}", re.ASCII)
 
 
-def b2b_token(reply: Response, life_s: float) -> AccessToken:
-    """Our own token as issued (service 73, snap-bni.md 1.3). `life_s`, the documented life, holds where the answer
-    names none that can be read, or a longer one (in milliseconds, say). No token is shown for it: a 401 speaks of our
-    signature.
+def b2b_token(call: Call, reply: Response, life_s: float) -> AccessToken:
+    """Our own token as `call` got it (snap-bni.md 1.3). `life_s`, the documented life, holds where the answer names
+    none that can be read, or a longer one (in milliseconds, say).
     """
-    envelope = codes.read(reply, "73", our_token=Hint.CREDENTIALS)
-    if envelope.code != "2007300":
-        raise codes.unavailable(envelope)
+    envelope = call.expect(reply)
     life = seconds(envelope.body.get("expiresIn"))
     return AccessToken(value=token(envelope, "accessToken"), life_s=min(life or life_s, life_s))
 

@@ -30,9 +30,12 @@ def _told(partner: str, table: str) -> dict[str, tuple[str, ...]]:
 
 def _united() -> dict[str, tuple[str, ...]]:
     told = [_told(partner, "words") for partner in PARTNERS]
-    strange = {word for words in told for word in words} - set(WORDS)
-    if strange:
-        raise ValueError(f"scenario.toml has words that are none: {', '.join(sorted(strange))}")
+    for partner, words in zip(PARTNERS, told, strict=True):
+        if strange := words.keys() - set(WORDS):
+            raise ValueError(
+                f"mock_partners/{partner}/scenario.toml, [words]: {', '.join(sorted(strange))} is no word of a"
+                f" scenario; there are {', '.join(WORDS)}"
+            )
     return {word: tuple(dict.fromkeys(end for words in told for end in words.get(word, ()))) for word in WORDS}
 
 

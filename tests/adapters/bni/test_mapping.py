@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.bni import identity, mapping
+from adapters.bni import identity, mapping, sign
 from adapters.snap import codes, values
 from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUnavailable
 from contracts.incentive import BlockerCode
@@ -197,7 +197,7 @@ def test_noise_is_never_a_verdict(answer: Response) -> None:
         lambda a: mapping.PAYOUTS.inquired(samples.order(), a),
         lambda a: mapping.bound(a, "1"),
         mapping.otp_sent,
-        lambda a: values.b2b_token(a, 900.0),
+        lambda a: values.b2b_token(sign.TOKENS["snap"][1], a, 900.0),
         lambda a: mapping.statement_page(a, 1),
         mapping.balance,
         lambda a: identity.verdict(a, samples.query()),

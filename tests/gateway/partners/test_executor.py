@@ -143,6 +143,18 @@ async def test_a_write_that_left_is_unknown_whatever_happened_then(
     assert type(raised.value) is wanted
 
 
+@pytest.mark.parametrize("effects", [(R,), (R, W)])
+async def test_of_a_bug_its_kind_is_told_and_of_what_is_not_written_its_words(effects: tuple[Effect, ...]) -> None:
+    """Any other exception's text may quote a person."""
+    for error, told in (
+        (ValueError("3171010101909901"), "ValueError"),
+        (NotImplementedError("x"), "not written yet: x"),
+    ):
+        with pytest.raises((PartnerProtocolError, OutcomeUnknown)) as raised:
+            await Far().run(asks(*effects, ends=fails(error)))
+        assert str(raised.value) == told
+
+
 async def test_nothing_follows_a_write() -> None:
     for after in (R, W):
         far = Far()

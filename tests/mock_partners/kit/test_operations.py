@@ -11,6 +11,7 @@ import pytest
 from mock_partners.bni import CREDENTIALS
 from mock_partners.bni.onegate import CLIENT_ID
 from mock_partners.kit.host import operations
+from mock_partners.kit.scenario import roles
 from mock_partners.kit.scenario.roles import ROLES, concerns, roles_of
 from mock_partners.pytest import PartnerInProcess
 from mock_partners.registry import PARTNERS
@@ -27,6 +28,14 @@ def test_every_served_call_has_one_word() -> None:
     several = [one for served in SERVED.values() for one in served if len(roles_of(one)) > 1]
     assert without == [], "give its path a word in its scenario.toml"
     assert several == ["POST /OVOSNAP/v2.0/emoney/account-inquiry"]
+
+
+def test_a_word_that_is_none_is_refused_with_its_file_and_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roles, "_told", lambda partner, table: {"pay-out": ("x",)} if partner == "ovo" else {})
+    with pytest.raises(
+        ValueError, match=r"mock_partners/ovo/scenario.toml, \[words\]: pay-out .* payout-create, payout,"
+    ):
+        roles._united()
 
 
 @pytest.mark.parametrize("word", ROLES)
