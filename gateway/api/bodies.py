@@ -7,6 +7,7 @@ application every handler that takes `data: JSONBody[Struct]` is read this way; 
 from __future__ import annotations
 
 import codecs
+import json
 from collections.abc import Generator
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ from litestar.dto import AbstractDTO, DTOFieldDefinition
 from litestar.openapi.spec import Reference, Schema
 from litestar.typing import FieldDefinition
 
-from gateway.api.problems import invalid, unsupported_media_type
+from gateway.api.problems import invalid, key_repeated, unsupported_media_type
 
 MAX_BODY_BYTES = 65_536
 
@@ -46,7 +47,9 @@ class StrictBody(AbstractDTO[Any]):
     def read(self, handler_id: str, value: bytes) -> Any:
         """What a JSON body says."""
         try:
-            return self._decoders[handler_id].decode(value)
+            body = self._decoders[handler_id].decode(value)
+            json.loads(value, object_pairs_hook=_once_each)
+            return body
         except msgspec.DecodeError as error:
             fields = self._fields[handler_id]
             raise invalid(str(error), takes=tuple(fields), values=lambda name: fields.get(name, ())) from None
@@ -88,6 +91,14 @@ class StrictBody(AbstractDTO[Any]):
         return False
 
 
+def _once_each(pairs: list[tuple[str, Any]]) -> None:
+    """Refuse an object that says two things under one key: readers differ in which they take."""
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        (name, *_) = (name for name in names if names.count(name) > 1)
+        raise key_repeated(name)
+
+
 def _fields_of(annotation: Any) -> dict[str, tuple[str, ...]]:
     body = msgspec.inspect.type_info(annotation)
     if not isinstance(body, msgspec.inspect.StructType):
@@ -101,6 +112,8 @@ def _listed(kind: msgspec.inspect.Type) -> list[str]:
             return [str(each.value) for each in cls]
         case msgspec.inspect.LiteralType(values=values):
             return [str(each) for each in values]
+        case msgspec.inspect.ListType(item_type=item) | msgspec.inspect.VarTupleType(item_type=item):
+            return _listed(item)
         case msgspec.inspect.UnionType(types=types):
             return [value for each in types for value in _listed(each)]
     return []

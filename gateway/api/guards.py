@@ -5,7 +5,7 @@ what is answered; and limits by the address that asks.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, Literal
 
 from litestar.connection import ASGIConnection
 from litestar.datastructures import MutableScopeHeaders
@@ -47,20 +47,28 @@ class HeadTooLarge(CallerError):
     remedy = "Send fewer headers, and cookies of 8 KiB at most."
 
 
-def head_as_get(app: ASGIApp) -> ASGIApp:
-    """Answer HEAD as GET without the body, wherever there is a GET: load balancers ask so."""
+_INSTEAD: dict[str, Literal["GET", "TRACE"]] = {"HEAD": "GET", "OPTIONS": "TRACE"}
+
+
+def other_methods(app: ASGIApp) -> ASGIApp:
+    """Answer HEAD as GET without the body, wherever there is a GET: load balancers ask so. OPTIONS tells what the
+    refusal of a method that nothing has tells: which there are.
+    """
 
     async def answered(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP or scope["method"] != "HEAD":
+        if scope["type"] != ScopeType.HTTP or scope["method"] not in _INSTEAD:
             await app(scope, receive, send)
             return
 
         async def without_body(message: Message) -> None:
-            if message["type"] == "http.response.body":
+            if message["type"] == "http.response.start" and message["status"] == 405 and scope["method"] == "OPTIONS":
+                message["status"] = 204
+                message["headers"] = [one for one in message["headers"] if not one[0].startswith(b"content-")]
+            elif message["type"] == "http.response.body":
                 message["body"] = b""
             await send(message)
 
-        asked: Scope = {**scope, "method": "GET"}  # the server looks at its own
+        asked: Scope = {**scope, "method": _INSTEAD[scope["method"]]}  # the server looks at its own
         await app(asked, receive, without_body)
 
     return answered

@@ -14,19 +14,20 @@ _ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 _NUMBERS = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})*", re.ASCII)
 
 
-def cursor_of(*numbers: int) -> str:
-    """Where the next page begins."""
-    return base64.urlsafe_b64encode(".".join(map(str, numbers)).encode()).decode().rstrip("=")
+def cursor_of(*numbers: int, of: str = "") -> str:
+    """Where the next page begins. `of`: of which list; empty for places in the events, which clients keep for years."""
+    return base64.urlsafe_b64encode((of + ".".join(map(str, numbers))).encode()).decode().rstrip("=")
 
 
-def numbers_of(cursor: str | None, count: int) -> tuple[int, ...]:
-    """The numbers in a cursor, zeros without one; raises `InvalidRequest`."""
+def numbers_of(cursor: str | None, count: int, of: str = "") -> tuple[int, ...]:
+    """The numbers in a cursor, zeros without one; raises `InvalidRequest`, also for another list's."""
     if not cursor:
         return (0,) * count
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
     except (binascii.Error, ValueError):
         text = ""
+    text = text.removeprefix(of) if text.startswith(of) else ""
     numbers = text.split(".")
     if _NUMBERS.fullmatch(text) is None or len(numbers) != count:
         raise InvalidRequest(

@@ -85,6 +85,7 @@ _KINDS = {
 """What msgspec names in Python's words."""
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `([^`]*)`")
+_PATTERN = re.compile(r"Expected `str` matching regex '([^']*)'")
 _FORMS = {
     "Invalid RFC3339 encoded date": "Give a day as YYYY-MM-DD, 2026-11-20 for example, without a time.",
     "Invalid RFC3339 encoded datetime": "Give a time with its offset: 2026-11-20T09:30:00+07:00.",
@@ -128,9 +129,19 @@ def invalid(
         return InvalidRequest("The body is not well-formed JSON.", code="json_malformed")
     detail = _in_words(text) if _PLAIN.fullmatch(text) else "not an allowed value"
     subject = f"The field {field}" if field else "The body"
-    allowed = values(field) if field else ()
+    allowed = values(field.partition("[")[0]) if field else ()
     remedy = f"Give one of: {', '.join(allowed)}." if allowed else _FORMS.get(text)
+    if found := _PATTERN.fullmatch(text):
+        detail, remedy = "it has another form", f"Its form is {found.group(1)}."
     return InvalidRequest(f"{subject} is not valid: {detail}.", field=field, code="field_invalid", remedy=remedy)
+
+
+def key_repeated(name: str) -> InvalidRequest:
+    """An object of the body has a key twice; named where it looks like a name."""
+    field = name if _NAME.fullmatch(name) else None
+    return InvalidRequest(
+        "A key stands twice in an object of the body.", field=field, code="key_repeated", remedy="Give each key once."
+    )
 
 
 def _in_words(text: str) -> str:
@@ -214,9 +225,10 @@ def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respon
             error=type(error).__name__,
             frames=frames(error),
         )
-    return _response(
-        request.scope, error.status_code, code, title, f"{title}.", remedy, headers=dict(error.headers or {})
-    )
+    headers = dict(error.headers or {})
+    if "GET" in (allowed := headers.get("allow", "").split(", ")):
+        headers["allow"] = ", ".join(sorted({*allowed, "HEAD"}))
+    return _response(request.scope, error.status_code, code, title, f"{title}.", remedy, headers=headers)
 
 
 def _of_parameters(error: ValidationException, values: Values) -> GatewayError:
@@ -225,7 +237,9 @@ def _of_parameters(error: ValidationException, values: Values) -> GatewayError:
     if key == "data":
         return InvalidRequest("The request has no body.", code="body_missing")
     message = str(first.get("message", "")) if isinstance(first, dict) else ""
-    return invalid(message, path=key or _parameter(error.detail), values=values)
+    path = key or _parameter(error.detail)
+    # `state_` of a handler is the parameter `state`: only there a name ends so.
+    return invalid(message, path=path and path.removesuffix("_"), values=values)
 
 
 def _parameter(detail: str) -> str | None:

@@ -131,6 +131,14 @@ class BoundedProtocol(H11Protocol):
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             self._waits_since = None
 
+    def eof_received(self) -> bool:  # type: ignore[override] # asyncio asks whether to keep the other direction open
+        """The peer sends no more: whose whole request is here still gets its answer (RFC 9112 section 9.6)."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
+            return False
+        cycle.keep_alive = False
+        return True
+
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
         standing = _STANDING.get(self.server_state, {})

@@ -260,6 +260,7 @@ ERRORS: dict[str, str] = {
     "conflict": "The state of what is addressed does not allow it.",
     "content_root_differs": "The content root is not the batch's.",
     "cursor_too_old": "Events behind the cursor were forgotten.",
+    "cursor_ahead": "Nothing has happened where the cursor points: the store was put back to an earlier time.",
     "duties_not_separate": "No client both hands over and decides.",
     "field_invalid": "A field has a value that it cannot have.",
     "field_missing": "A field is missing.",

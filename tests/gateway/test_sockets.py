@@ -130,6 +130,22 @@ async def test_an_answer_that_takes_time_is_no_slow_request(peer: Connect) -> No
     assert await patient.answer() == b"1"
 
 
+async def test_who_sends_no_more_still_gets_the_answer(peer: Connect) -> None:
+    """As `nc -N` and some proxies do: the writing half is closed behind the request."""
+    asks = await peer()
+    asks.writer.write(HEAD % (b"think", 1) + b"a")
+    asks.writer.write_eof()
+    assert await asks.answer() == b"1"
+    assert await asyncio.wait_for(asks.reader.read(), 10) == b"", "and nothing waits for another request"
+
+
+async def test_a_body_that_is_cut_by_the_end_is_none(peer: Connect) -> None:
+    cut = await peer()
+    cut.writer.write(HEAD % (b"", 5) + b"ab")
+    cut.writer.write_eof()
+    assert await asyncio.wait_for(cut.reader.read(), 10) == b""
+
+
 async def test_one_connection_too_many_takes_nothing_from_those_that_stand(peer: Connect) -> None:
     standing = [await peer() for _ in range(8)]
     assert await (await peer()).drip(b"", 3.0, 1)

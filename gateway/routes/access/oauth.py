@@ -75,7 +75,7 @@ class _Client(ClientMixin):  # type: ignore[misc] # authlib ships no types
         return " ".join(name for name in wanted if name in self.row.scopes)
 
     def check_client_secret(self, client_secret: str) -> bool:
-        given = hashed(client_secret)
+        given = hashed(client_secret.strip())  # a secret out of a file often ends with a line break
         return any(hmac.compare_digest(kept, given) for kept in self._secret_hashes)
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
@@ -137,7 +137,7 @@ class _Server(AuthorizationServer):  # type: ignore[misc] # authlib ships no typ
 _REMEDIES = {
     "invalid_client": "Send the client's id and secret by HTTP Basic or in the form, or a new assertion; an operator"
     " can make new ones.",
-    "invalid_scope": "Ask for scopes that the client has, or for none to get all of them.",
+    "invalid_scope": "Ask for scopes that the client has, with spaces between, or for none to get all of them.",
     "unsupported_grant_type": "Send grant_type=client_credentials.",
 }
 
@@ -247,7 +247,7 @@ _DESCRIPTIONS = {
 def _form(body: bytes) -> dict[str, str] | None:
     """The form's fields; None where it cannot be read, or names one twice (RFC 6749 section 3.2)."""
     try:
-        fields = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+        fields = parse_qsl(body.decode("ascii").rstrip("\r\n"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:
         return None
     return dict(fields) if len(dict(fields)) == len(fields) else None

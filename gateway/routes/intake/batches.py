@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get, post
+from litestar.datastructures.headers import Accept
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
@@ -53,6 +54,7 @@ _SILENCE_S = 30.0
 _UPLOAD_S = 1_800.0
 """So is one that has not ended after this."""
 _PAGE = 1_000
+_LIST = "batches/"
 _PARTNER_RUPIAH = re.compile(r"([a-z0-9]{1,32}):([0-9]{1,15})", re.ASCII)
 _CSV, _NDJSON, _JSON = "text/csv", "application/x-ndjson", "application/json"
 
@@ -111,7 +113,7 @@ class DecideBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """What is decided, about exactly which content."""
 
     decision: Decision
-    content_root: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    content_root: Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")]
 
 
 class BatchPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -257,11 +259,15 @@ async def list_batches(
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> BatchPage:
     """Batches, newest first: those of one `state`, `awaiting_approval` say, or all."""
-    at_us, number = numbers_of(cursor, 2)
+    at_us, number = numbers_of(cursor, 2, _LIST)
     before = (moment_of(at_us), f"b{number}") if cursor else None
     found = await core.batches.find(request.auth.organisation, state_, before, limit + 1)
     page = found[:limit]
-    more = cursor_of(us_of(page[-1].batch.received_at), int(page[-1].batch.id[1:])) if len(found) > limit else None
+    more = (
+        cursor_of(us_of(page[-1].batch.received_at), int(page[-1].batch.id[1:]), of=_LIST)
+        if len(found) > limit
+        else None
+    )
     return BatchPage(batches=[as_batch(view) for view in page], next_cursor=more)
 
 
@@ -285,16 +291,15 @@ async def read_results(
     """What became of each line, or of those of one `outcome`: a page at a time as JSON, or all of them as
     `Accept: text/csv` or `application/x-ndjson`.
     """
-    after = numbers_of(cursor, 1)[0]
+    after = numbers_of(cursor, 1, f"{batch_id}/")[0]
     await core.batches.get(batch_id)
-    accepted = request.headers.get("accept", "")
-    for kind, encode in ((_NDJSON, _ndjson), (_CSV, _csv)):
-        if kind in accepted:
-            return Stream(encode(_all(core, batch_id, outcome, after)), media_type=kind)  # type: ignore[return-value]
+    kind = Accept(request.headers.get("accept", _JSON).lower()).best_match([_JSON, _CSV, _NDJSON], _JSON)
+    if (encode := {_CSV: _csv, _NDJSON: _ndjson}.get(kind)) is not None:
+        return Stream(encode(_all(core, batch_id, outcome, after)), media_type=kind)  # type: ignore[return-value]
     rows = await core.batches.results(batch_id, outcome, after, limit + 1)
     more = len(rows) > limit
     page = [_as_result(row) for row in rows[:limit]]
-    return Response(Results(rows=page, next_cursor=cursor_of(page[-1].line) if more else None))
+    return Response(Results(rows=page, next_cursor=cursor_of(page[-1].line, of=f"{batch_id}/") if more else None))
 
 
 def as_batch(view: BatchView, content_key: str | None = None) -> Batch:

@@ -24,6 +24,7 @@ Call = Request[Any, Caller, Any]
 EntitlementId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 PlanId = Annotated[str, msgspec.Meta(max_length=40)]
 _MOST_BYTES = 1_048_576
+_LIST = "entitlements/"
 
 
 class NewEntitlements(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -118,11 +119,11 @@ async def list_entitlements(
     wanted = Filter(
         organisation=request.auth.organisation, plan_id=plan_id, participant_id=participant_id, state=state_
     )
-    found = await core.entitlements.find(wanted, at_risk_days, numbers_of(cursor, 1)[0], limit + 1)
+    found = await core.entitlements.find(wanted, at_risk_days, numbers_of(cursor, 1, _LIST)[0], limit + 1)
     page = found[:limit]
     return EntitlementPage(
         entitlements=[_as_entitlement(view) for view in page],
-        next_cursor=cursor_of(page[-1].row.id) if len(found) > limit else None,
+        next_cursor=cursor_of(page[-1].row.id, of=_LIST) if len(found) > limit else None,
     )
 
 

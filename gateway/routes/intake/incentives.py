@@ -28,6 +28,7 @@ from gateway.services.intake.refusals import RowInvalid
 from gateway.storage.intake.incentives import Filter
 
 Call = Request[Any, Caller, Any]
+_LIST = "incentives/"
 IncentiveId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 Text = Annotated[str, msgspec.Meta(max_length=200)]
 
@@ -144,10 +145,10 @@ async def list_incentives(
         stage=stage,
         blocker=blocker,
     )
-    found = await core.incentives.find(wanted, numbers_of(cursor, 1)[0], limit + 1)
+    found = await core.incentives.find(wanted, numbers_of(cursor, 1, _LIST)[0], limit + 1)
     page = found[:limit]
     return Incentives(
-        incentives=page, next_cursor=cursor_of(int(page[-1].incentive_id)) if len(found) > limit else None
+        incentives=page, next_cursor=cursor_of(int(page[-1].incentive_id), of=_LIST) if len(found) > limit else None
     )
 
 

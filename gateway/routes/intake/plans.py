@@ -22,6 +22,7 @@ from gateway.services.intake.batches import Decision
 from gateway.services.intake.plans import PlanView
 
 Call = Request[Any, Caller, Any]
+_LIST = "plans/"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,11 +94,13 @@ async def list_plans(
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> PlanPage:
     """Plans, newest first: those of one `state`, or all."""
-    at_us, number = numbers_of(cursor, 2)
+    at_us, number = numbers_of(cursor, 2, _LIST)
     before = (moment_of(at_us), f"pl{number}") if cursor else None
     found = await core.plans.find(request.auth.organisation, state_, before, limit + 1)
     page = found[:limit]
-    more = cursor_of(us_of(page[-1].row.received_at), int(page[-1].row.id[2:])) if len(found) > limit else None
+    more = (
+        cursor_of(us_of(page[-1].row.received_at), int(page[-1].row.id[2:]), of=_LIST) if len(found) > limit else None
+    )
     return PlanPage(plans=[_as_plan(view) for view in page], next_cursor=more)
 
 

@@ -21,6 +21,7 @@ from gateway.services.linking.view import LinkView
 from gateway.storage.linking import listing
 
 Call = Request[Any, Caller, Any]
+_LIST = "links/"
 
 
 class StartLink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,7 +90,7 @@ async def list_links(
         "state": state_ and state_.value,
         "organisation": request.auth.organisation,
     }
-    at_us, last = numbers_of(cursor, 2)
+    at_us, last = numbers_of(cursor, 2, _LIST)
     before = (moment_of(at_us), f"L{last}") if cursor else None
     async with core.resources.database.connection() as connection:
         found = await listing.find(connection, wanted, before, limit + 1)
@@ -97,7 +98,7 @@ async def list_links(
         LinkLine(link_id=row.id, **{name: getattr(row, name) for name in row.__struct_fields__ if name != "id"})
         for row in found[:limit]
     ]
-    more = cursor_of(us_of(page[-1].created_at), int(page[-1].link_id[1:])) if len(found) > limit else None
+    more = cursor_of(us_of(page[-1].created_at), int(page[-1].link_id[1:]), of=_LIST) if len(found) > limit else None
     return Links(links=page, next_cursor=more)
 
 

@@ -29,6 +29,15 @@ class CursorTooOld(GatewayError):
     )
 
 
+class CursorAhead(GatewayError):
+    """Nothing has happened yet where the cursor points: the store was put back to an earlier time."""
+
+    code = "cursor_ahead"
+    http_status = 410
+    title = "The cursor is ahead of everything that happened"
+    remedy = CursorTooOld.remedy
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One event; `subject` is the id of what it is about."""
 
@@ -59,6 +68,8 @@ async def list_events(
     async with core.resources.database.connection() as connection:
         if (cursor or after) and await stored.is_purged(connection, tx, seq):
             raise CursorTooOld
+        if await stored.is_ahead(connection, tx):
+            raise CursorAhead
         rows, place = await stored.read_own(connection, request.auth.organisation, tx, seq, limit)
     events = [
         Event(cursor=cursor_of(row.tx, row.seq), type=row.type, subject=row.subject, data=row.data, at=row.at)

@@ -17,6 +17,8 @@ from gateway.core import Core
 from gateway.security.clients import Caller, require
 from gateway.storage.ops import cases
 
+_LIST = "cases/"
+
 
 class CaseState(enum.Enum):
     """Whether somebody still has to look at it."""
@@ -72,7 +74,9 @@ async def list_cases(
     }
     is_open = None if state_ is None else state_ is CaseState.OPEN
     async with core.resources.database.connection() as connection:
-        found = await cases.find(connection, wanted, is_open=is_open, after=numbers_of(cursor, 1)[0], limit=limit + 1)
+        found = await cases.find(
+            connection, wanted, is_open=is_open, after=numbers_of(cursor, 1, _LIST)[0], limit=limit + 1
+        )
     page = [
         CaseView(
             case_id=str(row.id),
@@ -89,7 +93,7 @@ async def list_cases(
         )
         for row in found[:limit]
     ]
-    return Cases(cases=page, next_cursor=cursor_of(int(page[-1].case_id)) if len(found) > limit else None)
+    return Cases(cases=page, next_cursor=cursor_of(int(page[-1].case_id), of=_LIST) if len(found) > limit else None)
 
 
 router = Router(path="/v1/cases", route_handlers=[list_cases], tags=["cases"])

@@ -22,6 +22,8 @@ from gateway.storage.payouts.payouts import PayoutRow
 
 PayoutId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 
+_LIST = "payouts/"
+
 
 class Hasten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which incentive should move now."""
@@ -118,8 +120,8 @@ async def list_payouts(
     }
     partners = list(core.resources.desks)
     async with core.resources.database.connection() as connection:
-        found = await payouts.find(connection, wanted, number_, partners, numbers_of(cursor, 1)[0], limit + 1)
-    more = cursor_of(found[limit - 1].id) if len(found) > limit else None
+        found = await payouts.find(connection, wanted, number_, partners, numbers_of(cursor, 1, _LIST)[0], limit + 1)
+    more = cursor_of(found[limit - 1].id, of=_LIST) if len(found) > limit else None
     return Payouts(payouts=[_payout(row) for row in found[:limit]], next_cursor=more)
 
 

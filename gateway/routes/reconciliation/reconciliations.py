@@ -69,14 +69,14 @@ async def read_reconciliation(
     limit: Annotated[int, QueryParameter(ge=1, le=1_000)] = 100,
 ) -> ReconciliationPage:
     """How it stands, and its differences page by page."""
-    (last,) = numbers_of(cursor, 1)
+    (last,) = numbers_of(cursor, 1, f"{reconciliation_id}/")
     row = await core.reconciliations.get(reconciliation_id)
     breaks = await core.reconciliations.breaks(reconciliation_id, last, limit)
     return ReconciliationPage(
         **_fields(row),
         by_class=await core.reconciliations.by_class(reconciliation_id),
         breaks=breaks,
-        next_cursor=cursor_of(breaks[-1].n) if len(breaks) == limit else None,
+        next_cursor=cursor_of(breaks[-1].n, of=f"{reconciliation_id}/") if len(breaks) == limit else None,
     )
 
 

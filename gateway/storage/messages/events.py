@@ -93,6 +93,11 @@ async def purge(connection: Connection, before: datetime, most: int) -> int:
     return int(await connection.fetchval("SELECT purge_events($1, $2)", before, most))
 
 
+async def is_ahead(connection: Connection, tx: int) -> bool:
+    """Whether no transaction has had this number yet, so that no event can have been read there."""
+    return bool(await connection.fetchval("SELECT $1::text::xid8 >= pg_snapshot_xmax(pg_current_snapshot())", str(tx)))
+
+
 async def is_purged(connection: Connection, tx: int, seq: int) -> bool:
     """Whether events after this place are gone: who goes on there has missed some."""
     return bool(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import unicodedata
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gateway.security.clients import register
 from tests.gateway.api.kit import Api, as_csv, row
 
 
@@ -113,3 +115,100 @@ async def test_a_name_in_other_capitals_or_with_other_spaces_is_the_same_name(ap
         await connection.execute("UPDATE participants SET name_index = substr(name_index, 1, 32)")
     for name, count in (("Dewi Ayu", "rows_repeated"), ("Dewi Ayu S", "rows_rejected")):
         assert (await api.submit(as_csv([row(1, full_name=name)]), key=name[-1])).json()[count] == 1, name
+
+
+LISTS = ("incentives", "batches", "payouts", "links", "cases", "plans", "entitlements", "events")
+
+
+async def test_a_cursor_of_another_list_is_refused_and_one_of_the_list_is_not(api: Api) -> None:
+    for n in (1, 2):
+        await api.submit(as_csv([row(n)]), key=f"b{n}")
+    pages = {
+        name: (await api.call("GET", f"/v1/{name}", params={"limit": 1})).json()["next_cursor"]
+        for name in ("incentives", "batches", "events")
+    }
+    pages["results"] = (await api.call("GET", "/v1/batches")).json()["batches"][0]["results_url"]
+    for name, cursor in pages.items():
+        for other in LISTS:
+            reply = await api.call("GET", f"/v1/{other}", role="operator", params={"cursor": cursor})
+            assert reply.status_code == (200 if other == name else 422), (name, other)
+    two = (await api.submit(as_csv([row(3), row(4)]), key="b3")).json()["results_url"]
+    cursor = (await api.call("GET", two, params={"limit": 1})).json()["next_cursor"]
+    assert (await api.call("GET", two, params={"cursor": cursor})).json()["rows"][0]["line"] == 3
+    assert (await api.call("GET", pages["results"], params={"cursor": cursor})).status_code == 422, "another batch's"
+
+
+async def test_a_cursor_of_events_that_nothing_has_reached_is_told_and_not_waited_for(api: Api) -> None:
+    """A store that was put back to an earlier time: the reader is ahead of it, and would hear nothing for ever."""
+    ahead = base64.urlsafe_b64encode(b"900000000000000000.1").decode().rstrip("=")
+    reply = await api.call("GET", "/v1/events", params={"cursor": ahead})
+    assert (reply.status_code, reply.json()["code"]) == (410, "cursor_ahead")
+    last = (await api.call("GET", "/v1/events", params={"limit": 1_000})).json()["next_cursor"]
+    assert (await api.call("GET", "/v1/events", params={"cursor": last})).json() == {"events": [], "next_cursor": last}
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/json, text/csv;q=0.1", "application/json"),
+        ("application/json;q=0.5, Text/CSV;q=0.9", "text/csv"),
+        ("text/csv;q=0.2, application/x-ndjson", "application/x-ndjson"),
+        ("*/*", "application/json"),
+        ("text/*", "text/csv"),
+        ("application/xml", "application/json"),
+        ("", "application/json"),
+    ],
+)
+async def test_the_results_come_in_the_form_that_is_preferred(api: Api, accept: str, kind: str) -> None:
+    batch = (await api.submit(as_csv([row(1)]))).json()
+    reply = await api.call("GET", batch["results_url"], headers={"Accept": accept})
+    assert reply.headers["content-type"].partition(";")[0] == kind
+
+
+async def test_a_value_of_another_form_or_list_is_told_with_what_there_is(api: Api) -> None:
+    batch = (await api.submit(as_csv([row(1)]))).json()
+    path = f"/v1/batches/{batch['batch_id']}/approvals"
+    decided = {"decision": "approve", "content_root": batch["content_root"].upper()}
+    assert (await api.call("POST", path, role="one", json=decided)).status_code == 200, "hexadecimal in any case"
+    odd = await api.call("POST", path, role="one", json=decided | {"content_root": "0x00"})
+    assert "[0-9a-fA-F]{64}" in odd.json()["remedy"]
+    hook = await api.call("POST", "/v1/webhook-endpoints", json={"url": "https://a.example/", "types": ["payout.*"]})
+    assert (hook.json()["field"], "payout.changed" in hook.json()["remedy"]) == ("types[0]", True)
+    for name in ("payouts", "batches", "links", "cases", "plans", "entitlements"):
+        reply = await api.call("GET", f"/v1/{name}", role="operator", params={"state": "NONE"})
+        assert (reply.status_code, reply.json()["field"]) == (422, "state"), name
+        assert reply.json()["remedy"].startswith("Give one of: "), name
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/v1/links", '{"participant_id": "P1", "participant_id": "P2", "return_url": "https://a"}', "participant_id"),
+        ("/v1/completions", '{"plan_id": "p", "completions": [{"participant_id": "P1", "participant_id": "P2",'
+         ' "finished_on": "2026-01-05"}]}', "participant_id"),
+    ],
+)  # fmt: skip
+async def test_an_object_that_says_two_things_under_one_key_is_refused(
+    api: Api, path: str, body: str, field: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    reply = await api.call("POST", path, key="k", content=body.encode(), headers=headers)
+    assert (reply.status_code, reply.json()["code"], reply.json()["field"]) == (422, "key_repeated", field)
+
+
+async def test_options_and_a_wrong_method_tell_all_methods_that_there_are(api: Api) -> None:
+    reads = {"GET", "HEAD", "OPTIONS"}
+    for path, methods in (("/v1/incentives", reads | {"POST"}), ("/health/live", reads)):
+        for method, status in (("OPTIONS", 204), ("PATCH", 405)):
+            reply = await api.call(method, path)
+            assert (reply.status_code, set(reply.headers["allow"].split(", "))) == (status, methods), (method, path)
+        assert (await api.call("OPTIONS", path)).content == b""
+    assert (await api.call("OPTIONS", "/v1/nothing")).status_code == 404
+
+
+async def test_a_secret_out_of_a_file_is_the_secret(api: Api) -> None:
+    store, clock = api.core.resources.database, api.core.resources.clock
+    made = await register(store, clock.now(), name="from a file", scopes=("read",))
+    form = {"grant_type": "client_credentials", "client_id": made.client_id, "client_secret": f"{made.secret}\n"}
+    assert (await api.http.post("/oauth/token", data=form)).status_code == 200
+    assert (await api.http.post("/oauth/token", data=form | {"client_secret": "\n"})).status_code == 401
