@@ -50,6 +50,7 @@ BODIES: dict[str, Any] = {
     "request_verification": {"participant_id": "P-000001"},
     "hasten_payout": {"incentive_id": _INCENTIVE_ID},
     "create_webhook_endpoint": {"url": "https://hooks.example/prakerja", "types": ["incentive.changed"]},
+    "change_webhook_endpoint": {"types": ["incentive.changed", "case.opened"]},
     "replay_webhook_events": {"dead_letters": True},
     "pause_partner": {"reason": "the partner asked us to wait until noon"},
     "release_hold": {"reason": "the partner says that it is back"},

@@ -116,6 +116,21 @@ def dead(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Ur
 
 
 @app.command()
+def change(
+    endpoint: Endpoint,
+    client_id: ClientId,
+    client_secret: Secret,
+    url: Url = _API,
+    address: Annotated[str | None, typer.Option(help="Where it is called from now on.")] = None,
+    types: Annotated[list[str] | None, typer.Option("--type", help="Only this event type; once for each.")] = None,
+) -> None:
+    """Another address or other event types; the secret and the place in the events stay."""
+    wanted = calls.change_webhook_endpoint(endpoint, url=address, types=types or None)
+    done = _with(client_id, client_secret, url, lambda g: g.send(wanted))
+    console.print(f"{done.webhook_endpoint_id}: {done.url}, {' '.join(done.types) or 'all'}", highlight=False)
+
+
+@app.command()
 def remove(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = _API) -> None:
     """Be called there no more; what waits for it is forgotten."""
     _with(client_id, client_secret, url, lambda g: g.send(calls.delete_webhook_endpoint(endpoint)))

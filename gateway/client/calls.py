@@ -310,6 +310,15 @@ def get_webhook_endpoint(webhook_endpoint_id: str) -> Call[models.WebhookEndpoin
     return _get("get_webhook_endpoint", f"{_ENDPOINTS}/{_part(webhook_endpoint_id)}", models.WebhookEndpoint)
 
 
+def change_webhook_endpoint(
+    webhook_endpoint_id: str, *, url: str | None = None, types: Sequence[str] | None = None
+) -> Call[models.WebhookEndpoint]:
+    """Another address or other event types; the secret and the place in the events stay."""
+    path = f"{_ENDPOINTS}/{_part(webhook_endpoint_id)}"
+    body = {name: value for name, value in (("url", url), ("types", types)) if value is not None}
+    return _do("change_webhook_endpoint", "PATCH", path, models.WebhookEndpoint, body)
+
+
 def delete_webhook_endpoint(webhook_endpoint_id: str) -> Call[None]:
     """Be called no more."""
     path = f"{_ENDPOINTS}/{_part(webhook_endpoint_id)}"

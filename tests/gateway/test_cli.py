@@ -294,6 +294,8 @@ def test_webhooks_are_made_tried_and_kept_from_the_command_line(served: dict[str
     assert [body["type"] for body in Taken.bodies] == ["webhook.test"] * 2
     listed = run("webhooks", "list", **me)
     assert endpoint in listed and "batch.received" in listed and "whsec_" not in listed
+    changed = run("webhooks", "change", endpoint, "--type", "case.opened", **me)
+    assert "case.opened" in changed and "127.0.0.1" in changed
     assert endpoint in run("webhooks", "replay", endpoint, **me)
     assert "error:" in run("webhooks", "replay", endpoint, "--after", "%%%", status=2, **me)
     assert run("webhooks", "dead", endpoint, **me) == ""

@@ -179,7 +179,9 @@ _COMES_IN = (
     one("socket/only_the_first_request_is_bounded", _SOCKETS, "            self._waits_since, self._received = self.loop.time(), 0\n", "            self._received = 0\n", SOCKETS, first="test_a_later_request_is_bounded_as_the_first_one"),
     one("socket/any_number_of_them", _SOCKETS, "full = len(self.connections) > MOST_CONNECTIONS", "full = False", SOCKETS, first="test_one_connection_too_many_takes_nothing_from_those_that_stand"),
     one("socket/the_most_gives_up_nothing", _SOCKETS, "if len(standing[most]) <= len(standing.get(self._address, ())):", "if most:", SOCKETS, first="test_who_has_the_most_gives_up_what_waits_for_others_and_never_what_is_served"),
-    one("socket/a_slow_answer_is_a_slow_request", _SOCKETS, "            self._waits_since = None\n\n    def connection_lost", "            pass\n\n    def connection_lost", SOCKETS, first="test_an_answer_that_takes_time_is_no_slow_request"),
+    one("socket/a_slow_answer_is_a_slow_request", _SOCKETS, "            self._waits_since = None\n\n    def eof_received", "            pass\n\n    def eof_received", SOCKETS, first="test_an_answer_that_takes_time_is_no_slow_request"),
+    one("socket/a_closed_half_is_a_closed_connection", _SOCKETS, "        cycle.keep_alive = False\n        return True\n", "        return False\n", SOCKETS, first="test_who_sends_no_more_still_gets_the_answer"),
+    one("socket/half_a_body_is_a_body", _SOCKETS, "(h11.IDLE, h11.SEND_BODY):\n            return False", "(h11.IDLE,):\n            return False", SOCKETS, first="test_a_body_that_is_cut_by_the_end_is_none"),
 )  # fmt: skip
 
 EDGES: tuple[Mutant, ...] = (*_DEAD_ENDS, *_HELD, *_WHOSE_WORDS, *_VETOES, *_HALF, *_COMES_IN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Router, delete, get, post
+from litestar import Request, Router, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
@@ -25,6 +25,15 @@ class NewEndpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """https; a public address."""
     types: list[EventType] = []
     """Only these event types; empty: all."""
+
+
+class ChangedEndpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be changed; what is left out stays."""
+
+    url: Annotated[str, msgspec.Meta(min_length=8, max_length=2_000)] | None = None
+    """https; a public address. What waits is delivered there."""
+    types: list[EventType] | None = None
+    """Only these event types from now on; empty: all."""
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,6 +80,15 @@ async def get_webhook_endpoint(
 ) -> EndpointView:
     """One endpoint: how far it is, what waits, what was given up."""
     return await core.webhooks.get(request.auth.client_id, webhook_endpoint_id)
+
+
+@patch("/{webhook_endpoint_id:str}", guards=[require("read")])
+async def change_webhook_endpoint(
+    core: NamedDependency[Core], request: Call, webhook_endpoint_id: FromPath[str], data: JSONBody[ChangedEndpoint]
+) -> EndpointView:
+    """Another address or other event types; the secret and the place in the events stay."""
+    client_id = request.auth.client_id
+    return await core.webhooks.change(client_id, webhook_endpoint_id, data.url, data.types, actor=client_id)
 
 
 @delete("/{webhook_endpoint_id:str}", guards=[require("read")])
@@ -134,7 +152,8 @@ async def list_dead_letters(
 router = Router(
     path="/v1/webhook-endpoints",
     route_handlers=[
-        create_webhook_endpoint, list_webhook_endpoints, get_webhook_endpoint, delete_webhook_endpoint,
+        create_webhook_endpoint, list_webhook_endpoints, get_webhook_endpoint, change_webhook_endpoint,
+        delete_webhook_endpoint,
         rotate_webhook_secret, enable_webhook_endpoint, test_webhook_endpoint, replay_webhook_events, list_dead_letters,
     ],
     tags=["webhooks"],

@@ -91,11 +91,14 @@ class _Round:
         self.failures = row.failures
         self.error = row.last_error
         self.gone = False
+        self.wait_s = 0.0
+        """How long the endpoint has asked to be left alone."""
         self._vain = 0
         """Failures in a row, in this round."""
 
     def _over(self) -> bool:
-        return self._vain >= CALLS_AT_ONCE or self.gone or self._deliverer.clock.monotonic() > self._ends_s
+        enough = self._vain >= CALLS_AT_ONCE or self.gone or self.wait_s > 0
+        return enough or self._deliverer.clock.monotonic() > self._ends_s
 
     async def lane(self, subject: str, queue: Sequence[Call]) -> None:
         """One subject's events in order; the first that is not taken keeps the rest waiting."""
@@ -125,9 +128,11 @@ class _Round:
         self._vain += 1
         self.error = answer.error
         self.gone = self.gone or answer.status == _GONE
+        self.wait_s = max(self.wait_s, min(answer.wait_s, _MOST_S))
         tries, since = (before.tries + 1, before.since) if before else (1, now)
         dead = now - since >= GIVE_UP
-        again = min(now + timedelta(seconds=backoff_s(tries)), max(since + GIVE_UP, now))  # a last try when time is up
+        again = now + timedelta(seconds=max(backoff_s(tries), self.wait_s))
+        again = min(again, max(since + GIVE_UP, now))  # a last try when time is up
         self._keep(place, subject, tries, since, again, now if dead else None)
         return dead  # given up: what waits behind it goes on
 
@@ -247,6 +252,7 @@ class Deliverer:
         if turn.failing_since is not None and now - turn.failing_since >= DISABLE_AFTER:
             because = "failing"
         rest_s = min(2.0 ** min(turn.failures, 10), _REST_MOST_S) if turn.failing_since else 1.0 if full else 0.0
+        rest_s = max(rest_s, turn.wait_s)
         after = Served(
             place=place, failing_since=turn.failing_since, failures=turn.failures, error=turn.error,
             next_at=now + timedelta(seconds=rest_s), disabled_because=because,

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ TIMEOUT_S = 10.0
 LONGEST_URL = 2_000
 _LONGEST_ANSWER = 1_024
 _NAMES_AT_ONCE = 16
+_LATER = (429, 503)
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -47,6 +49,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     status: int | None
     error: str | None
     took_ms: int
+    wait_s: float = 0.0
+    """How long the receiver asks to be left alone (`Retry-After`)."""
 
 
 def may_reach(address: str, allowed: Iterable[Network] = ()) -> bool:
@@ -115,6 +119,16 @@ def check_url(url: str, allowed: Sequence[Network]) -> None:
         )
 
 
+def _wait_s(text: str, now: datetime) -> float:
+    """`Retry-After` in seconds, however it is written; 0 where it cannot be read."""
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
+    except (TypeError, ValueError):  # no date, or one without an offset
+        return 0.0
+
+
 def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
@@ -164,11 +178,13 @@ class Post:
             "webhook-signature": signatures,
         }
         began = time.monotonic()
-        status, error = None, None
+        status, error, wait_s = None, None, 0.0
         try:
             check_url(url, self._allowed)
             async with self._opened().post(url, data=body, headers=headers, allow_redirects=False) as reply:
                 status = reply.status
+                if status in _LATER:
+                    wait_s = _wait_s(reply.headers.get("Retry-After", ""), at)
                 await reply.content.read(_LONGEST_ANSWER)
         except InvalidRequest as refused:
             error = refused.detail
@@ -181,7 +197,8 @@ class Post:
             error = f"no answer ({type(failed).__name__})"
         if status is not None and not 200 <= status < 300:
             error = f"HTTP {status}"
-        return Delivery(status=status, error=error, took_ms=round((time.monotonic() - began) * 1000))
+        took_ms = round((time.monotonic() - began) * 1000)
+        return Delivery(status=status, error=error, took_ms=took_ms, wait_s=wait_s)
 
     async def close(self) -> None:
         """Close what is open."""

@@ -122,6 +122,22 @@ class Webhooks:
         async with self._database.transaction() as connection:
             return await self._view(connection, await self._own(connection, client_id, endpoint_id))
 
+    async def change(
+        self, client_id: str | None, endpoint_id: str, url: str | None, types: Sequence[EventType] | None, *, actor: str
+    ) -> EndpointView:
+        """Another address, which what waits is delivered to at once, or other types; None: as it was."""
+        if url is None and types is None:
+            raise InvalidRequest("Nothing is to be changed.", code="field_missing", remedy="Give url, types or both.")
+        if url is not None:
+            check_url(url, self._allowed)
+        wanted = None if types is None else [kind.value for kind in dict.fromkeys(types)]
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            row = await self._own(connection, client_id, endpoint_id)
+            await webhooks.change(connection, row.id, url, wanted, now)
+            await audit.record(connection, now, actor, "webhook.change", row.id, {"url": url, "types": wanted})
+            return await self._view(connection, await self._own(connection, client_id, endpoint_id))
+
     async def delete(self, client_id: str | None, endpoint_id: str, *, actor: str) -> None:
         """Call it no more, and forget what waits for it."""
         now = self._clock.now()

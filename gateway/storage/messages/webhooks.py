@@ -101,6 +101,26 @@ async def get(connection: Connection, client_id: str | None, endpoint_id: str) -
     return None if row is None else EndpointRow(**dict(row))
 
 
+async def change(
+    connection: Connection, endpoint_id: str, url: str | None, types: Sequence[str] | None, now: datetime
+) -> None:
+    """Another address, that is tried at once, or other types; None: as it was."""
+    if types is not None:
+        await connection.execute("UPDATE webhook_endpoints SET types = $2 WHERE id = $1", endpoint_id, list(types))
+    if url is not None:
+        await connection.execute(
+            "UPDATE webhook_endpoints SET url = $2, failing_since = NULL, failures = 0, next_at = '-infinity'"
+            " WHERE id = $1",
+            endpoint_id,
+            url,
+        )
+        await connection.execute(
+            "UPDATE webhook_deliveries SET next_at = $2 WHERE endpoint = $1 AND dead_at IS NULL AND next_at > $2",
+            endpoint_id,
+            now,
+        )
+
+
 async def delete(connection: Connection, endpoint_id: str) -> None:
     """The endpoint, and what waits for it."""
     await connection.execute("DELETE FROM webhook_endpoints WHERE id = $1", endpoint_id)

@@ -15,7 +15,8 @@ STORY = (
     ("maker", "register_programme"), ("maker", "submit_batch"), ("one", "decide_batch"), ("maker", "submit_incentive"),
     ("maker", "correct_participant"), ("maker", "change_account"), ("maker", "propose_plan"), ("one", "decide_plan"),
     ("two", "decide_plan"), ("maker", "entitle"), ("maker", "complete"), ("maker", "start_link"),
-    ("maker", "hasten_payout"), ("maker", "create_webhook_endpoint"), ("maker", "replay_webhook_events"),
+    ("maker", "hasten_payout"), ("maker", "create_webhook_endpoint"), ("maker", "change_webhook_endpoint"),
+    ("maker", "replay_webhook_events"),
     ("operator", "pause_partner"), ("operator", "ask_again"), ("operator", "start_reconciliation"),
 )  # fmt: skip
 """Who sends which, in an order in which each can be done."""

@@ -27,6 +27,7 @@ class Receiver:
         self.at_once = self.most_at_once = 0
         self.message: dict[str, Any] = {}
         self.url = ""
+        self.retry_after = "0"
 
     async def take(self, request: web.Request) -> web.Response:
         self.calls += 1
@@ -40,7 +41,8 @@ class Receiver:
             if status == 200:
                 self.taken.append((headers["webhook-id"], message))
                 self.headers.append(headers)
-            return web.Response(status=status, headers={"Location": f"{self.url}?again"} if status == 302 else {})
+            more = {302: {"Location": f"{self.url}?again"}, 503: {"Retry-After": self.retry_after}}
+            return web.Response(status=status, headers=more.get(status, {}))
         finally:
             self.at_once -= 1
 

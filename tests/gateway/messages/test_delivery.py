@@ -7,10 +7,12 @@ import contextlib
 import ipaddress
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import msgspec
 import pytest
 
+from contracts.errors import InvalidRequest, NotFound
 from contracts.events import EventType
 from gateway.clock import SystemClock
 from gateway.security.clients import register
@@ -290,6 +292,51 @@ async def test_gone_means_gone(desk: Desk) -> None:
         await worker.close()
         assert (await desk.webhooks.get("core", endpoint)).disabled_because == "gone"
         assert receiver.calls == 1
+
+
+@pytest.mark.parametrize("asks", ["7200", "an HTTP date", "soon"])
+async def test_a_receiver_is_left_alone_as_long_as_it_asks(desk: Desk, asks: str) -> None:
+    async def busy(receiver: Receiver) -> int:
+        return 503
+
+    worker = desk.worker()
+    async with receiving(busy) as receiver:
+        until = (desk.clock.now() + timedelta(hours=2)).astimezone(UTC)
+        receiver.retry_after = format_datetime(until, usegmt=True) if "date" in asks else asks
+        await desk.endpoint(receiver)
+        await desk.tell(range(20))
+        await desk.deliver(worker)
+        first = receiver.calls
+        assert first <= delivery.CALLS_AT_ONCE
+        desk.clock.ahead = timedelta(hours=1, minutes=50)
+        await desk.deliver(worker)
+        assert (receiver.calls == first) is (asks != "soon"), "what cannot be read is no wish"
+        desk.clock.ahead = timedelta(hours=2, minutes=5)
+        await desk.deliver(worker)
+        assert receiver.calls > first
+    await worker.close()
+
+
+async def test_another_address_has_what_waited_for_the_old_one_under_the_same_secret(desk: Desk) -> None:
+    worker = desk.worker()
+    async with receiving(fails) as old, receiving() as new:
+        endpoint = await desk.endpoint(old)
+        await desk.tell(range(3))
+        await desk.deliver(worker)
+        new.secret = old.secret
+        with pytest.raises(InvalidRequest, match="Nothing"):
+            await desk.webhooks.change("core", endpoint, None, None, actor="core")
+        with pytest.raises(NotFound):
+            await desk.webhooks.change("other", endpoint, new.url, None, actor="other")
+        shown = await desk.webhooks.change("core", endpoint, new.url, None, actor="core")
+        assert (shown.url, shown.failing_since) == (new.url, None)
+        await desk.deliver(worker)
+        assert sorted(message["data"]["n"] for message in new.firsts()) == [0, 1, 2]
+        await desk.webhooks.change("core", endpoint, None, [EventType.CASE_OPENED], actor="core")
+        await desk.tell(range(3, 6))
+        await desk.deliver(worker)
+        assert len(new.firsts()) == 3
+    await worker.close()
 
 
 async def test_a_range_is_delivered_again_beside_what_is_new(desk: Desk) -> None:

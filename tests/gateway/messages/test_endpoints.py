@@ -82,7 +82,8 @@ async def test_another_client_sees_and_changes_none_of_it(api: Api) -> None:
     own = f"{PATH}/{made['endpoint']['webhook_endpoint_id']}"
     before = await api.state()
     for method, path, body in (
-        ("GET", own, None), ("DELETE", own, None), ("POST", f"{own}/rotate-secret", None),
+        ("GET", own, None), ("PATCH", own, {"types": []}), ("DELETE", own, None),
+        ("POST", f"{own}/rotate-secret", None),
         ("POST", f"{own}/enable", None), ("POST", f"{own}/test", None), ("POST", f"{own}/replay", {}),
         ("GET", f"{own}/dead-letters", None),
     ):  # fmt: skip
