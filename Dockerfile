@@ -1,12 +1,13 @@
 # One image for every command: gateway (serve, worker, migrate) and mock-partners.
 FROM python:3.13-slim
 WORKDIR /app
-COPY pyproject.toml requirements.lock ./
+COPY pyproject.toml image.lock ./
 COPY contracts contracts
 COPY adapters adapters
 COPY gateway gateway
 COPY mock_partners mock_partners
-RUN pip install --no-cache-dir --constraint requirements.lock . \
+RUN pip install --no-cache-dir --require-hashes --requirement image.lock \
+    && pip install --no-cache-dir --no-deps . \
     && useradd --system --create-home gateway
 USER gateway
 EXPOSE 8000

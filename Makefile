@@ -5,12 +5,13 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 QUICK := -k "not test_damage and not test_codes"
+LOCKING := --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes
 export PYTHONUNBUFFERED := 1
 # The suites start some hundred processes: without compiled modules each would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-browser bench mutants fuzz sim lint types imports tests cassettes demo-small check fmt lock clean
+.PHONY: help demo test test-long test-browser bench mutants fuzz sim lint types imports tests cassettes demo-small check advisories sbom fmt lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -43,7 +44,13 @@ fuzz: $(READY) ## damaged replies and notifications, which nothing may believe (
 sim: $(READY) ## seeded runs with faults, crashes and restarts (SEEDS=100 SEED=1)
 	@$(BIN)/python -m tests.sim --seeds $(or $(SEEDS),100) --seed $(or $(SEED),1) $(ARGS)
 
-check: lint types imports ## the checks that take seconds
+check: lint types imports advisories ## the checks that take seconds
+
+advisories: $(READY) ## what is known against the pinned versions, where an index of advisories is reached
+	@.ci/supply advisories
+
+sbom: $(READY) ## what the image consists of, as CycloneDX (SBOM=FILE)
+	@.ci/supply sbom $(or $(SBOM),sbom.json)
 
 lint: $(READY) ## style and layout
 	@.ci/suite lint $(BIN)/ruff check .
@@ -69,8 +76,8 @@ fmt: $(READY) ## rewrite the code in the house format
 	@$(BIN)/ruff format .
 
 lock: $(READY) ## pin the newest versions that pyproject.toml allows
-	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
-	    --group dev pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile $(LOCKING) --upgrade --group dev pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile $(LOCKING) --constraint requirements.lock pyproject.toml --output-file image.lock
 
 clean: ## remove the virtual environment and every cache
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

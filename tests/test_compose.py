@@ -5,6 +5,7 @@ import importlib
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,28 @@ def test_what_the_example_says_makes_settings_the_gateway_starts_with() -> None:
 
 def test_ports_are_open_to_this_machine_alone() -> None:
     assert all(port.startswith("127.0.0.1:") for service in SERVICES.values() for port in service.get("ports", []))
+
+
+def _pinned(name: str) -> dict[str, set[str]]:
+    """What a list pins, and the hashes of the files that may be installed for it."""
+    entries = re.split(r"\n(?=[^ ])", (ROOT / name).read_text().strip())
+    return {entry.split(" ")[0]: set(re.findall(r"--hash=sha256:([0-9a-f]{64})", entry)) for entry in entries}
+
+
+def test_nothing_is_installed_whose_hash_is_not_known_and_the_image_holds_what_was_tested() -> None:
+    tested, image = _pinned("requirements.lock"), _pinned("image.lock")
+    for pins in (tested, image):
+        assert all("==" in pin and hashes for pin, hashes in pins.items())
+    assert image.items() <= tested.items()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = {re.split(r"[\[><=,]", one)[0] for one in project["project"]["dependencies"]}
+    assert wanted <= {re.split(r"[\[=]", pin)[0] for pin in image}
+    assert not {"pytest", "mypy", "ruff", "playwright"} & {pin.partition("==")[0] for pin in image}
+    installs = [line for name in ("Dockerfile", ".ci/bootstrap") for line in _lines(name) if ".lock" in line]
+    assert sum("install" in line for line in installs) == 3
+    assert all("--require-hashes" in line for line in installs if "install" in line)
+
+
+def _lines(name: str) -> list[str]:
+    """Commands; what is said about them is none."""
+    return [line for line in (ROOT / name).read_text().splitlines() if "echo" not in line and not line.startswith("#")]
