@@ -316,7 +316,7 @@ def change_webhook_endpoint(
     """Another address or other event types; the secret and the place in the events stay."""
     path = f"{_ENDPOINTS}/{_part(webhook_endpoint_id)}"
     body = {name: value for name, value in (("url", url), ("types", types)) if value is not None}
-    return _do("change_webhook_endpoint", "PATCH", path, models.WebhookEndpoint, body)
+    return _do("change_webhook_endpoint", "PATCH", path, models.WebhookEndpoint, body, repeatable=True)
 
 
 def delete_webhook_endpoint(webhook_endpoint_id: str) -> Call[None]:

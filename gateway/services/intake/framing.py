@@ -128,6 +128,8 @@ class CsvCells:
         cut = _last_record_end(text)
         self._rest = text[cut:].rstrip(_FILLING) if last else text[cut:]
         found = self._read(text[:cut]) if cut else []
+        if not self._order and len(self._rest) > MAX_RECORD_CHARS:
+            _refuse_lone_returns(self._rest)
         if self._rest.count('"') % 2 if last else len(self._rest) > MAX_RECORD_CHARS:
             raise _unclosed(self._lines + 1)
         if last and self._rest:
@@ -138,12 +140,7 @@ class CsvCells:
     def _see_the_end(self) -> None:
         """A file without a last line end may have been cut: its last column must show that it is whole."""
         if not self._order:
-            if "\r" in self._rest:
-                raise FileRefused(
-                    "The lines end with a carriage return alone.",
-                    code="line_ends_unsupported",
-                    remedy=f"End them with LF or CR LF. {_SAVE_AS}",
-                )
+            _refuse_lone_returns(self._rest)
             return
         whole = [name for name, at in zip(COLUMNS, self._order, strict=True) if at == self._width - 1]
         if not whole or whole[0] not in _FIXED_FORM:
@@ -216,6 +213,15 @@ def _last_record_end(text: str) -> int:
         quotes -= text.count('"', before, cut)
         cut = before
     return cut
+
+
+def _refuse_lone_returns(head: str) -> None:
+    if "\r" in head:
+        raise FileRefused(
+            "The lines end with a carriage return alone.",
+            code="line_ends_unsupported",
+            remedy=f"End them with LF or CR LF. {_SAVE_AS}",
+        )
 
 
 def _unclosed(line: int) -> FileRefused:

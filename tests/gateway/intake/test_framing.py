@@ -125,6 +125,7 @@ FOREIGN = {
     "a word about semicolons": (b"sep=;\n" + _BODY.replace(b",", b";"), "separator_unsupported"),
     "tabs": (_BODY.replace(b",", b"\t"), "separator_unsupported"),
     "carriage returns alone": (_BODY.replace(b"\n", b"\r"), "line_ends_unsupported"),
+    "many of them": (_BODY.replace(b"\n", b"\r") * (MAX_RECORD_CHARS // len(_BODY) + 2), "line_ends_unsupported"),
     "json": (as_ndjson([row(1)]), "header_invalid"),
     "no header": (_BODY.split(b"\n", 1)[1], "header_invalid"),
     "a column twice": (_BODY.replace(HEAD.encode(), HEAD.encode() + b",nik"), "header_invalid"),
