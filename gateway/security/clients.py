@@ -34,7 +34,7 @@ BOTH_GOOD = timedelta(hours=24)
 """How long two secrets of one client are good, so that it can change over without a gap."""
 PERSONS = "op-"
 """How the ids of people begin who sign in at /ops (services/ops/operators.py): no secret or key ever stands for one."""
-_NOT_CLIENTS = frozenset({"cli", "core", "command-line", "gateway", "nobody", "worker"})
+_NOT_CLIENTS = frozenset({"cli", "command-line", "gateway", "nobody", "worker"})
 """Who else acts on the record."""
 _SLUG = re.compile(r"(?=.{1,40}\Z)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 _CACHE_S = 3.0
