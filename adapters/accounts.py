@@ -42,7 +42,7 @@ def digits(text: str) -> str:
 
 def same_nik(ours: Nik, theirs: object, field: str) -> bool:
     """Whether the NIK that a partner tells in `field` is ours; a `PartnerProtocolError` where it tells none."""
-    shown = digits(theirs) if isinstance(theirs, str) else ""
+    shown = digits(f"{theirs}" if type(theirs) is int else theirs.strip() if isinstance(theirs, str) else "")
     if _NIK.fullmatch(shown) is None:
         raise PartnerProtocolError(f"{field} is missing or not 16 digits")
     return ours.same_as(shown)

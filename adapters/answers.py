@@ -14,6 +14,8 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from collections.abc import Mapping
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
@@ -27,6 +29,9 @@ T = TypeVar("T")
 
 RETRY_AFTER_MAX_S = 3600.0
 _SECONDS = re.compile(r"[0-9]{1,400}(?:\.[0-9]{1,9})?", re.ASCII)
+_YEARS = range(2000, 2100)
+_DONE = re.compile(r"200[0-9]{4}", re.ASCII)
+_NOTHING = frozenset({"", "null", "undefined"})
 _EXACT = 2.0**53
 _VISIBLE = re.compile(r"[!-~]{1,64}", re.ASCII)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
@@ -37,6 +42,7 @@ class Ambiguous:
 
 
 AMBIGUOUS = Ambiguous()
+_FLAGS = {"Y": True, "N": False, "true": True, "false": False}
 
 
 def json_value(reply: Response, our_token: Hint = Hint.OUR_TOKEN) -> Any:
@@ -106,15 +112,68 @@ def retry_after_s(reply: Response) -> float | None:
 
 
 def number(value: object) -> str | None:
-    """A partner's own number of something: opaque, 1 to 64 visible characters; None where it is none."""
-    return value if isinstance(value, str) and _VISIBLE.fullmatch(value) else None
+    """A partner's own number of something: opaque, 1 to 64 visible characters, or a whole number of JSON, which is
+    exact; None where it is none. One with a point or an exponent may have been rounded.
+    """
+    text = f"{value}" if type(value) is int else value.strip() if isinstance(value, str) else ""
+    return text if _VISIBLE.fullmatch(text) else None
 
 
 def written(value: object) -> str:
-    """A string, or a number as it is written, a whole one without its point; empty for anything else."""
+    """A string, or a number as it is written, a whole one without its point; empty for anything else. Spaces around it
+    are not part of it.
+    """
     if type(value) is float and value.is_integer() and abs(value) < _EXACT:
         value = int(value)
-    return value if isinstance(value, str) else f"{value}" if type(value) in (int, float) else ""
+    return value.strip() if isinstance(value, str) else f"{value}" if type(value) in (int, float) else ""
+
+
+def digits(value: object, width: int) -> str:
+    """A code of so many digits, by its value: `0`, `"0"` and `"00"` are one."""
+    text = written(value)
+    return text.zfill(width) if text.isascii() and text.isdigit() else text
+
+
+def flag(value: object) -> bool | None:
+    """A yes or no, as itself or by its name; None where it is neither."""
+    return value if isinstance(value, bool) else listed(value, _FLAGS)
+
+
+def listed(value: object, table: Mapping[str, T]) -> T | None:
+    """What a closed list of words says of a partner's word, in whichever letters it is written; None where it is not
+    listed.
+    """
+    word = written(value)
+    if word in table:
+        return table[word]
+    folded = word.casefold()
+    return next((meaning for each, meaning in table.items() if each.casefold() == folded), None)
+
+
+def time(value: object) -> datetime | None:
+    """ISO 8601, with or without an offset, of a year that can be meant: the first and the last date of a calendar are
+    somebody's "none" or "for ever", and no dates at all in another zone.
+    """
+    try:
+        parsed = datetime.fromisoformat(written(value))
+    except ValueError:
+        return None
+    return parsed if parsed.year in _YEARS else None
+
+
+def told(error: str | None) -> str | None:
+    """A code of refusal that a browser brings back, None where none is told: some partners send the parameter in any
+    case, empty, as `null`, or with SNAP's code of a success.
+    """
+    return None if error is None or error in _NOTHING or _DONE.fullmatch(error) else error
+
+
+def auth_code(query: Mapping[str, str]) -> str:
+    """The code of a consent that a browser brings back, empty where there is none. No code has a space in it: that is a
+    plus that was put into the address as it is.
+    """
+    code = query.get("authCode", "").replace(" ", "+")
+    return "" if code in _NOTHING else code
 
 
 def plain(text: object) -> str | None:

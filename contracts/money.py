@@ -15,7 +15,14 @@ MAX_AMOUNT_RUPIAH = 1_000_000_000
 AmountRupiah = Annotated[int, msgspec.Meta(ge=1, le=MAX_AMOUNT_RUPIAH)]
 """A positive whole amount of rupiah within `MAX_AMOUNT_RUPIAH`."""
 
-_DECIMAL = re.compile(r"(0|[1-9][0-9]{0,14})(?:\.0{1,2})?", re.ASCII)
+_DECIMAL = re.compile(r"(0|[1-9][0-9]{0,14})(?:\.(?:0{1,2}|0{4,14}))?", re.ASCII)
+_GROUPED = re.compile(
+    r"([1-9][0-9]{0,2}(?:,[0-9]{3}){1,4})\.0{1,2}|([1-9][0-9]{0,2}(?:\.[0-9]{3}){1,4}),0{1,2}"
+    r"|([1-9][0-9]{0,2}(?:,[0-9]{3}){2,4}|[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,4})",
+    re.ASCII,
+)
+"""Groups of three, where another sign for the decimals or a second group tells them from decimals."""
+_EXPONENT = re.compile(r"([1-9](?:\.[0-9]{1,12})?)E\+?([0-9]{1,2})", re.ASCII | re.IGNORECASE)
 
 
 def decimal_string(amount_rupiah: int) -> str:
@@ -26,12 +33,17 @@ def decimal_string(amount_rupiah: int) -> str:
 
 
 def parse_decimal_string(text: str) -> int:
-    """`"50000.00"`, `"50000.0"` or `"50000"` as whole rupiah.
+    """`"50000.00"`, `"50000"`, `"50,000.00"`, `"50.000,00"` or `"5E+4"` as whole rupiah.
 
-    Raises ValueError for a fraction other than zero, a sign, an exponent or anything else; the text is not quoted in
-    the error.
+    Raises ValueError for a fraction other than zero, a sign, one group of three behind a single sign (`"50.000"` may be
+    fifty or fifty thousand), or anything else; the text is not quoted in the error.
     """
-    found = _DECIMAL.fullmatch(text)
-    if found is None:
-        raise ValueError("not a whole amount of rupiah")
-    return int(found.group(1))
+    if found := _DECIMAL.fullmatch(text):
+        return int(found.group(1))
+    if found := _GROUPED.fullmatch(text):
+        return int("".join(filter(str.isdigit, found[1] or found[2] or found[3])))
+    if found := _EXPONENT.fullmatch(text):
+        whole, _, fraction = found[1].partition(".")
+        if len(fraction) <= (shift := int(found[2])) <= 14:
+            return int(whole + fraction.ljust(shift, "0"))
+    raise ValueError("not a whole amount of rupiah")

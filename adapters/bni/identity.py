@@ -6,7 +6,7 @@ call replaces one file. A SNAP-shaped POST answers Y, N, U or P; a holder's name
 
 from __future__ import annotations
 
-from adapters import accounts
+from adapters import accounts, answers
 from adapters.facts import assumed
 from adapters.snap.calls import READ, Call
 from contracts.errors import PartnerProtocolError
@@ -65,7 +65,7 @@ def verdict(reply: Response, query: IdentityQuery) -> IdentityAnswer:
     shown = envelope.evidence("accountNo")
     if shown is not None and accounts.echoed(shown, query.account, account_of) not in (None, query.account):
         return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=envelope.code)
-    match = MATCHES.get(envelope.text("additionalInfo", "identificationNoMatch"))
+    match = answers.listed(answers.at(envelope.body, "additionalInfo", "identificationNoMatch"), MATCHES)
     if match is None:
         raise PartnerProtocolError("identificationNoMatch is none of Y, N, U, P")
     return IdentityAnswer(verdict=match, partner_code=envelope.code)

@@ -140,8 +140,10 @@ def unbound(reply: Response, held: LinkInputs) -> UnlinkStep:
 
 def statement_page(reply: Response, asked: int) -> StatementPage:
     """One page of bookings (decision S5)."""
-    envelope = sign.STATEMENT.expect(reply)
-    rows = statements.rows(envelope)
+    envelope = statements.listed(sign.STATEMENT, asked, reply)
+    if envelope is None:
+        return StatementPage(lines=())
+    rows = statements.rows(envelope.body, "detailData")
     more = statements.follows(asked, envelope)
     if more and not rows:
         raise PartnerProtocolError("the statement does not end")
@@ -161,10 +163,11 @@ def _line(value: object) -> StatementLine:
     """A booking of an unlisted kind is refused: it might be a payment."""
     booking = answers.typed(value, wire.BniBooking, "a row of detailData")
     info = booking.additional_info
-    kind, side = BOOKINGS.get(info.kind, (None, ""))
-    if kind is None:
+    known = answers.listed(info.kind, BOOKINGS)
+    if known is None:
         raise PartnerProtocolError("a booking of an unlisted kind")
-    if booking.type != side:
+    kind, side = known
+    if answers.written(booking.type).upper() != side:
         raise PartnerProtocolError("a booking on the wrong side of the account")
     reference = answers.number(info.partner_reference_no)
     if kind in (StatementKind.CREDIT, StatementKind.REVERSAL) and reference is None:

@@ -128,7 +128,7 @@ def balance(reference: str, source_account: Secret) -> object:
 class BniBookingInfo(msgspec.Struct, frozen=True, rename="camel"):
     """decision S5."""
 
-    kind: str
+    kind: Any
     partner_reference_no: Any = None
     beneficiary_account_no: Any = None
 
@@ -137,8 +137,8 @@ class BniBooking(msgspec.Struct, frozen=True, rename="camel"):
     """decision S5: one row of a statement."""
 
     amount: Any
-    transaction_date: str
-    type: str
+    transaction_date: Any
+    type: Any
     additional_info: BniBookingInfo
     transaction_id: Any = None
 

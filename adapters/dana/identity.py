@@ -40,8 +40,8 @@ def verdict(ctx: Context, query: IdentityQuery, reply: Response) -> IdentityAnsw
         return IdentityAnswer(verdict=Verdict.ACCOUNT_BLOCKED, partner_code=code[1])
     if _holder(told) != query.account:
         return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=code[1])
-    status = told.get("USER_KYC")
-    if not isinstance(status, str) or status not in KYC:
+    status = answers.written(told.get("USER_KYC")).upper()
+    if status not in KYC:
         raise PartnerProtocolError("resource USER_KYC is missing or has an unlisted value")
     if (running := KYC[status]) is not None:
         return IdentityAnswer(verdict=running, partner_code=status)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adapters import accounts
+from adapters import accounts, answers
 from adapters.dana import sign
 from adapters.snap import links, statements
 from adapters.snap.payouts import Payouts
@@ -47,7 +47,7 @@ PAYOUTS = Payouts(
 HISTORY = statements.History(
     call=sign.HISTORY,
     kinds={"TOPUP": StatementKind.CREDIT, "REVERSAL": StatementKind.REVERSAL, "FEE": StatementKind.FEE},
-    status="SUCCESS",
+    status={"SUCCESS": True, "FAILED": False, "CANCELLED": False},  # the last two assumed
     below=("additionalInfo",),
     number="pageNumber",
 )
@@ -59,7 +59,7 @@ UNBOUND = frozenset({"4010902", "4010904"})
 
 def returned(query: Mapping[str, str]) -> LinkReturn:
     """The browser's way back: authCode, `error`, or the `responseCode` of a page that did not open (decision D5)."""
-    error = query.get("error", query.get("responseCode"))
+    error = answers.told(query.get("error")) or query.get("responseCode")
     return links.returned(query, state=query.get("state") or None, error=error, table=RETURN_REFUSALS)
 
 

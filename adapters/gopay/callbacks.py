@@ -67,7 +67,7 @@ class GopayCallbacks:
 
 
 def _payout(said: wire.IrisNotice) -> Notice:
-    if said.status == "topup":  # our own deposit (wallets.md 2.6)
+    if answers.written(said.status).lower() == "topup":  # our own deposit (wallets.md 2.6)
         return NoNotice()
     number = wire.reference_no(said.reference_no)
     return PayoutNotice(outcome=mapping.payout(said, number), partner_reference=number)

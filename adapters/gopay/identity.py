@@ -31,10 +31,10 @@ def verdict(reply: Response, nik: Nik) -> IdentityAnswer:
         raise answers.no_answer(reply, "no submission", Hint.CUSTOMER_TOKEN)
     body = answers.json_value(reply)
     found = typed(body, wire.GopayIdReply, "a KYC submission")
-    if reply.status == 200 and found.success and found.data is not None:
+    if reply.status == 200 and answers.flag(found.success) and found.data is not None:
         return _submission(found.data, nik)
     code = _error(body)
-    if reply.status == 200 or found.success or code is None:
+    if reply.status == 200 or answers.flag(found.success) is not False or code is None:
         raise PartnerProtocolError(f"HTTP {reply.status} without the envelope that belongs to it")
     if code != NO_SUBMISSION:
         raise PartnerUnavailable("HTTP 404", partner_code=code)
@@ -78,11 +78,12 @@ def _error(body: object) -> str | None:
 
 
 def _submission(data: wire.GopayIdSubmission, nik: Nik) -> IdentityAnswer:
-    if data.status in RUNNING_KYC:
-        return IdentityAnswer(verdict=Verdict.PENDING, partner_code=data.status)
-    if (data.status, data.result) == ("COMPLETED", "INVALID"):
+    said = answers.written(data.status).upper(), answers.written(data.result).upper()
+    if said[0] in RUNNING_KYC:
+        return IdentityAnswer(verdict=Verdict.PENDING, partner_code=said[0])
+    if said == ("COMPLETED", "INVALID"):
         return IdentityAnswer(verdict=Verdict.KYC_INCOMPLETE, partner_code="COMPLETED.INVALID")
-    if (data.status, data.result) != ("COMPLETED", "VALID"):
-        raise PartnerUnavailable("a KYC status that is no verdict", partner_code=answers.plain(data.status))
+    if said != ("COMPLETED", "VALID"):
+        raise PartnerUnavailable("a KYC status that is no verdict", partner_code=answers.plain(said[0]))
     same = accounts.same_nik(nik, answers.at(data.submission_data, "ktp", "documentNumber"), "field ktp.documentNumber")
     return IdentityAnswer(verdict=Verdict.MATCH if same else Verdict.MISMATCH, partner_code="COMPLETED.VALID")

@@ -62,13 +62,13 @@ def read_return(query: Mapping[str, str]) -> LinkReturn:
     """
     state = query.get("state") or None
     for name in ("responseCode", "errorCode", "errCode"):
-        if code := query.get(name):
+        if code := answers.told(query.get(name)):
             refused = REFUSED_RETURNS.get(code, _B.LINK_REQUIRED)
             return LinkReturn(refused=refused, state=state, partner_code=answers.plain(code))
-    result, code = query.get("result"), query.get("authCode", "")
-    if result in ABANDONED_RESULTS or not (query.get("success") == "true" or result == "success"):
+    result, code = query.get("result", "").lower() or None, answers.auth_code(query)
+    if result in ABANDONED_RESULTS or not (query.get("success", "").lower() == "true" or result == "success"):
         return LinkReturn(refused=_B.CONSENT_ABANDONED, state=state, partner_code=answers.plain(result))
-    if code in ("", "null") or len(code) > _AUTH_CODE_MAX:
+    if not 0 < len(code) <= _AUTH_CODE_MAX:
         return LinkReturn(refused=_B.CONSENT_ABANDONED, state=state, partner_code="success")
     return LinkReturn(code=Secret(code), state=state)
 
@@ -133,10 +133,9 @@ def failed(error_code: object, said_at: datetime | None = None, error_message: o
     """A payout that Iris calls failed; only the webhook has the code, and it may still follow (decision G8). A code
     counts by its value: `15`, `"15"` and `"015"` are one.
     """
-    code = answers.written(error_code)
+    code = answers.digits(error_code, 3)
     if not code:
         return rejected(None, partner_code="failed", reason_may_follow=True, said_at=said_at)
-    code = code.zfill(3) if code.isascii() and code.isdigit() else code
     reason, refusal = FAILURES.get(code, _OTHER)
     return rejected(
         reason,
@@ -162,11 +161,11 @@ def payout(said: wire.IrisPayout | wire.IrisNotice, number: str, account: Secret
     the one that a look-up shows. All states are those of wallets.md 2.6 and 13.
     """
     said_at = values.said_at(said.updated_at)
-    match said.status:
+    match answers.written(said.status).lower():
         case "queued":
             return queued(number)
         case "approved" | "processed":
-            return pending(partner_code=said.status, partner_reference=number)
+            return pending(partner_code=answers.plain(said.status), partner_reference=number)
         case "completed":
             amount = values.whole(said.amount, "amount")
             return succeeded(
@@ -189,13 +188,13 @@ def created(reply: Response, order: PayoutOrder) -> Outcome:
     """Answer to a create, a WRITE: queued under Iris' number, refused by validation, or no verdict."""
     if reply.status == 201:
         found = typed(answers.json_value(reply), wire.IrisCreateReply, "an accepted create").payouts
-        if len(found) != 1 or found[0].status != "queued":
+        if len(found) != 1 or answers.written(found[0].status).lower() != "queued":
             return unknown(partner_code="201")
         return queued(wire.reference_no(found[0].reference_no))
     if reply.status == 400:
         refusal = _refusal(reply)
         detail = _words(refusal, order)
-        if refusal.error_message == wire.CREATE_REFUSED and isinstance(refusal.errors, list | dict) and refusal.errors:
+        if refusal.error_message == wire.CREATE_REFUSED and wire.texts(refusal.errors):
             return rejected(_B.PARTNER_REJECTED, partner_code="400", detail=detail)  # seen: wallets.md 2.6.1
         # Among others a key already used for another body: something stands there.
         return unknown(partner_code="400", detail=detail)
@@ -216,7 +215,7 @@ def withdrawal(reply: Response, order: PayoutOrder) -> Outcome:
 
 
 def _taken(reply: Response) -> bool:
-    return reply.status == 202 and answers.json_object(reply).get("status") == "ok"
+    return reply.status == 202 and answers.written(answers.json_object(reply).get("status")).lower() == "ok"
 
 
 def _refusal(reply: Response) -> wire.IrisErrorReply:
@@ -247,27 +246,28 @@ def found_payout(reply: Response, number: str, account: Secret) -> Outcome:
     if reply.status != 200:
         raise _unavailable(reply)
     found = typed(answers.json_value(reply), wire.IrisPayout, "a payout")
-    if found.reference_no != number:
+    if answers.number(found.reference_no) != number:
         raise PartnerProtocolError("the look-up answered about another reference_no")
-    if found.status != "completed":
-        return payout(found, number)
-    if found.beneficiary_account is None:
-        raise PartnerProtocolError("a completed payout without beneficiary_account")
-    return payout(found, number, accounts.echoed(found.beneficiary_account.reveal(), account, accounts.mobile))
+    shown = None
+    if answers.written(found.status).lower() == "completed":
+        if found.beneficiary_account is None:
+            raise PartnerProtocolError("a completed payout without beneficiary_account")
+        shown = accounts.echoed(answers.written(found.beneficiary_account), account, accounts.mobile)
+    return payout(found, number, shown)
 
 
 # --- statement and balance ---------------------------------------------------------------------------------------
 
-STATEMENT_KINDS: dict[tuple[str, str], StatementKind] = {
-    ("Payout", "debit"): StatementKind.CREDIT,
-    ("Refund", "credit"): StatementKind.REVERSAL,
-    ("Fee", "debit"): StatementKind.FEE,
-    ("Topup", "credit"): StatementKind.OTHER,
+STATEMENT_KINDS: dict[str, dict[str, StatementKind]] = {
+    "Payout": {"debit": StatementKind.CREDIT},
+    "Refund": {"credit": StatementKind.REVERSAL},
+    "Fee": {"debit": StatementKind.FEE},
+    "Topup": {"credit": StatementKind.OTHER},
 }
 """Type and direction of a booking (decision S2). Any other pair makes the page unreadable: a payout under a new name
 must not pass for "not listed".
 """
-assert set(STATEMENT_KINDS.values()) == set(StatementKind), "every kind has its booking"
+assert {kind for sides in STATEMENT_KINDS.values() for kind in sides.values()} == set(StatementKind), "all are there"
 
 
 def statement(reply: Response) -> StatementPage:
@@ -280,7 +280,8 @@ def statement(reply: Response) -> StatementPage:
 
 def _line(value: object) -> StatementLine:
     row = typed(value, wire.IrisStatementRow, "a booking")
-    kind = STATEMENT_KINDS.get((row.type, row.status))
+    sides = answers.listed(row.type, STATEMENT_KINDS)
+    kind = None if sides is None else answers.listed(row.status, sides)
     if kind is None:
         raise PartnerProtocolError("a booking of a type that decision S2 does not have")
     ours = kind in (StatementKind.CREDIT, StatementKind.REVERSAL)

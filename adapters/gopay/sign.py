@@ -128,7 +128,7 @@ def iris_notice_valid(ctx: Context, note: Notification) -> bool:
     """Whether Iris signed this body: SHA-512 over the raw bytes and the merchant key (wallets.md 2.6), or one of two
     with a comma or a space between them (decision X13).
     """
-    shown = note.headers.get("iris-signature", "").encode("utf-8", "replace")
+    shown = note.headers.get("iris-signature", "").strip().lower().encode("utf-8", "replace")
     # An empty key would let everybody sign.
     keys = [key for key in _SEPARATOR.split(ctx.credential("iris_merchant_key")) if key]
     wanted = [hashlib.sha512(note.body + key.encode()).hexdigest().encode() for key in keys]

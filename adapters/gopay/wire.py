@@ -72,8 +72,8 @@ def statement(day: date) -> object:
 class IrisCreated(msgspec.Struct, frozen=True):
     """One accepted payout of a create."""
 
-    status: str
-    reference_no: str
+    status: Any
+    reference_no: Any
 
 
 class IrisCreateReply(msgspec.Struct, frozen=True):
@@ -94,23 +94,26 @@ class IrisErrorReply(msgspec.Struct, frozen=True):
     @property
     def words(self) -> str:
         """All that it says, for staff."""
-        return "; ".join([self.error_message, *_texts(self.errors)])
+        return "; ".join([self.error_message, *texts(self.errors)])
 
 
 class IrisPayout(msgspec.Struct, frozen=True):
     """Answer of `GET payouts/{reference_no}` (wallets.md 2.6.3)."""
 
-    reference_no: str
-    status: str
+    reference_no: Any
+    status: Any
     amount: Any = None
-    beneficiary_account: Secret | None = None
+    beneficiary_account: Any = None
     updated_at: Any = None
+
+    def __repr__(self) -> str:
+        return "IrisPayout(***)"
 
 
 class IrisNotice(msgspec.Struct, frozen=True):
     """Webhook body (wallets.md 2.6); a top-up event has no `reference_no`."""
 
-    status: str
+    status: Any
     reference_no: Any = None
     amount: Any = None
     error_code: Any = None
@@ -121,10 +124,10 @@ class IrisNotice(msgspec.Struct, frozen=True):
 class IrisStatementRow(msgspec.Struct, frozen=True):
     """One booking (decision S2: field names recalled, `notes` assumed)."""
 
-    type: str
-    status: str
+    type: Any
+    status: Any
     amount: Any
-    created_at: str
+    created_at: Any
     reference_no: Any = None
     beneficiary_account: Any = None
     notes: Any = None
@@ -142,7 +145,7 @@ class IrisValidation(msgspec.Struct, frozen=True):
 class GopayIdSubmission(msgspec.Struct, frozen=True, rename="camel"):
     """The KYC submission of the linked account."""
 
-    status: str
+    status: Any
     result: Any = None
     submission_data: Any = None
 
@@ -153,7 +156,7 @@ class GopayIdSubmission(msgspec.Struct, frozen=True, rename="camel"):
 class GopayIdReply(msgspec.Struct, frozen=True):
     """Envelope of the identity host (wallets.md 2.5), but for its errors, which a success does not need."""
 
-    success: bool
+    success: Any
     data: GopayIdSubmission | None = None
 
 
@@ -170,9 +173,9 @@ def our_reference(notes: object) -> str | None:
     return notes if isinstance(notes, str) and _OUR_REFERENCE.fullmatch(notes) else None
 
 
-def _texts(value: object) -> list[str]:
+def texts(value: object) -> list[str]:
     """Every text in a free-form value."""
     if isinstance(value, str):
         return [value]
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [text for each in inner for text in _texts(each)]
+    return [text for each in inner for text in texts(each)]

@@ -38,6 +38,7 @@ from contracts.secret import Secret
 LEGACY_TOKEN_LIFE_S = 3_600.0
 """wallets.md 4.2, assumed: no answer names one."""
 
+_COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 _SESSION = re.compile(r"[!-~]{1,128}", re.ASCII)
 
 LINK_REFUSALS: dict[str, BlockerCode] = {
@@ -172,9 +173,9 @@ def identity(query: IdentityQuery, reply: Response) -> IdentityAnswer:
         raise PartnerProtocolError("field customerNumber is missing: which account was checked?")
     if shown != query.account:
         return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=said.code)
-    verdict = NIK_MATCH.get(said.text("nikMatch"))
+    verdict = answers.listed(said.fields.get("nikMatch"), NIK_MATCH)
     if verdict is None:
-        raise PartnerProtocolError("field nikMatch has an unlisted value")
+        raise PartnerProtocolError("field nikMatch is missing or has an unlisted value")
     return IdentityAnswer(verdict=verdict, partner_code=said.code)
 
 
@@ -195,7 +196,7 @@ def inquired(order: PayoutOrder, reply: Response) -> str | Outcome:
         raise PartnerProtocolError("field msisdn is not the account asked about")
     if _amount(said) not in (None, order.amount_rupiah):
         raise PartnerProtocolError("field amount is not the amount asked for")
-    session = said.text("sessionID")
+    session = answers.written(said.fields.get("sessionID"))
     if _SESSION.fullmatch(session) is None:
         raise PartnerProtocolError("field sessionID is not a session")
     return session
@@ -210,9 +211,9 @@ def confirmed(order: PayoutOrder, reply: Response) -> Outcome:
     said = _read(reply)
     kind = CONFIRM.get(said.code, OutcomeKind.UNKNOWN)
     if kind is OutcomeKind.SUCCEEDED:
-        number = answers.number(said.text("linkRefNum"))
+        number = _number(said)
         if number is None:
-            raise PartnerProtocolError("field linkRefNum is not a number of theirs")
+            raise PartnerProtocolError("field linkRefNum is missing or not a number of theirs")
         return _booked(said, order, number)
     if kind is OutcomeKind.PENDING:
         return pending(partner_code=said.code, partner_reference=_number(said))
@@ -233,14 +234,14 @@ def checked(order: PayoutOrder, reply: Response) -> Outcome:
     if said.code != "00":
         raise _unavailable(said, reply)
     _same_reference(said, order)
-    kind = CHECK.get(said.text("status"))
+    kind = answers.listed(said.fields.get("status"), CHECK)
     if kind is OutcomeKind.SUCCEEDED:
         return _booked(said, order, _number(said))
     if kind is OutcomeKind.PENDING:
         return pending(partner_code=said.code, partner_reference=_number(said))
     if kind is OutcomeKind.REJECTED:
         return rejected(None, technical=True, partner_code="FAILED")
-    raise PartnerProtocolError("field status has an unlisted value")
+    raise PartnerProtocolError("field status is missing or has an unlisted value")
 
 
 def report(asked: int, reply: Response) -> StatementPage:
@@ -248,10 +249,10 @@ def report(asked: int, reply: Response) -> StatementPage:
     said = _read(reply)
     if said.code != "00":
         raise _unavailable(said, reply)
-    data = answers.typed(said.fields, wire.LinkAjaReport, "field data of the report")
-    if data.page != asked or not 0 <= data.pages <= statements.MAX_PAGES:
+    page, pages = (_count(said, name) for name in ("page", "pages"))
+    if page != asked or pages > statements.MAX_PAGES:
         raise PartnerProtocolError("field data is not the page asked for")
-    return statements.page(asked, more=asked < data.pages, rows=data.rows, read=_line)
+    return statements.page(asked, more=asked < pages, rows=statements.rows(said.fields, "rows"), read=_line)
 
 
 def _read(reply: Response, our_token: Hint = Hint.OUR_TOKEN) -> LinkAjaAnswer:
@@ -275,7 +276,7 @@ def _legacy_token(said: LinkAjaAnswer) -> AccessToken:
     return AccessToken(
         value=values.secret(said.text("accessToken"), "accessToken"),
         life_s=LEGACY_TOKEN_LIFE_S,
-        refresh=values.secret(said.text("refreshToken"), "refreshToken"),
+        refresh=values.secret(fresh, "refreshToken") if (fresh := said.evidence("refreshToken")) else None,
     )
 
 
@@ -295,6 +296,13 @@ def _amount(said: LinkAjaAnswer) -> int | None:
     return None if amount in (None, "") else values.whole(amount, "amount")
 
 
+def _count(said: LinkAjaAnswer, field: str) -> int:
+    text = answers.written(said.fields.get(field))
+    if _COUNT.fullmatch(text) is None:
+        raise PartnerProtocolError(f"field {field} is missing or no count")
+    return int(text)
+
+
 def _number(said: LinkAjaAnswer) -> str | None:
     return answers.number(said.fields.get("linkRefNum"))
 
@@ -311,7 +319,7 @@ def _booked(said: LinkAjaAnswer, order: PayoutOrder, number: str | None) -> Outc
 
 def _line(value: object) -> StatementLine:
     row = answers.typed(value, wire.LinkAjaReportRow, "a row of the report")
-    kind = STATEMENT.get(row.type)
+    kind = answers.listed(row.type, STATEMENT)
     if kind is None:
         raise PartnerProtocolError("field rows.type has an unlisted value")
     return StatementLine(

@@ -100,22 +100,14 @@ class LinkAjaReportRow(msgspec.Struct, frozen=True, rename="camel"):
     """One booking of the day's report (assumed, decisions S4)."""
 
     amount: Any
-    type: str
-    trx_date: str
+    type: Any
+    trx_date: Any
     merchant_trx_id: Any = msgspec.field(name="merchantTrxID", default=None)
     link_ref_num: Any = None
     msisdn: Any = None
 
     def __repr__(self) -> str:
         return "LinkAjaReportRow(***)"
-
-
-class LinkAjaReport(msgspec.Struct, frozen=True):
-    """`data` of a report page (assumed, decisions S4)."""
-
-    rows: list[Any]
-    page: int
-    pages: int
 
 
 class LinkAjaAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,8 +127,13 @@ class LinkAjaAnswer(msgspec.Struct, frozen=True, kw_only=True):
         return value
 
     def evidence(self, name: str) -> str | None:
-        """A string that may be missing, and is compared where it is there."""
-        return None if self.fields.get(name) in (None, "") else self.text(name)
+        """A text or a number that may be missing, and is compared where it is there."""
+        value = self.fields.get(name)
+        if value in (None, ""):
+            return None
+        if not (text := answers.written(value)):
+            raise PartnerProtocolError(f"field {name} is neither a text nor a number")
+        return text
 
 
 def answer(reply: Response, our_token: Hint = Hint.OUR_TOKEN) -> LinkAjaAnswer:
@@ -150,11 +147,11 @@ def answer(reply: Response, our_token: Hint = Hint.OUR_TOKEN) -> LinkAjaAnswer:
     fields = body if data is None else data
     if not isinstance(fields, dict):
         raise answers.no_answer(reply, "field data is not an object", our_token)
-    said = [part["responseCode"] for part in (body, fields) if "responseCode" in part]
-    status = body.get("status")
-    if isinstance(status, str) and _CODE.fullmatch(status) is not None:
+    said = [answers.digits(part["responseCode"], 2) for part in (body, fields) if "responseCode" in part]
+    status = answers.digits(body.get("status"), 2)
+    if _CODE.fullmatch(status) is not None and (isinstance(body["status"], str) or not said):
         said.append(status)
-    if not said or any(not isinstance(code, str) or code != said[0] for code in said):
+    if not said or any(code != said[0] for code in said):
         raise answers.no_answer(reply, "without one code", our_token)
     if _CODE.fullmatch(said[0]) is None:
         raise answers.no_answer(reply, "without a code of digits", our_token)

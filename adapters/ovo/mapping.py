@@ -113,9 +113,9 @@ def bound(reply: Response) -> LinkStep:
 
 def returned(query: Mapping[str, str]) -> LinkReturn:
     """The browser's way back: an authCode, or `errorResponse` as JSON with OVO's own state, which is ignored (O4)."""
-    error = query.get("errorResponse")
-    code = None if error is None else _error_code(error)
-    return links.returned(query, state=None, error=code if error is None else code or "", table=RETURN_REFUSALS)
+    error = answers.told(query.get("errorResponse"))
+    code = error and (_error_code(error) or "unreadable")
+    return links.returned(query, state=None, error=code, table=RETURN_REFUSALS)
 
 
 def exchanged(ctx: Context, reply: Response) -> LinkStep:
@@ -148,23 +148,24 @@ def identity(query: IdentityQuery, reply: Response) -> IdentityAnswer:
         raise PartnerProtocolError("field customerNumber is missing: which account was checked?")
     if shown != query.account:
         return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=envelope.code)
-    verdict = IDENTITY.get(envelope.text("additionalInfo", "identificationMatch"))
+    verdict = answers.listed(answers.at(envelope.body, "additionalInfo", "identificationMatch"), IDENTITY)
     if verdict is None:
-        raise PartnerProtocolError("field additionalInfo.identificationMatch has an unlisted value")
+        raise PartnerProtocolError("field additionalInfo.identificationMatch is missing or has an unlisted value")
     return IdentityAnswer(verdict=verdict, partner_code=envelope.code)
 
 
 def balance(reply: Response) -> Balance:
     """What is left of our deposit (decisions S3)."""
     infos = answers.typed(sign.BALANCE.expect(reply).body.get("accountInfos"), list[Any], "field accountInfos")
-    deposits = [info for info in infos if answers.at(info, "balanceType") == "DEPOSIT"]
+    deposits = [info for info in infos if answers.written(answers.at(info, "balanceType")).upper() == "DEPOSIT"]
     if len(deposits) != 1:
         raise PartnerProtocolError("field accountInfos does not hold one DEPOSIT")
     return Balance(amount_rupiah=values.rupiah(deposits[0].get("availableBalance"), "availableBalance"))
 
 
 def _held(envelope: Envelope) -> LinkHeld | None:
-    held = envelope.code in HELD and envelope.optional_text("additionalInfo", "reason") == "ALREADY_LINKED"
+    reason = answers.written(answers.at(envelope.body, "additionalInfo", "reason"))
+    held = envelope.code in HELD and reason.upper() == "ALREADY_LINKED"
     return LinkHeld(partner_code=envelope.code) if held else None
 
 

@@ -73,13 +73,18 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     def echo(self, ours: str, *path: str) -> None:
         """What we sent, where the answer shows it again."""
         value = answers.at(self.body, *path)
-        if value is not None and value != "" and value != ours:
+        if value is not None and value != "" and answers.written(value) != ours:
             raise PartnerProtocolError(f"field {'.'.join(path)} is not ours")
 
     def evidence(self, *path: str) -> str | None:
-        """A string that may be missing, and is compared where it is there."""
+        """A text or a number that may be missing, and is compared where it is there."""
         value = answers.at(self.body, *path)
-        return None if value is None or value == "" else self.text(*path)
+        if value is None or value == "":
+            return None
+        text = answers.written(value)
+        if not text:
+            raise PartnerProtocolError(f"field {'.'.join(path)} is neither a text nor a number")
+        return text
 
     def optional_text(self, *path: str) -> str | None:
         """A string on which nothing depends."""
@@ -103,9 +108,9 @@ def read(
     seven-digit string code, a code of another service, or one that disagrees with the HTTP status. None is a verdict.
     """
     body = answers.json_object(reply, our_token)
-    code = body.get("responseCode")
-    if not isinstance(code, str) or _CODE.fullmatch(code) is None:
-        if isinstance(code, str) and code in hints:
+    code = answers.written(body.get("responseCode"))
+    if _CODE.fullmatch(code) is None:
+        if code in hints:
             raise PartnerUnavailable(f"responseCode {code}", hint=hints[code], partner_code=code)
         raise answers.no_answer(reply, "no seven-digit responseCode", our_token)
     if code[:3] != f"{reply.status:03d}":

@@ -40,12 +40,12 @@ def granted(
 ) -> Grant:
     """The participant's token (service 74). Its end is named by a life in `tokenExpiresIn` or by a time in
     `accessTokenExpiryTime`; in no form that can be read, the standard's holds. `held` is the refresh token that stays
-    where no new one comes; without it one is needed.
+    where no new one comes. Without any the grant is good until its end, and the participant links again.
     """
     fresh = envelope.optional_text("refreshToken")
     return Grant(
         access_token=values.token(envelope, "accessToken"),
-        refresh_token=values.token(envelope, "refreshToken") if held is None or fresh else held,
+        refresh_token=values.token(envelope, "refreshToken") if fresh else held,
         expires_at=_ends(ctx.now, envelope),
         extra=extra or {},
     )
@@ -54,7 +54,9 @@ def granted(
 def _ends(now: datetime, envelope: Envelope) -> datetime:
     life = values.seconds(envelope.body.get("tokenExpiresIn"))
     ends = values.expiry(envelope.body.get("accessTokenExpiryTime"))
-    return now + timedelta(seconds=life) if life else ends or now + CUSTOMER_TOKEN_LIFE
+    if life:
+        return now + timedelta(seconds=life)
+    return ends if ends and ends > now else now + CUSTOMER_TOKEN_LIFE  # none is over the moment it is given
 
 
 def refresh(
@@ -65,14 +67,14 @@ def refresh(
     body: Callable[[Secret], object],
     second_look: tuple[Call, object] | None = None,
 ) -> Plan[Grant | None]:
-    """A fresh grant, `extra` kept; None where the refresh token is refused: the link is gone.
+    """A fresh grant, `extra` kept; None where the refresh token is refused, or there is none: the link is gone.
 
     No bearer is sent, so that 401 and cases 01 to 04 can only speak of the refresh token. Case 00 may as well mean that
     our own signature is refused, which must not end every link there is: it counts as *gone* only once the partner has
     taken a token request of ours that is signed with the same key, the `second_look`; without one it says nothing.
     """
     if grant.refresh_token is None:
-        raise ValueError("a grant of this partner has a refresh token")
+        return None
     reply = yield side.ask(ctx, call, body(grant.refresh_token))
     envelope = call.read(reply)
     if envelope.case in {"40101", "40102", "40103", "40104"}:
@@ -105,10 +107,10 @@ def returned(
     """The browser's way back: `authCode`, or a code of refusal in `error`. Whatever is neither a code nor a listed
     refusal is a linking that was not finished; the code is kept.
     """
-    if error is not None:
+    if error := answers.told(error):
         refused_by = table.get(error, BlockerCode.CONSENT_ABANDONED)
         return LinkReturn(refused=refused_by, state=state, partner_code=answers.plain(error))
-    code = query.get("authCode", "")
-    if not (0 < len(code) <= 1024 and code.isascii() and code.isprintable() and " " not in code):
+    code = answers.auth_code(query)
+    if not (0 < len(code) <= 1024 and code.isascii() and code.isprintable()):
         return LinkReturn(refused=BlockerCode.CONSENT_ABANDONED, state=state)
     return LinkReturn(code=Secret(code), state=state)

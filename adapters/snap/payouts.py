@@ -43,6 +43,17 @@ STATUS: dict[str, OutcomeKind] = {
 assert set(STATUS) == {f"{n:02d}" for n in range(8)}, "every status of the standard has its word"
 
 
+UNUSABLE: dict[str, BlockerCode] = {
+    "40307": BlockerCode.ACCOUNT_BLOCKED,
+    "40309": BlockerCode.ACCOUNT_BLOCKED,
+    "40318": BlockerCode.ACCOUNT_BLOCKED,
+    "40411": BlockerCode.ACCOUNT_NOT_FOUND,
+}
+"""Cases by which the standard refuses an account itself: blocked, dormant, inactive, unknown (snap-bni.md 1.8). At an
+inquiry, before any money moved, they are taken from every partner, whether its own document lists them or not.
+"""
+
+
 class Payouts(msgspec.Struct, frozen=True, kw_only=True):
     """A partner's three endpoints of a payout, and its words there."""
 
@@ -77,8 +88,9 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
     def inquired(self, order: PayoutOrder, reply: Response) -> Outcome | None:
         """None: the account can be paid. Otherwise what ends the payout before any money moved."""
         envelope = self.inquiry.read(reply)
-        if envelope.code in self.inquiry_refusals:
-            return rejected(self.inquiry_refusals[envelope.code], partner_code=envelope.code)
+        refusal = self.inquiry_refusals.get(envelope.code) or UNUSABLE.get(envelope.case)
+        if refusal is not None:
+            return rejected(refusal, partner_code=envelope.code)
         if envelope.case in self.inquiry_known:
             return unknown(partner_code=envelope.code)
         if envelope.code != self.inquiry.done:
@@ -111,7 +123,7 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
             raise self.status.unavailable(envelope)
         envelope.echo(order.reference, "originalPartnerReferenceNo")
         envelope.echo(self.transfer.service, "serviceCode")
-        status = envelope.text("latestTransactionStatus")
+        status = answers.digits(envelope.body.get("latestTransactionStatus"), 2)
         number = next(filter(None, map(envelope.optional_number, self.numbers)), None)
         kind = STATUS.get(status)
         if kind is OutcomeKind.SUCCEEDED:
@@ -127,7 +139,7 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
             if before in self.refusals:
                 return rejected(self.refusals[before], partner_code=before)
             return rejected(None, technical=True, partner_code=status)
-        raise PartnerProtocolError("field latestTransactionStatus has an unlisted value")
+        raise PartnerProtocolError("field latestTransactionStatus is missing or has an unlisted value")
 
     def same_account(self, envelope: Envelope, account: Secret) -> None:
         """An answer about another account than the one asked about is no verdict."""

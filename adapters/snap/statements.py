@@ -45,17 +45,25 @@ def follows(asked: int, envelope: Envelope, number: str = "page") -> bool:
     """Whether another page follows, as SNAP's history lists say it in `additionalInfo` (decisions S3, S5, D14);
     `number` is the field there with the page's own number.
     """
-    envelope.echo(str(asked), "additionalInfo", number)
-    envelope.text("additionalInfo", number)
-    more = {"Y": True, "N": False}.get(envelope.text("additionalInfo", "hasMore"))
+    if envelope.evidence("additionalInfo", number) != str(asked):
+        raise PartnerProtocolError(f"field additionalInfo.{number} is not the page asked for")
+    more = answers.flag(answers.at(envelope.body, "additionalInfo", "hasMore"))
     if more is None:
         raise PartnerProtocolError("field additionalInfo.hasMore is neither Y nor N")
     return more
 
 
-def rows(envelope: Envelope) -> list[Any]:
-    """The bookings of an answer, each still to be read."""
-    return answers.typed(envelope.body.get("detailData"), list[Any], "field detailData")
+def rows(body: Mapping[str, Any], field: str) -> list[Any]:
+    """The bookings of an answer, each still to be read; a list of none may be written as null, but not left out."""
+    return [] if body.get(field, "") is None else answers.typed(body.get(field), list[Any], f"field {field}")
+
+
+def listed(call: Call, asked: int, reply: Response) -> Envelope | None:
+    """The answer with a page of bookings; None where the partner has none of that day, which some say by "transaction
+    not found" (snap-bni.md 1.8; that it means this is assumed).
+    """
+    envelope = call.read(reply)
+    return None if asked == 1 and envelope.code == f"404{call.service}01" else call.expect(reply)
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,24 +72,30 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     call: Call
     kinds: Mapping[str, StatementKind]
     """By the `type` of a row; another one makes the row unreadable: it might be a payment."""
-    status: str | None = None
-    """What `status` says of a booking that counts, where rows have one."""
+    status: Mapping[str, bool] | None = None
+    """Whether a row's `status` says that money moved, where rows have one; one that is not listed may yet become a
+    booking, and makes the row unreadable.
+    """
     below: tuple[str, ...] = ()
     """Where in a row both references and the customer stand."""
     number: str = "page"
 
     def read(self, asked: int, reply: Response) -> StatementPage:
         """One page of bookings."""
-        envelope = self.call.expect(reply)
-        return page(asked, more=follows(asked, envelope, self.number), rows=rows(envelope), read=self._line)
+        envelope = listed(self.call, asked, reply)
+        if envelope is None:
+            return StatementPage(lines=())
+        more = follows(asked, envelope, self.number)
+        return page(asked, more=more, rows=rows(envelope.body, "detailData"), read=self._line)
 
     def _line(self, row: object) -> StatementLine:
-        kind = self.kinds.get(answers.written(answers.at(row, "type")))
-        if kind is None or (self.status is not None and answers.at(row, "status") != self.status):
+        kind = answers.listed(answers.at(row, "type"), self.kinds)
+        moved = self.status is None or answers.listed(answers.at(row, "status"), self.status)
+        if kind is None or moved is None:
             raise PartnerProtocolError("field detailData.type or status has an unlisted value")
         within = answers.at(row, *self.below)
         return StatementLine(
-            kind=kind,
+            kind=kind if moved else StatementKind.OTHER,
             amount_rupiah=values.rupiah(answers.at(row, "amount"), "detailData.amount"),
             reference=answers.number(answers.at(within, "partnerReferenceNo")),
             partner_reference=answers.number(answers.at(within, "referenceNo")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from adapters import answers
@@ -17,6 +17,7 @@ from contracts.plan import Response
 from contracts.secret import Secret
 
 _TOKEN = re.compile(r"[!-~]{1,4096}", re.ASCII)
+_BEARER = re.compile(r"\s*(?:Bearer\s+)?", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
 _URL = re.compile(r"https?://[!-~]{1,2040}", re.ASCII)
 
@@ -31,10 +32,11 @@ def b2b_token(call: Call, reply: Response, life_s: float) -> AccessToken:
 
 
 def secret(value: object, field: str) -> Secret:
-    """A token that can stand in a header."""
-    if not isinstance(value, str) or _TOKEN.fullmatch(value) is None:
+    """A token that can stand in a header; `Bearer` and white space before it, or a line break behind it, are not it."""
+    text = _BEARER.sub("", value, count=1).strip() if isinstance(value, str) else ""
+    if _TOKEN.fullmatch(text) is None:
         raise PartnerProtocolError(f"field {field} is missing or not a token")
-    return Secret(value)
+    return Secret(text)
 
 
 def token(envelope: Envelope, *path: str) -> Secret:
@@ -68,26 +70,16 @@ def said_at(value: object) -> datetime | None:
     """When a partner says that something holds, or None where it says so in no form that puts words in order: a time
     without an offset may be of any zone.
     """
-    if not isinstance(value, str):
-        return None
-    try:
-        parsed = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return None if parsed.tzinfo is None else parsed
+    parsed = answers.time(value)
+    return None if parsed is None or parsed.tzinfo is None else parsed
 
 
 def expiry(value: object) -> datetime | None:
     """When something ends, on which nothing depends but when it is renewed: a time without an offset is Jakarta's
     (snap-bni.md 1.2), one that cannot be read is none.
     """
-    if not isinstance(value, str):
-        return None
-    try:
-        parsed = datetime.fromisoformat(value)
-        return parsed.replace(tzinfo=parsed.tzinfo or JAKARTA) + timedelta(0)
-    except (ValueError, OverflowError):
-        return None
+    parsed = answers.time(value)
+    return None if parsed is None else parsed.replace(tzinfo=parsed.tzinfo or JAKARTA)
 
 
 def idr(amount_rupiah: int) -> dict[str, str]:
@@ -96,10 +88,12 @@ def idr(amount_rupiah: int) -> dict[str, str]:
 
 
 def rupiah(value: Any, field: str) -> int:
-    """SNAP's amount as whole rupiah; a number instead of a string is one too. A `PartnerProtocolError` for a fraction,
-    another currency and anything else.
+    """SNAP's amount as whole rupiah; a number instead of a string is one too. The currency is evidence: partners pay in
+    rupiah alone, and some leave it out or write its ISO number. A `PartnerProtocolError` for a fraction, another
+    currency and anything else.
     """
-    if answers.at(value, "currency") != "IDR":
+    currency = answers.at(value, "currency")
+    if currency not in (None, "") and answers.written(currency).upper() not in ("IDR", "360"):
         raise PartnerProtocolError(f"field {field} is not an amount in IDR")
     return whole(answers.at(value, "value"), field)
 

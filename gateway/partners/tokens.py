@@ -20,7 +20,9 @@ from gateway.clock import Clock
 from gateway.security.vault import SealBroken, Vault
 
 EARLY_S = 60.0
-"""A token is renewed this long before it ends (SNAP: 900 s, renewed at 840 s; snap-bni.md 4.3)."""
+"""A token is renewed this long before it ends (SNAP: 900 s, renewed at 840 s; snap-bni.md 4.3), a short-lived one after
+half its life: else each call would ask for one.
+"""
 FETCH_S = 15.0
 Fetch = Callable[[AccessToken | None], Awaitable[AccessToken]]
 """Gets a token from the partner; it is handed the one held before, if any, which may carry a refresh token."""
@@ -30,6 +32,7 @@ class _Stored(msgspec.Struct):
     value: str
     refresh: str | None
     ends_at: float
+    early_s: float = EARLY_S
 
 
 class Tokens:
@@ -83,7 +86,7 @@ class Tokens:
                 continue
 
     def _alive(self, held: _Stored) -> bool:
-        return self._clock.now().timestamp() < held.ends_at - EARLY_S
+        return self._clock.now().timestamp() < held.ends_at - held.early_s
 
     async def _shared(self, key: tuple[str, str]) -> _Stored | None:
         try:
@@ -130,6 +133,7 @@ class Tokens:
             value=token.value.reveal(),
             refresh=token.refresh.reveal() if token.refresh else None,
             ends_at=asked_at.timestamp() + token.life_s,
+            early_s=min(EARLY_S, token.life_s / 2),
         )
         await self._share(key, stored, token.life_s)
         return stored

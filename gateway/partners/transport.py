@@ -21,9 +21,11 @@ NEVER_SENT: tuple[type[Exception], ...] = (httpx.ConnectError, httpx.ConnectTime
 """The only exceptions of `Sender.send` that prove no byte of the request left; every other one leaves it unknown."""
 
 REPLY_LIMIT_BYTES = 1024 * 1024
+HEADER_LIMIT_BYTES = 64 * 1024
+"""Of one header: a policy or a trace that something in front adds must not cost us the answer."""
 KEEPALIVE_S = 15.0  # below the idle limit of the load balancers in common use (60 s), so that few kept connections die
 _NOT_ENCODED = frozenset({"", "identity", "none", "utf-8", "utf8"})
-_GZIP = frozenset({"gzip", "x-gzip"})
+_PRESSED = frozenset({"gzip", "x-gzip", "deflate"})
 _ENCODED = ("content-encoding", "content-length", "transfer-encoding")
 """Headers that speak of the reply as it came over the wire."""
 _AUTO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")  # what aiohttp would add unasked
@@ -132,6 +134,8 @@ class Sender:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_AUTO_HEADERS,
+            max_line_size=HEADER_LIMIT_BYTES,
+            max_field_size=HEADER_LIMIT_BYTES,
             auto_decompress=False,
         )
         if session._retry_connection is not True:  # an upgrade moved the switch: refuse rather than resend silently
@@ -156,10 +160,10 @@ def _plain(body: bytes, encoding: str, limit: int) -> bytes:
     names = {name.strip().lower() for name in encoding.split(",")} - _NOT_ENCODED
     if not names:
         return body
-    if names - _GZIP:
+    if names - _PRESSED:
         raise httpx.RemoteProtocolError("reply in a content encoding that was not asked for")
     try:
-        unpacked = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        unpacked = zlib.decompressobj(wbits=32 + zlib.MAX_WBITS)  # either, as the bytes themselves say
         plain = unpacked.decompress(body, limit + 1)
     except zlib.error:
         raise httpx.RemoteProtocolError("reply that is not in the content encoding it names") from None

@@ -9,6 +9,7 @@ import pytest
 
 from adapters import answers
 from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUnavailable
+from contracts.money import parse_decimal_string
 from contracts.plan import Response
 
 PAGE = b"<html>nginx</html>"
@@ -69,3 +70,37 @@ def test_a_date_to_wait_for_is_reckoned_by_the_clock_that_names_it(
         "retry-after": format_datetime(theirs + timedelta(seconds=asked_s), usegmt=True),
     }
     assert answers.retry_after_s(Response(status=503, headers=headers, content=PAGE)) == waited_s
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(123456789012345678901, "123456789012345678901"), (" A-1 ", "A-1"), (1.5, None), (1e30, None), (True, None)],
+)
+def test_a_number_of_theirs_is_never_a_rounded_one(value: object, number: str | None) -> None:
+    assert answers.number(value) == number
+
+
+def test_a_code_counts_by_its_value_and_a_word_in_any_letters() -> None:
+    assert {answers.digits(code, 2) for code in (0, 0.0, "0", " 00 ", "00")} == {"00"}
+    assert (answers.digits("000", 2), answers.digits(None, 2), answers.digits(False, 2)) == ("000", "", "")
+    table = {"MATCH": 1, "NOT_MATCH": 2}
+    assert [answers.listed(word, table) for word in ("match", " Not_Match", "MATCHED", "", None, ["MATCH"])] == [
+        1, 2, None, None, None, None,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("50000", 50_000), ("50000.0", 50_000), ("50000.0000", 50_000), ("0", 0), ("50,000.00", 50_000),
+        ("50.000,00", 50_000), ("1,600,000", 1_600_000), ("1.600.000", 1_600_000), ("5E+4", 50_000), ("1.2e5", 120_000),
+        ("50.000", None), ("50,000", None), ("50000.001", None), ("5,0000.00", None), ("1.25E1", None), ("5E-4", None),
+        ("1,600.000", None), ("-50000", None), ("5E99", None), ("", None), ("1,600,00.00", None),
+    ],
+)  # fmt: skip
+def test_an_amount_counts_where_it_can_mean_one_thing(text: str, amount: int | None) -> None:
+    if amount is not None:
+        assert parse_decimal_string(text) == amount
+        return
+    with pytest.raises(ValueError):
+        parse_decimal_string(text)

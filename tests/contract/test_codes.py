@@ -28,6 +28,8 @@ NOTHING_DONE = {"40100", "40101", "40103", "40306", "40314", "42900", "401", "40
 MAY_REFUSE = {"40302", "40303", "40305", "40307", "40309", "40315", "40318", "40411", "40413", "15", "62", "400"}
 """A final no to a payment, about the account, the amount or the partner's own rules."""
 PENDING = {"20200", "26"}
+ANSWERS = {("link_health", "40102"), ("link_health", "40318"), ("statement", "40401")}
+"""Codes of no success that are answers all the same: a link that ended or is blocked, a day without a booking."""
 MAY_REFUSE_INQUIRY = MAY_REFUSE | {"40001"}
 """BNI says 400xx01 of an inactive account at its inquiry (snap-bni.md 2.3)."""
 NO_ACCOUNT = {"40411", "14", "1519"}
@@ -151,7 +153,7 @@ def test_other_codes_are_no_answer(recording: Recording, operation: str) -> None
     for take in recording.of(operation):
         for code, said in played(take, 0):
             if said.verdict:
-                assert operation == "link_health" and code in {"40102", "40318"}, code
+                assert (operation, code) in ANSWERS, (operation, code)
 
 
 def test_only_what_speaks_of_the_customer_s_access_says_that_a_link_is_gone(recording: Recording) -> None:

@@ -94,7 +94,8 @@ def spoilt_copies(note: Notification) -> Iterator[Notification]:
     for name in ("x-signature", "iris-signature"):
         value = note.headers.get(name)
         if value is not None:
-            for other in ("", value[:-1], value[1:] + value[:1], value.swapcase(), "é" + value, value + "=", "0" * 128):
+            other_case = value.swapcase() if name == "x-signature" else value[::-1]  # hex has no case
+            for other in ("", value[:-1], value[1:] + value[:1], other_case, "é" + value, value + "=", "0" * 128):
                 yield msgspec.structs.replace(note, headers={**note.headers, name: other})
     if "x-timestamp" in note.headers:
         for time in ("", "now", "2026-01-15T12:00:00", "2026-01-15T12:00:01+07:00"):

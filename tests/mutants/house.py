@@ -51,7 +51,7 @@ HOUSE = (
         "lookup_of_another",
         'envelope.echo(order.reference, "originalPartnerReferenceNo")',
         "pass",
-        gopay=at("gopay", "mapping", "if found.reference_no != number:", "if not found.reference_no:"),
+        gopay=at("gopay", "mapping", "if answers.number(found.reference_no) != number:", "if not found.reference_no:"),
     ),
     *everywhere("lookup_of_another_service", 'envelope.echo(self.transfer.service, "serviceCode")', "pass"),
     *everywhere(
@@ -72,7 +72,13 @@ HOUSE = (
     # LinkAja's samples show neither with a success (wallets.md 12.5); where they are shown, they are read.
     one("linkaja/house_amount_not_read", _LINKAJA, "amount_rupiah=_amount(said),", "amount_rupiah=None,", _READERS),
     one("linkaja/house_account_not_read", _LINKAJA, 'account=_account(said, "msisdn", order.account),', "", _READERS),
-    one("house/booking_that_did_not_succeed", STMT, 'answers.at(row, "status") != self.status', "row is None", _LISTS),
+    one(
+        "house/booking_that_did_not_succeed",
+        STMT,
+        'answers.listed(answers.at(row, "status"), self.status)',
+        "True",
+        _LISTS,
+    ),
     one(
         "house/names_at_the_top_of_a_row",
         STMT,

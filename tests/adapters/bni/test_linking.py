@@ -199,7 +199,8 @@ def test_a_check_of_another_account_proves_nothing_of_this_one(letter: str) -> N
 @pytest.mark.parametrize(
     "answer",
     [
-        matched("y"),
+        matched("YES"),
+        matched("Y Y"),
         matched(""),
         matched(True),
         matched(None),

@@ -94,7 +94,8 @@ def test_an_answer_that_contradicts_its_status_is_no_verdict(status: int, code: 
     [
         {"partnerReferenceNo": "9999999999999999999"},
         {"referenceNo": ""},
-        {"referenceNo": 777},
+        {"referenceNo": 777.5},
+        {"referenceNo": True},
         {"referenceNo": "x" * 65},
         {"beneficiaryAccountNo": ""},
         {"beneficiaryAccountNo": None},
@@ -102,7 +103,8 @@ def test_an_answer_that_contradicts_its_status_is_no_verdict(status: int, code: 
         {"amount": {"value": "600000.50", "currency": "IDR"}},
         {"amount": {"value": 600000.5, "currency": "IDR"}},
         {"amount": {"value": "600000.00", "currency": "USD"}},
-        {"amount": {"value": "6e5", "currency": "IDR"}},
+        {"amount": {"value": "6e-5", "currency": "IDR"}},
+        {"amount": {"value": "600.000", "currency": "IDR"}},
         {"amount": "600000.00"},
     ],
 )
@@ -166,7 +168,7 @@ def test_a_look_up_that_failed_says_nothing(code: str) -> None:
     [
         status_of("08"),
         status_of(""),
-        status_of("0"),
+        status_of("000"),
         status_of("00", beneficiaryAccountNo=""),
         status_of("00", beneficiaryAccountNo=None),
         status_of("00", originalPartnerReferenceNo="9999999999999999999"),
@@ -231,4 +233,4 @@ def test_a_look_up_with_a_strange_field_is_right_or_unreadable(field: str, value
     if field != "latestTransactionStatus":
         assert outcome.kind is OutcomeKind.SUCCEEDED
     else:
-        assert outcome.kind is STATUSES[value]
+        assert outcome.kind is STATUSES[f"{value}".strip().zfill(2)]

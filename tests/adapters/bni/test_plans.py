@@ -13,11 +13,12 @@ from adapters.bni import PARTNER
 from adapters.bni.manifest import MANIFEST
 from contracts.errors import (
     Hint,
+    PartnerError,
     PartnerProtocolError,
     PartnerUnavailable,
 )
 from contracts.incentive import BlockerCode
-from contracts.observation import StatementKind
+from contracts.observation import StatementKind, StatementPage
 from contracts.partner import Capability
 from contracts.payout import Outcome, OutcomeKind
 from contracts.plan import Effect, Plan, Request, Response
@@ -320,9 +321,15 @@ def test_the_last_page_that_would_be_followed() -> None:
         page(samples.statement(samples.booking(), page="10000", more="Y"), "10000")
 
 
+def test_a_day_of_which_the_partner_has_nothing_is_empty() -> None:
+    assert page(reply("4041401")) == StatementPage(lines=())
+
+
 def test_a_day_without_an_answer_is_not_an_empty_day() -> None:
-    with pytest.raises(PartnerUnavailable):
-        page(reply("4041401"))
+    """Nor is the end of a list whose page before said that it goes on."""
+    for answer, cursor in ((reply("4041401"), "2"), (reply("4041402"), None), (reply("4041401", status=200), None)):
+        with pytest.raises(PartnerError):
+            page(answer, cursor)
 
 
 def test_the_balance_is_what_is_available() -> None:

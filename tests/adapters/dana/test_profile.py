@@ -67,7 +67,7 @@ def test_verdicts(ctx: Context, rows: tuple[tuple[str, str], ...], expected: Ver
     [
         VERIFIED[1:], (("LOGIN_ID", "62-8123***7890"), *VERIFIED[1:]), (LOGIN, OTHER, *VERIFIED[1:]),
         (OTHER, LOGIN, *VERIFIED[1:]), VERIFIED[:2], (*VERIFIED, ("KTP_NUMBER", "3374141308759922")),
-        (*VERIFIED[:2], ("KTP_NUMBER", 3374141308759921)), (LOGIN, ("USER_KYC", "YES"), VERIFIED[2]),
+        (*VERIFIED[:2], ("KTP_NUMBER", 337414130875992.5)), (LOGIN, ("USER_KYC", "YES"), VERIFIED[2]),
         (LOGIN, ("USER_KYC", ["KYC_VERIFIED"]), VERIFIED[2]),
     ],
 )  # fmt: skip

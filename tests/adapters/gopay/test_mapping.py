@@ -205,7 +205,7 @@ def test_phone_forms():
         accounts.local(Secret("+14155550123"))
 
 
-@pytest.mark.parametrize("text", ["", "1.50", "-1", "1e3", "Rp 1", "1,000", None])
+@pytest.mark.parametrize("text", ["", "1.50", "-1", "1e-3", "Rp 1", "1,000", "1.000", None])
 def test_amounts_that_are_not_whole_rupiah(text):
     with pytest.raises(PartnerProtocolError):
         values.whole(text, "amount")
@@ -213,8 +213,8 @@ def test_amounts_that_are_not_whole_rupiah(text):
 
 def test_a_decoder_never_quotes_what_it_read():
     for shape, body in (
-        (wire.GopayIdReply, b'{"success":true,"data":{"status":7,"x":"3174012304909901"}}'),
-        (wire.IrisPayout, b'{"reference_no":"a","status":3174012304909901,"amount":"1","beneficiary_account":"x"}'),
+        (wire.GopayIdReply, b'{"success":true,"data":["3174012304909901"]}'),
+        (wire.IrisValidation, b'{"account_name":3174012304909901}'),
         (wire.IrisNotice, b"3174012304909901"),
         (wire.IrisNotice, b'{"x":' * 100_000),
         (wire.IrisErrorReply, b'{"errors":' + b"[" * 100_000),

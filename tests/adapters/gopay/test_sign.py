@@ -229,3 +229,9 @@ def test_two_keys_of_midtrans_are_good_while_it_changes_over(ctx, notice):
     for key in (b"", b"old-key, new-key,", b"older-key"):
         with pytest.raises(SignatureInvalid):
             PARTNER.callbacks.verify(both, signed(key))
+
+
+def test_hexadecimal_has_no_case(ctx, notice):
+    body = b'{"reference_no":"a","status":"completed"}'
+    signature = hashlib.sha512(body + ctx.credential("iris_merchant_key").encode()).hexdigest()
+    PARTNER.callbacks.verify(ctx, notice("payout", body, iris_signature=f" {signature.upper()}"))

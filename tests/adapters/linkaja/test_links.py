@@ -51,7 +51,7 @@ def test_exchange(ctx: Context, snap_say: Say) -> None:
     [
         {"accessToken": "a\nb"},
         {"accessToken": 1},
-        {"refreshToken": None},
+        {"refreshToken": "b c"},
     ],
 )
 def test_a_damaged_grant_is_none(ctx: Context, snap_say: Say, damage: dict[str, object]) -> None:
@@ -73,7 +73,8 @@ def test_way_back() -> None:
     [
         {},
         {"authCode": ""},
-        {"authCode": "a b"},
+        {"authCode": "a\nb"},
+        {"authCode": "null"},
         {"authCode": "x" * 1025},
         {"authCode": "a", "error": "server_error"},
         {"error": "<script>"},

@@ -51,8 +51,8 @@ def test_answers_are_read_wherever_they_stand(order: PayoutOrder, say: Say, wrap
         {"responseCode": "00", "data": {**CONFIRMED, "responseCode": "15"}},
         {"status": "89", "data": CONFIRMED},
         {"status": "00", "data": []},
-        {"data": {**CONFIRMED, "responseCode": 0}},
-        {"data": {**CONFIRMED, "responseCode": "0"}},
+        {"data": {**CONFIRMED, "responseCode": False}},
+        {"data": {**CONFIRMED, "responseCode": "0 0"}},
         {"data": {**CONFIRMED, "responseCode": None}},
         {"data": {"status": "00", "linkRefNum": "LJ0001"}},
         {"data": {**CONFIRMED, "linkRefNum": None}},
@@ -275,8 +275,9 @@ def test_report(say: Say, order: PayoutOrder) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        {"rows": None},
+        {"rows": {}},
         {"page": 2},
+        {"page": True},
         {"pages": -1},
         {"pages": 10**6},
     ],

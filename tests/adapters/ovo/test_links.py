@@ -76,7 +76,7 @@ def test_the_customers_token_life(ctx: Context, say: Say, life: dict[str, object
     [
         {"accessToken": "a\nb"},
         {"accessToken": ""},
-        {"refreshToken": None},
+        {"refreshToken": "b c"},
     ],
 )
 def test_a_damaged_grant_is_none(ctx: Context, say: Say, damage: dict[str, object]) -> None:
@@ -113,7 +113,8 @@ def test_way_back() -> None:
     [
         {},
         {"authCode": ""},
-        {"authCode": "a b"},
+        {"authCode": "a\nb"},
+        {"authCode": "null"},
         {"authCode": "x" * 1025},
         {"errorResponse": "{"},
         {"errorResponse": "[]"},

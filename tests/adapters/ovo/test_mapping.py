@@ -136,7 +136,7 @@ def test_status_of_an_unknown_reference(order: PayoutOrder, say: Say) -> None:
     assert mapping.PAYOUTS.found(order, say("4043901")).kind is OutcomeKind.NOT_FOUND
 
 
-@pytest.mark.parametrize("status", ["08", "0", "", None, 0])
+@pytest.mark.parametrize("status", ["08", "0 0", "", None, 0.5, True])
 def test_an_unlisted_status_is_no_verdict(order: PayoutOrder, say: Say, status: object) -> None:
     with pytest.raises(PartnerProtocolError):
         mapping.PAYOUTS.found(order, say("2003900", latestTransactionStatus=status))
@@ -264,7 +264,7 @@ def test_history(say: Say, order: PayoutOrder) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        {"detailData": None},
+        {"detailData": {}},
         {"additionalInfo": {"page": "2", "hasMore": "N"}},
         {"additionalInfo": {"page": "1", "hasMore": "?"}},
         {"additionalInfo": {}},

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from adapters.registry import PARTNERS
+from adapters.snap import codes, links
 from contracts.errors import Hint, PartnerUnavailable
 from contracts.linking import Grant, UnlinkOrder
 from contracts.partner import Capability, Partner
@@ -77,10 +78,12 @@ def test_a_refresh_that_could_not_tell(partner: Partner, code: str) -> None:
         refreshed(partner, snap_reply(code))
 
 
-def test_a_grant_without_a_refresh_token_is_a_bug(partner: Partner) -> None:
+def test_a_grant_without_a_refresh_token_is_over_when_its_token_is(partner: Partner) -> None:
+    """Nobody is asked: the participant links again."""
     grant = msgspec.structs.replace(GRANT, refresh_token=None)
-    with pytest.raises(ValueError):
+    with pytest.raises(StopIteration) as stop:
         next(partner.refresh_grant(context(partner, TIMES[0]), grant))
+    assert stop.value.value is None
 
 
 def test_an_expired_token_does_not_pass_for_unlinked(partner: Partner) -> None:
@@ -89,3 +92,29 @@ def test_an_expired_token_does_not_pass_for_unlinked(partner: Partner) -> None:
     with pytest.raises(PartnerUnavailable) as raised:
         next(partner.unlink(context(partner, TIMES[0]), order))
     assert raised.value.hint is Hint.CUSTOMER_TOKEN
+
+
+@pytest.mark.parametrize("life", [{}, {"accessTokenExpiryTime": "0001-01-01T00:00:00+07:00"}])
+def test_a_grant_without_refresh_token_or_a_sensible_end_is_a_grant(life: dict[str, str]) -> None:
+    """What is not needed now must not cost the participant the code, which works once."""
+    for end in ("9999-12-31T23:59:59-12:00", "2020-01-01T00:00:00Z", None):
+        said = {"accessTokenExpiryTime": end, "refreshToken": None, **life} if end else life
+        envelope = codes.read(snap_reply("2007400", accessToken="Bearer customer-1\n", **said), "74")
+        grant = links.granted(context(PARTNERS["dana"], TIMES[0]), envelope)
+        assert (grant.access_token, grant.refresh_token) == (Secret("customer-1"), None)
+        assert grant.expires_at == TIMES[0] + links.CUSTOMER_TOKEN_LIFE
+
+
+@pytest.mark.parametrize(
+    "slug", sorted(s for s, p in PARTNERS.items() if Capability.LINK_REDIRECT in p.manifest.capabilities)
+)
+def test_an_empty_refusal_beside_a_code_is_none(slug: str) -> None:
+    """Some send every parameter in any case, and a plus in the address as it is."""
+    for more in (
+        {"error": "", "errorCode": "", "errorResponse": "", "error_description": ""},
+        {"error": "null", "errorCode": "null", "errorResponse": "null"},
+        {"responseCode": "2001000", "responseMessage": "Successful"},
+    ):
+        query = {"authCode": "ab c/d=", "success": "True", "result": "SUCCESS", **more}
+        back = PARTNERS[slug].read_return(query)
+        assert (back.code, back.refused) == (Secret("ab+c/d="), None)

@@ -17,7 +17,9 @@ from tests.adapters.playing import snap_reply
 LIST = Call("statement", READ, "/list", "12")
 KINDS = {"TOPUP": StatementKind.CREDIT, "FEE": StatementKind.FEE}
 PLAIN = History(call=LIST, kinds=KINDS)
-DEEP = History(call=LIST, kinds=KINDS, status="SUCCESS", below=("additionalInfo",), number="pageNumber")
+DEEP = History(
+    call=LIST, kinds=KINDS, status={"SUCCESS": True, "FAILED": False}, below=("additionalInfo",), number="pageNumber"
+)
 NAMES = {"partnerReferenceNo": "0112345678901234567", "referenceNo": "tx-1", "customerNumber": "081234567890"}
 BOOKED = {
     "type": "TOPUP",
@@ -63,6 +65,29 @@ def test_what_did_not_succeed_is_no_booking_and_is_not_passed_over() -> None:
         page = listed(DEEP, {**row, "status": status})
         assert (page.lines, page.unreadable) == ((), 1)
     assert len(listed(PLAIN, {**ROWS["plain"][1], "status": "PENDING"}).lines) == 1, "where rows have no status"
+
+
+def test_what_failed_is_read_and_is_no_payment() -> None:
+    """Lists of transactions have those that failed beside those that paid: they make no day unreadable."""
+    _, row = ROWS["deep"]
+    page = listed(DEEP, row, {**row, "status": "failed"})
+    assert [line.kind for line in page.lines] == [StatementKind.CREDIT, StatementKind.OTHER]
+    assert page.unreadable == 0
+
+
+def test_a_list_of_none_may_be_null_but_not_left_out() -> None:
+    info = {"page": "1", "hasMore": False}
+    assert PLAIN.read(1, snap_reply("2001200", detailData=None, additionalInfo=info)).lines == ()
+    with pytest.raises(PartnerProtocolError):
+        PLAIN.read(1, snap_reply("2001200", additionalInfo=info))
+
+
+def test_a_booking_of_no_year_that_can_be_meant_is_unreadable() -> None:
+    """The first date of a calendar is no time in another zone, and would break whoever keeps it."""
+    _, row = ROWS["plain"]
+    for date in ("0001-01-01T00:00:00+07:00", "9999-12-31T23:59:59-12:00"):
+        page = listed(PLAIN, row, {**row, "dateTime": date})
+        assert (len(page.lines), page.unreadable) == (1, 1)
 
 
 def test_names_elsewhere_in_a_row_are_not_taken() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from contracts.errors import Hint, OutcomeUnknown, PartnerUnavailable
-from contracts.hold import Fault
+from contracts.hold import CallFault
 from contracts.partner import AccessToken, Context, Token
 from contracts.payout import Outcome, not_accepted, succeeded
 from contracts.plan import Effect, Request, Response
@@ -39,6 +39,7 @@ class Teller:
         self.clock = VirtualClock(datetime(2026, 11, 24, tzinfo=UTC))
         self.issued = 0
         self.answers_after_s = 0.0
+        self.life_s = 900.0
         self.dead: set[str] = set()
 
     async def send(
@@ -54,7 +55,7 @@ class Teller:
         self, ctx: Context, name: str, held: AccessToken | None
     ) -> Generator[Request, Response, AccessToken]:
         reply = yield request(Effect.READ, "/token", "")
-        return AccessToken(value=Secret(reply.content.decode()), life_s=900.0)
+        return AccessToken(value=Secret(reply.content.decode()), life_s=self.life_s)
 
     def payout(self, ctx: Context) -> Generator[Request, Response, Outcome]:
         reply = yield request(Effect.WRITE, "/payout", ctx.token("b2b"))
@@ -157,6 +158,15 @@ async def test_a_tokens_life_begins_when_it_is_asked_for(teller: Teller, cache: 
     assert await status(teller, desk) == "T2"
 
 
+async def test_a_short_lived_token_is_used_for_half_its_life(teller: Teller, cache: Cache) -> None:
+    """Shorter than the time by which others are renewed early: else every call would ask for one of its own."""
+    teller.life_s = 30.0
+    desk = process(teller, cache)
+    assert [await status(teller, desk) for _ in range(3)] == ["T1", "T1", "T1"]
+    teller.clock.advance(16.0)
+    assert await status(teller, desk) == "T2"
+
+
 async def test_a_late_refusal_does_not_drop_the_token_that_came_after(teller: Teller, cache: Cache) -> None:
     first, second = process(teller, cache), process(teller, cache)
     assert await status(teller, first) == await status(teller, second) == "T1"
@@ -190,8 +200,8 @@ async def test_who_refuses_a_fresh_token_too_refuses_us(teller: Teller, cache: C
         else:
             with pytest.raises(PartnerUnavailable):
                 await status(teller, desk)
-    assert seen[-1].fault is Fault.CREDENTIALS
-    assert all(told.fault is Fault.UNAUTHORIZED for told in seen[:-1] if ways[0] == "pay")
+    assert seen[-1].fault is CallFault.CREDENTIALS
+    assert all(told.fault is CallFault.UNAUTHORIZED for told in seen[:-1] if ways[0] == "pay")
     teller.dead.clear()
     assert (await pay(teller, desk)).kind == succeeded().kind
     teller.dead.add(f"T{teller.issued}")

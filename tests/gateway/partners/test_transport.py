@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import socket
 import struct
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -180,6 +181,15 @@ async def test_a_reply_that_was_pressed_unasked_is_unpacked(name: bytes) -> None
     async with partner(encoded(name, gzip.compress(b"ok" * 999))) as (_, url), sender(url) as out:
         reply = await pay(out)
     assert reply.content == b"ok" * 999 and "content-encoding" not in reply.headers
+
+
+async def test_deflate_is_unpacked_and_a_long_header_costs_nothing() -> None:
+    """What something in front adds: a compression that nobody asked for, a policy of many kilobytes."""
+    body = zlib.compress(b"ok" * 999)
+    policy = b"Content-Security-Policy: " + b"x" * 12_000
+    said = b"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\n%b\r\nContent-Length: %d\r\n\r\n" % (policy, len(body))
+    async with partner(says(said + body)) as (_, url), sender(url) as out:
+        assert (await pay(out)).content == b"ok" * 999
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
