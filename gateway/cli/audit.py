@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import msgspec
 import typer
 
-from gateway.cli.common import As, AsJson, console, rupiah, tell, vault, who, with_store
+from gateway.cli.common import As, AsJson, console, rupiah, table, tell, vault, who, with_store
 from gateway.clock import SystemClock
 from gateway.services.intake.incentives import Incentives
 from gateway.services.ops.audit import Sealing, Verified
 from gateway.services.ops.bundle import Bundle, Bundles, public_key
 from gateway.services.ops.bundle import check as checked
+from gateway.services.ops.exposure import Exposure, Exposures
 from gateway.storage.base.database import Database
 
 T = TypeVar("T")
@@ -71,6 +73,44 @@ def bundle(
 
     made = with_store(work)
     typer.echo(msgspec.json.format(msgspec.json.encode(made), indent=2).decode())
+
+
+@app.command()
+def seen(
+    client: Annotated[str, typer.Argument(help="A client's id, or op-NAME for a person of /ops.")],
+    since: Annotated[datetime, typer.Option(help="UTC: when it may have come into other hands.")],
+    until: Annotated[datetime | None, typer.Option(help="UTC: when it was out of them; left out: now.")] = None,
+    reach: Annotated[
+        Path | None, typer.Option(help="Write the id of everybody it could have read into this file, one a line.")
+    ] = None,
+    as_: As = None,
+    as_json: AsJson = False,
+) -> None:
+    """Whose data a client or person saw in a time, for the notice of a breach (within 3 x 24 hours).
+
+    On record is every look at one person and every change; lists and single rows that the API tells hold the core
+    platform's ids and states, no NIK, name, phone or account, and whoever has the scopes could have read them of
+    everybody within reach.
+    """
+
+    async def work(database: Database, _: Incentives) -> Exposure:
+        actor = await who(database, as_, "auditor")
+        now = SystemClock().now()
+        span = (since.replace(tzinfo=UTC), now if until is None else until.replace(tzinfo=UTC))
+        return await Exposures(database).of(client, *span, actor=actor, now=now, into=reach)
+
+    found = with_store(work)
+    if as_json:
+        tell(found)
+        return
+    whose = found.reach.organisation or "every organisation"
+    console.print(
+        f"{client} ({found.reach.person}; {' '.join(found.reach.scopes)}) saw or changed {len(found.seen)} participants"
+        f" on record; within its reach were {found.within_reach}, of {whose}",
+        highlight=False,
+    )
+    rows = ((one.participant_id, one.times, one.first_at, one.last_at) for one in found.seen)
+    console.print(table("on record", "participant", "times", "first", "last", rows=rows))
 
 
 @app.command()

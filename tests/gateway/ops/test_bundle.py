@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from contracts.errors import InvalidRequest, NotFound
+from contracts.errors import CallerError, InvalidRequest, NotFound
 from gateway.security.vault import Vault
 from gateway.services.ops.bundle import Bundles, check, public_key
+from gateway.services.ops.exposure import Exposures
+from gateway.storage.ops import audit
 from tests.gateway.payouts.town import Town, open_town, phone_of
 from tests.gateway.test_cli import run
 
@@ -109,3 +112,37 @@ async def test_others_check_it_as_the_document_says(town: Town) -> None:
     canonical = json.dumps(given["record"], sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key(town.vault)))
     key.verify(base64.b64decode(given["signature"]), b"prakerja-gateway audit bundle\n" + canonical)
+
+
+async def test_whose_data_somebody_saw(town: Town, tmp_path: Path) -> None:
+    exposures, now = Exposures(town.database), town.clock.now()
+    before, later = now - timedelta(hours=1), now + timedelta(hours=1)
+    await town.execute(
+        "INSERT INTO clients (id, name, secret_hash, scopes, created_at, organisation) VALUES"
+        " ('core', 'core', '', '{read}', now(), 'ours'), ('op-ani', 'ani', '', '{read}', now(), NULL)"
+    )
+    for _ in range(3):
+        await town.person()
+    people = await town.fetch("SELECT participant_id FROM participants ORDER BY id")
+    names = [row["participant_id"] for row in people]
+    await town.execute("UPDATE participants SET created_at = $1", now)
+    looks = [("op-ani", names[0], now), ("op-ani", names[0], now + timedelta(minutes=5)), ("op-ani", names[1], later),
+             ("op-budi", names[2], now)]  # fmt: skip
+    async with town.database.connection() as connection:
+        for actor, name, at in looks:
+            await audit.record(connection, at, actor, "participant.read", name, {})
+        await audit.record(connection, now, "op-ani", "batch.approve", names[2], {})
+    file = tmp_path / "told.txt"
+    found = await exposures.of("op-ani", before, later, actor="dewi", now=now, into=file)
+    assert [(one.participant_id, one.times) for one in found.seen] == [(names[0], 2)], "before the end of the time"
+    assert (found.reach.organisation, found.within_reach) == (None, 3) and file.read_text().split() == names
+    ours = await exposures.of("core", before, later, actor="dewi", now=now, into=None)
+    assert (ours.within_reach, ours.seen) == (0, []), "nobody is of its organisation"
+    assert (await exposures.of("op-ani", before, now, actor="dewi", now=now, into=None)).within_reach == 0
+    for wrong, into in (("op-ani", file), ("nobody", None)):
+        with pytest.raises(CallerError):
+            await exposures.of(wrong, before, later, actor="dewi", now=now, into=into)
+    asked = await town.fetch(
+        "SELECT subject FROM audit_log WHERE action = 'audit.seen' AND actor = 'dewi' ORDER BY seq"
+    )
+    assert [row["subject"] for row in asked] == ["op-ani", "core", "op-ani"]
