@@ -3,7 +3,8 @@
 - `client.py`, a client written from its sheet: `PRODUCTS` and `ENDPOINTS`, `EXTRA` calls that are not SNAP's, the case
   of `UNKNOWN_TOKEN`, the codes `PRINTED` by the sheet, what `STRANGE_PATHS` are answered;
 - `story.py`: answers after which a plan `GOES_ON`, the `WRITES` that may move money, what is `CHANGED` in a look-up's
-  answer (call, field that gets another type, code and what it is then) and `NOT_ASKED_THEN`, and its customers:
+  answer (call, field that gets another type, code and what it is then) and `NOT_ASKED_THEN`, what a `CROWD` of people
+  may be told wrongly by stage, and its customers:
   `customer_token`, `grant`, `revoke`; `KEEPS_REFERENCES`, where a reference is never free again; `signed_again`,
   where the partner signs answers of which a recording keeps less;
 - `pages.py`, where a browser goes there: `WALLET`;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,18 @@ JSON = {"content-type": "application/json", "accept": "application/json"}
 MOVES, CREATES, REJECTS = "moves money", "creates", "rejects"
 """What a request does to money: `Writes` name it by path, with the field of our reference ("": none in the body)."""
 Writes = dict[str, tuple[str, str]]
+VERIFY, READ, WRITE = "verify", "payout_read", "payout_write"
+Words = Sequence[Mapping[str, Any]]
+Crowds = Mapping[str, Words]
+"""By stage of the above: what a partner may say wrongly of many people there, each a word about the person, as
+`[rule.do]` of a scenario has it.
+"""
+NIK_WORDS: Words = ({"nik_check": "mismatch"}, {"nik_check": "not_on_file"})
+SNAP_WORDS: Words = (
+    {"code": "404xx11", "message": "Invalid Account"},
+    {"code": "403xx18", "message": "Inactive Account"},
+)
+FAILS: Mapping[str, Any] = {"fail": True, "pending_lookups": 1}
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ and what happens around it. Drawn from the seed alone.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from contracts.hold import HoldStage
 from mock_partners.kit.scenario.model import Rule, Scenario
 from mock_partners.kit.scenario.play import Player
-from mock_partners.registry import PARTNERS
+from tests.partners import each
+from tests.partners.kit import READ, VERIFY, WRITE, Crowds, Words
 from tests.sim.baton import Actor
 from tests.sim.chance import Profile
 from tests.sim.people import Gone, asked
@@ -30,24 +30,9 @@ LENGTHS_S = (60.0, 300.0, 3_600.0, 80_000.0)
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 20)
 AROUND = (None, None, None, "outage before", "outage after", "pause", "kill", "blackout", "cache")
 """What else happens while the crowd is answered wrongly, or at its edges."""
-VERIFY, READ, WRITE = "verify", "payout_read", "payout_write"
 STAGES = {VERIFY: HoldStage.VERIFY, READ: HoldStage.PAYOUT, WRITE: HoldStage.PAYOUT}
 KNOWN_AFTER = {VERIFY: "verified", READ: "paid", WRITE: "paid"}
-Words = Sequence[Mapping[str, Any]]
-
-_SNAP: Words = ({"code": "404xx11", "message": "Invalid Account"}, {"code": "403xx18", "message": "Inactive Account"})
-_FAILS: Mapping[str, Any] = {"fail": True, "pending_lookups": 1}
-_NIK: Words = ({"nik_check": "mismatch"}, {"nik_check": "not_on_file"})
-_BLOCKED_62: Mapping[str, Any] = {"body": '{"data":{"responseCode":"62","responseMessage":"Account Blocked"}}'}
-WORDS: dict[str, dict[str, Words]] = {
-    "bni": {VERIFY: (*_NIK, *_SNAP), READ: _SNAP, WRITE: (*_SNAP, _FAILS)},
-    "ovo": {VERIFY: (*_NIK, *_SNAP), READ: _SNAP, WRITE: (*_SNAP, _FAILS)},
-    "dana": {VERIFY: _NIK, READ: _SNAP, WRITE: (*_SNAP, _FAILS)},
-    "linkaja": {VERIFY: (*_NIK, _BLOCKED_62), READ: (_BLOCKED_62,), WRITE: (_FAILS,)},
-    "gopay": {VERIFY: _NIK, WRITE: ({"fail_code": "002"}, {"fail_code": "012"}, {"fail_code": "018"})},
-}
-"""By partner and stage: what it may say wrongly there, each a word about the person (Iris reads nothing first)."""
-assert WORDS.keys() == PARTNERS.keys(), "every partner may be wrong"
+WORDS: dict[str, Crowds] = {slug: story.CROWD for slug, story in each("story").items()}
 _OPERATION = {VERIFY: "verify", READ: "inquiry", WRITE: "payout"}
 _NAME, _WRONG = "a crowd", "wrong"
 

@@ -130,8 +130,8 @@ class Gate:
 
         return gated(admitted, service)
 
-    def b2b_token(self) -> Handler:
-        """The access-token/b2b endpoint (snap-bni.md 1.3)."""
+    def b2b_token(self, service: str = TOKEN_SERVICE) -> Handler:
+        """The access-token/b2b endpoint (snap-bni.md 1.3), under the number that a partner gives it."""
 
         async def issue(asked: Asked) -> Reply:
             grant = next((asked.body[name] for name in self.profile.grant_names if name in asked.body), None)
@@ -141,9 +141,9 @@ class Gate:
                 raise malformed("grantType")
             token = self.tokens.issue(self._clock.seconds(), B2B_TOKEN_LIFE_S)
             fields = {"accessToken": token.value, "tokenType": "Bearer", "expiresIn": str(B2B_TOKEN_LIFE_S)}
-            return self.say(200, TOKEN_SERVICE, "00", "Successful", **fields)
+            return self.say(200, asked.service, "00", "Successful", **fields)
 
-        return self.asymmetric(TOKEN_SERVICE, issue)
+        return self.asymmetric(service, issue)
 
     def read(self, call: Call) -> dict[str, Any]:
         """The body as an object; an empty one is an empty object, anything but JSON is 400xx00."""

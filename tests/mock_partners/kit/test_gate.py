@@ -55,6 +55,7 @@ async def stage() -> AsyncIterator[Stage]:
     app = MockApp(
         [
             Route("POST", "/token", gate.b2b_token()),
+            Route("POST", "/numbered", gate.b2b_token("50")),
             Route("POST", "/customer-token", gate.asymmetric("74", echo)),
             Route("POST", "/plain", gate.symmetric("07", echo)),
             Route("GET", "/plain", gate.symmetric("12", echo)),
@@ -154,6 +155,8 @@ async def test_token_requests(stage: Stage) -> None:
     }
     for body, code in expected.items():
         assert (await stage.http.post("/token", content=body, headers=headers)).json()["responseCode"] == code
+    for body, code in ((b'{"grantType":"client_credentials"}', "2005000"), (b"{}", "4005002")):
+        assert (await stage.http.post("/numbered", content=body, headers=headers)).json()["responseCode"] == code
     reply = await stage.http.post("/customer-token", content=b'{"authCode":"a"}', headers=headers)
     assert reply.json()["body"] == {"authCode": "a"}
 

@@ -16,15 +16,26 @@ from mock_partners.kit.snap.signatures import sign_asymmetric
 from mock_partners.kit.world import Account, World
 from tests.partners import consents
 from tests.partners.consents import customer_token, missing, revoke
-from tests.partners.kit import MOVES, Writes
+from tests.partners.kit import FAILS, MOVES, NIK_WORDS, READ, SNAP_WORDS, VERIFY, WRITE, Crowds, Writes
 
-__all__ = ["CHANGED", "GOES_ON", "KEEPS_REFERENCES", "WRITES", "customer_token", "grant", "revoke", "signed_again"]
+__all__ = [
+    "CHANGED",
+    "CROWD",
+    "GOES_ON",
+    "KEEPS_REFERENCES",
+    "WRITES",
+    "customer_token",
+    "grant",
+    "revoke",
+    "signed_again",
+]
 
 GOES_ON = {"payout.inquiry": {"responseCode": "2003700"}}
 WRITES: Writes = {"/rest/v1.0/emoney/topup": (MOVES, "partnerReferenceNo")}
 KEEPS_REFERENCES = True
 """A reference is the key of its top-up for ever (decision D12); SNAP's others are good for a day."""
 CHANGED = ("/emoney/topup-status", "amount.value", "latestTransactionStatus", "03")
+CROWD: Crowds = {VERIFY: NIK_WORDS, READ: SNAP_WORDS, WRITE: (*SNAP_WORDS, FAILS)}
 
 
 def grant(world: World, account: Account, n: int, rng: Random) -> Grant:

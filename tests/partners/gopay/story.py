@@ -10,7 +10,7 @@ from contracts.secret import Secret
 from mock_partners.gopay.notices import Link
 from mock_partners.kit.world import Account, World
 from tests.partners.consents import missing
-from tests.partners.kit import CREATES, MOVES, REJECTS, Writes
+from tests.partners.kit import CREATES, MOVES, NIK_WORDS, REJECTS, VERIFY, WRITE, Crowds, Writes
 
 if TYPE_CHECKING:
     from tests.sim.partners import PartnerSide
@@ -22,6 +22,8 @@ WRITES: Writes = {
     "/iris/api/v1/payouts/reject": (REJECTS, ""),
 }
 CHANGED = ("/users/submissions/current", "data.submissionId", "data.result", "INVALID")
+CROWD: Crowds = {VERIFY: NIK_WORDS, WRITE: ({"fail_code": "002"}, {"fail_code": "012"}, {"fail_code": "018"})}
+"""Iris reads nothing first."""
 NOT_ASKED_THEN = {("identity.name", "missing")}
 """Whose KYC is incomplete is not asked for a name."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.partners.consents import customer_token, grant, revoke
-from tests.partners.kit import MOVES, Writes
+from tests.partners.kit import FAILS, MOVES, NIK_WORDS, READ, VERIFY, WRITE, Crowds, Writes
 
-__all__ = ["CHANGED", "GOES_ON", "WRITES", "customer_token", "grant", "revoke"]
+__all__ = ["CHANGED", "CROWD", "GOES_ON", "WRITES", "customer_token", "grant", "revoke"]
 
 GOES_ON = {
     "payout.inquiry": {"responseCode": "00", "sessionID": "S-1"},
@@ -14,3 +14,5 @@ GOES_ON = {
 }
 WRITES: Writes = {"/v1/cashin/confirm": (MOVES, "merchantTrxID")}
 CHANGED = ("/v1/cashin/check", "data.linkRefNum", "data.responseCode", "26")
+_BLOCKED = {"body": '{"data":{"responseCode":"62","responseMessage":"Account Blocked"}}'}
+CROWD: Crowds = {VERIFY: (*NIK_WORDS, _BLOCKED), READ: (_BLOCKED,), WRITE: (FAILS,)}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.partners.consents import customer_token, grant, revoke
-from tests.partners.kit import MOVES, Writes
+from tests.partners.kit import FAILS, MOVES, NIK_WORDS, READ, SNAP_WORDS, VERIFY, WRITE, Crowds, Writes
 
-__all__ = ["CHANGED", "GOES_ON", "WRITES", "customer_token", "grant", "revoke"]
+__all__ = ["CHANGED", "CROWD", "GOES_ON", "WRITES", "customer_token", "grant", "revoke"]
 
 GOES_ON = {
     "payout.inquiry": {"responseCode": "2003700"},
@@ -14,3 +14,4 @@ GOES_ON = {
 }
 WRITES: Writes = {"/OVOSNAP/v2.0/emoney/topup": (MOVES, "partnerReferenceNo")}
 CHANGED = ("/emoney/topup-status", "amount.value", "latestTransactionStatus", "03")
+CROWD: Crowds = {VERIFY: (*NIK_WORDS, *SNAP_WORDS), READ: SNAP_WORDS, WRITE: (*SNAP_WORDS, FAILS)}
