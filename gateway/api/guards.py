@@ -60,11 +60,14 @@ def other_methods(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, send)
             return
 
+        empty = scope["method"] == "HEAD"
+
         async def without_body(message: Message) -> None:
+            nonlocal empty
             if message["type"] == "http.response.start" and message["status"] == 405 and scope["method"] == "OPTIONS":
-                message["status"] = 204
+                message["status"], empty = 204, True
                 message["headers"] = [one for one in message["headers"] if not one[0].startswith(b"content-")]
-            elif message["type"] == "http.response.body":
+            elif message["type"] == "http.response.body" and empty:
                 message["body"] = b""
             await send(message)
 

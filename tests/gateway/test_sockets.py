@@ -139,7 +139,8 @@ async def test_who_sends_no_more_still_gets_the_answer(peer: Connect) -> None:
     assert await asyncio.wait_for(asks.reader.read(), 10) == b"", "and nothing waits for another request"
 
 
-async def test_a_body_that_is_cut_by_the_end_is_none(peer: Connect) -> None:
+async def test_a_body_that_is_cut_by_the_end_is_none(peer: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "BODY_S", 60.0)
     cut = await peer()
     cut.writer.write(HEAD % (b"", 5) + b"ab")
     cut.writer.write_eof()
