@@ -35,6 +35,13 @@ TIMES = (
 STORIES = each("story")
 
 
+class Carried(dict[str, Secret]):
+    """What was kept between two steps, whatever an adapter calls it."""
+
+    def __missing__(self, name: str) -> Secret:
+        return Secret(f"{name}-1")
+
+
 def context(partner: Partner, now: datetime) -> Context:
     wanted = partner.manifest.credentials
     return Context(
@@ -63,14 +70,13 @@ def plans(partner: Partner, ctx: Context) -> Iterator[tuple[str, Plan[Any]]]:
         link_id="L00000000000000001", reference=REFERENCE, name=NAME, state="s" * 32,
         redirect_uri=f"https://gateway.example/callbacks/{manifest.slug}/link?st=" + "s" * 32, **who,
     )  # fmt: skip
-    carry = {
-        name: Secret(f"{name}-1")
-        for name in ("linkage_token", "partnerReferenceNo", "referenceNo", "chargeToken", "bankCardToken")
-    }
+    carry = Carried(partnerReferenceNo=Secret("partnerReferenceNo-1"))
+    # An OTP was sent by a request before, of which there is always something to keep.
+    first = carry if "otp" in manifest.first_inputs else {}
     typed = {"card_no": Secret("1946340000009901"), "otp": Secret("482913")}
     answers = {
         name: LinkAnswer(link_id=start.link_id, reference=REFERENCE, name=start.name, inputs=typed, carry=held, **who)
-        for name, held in (("answer_link", {}), ("answer_link.otp", carry))
+        for name, held in (("answer_link", first), ("answer_link.otp", carry))
     }
     orders = {
         name: UnlinkOrder(link_id=start.link_id, reference=REFERENCE, grant=grant, inputs=typed, carry=held, **who)
