@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from contracts.brake import RING, WINDOWS, Level, Table, limits, tail, weigh
+from gateway.services.brake.brake import Weight
 
 SUSPICION = {
     Table.KNOWN: {8: 2, 24: 3, 48: 4, 128: 7, 256: 11},
@@ -64,3 +66,11 @@ def test_an_alarm_after_few_and_none_where_none_is_due() -> None:
     ]  # fmt: skip
     assert weigh([False] * RING, Table.KNOWN) is Level.CALM
     assert weigh([True] * (WINDOWS[0] - 1), Table.HIGH) is Level.CALM
+
+
+@pytest.mark.parametrize("level", Level)
+def test_what_is_hard_to_undo_needs_an_old_refusal_and_calm(level: Level) -> None:
+    said = datetime(2026, 1, 2, tzinfo=UTC)
+    for age_s, old in ((0.0, False), (1_800.0, False), (86_399.0, False), (86_400.0, True), (604_800.0, True)):
+        hard = Weight(level, said).hard(said + timedelta(seconds=age_s), 86_400.0)
+        assert hard is (old and level is Level.CALM), age_s
