@@ -42,6 +42,7 @@ BRAKE = (
     one("brake/given_back_while_provisional", _BRAKE, "return self.level is Level.CALM and now >= self.since + timedelta(seconds=hard_s)", "return self.level is Level.CALM", _TABLES),
     one("brake/a_suspicion_lets_ends_through", _BRAKE, "return self.level is Level.CALM and now >= ", "return now >= ", _TABLES),
     one("looks/another_payout_under_the_same_reference", "gateway/storage/payouts/queue.py", "SELECT id, $9 || lpad(id::text, 17, '0'), incentive", "SELECT id, $9 || lpad(incentive::text, 17, '0'), incentive", _LOOKS),
+    one("looks/a_full_account_is_never_tried_again", _REFUSING, "ASKED_AGAIN = OF_A_PERSON | {BlockerCode.BALANCE_LIMIT}", "ASKED_AGAIN = OF_A_PERSON", "tests/gateway/brake/test_elsewhere.py", first="test_five_wrong_minutes_end_nobody"),
     one("ours/a_stale_token_refuses_us", "gateway/partners/desk.py", "(self._refused is not None and self._refused != tokens)", "self._refused is not None", "tests/gateway/partners/test_tokens.py", first="test_several_in_the_air_under_one_stale_token_say_no_more_than_one"),
     one("ours/a_fresh_token_refused_is_any_outage", "gateway/partners/desk.py", "                outcome = msgspec.structs.replace(outcome, hint=Hint.CREDENTIALS)\n", "                pass\n", "tests/gateway/partners/test_tokens.py", first="test_who_refuses_a_fresh_token_too_refuses_us"),
     one("ours/five_people_must_meet_it", _OUTAGE, "if kind_of(told.fault) is HoldKind.OUTAGE else FAILURES", "if kind_of(told.fault) is not HoldKind.THROTTLED else FAILURES", "tests/gateway/standing/test_ours.py"),

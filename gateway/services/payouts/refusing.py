@@ -31,6 +31,8 @@ from gateway.storage.payouts.payouts import PayoutRow
 
 MOST_PAYOUTS = 3
 """So often a payout of one incentive may fail for reasons that blame nobody before staff must look."""
+ASKED_AGAIN = OF_A_PERSON | {BlockerCode.BALANCE_LIMIT}
+"""Refusals after which the gateway tries again by itself: a full account empties, and the limit may have been ours."""
 LAST_LOOK = timedelta(hours=6)
 """When on its last day a refused payout is tried once more, from 00:00 Jakarta."""
 
@@ -64,8 +66,9 @@ def rejected(terms: Terms, s: Standing, counted: Sequence[Heard], word: Word, no
             codes = [h.partner_code for h in said if h.reason is reason]
             _weigh(s, rejected_for(reason, partner_code=codes[-1]), effects)
             release(s, now, reason)
-            _look_again(terms, s, now)
-        if reason in OF_A_PERSON:
+            if reason in OF_A_PERSON:
+                _look_again(terms, s, now)
+        if reason in ASKED_AGAIN:
             _confirm_reason(terms, s, said, word, now, effects, known=known)
     elif payout.released_at is not None:
         return
@@ -165,6 +168,8 @@ def _confirm_reason(
         if incentive.payout is None and incentive.own is _B.OUTCOME_UNKNOWN:
             incentive.own, incentive.own_next_at = payout.reason, now
             effects.answered.append(_B.OUTCOME_UNKNOWN)
+        elif incentive.own is _B.BALANCE_LIMIT and incentive.own_next_at is None:
+            _look_again(terms, s, now)
     elif now < second or payout.next_at is None:
         payout.next_at = max(second, now)
     elif word.source is Source.LOOKUP:
@@ -208,7 +213,7 @@ def look_for_confirmation(terms: Terms, s: Standing, now: datetime, effects: Eff
     if now < since + timedelta(seconds=terms.pace.horizon_s):
         return
     payout.next_at = payout.statements_from = None
-    if incentive.payout is None and incentive.own is payout.reason:
+    if incentive.payout is None and incentive.own is payout.reason and payout.reason in OF_A_PERSON:
         incentive.own, incentive.own_next_at = _B.OUTCOME_UNKNOWN, None
         detail = "refused, and neither look-up nor statement ever confirmed it: ask the partner whether it paid"
         effects.cases.append(new_case(payout, _B.OUTCOME_UNKNOWN, detail))
@@ -221,7 +226,7 @@ def _look_again(terms: Terms, s: Standing, now: datetime) -> None:
     incentive = s.incentive
     if s.payout.attempt > 0:
         incentive.looks = max(incentive.looks, HARD_LOOK)
-    if incentive.payout is not None or incentive.own not in OF_A_PERSON:
+    if incentive.payout is not None or incentive.own not in ASKED_AGAIN:
         return
     last_at = start_of_jakarta_day(incentive.deadline_on) + LAST_LOOK
     at = next_look(now, incentive.looks, terms.pace.looks_s, last_at)

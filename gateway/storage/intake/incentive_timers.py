@@ -11,9 +11,11 @@ from gateway.storage.base.database import Connection
 
 UNCONFIRMED = (
     "EXISTS (SELECT FROM payouts p WHERE p.incentive = i.id AND p.state = 'rejected' AND p.confirmed_at IS NULL"
-    " AND p.next_at IS NOT NULL)"
+    " AND p.next_at IS NOT NULL AND p.reason IS DISTINCT FROM 'balance_limit')"
 )
-"""Whether a payout of incentive `i` was refused and no second look-up has said so yet: no other takes its place."""
+"""Whether a payout of incentive `i` was refused and no second look-up has said so yet: no other takes its place. A full
+account is tried again by itself only after such a look-up, but at once when core says that there is room.
+"""
 
 
 _LIFT_DUE = f"""
