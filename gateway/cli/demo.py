@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
+import sys
 import tempfile
 import time
+import webbrowser
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,15 +21,19 @@ from rich.table import Table
 from gateway.cli.common import table
 from gateway.demo import closing
 from gateway.demo.cluster import Cluster, ClusterError, bare_environment
-from gateway.demo.cohort import SMALL, Cohort, CohortError, read_cohort
+from gateway.demo.cohort import SMALL, CohortError
 from gateway.demo.cohort_make import make_cohort
 from gateway.demo.drain import Stuck
+from gateway.demo.given import Given
 from gateway.demo.run import Report, demonstrate, remove
+from gateway.demo.stage import Stage
 from gateway.embedded import EmbeddedError, data_home
 
 LIMIT_S, A_PERSON_S = 900.0, 0.15
 """What has not drained after so long, or so long for each person where they are many, stands still."""
 _MISMATCHES_SHOWN = 20
+_SCREENS = {"DISPLAY", "WAYLAND_DISPLAY"}
+"""One of these is set where a browser has a window; elsewhere it might take the terminal."""
 
 
 def _file(text: str) -> Any:
@@ -37,26 +44,45 @@ def demo(
     incentives: Annotated[Path | None, _file("What core hands over.")] = None,
     world: Annotated[Path | None, _file("What is true at the partners.")] = None,
     expected: Annotated[Path | None, _file("What must come out.")] = None,
+    scenario: Annotated[Path | None, _file("What the partners do wrong, and when (docs/qa.md).")] = None,
+    again: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Run what was kept in this folder once more.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Order of play, OTPs, references.")] = 1,
     workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 2,
+    port_base: Annotated[
+        int | None,
+        typer.Option(min=1024, max=65_000, help="First of the ports: page, API, console, partners (unset: free ones)."),
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result to this file.")] = None,
     keep: Annotated[bool, typer.Option(help="Leave everything running until Ctrl-C, and keep data and logs.")] = False,
 ) -> None:
     """Link, verify and pay a whole backlog at the mock partners with no one's help, then audit the books.
 
     Real processes on loopback: PostgreSQL, Valkey, the mock partners, the API, workers. Without files it takes the
-    small cohort shipped with the project; --incentives and --world go together. Exit status 0 only if every audit
-    figure is 0.
+    small cohort shipped with the project; --incentives and --world go together. The first address printed shows all of
+    it in a browser. With --scenario outcomes are compared only with a file that --expected names. Exit status 0 only
+    if every audit figure is 0.
     """
     console = Console()
-    if (incentives is None) != (world is None):
-        raise typer.BadParameter("--incentives and --world go together")
     try:
-        if incentives is None or world is None:
-            cohort = read_cohort(SMALL / "incentives.csv", SMALL / "world.csv", SMALL / "expected.csv")
+        if again is not None:
+            if incentives or world or expected or scenario:
+                raise typer.BadParameter("--again takes all files from its folder: leave the others out")
+            given = Given.read(again)
+        elif (incentives is None) != (world is None):
+            raise typer.BadParameter("--incentives and --world go together")
         else:
-            cohort = read_cohort(incentives, world, expected)
-        report = _run(cohort, seed=seed, workers=workers, keep=keep, console=console, json_file=json_file)
+            shipped = incentives is None
+            given = Given(
+                incentives=incentives or SMALL / "incentives.csv",
+                world=world or SMALL / "world.csv",
+                expected=expected or (SMALL / "expected.csv" if shipped and scenario is None else None),
+                scenario=scenario,
+                seed=seed,
+                workers=workers,
+            )
+        report = _run(given, keep=keep, console=console, json_file=json_file, port_base=port_base)
     except (CohortError, ClusterError, EmbeddedError, Stuck) as error:
         console.print(f"[red]{type(error).__name__}:[/] {error}", markup=True, highlight=False)
         raise typer.Exit(2) from None
@@ -74,23 +100,36 @@ def cohort(
     Console().print(f"{participants} participants in {out}\ntry: gateway demo {files}", soft_wrap=True)
 
 
-def _run(cohort: Cohort, *, seed: int, workers: int, keep: bool, console: Console, json_file: Path | None) -> Report:
+def _run(given: Given, *, keep: bool, console: Console, json_file: Path | None, port_base: int | None) -> Report:
+    cohort = given.cohort()
     home = data_home(Path(tempfile.gettempdir()) / "prakerja-gateway")
     folder = home / f"demo-{time.time_ns():x}"
     folder.mkdir(mode=0o755, parents=True)
+    given.write(folder)
 
-    async def finished(cluster: Cluster, report: Report) -> None:
+    def started(stage: Stage) -> None:
+        console.print(f"[bold]{stage.url}[/]  shows the whole run in a browser", soft_wrap=True, highlight=False)
+        if console.is_terminal and (sys.platform == "darwin" or os.environ.keys() & _SCREENS):
+            webbrowser.open(stage.url)
+
+    async def finished(cluster: Cluster, stage: Stage, report: Report) -> None:
         _tell(report, json_file, console)
-        if not keep:
+        lasts = keep or console.is_terminal and stage.watched()
+        await stage.end(report.funnel, clean=report.findings.audit.clean(), lasts=lasts)
+        if not lasts:
             return
         settings = folder / "settings.sh"
         settings.touch(mode=0o600)
         settings.write_text(_settings(cluster))
-        console.print(f"\nAPI {cluster.api_url}  OpenAPI {cluster.api_url}/schema", soft_wrap=True)
-        for name, url in cluster.mocks.items():
-            console.print(f"mock {name} {url}", soft_wrap=True)
-        console.print(f"data and logs: {folder}\nin another terminal, before any command or call:", soft_wrap=True)
-        console.print(f"  . {settings}\nCtrl-C ends it", soft_wrap=True, highlight=False)
+        lines = [
+            f"\n{stage.url}  leads to everything: operators' pages, console, participants' pages",
+            f"API {cluster.api_url}  OpenAPI {cluster.api_url}/schema",
+            *(f"mock {name} {url}" for name, url in cluster.mocks.items()),
+            f"data and logs: {folder}\nin another terminal, before any command or call:",
+            f"  . {settings}\nCtrl-C ends it" + ("" if keep else ", and removes data and logs (--keep keeps them)"),
+        ]
+        for line in lines:
+            console.print(line, soft_wrap=True, highlight=False)
         await asyncio.Event().wait()
 
     try:
@@ -98,15 +137,18 @@ def _run(cohort: Cohort, *, seed: int, workers: int, keep: bool, console: Consol
             demonstrate(
                 cohort,
                 folder=folder,
-                seed=seed,
-                workers=workers,
+                seed=given.seed,
+                workers=given.workers,
+                scenario=given.scenario,
+                port_base=port_base,
                 limit_s=max(LIMIT_S, A_PERSON_S * len(cohort.people)),
                 console=console,
+                started=lambda _, stage: started(stage),
                 finished=finished,
             )
         )
     except (ClusterError, Stuck):
-        console.print(f"data and logs are kept in {folder}", soft_wrap=True)
+        console.print(f"data and logs are kept; the same once more: gateway demo --again {folder}", soft_wrap=True)
         keep = True
         raise
     finally:

@@ -87,8 +87,10 @@ class Browser:
 def _form(reply: httpx.Response) -> Form | None:
     if not reply.headers.get("content-type", "").startswith("text/html"):
         return None
+    # Only what is needed is parsed: many people are played by one process.
+    _, opened, rest = reply.text.partition("<form")
     reader = _FormReader()
-    reader.feed(reply.text)
+    reader.feed(opened + rest.partition("</form>")[0])
     return reader.form
 
 
@@ -96,13 +98,12 @@ class _FormReader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.form: Form | None = None
-        self._inside = False
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attributes}
         if tag == "form" and self.form is None:
-            self.form, self._inside = Form(values.get("action", "")), True
-        elif self._inside and self.form is not None and tag in ("input", "button"):
+            self.form = Form(values.get("action", ""))
+        elif self.form is not None and tag in ("input", "button"):
             name = values.get("name", "")
             if tag == "button" or values.get("type") == "submit":
                 self.form.buttons.add((name, values.get("value", "")))
@@ -110,7 +111,3 @@ class _FormReader(HTMLParser):
                 self.form.hidden[name] = values.get("value", "")
             else:
                 self.form.fields.add(name)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "form":
-            self._inside = False

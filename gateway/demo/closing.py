@@ -7,10 +7,11 @@ from typing import Any
 
 _PEOPLE = frozenset({"participant", "core", "operator"})
 NEXT = (
-    "gateway demo --keep, then /ops at the API's address: the same in a browser (README, A first call)",
-    "gateway cohort /tmp/mine --participants 3000, then the line that it prints: ten times as many people",
-    "mock-partners scenario --help: a partner that is down, slow, or wrong for a crowd (docs/qa.md)",
+    "make demo ARGS=--keep: the same, and everything stays for you to look around and be a participant yourself",
+    'make demo ARGS="--scenario mock_partners/cookbook/outage-and-recovery.toml": a partner goes away and comes back',
+    ".venv/bin/gateway cohort /tmp/mine --participants 1000, then the line that it prints: a backlog of your own",
 )
+"""Three lines: a command, and what it shows."""
 
 
 def sentence(funnel: Mapping[str, Any], *, clean: bool) -> str:

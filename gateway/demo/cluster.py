@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -44,7 +44,10 @@ class Cluster:
     postgres: EmbeddedPostgres
     valkey: EmbeddedValkey
     api_url: str
+    page_port: int
+    """Where the demonstration shows itself."""
     mocks: dict[str, str]
+    console_url: str
     environment: dict[str, str]
     processes: dict[str, Process] = field(default_factory=dict)
 
@@ -133,14 +136,18 @@ async def running(
     waits: str,
     seed: int,
     say: Callable[[str], object],
+    scenario: Path | None = None,
+    port_base: int | None = None,
     settings: Mapping[str, str] = MappingProxyType({}),
     api_restarts: int = 0,
     worker_restarts: int = _MOST_RESTARTS,
 ) -> AsyncIterator[Cluster]:
     """Start everything in `folder` (database included) and end it again. `say(text)` is told what is being started.
 
+    `scenario`: what the mocks do wrong. `port_base`: the first of the ports; without it some that are free.
     `settings`: more of the gateway's environment. `..._restarts`: how often a process that ended is started again.
     """
+    ports = free_ports(port_base)
     async with AsyncExitStack() as stack:
         say("PostgreSQL and Valkey")
         postgres = await stack.enter_async_context(EmbeddedPostgres(folder / "postgres"))
@@ -148,12 +155,12 @@ async def running(
         await migrate(postgres.dsn)
         key = secrets.token_bytes(32)
         await witness.keep(postgres.dsn, Vault(key))
-        api_port, port_base = free_ports()
-        api_url = f"http://127.0.0.1:{api_port}"
-        known = await mock_credentials(port_base)
+        api_url = f"http://127.0.0.1:{ports.api}"
+        known = await mock_credentials(ports.mocks)
         mocks = {name: given["base_url"] for name, given in known.items()}
-        cluster = Cluster(folder, postgres, valkey, api_url, mocks, {})
-        console = {"GATEWAY_CONSOLE_URL": f"http://127.0.0.1:{port_base}/"}
+        console_url = f"http://127.0.0.1:{ports.mocks}/"
+        cluster = Cluster(folder, postgres, valkey, api_url, ports.page, mocks, console_url, {})
+        console = {"GATEWAY_CONSOLE_URL": console_url}
         cluster.environment = {**_environment(cluster, known, waits, key), **console, **settings}
         logs = folder / "logs"
         logs.mkdir(exist_ok=True)
@@ -167,11 +174,12 @@ async def running(
 
         say("mock partners")
         await launch(
-            "mocks", "mock_partners", "serve", "--world", str(world), "--port-base", str(port_base),
+            "mocks", "mock_partners", "serve", "--world", str(world), "--port-base", str(ports.mocks),
             "--notify-base", api_url, "--waits", waits, "--seed", str(seed),
+            *(("--scenario", str(scenario)) if scenario else ()),
         )  # fmt: skip
         say("API and workers")
-        await launch("api", "gateway", "serve", "--host", "127.0.0.1", "--port", str(api_port), restarts=api_restarts)
+        await launch("api", "gateway", "serve", "--host", "127.0.0.1", "--port", str(ports.api), restarts=api_restarts)
         for number in range(1, workers + 1):
             await launch(f"worker-{number}", "gateway", "worker", restarts=worker_restarts)
         await _ready(cluster)
@@ -215,18 +223,28 @@ def bare_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONUNBUFFERED": "1"}
 
 
-def free_ports() -> tuple[int, int]:
-    """A port for the API and a base for the mocks, free just now: their console's, the partners' follow one by one."""
-    for _ in range(50):
+class Ports(NamedTuple):
+    """The first of each kind: the mocks' console is at `mocks`, the partners follow one by one."""
+
+    page: int
+    api: int
+    mocks: int
+
+
+def free_ports(base: int | None = None) -> Ports:
+    """Ports that are free just now, from `base` on where it is given. Raises `ClusterError`."""
+    for _ in range(50 if base is None else 1):
+        first = secrets.randbelow(20_000) + 20_000 if base is None else base
         with contextlib.ExitStack() as stack:
-            base = secrets.randbelow(20_000) + 20_000
             try:
-                for port in range(base, base + 3 + len(PARTNERS)):
+                for port in range(first, first + 3 + len(PARTNERS)):
                     stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return base, base + 1
-    raise ClusterError("no free ports between 20000 and 40000")
+            return Ports(first, first + 1, first + 2)
+    if base is None:
+        raise ClusterError("no free ports between 20000 and 40000")
+    raise ClusterError(f"ports {base} to {base + 2 + len(PARTNERS)} are not all free: give another --port-base")
 
 
 async def _ready(cluster: Cluster) -> None:

@@ -60,7 +60,14 @@ class Player:
         """People whose account is linked to someone else: they wait for a new challenge."""
         self.left = 0
         """People not finished with, the waiting ones included."""
+        self.walked_away_at: float | None = None
+        """When the last of those who walk away did so, in the event loop's seconds."""
         self.problems: list[str] = []
+
+    @property
+    def busy(self) -> int:
+        """People who are at a page, or about to be."""
+        return self.left - self.waiting
 
     async def play(self, people: tuple[Person, ...]) -> None:
         """Everyone, in an order drawn from the seed, until each has come to an end; cancel it to leave the waiting
@@ -68,6 +75,8 @@ class Player:
         """
         order = list(people)
         self._rng.shuffle(order)
+        # Whoever walks away is waited for as long as a page lives: from the start, while the others go on.
+        order.sort(key=lambda person: person.behaviour != "link:abandon")
         self.left = len(order)
         async with asyncio.TaskGroup() as group:
             for person in order:
@@ -120,6 +129,7 @@ class Player:
         if page.has_button("begin"):
             page = await browser.submit(page, {}, "begin")
         if person.behaviour == "link:abandon":
+            self.walked_away_at = asyncio.get_running_loop().time()
             return
         for _ in range(_MOST_STEPS):
             if page.form is None:

@@ -23,16 +23,26 @@ from gateway.demo.cohort import Cohort
 from gateway.demo.core import Client
 from gateway.demo.drain import Watch
 from gateway.demo.player import Player
+from gateway.demo.stage import Stage, staged
 from gateway.security.clients import Registered, register
 from gateway.storage.base.database import Database
 
 WAITS = (
-    "link_life_s=45,lookup_first_s=0.3,absence_s=6,confirm_rejection_s=1,settlement_s=0.5,"
+    "link_life_s=30,lookup_first_s=0.3,absence_s=6,confirm_rejection_s=1,settlement_s=0.5,"
     "verification_retry_s=0.5,reversal_s=3,statement_sweep_s=2,second_look_s=3,hard_look_s=6"
 )
 """What the demonstration shortens, on both sides; the table with the real values is in docs/demo.md."""
+A_SWEEP = "statement_sweep_s=2"
+assert A_SWEEP in WAITS
+PEOPLE_A_SECOND = 300
+"""A statement grows with the people and is read as a whole: of many, less often, a second for so many of them."""
 RETURN_URL = "http://127.0.0.1:9/prakerja/linked"
 """Where core wants the browser back; the player's browser stops there."""
+
+
+def waits_for(people: int) -> str:
+    """`WAITS` for so many people."""
+    return WAITS.replace(A_SWEEP, f"statement_sweep_s={max(2, people // PEOPLE_A_SECOND)}")
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,24 +71,34 @@ async def demonstrate(
     workers: int,
     limit_s: float,
     console: Console,
-    waits: str = WAITS,
-    started: Callable[[Cluster], None] = lambda _: None,
-    finished: Callable[[Cluster, Report], Awaitable[None]],
+    scenario: Path | None = None,
+    port_base: int | None = None,
+    started: Callable[[Cluster, Stage], None],
+    finished: Callable[[Cluster, Stage, Report], Awaitable[None]],
 ) -> Report:
     """Start everything in `folder`, hand the cohort over, play it, wait until it is drained, audit.
 
-    `started(cluster)` is told when everything runs, `finished(cluster, report)` is awaited before it is ended.
+    `started(cluster, stage)` is told when everything runs, `finished(cluster, stage, report)` is awaited before it is
+    ended.
     Raises what its parts raise: `ClusterError`, `Stuck`.
     """
     began = time.monotonic()
+    waits = waits_for(len(cohort.people))
 
     def say(text: str) -> None:
         console.print(f"[dim]{time.monotonic() - began:6.1f} s[/]  starting {text}")
 
-    async with running(folder, world=cohort.world, workers=workers, waits=waits, seed=seed, say=say) as cluster:
-        started(cluster)
-        maker, *approvers = await clients(cluster)
-        limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
+    async with (
+        running(
+            folder, world=cohort.world, workers=workers, waits=waits, seed=seed, say=say, scenario=scenario,
+            port_base=port_base,
+        ) as cluster,
+        staged(cluster, cohort) as stage,
+    ):  # fmt: skip
+        started(cluster, stage)
+        maker, *approvers = await clients(cluster, stage.return_url)
+        # Before each request a client looks at every connection that it keeps: few are kept.
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=8)
         async with (
             httpx.AsyncClient(base_url=cluster.api_url, timeout=30.0, limits=limits) as api,
             httpx.AsyncClient(timeout=30.0, limits=limits) as pages,
@@ -88,21 +108,21 @@ async def demonstrate(
             player = Player(core, pages, mocks=cluster.mocks, return_url=RETURN_URL, seed=seed)
             playing = asyncio.create_task(player.play(cohort.people), name="player")
             try:
-                watch = Watch(core, pages, cluster.mocks, player, console)
+                watch = Watch(core, pages, cluster, player, console)
+                stage.follow(watch, core)
                 await watch.until_drained(limit_s=limit_s, playing=playing)
             finally:
                 playing.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await playing
-            findings = await audit_books(cluster, cohort, pages)
-        report = Report(
-            findings=findings,
-            funnel=watch.funnel,
-            wall_s=round(time.monotonic() - began, 1),
-            problems=player.problems,
-            restarts={name: p.restarted for name, p in cluster.processes.items() if p.restarted},
-        )
-        await finished(cluster, report)
+            report = Report(
+                findings=await audit_books(cluster, cohort, pages),
+                funnel=watch.funnel,
+                wall_s=round(time.monotonic() - began, 1),
+                problems=player.problems,
+                restarts={name: p.restarted for name, p in cluster.processes.items() if p.restarted},
+            )
+            await finished(cluster, stage, report)
     return report
 
 
@@ -110,7 +130,7 @@ ORGANISATION = "prakerja"
 """Whose rows the demonstration's are: a client made for the same one sees them."""
 
 
-async def clients(cluster: Cluster) -> list[Registered]:
+async def clients(cluster: Cluster, *more_return_urls: str) -> list[Registered]:
     """A maker who acts for the core platform, and two approvers."""
     database = await Database.open(cluster.database_url, size=1)
     now = SystemClock().now()
@@ -118,7 +138,12 @@ async def clients(cluster: Cluster) -> list[Registered]:
     try:
         return [
             await register(
-                database, now, name="core", scopes=maker, return_urls=[RETURN_URL], organisation=ORGANISATION
+                database,
+                now,
+                name="core",
+                scopes=maker,
+                return_urls=[RETURN_URL, *more_return_urls],
+                organisation=ORGANISATION,
             ),
             await register(database, now, name="approver one", scopes=["batches:approve", "read"]),
             await register(database, now, name="approver two", scopes=["batches:approve", "read"]),

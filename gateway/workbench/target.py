@@ -57,7 +57,7 @@ async def on_mock(partner: Partner, wishes: Wishes, staging: Staging) -> AsyncIt
     slug = partner.manifest.slug
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="workbench-")))
-        _, port_base = free_ports()
+        port_base = free_ports().mocks
         known = (await mock_credentials(port_base))[slug]
         listed = _listed(known["test_accounts"], staging.account)
         (folder / "world.csv").write_text(_world(slug, listed, staging.behaviour))

@@ -62,7 +62,7 @@ class Bench:
             await migrate(postgres.dsn)
             await witness.keep(postgres.dsn, Vault(self.key))
             self.dsn = postgres.dsn
-            _, port_base = free_ports()
+            port_base = free_ports().mocks
             mock = await stack.enter_async_context(
                 process(
                     self.folder / "mock.log",

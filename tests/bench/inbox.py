@@ -206,7 +206,7 @@ class Bench:
         async with contextlib.AsyncExitStack() as stack:
             apis = []
             for n in range(self._apis):
-                port, _ = free_ports()
+                port = free_ports().api
                 command = ("gateway", "serve", "--port", str(port))
                 log = self._folder / f"api-{n}.log"
                 apis.append((port, await stack.enter_async_context(process(log, self._environment, *command))))

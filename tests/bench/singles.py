@@ -73,7 +73,7 @@ class Bench:
             await migrate(postgres.dsn)
             key = os.urandom(32)
             await witness.keep(postgres.dsn, Vault(key))
-            port, _ = free_ports()
+            port = free_ports().api
             variables = environment(postgres.dsn, valkey.url, key, await mock_credentials(9100))  # nobody is called
             serve = ("gateway", "serve", "--port", str(port))
             api = await stack.enter_async_context(process(self._folder / "api.log", variables, *serve))

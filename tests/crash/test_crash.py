@@ -74,7 +74,7 @@ class Play:
 
     async def drained(self, playing: asyncio.Task[None], limit_s: float) -> str:
         """Wait until nothing moves any more; what still does when the time is up."""
-        watch = Watch(self.core, self.pages, self.cluster.mocks, self.player, self.console)
+        watch = Watch(self.core, self.pages, self.cluster, self.player, self.console)
         try:
             await watch.until_drained(limit_s=limit_s, playing=playing)
         except Stuck as stuck:

@@ -18,6 +18,7 @@ from rich.console import Console
 from gateway.demo import run as demo
 from gateway.demo.cluster import Cluster
 from gateway.demo.cohort import SMALL, read_cohort
+from gateway.demo.stage import Stage
 from gateway.embedded import data_home
 
 LIMIT_S = 400.0
@@ -61,7 +62,7 @@ class Spy:
         os.kill(cluster.processes["worker-1"].pid, signal.SIGKILL)
         self.killed += 1
 
-    async def look_around(self, cluster: Cluster, _: demo.Report) -> None:
+    async def look_around(self, cluster: Cluster, stage: Stage, _: demo.Report) -> None:
         """Before everything is ended: every table as text, every log line, every environment-independent answer."""
         for path in (
             *(cluster.folder / "logs").iterdir(),
@@ -111,7 +112,7 @@ async def test_a_worker_is_killed_and_every_figure_is_zero_and_nothing_leaks(sec
         workers=2,
         limit_s=LIMIT_S,
         console=Console(file=screen),
-        started=lambda cluster: killing.append(asyncio.create_task(spy.kill_a_worker(cluster))),
+        started=lambda cluster, _: killing.append(asyncio.create_task(spy.kill_a_worker(cluster))),
         finished=spy.look_around,
     )
     await asyncio.gather(*killing)

@@ -65,6 +65,9 @@ _OTHER_BROWSER = (
     "Anda kembali lewat browser (peramban) lain daripada tempat Anda mulai, sehingga sambungan ini tidak dapat"
     " diselesaikan di sini. Kembalilah ke browser tadi, atau mulai lagi di browser ini."
 )
+_OPENED_ELSEWHERE = (
+    "Tautan ini sudah dibuka di browser (peramban) lain. Lanjutkan di browser tadi, atau mulai lagi dari Prakerja."
+)
 _HOST = "__Host-"
 
 
@@ -310,8 +313,8 @@ def _refused(request: Browser, error: GatewayError) -> Response[Any]:
         return respond(error, request.scope)
     text, back, again = "Alamat ini tidak dapat dipakai. Mulai lagi dari Prakerja.", "", None
     if isinstance(error, OtherBrowser):
-        text, back = _OTHER_BROWSER, return_address(error.link)
-        if error.link.state is LinkState.OPENED:
+        text, back = _OTHER_BROWSER if error.state else _OPENED_ELSEWHERE, return_address(error.link)
+        if error.state and error.link.state is LinkState.OPENED:
             again = {"action": f"{_prefix(request.app.state.core)}/connect/again", "state": error.state}
     elif isinstance(error, LinkStateInvalid):
         text = "Tautan ini tidak berlaku lagi. Mulai lagi dari Prakerja."

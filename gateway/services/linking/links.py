@@ -135,7 +135,8 @@ class Linking(LinkSteps):
         """
         link = await self._by_token(token)
         if link.state is not LinkState.CHALLENGED:
-            _check_cookie(link, cookies)
+            if not _is_of(link, cookies):
+                raise OtherBrowser(link)
         elif link.opens_until is None or link.opens_until <= self._clock.now():
             raise LinkStateInvalid("This address was to be opened within ten minutes.")
         return link, self.masked_account(link)
@@ -184,7 +185,8 @@ class Linking(LinkSteps):
         """
         link = await self._by_token(token)
         if link.state is not LinkState.CHALLENGED:
-            _check_cookie(link, cookies)
+            if not _is_of(link, cookies):
+                raise OtherBrowser(link)
             return await self._begin(link) if not_begun(link) else Shown(link=link)
         cookie = self._secret()
         opened = await self._open(link, hashed(cookie))
@@ -317,9 +319,12 @@ def cookie_name(link: LinkRow) -> str:
 
 
 class OtherBrowser(LinkStateInvalid):
-    """A known way back, in a browser that did not begin: often the app's own after a start in another one."""
+    """A known address in a browser that did not begin: often an app's own after a start in another one.
 
-    def __init__(self, link: LinkRow, state: str) -> None:
+    `state`: of the way back; None for a challenge's address.
+    """
+
+    def __init__(self, link: LinkRow, state: str | None = None) -> None:
         super().__init__("This browser is not the one in which linking began.")
         self.link = link
         self.state = state

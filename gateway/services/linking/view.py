@@ -68,6 +68,8 @@ _OUTCOMES = {
     LinkState.FAILED: "failed",
     LinkState.WAITING: "waiting",
     LinkState.CHALLENGED: "waiting",  # freed since, and not opened again yet
+    LinkState.OPENED: "waiting",  # left before the end
+    LinkState.EXCHANGING: "waiting",
 }
 
 

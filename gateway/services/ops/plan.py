@@ -80,7 +80,7 @@ class Planner:
             past = await backlog.samples(connection, now - max(over, RATE_OVER))
         return BurnDown(
             as_of=now,
-            forecasts=[forecast(past, sample, self._quota(sample)) for sample in present],
+            forecasts=behind_checks([forecast(past, sample, self._quota(sample)) for sample in present]),
             samples=[sample for sample in past if sample.at >= now - over],
         )
 
@@ -122,6 +122,19 @@ def forecast(past: Sequence[Sample], present: Sample, quota_per_s: float | None)
     )
 
 
+def behind_checks(forecasts: Sequence[Forecast]) -> list[Forecast]:
+    """Payouts are not done before the NIK checks at their partner are: who is checked last is paid after that."""
+    checks = {one.partner: one for one in forecasts if one.stage == "verification" and one.due > 0}
+    found = []
+    for one in forecasts:
+        check = checks.get(one.partner)
+        if one.stage == "payout" and check is not None and one.done_at is not None:
+            later = None if check.done_at is None else max(one.done_at, check.done_at)
+            one = msgspec.structs.replace(one, done_at=later)
+        found.append(one)
+    return found
+
+
 def _rate(past: Sequence[Sample], present: Sample) -> float:
     """Ended a second since the oldest sample in the window that already saw work go on."""
     before = [
@@ -131,10 +144,11 @@ def _rate(past: Sequence[Sample], present: Sample) -> float:
         and sample.stage == present.stage
         and present.at - RATE_OVER <= sample.at < present.at
     ]
-    # What stood still before the work began says nothing of its pace.
+    # What stood still before the work began says nothing of its pace, nor does the sample in which it did: it counts
+    # only where there is no later one.
     begun = next((n for n in range(1, len(before)) if before[n].ended > before[0].ended), None)
     if begun is not None:
-        before = before[begun - 1 :]
+        before = before[begun:] if before[begun].ended < present.ended else before[begun - 1 :]
     if not before:
         return 0.0
     seconds = (present.at - before[0].at).total_seconds()

@@ -60,7 +60,7 @@ async def test_the_challenge_is_shown_until_it_is_opened_and_opens_once(world: W
     before = await world.everything()
     other = await press(world.browser(), link["challenge"]["url"])
     assert other.status_code == 400 and "set-cookie" not in other.headers
-    assert "Tautan ini tidak berlaku lagi" in other.text
+    assert "sudah dibuka di browser" in other.text
     program = await world.browser().get(link["challenge"]["url"], headers={"Accept": "application/json"})
     assert program.json()["code"] == "link_state_invalid"
     assert await world.everything() == before

@@ -152,3 +152,12 @@ async def test_a_button_pressed_after_ten_minutes_begins_nothing(world: World, s
     assert (reply.status_code == 303) is begins
     assert ((await world.link(link_id))["state"] == "opened") is begins
     assert world.banks["shared"].calls("begin") == int(begins)
+
+
+async def test_a_challenge_opened_elsewhere_says_so_and_leads_back_with_the_truth(world: World) -> None:
+    _, url = await challenge(world)
+    assert (await press(world.browser(), url)).status_code == 303
+    page = await world.browser().get(url, headers={"Accept": "text/html"})
+    assert "sudah dibuka di browser" in page.text and page.status_code == 400
+    back = re.search(r'href="([^"]+)"[^>]*>Kembali ke Prakerja', page.text)
+    assert back is not None and back[1].startswith(HOME.partition("?")[0]) and back[1].endswith("outcome=waiting")

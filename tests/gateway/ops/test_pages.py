@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 
-from gateway.services.ops.plan import RATE_OVER, forecast
+import msgspec
+import pytest
+
+from gateway.services.ops.plan import RATE_OVER, behind_checks, forecast
 from gateway.storage.ops.backlog import Sample
 from tests.gateway.api.kit import as_csv, nik, row
 from tests.gateway.ops.desk import Desk, send
@@ -106,6 +110,44 @@ def test_the_forecast_is_right_once_a_tenth_is_done() -> None:
             assert found.done_at is not None
             assert abs((found.done_at - AT).total_seconds() - 560) <= 0.05 * 500 + 10
         still.append(present)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 24, 30])
+def test_the_forecast_of_an_uneven_run_is_within_a_twentieth(seed: int) -> None:
+    """It begins anywhere between two samples and goes on in uneven steps; asked at every sample's time."""
+    rng = random.Random(seed)
+    begins, rate, lasts_s = rng.uniform(60, 70), rng.uniform(1, 50), rng.uniform(900, 3_600)
+    whole, done, at = int(rate * lasts_s), 0, begins
+    ended = [(0.0, 0)]
+    while done < whole:
+        at += rng.uniform(0.8, 1.2)
+        done = min(whole, done + round(rng.gauss(rate, rate / 10)) if done else 1)
+        ended.append((at, done))
+    took_s = at - begins
+    past: list[Sample] = []
+    worst = 0.0
+    for t in range(0, int(at), 10):
+        count = max(n for when, n in ended if when <= t)
+        present = sample(t, whole - count, count)
+        found = forecast(past, present, quota_per_s=None)
+        if count >= whole / 10:
+            assert found.done_at is not None
+            worst = max(worst, abs((found.done_at - AT).total_seconds() - at) / took_s)
+        past.append(present)
+    assert worst <= 0.05, f"{worst:.3f} of {took_s:.0f} s"
+
+
+def test_payouts_are_not_done_before_the_checks_at_their_partner() -> None:
+    payouts = forecast([sample(0, 10, 0)], sample(100, 10, 100), quota_per_s=None)
+    checks = [
+        msgspec.structs.replace(one, stage="verification") for one in (sample(0, 2_000, 0), sample(100, 1_000, 1_000))
+    ]
+    slower = forecast(checks[:1], checks[1], quota_per_s=None)
+    assert behind_checks([slower, payouts])[1].done_at == slower.done_at > payouts.done_at  # type: ignore[operator]
+    elsewhere = msgspec.structs.replace(slower, partner="bni")
+    assert behind_checks([elsewhere, payouts])[1] == payouts
+    unknown = msgspec.structs.replace(slower, done_at=None)
+    assert behind_checks([payouts, unknown])[0].done_at is None
 
 
 def test_before_anything_ended_the_quota_is_the_forecast_and_old_samples_are_none() -> None:
