@@ -55,6 +55,16 @@ def test_every_dependency_is_a_service_that_can_meet_its_condition() -> None:
                 assert SERVICES[other]["restart"] == "no", (name, other)
 
 
+def test_what_runs_may_do_no_more_than_it_needs() -> None:
+    for name, service in SERVICES.items():
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service.get("privileged") is None and service.get("network_mode") is None, name
+    for name in OURS:
+        assert (SERVICES[name]["read_only"], SERVICES[name]["cap_drop"]) == (True, ["ALL"]), name
+        assert "/tmp" in [*SERVICES[name].get("tmpfs", ()), *SERVICES[name].get("volumes", ())], f"{name}: uploads wait"
+    assert re.search(r"^USER (?!root)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+
+
 def test_no_secret_is_written_down_and_every_variable_is_explained() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     example = dict(re.findall(r"^([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))

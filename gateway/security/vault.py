@@ -153,6 +153,15 @@ class Vault:
         except InvalidTag:
             raise SealBroken("the sealed field does not open in its place") from None
 
+    def open_indexed(self, place: str, sealed: bytes, kind: str, index: bytes) -> str:
+        """The value that `index` was made of: a former one of the same place, put back beside a newer index, does not
+        open. Raises `SealBroken`.
+        """
+        value = self.open(place, sealed)
+        if not hmac.compare_digest(self.index(kind, value), index):
+            raise SealBroken("the sealed field holds another value than its index was made of")
+        return value
+
     def index(self, kind: str, value: str) -> bytes:
         """32 bytes that are equal exactly when kind and value are: `nik`, `account:{partner}`, `grant:{partner}`."""
         if self._active is None:

@@ -64,3 +64,13 @@ def test_a_token_is_of_its_purpose_and_key() -> None:
 def test_a_secret_prints_nothing_of_itself(shown: Callable[[object], str]) -> None:
     assert NIK not in shown(Secret(NIK))
     assert NIK not in repr({"nik": Secret(NIK)})
+
+
+def test_a_former_value_of_the_same_place_does_not_open_beside_a_newer_index() -> None:
+    vault = Vault(KEY)
+    place, former = "participants.nik|P1", vault.seal("participants.nik|P1", NIK)
+    index = vault.index("nik", NIK)
+    assert vault.open_indexed(place, former, "nik", index) == NIK
+    for other in (vault.index("nik", NIK[:-1] + "7"), vault.index("name", NIK), b"", index[:-1]):
+        with pytest.raises(SealBroken):
+            vault.open_indexed(place, former, "nik", other)

@@ -75,7 +75,10 @@ class Linking(LinkSteps):
                     return self._view(current, person)
                 await self._make_way(connection, person, current, now)
             link_id = f"L{await new_id(connection, now)}"
-            account = self._vault.open(places.account(person.participant_id), person.account_sealed)
+            kind = places.account_index(person.partner)
+            account = self._vault.open_indexed(
+                places.account(person.participant_id), person.account_sealed, kind, person.account_index
+            )
             link = await links.insert(
                 connection,
                 link_id=link_id,

@@ -292,7 +292,10 @@ class LinkUpkeep:
             return f"{self._settings.instance}{await new_id(connection, self._clock.now())}"
 
     def _account(self, link: LinkRow) -> Secret:
-        return Secret(self._vault.open(places.link_account(link.id), link.account_sealed))
+        kind = places.account_index(link.partner)
+        return Secret(
+            self._vault.open_indexed(places.link_account(link.id), link.account_sealed, kind, link.account_index)
+        )
 
     def _phone(self, person: ParticipantRow) -> Secret:
         return Secret(self._vault.open(places.phone(person.participant_id), person.phone_sealed))

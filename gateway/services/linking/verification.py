@@ -159,8 +159,19 @@ class Verification:
             return IdentityAnswer(verdict=Verdict.UNSUPPORTED)
         query = IdentityQuery(
             reference=reference,
-            nik=Nik(self._vault.open(places.nik(person.participant_id), person.nik_sealed)),
-            account=Secret(self._vault.open(places.link_account(link.id), link.account_sealed)),
+            nik=Nik(
+                self._vault.open_indexed(
+                    places.nik(person.participant_id), person.nik_sealed, places.NIK_INDEX, person.nik_index
+                )
+            ),
+            account=Secret(
+                self._vault.open_indexed(
+                    places.link_account(link.id),
+                    link.account_sealed,
+                    places.account_index(link.partner),
+                    link.account_index,
+                )
+            ),
             phone=Secret(self._vault.open(places.phone(person.participant_id), person.phone_sealed)),
             grant=open_grant(self._vault, link.id, grant_sealed),
         )

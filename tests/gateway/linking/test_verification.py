@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import VERDICT_BLOCKER, IdentityAnswer, Verdict
 from contracts.linking import LinkHealth
+from gateway.security import places
 from tests.gateway.linking.fake import granted
 from tests.gateway.linking.world import World
 
@@ -254,6 +255,26 @@ async def test_a_grant_that_cannot_be_refreshed_is_left_alone(world: World) -> N
     assert await world.linking.tick_refresh() == 1
     assert await world.linking.tick_refresh() == 0
     assert (await world.link(link_id))["state"] == "active"
+
+
+@pytest.mark.parametrize("column", ["nik_sealed", "account_sealed"])
+async def test_a_former_value_put_back_beside_its_newer_index_is_not_checked(world: World, column: str) -> None:
+    """Else the partner would be asked about one NIK or account, and its word be taken for another."""
+    pid = await world.person("sole")
+    link_id = await world.linked(pid, granted())
+    if column == "nik_sealed":
+        table, place, former = "participants", places.nik(pid), "3174014205909902"
+    else:
+        table, place, former = "links", places.link_account(link_id), "+6281200000002"
+    sealed = world.resources.vault.seal(place, former)
+    await world.one(f"UPDATE {table} SET {column} = $1 RETURNING 1", sealed)
+    world.banks["sole"].will("verify", IdentityAnswer(verdict=Verdict.MATCH))
+    with capture_logs() as logged:
+        await world.verification.tick()
+    assert "SealBroken" in repr(logged)
+    assert not world.banks["sole"].calls("verify")
+    assert (await world.check(link_id))["state"] not in ("decided", "dropped")
+    assert not await world.all("SELECT * FROM account_owners")
 
 
 async def test_nothing_private_is_logged_of_a_check_that_fails(world: World) -> None:
