@@ -2,10 +2,14 @@
 
 The generic cell rate algorithm: one number for each key, the time at which its allowance will be whole again. Without
 Redis every process counts for itself, which is said once and is never "no limit".
+
+Of a large allowance a process takes some at once and uses them up before it asks again: nobody is ever given more than
+his rate, and a process that stops has taken a few too many.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import ipaddress
 import time
@@ -25,13 +29,23 @@ _MOST_KEYS = 20_000
 _TAKE = """
 local now = redis.call('TIME')
 now = now[1] * 1000000 + now[2]
-local each, most, spend = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local each, most, wanted = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local whole = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
-local after = whole + each
-if after - now > most then return {0, after - now - most, 0} end
-if spend == 1 then redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000)) end
-return {1, 0, math.floor((most - (after - now)) / each)}
+local left = most - (whole - now)
+if left < each then return {0, each - left} end
+local given = math.min(wanted, math.floor(left / each))
+if given > 0 then
+    local after = whole + given * each
+    redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000))
+end
+return {given, 0}
 """
+"""Takes as many of those `wanted` as are left (none: it only looks); what it answers: how many, and where not even one
+is left in how many microseconds it is."""
+_ROUND_TRIPS_SAVED = 256
+"""A lease is this part of what may be used at once; of a smaller allowance each one is asked for."""
+_LEASE_S = 0.25
+"""What is not used by then is lost, so that a lease is never an allowance kept for later."""
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -95,39 +109,73 @@ class TooManyRequests(CallerError):
         }
 
 
+class _Lease:
+    """What one process has taken of somebody's allowance and not used yet."""
+
+    def __init__(self) -> None:
+        self.left = 0
+        self.until = 0.0
+        self.asking = asyncio.Lock()
+
+    def use(self) -> bool:
+        """One of it, if there is one."""
+        if not self.left or time.monotonic() >= self.until:
+            return False
+        self.left -= 1
+        return True
+
+
 class Limits:
     """Takes from allowances."""
 
     def __init__(self) -> None:
+        self._leases: OrderedDict[str, _Lease] = OrderedDict()
         self._own: OrderedDict[str, float] = OrderedDict()
         self._away = False
 
     async def take(self, redis: Redis | None, rate: Rate, whose: str) -> None:
         """Use one of `whose` allowance; raises `TooManyRequests` and uses none where there is none left."""
-        await self._ask(redis, rate, whose, spend=True)
+        key = _key(rate, whose)
+        size = rate.burst // _ROUND_TRIPS_SAVED
+        if size < 2:
+            await self._ask(redis, rate, key, 1)
+            return
+        lease = self._leases.setdefault(key, _Lease())
+        self._leases.move_to_end(key)
+        while len(self._leases) > _MOST_KEYS:
+            self._leases.popitem(last=False)
+        if lease.use():
+            return
+        async with lease.asking:  # one question for all that wait
+            if not lease.use():
+                given = await self._ask(redis, rate, key, size)
+                lease.left, lease.until = given - 1, time.monotonic() + _LEASE_S
 
     async def look(self, redis: Redis | None, rate: Rate, whose: str) -> None:
         """Raise `TooManyRequests` where nothing is left; uses none."""
-        await self._ask(redis, rate, whose, spend=False)
+        await self._ask(redis, rate, _key(rate, whose), 0)
 
-    async def _ask(self, redis: Redis | None, rate: Rate, whose: str, *, spend: bool) -> None:
-        key = f"limit:{rate.name}:{hashlib.sha256(whose.encode('utf-8', 'replace')).hexdigest()[:32]}"
+    async def _ask(self, redis: Redis | None, rate: Rate, key: str, wanted: int) -> int:
+        """How many of those wanted are given; raises `TooManyRequests` where not even one is left."""
         each_us = 1e6 / rate.per_s
-        wait_us: float | None = None
+        given, wait_us = 0, 0.0
+        asked = redis is not None
         if redis is not None:
             try:
-                answer: Any = await redis.eval(_TAKE, 1, key, each_us, each_us * rate.burst, int(spend))
-                wait_us = None if answer[0] else float(answer[1])
+                answer: Any = await redis.eval(_TAKE, 1, key, each_us, each_us * rate.burst, wanted)
+                given, wait_us = int(answer[0]), float(answer[1])
                 self._away = False
             except (RedisError, OSError, TimeoutError):
-                redis = None
-        if redis is None:
+                asked = False
+        if not asked:
             if not self._away:
                 self._away = True
                 _log.warning("limits_by_process", because="Redis cannot be reached")
-            wait_us = self._by_process(key, each_us, rate.burst, spend=spend)
-        if wait_us is not None:
+            given = min(wanted, 1)
+            wait_us = self._by_process(key, each_us, rate.burst, spend=given > 0) or 0.0
+        if wait_us:
             raise TooManyRequests(rate, wait_us / 1e6)
+        return given
 
     def _by_process(self, key: str, each_us: float, burst: int, *, spend: bool) -> float | None:
         now = time.monotonic() * 1e6
@@ -140,3 +188,7 @@ class Limits:
             while len(self._own) > _MOST_KEYS:
                 self._own.popitem(last=False)
         return None
+
+
+def _key(rate: Rate, whose: str) -> str:
+    return f"limit:{rate.name}:{hashlib.sha256(whose.encode('utf-8', 'replace')).hexdigest()[:32]}"

@@ -11,7 +11,24 @@ from contracts.events import EventType
 from gateway.storage.base.database import Connection
 
 _LOOKED_AT, _STRETCHES = 1_000, 20
-"""At once, and how often for one answer."""
+"""At once once none of the first were the organisation's, and how often for one answer."""
+
+_IS_OF = """CASE WHEN type LIKE 'partner.%' THEN true
+    WHEN data ->> 'participant_id' IS NOT NULL
+        THEN (SELECT p.organisation FROM participants p WHERE p.participant_id = data ->> 'participant_id') = $4
+    WHEN data ->> 'incentive_id' IS NOT NULL
+        THEN (SELECT i.organisation FROM incentives i WHERE i.id = (data ->> 'incentive_id')::bigint) = $4
+    WHEN data ->> 'payout_id' IS NOT NULL
+        THEN (SELECT i.organisation FROM payouts p JOIN incentives i ON i.id = p.incentive
+              WHERE p.id = (data ->> 'payout_id')::bigint) = $4
+    WHEN type LIKE 'batch.%' THEN (SELECT b.organisation FROM batches b WHERE b.id = subject) = $4
+    WHEN type LIKE 'plan.%' THEN (SELECT p.organisation FROM plans p WHERE p.id = subject) = $4
+    WHEN type LIKE 'webhook.%' THEN (SELECT c.organisation FROM webhook_endpoints w JOIN clients c ON c.id = w.client_id
+                                     WHERE w.id = subject) = $4
+    ELSE false END"""
+"""Whether an organisation is told of an event. What is said of a partner is said to all who wait for it; of anything
+else its rows decide. One probe of a key an event: as EXISTS the planner would rather read the whole table, and as a
+function (`event_is_of`, which older versions ask) it costs five times as much."""
 
 EventRow = tuple[EventType, str, Mapping[str, object]]
 """Type, subject (an id) and data; no personal data in any of them."""
@@ -54,8 +71,8 @@ async def read_after(
     A transaction that took its number earlier may commit later: a reader that ran ahead of it would never see it.
     """
     rows = await connection.fetch(
-        "SELECT tx::text AS number, seq, type, subject, data, at,"
-        " $4::text IS NULL OR event_is_of($4, type, subject, data) AS mine FROM events_after($1::text::xid8, $2, $3)",
+        "SELECT tx::text AS number, seq, type, subject, data, at,"  # noqa: S608 - a constant
+        f" $4::text IS NULL OR coalesce({_IS_OF}, false) AS mine FROM events_after($1::text::xid8, $2, $3)",
         str(tx),
         seq,
         limit,
@@ -75,7 +92,7 @@ async def read_own(
     may end the search before `limit` are found.
     """
     found: list[Event] = []
-    size = limit if organisation is None else _LOOKED_AT
+    size = limit
     for _ in range(_STRETCHES):
         page = await read_after(connection, tx, seq, size, organisation=organisation)
         for event in page:
@@ -85,6 +102,7 @@ async def read_own(
                 return found, (tx, seq)
         if len(page) < size:
             break
+        size = limit if organisation is None else _LOOKED_AT
     return found, (tx, seq)
 
 

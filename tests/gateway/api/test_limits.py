@@ -82,6 +82,50 @@ def test_an_address_counts_for_its_network_in_each_spelling(one: str, other: str
     assert (limits.network_of(one) == limits.network_of(other)) is same
 
 
+class Counted:
+    """A cache that counts how often it is asked."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis, self.asked = redis, 0
+
+    async def eval(self, *arguments: Any) -> Any:
+        self.asked += 1
+        return await self._redis.eval(*arguments)
+
+
+async def test_a_large_allowance_is_asked_for_some_at_a_time_and_never_exceeded(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_LEASE_S", 3_600.0)  # no busy machine may take a lease away
+    rate, nodes = Rate("test", 1_024, 1e-6), [Limits() for _ in range(3)]
+    cache: Any = Counted(core.resources.redis)
+    taken = [0, 0, 0]
+
+    async def take(node: int, times: int) -> None:
+        for _ in range(times):
+            with contextlib.suppress(TooManyRequests):
+                await nodes[node].take(cache, rate, "ani")
+                taken[node] += 1
+
+    await asyncio.gather(*(take(0, 1) for _ in range(16)))
+    assert (cache.asked, taken[0]) == (4, 16), "who comes at the same moment waits for one answer, not each for his own"
+    await nodes[2].take(cache, rate, "ani")  # and stops with three that it had taken
+    await asyncio.gather(*(take(node, 700) for node in (0, 1)))
+    assert sum(taken) == 1_024 - 4, "all but what the third has taken, once each"
+    assert cache.asked < 700
+    with pytest.raises(TooManyRequests):
+        await nodes[0].look(cache, rate, "ani")
+
+
+async def test_what_was_taken_and_not_used_is_lost_after_a_moment(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_LEASE_S", 0.0)
+    cache: Any = Counted(core.resources.redis)
+    own = Limits()
+    for _ in range(3):
+        await own.take(cache, Rate("test", 1_024, 1e-6), "ani")
+    assert cache.asked == 3
+
+
 async def test_looking_spends_nothing(core: Core) -> None:
     for _ in range(20):
         await Limits().look(core.resources.redis, RATE, "ani")

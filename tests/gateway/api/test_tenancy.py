@@ -15,6 +15,7 @@ from gateway.security.clients import register
 from gateway.services.messages.delivery import Deliverer
 from gateway.services.messages.post import Delivery
 from gateway.storage.access.owners import OWNERS
+from gateway.storage.messages import events
 from tests.gateway.api.kit import Api, as_csv, nik, row
 from tests.gateway.plans.kit import approved, complete, entitle, outcomes, person, plan, say
 
@@ -283,6 +284,8 @@ async def test_events_and_webhooks_tell_each_organisation_its_own(api: Api, firs
         cursor = page["next_cursor"]
     assert [e["cursor"] for e in walked] == [e["cursor"] for e in theirs], "paging leaves none out"
 
+    await _looked_at_by_key_and_no_more_than_asked_for(api, core)
+
     class Posts:
         async def send(self, url: str, secrets: Any, message: str, at: Any, body: bytes) -> Delivery:
             called.append({"url": url, "body": body.decode()})
@@ -299,6 +302,31 @@ async def test_events_and_webhooks_tell_each_organisation_its_own(api: Api, firs
     assert any("P00000060" in body for body in bodies)
     assert not [body for body in bodies if any(word in body for word in first.words)]
     assert any(row(1)["participant_id"] in c["body"] for c in called if c["url"] == "https://hooks.test/first")
+
+
+async def _looked_at_by_key_and_no_more_than_asked_for(api: Api, core: Core) -> None:
+    """The statement says of each event what the schema's own function says, by one probe of a key each."""
+    whose = {r["organisation"] for r in await api.fetch("SELECT DISTINCT organisation FROM clients")} - {None}
+    sizes: list[int] = []
+    read_after = events.read_after
+
+    async def counted(connection: Any, tx: int, seq: int, limit: int, **more: Any) -> list[events.Event]:
+        sizes.append(limit)
+        return await read_after(connection, tx, seq, limit, **more)
+
+    async with core.resources.database.connection() as connection:
+        for organisation in whose:
+            page = await read_after(connection, 0, 0, 1_000, organisation=organisation)
+            said = await connection.fetch(
+                "SELECT event_is_of($1, type, subject, data) AS mine FROM events_after('0', 0, 1000)", organisation
+            )
+            assert [one.mine for one in page] == [one["mine"] for one in said]
+            assert {one.mine for one in page} == {True, False}
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(events, "read_after", counted)
+                found, _ = await events.read_own(connection, organisation, 0, 0, 1)
+            assert len(found) == 1
+    assert set(sizes) == {1, events._LOOKED_AT}, "more than was asked for only behind what is all somebody else's"
 
 
 async def test_lapsed_approvals_are_put_up_by_whose_they_are(api: Api, first: First) -> None:
