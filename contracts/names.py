@@ -9,6 +9,7 @@ import unicodedata
 from collections import Counter
 
 _APART = re.compile(r"[^a-z.]+", re.ASCII)
+_NO_LETTER = re.compile(r"[^A-Za-z0-9]+", re.ASCII)
 _WITHIN = re.compile(r"['’`]")
 """Within a word: `Nu'man`."""
 
@@ -34,6 +35,14 @@ def agree(one: str, other: str) -> bool:
     At least one word is the same in full. Whatever stands behind a comma is titles.
     """
     return any(_same(first, second) for first in _readings(one) for second in _readings(other))
+
+
+def plain(name: str) -> str:
+    """A name in letters A to Z, digits and single spaces, for systems that take nothing else: marks and apostrophes
+    go, whatever else is no letter parts words. The name itself where nothing would be left of it.
+    """
+    letters = unicodedata.normalize("NFKD", _WITHIN.sub("", name)).encode("ascii", "ignore").decode()
+    return " ".join(_NO_LETTER.sub(" ", letters).split()) or name
 
 
 def _same(first: Counter[str], second: Counter[str]) -> bool:

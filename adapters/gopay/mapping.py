@@ -248,11 +248,8 @@ def found_payout(reply: Response, number: str, account: Secret) -> Outcome:
     found = typed(answers.json_value(reply), wire.IrisPayout, "a payout")
     if answers.number(found.reference_no) != number:
         raise PartnerProtocolError("the look-up answered about another reference_no")
-    shown = None
-    if answers.written(found.status).lower() == "completed":
-        if found.beneficiary_account is None:
-            raise PartnerProtocolError("a completed payout without beneficiary_account")
-        shown = accounts.echoed(answers.written(found.beneficiary_account), account, accounts.mobile)
+    paid = answers.written(found.status).lower() == "completed"
+    shown = accounts.echoed(answers.written(found.beneficiary_account), account, accounts.mobile) if paid else None
     return payout(found, number, shown)
 
 

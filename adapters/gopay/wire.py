@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from adapters import accounts, answers
+from contracts import names
 from contracts.errors import PartnerProtocolError
 from contracts.money import decimal_string
 from contracts.partner import Context
@@ -45,7 +46,9 @@ def create(order: PayoutOrder) -> object:
     attempt of one order.
     """
     payout = {
-        "beneficiary_name": order.name,
+        "beneficiary_name": Secret(
+            names.plain(order.name.reveal())
+        ),  # letters and digits alone (seen: MT error-mapping)
         "beneficiary_account": accounts.local(order.account),
         "beneficiary_bank": "gopay",
         "amount": decimal_string(order.amount_rupiah),

@@ -14,6 +14,8 @@ from mock_partners.kit.http import Call, json_object
 
 AMOUNT = re.compile(r"([0-9]{1,15})(\.0{1,2})?")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+NAME = re.compile("[A-Za-z0-9 ]*")
+"""Midtrans: "only allows alphanumeric characters"; that spaces are among them, its own examples show."""
 ALIAS = re.compile("[A-Za-z0-9]{1,20}")
 MAX_KEY, MAX_NAME, MAX_NOTES, MAX_EMAIL = 100, 255, 100, 254
 MAX_BATCH = 100
@@ -90,7 +92,9 @@ def _problems(payout: object) -> list[str]:
         return ["Payout is not an object"]
     unknown = payout.keys() - FIELDS - ({FACILITATORS} if not payout.get(FACILITATORS) else set())
     problems = [f"{name} is not permitted" for name in sorted(map(str, unknown))]
-    problems += _text(payout, "beneficiary_name", MAX_NAME)
+    problems += _text(payout, "beneficiary_name", MAX_NAME) or _unless(
+        NAME.fullmatch(payout["beneficiary_name"]), "Beneficiary name only allows alphanumeric characters"
+    )
     found = _amount(payout)
     if found is None:
         problems.append("Amount is not a number")

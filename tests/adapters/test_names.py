@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from contracts.names import agree
+from contracts.names import agree, plain
 
 SAME = [
     ("SITI AMINAH", "Siti Aminah"),
@@ -64,3 +64,18 @@ def test_a_name_agrees_with_its_words_in_any_order_and_with_initials_and_with_no
         assert agree(" ".join(name), " ".join(written).title()), (name, written)
         other = rng.sample(words, rng.randint(1, 4))
         assert agree(" ".join(name), " ".join(other)) == (set(name) == set(other)), (name, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"),
+    [
+        ("Siti Nur Aïsyah", "Siti Nur Aisyah"),
+        ("Nu’man  Al-Fatih", "Numan Al Fatih"),
+        ("H. Ahmad, S.Pd.", "H Ahmad S Pd"),
+        ("BUDI SANTOSO", "BUDI SANTOSO"),
+        ("李", "李"),
+    ],
+)
+def test_a_name_in_letters_alone(name: str, letters: str) -> None:
+    """Iris takes letters, digits and spaces, and refuses a payout for an apostrophe."""
+    assert plain(name) == letters

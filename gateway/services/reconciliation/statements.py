@@ -83,7 +83,7 @@ class Statements:
             or self._clock.monotonic() < self._not_before[partner]
         ):
             return 0
-        read, at = 0, self._clock.monotonic()
+        read, at, failed = 0, self._clock.monotonic(), False
         self._later = {key: until for key, until in self._later.items() if until > at}
         due = [day for day in await self._due(desk) if (partner, day) not in self._later]
         for day in due[:MOST_DAYS_A_TICK]:
@@ -94,9 +94,15 @@ class Statements:
                 if isinstance(error, PartnerProtocolError):
                     self._later[partner, day] = self._clock.monotonic() + self._sweep_s
                     continue  # one day that cannot be read keeps no other from being read
-                self._not_before[partner] = self._clock.monotonic() + AFTER_FAILURE_S
-                break
-            read += 1
+                # Nor does one that is refused, as some partners refuse the day that still runs. Two in a row are the
+                # partner's trouble.
+                self._later[partner, day] = self._clock.monotonic() + AFTER_FAILURE_S
+                if failed:
+                    self._not_before[partner] = self._clock.monotonic() + AFTER_FAILURE_S
+                    break
+                failed = True
+                continue
+            read, failed = read + 1, False
         waiting = await self._settle(desk)
         if read == 0 and waiting > MANY:
             rest_until = self._clock.monotonic() + min(REST_S, self._sweep_s / 4)

@@ -19,9 +19,9 @@ from contracts.secret import Secret
 
 NUMBER = "1d4f8423393005"
 CREATE_BODY = (
-    '{"payouts":[{"beneficiary_name":"Siti Nurhaliza Ñ","beneficiary_account":"081234567890",'
-    '"beneficiary_bank":"gopay","amount":"600000.00","notes":"0100000000000000042"}]}'
-).encode()
+    b'{"payouts":[{"beneficiary_name":"Siti Nurhaliza N","beneficiary_account":"081234567890",'
+    b'"beneficiary_bank":"gopay","amount":"600000.00","notes":"0100000000000000042"}]}'
+)
 UNREADABLE = [b"", b"<html>", b"null", b"[]", b"{}", b'{"status":1}', b'{"payouts":[]}']
 
 

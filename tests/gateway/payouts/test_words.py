@@ -373,7 +373,7 @@ async def test_a_day_whose_statement_could_not_be_had_is_read_days_later(town: T
     await worker.tick_send("fake")
     payout = await town.payout(incentive)
     bank.book(payout.reference, payout.amount_rupiah, "0000000001", kind="reversal")
-    bank.script("statement", *["garbage"] * 3)
+    bank.script("statement", *["garbage"] * 6)  # the second in a row ends a round
     for _ in range(3):
         assert await statements.tick("fake") == 0
         town.clock.advance(24 * 3600.0)
@@ -390,6 +390,25 @@ async def test_a_day_that_cannot_be_read_keeps_no_other_from_being_read(town: To
     assert await statements.tick("fake") == 1
     days = await town.fetch("SELECT day FROM statement_reads")
     assert [str(row["day"]) for row in days] == ["2026-11-23"], "today's was asked for first"
+
+
+async def test_a_day_that_the_partner_refuses_keeps_no_other_from_being_read(town: Town) -> None:
+    """Some give the day that still runs only once it is over. A second refusal in a row is the partner's trouble."""
+    bank = town.partner()
+    await town.due()
+    await town.worker().tick_send("fake")
+    town.clock.advance(2 * 24 * 3600.0)
+    statements = town.statements()
+    bank.script("statement", "refused_connection", "refused_connection")
+    assert (await statements.tick("fake"), bank.seen.count("statement")) == (0, 2)
+    town.clock.advance(31.0)
+    bank.script("statement", "refused_connection")
+    read = await statements.tick("fake")
+    days = {str(row["day"]) for row in await town.fetch("SELECT day FROM statement_reads")}
+    assert read == len(days) >= 2 and "2026-11-26" not in days, "today's was asked for first, and refused"
+    assert await statements.tick("fake") == 0, "it is not asked again at once"
+    town.clock.advance(31.0)
+    assert await statements.tick("fake") == 1
 
 
 async def test_credits_that_are_not_ours_are_counted_and_shown(town: Town) -> None:
@@ -423,10 +442,10 @@ async def test_a_statement_cut_short_counts_as_not_read(town: Town) -> None:
     for n in range(8):
         bank.book(f"99{n:017d}", 1000, "0000000001")
     bank.script("statement", "ok", "garbage")
-    assert await statements.tick("fake") == 0
-    assert await town.fetch("SELECT day FROM statement_reads") == []
+    assert await statements.tick("fake") == 1
+    assert [str(row["day"]) for row in await town.fetch("SELECT day FROM statement_reads")] == ["2026-11-23"]
     town.clock.advance(31.0)
-    assert await statements.tick("fake") == 2
+    assert await statements.tick("fake") == 1
     days = await town.fetch("SELECT day FROM statement_reads ORDER BY day")
     assert [str(row["day"]) for row in days] == ["2026-11-23", "2026-11-24"]
 
