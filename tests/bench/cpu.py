@@ -1,4 +1,4 @@
-"""Processor time of processes, from /proc."""
+"""Processor time and memory of processes, from /proc."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ def cpu_s(pid: int, *, with_children: bool = False) -> float:
     if not with_children:
         return own
     return own + reaped + sum(cpu_s(child, with_children=True) for child in _children(pid))
+
+
+def most_mb(pid: int) -> float:
+    """The most memory that a living process ever held at once."""
+    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(fields["VmHWM"].split()[0]) / 1024
 
 
 def alive(pid: int) -> bool:
