@@ -98,7 +98,7 @@ async def playing(cluster: Cluster) -> AsyncIterator[Play]:
 async def _operator(cluster: Cluster) -> Registered:
     database = await Database.open(cluster.database_url, size=1)
     try:
-        return await register(database, SystemClock().now(), name="operator", scopes=["ops", "read"])
+        return await register(database, SystemClock().now(), name="pauser", scopes=["ops", "read"])
     finally:
         await database.close()
 

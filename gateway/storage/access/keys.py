@@ -15,6 +15,7 @@ import msgspec
 from gateway.security import places
 from gateway.security.vault import KEY_ID_BYTES, StoredKey
 from gateway.storage.base.database import Connection
+from gateway.storage.base.rows import into
 
 
 class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +102,7 @@ async def ring(connection: Connection) -> list[KeyRow]:
     rows = await connection.fetch(
         "SELECT key_id, active, added_at, activated_at, retired_at FROM keyring ORDER BY added_at, key_id"
     )
-    return [KeyRow(**dict(row)) for row in rows]
+    return [into(KeyRow, row) for row in rows]
 
 
 async def lock(connection: Connection) -> None:

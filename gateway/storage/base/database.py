@@ -27,7 +27,12 @@ AWAY: tuple[type[Exception], ...] = (
 """What the driver raises while the database cannot be reached, is shutting down, or has failed over: nothing is wrong
 with what was asked, and it may be asked again."""
 MOST_TRIES = 4
-_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
+_AGAIN = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.UniqueViolationError,
+    asyncpg.InvalidCachedStatementError,  # a migration came in between; the driver has forgotten what it had prepared
+)
 _BY_KEY = {"plan_cache_mode": "force_generic_plan"} | dict.fromkeys(
     ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off"
 )

@@ -10,6 +10,7 @@ import msgspec
 from contracts.linking import LIVE_LINKS
 from contracts.payout import OPEN_STATES
 from gateway.storage.base.database import Connection
+from gateway.storage.base.rows import into
 
 _LIVE = [state.value for state in LIVE_LINKS]
 _OPEN = [state.value for state in OPEN_STATES]
@@ -32,7 +33,7 @@ async def get(connection: Connection, participant: int) -> Erasure | None:
     row = await connection.fetchrow(
         "SELECT asked_by, asked_at, confirmed_by, erased_at FROM erasures WHERE participant = $1", participant
     )
-    return None if row is None else Erasure(**dict(row))
+    return None if row is None else into(Erasure, row)
 
 
 async def ask(connection: Connection, participant: int, asked_by: str, now: datetime) -> None:
@@ -88,7 +89,7 @@ async def accounts(connection: Connection, participant: int) -> Accounts:
         " AS partners FROM participants p WHERE id = $1",
         participant,
     )
-    return Accounts(**dict(row or {}))
+    return into(Accounts, row or {})
 
 
 async def links_sealed(connection: Connection, participant: int) -> list[tuple[str, bytes]]:

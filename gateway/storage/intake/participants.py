@@ -15,6 +15,7 @@ import msgspec
 
 from contracts.incentive import BlockerCode
 from gateway.storage.base.database import Connection
+from gateway.storage.base.rows import into
 
 
 class ParticipantRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +48,7 @@ async def find(connection: Connection, participant_id: str, *, lock: bool = Fals
     """The participant the core platform knows under this id; `lock` keeps others off until the transaction ends."""
     text = f"SELECT {_COLUMNS} FROM participants WHERE participant_id = $1" + (" FOR NO KEY UPDATE" if lock else "")
     row = await connection.fetchrow(text, participant_id)
-    return None if row is None else ParticipantRow(**dict(row))
+    return None if row is None else into(ParticipantRow, row)
 
 
 async def get(connection: Connection, participant: int, *, lock: bool = False) -> ParticipantRow:
@@ -56,7 +57,7 @@ async def get(connection: Connection, participant: int, *, lock: bool = False) -
     row = await connection.fetchrow(text, participant)
     if row is None:
         raise LookupError("a row refers to a participant that does not exist")
-    return ParticipantRow(**dict(row))
+    return into(ParticipantRow, row)
 
 
 async def link_began(connection: Connection, participant: int, link_id: str, now: datetime) -> None:
@@ -227,7 +228,7 @@ async def instalment_of_another(connection: Connection, participant: int, nik_in
         participant,
         nik_index,
     )
-    return None if row is None else Holder(**dict(row))
+    return None if row is None else into(Holder, row)
 
 
 async def paid_and_erased(connection: Connection, participant: int, nik_index: bytes) -> bool:
@@ -267,7 +268,7 @@ async def nik_correction(connection: Connection, participant: int) -> NikCorrect
     row = await connection.fetchrow(
         "SELECT nik_index, asked_by, asked_at FROM nik_corrections WHERE participant = $1", participant
     )
-    return None if row is None else NikCorrection(**dict(row))
+    return None if row is None else into(NikCorrection, row)
 
 
 async def ask_nik(connection: Connection, participant: int, nik_index: bytes, asked_by: str, now: datetime) -> None:

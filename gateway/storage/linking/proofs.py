@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from gateway.storage.base.database import Connection
+from gateway.storage.base.rows import into
 from gateway.storage.intake.participants import ParticipantRow
 
 PEOPLE = 2
@@ -90,7 +91,7 @@ async def under_other_accounts(
         account_index,
         participant,
     )
-    return [Holder(**dict(row)) for row in rows]
+    return [into(Holder, row) for row in rows]
 
 
 async def note_token(connection: Connection, link_id: str, grant_index: bytes) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from contracts.identity import Verdict
 from gateway.storage.base.database import Connection
 from gateway.storage.base.ids import new_id
+from gateway.storage.base.rows import into
 
 
 class VerificationRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +70,7 @@ async def lease(
         limit,
         partner,
     )
-    return [VerificationRow(**dict(row)) for row in rows]
+    return [into(VerificationRow, row) for row in rows]
 
 
 async def decide(
@@ -118,7 +119,7 @@ async def drop(connection: Connection, link_id: str, now: datetime) -> None:
 async def get(connection: Connection, number: int) -> VerificationRow | None:
     """The check with this id."""
     row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM verifications WHERE id = $1", number)
-    return None if row is None else VerificationRow(**dict(row))
+    return None if row is None else into(VerificationRow, row)
 
 
 async def latest(connection: Connection, participant: int) -> VerificationRow | None:
@@ -127,4 +128,4 @@ async def latest(connection: Connection, participant: int) -> VerificationRow | 
         f"SELECT {_COLUMNS} FROM verifications WHERE participant = $1 ORDER BY id DESC LIMIT 1",
         participant,
     )
-    return None if row is None else VerificationRow(**dict(row))
+    return None if row is None else into(VerificationRow, row)

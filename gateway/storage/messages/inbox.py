@@ -10,6 +10,7 @@ from datetime import date, datetime
 import msgspec
 
 from gateway.storage.base.database import Connection
+from gateway.storage.base.rows import into
 
 
 class InboxRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +78,7 @@ async def lease(connection: Connection, now: datetime, until: datetime, limit: i
         until,
         limit,
     )
-    return sorted((InboxRow(**dict(row)) for row in rows), key=lambda row: row.id)
+    return sorted((into(InboxRow, row) for row in rows), key=lambda row: row.id)
 
 
 async def applied(connection: Connection, number: int, result: str, now: datetime) -> None:
@@ -122,7 +123,7 @@ async def since(
         after,
         limit,
     )
-    return [InboxRow(**dict(row)) for row in rows]
+    return [into(InboxRow, row) for row in rows]
 
 
 async def drop(connection: Connection, ids: Sequence[int]) -> int:

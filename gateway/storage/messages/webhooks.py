@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from gateway.storage.base.database import Connection
+from gateway.storage.base.rows import into
 from gateway.storage.messages.events import Event
 
 Place = tuple[int, int]
@@ -88,7 +89,7 @@ async def of_client(connection: Connection, client_id: str) -> list[EndpointRow]
     rows = await connection.fetch(
         f"SELECT {_COLUMNS} FROM webhook_endpoints w WHERE client_id = $1 ORDER BY created_at, id", client_id
     )
-    return [EndpointRow(**dict(row)) for row in rows]
+    return [into(EndpointRow, row) for row in rows]
 
 
 async def get(connection: Connection, client_id: str | None, endpoint_id: str) -> EndpointRow | None:
@@ -98,7 +99,7 @@ async def get(connection: Connection, client_id: str | None, endpoint_id: str) -
         endpoint_id,
         client_id,
     )
-    return None if row is None else EndpointRow(**dict(row))
+    return None if row is None else into(EndpointRow, row)
 
 
 async def change(
@@ -181,7 +182,7 @@ async def dead(connection: Connection, endpoint_id: str, after: Place, limit: in
         " AND (d.tx, d.seq) > ($2::text::xid8, $3) ORDER BY d.tx, d.seq LIMIT $4",
         endpoint_id, str(after[0]), after[1], limit,
     )  # fmt: skip
-    return [Waiting(**dict(row)) for row in rows]
+    return [into(Waiting, row) for row in rows]
 
 
 async def lease(connection: Connection, now: datetime, until: datetime, by: str, limit: int) -> list[EndpointRow]:
@@ -202,7 +203,7 @@ async def lease(connection: Connection, now: datetime, until: datetime, by: str,
         """,
         now, until, by, limit,
     )  # fmt: skip
-    return [EndpointRow(**dict(row)) for row in rows]
+    return [into(EndpointRow, row) for row in rows]
 
 
 async def due(
@@ -224,7 +225,7 @@ async def due(
     for row in rows:
         values = dict(row)
         kind, data, at = values.pop("type"), values.pop("data"), values.pop("at")
-        one = Waiting(**values)
+        one = into(Waiting, values)
         event = Event(tx=one.tx, seq=one.seq, type=kind, subject=one.subject, data=data, at=at) if kind else None
         found.append((one, event))
     return found

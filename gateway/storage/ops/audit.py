@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from gateway.storage.base.database import Connection
+from gateway.storage.base.rows import into
 
 _CHUNK = 5_000
 
@@ -70,13 +71,13 @@ async def lines(connection: Connection, after: int, until: int | None = None) ->
 async def last_seal(connection: Connection) -> Seal | None:
     """The newest link."""
     row = await connection.fetchrow("SELECT * FROM audit_seals ORDER BY n DESC LIMIT 1")
-    return None if row is None else Seal(**dict(row))
+    return None if row is None else into(Seal, row)
 
 
 async def seals(connection: Connection) -> AsyncIterator[Seal]:
     """All of them in order; inside a transaction."""
     async for row in connection.cursor("SELECT * FROM audit_seals ORDER BY n", prefetch=_CHUNK):
-        yield Seal(**dict(row))
+        yield into(Seal, row)
 
 
 async def add_seal(connection: Connection, seal: Seal) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from contracts.incentive import BlockerCode
 from gateway.storage.base.database import Connection
 from gateway.storage.base.filters import where
+from gateway.storage.base.rows import into
 
 _FILTERS = {
     "incentive": "incentive = {}",
@@ -124,7 +125,7 @@ async def count_open(connection: Connection, partner: str, code: BlockerCode) ->
 async def open_for(connection: Connection, payout: int) -> list[Case]:
     """The open cases of one payout."""
     rows = await connection.fetch("SELECT * FROM cases WHERE payout = $1 AND closed_at IS NULL ORDER BY id", payout)
-    return [Case(**dict(row)) for row in rows]
+    return [into(Case, row) for row in rows]
 
 
 async def find(
@@ -139,4 +140,4 @@ async def find(
         f"SELECT {', '.join(Case.__struct_fields__)} FROM cases WHERE {' AND '.join(conditions)} ORDER BY id LIMIT $2",
         *values,
     )
-    return [Case(**dict(row)) for row in rows]
+    return [into(Case, row) for row in rows]

@@ -8,6 +8,7 @@ import msgspec
 
 from contracts.events import EventType
 from gateway.storage.base.database import Connection
+from gateway.storage.base.rows import into
 from gateway.storage.messages import events
 
 LEAVES_S = 25.0
@@ -28,7 +29,7 @@ async def paused(connection: Connection) -> dict[str, Switch]:
     rows = await connection.fetch(
         "SELECT partner, paused_at, paused_by, reason FROM partner_switches WHERE paused_at IS NOT NULL"
     )
-    return {row["partner"]: Switch(**dict(row)) for row in rows}
+    return {row["partner"]: into(Switch, row) for row in rows}
 
 
 class UnderWay(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from contracts.incentive import BlockerCode
 from contracts.payout import PayoutState
 from gateway.storage.base.database import Connection, as_json
 from gateway.storage.base.filters import OF_PERSON, where
+from gateway.storage.base.rows import into
 
 _FILTERS = {
     "incentive": "incentive = {}",
@@ -83,7 +84,7 @@ def payout_row(row: asyncpg.Record | Mapping[str, object]) -> PayoutRow:
     values["state"] = PayoutState(values["state"])
     if values["reason"] is not None:
         values["reason"] = BlockerCode(values["reason"])
-    return PayoutRow(**values)
+    return into(PayoutRow, values)
 
 
 async def get(connection: Connection, payout_id: int) -> PayoutRow | None:

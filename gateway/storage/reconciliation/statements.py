@@ -9,6 +9,7 @@ import msgspec
 
 from contracts.observation import StatementLine
 from gateway.storage.base.database import Connection
+from gateway.storage.base.rows import into
 from gateway.storage.payouts.payouts import PayoutRow, payout_row
 
 
@@ -43,7 +44,7 @@ async def reads(connection: Connection, partner: str, since: date) -> list[State
     rows = await connection.fetch(
         "SELECT * FROM statement_reads WHERE partner = $1 AND day >= $2 ORDER BY started_at", partner, since
     )
-    return [StatementRead(**dict(row)) for row in rows]
+    return [into(StatementRead, row) for row in rows]
 
 
 async def first_payout_at(connection: Connection) -> datetime | None:
@@ -67,7 +68,7 @@ async def last_reads(connection: Connection) -> list[StatementRead]:
     rows = await connection.fetch(
         "SELECT DISTINCT ON (partner) * FROM statement_reads ORDER BY partner, started_at DESC, day DESC"
     )
-    return [StatementRead(**dict(row)) for row in rows]
+    return [into(StatementRead, row) for row in rows]
 
 
 Place = tuple[datetime, int]
