@@ -166,8 +166,8 @@ def test_the_other_spellings_of_a_base64_signature_are_refused(partner: str) -> 
     assert value.endswith("==")
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     twins = [value[:-3] + alphabet[alphabet.index(value[-3]) + more] + "==" for more in (1, 2, 3)]
-    assert [at.code(sent.with_header("x-signature", twin)) for twin in twins] == ["4017300"] * 3
-    assert at.code(sent) == "2007300"
+    codes = [at.code(sent.with_header("x-signature", twin)) for twin in twins]
+    assert [(code[:3], code[5:]) for code in (*codes, at.code(sent))] == [("401", "00")] * 3 + [("200", "00")]
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.id)
