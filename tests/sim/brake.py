@@ -39,9 +39,9 @@ def _right_s(town: Town) -> float:
 
 def restless(town: Town) -> list[str]:
     """What a crowd leaves to be done: its holds, and looks at whom it was wrong about."""
-    if town.crowd is None:
-        return []
-    if town.crowd.begun_s is None or town.now_s < _right_s(town):
+    if town.crowd is None or town.crowd.begun_s is None:
+        return []  # it begins once everything else rests, at the latest
+    if town.now_s < _right_s(town):
         return ["the crowd is not over"]
     good = _good(town)
     standing = {one.id: one.standing for one in town.state.participants if not one.verified}

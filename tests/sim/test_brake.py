@@ -72,6 +72,9 @@ def test_whoever_was_in_the_run_is_asked_again() -> None:
 
 def test_a_run_rests_only_once_everything_was_looked_at() -> None:
     assert brake.restless(town(OVER_S - 1.0)) != []
+    before = town(BEGAN_S - 1.0)
+    before.crowd.begun_s = None
+    assert brake.restless(before) == [], "else a crowd that waits for what will not come would never begin"
     assert brake.restless(town(OVER_S)) == []
     for rows in ({"holds": [hold()]}, {"refusals": [refusal(next_look_s=9_000.0)]}):
         assert brake.restless(town(OVER_S, **rows)) != [], rows
