@@ -11,7 +11,7 @@ export PYTHONUNBUFFERED := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-browser bench mutants fuzz sim lint types imports tests cassettes demo-small check advisories sbom fmt lock clean
+.PHONY: help demo test test-long test-browser bench failover mutants fuzz sim lint types imports tests cassettes demo-small check advisories sbom fmt lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ test-browser: $(READY) ## people at the partners' pages and the console in Chrom
 
 bench: $(READY) ## payouts a second against the floor, CPU a payout, rows a second of intake (ARGS="--json FILE")
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+failover: $(READY) ## the database's primary killed under 5,000 payouts, its standby promoted: twice
+	@.ci/suite failover $(BIN)/python -m pytest --long --timeout 3600 -s tests/crash/test_failover.py $(ARGS)
 
 mutants: $(READY) ## plant bugs and see the suites catch them (ARGS="--family money --only cas/")
 	@$(BIN)/python -m tests.mutants $(ARGS)

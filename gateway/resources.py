@@ -21,8 +21,9 @@ from gateway.partners.tokens import Tokens
 from gateway.partners.transport import Sender
 from gateway.security.vault import Vault
 from gateway.settings import Settings
-from gateway.storage.base import witness
+from gateway.storage.base import timeline, witness
 from gateway.storage.base.database import Database
+from gateway.storage.base.timeline import Timeline
 from gateway.storage.ops.journal import StoredJournal
 
 CONNECT_TIMEOUT_S = 5.0
@@ -57,7 +58,8 @@ async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: boo
     clock = SystemClock()
     vault = Vault(*settings.master_keys())
     async with AsyncExitStack() as stack:
-        database = await Database.open(settings.database_url.reveal(), size=pool_size, by_key=by_key)
+        history = Timeline(list(PARTNERS))
+        database = await Database.open(settings.database_url.reveal(), size=pool_size, by_key=by_key, timeline=history)
         stack.push_async_callback(database.close)
         async with database.connection() as connection:
             await witness.check(connection, vault)
@@ -93,6 +95,7 @@ async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: boo
                 waits=settings.waits,
             )
         await stack.enter_async_context(witness.following(database, vault))
+        await stack.enter_async_context(timeline.following(database, history, redis))
         yield Resources(
             settings=settings, clock=clock, database=database, redis=redis, vault=vault, desks=desks, paces=paces
         )

@@ -188,6 +188,12 @@ async def _database(settings: Settings) -> list[Finding]:
         if not waiting:
             findings.append(await _key(connection, Vault(*settings.master_keys())))
             findings += _safe(await profile.unsafe_database(connection), settings)
+            why = await connection.fetchval("SELECT min(demanded) FROM recoveries WHERE released_at IS NULL")
+            if why:
+                mend = (
+                    "nothing is sent until it is known what partners did since: run gateway recover (docs/runbook.md)"
+                )
+                findings.append(Finding("database", State.BAD, f"may have forgotten payouts: {why}", mend))
     finally:
         await connection.close()
     if waiting:

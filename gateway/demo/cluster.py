@@ -141,16 +141,20 @@ async def running(
     settings: Mapping[str, str] = MappingProxyType({}),
     api_restarts: int = 0,
     worker_restarts: int = _MOST_RESTARTS,
+    store: EmbeddedPostgres | None = None,
 ) -> AsyncIterator[Cluster]:
     """Start everything in `folder` (database included) and end it again. `say(text)` is told what is being started.
 
     `scenario`: what the mocks do wrong. `port_base`: the first of the ports; without it some that are free.
     `settings`: more of the gateway's environment. `..._restarts`: how often a process that ended is started again.
+    `store`: a PostgreSQL that runs already, in place of one in `folder`.
     """
     ports = free_ports(port_base)
     async with AsyncExitStack() as stack:
         say("PostgreSQL and Valkey")
-        postgres = await stack.enter_async_context(EmbeddedPostgres(folder / "postgres"))
+        postgres = store or EmbeddedPostgres(folder / "postgres")
+        if store is None:
+            await stack.enter_async_context(postgres)
         valkey = await stack.enter_async_context(EmbeddedValkey(folder / "valkey"))
         await migrate(postgres.dsn)
         key = secrets.token_bytes(32)

@@ -10,9 +10,10 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -58,11 +59,21 @@ class EmbeddedPostgres(EmbeddedServer):
     stop_signal = signal.SIGINT  # "fast": ends sessions, writes a checkpoint
     socket_name = ".s.PGSQL.5432"
 
-    def __init__(self, data_dir: Path, *, installation: Installation | None = None, durable: bool = True) -> None:
-        """`durable=False`: for throw-away data, which a crash of the machine may cost; nothing waits for disks."""
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        installation: Installation | None = None,
+        durable: bool = True,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`durable=False`: for throw-away data, which a crash of the machine may cost; nothing waits for disks.
+        `settings`: more of the server's own.
+        """
         super().__init__(data_dir)
         self._installation = installation
         self._durable = durable
+        self._settings = dict(settings)
 
     @property
     def dsn(self) -> str:
@@ -81,7 +92,7 @@ class EmbeddedPostgres(EmbeddedServer):
         if not (self.data_dir / "PG_VERSION").exists():
             self._create(bin_dir, account)
         own_directory(self.socket_dir, 0o700, account)
-        settings = _SETTINGS | {"unix_socket_directories": str(self.socket_dir)}
+        settings = _SETTINGS | {"unix_socket_directories": str(self.socket_dir)} | self._settings
         if not self._durable:
             settings |= {"fsync": "off", "full_page_writes": "off"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]

@@ -10,6 +10,8 @@ from typing import NamedTuple, Protocol
 import asyncpg
 import structlog
 
+from gateway.storage.base.database import connect
+
 CHANNEL = "gateway"
 AFTER_ERROR_S = 1.0
 RECONNECT_S = 2.0
@@ -64,7 +66,7 @@ class Wakes:
 
     async def _listen_once(self, stopping: asyncio.Event) -> None:
         lost = asyncio.Event()
-        connection = await asyncpg.connect(self._dsn, timeout=10)
+        connection = await connect(self._dsn, timeout=10)
         try:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(CHANNEL, lambda _c, _p, _n, payload: self._wake(str(payload)))

@@ -29,8 +29,11 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
     payouts: int
 
 
-def make_crowd(folder: Path, *, seed: int, people: int, instalments: int) -> Crowd:
-    """Write the files; the same seed and size give the same bytes. Every NIK is synthetic: serial 99xx."""
+def make_crowd(folder: Path, *, seed: int, people: int, instalments: int, step_rupiah: int = 0) -> Crowd:
+    """Write the files; each instalment is `step_rupiah` more than the one before. Same arguments, same bytes.
+
+    Every NIK is synthetic: serial 99xx.
+    """
     rng = random.Random(f"crowd {seed}")
     world, rows = [], []
     for n in range(people):
@@ -49,7 +52,8 @@ def make_crowd(folder: Path, *, seed: int, people: int, instalments: int) -> Cro
             {
                 "programme": "crash", "purpose": "training", "period": str(period), "participant_id": f"C{n:06d}",
                 "nik": nik, "full_name": f"ORANG {n}", "phone": phone, "partner": partner, "account": account,
-                "amount_rupiah": _AMOUNT_RUPIAH, "due_on": "2020-06-05", "deadline_on": "2099-12-31",
+                "amount_rupiah": _AMOUNT_RUPIAH + period * step_rupiah,
+                "due_on": "2020-06-05", "deadline_on": "2099-12-31",
             }
             for period in range(instalments)
         ]  # fmt: skip

@@ -12,6 +12,7 @@ ONE_ACCOUNT = "tests/gateway/linking/test_one_account.py"
 APPROVED = "tests/gateway/payouts/test_approved.py"
 CONTROL = "tests/gateway/intake/test_control.py"
 WITNESS = "tests/gateway/test_witness.py"
+TIMELINE = "tests/gateway/test_timeline.py"
 LISTED = "tests/gateway/payouts/test_listed.py"
 DAILY = "tests/gateway/reconciliation/test_daily.py"
 INSTRUCTED = "tests/gateway/reconciliation/test_restored_instruction.py"
@@ -83,6 +84,12 @@ _APPROVED = (
     one("witness/any_key_will_do", "gateway/storage/base/witness.py", "    except KeyMissing:\n        raise WrongKey(_OTHER) from None", "    except KeyMissing:\n        return", WITNESS, first="test_no_command_runs_under_another_key"),
     one("witness/an_older_database_is_anyones", "gateway/storage/base/witness.py", "            await _open_some(connection, vault)\n", "            pass\n", WITNESS, first="test_an_older_database_is_taken_over_only_under_the_key_that_opens_it"),
     one("witness/the_second_of_two_goes_on", "gateway/storage/base/witness.py", "            first.check_value,\n        )\n        await check(connection, vault)", "            first.check_value,\n        )", WITNESS, first="test_of_two_first_migrations_one_key_stands"),
+    one("timeline/an_older_copy_is_believed", "gateway/storage/base/schema/0091_store_timeline.sql", "<> (h.server, h.timeline) OR known.beat < seen THEN", "<> (h.server, h.timeline) THEN", TIMELINE, first="test_an_older_copy_is_known_by_who_saw_a_later_one"),
+    one("timeline/any_promotion_loses_nothing", "gateway/storage/base/schema/0091_store_timeline.sql", "WHEN known.timeline <> h.timeline AND", "WHEN false AND", TIMELINE, first="test_a_promotion_holds_everyone_unless_the_standby_had_each_commit"),
+    one("timeline/a_copy_is_the_original", "gateway/storage/base/schema/0091_store_timeline.sql", "WHEN known.server <> h.server THEN", "WHEN false THEN", TIMELINE, first="test_a_copy_in_another_place_holds_everyone"),
+    one("timeline/one_of_several_has_all", "gateway/storage/base/schema/0091_store_timeline.sql", "wanted >= cardinality(listed)", "wanted >= 1", TIMELINE, first="test_who_surely_has_each_commit"),
+    one("timeline/a_connection_is_not_compared", "gateway/storage/base/database.py", "if timeline is not None:\n                await timeline.compare(connection)", "if False:\n                pass", TIMELINE, first="test_a_copy_in_another_place_holds_everyone"),
+    one("timeline/nobody_outside_is_asked", "gateway/storage/base/timeline.py", "            if told > self.seen:", "            if told > self.seen + 10**9:", TIMELINE, first="test_an_older_copy_is_known_by_who_saw_a_later_one"),
 )  # fmt: skip
 
 _ORDERED = (

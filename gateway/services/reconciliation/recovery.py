@@ -116,8 +116,12 @@ class Recoveries:
     async def round(self) -> list[Progress]:
         """Look up, read, adopt and release what can be by now, at every partner that is held.
 
-        None is let go while credits are left whose account no participant has.
+        None is let go while credits are left whose account no participant has. What the store holds by itself, a
+        failover under way included, is opened first.
         """
+        demanded = [one.since for one in await self.under_way() if one.demanded is not None]
+        if demanded:
+            await self.open(min([*demanded, self._clock.now()]), actor="gateway")
         await self._mark_all()
         while await self._payouts.tick_deadlines():
             pass

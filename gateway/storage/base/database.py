@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
@@ -40,6 +40,13 @@ _BY_KEY = {"plan_cache_mode": "force_generic_plan"} | dict.fromkeys(
 it from end to end as it grows."""
 
 
+class Compares(Protocol):
+    """Who looks at a new connection before its use (`timeline.py`)."""
+
+    async def compare(self, connection: Connection) -> None:
+        """Once for each."""
+
+
 class Database:
     """A pool on one PostgreSQL. `async with database.transaction() as connection` is the unit of work; no partner call
     inside one.
@@ -49,11 +56,21 @@ class Database:
         self._pool = pool
 
     @classmethod
-    async def open(cls, dsn: str, *, size: int = 10, by_key: bool = False) -> Database:
+    async def open(
+        cls, dsn: str, *, size: int = 10, by_key: bool = False, timeline: Compares | None = None
+    ) -> Database:
         """Connect; raises `ConnectionError` where nothing answers within 10 s, what asyncpg raises where it refuses us.
+
+        `timeline`: has each new connection compared before its first use; whoever sends payouts must give it.
 
         `by_key`: for a worker, all of whose statements find a few hundred rows at most by an index (`_BY_KEY`).
         """
+
+        async def prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+            await _prepare(connection)
+            if timeline is not None:
+                await timeline.compare(connection)
+
         try:
             pool = await asyncpg.create_pool(
                 dsn,
@@ -61,7 +78,8 @@ class Database:
                 max_size=size,
                 timeout=10,
                 command_timeout=60,
-                init=_prepare,
+                connect=connect,
+                init=prepare,
                 reset=_as_it_is,
                 server_settings=_BY_KEY if by_key else {},
             )
@@ -87,6 +105,15 @@ class Database:
         """A connection without a transaction, for single statements."""
         async with self._pool.acquire() as connection:
             yield connection
+
+
+async def connect(*args: Any, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
+    """asyncpg's own; several servers of which none takes writes are a database that is away: one will be promoted."""
+    try:
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(*args, **options)
+    except asyncpg.TargetServerAttributeNotMatched as error:
+        raise ConnectionError(str(error)) from error
+    return connection
 
 
 async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:

@@ -25,6 +25,8 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     opened_at: datetime
     settled_at: datetime
     marked_at: datetime | None
+    demanded: str | None
+    """Why the store holds it by itself (`storage/base/timeline.py`): nobody has begun the asking so far."""
 
 
 async def begin(
@@ -34,7 +36,8 @@ async def begin(
     row = await connection.fetchrow(
         "INSERT INTO recoveries AS r (partner, since, opened_at, settled_at) VALUES ($1, $2, $3, $4)"
         " ON CONFLICT (partner) WHERE released_at IS NULL DO UPDATE SET since = least(r.since, excluded.since),"
-        " opened_at = excluded.opened_at, settled_at = excluded.settled_at, marked_at = NULL RETURNING *",
+        " opened_at = excluded.opened_at, settled_at = excluded.settled_at, marked_at = NULL,"
+        " demanded = NULL RETURNING *",
         partner,
         since,
         opened_at,

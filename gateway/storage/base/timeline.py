@@ -1,0 +1,91 @@
+"""A database that has forgotten something holds every partner by itself.
+
+A failover to a standby that was behind, a restore, an older copy: what was committed last is missing, payouts that
+have left among it, and would be paid again. So no connection is handed out before it has compared the server's
+timeline and a count that only grows with what the store itself says, and with the highest count that anybody
+remembers: this process, and Valkey for all of them (`compare_timeline`, schema/0091_store_timeline.sql). Where
+something may be missing, each partner is held in that same statement, until a person runs `gateway recover`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+
+import asyncpg
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from gateway.storage.base.database import Connection, Database
+
+BEAT_S = 5.0
+"""How often a process has the count go on, and asks how far it is."""
+_KEPT_S = 90 * 24 * 3600
+_log = structlog.get_logger(__name__)
+
+
+class Timeline:
+    """What one process remembers of its database's history."""
+
+    def __init__(self, partners: Sequence[str]) -> None:
+        """`partners`: who is held where something may be missing."""
+        self._partners = sorted(partners)
+        self.seen = 0
+        """The highest count that was surely committed."""
+        self.identity = ""
+        """Server and database: another one's counts say nothing here."""
+
+    async def compare(self, connection: Connection) -> None:
+        """Hold every partner if this database may have forgotten something. For each new connection, before its use."""
+        try:
+            row = await connection.fetchrow("SELECT * FROM compare_timeline($1, $2)", self.seen, self._partners)
+        except asyncpg.UndefinedFunctionError:
+            return  # not migrated so far: nothing else works on it either
+        if row is None:  # a standby
+            return
+        self.identity, self.seen = row["identity"], max(self.seen, row["beat"])
+        if row["demanded"] is not None:
+            _log.critical("recovery_demanded", why=row["demanded"], remedy="run `gateway recover`")
+
+    async def remember(self, redis: Redis, connection: Connection) -> None:
+        """Compare with what other processes have seen, some of which may have ended since; Valkey away: with none."""
+        with contextlib.suppress(RedisError, OSError, TimeoutError, ValueError):
+            told = int(await redis.get(self._key()) or 0)
+            if told > self.seen:
+                self.seen = told
+                await self.compare(connection)
+
+    async def beat(self, redis: Redis, connection: Connection) -> None:
+        """Have the count go on, and tell it."""
+        self.seen = max(self.seen, await connection.fetchval("SELECT beat_timeline()"))
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            await redis.set(self._key(), self.seen, ex=_KEPT_S)
+
+    def _key(self) -> str:
+        return f"timeline:{self.identity}"
+
+
+@contextlib.asynccontextmanager
+async def following(database: Database, timeline: Timeline, redis: Redis) -> AsyncIterator[None]:
+    """Have the count go on for as long as the block runs."""
+    async with database.connection() as connection:
+        await timeline.remember(redis, connection)
+    task = asyncio.create_task(_follow(database, timeline, redis), name="timeline")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _follow(database: Database, timeline: Timeline, redis: Redis) -> None:
+    while True:
+        try:
+            async with asyncio.timeout(BEAT_S), database.connection() as connection:
+                await timeline.beat(redis, connection)
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            _log.warning("timeline_not_followed", error=type(error).__name__)
+        await asyncio.sleep(BEAT_S)
