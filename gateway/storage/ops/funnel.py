@@ -105,8 +105,9 @@ async def counts(
 async def refused(connection: Connection, organisation: str | None, programme: str | None) -> list[RefusedRow]:
     """Rows refused at intake, of one organisation or all; `programme` None where it could not be read."""
     rows = await connection.fetch(
-        "SELECT e.programme, e.code, count(*) AS rows FROM batch_errors e WHERE ($1::text IS NULL OR e.programme = $1)"
-        " AND ($2::text IS NULL OR e.batch_id IN (SELECT id FROM batches WHERE organisation = $2))"
+        "SELECT nullif(c.programme, '') AS programme, c.code, sum(c.rows)::bigint AS rows FROM refused_counts c"
+        " WHERE ($1::text IS NULL OR c.programme = $1)"
+        " AND ($2::text IS NULL OR c.batch_id IN (SELECT id FROM batches WHERE organisation = $2))"
         " GROUP BY 1, 2 ORDER BY 1 NULLS FIRST, 2",
         programme,
         organisation,

@@ -238,6 +238,17 @@ async def test_the_funnel_adds_up_and_activity_knows_what_waits_for_people(api: 
     assert {(r["blocker"], r["owner"]) for r in funnel["rows"]} == {("link_required", "participant")}
     assert [(r["code"], r["rows"]) for r in funnel["rows_refused"]] == [("nik_invalid", 1)]
     assert (await api.call("GET", "/v1/funnel", params={"programme": "none"})).json()["incentives"] == 0
+    wrong = [row(8, nik="1", programme="a"), row(9, nik="1"), row(10, phone="1"), row(1, amount_rupiah=1_000)]
+    await api.submit(as_csv(wrong) + b"half a row\n", key="more")
+    counted = await api.fetch("SELECT programme, code, count(*) AS rows FROM batch_errors GROUP BY 1, 2"
+                              " ORDER BY 1 NULLS FIRST, 2")  # fmt: skip
+    assert [one["programme"] for one in counted][:2] == [None, "a"] and len(counted) == 5
+    for role, params, wanted in (
+        ("maker", {}, counted),
+        ("operator", {"programme": "a"}, counted[1:2]),
+    ):
+        told = (await api.call("GET", "/v1/funnel", role=role, params=params)).json()["rows_refused"]
+        assert [(r["programme"], r["code"], r["rows"]) for r in told] == [tuple(r) for r in wanted]
     moving = (await api.call("GET", "/v1/activity")).json()["moving"]
     assert not any(moving.values()), "a link that is required moves nothing by itself"
     now = api.core.resources.clock.now()
