@@ -136,6 +136,7 @@ async def test_a_person_has_no_secret_for_the_token_endpoint(desk: Desk) -> None
     for name in ("op core", "OP-core", "cli", "Nobody", "gateway"):
         with pytest.raises(InvalidRequest, match="somebody else's"):
             await clients.register(database, now, name=name, scopes=["read"])
+    assert (await clients.register(database, now, name="core", scopes=["read"])).client_id == "core"
 
 
 async def test_tries_are_on_record_and_what_was_typed_is_not(desk: Desk) -> None:
