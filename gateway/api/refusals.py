@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import asyncpg
 import structlog
 from litestar.types import Message, Scope
@@ -9,13 +11,13 @@ from litestar.types import Message, Scope
 from contracts.errors import Forbidden, GatewayError
 from gateway.core import Core
 from gateway.security.limits import REFUSALS_NOTED, Limits, TooManyRequests
-from gateway.security.personal import names_somebody
 from gateway.security.tenancy import NotTheirs
 
 _KEY = "refused"
 _NOTED = frozenset({"second_person_needed"})
 """Refusals that tell of a try, though they are no `Forbidden`."""
-_LONGEST = 64
+_OURS = re.compile(r"[A-Za-z]{0,2}(?:[0-9]{1,8}|[0-9]{17,20})", re.ASCII)
+"""How ids look; what else stands in an address may be anything that was typed: a name, 9 to 16 digits of somebody."""
 _log = structlog.get_logger(__name__)
 
 
@@ -37,7 +39,7 @@ async def noted(message: Message, scope: Scope) -> None:
     core: Core = app.state.core
     limits: Limits = app.state.limits
     ids = [str(value) for value in scope.get("path_params", {}).values()]
-    about = {"code": code, "ids": [one for one in ids if len(one) <= _LONGEST and not names_somebody(one)]}
+    about = {"code": code, "ids": [one for one in ids if _OURS.fullmatch(one)]}
     try:
         await limits.take(core.resources.redis, REFUSALS_NOTED, caller.client_id)
         await core.clients.note(caller.client_id, "act.refused", str(scope.get("path_template")), about)

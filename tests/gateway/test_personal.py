@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import InvalidRequest
+from gateway.api.refusals import _OURS
 from gateway.security.personal import names_somebody, refuse
 from gateway.services.intake.rows import _is_key
 
@@ -85,3 +86,15 @@ def test_a_nik_is_found_in_any_text(before: str, after: str, between: str) -> No
 )
 def test_a_phone_is_no_participant_id(text: str, taken: bool) -> None:
     assert _is_key(text) is taken
+
+
+@pytest.mark.parametrize(
+    ("text", "noted"),
+    [
+        ("P00000001", True), ("b17959210102900001", True), ("L17959210102900001", True), ("88001122334455667", True),
+        ("7", True), ("81234567890", False), (NIK, False), ("6281234567890", False), ("Dewi", False),
+        ("P081234567890", False), ("", False), ("1" * 21, False),
+    ],
+)  # fmt: skip
+def test_of_an_address_only_what_looks_like_an_id_of_ours_goes_on_record(text: str, noted: bool) -> None:
+    assert (_OURS.fullmatch(text) is not None) is noted
