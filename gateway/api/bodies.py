@@ -14,14 +14,30 @@ from typing import Any, ClassVar
 import msgspec
 import msgspec.inspect
 from litestar._openapi.schema_generation import SchemaCreator
-from litestar.connection import ASGIConnection
+from litestar.connection import ASGIConnection, Request
 from litestar.dto import AbstractDTO, DTOFieldDefinition
 from litestar.openapi.spec import Reference, Schema
 from litestar.typing import FieldDefinition
 
+from contracts.errors import InvalidRequest
 from gateway.api.problems import invalid, key_repeated, unsupported_media_type
 
 MAX_BODY_BYTES = 65_536
+
+
+def refuse_charset(request: Request[Any, Any, Any]) -> None:
+    """Raise `InvalidRequest` where the Content-Type names another charset than UTF-8."""
+    if request.content_type[1].get("charset", "utf-8").strip('"').lower() not in ("utf-8", "utf8", "us-ascii"):
+        raise unsupported_media_type("in UTF-8, whatever charset the Content-Type names")
+
+
+def _is_utf8(value: bytes) -> bool:
+    """Whether it is, and not UTF-16 of which every other byte is NUL."""
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return 0 not in value[:4]
 
 
 class StrictBody(AbstractDTO[Any]):
@@ -41,7 +57,14 @@ class StrictBody(AbstractDTO[Any]):
             raise unsupported_media_type("application/json")
         if self.asgi_connection.headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise unsupported_media_type("unpacked: no Content-Encoding is undone")
-        handler: Any = self.asgi_connection.route_handler
+        request: Any = self.asgi_connection
+        refuse_charset(request)
+        if not _is_utf8(value):
+            raise InvalidRequest(
+                "The body is text in another charset than UTF-8.", code="charset_unsupported",
+                remedy="Send JSON in UTF-8.",
+            )  # fmt: skip
+        handler: Any = request.route_handler
         return self.read(handler.handler_id, value.removeprefix(codecs.BOM_UTF8))
 
     def read(self, handler_id: str, value: bytes) -> Any:
@@ -53,7 +76,7 @@ class StrictBody(AbstractDTO[Any]):
         except msgspec.DecodeError as error:
             fields = self._fields[handler_id]
             raise invalid(str(error), takes=tuple(fields), values=lambda name: fields.get(name, ())) from None
-        except UnicodeDecodeError:
+        except UnicodeDecodeError:  # half of a surrogate pair, as an escape
             raise invalid("JSON is malformed") from None
 
     @classmethod

@@ -34,6 +34,7 @@ from contracts.batch import (
 )
 from contracts.errors import GatewayError, InvalidRequest
 from contracts.incentive import BlockerCode, Owner, Stage, owner_of
+from gateway.api.bodies import refuse_charset
 from gateway.api.paging import cursor_of, moment_of, numbers_of, us_of
 from gateway.api.problems import unsupported_media_type
 from gateway.core import Core
@@ -173,9 +174,7 @@ async def submit_batch(
         raise unsupported_media_type(f"{_CSV}, {_NDJSON} or {_JSON}")
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise unsupported_media_type("unpacked: no Content-Encoding is undone")
-    charset = request.content_type[1].get("charset", "utf-8").strip('"').lower()
-    if charset not in ("utf-8", "utf8", "us-ascii"):
-        raise unsupported_media_type("in UTF-8, whatever charset the Content-Type names")
+    refuse_charset(request)
     answer = InWork(request, core)
     sha = hashlib.sha256()
 

@@ -28,6 +28,12 @@ async def object_lines(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             raise TooLarge(f"A batch as JSON has at most {_MOST_BYTES} bytes. {_FORM}")
     text = bytes(whole).removeprefix(b"\xef\xbb\xbf")
     try:
+        text.decode()
+    except UnicodeDecodeError:
+        raise FileRefused(
+            "The body is text in another charset than UTF-8.", code="charset_unsupported", remedy="Send it in UTF-8."
+        ) from None
+    try:
         rows = msgspec.json.decode(text, type=_Rows).rows
         once = [name for name, _ in json.loads(text, object_pairs_hook=list)] == ["rows"]
     except (ValueError, TypeError, RecursionError):

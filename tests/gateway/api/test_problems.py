@@ -30,7 +30,9 @@ def _incentive(**changes: Any) -> dict[str, Any]:
 
 REFUSED: dict[str, tuple[dict[str, Any], int, str, str | None]] = {
     "wrong JSON": (_request("POST", "/v1/incentives", content=b'{"nik": ', headers=JSON), 422, "json_malformed", None),
-    "not UTF-8": (_request("POST", "/v1/payouts", content=b'{"\xff": 1}', headers=JSON), 422, "json_malformed", None),
+    "not UTF-8": (
+        _request("POST", "/v1/payouts", content=b'{"\xff": 1}', headers=JSON), 422, "charset_unsupported", None,
+    ),
     "no body": (_request("POST", "/v1/incentives", headers=JSON), 422, "body_missing", None),
     "a list": (_request("POST", "/v1/payouts", json=[1]), 422, "field_invalid", None),
     "unknown field": (_incentive(bank="x"), 422, "column_unknown", None),

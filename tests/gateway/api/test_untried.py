@@ -196,6 +196,20 @@ async def test_an_object_that_says_two_things_under_one_key_is_refused(
     assert (reply.status_code, reply.json()["code"], reply.json()["field"]) == (422, "key_repeated", field)
 
 
+@pytest.mark.parametrize(("charset", "declared"), [("latin1", True), ("latin1", False), ("utf-16", False)])
+async def test_json_in_another_charset_is_told_so(api: Api, charset: str, declared: bool) -> None:
+    single = json.dumps(row(1, full_name="José"), ensure_ascii=False)
+    kind = f"application/json; charset={charset}" if declared else "application/json"
+    for path, text in (
+        ("/v1/incentives", single), ("/v1/batches", f'{{"rows": [{single}]}}'),
+        ("/v1/links", '{"participant_id": "é", "return_url": "https://core.test/back"}'),
+    ):  # fmt: skip
+        reply = await api.call("POST", path, key="k", content=text.encode(charset), headers={"Content-Type": kind})
+        told = (reply.status_code, reply.json()["code"])
+        assert told == ((415, "unsupported_media_type") if declared else (422, "charset_unsupported")), path
+        assert "UTF-8" in reply.json()["detail"]
+
+
 async def test_options_and_a_wrong_method_tell_all_methods_that_there_are(api: Api) -> None:
     reads = {"GET", "HEAD", "OPTIONS"}
     for path, methods in (("/v1/incentives", reads | {"POST"}), ("/health/live", reads)):
