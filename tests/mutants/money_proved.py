@@ -127,6 +127,8 @@ _LISTS = (
     one("list/a_third_credit_is_no_news", _WEIGHED, 'f"twice:{payout}:{times}"', 'f"twice:{payout}"', LISTED, first="test_what_was_told_once_pauses_once_but_a_third_credit_is_news"),
     one("upgrade/a_new_column_stops_who_reads_the_old_ones", "gateway/storage/base/rows.py", "return kind(**{name: row[name] for name in kind.__struct_fields__ if name in row})", "return kind(**dict(row))", "tests/gateway/reconciliation/test_upgrade_at_mocks.py", first="test_a_transaction_that_a_migration_overtakes_is_done_again"),
     one("upgrade/a_migration_ends_a_transaction_for_good", "gateway/storage/base/database.py", "    asyncpg.InvalidCachedStatementError,", "    ", "tests/gateway/reconciliation/test_upgrade_at_mocks.py", first="test_a_transaction_that_a_migration_overtakes_is_done_again"),
+    one("list/credited_again_after_a_reversal_unseen", _STATEMENT_ROWS, "credits > reversals AND reversals > 0", "credits > reversals AND reversals > 9", "tests/gateway/standing/test_ways_out.py", first="test_what_came_back_and_was_credited_again_is_told_and_not_paid_elsewhere"),
+    one("list/credited_again_and_paid_elsewhere", "gateway/storage/payouts/payouts.py", "HAVING bool_or(s.kind = 'reversal')", "HAVING false", "tests/gateway/standing/test_ways_out.py", first="test_what_came_back_and_was_credited_again_is_told_and_not_paid_elsewhere"),
     one("list/in_circles", _LISTING, "if self._barren >= MOST_BARREN and", "if self._barren >= 99 and", LISTED, first="test_a_list_that_has_lost_its_place_goes_in_no_circle"),
     one("list/told_at_the_first_reading", _FINDINGS, "certain = count if at_once else min(count, row[\"seen\"])", "certain = count", LISTED, first="test_what_the_next_reading_does_not_bear_out_is_not_told_and_what_it_does_is"),
     one("list/a_reading_that_denies_it_is_no_matter", _WEIGHED, "if count or self.whole}", "if count}", LISTED, first="test_what_the_next_reading_does_not_bear_out_is_not_told_and_what_it_does_is"),
@@ -135,7 +137,7 @@ _LISTS = (
     one("list/yesterday_is_read_once", _STATEMENTS, "POSTED_AFTER_S = (0.0, 6 * 3_600.0, 30 * 3_600.0)", "POSTED_AFTER_S = (0.0,)", LISTED, first="test_a_refund_posted_into_yesterday_is_heard"),
     one("list/one_bad_day_holds_up_the_others", _STATEMENTS, "continue  # one day that cannot be read keeps no other from being read", "break", WORDS, first="test_a_day_that_cannot_be_read_keeps_no_other_from_being_read"),
     one("list/another_account_unseen_once_paid", _STATEMENTS, "if line.account is not None and (new or row.state is not PayoutState.SUCCEEDED):", "if line.account is not None and row.state is not PayoutState.SUCCEEDED:", LISTED, first="test_a_credit_to_another_account_is_found_though_the_payout_is_paid"),
-    one("list/credits_of_another_day_not_counted", _STATEMENT_ROWS, "FROM statement_lines WHERE payout = ANY($1::bigint[]) GROUP BY payout\"", "FROM statement_lines WHERE payout = ANY($1::bigint[]) GROUP BY payout, day\"", LISTED, first="test_a_second_credit_on_another_day_is_found"),
+    one("list/credits_of_another_day_not_counted", _STATEMENT_ROWS, "WHERE payout = ANY($1::bigint[]) GROUP BY payout) AS listed", "WHERE payout = ANY($1::bigint[]) GROUP BY payout, day) AS listed", LISTED, first="test_a_second_credit_on_another_day_is_found"),
 )  # fmt: skip
 
 _DAYS = (

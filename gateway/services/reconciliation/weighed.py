@@ -57,8 +57,10 @@ async def tell(connection: Connection, now: datetime, weighed: Weighed) -> None:
     by_finding = {f"twice:{payout}:{times}": payout for payout, times in twice.items()}
     news = await findings.note(connection, now, partner, day, dict.fromkeys(by_finding, 1), since=since, at_once=True)
     detail = f"the statement of {day} has more than one credit for this payout"
-    await cases.open_cases(connection, now, told + [_case(partner, detail, by_finding[finding]) for finding in news])
-    if news:
+    again = f"the statement of {day} credits this payout once more than it gives it back: have that credit given back"
+    told += [_case(partner, detail if twice[by_finding[one]] > 1 else again, by_finding[one]) for one in news]
+    await cases.open_cases(connection, now, told)
+    if any(twice[by_finding[one]] > 1 for one in news):
         await switches.pause(connection, now, partner, by="gateway", reason=detail)
 
 

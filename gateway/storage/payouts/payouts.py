@@ -185,13 +185,18 @@ def _incentive_facts(payout: PayoutRow, values: dict[str, Any]) -> IncentiveFact
 
 
 async def returned(connection: Connection, incentive: int) -> int | None:
-    """The payout of an incentive that came back, if its participant has linked another account since."""
+    """The payout of an incentive that came back, if its participant has linked another account since, and the partner
+    lists no credit of it beyond what it lists as given back.
+    """
     found: int | None = await connection.fetchval(
         "SELECT p.id FROM payouts p JOIN incentives i ON i.id = p.incentive JOIN participants t ON t.id = p.participant"
         " JOIN links o ON o.id = p.link_id JOIN links l ON l.id = t.link_id"
         " WHERE p.incentive = $1 AND p.state = 'reversed' AND i.payout = 'reversed' AND NOT i.cancelled"
         " AND (p.released_at IS NULL OR p.released_at <= p.ended_at) AND t.link_active"
-        " AND (o.partner, o.account_index) IS DISTINCT FROM (l.partner, l.account_index) ORDER BY p.id DESC LIMIT 1",
+        " AND (o.partner, o.account_index) IS DISTINCT FROM (l.partner, l.account_index)"
+        " AND NOT EXISTS (SELECT FROM statement_lines s WHERE s.payout = p.id HAVING bool_or(s.kind = 'reversal')"
+        " AND count(*) FILTER (WHERE s.kind = 'credit') > count(*) FILTER (WHERE s.kind = 'reversal'))"
+        " ORDER BY p.id DESC LIMIT 1",
         incentive,
     )
     return found

@@ -150,11 +150,15 @@ async def keep_lines(
 
 
 async def credited_twice(connection: Connection, payouts: Sequence[int]) -> dict[int, int]:
-    """Those of some payouts of which more credits are listed, over all days, than were given back; how many more."""
+    """Those of some payouts that were credited more often, over all days, than they were given back, and how much more:
+    more than once, or once though one was given back.
+    """
     rows = await connection.fetch(
-        "SELECT payout, (count(*) FILTER (WHERE kind = 'credit') - count(*) FILTER (WHERE kind = 'reversal'))::int AS n"
-        " FROM statement_lines WHERE payout = ANY($1::bigint[]) GROUP BY payout"
-        " HAVING count(*) FILTER (WHERE kind = 'credit') - count(*) FILTER (WHERE kind = 'reversal') > 1",
+        "SELECT payout, (credits - reversals)::int AS n FROM"
+        " (SELECT payout, count(*) FILTER (WHERE kind = 'credit') AS credits,"
+        " count(*) FILTER (WHERE kind = 'reversal') AS reversals FROM statement_lines"
+        " WHERE payout = ANY($1::bigint[]) GROUP BY payout) AS listed"
+        " WHERE credits - reversals > 1 OR (credits > reversals AND reversals > 0)",
         list(payouts),
     )
     return {row["payout"]: row["n"] for row in rows}

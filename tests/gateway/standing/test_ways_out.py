@@ -16,6 +16,7 @@ from contracts.observation import Source
 from contracts.payout import PayoutState, reversed_
 from gateway.api.app import create_app
 from gateway.services.payouts.settling import SettledAs, Settling
+from gateway.storage.payouts import payouts
 from tests.gateway.payouts.town import Town
 
 S, B = PayoutState, BlockerCode
@@ -179,6 +180,37 @@ async def test_what_came_back_is_not_paid_again_to_the_account_it_came_back_from
     assert await town.stands(incentive) == ("returned", "payment_reversed")
     assert bank.seen.count("transfer") == 1
     assert await town.fetch("SELECT 1 FROM audit_log") == []
+
+
+async def test_what_came_back_and_was_credited_again_is_told_and_not_paid_elsewhere(town: Town) -> None:
+    """Paid, given back and paid again by the partner itself, or paid twice and given back once: one credit stands."""
+    bank = town.partner()
+    incentives = [await town.due() for _ in range(2)]
+    worker, statements = town.worker(), town.statements()
+    await worker.tick_send("fake")
+    for incentive, kinds in zip(incentives, (("reversal", "credit"), ("credit", "reversal")), strict=True):
+        payout = await town.payout(incentive)
+        for kind in kinds:
+            town.clock.advance(60)
+            bank.book(payout.reference, payout.amount_rupiah, bank.booked[incentives.index(incentive)]["account"], kind)
+    await statements.read("fake", town.today())
+    assert await town.cases() == ["contradiction"] * 2
+    assert not await town.fetch("SELECT 1 FROM partner_switches WHERE paused_at IS NOT NULL"), "nothing pays twice now"
+    await town.execute(
+        "INSERT INTO links (id, participant, client_id, partner, account_index, account_sealed, state, return_url,"
+        " created_at, updated_at) SELECT 'N' || id, participant, client_id, partner, 'after', '', 'revoked',"
+        " return_url, created_at, updated_at FROM links"
+    )
+    await town.execute("UPDATE participants SET link_id = 'N' || link_id")
+    for given_back in (False, True):
+        for incentive in incentives:
+            payout = await town.payout(incentive)
+            assert (await town.stands(incentive))[0] == "returned"
+            async with town.database.connection() as connection:
+                assert await payouts.returned(connection, incentive) == (payout.id if given_back else None)
+            town.clock.advance(60)
+            bank.book(payout.reference, payout.amount_rupiah, "0000000001", "reversal")
+        await statements.read("fake", town.today())
 
 
 async def test_an_instruction_of_another_version_is_taken_back_and_made_anew(
