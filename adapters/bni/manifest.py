@@ -63,7 +63,7 @@ _FACTS = (
     assumed("decisions B9", "An unknown reference is HTTP 404, 4043601, or 2003600 with status 07"),
     assumed("decisions B10", "transfer/status and bank-statement carry partnerReferenceNo"),
     assumed("decisions X7", "The same reference and parameters never pay twice; other parameters 404xx18"),
-    assumed("decisions S5", "Shape, kinds and pages of the bank statement"),
+    assumed("decisions S5", "Shape, kinds and pages of the bank statement; 4041401: nothing booked (X14)"),
     recalled("SNAP service 11", "balance-inquiry takes partnerReferenceNo and accountNo, answers accountInfos"),
     assumed("SNAP service 11", "accountInfos has one entry, and its availableBalance is our deposit"),
     assumed("snap-bni 2.3, 2.4", "BNI pays by account number alone: the link is not used by a payout"),

@@ -52,7 +52,10 @@ FACTS = (
     ),
     assumed("decisions O9", "An unknown reference is 4043901, or 2003900 with status 07."),
     assumed("wallets.md 3.6", "Field tables and codes of inquiry, top-up and status are SNAP's own."),
-    assumed("decisions O12, S3", "Statement and deposit balance are GETs below /cashin/snap/v2.0."),
+    assumed(
+        "decisions O12, S3",
+        "Statement and deposit balance are GETs below /cashin/snap/v2.0; 4041201: nothing booked (X14).",
+    ),
     assumed("wallets.md 3.6", "No rate limit is published; 42900 slows us down."),
 )
 
