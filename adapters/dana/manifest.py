@@ -25,9 +25,7 @@ FACTS = (
     assumed("decision D12", "A refusal by code keeps nothing: the reference stays free."),
     seen("dana.md", "latestTransactionStatus 00 to 07, serviceCode always 38."),
     assumed("decision D13", "An unknown reference is HTTP 200 with status 07 (4043901 is taken alike)."),
-    assumed(
-        "decision D14", "Statement: SNAP's transaction history; 4041201: nothing booked (X14); no query of our deposit."
-    ),
+    assumed("decisions D14, X14", "Statement: SNAP's history; 4041201: nothing booked. No query of our deposit."),
     assumed("dana.md", "No rate limit is published; 42900 slows us down."),
 )
 
