@@ -11,7 +11,7 @@ export PYTHONUNBUFFERED := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-browser bench failover mutants fuzz sim lint types imports tests cassettes demo-small check advisories sbom fmt lock clean
+.PHONY: help demo test test-long test-browser pictures bench failover mutants fuzz sim lint types imports tests cassettes demo-small check advisories sbom fmt lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,10 @@ test-long: $(READY) ## the full sizes: all seeds, all mutants, three demos
 test-browser: $(READY) ## people at the partners' pages and the console in Chromium, which it installs if need be
 	@.ci/chromium
 	@.ci/suite browser $(BIN)/python -m pytest tests/browser $(ARGS)
+
+pictures: $(READY) ## the pictures of README and docs anew, in Chromium (ARGS="--look FOLDER": every page, to be looked at)
+	@.ci/chromium
+	@$(BIN)/python -m tests.browser.pictures $(ARGS)
 
 bench: $(READY) ## payouts a second against the floor, CPU a payout, rows a second of intake (ARGS="--json FILE")
 	@$(BIN)/python -m tests.bench $(ARGS)

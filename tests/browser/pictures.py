@@ -1,7 +1,12 @@
-"""`python -m tests.browser.pictures`: takes the pictures of docs/qa.md again, after a page or the console changed."""
+"""`make pictures`: takes the pictures of README.md and docs/ again, after a page changed.
+
+`make pictures ARGS="--look FOLDER"` also writes one of each kind of page there is into that folder, at both widths, to
+be looked at.
+"""
 
 from __future__ import annotations
 
+import argparse
 import base64
 import os
 import subprocess
@@ -19,6 +24,7 @@ from mock_partners.kit.pages import MERCHANT
 from mock_partners.pytest import csv_of
 from tests.browser.conftest import ARGUMENTS, chromium
 from tests.browser.test_console import Mocks
+from tests.browser.tour import tour
 from tests.browser.wallet import PHONE, Wallet
 from tests.browser.wallets import WALLETS
 from tests.mock_partners.ports import free_base
@@ -81,11 +87,15 @@ def console(page: Any) -> bytes:
 
 def main() -> None:
     """Writes docs/pictures/*.png; says so and fails where one is too big."""
+    parser = argparse.ArgumentParser(description="Takes the pictures of README.md and docs/ again.")
+    parser.add_argument("--look", type=Path, help="write one of each kind of page into this folder, at both widths")
+    look = parser.parse_args().look
     PICTURES.mkdir(exist_ok=True)
     with sync_playwright() as started:
         browser = started.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
-        page = browser.new_page()
+        page = browser.new_page(locale="en-GB")
         taken = {f"{wallet.name}.png": consent(page, wallet) for wallet in WALLETS} | {"console.png": console(page)}
+        taken |= tour(page, look)
         for name, picture in taken.items():
             (PICTURES / name).write_bytes(picture)
             print(f"{name}: {len(picture):,} bytes")

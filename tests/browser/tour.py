@@ -1,0 +1,113 @@
+"""A demonstration that is left running, seen in a browser: the README's pictures, and every page to be looked at."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.browser.axe import WIDTHS
+
+ROOT = Path(__file__).parents[2]
+_HALF = """() => {
+    const sum = of => [...document.querySelectorAll(of)].reduce((all, one) => all + parseFloat(one.textContent), 0);
+    return sum("td.picture + td") && sum("td.picture b") * 2 > sum("td.picture + td");
+}"""
+"""Half of what is due is paid."""
+_LEFT_OUT = {"language", "docs", "schema", "assets"}
+"""Parts of addresses that lead to no page, or to one as long as the API's description."""
+_MOST_LINES, _MOST_PAGES, _MOST_LOOKS, _WAIT_MS = 400, 60, 400, 120_000
+
+
+@contextlib.contextmanager
+def demonstration() -> Iterator[tuple[str, Iterator[str]]]:
+    """`gateway demo --keep`: its page's address, and the lines that it prints from then on."""
+    command = [sys.executable, "-m", "gateway", "demo", "--keep"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "COLUMNS": "200"}
+    ) as process:
+        assert process.stdout is not None
+        lines = (line for line, _ in zip(process.stdout, range(_MOST_LINES), strict=False))
+        try:
+            yield next(line.split()[0] for line in lines if "shows the whole run" in line), lines
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=120)
+
+
+def tour(page: Any, look: Path | None) -> dict[str, bytes]:
+    """Pictures by file name; with `look` also one of each kind of page there is, at both widths and in both languages,
+    into that folder.
+    """
+    page.set_default_timeout(_WAIT_MS)
+    shots: dict[str, bytes] = {}
+    with demonstration() as (url, lines):
+        page.set_viewport_size({"width": 1280, "height": 720})
+        page.goto(url)
+        for _ in range(_MOST_LOOKS):
+            if page.evaluate(_HALF):
+                break
+            page.wait_for_timeout(_WAIT_MS / _MOST_LOOKS)
+        page.get_by_role("link", name="The operators' pages").click()
+        page.wait_for_url("**/ops")
+        page.get_by_role("link", name="English").click()
+        page.set_viewport_size({"width": 1440, "height": 900})
+        shots["ops.png"] = page.screenshot()
+        page.set_viewport_size({"width": 390, "height": 844})
+        shots["ops-phone.png"] = page.screenshot()
+        assert any("Ctrl-C ends it" in line for line in lines), "the demonstration did not come to its end"
+        page.set_viewport_size({"width": 1280, "height": 720})
+        page.goto(url)
+        shots["demo.png"] = page.screenshot()
+        if look is not None:
+            look_around(page, url, look)
+    return shots
+
+
+def look_around(page: Any, url: str, look: Path) -> None:
+    """One page of each kind that links lead to from the demonstration's own, into `look`."""
+    look.mkdir(exist_ok=True)
+    page.goto(f"{url}ops")
+    home = page.url
+    left, seen = [url, home], {url, home}
+    for _ in range(_MOST_PAGES):
+        if not left:
+            break
+        address = left.pop(0)
+        page.goto(address)
+        _photograph(page, look, address)
+        found = page.evaluate("[...document.links].map(a => a.href)")
+        for link in (link.partition("#")[0] for link in found):
+            kind = re.sub(r"[A-Za-z]*\d[\w.-]*", "N", urlsplit(link).path) + str(urlsplit(link).port)
+            if (
+                urlsplit(link).hostname == "127.0.0.1"
+                and not _LEFT_OUT & set(urlsplit(link).path.split("/"))
+                and kind not in seen
+            ):
+                seen.add(kind)
+                left.append(link)
+    page.goto(home.replace("/ops", "/ops/language/id"))
+    for path in ("/ops", "/ops/cases", "/ops/incentives"):
+        page.goto(home.replace("/ops", path))
+        _photograph(page, look, page.url + "-id")
+    page.goto(url)
+    if page.locator("form.act button").count():
+        page.locator("form.act button").first.click()
+        page.wait_for_url("**/connect/**")
+        _photograph(page, look, "connect")
+        page.get_by_role("button").first.click()
+        _photograph(page, look, "partner")
+
+
+def _photograph(page: Any, look: Path, address: str) -> None:
+    name = re.sub(r"\W+", "-", address.removeprefix("http://127.0.0.1:"))[:60].strip("-")
+    for width, (wide, high) in WIDTHS.items():
+        page.set_viewport_size({"width": wide, "height": high})
+        page.screenshot(path=look / f"{name}.{width}.png", full_page=True)
