@@ -98,12 +98,15 @@ class Recoveries:
         """Hold every partner from now on. Raises `InvalidRequest`."""
         now = self._clock.now()
         self._check(since, now)
-        async with self._database.transaction() as connection:
+
+        async def hold(connection: Connection) -> None:
             for _, desk in sorted(self._desks.items()):  # as the senders share the partners' fences
                 await recovery.begin(
                     connection, desk.slug, since=since, opened_at=now, settled_at=self._settled_at(desk, now)
                 )
             await audit.record(connection, now, actor, "recovery.open", "all", {"since": since.isoformat()})
+
+        await transact(self._database, hold)
         await self._mark_all()
         async with self._database.connection() as connection:
             return [await self._held(connection, desk, since, now) for desk in self._desks.values()]

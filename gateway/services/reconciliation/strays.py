@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from contracts.errors import Conflict, NotFound
@@ -75,8 +76,7 @@ class Strays:
         for kind in (StatementKind.CREDIT, StatementKind.REVERSAL):
             part = [stray for (_, its), stray in found.items() if its is kind]
             if part:
-                async with self._database.transaction() as connection:
-                    await strays.keep(connection, self._clock.now(), part)
+                await transact(self._database, partial(strays.keep, now=self._clock.now(), strays=part))
         return len(found)
 
     async def tick(self) -> int:

@@ -81,12 +81,12 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def keep(connection: Connection, now: datetime, strays: Sequence[NewStray]) -> None:
-    """Keep credits, each once; a reversal marks the one that it gives back."""
+    """Keep credits, each once, in one order for all who read; a reversal marks the one that it gives back."""
     await connection.execute(
         "INSERT INTO strays AS s (partner, reference, partner_reference, amount_rupiah, account_index, booked_at,"
         " reversed, seen_at)"
         " SELECT p, r, n, a, i, b, v, $8 FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bytea[],"
-        " $6::timestamptz[], $7::bool[]) AS x (p, r, n, a, i, b, v)"
+        " $6::timestamptz[], $7::bool[]) AS x (p, r, n, a, i, b, v) ORDER BY p, r"
         " ON CONFLICT (partner, reference) DO UPDATE SET reversed = s.reversed OR excluded.reversed"
         " WHERE excluded.reversed AND NOT s.reversed",
         [s.partner for s in strays],
