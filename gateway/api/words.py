@@ -282,6 +282,7 @@ ERRORS: dict[str, str] = {
     "invalid_token": "The access token is unknown or has expired.",
     "json_malformed": "The body is not well-formed JSON, or not of the form.",
     "key_active": "The master key seals at present.",
+    "key_changed": "The master key was changed while rows were received; nothing was stored.",
     "key_in_use": "Values lie under the master key, or may still come to.",
     "key_private": "The set of keys holds a private or shared one.",
     "key_retired": "The master key was retired.",

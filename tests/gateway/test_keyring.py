@@ -25,6 +25,7 @@ from gateway.storage.access.keys import TABLES
 from gateway.storage.base import witness
 from gateway.storage.base.database import Database
 from gateway.storage.base.witness import WrongKey
+from gateway.storage.intake import staging
 from gateway.storage.linking import links
 from tests.conftest import MASTER_KEY
 from tests.gateway.api.conftest import settings_on
@@ -246,6 +247,38 @@ async def test_what_somebody_holds_waits_and_what_does_not_open_is_told(
     done = await keys.rotate(None, "ann")
     assert (done.rows, done.left, done.broken) == (1, 1, 1)
     assert {one.state: one.values for one in await keys.status()} == {"old": 0, "active": 1, "unknown": 1}
+
+
+async def test_a_file_that_waits_to_be_stored_loses_nothing_to_a_retired_key(database: str, store: Database) -> None:
+    """Its rows are sealed as they are read, where no count of values sees them."""
+    first, both = Vault(MASTER_KEY), Vault(MASTER_KEY, NEW)
+    async with store.connection() as connection:
+        await witness.check(connection, both)
+        await connection.execute(
+            "INSERT INTO clients (id, name, secret_hash, scopes, created_at) VALUES ('c','c','','{}',now())"
+        )
+    keys, later = Keys(store, SystemClock(), both), Keys(store, Later(), both)
+    await keys.add("ann")
+    handed_over: dict[str, Any] = {"client_id": "c", "single": False, "many": False}
+    day = SystemClock().now().date()
+    sealed = first.seal_each(*((place("P1"), "x") for place in (places.nik, places.name, places.phone, places.account)))
+    async with store.connection() as waiting:
+        await staging.prepare(waiting)
+        row = (1, "p", "q", "1", "P1", "bni", 1, day, day, b"h", b"l", b"d", 1, b"n", b"a", b"f", b"t", *sealed)
+        await staging.add_rows(waiting, [row])
+        assert (await keys.rotate(NEW_ID.hex(), "ann")).left == 0
+        async with waiting.transaction():
+            await staging.settle(waiting, **handed_over)
+            with pytest.raises(Conflict, match="being stored"):
+                await later.retire(KEY_ID.hex(), "ann")
+        await later.retire(KEY_ID.hex(), "ann")
+        with pytest.raises(staging.KeyChanged):
+            async with waiting.transaction():
+                await staging.settle(waiting, **handed_over)
+        await staging.prepare(waiting)
+        await staging.add_rows(waiting, [(*row[:-4], *(both.seal("t.c|1", "x") for _ in range(4)))])
+        async with waiting.transaction():
+            await staging.settle(waiting, **handed_over)
 
 
 async def test_a_fresh_grant_is_kept_though_the_one_before_was_sealed_anew(database: str, store: Database) -> None:

@@ -129,7 +129,7 @@ class Keys:
 
     async def retire(self, key_id: str, actor: str) -> None:
         """Let a key open nothing any more. Raises `NotFound`, and `Conflict` where it seals, something is left under
-        it, or a process may still seal under it.
+        it, a process may still seal under it, or somebody stores what may have been sealed under it.
         """
         now = self._clock.now()
         async with self._database.transaction() as connection:
@@ -144,6 +144,10 @@ class Keys:
             if row.activated_at is not None and now < since + SETTLED:
                 raise Conflict(
                     "A process may still seal under this key.", code="key_in_use", remedy="Try again in a minute."
+                )
+            if not await witness.free(connection):
+                raise Conflict(
+                    "Rows sealed before are being stored.", code="key_in_use", remedy="Try again once they are."
                 )
             if left := (await keys.sealed_under(connection)).get(row.key_id, 0):
                 raise Conflict(

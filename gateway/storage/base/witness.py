@@ -16,6 +16,7 @@ from gateway.storage.base.database import Connection, Database
 
 FOLLOW_S = 5.0
 """How often a process asks the store which key seals."""
+_HELD = 0x70_72_61_6D
 _log = structlog.get_logger(__name__)
 
 
@@ -75,6 +76,20 @@ async def check(connection: Connection, vault: Vault) -> None:
         )
     except KeyMissing:
         raise WrongKey(_OTHER) from None
+
+
+async def hold(connection: Connection) -> list[bytes]:
+    """No key is retired until this transaction ends; the ids of those that are retired already. For whoever stores what
+    was sealed long before: until it is stored, nobody else sees what it lies under.
+    """
+    await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _HELD)
+    rows = await connection.fetch("SELECT key_id FROM keyring WHERE retired_at IS NOT NULL")
+    return [row["key_id"] for row in rows]
+
+
+async def free(connection: Connection) -> bool:
+    """Whether nobody holds the keys (`hold`); nobody begins to until this transaction ends."""
+    return bool(await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _HELD))
 
 
 @contextlib.asynccontextmanager

@@ -17,6 +17,9 @@ import asyncpg
 import msgspec
 
 from contracts.batch import PartnerTotal, RowCode
+from contracts.errors import GatewayError
+from gateway.security.vault import KEY_ID_BYTES
+from gateway.storage.base import witness
 from gateway.storage.base.database import Connection
 from gateway.storage.intake import rules
 
@@ -139,6 +142,15 @@ class MergeUnsettled(Exception):
     """The same rows were stored and cancelled by others again and again: the transaction may be tried anew."""
 
 
+class KeyChanged(GatewayError):
+    """The rows were sealed under a key that was retired before they were stored."""
+
+    code = "key_changed"
+    http_status = 503
+    title = "The master key was changed while this was received; nothing was stored"
+    remedy = "Send it again."
+
+
 class _Met(Exception):
     """Somebody else has stored one of the participants meanwhile, and otherwise."""
 
@@ -184,6 +196,7 @@ async def settle(connection: Connection, *, client_id: str, single: bool, many: 
         single,
         timeout=STATEMENT_S,
     )
+    await _hold_keys(connection)
     # Compiling these statements takes seconds; running them does not.
     await connection.execute("SET LOCAL jit = off")
     await connection.execute("SET LOCAL work_mem = '64MB'")
@@ -196,6 +209,19 @@ async def settle(connection: Connection, *, client_id: str, single: bool, many: 
         await connection.execute(statement, timeout=STATEMENT_S)
     await _settle_contested(connection)
     return await count(connection)
+
+
+async def _hold_keys(connection: Connection) -> None:
+    """Rows are sealed when they are read, and a large file waits for minutes until it is stored: what they lie under
+    is not retired from here on, and was not before.
+    """
+    retired = await witness.hold(connection)
+    if retired and await connection.fetchval(
+        f"SELECT EXISTS (SELECT FROM intake_rows WHERE substring(nik_sealed FROM 1 FOR {KEY_ID_BYTES}) = ANY($1))",
+        retired,
+        timeout=STATEMENT_S,
+    ):
+        raise KeyChanged
 
 
 async def count(connection: Connection) -> int:
