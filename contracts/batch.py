@@ -55,6 +55,7 @@ class WarningCode(enum.Enum):
     NIK_ENDINGS = "nik_endings"
     AMOUNTS_UNUSUAL = "amounts_unusual"
     DEADLINES_OVER = "deadlines_over"
+    ACCOUNTS_SHARED = "accounts_shared"
 
 
 class BatchWarning(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +78,10 @@ WARNINGS: dict[WarningCode, Text] = {
     WarningCode.DEADLINES_OVER: Text(
         "Batas waktu baris ini sudah lewat: tidak akan pernah dibayar. Periksa tahunnya sebelum menyetujui.",
         "The deadline of these rows is over: they will never be paid. Check the year before you approve.",
+    ),
+    WarningCode.ACCOUNTS_SHARED: Text(
+        "Beberapa peserta diserahkan dengan akun yang sama: akun hanya milik satu orang. Cocokkan dengan sumbernya.",
+        "Different participants were handed over with one account: it is one person's. Compare with the source.",
     ),
 }
 assert set(WARNINGS) == set(WarningCode), "every warning says what it may mean"

@@ -25,8 +25,10 @@ from gateway.api.problems import invalid, key_repeated, unsupported_media_type
 MAX_BODY_BYTES = 65_536
 
 
-def refuse_charset(request: Request[Any, Any, Any]) -> None:
-    """Raise `InvalidRequest` where the Content-Type names another charset than UTF-8."""
+def refuse_coded(request: Request[Any, Any, Any]) -> None:
+    """Raise `InvalidRequest` where the body is packed, or the Content-Type names another charset than UTF-8."""
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise unsupported_media_type("unpacked: no Content-Encoding is undone")
     if request.content_type[1].get("charset", "utf-8").strip('"').lower() not in ("utf-8", "utf8", "us-ascii"):
         raise unsupported_media_type("in UTF-8, whatever charset the Content-Type names")
 
@@ -55,10 +57,8 @@ class StrictBody(AbstractDTO[Any]):
         kind = self.asgi_connection.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise unsupported_media_type("application/json")
-        if self.asgi_connection.headers.get("content-encoding", "identity").strip().lower() != "identity":
-            raise unsupported_media_type("unpacked: no Content-Encoding is undone")
         request: Any = self.asgi_connection
-        refuse_charset(request)
+        refuse_coded(request)
         if not _is_utf8(value):
             raise InvalidRequest(
                 "The body is text in another charset than UTF-8.", code="charset_unsupported",

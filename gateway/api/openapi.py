@@ -226,6 +226,7 @@ def _key_parameter(*, required: bool) -> dict[str, Any]:
 def _bodies(paths: dict[str, Any], schemas: dict[str, Any]) -> None:
     """Bodies that handlers read by themselves."""
     row = {"type": "string", "description": f"One row a line: {', '.join(COLUMNS)}."}
+    sheet = "A CSV may come as application/vnd.ms-excel too, as some browsers name it."
     one = {"$ref": "#/components/schemas/NewIncentive"}
     schemas["BatchRows"] = {
         "type": "object",
@@ -237,7 +238,7 @@ def _bodies(paths: dict[str, Any], schemas: dict[str, Any]) -> None:
     paths["/v1/batches"]["post"]["requestBody"] = {
         "required": True,
         "content": {
-            "text/csv": {"schema": row},
+            "text/csv": {"schema": row | {"description": f"{row['description']} {sheet}"}},
             "application/x-ndjson": {"schema": row},
             "application/json": {"schema": {"$ref": "#/components/schemas/BatchRows"}},
         },

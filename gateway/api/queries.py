@@ -1,12 +1,12 @@
 """Query parameters that an operation does not have are refused: a filter that is silently ignored lists everybody. Each
-address has one spelling.
+address and each number has one spelling.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from typing import Any
+from typing import Any, get_args
 
 from litestar import Litestar, Request
 from litestar.openapi.spec import Parameter, Reference, Schema
@@ -14,18 +14,22 @@ from litestar.openapi.spec import Parameter, Reference, Schema
 from contracts.errors import InvalidRequest, NotFound
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,39}", re.ASCII)
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
+"""The framework would take 1e2, 100.0 and 0100 for 100 too."""
 _PREFIX = "/v1/"
 """Where participants' browsers and partners come in, others put their own parameters into the address."""
 
 
 async def refuse_unknown(request: Request[Any, Any, Any]) -> None:
-    """Raise `InvalidRequest` for the first parameter that the operation does not have; it never quotes a value. And
-    `NotFound` for an address in another spelling than its one: what stands in front may look at it.
+    """Raise `InvalidRequest` for the first parameter that the operation does not have, or whose number is in another
+    form than digits; it never quotes a value. And `NotFound` for an address in another spelling than its one: what
+    stands in front may look at it.
     """
     path = str(request.scope["path"])
     numbers = [str(value) for value in request.path_params.values() if isinstance(value, int)]
     if b"//" in request.scope.get("raw_path", b"") or not set(numbers) <= set(path.split("/")):
         raise NotFound("There is nothing at this address.")
+    _refuse_other_numbers(request)
     names = [name for name, _ in request.query_params.multi_items()]
     if not names or not path.startswith(_PREFIX):
         return
@@ -45,6 +49,18 @@ async def refuse_unknown(request: Request[Any, Any, Any]) -> None:
             raise InvalidRequest(
                 f"The query parameter {name} is there twice.", field=name, code="parameter_repeated",
                 remedy="Give it once.",
+            )  # fmt: skip
+
+
+def _refuse_other_numbers(request: Request[Any, Any, Any]) -> None:
+    """Wherever a handler takes a whole number from the query."""
+    kinds = request.route_handler.parsed_fn_signature.parameters
+    for name, text in request.query_params.multi_items():
+        kind = kinds[name].annotation if name in kinds else None
+        if int in (kind, *get_args(kind)) and _WHOLE.fullmatch(text) is None:
+            raise InvalidRequest(
+                f"The query parameter {name} is not a whole number in digits.", field=name, code="field_invalid",
+                remedy="Write digits alone, 18 at most, without a sign, a point, an exponent or leading zeros.",
             )  # fmt: skip
 
 

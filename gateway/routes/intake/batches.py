@@ -34,7 +34,7 @@ from contracts.batch import (
 )
 from contracts.errors import GatewayError, InvalidRequest
 from contracts.incentive import BlockerCode, Owner, Stage, owner_of
-from gateway.api.bodies import refuse_charset
+from gateway.api.bodies import refuse_coded
 from gateway.api.paging import cursor_of, moment_of, numbers_of, us_of
 from gateway.api.problems import unsupported_media_type
 from gateway.core import Core
@@ -58,6 +58,8 @@ _PAGE = 1_000
 _LIST = "batches/"
 _PARTNER_RUPIAH = re.compile(r"([a-z0-9]{1,32}):([0-9]{1,15})", re.ASCII)
 _CSV, _NDJSON, _JSON = "text/csv", "application/x-ndjson", "application/json"
+_EXCEL = "application/vnd.ms-excel"
+"""What browsers call a .csv where a spreadsheet program is installed; a workbook is told by its first bytes."""
 
 
 class UploadStalled(GatewayError):
@@ -170,11 +172,10 @@ async def submit_batch(
     """
     declared = _declared(rows, amount_rupiah, partner_rupiah or [])
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = _CSV if kind == _EXCEL else kind
     if kind not in (_CSV, _NDJSON, _JSON):
         raise unsupported_media_type(f"{_CSV}, {_NDJSON} or {_JSON}")
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise unsupported_media_type("unpacked: no Content-Encoding is undone")
-    refuse_charset(request)
+    refuse_coded(request)
     answer = InWork(request, core)
     sha = hashlib.sha256()
 

@@ -14,6 +14,7 @@ from contracts.batch import BatchState
 from contracts.errors import GatewayError, InvalidRequest
 from gateway.clock import jakarta_day
 from gateway.core import Core
+from gateway.routes.intake.batches import as_batch
 from gateway.routes.ops import acts, overview, people, session
 from gateway.routes.ops.acts import ACTS, Act, Target
 from gateway.routes.ops.session import FORM_BYTES, Browser, SignInNeeded, form, page, signed_in, to
@@ -33,7 +34,7 @@ async def list_batches(core: NamedDependency[Core], request: Browser) -> Respons
 
 @get("/batches/{batch_id:str}", guards=[signed_in()])
 async def show_batch(core: NamedDependency[Core], request: Browser, batch_id: FromPath[str]) -> Response[str]:
-    """What one batch would pay, by partner, and who has decided."""
+    """What one batch would pay, by partner, what is odd about it, and who has decided."""
     view = await core.batches.get(batch_id)
     async with core.resources.database.connection() as connection:
         totals = await story.batch_totals(connection, batch_id)
@@ -42,6 +43,7 @@ async def show_batch(core: NamedDependency[Core], request: Browser, batch_id: Fr
         "batch.html",
         view=view,
         totals=totals,
+        warnings=as_batch(view).warnings,
         root=view.batch.content_root.hex(),
         may_decide="approver" in request.auth.roles,
         offered=[(ACTS["stop-batch"], Target(batch=batch_id))] if view.batch.state is BatchState.APPROVED else [],

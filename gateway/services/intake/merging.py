@@ -136,4 +136,6 @@ async def _oddities(connection: Connection, checker: Checker, today: date) -> li
         found.append((WarningCode.AMOUNTS_UNUSUAL, unusual))
     if over := await staging.over(connection, today):
         found.append((WarningCode.DEADLINES_OVER, over))
+    if shared := await staging.sharing(connection):
+        found.append((WarningCode.ACCOUNTS_SHARED, shared))
     return found

@@ -295,6 +295,18 @@ async def over(connection: Connection, today: date) -> int:
     return int(await connection.fetchval(f"SELECT count(*) {_LIVE} AND r.deadline_on < $1", today, timeout=STATEMENT_S))
 
 
+async def sharing(connection: Connection) -> int:
+    """How many accepted rows have the account of another participant's accepted row."""
+    found = await connection.fetchval(
+        f"""
+        SELECT coalesce(sum(n), 0) FROM (SELECT count(*) AS n {_LIVE} GROUP BY r.account_index
+            HAVING min(r.participant_id COLLATE "C") <> max(r.participant_id COLLATE "C")) AS shared
+        """,
+        timeout=STATEMENT_S,
+    )
+    return int(found)
+
+
 async def move(connection: Connection, batch_id: str, live: int, now: datetime) -> None:
     """Put the `live` accepted rows where they belong. Rows that somebody else has handed over meanwhile are decided
     about again: nobody who hands over one incentive ends a merge.

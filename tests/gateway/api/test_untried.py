@@ -92,6 +92,50 @@ async def test_deadlines_that_are_over_are_shown_to_the_approvers(api: Api) -> N
     assert [one["code"] for one in single.json()["batch"]["warnings"]] == ["deadlines_over"]
 
 
+async def test_an_account_of_two_people_in_one_file_is_shown_to_the_approvers(api: Api) -> None:
+    mine = {key: row(301)[key] for key in ("partner", "account")}
+    instalments = [row(301), row(301, period="2"), row(303, partner="gopay", account=row(301)["account"])]
+    alone = (await api.submit(as_csv(instalments))).json()
+    assert (alone["rows_accepted"], alone["warnings"]) == (3, []), "one person's, and one number at two partners"
+    batch = (await api.submit(as_csv([row(304), row(305, **mine), row(306, **mine), row(307)]), key="two")).json()
+    assert [(one["code"], one["rows"]) for one in batch["warnings"]] == [("accounts_shared", 2)]
+    repeated = (await api.submit(as_csv([row(308), row(308)]), key="three")).json()
+    assert (repeated["rows_repeated"], repeated["warnings"]) == (1, [])
+
+
+async def test_a_number_in_a_query_has_one_spelling(api: Api) -> None:
+    """Every whole number of every operation: elsewhere 1e2 may be read as 1, as 12 or not at all."""
+    tried = 0
+    for path, operations in (await api.http.get("/schema")).json()["paths"].items():
+        for method, operation in operations.items():
+            for each in operation.get("parameters", ()):
+                kinds = [one.get("type") for one in (each["schema"], *each["schema"].get("oneOf", ()))]
+                if each["in"] != "query" or "integer" not in kinds:
+                    continue
+                tried += 1
+                role = "maker" if (method, path) == ("post", "/v1/batches") else "operator"
+                at = path.format(**dict.fromkeys(("batch_id", "webhook_endpoint_id", "reconciliation_id"), "1"))
+                for text in ("1e2", "1E2", "+5", "5.0", "05", " 5", "5 ", "1_0", "-0", "٥", "", "9" * 19):
+                    reply = await api.call(method, at, role=role, key="n", params={each["name"]: text})
+                    answer = reply.json()
+                    assert (reply.status_code, answer.get("field")) == (422, each["name"]), f"{path} {text!r}"
+                    assert "digits" in answer["remedy"], path
+    assert tried >= 15
+    assert (await api.call("GET", "/v1/incentives", params={"limit": 100})).status_code == 200
+    assert "1" in (await api.call("GET", "/v1/incentives", params={"limit": -1})).json()["detail"], "its own bound"
+
+
+async def test_a_csv_under_the_name_that_browsers_give_it_is_a_csv(api: Api) -> None:
+    kind = "application/vnd.ms-excel"
+    taken = await api.submit(as_csv([row(1), row(2)]), kind=f"{kind}; charset=utf-8")
+    assert (taken.status_code, taken.json()["rows_accepted"]) == (201, 2)
+    again = await api.submit(as_csv([row(1), row(2)]))
+    assert again.json() == taken.json(), "the same request under the same key"
+    for head in (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PK\x03\x04\x14\x00\x06\x00"):
+        workbook = await api.submit(head + bytes(600), kind=kind, key="workbook")
+        assert (workbook.status_code, workbook.json()["code"]) == (422, "file_foreign")
+
+
 async def test_an_empty_column_of_a_sheet_is_named_as_such(api: Api) -> None:
     lines = as_csv([row(1)]).decode().splitlines()
     reply = await api.submit("".join("," + line + "\n" for line in lines).encode())

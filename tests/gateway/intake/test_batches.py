@@ -223,7 +223,7 @@ async def test_a_query_parameter_that_is_none_is_refused_by_name(api: Api, path:
     [
         ({"Content-Encoding": "gzip"}, "Content-Encoding"),
         ({"Content-Type": "text/csv; charset=windows-1252"}, "UTF-8"),
-        ({"Content-Type": "application/vnd.ms-excel"}, "text/csv"),
+        ({"Content-Type": "application/vnd.oasis.opendocument.spreadsheet"}, "text/csv"),
     ],
 )
 async def test_another_kind_of_body_is_refused_with_the_cause(api: Api, headers: dict[str, str], word: str) -> None:

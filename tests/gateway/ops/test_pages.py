@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,10 +17,10 @@ from tests.gateway.ops.desk import Desk, send
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-async def batch_of(desk: Desk, numbers: range) -> dict[str, object]:
+async def batch_of(desk: Desk, numbers: range) -> dict[str, Any]:
     reply = await desk.api.submit(as_csv([row(number) for number in numbers]), key=f"k{numbers.start}-{numbers.stop}")
     assert reply.status_code == 201, reply.text
-    found: dict[str, object] = reply.json()
+    found: dict[str, Any] = reply.json()
     return found
 
 
@@ -32,6 +33,7 @@ async def test_two_people_approve_a_batch_on_the_page(desk: Desk) -> None:
         shown = (await one.get(page)).text
         assert "Rp 1.800.000" in shown
         assert root in shown
+        assert any(odd["text"]["id"] in shown or odd["text"]["en"] in shown for odd in batch["warnings"])
         assert (await send(one, page, decision="approve", content_root="00" * 32)).status_code == 409
         assert (await send(one, page, decision="approve", content_root=root)).status_code == 303
         assert (await send(one, page, decision="approve", content_root=root)).status_code == 303, "again is no second"
