@@ -18,6 +18,7 @@ from gateway.clock import SystemClock
 from gateway.resources import open_resources
 from gateway.security import places
 from gateway.security.vault import KeyMissing, SealBroken, StoredKey, Vault
+from gateway.services.intake.merging import KeyChanged, Merging
 from gateway.services.ops import keys as service
 from gateway.services.ops.keys import Keys
 from gateway.settings import SettingsError, read_keys
@@ -272,9 +273,10 @@ async def test_a_file_that_waits_to_be_stored_loses_nothing_to_a_retired_key(dat
             with pytest.raises(Conflict, match="being stored"):
                 await later.retire(KEY_ID.hex(), "ann")
         await later.retire(KEY_ID.hex(), "ann")
-        with pytest.raises(staging.KeyChanged):
-            async with waiting.transaction():
-                await staging.settle(waiting, **handed_over)
+        with pytest.raises(KeyChanged):
+            await Merging(store, SystemClock(), both).in_one(
+                waiting, lambda connection, _: staging.settle(connection, **handed_over)
+            )
         await staging.prepare(waiting)
         await staging.add_rows(waiting, [(*row[:-4], *(both.seal("t.c|1", "x") for _ in range(4)))])
         async with waiting.transaction():

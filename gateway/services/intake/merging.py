@@ -42,6 +42,15 @@ class Busy(GatewayError):
     remedy = "Send it again in a minute."
 
 
+class KeyChanged(GatewayError):
+    """What the rows were sealed under was retired before their turn came."""
+
+    code = "key_changed"
+    http_status = 503
+    title = "The master key was changed while rows were received; nothing was stored"
+    remedy = "Send it again."
+
+
 class Overtaken(Exception):
     """Somebody else has stored one of the rows, or answered under one of the keys, meanwhile: decide anew."""
 
@@ -116,7 +125,9 @@ class Merging:
     async def in_one(
         self, connection: Connection, store: Callable[[Connection, datetime], Awaitable[Result]]
     ) -> Result:
-        """Run `store` in one transaction; again when it met a payment or a fact that locks the other way round."""
+        """Run `store` in one transaction; again when it met a payment or a fact that locks the other way round.
+        Raises `KeyChanged`.
+        """
         for tries_left in reversed(range(_TRIES)):
             try:
                 async with connection.transaction():
@@ -124,6 +135,8 @@ class Merging:
             except (asyncpg.DeadlockDetectedError, staging.MergeUnsettled, Overtaken):
                 if not tries_left:
                     raise
+            except staging.KeyRetired as error:
+                raise KeyChanged from error
         raise AssertionError("the loop returns or raises")
 
 

@@ -17,7 +17,6 @@ import asyncpg
 import msgspec
 
 from contracts.batch import PartnerTotal, RowCode
-from contracts.errors import GatewayError
 from gateway.security.vault import KEY_ID_BYTES
 from gateway.storage.base import witness
 from gateway.storage.base.database import Connection
@@ -142,13 +141,8 @@ class MergeUnsettled(Exception):
     """The same rows were stored and cancelled by others again and again: the transaction may be tried anew."""
 
 
-class KeyChanged(GatewayError):
-    """The rows were sealed under a key that was retired before they were stored."""
-
-    code = "key_changed"
-    http_status = 503
-    title = "The master key was changed while this was received; nothing was stored"
-    remedy = "Send it again."
+class KeyRetired(Exception):
+    """Staged rows were sealed under a key that was retired since."""
 
 
 class _Met(Exception):
@@ -221,7 +215,7 @@ async def _hold_keys(connection: Connection) -> None:
         retired,
         timeout=STATEMENT_S,
     ):
-        raise KeyChanged
+        raise KeyRetired
 
 
 async def count(connection: Connection) -> int:
