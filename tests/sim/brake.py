@@ -64,6 +64,7 @@ def broken(town: Town) -> Iterator[str]:
     crowd = town.crowd
     if crowd is None:
         return
+    _note_who_waits(town)
     for hold in town.state.holds:
         if hold.partner != crowd.partner and hold.kind == "brake":
             yield f"{hold.partner} is held at {hold.stage}, and {crowd.partner} was wrong"
@@ -81,7 +82,25 @@ def _released_by_s(town: Town, hold: Held) -> float:
     if any(one.partner == hold.partner for one in town.state.paused):
         return float("inf")
     since_s = max(_right_s(town), hold.since_s, town.resumed_s.get(hold.partner, 0.0))
+    if hold.stage == "payout":  # nobody else to pay: those who were refused are tried again a day later
+        since_s = max(since_s, town.waits_s.get(hold.partner, float("inf")))
     return since_s + WITHIN_S[hold.stage]
+
+
+def _note_who_waits(town: Town) -> None:
+    """Since when there is somebody at a partner by whose payment could be found out whether it is right again."""
+    today = town.local().date().isoformat()
+    waiting = {
+        one.partner
+        for one in town.state.incentives
+        if one.stage == "scheduled" and one.own is None and one.payout is None and one.approved and not one.cancelled
+        and one.link_active and one.verified and one.due_on <= today <= one.deadline_on
+    }  # fmt: skip
+    for partner in town.sides:
+        if partner in waiting:
+            town.waits_s.setdefault(partner, town.now_s)
+        else:
+            town.waits_s.pop(partner, None)
 
 
 def _good(town: Town) -> set[int]:

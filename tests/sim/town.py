@@ -129,6 +129,8 @@ class Town:
         """When a partner's stage was last fed, or its brake looked after."""
         self.resumed_s: dict[str, float] = {}
         """When an operator let a partner be fed again."""
+        self.waits_s: dict[str, float] = {}
+        """Since when somebody waits at a partner who could be paid."""
         self.statements_s: dict[str, float] = {}
         """When each partner's statements were last asked for."""
         self.sweep_s = 4 * 86_400.0 if SPARSE in self.manners or crowd is not None else SWEEP_S
