@@ -1,10 +1,13 @@
-"""An example of each body that a client sends, shown in the description; a test sends them all to the application.
+"""An example of each body that a client sends and of its answer, shown in the description; a test sends them all to the
+application.
 
 People are invented (the NIKs' serials are 99xx); ids stand for those that earlier answers gave.
 """
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 _PERSON = {
@@ -65,3 +68,6 @@ BODIES: dict[str, Any] = {
 
 CSV = ",".join(ROW) + "\n" + ",".join(str(value) for value in ROW.values()) + "\n"
 """A batch as a file."""
+
+ANSWERS: dict[str, Any] = json.loads(Path(__file__).with_name("answers.json").read_bytes())
+"""By the operation's id: what it answers, as the application has answered it; long lists show their first items."""

@@ -153,9 +153,13 @@ def _describe_names(document: dict[str, Any]) -> None:
 
 
 def _examples(paths: dict[str, Any]) -> None:
-    """Of each body that is sent as JSON, and of a file."""
+    """Of each body that is sent as JSON, and of a file; of each answer that is JSON, where all goes well."""
     for operations in paths.values():
         for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                if status != "default" and "application/json" in answer.get("content", {}):
+                    content = answer["content"]["application/json"]
+                    content["example"] = examples.ANSWERS[operation["operationId"]]
             for kind, said in operation.get("requestBody", {}).get("content", {}).items():
                 if kind == "application/json":
                     said["example"] = examples.BODIES[operation["operationId"]]

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
+from gateway.api import examples
+from gateway.api.app import create_app
+from gateway.api.openapi import describe
 from gateway.clock import jakarta_day
 from tests.gateway.api.kit import Api
 
@@ -19,12 +25,14 @@ STORY = (
     ("maker", "replay_webhook_events"),
     ("operator", "pause_partner"), ("operator", "ask_again"), ("operator", "start_reconciliation"),
 )  # fmt: skip
-"""Who sends which, in an order in which each can be done."""
+"""Who sends which, in an order in which each can be done; what is answered last is the description's example."""
 NOT_NOW = {
     "answer_link": "maker", "request_verification": "maker", "give_proof": "operator", "release_hold": "operator",
     "propose_settlement": "operator",
 }  # fmt: skip
 """What these are about is not there: they are read, and refused for that alone."""
+_MADE = re.compile(r"(.*_)?(id|at|on|url|root|key|secret|cursor|until|since)")
+"""Names of what is another one each time: ids, times, secrets, and days that are reckoned from today."""
 _GIVEN = ("batch_id", "plan_id", "link_id", "webhook_endpoint_id", "incentive_id", "content_root")
 
 
@@ -42,6 +50,21 @@ def _put_in(body: Any, known: dict[str, str]) -> Any:
     return [_put_in(each, known) for each in body] if isinstance(body, list) else body
 
 
+def _same(shown: Any, real: Any, name: str) -> None:
+    """The example says what the application said, but for what is made anew; of a list it may show the beginning."""
+    assert type(shown) is type(real), name
+    if isinstance(shown, dict):
+        assert shown.keys() == real.keys(), name
+        for key in shown:
+            _same(shown[key], real[key], f"{name}.{key}")
+    elif isinstance(shown, list):
+        assert len(shown) <= len(real) and bool(shown) == bool(real), name
+        for one, other in zip(shown, real, strict=False):
+            _same(one, other, name)
+    elif not _MADE.fullmatch(name.rsplit(".", 1)[-1]):
+        assert shown == real, name
+
+
 @pytest.fixture
 async def operations(api: Api) -> dict[str, tuple[str, str, Any]]:
     """By id: method, path and the example of the body."""
@@ -57,6 +80,7 @@ async def operations(api: Api) -> dict[str, tuple[str, str, Any]]:
 @pytest.mark.usefixtures("ended")
 async def test_each_example_is_taken(api: Api, operations: dict[str, tuple[str, str, Any]]) -> None:
     known = {"participant_id": "P-000001", "partner": "ovo"}
+    answers: dict[str, Any] = {}
     for at, (role, name) in enumerate(STORY):
         method, path, said = operations[name]
         body = _put_in(said["example"], {one: known[one] for one in _GIVEN if one in known})
@@ -65,7 +89,10 @@ async def test_each_example_is_taken(api: Api, operations: dict[str, tuple[str, 
         reply = await api.call(method, path.format(**known), role=role, key=f"example-{at}", json=body)
         assert reply.status_code < 300, f"{name}: {reply.text}"
         _found(reply.json() if reply.content else None, known)
+        answers[name] = reply.json()
         assert not reply.json().get("refused"), f"{name}: {reply.text}"
+    for name, answer in answers.items():
+        _same(examples.ANSWERS[name], answer, name)
     for name, role in NOT_NOW.items():
         method, path, said = operations[name]
         ids = known | {"hold_id": "1", "settlement_id": "1"}
@@ -94,3 +121,24 @@ async def test_examples_say_what_the_schema_says(api: Api, operations: dict[str,
         schema = schemas[said["schema"]["$ref"].rsplit("/", 1)[-1]]
         assert set(schema.get("required", ())) <= set(said["example"]) <= set(schema["properties"]), name
         assert json.dumps(said["example"]).isascii()
+
+
+def test_each_answer_has_an_example_that_its_schema_describes_to_the_last_field() -> None:
+    document = json.loads(json.dumps(describe(create_app(core=SimpleNamespace()))))  # type: ignore[arg-type]
+    schemas = document["components"]["schemas"]
+    for schema in schemas.values():
+        if "properties" in schema:
+            schema |= {"additionalProperties": False, "required": list(schema["properties"])}
+    told = set()
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                said = answer.get("content", {}).get("application/json")
+                if status == "default" or said is None:
+                    continue
+                told.add(operation["operationId"])
+                whole = said["schema"] | {"components": {"schemas": schemas}}
+                checked = jsonschema_rs.validator_for(whole, validate_formats=True)
+                wrong = [f"{one.instance_path} {one.message}" for one in checked.iter_errors(said["example"])]
+                assert not wrong, f"{operation['operationId']}: {wrong}"
+    assert told == set(examples.ANSWERS)
