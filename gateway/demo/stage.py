@@ -48,6 +48,7 @@ _LAST_LOOK_S = 4.0
 _OPERATOR, _COOKIE = "demo", "ops"
 _MAY_BEGIN = ("link_required", "consent_denied", "consent_abandoned")
 """Whoever's incentives wait for this may be played by whoever looks on."""
+_NAMES = {slug: partner.manifest.name for slug, partner in PARTNERS.items()}
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("gateway.demo", ""),
     autoescape=True,
@@ -129,6 +130,7 @@ class Stage:
         return _ENVIRONMENT.get_template("stage.html").render(
             stage=self, tallies=tallies, moving=self._watch.words if self._watch else "the batch is handed over",
             console=self.cluster.console_url, api=self.cluster.api_url, next=closing.NEXT, bar=_bar,
+            names=_NAMES,
         )  # fmt: skip
 
     async def signed_in(self) -> str:

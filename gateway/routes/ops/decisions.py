@@ -69,14 +69,14 @@ async def list_reconciliations(core: NamedDependency[Core], request: Browser) ->
     shown = [today - timedelta(days=back) for back in range(1, DAYS + 1)]
     async with core.resources.database.connection() as connection:
         found = {(row["day"], row["partner"]): row for row in await story.days(connection, shown[-1])}
-    partners = list(core.resources.desks)
+    desks = core.resources.desks
     return page(
         request,
         "reconciliations.html",
         here="/ops/reconciliations",
-        partners=partners,
-        rows=[(day, [found.get((day, partner)) for partner in partners]) for day in shown],
-        starts=[(name, [(ACTS["compare"], Target(partner=name))]) for name in partners],
+        partners=[desk.manifest.name for desk in desks.values()],
+        rows=[(day, [found.get((day, slug)) for slug in desks]) for day in shown],
+        starts=[(desk.manifest.name, [(ACTS["compare"], Target(partner=slug))]) for slug, desk in desks.items()],
     )
 
 
