@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from contracts.errors import InvalidRequest
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
+_ID = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 _NUMBERS = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})*", re.ASCII)
 
 
@@ -42,7 +42,10 @@ def number(text: str | None, field: str) -> int | None:
         return None
     if _ID.fullmatch(text) is None:
         raise InvalidRequest(
-            f"{field} is not an id of ours.", field=field, code="field_invalid", remedy="Ids are digits, 18 at most."
+            f"{field} is not an id of ours.",
+            field=field,
+            code="field_invalid",
+            remedy="Ids are digits, 18 at most, without leading zeros.",
         )
     return int(text)
 

@@ -56,7 +56,7 @@ _UPLOAD_S = 1_800.0
 """So is one that has not ended after this."""
 _PAGE = 1_000
 _LIST = "batches/"
-_PARTNER_RUPIAH = re.compile(r"([a-z0-9]{1,32}):([0-9]{1,15})", re.ASCII)
+_PARTNER_RUPIAH = re.compile(r"([a-z0-9]{1,32}):(0|[1-9][0-9]{0,14})", re.ASCII)
 _CSV, _NDJSON, _JSON = "text/csv", "application/x-ndjson", "application/json"
 _EXCEL = "application/vnd.ms-excel"
 """What browsers call a .csv where a spreadsheet program is installed; a workbook is told by its first bytes."""

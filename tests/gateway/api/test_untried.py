@@ -121,6 +121,13 @@ async def test_a_number_in_a_query_has_one_spelling(api: Api) -> None:
                     assert (reply.status_code, answer.get("field")) == (422, each["name"]), f"{path} {text!r}"
                     assert "digits" in answer["remedy"], path
     assert tried >= 15
+    texts = {"/v1/cases": ("payout_id", "007"), "/v1/payouts": ("incentive_id", "01"),
+             "/v1/batches": ("partner_rupiah", "ovo:0600000")}  # fmt: skip
+    for path, (name, text) in texts.items():
+        method = "POST" if name == "partner_rupiah" else "GET"
+        kind = {"Content-Type": "text/csv"}
+        reply = await api.call(method, path, key="t", params={name: text}, headers=kind, content=as_csv([row(301)]))
+        assert (reply.status_code, reply.json()["field"]) == (422, name), "a number that is written as a text"
     assert (await api.call("GET", "/v1/incentives", params={"limit": 100})).status_code == 200
     assert "1" in (await api.call("GET", "/v1/incentives", params={"limit": -1})).json()["detail"], "its own bound"
 
