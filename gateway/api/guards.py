@@ -116,10 +116,10 @@ async def take(connection: AnyConnection, rate: Rate, whose: str | None = None) 
     await limits.take(connection.app.state.core.resources.redis, rate, whose or address(connection))
 
 
-async def look(connection: AnyConnection, rate: Rate) -> None:
-    """Raise `TooManyRequests` where the address that asks has used up its allowance."""
+async def look(connection: AnyConnection, rate: Rate, whose: str | None = None) -> None:
+    """Raise `TooManyRequests` where `whose` allowance, or that of the address that asks, is used up."""
     limits: Limits = connection.app.state.limits
-    await limits.look(connection.app.state.core.resources.redis, rate, address(connection))
+    await limits.look(connection.app.state.core.resources.redis, rate, whose or address(connection))
 
 
 def address(connection: AnyConnection) -> str:

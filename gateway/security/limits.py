@@ -74,6 +74,10 @@ REFUSALS_NOTED = Rate("refusals-noted", 60, 0.2)
 """What one known caller was refused, as far as it is written down."""
 SIGN_INS_REFUSED = Rate("sign-in-refused", 30, 0.2)
 """Wrong passwords or codes from one address, whatever the names."""
+SIGN_INS = Rate("sign-in", 10, 1 / 60)
+"""Tries under one name from one address."""
+SIGN_INS_FAILED = Rate("sign-in-failed", 100, 1 / 36)
+"""Wrong passwords or codes under one name from everywhere: what one address may try leaves the person some of it."""
 
 
 def network_of(host: str) -> str:

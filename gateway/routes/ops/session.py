@@ -19,7 +19,7 @@ from contracts.errors import Forbidden, GatewayError, InvalidRequest, NotFound, 
 from gateway import ops
 from gateway.api import guards, refusals
 from gateway.core import Core
-from gateway.security.limits import SIGN_INS_REFUSED
+from gateway.security.limits import SIGN_INS, SIGN_INS_FAILED, SIGN_INS_REFUSED
 from gateway.services.ops.operators import LIFE_S, Operator
 
 Browser = Request[Any, Operator, Any]
@@ -107,10 +107,15 @@ async def sign_in(core: NamedDependency[Core], request: Browser) -> Response[Any
     """Name, password and code."""
     await guards.look(request, SIGN_INS_REFUSED)
     typed = await form(request, signed=False)
+    name = typed.get("name", "")
+    whose = f"name {name.strip().lower()}"
+    await guards.take(request, SIGN_INS, f"{guards.address(request)} {whose}")
+    await guards.look(request, SIGN_INS_FAILED, whose)
     try:
-        token = await core.operators.sign_in(typed.get("name", ""), typed.get("password", ""), typed.get("code", ""))
+        token = await core.operators.sign_in(name, typed.get("password", ""), typed.get("code", ""))
     except Unauthenticated:
         await guards.take(request, SIGN_INS_REFUSED)
+        await guards.take(request, SIGN_INS_FAILED, whose)
         return page(request, "login.html", refused=True, status=403)
     response: Response[Any] = to("/ops")
     response.set_cookie(_cookie(core, session_cookie(core), token, max_age=int(LIFE_S)))

@@ -113,8 +113,8 @@ class Operators:
             await audit.record(connection, now, actor, "operator.disable", client_id, {})
 
     async def sign_in(self, name: str, password: str, code: str) -> str:
-        """A session's token. Raises `Unauthenticated`, the same whatever was wrong; a name is locked for longer and
-        longer after some failures.
+        """A session's token. Raises `Unauthenticated`, the same whatever was wrong; after some wrong codes beside the
+        right password a name is locked for longer and longer. Wrong passwords lock nobody out: anybody can type them.
         """
         client_id = PERSONS + name.strip().lower()
         async with self._at_once, self._database.transaction() as connection:
@@ -124,7 +124,7 @@ class Operators:
             step = None if row is None else self._step(row, code, now)
             locked = row is not None and row.locked_until is not None and row.locked_until > now
             token = await self._opened(connection, row, step, now) if row and right and step and not locked else None
-            if token is None and row is not None and not locked:
+            if token is None and right and row is not None and not locked:
                 failures = row.failures + 1
                 await operators.failed(connection, client_id, failures, _locked_until(failures, now))
             # A name that nobody has may be anything that was typed, a password too: it is not written down.

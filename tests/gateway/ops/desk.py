@@ -38,9 +38,10 @@ class Desk:
         return cls(api, people)
 
     @asynccontextmanager
-    async def browser(self) -> AsyncIterator[httpx.AsyncClient]:
+    async def browser(self, address: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
         """A browser with a cookie jar of its own."""
-        transport = httpx.ASGITransport(app_of(self.api.core), raise_app_exceptions=False)  # type: ignore[arg-type]
+        application: Any = app_of(self.api.core)
+        transport = httpx.ASGITransport(application, raise_app_exceptions=False, client=(address, 40_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             yield client
 

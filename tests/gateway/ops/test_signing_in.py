@@ -8,7 +8,9 @@ import httpx
 import pytest
 
 from contracts.errors import InvalidRequest
+from gateway.routes.ops import session
 from gateway.security import clients
+from gateway.security.limits import SIGN_INS, Rate
 from gateway.services.ops.operators import FREE_TRIES, IDLE_S, LIFE_S
 from tests.gateway.ops.desk import Desk, code, csrf, send
 
@@ -63,12 +65,31 @@ async def test_a_code_is_good_once_and_for_one_person(desk: Desk) -> None:
         assert (await desk.sign_in(second, "operator", code=mine)).status_code == 403
 
 
-async def test_guessing_locks_the_account_for_a_while_also_against_the_right_password(desk: Desk) -> None:
-    async with desk.browser() as browser:
+async def test_guessing_codes_with_the_password_locks_the_account_for_a_while(desk: Desk) -> None:
+    async with desk.browser() as browser, desk.browser("127.0.0.2") as elsewhere:
         for _ in range(FREE_TRIES):
-            assert (await desk.sign_in(browser, "operator", password="guess")).status_code == 403
-        assert (await desk.sign_in(browser, "operator")).status_code == 403
+            assert (await desk.sign_in(browser, "operator", code="000000")).status_code == 403
+        assert (await desk.sign_in(elsewhere, "operator")).status_code == 403
         assert (await desk.sign_in(browser, "auditor")).status_code == 303, "another person is not locked"
+
+
+async def test_nobody_is_locked_out_by_passwords_that_others_guess(desk: Desk) -> None:
+    async with desk.browser() as guesser, desk.browser("127.0.0.2") as person:
+        for n in range(SIGN_INS.burst):
+            spelled = ("operator-one", " OPERATOR-ONE")[n % 2]
+            assert (await desk.sign_in(guesser, "operator", name=spelled, password="guess")).status_code == 403
+        assert (await desk.sign_in(guesser, "operator")).status_code == 429
+        assert (await desk.sign_in(guesser, "auditor")).status_code == 303
+        assert (await desk.sign_in(person, "operator")).status_code == 303
+
+
+async def test_guesses_from_many_addresses_are_bounded_together(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "SIGN_INS_FAILED", Rate("few", 3, 1 / 36))
+    for n, answer in enumerate((403, 403, 403, 429)):
+        async with desk.browser(f"127.0.1.{n}") as browser:
+            assert (await desk.sign_in(browser, "operator", name="nobody")).status_code == answer
+    async with desk.browser() as browser:
+        assert (await desk.sign_in(browser, "operator")).status_code == 303
 
 
 @pytest.mark.parametrize("column", ["seen_at", "expires_at"])
