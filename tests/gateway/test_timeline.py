@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Iterable
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -14,7 +17,7 @@ from redis.asyncio import Redis
 from adapters.registry import PARTNERS
 from gateway.embedded import EmbeddedPostgres, create_database_from_template, drop_database
 from gateway.storage.base.database import Database
-from gateway.storage.base.timeline import Timeline
+from gateway.storage.base.timeline import Timeline, following
 from gateway.storage.reconciliation import recovery
 
 PROMOTED = "UPDATE store_timeline SET timeline = '0000FFFF', complete = $1"
@@ -138,3 +141,23 @@ async def test_who_surely_has_each_commit(database: str, names: str, complete: l
         assert await connection.fetchval(said, names) == []
     finally:
         await connection.close()
+
+
+async def test_a_process_ends_though_a_driver_keeps_the_end_to_itself() -> None:
+    begun = asyncio.Event()
+
+    class Deaf:
+        @contextlib.asynccontextmanager
+        async def connection(self) -> AsyncIterator[None]:
+            yield
+
+        async def remember(self, *_: object) -> None: ...
+
+        async def beat(self, *_: object) -> None:
+            begun.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    deaf: Any = Deaf()
+    async with asyncio.timeout(60), following(deaf, deaf, deaf):
+        await begun.wait()

@@ -82,10 +82,13 @@ async def following(database: Database, timeline: Timeline, redis: Redis) -> Asy
 
 
 async def _follow(database: Database, timeline: Timeline, redis: Redis) -> None:
+    own = asyncio.current_task()
     while True:
         try:
             async with asyncio.timeout(BEAT_S), database.connection() as connection:
                 await timeline.beat(redis, connection)
         except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             _log.warning("timeline_not_followed", error=type(error).__name__)
+        if own is not None and own.cancelling():
+            return  # the end was asked for while a driver connected, and the driver kept that to itself
         await asyncio.sleep(BEAT_S)
