@@ -23,8 +23,8 @@ _OPEN = {state.value for state in OPEN_STATES}
 _WORD = {"succeeded": {"succeeded"}, "rejected": {"rejected"}, "reversed": {"reversed", "rejected"}}
 _WITH_CASE = {"outcome_unknown", "contradiction", "reason_missing"}
 _BY_DOCUMENT = {"outcome_unknown", "reason_missing", "partner_rejected"}
-_LOOKED_AT = {"account_not_found", "account_blocked", "partner_rejected"}
-"""What a payout was refused for that blames the person."""
+_LOOKED_AT = {"account_not_found", "account_blocked", "partner_rejected", "balance_limit"}
+"""What a payout was refused for that is tried again by itself, up to its deadline."""
 NEXT_WITHIN_S = 86_400.0
 
 
@@ -274,7 +274,8 @@ def _rests(town: Town, incentive: Incentive, net: Counter[int]) -> bool:
     ):
         return False  # the next statement shows that it was paid and given back
     person = next(p for p in town.people if p.participant_id == incentive.participant_id)
-    return incentive.own_next_s is None and not (code in COMES_BACK and may_come(person.visits, person.case))
+    full = code == "balance_limit" and person.case == "full"  # tried again and again, and full whenever it is
+    return (incentive.own_next_s is None or full) and not (code in COMES_BACK and may_come(person.visits, person.case))
 
 
 COMES_BACK = {"link_required", "link_pending", "link_revoked", "consent_abandoned", "consent_denied"}
