@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from gateway.clock import JAKARTA
 from tests.sim import brake
 from tests.sim.crowd import VERIFY, WRITE, drawn
-from tests.sim.snapshot import Case, Held, Link, Participant, Refusal, Snapshot
+from tests.sim.snapshot import Case, Held, Incentive, Link, Participant, Refusal, Snapshot
 
 BEGAN_S, LENGTH_S = 1_000.0, 300.0
 OVER_S = BEGAN_S + LENGTH_S
@@ -26,6 +28,8 @@ def town(now_s: float, *, clean: bool = False, stage: str = VERIFY, **rows: Any)
         now_s=now_s,
         sides={"bni": SimpleNamespace(down_until_s=0.0)},
         resumed_s={},
+        waits_s={"bni": BEGAN_S},
+        local=lambda: datetime.fromtimestamp(now_s, JAKARTA),
         people=[SimpleNamespace(participant_id="P000", case="ok")],
         state=Snapshot(**{"participants": [person], **rows}),
     )
@@ -37,6 +41,14 @@ def hold(
     return Held(1, partner, stage, "brake", since_s, None, released_s, None)
 
 
+def waiting(blocker: str | None = None) -> Incentive:
+    """Due, and nothing stands in its way but what is said."""
+    return Incentive(
+        1, 1, "bni", 600_000, "1970-01-01", "1970-02-01", True, False, False, True, True, blocker, None, None, 0,
+        "scheduled", blocker, "P000",
+    )  # fmt: skip
+
+
 def refusal(
     asked_again_s: float | None = None, next_look_s: float | None = None, *, said_s: float = 1_050.0
 ) -> Refusal:
@@ -45,10 +57,20 @@ def refusal(
 
 @pytest.mark.parametrize(("stage", "minutes"), [("verify", 7), ("payout", 12)])
 def test_a_hold_ends_within_minutes_of_its_cause(stage: str, minutes: int) -> None:
-    last_s = OVER_S + 60.0 * minutes
-    assert list(brake.broken(town(last_s, holds=[hold(stage=stage)]))) == []
-    assert len(list(brake.broken(town(last_s + 1.0, holds=[hold(stage=stage)])))) == 1
-    assert list(brake.broken(town(last_s + 1.0, holds=[hold(OVER_S, stage=stage)]))) == []
+    last_s, rows = OVER_S + 60.0 * minutes, {"incentives": [waiting()]}
+    assert list(brake.broken(town(last_s, holds=[hold(stage=stage)], **rows))) == []
+    assert len(list(brake.broken(town(last_s + 1.0, holds=[hold(stage=stage)], **rows)))) == 1
+    assert list(brake.broken(town(last_s + 1.0, holds=[hold(OVER_S, stage=stage)], **rows))) == []
+
+
+def test_where_nobody_is_left_to_be_paid_a_hold_of_payments_may_stand() -> None:
+    refused = {"incentives": [waiting("account_not_found")], "holds": [hold(stage="payout")]}
+    much_later = town(OVER_S + 80_000.0, **refused)
+    assert list(brake.broken(much_later)) == []
+    much_later.state.incentives.append(waiting())
+    assert list(brake.broken(much_later)) == [], "somebody comes only now"
+    much_later.now_s += 60.0 * 12 + 1.0
+    assert len(list(brake.broken(much_later))) == 1
 
 
 def test_another_partner_is_not_held_for_it() -> None:
