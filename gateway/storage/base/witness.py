@@ -107,7 +107,8 @@ async def following(database: Database, vault: Vault, *, every_s: float = FOLLOW
 
 
 async def _follow(database: Database, vault: Vault, every_s: float) -> None:
-    while True:
+    own = asyncio.current_task()
+    while own is None or not own.cancelling():  # a driver that connects may keep the end to itself
         await asyncio.sleep(every_s)
         try:
             async with asyncio.timeout(every_s), database.connection() as connection:
