@@ -14,7 +14,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
@@ -58,7 +58,7 @@ def decoded(content: bytes) -> Any:
     try:
         # A byte that is no UTF-8 becomes U+FFFD: whatever it stands in is no code, number or account any more.
         text = content.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
-        return json.loads(text, object_pairs_hook=_unambiguous, strict=False)
+        return json.loads(text, object_pairs_hook=unambiguous, strict=False)
     except (ValueError, RecursionError):
         raise PartnerProtocolError("no JSON") from None
 
@@ -196,7 +196,8 @@ def typed(value: Any, shape: type[T], what: str) -> T:
         raise PartnerProtocolError(f"{what} cannot be read") from None
 
 
-def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unambiguous(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """By name; one that stands twice with two values has none."""
     found: dict[str, Any] = {}
     for name, value in pairs:
         same = name not in found or (type(found[name]) is type(value) and found[name] == value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hmac
 from typing import final
 
+import msgspec
+
 
 @final
 class Secret:
@@ -42,3 +44,10 @@ class Secret:
 
     def __reduce__(self) -> str:
         raise TypeError("a secret is not pickled; seal it")
+
+
+class Masked(msgspec.Struct, frozen=True):
+    """What holds personal data or a secret in fields that are no `Secret`: it prints as its name alone."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(***)"

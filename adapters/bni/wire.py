@@ -15,7 +15,7 @@ from adapters.snap.values import idr
 from contracts.linking import LinkAnswer, UnlinkOrder
 from contracts.partner import Context
 from contracts.payout import PayoutOrder
-from contracts.secret import Secret
+from contracts.secret import Masked, Secret
 
 BIND_LIMIT = "1.00"
 """The smallest debit limit a binding may ask for: we only pay in (decision B5)."""
@@ -133,7 +133,7 @@ class BniBookingInfo(msgspec.Struct, frozen=True, rename="camel"):
     beneficiary_account_no: Any = None
 
 
-class BniBooking(msgspec.Struct, frozen=True, rename="camel"):
+class BniBooking(Masked, frozen=True, rename="camel"):
     """decision S5: one row of a statement."""
 
     amount: Any
@@ -141,6 +141,3 @@ class BniBooking(msgspec.Struct, frozen=True, rename="camel"):
     type: Any
     additional_info: BniBookingInfo
     transaction_id: Any = None
-
-    def __repr__(self) -> str:
-        return "BniBooking(***)"

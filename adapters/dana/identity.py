@@ -87,19 +87,16 @@ def _told(ctx: Context, reply: Response) -> tuple[tuple[str, str], dict[str, Any
     if answers.at(response, "head", "reqMsgId") not in (None, "", ctx.external_id(0)):
         raise PartnerProtocolError("field head.reqMsgId is not ours")
     info = answers.at(response, "body", "resultInfo")
-    code = (answers.at(info, "resultStatus"), answers.at(info, "resultCode"))
+    code = (answers.written(answers.at(info, "resultStatus")), answers.written(answers.at(info, "resultCode")))
     if code not in (DONE, BLOCKED):
-        hint = HINTS.get(code, Hint.NONE) if all(isinstance(part, str) for part in code) else Hint.NONE
         plain = answers.plain(code[1])
-        raise PartnerUnavailable(f"resultCode {plain}", hint=hint, partner_code=plain)
+        raise PartnerUnavailable(f"resultCode {plain}", hint=HINTS.get(code, Hint.NONE), partner_code=plain)
     return code, _resources(answers.at(response, "body", "userResourceInfos")) if code == DONE else {}
 
 
 def _resources(rows: object) -> dict[str, Any]:
-    """By type; a type that stands twice with two values has none."""
-    found: dict[str, Any] = {}
-    for row in rows if isinstance(rows, list) else ():
-        name, value = answers.at(row, "resourceType"), answers.at(row, "value")
-        if isinstance(name, str):
-            found[name] = value if found.get(name, value) == value else answers.AMBIGUOUS
-    return found
+    """By type."""
+    told = rows if isinstance(rows, list) else []
+    return answers.unambiguous(
+        (answers.written(answers.at(row, "resourceType")), answers.at(row, "value")) for row in told
+    )

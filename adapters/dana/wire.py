@@ -12,7 +12,7 @@ from adapters.snap.values import idr
 from contracts.linking import LinkFinish, UnlinkOrder
 from contracts.partner import Context
 from contracts.payout import PayoutOrder
-from contracts.secret import Secret
+from contracts.secret import Masked, Secret
 
 
 def auth_code(finish: LinkFinish) -> object:
@@ -63,11 +63,8 @@ def history(reference: str, day: date, page: int) -> object:
     }
 
 
-class DanaSigned(msgspec.Struct, frozen=True):
+class DanaSigned(Masked, frozen=True):
     """An answer to the profile query: what is signed, as it stands, and its signature."""
 
     response: msgspec.Raw
     signature: str
-
-    def __repr__(self) -> str:
-        return "DanaSigned(***)"

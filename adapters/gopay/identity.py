@@ -60,16 +60,12 @@ def proved(answer: IdentityAnswer, name: str | None, reply: Response) -> Identit
     Another name proves no other NIK: it only leaves the account unproved.
     """
     unproved = IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=answer.partner_code)
-    if reply.status == 400 and _no_such_account(reply):
+    if reply.status == 400 and answers.at(answers.json_value(reply, Hint.CREDENTIALS), "errors", "account"):
         return unproved
     if reply.status != 200:
         raise answers.no_answer(reply, "no name", Hint.CREDENTIALS)
     found = typed(answers.json_value(reply), wire.IrisValidation, "the name of an account")
     return answer if name is not None and names.agree(name, found.account_name.reveal()) else unproved
-
-
-def _no_such_account(reply: Response) -> bool:
-    return bool(answers.at(answers.json_value(reply, Hint.CREDENTIALS), "errors", "account"))
 
 
 def _error(body: object) -> str | None:

@@ -10,7 +10,7 @@ from adapters import accounts, answers
 from adapters.answers import typed
 from adapters.gopay import sign, wire
 from adapters.snap import statements, values
-from contracts.errors import Hint, PartnerError, PartnerProtocolError
+from contracts.errors import Hint, PartnerProtocolError
 from contracts.incentive import BlockerCode
 from contracts.linking import Grant, LinkGranted, LinkHealth, LinkRefused, LinkReturn, LinkStep
 from contracts.observation import Balance, StatementKind, StatementLine, StatementPage
@@ -34,9 +34,11 @@ _AUTH_CODE_MAX = 256
 _TOKEN_MAX = 2048
 
 
-def _unavailable(reply: Response) -> PartnerError:
-    """A READ at Iris that was not answered: could not tell. The only thing shown there is a key of ours."""
-    return answers.no_answer(reply, "not what was asked for", Hint.CREDENTIALS)
+def _told(reply: Response) -> Any:
+    """What a READ at Iris was answered. Raises where it was not: all that is shown there is a key of ours."""
+    if reply.status != 200:
+        raise answers.no_answer(reply, "not what was asked for", Hint.CREDENTIALS)
+    return answers.json_value(reply)
 
 
 # --- linking ------------------------------------------------------------------------------------------------------
@@ -167,11 +169,10 @@ def payout(said: wire.IrisPayout | wire.IrisNotice, number: str, account: Secret
         case "approved" | "processed":
             return pending(partner_code=answers.plain(said.status), partner_reference=number)
         case "completed":
-            amount = values.whole(said.amount, "amount")
             return succeeded(
                 partner_code="completed",
                 partner_reference=number,
-                amount_rupiah=amount,
+                amount_rupiah=values.whole(said.amount, "amount"),
                 account=account,
                 said_at=said_at,
             )
@@ -243,9 +244,7 @@ def found_payout(reply: Response, number: str, account: Secret) -> Outcome:
     """Answer to `GET payouts/{reference_no}`; a 404 proves nothing (decision G11)."""
     if reply.status == 404 and _refusal(reply).error_message:
         return unknown(partner_code="404")
-    if reply.status != 200:
-        raise _unavailable(reply)
-    found = typed(answers.json_value(reply), wire.IrisPayout, "a payout")
+    found = typed(_told(reply), wire.IrisPayout, "a payout")
     if answers.number(found.reference_no) != number:
         raise PartnerProtocolError("the look-up answered about another reference_no")
     paid = answers.written(found.status).lower() == "completed"
@@ -269,9 +268,7 @@ assert {kind for sides in STATEMENT_KINDS.values() for kind in sides.values()} =
 
 def statement(reply: Response) -> StatementPage:
     """A day's bookings; Iris has no pages."""
-    if reply.status != 200:
-        raise _unavailable(reply)
-    rows = typed(answers.json_value(reply), list[Any], "the day's bookings")
+    rows = typed(_told(reply), list[Any], "the day's bookings")
     return statements.page(1, more=False, rows=rows, read=_line)
 
 
@@ -294,6 +291,4 @@ def _line(value: object) -> StatementLine:
 
 def balance(reply: Response) -> Balance:
     """What is left of our deposit."""
-    if reply.status != 200:
-        raise _unavailable(reply)
-    return Balance(amount_rupiah=values.whole(answers.json_object(reply).get("balance"), "balance"))
+    return Balance(amount_rupiah=values.whole(answers.at(_told(reply), "balance"), "balance"))

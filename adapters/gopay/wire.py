@@ -18,7 +18,7 @@ from contracts.errors import PartnerProtocolError
 from contracts.money import decimal_string
 from contracts.partner import Context
 from contracts.payout import PayoutOrder
-from contracts.secret import Secret
+from contracts.secret import Masked, Secret
 
 _OUR_REFERENCE = re.compile(r"[0-9]{19}", re.ASCII)
 
@@ -46,9 +46,8 @@ def create(order: PayoutOrder) -> object:
     attempt of one order.
     """
     payout = {
-        "beneficiary_name": Secret(
-            names.plain(order.name.reveal())
-        ),  # letters and digits alone (seen: MT error-mapping)
+        # Letters and digits alone (seen: MT error-mapping).
+        "beneficiary_name": Secret(names.plain(order.name.reveal())),
         "beneficiary_account": accounts.local(order.account),
         "beneficiary_bank": "gopay",
         "amount": decimal_string(order.amount_rupiah),
@@ -85,14 +84,11 @@ class IrisCreateReply(msgspec.Struct, frozen=True):
     payouts: list[IrisCreated]
 
 
-class IrisErrorReply(msgspec.Struct, frozen=True):
+class IrisErrorReply(Masked, frozen=True):
     """Iris' error envelope; `errors` is free-form (wallets.md 2.6.1)."""
 
     error_message: str
     errors: Any = None
-
-    def __repr__(self) -> str:
-        return "IrisErrorReply(***)"
 
     @property
     def words(self) -> str:
@@ -100,7 +96,7 @@ class IrisErrorReply(msgspec.Struct, frozen=True):
         return "; ".join([self.error_message, *texts(self.errors)])
 
 
-class IrisPayout(msgspec.Struct, frozen=True):
+class IrisPayout(Masked, frozen=True):
     """Answer of `GET payouts/{reference_no}` (wallets.md 2.6.3)."""
 
     reference_no: Any
@@ -108,9 +104,6 @@ class IrisPayout(msgspec.Struct, frozen=True):
     amount: Any = None
     beneficiary_account: Any = None
     updated_at: Any = None
-
-    def __repr__(self) -> str:
-        return "IrisPayout(***)"
 
 
 class IrisNotice(msgspec.Struct, frozen=True):
@@ -124,7 +117,7 @@ class IrisNotice(msgspec.Struct, frozen=True):
     updated_at: Any = None
 
 
-class IrisStatementRow(msgspec.Struct, frozen=True):
+class IrisStatementRow(Masked, frozen=True):
     """One booking (decision S2: field names recalled, `notes` assumed)."""
 
     type: Any
@@ -135,9 +128,6 @@ class IrisStatementRow(msgspec.Struct, frozen=True):
     beneficiary_account: Any = None
     notes: Any = None
 
-    def __repr__(self) -> str:
-        return "IrisStatementRow(***)"
-
 
 class IrisValidation(msgspec.Struct, frozen=True):
     """Answer of `GET account_validation` (wallets.md 2.6); with bank=gopay its use is assumed."""
@@ -145,15 +135,12 @@ class IrisValidation(msgspec.Struct, frozen=True):
     account_name: Secret
 
 
-class GopayIdSubmission(msgspec.Struct, frozen=True, rename="camel"):
+class GopayIdSubmission(Masked, frozen=True, rename="camel"):
     """The KYC submission of the linked account."""
 
     status: Any
     result: Any = None
     submission_data: Any = None
-
-    def __repr__(self) -> str:
-        return "GopayIdSubmission(***)"
 
 
 class GopayIdReply(msgspec.Struct, frozen=True):

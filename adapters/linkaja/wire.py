@@ -17,7 +17,7 @@ from contracts.linking import LinkFinish, LinkStart
 from contracts.partner import AccessToken, Context
 from contracts.payout import PayoutOrder
 from contracts.plan import Response
-from contracts.secret import Secret
+from contracts.secret import Masked, Secret
 
 _CODE = re.compile(r"[0-9]{2,3}", re.ASCII)
 _MAX_RUPIAH = 9_999_999_999
@@ -96,7 +96,7 @@ def padded_amount(amount_rupiah: int) -> str:
     return f"{amount_rupiah:010d}00"
 
 
-class LinkAjaReportRow(msgspec.Struct, frozen=True, rename="camel"):
+class LinkAjaReportRow(Masked, frozen=True, rename="camel"):
     """One booking of the day's report (assumed, decisions S4)."""
 
     amount: Any
@@ -105,9 +105,6 @@ class LinkAjaReportRow(msgspec.Struct, frozen=True, rename="camel"):
     merchant_trx_id: Any = msgspec.field(name="merchantTrxID", default=None)
     link_ref_num: Any = None
     msisdn: Any = None
-
-    def __repr__(self) -> str:
-        return "LinkAjaReportRow(***)"
 
 
 class LinkAjaAnswer(msgspec.Struct, frozen=True, kw_only=True):

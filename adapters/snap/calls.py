@@ -12,10 +12,11 @@ from typing import Any
 
 import msgspec
 
+from adapters import answers
 from adapters.snap import codes
 from adapters.snap import sign as snap
 from adapters.snap.codes import HINTS, Envelope
-from contracts.errors import Hint
+from contracts.errors import Hint, PartnerUnavailable
 from contracts.linking import Grant
 from contracts.nik import Nik
 from contracts.partner import Context
@@ -88,9 +89,14 @@ class Call(msgspec.Struct, frozen=True):
             raise self.unavailable(envelope)
         return envelope
 
-    def unavailable(self, envelope: Envelope) -> Exception:
-        """What to raise for an answer that is no verdict."""
-        return codes.unavailable(envelope, self.hints)
+    def unavailable(self, envelope: Envelope) -> PartnerUnavailable:
+        """What to raise for an answer that is no verdict: could not tell, with the hint that its code or case gives."""
+        return PartnerUnavailable(
+            f"responseCode {envelope.code}",
+            hint=self.hints.get(envelope.code) or self.hints.get(envelope.case, Hint.NONE),
+            partner_code=envelope.code,
+            retry_after_s=answers.retry_after_s(envelope.reply),
+        )
 
 
 def token_call(operation: str, effect: Effect, target: str, service: str, bearer: Bearer = Bearer.NONE) -> Call:

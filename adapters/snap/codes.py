@@ -127,13 +127,3 @@ def read(
             )
         raise answers.no_answer(reply, f"responseCode {code} is not of service {service}", our_token)
     return Envelope(code=code, body=body, reply=reply)
-
-
-def unavailable(envelope: Envelope, hints: Mapping[str, Hint] = HINTS) -> PartnerUnavailable:
-    """An answer that is no verdict: could not tell, with the hint that its case gives."""
-    return PartnerUnavailable(
-        f"responseCode {envelope.code}",
-        hint=hints.get(envelope.code) or hints.get(envelope.case, Hint.NONE),
-        partner_code=envelope.code,
-        retry_after_s=answers.retry_after_s(envelope.reply),
-    )

@@ -95,7 +95,8 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
             return unknown(partner_code=envelope.code)
         if envelope.code != self.inquiry.done:
             raise self.inquiry.unavailable(envelope)
-        self.same_account(envelope, order.account)
+        if self.shown(envelope, order.account) not in (None, order.account):  # then it is no verdict on ours
+            raise PartnerProtocolError(f"field {self.account} is not the account asked about")
         return None
 
     def transferred(self, order: PayoutOrder, reply: Response) -> Outcome:
@@ -140,11 +141,6 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
                 return rejected(self.refusals[before], partner_code=before)
             return rejected(None, technical=True, partner_code=status)
         raise PartnerProtocolError("field latestTransactionStatus is missing or has an unlisted value")
-
-    def same_account(self, envelope: Envelope, account: Secret) -> None:
-        """An answer about another account than the one asked about is no verdict."""
-        if self.shown(envelope, account) not in (None, account):
-            raise PartnerProtocolError(f"field {self.account} is not the account asked about")
 
     def shown(self, envelope: Envelope, account: Secret) -> Secret | None:
         """The beneficiary that an answer shows."""

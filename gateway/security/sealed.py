@@ -9,23 +9,20 @@ from typing import TypeVar
 import msgspec
 
 from contracts.linking import Grant
-from contracts.secret import Secret
+from contracts.secret import Masked, Secret
 from gateway.security import places
 from gateway.security.vault import SealBroken, Vault
 
 T = TypeVar("T")
 
 
-class _Grant(msgspec.Struct, frozen=True, omit_defaults=True):
+class _Grant(Masked, frozen=True, omit_defaults=True):
     """A grant as it is sealed; it exists only between opening and wrapping."""
 
     access_token: str
     refresh_token: str | None = None
     expires_at: datetime | None = None
-    extra: dict[str, str] = {}
-
-    def __repr__(self) -> str:
-        return "_Grant(***)"
+    extra: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 def seal_grant(vault: Vault, link_id: str, grant: Grant) -> bytes:

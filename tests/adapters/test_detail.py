@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.payout import DETAIL_MAX, safe_detail
-from contracts.secret import Secret
+from contracts.secret import Masked, Secret
 
 
 def test_words_are_kept_and_names_and_numbers_are_not() -> None:
@@ -33,3 +33,11 @@ def test_whatever_is_said_is_bounded_printable_and_without_the_name(text: str, n
     if said is not None:
         assert len(said) <= DETAIL_MAX and said.isprintable()
         assert not any(run.isdigit() for run in (said[at : at + 4] for at in range(len(said) - 3)) if run.isascii())
+
+
+def test_what_is_masked_prints_its_name_alone() -> None:
+    class Holder(Masked, frozen=True):
+        name: str
+
+    shown = f"{Holder('Budi')} {[Holder('Budi')]!r}"
+    assert shown == "Holder(***) [Holder(***)]"

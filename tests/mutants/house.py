@@ -32,8 +32,8 @@ _OTHER_TRX = at(
 HOUSE = (
     *everywhere(
         "inquiry_of_another_account",
-        "self.same_account(envelope, order.account)",
-        "pass",
+        "self.shown(envelope, order.account) not in (None, order.account):  # then",
+        "self.shown(envelope, order.account) == order.reference:  # then",
         linkaja=at(
             "linkaja",
             "mapping",
@@ -58,7 +58,7 @@ HOUSE = (
         "amount_not_read",
         "amount_rupiah=values.amount(envelope)",
         "amount_rupiah=None",
-        gopay=at("gopay", "mapping", "amount_rupiah=amount,", "amount_rupiah=None,"),
+        gopay=at("gopay", "mapping", 'amount_rupiah=values.whole(said.amount, "amount"),', "amount_rupiah=None,"),
     ),
     *everywhere(
         "account_not_read",

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from contracts.batch import PERSON
-from contracts.secret import Secret
+from contracts.secret import Masked, Secret
 from gateway.core import Core
 from gateway.security.clients import Caller, require
 from gateway.services.intake.participants import Participants, ParticipantView
@@ -30,7 +30,7 @@ class NewAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return f"NewAccount({self.partner}, ***)"
 
 
-class Correction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Correction(Masked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a participant's data should be, in the forms of a batch's row; what is left out stays as it is."""
 
     nik: _Field | None = None
@@ -40,9 +40,6 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     partner: _Field | None = None
     """Another partner comes with its `account`."""
     account: _Field | None = None
-
-    def __repr__(self) -> str:
-        return "Correction(***)"
 
 
 assert Correction.__struct_fields__ == PERSON, "what is of the person can be corrected"

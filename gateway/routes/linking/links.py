@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from contracts.linking import LinkState
-from contracts.secret import Secret
+from contracts.secret import Masked, Secret
 from gateway.api.paging import cursor_of, moment_of, numbers_of, us_of
 from gateway.core import Core
 from gateway.routes.access.idempotent import once
@@ -31,13 +31,10 @@ class StartLink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     return_url: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
 
 
-class LinkAnswers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LinkAnswers(Masked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the participant typed, by the names that the challenge asks for; passed on and kept nowhere."""
 
     inputs: Annotated[dict[str, Annotated[str, msgspec.Meta(max_length=64)]], msgspec.Meta(min_length=1, max_length=10)]
-
-    def __repr__(self) -> str:
-        return "LinkAnswers(***)"
 
 
 @post("/", guards=[require("links")])

@@ -20,6 +20,7 @@ from contracts.payment_plan import (
     Slug,
     days_of,
 )
+from contracts.secret import Masked
 from contracts.text import Text
 from gateway.security import places
 from gateway.security.vault import Vault
@@ -37,7 +38,7 @@ OLDEST = timedelta(days=400)
 """No notice is of a day before that."""
 
 
-class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Person(Masked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A participant to be entitled, in the forms of a row of a file."""
 
     participant_id: Text200
@@ -46,9 +47,6 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     phone: Text200
     partner: Text200
     account: Text200
-
-    def __repr__(self) -> str:
-        return "Person(***)"
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

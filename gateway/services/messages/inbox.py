@@ -16,7 +16,7 @@ from contracts.incentive import BlockerCode
 from contracts.linking import LinkState
 from contracts.observation import IdentityNotice, LinkNotice, NoNotice, Notice, PayoutNotice
 from contracts.partner import Notification
-from contracts.secret import Secret
+from contracts.secret import Masked, Secret
 from gateway.clock import jakarta_day
 from gateway.resources import Resources
 from gateway.security import places
@@ -51,16 +51,13 @@ class PayoutNotices(Protocol):
         """`applied`, or `no_such_payout`."""
 
 
-class _Raw(msgspec.Struct, frozen=True):
+class _Raw(Masked, frozen=True):
     """A notification as it is sealed."""
 
     method: str
     target: str
     headers: dict[str, str]
     body: str
-
-    def __repr__(self) -> str:
-        return "_Raw(***)"
 
 
 class Inbox:

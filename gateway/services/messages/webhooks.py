@@ -11,6 +11,7 @@ import msgspec
 
 from contracts.errors import Conflict, InvalidRequest, NotFound
 from contracts.events import EventType
+from contracts.secret import Masked
 from gateway.api.paging import cursor_of, numbers_of
 from gateway.clock import Clock
 from gateway.security import personal, places
@@ -53,14 +54,11 @@ class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
     """While a rotation lasts, both secrets sign."""
 
 
-class NewEndpointView(msgspec.Struct, frozen=True, kw_only=True):
+class NewEndpointView(Masked, frozen=True, kw_only=True):
     """An endpoint with its secret, which is shown once."""
 
     endpoint: EndpointView
     secret: str
-
-    def __repr__(self) -> str:
-        return "NewEndpointView(***)"
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):

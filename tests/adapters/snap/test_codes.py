@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from adapters import answers
 from adapters.snap import codes
+from adapters.snap.calls import Call
 from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUnavailable
-from contracts.plan import Response
+from contracts.plan import Effect, Response
 
 
 def answer(status: int, body: object, **headers: str) -> Response:
@@ -91,7 +92,8 @@ def test_noise_is_no_envelope(status: int, content: bytes) -> None:
 def test_a_hint_goes_with_its_case(case: str, hint: Hint) -> None:
     code = f"{case[:3]}15{case[3:]}"
     reply = answer(int(case[:3]), {"responseCode": code}, **{"retry-after": "7"})
-    error = codes.unavailable(codes.read(reply, "15"))
+    call = Call("asked", Effect.READ, "/x", "15")
+    error = call.unavailable(call.read(reply))
     assert (error.hint, error.partner_code, error.retry_after_s) == (hint, code, 7.0)
 
 

@@ -35,10 +35,10 @@ BUGS = (
         LINKS,
     ),
     bug(
-        "first_of_two_rows",
+        "last_of_two_rows",
         "identity",
-        "value if found.get(name, value) == value else answers.AMBIGUOUS",
-        "found.get(name, value)",
+        "answers.unambiguous(",
+        "dict(",
         PROFILE,
     ),
     bug(
