@@ -187,20 +187,20 @@ class Payouts:
             return (await self._commits.apply([word]))[0]
         return (await apply(connection, self._clock.now(), self._commits.terms, [word]))[0]
 
-    async def notice(
-        self, partner: str, notice: PayoutNotice, event_key: str, connection: Connection | None = None
-    ) -> str:
-        """Apply a notification: `applied`, or `no_such_payout` while we know none of its references."""
+    async def notice(self, partner: str, notice: PayoutNotice, event_key: str) -> str:
+        """Apply a notification: `applied`, or `no_such_payout` while we know none of its references.
+
+        Ours says whose it is; by the partner's number only what names none of ours, and only where one payout has it:
+        partners give numbers again, and a look-up tells what a notification leaves open.
+        """
         references = [notice.reference] if notice.reference else []
         numbers = [notice.partner_reference] if notice.partner_reference else []
-        if connection is None:
-            async with self._database.connection() as own:
-                found = await payouts.find_references(own, partner, references, numbers)
-        else:
+        async with self._database.connection() as connection:
             found = await payouts.find_references(connection, partner, references, numbers)
-        if not found:
-            return "no_such_payout"
-        await self.observe(connection, found[-1].id, Source.NOTIFICATION, notice.outcome, event_key)
+        named = [row for row in found if row.reference == notice.reference] or found
+        if len(named) != 1:
+            return "several_payouts" if named else "no_such_payout"
+        await self.observe(None, named[0].id, Source.NOTIFICATION, notice.outcome, event_key)
         return "applied"
 
     async def hasten(self, incentive_id: int, *, actor: str = "core") -> dict[str, object]:

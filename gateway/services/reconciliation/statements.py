@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 
@@ -234,14 +234,14 @@ class Statements:
         moves = [one for one in lines if one.line.kind in _MOVES]
         async with self._database.connection() as connection:
             by_reference, by_number = await statements.ours(connection, desk.slug, [one.line for one in moves])
-            rows = [*by_reference.values(), *by_number.values()]
+            rows = [*by_reference.values(), *(row for same in by_number.values() for row in same)]
             known = await statements.known_lines(connection, [row.id for row in rows])
         words: list[Item] = []
         news: list[tuple[int, bytes, StatementLine]] = []
         without: list[Listed] = []
         times: Counter[tuple[int, str, datetime]] = Counter()
         for one in moves:
-            row = by_reference.get(one.line.reference or "") or by_number.get(one.line.partner_reference or "")
+            row = by_reference.get(one.line.reference or "") or _numbered(by_number, one.line)
             if row is None:
                 without.append(one)
                 continue
@@ -340,6 +340,15 @@ class Statements:
             attempt=row.attempt,
             event_key=f"absent:{row.attempt}",
         )
+
+
+def _numbered(by_number: Mapping[str, Sequence[PayoutRow]], line: StatementLine) -> PayoutRow | None:
+    """Whose a line is that does not carry our reference. A partner may give a number again: then it is the last payout
+    that had left by the day of the booking.
+    """
+    rows = by_number.get(line.partner_reference or "", ())
+    day = jakarta_day(line.booked_at + timedelta(seconds=SKEW_S))
+    return next((row for row in reversed(rows) if listed_from(row) <= day), rows[0] if rows else None)
 
 
 def _whole_since(day: date, now: datetime) -> datetime:

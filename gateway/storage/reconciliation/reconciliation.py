@@ -32,12 +32,19 @@ CREATE TEMP TABLE recon_matches ON COMMIT DROP AS
 SELECT l.line, p.id AS payout FROM recon_lines l JOIN payouts p ON p.reference = l.reference
     AND p.partner = current_setting('recon.partner')
 UNION ALL
-SELECT l.line, max(p.id) FROM recon_lines l JOIN payouts p ON p.partner_reference = l.number
+SELECT l.line, coalesce(
+        max(p.id) FILTER (WHERE
+            ((coalesce(p.first_sent_at, p.created_at) - interval '15 minutes') AT TIME ZONE INTERVAL '7 hours')::date
+            <= ((l.booked_at + interval '15 minutes') AT TIME ZONE INTERVAL '7 hours')::date),
+        min(p.id))
+    FROM recon_lines l JOIN payouts p ON p.partner_reference = l.number
     AND p.partner = current_setting('recon.partner')
 WHERE NOT EXISTS (SELECT 1 FROM payouts o WHERE o.reference = l.reference
                   AND o.partner = current_setting('recon.partner')) GROUP BY l.line
 """
-"""By our reference; by the partner's number where it does not give that, or not one of ours."""
+"""By our reference; by the partner's number where it does not give that, or not one of ours: a number that it gave
+again is of the last payout that had left by the day of the booking (clocks may differ by a quarter of an hour).
+"""
 
 _PAIRS = """
 CREATE TEMP TABLE recon_pairs ON COMMIT DROP AS
@@ -64,14 +71,18 @@ SELECT p.id, p.incentive, p.reference, p.partner_reference, p.amount_rupiah, coa
 FROM payouts p
 WHERE p.partner = $1 AND p.id >= $2 AND p.id < $3 AND p.state = 'succeeded' AND p.ended_at >= $4 AND p.ended_at < $5
   AND NOT EXISTS (SELECT 1 FROM recon_lines l WHERE l.kind = 'credit' AND l.reference = p.reference)
-  AND NOT EXISTS (SELECT 1 FROM recon_lines l WHERE l.kind = 'credit' AND l.number = p.partner_reference)
+  AND NOT EXISTS (SELECT 1 FROM recon_lines l WHERE l.kind = 'credit' AND l.number = p.partner_reference
+                  AND NOT EXISTS (SELECT 1 FROM payouts o WHERE o.reference = l.reference AND o.partner = $1))
 """
 """Paid as far as we know, learnt on the day, and not listed on it. The bounds on id are bounds on when it was made."""
 
 _NEAR = """
 DELETE FROM recon_absent a WHERE EXISTS (SELECT 1 FROM recon_near n WHERE n.reference = a.reference)
-    OR EXISTS (SELECT 1 FROM recon_near n WHERE n.number = a.number)
+    OR EXISTS (SELECT 1 FROM recon_near n WHERE n.number = a.number
+               AND NOT EXISTS (SELECT 1 FROM payouts o WHERE o.reference = n.reference
+                               AND o.partner = current_setting('recon.partner')))
 """
+"""A number counts only where the line carries no reference of ours: partners give numbers again."""
 
 _TOTALS = """
 SELECT count(*) AS lines,

@@ -100,8 +100,10 @@ async def waiting(connection: Connection, partner: str, after: Place, limit: int
 
 async def ours(
     connection: Connection, partner: str, lines: Sequence[StatementLine]
-) -> tuple[dict[str, PayoutRow], dict[str, PayoutRow]]:
-    """Our payouts that some lines name, by our reference and by the partner's number."""
+) -> tuple[dict[str, PayoutRow], dict[str, list[PayoutRow]]]:
+    """Our payouts that some lines name, by our reference and by the partner's number, which it may give again: oldest
+    first.
+    """
     rows = await connection.fetch(
         "SELECT * FROM payouts WHERE partner = $1"
         " AND (reference = ANY($2::text[]) OR partner_reference = ANY($3::text[])) ORDER BY id",
@@ -110,10 +112,11 @@ async def ours(
         [line.partner_reference for line in lines if line.partner_reference is not None],
     )
     found = [payout_row(row) for row in rows]
-    return (
-        {row.reference: row for row in found},
-        {row.partner_reference: row for row in found if row.partner_reference is not None},
-    )
+    by_number: dict[str, list[PayoutRow]] = {}
+    for row in found:
+        if row.partner_reference is not None:
+            by_number.setdefault(row.partner_reference, []).append(row)
+    return {row.reference: row for row in found}, by_number
 
 
 async def account_of(connection: Connection, link_id: str) -> bytes:

@@ -7,6 +7,7 @@ import random
 from datetime import timedelta
 
 import asyncpg
+import msgspec
 import pytest
 
 from gateway.services.reconciliation import reconcile
@@ -91,6 +92,28 @@ async def test_a_booking_across_midnight_is_looked_for_on_both_days(bureau: Bure
     _, breaks = await bureau.compare(tomorrow)
     assert bureau.found(breaks) == Expected([("missing_there", lost.id, None)])
     assert set(bureau.shelf.asked) == {DAY, tomorrow}
+
+
+async def test_a_number_that_the_partner_gives_again_stands_for_no_other_payout(bureau: Bureau) -> None:
+    day = Day(DAY, 12)
+    tomorrow = DAY + timedelta(days=1)
+    lost, _ = near_midnight(day, 3, sent_before=timedelta(seconds=9), booked_after=timedelta(seconds=-5))
+    gone, nameless = day.paid(5), msgspec.structs.replace(day.paid(8).line, reference=None)
+    _, next_line = near_midnight(day, 7, sent_before=timedelta(seconds=1), booked_after=timedelta(seconds=1))
+    for n in (3, 5, 7):
+        day.put(n)
+    day.put(8, nameless)
+    numbers = {
+        lost.id: next_line.partner_reference,
+        gone.id: day.paid(2).number,
+        day.paid(8).id: nameless.partner_reference,
+    }
+    day.sql += [
+        f"UPDATE payouts SET partner_reference = '{number}' WHERE id = {id_}" for id_, number in numbers.items()
+    ]
+    await bureau.hold(day, (tomorrow, [next_line]))
+    _, breaks = await bureau.compare()
+    assert bureau.found(breaks) == Expected([("missing_there", one.id, numbers[one.id]) for one in (lost, gone)])
 
 
 async def test_a_page_that_cannot_be_read_is_a_break_and_proves_nothing_missing(bureau: Bureau) -> None:
