@@ -16,7 +16,7 @@ from rich.progress import Progress
 from contracts.batch import BatchState
 from contracts.errors import GatewayError
 from gateway.cli import files
-from gateway.cli.common import console, rupiah, table
+from gateway.cli.common import AsJson, console, rupiah, table, tell
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -87,10 +87,19 @@ def submit(
 
 
 @app.command()
-def show(batch_id: BatchId, client_id: ClientId, client_secret: Secret, url: Url = "http://127.0.0.1:8000") -> None:
+def show(
+    batch_id: BatchId,
+    client_id: ClientId,
+    client_secret: Secret,
+    url: Url = "http://127.0.0.1:8000",
+    as_json: AsJson = False,
+) -> None:
     """Where a batch stands, and its refused rows."""
     with _client(url, client_id, client_secret) as http:
         batch = _read(http.get(f"/v1/batches/{batch_id}"))
+        if as_json:
+            tell(batch)
+            return
         _show(batch)
         _errors(http, batch)
 
@@ -124,11 +133,15 @@ def list_(
     url: Url = "http://127.0.0.1:8000",
     state: Annotated[BatchState | None, typer.Option(help="Only those; `awaiting_approval` say.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    as_json: AsJson = False,
 ) -> None:
     """Batches, newest first."""
     with _client(url, client_id, client_secret) as http:
         params = {"limit": limit} | ({} if state is None else {"state": state.value})
         found = _read(http.get("/v1/batches", params=params))["batches"]
+    if as_json:
+        tell(found)
+        return
     rows = (
         (b["batch_id"], b["state"], b["rows_accepted"], rupiah(b["amount_rupiah"]), b["approvals_missing"],
          ", ".join(w["code"] for w in b["warnings"]) or None, b["submitted_by"])

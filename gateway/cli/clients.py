@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from contracts.errors import NotFound
-from gateway.cli.common import console, table, with_store
+from gateway.cli.common import AsJson, console, table, tell, with_store
 from gateway.clock import SystemClock
 from gateway.security import clients as security
 from gateway.services.intake.incentives import Incentives
@@ -99,16 +99,20 @@ def keys(
 
 
 @app.command("list")
-def list_() -> None:
+def list_(as_json: AsJson = False) -> None:
     """All clients with their scopes; a disabled one stays listed, as the records name it."""
 
     async def work(database: Database, _: Incentives) -> list[stored.ClientRow]:
         async with database.connection() as connection:
             return await stored.get_all(connection)
 
+    found = with_store(work)
+    if as_json:
+        tell(found)
+        return
     rows = (
         (c.id, c.organisation or security.EVERYWHERE, c.person, " ".join(c.scopes), c.created_at, c.disabled_at)
-        for c in with_store(work)
+        for c in found
     )
     console.print(table("clients", "id", "organisation", "person", "scopes", "created", "disabled", rows=rows))
 

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.registry import PARTNERS
-from gateway.cli.common import MANIFESTS, open_store
+from gateway.cli.common import MANIFESTS, AsJson, open_store, tell
 from gateway.clock import SystemClock
 from gateway.embedded import EmbeddedError, data_home
 from gateway.embedded.postgres import OLDEST_MAJOR, installations
@@ -71,11 +71,25 @@ def doctor(
     live: Annotated[
         bool, typer.Option("--live", help="What is wrong right now at DATABASE_URL, as alerts see it.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Look this machine over: Python, embedded servers, disk, ports; and, where settings are in the environment, the
     installation: settings, database, cache, partners, clocks. Exit status 1 if something is bad.
     """
     findings = asyncio.run(_live()) if live else [*machine(), *asyncio.run(_installation())]
+    if as_json:
+        tell([{"state": finding.state.name.lower(), **_said(finding)} for finding in findings])
+    else:
+        _show(findings)
+    if any(finding.state is State.BAD for finding in findings):
+        raise typer.Exit(1)
+
+
+def _said(finding: Finding) -> dict[str, str]:
+    return {"what": finding.what, "found": finding.found, "to_do": finding.mend}
+
+
+def _show(findings: list[Finding]) -> None:
     table = Table(show_header=True, box=None)
     for column in ("", "what", "found", "to do"):
         table.add_column(column, overflow="fold")
@@ -83,8 +97,6 @@ def doctor(
         mark = {State.GOOD: "ok", State.WARNING: "!", State.BAD: "x"}[finding.state]
         table.add_row(f"[{finding.state.value}]{mark}[/]", finding.what, finding.found, finding.mend)
     Console().print(table)
-    if any(finding.state is State.BAD for finding in findings):
-        raise typer.Exit(1)
 
 
 async def _live() -> list[Finding]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Annotated, TypeVar
 
 import typer
 
-from gateway.cli.common import console, table, vault, with_store
+from gateway.cli.common import AsJson, console, table, tell, vault, with_store
 from gateway.clock import SystemClock
 from gateway.security.clients import PERSONS
 from gateway.services.intake.incentives import Incentives
@@ -41,15 +42,20 @@ def add(
 
 
 @app.command("list")
-def list_() -> None:
+def list_(as_json: AsJson = False) -> None:
     """Everybody, with their roles."""
 
-    async def work(database: Database, _: Incentives) -> list[tuple[object, ...]]:
+    async def work(database: Database, _: Incentives) -> list[tuple[str, tuple[str, ...], datetime, datetime | None]]:
         async with database.connection() as connection:
             found = await stored.get_all(connection)
-        return [(o.client_id.removeprefix(PERSONS), " ".join(o.roles), o.created_at, gone) for o, gone in found]
+        return [(o.client_id.removeprefix(PERSONS), o.roles, o.created_at, gone) for o, gone in found]
 
-    console.print(table("operators", "name", "roles", "enrolled", "disabled", rows=with_store(work)))
+    found = with_store(work)
+    if as_json:
+        tell([dict(zip(("name", "roles", "enrolled_at", "disabled_at"), row, strict=True)) for row in found])
+        return
+    rows = ((name, " ".join(roles), *times) for name, roles, *times in found)
+    console.print(table("operators", "name", "roles", "enrolled", "disabled", rows=rows))
 
 
 @app.command()

@@ -52,9 +52,12 @@ def overview(context: typer.Context) -> None:
 
 
 @app.command()
-def show(partner: Name) -> None:
+def show(partner: Name, as_json: AsJson = False) -> None:
     """One in full: capabilities, limits and quotas, and everything assumed about it with its source."""
     manifest = _manifest(partner)
+    if as_json:
+        tell(_said(manifest))
+        return
     console.print(f"[bold]{manifest.name}[/] ({manifest.slug}), documents read on {manifest.read_on}")
     console.print(manifest.documents)
     console.print(f"one payout: {rupiah(manifest.min_amount_rupiah)} to {rupiah(manifest.max_amount_rupiah)}")
@@ -70,6 +73,23 @@ def show(partner: Name) -> None:
     facts = sorted(manifest.facts, key=lambda fact: fact.mark.value)
     cells = ((f.mark.value, f"{f.text} ({f.source})") for f in facts)
     console.print(table("\nfacts", "mark", "what, and its source", rows=cells))
+
+
+def _said(manifest: Manifest) -> dict[str, object]:
+    """What `show` tells, for programs."""
+    return {
+        "partner": manifest.slug,
+        "name": manifest.name,
+        "documents": manifest.documents,
+        "read_on": manifest.read_on,
+        "min_amount_rupiah": manifest.min_amount_rupiah,
+        "max_amount_rupiah": manifest.max_amount_rupiah,
+        "capabilities": sorted(c.value for c in manifest.capabilities),
+        "account_proof": manifest.account_proof,
+        "lookup_horizon_s": manifest.lookups.horizon_s,
+        "quotas": all_quotas(manifest),
+        "facts": manifest.facts,
+    }
 
 
 @app.command("settings")

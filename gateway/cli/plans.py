@@ -11,7 +11,7 @@ import typer
 from contracts.errors import InvalidRequest
 from contracts.payment_plan import Instalment, PaymentPlan, PlanState, content_of, root_of
 from gateway.cli.batch import ClientId, Secret, Url
-from gateway.cli.common import console, rupiah, table
+from gateway.cli.common import AsJson, console, rupiah, table, tell
 from gateway.client import Gateway, calls, models
 
 app = typer.Typer(
@@ -57,10 +57,14 @@ def approve(
 
 
 @app.command()
-def show(plan_id: PlanId, client_id: ClientId, client_secret: Secret, url: Url = _URL) -> None:
+def show(plan_id: PlanId, client_id: ClientId, client_secret: Secret, url: Url = _URL, as_json: AsJson = False) -> None:
     """What a plan says, and where it stands."""
     with Gateway(url, client_id, client_secret) as gateway:
-        _show(gateway.send(calls.read_plan(plan_id)))
+        found = gateway.send(calls.read_plan(plan_id))
+    if as_json:
+        tell(found)
+    else:
+        _show(found)
 
 
 @app.command("list")
@@ -69,15 +73,19 @@ def list_(
     client_secret: Secret,
     url: Url = _URL,
     state: Annotated[PlanState | None, typer.Option(help="Only those; `awaiting_approval` say.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Plans, newest first."""
     with Gateway(url, client_id, client_secret) as gateway:
-        found = gateway.pages(calls.list_plans(state=None if state is None else state.value))
-        rows = [
-            (one.plan_id, one.state, one.programme, one.name, one.most_participants, rupiah(one.most_rupiah),
-             one.approvals_missing, one.submitted_by)
-            for one in found
-        ]  # fmt: skip
+        found = list(gateway.pages(calls.list_plans(state=None if state is None else state.value)))
+    if as_json:
+        tell(found)
+        return
+    rows = [
+        (one.plan_id, one.state, one.programme, one.name, one.most_participants, rupiah(one.most_rupiah),
+         one.approvals_missing, one.submitted_by)
+        for one in found
+    ]  # fmt: skip
     heads = ("id", "state", "programme", "name", "participants", "at most", "missing", "submitted by")
     console.print(table("plans", *heads, rows=rows))
 

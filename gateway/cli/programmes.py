@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.common import console, table, with_store
+from gateway.cli.common import AsJson, console, table, tell, with_store
 from gateway.clock import SystemClock
 from gateway.services.intake.incentives import Incentives
 from gateway.services.intake.programmes import Programme, Programmes
@@ -31,11 +31,15 @@ def register(
 
 
 @app.command("list")
-def list_() -> None:
+def list_(as_json: AsJson = False) -> None:
     """What is registered."""
 
     async def work(database: Database, _: Incentives) -> list[Programme]:
         return await Programmes(database, SystemClock()).find()
 
-    rows = ((one.programme, ", ".join(one.purposes)) for one in with_store(work))
+    found = with_store(work)
+    if as_json:
+        tell(found)
+        return
+    rows = ((one.programme, ", ".join(one.purposes)) for one in found)
     console.print(table("programmes", "programme", "purposes", rows=rows))

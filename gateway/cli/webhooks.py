@@ -10,7 +10,7 @@ import typer
 
 from contracts.errors import GatewayError
 from gateway.cli.batch import ApiRefused, ClientId, Secret, Url
-from gateway.cli.common import console, table
+from gateway.cli.common import AsJson, console, table, tell
 from gateway.client import Gateway, NoAnswer, Refused, calls, models
 
 T = TypeVar("T")
@@ -61,9 +61,12 @@ def add(
 
 
 @app.command("list")
-def list_(client_id: ClientId, client_secret: Secret, url: Url = _API) -> None:
+def list_(client_id: ClientId, client_secret: Secret, url: Url = _API, as_json: AsJson = False) -> None:
     """The client's endpoints: how far each is, what waits, since when it fails."""
     found = _with(client_id, client_secret, url, lambda g: g.send(calls.list_webhook_endpoints()))
+    if as_json:
+        tell(found.webhook_endpoints)
+        return
     rows = (
         (one.webhook_endpoint_id, one.url, " ".join(one.types) or "all", one.waiting, one.dead_letters, _state(one))
         for one in found.webhook_endpoints

@@ -13,8 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from contracts.incentive import BlockerCode
+from gateway.cli import COMMANDS, app
 from gateway.cli.common import LAST_MIN, table
 from gateway.storage.ops import cases
 from gateway.storage.ops.cases import NewCase
@@ -58,6 +60,30 @@ def test_a_command_for_every_minute_loads_no_framework(module: str) -> None:
     script = f"import sys, gateway.cli.{module}; print(*[n for n in {HEAVY!r} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_help_loads_no_command() -> None:
+    """It is the first thing that anybody types: nothing is imported for it that it does not print."""
+    script = (
+        "import sys, gateway.cli\ntry: gateway.cli.app(['--help'])\nexcept SystemExit: pass\n"
+        f"print('loaded', *[n for n in sys.modules if n in {HEAVY!r} or n.startswith(('gateway.cli.', 'rich.'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1].strip() == "loaded"
+    assert all(re.search(rf"^  {name} ", done.stdout, re.M) for name in COMMANDS)
+
+
+TELLING = {"list", "show", "state", "holds", "status"}
+
+
+def test_what_tells_something_tells_it_to_programs_too() -> None:
+    """Groups' commands by their names, and every command that stands alone but those that go on or write files."""
+    group = get_command(app)
+    for name in COMMANDS.keys() - {"serve", "worker", "migrate", "events", "cohort", "new-partner"}:
+        found = group.get_command(None, name)  # type: ignore[attr-defined]
+        for what, one in getattr(found, "commands", {"list": found}).items():
+            named = {option for parameter in one.params for option in parameter.opts}
+            assert what not in TELLING or "--json" in named, f"{name} {what}"
 
 
 async def test_where_everybody_stands(desk: Desk, database: str) -> None:
