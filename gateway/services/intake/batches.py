@@ -19,10 +19,12 @@ from gateway.clock import Clock
 from gateway.security import places
 from gateway.security.vault import Vault
 from gateway.services.intake import reapprovals
+from gateway.services.intake.ahead import Ahead, Upload
+from gateway.services.intake.ahead import Keep as KeepRow
 from gateway.services.intake.framing import CsvCells, JsonCells
 from gateway.services.intake.merging import Busy, Merging
 from gateway.services.intake.programmes import Programmes
-from gateway.services.intake.rows import Checker, Declared, Reader, Refused, Row, rules_of
+from gateway.services.intake.rows import Checker, Declared, Reader, rules_of
 from gateway.services.intake.spool import Spool
 from gateway.storage.access import clients
 from gateway.storage.base.database import Connection, Database, transact
@@ -45,6 +47,7 @@ _UPLOADS = 64
 _SLICE_BYTES = 16_384
 """Some hundred rows, which are checked in a few milliseconds."""
 _MANY = 1_000
+"""Fewer have places of their own, and no turn to wait for."""
 
 _EXPIRES_AFTER = timedelta(days=30)
 """Without its approvals."""
@@ -95,6 +98,7 @@ class Batches:
         self._programmes = programmes
         self._merging = Merging(database, clock, vault)
         self._room = asyncio.Semaphore(_INTAKES)
+        self._small = asyncio.Semaphore(_INTAKES)
         self._uploads = 0
 
     async def receive(
@@ -106,27 +110,43 @@ class Batches:
         declared: Declared | None = None,
     ) -> BatchView:
         """Read, check and store a batch; nothing of it is visible before all of it is."""
-        checker = Checker(self._rules, self._vault, await self._programmes.known(), secrets.token_bytes(32))
-        reader = Reader(cells, checker, declared)
-
-        async def store(connection: Connection, now: datetime) -> BatchView:
-            live = await staging.settle(connection, client_id=client_id, single=False, many=reader.rows >= _MANY)
-            batch = await self._merging.store(connection, client_id, live, checker, now)
-            await keep(connection, BatchView(batch=batch), now)
-            return BatchView(batch=batch)
-
         if self._uploads >= _UPLOADS:
             raise Busy
+        checker = Checker(self._rules, self._vault, await self._programmes.known(), secrets.token_bytes(32))
+        reader, upload = Reader(cells, checker, declared), Upload(body, self._clock)
+
+        async def keep_row(connection: Connection, batch: BatchRow, now: datetime) -> None:
+            await keep(connection, BatchView(batch=batch), now)
+
         self._uploads += 1
         try:
             with Spool() as spool:
-                await _read(reader, body, spool)
-                async with self._merging.staging(self._room) as connection:
-                    for rows, refused in spool.pieces():
-                        await _copy(connection, rows, refused)
-                    return await self._merging.in_one(connection, store)
+                async with Ahead(self._merging, self._room, upload, spool, client_id, checker, keep_row) as ahead:
+                    await _read(reader, upload, spool, ahead)
+                    batch = await ahead.finish()
+                if batch is None:
+                    spool.again()
+                    batch = await self._store(client_id, checker, spool, keep_row, many=reader.rows >= _MANY)
+                return BatchView(batch=batch)
         finally:
             self._uploads -= 1
+
+    async def _store(self, client_id: str, checker: Checker, spool: Spool, keep: KeepRow, *, many: bool) -> BatchRow:
+        """Merge what is complete, all of it at once. A few rows wait for no large batch, unless one holds theirs."""
+        beside = not many
+
+        async def store(connection: Connection, now: datetime) -> BatchRow:
+            nonlocal beside
+            merging, beside = not beside, False
+            settled = await staging.settle(connection, client_id=client_id, merging=merging, analyse=many)
+            batch = await self._merging.store(connection, client_id, settled, checker, now)
+            await keep(connection, batch, now)
+            return batch
+
+        async with self._merging.staging(self._room if many else self._small) as connection:
+            for rows, refused in spool.pieces():
+                await staging.add(connection, rows, refused)
+            return await self._merging.in_one(connection, store)
 
     async def decide(self, client_id: str, batch_id: str, decision: Decision, content_root: bytes) -> BatchView:
         """One client's approval or rejection of exactly this content, or its withdrawal. The second approval by a
@@ -241,22 +261,16 @@ class Batches:
             return await stored.results(connection, batch_id, outcome and outcome.value, after_line, limit)
 
 
-async def _read(reader: Reader, body: AsyncIterator[bytes], spool: Spool) -> None:
+async def _read(reader: Reader, upload: Upload, spool: Spool, ahead: Ahead) -> None:
     """Check rows as they come."""
-    async for chunk in body:
+    async for chunk in upload.chunks():
         for start in range(0, len(chunk), _SLICE_BYTES):
             spool.add(*reader.feed(chunk[start : start + _SLICE_BYTES]))
+            ahead.more()
             await asyncio.sleep(0)  # even where the body never has to wait, nobody else in the process waits for it
         if reader.rows > MAX_ROWS:
             raise TooLarge(f"A batch has at most {MAX_ROWS} rows.")
     spool.add(*reader.end())
-
-
-async def _copy(connection: Connection, rows: list[Row], refused: list[Refused]) -> None:
-    if rows:
-        await staging.add_rows(connection, rows)
-    if refused:
-        await staging.add_refused(connection, refused)
 
 
 async def _decide(

@@ -196,7 +196,7 @@ class Entitlements:
     async def _settle(self, connection: Connection, client_id: str, items: Items) -> None:
         """Stage the rows, and take out everything of an item of which one contradicts others or stands already."""
         await staging.add_rows(connection, items.rows)
-        await staging.settle(connection, client_id=client_id, single=True, many=False)
+        await staging.settle(connection, client_id=client_id, merging=False, analyse=False)
         refused = await stored.refused(connection)
         known = await stored.repeated(connection)
         for number in sorted({items.number_of(line) for line in (*refused, *known)}):
@@ -206,9 +206,9 @@ class Entitlements:
             await stored.withdraw(connection, first, last)
 
     async def _make(self, connection: Connection, client_id: str, row: PlanRow, checker: Checker, now: datetime) -> str:
-        live = await staging.count(connection)
-        batch = await self._merging.store(connection, client_id, live, checker, now, plan_id=row.id)
-        if batch.rows_accepted != live:
+        settled = staging.Settled(live=await staging.count(connection), known=True)
+        batch = await self._merging.store(connection, client_id, settled, checker, now, plan_id=row.id)
+        if batch.rows_accepted != settled.live:
             raise Overtaken
         await batches.approve(connection, batch.id, now)
         approved = (EventType.BATCH_APPROVED, batch.id, {"content_root": batch.content_root.hex()})

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import date, datetime
+from datetime import datetime
 from typing import TypeVar
 
 import asyncpg
 import msgspec
 
-from contracts.batch import BatchState, WarningCode
+from contracts.batch import BatchState, PartnerTotal, WarningCode
 from contracts.errors import GatewayError
 from contracts.events import EventType
 from gateway.clock import Clock, jakarta_day
@@ -20,9 +21,10 @@ from gateway.security.vault import Vault
 from gateway.services.intake.merkle import MerkleTree
 from gateway.services.intake.rows import Checker
 from gateway.storage.base.database import Connection, Database
+from gateway.storage.intake import accepted, staging
 from gateway.storage.intake import batches as stored
-from gateway.storage.intake import staging
 from gateway.storage.intake.batches import BatchRow
+from gateway.storage.intake.staging import Settled
 from gateway.storage.messages import events
 
 Result = TypeVar("Result")
@@ -31,6 +33,14 @@ _WAIT_S = 300.0
 _ENOUGH_NIKS = 3
 """So many that all end in 0 are no chance."""
 _TRIES = 5
+_REST_S = 0.05
+_TOLD = (
+    WarningCode.NIK_ENDINGS,
+    WarningCode.AMOUNTS_UNUSUAL,
+    WarningCode.DEADLINES_OVER,
+    WarningCode.ACCOUNTS_SHARED,
+)
+"""In this order."""
 
 
 class Busy(GatewayError):
@@ -60,51 +70,24 @@ class Merging:
 
     def __init__(self, database: Database, clock: Clock, vault: Vault) -> None:
         self._database = database
-        self._clock = clock
-        self._vault = vault
+        self.clock = clock
+        self.vault = vault
 
     async def store(
         self,
         connection: Connection,
         client_id: str,
-        live: int,
+        settled: Settled,
         checker: Checker,
         now: datetime,
         plan_id: str | None = None,
     ) -> BatchRow:
-        """Move the `live` staged rows in as a batch, in the caller's transaction; `plan_id`: the plan that they are
+        """Move the accepted rows in as a batch, in the caller's transaction; `plan_id`: the plan that they are
         approved by.
         """
-        batch_id = await stored.new_batch_id(connection, now)
-        await stored.begin(connection, batch_id, client_id, now)
-        odd = await _oddities(connection, checker, jakarta_day(now))
-        await staging.move(connection, batch_id, live, now)
-        merged = await staging.close(connection, batch_id)
-        tree = MerkleTree()
-        async for leaves in staging.leaves(connection):
-            tree.add(leaves)
-        batch = BatchRow(
-            id=batch_id,
-            client_id=client_id,
-            state=BatchState.AWAITING_APPROVAL if merged.accepted else BatchState.EMPTY,
-            single=False,
-            rows_accepted=merged.accepted,
-            rows_rejected=merged.rejected,
-            rows_repeated=merged.repeated,
-            amount_rupiah=merged.amount_rupiah,
-            reapproval=False,
-            plan_id=plan_id,
-            content_root=tree.root(),
-            content_key_sealed=self._vault.seal(places.content_key(batch_id), checker.key.hex()),
-            partners=msgspec.json.encode(await staging.partners(connection)).decode(),
-            warnings=msgspec.json.encode(odd).decode(),
-            received_at=now,
-            decided_at=None,
-        )
-        await stored.finish(connection, batch)
-        counts = {"rows_accepted": merged.accepted, "rows_rejected": merged.rejected, "rows_repeated": merged.repeated}
-        await events.emit(connection, now, [(EventType.BATCH_RECEIVED, batch.id, counts)])
-        return batch
+        batch = await Growing.begin(connection, client_id, now)
+        await batch.add(settled, alone=True)
+        return await batch.finish(self.vault, checker, plan_id)
 
     @asynccontextmanager
     async def staging(self, room: asyncio.Semaphore) -> AsyncIterator[Connection]:
@@ -125,30 +108,97 @@ class Merging:
     async def in_one(
         self, connection: Connection, store: Callable[[Connection, datetime], Awaitable[Result]]
     ) -> Result:
-        """Run `store` in one transaction; again when it met a payment or a fact that locks the other way round.
-        Raises `KeyChanged`.
+        """Run `store` in one transaction; again when it met a payment or a fact that locks the other way round, and
+        for a while where somebody else holds what it needs. Raises `KeyChanged` and `Busy`.
         """
-        for tries_left in reversed(range(_TRIES)):
+        give_up = self.clock.monotonic() + _WAIT_S
+        tries_left = _TRIES
+        while True:
             try:
                 async with connection.transaction():
-                    return await store(connection, self._clock.now())
+                    return await store(connection, self.clock.now())
+            except asyncpg.LockNotAvailableError:
+                if self.clock.monotonic() > give_up:
+                    raise Busy from None
+                await asyncio.sleep(_REST_S)
             except (asyncpg.DeadlockDetectedError, staging.MergeUnsettled, Overtaken):
+                tries_left -= 1
                 if not tries_left:
                     raise
             except staging.KeyRetired as error:
                 raise KeyChanged from error
-        raise AssertionError("the loop returns or raises")
 
 
-async def _oddities(connection: Connection, checker: Checker, today: date) -> list[tuple[WarningCode, int]]:
-    """What the approvers should see before they decide."""
-    found: list[tuple[WarningCode, int]] = []
-    if checker.accepted >= _ENOUGH_NIKS and checker.niks_ending_in_0 == checker.accepted:
-        found.append((WarningCode.NIK_ENDINGS, checker.accepted))
-    if unusual := await staging.unusual_amounts(connection):
-        found.append((WarningCode.AMOUNTS_UNUSUAL, unusual))
-    if over := await staging.over(connection, today):
-        found.append((WarningCode.DEADLINES_OVER, over))
-    if shared := await staging.sharing(connection):
-        found.append((WarningCode.ACCOUNTS_SHARED, shared))
-    return found
+class Growing:
+    """A batch that rows are moved into, in the caller's transaction; its counts, totals and content root are those of
+    what it really holds.
+    """
+
+    def __init__(self, connection: Connection, batch_id: str, client_id: str, now: datetime) -> None:
+        self.id = batch_id
+        self._connection = connection
+        self._client_id = client_id
+        self._now = now
+        self._tree = MerkleTree()
+        self._sums = Counter[str]()
+        self._partners: dict[str, PartnerTotal] = {}
+        self._odd = Counter[WarningCode]()
+
+    @classmethod
+    async def begin(cls, connection: Connection, client_id: str, now: datetime) -> Growing:
+        """With no row yet."""
+        batch_id = await stored.new_batch_id(connection, now)
+        await stored.begin(connection, batch_id, client_id, now)
+        return cls(connection, batch_id, client_id, now)
+
+    async def add(self, settled: Settled, *, alone: bool) -> None:
+        """Move in the staged rows that are accepted (`staging.move`); their lines are behind those of before."""
+        connection = self._connection
+        fresh = await staging.move(connection, self.id, settled, self._now, alone=alone)
+        merged = await staging.close(connection, self.id, fresh=fresh)
+        self._sums.update(msgspec.structs.asdict(merged))
+        async for leaves in accepted.leaves(connection):
+            self._tree.add(leaves)
+        for one in await accepted.partners(connection):
+            before = self._partners.get(one.partner, PartnerTotal(partner=one.partner, rows=0, amount_rupiah=0))
+            self._partners[one.partner] = PartnerTotal(
+                partner=one.partner,
+                rows=before.rows + one.rows,
+                amount_rupiah=before.amount_rupiah + one.amount_rupiah,
+            )
+        self._odd[WarningCode.AMOUNTS_UNUSUAL] += await accepted.unusual_amounts(connection)
+        self._odd[WarningCode.DEADLINES_OVER] += await accepted.over(connection, jakarta_day(self._now))
+
+    async def finish(self, vault: Vault, checker: Checker, plan_id: str | None = None) -> BatchRow:
+        """The batch as it is stored, and told of."""
+        sums, partners = self._sums, [self._partners[slug] for slug in sorted(self._partners)]
+        batch = BatchRow(
+            id=self.id,
+            client_id=self._client_id,
+            state=BatchState.AWAITING_APPROVAL if sums["accepted"] else BatchState.EMPTY,
+            single=False,
+            rows_accepted=sums["accepted"],
+            rows_rejected=sums["rejected"],
+            rows_repeated=sums["repeated"],
+            amount_rupiah=sums["amount_rupiah"],
+            reapproval=False,
+            plan_id=plan_id,
+            content_root=self._tree.root(),
+            content_key_sealed=vault.seal(places.content_key(self.id), checker.key.hex()),
+            partners=msgspec.json.encode(partners).decode(),
+            warnings=msgspec.json.encode(await self._oddities(checker)).decode(),
+            received_at=self._now,
+            decided_at=None,
+        )
+        await stored.finish(self._connection, batch)
+        counts = {f"rows_{outcome}": sums[outcome] for outcome in ("accepted", "rejected", "repeated")}
+        await events.emit(self._connection, self._now, [(EventType.BATCH_RECEIVED, batch.id, counts)])
+        return batch
+
+    async def _oddities(self, checker: Checker) -> list[tuple[WarningCode, int]]:
+        """What the approvers should see before they decide."""
+        odd = self._odd.copy()
+        if checker.accepted >= _ENOUGH_NIKS and checker.niks_ending_in_0 == checker.accepted:
+            odd[WarningCode.NIK_ENDINGS] = checker.accepted
+        odd[WarningCode.ACCOUNTS_SHARED] = await accepted.sharing(self._connection)
+        return [(code, odd[code]) for code in _TOLD if odd[code]]

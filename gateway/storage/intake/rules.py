@@ -11,6 +11,8 @@ instalment.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 REPEAT = "repeat"
 
 DIFFER = """concat_ws(', ', CASE WHEN {nik} <> r.nik_index THEN 'nik' END,
@@ -46,41 +48,64 @@ AS_KNOWN = (
 )
 
 
-def against(ours: str, still_open: str) -> tuple[str, ...]:
-    """What is stored already against the rows: selections of (line, code, fields, hint), of which the first that has a
-    row decides about it. `ours`: the organisation that hands it over; `still_open`: which rows to look at.
+class Against(NamedTuple):
+    """One rule: a selection of (line, code, fields, hint)."""
+
+    selection: str
+    of_known: bool = False
+    """It only speaks of participants that are stored already."""
+
+
+def against(ours: str, still_open: str) -> tuple[Against, ...]:
+    """What is stored already against the rows; the first rule that has a row decides about it. `ours`: the organisation
+    that hands it over; `still_open`: which rows to look at.
     """
     return (
         # Whoever hands over for another organisation learns that the id is taken, and nothing else.
-        "SELECT r.line, 'participant_taken' AS code, 'participant_id' AS fields, NULL AS hint"
-        " FROM intake_rows r JOIN participants p USING (participant_id)"
-        f" WHERE p.organisation <> {ours} AND {still_open}",
+        Against(
+            "SELECT r.line, 'participant_taken' AS code, 'participant_id' AS fields, NULL AS hint"
+            " FROM intake_rows r JOIN participants p USING (participant_id)"
+            f" WHERE p.organisation <> {ours} AND {still_open}",
+            of_known=True,
+        ),
         # The same row as handed over, or as what was handed over was corrected to.
-        "SELECT line, CASE WHEN same OR fields = '' THEN 'repeat' WHEN payout IS NULL THEN 'incentive_conflict'"
-        " ELSE 'instalment_paid' END, fields, 'incentive ' || id FROM ("
-        " SELECT r.line, i.id, i.payout, i.content_hash = r.content_hash AS same,"
-        f" {DIFFER.format(nik='i.nik_index', person='p', row='i')} AS fields"
-        " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, participant_id)"
-        f" JOIN participants p ON p.id = i.participant WHERE NOT i.cancelled AND {still_open}) AS met",
+        Against(
+            "SELECT line, CASE WHEN same OR fields = '' THEN 'repeat' WHEN payout IS NULL THEN 'incentive_conflict'"
+            " ELSE 'instalment_paid' END, fields, 'incentive ' || id FROM ("
+            " SELECT r.line, i.id, i.payout, i.content_hash = r.content_hash AS same,"
+            f" {DIFFER.format(nik='i.nik_index', person='p', row='i')} AS fields"
+            " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, participant_id)"
+            f" JOIN participants p ON p.id = i.participant WHERE NOT i.cancelled AND {still_open}) AS met",
+            of_known=True,
+        ),
         # Cancelled after a refusal that the partner took back: paid all the same.
-        "SELECT r.line, 'instalment_paid', NULL,"
-        f" 'incentive ' || min(i.id) FILTER (WHERE i.organisation = {ours})"
-        " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, nik_index)"
-        f" WHERE i.cancelled AND i.payout = 'succeeded' AND {still_open} GROUP BY r.line",
+        Against(
+            "SELECT r.line, 'instalment_paid', NULL,"
+            f" 'incentive ' || min(i.id) FILTER (WHERE i.organisation = {ours})"
+            " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, nik_index)"
+            f" WHERE i.cancelled AND i.payout = 'succeeded' AND {still_open} GROUP BY r.line"
+        ),
         # Paid to somebody who was erased since, under whatever id.
-        "SELECT r.line, 'instalment_paid', NULL, NULL FROM intake_rows r JOIN erased_instalments e"
-        f" ON e.mark = instalment_mark(r.nik_index, r.programme, r.purpose, r.period) WHERE {still_open}",
-        "SELECT r.line, 'participant_conflict',"
-        " concat_ws(', ', CASE WHEN p.nik_index <> r.nik_index THEN 'nik' END,"
-        " CASE WHEN p.partner <> r.partner THEN 'partner' END,"
-        " CASE WHEN p.account_index <> r.account_index THEN 'account' END), NULL"
-        " FROM intake_rows r JOIN participants p USING (participant_id)"
-        " WHERE (p.nik_index, p.partner, p.account_index) <> (r.nik_index, r.partner, r.account_index)"
-        f" AND {still_open} AND {BOUND}",
-        "SELECT r.line, 'nik_duplicate', 'nik',"
-        f" min('participant ' || i.participant_id || ', incentive ' || i.id) FILTER (WHERE i.organisation = {ours})"
-        " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, nik_index)"
-        f" WHERE NOT i.cancelled AND i.participant_id <> r.participant_id AND {still_open} GROUP BY r.line",
+        Against(
+            "SELECT r.line, 'instalment_paid', NULL, NULL FROM intake_rows r JOIN erased_instalments e"
+            f" ON e.mark = instalment_mark(r.nik_index, r.programme, r.purpose, r.period) WHERE {still_open}"
+        ),
+        Against(
+            "SELECT r.line, 'participant_conflict',"
+            " concat_ws(', ', CASE WHEN p.nik_index <> r.nik_index THEN 'nik' END,"
+            " CASE WHEN p.partner <> r.partner THEN 'partner' END,"
+            " CASE WHEN p.account_index <> r.account_index THEN 'account' END), NULL"
+            " FROM intake_rows r JOIN participants p USING (participant_id)"
+            " WHERE (p.nik_index, p.partner, p.account_index) <> (r.nik_index, r.partner, r.account_index)"
+            f" AND {still_open} AND {BOUND}",
+            of_known=True,
+        ),
+        Against(
+            "SELECT r.line, 'nik_duplicate', 'nik',"
+            f" min('participant ' || i.participant_id || ', incentive ' || i.id) FILTER (WHERE i.organisation = {ours})"
+            " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, nik_index)"
+            f" WHERE NOT i.cancelled AND i.participant_id <> r.participant_id AND {still_open} GROUP BY r.line"
+        ),
     )
 
 

@@ -39,7 +39,7 @@ _OURS = "r.organisation"
 _LIVE = "FROM intake_rows r WHERE true"
 """Whoever calls hands over accepted rows alone."""
 _AGAINST = " UNION ALL ".join(
-    f"SELECT {n} AS rule, met.* FROM ({rule}) AS met" for n, rule in enumerate(rules.against(_OURS, "true"))
+    f"SELECT {n} AS rule, met.* FROM ({rule.selection}) AS met" for n, rule in enumerate(rules.against(_OURS, "true"))
 )
 _SAFE = """SELECT set_config('lock_timeout', $1, true), set_config('enable_seqscan', 'off', true),
     set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),

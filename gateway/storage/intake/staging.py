@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import AsyncIterator, Sequence
-from datetime import date, datetime
+from datetime import datetime
 
 import asyncpg
 import msgspec
 
-from contracts.batch import PartnerTotal, RowCode
+from contracts.batch import RowCode
 from gateway.security.vault import KEY_ID_BYTES
 from gateway.storage.base import witness
 from gateway.storage.base.database import Connection
@@ -46,10 +46,11 @@ CREATE TEMP TABLE IF NOT EXISTS intake_refused (
 CREATE TEMP TABLE IF NOT EXISTS intake_fate (
     line integer PRIMARY KEY, code text NOT NULL, other integer, fields text, hint text);
 CREATE TEMP TABLE IF NOT EXISTS intake_copies (line integer PRIMARY KEY, first_line integer NOT NULL);
-TRUNCATE intake_rows, intake_refused, intake_fate, intake_copies;
+CREATE TEMP TABLE IF NOT EXISTS intake_accounts (account_index bytea NOT NULL, participant_id text NOT NULL);
+TRUNCATE intake_rows, intake_refused, intake_fate, intake_copies, intake_accounts;
 """
 
-_LIVE = "FROM intake_rows r WHERE NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = r.line)"
+LIVE = "FROM intake_rows r WHERE NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = r.line)"
 """Rows that nothing speaks against so far."""
 
 _OURS = "current_setting('gateway.organisation')"
@@ -57,15 +58,16 @@ _OURS = "current_setting('gateway.organisation')"
 
 _OPEN = "NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = r.line)"
 
-_AGAINST = tuple(f"INSERT INTO intake_fate (line, code, fields, hint) {rule}" for rule in rules.against(_OURS, _OPEN))
-_STORED = (
-    rules.LOCK,
+_AGAINST = tuple(
+    rule._replace(selection=f"INSERT INTO intake_fate (line, code, fields, hint) {rule.selection}")
+    for rule in rules.against(_OURS, _OPEN)
+)
+_COPIES = (
     # A line that stands twice shares the fate of its first one.
     "INSERT INTO intake_copies SELECT r.line, d.first_line FROM (SELECT content_hash, min(line) AS first_line"
     " FROM intake_rows GROUP BY content_hash HAVING count(*) > 1) d"
     " JOIN intake_rows r USING (content_hash) WHERE r.line <> d.first_line",
     "INSERT INTO intake_fate SELECT line, 'copy' FROM intake_copies",
-    *_AGAINST,
 )
 
 _OF_THE_FILE = (
@@ -85,7 +87,7 @@ _OF_THE_FILE = (
 """What other rows of the file say against a row, and the refusals that come of it all."""
 
 _CONTESTED = f"""
-WITH live AS MATERIALIZED (SELECT line, programme, purpose, period, participant_id, identity, nik_index {_LIVE}),
+WITH live AS MATERIALIZED (SELECT line, programme, purpose, period, participant_id, identity, nik_index {LIVE}),
 same_key AS (SELECT programme, purpose, period, participant_id FROM live
     GROUP BY programme, purpose, period, participant_id HAVING count(*) > 1),
 same_person AS (SELECT participant_id FROM live
@@ -111,7 +113,7 @@ its NIK with no differing row is accepted whatever becomes of the others.
 _COUNTS = f"""
 SELECT a.accepted, a.amount_rupiah, (SELECT count(*) FROM intake_refused) AS rejected,
     (SELECT count(*) FROM intake_fate WHERE code = $1) AS repeated
-FROM (SELECT count(*) AS accepted, coalesce(sum(amount_rupiah), 0)::bigint AS amount_rupiah {_LIVE}) a
+FROM (SELECT count(*) AS accepted, coalesce(sum(amount_rupiah), 0)::bigint AS amount_rupiah {LIVE}) a
 """
 
 _ANALYZE = (
@@ -119,12 +121,12 @@ _ANALYZE = (
 )
 """Only what rows are grouped and joined by; the sealed fields would cost most of it."""
 
-_MOVE_PARTICIPANTS = rules.new_participants(_OURS, _LIVE, "$1")
-_CORRECT_PARTICIPANTS = rules.corrected_participants(_OURS, _LIVE, "$1")
-_NOTE = rules.notes("$1", _LIVE)
-_MOVE_INCENTIVES = rules.new_incentives(_OURS, _LIVE, "$1", "$2")
-_ALL_PARTICIPANTS = rules.new_participants(_OURS, _LIVE, "$1", overtaken="")
-_ALL_INCENTIVES = rules.new_incentives(_OURS, _LIVE, "$1", "$2", overtaken="")
+_MOVE_PARTICIPANTS = rules.new_participants(_OURS, LIVE, "$1")
+_CORRECT_PARTICIPANTS = rules.corrected_participants(_OURS, LIVE, "$1")
+_NOTE = rules.notes("$1", LIVE)
+_MOVE_INCENTIVES = rules.new_incentives(_OURS, LIVE, "$1", "$2")
+_ALL_PARTICIPANTS = rules.new_participants(_OURS, LIVE, "$1", overtaken="")
+_ALL_INCENTIVES = rules.new_incentives(_OURS, LIVE, "$1", "$2", overtaken="")
 
 _TAKEN = """
 INSERT INTO intake_fate (line, code) SELECT i.line, 'taken' FROM incentives i
@@ -137,6 +139,22 @@ SELECT $1, line, field, code, faults, programme, participant_id, purpose, period
 """
 
 
+_MEETS_ITSELF = """
+SELECT EXISTS (SELECT FROM intake_fate f JOIN intake_rows r USING (line) WHERE f.other IS NULL AND CASE f.code
+    WHEN 'copy' THEN false
+    WHEN 'repeat' THEN EXISTS (SELECT FROM incentives i WHERE i.batch_id = $1 AND i.content_hash <> r.content_hash
+        AND (i.participant_id, i.programme, i.purpose, i.period)
+            = (r.participant_id, r.programme, r.purpose, r.period))
+    ELSE EXISTS (SELECT FROM incentives i WHERE i.batch_id = $1 AND i.participant_id = r.participant_id)
+        OR EXISTS (SELECT FROM incentives i WHERE i.batch_id = $1
+            AND (i.nik_index, i.programme, i.purpose, i.period) = (r.nik_index, r.programme, r.purpose, r.period))
+    END)
+"""
+
+_NEXT = f"""INSERT INTO intake_accounts SELECT r.account_index, r.participant_id {LIVE};
+TRUNCATE intake_rows, intake_refused, intake_fate, intake_copies"""
+
+
 class MergeUnsettled(Exception):
     """The same rows were stored and cancelled by others again and again: the transaction may be tried anew."""
 
@@ -147,6 +165,15 @@ class KeyRetired(Exception):
 
 class _Met(Exception):
     """Somebody else has stored one of the participants meanwhile, and otherwise."""
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """What was decided about the staged rows."""
+
+    live: int
+    """Rows that nothing speaks against."""
+    known: bool
+    """Whether any participant of theirs was stored before."""
 
 
 class Merged(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,7 +192,22 @@ async def prepare(connection: Connection) -> None:
 
 async def clear(connection: Connection) -> None:
     """Give the space back."""
-    await connection.execute("TRUNCATE intake_rows, intake_refused, intake_fate, intake_copies")
+    await connection.execute("TRUNCATE intake_rows, intake_refused, intake_fate, intake_copies, intake_accounts")
+
+
+async def next_piece(connection: Connection) -> None:
+    """Make room for the next rows of the batch whose staged rows were moved in."""
+    await connection.execute(_NEXT, timeout=STATEMENT_S)
+
+
+async def add(
+    connection: Connection, rows: Sequence[tuple[object, ...]], refused: Sequence[tuple[object, ...]]
+) -> None:
+    """Copy checked rows in, and refused ones (`gateway.services.intake.rows.Refused`)."""
+    if rows:
+        await add_rows(connection, rows)
+    if refused:
+        await connection.copy_records_to_table("intake_refused", records=refused, timeout=STATEMENT_S)
 
 
 async def add_rows(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
@@ -173,36 +215,54 @@ async def add_rows(connection: Connection, rows: Sequence[tuple[object, ...]]) -
     await connection.copy_records_to_table("intake_rows", records=rows, timeout=STATEMENT_S)
 
 
-async def add_refused(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
-    """Copy refused rows in (`gateway.services.intake.rows.Refused`)."""
-    await connection.copy_records_to_table("intake_refused", records=rows, timeout=STATEMENT_S)
+async def take_turn(connection: Connection) -> bool:
+    """Whether no other large merge is under way; none begins until this transaction ends."""
+    return bool(await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK))
 
 
-async def settle(connection: Connection, *, client_id: str, single: bool, many: bool) -> int:
-    """Decide about every row that the client hands over, in the caller's transaction; how many are to be moved in. Few
-    rows (`single`) wait for no batch that is being merged, and a batch for no other row than those that it shares.
+async def settle(connection: Connection, *, client_id: str, merging: bool, analyse: bool) -> Settled:
+    """Decide about every row that the client hands over, in the caller's transaction.
+
+    `merging`: one large merge after the other; else it waits for none that it shares no row with, and for another's
+    lock only so long as no merge is broken off for it (`asyncpg.LockNotAvailableError`). `analyse`: look at how the
+    rows are distributed, which pays from some thousand on.
     """
     await connection.execute(
         "SELECT set_config('gateway.organisation', organisation_of($1), true),"
         # Counters of its own, so that nobody who counts one incentive waits for a merge.
-        " set_config('gateway.merging', CASE WHEN $2 THEN 'off' ELSE 'on' END, true)",
+        " set_config('gateway.merging', CASE WHEN $2 THEN 'on' ELSE 'off' END, true),"
+        " set_config('lock_timeout', CASE WHEN $2 THEN '0' ELSE '500ms' END, true)",
         client_id,
-        single,
+        merging,
         timeout=STATEMENT_S,
     )
     await _hold_keys(connection)
     # Compiling these statements takes seconds; running them does not.
     await connection.execute("SET LOCAL jit = off")
     await connection.execute("SET LOCAL work_mem = '64MB'")
-    if not single:
+    if merging:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=STATEMENT_S)
-    if many:
+    if analyse:
         await connection.execute("SET LOCAL default_statistics_target = 10")
         await connection.execute(_ANALYZE, timeout=STATEMENT_S)
-    for statement in _STORED:
+    known = await connection.fetchval(rules.LOCK, timeout=STATEMENT_S) > 0
+    for statement in _COPIES:
         await connection.execute(statement, timeout=STATEMENT_S)
+    await _speak_against(connection, known=known)
     await _settle_contested(connection)
-    return await count(connection)
+    return Settled(live=await count(connection), known=known)
+
+
+async def meets_itself(connection: Connection, batch_id: str) -> bool:
+    """Whether a settled row met rows of its own batch that were moved in before, and not as an exact repeat."""
+    return bool(await connection.fetchval(_MEETS_ITSELF, batch_id, timeout=STATEMENT_S))
+
+
+async def _speak_against(connection: Connection, *, known: bool = True) -> None:
+    """`known`: any of the participants is stored already."""
+    for rule in _AGAINST:
+        if known or not rule.of_known:
+            await connection.execute(rule.selection, timeout=STATEMENT_S)
 
 
 async def _hold_keys(connection: Connection) -> None:
@@ -220,7 +280,7 @@ async def _hold_keys(connection: Connection) -> None:
 
 async def count(connection: Connection) -> int:
     """How many staged rows nothing speaks against."""
-    return int(await connection.fetchval(f"SELECT count(*) {_LIVE}", timeout=STATEMENT_S))
+    return int(await connection.fetchval(f"SELECT count(*) {LIVE}", timeout=STATEMENT_S))
 
 
 async def _settle_contested(connection: Connection) -> None:
@@ -230,121 +290,99 @@ async def _settle_contested(connection: Connection) -> None:
     await connection.execute(f"CREATE TEMP TABLE intake_contested ON COMMIT DROP AS {_CONTESTED}", timeout=STATEMENT_S)
     await connection.execute("SET LOCAL enable_nestloop = on")
     most = await connection.fetchval("SELECT count(*) FROM intake_contested")
-    if not most:
-        return
+    if most:
+        await _refuse_contested(connection, most)
+    await connection.execute("DROP TABLE intake_contested")
+
+
+async def _refuse_contested(connection: Connection, most: int) -> None:
     # By the groups' numbers: the line that took an instalment, whose NIK it is, a person's identity (0: none yet), and
     # the lines that said so.
     taken, holders, held, identities, said = (array("i", bytes(4 * (most + 1))) for _ in range(5))
     refused: list[tuple[int, str, int]] = []
-    async for row in connection.cursor("SELECT * FROM intake_contested ORDER BY line", prefetch=_CHUNK):
-        line, identity_no, key_no, person_no, nik_no = row
-        if taken[key_no]:
-            refused.append((line, RowCode.INCENTIVE_CONFLICT.value, taken[key_no]))
-        elif identities[person_no] not in (0, identity_no):
-            refused.append((line, RowCode.PARTICIPANT_CONFLICT.value, said[person_no]))
-        elif holders[nik_no] not in (0, person_no):
-            refused.append((line, RowCode.NIK_DUPLICATE.value, held[nik_no]))
-        else:
-            taken[key_no] = said[person_no] = held[nik_no] = line
-            identities[person_no], holders[nik_no] = identity_no, person_no
+    async for rows in walk(connection, "contested", "SELECT * FROM intake_contested ORDER BY line"):
+        for line, identity_no, key_no, person_no, nik_no in rows:
+            if taken[key_no]:
+                refused.append((line, RowCode.INCENTIVE_CONFLICT.value, taken[key_no]))
+            elif identities[person_no] not in (0, identity_no):
+                refused.append((line, RowCode.PARTICIPANT_CONFLICT.value, said[person_no]))
+            elif holders[nik_no] not in (0, person_no):
+                refused.append((line, RowCode.NIK_DUPLICATE.value, held[nik_no]))
+            else:
+                taken[key_no] = said[person_no] = held[nik_no] = line
+                identities[person_no], holders[nik_no] = identity_no, person_no
     await connection.copy_records_to_table(
         "intake_fate", records=refused, columns=["line", "code", "other"], timeout=STATEMENT_S
     )
 
 
-async def leaves(connection: Connection) -> AsyncIterator[list[bytes]]:
-    """The accepted rows' leaves of the content root in the order of their lines, some at a time."""
-    cursor = await connection.cursor(f"SELECT r.leaf {_LIVE} ORDER BY r.line")
-    while rows := await cursor.fetch(_CHUNK, timeout=STATEMENT_S):
-        yield [row[0] for row in rows]
-
-
-async def partners(connection: Connection) -> list[PartnerTotal]:
-    """What is accepted at each partner."""
-    rows = await connection.fetch(
-        f"SELECT partner, count(*) AS rows, sum(amount_rupiah)::bigint AS amount_rupiah {_LIVE}"
-        " GROUP BY partner ORDER BY partner",
-        timeout=STATEMENT_S,
-    )
-    return [msgspec.convert(dict(row), PartnerTotal) for row in rows]
-
-
-async def unusual_amounts(connection: Connection) -> int:
-    """How many accepted rows have an amount that was never approved for their programme and purpose, where others
-    were.
+async def walk(connection: Connection, name: str, query: str) -> AsyncIterator[list[asyncpg.Record]]:
+    """The query's rows, some at a time. A cursor of the driver would stay open until the transaction ends, and its
+    table could not be emptied.
     """
-    found = await connection.fetchval(
-        f"""
-        WITH amounts AS MATERIALIZED (
-            SELECT programme, purpose, amount_rupiah, count(*) AS n {_LIVE} GROUP BY 1, 2, 3)
-        SELECT coalesce(sum(n), 0) FROM amounts a WHERE {rules.unusual("a")}
-        """,
-        timeout=STATEMENT_S,
-    )
-    return int(found)
+    await connection.execute(f"DECLARE intake_{name} NO SCROLL CURSOR FOR {query}", timeout=STATEMENT_S)
+    while rows := await connection.fetch(f"FETCH {_CHUNK} FROM intake_{name}", timeout=STATEMENT_S):
+        yield rows
+    await connection.execute(f"CLOSE intake_{name}")
 
 
-async def over(connection: Connection, today: date) -> int:
-    """How many accepted rows have a deadline that is over."""
-    return int(await connection.fetchval(f"SELECT count(*) {_LIVE} AND r.deadline_on < $1", today, timeout=STATEMENT_S))
-
-
-async def sharing(connection: Connection) -> int:
-    """How many accepted rows have the account of another participant's accepted row."""
-    found = await connection.fetchval(
-        f"""
-        SELECT coalesce(sum(n), 0) FROM (SELECT count(*) AS n {_LIVE} GROUP BY r.account_index
-            HAVING min(r.participant_id COLLATE "C") <> max(r.participant_id COLLATE "C")) AS shared
-        """,
-        timeout=STATEMENT_S,
-    )
-    return int(found)
-
-
-async def move(connection: Connection, batch_id: str, live: int, now: datetime) -> None:
-    """Put the `live` accepted rows where they belong. Rows that somebody else has handed over meanwhile are decided
-    about again: nobody who hands over one incentive ends a merge.
+async def move(connection: Connection, batch_id: str, settled: Settled, now: datetime, *, alone: bool) -> bool:
+    """Put the accepted rows where they belong; whether each of them brought its own, new participant. Rows that
+    somebody else has handed over meanwhile are decided about again: nobody who hands over one incentive ends a merge.
+    Not `alone` in the batch: raises `MergeUnsettled` instead, as what is decided again could meet rows of earlier
+    pieces.
     """
-    await connection.execute(_CORRECT_PARTICIPANTS, now, timeout=STATEMENT_S)
-    left = await _move_all(connection, batch_id, live, now)
-    for _ in range(_ROUNDS):
-        if not left:
-            break
-        await connection.execute(_MOVE_PARTICIPANTS, now, timeout=STATEMENT_S)
-        done = await connection.execute(_MOVE_INCENTIVES, batch_id, now, timeout=STATEMENT_S)
-        if int(done.split()[-1]) == left:
-            break
-        await connection.execute(_TAKEN, batch_id, timeout=STATEMENT_S)
-        for statement in _AGAINST:
-            await connection.execute(statement, timeout=STATEMENT_S)
-        left = await count(connection)
-    else:
-        raise MergeUnsettled
-    await connection.execute("DELETE FROM intake_fate WHERE code = 'taken'", timeout=STATEMENT_S)
+    if settled.known:
+        await connection.execute(_CORRECT_PARTICIPANTS, now, timeout=STATEMENT_S)
+    made = await _move_all(connection, batch_id, settled.live, now)
+    if made is None:
+        if not alone:
+            raise MergeUnsettled
+        await _move_anew(connection, batch_id, settled.live, now)
+    return made == settled.live
 
 
-async def _move_all(connection: Connection, batch_id: str, live: int, now: datetime) -> int:
+async def _move_all(connection: Connection, batch_id: str, live: int, now: datetime) -> int | None:
     """Try it without looking beforehand whether each row is there already, which costs a third of the insertions; how
-    many are left: all, where any was not free.
+    many participants are new. None: not every row was free, and nothing is done.
     """
     if not live:
         return 0
     try:
         async with connection.transaction():
-            await connection.execute(_ALL_PARTICIPANTS, now, timeout=STATEMENT_S)
+            made = await connection.execute(_ALL_PARTICIPANTS, now, timeout=STATEMENT_S)
             done = await connection.execute(_ALL_INCENTIVES, batch_id, now, timeout=STATEMENT_S)
             if int(done.split()[-1]) != live:
                 raise _Met
     except (asyncpg.UniqueViolationError, _Met):
-        return live
-    return 0
+        return None
+    return int(made.split()[-1])
 
 
-async def close(connection: Connection, batch_id: str) -> Merged:
-    """Put the refused rows beside the batch, and say how many rows became what."""
+async def _move_anew(connection: Connection, batch_id: str, left: int, now: datetime) -> None:
+    for _ in range(_ROUNDS):
+        await connection.execute(_MOVE_PARTICIPANTS, now, timeout=STATEMENT_S)
+        done = await connection.execute(_MOVE_INCENTIVES, batch_id, now, timeout=STATEMENT_S)
+        if int(done.split()[-1]) == left:
+            break
+        await connection.execute(_TAKEN, batch_id, timeout=STATEMENT_S)
+        await _speak_against(connection)
+        left = await count(connection)
+        if not left:
+            break
+    else:
+        raise MergeUnsettled
+    await connection.execute("DELETE FROM intake_fate WHERE code = 'taken'", timeout=STATEMENT_S)
+
+
+async def close(connection: Connection, batch_id: str, *, fresh: bool) -> Merged:
+    """Put the refused rows beside the batch, and say how many rows became what. `fresh`: no accepted row could differ
+    from what was known of its participant (`move`).
+    """
     await refuse(connection)
     await connection.execute(_MOVE_REFUSED, batch_id, timeout=STATEMENT_S)
-    await connection.execute(_NOTE, batch_id, timeout=STATEMENT_S)
+    if not fresh:
+        await connection.execute(_NOTE, batch_id, timeout=STATEMENT_S)
     row = await connection.fetchrow(_COUNTS, rules.REPEAT, timeout=STATEMENT_S)
     return msgspec.convert(dict(row or {}), Merged)
 

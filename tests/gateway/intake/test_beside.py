@@ -42,8 +42,8 @@ async def test_rows_that_are_handed_over_while_a_batch_is_merged_are_decided_abo
     settle = staging.settle
     meanwhile: list[Any] = []
 
-    async def overtaken(connection: Any, **options: Any) -> int:
-        live = await settle(connection, **options)
+    async def overtaken(connection: Any, **options: Any) -> staging.Settled:
+        settled = await settle(connection, **options)
         if not meanwhile:
             meanwhile.append(None)  # the batch holds whatever it holds while it merges, and yet:
             for number, changes in (
@@ -55,7 +55,7 @@ async def test_rows_that_are_handed_over_while_a_batch_is_merged_are_decided_abo
                 reply = await api.call("POST", "/v1/incentives", key=f"s{number}", json=row(number, **changes))
                 assert reply.status_code == 201, reply.text
                 meanwhile.append(reply.json())
-        return live
+        return settled
 
     monkeypatch.setattr(staging, "settle", overtaken)
     reply = await api.submit(as_csv([*(row(n) for n in range(1, 7)), row(1)]))
@@ -76,13 +76,15 @@ async def test_somebody_who_becomes_another_person_while_a_batch_is_merged_is_no
 ) -> None:
     """No row of the batch stands in the way of the insertion: the participant is simply not who the row says."""
     settle = staging.settle
+    meanwhile: list[Any] = []
 
-    async def overtaken(connection: Any, **options: Any) -> int:
-        live = await settle(connection, **options)
-        if options["many"] is False and not options["single"]:
+    async def overtaken(connection: Any, **options: Any) -> staging.Settled:
+        settled = await settle(connection, **options)
+        if not meanwhile:
+            meanwhile.append(None)
             reply = await api.call("POST", "/v1/incentives", key="s", json=row(3, nik=nik(33), period="2"))
             assert reply.status_code == 201, reply.text
-        return live
+        return settled
 
     monkeypatch.setattr(staging, "settle", overtaken)
     batch = (await api.submit(as_csv([row(2), row(3)]))).json()

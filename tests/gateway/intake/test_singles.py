@@ -15,6 +15,7 @@ import pytest
 
 from contracts.batch import COLUMNS
 from gateway.security.clients import register
+from gateway.services.intake import batches
 from gateway.services.intake.batches import BatchView
 from gateway.services.intake.framing import CsvCells
 from gateway.services.intake.incentives import IncentiveView
@@ -203,7 +204,8 @@ async def test_old_keys_are_forgotten(api: Api) -> None:
     assert [r[0] for r in await api.fetch("SELECT key FROM idempotency")] == ["k2"]
 
 
-async def test_a_merge_counts_beside_those_who_hand_over_one(api: Api) -> None:
+async def test_a_merge_counts_beside_those_who_hand_over_one(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "_MANY", 2)
     await api.submit(as_csv([row(1), row(2)]))
     await _alone(api, row(3))
     slots = await api.fetch(
