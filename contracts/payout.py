@@ -158,9 +158,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     partner_reference: str | None = None
     """The partner's number for the payout."""
     amount_rupiah: int | None = None
-    """The amount the partner says it booked, where it says so; must equal ours."""
+    """The amount the partner says it booked, or gave back, where it says so; must equal ours."""
     account: Secret | None = None
-    """The beneficiary the partner says it booked to, in our form of the account, where it says so; must equal ours."""
+    """The beneficiary of that, in our form of the account, where the partner says so; must equal ours."""
 
 
 def succeeded(
@@ -232,9 +232,21 @@ def not_found(*, partner_code: str | None = None) -> Outcome:
     return Outcome(kind=OutcomeKind.NOT_FOUND, partner_code=partner_code)
 
 
-def reversed_(*, partner_code: str | None = None, said_at: datetime | None = None) -> Outcome:
+def reversed_(
+    *,
+    partner_code: str | None = None,
+    amount_rupiah: int | None = None,
+    account: Secret | None = None,
+    said_at: datetime | None = None,
+) -> Outcome:
     """The partner gave a completed payout back."""
-    return Outcome(kind=OutcomeKind.REVERSED, partner_code=partner_code, said_at=said_at)
+    return Outcome(
+        kind=OutcomeKind.REVERSED,
+        partner_code=partner_code,
+        amount_rupiah=amount_rupiah,
+        account=account,
+        said_at=said_at,
+    )
 
 
 class PayoutOrder(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from gateway.storage.payouts.payouts import PayoutRow
 OTHER_AMOUNT = "other_amount"
 OTHER_ACCOUNT = "other_account"
 MISMATCH = frozenset({OTHER_AMOUNT, OTHER_ACCOUNT})
-"""Codes of our own under which a success that is not ours is kept: it ends nothing and is a contradiction."""
+"""Codes of our own under which money that is not ours is kept: it ends nothing and is a contradiction."""
 ABSENT = "absent_in_statement"
 """Code of our own: two complete readings of the statements do not list the payout."""
 
@@ -93,8 +93,10 @@ Item = Word | Finding
 
 
 def agreed(outcome: Outcome, payout: PayoutRow, account: Secret | None) -> Outcome:
-    """The outcome, unless it reports a credit of another amount or to another account than ours: that is no verdict."""
-    if outcome.kind is not OutcomeKind.SUCCEEDED:
+    """The outcome, unless it reports money of another amount or account than ours: that is no verdict. What came back
+    in part is no payment given back, and must not be made again whole.
+    """
+    if outcome.kind not in (OutcomeKind.SUCCEEDED, OutcomeKind.REVERSED):
         return outcome
     if outcome.amount_rupiah is not None and outcome.amount_rupiah != payout.amount_rupiah:
         return unknown(partner_code=OTHER_AMOUNT)

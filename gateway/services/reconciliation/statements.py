@@ -265,24 +265,27 @@ class Statements:
 
     async def _word(self, one: Listed, row: PayoutRow, *, new: bool) -> Word | None:
         """What a line says that is news about a payout."""
-        line = one.line
+        line, account = one.line, None
+        paid = row.state is PayoutState.SUCCEEDED and line.kind is StatementKind.CREDIT
+        if line.account is not None and (new or not paid):
+            account = await self._account(row)
         if line.kind is StatementKind.REVERSAL:
-            outcome = reversed_(said_at=line.booked_at)
+            said = reversed_(amount_rupiah=line.amount_rupiah, account=line.account, said_at=line.booked_at)
         else:
-            account = None
-            if line.account is not None and (new or row.state is not PayoutState.SUCCEEDED):
-                account = await self._account(row)
             said = succeeded(
                 partner_reference=line.partner_reference,
                 amount_rupiah=line.amount_rupiah,
                 account=line.account,
                 said_at=line.booked_at,
             )
-            outcome = agreed(said, row, account)
-        if row.state is PayoutState.REVERSED or (row.state.value == outcome.kind.value):
+        outcome = agreed(said, row, account)
+        ended = outcome.kind in (OutcomeKind.SUCCEEDED, OutcomeKind.REVERSED)
+        if row.state is PayoutState.REVERSED or (ended and row.state.value == outcome.kind.value):
             return None
+        if not ended and not new:
+            return None  # told of before
         key = f"statement:{line.kind.value}:{line.partner_reference or ''}"
-        if outcome.kind is OutcomeKind.UNKNOWN:
+        if not ended:
             key = f"statement:other:{one.identity.hex()}"
         return Word(payout=row.id, source=Source.STATEMENT, outcome=outcome, event_key=key)
 

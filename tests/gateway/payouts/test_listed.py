@@ -169,6 +169,43 @@ async def test_a_credit_to_another_account_is_found_though_the_payout_is_paid(to
     assert await town.cases() == ["contradiction"]
 
 
+@pytest.mark.parametrize("back", [{"amount": 597_500}, {"amount": 600_001}, {"account": "0000000009"}])
+async def test_what_comes_back_in_part_or_from_elsewhere_is_no_payment_given_back(
+    town: Town, back: dict[str, Any]
+) -> None:
+    """Released to another account it would be paid whole once more. Staff are told, once."""
+    bank = town.partner()
+    (incentive,) = await paid(town)
+    payout = await town.payout(incentive)
+    bank.book(payout.reference, payout.amount_rupiah, "0000000001", kind="reversal")
+    bank.booked[-1] |= back
+    for expected in (["contradiction"], []):
+        await town.statements().read("fake", town.today())
+        assert await town.states(incentive) == [S.SUCCEEDED]
+        assert await town.cases() == expected
+        await town.execute("UPDATE cases SET closed_at = now(), closed_by = 'operator'")
+    bank.book(payout.reference, payout.amount_rupiah, "0000000001", kind="reversal")
+    await town.statements().read("fake", town.today())
+    assert await town.states(incentive) == [S.REVERSED]
+
+
+@pytest.mark.parametrize("other", [{"amount": 597_500}, {"account": "0000000009"}])
+async def test_another_amount_or_account_listed_for_a_payout_in_doubt_is_told_and_it_is_never_sent_again(
+    town: Town, other: dict[str, Any]
+) -> None:
+    """The partner kept a fee back, say: money moved under our reference, whatever look-ups say."""
+    bank = town.partner()
+    bank.script("transfer", "lost")
+    bank.script("status", *["not_found"] * 100)
+    (incentive,) = await paid(town)
+    bank.booked[-1] |= other
+    await town.drive(town.worker(), town.statements(), hours=14, step_s=1800)
+    assert bank.seen.count("transfer") == 1
+    assert await town.states(incentive) == [S.UNKNOWN]
+    assert await town.stands(incentive) == ("paying", "contradiction")
+    assert await town.cases() == ["contradiction"]
+
+
 async def test_a_refund_posted_into_yesterday_is_heard(town: Town) -> None:
     bank = town.partner()
     (incentive,) = await paid(town)
@@ -235,7 +272,7 @@ async def test_lines_without_an_owner_spoil_no_page_and_are_told_once(town: Town
         bank.book("", 1_000 + n, "0000000000")
         bank.booked[-1] |= {"reference": None, "number": None}
     refunded = await town.payout(incentives[3])
-    bank.book(refunded.reference, refunded.amount_rupiah, "0000000001", kind="reversal")
+    bank.book(refunded.reference, refunded.amount_rupiah, "0000000004", kind="reversal")
     statements = town.statements()
     for _ in range(60):
         await statements.tick("fake")
