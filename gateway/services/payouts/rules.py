@@ -97,7 +97,7 @@ def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: da
     if folded.contradiction or broken_promise:
         ends.contradiction(s, effects, "refused and paid: the partner said both")
     elif any(h.partner_code in MISMATCH for h in heard):
-        ends.contradiction(s, effects, "the partner booked, or gave back, another amount or account under our reference")
+        ends.contradiction(s, effects, "the partner moved another amount under our reference, or to another account")
 
 
 def _passing(terms: Terms, s: Standing, word: Word, now: datetime, effects: Effects) -> None:
