@@ -11,6 +11,10 @@ from contracts.secret import Secret
 
 _E164 = re.compile(r"\+62(8[0-9]{7,12})", re.ASCII)
 _MOBILE = re.compile(r"(?:(?:\+|00)?62)?0?(8[0-9]{7,12})", re.ASCII)
+_VIRTUAL = re.compile(r"[0-9]{2,5}?0(8[0-9]{8,11})", re.ASCII)
+"""A wallet as banks number it: the wallet's prefix and the phone (`84`, `898` or `8528` before `08..` in DOKU's list of
+e-wallets); longer than any phone.
+"""
 _NIK = re.compile(r"[0-9]{16}", re.ASCII)
 _SHOWN = re.compile(r"[0-9Xx*•#]{4,32}")
 _SEPARATORS = str.maketrans("", "", " .-/()\t\u00a0\u2009\u202f\u2010\u2011\u2012\u2013\u2014")
@@ -28,10 +32,11 @@ def msisdn(account: Secret) -> Secret:
 
 
 def mobile(number: str) -> Secret | None:
-    """A mobile number in our form, `+6281..`, out of `081..`, `6281..`, `+6281..`, `006281..`, `62081..` or, its zero
-    lost, `81..`; None where it is none.
+    """A mobile number in our form, `+6281..`, out of `081..`, `6281..`, `+6281..`, `006281..`, `62081..`, `81..`
+    (its zero lost) or `8528081..` (with a wallet's prefix); None where it is none.
     """
-    found = _MOBILE.fullmatch(number.translate(_SEPARATORS))
+    number = number.translate(_SEPARATORS)
+    found = _MOBILE.fullmatch(number) or _VIRTUAL.fullmatch(number)
     return None if found is None else Secret(f"+62{found.group(1)}")
 
 

@@ -33,6 +33,7 @@ _YEARS = range(2000, 2100)
 _DONE = re.compile(r"200[0-9]{4}", re.ASCII)
 _NOTHING = frozenset({"", "null", "undefined"})
 _EXACT = 2.0**53
+_LONGEST = 64
 _VISIBLE = re.compile(r"[!-~]{1,64}", re.ASCII)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
 
@@ -58,7 +59,7 @@ def decoded(content: bytes) -> Any:
     try:
         # A byte that is no UTF-8 becomes U+FFFD: whatever it stands in is no code, number or account any more.
         text = content.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
-        return json.loads(text, object_pairs_hook=unambiguous, strict=False)
+        return json.loads(text, object_pairs_hook=unambiguous, parse_int=_whole, strict=False)
     except (ValueError, RecursionError):
         raise PartnerProtocolError("no JSON") from None
 
@@ -194,6 +195,11 @@ def typed(value: Any, shape: type[T], what: str) -> T:
         return msgspec.convert(value, shape, dec_hook=_seal)
     except (msgspec.ValidationError, RecursionError):
         raise PartnerProtocolError(f"{what} cannot be read") from None
+
+
+def _whole(digits: str) -> int | Ambiguous:
+    """A whole number; one so long that nobody can mean it is none, and costs nobody the rest of the answer."""
+    return int(digits) if len(digits) <= _LONGEST else AMBIGUOUS
 
 
 def unambiguous(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

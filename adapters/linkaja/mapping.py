@@ -59,7 +59,7 @@ RETURN_REFUSALS: dict[str, BlockerCode] = {
 }
 """`error` on the way back (decisions L2, assumed)."""
 
-HINTS: dict[str, Hint] = {"14": Hint.CUSTOMER_TOKEN, "51": Hint.FLOAT_SHORT}
+HINTS: dict[str, Hint] = {"14": Hint.CUSTOMER_TOKEN, "51": Hint.FLOAT_SHORT, "401": Hint.OUR_TOKEN}
 """Codes of a READ that say why it could not tell (wallets.md 4.7, assumed)."""
 
 NIK_MATCH: dict[str, Verdict] = {

@@ -105,7 +105,8 @@ def read(
     Raises `PartnerUnavailable` for the words of what stands in front of the partner, for a token refused before the
     service was known (codes of another service or of none, decision X11), and for a code of the partner's own making
     that `hints` lists. Raises `PartnerProtocolError` for anything else that is no envelope: no JSON object, no
-    seven-digit string code, a code of another service, or one that disagrees with the HTTP status. None is a verdict.
+    seven-digit string code, a code of another service, or one that disagrees with the HTTP status and hints at nothing.
+    None is a verdict.
     """
     body = answers.json_object(reply, our_token)
     code = answers.written(body.get("responseCode"))
@@ -113,11 +114,14 @@ def read(
         if code in hints:
             raise PartnerUnavailable(f"responseCode {code}", hint=hints[code], partner_code=code)
         raise answers.no_answer(reply, "no seven-digit responseCode", our_token)
-    if code[:3] != f"{reply.status:03d}":
+    envelope = Envelope(code=code, body=body, reply=reply)
+    case = envelope.case
+    if code[:3] != f"{reply.status:03d}":  # no verdict; why there is none may be believed all the same
+        if case in hints:
+            raise PartnerUnavailable(f"responseCode {code}", hint=hints[case], partner_code=code)
         raise answers.no_answer(reply, f"responseCode {code}", our_token)
     if code[3:5] != service:
         if reply.status == 401:
-            case = f"401{code[5:]}"
             customers = HINTS.get(case) is Hint.CUSTOMER_TOKEN
             raise PartnerUnavailable(
                 f"responseCode {code}",
@@ -126,4 +130,4 @@ def read(
                 partner_code=code,
             )
         raise answers.no_answer(reply, f"responseCode {code} is not of service {service}", our_token)
-    return Envelope(code=code, body=body, reply=reply)
+    return envelope

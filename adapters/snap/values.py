@@ -16,7 +16,7 @@ from contracts.partner import AccessToken
 from contracts.plan import Response
 from contracts.secret import Secret
 
-_TOKEN = re.compile(r"[!-~]{1,4096}", re.ASCII)
+_TOKEN = re.compile(r"[!-~]{1,8192}", re.ASCII)
 _BEARER = re.compile(r"\s*(?:Bearer\s+)?", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
 _URL = re.compile(r"https?://[!-~]{1,2040}", re.ASCII)

@@ -10,7 +10,7 @@ import functools
 import ssl
 import zlib
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 import httpx
@@ -26,6 +26,9 @@ HEADER_LIMIT_BYTES = 64 * 1024
 KEEPALIVE_S = 15.0  # below the idle limit of the load balancers in common use (60 s), so that few kept connections die
 _NOT_ENCODED = frozenset({"", "identity", "none", "utf-8", "utf8"})
 _PRESSED = frozenset({"gzip", "x-gzip", "deflate"})
+_BITS = {b"\x1f\x8b": 31, b"\x78": 15, b"": -15}
+"""What zlib calls a press by how it begins: gzip, zlib, and deflate as it is; no JSON begins like the first two."""
+MOST_PRESSES = 2
 _ENCODED = ("content-encoding", "content-length", "transfer-encoding")
 """Headers that speak of the reply as it came over the wire."""
 _AUTO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")  # what aiohttp would add unasked
@@ -52,6 +55,17 @@ def _address(base_url: str, target: str) -> yarl.URL:
     if url is None or not url.raw_path.endswith(target.encode()):
         raise ValueError("request target is not in its canonical encoding")
     return yarl.URL(str(url), encoded=True)
+
+
+class _Kept(aiohttp.TCPConnector):
+    """Hands out no kept connection on which something came unasked: a second answer, a balancer's farewell. It would be
+    read as the answer to the next request, which may be about another payment.
+    """
+
+    async def _get(self, key: Any, traces: Any) -> Any:
+        while (kept := await super()._get(key, traces)) is not None and kept.protocol.should_close:
+            kept.close()
+        return kept
 
 
 class Sender:
@@ -129,7 +143,7 @@ class Sender:
         return Reply(reply.status, answered, whole)
 
     def _open(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=self._pool_size, keepalive_timeout=KEEPALIVE_S, ssl=self._tls)
+        connector = _Kept(limit=self._pool_size, keepalive_timeout=KEEPALIVE_S, ssl=self._tls)
         session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -155,20 +169,32 @@ def _text(raw: bytes) -> str:
 
 def _plain(body: bytes, encoding: str, limit: int) -> bytes:
     """The reply as it was before its content encoding, which was not asked for: some servers say the charset there, or
-    that there is none, and some gateways press whatever passes.
+    that there is none, some gateways press whatever passes, also what is pressed already, and some take the press off
+    and leave its name. So the bytes tell how often and how they are pressed.
     """
     names = {name.strip().lower() for name in encoding.split(",")} - _NOT_ENCODED
-    if not names:
-        return body
     if names - _PRESSED:
         raise httpx.RemoteProtocolError("reply in a content encoding that was not asked for")
-    try:
-        unpacked = zlib.decompressobj(wbits=32 + zlib.MAX_WBITS)  # either, as the bytes themselves say
-        plain = unpacked.decompress(body, limit + 1)
-    except zlib.error:
-        raise httpx.RemoteProtocolError("reply that is not in the content encoding it names") from None
-    if len(plain) > limit or not unpacked.eof:
-        raise httpx.RemoteProtocolError(f"reply larger than {limit} bytes, or cut")
+    for presses in range(MOST_PRESSES if names else 0):
+        begins = next(each for each in _BITS if body.startswith(each))
+        if not begins and (presses or "deflate" not in names or body[:1] in b"{["):
+            break
+        body = _unpacked(body, begins, limit)
+    return body
+
+
+def _unpacked(body: bytes, begins: bytes, limit: int) -> bytes:
+    """One press taken off; members one behind the other are one text, whatever else stands behind them is none."""
+    plain = b""
+    while body and body.startswith(begins):
+        unpack = zlib.decompressobj(wbits=_BITS[begins])
+        try:
+            plain += unpack.decompress(body, limit + 1 - len(plain))
+        except zlib.error:
+            raise httpx.RemoteProtocolError("reply that is not in the content encoding it names") from None
+        if len(plain) > limit or not unpack.eof:
+            raise httpx.RemoteProtocolError(f"reply larger than {limit} bytes, or cut")
+        body = unpack.unused_data
     return plain
 
 

@@ -48,7 +48,14 @@ def test_what_only_the_partner_can_say_is_unreadable_without_its_words(status: i
 
 @pytest.mark.parametrize(
     "content",
-    [b'{"a":1}', b'\xef\xbb\xbf{"a":1}', b'{"a":1,"a":1}', b' {"b":"\\ud800","a":1} ', b'{"a":1,"b":2,"b":3}'],
+    [
+        b'{"a":1}',
+        b'\xef\xbb\xbf{"a":1}',
+        b'{"a":1,"a":1}',
+        b' {"b":"\\ud800","a":1} ',
+        b'{"a":1,"b":2,"b":3}',
+        b'{"b":%b,"a":1}' % (b"9" * 5_000),
+    ],
 )
 def test_what_nobody_needs_vetoes_nothing(content: bytes) -> None:
     assert answers.json_object(Response(status=200, headers={}, content=content))["a"] == 1

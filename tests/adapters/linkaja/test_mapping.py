@@ -131,6 +131,7 @@ def test_what_ends_a_payout_at_its_inquiry(
     ("status", "body", "hint"),
     [
         (200, {"responseCode": "14"}, Hint.CUSTOMER_TOKEN),
+        (200, {"status": "401"}, Hint.OUR_TOKEN),
         (200, {"responseCode": "51"}, Hint.FLOAT_SHORT),
         (200, {"responseCode": "89"}, Hint.NONE),
         (200, {"responseCode": "96"}, Hint.NONE),

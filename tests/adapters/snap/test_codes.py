@@ -95,6 +95,10 @@ def test_a_hint_goes_with_its_case(case: str, hint: Hint) -> None:
     call = Call("asked", Effect.READ, "/x", "15")
     error = call.unavailable(call.read(reply))
     assert (error.hint, error.partner_code, error.retry_after_s) == (hint, code, 7.0)
+    for status in (200, 500):  # some answer with one status whatever they say: no verdict, and the hint all the same
+        with pytest.raises(PartnerUnavailable) as raised:
+            call.read(answer(status, {"responseCode": code}))
+        assert (raised.value.hint, raised.value.partner_code) == (hint, code)
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ SENT_AND_LOST = {
         says(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n"),
         httpx.RemoteProtocolError,
     ),
-    "no gzip though it says so": (encoded(b"gzip", b"ok"), httpx.RemoteProtocolError),
+    "no deflate though it says so": (encoded(b"deflate", b"\xff\xffok"), httpx.RemoteProtocolError),
     "cut gzip": (encoded(b"gzip", gzip.compress(b"ok" * 99)[:-9]), httpx.RemoteProtocolError),
     "gzip that unpacks to more than is read": (
         encoded(b"gzip", gzip.compress(b"0" * (REPLY_LIMIT_BYTES + 1))),
@@ -181,6 +181,52 @@ async def test_a_reply_that_was_pressed_unasked_is_unpacked(name: bytes) -> None
     async with partner(encoded(name, gzip.compress(b"ok" * 999))) as (_, url), sender(url) as out:
         reply = await pay(out)
     assert reply.content == b"ok" * 999 and "content-encoding" not in reply.headers
+
+
+def raw_deflate(body: bytes) -> bytes:
+    press = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return press.compress(body) + press.flush()
+
+
+@pytest.mark.parametrize(
+    ("name", "pressed"),
+    [
+        (b"gzip, gzip", lambda body: gzip.compress(gzip.compress(body))),  # by the partner, and by what stands in front
+        (b"gzip", lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:]) + bytes(64)),  # members, and padding
+        (b"deflate", raw_deflate),
+        (b"gzip", lambda body: body),  # taken off on its way, and its name left
+        (b"deflate", lambda body: body),
+    ],
+)
+async def test_the_bytes_themselves_tell_how_they_are_pressed(name: bytes, pressed: Callable[[bytes], bytes]) -> None:
+    body = b'{"responseCode":"2001700"}' * 99
+    async with partner(encoded(name, pressed(body))) as (_, url), sender(url) as out:
+        assert (await pay(out)).content == body
+
+
+@pytest.mark.parametrize("unasked", [OK.replace(b"ok", b"no"), b"HTTP/1.1 408 Request Timeout\r\n\r\n"])
+async def test_what_comes_unasked_on_a_kept_connection_is_no_answer_to_the_next_request(unasked: bytes) -> None:
+    """A second answer, or the farewell of a balancer that found the connection idle."""
+    said = asyncio.Event()
+
+    async def says_more(it: Partner, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        await writer.drain()
+        if len(it.seen) == 1:
+            await said.wait()
+            writer.write(unasked)
+            await writer.drain()
+            it.closed.set()
+
+    async with partner(says_more) as (it, url), sender(url) as out:
+        assert (await pay(out)).content == b"ok"
+        said.set()
+        await it.closed.wait()
+        (kept,) = [kept for (kept, _) in next(iter(out._session.connector._conns.values()))]  # type: ignore[union-attr]
+        while not kept.should_close:  # until the loop has read it
+            await asyncio.sleep(0)
+        assert await pay(out) == (200, {"content-length": "2", "x-partner": "bni"}, b"ok")
+        assert (len(it.seen), it.connections) == (2, 2)
 
 
 async def test_deflate_is_unpacked_and_a_long_header_costs_nothing() -> None:
