@@ -63,8 +63,10 @@ class _Kept(aiohttp.TCPConnector):
     """
 
     async def _get(self, key: Any, traces: Any) -> Any:
-        while (kept := await super()._get(key, traces)) is not None and kept.protocol.should_close:
+        kept: Any = await super()._get(key, traces)
+        while kept is not None and kept.protocol.should_close:
             kept.close()
+            kept = await super()._get(key, traces)
         return kept
 
 
