@@ -14,9 +14,9 @@ import typer
 from rich.progress import Progress
 
 from contracts.batch import BatchState
-from contracts.errors import GatewayError
 from gateway.cli import files
 from gateway.cli.common import AsJson, console, rupiah, table, tell
+from gateway.cli.remote import API, ApiRefused, ClientId, Secret, Url, answered
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,11 +24,6 @@ app = typer.Typer(
     " address in PRAKERJA_API_URL or --url.",
 )
 
-Url = Annotated[str, typer.Option(envvar="PRAKERJA_API_URL", help="The API's address.")]
-ClientId = Annotated[str, typer.Option(envvar="PRAKERJA_CLIENT_ID", help="The client's id.")]
-Secret = Annotated[
-    str, typer.Option(envvar="PRAKERJA_CLIENT_SECRET", prompt=True, hide_input=True, help="Better not typed here.")
-]
 BatchId = Annotated[str, typer.Argument(help="As `gateway batch submit` printed it.")]
 BatchFile = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, help="A CSV, or NDJSON if named *.ndjson or *.jsonl.")
@@ -38,16 +33,12 @@ _TIMEOUT_S = 900.0
 _ERRORS_SHOWN = 20
 
 
-class ApiRefused(GatewayError):
-    """The API answered with a problem."""
-
-
 @app.command()
 def submit(
     file: BatchFile,
     client_id: ClientId,
     client_secret: Secret,
-    url: Url = "http://127.0.0.1:8000",
+    url: Url = API,
     key: Annotated[str | None, typer.Option(help="Idempotency-Key; without it, one made of the content.")] = None,
     rows: Annotated[int | None, typer.Option(min=1, help="How many rows the file should have.")] = None,
     amount: Annotated[int | None, typer.Option(min=0, help="How many rupiah its rows should add up to.")] = None,
@@ -91,7 +82,7 @@ def show(
     batch_id: BatchId,
     client_id: ClientId,
     client_secret: Secret,
-    url: Url = "http://127.0.0.1:8000",
+    url: Url = API,
     as_json: AsJson = False,
 ) -> None:
     """Where a batch stands, and its refused rows."""
@@ -109,7 +100,7 @@ def approve(
     batch_id: BatchId,
     client_id: ClientId,
     client_secret: Secret,
-    url: Url = "http://127.0.0.1:8000",
+    url: Url = API,
     root: Annotated[str | None, typer.Option(help="The content_root you have checked; else you are asked.")] = None,
     reject: Annotated[bool, typer.Option("--reject", help="Reject it instead: its incentives are cancelled.")] = False,
 ) -> None:
@@ -130,7 +121,7 @@ def approve(
 def list_(
     client_id: ClientId,
     client_secret: Secret,
-    url: Url = "http://127.0.0.1:8000",
+    url: Url = API,
     state: Annotated[BatchState | None, typer.Option(help="Only those; `awaiting_approval` say.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     as_json: AsJson = False,
@@ -151,7 +142,7 @@ def list_(
 
 
 @app.command()
-def withdraw(batch_id: BatchId, client_id: ClientId, client_secret: Secret, url: Url = "http://127.0.0.1:8000") -> None:
+def withdraw(batch_id: BatchId, client_id: ClientId, client_secret: Secret, url: Url = API) -> None:
     """Take back your approval while another one is missing (scope `batches:approve`)."""
     with _client(url, client_id, client_secret) as http:
         batch = _read(http.get(f"/v1/batches/{batch_id}"))
@@ -160,16 +151,14 @@ def withdraw(batch_id: BatchId, client_id: ClientId, client_secret: Secret, url:
 
 
 @app.command()
-def stop(batch_id: BatchId, client_id: ClientId, client_secret: Secret, url: Url = "http://127.0.0.1:8000") -> None:
+def stop(batch_id: BatchId, client_id: ClientId, client_secret: Secret, url: Url = API) -> None:
     """Cancel whatever of an approved batch has not left; what has left is followed to its end."""
     with _client(url, client_id, client_secret) as http:
         _show(_read(http.post(f"/v1/batches/{batch_id}/stop")))
 
 
 @app.command()
-def root(
-    file: BatchFile, batch_id: BatchId, client_id: ClientId, client_secret: Secret, url: Url = "http://127.0.0.1:8000"
-) -> None:
+def root(file: BatchFile, batch_id: BatchId, client_id: ClientId, client_secret: Secret, url: Url = API) -> None:
     """Compute a batch's content_root from your own copy of its file and compare: status 1 if they differ."""
     ndjson = file.suffix.lower() in (".ndjson", ".jsonl")
     with _client(url, client_id, client_secret) as http:
@@ -206,7 +195,7 @@ def _submitted(http: httpx.Client, file: Path, kind: str, params: dict[str, Any]
 
 @contextmanager
 def _client(url: str, client_id: str, client_secret: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, timeout=_TIMEOUT_S) as http:
+    with answered(url), httpx.Client(base_url=url, timeout=_TIMEOUT_S) as http:
         auth = httpx.BasicAuth(client_id, client_secret)
         token = _read(http.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=auth))
         http.headers["Authorization"] = f"Bearer {token['access_token']}"

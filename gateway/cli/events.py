@@ -10,8 +10,8 @@ import msgspec
 import typer
 
 from contracts.errors import GatewayError
-from gateway.cli.batch import ApiRefused, ClientId, Secret, Url
-from gateway.client import AsyncGateway, NoAnswer, Refused, calls
+from gateway.cli.remote import API, ClientId, Secret, Url, answered
+from gateway.client import AsyncGateway, NoAnswer, calls
 
 _POLL_S = 1.0
 _FORWARD_TIMEOUT_S = 10.0
@@ -28,7 +28,7 @@ class NotForwarded(GatewayError):
 def events(
     client_id: ClientId,
     client_secret: Secret,
-    url: Url = "http://127.0.0.1:8000",
+    url: Url = API,
     after: Annotated[str | None, typer.Option(help="A cursor: only what came after; without it, everything.")] = None,
     follow: Annotated[bool, typer.Option(help="Go on with what happens from now on, until interrupted.")] = False,
     forward: Annotated[
@@ -36,7 +36,8 @@ def events(
     ] = None,
 ) -> None:
     """Print events, one JSON object a line, oldest first (scope `read`)."""
-    asyncio.run(_events(client_id, client_secret, url, after, follow=follow, forward=forward))
+    with answered(url):
+        asyncio.run(_events(client_id, client_secret, url, after, follow=follow, forward=forward))
 
 
 async def _events(
@@ -51,8 +52,6 @@ async def _events(
                         await _forward(receiver, forward, line, after)
                     typer.echo(line.decode())
                     after = event.cursor
-            except Refused as refused:
-                raise ApiRefused(refused.detail, remedy=refused.remedy) from None
             except NoAnswer as error:
                 raise NotForwarded(f"{url} gave no answer ({error}) after the cursor {after}.") from None
             if not follow:

@@ -10,9 +10,9 @@ import typer
 
 from contracts.errors import InvalidRequest
 from contracts.payment_plan import Instalment, PaymentPlan, PlanState, content_of, root_of
-from gateway.cli.batch import ClientId, Secret, Url
 from gateway.cli.common import AsJson, console, rupiah, table, tell
-from gateway.client import Gateway, calls, models
+from gateway.cli.remote import API, ClientId, Secret, Url, asked, connected
+from gateway.client import calls, models
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,16 +21,14 @@ app = typer.Typer(
 )
 PlanId = Annotated[str, typer.Argument(help="As `gateway plans submit` printed it.")]
 PlanFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A plan as JSON: docs/plans.md.")]
-_URL = "http://127.0.0.1:8000"
 
 
 @app.command()
-def submit(file: PlanFile, client_id: ClientId, client_secret: Secret, url: Url = _URL) -> None:
+def submit(file: PlanFile, client_id: ClientId, client_secret: Secret, url: Url = API) -> None:
     """Propose a plan (scope `batches`). The same file sent twice is one plan."""
     plan = _read(file)
     key = f"plan-{root_of(content_of(plan)).hex()}"
-    with Gateway(url, client_id, client_secret) as gateway:
-        made = gateway.send(calls.propose_plan(msgspec.to_builtins(plan), key=key))
+    made = asked(url, client_id, client_secret, calls.propose_plan(msgspec.to_builtins(plan), key=key))
     _show(made)
     console.print(f"two others approve it: gateway plans approve {made.plan_id}", style="dim")
 
@@ -40,14 +38,14 @@ def approve(
     plan_id: PlanId,
     client_id: ClientId,
     client_secret: Secret,
-    url: Url = _URL,
+    url: Url = API,
     root: Annotated[str | None, typer.Option(help="The content_root you have checked; else you are asked.")] = None,
     reject: Annotated[bool, typer.Option("--reject", help="Reject it instead.")] = False,
 ) -> None:
     """Approve a plan (scope `batches:approve`), bound to exactly what it says. It takes two people, neither of them the
     one who made it.
     """
-    with Gateway(url, client_id, client_secret) as gateway:
+    with connected(url, client_id, client_secret) as gateway:
         if root is None:
             shown = gateway.send(calls.read_plan(plan_id))
             _show(shown)
@@ -57,9 +55,9 @@ def approve(
 
 
 @app.command()
-def show(plan_id: PlanId, client_id: ClientId, client_secret: Secret, url: Url = _URL, as_json: AsJson = False) -> None:
+def show(plan_id: PlanId, client_id: ClientId, client_secret: Secret, url: Url = API, as_json: AsJson = False) -> None:
     """What a plan says, and where it stands."""
-    with Gateway(url, client_id, client_secret) as gateway:
+    with connected(url, client_id, client_secret) as gateway:
         found = gateway.send(calls.read_plan(plan_id))
     if as_json:
         tell(found)
@@ -71,12 +69,12 @@ def show(plan_id: PlanId, client_id: ClientId, client_secret: Secret, url: Url =
 def list_(
     client_id: ClientId,
     client_secret: Secret,
-    url: Url = _URL,
+    url: Url = API,
     state: Annotated[PlanState | None, typer.Option(help="Only those; `awaiting_approval` say.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Plans, newest first."""
-    with Gateway(url, client_id, client_secret) as gateway:
+    with connected(url, client_id, client_secret) as gateway:
         found = list(gateway.pages(calls.list_plans(state=None if state is None else state.value)))
     if as_json:
         tell(found)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 import typer
 
-from contracts.errors import GatewayError
-from gateway.cli.batch import ApiRefused, ClientId, Secret, Url
 from gateway.cli.common import AsJson, console, table, tell
-from gateway.client import Gateway, NoAnswer, Refused, calls, models
-
-T = TypeVar("T")
+from gateway.cli.remote import API, ClientId, Secret, Url, asked, connected
+from gateway.client import calls, models
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,24 +19,6 @@ app = typer.Typer(
 )
 
 Endpoint = Annotated[str, typer.Argument(help="As `gateway webhooks list` shows it.")]
-_API = "http://127.0.0.1:8000"
-
-
-class Silent(GatewayError):
-    """The API gave no answer."""
-
-    title = "No answer"
-    remedy = "Is it running, and is its address right? `gateway webhooks list` shows what was done."
-
-
-def _with(client_id: str, client_secret: str, url: str, work: Callable[[Gateway], T]) -> T:
-    try:
-        with Gateway(url, client_id, client_secret) as gateway:
-            return work(gateway)
-    except Refused as refused:
-        raise ApiRefused(refused.detail, remedy=refused.remedy) from None
-    except NoAnswer as error:
-        raise Silent(f"{url} gave no answer ({error}).") from None
 
 
 @app.command()
@@ -48,22 +26,20 @@ def add(
     address: Annotated[str, typer.Argument(help="https, and public unless the installation allows its network.")],
     client_id: ClientId,
     client_secret: Secret,
-    url: Url = _API,
+    url: Url = API,
     types: Annotated[
         list[str] | None, typer.Option("--type", help="Only this event type; once for each. Without it, all.")
     ] = None,
 ) -> None:
     """Be called at an address about what happens from now on, and print the secret that signs, once."""
-    made = _with(
-        client_id, client_secret, url, lambda g: g.send(calls.create_webhook_endpoint(address, types=types or ()))
-    )
+    made = asked(url, client_id, client_secret, calls.create_webhook_endpoint(address, types=types or ()))
     _secret(made)
 
 
 @app.command("list")
-def list_(client_id: ClientId, client_secret: Secret, url: Url = _API, as_json: AsJson = False) -> None:
+def list_(client_id: ClientId, client_secret: Secret, url: Url = API, as_json: AsJson = False) -> None:
     """The client's endpoints: how far each is, what waits, since when it fails."""
-    found = _with(client_id, client_secret, url, lambda g: g.send(calls.list_webhook_endpoints()))
+    found = asked(url, client_id, client_secret, calls.list_webhook_endpoints())
     if as_json:
         tell(found.webhook_endpoints)
         return
@@ -75,9 +51,9 @@ def list_(client_id: ClientId, client_secret: Secret, url: Url = _API, as_json: 
 
 
 @app.command("test")
-def try_(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = _API) -> None:
+def try_(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = API) -> None:
     """Call it now with an event of type `webhook.test`. Status 1: it did not take it."""
-    tried = _with(client_id, client_secret, url, lambda g: g.send(calls.test_webhook_endpoint(endpoint)))
+    tried = asked(url, client_id, client_secret, calls.test_webhook_endpoint(endpoint))
     what = f"HTTP {tried.status}" if tried.status is not None else "no answer"
     console.print(f"{'taken' if tried.delivered else 'not taken'}: {what}, {tried.took_ms} ms", highlight=False)
     if not tried.delivered:
@@ -86,9 +62,9 @@ def try_(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Ur
 
 
 @app.command()
-def rotate(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = _API) -> None:
+def rotate(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = API) -> None:
     """A new secret, printed once; for 24 hours the old one signs beside it."""
-    _secret(_with(client_id, client_secret, url, lambda g: g.send(calls.rotate_webhook_secret(endpoint))))
+    _secret(asked(url, client_id, client_secret, calls.rotate_webhook_secret(endpoint)))
 
 
 @app.command()
@@ -96,26 +72,23 @@ def replay(
     endpoint: Endpoint,
     client_id: ClientId,
     client_secret: Secret,
-    url: Url = _API,
+    url: Url = API,
     after: Annotated[str | None, typer.Option(help="A cursor of `gateway events`: what came after it.")] = None,
     until: Annotated[str | None, typer.Option(help="The last one; without it, the last one delivered.")] = None,
     dead: Annotated[bool, typer.Option("--dead", help="What was given up, and no range.")] = False,
 ) -> None:
     """Deliver events again: a range, or what was given up."""
     wanted = calls.replay_webhook_events(endpoint, after=after, until=until, dead_letters=dead)
-    done = _with(client_id, client_secret, url, lambda g: g.send(wanted))
+    done = asked(url, client_id, client_secret, wanted)
     console.print(f"{done.webhook_endpoint_id}: {done.waiting} waiting, {done.dead_letters} given up", highlight=False)
 
 
 @app.command()
-def dead(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = _API) -> None:
+def dead(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = API) -> None:
     """What was given up after 72 hours, one JSON object a line."""
-
-    def work(gateway: Gateway) -> None:
+    with connected(url, client_id, client_secret) as gateway:
         for letter in gateway.pages(calls.list_dead_letters(endpoint)):
             typer.echo(msgspec.json.encode(letter).decode())
-
-    _with(client_id, client_secret, url, work)
 
 
 @app.command()
@@ -123,27 +96,27 @@ def change(
     endpoint: Endpoint,
     client_id: ClientId,
     client_secret: Secret,
-    url: Url = _API,
+    url: Url = API,
     address: Annotated[str | None, typer.Option(help="Where it is called from now on.")] = None,
     types: Annotated[list[str] | None, typer.Option("--type", help="Only this event type; once for each.")] = None,
 ) -> None:
     """Another address or other event types; the secret and the place in the events stay."""
     wanted = calls.change_webhook_endpoint(endpoint, url=address, types=types or None)
-    done = _with(client_id, client_secret, url, lambda g: g.send(wanted))
+    done = asked(url, client_id, client_secret, wanted)
     console.print(f"{done.webhook_endpoint_id}: {done.url}, {' '.join(done.types) or 'all'}", highlight=False)
 
 
 @app.command()
-def remove(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = _API) -> None:
+def remove(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = API) -> None:
     """Be called there no more; what waits for it is forgotten."""
-    _with(client_id, client_secret, url, lambda g: g.send(calls.delete_webhook_endpoint(endpoint)))
+    asked(url, client_id, client_secret, calls.delete_webhook_endpoint(endpoint))
     console.print(f"{endpoint} is called no more", highlight=False)
 
 
 @app.command()
-def enable(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = _API) -> None:
+def enable(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = API) -> None:
     """Call a disabled endpoint again, from where it was."""
-    _with(client_id, client_secret, url, lambda g: g.send(calls.enable_webhook_endpoint(endpoint)))
+    asked(url, client_id, client_secret, calls.enable_webhook_endpoint(endpoint))
     console.print(f"{endpoint} is called again", highlight=False)
 
 

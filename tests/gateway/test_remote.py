@@ -1,0 +1,63 @@
+"""Commands that are clients of the API: its refusal or silence is one line that says what to do, whichever asks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import respx
+
+from gateway.cli import main
+from gateway.client import http
+
+API = "http://gateway.invalid:8000"
+ASKING = [("batch", "list"), ("plans", "list"), ("plans", "show", "x"), ("webhooks", "list"), ("events",)]
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[respx.MockRouter]:
+    """What a command reaches in place of the API."""
+    environment = {"PRAKERJA_CLIENT_ID": "core", "PRAKERJA_CLIENT_SECRET": "s", "PRAKERJA_API_URL": API}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(http, "TRIES", 1)
+    with respx.mock(using="httpx", base_url=API) as router:
+        yield router
+
+
+def ended(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *command: str) -> str:
+    monkeypatch.setattr(sys, "argv", ["gateway", *command])
+    with pytest.raises(SystemExit) as ending:
+        main()
+    assert ending.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1, said
+    return said
+
+
+@pytest.mark.parametrize("command", ASKING)
+def test_an_api_that_is_away_is_one_line(
+    wire: respx.MockRouter,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: tuple[str, ...],
+) -> None:
+    wire.post("/oauth/token").mock(side_effect=httpx.ConnectError)
+    said = ended(monkeypatch, capsys, *command)
+    assert f"{API} gave no answer (ConnectError)" in said
+
+
+@pytest.mark.parametrize("command", ASKING)
+def test_a_refusal_is_one_line_with_the_remedy(
+    wire: respx.MockRouter,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: tuple[str, ...],
+) -> None:
+    problem = {"code": "scope_missing", "detail": "It takes another scope.", "remedy": "Ask for it."}
+    wire.post("/oauth/token").respond(200, json={"access_token": "t", "expires_in": 60})
+    wire.get(path__startswith="/v1/").respond(403, json=problem)
+    said = ended(monkeypatch, capsys, *command)
+    assert "It takes another scope. Ask for it." in said
