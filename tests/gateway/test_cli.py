@@ -6,11 +6,9 @@ import asyncio
 import base64
 import http.server
 import json
-import os
 import re
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,24 +32,7 @@ from gateway.settings import Settings
 from gateway.storage.base.database import Database
 from tests.gateway.api.conftest import settings_on
 from tests.gateway.api.kit import PROGRAMMES, PURPOSES, as_csv, as_ndjson, nik, row
-
-PROGRAM = [sys.executable, "-m", "gateway"]
-
-
-def run(*arguments: str, status: int = 0, **environment: str) -> str:
-    """What a command prints; checks its exit status."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
-    done = subprocess.run(
-        [*PROGRAM, *arguments],
-        env=kept | {"COLUMNS": "200"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
+from tests.gateway.program import run, run_apart
 
 
 @pytest.mark.parametrize(
@@ -64,7 +45,7 @@ def test_a_database_that_cannot_be_reached_is_one_line(address: str) -> None:
 
 
 def test_help_names_every_command() -> None:
-    text = run("--help")
+    text = run_apart("--help")
     for name in COMMANDS:
         assert name in text, name
 
@@ -301,4 +282,3 @@ def test_webhooks_are_made_tried_and_kept_from_the_command_line(served: dict[str
     assert run("webhooks", "dead", endpoint, **me) == ""
     run("webhooks", "remove", endpoint, **me)
     assert "error:" in run("webhooks", "dead", endpoint, status=2, **me)
-    assert "error:" in run("webhooks", "list", status=2, **me | {"PRAKERJA_API_URL": "http://127.0.0.1:9"})

@@ -30,7 +30,7 @@ from gateway.storage.intake import staging
 from gateway.storage.linking import links
 from tests.conftest import MASTER_KEY
 from tests.gateway.api.conftest import settings_on
-from tests.gateway.test_cli import run
+from tests.gateway.program import run
 from tests.gateway.test_witness import enrol, environment
 
 NEW, OTHER = bytes(range(1, 33)), bytes(range(2, 34))

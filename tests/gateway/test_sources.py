@@ -13,7 +13,7 @@ from gateway.cli.common import MANIFESTS
 from gateway.security.sources import MOST_BYTES, all_names, resolved
 from gateway.settings import SettingsError
 from tests.conftest import MASTER_KEY
-from tests.gateway.test_cli import run
+from tests.gateway.program import run
 from tests.gateway.test_witness import environment
 
 NAMES = all_names(MANIFESTS)

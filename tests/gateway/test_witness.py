@@ -25,7 +25,7 @@ from gateway.storage.base import witness
 from gateway.storage.base.witness import WrongKey
 from tests.conftest import MASTER_KEY
 from tests.gateway.api.conftest import settings_on
-from tests.gateway.test_cli import run
+from tests.gateway.program import run
 
 OURS, OTHER = Vault(MASTER_KEY), Vault(bytes(range(1, 33)))
 WITNESS_FILE = "0017_key_witness.sql"

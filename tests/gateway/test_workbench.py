@@ -34,7 +34,7 @@ from gateway.workbench.target import ALLOW, check_allowed, on_environment
 from mock_partners.pytest import PartnerServer
 from tests.contract.cassettes import FOLDER
 from tests.contract.recording import Recording, record
-from tests.gateway.test_cli import run
+from tests.gateway.program import run
 
 SLUGS = sorted(PARTNERS)
 Said = Callable[..., str]

@@ -18,7 +18,7 @@ from gateway.core import Core, build_core
 from gateway.services.ops import gauges
 from gateway.services.ops.alerts import ALERTS, as_prometheus, firing
 from tests.gateway.app import app_of
-from tests.gateway.ops.test_terminal import run_sync
+from tests.gateway.ops.test_terminal import run
 from tests.gateway.payouts.town import open_town
 
 ROOT = Path(__file__).parents[3]
@@ -88,12 +88,12 @@ async def test_it_fires_for_its_cause_alone(core: Core, alert: object) -> None:
 
 async def test_prometheus_and_doctor_judge_what_the_api_tells(core: Core, database: str) -> None:
     """Every expression names a metric that /metrics has, and doctor fails where one fires."""
-    quiet = await asyncio.to_thread(run_sync, database, "doctor", "--live", columns=160)
+    quiet = await asyncio.to_thread(run, database, "doctor", "--live", columns=160)
     assert f"none of {len(ALERTS)} fires" in quiet
     async with core.resources.database.connection() as connection:
         await connection.execute(PLANTED["Stalled"], core.resources.clock.now() - timedelta(minutes=1))
         await connection.execute("UPDATE incentives SET own = 'account_not_found', own_next_at = now() + '1 day'")
-    loud = await asyncio.to_thread(run_sync, database, "doctor", "--live", columns=160, status=1)
+    loud = await asyncio.to_thread(run, database, "doctor", "--live", columns=160, status=1)
     assert "Stalled" in loud
     assert "partner=fake code=stalled: 1" in loud
     transport = httpx.ASGITransport(app_of(core))  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from gateway.services.ops.bundle import Bundles, check, public_key
 from gateway.services.ops.exposure import Exposures
 from gateway.storage.ops import audit
 from tests.gateway.payouts.town import Town, open_town, phone_of
-from tests.gateway.test_cli import run
+from tests.gateway.program import run
 
 
 @pytest.fixture

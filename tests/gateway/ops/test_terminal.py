@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
-import os
 import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import pytest
 from typer.main import get_command
 
 from contracts.incentive import BlockerCode
@@ -21,6 +17,7 @@ from gateway.cli.common import LAST_MIN, table
 from gateway.storage.ops import cases
 from gateway.storage.ops.cases import NewCase
 from tests.conftest import MASTER_KEY
+from tests.gateway import program
 from tests.gateway.api.kit import as_csv, row
 from tests.gateway.ops.desk import Desk, code
 
@@ -28,24 +25,12 @@ HEAVY = ("litestar", "aiohttp", "httpx", "redis", "uvicorn", "jinja2")
 QUICK = ("funnel", "plan", "why", "cases", "payouts", "incentives", "partners_")
 
 
-def run_sync(database: str, *arguments: str, typed: str = "", status: int = 0, columns: int = 80) -> str:
-    environment = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
-    environment |= {
-        "DATABASE_URL": database,
-        "GATEWAY_MASTER_KEY": base64.b64encode(MASTER_KEY).decode(),
-        "COLUMNS": str(columns),
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "gateway", *arguments],
-        env=environment, input=typed, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == status, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
-
-
-async def run(database: str, *arguments: str, **more: Any) -> str:
-    return await asyncio.to_thread(run_sync, database, *arguments, **more)
+def run(database: str, *arguments: str, typed: str = "", status: int = 0, columns: int = 80) -> str:
+    key = base64.b64encode(MASTER_KEY).decode()
+    environment = {"DATABASE_URL": database, "GATEWAY_MASTER_KEY": key, "COLUMNS": str(columns)}
+    if typed:
+        return program.run_apart(*arguments, status=status, typed=typed, **environment)
+    return program.run(*arguments, status=status, **environment)
 
 
 def typed(desk: Desk, role: str) -> str:
@@ -54,10 +39,10 @@ def typed(desk: Desk, role: str) -> str:
     return f"{person.password}\n{code(person, desk.now_s() + 30)}\n"
 
 
-@pytest.mark.parametrize("module", QUICK)
-def test_a_command_for_every_minute_loads_no_framework(module: str) -> None:
+def test_a_command_for_every_minute_loads_no_framework() -> None:
     """Start-up time is what is imported; a clock would measure the machine's other work."""
-    script = f"import sys, gateway.cli.{module}; print(*[n for n in {HEAVY!r} if n in sys.modules])"
+    modules = ", ".join(f"gateway.cli.{module}" for module in QUICK)
+    script = f"import sys, {modules}; print(*[n for n in {HEAVY!r} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == ""
 
@@ -88,11 +73,11 @@ def test_what_tells_something_tells_it_to_programs_too() -> None:
 
 async def test_where_everybody_stands(desk: Desk, database: str) -> None:
     await desk.api.submit(as_csv([row(n) for n in range(1, 4)] + [row(9, nik="1")]))
-    text = await run(database, "funnel")
+    text = run(database, "funnel")
     assert re.search(r"^awaiting_link +3 +Rp 1\.800\.000", text, re.M)
     assert re.search(r"^approval_missing +core +ovo|^link_required +participant +ovo", text, re.M)
     assert "nik_invalid" in text
-    told = json.loads(await run(database, "funnel", "--json"))
+    told = json.loads(run(database, "funnel", "--json"))
     seen = (await desk.api.call("GET", "/v1/funnel", role="reader")).json()
     told.pop("as_of"), seen.pop("as_of")
     assert told == seen
@@ -108,13 +93,13 @@ async def test_the_plan_says_when_and_draws_it(desk: Desk, database: str) -> Non
         "INSERT INTO backlog_samples (at, partner, stage, due, blocked, ended)"
         " VALUES (now() - interval '100 seconds', 'ovo', 'payout', 140, 0, -100) ON CONFLICT DO NOTHING"
     )
-    text = await run(database, "plan")
+    text = run(database, "plan")
     line = next(line for line in text.splitlines() if line.startswith("ovo      payout"))
     assert re.search(r"payout +40 +0 +\d", line), line
     assert "observed" in line
     assert "WIB" in line
     assert "ovo, payout: due" in text
-    forecasts = json.loads(await run(database, "plan", "--json"))["forecasts"]
+    forecasts = json.loads(run(database, "plan", "--json"))["forecasts"]
     (mine,) = [one for one in forecasts if one["stage"] == "payout"]
     left_s = (datetime.fromisoformat(mine["done_at"]) - datetime.now(UTC)).total_seconds()
     assert 20 < left_s < 90, "1 a second, 40 left"
@@ -127,42 +112,42 @@ async def test_cases_name_what_lifts_them(desk: Desk, database: str) -> None:
     ]
     async with desk.api.core.resources.database.transaction() as connection:
         await cases.open_cases(connection, desk.api.core.resources.clock.now(), new)
-    both = await run(database, "cases", "list")
+    both = run(database, "cases", "list")
     assert both.count("WIB") == 4
     assert "two credits [of one]" in both
-    only = json.loads(await run(database, "cases", "list", "--partner", "bni", "--json"))
+    only = json.loads(run(database, "cases", "list", "--partner", "bni", "--json"))
     assert [one["code"] for one in only] == ["contradiction"]
-    shown = await run(database, "cases", "show", str(only[0]["id"]))
+    shown = run(database, "cases", "show", str(only[0]["id"]))
     assert "what lifts it: POST /v1/reconciliations" in shown
-    assert "There is no such case" in await run(database, "cases", "show", "1", status=2)
+    assert "There is no such case" in run(database, "cases", "show", "1", status=2)
 
 
 async def test_a_partner_is_paused_by_a_person_with_the_role(desk: Desk, database: str) -> None:
     pause = ("partners", "pause", "ovo", "deposit runs dry")
-    assert "--as NAME" in await run(database, *pause, status=2), "people are enrolled here, so one of them acts"
-    wrong = await run(database, *pause, "--as", "operator-one", typed="wrong\n000000\n", status=2)
+    assert "--as NAME" in run(database, *pause, status=2), "people are enrolled here, so one of them acts"
+    wrong = run(database, *pause, "--as", "operator-one", typed="wrong\n000000\n", status=2)
     assert "is wrong" in wrong
-    other = await run(database, *pause, "--as", "auditor-one", typed=typed(desk, "auditor"), status=2)
+    other = run(database, *pause, "--as", "auditor-one", typed=typed(desk, "auditor"), status=2)
     assert "needs the role operator" in other
     assert await desk.api.fetch("SELECT 1 FROM partner_switches WHERE paused_at IS NOT NULL") == []
-    done = await run(database, *pause, "--as", "operator-one", typed=typed(desk, "operator"))
+    done = run(database, *pause, "--as", "operator-one", typed=typed(desk, "operator"))
     assert "ovo: paused" in done
     (told,) = await desk.api.fetch("SELECT actor, data FROM audit_log WHERE action = 'partner.pause'")
     assert (told["actor"], told["data"]) == ("op-operator-one", {"reason": "deposit runs dry"})
-    assert re.search(r"^ovo +paused .*?deposit runs dry", await run(database, "partners", "state"), re.M | re.S)
+    assert re.search(r"^ovo +paused .*?deposit runs dry", run(database, "partners", "state"), re.M | re.S)
     sessions = await desk.api.fetch("SELECT 1 FROM operator_sessions")
     assert sessions == [], "a command leaves nobody signed in"
 
 
 async def test_where_nobody_is_enrolled_the_command_line_itself_acts(database: str) -> None:
-    assert "gopay: paused" in await run(database, "partners", "pause", "gopay", "before the first operator")
-    assert "gopay: running" in await run(database, "partners", "resume", "gopay")
-    assert json.loads(await run(database, "partners", "holds", "--json")) == []
+    assert "gopay: paused" in run(database, "partners", "pause", "gopay", "before the first operator")
+    assert "gopay: running" in run(database, "partners", "resume", "gopay")
+    assert json.loads(run(database, "partners", "holds", "--json")) == []
     asked = ("partners", "ask-again", "gopay", "--stage", "verify", "--since")
-    assert "0 refusals" in await run(database, *asked, "2026-01-05T09:00")
-    assert "is no time" in await run(database, *asked, "yesterday", status=2)
-    assert "no such hold" in await run(database, "partners", "release", "7", "mended", status=2)
-    assert "in a person's name" in await run(
+    assert "0 refusals" in run(database, *asked, "2026-01-05T09:00")
+    assert "is no time" in run(database, *asked, "yesterday", status=2)
+    assert "no such hold" in run(database, "partners", "release", "7", "mended", status=2)
+    assert "in a person's name" in run(
         database, "settlements", "propose", "1", "paid", "--document", "BA-7", "--why", "their letter", status=2
     )
 

@@ -8,7 +8,7 @@ from contracts.payout import PayoutState
 from gateway.security import places
 from tests.gateway.payouts.fake import NOON
 from tests.gateway.payouts.town import Town, open_town
-from tests.gateway.test_cli import run
+from tests.gateway.program import run
 
 S = PayoutState
 

@@ -7,7 +7,7 @@ import pytest
 from contracts.observation import Source
 from contracts.payout import DETAIL_MAX, succeeded
 from tests.gateway.payouts.town import Town, open_town
-from tests.gateway.test_cli import run
+from tests.gateway.program import run
 
 WORDS = 'Beneficiary name is [/invalid] "at" <bank>'
 
