@@ -17,7 +17,7 @@ from gateway.security.clients import Caller, require
 from gateway.services.ops import funnel
 from gateway.services.ops.funnel import Funnel
 from gateway.services.ops.plan import BurnDown
-from gateway.storage.ops import funnel as stored
+from gateway.storage.ops import moving as counted
 
 Call = Request[Any, Caller, Any]
 
@@ -31,7 +31,7 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True):
     """What still changes by itself. All of `moving` zero: the backlog is drained as far as the gateway can."""
 
     as_of: datetime
-    moving: stored.Moving
+    moving: counted.Moving
     statement_age_s: dict[str, float | None]
     """How long ago each partner's statement was last read to its end; null: never."""
 
@@ -47,8 +47,8 @@ async def read_funnel(core: NamedDependency[Core], request: Call, programme: Fro
 async def read_activity(core: NamedDependency[Core], request: Call) -> Activity:
     """What still moves by itself within a minute, and how fresh the partners' statements are."""
     now = core.resources.clock.now()
-    async with core.resources.database.connection() as connection:
-        moving = await stored.moving(
+    async with core.resources.database.transaction() as connection:
+        moving = await counted.moving(
             connection,
             request.auth.organisation,
             today=jakarta_day(now),

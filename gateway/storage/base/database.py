@@ -125,6 +125,11 @@ async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     )
 
 
+async def by_key(connection: Connection) -> None:
+    """Plan what follows in this transaction as `_BY_KEY` says: also where a table was empty when it was looked at."""
+    await connection.execute("; ".join([f"SET LOCAL {name} = {value}" for name, value in _BY_KEY.items()]))
+
+
 async def _as_it_is(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     """Nothing to take back when a connection is returned: whatever is SET is set for one transaction, temporary tables
     are made once and emptied by who uses them, and the driver itself rolls back what was left open. Its own clearing

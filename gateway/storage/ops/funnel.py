@@ -1,9 +1,6 @@
-"""How many incentives stand where, what was refused at intake, and what still moves."""
+"""How many incentives stand where, and what was refused at intake."""
 
 from __future__ import annotations
-
-from collections.abc import Collection
-from datetime import date, datetime
 
 import msgspec
 
@@ -31,22 +28,6 @@ class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):
     programme: str | None
     code: str
     rows: int
-
-
-class Moving(msgspec.Struct, frozen=True, kw_only=True):
-    """What will still change by itself within the horizon asked for."""
-
-    incentives: int
-    """Due, not settled, and not waiting for a participant, core or an operator, nor for a later time."""
-    payouts_preparing: int
-    payouts_submitting: int
-    payouts_unknown: int
-    payouts_pending: int
-    payouts_awaiting_confirmation: int
-    callbacks_unapplied: int
-    verifications_due: int
-    links_in_progress: int
-    """Being exchanged, given back or looked at by the gateway, or about to end unfinished."""
 
 
 _COUNTS = """
@@ -113,57 +94,3 @@ async def refused(connection: Connection, organisation: str | None, programme: s
         organisation,
     )
     return [msgspec.convert(dict(row), RefusedRow) for row in rows]
-
-
-async def moving(
-    connection: Connection,
-    organisation: str | None,
-    *,
-    today: date,
-    until: datetime,
-    waiting: Collection[BlockerCode],
-) -> Moving:
-    """What of an organisation (None: of all) moves by itself before `until`; `waiting`: the blockers that nobody needs
-    to lift but time.
-    """
-    row = await connection.fetchrow(
-        """
-        SELECT
-            (SELECT count(*) FROM incentives i LEFT JOIN payouts p ON i.payout = 'open' AND p.incentive = i.id
-                    AND p.state IN ('reserved', 'preparing', 'prepared', 'submitting', 'unknown', 'pending')
-             WHERE i.stage NOT IN ('paid', 'returned', 'cancelled') AND i.due_on <= $1
-                AND ($4::text IS NULL OR i.organisation = $4)
-               AND NOT ((i.stage = 'scheduled' OR p.state IN ('reserved', 'prepared')) AND EXISTS
-                        (SELECT FROM partner_switches s WHERE s.partner = i.partner AND s.paused_at IS NOT NULL))
-               AND (i.blocker IS NULL
-                OR i.blocker = ANY($3::text[]) AND CASE WHEN i.payout = 'open' THEN p.next_at
-                    WHEN i.blocker = i.own THEN i.own_next_at
-                    ELSE (SELECT min(v.next_attempt_at) FROM verifications v
-                          WHERE v.participant = i.participant AND v.state = 'open') END <= $2)) AS incentives,
-            s.*,
-            (SELECT count(*) FROM inbox WHERE $4::text IS NULL AND applied_at IS NULL) AS callbacks_unapplied,
-            (SELECT count(*) FROM verifications v WHERE v.state = 'open'
-                AND (v.next_attempt_at <= $2 OR v.next_attempt_at IS NULL)
-                AND ($4::text IS NULL OR EXISTS (SELECT FROM participants t
-                    WHERE t.id = v.participant AND t.organisation = $4))) AS verifications_due,
-            (SELECT count(*) FROM links l WHERE (l.state IN ('exchanging', 'unlinking')
-                OR l.state = 'opened' AND l.lives_until <= $2 OR l.state = 'challenged' AND l.opens_until <= $2
-                OR l.health_due_at <= $2)
-                AND ($4::text IS NULL OR EXISTS (SELECT FROM participants t
-                    WHERE t.id = l.participant AND t.organisation = $4))) AS links_in_progress
-        FROM (SELECT count(*) FILTER (WHERE state = 'preparing') AS payouts_preparing,
-                count(*) FILTER (WHERE state = 'submitting') AS payouts_submitting,
-                count(*) FILTER (WHERE state = 'unknown') AS payouts_unknown,
-                count(*) FILTER (WHERE state = 'pending') AS payouts_pending,
-                count(*) FILTER (WHERE state = 'rejected') AS payouts_awaiting_confirmation
-              FROM payouts p WHERE (state IN ('preparing', 'submitting', 'unknown', 'pending')
-                OR state = 'rejected' AND released_at IS NULL AND confirmed_at IS NULL AND next_at <= $2)
-                AND ($4::text IS NULL OR EXISTS (SELECT FROM incentives i
-                    WHERE i.id = p.incentive AND i.organisation = $4))) AS s
-        """,
-        today,
-        until,
-        [code.value for code in waiting],
-        organisation,
-    )
-    return msgspec.convert(dict(row or {}), Moving)

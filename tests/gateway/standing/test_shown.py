@@ -15,6 +15,7 @@ from gateway.services.ops.holds import Holds
 from gateway.services.ops.partners import Partners
 from gateway.storage.intake.incentives import Filter
 from gateway.storage.ops import funnel, switches
+from gateway.storage.ops import moving as moves
 from tests.gateway.payouts.town import Town
 
 K, S = HoldKind, HoldStage
@@ -179,8 +180,8 @@ async def test_what_waits_for_a_paused_partner_does_not_move_and_what_has_left_d
     town.partner("other")
 
     async def moving() -> tuple[int, int]:
-        async with town.database.connection() as connection:
-            found = await funnel.moving(
+        async with town.database.transaction() as connection:
+            found = await moves.moving(
                 connection, None, today=town.today(), until=town.clock.now() + timedelta(seconds=60), waiting=()
             )
         return found.incentives, found.payouts_unknown
