@@ -1,13 +1,17 @@
 """What two people approve about an incentive, and the keyed digest that binds it: whoever has the database alone can
-change the row, but not make the digest of what he has made of it.
+change the row, but not make the digest of what he has made of it. And what is kept of the body that is sent for it.
 """
 
 from __future__ import annotations
 
+import hmac
 from datetime import date
 
 from gateway.security import places
 from gateway.security.vault import Vault
+
+_KEYED = b"\x01"
+"""Before a stored hash that is keyed."""
 
 
 def approved_row(
@@ -36,3 +40,13 @@ def digest(vault: Vault, row: str, account_index: bytes, under: bytes = b"") -> 
     """
     plan = f"\x1f{under.hex()}" if under else ""
     return vault.index(places.APPROVED_ROW, f"{row}\x1f{account_index.hex()}{plan}")
+
+
+def kept_hash(vault: Vault, frozen: bytes, stored: bytes | None = None) -> bytes:
+    """What the store keeps of the SHA-256 of a payout's body: keyed, as all of that body but the account stands in the
+    row, and a plain hash could be searched for it. `stored`: what is kept already; the plain hash of an earlier version
+    stays while the payout is under way.
+    """
+    if stored is not None and hmac.compare_digest(stored, frozen):
+        return stored
+    return _KEYED + vault.index(places.FROZEN_BODY, frozen.hex())

@@ -16,6 +16,8 @@ AUDIT_SEAL = "audit seal"
 """Code of a link of the chain over the record of decisions."""
 REQUEST_INDEX = "request"
 """Keyed hash of a request under an `Idempotency-Key`, for the same reason."""
+FROZEN_BODY = "frozen body"
+"""Keyed hash of what a payout's WRITE carries, for the same reason: all of it but the account stands in its row."""
 
 
 def account_index(partner: str) -> str:

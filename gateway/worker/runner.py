@@ -129,7 +129,7 @@ def people_loops(core: Core, outages: Outages) -> list[Loop | Lanes[Any]]:
         "batch_expiry": core.batches.tick_expiry,
         "plan_expiry": core.plans.tick_expiry,
         "corrections": core.corrections.tick_forget,
-        "retention": Retention(core.resources.database, core.resources.clock).tick,
+        "retention": Retention(core.resources.database, core.resources.clock, core.resources.vault).tick,
         "strays": core.strays.tick,
         "backlog": core.plan.tick,
         "brake": core.brake.tick,

@@ -92,7 +92,7 @@ _CAS = (
         "cas/another_body_the_second_time",
         (
             Edit(_BEGIN, "AND (p.first_sent_at IS NULL OR p.frozen_hash = a.frozen_hash)\n", "\n"),
-            Edit(_FOLLOWING, "and frozen_hash(desk, self._sending.order(leased)) == permit.frozen_hash", ""),
+            Edit(_FOLLOWING, "and self._sending.is_body(permit.frozen_hash, leased)", ""),
             Edit(_EXECUTOR, "if request.effect is Effect.WRITE and frozen_hash is not None:", "if frozen_hash == b'':"),
         ),
         (FOLLOWING,),

@@ -23,7 +23,7 @@ from gateway.services.payouts.absence import (
 )
 from gateway.services.payouts.apply import Applied
 from gateway.services.payouts.commits import Commits
-from gateway.services.payouts.sending import ANSWER_S, Sending, frozen_hash, within
+from gateway.services.payouts.sending import ANSWER_S, Sending, within
 from gateway.services.payouts.words import Finding, What, Word, agreed
 from gateway.storage.payouts.queue import Leased
 from gateway.storage.reconciliation import statements
@@ -94,7 +94,7 @@ class Following:
             answer_s=ANSWER_S["payout"],
             act_on_assumed=self._act_on_assumed,
         )
-        if isinstance(permit, ResendPermit) and frozen_hash(desk, self._sending.order(leased)) == permit.frozen_hash:
+        if isinstance(permit, ResendPermit) and self._sending.is_body(permit.frozen_hash, leased):
             await self._sending.send_again(permit, leased)
             return
         if permit is NoPermit.ASSUMED:
@@ -153,7 +153,7 @@ class Following:
             over = "a create is in doubt and the partner promises nothing about sending it again"
         elif self._clock.now() + timedelta(seconds=ANSWER_S["prepare"]) > until:
             over = "a create is in doubt and the life of its key is over: find it at the partner, by our reference"
-        elif frozen_hash(desk, self._sending.order(leased)) != payout.frozen_hash:
+        elif payout.frozen_hash is None or not self._sending.is_body(payout.frozen_hash, leased):
             over = "a create is in doubt and its body can no longer be made as it was sent"
         if over is None:
             await self._sending.send(leased)

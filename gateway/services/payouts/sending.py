@@ -118,7 +118,7 @@ def within(plan: Plan[T], clock: Clock, deadline: datetime, left: Left | None = 
 
 
 def frozen_hash(desk: Desk, order: PayoutOrder) -> bytes:
-    """Hash of what stays the same in the first WRITE's body over all attempts."""
+    """Hash of what stays the same in the first WRITE's body over all attempts; the store keeps `approval.kept_hash`."""
     return hashlib.sha256(desk.partner.frozen_body(desk.bare_context(), order)).digest()
 
 
@@ -160,8 +160,13 @@ class Sending:
 
     def as_created(self, leased: Leased) -> bool:
         """Whether the instruction that stands at the partner is the one that we would make now."""
-        frozen = leased.payout.frozen_hash
-        return frozen is None or frozen == frozen_hash(self._desks[leased.payout.partner], self.order(leased))
+        stored = leased.payout.frozen_hash
+        return stored is None or self.is_body(stored, leased)
+
+    def is_body(self, stored: bytes, leased: Leased) -> bool:
+        """Whether what the store keeps is of the body that we would send now."""
+        frozen = frozen_hash(self._desks[leased.payout.partner], self.order(leased))
+        return approval.kept_hash(self._vault, frozen, stored) == stored
 
     async def send_again(self, permit: ResendPermit, leased: Leased) -> Answer:
         """The one resend that a permit allows: same reference, same frozen body."""
@@ -208,7 +213,7 @@ class Sending:
             before=payout.state,
             after=_S.PREPARING if prepares else _S.SUBMITTING,
             attempt=attempt,
-            hash=frozen,
+            hash=approval.kept_hash(self._vault, frozen, payout.frozen_hash),
             answer_s=ANSWER_S[operation],
             proved_after=self._proved_after(desk),
             not_after=permit.window_until if permit else None,
@@ -288,7 +293,7 @@ class Sending:
                     lambda context: within(make(context, order), self._clock, deadline, left),
                     subject=str(payout),
                     # The approval's own body is another one; it is keyed by the partner's number.
-                    frozen_hash=None if operation == "approve" else intent.hash,
+                    frozen_hash=None if operation == "approve" else frozen_hash(desk, order),
                     last_look=lambda: self._last_look(watch, deadline),
                 )
         except (PartnerError, CallerError) as error:

@@ -21,6 +21,7 @@ from contracts.partner import Capability
 from gateway.clock import jakarta_day
 from gateway.partners.desk import Desk
 from gateway.resources import Resources
+from gateway.security import approval
 from gateway.services.each import each
 from gateway.services.payouts.absence import MOST_DAYS, Calendar, Readings, enough_readings, key_until
 from gateway.services.payouts.apply import apply
@@ -82,6 +83,7 @@ class Recoveries:
         self._clock = resources.clock
         self._database = resources.database
         self._desks = resources.desks
+        self._vault = resources.vault
         self._payouts = payouts
         self._statements = statements_
         self.strays = Strays(resources)
@@ -243,8 +245,9 @@ class Recoveries:
         if until is None or late > until:
             return  # what follows payouts tells so
         frozen = frozen_hash(desk, order)
+        kept = approval.kept_hash(self._vault, frozen, payout.frozen_hash)
         async with self._database.connection() as connection:
-            if not await recovery.set_frozen_hash(connection, payout.id, frozen):
+            if not await recovery.set_frozen_hash(connection, payout.id, kept):
                 return
         try:
             said = await desk.run(

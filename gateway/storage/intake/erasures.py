@@ -143,6 +143,7 @@ async def erase(connection: Connection, participant: int, confirmed_by: str, now
         nik,
         account,
     )
+    await connection.execute("UPDATE payouts SET frozen_hash = NULL WHERE participant = $1", participant)
     for table in ("account_owners", "nik_corrections", "refusals"):
         await connection.execute(f"DELETE FROM {table} WHERE participant = $1", participant)  # noqa: S608 - constants
     await connection.execute("SELECT set_config('gateway.erasing', 'off', true)")

@@ -43,7 +43,7 @@ SELECT json_build_object(
         ORDER BY created_at LIMIT $2) AS few),
     'payouts', (SELECT json_agg(json_build_object('id', id::text, 'reference', reference, 'link_id', link_id,
         'partner', partner, 'amount_rupiah', amount_rupiah, 'state', state, 'attempt', attempt,
-        'partner_reference', partner_reference, 'body_sha256', encode(frozen_hash, 'hex'),
+        'partner_reference', partner_reference, 'body_hmac', encode(substring(frozen_hash FROM 2), 'hex'),
         'first_sent_at', first_sent_at, 'reason', reason, 'created_at', created_at, 'ended_at', ended_at)
         ORDER BY id) FROM p),
     'sent', (SELECT json_agg(json_build_object('subject', subject, 'at', at, 'operation', operation,

@@ -265,3 +265,25 @@ async def lift(connection: Connection, now: datetime, participant: int, codes: C
         now,
     )
     return len(rows)
+
+
+async def plain_hashes(connection: Connection, most: int) -> dict[int, bytes]:
+    """Ended payouts of which an earlier version kept the plain hash of their body, locked; those that somebody holds
+    are left for another time.
+    """
+    rows = await connection.fetch(
+        "SELECT id, frozen_hash FROM payouts WHERE octet_length(frozen_hash) = 32 AND ended_at IS NOT NULL"
+        " ORDER BY id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED",
+        most,
+    )
+    return {row["id"]: row["frozen_hash"] for row in rows}
+
+
+async def key_hashes(connection: Connection, hashes: Mapping[int, bytes]) -> None:
+    """Keep these in their place."""
+    await connection.execute(
+        "UPDATE payouts p SET frozen_hash = n.hash FROM unnest($1::bigint[], $2::bytea[]) AS n (id, hash)"
+        " WHERE p.id = n.id",
+        list(hashes),
+        list(hashes.values()),
+    )

@@ -200,7 +200,7 @@ async def test_old_keys_are_forgotten(api: Api) -> None:
         await _alone(api, row(n), key=f"k{n}")
     old = timedelta(seconds=idempotency.KEPT_S + 1)
     await api.fetch("UPDATE idempotency SET created_at = created_at - $1::interval WHERE key = 'k1'", old)
-    assert await Retention(api.core.resources.database, api.core.resources.clock).tick() == 1
+    assert await Retention(api.core.resources.database, api.core.resources.clock, api.core.resources.vault).tick() == 1
     assert [r[0] for r in await api.fetch("SELECT key FROM idempotency")] == ["k2"]
 
 

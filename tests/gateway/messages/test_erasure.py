@@ -29,6 +29,8 @@ class Past:
     def __init__(self, town: Town, person: int, incentive: int) -> None:
         self.town, self.person, self.incentive = town, person, incentive
         self.pid = f"P{person:05d}"
+        self.body = b""
+        """What is kept of what was sent: whoever has our key could try accounts."""
         self.erasing = Erasing(town.database, town.clock, town.vault)
 
     async def note(self, phone: str, *, applied: bool = True) -> None:
@@ -74,6 +76,7 @@ class Past:
             vault.index(places.account_index("fake"), ACCOUNT),
             vault.index(places.PHONE_INDEX, phone),
             vault.index(places.grant_index("fake"), f"token-{self.person}"),
+            self.body,
         ]
         return [NIK, ACCOUNT, phone[3:], f"Name {self.person}", f"token-{self.person}", *(one.hex() for one in indexes)]
 
@@ -89,6 +92,7 @@ async def past(database: str) -> AsyncIterator[Past]:
             await worker.send(leased)
         assert (await town.payout(incentive)).state is PayoutState.SUCCEEDED
         here = Past(town, person, incentive)
+        (here.body,) = [row["frozen_hash"] for row in await town.fetch("SELECT frozen_hash FROM payouts")]
         vault, name = town.vault, here.pid
         nik_index = vault.index(places.NIK_INDEX, NIK)
         await town.execute(

@@ -34,7 +34,7 @@ async def test_events_go_from_the_oldest_on_and_a_reader_behind_them_is_told(api
         await _tell(core, subject, age)
     page = (await api.call("GET", "/v1/events", role="operator")).json()["events"]
     cursors = {event["subject"]: event["cursor"] for event in page}
-    retention = Retention(core.resources.database, core.resources.clock)
+    retention = Retention(core.resources.database, core.resources.clock, core.resources.vault)
     assert await retention.tick(most=1) == 1
     assert await retention.tick() == 1
     assert await retention.tick() == 0, "what lies behind a newer one waits for it"
@@ -51,7 +51,7 @@ async def test_nobody_else_deletes_an_event(api: Api, core: Core) -> None:
         await api.fetch("DELETE FROM events RETURNING 1")
     with pytest.raises(asyncpg.RestrictViolationError):
         await api.fetch("UPDATE events SET subject = 'b' RETURNING 1")
-    await Retention(core.resources.database, core.resources.clock).tick()
+    await Retention(core.resources.database, core.resources.clock, core.resources.vault).tick()
     await _tell(core, "b", 2 * EVENTS_KEPT)
     with pytest.raises(asyncpg.RestrictViolationError):
         await api.fetch("DELETE FROM events RETURNING 1")
@@ -78,6 +78,6 @@ async def test_notifications_and_calls_go_once_they_are_old_and_done(api: Api, c
                 " VALUES ($1, 'bni', 'o', 'read', 's', true, 1)",
                 now - age,
             )
-    assert await Retention(core.resources.database, core.resources.clock).tick() == 2
+    assert await Retention(core.resources.database, core.resources.clock, core.resources.vault).tick() == 2
     assert [row["id"] for row in await api.fetch("SELECT id FROM inbox ORDER BY id")] == [1, 2], "not applied: kept"
     assert len(await api.fetch("SELECT FROM exchanges")) == 1

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from contracts.payout import PayoutState
 from gateway.security import places
+from gateway.services.messages.retention import Retention
+from gateway.services.payouts.sending import frozen_hash
 from tests.gateway.payouts.fake import NOON
 from tests.gateway.payouts.town import Town, open_town
 from tests.gateway.program import run
@@ -386,6 +388,27 @@ async def test_a_resend_carries_what_the_first_attempt_carried_or_is_not_made(to
     await town.drive(worker, town.statements(), hours=2, step_s=60)
     assert bank.seen.count("transfer") == 1, "absence is proved, and the body cannot be made as it was sent"
     assert await town.states(incentive) == [S.UNKNOWN]
+
+
+async def test_what_is_kept_of_a_body_is_keyed_and_what_was_not_goes_on_and_is_keyed_once_over(town: Town) -> None:
+    """All of the body but the account stands in the row: whoever reads a plain hash can try accounts."""
+    bank = town.partner()
+    incentive = await town.due()
+    worker = town.worker()
+    bank.script("transfer", "reset")
+    (leased,) = await worker.claim("fake", 1)
+    plain = frozen_hash(town.desks["fake"], worker.order(leased))
+    await worker.send(leased)
+    (row,) = await town.fetch("SELECT frozen_hash FROM payouts")
+    assert plain not in row["frozen_hash"]
+    await town.execute("UPDATE payouts SET frozen_hash = $1", plain)
+    retention = Retention(town.database, town.clock, town.vault)
+    await retention.tick()
+    assert (await town.fetch("SELECT frozen_hash FROM payouts"))[0]["frozen_hash"] == plain, "it is under way"
+    await town.drive(worker, town.statements(), hours=2, step_s=60)
+    assert (bank.seen.count("transfer"), await town.stands(incentive)) == (2, ("paid", None))
+    await retention.tick()
+    assert (await town.fetch("SELECT frozen_hash FROM payouts"))[0] == row
 
 
 async def test_the_time_of_absence_runs_from_the_attempt_and_not_from_the_payout(town: Town) -> None:
