@@ -17,7 +17,7 @@ from contracts.errors import PartnerError, PartnerUnavailable
 from contracts.partner import AccessToken
 from contracts.secret import Secret
 from gateway.clock import Clock
-from gateway.security.vault import SealBroken, Vault
+from gateway.security.vault import KeysNotFollowed, SealBroken, Vault
 
 EARLY_S = 60.0
 """A token is renewed this long before it ends (SNAP: 900 s, renewed at 840 s; snap-bni.md 4.3), a short-lived one after
@@ -141,10 +141,10 @@ class Tokens:
     async def _share(self, key: tuple[str, str], stored: _Stored, life_s: float) -> None:
         if self._redis is None:
             return
-        sealed = self._vault.seal(_redis_key(key), msgspec.json.encode(stored).decode())
         try:
+            sealed = self._vault.seal(_redis_key(key), msgspec.json.encode(stored).decode())
             await self._redis.set(_redis_key(key), sealed, ex=max(1, int(life_s)))
-        except RedisError:
+        except (RedisError, KeysNotFollowed):
             return  # the token works without being shared
 
 

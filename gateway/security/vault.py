@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import os
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,12 @@ class SealBroken(Exception):
 
 class KeyMissing(Exception):
     """The store uses a master key that is not here, or no longer takes the one that is."""
+
+
+class KeysNotFollowed(ConnectionError):
+    """The store has not said for too long which key seals: it may have been retired since. As good as a store that
+    cannot be reached: asked again later, nothing is wrong.
+    """
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,7 @@ class Vault:
         self._opens: dict[bytes, AESGCM] = {}
         self._active: _Key | None = None
         self._followed: tuple[list[StoredKey], set[bytes]] | None = None
+        self._seals_until: float | None = None
         if len(keys) == 1:
             self._use(keys[0], keys[0].base)
             self._opens = {keys[0].id: keys[0].aead}
@@ -94,6 +102,17 @@ class Vault:
             self._followed = (list(stored), set(retired))
             self._opens = {key.id: key.aead for key in self._keys.values() if key.id not in retired}
             self._use(self._keys[active.key_id], self._base_of(active))
+
+    def fence(self, until: float | None) -> None:
+        """Seal until then (by `time.monotonic`) and no longer, unless told again; None: however long. What is sealed
+        opens all the same.
+        """
+        self._seals_until = until
+
+    @property
+    def fenced(self) -> bool:
+        """Whether somebody follows the store, without whom nothing is sealed any more."""
+        return self._seals_until is not None
 
     def _use(self, key: _Key, base: bytes) -> None:
         self._active, self._base = key, base
@@ -130,13 +149,19 @@ class Vault:
             raise KeyMissing(_UNSAID)
         return self._active
 
+    def _good(self) -> _Key:
+        """The key that seals, as far as the store has said so lately; raises `KeysNotFollowed`."""
+        if self._seals_until is not None and time.monotonic() > self._seals_until:
+            raise KeysNotFollowed("the store has not said lately which key seals")
+        return self._sealing()
+
     def seal(self, place: str, value: str) -> bytes:
-        """`value` sealed for `place` (`table.column|row key`): it opens nowhere else."""
-        return _sealed(self._sealing(), place, value, os.urandom(_NONCE_BYTES))
+        """`value` sealed for `place` (`table.column|row key`): it opens nowhere else. Raises `KeysNotFollowed`."""
+        return _sealed(self._good(), place, value, os.urandom(_NONCE_BYTES))
 
     def seal_each(self, *placed: tuple[str, str]) -> list[bytes]:
         """Several values, each sealed for its place (place, value): as `seal`, with one question for randomness."""
-        key, nonces = self._sealing(), os.urandom(_NONCE_BYTES * len(placed))
+        key, nonces = self._good(), os.urandom(_NONCE_BYTES * len(placed))
         return [
             _sealed(key, place, value, nonces[n * _NONCE_BYTES : (n + 1) * _NONCE_BYTES])
             for n, (place, value) in enumerate(placed)

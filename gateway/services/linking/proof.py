@@ -64,7 +64,7 @@ class AccountProofs:
             data = {"partner": person.partner, "document": document}
             await audit.record(connection, now, actor, "participant.account_proof", participant_id, data)
             given = await proofs.givers(connection, person)
-            proved = len(given) >= proofs.PEOPLE
+            proved = await proofs.proved(connection, person)
             if proved and person.link_id is not None:
                 await _check_again(connection, person, person.link_id, now)
         return ProofView(participant_id=participant_id, partner=person.partner, given_by=given, proved=proved)

@@ -163,7 +163,7 @@ class LinkSteps(LinkEndings):
             return await self._settle(link, step, unanswered=True)
         except PartnerError:
             # Nothing left us: the code is as good as before, and the browser may come back with it.
-            await self._reopen(link, link.wants, link.carry_sealed, again=False)
+            await self._reopen(link, link.wants, again=False)
             raise
         if isinstance(step, LinkRedirect | LinkInputs):
             _log.warning("link_exchange_unfinished", link=link.id)
@@ -191,20 +191,24 @@ class LinkSteps(LinkEndings):
             # What was typed is gone with the request that held it: the form begins anew, with what the partner does
             # for it (an OTP that it sends by itself, say).
             _log.warning("link_answer_unknown", link=link.id, partner_code=error.partner_code)
-            return (await self._begin(await self._reopen(link, [], None, again=False))).link
+            return (await self._begin(await self._reopen(link, [], again=False, carry={}))).link
         except PartnerError:
-            await self._reopen(link, link.wants, link.carry_sealed, again=False)
+            await self._reopen(link, link.wants, again=False)
             raise
         if isinstance(step, LinkInputs):
-            carry = seal_map(self._vault, link.id, step.carry)
-            return await self._reopen(link, list(step.names), carry, again=step.again)
+            return await self._reopen(link, list(step.names), again=step.again, carry=step.carry)
         if isinstance(step, LinkRedirect):
             _log.warning("link_answer_unfinished", link=link.id)
             step = _START_AGAIN
         return await self._settle(link, step)
 
-    async def _reopen(self, link: LinkRow, wants: list[str], carry_sealed: bytes | None, *, again: bool) -> LinkRow:
+    async def _reopen(
+        self, link: LinkRow, wants: list[str], *, again: bool, carry: Mapping[str, Secret] | None = None
+    ) -> LinkRow:
+        """`carry`: what the next step needs, sealed when it is written; None: what there is stands."""
+
         async def write() -> LinkRow:
+            changes = {} if carry is None else {"carry_sealed": seal_map(self._vault, link.id, carry)}
             async with self._database.transaction() as connection:
                 opened = await links.move(
                     connection,
@@ -212,8 +216,8 @@ class LinkSteps(LinkEndings):
                     LinkState.OPENED,
                     self._clock.now(),
                     wants=wants,
-                    carry_sealed=carry_sealed,
                     last_input_wrong=again,
+                    **changes,
                 )
             return opened or await self._get(link.id)
 

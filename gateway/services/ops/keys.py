@@ -1,8 +1,9 @@
 """Changing the master key while everything goes on: another key is added, made the one that seals, everything sealed is
 sealed anew under it, and the old one is retired once nothing is left under it.
 
-Every process learns within `witness.FOLLOW_S` which key seals. Until then it seals under the one before, which opens
-all the same; so the old key is retired only some time after the change, and only where nothing lies under it.
+Every process learns within `witness.FOLLOW_S` which key seals, and one that cannot ask seals nothing any more after
+`witness.FENCE_S`. Until then it seals under the one before, which opens all the same; so the old key is retired only
+some time after the change, and only where nothing lies under it and nobody still writes what was sealed before.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ from gateway.storage.base import witness
 from gateway.storage.base.database import Database
 from gateway.storage.ops import audit
 
-SETTLED = timedelta(minutes=1)
-"""After a change of keys no process seals under the one before."""
+SETTLED = timedelta(minutes=5)
+"""After a change of keys no process seals under the one before, and whatever it sealed is written: an answer is kept
+for two minutes while the database is away.
+"""
+STILL_SEALS = timedelta(seconds=witness.FENCE_S)
+"""After it a process may have sealed under the key before."""
 CHUNK = 200
 """Rows sealed anew in one statement."""
 _ROUNDS = 20
@@ -110,6 +115,16 @@ class Keys:
             await self._activate(key_id, actor)
         async with self._database.connection() as connection:
             await witness.check(connection, self._vault)
+        async with witness.following(self._database, self._vault):
+            rows, broken = await self._seal_anew(most_rows, rows_per_s)
+        active = self._vault.active_id
+        async with self._database.connection() as connection:
+            counts = await keys.sealed_under(connection)
+        left = sum(n for found, n in counts.items() if found != active)
+        return Rotated(key_id=active.hex(), rows=rows, left=left, broken=broken)
+
+    async def _seal_anew(self, most_rows: int | None, rows_per_s: float | None) -> tuple[int, int]:
+        """Everything, or about so many rows: how many were, and how many do not open."""
         rows, broken = 0, 0
         for round_ in range(_ROUNDS):
             done, broken, held = 0, 0, 0
@@ -121,11 +136,7 @@ class Keys:
             if held == 0 or (most_rows is not None and rows >= most_rows) or round_ == _ROUNDS - 1:
                 break
             await asyncio.sleep(_PAUSE_S)  # somebody holds rows, or changes them at this moment
-        active = self._vault.active_id
-        async with self._database.connection() as connection:
-            counts = await keys.sealed_under(connection)
-        left = sum(n for found, n in counts.items() if found != active)
-        return Rotated(key_id=active.hex(), rows=rows, left=left, broken=broken)
+        return rows, broken
 
     async def retire(self, key_id: str, actor: str) -> None:
         """Let a key open nothing any more. Raises `NotFound`, and `Conflict` where it seals, something is left under
@@ -143,9 +154,11 @@ class Keys:
                 )
             if row.activated_at is not None and now < since + SETTLED:
                 raise Conflict(
-                    "A process may still seal under this key.", code="key_in_use", remedy="Try again in a minute."
+                    "A process may still seal under this key, or write what it sealed.",
+                    code="key_in_use",
+                    remedy=f"Try again {SETTLED.seconds // 60} minutes after another key began to seal.",
                 )
-            if not await witness.free(connection):
+            if not await witness.free(connection) or await keys.older_transaction(connection, since + STILL_SEALS):
                 raise Conflict(
                     "Rows sealed before are being stored.", code="key_in_use", remedy="Try again once they are."
                 )

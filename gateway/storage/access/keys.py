@@ -134,6 +134,17 @@ async def retire(connection: Connection, key_id: bytes, now: datetime) -> None:
     await connection.execute("UPDATE keyring SET retired_at = $2 WHERE key_id = $1", key_id, now)
 
 
+async def older_transaction(connection: Connection, than: datetime) -> bool:
+    """Whether another client's transaction that began before then goes on: it may store what was sealed by then."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND xact_start < $1"
+            " AND backend_type = 'client backend' AND pid <> pg_backend_pid())",
+            than,
+        )
+    )
+
+
 async def sealed_under(connection: Connection) -> dict[bytes, int]:
     """How many sealed values there are by key id: reads every table that holds any."""
     counts: dict[bytes, int] = {}

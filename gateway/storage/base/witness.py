@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import time
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -16,6 +17,10 @@ from gateway.storage.base.database import Connection, Database
 
 FOLLOW_S = 5.0
 """How often a process asks the store which key seals."""
+FENCE_S = 30.0
+"""A process that did not hear for so long seals nothing: by the time that a key may be retired (services/ops/keys.py)
+none seals under it any more.
+"""
 _HELD = 0x70_72_61_6D
 _log = structlog.get_logger(__name__)
 
@@ -67,6 +72,7 @@ async def keep(dsn: str, vault: Vault) -> None:
 
 async def check(connection: Connection, vault: Vault) -> None:
     """Have the vault do as the store says from now on; raise `WrongKey` where it lacks one of the store's keys."""
+    asked = time.monotonic()
     stored = await _stored(connection)
     if not stored:
         raise WrongKey(_NONE)
@@ -76,6 +82,8 @@ async def check(connection: Connection, vault: Vault) -> None:
         )
     except KeyMissing:
         raise WrongKey(_OTHER) from None
+    if vault.fenced:
+        vault.fence(asked + FENCE_S)
 
 
 async def hold(connection: Connection) -> list[bytes]:
@@ -94,9 +102,12 @@ async def free(connection: Connection) -> bool:
 
 @contextlib.asynccontextmanager
 async def following(database: Database, vault: Vault, *, every_s: float = FOLLOW_S) -> AsyncIterator[None]:
-    """Ask the store again and again which key seals. Once it has a key that is not here, the process ends in order:
-    what others seal under that key would not open here, and started anew it says what is missing.
+    """Ask the store again and again which key seals; while it cannot be asked nothing is sealed after `FENCE_S`. Once
+    it has a key that is not here, the process ends in order: what others seal under that key would not open here, and
+    started anew it says what is missing.
     """
+    outer = vault.fenced
+    vault.fence(time.monotonic() + FENCE_S)
     task = asyncio.create_task(_follow(database, vault, every_s), name="keys")
     try:
         yield
@@ -104,6 +115,8 @@ async def following(database: Database, vault: Vault, *, every_s: float = FOLLOW
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        if not outer:
+            vault.fence(None)
 
 
 async def _follow(database: Database, vault: Vault, every_s: float) -> None:
@@ -111,7 +124,7 @@ async def _follow(database: Database, vault: Vault, every_s: float) -> None:
     while own is None or not own.cancelling():  # a driver that connects may keep the end to itself
         await asyncio.sleep(every_s)
         try:
-            async with asyncio.timeout(every_s), database.connection() as connection:
+            async with asyncio.timeout(FENCE_S / 2), database.connection() as connection:
                 await check(connection, vault)
         except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             _log.warning("keys_not_followed", error=type(error).__name__)

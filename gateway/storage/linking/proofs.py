@@ -1,5 +1,7 @@
 """Partners' documents about who an account belongs to: each counts once two people have handed it in."""
 
+# ruff: noqa: S608 - only our own constants are put into SQL
+
 from __future__ import annotations
 
 from datetime import datetime
@@ -10,39 +12,42 @@ from gateway.storage.base.database import Connection
 from gateway.storage.base.rows import into
 from gateway.storage.intake.participants import ParticipantRow
 
-PEOPLE = 2
+_OF = "(participant, partner, account_index, nik_index) = ($1, $2, $3, $4)"
+_STANDS = "NOT EXISTS (SELECT FROM clients c WHERE c.id = a.given_by AND c.disabled_at IS NOT NULL)"
 
 
 async def give(connection: Connection, person: ParticipantRow, document: str, by: str, now: datetime) -> None:
-    """Keep one person's word on the participant's present account; the first one of the same person stands."""
+    """Keep one person's word on the participant's present account; with that of another person whose client is enabled
+    still it makes a proof.
+    """
     await connection.execute(
-        "INSERT INTO account_proofs (participant, partner, account_index, nik_index, document, given_by, given_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-        person.id,
-        person.partner,
-        person.account_index,
-        person.nik_index,
+        "INSERT INTO account_proofs (participant, partner, account_index, nik_index, document, given_by, given_at,"
+        " seconds) VALUES ($1, $2, $3, $4, $5, $6, $7, (SELECT min(a.id) FROM account_proofs a"
+        f" WHERE {_OF} AND person_of(a.given_by) <> person_of($6) AND {_STANDS})) ON CONFLICT DO NOTHING",
+        *_of(person),
         document,
         by,
         now,
     )
 
 
+def _of(person: ParticipantRow) -> tuple[object, ...]:
+    """Of what account and NIK a word speaks, as `_OF` has it."""
+    return person.id, person.partner, person.account_index, person.nik_index
+
+
 async def givers(connection: Connection, person: ParticipantRow) -> list[str]:
-    """Who has handed in a document about the participant's present account and NIK, by time."""
+    """Whose words on the participant's present account and NIK count, or made the proof, by time."""
     rows = await connection.fetch(
-        "SELECT given_by FROM account_proofs WHERE participant = $1 AND partner = $2 AND account_index = $3"
-        " AND nik_index = $4 ORDER BY id",
-        person.id,
-        person.partner,
-        person.account_index,
-        person.nik_index,
+        f"SELECT a.given_by FROM account_proofs a WHERE {_OF} AND ({_STANDS} OR a.seconds IS NOT NULL"
+        " OR EXISTS (SELECT FROM account_proofs s WHERE s.seconds = a.id)) ORDER BY a.id",
+        *_of(person),
     )
     return [row["given_by"] for row in rows]
 
 
 async def given_by_person(connection: Connection, person: ParticipantRow, by: str) -> bool:
-    """Whether whoever holds this client has, by whichever client."""
+    """Whether whoever holds this client has, by a client that counts."""
     return bool(
         await connection.fetchval(
             "SELECT EXISTS (SELECT FROM unnest($1::text[]) AS g (id) WHERE person_of(g.id) = person_of($2))",
@@ -54,7 +59,11 @@ async def given_by_person(connection: Connection, person: ParticipantRow, by: st
 
 async def proved(connection: Connection, person: ParticipantRow) -> bool:
     """Whether two people have."""
-    return len(await givers(connection, person)) >= PEOPLE
+    return bool(
+        await connection.fetchval(
+            f"SELECT EXISTS (SELECT FROM account_proofs WHERE {_OF} AND seconds IS NOT NULL)", *_of(person)
+        )
+    )
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):

@@ -139,6 +139,23 @@ async def test_a_document_counts_once_two_people_have_handed_it_in(world: World)
     assert await world.incentive(pid) == ("awaiting_verification", "nik_mismatch"), "another NIK stays another NIK"
 
 
+async def test_of_two_words_on_a_document_the_first_ones_client_is_enabled_still(world: World) -> None:
+    one, two, three = await operators(world, "one", "two", "three")
+    pid = await world.person("shared", X)
+    link = await world.linked(pid, granted("mine"))
+    world.banks["shared"].always["verify"] = IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED)
+    await world.verification.tick()
+    assert (await give(one, pid))[0] == 200
+    await world.all("UPDATE clients SET disabled_at = now() WHERE id = 'one' RETURNING id")
+    status, said = await give(two, pid)
+    assert (status, said["proved"], said["given_by"]) == (200, False, ["two"])
+    status, said = await give(three, pid)
+    assert (status, said["proved"], said["given_by"]) == (200, True, ["two", "three"])
+    await world.all("UPDATE clients SET disabled_at = now() WHERE id IN ('two', 'three') RETURNING id")
+    await world.verification.tick()
+    assert (await world.check(link))["verdict"] == "match", "who leaves later takes no proof away"
+
+
 async def test_a_document_lets_the_refused_one_link_again_and_leaves_the_other_in_doubt(world: World) -> None:
     clients = await operators(world, "one", "two")
     first, second = await world.person("shared", X), await world.person("shared", Y)
