@@ -50,7 +50,7 @@ class PartnerInProcess:
             send=send or self._collect, scenario=_scenario(scenario),
         )  # fmt: skip
         self.credentials: dict[str, Any] = package(name).CREDENTIALS["credentials"]
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.mock), base_url=f"http://{name}.mock")
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.mock), base_url=f"http://{name}")
 
     async def _collect(self, _url: str, notice: Notice) -> int:
         self.notices.append(notice)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection
 from litestar.datastructures import MutableScopeHeaders
@@ -120,6 +121,22 @@ async def look(connection: AnyConnection, rate: Rate, whose: str | None = None) 
     """Raise `TooManyRequests` where `whose` allowance, or that of the address that asks, is used up."""
     limits: Limits = connection.app.state.limits
     await limits.look(connection.app.state.core.resources.redis, rate, whose or address(connection))
+
+
+def from_own_page(connection: AnyConnection) -> bool:
+    """Whether a form was sent from a page of GATEWAY_PUBLIC_URL, as far as the browser names an origin: without one it
+    has the form's token to show. What `Host` says counts for nothing: a name may come to lead here.
+    """
+    origin = connection.headers.get("origin")
+    return origin is None or _place(origin) == _place(connection.app.state.core.resources.settings.public_url)
+
+
+def _place(url: str) -> tuple[str, str | None, int | None]:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return "", None, None
 
 
 def address(connection: AnyConnection) -> str:

@@ -38,8 +38,13 @@ def numbers_of(cursor: str | None, count: int, of: str = "") -> tuple[int, ...]:
 
 def number(text: str | None, field: str) -> int | None:
     """An id that is a number, as a filter names it; raises `InvalidRequest`."""
-    if text is None:
-        return None
+    return None if text is None else the_number(text, field)
+
+
+def the_number(text: str, field: str) -> int:
+    """An id that is a number, as a body names it, in its one spelling: what is looked at and what is acted on must be
+    one row, and a schema's `$` lets a line end pass. Raises `InvalidRequest`.
+    """
     if _ID.fullmatch(text) is None:
         raise InvalidRequest(
             f"{field} is not an id of ours.",

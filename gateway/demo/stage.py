@@ -252,7 +252,11 @@ async def staged(cluster: Cluster, cohort: Cohort) -> AsyncIterator[Stage]:
         operators = Operators(database, SystemClock(), Vault(key))
         person = await operators.enrol(_OPERATOR, ("operator", "approver", "auditor"), actor="demo")
         stage = Stage(cluster, cohort, operators, person)
-        app = Litestar([show, to_ops, be, linked, read_asset], openapi_config=None, logging_config=None)
+        app = Litestar(
+            [show, to_ops, be, linked, read_asset], openapi_config=None, logging_config=None,
+            # It hands out a session: no other name may lead here.
+            allowed_hosts=[f"{name}:{cluster.page_port}" for name in ("127.0.0.1", "localhost")],
+        )  # fmt: skip
         app.state.stage = stage
         with socket.create_server(("127.0.0.1", cluster.page_port)) as listening:
             config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1, lifespan="off")

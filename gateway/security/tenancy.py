@@ -28,8 +28,10 @@ async def must_own(database: Database, organisation: str | None, ids: Mapping[st
     if organisation is None:
         return
     for name, value in ids.items():
-        if name in SHARED or not owners.possible(name, value):
+        if name in SHARED:
             continue
+        if not owners.possible(name, value):
+            raise NotTheirs(owners.OWNERS[name][1])
         async with database.connection() as connection:
             owner = await owners.find(connection, name, value)
         if owner != organisation:

@@ -81,7 +81,9 @@ def control_routes(
 
 
 def local_only(handler: Handler) -> Handler:
-    """Refuses callers from other machines, and pages of other sites in a local browser; tells what was wrong."""
+    """Refuses callers from other machines, and pages of other sites in a local browser, also those under a name that
+    was made to lead here; tells what was wrong.
+    """
 
     async def guarded(call: Call) -> Reply:
         if not _is_local(call.client):
@@ -89,6 +91,8 @@ def local_only(handler: Handler) -> Handler:
         origin = call.header("origin")
         if origin and not _is_local(urlsplit(origin).hostname or ""):
             return json_reply(403, {"error": "the control API answers no page of another site"})
+        if not _is_ours(call.header("host")):
+            return json_reply(403, {"error": "ask by address or by a name without a dot: another one may be a trap"})
         try:
             return await handler(call)
         except Wrong as wrong:
@@ -104,6 +108,25 @@ def _is_local(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _is_ours(host: str) -> bool:
+    """Whether a page under this `Host` can be none of another site: nobody else's site is an address, or a name without
+    a dot.
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return "." not in name.removesuffix(".localhost") or _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 class ControlApi:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import signal
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
@@ -17,6 +19,7 @@ from contracts.secret import Secret
 from gateway.clock import SystemClock
 from gateway.resources import open_resources
 from gateway.security import places
+from gateway.security import vault as vaults
 from gateway.security.vault import KeyMissing, SealBroken, StoredKey, Vault
 from gateway.services.intake.merging import KeyChanged, Merging
 from gateway.services.ops import keys as service
@@ -157,7 +160,7 @@ class Later(SystemClock):
     """Some time after."""
 
     def now(self) -> Any:
-        return super().now() + timedelta(minutes=2)
+        return super().now() + service.SETTLED + timedelta(minutes=1)
 
 
 async def test_the_list_of_sealed_columns_is_whole(database: str) -> None:
@@ -317,6 +320,59 @@ async def test_a_node_without_the_new_key_never_starts_and_a_running_one_ends(
             pass
 
 
+async def test_who_cannot_ask_which_key_seals_stops_sealing_and_opens_all_the_same(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds, cut, node = [0.0], asyncio.Event(), Vault(MASTER_KEY)
+    for module in (vaults, witness):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
+
+    class Reached:
+        @contextlib.asynccontextmanager
+        async def connection(self) -> AsyncIterator[Any]:
+            if cut.is_set():
+                raise OSError
+            async with store.connection() as connection:
+                yield connection
+
+    before = node.seal("t.c|1", "x")
+    async with witness.following(Reached(), node, every_s=0.001):  # type: ignore[arg-type]
+        cut.set()
+        seconds[0] += witness.FENCE_S - 1
+        node.seal("t.c|1", "x")
+        seconds[0] += 2
+        for seal in (lambda: node.seal("t.c|1", "x"), lambda: node.seal_each(("t.c|1", "x"))):
+            with pytest.raises(ConnectionError, match="lately"):
+                seal()
+        assert node.open("t.c|1", before) == "x" and node.index("nik", "1")
+        cut.clear()
+        while True:
+            with contextlib.suppress(ConnectionError):
+                node.seal("t.c|1", "x")
+                break
+            await asyncio.sleep(0.001)
+    seconds[0] += 10 * witness.FENCE_S
+    node.seal("t.c|1", "x")  # a command of a moment follows nobody
+
+
+async def test_no_key_is_retired_while_a_transaction_of_before_goes_on(database: str, store: Database) -> None:
+    both = Vault(MASTER_KEY, NEW)
+    async with store.connection() as connection:
+        await witness.check(connection, both)
+    keys, later = Keys(store, SystemClock(), both), Keys(store, Later(), both)
+    await keys.add("ann")
+    await keys.rotate(NEW_ID.hex(), "ann")
+    late = await asyncpg.connect(database)
+    try:
+        async with late.transaction():
+            await late.execute("SELECT 1")
+            with pytest.raises(Conflict, match="being stored"):
+                await later.retire(KEY_ID.hex(), "ann")
+    finally:
+        await late.close()
+    await later.retire(KEY_ID.hex(), "ann")
+
+
 async def test_a_running_node_learns_which_key_seals(store: Database) -> None:
     node, both = Vault(NEW, MASTER_KEY), Vault(MASTER_KEY, NEW)
     async with store.connection() as connection:
@@ -352,4 +408,4 @@ def test_the_command_line_changes_keys(database: str) -> None:
     assert "not the key" in run("clients", "list", status=2, **environment(database, MASTER_KEY))
     assert '"left":0' in run("keys", "rotate", NEW_ID.hex(), "--json", **both)
     assert '"state":"old"' in run("keys", "status", "--json", **both)
-    assert "a minute" in run("keys", "retire", KEY_ID.hex(), status=2, **both)
+    assert "5 minutes" in run("keys", "retire", KEY_ID.hex(), status=2, **both)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib
+import resource
 
 import asyncpg
 import msgspec
@@ -136,3 +137,15 @@ async def test_a_superuser_and_a_client_of_two_duties_are_named(database: str) -
     finally:
         await connection.execute("RESET ROLE; REVOKE ALL ON clients FROM plain; DROP ROLE plain")
         await connection.close()
+
+
+@pytest.mark.parametrize(("most", "soft"), [(resource.RLIM_INFINITY, 1), (4_096, 1), (0, 0)])
+def test_a_process_that_holds_keys_leaves_no_image_of_itself(
+    monkeypatch: pytest.MonkeyPatch, most: int, soft: int
+) -> None:
+    limits: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (most, most))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, both: limits.append(both))
+    with pytest.raises(SettingsError):
+        importlib.import_module("gateway.cli.starting").safe_settings()
+    assert limits == [(soft, most)]

@@ -116,7 +116,7 @@ class DecideBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """What is decided, about exactly which content."""
 
     decision: Decision
-    content_root: Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")]
+    content_root: Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$", max_length=64)]
 
 
 class BatchPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -83,7 +83,7 @@ async def open_page(core: NamedDependency[Core], request: Browser, token: FromPa
 @post("/connect/{token:str}", request_max_body_size=_FORM_BYTES)
 async def begin(core: NamedDependency[Core], request: Browser, token: FromPath[str]) -> Response[Any]:
     """The button: this browser goes on."""
-    _same_site(core, request)
+    _same_site(request)
     csrf, _ = _typed(await request.body())
     shown = await _bounded(request, core.linking.begin(token, _cookies(core, request), csrf))
     if shown.unavailable:
@@ -101,7 +101,7 @@ async def begin(core: NamedDependency[Core], request: Browser, token: FromPath[s
 @post("/connect/again", request_max_body_size=_FORM_BYTES)
 async def begin_again(core: NamedDependency[Core], request: Browser) -> Response[Any]:
     """In another browser than the one that began: a fresh challenge, at once."""
-    _same_site(core, request)
+    _same_site(request)
     fields = parse_qs((await request.body()).decode("ascii", "replace"), max_num_fields=_FORM_FIELDS)
     path = await _bounded(request, core.linking.again(fields.get("st", [""])[-1]))
     return Response(b"", status_code=303, headers={**pages.headers(), "Location": _prefix(core) + path})
@@ -116,7 +116,7 @@ async def show_form(core: NamedDependency[Core], request: Browser, link_id: From
 @post("/connect/{link_id:str}/inputs", request_max_body_size=_FORM_BYTES)
 async def submit_form(core: NamedDependency[Core], request: Browser, link_id: FromPath[str]) -> Response[Any]:
     """The form was sent in. Its fields are passed on now and kept nowhere."""
-    _same_site(core, request)
+    _same_site(request)
     csrf, typed = _typed(await request.body())
     shown = await _bounded(request, core.linking.submit(link_id, _cookies(core, request), csrf, typed))
     if shown.unavailable or shown.rejected_input is not None:
@@ -259,10 +259,9 @@ def _prefix(core: Core) -> str:
     return urlsplit(core.resources.settings.public_url).path.rstrip("/")
 
 
-def _same_site(core: Core, request: Browser) -> None:
+def _same_site(request: Browser) -> None:
     """A form is sent from our own page. A browser that names no origin at all still has the form's token to show."""
-    public = urlsplit(core.resources.settings.public_url)
-    if request.headers.get("origin", ours := f"{public.scheme}://{public.netloc}") != ours:
+    if not guards.from_own_page(request):
         raise LinkStateInvalid("The form was sent from another site.")
 
 

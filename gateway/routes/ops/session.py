@@ -79,11 +79,11 @@ def to(path: str) -> Response[None]:
 async def form(request: Request[Any, Any, Any], *, signed: bool = True) -> dict[str, str]:
     """What was filled in; raises `Forbidden` unless the form is one of this session's own pages'."""
     core: Core = request.app.state.core
-    origin = request.headers.get("origin")
-    home = urlsplit(core.resources.settings.public_url)
-    hosts = {home.netloc, request.headers.get("host", "")}
-    if origin is not None and urlsplit(origin).netloc not in hosts:
-        raise Forbidden("The form comes from another site.", code="foreign_form")
+    if not guards.from_own_page(request):
+        home = core.resources.settings.public_url
+        raise Forbidden(
+            "The form comes from another site.", code="foreign_form", remedy=f"Open the pages at {home}/ops."
+        )
     try:
         fields = parse_qs((await request.body()).decode(), max_num_fields=_FIELDS, keep_blank_values=True)
     except ValueError:

@@ -12,6 +12,7 @@ from litestar.params import FromPath, JSONBody
 
 from contracts.incentive import BlockerCode
 from contracts.payout import PayoutState
+from gateway.api.paging import the_number
 from gateway.core import Core
 from gateway.security.clients import Caller, require
 from gateway.security.tenancy import must_own
@@ -59,9 +60,10 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
 @post("/", guards=[require("ops")], status_code=201)
 async def propose_settlement(core: NamedDependency[Core], request: Call, data: JSONBody[Proposal]) -> Settlement:
     """Bring a document. Nothing changes until another client confirms it."""
-    await must_own(core.resources.database, request.auth.organisation, {"payout_id": data.payout_id})
+    payout_id = the_number(data.payout_id, "payout_id")
+    await must_own(core.resources.database, request.auth.organisation, {"payout_id": payout_id})
     made = await core.settling.propose(
-        int(data.payout_id),
+        payout_id,
         data.verdict,
         reason=data.reason,
         document=data.document,

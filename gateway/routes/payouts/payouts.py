@@ -12,7 +12,7 @@ from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
 from contracts.incentive import BlockerCode, Stage
 from contracts.payout import PayoutState
-from gateway.api.paging import cursor_of, number, numbers_of
+from gateway.api.paging import cursor_of, number, numbers_of, the_number
 from gateway.core import Core
 from gateway.routes.access.idempotent import once
 from gateway.security.clients import Caller, require
@@ -77,13 +77,11 @@ async def hasten_payout(
     """Move an incentive now instead of at its next attempt. Starts nothing that would not start by itself, but for a
     payment that came back: it is made again, once the participant has linked another account.
     """
-
-    await must_own(core.resources.database, request.auth.organisation, {"incentive_id": data.incentive_id})
+    incentive_id = the_number(data.incentive_id, "incentive_id")
+    await must_own(core.resources.database, request.auth.organisation, {"incentive_id": incentive_id})
 
     async def work() -> Hastened:
-        return msgspec.convert(
-            await core.payouts.hasten(int(data.incentive_id), actor=request.auth.client_id), Hastened
-        )
+        return msgspec.convert(await core.payouts.hasten(incentive_id, actor=request.auth.client_id), Hastened)
 
     return await once(request, core, work, status=202, required=False)
 

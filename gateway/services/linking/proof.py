@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 import msgspec
 
-from contracts.errors import Conflict, NotFound
+from contracts.errors import Conflict, InvalidRequest, NotFound
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkState
 from gateway.resources import Resources
@@ -47,6 +48,8 @@ class AccountProofs:
         """Hand in a document that says whose the participant's present account is; it counts once another one has
         done the same. Raises `NotFound`, and `Conflict` where there is nothing to prove or the same one comes again.
         """
+        if re.fullmatch(DOCUMENT, document) is None:  # a schema's `$` lets a line end pass
+            raise InvalidRequest("The document has another name than any can have.", field="document")
         now = self._clock.now()
         async with self._database.transaction() as connection:
             person = await participants.find(connection, participant_id, lock=True)

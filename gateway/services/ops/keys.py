@@ -158,13 +158,17 @@ class Keys:
                     code="key_in_use",
                     remedy=f"Try again {SETTLED.seconds // 60} minutes after another key began to seal.",
                 )
-            if not await witness.free(connection) or await keys.older_transaction(connection, since + STILL_SEALS):
-                raise Conflict(
-                    "Rows sealed before are being stored.", code="key_in_use", remedy="Try again once they are."
-                )
+            # Asked before the values are counted: whatever such a transaction stores is among them, or it goes on.
+            waits = await keys.older_transaction(connection, since + STILL_SEALS) or not await witness.free(connection)
             if left := (await keys.sealed_under(connection)).get(row.key_id, 0):
                 raise Conflict(
                     f"{left} values lie under this key.", code="key_in_use", remedy="Run `gateway keys rotate` again."
+                )
+            if waits:
+                raise Conflict(
+                    "Rows sealed before may be being stored: a transaction that began by then goes on.",
+                    code="key_in_use",
+                    remedy="Try again once it has ended.",
                 )
             await keys.retire(connection, row.key_id, now)
             await audit.record(connection, now, actor, "keys.retire", key_id, {})

@@ -206,6 +206,28 @@ async def test_another_organisations_row_is_told_as_one_that_is_not_there(api: A
             )
 
 
+async def test_an_id_in_a_body_is_looked_at_as_it_is_acted_on(api: Api) -> None:
+    """A check that takes another spelling for no id at all lets everybody through to whose it is."""
+    made = (await api.call("POST", "/v1/incentives", key="k", json=row(1))).json()["incentive"]["incentive_id"]
+    await admit(api, "other", ("payouts", "read"))
+    assert (await api.call("POST", "/v1/payouts", role="other", json={"incentive_id": made})).status_code == 404
+    before = await api.state()
+    for spelled in (f"{made}\n", f"0{made}", f"00{made}\n"):
+        for role in ("other", "maker"):
+            reply = await api.call("POST", "/v1/payouts", role=role, json={"incentive_id": spelled})
+            assert (reply.status_code, reply.json()["code"]) == (422, "field_invalid"), (role, spelled)
+    proposal = {"verdict": "paid", "document": "BA 17", "why": "a letter", "payout_id": "1\n"}
+    assert (await api.call("POST", "/v1/settlements", role="operator", json=proposal)).status_code == 422
+    decision = {"decision": "approve", "content_root": "0" * 64 + "\n"}
+    assert (await api.call("POST", "/v1/batches/b1/approvals", role="one", json=decision)).status_code == 422
+    document = {"document": "BA 17\n"}
+    path = "/v1/participants/P00000001/account-proof"
+    assert (await api.call("POST", path, role="operator", json=document)).status_code == 422
+    assert await api.state() == before
+    with pytest.raises(tenancy.NotTheirs):
+        await tenancy.must_own(api.core.resources.database, "elsewhere", {"incentive_id": f"{made}\n"})
+
+
 async def test_nobody_else_finishes_a_training_under_a_plan(api: Api, first: First) -> None:
     """The plan is not there for another organisation; and under a plan of its own the person is not entitled."""
     body = {"completions": [{"participant_id": row(30)["participant_id"], "finished_on": "2026-11-01"}]}

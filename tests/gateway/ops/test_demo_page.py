@@ -103,6 +103,8 @@ async def test_one_address_leads_to_everything(stage: page.Stage, core: Core) ->
         led = [await browser.get("/ops") for _ in range(2)]
         assert [reply.headers["location"] for reply in led] == ["http://127.0.0.1:1/ops"] * 2
         (session,) = {reply.cookies["ops"] for reply in led}
+        trap = await browser.get("/ops", headers={"Host": "evil.test"})
+        assert (trap.status_code, "set-cookie" in trap.headers) == (400, False), "a trap gets no session"
         known = await core.operators.recognise(session)
         assert known is not None and "approver" in known.roles
 

@@ -125,7 +125,12 @@ async def test_a_form_of_another_session_or_site_changes_nothing(desk: Desk) -> 
             reply = await mine.post(path, data=fields | {"reason": reason, "partner": "bni"})
             assert reply.status_code == 403
         own = {"csrf": await csrf(mine), "reason": reason, "partner": "bni"}
-        assert (await mine.post(path, data=own, headers={"Origin": "https://evil.test"})).status_code == 403
+        for origin in ("https://evil.test", "https://127.0.0.1", "http://127.0.0.1:81", "http://x:y", "null"):
+            assert (await mine.post(path, data=own, headers={"Origin": origin})).status_code == 403
+        led_here = {"Origin": "http://evil.test", "Host": "evil.test"}
+        assert (await mine.post(path, data=own, headers=led_here)).status_code == 403, (
+            "a name that leads here is no home"
+        )
         assert await desk.api.fetch("SELECT * FROM partner_switches") == before
         assert (await mine.post(path, data=own, headers={"Origin": "http://127.0.0.1"})).status_code == 303
 

@@ -285,6 +285,9 @@ async def test_the_control_api_answers_this_machine_only(stage: Stage, origin: s
     reply = await stage.http.post("/__mock__/clock", json={"freeze": True}, headers={"Origin": origin})
     assert reply.status_code == 403
     assert not stage.clock.stage.frozen
+    for host, status in (("evil.test:9101", 403), ("127.0.0.1.evil.test", 403), ("[::1", 403), ("a.localhost", 200),
+                         ("[::1]:9101", 200), ("mocks:9101", 200)):  # fmt: skip
+        assert (await stage.http.get("/__mock__/requests", headers={"Host": host})).status_code == status, host
     same = {"Origin": "http://127.0.0.1:9100"}
     assert (await stage.http.post("/__mock__/clock", json={"freeze": True}, headers=same)).status_code == 200
 
