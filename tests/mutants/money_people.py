@@ -116,6 +116,10 @@ _SEALED = (
     ),
     one("sealed/index_without_its_kind", _VAULT, 'f"{kind}\\0{value}"', 'f"{value}"', VAULT),
     one("sealed/nik_is_logged", _VERIFICATION, '_log.info("nik_not_checked", verification=row.id,', '_log.info("nik_not_checked", nik=self._vault.open(places.nik(person.participant_id), person.nik_sealed), verification=row.id,', VERIFYING, first="test_nothing_private_is_logged_of_a_check_that_fails"),
+    one("sealed/body_is_hashed_in_clear", "gateway/security/approval.py", "_KEYED + vault.index(places.FROZEN_BODY, frozen.hex())", "_KEYED + frozen", "tests/gateway/payouts/test_following.py", first="test_what_is_kept_of_a_body_is_keyed_and_what_was_not_goes_on_and_is_keyed_once_over"),
+    one("sealed/under_a_key_nobody_asked_about", "gateway/security/vault.py", "and time.monotonic() > self._seals_until:", "and self._seals_until < 0:", "tests/gateway/test_keyring.py", first="test_who_cannot_ask_which_key_seals_stops_sealing_and_opens_all_the_same"),
+    one("sealed/retired_under_a_transaction_of_before", "gateway/services/ops/keys.py", "            if waits:", "            if waits and left:", "tests/gateway/test_keyring.py", first="test_no_key_is_retired_while_a_transaction_of_before_goes_on"),
+    one("tenancy/an_id_that_is_none_is_everybodys", "gateway/security/tenancy.py", "            raise NotTheirs(owners.OWNERS[name][1])\n        async", "            continue\n        async", "tests/gateway/api/test_tenancy.py", first="test_an_id_in_a_body_is_looked_at_as_it_is_acted_on"),
     one("sealed/account_is_logged", "gateway/services/payouts/sending.py", "frozen = frozen_hash(desk, order)\n", 'frozen = frozen_hash(desk, order)\n        _log.info("attempt", account=order.account.reveal())\n', SENDING, first="test_nothing_personal_is_logged_or_stored_in_clear"),
     one("sealed/secret_prints_itself", "contracts/secret.py", 'return "Secret(***)"', "return self._value", INPUTS, VAULT),
 )  # fmt: skip
