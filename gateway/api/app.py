@@ -31,7 +31,7 @@ from gateway.routes.reconciliation import reconciliations
 from gateway.security.limits import Limits
 from gateway.services.ops.holds import REFRESH_S
 from gateway.settings import Settings
-from gateway.worker.loops import Loop, run_loop
+from gateway.worker.loops import Loop, Wake, run_loop
 from gateway.worker.outage import Outages
 
 ROUTES = (
@@ -49,7 +49,7 @@ def create_app(settings: Settings | None = None, *, core: Core | None = None) ->
         assert settings is not None, "settings or a core"
         async with open_resources(settings) as resources:
             app.state.core = build_core(resources)
-            stopping, news = asyncio.Event(), asyncio.Event()
+            stopping, news = asyncio.Event(), Wake()
             # Who links comes through this process alone: what it sees of the partners' linking is told to all.
             outages = Outages(resources, f"api-{uuid4().hex[:8]}", news, (HoldStage.LINK,))
             watching = asyncio.create_task(run_loop(Loop("holds", outages.tick, REFRESH_S), news, stopping))

@@ -293,14 +293,19 @@ class Pace:
         self._agreed_per_s = agreed_per_s
         self._clock = clock
         self._quotas: dict[str, Turns] = {}
+        self._by_operation: dict[str, Turns] = {}
 
     def of(self, operation: str) -> Turns:
         """The quota that an operation (`Request.operation`) counts to."""
+        known = self._by_operation.get(operation)
+        if known is not None:
+            return known
         declared = quota_of(self._manifest, operation)
         agreed = self._agreed_per_s
         name = self._manifest.slug if agreed is not None else f"{self._manifest.slug}:{','.join(declared.operations)}"
         if name not in self._quotas:
             self._quotas[name] = Turns(self._redis, name, agreed or declared.per_s, self._clock)
+        self._by_operation[operation] = self._quotas[name]
         return self._quotas[name]
 
     def room(self, family: str) -> Room:

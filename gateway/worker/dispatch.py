@@ -10,10 +10,10 @@ from gateway.partners.quota import PIECE, Piece, Room
 from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.sending import Answer
 from gateway.storage.payouts.queue import Leased
-from gateway.worker.loops import AFTER_ERROR_S, idle, pause
+from gateway.worker.due import IDLE_S
+from gateway.worker.loops import AFTER_ERROR_S, Wake, idle, pause
 from gateway.worker.outage import Outage
 
-IDLE_S = 0.25
 MOST_WAIT_S = 0.5
 """So often a held partner is looked at again: another worker may have found that it is back."""
 _log = structlog.get_logger(__name__)
@@ -23,7 +23,7 @@ class Dispatcher:
     """One partner's dispatch in one worker, and the gate that every attempt passes."""
 
     def __init__(
-        self, payouts: Payouts, partner: str, *, lanes: int, room: Room | None, outage: Outage, wake: asyncio.Event
+        self, payouts: Payouts, partner: str, *, lanes: int, room: Room | None, outage: Outage, wake: Wake
     ) -> None:
         self._payouts = payouts
         self._partner = partner

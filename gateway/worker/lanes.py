@@ -13,13 +13,15 @@ import structlog
 
 from gateway.partners.quota import PIECE, Piece, Room
 from gateway.services.each import each
-from gateway.worker.loops import AFTER_ERROR_S, idle, pause
+from gateway.worker.due import IDLE_S
+from gateway.worker.loops import AFTER_ERROR_S, Wake, idle, pause
 from gateway.worker.outage import Outage
 
 T = TypeVar("T")
 MOST = 256
 """Pieces at once: at 200 calls a second a partner may take a second and more for each."""
-IDLE_S = 0.25
+FULL_S = 0.25
+"""So often lanes that are all taken are looked at again."""
 MOST_WAIT_S = 0.5
 """So often a held partner is looked at again: another worker may have found that it is back."""
 _log = structlog.get_logger(__name__)
@@ -48,7 +50,7 @@ class Lanes(Generic[T]):
         self._most = most
         self._under_way: set[asyncio.Task[None]] = set()
 
-    async def run(self, wake: asyncio.Event, stopping: asyncio.Event) -> None:
+    async def run(self, wake: Wake, stopping: asyncio.Event) -> None:
         """Work until `stopping`; then end what was begun."""
         try:
             while not stopping.is_set():
@@ -74,8 +76,8 @@ class Lanes(Generic[T]):
             if self._outage.down:
                 places = 1 if self._outage.admit() else 0
         if places == 0:
-            await asyncio.wait(self._under_way, timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
-            return 0.0 if self._under_way else IDLE_S
+            await asyncio.wait(self._under_way, timeout=FULL_S, return_when=asyncio.FIRST_COMPLETED)
+            return 0.0 if self._under_way else FULL_S
         if self._room is not None:
             await self._room.wait()
             places = min(places, self._room.free)

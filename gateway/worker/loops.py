@@ -18,14 +18,24 @@ RECONNECT_S = 2.0
 _log = structlog.get_logger(__name__)
 
 
+class Wake(asyncio.Event):
+    """What wakes one loop, and whether that loop waits for it now."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.awaited = False
+
+
 class Loop(NamedTuple):
     """A tick and how long its loop waits when there was nothing to do. `name` is also the wake-up's payload."""
 
     name: str
     tick: Callable[[], Awaitable[int]]
     idle_s: float = 0.25
+    most_s: float = 0.0
+    """Where nothing is to do again and again it waits twice as long each time, up to this."""
 
-    async def run(self, wake: asyncio.Event, stopping: asyncio.Event) -> None:
+    async def run(self, wake: Wake, stopping: asyncio.Event) -> None:
         """Tick until `stopping`."""
         await run_loop(self, wake, stopping)
 
@@ -49,11 +59,11 @@ class Wakes:
     def __init__(self, dsn: str, ears: Mapping[str, Ear]) -> None:
         self._dsn = dsn
         self._ears = ears
-        self._events: dict[str, asyncio.Event] = {}
+        self._events: dict[str, Wake] = {}
 
-    def event(self, name: str) -> asyncio.Event:
+    def event(self, name: str) -> Wake:
         """Set when somebody named `name`, or its part before a colon."""
-        return self._events.setdefault(name, asyncio.Event())
+        return self._events.setdefault(name, Wake())
 
     async def listen(self, stopping: asyncio.Event) -> None:
         """Pass wake-ups on until `stopping`; connects again when the connection is lost."""
@@ -97,8 +107,9 @@ async def pause(stopping: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(stopping.wait(), seconds)
 
 
-async def run_loop(loop: Loop, wake: asyncio.Event, stopping: asyncio.Event) -> None:
+async def run_loop(loop: Loop, wake: Wake, stopping: asyncio.Event) -> None:
     """Tick until `stopping`. An error is logged by its class (its text may quote data) and tried again."""
+    wait_s = loop.idle_s
     while not stopping.is_set():
         try:
             done = await loop.tick()
@@ -106,14 +117,22 @@ async def run_loop(loop: Loop, wake: asyncio.Event, stopping: asyncio.Event) -> 
             _log.error("tick_failed", loop=loop.name, error=type(error).__name__)
             await pause(stopping, AFTER_ERROR_S)
             continue
-        if not done:
-            await idle(wake, stopping, loop.idle_s)
+        if done or await idle(wake, stopping, wait_s):
+            wait_s = loop.idle_s
+        else:
+            wait_s = max(loop.idle_s, min(2 * wait_s, loop.most_s))
 
 
-async def idle(wake: asyncio.Event, stopping: asyncio.Event, seconds: float) -> None:
-    """Wait for a wake-up, for `stopping`, or so long."""
+async def idle(wake: Wake, stopping: asyncio.Event, seconds: float) -> bool:
+    """Wait for a wake-up, for `stopping`, or so long; whether it was woken."""
     waits = [asyncio.create_task(wake.wait()), asyncio.create_task(stopping.wait())]
-    await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for wait in waits:
-        wait.cancel()
+    wake.awaited = True
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        wake.awaited = False
+        for wait in waits:
+            wait.cancel()
+    woken = wake.is_set()
     wake.clear()
+    return woken

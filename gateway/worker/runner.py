@@ -24,7 +24,9 @@ from gateway.services.payouts.driver import Payouts
 from gateway.services.reconciliation.daily import Daily
 from gateway.services.reconciliation.statements import Statements
 from gateway.settings import Settings
+from gateway.storage.ops.due import Kind
 from gateway.worker.dispatch import Dispatcher
+from gateway.worker.due import ASK_S, Due
 from gateway.worker.lanes import Lanes
 from gateway.worker.loops import Loop, Wakes
 from gateway.worker.outage import Outages
@@ -32,7 +34,9 @@ from gateway.worker.outage import Outages
 POOL_SIZE = 16
 DRAIN_S = 60.0
 """What is in flight when the worker is told to stop has ended by then, or is found by its deadline."""
-SLOW_S = 1.0
+SLOW_S, SLOWEST_S = 1.0, 4.0
+"""How soon what is seldom due is looked for again, and how late where it was not found for a while."""
+DAILY_S = 30.0
 HOLDS = "holds"
 """The loop over the holds, and what wakes it (`storage.ops.holds.CHANNEL_NAME`)."""
 LANES_A_SEAT = 2
@@ -56,13 +60,17 @@ class Worker:
         self._loops: list[Loop | Lanes[Any]] = [
             Loop("stops", payouts.stops.poll, stops.POLL_S),
             Loop("deadlines", payouts.tick_deadlines, SLOW_S),
-            Loop("timers", payouts.tick_timers, SLOW_S),
+            Loop("timers", payouts.tick_timers, SLOW_S, SLOWEST_S),
             Loop(HOLDS, outages.tick, REFRESH_S),
             *others(outages),
         ]
+        wakes = {(kind, slug): self._wakes.event(f"{kind.value}:{slug}") for slug in resources.desks for kind in Kind}
+        self._loops.append(Loop("due", Due(resources.database, resources.clock, wakes).tick, ASK_S))
         self._dispatchers: list[Dispatcher] = []
         for slug in resources.desks:
-            self._loops += _partner_loops(payouts, statements, slug, _room(resources, slug, "payout.status"))
+            self._loops += _partner_loops(
+                payouts, statements, slug, _room(resources, slug, "payout.status"), settings.waits.statement_sweep_s
+            )
             self._dispatchers.append(
                 Dispatcher(
                     payouts,
@@ -70,7 +78,7 @@ class Worker:
                     lanes=LANES_A_SEAT * settings.max_in_flight,
                     room=_room(resources, slug, "payout."),
                     outage=outages.of(slug, HoldStage.PAYOUT),
-                    wake=self._wakes.event(f"dispatch:{slug}"),
+                    wake=wakes[Kind.DISPATCH, slug],
                 )
             )
 
@@ -109,11 +117,13 @@ def _room(resources: Resources, slug: str, family: str) -> Room | None:
     return None if pace is None else pace.room(family)
 
 
-def _partner_loops(payouts: Payouts, statements: Statements, slug: str, room: Room | None) -> list[Loop | Lanes[Any]]:
+def _partner_loops(
+    payouts: Payouts, statements: Statements, slug: str, room: Room | None, sweep_s: float
+) -> list[Loop | Lanes[Any]]:
     return [
         Lanes(f"lookups:{slug}", partial(payouts.claim_followed, slug), payouts.follow, room=room),
         Loop(f"unpayable:{slug}", lambda: payouts.tick_unpayable(slug), SLOW_S),
-        Loop(f"statements:{slug}", lambda: statements.tick(slug), SLOW_S),
+        Loop(f"statements:{slug}", lambda: statements.tick(slug), SLOW_S, min(SLOWEST_S, sweep_s)),
     ]
 
 
@@ -149,13 +159,13 @@ def people_loops(core: Core, outages: Outages) -> list[Loop | Lanes[Any]]:
         for slug in resources.desks
     ]
     daily = Daily(resources, core.reconciliations)
-    slow |= {f"daily:{slug}": partial(daily.tick, slug) for slug in resources.desks}
     return [
         *verifying,
         Loop("inbox", core.inbox.tick),
-        Loop("approvals", core.batches.tick_marking, SLOW_S),
+        Loop("approvals", core.batches.tick_marking, SLOW_S, SLOWEST_S),
+        *(Loop(f"daily:{slug}", partial(daily.tick, slug), DAILY_S) for slug in resources.desks),
         Loop("silence", core.guard.tick, silence.TICK_S),
-        *(Loop(name, tick, SLOW_S) for name, tick in slow.items()),
+        *(Loop(name, tick, SLOW_S, SLOWEST_S) for name, tick in slow.items()),
     ]
 
 

@@ -11,7 +11,9 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -35,18 +37,34 @@ from tests.bench.cpu import alive, cpu_s
 from tests.bench.servers import answers, environment, process
 
 ENOUGH_CALLS_A_SECOND = 1_000_000
-_PAID = "SELECT coalesce(sum(incentives), 0)::int FROM funnel_counts WHERE stage = 'paid'"
+PAID = "SELECT coalesce(sum(incentives), 0)::int FROM funnel_counts WHERE stage = 'paid'"
 console = Console()
 
 
 class Bench:
     """One run: servers, the mock, and what was measured."""
 
-    def __init__(self, folder: Path, arguments: argparse.Namespace) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        arguments: argparse.Namespace,
+        *,
+        settings: Mapping[str, str] = MappingProxyType({}),
+        people: int | None = None,
+        incentives: int | None = None,
+        analyze: bool = True,
+    ) -> None:
+        """`settings`: more of PostgreSQL's. `people`, `incentives`: how many there are, and of each of them; else as
+        many as the rounds take. `analyze`: off, PostgreSQL believes that all tables are empty.
+        """
         self.folder = folder
+        self.settings = settings
         self.payouts: int = arguments.payouts
         self.rounds: int = arguments.rounds
         self.intake: int = arguments.intake
+        self.people = people or self.payouts
+        self.incentives = incentives or self.rounds + 1
+        self.analyze = analyze
         self.key = os.urandom(32)
         self.pids: dict[str, int] = {}
         self.dsn = ""
@@ -55,9 +73,11 @@ class Bench:
     async def run(self) -> dict[str, Any]:
         """All measurements."""
         world = self.folder / "world.csv"
-        people.write_world(world, self.payouts)
+        people.write_world(world, self.people)
         async with contextlib.AsyncExitStack() as stack:
-            postgres = await stack.enter_async_context(EmbeddedPostgres(self.folder / "postgres"))
+            postgres = await stack.enter_async_context(
+                EmbeddedPostgres(self.folder / "postgres", settings=self.settings)
+            )
             valkey = await stack.enter_async_context(EmbeddedValkey(self.folder / "valkey"))
             await migrate(postgres.dsn)
             await witness.keep(postgres.dsn, Vault(self.key))
@@ -77,14 +97,20 @@ class Bench:
             await answers(f"http://127.0.0.1:{port_base + 1}/__mock__/health")
             connection = await asyncpg.connect(self.dsn)
             stack.push_async_callback(connection.close)
-            await people.store(connection, Vault(self.key), self.payouts, self.rounds + 1)
+            if not self.analyze:
+                await connection.execute("VACUUM ANALYZE")
+            await people.store(connection, Vault(self.key), self.people, self.incentives, analyze=self.analyze)
             return await self._measure(connection)
+
+    def worker(self) -> contextlib.AbstractAsyncContextManager[asyncio.subprocess.Process]:
+        """One worker, while the block runs."""
+        return process(self.folder / "worker.log", self.environment, "gateway", "worker")
 
     async def _measure(self, connection: asyncpg.Connection[asyncpg.Record]) -> dict[str, Any]:
         floors: list[dict[str, float]] = []
         works: list[dict[str, float]] = []
         ratios: list[float] = []  # of neighbours: the machine's own speed changes from minute to minute
-        async with process(self.folder / "worker.log", self.environment, "gateway", "worker") as worker:
+        async with self.worker() as worker:
             self.pids["worker"] = worker.pid
             await self._pay(connection, 0)  # caches, plans and connections are warm from here on
             floors.append(await self._floor())
@@ -122,7 +148,7 @@ class Bench:
         await connection.execute("UPDATE incentives SET approved = true WHERE period = $1", str(turn))
         await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
         async with asyncio.timeout(600):
-            while await connection.fetchval(_PAID) < (turn + 1) * self.payouts:
+            while await connection.fetchval(PAID) < (turn + 1) * self.payouts:
                 if not alive(self.pids["worker"]):
                     raise SystemExit(f"the worker ended: {(self.folder / 'worker.log').read_text()[-2000:]}")
                 await asyncio.sleep(0.25)

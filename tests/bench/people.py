@@ -50,8 +50,12 @@ def write_world(path: Path, people: int) -> None:
             )  # fmt: skip
 
 
-async def store(connection: asyncpg.Connection[asyncpg.Record], vault: Vault, people: int, rounds: int) -> None:
-    """Everyone linked and verified, with one incentive per round that still lacks its approval."""
+async def store(
+    connection: asyncpg.Connection[asyncpg.Record], vault: Vault, people: int, rounds: int, *, analyze: bool = True
+) -> None:
+    """Everyone linked and verified, with one incentive per round that still lacks its approval. `analyze`: off,
+    what the planner believes of the tables stays as it is.
+    """
     now = datetime.now(UTC)
     today = jakarta_day(now)
     await connection.execute(
@@ -111,8 +115,9 @@ async def store(connection: asyncpg.Connection[asyncpg.Record], vault: Vault, pe
     ):  # fmt: skip
         await connection.copy_records_to_table(table, columns=columns.split(), records=rows)
     await connection.execute("SELECT setval(pg_get_serial_sequence('participants', 'id'), $1)", people)
-    # Only what has rows: plans made for an empty table read it from end to end until it is analysed again.
-    await connection.execute("ANALYZE participants, links, incentives")
+    if analyze:
+        # Only what has rows: plans made for an empty table read it from end to end until it is analysed again.
+        await connection.execute("ANALYZE participants, links, incentives")
 
 
 async def batch(rows: int) -> AsyncIterator[bytes]:

@@ -27,15 +27,18 @@ class Kill(NamedTuple):
     victim: str
 
 
-def plan(rng: random.Random, *, kills: int, after: int, payouts: int, workers: int) -> list[Kill]:
+def plan(rng: random.Random, *, kills: int, after: int, payouts: int, workers: int, apis: int = 1) -> list[Kill]:
     """Kills spread over the payouts from the `after`-th on, each kind at least once."""
     victims = [*KINDS, *rng.choices(list(KINDS), weights=list(KINDS.values()), k=kills - len(KINDS))]
     rng.shuffle(victims)
     moments = sorted(rng.sample(range(after + 1, after + (payouts - after) * 9 // 10), kills))
-    return [
-        Kill(paid, f"worker-{rng.randint(1, workers)}" if victim == "worker" else victim)
-        for paid, victim in zip(moments, victims, strict=True)
-    ]
+
+    def one_of(kind: str) -> str:
+        if kind == "worker":
+            return f"worker-{rng.randint(1, workers)}"
+        return "api-2" if kind == "api" and apis == 2 and rng.random() < 0.5 else kind
+
+    return [Kill(paid, one_of(victim)) for paid, victim in zip(moments, victims, strict=True)]
 
 
 class Killer:

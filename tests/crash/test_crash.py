@@ -7,7 +7,7 @@ import io
 import os
 import random
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +29,7 @@ from gateway.services.payouts.rules import LEASE_S
 from gateway.storage.base.database import Database
 from tests.crash.crowd import Crowd, make_crowd
 from tests.crash.killer import KINDS, Killer, plan
+from tests.crash.nodes import two_api_nodes
 from tests.crash.pauser import Pauser
 
 WORKERS = 2
@@ -47,6 +48,8 @@ class Size(NamedTuple):
 
 
 SMALL, LONG = Size(8, 20, 4, 1.0, 0.5, 240.0), Size(200, 50, 100, 6.0, 1.0, 3_600.0)
+NODES = Size(60, 20, 24, 6.0, 1.0, 900.0)
+"""Of the run with two API nodes and four workers."""
 
 
 @pytest.fixture
@@ -103,6 +106,13 @@ async def _operator(cluster: Cluster) -> Registered:
         await database.close()
 
 
+async def _in_front(stack: AsyncExitStack, cluster: Cluster, apis: int, restarts: int) -> Cluster:
+    """The cluster, with a second API node and one address for both where two are wanted."""
+    if apis == 2:
+        await stack.enter_async_context(two_api_nodes(cluster, restarts=restarts))
+    return cluster
+
+
 async def bring_forward(cluster: Cluster) -> None:
     """What a killed worker had leased is free after half a minute, and what it had begun to send is in doubt once its
     time-outs are over. The small run lets both be over after seconds.
@@ -129,17 +139,31 @@ async def bring_forward(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("seed", [1])
 async def test_kills_cost_nothing(folder: Path, seed: int, long: bool) -> None:
-    size = LONG if long else SMALL
+    await killing(folder, LONG if long else SMALL, seed, long=long)
+
+
+async def test_kills_of_two_api_nodes_and_four_workers_cost_nothing(folder: Path, long: bool) -> None:
+    if not long:
+        pytest.skip("two API nodes and four workers were NOT killed: it takes minutes (--long)")
+    await killing(folder, NODES, 2, long=True, workers=4, apis=2)
+
+
+async def killing(folder: Path, size: Size, seed: int, *, long: bool, workers: int = WORKERS, apis: int = 1) -> None:
     crowd = make_crowd(folder, seed=seed, people=size.people, instalments=size.instalments)
     planned = plan(
-        random.Random(f"kills {seed}"), kills=size.kills, after=size.people, payouts=crowd.payouts, workers=WORKERS
+        random.Random(f"kills {seed}"),
+        kills=size.kills,
+        after=size.people,
+        payouts=crowd.payouts,
+        workers=workers,
+        apis=apis,
     )
     async with (
         asyncio.timeout(size.limit_s),
         running(
             folder,
             world=crowd.cohort.world,
-            workers=WORKERS,
+            workers=workers,
             waits=WAITS if long else QUICK_WAITS,
             seed=seed,
             say=lambda text: None,
@@ -147,7 +171,8 @@ async def test_kills_cost_nothing(folder: Path, seed: int, long: bool) -> None:
             api_restarts=size.kills,
             worker_restarts=size.kills,
         ) as cluster,
-        playing(cluster) as play,
+        AsyncExitStack() as nodes,
+        playing(await _in_front(nodes, cluster, apis, size.kills)) as play,
         asyncio.TaskGroup() as group,
     ):
         await play.hand_over(crowd, crowd.first)

@@ -137,7 +137,7 @@ class Plans:
     async def tick_expiry(self, limit: int = 10) -> int:
         """Drop plans that nobody approved in time; how many."""
         now = self._clock.now()
-        async with self._database.transaction() as connection:
+        async with self._database.connection() as connection:
             return len(await stored.expire(connection, now - _EXPIRES_AFTER, now, limit))
 
 

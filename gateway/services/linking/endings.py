@@ -179,7 +179,7 @@ class LinkEndings(LinkUpkeep):
     async def tick_unlinking(self, limit: int = 20) -> int:
         """Give back the links that are to be given back."""
         now = self._clock.now()
-        async with self._database.transaction() as connection:
+        async with self._database.connection() as connection:
             due = await links.lease_unlinking(connection, now, now + _UNLINK_LEASE, limit)
         return await each("unlinking", due, lambda link: self._hand_back(link, {}), at_once=limit)
 

@@ -120,7 +120,7 @@ class LinkUpkeep:
     async def tick_health(self, limit: int = 50) -> int:
         """Look at the links that a notification pointed to; the look made after the last hint decides (decision G4)."""
         now = self._clock.now()
-        async with self._database.transaction() as connection:
+        async with self._database.connection() as connection:
             due = await links.lease_health(connection, now, now + LOOK_AGAIN, limit)
         return await each("health", due, self._health, at_once=limit)
 
@@ -153,7 +153,7 @@ class LinkUpkeep:
     async def tick_refresh(self, limit: int = 50) -> int:
         """Refresh grants that are near their end."""
         now = self._clock.now()
-        async with self._database.transaction() as connection:
+        async with self._database.connection() as connection:
             due = await links.lease_refresh(connection, now, now + LOOK_AGAIN, limit)
         return await each("refresh", due, self._refresh, at_once=limit)
 

@@ -106,7 +106,7 @@ class Verification:
     async def claim(self, partner: str | None, limit: int) -> list[VerificationRow]:
         """Lease checks that are due; of one partner, so that a slow one holds up no other."""
         now = self._clock.now()
-        async with self._database.transaction() as connection:
+        async with self._database.connection() as connection:
             return await verifications.lease(connection, now, now + _LEASE, limit, partner)
 
     async def tick_expired(self, limit: int = 100) -> int:

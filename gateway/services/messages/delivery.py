@@ -164,7 +164,7 @@ class Deliverer:
         now = self.clock.now()
         if room <= 0:
             return 0
-        async with self._database.transaction() as connection:
+        async with self._database.connection() as connection:
             rows = await webhooks.lease(connection, now, now + LEASE, self._name, room)
         for row in rows:
             self._serving[row.id] = asyncio.create_task(self._serve(row))

@@ -147,7 +147,7 @@ class Inbox:
     async def tick(self, limit: int = 50) -> int:
         """Apply what is due, the oldest first."""
         now = self._clock.now()
-        async with self._database.transaction() as connection:
+        async with self._database.connection() as connection:
             due = await inbox.lease(connection, now, now + _LEASE, limit)
         return await each("inbox", due, self._process)
 

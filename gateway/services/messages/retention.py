@@ -37,9 +37,8 @@ class Retention:
     async def tick(self, most: int = 1_000) -> int:
         """Forget up to `most` rows of each kind; how many there were."""
         now = self._clock.now()
-        async with self._database.transaction() as connection:
-            gone = await events.purge(connection, now - EVENTS_KEPT, most)
         async with self._database.connection() as connection:
+            gone = await events.purge(connection, now - EVENTS_KEPT, most)
             gone += await inbox.purge(connection, now - NOTIFICATIONS_KEPT, most)
             gone += await journal.purge(connection, now - EXCHANGES_KEPT, most)
             gone += await idempotency.purge(connection, now, most)

@@ -62,14 +62,18 @@ class Planner:
         self._clock = clock
         self._manifests = manifests
         self._quotas = quotas
+        self._sampled: datetime | None = None
 
     async def tick(self) -> int:
         """Take a sample, unless another worker has: for a worker's loop. Nothing more to do at once: 0."""
         now = self._clock.now()
         at = datetime.fromtimestamp(now.timestamp() // SAMPLE_S * SAMPLE_S, tz=now.tzinfo)
+        if at == self._sampled:
+            return 0
         async with self._database.transaction() as connection:
             if await backlog.keep(connection, await backlog.measure(connection, at, jakarta_day(now), _WAITING)):
                 await backlog.purge(connection, now)
+        self._sampled = at
         return 0
 
     async def burn_down(self, over: timedelta = timedelta(hours=1)) -> BurnDown:

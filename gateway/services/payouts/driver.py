@@ -161,9 +161,9 @@ class Payouts:
     async def tick_timers(self, limit: int = 1000) -> int:
         """Incentives past their deadline, blockers whose time is over, and instalments that were paid before."""
         now = self._clock.now()
-        async with self._database.transaction() as connection:
+        async with self._database.connection() as connection:
             passed = await incentive_timers.pass_deadlines(connection, now, jakarta_day(now), limit)
-        async with self._database.transaction() as connection:
+        async with self._database.connection() as connection:
             passed += await incentive_timers.lift_due(connection, now, limit)
         async with self._database.connection() as connection:
             late = await payouts.refused_too_late(connection, limit)

@@ -57,18 +57,19 @@ async def open_for(connection: Connection, participant: int, link_id: str, nik_i
 async def lease(
     connection: Connection, now: datetime, until: datetime, limit: int, partner: str | None
 ) -> list[VerificationRow]:
-    """Checks that are due, this try counted, put off for others until `until`."""
+    """Checks that are due, of one partner or of all, this try counted, put off for others until `until`."""
+    whose = "" if partner is None else " AND d.partner = $4"
     columns = ", ".join(f"v.{name}" for name in _NAMES)
     rows = await connection.fetch(
         "UPDATE verifications v SET lease_until = $2, tries = v.tries + 1 FROM ("
-        " SELECT d.id FROM verifications d JOIN links l ON l.id = d.link_id WHERE d.state = 'open'"
+        f" SELECT d.id FROM verifications d WHERE d.state = 'open'{whose}"
         " AND d.next_attempt_at <= $1 AND (d.lease_until IS NULL OR d.lease_until <= $1)"
-        " AND ($4::text IS NULL OR l.partner = $4) ORDER BY d.next_attempt_at LIMIT $3 FOR UPDATE OF d SKIP LOCKED"
+        " ORDER BY d.next_attempt_at LIMIT $3 FOR UPDATE OF d SKIP LOCKED"
         f") AS due WHERE v.id = due.id RETURNING {columns}",
         now,
         until,
         limit,
-        partner,
+        *([] if partner is None else [partner]),
     )
     return [into(VerificationRow, row) for row in rows]
 

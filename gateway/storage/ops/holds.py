@@ -252,8 +252,8 @@ async def make_due(
 async def _make_checks_due(connection: Connection, now: datetime, partner: str, limit: int | None) -> int:
     rows = await connection.fetch(
         "UPDATE verifications v SET next_attempt_at = $2 FROM (SELECT v.id FROM verifications v"
-        " JOIN links l ON l.id = v.link_id WHERE v.state = 'open' AND l.partner = $1 AND v.next_attempt_at > $2"
-        " AND v.tries > 0 ORDER BY v.next_attempt_at, v.id LIMIT $3 FOR NO KEY UPDATE OF v SKIP LOCKED) AS w"
+        " WHERE v.state = 'open' AND v.partner = $1 AND v.next_attempt_at > $2"
+        " AND v.tries > 0 ORDER BY v.next_attempt_at, v.id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED) AS w"
         " WHERE v.id = w.id RETURNING v.id",
         partner,
         now,

@@ -20,6 +20,7 @@ from gateway.partners.watch import Told
 from gateway.services.ops.holds import Holds
 from gateway.worker import Worker
 from gateway.worker.dispatch import Dispatcher
+from gateway.worker.loops import Wake
 from gateway.worker.outage import CANARY_S, FAILURES, THROTTLED_S, Outage, Outages
 from gateway.worker.runner import people_loops
 from tests.gateway.payouts.fake import Bank
@@ -161,7 +162,7 @@ async def test_no_more_is_begun_than_leaves_soon_and_its_turn_is_waited_for(town
     pace = Pace(None, town.desks["fake"].manifest, 16.0, town.clock)
     town.desks["fake"]._executor._pace = pace
     room, stopping, begun = pace.room("payout."), asyncio.Event(), asyncio.get_running_loop().time()
-    dispatcher = Dispatcher(town.worker(), "fake", lanes=12, room=room, outage=outage_of(town), wake=asyncio.Event())
+    dispatcher = Dispatcher(town.worker(), "fake", lanes=12, room=room, outage=outage_of(town), wake=Wake())
     running = asyncio.create_task(dispatcher.run(stopping))
 
     async def drained() -> bool:
@@ -292,7 +293,7 @@ async def test_checks_wait_for_nobody_but_their_own_answer(town: Town) -> None:
     core: Any = SimpleNamespace(**services)
     outages = Outages(town.resources, "w1", asyncio.Event())
     (checks,) = [loop for loop in people_loops(core, outages) if loop.name == "verification:fake"]
-    running = asyncio.create_task(checks.run(asyncio.Event(), stopping))
+    running = asyncio.create_task(checks.run(Wake(), stopping))
 
     async def all_asked() -> bool:
         return len(asked) == 300
