@@ -26,7 +26,7 @@ from gateway.services.payouts.commits import Commits
 from gateway.services.payouts.sending import ANSWER_S, Sending, within
 from gateway.services.payouts.words import Finding, What, Word, agreed
 from gateway.storage.payouts.queue import Leased
-from gateway.storage.reconciliation import statements
+from gateway.storage.reconciliation import lookalikes, statements
 
 _log = structlog.get_logger(__name__)
 _S, _K = PayoutState, OutcomeKind
@@ -94,7 +94,8 @@ class Following:
             answer_s=ANSWER_S["payout"],
             act_on_assumed=self._act_on_assumed,
         )
-        if isinstance(permit, ResendPermit) and self._sending.is_body(permit.frozen_hash, leased):
+        same = isinstance(permit, ResendPermit) and self._sending.is_body(permit.frozen_hash, leased)
+        if isinstance(permit, ResendPermit) and same and not await self._perhaps_listed(applied.payout.id):
             await self._sending.send_again(permit, leased)
             return
         if permit is NoPermit.ASSUMED:
@@ -109,6 +110,11 @@ class Following:
             )
             return
         await self._commits.give_back([applied.payout.id])
+
+    async def _perhaps_listed(self, payout: int) -> bool:
+        """Whether a statement has a credit that may be this payout, whatever look-ups say."""
+        async with self._database.connection() as connection:
+            return bool(await lookalikes.of(connection, [payout]))
 
     async def _ask(self, desk: Desk, leased: Leased, *, withdrawing: bool) -> Applied | None:
         """One look-up, and what it says applied; None: it said nothing."""

@@ -314,6 +314,8 @@ def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: 
         effects.cases.append(ends.new_case(payout, _B.REASON_MISSING, finding.detail))
     elif what is What.ASSUMED_ABSENT and payout.state is _S.UNKNOWN:
         _unknown_case(s, effects, finding.detail)
+    elif what is What.LOOKALIKE:
+        _perhaps_listed(terms, s, finding.detail, now, effects)
     elif what is What.KEY_OVER and payout.state is _S.PREPARING:
         payout.next_at = payout.sent_deadline = None  # nothing is due any more, not even the end of an attempt
         _unknown_case(s, effects, finding.detail)
@@ -327,6 +329,21 @@ def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: 
     elif what is What.UNTOUCHED and payout.state is _S.RESERVED:
         payout.attempt, payout.next_at = 0, now
         payout.first_sent_at = payout.sent_at = payout.sent_deadline = None
+
+
+def _perhaps_listed(terms: Terms, s: Standing, detail: str, now: datetime, effects: Effects) -> None:
+    """A credit that names no payout of ours may be this one: staff ask the partner, and nothing else follows."""
+    payout = s.payout
+    if payout.state is _S.RESERVED and payout.attempt > 0:  # out of a restored database
+        ends.move(payout, _S.SUBMITTING)
+        _in_doubt(terms, s, now)
+    others = any(ends.stands(other) for other in s.others)
+    if payout.state is _S.REJECTED and payout.confirmed_at is None and not others:
+        payout.next_at = payout.statements_from = None
+        s.incentive.own_next_at = None
+    elif payout.state is not _S.UNKNOWN:
+        return
+    _unknown_case(s, effects, detail)
 
 
 def _restored(terms: Terms, s: Standing, until: datetime, now: datetime) -> None:

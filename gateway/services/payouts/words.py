@@ -59,6 +59,8 @@ class What(enum.Enum):
     REASON_MISSING = "reason_missing"
     ASSUMED_ABSENT = "assumed_absent"
     """Absence is proved only under an assumption that this installation does not act on."""
+    LOOKALIKE = "lookalike"
+    """Statements do not list it, but a credit that may be it all the same."""
     KEY_OVER = "key_over"
     """A create is in doubt and the life of its key is over."""
     RELEASED = "released"

@@ -29,13 +29,13 @@ from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.ends import SKEW_S, Terms
 from gateway.services.payouts.sending import ANSWER_S, frozen_hash, within
 from gateway.services.payouts.words import Finding, What, agreed
-from gateway.services.reconciliation.statements import Statements
+from gateway.services.reconciliation.statements import Statements, looks_alike
 from gateway.services.reconciliation.strays import MOST, Strays
 from gateway.storage.base.database import Connection, transact
 from gateway.storage.ops import audit
 from gateway.storage.payouts import queue
 from gateway.storage.payouts.queue import Leased
-from gateway.storage.reconciliation import recovery, statements, strays
+from gateway.storage.reconciliation import lookalikes, recovery, statements, strays
 from gateway.storage.reconciliation.recovery import Recovery
 from gateway.storage.reconciliation.strays import Stray
 
@@ -301,10 +301,14 @@ class Recoveries:
             raise _HeldAgain  # since the round looked
         since = one.settled_at
         untouched = await recovery.untouched(connection, one.partner, since)
+        alike = await lookalikes.of(connection, untouched)
         for start in range(0, len(untouched), _CHUNK):
-            found = [Finding(payout=payout, what=What.UNTOUCHED) for payout in untouched[start : start + _CHUNK]]
+            found = [
+                looks_alike(payout, alike[payout]) if payout in alike else Finding(payout=payout, what=What.UNTOUCHED)
+                for payout in untouched[start : start + _CHUNK]
+            ]
             await apply(connection, now, self._terms, found)
-        data = {"since": one.since.isoformat(), "untouched": len(untouched)}
+        data = {"since": one.since.isoformat(), "untouched": len(untouched) - len(alike)}
         await audit.record(connection, now, "gateway", "recovery.release", one.partner, data)
         return True
 

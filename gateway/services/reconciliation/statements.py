@@ -38,7 +38,7 @@ from gateway.storage.base.database import Connection, transact
 from gateway.storage.payouts import observations, payouts
 from gateway.storage.payouts.observations import Heard
 from gateway.storage.payouts.payouts import PayoutRow
-from gateway.storage.reconciliation import findings, statements
+from gateway.storage.reconciliation import findings, lookalikes, statements
 from gateway.storage.reconciliation.statements import StatementRead
 
 MOST_PAGES = 2_000
@@ -162,11 +162,29 @@ class Statements:
             await self._strays.keep(desk.slug, [one.line for one in without])
             credits_ = [one for one in without if one.line.kind is StatementKind.CREDIT]
             weighed.unknown |= {one.identity for one in credits_}
-            weighed.foreign |= {one.identity for one in credits_ if not self._strays.ours(one.line.reference)}
+            foreign = [one for one in credits_ if not self._strays.ours(one.line.reference)]
+            weighed.foreign |= {one.identity for one in foreign}
+            if foreign:
+                await self._keep_lookalikes(desk.slug, day, [one.line for one in foreign])
             cursor = page.next_cursor
             if cursor is None:
                 return listing
         raise PartnerError(f"the statement of {day} has more than {MOST_PAGES} pages")
+
+    async def _keep_lookalikes(self, partner: str, day: date, lines: Sequence[StatementLine]) -> None:
+        credits_ = [
+            lookalikes.Credit(
+                line.reference,
+                line.amount_rupiah,
+                None
+                if line.account is None
+                else self._vault.index(places.account_index(partner), line.account.reveal()),
+                line.booked_at,
+            )
+            for line in lines
+        ]
+        async with self._database.connection() as connection:
+            await lookalikes.keep(connection, self._clock.now(), partner, day, credits_)
 
     async def _page(self, desk: Desk, day: date, cursor: str | None) -> StatementPage:
         return await desk.run(
@@ -328,10 +346,13 @@ class Statements:
             said.setdefault(one.payout, []).append(one)
         same = [row for row in rows if locked[row.id] == row]
         absent = [row for row in same if row.state is PayoutState.REJECTED or silent(said.get(row.id, []), row.attempt)]
-        await apply(connection, now, self._terms, [self._absent(desk, row) for row in absent])
+        alike = await lookalikes.of(connection, [row.id for row in absent])
+        await apply(connection, now, self._terms, [self._absent(desk, row, alike.get(row.id)) for row in absent])
         return same
 
-    def _absent(self, desk: Desk, row: PayoutRow) -> Item:
+    def _absent(self, desk: Desk, row: PayoutRow, alike: date | None) -> Item:
+        if alike is not None:
+            return looks_alike(row.id, alike)
         in_doubt = row.state is PayoutState.UNKNOWN
         if in_doubt and desk.manifest.absence.mark is Mark.ASSUMED and not self._act_on_assumed:
             detail = "its statements, read twice since, do not list it; that this proves its absence is assumed"
@@ -343,6 +364,15 @@ class Statements:
             attempt=row.attempt,
             event_key=f"absent:{row.attempt}",
         )
+
+
+def looks_alike(payout: int, day: date) -> Finding:
+    """A payout that may be listed under another name."""
+    detail = (
+        f"the statement of {day} has a credit of this amount and account under a reference that is not ours: ask the"
+        " partner whether it is this payout, and settle it with what it says"
+    )
+    return Finding(payout=payout, what=What.LOOKALIKE, detail=detail)
 
 
 def _numbered(by_number: Mapping[str, Sequence[PayoutRow]], line: StatementLine) -> PayoutRow | None:

@@ -311,7 +311,7 @@ def _line(line: dict[str, Any]) -> StatementLine:
         amount_rupiah=line["amount"],
         reference=line["reference"],
         partner_reference=line["number"],
-        account=Secret(line["account"]),
+        account=Secret(line["account"]) if line["account"] else None,
         booked_at=datetime.fromisoformat(line["at"]),
     )
 

@@ -150,6 +150,27 @@ async def test_what_was_sent_after_the_copy_is_found_under_its_own_reference(res
     await town.check()
 
 
+async def test_what_was_sent_after_the_copy_and_is_listed_under_another_name_is_a_persons(restoring: Restoring) -> None:
+    town = restoring.town
+    bank = town.partner()
+    incentive = await town.due()
+    (leased,) = await town.worker().claim("fake", 10)
+    await restoring.copy()
+    await town.worker().send(leased)
+    await restoring.restore()
+    worker = town.worker()
+    bank.script("status", *["not_found"] * 40)
+    bank.booked[0] |= {"reference": bank.booked[0]["reference"][3:], "number": "J1"}
+    await restoring.recoveries(worker).open(town.clock.now() - timedelta(minutes=1), actor="cli")
+    await restoring.recover(worker)
+    assert await restoring.recoveries(worker).under_way() == [], "it holds up nobody else"
+    await worker.tick_send("fake")
+    assert bank.seen.count("transfer") == 1
+    assert (await town.states(incentive), await town.stands(incentive)) == ([S.UNKNOWN], ("paying", "outcome_unknown"))
+    assert "outcome_unknown" in [case["code"] for case in await town.fetch("SELECT code FROM cases")]
+    await town.check()
+
+
 async def test_an_attempt_in_doubt_may_have_been_the_second_one(restoring: Restoring) -> None:
     """Look-ups gathered before the copy prove nothing any more, and a third attempt is never made."""
     town = restoring.town

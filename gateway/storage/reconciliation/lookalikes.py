@@ -1,0 +1,63 @@
+"""Credits that name no payout of ours and may be one all the same: its reference was cut or changed at the partner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+
+from gateway.storage.base.database import Connection
+
+ALIKE = 8
+"""So many characters at the beginning or the end make a reference look like one of ours, where no account tells."""
+
+
+class Credit(NamedTuple):
+    """A credit without a payout of ours, of one statement."""
+
+    reference: str | None
+    amount_rupiah: int
+    account_index: bytes | None
+    """None: the statement does not say."""
+    booked_at: datetime
+
+
+async def keep(connection: Connection, now: datetime, partner: str, day: date, credits_: Sequence[Credit]) -> None:
+    """Note of each payout in doubt the first credit that may be it: of its amount, booked since the day it left (clocks
+    may differ by a quarter of an hour), to its account or, where no account is told, under a reference like its own or
+    none.
+    """
+    await connection.execute(
+        """
+        INSERT INTO lookalikes (payout, day, reference, booked_at, seen_at)
+        SELECT DISTINCT ON (p.id) p.id, $2, c.reference, c.booked_at, $1
+        FROM payouts p JOIN links l ON l.id = p.link_id
+            JOIN unnest($4::text[], $5::bigint[], $6::bytea[], $7::timestamptz[])
+                AS c (reference, amount, account, booked_at)
+                ON c.amount = p.amount_rupiah AND (c.booked_at AT TIME ZONE INTERVAL '7 hours')::date
+                    >= ((p.first_sent_at - interval '15 minutes') AT TIME ZONE INTERVAL '7 hours')::date
+                AND (c.account = l.account_index
+                     OR (c.account IS NULL OR l.account_index IS NULL)
+                        AND (c.reference IS NULL OR left(c.reference, $8) = left(p.reference, $8)
+                             OR right(c.reference, $8) = right(p.reference, $8)
+                             OR length(c.reference) >= $8 AND strpos(p.reference, c.reference) > 0))
+        WHERE p.partner = $3 AND p.first_sent_at IS NOT NULL
+          AND (p.state IN ('unknown', 'reserved') OR (p.state = 'rejected' AND p.statements_from IS NOT NULL))
+        ORDER BY p.id, c.booked_at
+        ON CONFLICT DO NOTHING
+        """,
+        now,
+        day,
+        partner,
+        [one.reference for one in credits_],
+        [one.amount_rupiah for one in credits_],
+        [one.account_index for one in credits_],
+        [one.booked_at for one in credits_],
+        ALIKE,
+    )
+
+
+async def of(connection: Connection, payouts: Sequence[int]) -> dict[int, date]:
+    """Which of some payouts have one, and the day whose statement shows it."""
+    rows = await connection.fetch("SELECT payout, day FROM lookalikes WHERE payout = ANY($1::bigint[])", list(payouts))
+    return {row["payout"]: row["day"] for row in rows}
