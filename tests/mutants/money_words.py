@@ -111,4 +111,22 @@ _RESTORED = (
     one("stray/a_choice_is_made", "gateway/services/reconciliation/strays.py", "if len(able) != len(group) or", "if len(able) < len(group) or", RESTORE, first="test_a_choice_between_incentives_is_a_persons"),
 )  # fmt: skip
 
-HEARD: tuple[Mutant, ...] = (*_TRANSITIONS, *_HEARD, *_ENDINGS, *_SILENCE, *_RESTORED)
+LOOKALIKES = "tests/gateway/payouts/test_lookalikes.py"
+NUMBERS = "tests/gateway/payouts/test_numbers.py"
+_ALIKE = "gateway/storage/reconciliation/lookalikes.py"
+
+_OTHER_NAMES = (
+    one("alike/nobody_looks", _STATEMENTS, "        if alike is not None:\n            return looks_alike(row.id, alike)\n", "", LOOKALIKES),
+    one("alike/not_kept", _STATEMENTS, "            if foreign:\n", "            if not lines:\n", LOOKALIKES),
+    one("alike/another_account_counts", _ALIKE, "c.account = l.account_index", "true", LOOKALIKES, first="test_a_strangers_credit_holds_nobody_up"),
+    one("alike/another_amount_counts", _ALIKE, "c.amount = p.amount_rupiah AND", "c.amount > 0 AND", LOOKALIKES, first="test_a_strangers_credit_holds_nobody_up"),
+    one("alike/only_where_the_account_is_told", _ALIKE, "(c.account IS NULL OR l.account_index IS NULL)", "false", LOOKALIKES),
+    one("alike/any_name_is_ours", _ALIKE, "(c.reference IS NULL OR left(", "(true OR left(", LOOKALIKES, first="test_a_strangers_credit_holds_nobody_up"),
+    one("alike/only_doubts_not_refusals", _ALIKE, "OR (p.state = 'rejected' AND p.statements_from IS NOT NULL)", "", LOOKALIKES, first="test_nor_is_a_refusal_that_only_statements_decide_about_believed"),
+    one("alike/a_restored_payout_is_let_go", _RECOVERY, "looks_alike(payout, alike[payout]) if payout in alike else ", "", RESTORE, first="test_what_was_sent_after_the_copy_and_is_listed_under_another_name_is_a_persons"),
+    one("number/a_notice_goes_to_the_last", "gateway/services/payouts/driver.py", "        named = [row for row in found if row.reference == notice.reference] or found\n        if len(named) != 1:", "        named = found[-1:]\n        if not named:", NUMBERS),
+    one("number/a_line_goes_to_the_last", _STATEMENTS, "if listed_from(row) <= day)", "if row)", NUMBERS),
+    one("number/another_ones_line_counts_for_the_missing", "gateway/storage/reconciliation/reconciliation.py", "                  AND NOT EXISTS (SELECT 1 FROM payouts o WHERE o.reference = l.reference AND o.partner = $1))", ")", "tests/gateway/reconciliation/test_breaks.py", first="test_a_number_that_the_partner_gives_again_stands_for_no_other_payout"),
+)  # fmt: skip
+
+HEARD: tuple[Mutant, ...] = (*_TRANSITIONS, *_HEARD, *_ENDINGS, *_SILENCE, *_RESTORED, *_OTHER_NAMES)
