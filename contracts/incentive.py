@@ -51,6 +51,7 @@ class BlockerCode(enum.Enum):
     NOTIFICATION_DROPPED = "notification_dropped"
     CONSENT_DENIED = "consent_denied"
     CONSENT_ABANDONED = "consent_abandoned"
+    CONSENT_WITHDRAWN = "consent_withdrawn"
     VERIFICATION_PENDING = "verification_pending"
     VERIFICATION_UNSUPPORTED = "verification_unsupported"
     VERIFICATION_EXPIRED = "verification_expired"
@@ -154,6 +155,11 @@ BLOCKERS: dict[BlockerCode, BlockerText] = {
     ),
     BlockerCode.CONSENT_ABANDONED: BlockerText(
         _P, "Penyambungan akun tidak diselesaikan.", "The participant left the linking page."
+    ),
+    BlockerCode.CONSENT_WITHDRAWN: BlockerText(
+        _P,
+        "Peserta mencabut izinnya: tidak ada yang dibayar sebelum akun disambungkan lagi.",
+        "The participant withdrew their consent: nothing is paid before they link an account again.",
     ),
     BlockerCode.VERIFICATION_PENDING: BlockerText(
         _R, "Mitra masih memproses KYC akun.", "The partner still processes the account's KYC."

@@ -31,6 +31,7 @@ LIFTED_BY: dict[BlockerCode, tuple[str, ...]] = {
     _B.NOTIFICATION_DROPPED: ("POST /v1/reconciliations",),
     _B.CONSENT_DENIED: (_LINK,),
     _B.CONSENT_ABANDONED: (_LINK,),
+    _B.CONSENT_WITHDRAWN: (_LINK,),
     _B.VERIFICATION_PENDING: (_CHECK,),
     _B.VERIFICATION_UNSUPPORTED: (_ACCOUNT,),
     _B.VERIFICATION_EXPIRED: (_CHECK,),

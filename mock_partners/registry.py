@@ -16,6 +16,14 @@ PARTNERS: dict[str, re.Pattern[str]] = {
 """What an account is called there. They answer in this order on the ports above --port-base: a new one stands last."""
 
 
+_NAMES = {"bni": "BNI", "gopay": "GoPay", "linkaja": "LinkAja", "ovo": "OVO", "dana": "DANA"}
+
+
+def name_of(partner: str) -> str:
+    """How people write it."""
+    return _NAMES.get(partner, partner.capitalize())
+
+
 def port_of(name: str, base: int) -> int:
     """Where a partner's mock answers."""
     return base + 1 + list(PARTNERS).index(name)

@@ -23,7 +23,7 @@ from gateway.core import Core, build_core
 from gateway.resources import open_resources
 from gateway.routes.access import front, oauth
 from gateway.routes.intake import batches, entitlements, incentives, participants, plans, programmes
-from gateway.routes.linking import connect, links, proofs, verifications
+from gateway.routes.linking import connect, links, proofs, verifications, withdrawals
 from gateway.routes.messages import callbacks, events, webhooks
 from gateway.routes.ops import cases, decisions, funnel, health, partners, settlements
 from gateway.routes.payouts import payouts
@@ -35,9 +35,9 @@ from gateway.worker.loops import Loop, Wake, run_loop
 from gateway.worker.outage import Outages
 
 ROUTES = (
-    front, oauth, connect, callbacks, links, verifications, participants, proofs, programmes, incentives, payouts,
-    batches, plans, entitlements, events, webhooks, partners, settlements, funnel, reconciliations, cases, health,
-    decisions,
+    front, oauth, connect, withdrawals, callbacks, links, verifications, participants, proofs, programmes, incentives,
+    payouts, batches, plans, entitlements, events, webhooks, partners, settlements, funnel, reconciliations, cases,
+    health, decisions,
 )  # fmt: skip
 
 

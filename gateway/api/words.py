@@ -290,6 +290,7 @@ ERRORS: dict[str, str] = {
     "line_ends_unsupported": "Lines end with a carriage return alone.",
     "link_active": "The participant is linked already.",
     "link_in_progress": "The participant is being linked at this moment.",
+    "link_not_active": "The link gives no access that could be withdrawn.",
     "link_required": "The participant has no active link.",
     "link_return_unreadable": "The partner's way back cannot be read.",
     "link_state_invalid": "The address of a challenge or way back is used up or unknown.",

@@ -207,6 +207,11 @@ def end_link(link_id: str) -> Call[models.Link]:
     return _do("end_link", "DELETE", f"/v1/links/{_part(link_id)}", models.Link)
 
 
+def offer_withdrawal(link_id: str) -> Call[models.Withdrawal]:
+    """An address, good for ten minutes, at which the participant withdraws their consent themself."""
+    return _do("offer_withdrawal", "POST", f"/v1/links/{_part(link_id)}/withdrawal", models.Withdrawal)
+
+
 def read_participant(participant_id: str) -> Call[models.Participant]:
     """Links, verdict, and what is needed."""
     return _get("read_participant", f"/v1/participants/{_part(participant_id)}", models.Participant)

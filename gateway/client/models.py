@@ -177,6 +177,13 @@ class Link(Model, frozen=True, kw_only=True):
     updated_at: datetime
 
 
+class Withdrawal(Model, frozen=True, kw_only=True):
+    """Where a participant withdraws their consent."""
+
+    url: str
+    expires_at: datetime
+
+
 class Need(Model, frozen=True, kw_only=True):
     """What keeps all of a participant's incentives."""
 

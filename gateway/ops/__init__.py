@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 import jinja2
 
+from adapters.registry import PARTNERS
+
 LANGUAGES = ("id", "en")
 ASSETS = {"htmx.min.js": "text/javascript", "ops.css": "text/css"}
 HEADERS = {
@@ -40,6 +42,11 @@ def _number(number: float) -> str:
     return f"{number:,.0f}".replace(",", ".")
 
 
+def _partner(slug: str) -> str:
+    """The name that people know it by."""
+    return PARTNERS[slug].manifest.name if slug in PARTNERS else slug
+
+
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("gateway", "ops/templates"),
@@ -48,7 +55,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(time=_time, rupiah=_rupiah, number=_number)
+    environment.filters.update(time=_time, rupiah=_rupiah, number=_number, partner=_partner)
     return environment
 
 

@@ -1,13 +1,21 @@
-"""The pages that participants see: Indonesian, made for a phone, nothing from elsewhere and no script."""
+"""The pages that participants see: Indonesian or English, made for a phone, nothing from elsewhere and no script."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import jinja2
 from markupsafe import Markup
+
+LANGUAGES = ("id", "en")
+Words: TypeAlias = tuple[str, str]
+"""The same in each of `LANGUAGES`."""
+COUNTDOWN_STEP_S, COUNTDOWN_MOST_S = 5, 60
+"""A countdown is a style (`w60`: 60 seconds from the page's loading), as a page runs no script: one for each step."""
 
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("gateway", "pages"),
@@ -16,27 +24,50 @@ _ENVIRONMENT = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_STYLE = """
-body{font-family:system-ui,sans-serif;max-width:26rem;margin:0 auto;padding:1.25rem;color:#1c1c1c;line-height:1.5}
+_COUNTDOWNS = "".join(
+    f".w{wait_s}{{--from:{wait_s};--wait:{wait_s}s}}"
+    for wait_s in range(COUNTDOWN_STEP_S, COUNTDOWN_MOST_S + 1, COUNTDOWN_STEP_S)
+)
+_STYLE = (
+    """
+:root{color-scheme:light dark;--ink:#1c1c1c;--paper:#fff;--line:#777;--main:#0b5a3c;--bad:#a40000}
+@media (prefers-color-scheme:dark){:root{--ink:#e8ebe9;--paper:#14181a;--line:#8b948f;--main:#6fd6a4;--bad:#ff9a9a}}
+body{font-family:system-ui,sans-serif;max-width:26rem;margin:0 auto;padding:1.25rem;line-height:1.5}
+body,input{color:var(--ink);background:var(--paper)}a{color:var(--main)}
 h1{font-size:1.3rem}h2{font-size:1.05rem;margin:1.2rem 0 .3rem}label{display:block;margin:1rem 0 0;font-weight:600}
 ul,ol{padding-left:1.25rem;margin:.3rem 0}
 input{box-sizing:border-box;width:100%;font-size:1.25rem;padding:.6rem;margin-top:.3rem}
-input{border:1px solid #777;border-radius:.3rem}
+input{border:1px solid var(--line);border-radius:.3rem}
 button,.button{display:block;box-sizing:border-box;width:100%;margin:.6rem 0;padding:.8rem;font-size:1rem;
-text-align:center;border:1px solid #0b5a3c;border-radius:.3rem;background:#0b5a3c;color:#fff;text-decoration:none}
-button[value=deny],.quiet{background:#fff;color:#0b5a3c}
-button:focus-visible,a:focus-visible,input:focus-visible{outline:3px solid #1a73e8;outline-offset:2px}
-input[aria-invalid=true]{border:2px solid #a40000}
-.error{color:#a40000}
+text-align:center;border:1px solid var(--main);border-radius:.3rem;background:var(--main);color:var(--paper);
+text-decoration:none}
+button[value=deny],.quiet{background:var(--paper);color:var(--main)}
+button:focus-visible,a:focus-visible,input:focus-visible{outline:3px solid #4a90f5;outline-offset:2px}
+input[aria-invalid=true]{border:2px solid var(--bad)}
+.error{color:var(--bad)}
+.language{text-align:right;margin:0}
+@property --left{syntax:"<integer>";inherits:false;initial-value:0}
+@keyframes count{from{--left:var(--from)}to{--left:0}}
+@keyframes appear{to{visibility:visible}}
+@keyframes vanish{to{visibility:hidden;height:0;margin:0}}
+.waiting{animation:vanish 1ms linear var(--wait) forwards}
+.count{animation:count var(--wait) linear forwards}
+@supports (transition-behavior:allow-discrete){
+.count::after{counter-reset:left var(--left);content:" (" counter(left) ")"}}
+.later{visibility:hidden;animation:appear 1ms linear var(--wait) forwards}
 .broad{max-width:60rem}table{border-collapse:collapse;width:100%}th{text-align:left}
 th,td,code{overflow-wrap:anywhere;padding:.15rem .3rem .15rem 0;vertical-align:top}
 """.strip()
+    + _COUNTDOWNS
+)
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
 
-def render(template: str, **values: object) -> str:
-    """A page; what is put into it is escaped."""
-    return _ENVIRONMENT.get_template(template).render(style=Markup(_STYLE), **values)  # noqa: S704 - our own file
+def render(template: str, language: str = LANGUAGES[0], **values: object) -> str:
+    """A page in one of `LANGUAGES`; in templates `t(indonesian, english)` chooses. What is put into it is escaped."""
+    choose: Callable[[str, str], str] = (lambda id_, en: en) if language == "en" else (lambda id_, en: id_)
+    style = Markup(_STYLE)  # noqa: S704 - our own file
+    return _ENVIRONMENT.get_template(template).render(style=style, t=choose, language=language, **values)
 
 
 def headers(return_url: str | None = None, *more: str) -> dict[str, str]:

@@ -158,8 +158,8 @@ _HALF = (
     one("return/an_unlisted_code_says_nothing", _GOPAY, "refused = REFUSED_RETURNS.get(code, _B.LINK_REQUIRED)", "refused = REFUSED_RETURNS.get(code)", GOPAY_MAPPING, first="test_a_code_that_no_table_lists_ends_the_link_and_is_kept"),
     one("return/the_code_is_not_kept", _GOPAY, "return LinkReturn(refused=refused, state=state, partner_code=answers.plain(code))", "return LinkReturn(refused=refused, state=state)", GOPAY_MAPPING, first="test_a_code_that_no_table_lists_ends_the_link_and_is_kept"),
     one("return/begun_again_without_end", _LINKS, "if link is None or link.state is not LinkState.OPENED or link.challenge_no >= MOST_CHALLENGES:", "if link is None or link.state is not LinkState.OPENED:", OPENING, first="test_beginning_again_has_an_end"),
-    one("open/loading_spends_it", "gateway/routes/linking/connect.py", "    link, account = await _bounded(request, core.linking.look(token, _cookies(core, request)))\n", "    link, account = await _bounded(request, core.linking.look(token, _cookies(core, request)))\n    await core.linking.open(token, {})\n", OPENING, first="test_previews_prefetches_and_reloads_spend_nothing"),
-    one("open/another_sites_button", "gateway/routes/linking/connect.py", "    if not guards.from_own_page(request):", "    if request is None:", OPENING, first="test_a_button_on_another_site_does_nothing"),
+    one("open/loading_spends_it", "gateway/routes/linking/connect.py", "    link, account = await bounded(request, core.linking.look(token, cookies(core, request)))\n", "    link, account = await bounded(request, core.linking.look(token, cookies(core, request)))\n    await core.linking.open(token, {})\n", OPENING, first="test_previews_prefetches_and_reloads_spend_nothing"),
+    one("open/another_sites_button", "gateway/routes/linking/browsers.py", "    if not guards.from_own_page(request):", "    if request is None:", OPENING, first="test_a_button_on_another_site_does_nothing"),
 )  # fmt: skip
 
 _COMES_IN = (

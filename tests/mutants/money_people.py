@@ -27,6 +27,7 @@ _IDEMPOTENT = "gateway/routes/access/idempotent.py"
 _KEYS = "gateway/storage/access/idempotency.py"
 _VERIFICATION = "gateway/services/linking/verification.py"
 _LINKING = "gateway/services/linking/links.py"
+_WITHDRAWAL = "tests/gateway/linking/test_withdrawal.py"
 _FACTS = "gateway/services/linking/facts.py"
 _PARTICIPANTS = "gateway/storage/intake/participants.py"
 _VAULT = "gateway/security/vault.py"
@@ -93,13 +94,15 @@ _VERDICTS = (
 _LINKS = (
     one("link/revoked_and_still_active", _FACTS, "    await participants.link_ended(connection, person.id, link.id, because, now)\n", "", ACCOUNTS, REDIRECT, first="test_a_link_on_a_shared_token_is_given_back_locally"),
     one("link/of_an_old_one_ends_the_new_one", _PARTICIPANTS, '" facts_at = $4 WHERE id = $1 AND link_id = $2",\n        participant,\n        link_id,\n        standing.value,', '" facts_at = $4 WHERE id = $1 AND link_id || $2 <> \'\'",\n        participant,\n        link_id,\n        standing.value,', PARTICIPANTS, first="test_what_is_found_out_about_an_old_link_changes_nothing"),
-    one("link/any_browser_comes_back", _LINKING, "        if not _is_of(link, cookies):\n            raise OtherBrowser", "        if not link:\n            raise OtherBrowser", REDIRECT, first="test_whatever_is_not_this_browsers_own_way_back_changes_nothing"),
+    one("link/any_browser_comes_back", _LINKING, "        if not is_of(link, cookies):\n            raise OtherBrowser", "        if not link:\n            raise OtherBrowser", REDIRECT, first="test_whatever_is_not_this_browsers_own_way_back_changes_nothing"),
     one("link/state_of_another_partner", _LINKING, "if link is None or link.partner != partner:", "if link is None:", REDIRECT, first="test_whatever_is_not_this_browsers_own_way_back_changes_nothing"),
     one("link/way_back_without_end", _LINKING, "if link.lives_until is None or link.lives_until <= self._clock.now():", "if link.lives_until is None:", REDIRECT, first="test_whatever_is_not_this_browsers_own_way_back_changes_nothing"),
     one("link/code_exchanged_twice", _LINKING, "        if taken is None:\n            return await self._watch(link)\n        return await self._exchange(taken,", "        return await self._exchange(taken or link,", REDIRECT, first="test_of_two_processes_that_read_the_link_at_once_one_exchanges"),
     one("link/opens_late", "gateway/services/linking/steps.py", "if link.opens_until is None or link.opens_until <= now:", "if link.opens_until is None:", "tests/gateway/linking/test_opening.py", first="test_a_button_pressed_after_ten_minutes_begins_nothing"),
     one("link/returns_anywhere", _LINKING, "if return_url not in return_urls:", "if not return_urls:", REDIRECT, first="test_a_bad_request_changes_nothing"),
     one("link/any_form_counts", _LINKING, "if not hmac.compare_digest(self.csrf_token(link).encode(), csrf.encode()):", "if not csrf:", INPUTS, first="test_only_the_form_of_this_browser_counts"),
+    one("link/any_form_withdraws", "gateway/services/linking/withdrawal.py", "if not hmac.compare_digest(self.withdrawal_csrf(link, until).encode(), csrf.encode()):", "if not csrf:", _WITHDRAWAL, first="test_only_the_links_own_page_ends_it"),
+    one("link/consent_comes_back", "gateway/services/linking/endings.py", "if withdrawn or person.link_id != link.id:", "if person.link_id != link.id:", _WITHDRAWAL, first="test_consent_does_not_come_back_where_nobody_types_the_code"),
     one("link/replaced_while_active", _LINKING, "_refuse_while_used(current)", "", REDIRECT, first="test_an_active_link_is_not_replaced"),
     one("link/state_not_compared", "gateway/storage/linking/links.py", "WHERE id = $1 AND state = $2 AND challenge_no = $3", "WHERE id = $1 AND (state = $2 OR true) AND challenge_no = $3", REDIRECT, first="test_of_two_processes_that_read_the_link_at_once_one_exchanges"),
 )  # fmt: skip

@@ -15,7 +15,7 @@ from contracts.secret import Secret
 from gateway.demo.browser import Browser
 from gateway.services.intake.batches import Decision
 from gateway.services.intake.framing import CsvCells
-from gateway.services.linking.links import cookie_name
+from gateway.services.linking.bound import cookie_name
 from gateway.services.linking.steps import Shown
 from gateway.services.payouts.settling import SettledAs
 from mock_partners.kit.http import Abort

@@ -18,6 +18,7 @@ from gateway.routes.access.idempotent import once
 from gateway.security.clients import Caller, require
 from gateway.security.tenancy import must_own
 from gateway.services.linking.view import LinkView
+from gateway.services.linking.withdrawal import Withdrawal
 from gateway.storage.linking import listing
 
 Call = Request[Any, Caller, Any]
@@ -120,6 +121,17 @@ async def end_link(core: NamedDependency[Core], request: Call, link_id: FromPath
     return Response(view, status_code=202 if view.state is LinkState.UNLINKING else 200)
 
 
+@post("/{link_id:str}/withdrawal", guards=[require("links")], status_code=200)
+async def offer_withdrawal(core: NamedDependency[Core], link_id: FromPath[str]) -> Withdrawal:
+    """An address, good for ten minutes, at which the participant withdraws their consent: their account is no longer
+    read or paid to from then on, and given back to the partner. Show it to nobody else.
+    """
+    made: Withdrawal = await core.linking.offer_withdrawal(link_id)
+    return made
+
+
 router = Router(
-    path="/v1/links", route_handlers=[start_link, list_links, read_link, answer_link, end_link], tags=["links"]
+    path="/v1/links",
+    route_handlers=[start_link, list_links, read_link, answer_link, end_link, offer_withdrawal],
+    tags=["links"],
 )

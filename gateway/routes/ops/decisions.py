@@ -76,7 +76,8 @@ async def list_reconciliations(core: NamedDependency[Core], request: Browser) ->
         here="/ops/reconciliations",
         partners=[desk.manifest.name for desk in desks.values()],
         rows=[(day, [found.get((day, slug)) for slug in desks]) for day in shown],
-        starts=[(desk.manifest.name, [(ACTS["compare"], Target(partner=slug))]) for slug, desk in desks.items()],
+        slugs=list(desks),
+        compare=ACTS["compare"],
     )
 
 

@@ -34,7 +34,7 @@ MOST_CHALLENGES = 5
 MOST_ANSWERS = 10
 """Forms taken for one link; partners count wrong OTPs themselves, a card number is asked for again without end."""
 UNLINK_TRIES = 16
-_UNLINK_LEASE = timedelta(seconds=120)
+UNLINK_LEASE = timedelta(seconds=120)
 _UNLINK_SLOWEST_S = 3_600.0
 _log = structlog.get_logger(__name__)
 
@@ -66,7 +66,7 @@ class LinkEndings(LinkUpkeep):
                 case LinkState.ACTIVE if local:
                     moved = await facts.ended(connection, person, link, LinkState.UNLINKED, because, now)
                 case LinkState.ACTIVE:
-                    lease = now + _UNLINK_LEASE
+                    lease = now + UNLINK_LEASE
                     moved = await facts.give_back(connection, person, link, because, now, due_at=lease)
                 case _:
                     return link
@@ -83,7 +83,7 @@ class LinkEndings(LinkUpkeep):
         now = self._clock.now()
         async with self._database.transaction() as connection:
             taken = await links.move(
-                connection, link, link.state, now, wants=[], unlink_due_at=now + _UNLINK_LEASE, answers=link.answers + 1
+                connection, link, link.state, now, wants=[], unlink_due_at=now + UNLINK_LEASE, answers=link.answers + 1
             )
         if taken is None:
             raise Conflict("Another answer is being passed on.", code="link_in_progress")
@@ -165,10 +165,13 @@ class LinkEndings(LinkUpkeep):
 
     async def _stays(self, connection: Connection, person: ParticipantRow, link: LinkRow, now: datetime) -> None:
         """A link that could not be given back stays active; a check of the NIK that was dropped meanwhile is due. One
-        that its participant has left for another account is over all the same: active, it would bar the next one.
+        that its participant has left for another account is over all the same, as active it would bar the next one; so
+        is one without consent.
         """
-        if person.link_id != link.id:
-            await facts.ended(connection, person, link, LinkState.UNLINKED, BlockerCode.LINK_REQUIRED, now)
+        withdrawn = link.ended_because == BlockerCode.CONSENT_WITHDRAWN.value
+        if withdrawn or person.link_id != link.id:
+            because = BlockerCode.CONSENT_WITHDRAWN if withdrawn else BlockerCode.LINK_REQUIRED
+            await facts.ended(connection, person, link, LinkState.UNLINKED, because, now)
             return
         stays = await links.move(connection, link, LinkState.ACTIVE, now, **_STAYS)
         if stays is None:
@@ -180,7 +183,7 @@ class LinkEndings(LinkUpkeep):
         """Give back the links that are to be given back."""
         now = self._clock.now()
         async with self._database.connection() as connection:
-            due = await links.lease_unlinking(connection, now, now + _UNLINK_LEASE, limit)
+            due = await links.lease_unlinking(connection, now, now + UNLINK_LEASE, limit)
         return await each("unlinking", due, lambda link: self._hand_back(link, {}), at_once=limit)
 
     async def tick_expiry(self, limit: int = 100) -> int:

@@ -154,9 +154,10 @@ async def give_back(
     now: datetime,
     *,
     due_at: datetime,
+    **more: object,
 ) -> LinkRow | None:
     """Have an active link given back to the partner at `due_at`; what that means for the participant follows once it
-    is done. None: the link went another way meanwhile.
+    is done. `more`: other columns of the link. None: the link went another way meanwhile.
     """
     return await links.move(
         connection,
@@ -169,6 +170,7 @@ async def give_back(
         answers=0,
         wants=[],
         carry_sealed=None,
+        **more,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -30,6 +30,7 @@ from gateway.partners.desk import Desk
 from gateway.security import places
 from gateway.security.clients import hashed
 from gateway.services.linking import facts
+from gateway.services.linking.bound import OtherBrowser, check_cookie, is_of, well_formed
 from gateway.services.linking.endings import MOST_ANSWERS, MOST_CHALLENGES, OPENS_FOR
 from gateway.services.linking.steps import LinkSteps, Shown
 from gateway.services.linking.view import LinkView, challenge_of
@@ -40,9 +41,9 @@ from gateway.storage.intake.participants import ParticipantRow
 from gateway.storage.linking import links
 from gateway.storage.linking.links import LinkRow
 
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
-"""Connect tokens, states and cookies alike: 24 random or keyed bytes in base64url (SNAP allows a state 32)."""
 _LONGEST_INPUT = 64
+ANEW_AFTER = timedelta(seconds=60)
+"""An SMS may take so long; an impatient person would have several sent, of which the last alone is good."""
 _WATCH_EVERY_S, _WATCH_TIMES = 0.1, 100
 
 
@@ -138,7 +139,7 @@ class Linking(LinkSteps):
         """
         link = await self._by_token(token)
         if link.state is not LinkState.CHALLENGED:
-            if not _is_of(link, cookies):
+            if not is_of(link, cookies):
                 raise OtherBrowser(link)
         elif link.opens_until is None or link.opens_until <= self._clock.now():
             raise LinkStateInvalid("This address was to be opened within ten minutes.")
@@ -153,19 +154,19 @@ class Linking(LinkSteps):
         """Stands in the form of the opening page."""
         return self._vault.token(f"start:{link.id}:{link.challenge_no}")
 
-    async def begin(self, token: str, cookies: Mapping[str, str], csrf: str) -> Shown:
-        """The opening page's button was pressed."""
+    async def begin(self, token: str, cookies: Mapping[str, str], csrf: str, language: str = "id") -> Shown:
+        """The opening page's button was pressed; `language`: that of the text it showed."""
         link = await self._by_token(token)
         if not hmac.compare_digest(self.start_token(link).encode(), csrf.encode()):
             raise LinkStateInvalid
-        return await self.open(token, cookies)
+        return await self.open(token, cookies, language)
 
     async def again(self, state: str) -> str:
         """The browser that came back is not the one that began: a fresh challenge for the one at hand, whose path this
         is. What the other browser began is over.
         """
         async with self._database.connection() as connection:
-            link = await links.by_state(connection, hashed(_well_formed(state)))
+            link = await links.by_state(connection, hashed(well_formed(state)))
         if link is None or link.state is not LinkState.OPENED or link.challenge_no >= MOST_CHALLENGES:
             raise LinkStateInvalid
         self._check_life(link)
@@ -177,22 +178,22 @@ class Linking(LinkSteps):
 
     async def _by_token(self, token: str) -> LinkRow:
         async with self._database.connection() as connection:
-            link = await links.by_connect(connection, hashed(_well_formed(token)))
+            link = await links.by_connect(connection, hashed(well_formed(token)))
         if link is None:
             raise LinkStateInvalid
         return link
 
-    async def open(self, token: str, cookies: Mapping[str, str]) -> Shown:
+    async def open(self, token: str, cookies: Mapping[str, str], language: str = "id") -> Shown:
         """A browser begins. The first one is bound and takes the first step at the partner; later the same browser only
         sees where things stand, or takes the first step that could not be taken.
         """
         link = await self._by_token(token)
         if link.state is not LinkState.CHALLENGED:
-            if not _is_of(link, cookies):
+            if not is_of(link, cookies):
                 raise OtherBrowser(link)
             return await self._begin(link) if not_begun(link) else Shown(link=link)
         cookie = self._secret()
-        opened = await self._open(link, hashed(cookie))
+        opened = await self._open(link, hashed(cookie), language)
         return msgspec.structs.replace(await self._begin(opened), cookie=Secret(cookie))
 
     async def page(self, link_id: str, cookies: Mapping[str, str]) -> Shown:
@@ -207,12 +208,12 @@ class Linking(LinkSteps):
         partner's, alive and from this browser; the exchange is made once, a repeated arrival sees its result.
         """
         # Ours first; where a partner dropped it, its echo of the same (decision X1).
-        state = _well_formed(query.get("st") or query.get("state", ""))
+        state = well_formed(query.get("st") or query.get("state", ""))
         async with self._database.connection() as connection:
             link = await links.by_state(connection, hashed(state))
         if link is None or link.partner != partner:
             raise LinkStateInvalid
-        if not _is_of(link, cookies):
+        if not is_of(link, cookies):
             raise OtherBrowser(link, state)
         if link.state is LinkState.OPENED:
             return Shown(link=await self._come_back(link, state, query))
@@ -275,22 +276,46 @@ class Linking(LinkSteps):
         self, link_id: str, cookies: Mapping[str, str], csrf: str, typed: Mapping[str, Secret] | None
     ) -> Shown:
         """The gateway's own form was sent in; `typed` None: the participant refuses."""
-        link = await self._of_browser(link_id, cookies)
-        if not hmac.compare_digest(self.csrf_token(link).encode(), csrf.encode()):
-            raise LinkStateInvalid
-        if link.state is not LinkState.OPENED or not link.wants:
+        link = await self._of_form(link_id, cookies, csrf)
+        if not link.wants or link.state not in (LinkState.OPENED, LinkState.UNLINKING):
             return Shown(link=await self._watch(link))
+        if typed is None and link.state is LinkState.UNLINKING:
+            return Shown(link=link)  # the form for this has no such button, and there is nothing to refuse
         if typed is None:
             return Shown(link=await self._settle(link, LinkRefused(code=BlockerCode.CONSENT_DENIED)))
         try:
             _check_inputs(self._desks[link.partner], link.wants, typed)
-            return Shown(link=await self._take(link, typed))
+            ends = link.state is LinkState.UNLINKING
+            return Shown(link=await (self._answer_unlinking if ends else self._take)(link, typed))
         except InvalidRequest as error:
             return Shown(link=link, rejected_input=error.field or "")
         except Conflict:
             return Shown(link=await self._watch(link))
         except PartnerError:
             return Shown(link=await self._get(link.id), unavailable=True)
+
+    def anew_from(self, link: LinkRow) -> datetime | None:
+        """From when on the form may begin anew, for a code that did not come; None: there is nothing to begin again."""
+        first = self._desks[link.partner].manifest.first_inputs
+        if link.state is not LinkState.OPENED or not link.wants or tuple(link.wants) == tuple(first):
+            return None
+        at = link.updated_at + ANEW_AFTER
+        lives = link.lives_until is not None and at < link.lives_until
+        return at if lives and link.answers < MOST_ANSWERS else None
+
+    async def anew(self, link_id: str, cookies: Mapping[str, str], csrf: str) -> Shown:
+        """The participant asks for another code: the form begins anew, which has the partner send one. Too early it
+        stays as it is.
+        """
+        link = await self._of_form(link_id, cookies, csrf)
+        at, now = self.anew_from(link), self._clock.now()
+        if at is None or now < at:
+            return Shown(link=link)
+        async with self._database.transaction() as connection:
+            taken = await links.move(connection, link, LinkState.EXCHANGING, now, answers=link.answers + 1)
+        if taken is None:
+            return Shown(link=await self._watch(link))
+        return await self._begin(await self._reopen(taken, [], again=False, carry={}))
 
     async def _take(self, link: LinkRow, typed: Mapping[str, Secret]) -> LinkRow:
         now = self._clock.now()
@@ -307,47 +332,19 @@ class Linking(LinkSteps):
         """Stands in the form of this link in this browser only."""
         return self._vault.token(f"csrf:{link.id}:{(link.cookie_hash or b'').hex()}")
 
+    async def _of_form(self, link_id: str, cookies: Mapping[str, str], csrf: str) -> LinkRow:
+        link = await self._of_browser(link_id, cookies)
+        if not hmac.compare_digest(self.csrf_token(link).encode(), csrf.encode()):
+            raise LinkStateInvalid
+        return link
+
     async def _of_browser(self, link_id: str, cookies: Mapping[str, str]) -> LinkRow:
         async with self._database.connection() as connection:
             link = await links.get(connection, link_id)
         if link is None:
             raise LinkStateInvalid
-        _check_cookie(link, cookies)
+        check_cookie(link, cookies)
         return link
-
-
-def cookie_name(link: LinkRow) -> str:
-    """One cookie a link: a family may link several accounts in one browser."""
-    return f"link_{link.id}"
-
-
-class OtherBrowser(LinkStateInvalid):
-    """A known address in a browser that did not begin: often an app's own after a start in another one.
-
-    `state`: of the way back; None for a challenge's address.
-    """
-
-    def __init__(self, link: LinkRow, state: str | None = None) -> None:
-        super().__init__("This browser is not the one in which linking began.")
-        self.link = link
-        self.state = state
-
-
-def _check_cookie(link: LinkRow, cookies: Mapping[str, str]) -> None:
-    if not _is_of(link, cookies):
-        raise LinkStateInvalid
-
-
-def _is_of(link: LinkRow, cookies: Mapping[str, str]) -> bool:
-    """The browser is the one that opened the link's page."""
-    given = hashed(cookies.get(cookie_name(link), ""))
-    return link.cookie_hash is not None and hmac.compare_digest(given, link.cookie_hash)
-
-
-def _well_formed(token: str) -> str:
-    if _TOKEN.fullmatch(token) is None:
-        raise LinkStateInvalid
-    return token
 
 
 def not_begun(link: LinkRow) -> bool:

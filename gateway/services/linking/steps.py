@@ -29,8 +29,8 @@ from gateway.security.limits import Rate, TooManyRequests
 from gateway.security.sealed import open_map, seal_map
 from gateway.services.kept import kept
 from gateway.services.linking import facts, proof
-from gateway.services.linking.endings import LinkEndings
 from gateway.services.linking.upkeep import KEPT_TRIES
+from gateway.services.linking.withdrawal import LinkWithdrawals
 from gateway.storage.intake import participants
 from gateway.storage.linking import consents, links, proofs
 from gateway.storage.linking.links import LinkRow
@@ -47,8 +47,10 @@ no money, and the participant, who is not to blame, may start again at once.
 """
 
 
-CONSENT_VERSION = "2026-11-28"
-"""Of the text that the opening page shows (gateway/pages/start.html): a change of what it says is a new version."""
+CONSENT_VERSION = "2026-11-29"
+"""Of the text that the opening page shows (gateway/pages/start.html): a change of what it says is a new version. Kept
+with the language in which it was shown.
+"""
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,10 +67,10 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """What was typed for this input cannot be right; it was not passed on. Empty: an input that the page has not."""
 
 
-class LinkSteps(LinkEndings):
+class LinkSteps(LinkWithdrawals):
     """Takes a link from one step to the next; the caller has checked who asks."""
 
-    async def _open(self, link: LinkRow, cookie_hash: bytes | None) -> LinkRow:
+    async def _open(self, link: LinkRow, cookie_hash: bytes | None, language: str = "id") -> LinkRow:
         """A challenge is opened, once: the link's life begins, and what the participant was told is on record. Without
         a cookie it is a client with screens of its own that told them.
         """
@@ -93,7 +95,7 @@ class LinkSteps(LinkEndings):
             if opened is None:
                 raise LinkStateInvalid
             channel = "page" if cookie_hash is not None else "client"
-            await consents.consented(connection, link.id, CONSENT_VERSION, channel, now)
+            await consents.consented(connection, link.id, f"{CONSENT_VERSION}/{language}", channel, now)
         return opened
 
     async def _begin(self, link: LinkRow) -> Shown:

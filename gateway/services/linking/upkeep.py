@@ -227,7 +227,9 @@ class LinkUpkeep:
             if (current.grant_index, current.grant_expires_at) != (link.grant_index, link.grant_expires_at):
                 return False
             if current.state is LinkState.UNLINKING or await self._believed(connection, current, now):
-                await facts.ended(connection, person, current, LinkState.REVOKED, BlockerCode.LINK_REVOKED, now)
+                withdrawn = current.ended_because == BlockerCode.CONSENT_WITHDRAWN.value
+                because = BlockerCode.CONSENT_WITHDRAWN if withdrawn else BlockerCode.LINK_REVOKED
+                await facts.ended(connection, person, current, LinkState.REVOKED, because, now)
             else:
                 await facts.doubted(connection, person, current, now)
         return True

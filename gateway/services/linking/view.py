@@ -8,6 +8,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import msgspec
 
+from contracts.incentive import BlockerCode
 from contracts.linking import LinkState
 from contracts.partner import InputField
 from contracts.text import Text
@@ -76,8 +77,11 @@ _OUTCOMES = {
 def return_address(link: LinkRow) -> str:
     """Where the browser goes when the gateway is done: the client's address with the link's id and how linking went.
 
-    What became of a link afterwards is no part of it: the same way back leads to the same address.
+    What became of a link afterwards is no part of it, but for consent that was withdrawn on our own page: the same way
+    back leads to the same address.
     """
     parts = urlsplit(link.return_url)
-    added = urlencode({"link_id": link.id, "outcome": _OUTCOMES.get(link.state, "linked")})
+    withdrawn = link.ended_because == BlockerCode.CONSENT_WITHDRAWN.value
+    outcome = "withdrawn" if withdrawn else _OUTCOMES.get(link.state, "linked")
+    added = urlencode({"link_id": link.id, "outcome": outcome})
     return urlunsplit(parts._replace(query=f"{parts.query}&{added}" if parts.query else added))

@@ -17,6 +17,7 @@ from mock_partners.kit.http import Call, MockApp, Reply, Route, json_reply, redi
 from mock_partners.kit.scenario import ScenarioError
 from mock_partners.kit.verify import Asked, problems
 from mock_partners.kit.world import WorldError
+from mock_partners.registry import name_of
 
 COOKBOOK = resources.files("mock_partners").joinpath("cookbook")
 ASSETS = {"style.css": "text/css; charset=utf-8", "live.js": "text/javascript; charset=utf-8"}
@@ -138,7 +139,10 @@ class _Console:
     ) -> Reply:  # fmt: skip
         filled = panels.Filled(Filter.read(asked), toml, expect, world, _cookbook())
         return html.page(
-            f"{mock.name} mock", html.tabs(self._mocks, mock.name), notice + panels.all_of(mock, filled), status
+            f"{name_of(mock.name)} mock",
+            html.tabs(self._mocks, mock.name),
+            notice + panels.all_of(mock, filled),
+            status,
         )
 
     def _mock(self, call: Call) -> Mock:

@@ -7,6 +7,7 @@ from html import escape
 
 from mock_partners.kit.host import Mock
 from mock_partners.kit.http import Reply
+from mock_partners.registry import name_of
 
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Referrer-Policy": "same-origin",
@@ -32,7 +33,7 @@ def tabs(mocks: Mapping[str, Mock], shown: str) -> str:
     """A tab for each partner with its number of calls."""
     here = ' aria-current="page"'
     return "".join(
-        f'<a class="{name}" href="/{name}"{here if name == shown else ""}>{name}'
+        f'<a class="{name}" href="/{name}"{here if name == shown else ""}>{name_of(name)}'
         f"<b>{mock.backstage.log.total_calls}</b></a>"
         for name, mock in mocks.items()
     )

@@ -13,6 +13,7 @@ from mock_partners.kit.console.calls import Filter, calls, filters, good
 from mock_partners.kit.console.html import box, card, form, hidden, options, table
 from mock_partners.kit.host import Mock
 from mock_partners.kit.world import Account
+from mock_partners.registry import name_of
 
 SHOWN = 100
 LEAPS = (("1 min", 60), ("6 min", 360), ("1 hour", 3_600), ("1 day", 86_400))
@@ -105,7 +106,7 @@ def _partner(mock: Mock) -> str:
         ("Scenario", mock.scenario.title if mock.scenario is not None else "none"),
     ]  # fmt: skip
     rows = "".join(f"<div><dt>{name}</dt><dd>{escape(told)}</dd></div>" for name, told in facts)
-    return f'<a class="partner {mock.name}" href="/{mock.name}"><h2>{mock.name}</h2><dl>{rows}</dl></a>'
+    return f'<a class="partner {mock.name}" href="/{mock.name}"><h2>{name_of(mock.name)}</h2><dl>{rows}</dl></a>'
 
 
 def _clock(mock: Mock) -> str:

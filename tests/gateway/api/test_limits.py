@@ -417,7 +417,7 @@ async def test_what_is_refused_goes_on_record_and_is_bounded(api: Api, monkeypat
 
 async def test_the_demonstrations_people_do_not_share_one_address(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Thousands of them open pages within minutes, through the API's own server as it is configured."""
-    monkeypatch.setattr("gateway.routes.linking.connect.PAGES", limits.Rate("pages-small", 2, 0.001))
+    monkeypatch.setattr("gateway.routes.linking.browsers.PAGES", limits.Rate("pages-small", 2, 0.001))
     settings = server_config(app_of(api.core))
     settings.load()
     transport = httpx.ASGITransport(settings.loaded_app, client=("127.0.0.1", 1))  # type: ignore[arg-type]

@@ -175,6 +175,41 @@ async def test_forms_are_taken_ten_times(world: World) -> None:
     assert await world.incentive(pid) == ("awaiting_link", "consent_denied")
 
 
+async def test_a_code_that_does_not_come_is_asked_for_again_after_a_minute(world: World) -> None:
+    opened = await form(world, await world.person("bank"))
+    assert 'value="anew"' not in opened.page, "nothing was sent yet"
+    world.banks["bank"].will("answer", ASK_OTP, ASK_OTP, granted())
+    await opened.send(card_no=CARD)
+    assert 'class="quiet later w60" name="action" value="anew"' in opened.page and "10.05.05 WIB" in opened.page
+    world.clock.forward(38)
+    assert (await opened.send(action="anew")).status_code == 303
+    assert 'w25"' in opened.page and "Kode OTP" in opened.page and world.banks["bank"].calls("begin") == 1
+    world.clock.forward(22)
+    opened.page = (await opened.browser.get(f"/connect/{opened.link_id}/inputs")).text
+    assert 'class="quiet" name="action" value="anew"' in opened.page and "WIB" not in opened.page
+    body = {"csrf": "A" * 32, "action": "anew"}
+    assert (await opened.browser.post(f"/connect/{opened.link_id}/inputs", data=body)).status_code == 400
+    await opened.send(action="anew")
+    assert "Nomor kartu" in opened.page and 'value="anew"' not in opened.page
+    await opened.send(card_no=CARD)
+    assert (await opened.send(otp=OTP)).headers["location"].endswith("outcome=linked")
+    assert world.banks["bank"].calls("answer") == 3 and world.banks["bank"].calls("begin") == 2
+
+
+async def test_codes_are_sent_no_oftener_than_forms_are_taken(world: World) -> None:
+    opened = await form(world, await world.person("bank"))
+    world.banks["bank"].always["answer"] = ASK_OTP
+    for sent in range(1, 5):
+        await opened.send(card_no=CARD)
+        world.clock.forward(61)
+        await opened.send(action="anew")
+        assert world.banks["bank"].calls("answer") == sent and "Nomor kartu" in opened.page
+    await opened.send(card_no=CARD)
+    await opened.send(otp=WRONG_OTP)
+    assert (await world.one("SELECT answers FROM links"))["answers"] == 10
+    assert 'value="anew"' not in opened.page
+
+
 async def test_an_answer_without_a_reply_begins_the_form_anew(world: World) -> None:
     opened = await form(world, await world.person("bank"))
     world.banks["bank"].will("answer", ASK_OTP, httpx.ReadError("reset"), httpx.ConnectError("refused"), granted())

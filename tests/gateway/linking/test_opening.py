@@ -77,7 +77,7 @@ async def test_what_was_agreed_to_is_on_record_before_anything_is_asked(world: W
     world.banks["shared"].will("begin", httpx.ConnectError("refused"))
     assert (await press(world.browser(), url)).status_code == 503
     rows = await world.all("SELECT link_id, text_version, channel, at FROM consents")
-    assert [tuple(row.values()) for row in rows] == [(link_id, CONSENT_VERSION, "page", world.clock.now())]
+    assert [tuple(row.values()) for row in rows] == [(link_id, f"{CONSENT_VERSION}/id", "page", world.clock.now())]
 
 
 async def test_who_comes_back_in_another_browser_begins_again_in_it_at_once(world: World) -> None:

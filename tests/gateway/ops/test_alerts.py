@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -113,3 +115,36 @@ def test_the_file_is_the_table_and_each_alert_has_its_entry() -> None:
     headings = re.findall(r"^### (\w+)$", (ROOT / "docs/runbook.md").read_text(), re.M)
     names = [rule["alert"] for rule in yaml.safe_load(as_prometheus())["groups"][0]["rules"]]
     assert headings == names
+
+
+def _rule_tests() -> dict[str, object]:
+    """For promtool: each rule with a series above its number fires after a minute, one at it never does."""
+    cases: list[dict[str, object]] = []
+    for rule in yaml.safe_load((ROOT / "monitoring/alerts.yml").read_text())["groups"][0]["rules"]:
+        series, sign, number = re.fullmatch(r"(\S+) (>|==) ([0-9.]+)", rule["expr"]).groups()  # type: ignore[union-attr]
+        fires, rests = (float(number) + 1, float(number)) if sign == ">" else (float(number), 1)
+        labels = dict(re.findall(r'(\w+)="([^"]*)"', series)) | rule["labels"]
+        told = {"exp_labels": labels, "exp_annotations": rule["annotations"]}
+        for value, expected in ((fires, [told]), (rests, [])):
+            at = [{"eval_time": "2m", "alertname": rule["alert"], "exp_alerts": expected}]
+            soon = [{"eval_time": "30s", "alertname": rule["alert"], "exp_alerts": []}]
+            cases.append(
+                {
+                    "interval": "30s",
+                    "input_series": [{"series": series, "values": f"{value}x10"}],
+                    "alert_rule_test": soon + at,
+                }
+            )
+    return {"rule_files": [str(ROOT / "monitoring/alerts.yml")], "evaluation_interval": "30s", "tests": cases}
+
+
+@pytest.mark.skipif(
+    not shutil.which("promtool"), reason="promtool is not installed: Prometheus did NOT judge the rules"
+)
+def test_prometheus_itself_fires_each_rule(tmp_path: Path) -> None:
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump(_rule_tests()))
+    done = subprocess.run(
+        ["promtool", "test", "rules", str(tmp_path / "tests.yml")],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
