@@ -63,7 +63,7 @@ async def propose_plan(core: NamedDependency[Core], request: Call, data: JSONBod
     """
 
     async def work() -> Plan:
-        return _as_plan(await core.plans.propose(request.auth.client_id, data))
+        return as_plan(await core.plans.propose(request.auth.client_id, data))
 
     return await once(request, core, work)
 
@@ -76,13 +76,13 @@ async def decide_plan(
     the same again changes nothing.
     """
     root = bytes.fromhex(data.content_root)
-    return _as_plan(await core.plans.decide(request.auth.client_id, plan_id, data.decision, root))
+    return as_plan(await core.plans.decide(request.auth.client_id, plan_id, data.decision, root))
 
 
 @get("/{plan_id:str}", guards=[require("batches", "incentives", "batches:approve", "read")])
 async def read_plan(core: NamedDependency[Core], plan_id: FromPath[str]) -> Plan:
     """A plan with what was said about it."""
-    return _as_plan(await core.plans.get(plan_id))
+    return as_plan(await core.plans.get(plan_id))
 
 
 @get("/", guards=[require("batches", "incentives", "batches:approve", "read")])
@@ -101,10 +101,11 @@ async def list_plans(
     more = (
         cursor_of(us_of(page[-1].row.received_at), int(page[-1].row.id[2:]), of=_LIST) if len(found) > limit else None
     )
-    return PlanPage(plans=[_as_plan(view) for view in page], next_cursor=more)
+    return PlanPage(plans=[as_plan(view) for view in page], next_cursor=more)
 
 
-def _as_plan(view: PlanView) -> Plan:
+def as_plan(view: PlanView) -> Plan:
+    """The plan for clients."""
     row, plan = view.row, view.row.plan
     approvals = [one for one in view.approvals if one.decision == Decision.APPROVE.value and one.enabled]
     waiting = row.state is PlanState.AWAITING_APPROVAL

@@ -11,14 +11,13 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath, FromQuery
 
 from contracts.batch import BatchState
-from contracts.errors import GatewayError, InvalidRequest
+from contracts.errors import GatewayError
 from gateway.clock import jakarta_day
 from gateway.core import Core
 from gateway.routes.intake.batches import as_batch
-from gateway.routes.ops import acts, overview, people, session
+from gateway.routes.ops import acts, overview, payment_plans, people, session
 from gateway.routes.ops.acts import ACTS, Act, Target
 from gateway.routes.ops.session import FORM_BYTES, Browser, SignInNeeded, form, page, signed_in, to
-from gateway.services.intake.batches import Decision
 from gateway.storage.ops import story
 
 DAYS = 30
@@ -29,7 +28,8 @@ async def list_batches(core: NamedDependency[Core], request: Browser) -> Respons
     """Batches, those that wait for approval first."""
     async with core.resources.database.connection() as connection:
         rows = await story.batches(connection)
-    return page(request, "batches.html", here="/ops/batches", rows=rows)
+        waiting = await story.count_waiting_plans(connection)
+    return page(request, "batches.html", here="/ops/batches", rows=rows, waiting_plans=waiting)
 
 
 @get("/batches/{batch_id:str}", guards=[signed_in()])
@@ -53,11 +53,7 @@ async def show_batch(core: NamedDependency[Core], request: Browser, batch_id: Fr
 @post("/batches/{batch_id:str}", guards=[signed_in("approver")], request_max_body_size=FORM_BYTES)
 async def decide_batch(core: NamedDependency[Core], request: Browser, batch_id: FromPath[str]) -> Response[Any]:
     """Approve or reject exactly the content that was shown."""
-    typed = await form(request)
-    try:
-        decision, root = Decision(typed.get("decision", "")), bytes.fromhex(typed.get("content_root", ""))
-    except ValueError:
-        raise InvalidRequest("Load the page again and choose approve or reject.") from None
+    decision, root = payment_plans.decision_of(await form(request))
     await core.batches.decide(request.auth.client_id, batch_id, decision, root)
     return to(f"/ops/batches/{batch_id}")
 
@@ -117,7 +113,7 @@ router = Router(
     path="/ops",
     route_handlers=[
         session.show_sign_in, session.sign_in, session.sign_out, session.choose_language, session.read_asset,
-        *overview.HANDLERS, *people.HANDLERS,
+        *overview.HANDLERS, *people.HANDLERS, *payment_plans.HANDLERS,
         list_batches, show_batch, decide_batch, list_reconciliations, show_reconciliation,
         list_webhooks, list_decisions, acts.act,
     ],

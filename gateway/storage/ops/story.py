@@ -144,6 +144,11 @@ async def batches(connection: Connection) -> Rows:
     )
 
 
+async def count_waiting_plans(connection: Connection) -> int:
+    """Payment plans that wait for approval."""
+    return int(await connection.fetchval("SELECT count(*) FROM plans WHERE state = 'awaiting_approval'"))
+
+
 async def batch_totals(connection: Connection, batch_id: str) -> Rows:
     """What one batch would pay, by partner."""
     return await connection.fetch(

@@ -13,6 +13,7 @@ from gateway.services.ops.plan import RATE_OVER, behind_checks, forecast
 from gateway.storage.ops.backlog import Sample
 from tests.gateway.api.kit import as_csv, nik, row
 from tests.gateway.ops.desk import Desk, send
+from tests.gateway.plans.kit import propose
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -41,6 +42,29 @@ async def test_two_people_approve_a_batch_on_the_page(desk: Desk) -> None:
     assert state["state"] == "awaiting_approval"
     reply = await desk.api.decide(batch, "one")
     assert reply.json()["state"] == "approved"
+
+
+async def test_two_people_approve_a_payment_plan_on_the_page(desk: Desk) -> None:
+    made = await propose(desk.api)
+    page, root = f"/ops/plans/{made['plan_id']}", str(made["content_root"])
+    desk.people["approver-two"] = await desk.api.core.operators.enrol("approver-two-one", ("approver",), actor="test")
+    async with desk.signed_in("operator") as browser:
+        assert f'href="{page}"' in (await browser.get("/ops/plans")).text
+        assert "awaiting approval" in (await browser.get("/ops/batches")).text.replace(
+            "menunggu persetujuan", "awaiting approval"
+        )
+        assert 'name="decision"' not in (await browser.get(page)).text
+        assert (await send(browser, page, decision="approve", content_root=root)).status_code == 403
+    for role, state in (("approver", "awaiting_approval"), ("approver-two", "approved")):
+        async with desk.signed_in(role) as browser:
+            shown = (await browser.get(page)).text
+            assert "Rp 2.450.000.000" in shown and "Rp 50.000" in shown and "survey-1" in shown, "what is approved"
+            assert (await send(browser, page, decision="approve", content_root="00" * 32)).status_code == 409
+            assert (await send(browser, page, decision="perhaps", content_root=root)).status_code == 422
+            for _ in range(2):
+                assert (await send(browser, page, decision="approve", content_root=root)).status_code in (303, 409)
+        (stands,) = await desk.api.fetch("SELECT state FROM plans WHERE id = $1", made["plan_id"])
+        assert stands["state"] == state, "one person's two clicks are one word"
 
 
 async def test_a_pause_says_why_and_who(desk: Desk) -> None:

@@ -1,0 +1,52 @@
+"""`/ops`: payment plans and their approval, as the people who approve see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from contracts.errors import InvalidRequest
+from gateway.core import Core
+from gateway.routes.intake.plans import as_plan
+from gateway.routes.ops.session import FORM_BYTES, Browser, form, page, signed_in, to
+from gateway.services.intake.batches import Decision
+from gateway.storage.ops.story import MOST
+
+_HERE = "/ops/batches"
+"""Under which entry of the menu they stand."""
+
+
+@get("/plans", guards=[signed_in()])
+async def list_payment_plans(core: NamedDependency[Core], request: Browser) -> Response[str]:
+    """The newest plans, with what each lets be paid in all."""
+    rows = [as_plan(view) for view in await core.plans.find(None, None, None, MOST)]
+    return page(request, "plans.html", here=_HERE, rows=rows)
+
+
+@get("/plans/{plan_id:str}", guards=[signed_in()])
+async def show_payment_plan(core: NamedDependency[Core], request: Browser, plan_id: FromPath[str]) -> Response[str]:
+    """What one plan entitles to, and who has decided."""
+    plan = as_plan(await core.plans.get(plan_id))
+    return page(request, "plan.html", here=_HERE, plan=plan, may_decide="approver" in request.auth.roles)
+
+
+@post("/plans/{plan_id:str}", guards=[signed_in("approver")], request_max_body_size=FORM_BYTES)
+async def decide_payment_plan(core: NamedDependency[Core], request: Browser, plan_id: FromPath[str]) -> Response[Any]:
+    """Approve or reject exactly the content that was shown."""
+    decision, root = decision_of(await form(request))
+    await core.plans.decide(request.auth.client_id, plan_id, decision, root)
+    return to(f"/ops/plans/{plan_id}")
+
+
+def decision_of(typed: dict[str, str]) -> tuple[Decision, bytes]:
+    """What a form of approval says, and about which content; raises `InvalidRequest`."""
+    try:
+        return Decision(typed.get("decision", "")), bytes.fromhex(typed.get("content_root", ""))
+    except ValueError:
+        raise InvalidRequest("Load the page again and choose approve or reject.") from None
+
+
+HANDLERS = (list_payment_plans, show_payment_plan, decide_payment_plan)
