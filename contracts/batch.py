@@ -102,6 +102,7 @@ class RowCode(enum.Enum):
     PARTNER_UNKNOWN = "partner_unknown"
     AMOUNT_INVALID = "amount_invalid"
     DATE_INVALID = "date_invalid"
+    DIGITS_LOST = "digits_lost"
     PARTICIPANT_CONFLICT = "participant_conflict"
     PARTICIPANT_TAKEN = "participant_taken"
     NIK_DUPLICATE = "nik_duplicate"
@@ -220,6 +221,12 @@ _REMEDIES: dict[tuple[RowCode, str | None], tuple[str, str]] = {  # by code, and
         "Tulis batas waktu sebagai TTTT-BB-HH, tidak sebelum tanggal jatuh tempo.",
         "Give the deadline as YYYY-MM-DD, not before the due date.",
     ),
+    (RowCode.DIGITS_LOST, None): (
+        "Isian ini datang sebagai angka, bukan teks: nol di depan atau angka terakhirnya mungkin hilang. Ambil lagi"
+        " dari sumbernya sebagai teks: di JSON dengan tanda kutip ganda, di lembar kerja dengan format kolom Text.",
+        "This came as a number and not as text: zeros in front or its last digits may be lost. Take it from the source"
+        " again as text: in JSON in double quotes, in a spreadsheet with the column's format set to Text.",
+    ),
     (RowCode.PARTICIPANT_CONFLICT, None): (
         "Peserta ini terdaftar dengan data lain ({hint}). Bila baris ini yang benar, {how} lalu kirim baris ini lagi;"
         " bila tidak, perbaiki barisnya.",
@@ -268,11 +275,20 @@ _CANCEL = (
 def remedy_of(code: RowCode, field: str | None = None, hint: str | None = None, fields: Sequence[str] = ()) -> Text:
     """What to do about a fault, in both languages; `fields` as of `Fault`."""
     indonesian, english = _REMEDIES.get((code, field or hint)) or _REMEDIES[code, None]
-    said = "; ".join(part for part in (", ".join(fields), hint) if part) or "–"
+    said = "; ".join(part for part in (", ".join(fields), hint) if part) or "-"
     steps = [_CORRECT] if not fields or set(fields) & set(PERSON) else []
     steps += [_CANCEL] if set(fields) - set(PERSON) else []
     how_id, how_en = (joint.join(step[at] for step in steps) for at, joint in enumerate((" dan ", " and ")))
     return Text(indonesian.format(hint=said, how=how_id), english.format(hint=said, how=how_en))
+
+
+NIKS_EXCHANGED = Text(
+    " Bila NIK kedua peserta tertukar: batalkan insentif itu dengan POST /v1/incentives/{incentive_id}/cancel, perbaiki"
+    " NIK keduanya, lalu serahkan cicilan itu lagi.",
+    " If the two have each other's NIK: cancel that incentive with POST /v1/incentives/{incentive_id}/cancel, correct"
+    " both, and hand the instalment over again.",
+)
+"""What a correction that meets another participant with the same NIK says besides."""
 
 
 def notes_of(faults: Sequence[RowFault]) -> tuple[str, str]:

@@ -75,7 +75,7 @@ def create_app(settings: Settings | None = None, *, core: Core | None = None) ->
         logging_config=None,
         request_max_body_size=MAX_BODY_BYTES,
     )
-    app.asgi_handler = guards.other_methods(app.asgi_handler)
+    app.asgi_handler = guards.plain_target(guards.other_methods(app.asgi_handler))
     return app
 
 

@@ -4,6 +4,7 @@ what is answered; and limits by the address that asks.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ _ONCE = frozenset(
     {b"authorization", b"content-length", b"content-type", b"host", b"idempotency-key", b"origin", b"transfer-encoding"}
 )
 _YEAR_S = 31_536_000
+_ABSOLUTE = re.compile(r"https?://[^/?#]+(?=/)", re.ASCII | re.IGNORECASE)
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
@@ -74,6 +76,20 @@ def other_methods(app: ASGIApp) -> ASGIApp:
 
         asked: Scope = {**scope, "method": _INSTEAD[scope["method"]]}  # the server looks at its own
         await app(asked, receive, without_body)
+
+    return answered
+
+
+def plain_target(app: ASGIApp) -> ASGIApp:
+    """Read a target that names a host as well (`GET http://host/v1/...`), as clients of proxies send it, like its path
+    alone (RFC 9112 section 3.2.2); no answer depends on the host.
+    """
+
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP and (found := _ABSOLUTE.match(scope["path"])):
+            raw = scope["raw_path"]
+            scope = {**scope, "path": scope["path"][found.end() :], "raw_path": raw[raw.find(b"/", 8) :]}
+        await app(scope, receive, send)
 
     return answered
 

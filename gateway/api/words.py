@@ -262,6 +262,7 @@ ERRORS: dict[str, str] = {
     "cursor_too_old": "Events behind the cursor were forgotten.",
     "cursor_ahead": "Nothing has happened where the cursor points: the store was put back to an earlier time.",
     "duties_not_separate": "No client both hands over and decides.",
+    "endpoint_exists": "The client has a webhook endpoint with that url already.",
     "field_invalid": "A field has a value that it cannot have.",
     "field_missing": "A field is missing.",
     "field_unknown": "The body has a field that the operation does not take.",

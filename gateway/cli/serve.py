@@ -15,6 +15,10 @@ from gateway.cli.starting import right_store, safe_settings
 from gateway.logs import set_up_logging
 
 _DRAIN_S = 20
+_IDLE_S = 620
+"""A connection may stand idle for longer than any balancer keeps one (60 s at AWS's, 600 s at Google's): who ends it
+must be the side that sends, or a request meets a connection that is just being closed.
+"""
 
 
 def serve(
@@ -51,5 +55,6 @@ def server_config(app: Litestar, *, host: str = "127.0.0.1", port: int = 0) -> u
         access_log=False,
         log_config=None,
         server_header=False,
+        timeout_keep_alive=_IDLE_S,
         timeout_graceful_shutdown=_DRAIN_S,
     )

@@ -102,7 +102,7 @@ def proved(assertion: str, keys: str, client_id: str, audiences: Collection[str]
     if claims.iss != client_id or claims.sub != client_id:
         raise AssertionRefused("of somebody else")
     named = [claims.aud] if isinstance(claims.aud, str) else claims.aud
-    if len(named) != 1 or named[0] not in audiences:
+    if not named or not set(named) <= set(audiences):
         raise AssertionRefused("for somebody else")
     at = now.timestamp()
     if not at < claims.exp <= at + (LONGEST + SKEW).total_seconds():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from contracts.errors import InvalidRequest
 from contracts.nik import Nik, NikInvalid
@@ -19,6 +20,17 @@ _RUNS = re.compile(r"(?<![0-9])[0-9]{16}(?![0-9])", re.ASCII)
 _PHONE = re.compile(r"(?:62|0)8[0-9]{8,11}", re.ASCII)
 _PHONE_WITHIN = re.compile(r"(?<![0-9])(?:62|0)8[1-9][0-9]{8,10}(?![0-9])", re.ASCII)
 """Beside letters only one of full length: shorter ones are counters (INV0812345678)."""
+_CLOCK = "(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]"
+_TIME = re.compile(
+    "(?<![0-9])20[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+    f"(?:{_CLOCK}[0-9]{{0,6}}|[-_T.]{_CLOCK}(?:[-_.][0-9]{{1,6}})?)(?![0-9])",
+    re.ASCII,
+)
+"""A day and the time of it, as programs name files and keys: no NIK and no card begins with 20."""
+_CARD = re.compile(r"(?:1946|2[2-7]|[3-69])[0-9]+", re.ASCII)
+"""What a card's number begins with (1946: BNI's own)."""
+_TIME_US = timedelta(days=1) // timedelta(microseconds=1)
+"""So near to now, 16 digits are the time in microseconds."""
 _LONGEST, _MOST_GROUPS = 16, 8
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """What a terminal or a page would act on instead of showing it."""
@@ -28,9 +40,15 @@ def names_somebody(text: str) -> bool:
     """Whether a NIK, a card's number or an Indonesian mobile number stands in it, as it is or grouped, in whatever
     script's digits.
     """
-    plain = _UUID.sub("x", _plain(text))
+    plain = _TIME.sub("x", _UUID.sub("x", _plain(text)))
     written = _WORDS.findall(plain)
     return any(_is_somebody(word) for word in (*written, *_joined(plain)))
+
+
+def without_time(text: str, now: datetime) -> str:
+    """The text without 16 digits that count microseconds up to about `now`, as programs make keys of."""
+    now_us = int(now.timestamp() * 1e6)
+    return _RUNS.sub(lambda found: "x" if abs(int(found[0]) - now_us) < _TIME_US else found[0], text)
 
 
 def refuse(text: str, field: str) -> None:
@@ -67,7 +85,8 @@ def _is_somebody(word: str) -> bool:
         return False
     if _PHONE.fullmatch(word) or _PHONE_WITHIN.search(word):
         return True
-    return any(_is_nik(run) or _is_card(run) for run in _RUNS.findall(word))
+    runs = [run for run in _RUNS.findall(word) if _TIME.fullmatch(run) is None]
+    return any(_is_nik(run) or _is_card(run) for run in runs)
 
 
 def _plain(text: str) -> str:
@@ -97,5 +116,7 @@ def _is_nik(digits: str) -> bool:
 
 
 def _is_card(digits: str) -> bool:
-    """Luhn's check digit, over 16 digits."""
+    """A card's first digits, and Luhn's check digit over 16."""
+    if _CARD.fullmatch(digits) is None:
+        return False
     return sum(int(sign) if n % 2 else sum(divmod(2 * int(sign), 10)) for n, sign in enumerate(digits)) % 10 == 0

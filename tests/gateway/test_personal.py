@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from contracts.errors import InvalidRequest
 from gateway.api.refusals import _OURS
-from gateway.security.personal import names_somebody, refuse
+from gateway.security.personal import names_somebody, refuse, without_time
 from gateway.services.intake.rows import _is_key
 
 NIK = "3174014205909901"
@@ -72,6 +73,19 @@ def test_keys_that_programs_make_are_taken() -> None:
     made = [str(uuid.UUID(bytes=secrets.token_bytes(16), version=4)) for _ in range(5_000)]
     made += [secrets.token_hex(16) for _ in range(5_000)] + [secrets.token_urlsafe(24) for _ in range(5_000)]
     assert sum(names_somebody(key) for key in made) <= 2
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(1_577_836_800, 3_000_000_000), st.sampled_from(["", "batch-", "PAY_"]))
+def test_keys_made_of_the_time_are_taken_at_any_hour(seconds: int, before: str) -> None:
+    at = now = datetime.fromtimestamp(seconds + 0.987_654, UTC)
+    micros = int(now.timestamp() * 1e6)
+    forms = ("%Y%m%d%H%M%S", "%Y%m%d%H%M%S%f", "%Y%m%d-%H%M%S-%f", "%Y%m%d_%H%M%S", "%Y%m%dT%H%M%S.%f", "%FT%T.%f")
+    for key in (*(at.strftime(form) for form in forms), f"{at:%Y%m%d%H%M%S}98", f"{at:%Y%m%d-%H%M%S}98"):
+        assert not names_somebody(before + key), key
+    assert names_somebody(f"{before}{at:%Y%m%d}-081234567890"), "a day before a phone does not hide it"
+    assert not names_somebody(without_time(f"{before}{micros}", now + timedelta(hours=23)))
+    assert names_somebody(without_time(f"{before}{NIK}", now)), "no time is near it"
 
 
 @settings(max_examples=300, deadline=None)

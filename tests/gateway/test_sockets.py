@@ -90,6 +90,10 @@ async def peer(port: int) -> AsyncIterator[Connect]:
         yield connect
 
 
+def test_a_connection_stands_idle_for_longer_than_balancers_keep_one() -> None:
+    assert server_config(app).timeout_keep_alive > 600  # type: ignore[arg-type]
+
+
 async def test_a_silent_connection_is_ended(peer: Connect) -> None:
     assert await (await peer()).drip(b"", 3.0, 1)
 

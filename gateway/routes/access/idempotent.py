@@ -78,7 +78,8 @@ def key_of(request: Request[Any, Any, Any]) -> str:
         )
     if _KEY.fullmatch(key) is None:
         raise InvalidRequest(f"{HEADER} has 1 to 128 visible ASCII characters.", field=HEADER)
-    personal.refuse(key, HEADER)
+    now: datetime = request.app.state.core.resources.clock.now()
+    personal.refuse(personal.without_time(key, now), HEADER)
     return key
 
 

@@ -15,19 +15,19 @@ import msgspec
 from authlib.oauth2.rfc6749 import AuthorizationServer, ClientCredentialsGrant, ClientMixin, OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc6749.util import extract_basic_authorization
-from litestar import Request, Response, Router, post
+from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
 
 from gateway.api.guards import take
-from gateway.api.problems import unsupported_media_type
 from gateway.core import Core
+from gateway.security.assertions import ALGORITHMS, issuer_of
 from gateway.security.assertions import TYPE as ASSERTION_TYPE
-from gateway.security.assertions import issuer_of
-from gateway.security.clients import TOKEN_LIFE_S, hashed
+from gateway.security.clients import SCOPES, TOKEN_LIFE_S, hashed
 from gateway.security.limits import TOKENS, TOKENS_REFUSED
 from gateway.storage.access.clients import ClientRow, Credentials
 
 _FORM = "application/x-www-form-urlencoded"
+AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
 _MAX_BYTES = 8_192
 _MAX_FIELDS = 20
 _TOKEN_BYTES = 32
@@ -58,6 +58,21 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     scope: str
 
 
+class Metadata(msgspec.Struct, frozen=True, kw_only=True):
+    """RFC 8414, as far as this server goes."""
+
+    issuer: str
+    token_endpoint: str
+    revocation_endpoint: str
+    service_documentation: str
+    grant_types_supported: tuple[str, ...] = ("client_credentials",)
+    response_types_supported: tuple[str, ...] = ()
+    scopes_supported: tuple[str, ...] = SCOPES
+    token_endpoint_auth_methods_supported: tuple[str, ...] = AUTH_METHODS
+    token_endpoint_auth_signing_alg_values_supported: tuple[str, ...] = ALGORITHMS
+    revocation_endpoint_auth_methods_supported: tuple[str, ...] = AUTH_METHODS
+
+
 class _Client(ClientMixin):  # type: ignore[misc] # authlib ships no types
     def __init__(self, row: ClientRow, credentials: Credentials) -> None:
         self.row = row
@@ -86,7 +101,7 @@ class _Client(ClientMixin):  # type: ignore[misc] # authlib ships no types
 
 
 class _Grant(ClientCredentialsGrant):  # type: ignore[misc] # authlib ships no types
-    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
 
 
 class _Request(OAuth2Request):  # type: ignore[misc] # authlib ships no types
@@ -135,6 +150,7 @@ class _Server(AuthorizationServer):  # type: ignore[misc] # authlib ships no typ
 
 
 _REMEDIES = {
+    "invalid_request": f"Send every parameter in the body, as {_FORM}, each once; none in the address, no JSON.",
     "invalid_client": "Send the client's id and secret by HTTP Basic or in the form, or a new assertion; an operator"
     " can make new ones.",
     "invalid_scope": "Ask for scopes that the client has, with spaces between, or for none to get all of them.",
@@ -142,13 +158,16 @@ _REMEDIES = {
 }
 
 
-@post("/token", status_code=200, request_max_body_size=_MAX_BYTES, dto=None)
+_SIGN = (
+    "Sign a new assertion with a key that the gateway has of the client, under its kid, by ES256 or PS256: iss and sub"
+    " the client's id, aud the gateway's public address, a new jti, and an exp within five minutes."
+)
+
+
+@post("/oauth/token", status_code=200, request_max_body_size=_MAX_BYTES, dto=None)
 async def issue_token(core: NamedDependency[Core], request: Request[Any, Any, Any]) -> Response[Token]:
     """An access token for a client that proves itself, by its secret or by a signature."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != _FORM:
-        raise unsupported_media_type(_FORM)
-    form = _form(await request.body())
+    form = await _form(request)
     headers = {"Authorization": request.headers.get("authorization", "")}
     if form is None or _two_ways(headers, form):
         return _refused("invalid_request")
@@ -161,19 +180,16 @@ async def issue_token(core: NamedDependency[Core], request: Request[Any, Any, An
         if error == "invalid_client":
             await take(request, TOKENS_REFUSED)
             await core.clients.note_refused(client_id if client else None)
-        return _refused(error)
+        return _refused(error, signed="client_assertion" in form)
     await take(request, TOKENS, client_id)
     await core.clients.keep_token(body["access_token"], client_id, body["scope"].split())
     return Response(body, status_code=200, headers=_NO_STORE)
 
 
-@post("/revoke", status_code=200, include_in_schema=False, request_max_body_size=_MAX_BYTES, dto=None)
+@post("/oauth/revoke", status_code=200, include_in_schema=False, request_max_body_size=_MAX_BYTES, dto=None)
 async def revoke_token(core: NamedDependency[Core], request: Request[Any, Any, Any]) -> Response[Any]:
     """End an access token before its time (RFC 7009); of one that is not the client's nothing is said or changed."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != _FORM:
-        raise unsupported_media_type(_FORM)
-    form = _form(await request.body())
+    form = await _form(request)
     headers = {"Authorization": request.headers.get("authorization", "")}
     if form is None or not form.get("token") or _two_ways(headers, form):
         return _refused("invalid_request")
@@ -186,7 +202,7 @@ async def revoke_token(core: NamedDependency[Core], request: Request[Any, Any, A
     if client is None or not (client.proved or client.check_client_secret(secret)):
         await take(request, TOKENS_REFUSED)
         await core.clients.note_refused(client_id if client else None)
-        return _refused("invalid_client")
+        return _refused("invalid_client", signed="client_assertion" in form)
     await core.clients.revoke(form["token"], client_id)
     return Response(None, status_code=200, headers=_NO_STORE)
 
@@ -222,12 +238,25 @@ def _two_ways(headers: dict[str, str], form: dict[str, str]) -> bool:
     return bool(basic_id) and ("client_secret" in form or form.get("client_id", basic_id) != basic_id)
 
 
-def _refused(error: str) -> Response[Any]:
+@get("/.well-known/oauth-authorization-server", include_in_schema=False)
+async def show_metadata(core: NamedDependency[Core]) -> Metadata:
+    """Where tokens are asked for, and how (RFC 8414): OAuth libraries find the rest by this address alone."""
+    public = core.resources.settings.public_url
+    return Metadata(
+        issuer=public,
+        token_endpoint=f"{public}/oauth/token",
+        revocation_endpoint=f"{public}/oauth/revoke",
+        service_documentation=f"{public}/docs",
+    )
+
+
+def _refused(error: str, *, signed: bool = False) -> Response[Any]:
+    remedy = _SIGN if signed and error == "invalid_client" else _REMEDIES.get(error)
     body = {
         "error": error,
         "error_description": _DESCRIPTIONS.get(error, "The request is not valid."),
         "code": error,
-        "remedy": _REMEDIES.get(error, "Correct the request and send it again."),
+        "remedy": remedy or "Correct the request and send it again.",
     }
     if error == "invalid_client":
         return Response(body, status_code=401, headers=_NO_STORE | {"WWW-Authenticate": 'Basic realm="gateway"'})
@@ -238,19 +267,26 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 _DESCRIPTIONS = {
+    "invalid_request": "The body is no form that can be read, names a field twice, or proves the client in two ways.",
     "invalid_client": "The client is unknown, disabled, or does not prove itself.",
     "invalid_scope": "The client has none of these scopes.",
     "unsupported_grant_type": "Only client_credentials is offered.",
 }
 
 
-def _form(body: bytes) -> dict[str, str] | None:
-    """The form's fields; None where it cannot be read, or names one twice (RFC 6749 section 3.2)."""
+async def _form(request: Request[Any, Any, Any]) -> dict[str, str] | None:
+    """The form's fields; None where there is none that can be read, part of it stands in the address, or a field is
+    named twice (RFC 6749 section 3.2).
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != _FORM or request.url.query:
+        return None
     try:
-        fields = parse_qsl(body.decode("ascii").rstrip("\r\n"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+        body = (await request.body()).decode("ascii").rstrip("\r\n")
+        fields = parse_qsl(body, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:
         return None
     return dict(fields) if len(dict(fields)) == len(fields) else None
 
 
-router = Router(path="/oauth", route_handlers=[issue_token, revoke_token], tags=["oauth"])
+router = Router(path="/", route_handlers=[issue_token, revoke_token, show_metadata], tags=["oauth"])

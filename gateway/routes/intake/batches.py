@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import hashlib
-import io
 import re
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -13,40 +11,30 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get, post
-from litestar.datastructures.headers import Accept
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from litestar.response import Stream
 
 from contracts.batch import (
-    NOTES,
     REQUIRED_APPROVALS,
     WARNINGS,
     BatchState,
     BatchWarning,
-    Fault,
     PartnerTotal,
-    RowCode,
-    RowFault,
     WarningCode,
-    notes_of,
-    row_fault,
 )
 from contracts.errors import GatewayError, InvalidRequest
-from contracts.incentive import BlockerCode, Owner, Stage, owner_of
 from gateway.api.bodies import refuse_coded
 from gateway.api.paging import cursor_of, moment_of, numbers_of, us_of
 from gateway.api.problems import unsupported_media_type
 from gateway.core import Core
 from gateway.routes.access.idempotent import AnsweredMeanwhile, InWork, once
+from gateway.routes.intake.results import read_results
 from gateway.security.clients import Caller, require
-from gateway.services.intake.batches import MAX_BATCH_BYTES, BatchView, Decision, RowOutcome
+from gateway.services.intake.batches import MAX_BATCH_BYTES, BatchView, Decision
 from gateway.services.intake.framing import CsvCells, JsonCells
 from gateway.services.intake.json_rows import object_lines
-from gateway.services.intake.refusals import faults_of
 from gateway.services.intake.rows import Declared
 from gateway.storage.base.database import Connection
-from gateway.storage.intake.batches import ResultRow
 
 Call = Request[Any, Caller, Any]
 
@@ -54,7 +42,6 @@ _SILENCE_S = 30.0
 """An upload that sends nothing for so long is given up."""
 _UPLOAD_S = 1_800.0
 """So is one that has not ended after this."""
-_PAGE = 1_000
 _LIST = "batches/"
 _PARTNER_RUPIAH = re.compile(r"([a-z0-9]{1,32}):(0|[1-9][0-9]{0,14})", re.ASCII)
 _CSV, _NDJSON, _JSON = "text/csv", "application/x-ndjson", "application/json"
@@ -126,35 +113,6 @@ class BatchPage(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-class RowResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one line: an incentive with its stage and blocker, or why the row was refused."""
-
-    line: int
-    programme: str | None
-    purpose: str | None
-    period: str | None
-    participant_id: str | None
-    incentive_id: str | None = None
-    stage: Stage | None = None
-    blocker: BlockerCode | None = None
-    owner: Owner | None = None
-    not_taken: tuple[str, ...] = ()
-    """Fields of an accepted row that say something else than what is known of the participant, which stays: a phone is
-    corrected with `PUT /v1/participants/{id}`, a name differs without harm."""
-    faults: tuple[RowFault, ...] = ()
-    """Everything that is wrong with a refused row; an accepted one has none."""
-    field: str | None = None
-    """Of the first fault, as `code`."""
-    code: RowCode | None = None
-
-
-class Results(msgspec.Struct, frozen=True, kw_only=True):
-    """Some lines in the order of the file; `next_cursor` is null on the last page."""
-
-    rows: list[RowResult]
-    next_cursor: str | None
-
-
 @post("/", guards=[require("batches")], request_max_body_size=MAX_BATCH_BYTES, dto=None)
 async def submit_batch(
     core: NamedDependency[Core],
@@ -174,7 +132,7 @@ async def submit_batch(
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     kind = _CSV if kind == _EXCEL else kind
     if kind not in (_CSV, _NDJSON, _JSON):
-        raise unsupported_media_type(f"{_CSV}, {_NDJSON} or {_JSON}")
+        raise unsupported_media_type(f"the file itself as {_CSV}, {_NDJSON} or {_JSON}, not a form with it")
     refuse_coded(request)
     answer = InWork(request, core)
     sha = hashlib.sha256()
@@ -279,29 +237,6 @@ async def read_batch(core: NamedDependency[Core], request: Call, batch_id: FromP
     return as_batch(view, core.batches.content_key(view.batch) if has_the_file else None)
 
 
-@get("/{batch_id:str}/results", guards=[require("batches", "batches:approve", "read")])
-async def read_results(
-    core: NamedDependency[Core],
-    request: Call,
-    batch_id: FromPath[str],
-    outcome: FromQuery[RowOutcome | None] = None,
-    cursor: FromQuery[str | None] = None,
-    limit: Annotated[int, QueryParameter(ge=1, le=_PAGE)] = 100,
-) -> Response[Results]:
-    """What became of each line, or of those of one `outcome`: a page at a time as JSON, or all of them as
-    `Accept: text/csv` or `application/x-ndjson`.
-    """
-    after = numbers_of(cursor, 1, f"{batch_id}/")[0]
-    await core.batches.get(batch_id)
-    kind = Accept(request.headers.get("accept", _JSON).lower()).best_match([_JSON, _CSV, _NDJSON], _JSON)
-    if (encode := {_CSV: _csv, _NDJSON: _ndjson}.get(kind)) is not None:
-        return Stream(encode(_all(core, batch_id, outcome, after)), media_type=kind)  # type: ignore[return-value]
-    rows = await core.batches.results(batch_id, outcome, after, limit + 1)
-    more = len(rows) > limit
-    page = [_as_result(row) for row in rows[:limit]]
-    return Response(Results(rows=page, next_cursor=cursor_of(page[-1].line, of=f"{batch_id}/") if more else None))
-
-
 def as_batch(view: BatchView, content_key: str | None = None) -> Batch:
     """The batch for clients; `content_key` only for those that have its file."""
     batch = view.batch
@@ -346,51 +281,6 @@ def _declared(rows: int | None, amount_rupiah: int | None, partners: list[str]) 
     if rows is None and amount_rupiah is None and not by_partner:
         return None
     return Declared(rows=rows, amount_rupiah=amount_rupiah, partners=by_partner)
-
-
-def _as_result(row: ResultRow) -> RowResult:
-    blocker = None if row.blocker is None else BlockerCode(row.blocker)
-    faults = tuple(faults_of(row.faults))
-    if row.code is not None and not faults:
-        faults = (row_fault(Fault(row.field, row.code)),)
-    return RowResult(
-        line=row.line,
-        programme=row.programme,
-        purpose=row.purpose,
-        period=row.period,
-        participant_id=row.participant_id,
-        incentive_id=None if row.incentive_id is None else str(row.incentive_id),
-        stage=None if row.stage is None else Stage(row.stage),
-        blocker=blocker,
-        owner=None if blocker is None else owner_of(blocker),
-        not_taken=tuple(row.not_taken.split(", ")) if row.not_taken else (),
-        faults=faults,
-        field=row.field,
-        code=None if row.code is None else RowCode(row.code),
-    )
-
-
-async def _all(core: Core, batch_id: str, outcome: RowOutcome | None, after: int) -> AsyncIterator[list[RowResult]]:
-    while rows := await core.batches.results(batch_id, outcome, after, _PAGE):
-        yield [_as_result(row) for row in rows]
-        after = rows[-1].line
-
-
-async def _ndjson(pages: AsyncIterator[list[RowResult]]) -> AsyncIterator[bytes]:
-    async for page in pages:
-        yield msgspec.json.Encoder().encode_lines(page)
-
-
-async def _csv(pages: AsyncIterator[list[RowResult]]) -> AsyncIterator[bytes]:
-    names = [name for name in RowResult.__struct_fields__ if name not in ("faults", "not_taken")]
-    yield (",".join([*names, "not_taken", *NOTES]) + "\r\n").encode()
-    async for page in pages:
-        text = io.StringIO()
-        writer = csv.writer(text)
-        for row in page:
-            plain = msgspec.to_builtins(row)
-            writer.writerow([*(plain[name] for name in names), " ".join(row.not_taken), *notes_of(row.faults)])
-        yield text.getvalue().encode()
 
 
 router = Router(

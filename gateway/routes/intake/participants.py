@@ -89,8 +89,8 @@ async def change_account(
 async def stop_participant(
     core: NamedDependency[Core], request: Request[Any, Caller, Any], participant_id: FromPath[str]
 ) -> ParticipantView:
-    """Stop a person's payments: every incentive that has not left is cancelled and may be handed over again; what has
-    left is followed to its end. Stopping again changes nothing.
+    """Stop a person's payments: every incentive that has not left is cancelled and may be handed over again, every
+    entitlement under a plan ends, and what has left is followed to its end. Stopping again changes nothing.
     """
     return await Participants(core.resources).stop(participant_id, request.auth.client_id)
 

@@ -11,7 +11,12 @@ from gateway.security import places
 from gateway.security.vault import Vault
 
 MAX_NAME = 120
-_FORMULA = "=+-@"
+_FORMULA = "=+-@#"
+"""What a spreadsheet computes, or says of what it could not compute (#N/A)."""
+_EMPTY = frozenset(
+    {"nan", "NaN", "NaT", "null", "NULL", "(null)", "none", "None", "n/a", "N/A", "<NA>", "\\N", "undefined"}
+)
+"""How programs write that there is nothing; nobody is called so, in this spelling."""
 _LOST = "\ufffd"
 """Stands where a letter was lost."""
 _UNSEEN = {ord(sign): None for sign in "\u00ad\u200b\u200c\u200d\u2060\ufeff"}
@@ -44,7 +49,7 @@ def sign_of(value: str, allowed: Callable[[str], bool]) -> str | None:
 
 def is_name(text: str) -> bool:
     """Whether it can be a person's name: letters, nothing unseen, nothing that a spreadsheet would compute."""
-    fine = 0 < len(text) <= MAX_NAME and text.isprintable() and text == text.strip(" ")
+    fine = 0 < len(text) <= MAX_NAME and text.isprintable() and text == text.strip(" ") and text not in _EMPTY
     if not (fine and (text[0].isalpha() or _begins_a_name(text))):
         return False
     return text.isascii() or (unicodedata.is_normalized("NFC", text) and not _spoilt(text))
@@ -52,6 +57,8 @@ def is_name(text: str) -> bool:
 
 def name_fault(text: str) -> Fault:
     """What is wrong with what is no name."""
+    if text in _EMPTY:
+        return Fault("full_name", RowCode.FIELD_MISSING.value)
     if text.isprintable() and _spoilt(text):
         return Fault("full_name", RowCode.ENCODING_INVALID.value)
     sign = sign_of(text, str.isprintable)

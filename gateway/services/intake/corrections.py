@@ -12,11 +12,12 @@ from typing import Literal
 
 import msgspec
 
-from contracts.batch import PERSON, Fault, RowCode, row_fault
+from contracts.batch import NIKS_EXCHANGED, PERSON, Fault, RowCode, row_fault
 from contracts.errors import Conflict, Forbidden, InvalidRequest
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkState
 from contracts.secret import Secret
+from contracts.text import Text
 from gateway.resources import Resources
 from gateway.security import places
 from gateway.services.intake.cells import cleaned, name_index
@@ -219,7 +220,9 @@ class Corrections:
     async def _free(self, connection: Connection, person: ParticipantRow, nik_index: bytes) -> None:
         if holder := await participants.instalment_of_another(connection, person.id, nik_index):
             hint = f"participant {holder.participant_id}, incentive {holder.incentive}" if holder.ours else None
-            raise RowConflict([row_fault(Fault("nik", RowCode.NIK_DUPLICATE.value, hint, ("nik",)))])
+            fault = row_fault(Fault("nik", RowCode.NIK_DUPLICATE.value, hint, ("nik",)))
+            told = Text(fault.remedy.id + NIKS_EXCHANGED.id, fault.remedy.en + NIKS_EXCHANGED.en)
+            raise RowConflict([msgspec.structs.replace(fault, remedy=told)])
         if await participants.paid_and_erased(connection, person.id, nik_index):
             raise RowConflict([row_fault(Fault("nik", RowCode.INSTALMENT_PAID.value, None, ("nik",)))])
 

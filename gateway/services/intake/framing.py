@@ -76,6 +76,7 @@ _FOREIGN = (
     ((b"BZh", b"\x28\xb5\x2f\xfd", b"\xfd7zX", b"7z\xbc\xaf"), "a packed file", "Send it unpacked."),
     (b"%PDF", "a PDF", _SAVE_AS),
     (b"{\\rt", "a document (.rtf)", _SAVE_AS),
+    (b"--", "a form (multipart/form-data)", "Send the file alone as the body: curl --data-binary @FILE."),
 )
 
 
@@ -254,6 +255,13 @@ def _order_of(names: list[str]) -> tuple[list[int], int]:
     names = [name.strip().lower() for name in names]
     missing = [name for name in COLUMNS if name not in names]
     begin = f"Begin with: {','.join(COLUMNS)}"
+    if len(missing) == 1 and any(name.startswith(missing[0]) for name in names):
+        raise FileRefused(
+            "The rows stand in one line: the line breaks are missing.",
+            code="header_invalid",
+            remedy="Send the file as it is, with a line break behind each row: curl --data-binary @FILE (-d takes them"
+            " out).",
+        )
     if missing:
         raise FileRefused(
             f"The first line must name the columns; missing: {', '.join(missing)}.",
@@ -378,10 +386,14 @@ def _cell(name: str, value: Any) -> str:
         return ""
     if type(value) is str:
         return value
-    return str(value) if name in _NUMBERS and type(value) is int else _ODD
+    if type(value) is int and name in _NUMBERS:
+        return str(value)
+    return DIGITS if type(value) in (int, float) and name not in _NUMBERS else _ODD
 
 
 _NUMBERS = frozenset({"amount_rupiah", "period"})
 """Columns whose values may come as numbers or as text; any other number may have lost a zero on its way."""
+DIGITS = "\0digits"
+"""Stands for a number where a text belongs: a zero in front of it, or its last digits, may be lost."""
 _ODD = "\0"
 """Stands for a value of another JSON type: no check of any field lets it through."""

@@ -11,8 +11,8 @@ from contracts.incentive import BLOCKERS, BlockerCode, Owner
 from contracts.linking import LinkState
 from contracts.text import Text
 from gateway.resources import Resources
-from gateway.storage.base.database import Connection
-from gateway.storage.intake import batches, participants
+from gateway.storage.base.database import Connection, transact
+from gateway.storage.intake import batches, entitlements, participants
 from gateway.storage.intake.participants import ParticipantRow
 from gateway.storage.linking import links, verifications
 from gateway.storage.ops import audit
@@ -86,14 +86,23 @@ class Participants:
             return await view_of(connection, person)
 
     async def stop(self, participant_id: str, actor: str) -> ParticipantView:
-        """Cancel whatever of the participant's incentives has not left; what has left is followed to its end."""
-        now = self._clock.now()
-        async with self._database.transaction() as connection:
+        """Cancel whatever of the participant's incentives has not left, and what they are entitled to under plans, so
+        that no later notice makes more; what has left is followed to its end.
+        """
+
+        async def store(connection: Connection) -> ParticipantView:
+            now = self._clock.now()
+            # First the entitlements, then the person: who takes a notice locks them in this order.
+            ended = await entitlements.cancel_of(connection, (await known(connection, participant_id)).id, now)
             person = await known(connection, participant_id, lock=True)
-            if stopped := await batches.stop_incentives(connection, "participant", person.id, now):
-                await audit.record(connection, now, actor, "participant.stop", participant_id, {"incentives": stopped})
+            stopped = await batches.stop_incentives(connection, "participant", person.id, now)
+            if stopped or ended:
+                about = {"incentives": stopped, "entitlements": ended}
+                await audit.record(connection, now, actor, "participant.stop", participant_id, about)
                 await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
             return await view_of(connection, person)
+
+        return await transact(self._database, store)
 
 
 async def known(connection: Connection, participant_id: str, *, lock: bool = False) -> ParticipantRow:

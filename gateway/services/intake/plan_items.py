@@ -79,6 +79,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     entitlement_id: str | None = None
     incentives: int = 0
     """How many this request made of it."""
+    deadlines_over: int = 0
+    """How many of these have their deadline behind them already: they are never paid. Check the day of the notice."""
     faults: tuple[ItemFault, ...] = ()
 
 
@@ -273,7 +275,8 @@ class Taking(Items):
             self.refuse(item.number, *faults)
             return
         self.rows += [made for made in rows if isinstance(made, Row)]
-        self.items[item.number] = msgspec.structs.replace(item, incentives=len(instalments))
+        over = sum(row.deadline_on < self.today for row in rows if isinstance(row, Row))
+        self.items[item.number] = msgspec.structs.replace(item, incentives=len(instalments), deadlines_over=over)
         self._taken[item.number] = (row.id, notice.notice, notice.finished_on)
 
     def taken(self) -> list[tuple[int, str, date]]:

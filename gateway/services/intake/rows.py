@@ -21,7 +21,7 @@ from contracts.partner import Manifest
 from gateway.security import approval, places
 from gateway.security.vault import Vault
 from gateway.services.intake.cells import cleaned, folded, is_name, name_fault, name_index, sign_of
-from gateway.services.intake.framing import Cells, CsvCells, Decoder, JsonCells, Record
+from gateway.services.intake.framing import DIGITS, Cells, CsvCells, Decoder, JsonCells, Record
 from gateway.services.intake.merkle import leaf_of
 from gateway.services.intake.programmes import nearest
 
@@ -37,6 +37,11 @@ _PERIOD = re.compile(r"0|[1-9][0-9]{0,3}", re.ASCII)
 PHONE = re.compile(r"\+62[1-9][0-9]{7,12}", re.ASCII)
 """E.164; how to reach the participant, at a wallet not always the account."""
 _AMOUNT = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
+_ROUNDED = re.compile(r"[0-9](?:[.,][0-9]+)?[Ee]\+[0-9]{1,3}", re.ASCII)
+"""A number of many digits as a spreadsheet saves it: the last ones are gone."""
+_DIGITS = frozenset({"participant_id", "nik", "phone", "account"})
+"""Columns of digits that are no numbers."""
+_DAYS = frozenset({"due_on", "deadline_on"})
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -218,6 +223,8 @@ class Checker:
 
     def _fault(self, name: str, value: str, values: Mapping[str, str]) -> Fault | None:
         rule = self._rules.get(values["partner"])
+        if (value == DIGITS and name not in _DAYS) or (name in _DIGITS and _ROUNDED.fullmatch(value)):
+            return Fault(name, RowCode.DIGITS_LOST.value)
         match name:
             case "nik" if not _is_nik(value):
                 return Fault(name, RowCode.NIK_INVALID.value)

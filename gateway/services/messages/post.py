@@ -103,11 +103,12 @@ def check_url(url: str, allowed: Sequence[Network]) -> None:
         and url.isprintable()
         and " " not in url
         and "\\" not in url
+        and "#" not in url
     )
     if not (plain and len(url) <= LONGEST_URL and parts.scheme in schemes and host and "@" not in parts.netloc):
         raise InvalidRequest(
             f"The url is no address that can be called: {' or '.join(schemes)}, a host, at most {LONGEST_URL}"
-            " characters, no user in it.",
+            " characters, no user and no fragment in it.",
             field="url",
             remedy="Give the full address of your receiver, as in https://core.example/webhooks.",
         )

@@ -95,7 +95,14 @@ class Webhooks:
         async with self._database.transaction() as connection:
             # Serialised by the client's row: two at once must not pass the limit together.
             await connection.execute("SELECT 1 FROM clients WHERE id = $1 FOR UPDATE", client_id)
-            if len(await webhooks.of_client(connection, client_id)) >= MOST_ENDPOINTS:
+            standing = await webhooks.of_client(connection, client_id)
+            if any(row.url == url for row in standing):
+                raise Conflict(
+                    "The client has an endpoint with this url already: it would be told of everything twice.",
+                    code="endpoint_exists",
+                    remedy="Change its types with PATCH; if its secret is lost, ask for another with rotate-secret.",
+                )
+            if len(standing) >= MOST_ENDPOINTS:
                 raise Conflict(
                     f"A client has at most {MOST_ENDPOINTS} webhook endpoints.",
                     code="too_many_endpoints",

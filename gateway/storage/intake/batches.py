@@ -66,6 +66,10 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     incentive_id: int | None
     stage: str | None
     blocker: str | None
+    partner: str | None
+    amount_rupiah: int | None
+    paid_at: datetime | None
+    partner_reference: str | None
     field: str | None
     code: str | None
     faults: str
@@ -302,16 +306,19 @@ async def _decide(connection: Connection, batch_id: str, state: BatchState, now:
     await connection.execute("UPDATE batches SET state = $2, decided_at = $3 WHERE id = $1", batch_id, state.value, now)
 
 
-_ACCEPTED = """(SELECT line, programme, purpose, period, participant_id, id AS incentive_id, stage, blocker,
-    NULL AS field, NULL AS code, '[]' AS faults,
+_INCENTIVE = """i.programme, i.purpose, i.period, i.participant_id, i.id AS incentive_id, i.stage, i.blocker, i.partner,
+    i.amount_rupiah, p.ended_at AS paid_at, p.partner_reference, NULL AS field, NULL AS code, '[]' AS faults"""
+_PAID = """LEFT JOIN LATERAL (SELECT ended_at, partner_reference FROM payouts
+    WHERE incentive = i.id AND state = 'succeeded' ORDER BY id LIMIT 1) p ON i.stage = 'paid'"""
+_ACCEPTED = f"""(SELECT i.line, {_INCENTIVE},
     (SELECT fields FROM batch_notes n WHERE n.batch_id = i.batch_id AND n.line = i.line) AS not_taken
-    FROM incentives i WHERE batch_id = $1 AND line > $2 ORDER BY line LIMIT $3)"""
-_PUT_UP = """(SELECT r.line, i.programme, i.purpose, i.period, i.participant_id, i.id AS incentive_id, i.stage,
-    i.blocker, NULL AS field, NULL AS code, '[]' AS faults, NULL AS not_taken
-    FROM reapprovals r JOIN incentives i ON i.id = r.incentive
+    FROM incentives i {_PAID} WHERE i.batch_id = $1 AND i.line > $2 ORDER BY i.line LIMIT $3)"""
+_PUT_UP = f"""(SELECT r.line, {_INCENTIVE}, NULL AS not_taken
+    FROM reapprovals r JOIN incentives i ON i.id = r.incentive {_PAID}
     WHERE r.batch_id = $1 AND r.line > $2 ORDER BY r.line LIMIT $3)"""
 _REJECTED = """(SELECT line, programme, purpose, period, participant_id, NULL::bigint AS incentive_id, NULL AS stage,
-    NULL AS blocker, field, code, faults, NULL AS not_taken
+    NULL AS blocker, NULL AS partner, NULL::bigint AS amount_rupiah, NULL::timestamptz AS paid_at,
+    NULL AS partner_reference, field, code, faults, NULL AS not_taken
     FROM batch_errors WHERE batch_id = $1 AND line > $2 ORDER BY line LIMIT $3)"""
 _PARTS = {None: (_ACCEPTED, _PUT_UP, _REJECTED), "accepted": (_ACCEPTED, _PUT_UP), "rejected": (_REJECTED,)}
 

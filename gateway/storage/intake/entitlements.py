@@ -191,6 +191,16 @@ async def cancel(connection: Connection, entitlement_id: int, now: datetime) -> 
     )
 
 
+async def cancel_of(connection: Connection, participant: int, now: datetime) -> int:
+    """Whatever the participant is entitled to ends; how many entitlements that were."""
+    done = await connection.execute(
+        "UPDATE entitlements SET state = 'cancelled', changed_at = $2 WHERE participant = $1 AND state <> 'cancelled'",
+        participant,
+        now,
+    )
+    return int(done.split()[-1])
+
+
 async def incentives_of(connection: Connection, entitlements: Collection[int]) -> list[tuple[int, int]]:
     """(entitlement, incentive) of what their notices made."""
     rows = await connection.fetch(

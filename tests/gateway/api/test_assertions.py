@@ -22,6 +22,7 @@ from tests.gateway.api.kit import Api
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 OURS = "https://pay.test"
+TOKENS = f"{OURS}/oauth/token"
 EC = ECKey.generate_key("P-256", {"kid": "ec"})
 RSA = RSAKey.generate_key(2048, {"kid": "rsa"})
 STRANGER = ECKey.generate_key("P-256", {"kid": "ec"})
@@ -46,11 +47,11 @@ def part(value: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize(("key", "alg"), [(EC, "ES256"), (RSA, "PS256")])
-@pytest.mark.parametrize("aud", [OURS, [OURS]])
+@pytest.mark.parametrize("aud", [OURS, [OURS], [TOKENS], [OURS, TOKENS]])
 def test_the_clients_own_signature_proves_it(key: Key, alg: str, aud: object) -> None:
     assertion = signed(key, alg, aud=aud, iat=NOW.timestamp() + 10, nbf=NOW.timestamp())
     assert issuer_of(assertion) == "c"
-    assert proved(assertion, KEYS, "c", {OURS}, NOW).jti == "1"
+    assert proved(assertion, KEYS, "c", {OURS, TOKENS}, NOW).jti == "1"
 
 
 def under_a_secret(secret: bytes) -> str:

@@ -58,6 +58,12 @@ async def test_each_row_ends_as_the_table_says(city: City, cells: list[str]) -> 
         why = found["blocker"] or {}
         assert (found["stage"], why.get("code", ""), why.get("owner", "")) == (stage, blocker, owner)
         assert len(city.bookings()) == (stage == "paid")
+        (line,) = (await api.call("GET", batch["results_url"])).json()["rows"]
+        assert (line["partner"], line["amount_rupiah"]) == ("bni", 600_000)
+        (payout,) = (await api.call("GET", "/v1/payouts?state=succeeded")).json()["payouts"] or [{}]
+        for told, known in (("paid_at", "ended_at"), ("partner_reference", "partner_reference")):
+            assert line[told] == payout.get(known), told
+            assert (line[told] is not None) == (stage == "paid"), told
 
 
 async def _link(api: Api, city: City, card: str, phone: str, otp: str) -> None:

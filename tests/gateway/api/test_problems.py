@@ -11,6 +11,7 @@ import pytest
 
 from gateway.core import Core
 from gateway.routes.intake import batches as batch_routes
+from gateway.security.assertions import TYPE
 from gateway.security.clients import register
 from gateway.security.limits import Rate
 from tests.gateway.api.kit import Api, as_csv, nik, row
@@ -230,8 +231,22 @@ class TestToken:
             assert body["remedy"]
             assert client.secret not in reply.text
             assert ("www-authenticate" in reply.headers) == (status == 401)
-        reply = await self._ask(http, json=grant)
-        assert (reply.status_code, reply.json()["code"]) == (415, "unsupported_media_type")
+        for wrong in ({"json": grant}, {"data": grant, "params": grant}, {"params": grant}, {"content": b"x"}):
+            reply = await self._ask(http, auth=good, **wrong)
+            assert (reply.status_code, reply.json()["error"]) == (400, "invalid_request"), wrong
+            assert "application/x-www-form-urlencoded" in reply.json()["remedy"]
+        unsigned = grant | {"client_assertion_type": TYPE, "client_assertion": "a.b.c"}
+        assert "within five minutes" in (await self._ask(http, data=unsigned)).json()["remedy"]
+
+    async def test_a_library_finds_the_way_by_the_issuer_alone(self, http: httpx.AsyncClient, client: Any) -> None:
+        found = (await http.get("/.well-known/oauth-authorization-server")).json()
+        assert found["token_endpoint"] == f"{found['issuer']}/oauth/token"
+        assert found["grant_types_supported"] == ["client_credentials"] and "read" in found["scopes_supported"]
+        assert "private_key_jwt" in found["token_endpoint_auth_methods_supported"]
+        path = found["token_endpoint"].removeprefix(found["issuer"])
+        asked = await http.post(path, data={"grant_type": "client_credentials"}, auth=(client.client_id, client.secret))
+        assert asked.status_code == 200
+        assert (await http.get(found["revocation_endpoint"].removeprefix(found["issuer"]))).status_code == 405
 
     async def test_the_secret_is_kept_only_as_a_hash(self, api: Api, client: Any) -> None:
         rows = await api.fetch("SELECT c::text AS line FROM clients c UNION ALL SELECT a::text FROM audit_log a")

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from gateway.security.clients import register
-from tests.gateway.api.kit import Api, as_csv, row
+from gateway.security.personal import names_somebody
+from tests.gateway.api.kit import Api, as_csv, nik, row
 
 
 async def test_head_is_get_without_the_body(api: Api) -> None:
@@ -270,6 +271,47 @@ async def test_options_and_a_wrong_method_tell_all_methods_that_there_are(api: A
         assert (await api.call("OPTIONS", path)).content == b""
     none = await api.call("OPTIONS", "/v1/nothing")
     assert (none.status_code, none.json()["code"]) == (404, "not_found"), "a body as long as its head says"
+
+
+@pytest.mark.parametrize("host", ["http://gateway.test", "https://pay.example:8443", "HTTP://[::1]:8000"])
+async def test_a_target_that_names_a_host_is_its_path(api: Api, host: str) -> None:
+    """As a client of a proxy sends it; what stands behind the host is looked at as ever."""
+    answers: list[Any] = []
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    token = f"Bearer {api.tokens['reader']}".encode()
+    for path, status in (("/v1/funnel", 200), ("/v1//funnel", 404), ("/http://x/v1/funnel", 404), ("/v1/nobody", 404)):
+        whole = host + path
+        scope = {
+            "type": "http", "method": "GET", "path": whole, "raw_path": whole.encode(), "query_string": b"",
+            "root_path": "", "headers": [(b"authorization", token)], "client": ("127.0.0.1", 1), "scheme": "http",
+            "server": ("gateway.test", 80), "http_version": "1.1", "asgi": {"version": "3.0"},
+        }  # fmt: skip
+        await api.http._transport.app(scope, receive, send)  # type: ignore[attr-defined]
+        assert answers[-2]["status"] == status, path
+
+
+async def test_a_file_in_a_form_is_told_to_come_alone(api: Api) -> None:
+    reply = await api.call("POST", "/v1/batches", key="k", files={"file": ("may.csv", as_csv([row(1)]), "text/csv")})
+    assert reply.status_code == 415 and "form" in reply.json()["detail"]
+    reply = await api.call("POST", "/v1/batches", key="k", data={"file": "x"})
+    assert reply.status_code == 415 and "text/csv" in reply.json()["detail"]
+
+
+async def test_a_key_of_the_present_moment_is_a_key(api: Api) -> None:
+    """In microseconds it may read as a NIK: of 16 digits, with a date among them."""
+    now_us = int(api.core.resources.clock.now().timestamp() * 1e6)
+    keys = [str(now_us + n * 7_654_321) for n in range(40)]
+    assert any(names_somebody(key) for key in keys), "else this shows nothing"
+    for key in keys:
+        reply = await api.call("POST", "/v1/incentives", key=key, json={})
+        assert reply.json()["code"] != "personal_data"
+    assert (await api.call("POST", "/v1/incentives", key=nik(1), json={})).json()["code"] == "personal_data"
 
 
 async def test_a_secret_out_of_a_file_is_the_secret(api: Api) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -42,6 +43,26 @@ async def test_a_hand_over_that_came_to_nothing_binds_nobody(api: Api, ended: st
     again = (await api.submit(as_csv([row(1) | OTHER]), key="k3")).json()
     assert (again["rows_accepted"], again["rows_rejected"]) == (1, 0)
     assert await _person(api) == OTHER
+
+
+async def test_niks_that_were_exchanged_are_put_right_as_the_refusal_says(api: Api) -> None:
+    """One column of the file was sorted alone; its people were approved by each other's NIK."""
+    right = [row(1), row(2)]
+    batch = (await api.submit(as_csv([row(1, nik=nik(2)), row(2, nik=nik(1))]))).json()
+    for role in ("one", "two"):
+        await api.decide(batch, role)
+    for line in right:
+        path = f"/v1/participants/{line['participant_id']}"
+        refused = await api.call("PUT", path, json={"nik": line["nik"]})
+        if refused.status_code == 200:
+            continue
+        told = refused.json()["faults"][0]["remedy"]["en"]
+        found = re.search(r"incentive ([0-9]+)\).*each other's NIK: cancel that incentive", told)
+        assert refused.status_code == 409 and found is not None, told
+        assert (await api.call("POST", f"/v1/incentives/{found[1]}/cancel")).status_code == 200
+        assert (await api.call("PUT", path, json={"nik": line["nik"]})).status_code == 200
+    again = (await api.submit(as_csv(right), key="again")).json()
+    assert (again["rows_accepted"], again["rows_repeated"], again["rows_rejected"]) == (1, 1, 0)
 
 
 async def test_who_was_paid_or_tried_or_linked_stays_who_it_was(api: Api) -> None:

@@ -135,6 +135,8 @@ FOREIGN = {
     "xz": (lzma.compress(_BODY), "file_foreign"),
     "a document": (b"{\\rtf1\\ansi " + _BODY + b"}", "file_foreign"),
     "a page": (b"<!DOCTYPE html>\n<title>Sign in</title>\n", "file_foreign"),
+    "a form": (b'--x1\r\nContent-Disposition: form-data; name="f"\r\n\r\n' + _BODY + b"\r\n--x1--\r\n", "file_foreign"),
+    "rows in one line": (_BODY.replace(b"\n", b""), "header_invalid"),
     "xml": (b"<?xml version='1.0'?>\n<rows/>\n", "file_foreign"),
 }
 _LINES = _TEXT.splitlines()
@@ -281,6 +283,34 @@ def test_a_sign_that_stays_is_named() -> None:
     assert "SPACE" in said["participant_id"]
 
 
+@pytest.mark.parametrize("name", ["participant_id", "nik", "phone", "account", "full_name", "programme"])
+def test_a_number_where_a_text_belongs_is_told_as_that(name: str) -> None:
+    for number in ("115476151", "-0", "0.5", "3.1740101019e15"):
+        text = json.dumps(row(1) | {name: "?"}).replace('"?"', number)
+        assert faults(text.encode(), ndjson=True) == {name: "digits_lost"}, number
+    assert faults(json.dumps(row(1) | {name: True}).encode(), ndjson=True)[name] != "digits_lost"
+    assert "double quotes" in remedy_of(RowCode.DIGITS_LOST, name).en
+
+
+@pytest.mark.parametrize("value", ["3.17401E+15", "6.28E+12", "8E+09", "3,17401E+15", "1.15476e+9"])
+def test_a_number_that_a_spreadsheet_rounded_is_told_as_that(value: str) -> None:
+    for name in ("participant_id", "nik", "phone", "account"):
+        assert faults(as_csv([row(1) | {name: value}]))[name] == "digits_lost", name
+    assert not checked(as_csv([row(1, participant_id="3e5")]))[1], "an id may have letters"
+
+
+@pytest.mark.parametrize("name", ["nan", "NaN", "NULL", "(null)", "None", "N/A", "undefined", "<NA>", "\\N", "NaT"])
+def test_what_programs_write_for_nothing_is_nobodys_name(name: str) -> None:
+    assert faults(as_csv([row(1, full_name=name)])) == {"full_name": "field_missing"}
+    for people in ("Nan", "NAN", "Nur", "Nila Nan", "Nonee"):
+        assert len(checked(as_csv([row(1, full_name=people)]))[0]) == 1, people
+
+
+@pytest.mark.parametrize("name", ["#N/A", "#REF!", "#NAME?", "#DIV/0!", "#VALUE!", "#SPILL!"])
+def test_what_a_spreadsheet_could_not_compute_is_nobodys_name(name: str) -> None:
+    assert faults(as_csv([row(1, full_name=name)])) == {"full_name": "field_invalid"}
+
+
 def test_all_faults_of_a_row_are_told_at_once() -> None:
     bad = dict.fromkeys(COLUMNS, "") | {"phone": "0812", "partner": "ovo", "account": "12", "due_on": "5/1/2026"}
     wanted = {name: "field_missing" for name in COLUMNS if not bad[name]}
@@ -307,6 +337,7 @@ def test_what_a_remedy_shows_as_right_is_right() -> None:
             said = remedy_of(code, field, "HINT")
             assert said.id and said.en and said.id != said.en
             assert "{hint}" not in said.id + said.en
+            assert (said.id + said.en + remedy_of(code, field).en).isascii(), "a spreadsheet garbles the rest"
     example = remedy_of(RowCode.FIELD_INVALID, "phone").en.split()[-1].rstrip(".")
     assert PHONE.fullmatch(example)
     for partner, rule in RULES.items():

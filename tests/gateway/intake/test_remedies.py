@@ -31,6 +31,7 @@ PLAIN: dict[str, tuple[RowCode, dict[str, Any]]] = {
     "a programme that is new": (RowCode.PROGRAMME_UNKNOWN, {"programme": "entirely-new"}),
     "an empty cell": (RowCode.FIELD_MISSING, {"full_name": ""}),
     "a NIK that is too short": (RowCode.NIK_INVALID, {"nik": "31740101"}),
+    "a NIK that a spreadsheet rounded": (RowCode.DIGITS_LOST, {"nik": "3.17401E+15"}),
     "an id with a blank": (RowCode.FIELD_INVALID, {"participant_id": "P 1"}),
 }
 """By what is wrong: a field that is refused for what it says."""

@@ -97,6 +97,7 @@ async def test_another_client_sees_and_changes_none_of_it(api: Api) -> None:
     "body",
     [
         {"url": "https://10.0.0.1/hook"}, {"url": "https://169.254.169.254/"}, {"url": "ftp://core.example/x"},
+        {"url": "https://core.example/x#y"}, {"url": "https://core.example/#"},
         {"url": "https://core.example/", "types": ["incentive.exploded"]}, {"url": "https://core.example/", "x": 1}, {},
     ],
 )  # fmt: skip
@@ -110,6 +111,8 @@ async def test_what_cannot_be_called_is_refused(api: Api, body: dict[str, object
 async def test_a_client_has_a_bounded_number_and_no_more_when_it_asks_at_once(api: Api) -> None:
     for n in range(MOST_ENDPOINTS):
         assert (await api.call("POST", PATH, json={"url": f"https://core.example/{n}"})).status_code == 201
+        again = await api.call("POST", PATH, json={"url": f"https://core.example/{n}", "types": ["case.opened"]})
+        assert (again.status_code, again.json()["code"]) == (409, "endpoint_exists"), "an answer was lost, say"
     reply = await api.call("POST", PATH, json={"url": "https://core.example/more"})
     assert (reply.status_code, reply.json()["code"]) == (409, "too_many_endpoints")
     assert (await api.call("POST", PATH, role="one", json={"url": "https://core.example/"})).status_code == 201

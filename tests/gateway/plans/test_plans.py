@@ -155,6 +155,34 @@ async def test_cancelling_stops_what_has_not_left_and_frees_the_person(api: Api)
     assert outcomes(await complete(api, plan_id, PID, finished_on=day)) == ["made"]
 
 
+async def test_nothing_more_is_made_for_who_was_stopped(api: Api) -> None:
+    """Somebody has died: no later notice of anybody makes money for them, under no plan of any programme."""
+    plans = [await approved(api, key, programme=key) for key in ("a", "b")]
+    day = _today(api).isoformat()
+    for plan_id in plans:
+        assert outcomes(await entitle(api, plan_id, person(1), person(2))) == ["made"] * 2
+    await complete(api, plans[0], PID, finished_on=day)
+    assert (await api.call("POST", f"/v1/participants/{PID}/stop", role="operator")).status_code == 200
+    other = str(person(2)["participant_id"])
+    for plan_id in plans:
+        said = outcomes(await complete(api, plan_id, PID, other, finished_on=day))
+        assert said == ["entitlement_cancelled", "made"]
+    assert outcomes(await complete(api, plans[0], PID, finished_on=day, notice="survey-1")) == ["entitlement_cancelled"]
+    mine = (await api.call("GET", f"/v1/incentives?participant_id={PID}")).json()["incentives"]
+    assert {one["stage"] for one in mine} == {"cancelled"}
+    assert outcomes(await entitle(api, plans[1], person(1))) == ["made"], "a mistake is put right by entitling anew"
+
+
+async def test_a_notice_that_comes_too_late_says_how_much_is_lost(api: Api) -> None:
+    plan_id = await approved(api)
+    await entitle(api, plan_id, person(1), person(2))
+    (late,) = await complete(api, plan_id, PID, finished_on=_today(api, -100).isoformat())
+    (good,) = await complete(api, plan_id, str(person(2)["participant_id"]), finished_on=_today(api).isoformat())
+    assert (late["outcome"], late["incentives"], good["deadlines_over"]) == ("made", 4, 0)
+    days = await api.fetch("SELECT deadline_on FROM incentives WHERE participant_id = $1", PID)
+    assert late["deadlines_over"] == sum(one["deadline_on"] < _today(api) for one in days) > 0
+
+
 async def test_whoever_approved_hands_nothing_over_and_a_changed_plan_makes_nothing(api: Api) -> None:
     plan_id, day = await approved(api), _today(api).isoformat()
     await entitle(api, plan_id, person(1))
