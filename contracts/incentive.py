@@ -18,7 +18,9 @@ class Stage(enum.Enum):
     PAYING = "paying"
     PAID = "paid"
     RETURNED = "returned"
-    """Paid, then given back by the partner."""
+    """Paid, then given back by the partner (blocker `payment_reversed`); or not paid by its deadline, so that the money
+    goes back to the treasury (`deadline_passed`).
+    """
     CANCELLED = "cancelled"
 
 

@@ -44,14 +44,14 @@ def derive(facts: Facts) -> tuple[Stage, BlockerCode | None]:
         return Stage.PAYING, facts.own
     if facts.cancelled:
         return Stage.CANCELLED, None
+    if facts.past_deadline:
+        return Stage.RETURNED, BlockerCode.DEADLINE_PASSED
     if not facts.link_active:
         stage = Stage.AWAITING_LINK
     elif not facts.verdict_match:
         stage = Stage.AWAITING_VERIFICATION
     else:
         stage = Stage.SCHEDULED
-    if facts.past_deadline:
-        return stage, BlockerCode.DEADLINE_PASSED
     if facts.own is not None:
         return stage, facts.own
     if stage is not Stage.SCHEDULED:
@@ -86,7 +86,7 @@ async def test_the_database_agrees_with_the_model_on_every_combination(database:
                 )
                 stage, blocker = derive(facts)
                 row = await connection.fetchrow(
-                    "SELECT incentive_stage($1, $2, $4, $5), incentive_blocker($1, $2, $4, $5, $3, $6, $7, $8)",
+                    "SELECT incentive_stage($1, $2, $3, $4, $5), incentive_blocker($1, $2, $4, $5, $3, $6, $7, $8)",
                     payout,
                     cancelled,
                     past,

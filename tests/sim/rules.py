@@ -51,8 +51,10 @@ def broken(town: Town) -> Iterator[str]:
         if paused.by == "gateway" and not contradicted:
             yield f"the gateway paused {paused.partner}"
     for incentive in state.incentives:
-        if incentive.stage == "returned" and not any(
-            _reversed(town, p) for p in state.payouts if p.incentive == incentive.id
+        if (
+            incentive.stage == "returned"
+            and incentive.blocker != "deadline_passed"
+            and not any(_reversed(town, p) for p in state.payouts if p.incentive == incentive.id)
         ):
             yield f"incentive {incentive.id} is returned, and no partner has a reversal in its books"
     yield from _next_times(town)
@@ -315,10 +317,13 @@ def _excused(town: Town, incentive: Incentive) -> bool:
     payouts = [p for p in town.state.payouts if p.incentive == incentive.id]
     if incentive.stage == "cancelled":
         return incentive.id in town.cancelled
-    if incentive.stage == "returned":
+    if incentive.stage == "returned" and code != "deadline_passed":
         return any(_reversed(town, p) for p in payouts)
     if code == "deadline_passed":
-        return incentive.deadline_on < jakarta_day(datetime.fromtimestamp(town.now_s, JAKARTA)).isoformat()
+        return (
+            incentive.stage == "returned"
+            and incentive.deadline_on < jakarta_day(datetime.fromtimestamp(town.now_s, JAKARTA)).isoformat()
+        )
     if person.case in _TRUTH.get(code or "", ()) or brake.excused(town, incentive):
         return True
     if any(town.manners.refused.get(p.reference) == code for p in payouts):

@@ -101,7 +101,8 @@ class Incentives:
         before = await self.read(connection, incentive_id)
         if before.stage is Stage.CANCELLED:
             return before
-        if before.stage in _ENDED:
+        over = before.blocker is not None and before.blocker.code is BlockerCode.DEADLINE_PASSED
+        if before.stage in _ENDED and not over:
             raise Conflict(f"The incentive is {before.stage.value}.", code="incentive_ended")
         if not await stored.withdraw_reserved(connection, incentive_id, now):
             raise Conflict(

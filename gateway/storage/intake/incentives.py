@@ -65,7 +65,8 @@ FROM incentives i LEFT JOIN LATERAL (
     LEFT JOIN partner_waits w ON w.partner = i.partner AND w.stage = 'payout'
     LEFT JOIN partner_waits v ON v.partner = i.partner AND v.stage = 'verify'
     CROSS JOIN LATERAL (SELECT shown_payout(i.payout, p.state, p.attempt) AS payout) f
-    CROSS JOIN LATERAL (SELECT incentive_stage(f.payout, i.cancelled, i.link_active, i.verified) AS stage,
+    CROSS JOIN LATERAL (SELECT
+            incentive_stage(f.payout, i.cancelled, i.past_deadline, i.link_active, i.verified) AS stage,
         incentive_blocker(f.payout, i.cancelled, i.link_active, i.verified, i.past_deadline, i.approved, i.standing,
                           i.own) AS blocker) s
     CROSS JOIN LATERAL (SELECT shown_blocker(s.blocker, s.stage, i.approved AND i.due_on <= $2::date, p.state,
@@ -106,7 +107,7 @@ _COUNTED = {
     "programme": "f.programme = {}",
     "partner": "f.partner = {}",
     # A payout that is only set aside is shown at the stage before `paying`, which is neither of these two.
-    "stage": "(f.stage = {0} OR f.stage = 'paying' AND {0} NOT IN ('paid', 'returned'))",
+    "stage": "(f.stage = {0} OR f.stage = 'paying' AND {0} <> 'paid')",
     # What a payout or its partner waits for is shown where the row itself has no blocker.
     "blocker": "(f.blocker = {0} OR f.stage = 'paying' OR {0} = 'partner_unavailable'"
     " OR f.blocker = '' AND EXISTS (SELECT FROM partner_waits w WHERE w.blocker = {0}))",

@@ -50,7 +50,8 @@ async def measure(connection: Connection, now: datetime, today: date, waiting: C
     rows = await connection.fetch(
         """
         WITH counted AS (
-            SELECT partner, stage, blocker = '' OR blocker = ANY($3::text[]) AS free, sum(incentives)::bigint AS n
+            SELECT partner, CASE WHEN blocker <> 'deadline_passed' THEN stage END AS stage,
+                blocker = '' OR blocker = ANY($3::text[]) AS free, sum(incentives)::bigint AS n
             FROM funnel_counts GROUP BY 1, 2, 3),
         later AS (
             SELECT partner, count(*) AS n FROM incentives

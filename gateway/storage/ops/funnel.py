@@ -43,7 +43,8 @@ WITH moved AS MATERIALIZED (
         LEFT JOIN partner_waits w ON w.partner = i.partner AND w.stage = 'payout'
         LEFT JOIN partner_waits v ON v.partner = i.partner AND v.stage = 'verify'
         CROSS JOIN LATERAL (SELECT shown_payout(i.payout, p.state, p.attempt) AS payout) f
-        CROSS JOIN LATERAL (SELECT incentive_stage(f.payout, i.cancelled, i.link_active, i.verified) AS stage,
+        CROSS JOIN LATERAL (SELECT
+            incentive_stage(f.payout, i.cancelled, i.past_deadline, i.link_active, i.verified) AS stage,
             incentive_blocker(f.payout, i.cancelled, i.link_active, i.verified, i.past_deadline, i.approved, i.standing,
                               i.own) AS blocker) s
     WHERE p.state IN ('reserved', 'preparing', 'prepared', 'submitting', 'unknown', 'pending')

@@ -62,7 +62,7 @@ async def test_it_is_tried_after_half_an_hour_a_day_a_week_and_a_month(town: Tow
     assert await next_at(town, incentive) == start_of_jakarta_day(row["deadline_on"]) + LAST_LOOK
     await town.pass_time(300 * 86_400.0)
     await worker.tick_timers()
-    assert await town.stands(incentive) == ("scheduled", "deadline_passed")
+    assert await town.stands(incentive) == ("returned", "deadline_passed")
     await town.check()
 
 

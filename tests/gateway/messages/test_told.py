@@ -59,11 +59,11 @@ async def test_an_incentive_is_told_from_its_receipt_to_its_end_by_whatever_chan
         number: [(e["data"]["stage"], e["data"]["blocker"]) for e in told if e["subject"] == str(number)]
         for number in (first, second)
     }
-    assert seen[second] == [("awaiting_link", "link_required"), ("awaiting_link", "deadline_passed")]
+    assert seen[second] == [("awaiting_link", "link_required"), ("returned", "deadline_passed")]
     assert seen[first] == [
         ("awaiting_link", "link_required"), ("awaiting_link", "link_pending"), ("awaiting_verification", None),
         ("scheduled", None), ("awaiting_verification", "verification_expired"),
-        ("awaiting_verification", "deadline_passed"),
+        ("returned", "deadline_passed"),
     ]  # fmt: skip
     assert all(e["data"]["participant_id"] == row(1)["participant_id"] for e in told if e["subject"] == str(first))
     assert [e["subject"] for e in await _told(api, "verification.expired")] == [row(1)["participant_id"]]

@@ -290,7 +290,7 @@ async def test_the_deadline_stops_new_payouts_only(town: Town) -> None:
     town.clock.go_to(NOON + timedelta(hours=13))
     await town.drive(worker, statements, hours=1)
     assert await town.states(incentive) == [S.REJECTED]
-    assert await town.stands(incentive) == ("scheduled", "deadline_passed")
+    assert await town.stands(incentive) == ("returned", "deadline_passed")
 
 
 async def test_a_late_answer_is_kept_and_applied(town: Town) -> None:

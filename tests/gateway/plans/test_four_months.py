@@ -156,7 +156,7 @@ async def test_every_right_ends_paid_once_or_with_a_reason(database: str, long: 
         assert set(rights.values()) == {1} and len(rights) == 4 * len(finished) + len(sorted(finished)[::2])
         ends = Counter((row["stage"], row["blocker"]) for row in rows)
         unlinked = {person.participant_id for n, person in enumerate(persons) if n % 10 == 3}
-        assert set(ends) == {("paid", None), ("awaiting_link", "deadline_passed")}, ends
+        assert set(ends) == {("paid", None), ("returned", "deadline_passed")}, ends
         assert all((row["stage"] == "paid") == (row["participant_id"] not in unlinked) for row in rows)
         booked = Counter(one.reference for one in city.bookings() if one.kind == "credit")
         assert set(booked.values()) == {1} and len(booked) == ends["paid", None]
