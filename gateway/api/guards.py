@@ -82,7 +82,7 @@ def other_methods(app: ASGIApp) -> ASGIApp:
 
 def plain_target(app: ASGIApp) -> ASGIApp:
     """Read a target that names a host as well (`GET http://host/v1/...`), as clients of proxies send it, like its path
-    alone (RFC 9112 section 3.2.2); no answer depends on the host.
+    alone (RFC 9112 section 3.2.2). Which host was meant, the header says as ever.
     """
 
     async def answered(scope: Scope, receive: Receive, send: Send) -> None:
