@@ -44,7 +44,7 @@ async def _change(api: Api, rng: random.Random) -> None:
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_filter_shows_what_all_shows_of_it(api: Api, seed: int) -> None:
     rng = random.Random(seed)
-    await api.fetch("ALTER TABLE payouts DROP CONSTRAINT payouts_link_id_fkey")
+    await api.fetch("ALTER TABLE payouts DISABLE TRIGGER payouts_belong")
     for key in range(4):
         if key == 0:
             assert (await api.submit(as_csv([row(n) for n in range(1, 11)]))).status_code == 201

@@ -106,12 +106,37 @@ async def test_an_amount_leaves_once_settled_or_released(town: Town) -> None:
         "DELETE FROM payouts",
         "UPDATE payouts SET amount_rupiah = 1",
         "UPDATE payouts SET partner = 'other'",
+        "UPDATE payouts SET incentive = incentive + 1",
+        "UPDATE payouts SET participant = participant + 1",
+        "UPDATE payouts SET link_id = 'another'",
+        "DELETE FROM incentives",
+        "DELETE FROM links",
+        "DELETE FROM participants",
+        "UPDATE incentives SET id = DEFAULT",
+        "UPDATE links SET id = 'another'",
     ],
 )
 async def test_what_was_booked_is_not_changed(town: Town, change: str) -> None:
     await reserved(town)
     with pytest.raises(asyncpg.IntegrityConstraintViolationError):
         await town.execute(change)
+
+
+@pytest.mark.parametrize(
+    "stray",
+    ["incentive + 1, participant, link_id", "incentive, participant + 1, link_id", "incentive, participant, 'L'"],
+)
+async def test_a_payout_belongs_to_an_incentive_of_its_participant_and_to_a_link(town: Town, stray: str) -> None:
+    await reserved(town)
+    await town.execute("UPDATE payouts SET state = 'cancelled'")
+    copy = (
+        "INSERT INTO payouts (id, reference, incentive, participant, link_id, partner, amount_rupiah, state,"
+        " created_at, updated_at) SELECT id + 1, $1, {}, partner, amount_rupiah, 'reserved', created_at, updated_at"
+        " FROM payouts"
+    )
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await town.execute(copy.format(stray), "one")
+    await town.execute(copy.format("incentive, participant, link_id"), "another")
 
 
 async def test_a_movement_belongs_to_a_payout(town: Town) -> None:

@@ -184,7 +184,9 @@ async def test_two_paid_payouts_of_one_incentive_are_a_duplicate(bureau: Bureau)
     first, second = day.paid(1), day.paid(4)
     day.sql += [
         f"UPDATE payouts SET released_at = ended_at WHERE id = {first.id}",
+        "SET session_replication_role = replica",  # the store refuses it
         f"UPDATE payouts SET incentive = 2 WHERE id = {second.id}",
+        "SET session_replication_role = origin",
         "UPDATE incentives SET payouts = 2 WHERE id = 2",
     ]
     await bureau.hold(day)
