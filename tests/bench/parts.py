@@ -24,7 +24,7 @@ from tests.bench.cpu import cpu_s
 WORKER: tuple[tuple[str, str], ...] = (
     ("brake: good answers counted", "_weigh (gateway/services/payouts/apply.py"),
     ("last look: stops watched", "gateway/services/payouts/stops.py"),
-    ("approved row's digest made again", "_as_approved (gateway/services/payouts/sending.py"),
+    ("approved row's digest made again", "_differs (gateway/services/payouts/sending.py"),
     ("order: three sealed fields opened", "order (gateway/services/payouts/sending.py"),
     ("frozen body's hash", "frozen_hash (gateway/services/payouts/sending.py"),
     ("the call: HTTP", "gateway/partners/transport.py"),
@@ -41,8 +41,9 @@ WORKER: tuple[tuple[str, str], ...] = (
     ("outcomes: incentives", "write_incentives (gateway/storage/payouts/payouts.py"),
     ("outcomes: the rest", "apply (gateway/services/payouts/apply.py"),
     ("intents", "_begin (gateway/services/payouts/commits.py"),
+    ("outcomes: begin and commit", "write (gateway/services/payouts/commits.py"),
     ("claim", "claim (gateway/services/payouts/driver.py"),
-    ("groups gathered", "gateway/storage/base/database.py"),
+    ("groups gathered", "GroupCommit."),
     ("lanes and attempts", "gateway/services/payouts/sending.py"),
     ("lanes and attempts", "gateway/worker/dispatch.py"),
     ("other loops", "gateway/"),
@@ -52,7 +53,7 @@ _LOOP = "(asyncio/runners.py"
 """Parts of the worker by a frame that they have; a sample counts to the first that fits any of its frames."""
 STORE: tuple[tuple[str, str], ...] = (
     ("claim: made, booked, marked", "numbered AS MATERIALIZED"),
-    ("claim: leased", "lease_until = $5"),
+    ("claims and look-ups: leased", "lease_until = $5"),
     ("claim: loaded", "approved_in"),
     ("intents: compare-and-set", "begin_payouts("),
     ("outcomes: rows locked and read", "AS i_payout"),
@@ -61,12 +62,21 @@ STORE: tuple[tuple[str, str], ...] = (
     ("outcomes: ledger", "INSERT INTO ledger"),
     ("outcomes: event", "INSERT INTO events"),
     ("outcomes: incentives, stage, funnel", "own_next_at = n.own_next_at"),
-    ("brake: good answers counted", "answers_good"),
+    ("brake: good answers counted", "INTO good_answers"),
     ("journal", "COPY"),
+    ("what is due anywhere", "'dispatch' AS kind"),
     ("commits", "COMMIT"),
     ("commits", "BEGIN"),
 )
 """Statements by a piece of their text."""
+WITHIN: tuple[tuple[str, str], ...] = (
+    ("within: payouts held before it is decided", "WHERE p.id = ANY (ids) ORDER BY p.id FOR NO KEY UPDATE"),
+    ("within: partner's fence shared", "pg_advisory_xact_lock_shared"),
+    ("within: events of incentives", "INSERT INTO events"),
+    ("within: funnel's counters", "INSERT INTO funnel_counts"),
+    ("within: ledger and payouts checked", "FROM after_rows r"),
+)
+"""The same of what triggers and functions do inside of them."""
 
 
 def by_part(stacks: Iterable[str]) -> Counter[str]:
@@ -128,8 +138,9 @@ def _report(found: dict[str, Any]) -> None:
         console.print(f"| {part} | {100 * count / samples:.1f} % | {cpu_ms['worker'] * count / samples:.3f} |")
     store: dict[str, list[float]] = {}
     for row in found["statements"]:
-        if row["toplevel"]:
-            name = next((name for name, piece in STORE if piece in row["query"]), "other")
+        known = STORE if row["toplevel"] else WITHIN
+        name = next((name for name, piece in known if piece in row["query"]), "other" if row["toplevel"] else None)
+        if name is not None:
             sums = store.setdefault(name, [0.0, 0.0, 0.0])
             for at, value in enumerate((row["calls"], row["ms"], row["wal"])):
                 sums[at] += value / payouts

@@ -29,7 +29,7 @@ from gateway.services.payouts.rules import LEASE_S
 from gateway.storage.base.database import Database
 from tests.crash.crowd import Crowd, make_crowd
 from tests.crash.killer import KINDS, Killer, plan
-from tests.crash.nodes import two_api_nodes
+from tests.crash.nodes import second_api
 from tests.crash.pauser import Pauser
 
 WORKERS = 2
@@ -86,16 +86,18 @@ class Play:
 
 
 @asynccontextmanager
-async def playing(cluster: Cluster) -> AsyncIterator[Play]:
+async def playing(cluster: Cluster, staff_url: str | None = None) -> AsyncIterator[Play]:
+    """`staff_url`: another API node that approvers and the operator use."""
     maker, *approvers = await clients(cluster)
     async with (
         httpx.AsyncClient(base_url=cluster.api_url, timeout=30.0) as api,
+        httpx.AsyncClient(base_url=staff_url or cluster.api_url, timeout=30.0) as staff,
         httpx.AsyncClient(timeout=30.0) as pages,
     ):
         core = Client(api, maker.client_id, maker.secret)
-        approving = [Client(api, one.client_id, one.secret) for one in approvers]
+        approving = [Client(staff, one.client_id, one.secret) for one in approvers]
         operator = await _operator(cluster)
-        yield Play(cluster, core, approving, Client(api, operator.client_id, operator.secret), pages)
+        yield Play(cluster, core, approving, Client(staff, operator.client_id, operator.secret), pages)
 
 
 async def _operator(cluster: Cluster) -> Registered:
@@ -106,11 +108,9 @@ async def _operator(cluster: Cluster) -> Registered:
         await database.close()
 
 
-async def _in_front(stack: AsyncExitStack, cluster: Cluster, apis: int, restarts: int) -> Cluster:
-    """The cluster, with a second API node and one address for both where two are wanted."""
-    if apis == 2:
-        await stack.enter_async_context(two_api_nodes(cluster, restarts=restarts))
-    return cluster
+async def _last_api(stack: AsyncExitStack, cluster: Cluster, apis: int, restarts: int) -> str:
+    """The address of the second API node, where two are wanted; else of the one."""
+    return await stack.enter_async_context(second_api(cluster, restarts=restarts)) if apis == 2 else cluster.api_url
 
 
 async def bring_forward(cluster: Cluster) -> None:
@@ -172,7 +172,7 @@ async def killing(folder: Path, size: Size, seed: int, *, long: bool, workers: i
             worker_restarts=size.kills,
         ) as cluster,
         AsyncExitStack() as nodes,
-        playing(await _in_front(nodes, cluster, apis, size.kills)) as play,
+        playing(cluster, await _last_api(nodes, cluster, apis, size.kills)) as play,
         asyncio.TaskGroup() as group,
     ):
         await play.hand_over(crowd, crowd.first)
