@@ -27,6 +27,8 @@ SHARED_POSTGRES = "TESTS_POSTGRES"
 MASTER_KEY = bytes(range(32))
 """Whose the test databases are."""
 TESTS = Path(__file__).parent
+FIRST = ("sim", "e2e", "crash", "fuzz")
+"""Suites of few and long tests: begun first, else one process ends alone with one of them."""
 
 hypothesis.settings.register_profile("small", max_examples=50, deadline=None)
 hypothesis.settings.register_profile("long", max_examples=2_000, deadline=None)
@@ -46,6 +48,11 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("long" if config.getoption("--long") else "small")
     for name in ("DATABASE_URL", "REDIS_URL"):
         os.environ.pop(name, None)  # no test may reach a database that someone uses
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    suites = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: suites.get(item.path.parent.name, len(FIRST)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -263,7 +263,7 @@ async def test_a_file_that_waits_to_be_stored_loses_nothing_to_a_retired_key(dat
         )
     keys, later = Keys(store, SystemClock(), both), Keys(store, Later(), both)
     await keys.add("ann")
-    handed_over: dict[str, Any] = {"client_id": "c", "single": False, "many": False}
+    handed_over: dict[str, Any] = {"client_id": "c", "merging": False, "analyse": False}
     day = SystemClock().now().date()
     sealed = first.seal_each(*((place("P1"), "x") for place in (places.nik, places.name, places.phone, places.account)))
     async with store.connection() as waiting:

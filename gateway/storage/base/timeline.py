@@ -9,8 +9,8 @@ something may be missing, each partner is held in that same statement, until a p
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
@@ -18,6 +18,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from gateway.storage.base.again import asking
 from gateway.storage.base.database import Connection, Database
 
 BEAT_S = 5.0
@@ -72,23 +73,5 @@ async def following(database: Database, timeline: Timeline, redis: Redis) -> Asy
     """Have the count go on for as long as the block runs."""
     async with database.connection() as connection:
         await timeline.remember(redis, connection)
-    task = asyncio.create_task(_follow(database, timeline, redis), name="timeline")
-    try:
+    async with asking("timeline", database, functools.partial(timeline.beat, redis), every_s=BEAT_S, limit_s=BEAT_S):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-async def _follow(database: Database, timeline: Timeline, redis: Redis) -> None:
-    own = asyncio.current_task()
-    while True:
-        try:
-            async with asyncio.timeout(BEAT_S), database.connection() as connection:
-                await timeline.beat(redis, connection)
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            _log.warning("timeline_not_followed", error=type(error).__name__)
-        if own is not None and own.cancelling():
-            return  # the end was asked for while a driver connected, and the driver kept that to itself
-        await asyncio.sleep(BEAT_S)

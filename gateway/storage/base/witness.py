@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import functools
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -13,6 +13,7 @@ import structlog
 
 from gateway.security import places
 from gateway.security.vault import KeyMissing, SealBroken, StoredKey, Vault
+from gateway.storage.base.again import asking
 from gateway.storage.base.database import Connection, Database
 
 FOLLOW_S = 5.0
@@ -108,30 +109,20 @@ async def following(database: Database, vault: Vault, *, every_s: float = FOLLOW
     """
     outer = vault.fenced
     vault.fence(time.monotonic() + FENCE_S)
-    task = asyncio.create_task(_follow(database, vault, every_s), name="keys")
     try:
-        yield
+        async with asking("keys", database, functools.partial(_followed, vault), every_s=every_s, limit_s=FENCE_S / 2):
+            yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
         if not outer:
             vault.fence(None)
 
 
-async def _follow(database: Database, vault: Vault, every_s: float) -> None:
-    own = asyncio.current_task()
-    while own is None or not own.cancelling():  # a driver that connects may keep the end to itself
-        await asyncio.sleep(every_s)
-        try:
-            async with asyncio.timeout(FENCE_S / 2), database.connection() as connection:
-                await check(connection, vault)
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            _log.warning("keys_not_followed", error=type(error).__name__)
-        except WrongKey as error:
-            _log.error("key_missing", detail=str(error))
-            signal.raise_signal(signal.SIGTERM)
-            return
+async def _followed(vault: Vault, connection: Connection) -> None:
+    try:
+        await check(connection, vault)
+    except WrongKey as error:
+        _log.error("key_missing", detail=str(error))
+        signal.raise_signal(signal.SIGTERM)
 
 
 async def _stored(connection: Connection) -> list[tuple[StoredKey, bool]]:
