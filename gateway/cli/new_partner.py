@@ -23,7 +23,7 @@ def new_partner(
 
     `make check` passes at once. What is not written yet fails when it is called, with a message that says what to
     write: the contract suite asks for one thing after the other. A partner that is not SNAP keeps the anatomy and
-    writes its own sign.py, wire.py and mapping.py; adapters/gopay and adapters/linkaja show how.
+    writes its own sign.py, wire.py and mapping.py, as docs/adding-a-partner.md says.
     """
     for path in write(Path.cwd(), name, datetime.now(JAKARTA).date()):
         console.print(path)
