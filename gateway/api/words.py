@@ -105,6 +105,7 @@ COMMON: dict[str, str] = {
     "entitlement_id": "The entitlement's id; null where there is none.",
     "entitlements": "The participants to be entitled, or the entitlements of this page.",
     "ended_at": "When it ended; null while it has not.",
+    "ended_on": "Only what ended on this day (Asia/Jakarta), as YYYY-MM-DD.",
     "ended_because": "Why it ended, a blocker's code; null while it has not.",
     "endpoint": "The endpoint.",
     "error": "What went wrong; null where nothing did.",

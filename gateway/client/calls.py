@@ -258,12 +258,14 @@ def read_payout(payout_id: str) -> Call[models.Payout]:
 
 def list_payouts(
     *, number: str | None = None, incentive_id: str | None = None, participant_id: str | None = None,
-    partner: str | None = None, state: str | None = None, limit: int = 200,
+    partner: str | None = None, state: str | None = None, ended_on: str | None = None, limit: int = 200,
 ) -> Pages[models.Payout]:  # fmt: skip
-    """Payouts, oldest first; `number` is any of one payout's: its own, our reference, the partner's."""
+    """Payouts, oldest first; `number` is any of one payout's: its own, our reference, the partner's; `ended_on` a day
+    in Asia/Jakarta, as YYYY-MM-DD.
+    """
     first = _get(
         "list_payouts", "/v1/payouts", dict, number=number, incentive_id=incentive_id, participant_id=participant_id,
-        partner=partner, state=state, limit=limit,
+        partner=partner, state=state, ended_on=ended_on, limit=limit,
     )  # fmt: skip
     return Pages(first=first, items="payouts", item=models.Payout)
 

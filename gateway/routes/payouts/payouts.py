@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -103,17 +103,19 @@ async def list_payouts(
     participant_id: FromQuery[str | None] = None,
     partner: FromQuery[str | None] = None,
     state_: Annotated[PayoutState | None, QueryParameter(name="state")] = None,
+    ended_on: FromQuery[date | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> Payouts:
     """Payouts in the order in which they were made: those with a number, or of an incentive, a person, a partner, a
-    state.
+    state, or that ended on a day (with `succeeded`: what was paid then).
     """
     wanted = {
         "incentive": number(incentive_id, "incentive_id"),
         "participant_id": participant_id,
         "partner": partner,
         "state": state_ and state_.value,
+        "ended_on": ended_on,
         "organisation": request.auth.organisation,
     }
     partners = list(core.resources.desks)

@@ -22,6 +22,7 @@ _FILTERS = {
     "participant_id": OF_PERSON,
     "partner": "partner = {}",
     "state": "state = {}",
+    "ended_on": "(ended_at AT TIME ZONE 'Asia/Jakarta')::date = {}",
     "organisation": "EXISTS (SELECT FROM participants o WHERE o.id = payouts.participant AND o.organisation = {})",
 }
 

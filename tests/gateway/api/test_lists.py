@@ -112,6 +112,26 @@ async def test_lists_hold_the_own_organisations_rows_alone(api: Api) -> None:
     assert (theirs.status_code, theirs.json()["code"]) == (404, "not_found")
 
 
+async def test_what_ended_on_a_day_of_jakarta_is_read_along_a_key(api: Api) -> None:
+    await _stored(api)
+    ends = "UPDATE payouts SET ended_at = $2::text::timestamptz WHERE id = $1"
+    await api.fetch(ends, PAYOUT, "2026-01-30T17:00:00Z")  # midnight in Jakarta, the 31st begins
+    await api.fetch(ends, PAYOUT + 1, "2026-01-31T16:59:59.999999Z")
+    for day, found in (("30", []), ("31", [str(PAYOUT), str(PAYOUT + 1)])):
+        asked = {"ended_on": f"2026-01-{day}"}
+        assert await _ids(api, "/v1/payouts", "payouts", "payout_id", **asked) == found, day
+    for other in ("31/01/2026", "46053", "2026-01-31T00:00:00Z", "2026-02-30", "today", ""):
+        reply = await api.call("GET", "/v1/payouts", role="reader", params={"ended_on": other})
+        assert (reply.status_code, reply.json()["field"]) == (422, "ended_on"), other
+    async with api.core.resources.database.transaction() as connection:
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        rows = await connection.fetch(
+            "EXPLAIN SELECT * FROM payouts WHERE id > 1 AND (ended_at AT TIME ZONE 'Asia/Jakarta')::date = '2026-01-31'"
+            " ORDER BY id LIMIT 5"
+        )
+    assert any("payouts_ended" in line[0] for line in rows) and not any("Sort" in line[0] for line in rows)
+
+
 @pytest.mark.parametrize("number", [str(PAYOUT), REFERENCE, THEIRS])
 async def test_a_payout_is_found_by_any_of_its_numbers(api: Api, number: str) -> None:
     await _stored(api)
