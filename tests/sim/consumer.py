@@ -15,7 +15,8 @@ from gateway.services.intake.incentives import Incentives, IncentiveView
 from gateway.storage.intake.incentives import Filter
 from gateway.storage.messages import events
 from tests.gateway.messages.described import documented
-from tests.sim.town import Town, VirtualClock
+from tests.sim.clock import VirtualClock
+from tests.sim.town import Town
 
 _PAGE, _MOST_WAITS = 7, 1_000
 _DESCRIBED = documented()

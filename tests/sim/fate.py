@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gateway.clock import start_of_jakarta_day
+from tests.sim import restore
 from tests.sim.baton import Actor, Crash
 from tests.sim.manners import CLOCKS, CONTRADICTS, PAGES, SPARSE, drawn_skew
 from tests.sim.people import CORE, Gone, asked, change_account
@@ -154,6 +155,8 @@ HAPPENINGS: dict[str, tuple[Happening, int]] = {
     "unlink": (_unlink, 2), "cache": (_cache, 3), "blackout": (_blackout, 3), "pause": (_pause, 1),
     "short": (_short, 1), "clock": (_clock, 3), "holes": (_holes, 3), "configure": (_configure, 4),
 }  # fmt: skip
+OTHERS: dict[str, Happening] = {"copy": restore.take_copy, "put back": restore.put_back}
+"""Drawn by themselves."""
 
 
 def plan(town: Town) -> dict[int, tuple[str, random.Random]]:
@@ -167,7 +170,7 @@ def plan(town: Town) -> dict[int, tuple[str, random.Random]]:
     for number in range(SPARSE_JUMPS if SPARSE in town.manners else 0):
         turn = int(rng.triangular(5, 60 + 12 * len(town.people) * 6, 60))
         planned[turn] = ("jump", town.chance.stream(f"fate of sixty days {number}"))
-    return planned
+    return planned | restore.plan(town)
 
 
 def happen(town: Town, name: str, rng: random.Random) -> Actor | None:
@@ -179,7 +182,7 @@ def happen(town: Town, name: str, rng: random.Random) -> Actor | None:
         if town.chance.over:
             return  # planned before the faults were over, and its turn came after
         try:
-            await HAPPENINGS[name][0](town, rng)
+            await (OTHERS.get(name) or HAPPENINGS[name][0])(town, rng)
         except Crash:
             return
 

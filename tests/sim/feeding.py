@@ -104,8 +104,20 @@ def canary_s(town: Town, hold: Held) -> float:
 
 def thinned_s(town: Town, hold: Held, name: str) -> float:
     """Not before then, as long as the trouble lasts."""
-    tried_s = town.tried_s.get((hold.partner, name), hold.since_s)
     ends_s = town.trouble_until_s(hold.partner)
-    if ends_s <= town.now_s:
-        return 0.0
-    return min(tried_s + max(0.0, tried_s - hold.since_s) / _THINNED, ends_s)
+    return min(_later_s(town, hold, name, hold.since_s), ends_s) if ends_s > town.now_s else 0.0
+
+
+def looked_after_s(town: Town, hold: Held) -> float:
+    """When the brake's own loop is to look after a hold: seldom also after the trouble, while nothing happens in the
+    store but that it looks. Where nobody is left to be paid a hold may stand for a month.
+    """
+    thin_s = thinned_s(town, hold, "brake")
+    quiet_s = max(town.moved_s, town.trouble_until_s(hold.partner))
+    return thin_s or _later_s(town, hold, "brake", quiet_s)
+
+
+def _later_s(town: Town, hold: Held, name: str, quiet_s: float) -> float:
+    """The longer it has been quiet, the later."""
+    tried_s = town.tried_s.get((hold.partner, name), hold.since_s)
+    return tried_s + max(0.0, tried_s - quiet_s) / _THINNED

@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
+import uvloop
+
 from gateway.embedded import create_database_from_template
 from tests.sim.run import Result, run
 from tests.sim.store import TEMPLATE, Store
@@ -17,7 +19,7 @@ class _Worker:
     """One process of the pool: its loop and its database."""
 
     def __init__(self, dsn: str, profile: str | None, keep: bool) -> None:
-        self.runner = asyncio.Runner()
+        self.runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self.profile, self.keep = profile, keep
         self.store = Store(self.runner.run(create_database_from_template(dsn, TEMPLATE, f"sim_{os.getpid()}")))
 

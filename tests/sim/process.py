@@ -16,7 +16,9 @@ from gateway.services.messages.inbox import Inbox
 from gateway.services.ops.partners import Partners
 from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.settling import Settling
+from gateway.services.reconciliation.recovery import Recoveries
 from gateway.services.reconciliation.statements import Statements
+from gateway.storage.base.timeline import Timeline
 from tests.sim.feeding import Feeding
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class Services:
         self.incentives = Incentives(resources.database, resources.clock, manifests)
         self.settling = Settling(resources.database, resources.clock, self.payouts)
         self.corrections = Corrections(resources)
+        self.recoveries = Recoveries(resources, self.payouts, self.statements)
         self.partners = Partners(resources.database, resources.clock, manifests, resources.settings.quotas)
 
 
@@ -57,6 +60,7 @@ class Process:
         self.busy = False
         self.dies_after_commit = False
         self.lives = 0
+        self.timeline = Timeline(())
         self.restart()
 
     def restart(self) -> None:

@@ -23,7 +23,7 @@ _OPEN = {state.value for state in OPEN_STATES}
 _WORD = {"succeeded": {"succeeded"}, "rejected": {"rejected"}, "reversed": {"reversed", "rejected"}}
 _WITH_CASE = {"outcome_unknown", "contradiction", "reason_missing"}
 _BY_DOCUMENT = {"outcome_unknown", "reason_missing", "partner_rejected"}
-_LOOKED_AT = {"account_not_found", "account_blocked", "partner_rejected", "balance_limit"}
+LOOKED_AT = {"account_not_found", "account_blocked", "partner_rejected", "balance_limit"}
 """What a payout was refused for that is tried again by itself, up to its deadline."""
 NEXT_WITHIN_S = 86_400.0
 
@@ -63,7 +63,7 @@ def broken(town: Town) -> Iterator[str]:
 
 def contradicted_incentives(town: Town) -> set[int]:
     """Incentives of which a partner called a payout failed and paid it all the same, or, without a time, both."""
-    found = set()
+    found = {one.incentive for (_, ref), one in town.forgotten.items() if ref in town.manners.contradicted}
     for payout in town.state.payouts:
         dateless = DATELESS in town.manners and payout.partner == "gopay" and _reversed(town, payout)
         if payout.reference in town.manners.contradicted or dateless:
@@ -79,7 +79,7 @@ def _next_times(town: Town) -> Iterator[str]:
             yield f"payout {payout.id} ({payout.state}) does nothing for {hours:.0f} hours"
     for incentive in town.state.incentives:
         within_s = town.now_s + 32 * 86_400
-        if incentive.own in _LOOKED_AT:  # the last time before its deadline
+        if incentive.own in LOOKED_AT:  # the last time before its deadline
             within_s = max(
                 within_s, start_of_jakarta_day(date.fromisoformat(incentive.deadline_on)).timestamp() + 86_400
             )
@@ -92,7 +92,7 @@ def _next_times(town: Town) -> Iterator[str]:
 
 def credits_of(town: Town) -> Counter[int]:
     """How often each incentive is paid, net, in the partners' books."""
-    owner = {(p.partner, p.reference): p.incentive for p in town.state.payouts}
+    owner = _owners(town)
     net: Counter[int] = Counter()
     for slug, reference, _, kind, _ in town.books():
         if kind in ("credit", "reversal") and (slug, reference) in owner:
@@ -100,30 +100,36 @@ def credits_of(town: Town) -> Counter[int]:
     return net
 
 
+def _owners(town: Town) -> dict[tuple[str, str], int]:
+    """By partner and reference the incentive, of payouts that the store has forgotten too."""
+    owner = {key: one.incentive for key, one in town.forgotten.items()}
+    return owner | {(p.partner, p.reference): p.incentive for p in town.state.payouts}
+
+
 def _never_twice(town: Town) -> Iterator[str]:
     ours = {(p.partner, p.reference): p for p in town.state.payouts}
     net: Counter[tuple[str, str]] = Counter()
     for slug, reference, amount, kind, _ in town.books():
-        payout = ours.get((slug, reference))
+        payout = ours.get((slug, reference)) or town.forgotten.get((slug, reference))
         if payout is None:
             yield f"{slug} booked a reference that is not ours"
         elif amount != payout.amount_rupiah:
-            yield f"payout {payout.id}: {slug} booked another amount"
+            yield f"{slug} booked another amount under {reference}"
         if kind in ("credit", "reversal"):
             net[slug, reference] += 1 if kind == "credit" else -1
     paid: Counter[int] = Counter()
+    owner = _owners(town)
     for key, times in net.items():
+        if key in owner:
+            paid[owner[key]] += times
         payout = ours.get(key)
-        if payout is None:
-            continue
-        paid[payout.incentive] += times
-        if payout.reference in town.manners.contradicted:
+        if payout is None or payout.reference in town.manners.contradicted:
             continue
         if times > 0 and payout.released_s is not None:
             yield f"payout {payout.id} was released, and {payout.partner} has it in its books"
         if times > 0 and payout.state == "cancelled":
             yield f"payout {payout.id} was cancelled, and {payout.partner} has it in its books"
-    twice = {p.incentive for p in ours.values() if town.manners.contradicted.get(p.reference)}
+    twice = {incentive for (_, reference), incentive in owner.items() if town.manners.contradicted.get(reference)}
     for incentive, times in paid.items():
         if times > 1 and incentive not in twice:
             yield f"incentive {incentive} is paid {times} times"
@@ -138,7 +144,7 @@ def _never_twice(town: Town) -> Iterator[str]:
 
 def _right_person(town: Town) -> Iterator[str]:
     """Money only ever reaches an account whose NIK is the participant's own."""
-    owner = {(p.partner, p.reference): p.incentive for p in town.state.payouts}
+    owner = _owners(town)
     who = {i.id: i.participant_id for i in town.state.incentives}
     nik = {person.participant_id: person.nik for person in town.people}
     for slug, reference, _, kind, account in town.books():
@@ -246,8 +252,14 @@ def at_rest(town: Town) -> bool:
 
 def restless(town: Town) -> list[Incentive]:
     """The incentives that something will still happen to, by itself or by those who must act."""
-    net = credits_of(town)
-    return [incentive for incentive in town.state.incentives if not _rests(town, incentive, net)]
+    booked = sum(len(side.world.books) for side in town.sides.values())
+    visits = [(person.visits, person.case) for person in town.people]
+    key = (town.text, booked, visits, town.now_s // 3_600, town.resends, town.notices_lost, len(town.forgotten))
+    if key != town.restless_for:
+        net = credits_of(town)
+        town.restless = [incentive for incentive in town.state.incentives if not _rests(town, incentive, net)]
+        town.restless_for = key
+    return town.restless
 
 
 def _told_twice(town: Town, incentive: Incentive) -> bool:
@@ -264,20 +276,24 @@ def _rests(town: Town, incentive: Incentive, net: Counter[int]) -> bool:
     if incentive.stage == "paying":
         return _is_a_case(town, incentive) and net[incentive.id] == 0  # what was booked, a look-up finds even then
     code = incentive.blocker
-    if net[incentive.id] > 0:
-        return False  # called failed, and paid all the same: the next statement shows it
+    if shown_later(town, incentive, net):
+        return False
     if code is None or owner_of(BlockerCode(code)) in (Owner.GATEWAY, Owner.PARTNER):
         return False
     live = [link for link in town.state.links if link.participant == incentive.participant]
     if any(link.state in ("challenged", "opened", "exchanging", "unlinking") for link in live):
         return False
-    if code == "partner_rejected" and any(
-        _reversed(town, p) for p in town.state.payouts if p.incentive == incentive.id
-    ):
-        return False  # the next statement shows that it was paid and given back
     person = next(p for p in town.people if p.participant_id == incentive.participant_id)
     full = code == "balance_limit" and person.case == "full"  # tried again and again, and full whenever it is
     return (incentive.own_next_s is None or full) and not (code in COMES_BACK and may_come(person.visits, person.case))
+
+
+def shown_later(town: Town, incentive: Incentive, net: Counter[int]) -> bool:
+    """Whether the next statement shows that a payment called failed was made all the same, or made and given back."""
+    if net[incentive.id] > 0:
+        return True
+    ours = [p for p in town.state.payouts if p.incentive == incentive.id]
+    return incentive.blocker == "partner_rejected" and any(_reversed(town, p) for p in ours)
 
 
 COMES_BACK = {"link_required", "link_pending", "link_revoked", "consent_abandoned", "consent_denied"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Awaitable, Callable
-from datetime import date
 from pathlib import Path
 
 import asyncpg
@@ -14,9 +13,8 @@ import msgspec
 import structlog
 
 from contracts.errors import GatewayError
-from gateway.clock import start_of_jakarta_day
 from gateway.storage.intake import programmes
-from tests.sim import brake, people, rules
+from tests.sim import bounds, brake, people, rules
 from tests.sim import crowd as crowds
 from tests.sim.baton import Actor, Crash
 from tests.sim.chance import PROFILES, Chance
@@ -28,16 +26,9 @@ from tests.sim.manners import SPARSE
 from tests.sim.process import Process
 from tests.sim.store import Store
 from tests.sim.town import SWEEP_S, Town
-from tests.sim.work import Chore, chores
+from tests.sim.work import NEVER_S, Chore, Idle, chores
 
-MOST_EVENTS = 4_500
-FAULTS_UNTIL = 1_400
-"""After so many events the faults are over, whatever is still planned."""
-MOST_EVENTS_OF_A_CROWD = 12_000
 MOST_ACTORS = 4
-FAULTY_DAYS, DAYS, SPARSE_DAYS, CROWD_DAYS = 5, 14, (70, 160), (45, 45)
-"""Virtual days that a run may take, its faults and all of it; one of two months; and one of a crowd, whose last looks
-come a month later."""
 _IDLE_S = (1.0, 5.0, 30.0, 120.0, 600.0, 1_800.0)
 
 
@@ -112,7 +103,8 @@ def _listener(town: Town) -> Callable[..., object]:
     expected = {error.__name__ for error in _all(asyncpg.PostgresConnectionError)}
 
     def listen(_logger: object, _method: str, event: structlog.typing.EventDict) -> str:
-        if event.get("event") == "tick_row_failed" and event.get("error") not in expected:
+        forgotten = event.get("error") == "NotFound" and town.baton.actor in town.survivors
+        if event.get("event") == "tick_row_failed" and event.get("error") not in expected and not forgotten:
             town.bad(f"tick {event.get('tick')} gave up on a row: {event.get('error')}")
         raise structlog.DropEvent
 
@@ -131,15 +123,11 @@ class _Run:
 
     def __init__(self, town: Town, client: httpx.AsyncClient, observer: asyncpg.Connection[asyncpg.Record]) -> None:
         self._town, self._client, self._observer = town, client, observer
-        self._idle: dict[str, tuple[float, int]] = {}
-        """Chores that found nothing to do: not before, and how often in a row."""
-        self._faulty_days, self._days = SPARSE_DAYS if SPARSE in town.manners else (FAULTY_DAYS, DAYS)
-        self._most_events = MOST_EVENTS
-        self._around: Around | None = None
-        if town.crowd is not None:
-            self._faulty_days, self._days = CROWD_DAYS
-            self._most_events = MOST_EVENTS_OF_A_CROWD
-            self._around = Around(town, town.crowd)
+        self._idle: dict[str, Idle] = {}
+        """Chores that found nothing to do."""
+        self._faulty_days, self._days = bounds.days(town)
+        self._slept_s = 0.0
+        self._around = None if town.crowd is None else Around(town, town.crowd)
         self._chores: list[Chore] = []
         self._chores_for: tuple[object, ...] = ()
 
@@ -158,19 +146,20 @@ class _Run:
             if self._around is not None and (actor := self._around.turn(rests=self._rests())) is not None:
                 town.baton.add(actor)
             calm = town.chance.over
-            enough = len(town.lines) > FAULTS_UNTIL or town.now_s - self._start_s > self._faulty_days * 86_400
+            enough = len(town.lines) > bounds.FAULTS_UNTIL or town.now_s - self._start_s > self._faulty_days * 86_400
             if not calm and self._may_calm(enough=enough, planned=town.turns <= last):
                 await self._calm_down()
             elif calm and self._rests():
                 if not self._settle_doubts():
                     break
             elif calm and not town.baton.actors:
-                self._sleep_till_due()
-            if len(town.lines) > self._most_events:
-                town.bad(f"not at rest after {self._most_events} events: {self._restless()}")
+                self._slept_s += bounds.sleep_till_due(town)
+            lived_s = town.now_s - self._start_s - self._slept_s
+            if len(town.lines) > bounds.most_events(town, lived_s):
+                town.bad(f"not at rest after {len(town.lines)} events: {self._restless()}")
             elif not await self._step():
                 town.bad(f"nothing is due and not at rest: {self._restless()}")
-            elif (town.now_s - self._start_s) > self._days * 86_400:
+            elif lived_s > self._days * 86_400:
                 town.bad(f"not at rest after {self._days} days: {self._restless()}")
         if not town.violations:
             for what in [*rules.verdict(town), *brake.verdict(town), *await compare(town, self._observer)]:
@@ -237,23 +226,6 @@ class _Run:
                 slug = paused.partner
                 town.baton.add(Actor("resume", lambda slug=slug: self._resume(slug)))
 
-    def _sleep_till_due(self) -> None:
-        """Where nothing but due dates is waited for, the time until the first of them passes at once."""
-        town, today = self._town, self._town.local().date()
-        if brake.restless(town):
-            return  # a look or a hold is due before
-        waiting = rules.restless(town)
-        if not waiting:  # only a partner's own clock is waited for, and what is looked up meanwhile is a case already
-            dues = [side.scheduler.next_due_s() or 0.0 for side in town.sides.values()]
-            if max(dues) > town.now_s:
-                town.pass_s(max(dues) - town.now_s)
-                town.trace("everyone sleeps until the partners have done what they will do")
-            return
-        first = min((date.fromisoformat(i.due_on) for i in waiting), default=today)
-        if first > today and all(i.stage == "scheduled" and i.blocker is None for i in waiting):
-            town.pass_s(max(0.0, start_of_jakarta_day(first).timestamp() - town.now_s))
-            town.trace("everyone sleeps until the next incentive is due")
-
     async def _resume(self, slug: str) -> None:
         await people.asked(self._town, lambda s: s.partners.resume(slug, actor="operator"))
 
@@ -294,7 +266,8 @@ class _Run:
         except town.accidents as problem:
             town.trace(f"{actor.name} ended with {type(problem).__name__}")
         except GatewayError as problem:
-            town.bad(f"{actor.name} ended with {type(problem).__name__}: {problem.detail}")
+            what = f"{actor.name} ended with {type(problem).__name__}: {problem.detail}"
+            town.trace(what) if actor in town.survivors else town.bad(what)
         await town.look()
 
     def _beginnings(self) -> list[tuple[float, str, Callable[[], Awaitable[None]]]]:
@@ -320,7 +293,13 @@ class _Run:
                 found.append(self._held(name, 0.0, lambda slug=slug: self._resume(slug)))
         if town.free():
             found += [
-                self._held(chore.name, chore.due_s, lambda chore=chore: self._chore(chore), chore.idle_most_s)
+                self._held(
+                    chore.name,
+                    chore.due_s,
+                    lambda chore=chore: self._chore(chore),
+                    chore.idle_most_s,
+                    chore.once_changed_s,
+                )
                 for chore in self._due()
             ]
         return found
@@ -330,27 +309,42 @@ class _Run:
         key = (town.text, town.local().date(), *town.statements_s.values(), *town.tried_s.values(), brake.ends_s(town))
         if key != self._chores_for:
             self._chores_for = key
-            self._chores = [chore for chore in chores(town) if chore.due_s < float("inf")]
+            self._chores = [chore for chore in chores(town) if chore.due_s < NEVER_S]
         return self._chores
 
     def _held(
-        self, name: str, due_s: float, work: Callable[[], Awaitable[None]], most_s: float = float("inf")
+        self,
+        name: str,
+        due_s: float,
+        work: Callable[[], Awaitable[None]],
+        idle_most_s: float = NEVER_S,
+        once_changed_s: float = NEVER_S,
     ) -> tuple[float, str, Callable[[], Awaitable[None]]]:
         """Not so soon again if it found nothing to do the last time."""
-        return max(due_s, self._idle.get(name, (0.0, 0))[0]), name, self._minded(name, work, most_s)
+        idle = self._idle.get(name)
+        if idle is None:
+            return due_s, name, self._minded(name, work, idle_most_s)
+        wait_s = idle.wait_s
+        if wait_s > once_changed_s and idle.found != self._to_go_by():
+            wait_s = once_changed_s
+        return max(due_s, idle.since_s + wait_s), name, self._minded(name, work, idle_most_s)
+
+    def _to_go_by(self) -> tuple[object, ...]:
+        """What tells whether there may be something to do."""
+        return self._town.text, self._town.local().date(), brake.ends_s(self._town)
 
     def _minded(self, name: str, work: Callable[[], Awaitable[None]], most_s: float) -> Callable[[], Awaitable[None]]:
         async def minded() -> None:
             town, before = self._town, self._town.text
-            times = self._idle.get(name, (0.0, 0))[1]
-            self._idle[name] = (town.now_s + 0.5, times)
+            times = self._idle[name].times if name in self._idle else 0
+            self._idle[name] = Idle(town.now_s, 0.5, times, self._to_go_by())
             try:
                 await work()
             finally:
                 await town.look()
                 times = 0 if town.text != before else times + 1
                 wait_s = min(most_s, _IDLE_S[min(times - 1, len(_IDLE_S) - 1)]) if times else 0.0
-                self._idle[name] = (town.now_s + wait_s, times)
+                self._idle[name] = Idle(town.now_s, wait_s, times, self._to_go_by())
 
         return minded
 

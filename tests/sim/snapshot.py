@@ -135,6 +135,7 @@ class Batch(msgspec.Struct, array_like=True):
 class Paused(msgspec.Struct, array_like=True):
     partner: str
     by: str
+    """Who paused it; `recovery`: it is held until it is known what the store has forgotten."""
 
 
 class Held(msgspec.Struct, array_like=True):
@@ -239,7 +240,12 @@ _PARTS = {
         f"id, partner, stage, participant, code, {_s('said_at')}, {_s('asked_again_at')}, {_s('next_look_at')}",
         "refusals",
     ),
-    "paused": _rows("partner, paused_by", "partner_switches WHERE paused_at IS NOT NULL", "partner"),
+    "paused": _rows(
+        "partner, by",
+        "(SELECT partner, paused_by AS by FROM partner_switches WHERE paused_at IS NOT NULL"
+        " UNION ALL SELECT partner, 'recovery' FROM recoveries WHERE released_at IS NULL) AS p",
+        "partner, by",
+    ),
 }
 _TEXT = "SELECT json_build_object(" + ", ".join(f"'{name}', {part}" for name, part in _PARTS.items()) + ")::text"
 _decode = msgspec.json.Decoder(Snapshot).decode
@@ -268,13 +274,21 @@ _SHOWN: dict[str, tuple[str, ...]] = {
 }
 
 
+def moved(before: Snapshot, after: Snapshot) -> bool:
+    """Whether anything changed but holds."""
+    return any(getattr(before, name) != getattr(after, name) for name in _PARTS if name != "holds")
+
+
 def changes(before: Snapshot, after: Snapshot) -> list[str]:
     """What changed, in words, for people who read a trace."""
     lines = []
     for table, names in _SHOWN.items():
         old: dict[Any, Any] = {_key(row): row for row in getattr(before, table)}
         for row in getattr(after, table):
-            was, now = _shown(old.get(_key(row)), names), _shown(row, names)
+            before_row = old.get(_key(row))
+            if row == before_row:
+                continue
+            was, now = _shown(before_row, names), _shown(row, names)
             if was != now:
                 lines.append(f"{table[:-1] if table != 'paused' else table} {_key(row)}: {was or 'new'} -> {now}")
     return lines

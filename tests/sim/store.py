@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import asyncpg
@@ -11,10 +13,21 @@ import asyncpg
 from gateway.embedded import EmbeddedPostgres, create_database_from_template
 from gateway.storage.base.database import Connection, Database, _prepare
 from gateway.storage.base.migrate import migrate
+from gateway.storage.base.timeline import Timeline
 from tests.memory import servers_folder
 
-_UNSAFE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
-"""Nothing here outlives the run. Without autovacuum no plan, and so no unordered answer, changes in mid-run."""
+_UNSAFE = dict.fromkeys(
+    (
+        *("fsync", "full_page_writes", "synchronous_commit", "autovacuum", "jit"),
+        *("track_activities", "track_counts", "update_process_title"),
+    ),
+    "off",
+)
+"""Nothing here outlives the run, and nobody looks at its statistics. Without autovacuum no plan, and so no unordered
+answer, changes in mid-run.
+"""
+_SESSION = {"plan_cache_mode": "force_generic_plan", "statement_timeout": "60s"}
+"""Planned once, as a worker's are; the server watches the time, for whom a timer costs less."""
 TEMPLATE = "template_sim"
 
 
@@ -42,27 +55,50 @@ class Connected(asyncpg.Connection[asyncpg.Record] if TYPE_CHECKING else asyncpg
         self.wrote = False
 
     async def execute(self, query: str, *args: Any, **options: Any) -> Any:
-        self._mark(query)
+        if not args:  # the driver sends such by itself
+            self._mark(query, b"")
         return await super().execute(query, *args, **options)
 
-    async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
-        self._mark(query)
-        return await super().fetch(query, *args, **options)
+    async def _execute(self, query: str, *args: Any, return_status: bool = False, **options: Any) -> Any:
+        """What every other statement goes through; it says how many rows it changed."""
+        try:
+            told = await super()._execute(query, *args, return_status=True, **options)  # type: ignore[misc]
+        except BaseException:
+            self.wrote = True  # as far as anybody knows
+            raise
+        self._mark(query, told[1] or b"")
+        return told if return_status else told[0]
 
-    async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:
-        self._mark(query)
-        return await super().fetchrow(query, *args, **options)
-
-    async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
-        self._mark(query)
-        return await super().fetchval(query, *args, **options)
-
-    def _mark(self, query: str) -> None:
-        if not query.lstrip()[:6].upper().startswith(_CHANGE_NOTHING) or "begin_payouts" in query:
+    def _mark(self, query: str, status: bytes) -> None:
+        word = query.lstrip()[:6].upper()
+        if word in _COUNTED and status.endswith(b" 0"):
+            return
+        if not word.startswith(_CHANGE_NOTHING) or "begin_payouts" in query:
             self.wrote = True
 
 
+_COUNTED = ("INSERT", "UPDATE", "DELETE")
 _CHANGE_NOTHING = ("SELECT", "BEGIN", "COMMIT", "ROLLBA", "SAVEPO", "RELEAS")
+
+
+_AS_REPLICA = "SET session_replication_role = replica"
+_TABLES = (
+    "SELECT relname, pg_relation_size(oid) > 0 FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+    " AND relkind = 'r' AND relname <> 'schema_migrations' ORDER BY relname"
+)
+"""Each, and whether anything was ever written to it."""
+_SEQUENCES = (
+    "SELECT format('%I.%I', schemaname, sequencename), last_value FROM pg_sequences"
+    " WHERE schemaname = 'public' AND last_value IS NOT NULL ORDER BY 1"
+)
+
+
+@dataclass
+class Copy:
+    """What the store held at one moment: rows by table, and where sequences stood."""
+
+    tables: dict[str, bytes] = field(default_factory=dict)
+    sequences: dict[str, int] = field(default_factory=dict)
 
 
 class Store:
@@ -70,36 +106,82 @@ class Store:
 
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
+        self.epoch = 0
+        """Another one whenever a copy was put back: whoever is connected must connect anew."""
         self._free: list[Connected] = []
-        self._tables = ""
+        self._lent = 0
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nobody but the observer has a connection."""
+        return self._lent <= 1
 
     async def connection(self) -> Connected:
         """One that nobody uses."""
+        self._lent += 1
         if self._free:
             connection = self._free.pop()
             connection.wrote = False
             return connection
         connection = await asyncpg.connect(
-            self.dsn, timeout=10, command_timeout=60, statement_cache_size=400, connection_class=Connected
+            self.dsn, timeout=10, statement_cache_size=400, connection_class=Connected, server_settings=_SESSION
         )
         await _prepare(connection)
         return connection
 
     def give_back(self, connection: Connected) -> None:
+        self._lent -= 1
         self._free.append(connection)
 
     async def empty(self) -> None:
         """As it was after its migration."""
         connection = await self.connection()
-        if not self._tables:
-            names = await connection.fetch(
-                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_migrations'"
+        await self._empty(connection)
+        await connection.execute("ALTER SEQUENCE id_serial RESTART; DISCARD TEMP")
+        self.epoch = 0
+        self.give_back(connection)
+
+    async def _empty(self, connection: Connected) -> None:
+        """Of the tables that were ever written to: each one that is emptied has every statement planned anew."""
+        used = [row[0] for row in await connection.fetch(_TABLES) if row[1]]
+        if used:  # as a replica, whose triggers keep nothing from being emptied
+            await connection.execute(
+                f"{_AS_REPLICA}; TRUNCATE {', '.join(used)} RESTART IDENTITY CASCADE; RESET session_replication_role"
             )
-            self._tables = ", ".join(sorted(row["tablename"] for row in names))
-        await connection.execute(  # as a replica, whose triggers keep nothing from being emptied
-            f"SET session_replication_role = replica; TRUNCATE {self._tables} RESTART IDENTITY CASCADE;"
-            " ALTER SEQUENCE id_serial RESTART; DISCARD TEMP; RESET session_replication_role"
-        )
+
+    async def beats(self, now_s: float) -> None:
+        """The count of the store's history goes on, by the virtual clock (`storage/base/timeline.py`)."""
+        connection = await self.connection()
+        await Timeline(()).compare(connection)  # the first one writes the row
+        await connection.execute("UPDATE store_timeline SET beat = beat + 1, beat_at = to_timestamp($1)", now_s)
+        self.give_back(connection)
+
+    async def copy(self) -> Copy:
+        """All that is committed."""
+        connection = await self.connection()
+        taken = Copy()
+        async with connection.transaction(isolation="repeatable_read"):
+            for table, _ in await connection.fetch(_TABLES):
+                rows = io.BytesIO()
+                await connection.copy_from_table(table, output=rows, format="binary")
+                taken.tables[table] = rows.getvalue()
+            taken.sequences = dict(await connection.fetch(_SEQUENCES))
+        self.give_back(connection)
+        return taken
+
+    async def put_back(self, taken: Copy) -> None:
+        """The copy in place of what is there; nobody may be connected."""
+        assert self.quiet
+        connection = await self.connection()
+        async with connection.transaction():
+            await self._empty(connection)
+            await connection.execute(_AS_REPLICA)
+            for table, rows in taken.tables.items():
+                await connection.copy_to_table(table, source=io.BytesIO(rows), format="binary")
+            for name, last in taken.sequences.items():
+                await connection.execute("SELECT setval($1::regclass, $2)", name, last)
+            await connection.execute("RESET session_replication_role")
+        self.epoch += 1
         self.give_back(connection)
 
     async def close(self) -> None:
@@ -109,6 +191,7 @@ class Store:
 
 
 Hook = Callable[[], Awaitable[None]]
+Compare = Callable[[Connection], Awaitable[None]]
 After = Callable[[bool], Awaitable[None]]
 """Told whether anything was changed."""
 
@@ -125,14 +208,24 @@ class FaultyDatabase(Database):
     find no database), at each commit (which they may have fail, or reported as failed), and after it.
     """
 
-    def __init__(self, store: Store, *, before: Hook, commit: Commit, after: After) -> None:
+    def __init__(self, store: Store, *, before: Hook, commit: Commit, after: After, compare: Compare) -> None:
         self._store = store
-        self._before, self._commit, self._after = before, commit, after
+        self._before, self._commit, self._after, self._compare = before, commit, after, compare
+        self._epoch = 0
+
+    async def _connect(self) -> Connected:
+        """A connection, compared before its first use since the store was put back."""
+        await self._before()
+        connection = await self._store.connection()
+        if self._epoch != self._store.epoch:
+            self._epoch = self._store.epoch
+            await self._compare(connection)
+            connection.wrote = False
+        return connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        await self._before()
-        connection = await self._store.connection()
+        connection = await self._connect()
         try:
             transaction = connection.transaction()
             await transaction.start()
@@ -154,8 +247,7 @@ class FaultyDatabase(Database):
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        await self._before()
-        connection = await self._store.connection()
+        connection = await self._connect()
         fault = None
         try:
             yield connection

@@ -6,9 +6,8 @@ import asyncio
 import hashlib
 import random
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from contextvars import ContextVar
-from datetime import UTC, datetime
+from contextlib import asynccontextmanager
+from datetime import datetime
 
 import asyncpg
 import msgspec
@@ -23,18 +22,22 @@ from gateway.resources import Resources
 from gateway.security import places
 from gateway.security.vault import Vault
 from gateway.settings import Settings, Waits
+from gateway.storage.base.database import Connection
+from gateway.storage.base.timeline import Timeline
 from mock_partners.gopay.credentials import NEXT_MERCHANT_KEY
 from tests.gateway.cache import Cache
 from tests.gateway.payouts.town import Quiet
 from tests.sim import snapshot
 from tests.sim.baton import Actor, Baton, Crash
 from tests.sim.chance import Chance, Profile
+from tests.sim.clock import TIMERS, VirtualClock
 from tests.sim.cohort import Person
 from tests.sim.crowd import Crowd
 from tests.sim.manners import SPARSE, Manners
 from tests.sim.partners import MOCKS, PUBLIC, PartnerSide
 from tests.sim.process import Process, Services
-from tests.sim.snapshot import Snapshot
+from tests.sim.restore import Forgotten, Restore
+from tests.sim.snapshot import Incentive, Snapshot
 from tests.sim.store import FaultyDatabase, Store
 from tests.sim.wire import Line, Post
 
@@ -45,45 +48,6 @@ STALLS_S = (1.0, 8.0, 40.0, 200.0, 1_000.0, 6_000.0, 40_000.0)
 COMMIT_FAULTS = {"fails": 2, "unheard": 2, "dies before": 3, "dies after": 3}
 STATEMENT_FAULTS = {"unheard": 2, "dies after": 3}
 """Where a statement commits by itself there is nothing between it and its commit."""
-
-
-class VirtualClock:
-    """The gateway's clock."""
-
-    def __init__(self, town: Town) -> None:
-        self._town = town
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self._town.now_s, UTC)
-
-    def monotonic(self) -> float:
-        return self._town.now_s
-
-    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
-        """Of a process that stood still past it, either what it waited for or the timer goes first: the seed says."""
-        return _Timer(self._town, seconds)
-
-    async def sleep(self, seconds: float) -> None:
-        await self._town.baton.rest(self._town.now_s + seconds)
-
-
-class _Timer:
-    """`asyncio.timeout` under the virtual clock."""
-
-    def __init__(self, town: Town, seconds: float) -> None:
-        self.until_s = town.now_s + seconds
-        self.fired = False
-
-    async def __aenter__(self) -> None:
-        self._token = _TIMERS.set((*_TIMERS.get(), self))
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        _TIMERS.reset(self._token)
-        if self.fired and kind is asyncio.CancelledError:
-            raise TimeoutError from error
-
-
-_TIMERS: ContextVar[tuple[_Timer, ...]] = ContextVar("timers", default=())
 
 
 class Town:
@@ -103,7 +67,7 @@ class Town:
         self.seed, self.chance, self.store, self.crowd = seed, chance, store, crowd
         self.profile: Profile = chance.profile
         self.manners = Manners(chance)
-        self._observer = observer
+        self.observer = observer
         setup = chance.stream("setup")
         self.quiet = random.Random(0)
         hour = setup.choice([21.0, 22.5, 23.0, 23.5, 23.9, setup.uniform(0, 24)])
@@ -123,12 +87,21 @@ class Town:
         """Who ended a link in the partner's own app."""
         self.left: set[tuple[int, str, float | None]] = set()
         """Requests that have left, by payout, kind and attempt."""
+        self.restore = Restore()
+        self.forgotten: dict[tuple[str, str], Forgotten] = {}
+        """By partner and reference, payouts that were made before the store was put back."""
+        self.loose: set[str] = set()
+        """References and numbers under which something may still be on its way from before."""
+        self.survivors: set[Actor] = set()
+        """Actors that were under way then, and live on."""
         self.doomed: list[Actor] = []
         """Actors whose process has died while they waited."""
         self.tried_s: dict[tuple[str, str], float] = {}
         """When a partner's stage was last fed, or its brake looked after."""
         self.resumed_s: dict[str, float] = {}
         """When an operator let a partner be fed again."""
+        self.moved_s = 0.0
+        """When anything but a hold changed in the store."""
         self.waits_s: dict[str, float] = {}
         """Since when somebody waits at a partner who could be paid."""
         self.statements_s: dict[str, float] = {}
@@ -140,6 +113,9 @@ class Town:
         self.text = ""
         self.dirty = True
         self.state = Snapshot()
+        self.restless: list[Incentive] = []
+        self.restless_for: tuple[object, ...] = ()
+        """Kept by `rules.restless`, and what it was found for."""
         self.turns = 0
         self.people: list[Person] = []
         self._vault = Vault(Secret(MASTER_KEY).reveal().encode()[:32])
@@ -163,11 +139,13 @@ class Town:
     def resources(self, process: Process) -> Resources:
         """What a process is built on: a cache and a store that it shares, and memory of its own."""
         entropy = self.chance.stream(f"entropy {process.name} {process.lives}")
+        process.timeline = Timeline(sorted(PARTNERS))
         database = FaultyDatabase(
             self.store,
             before=lambda: self._before(process),
             commit=lambda *, alone: self._commit(process, COMMIT_FAULTS if alone else STATEMENT_FAULTS),
             after=lambda wrote: self._after(process, wrote),
+            compare=lambda connection: self.compare(process, connection),
         )
         tokens = Tokens(self.cache, self._vault, self._clock)  # type: ignore[arg-type]
         desks = {
@@ -199,6 +177,8 @@ class Town:
         """Change the installation's settings, for whoever is started from now on; which of them."""
         now = self._settings
         what = rng.choice(("instance", "resend_on_assumed_absence", "verdict_life_s", "waits"))
+        if what == "instance" and self.restore.drawn:
+            what = "waits"  # a store that has forgotten an instance takes its credits for another installation's
         changed: dict[str, object] = {
             "instance": f"{(int(now.instance) + 1) % 100:02d}",
             "resend_on_assumed_absence": not now.resend_on_assumed_absence,
@@ -277,6 +257,16 @@ class Town:
             raise self._death()
         await self.point("committed")
 
+    async def compare(self, process: Process, connection: Connection) -> None:
+        """A process compares the store with what it remembers, and with what the cache does."""
+        await process.timeline.compare(connection)
+        await process.timeline.remember(self.cache, connection)  # type: ignore[arg-type]
+        self.dirty = True
+
+    def cache_knows(self) -> bool:
+        """Whether a process that begins anew would hear that more was committed than the store knows."""
+        return not self.cache.down and any(name.startswith("timeline:") for name in self.cache.values)
+
     async def point(self, name: str) -> None:
         """Here others may go on first, the process may stand still, or die."""
         actor = self.baton.actor
@@ -305,7 +295,7 @@ class Town:
 
     def _ring(self, name: str) -> None:
         """The process goes on after a standstill: a timer that is over may go first."""
-        for timer in _TIMERS.get():
+        for timer in TIMERS.get():
             over = self.now_s > timer.until_s and not timer.fired
             if over and self.chance.fault(f"timer at {name}", 0.6, {"the timer goes first": 1}) is not None:
                 self.trace(f"  a timer goes first at {name}")
@@ -348,7 +338,7 @@ class Town:
         if not self.dirty:
             return
         self.dirty = False
-        text = await snapshot.read(self._observer)
+        text = await snapshot.read(self.observer)
         if text == self.text:
             return
         state = snapshot.decode(text)
@@ -357,6 +347,8 @@ class Town:
         self.trace("state", text)
         fed = {one.partner for one in self.state.paused} - {one.partner for one in state.paused}
         self.resumed_s |= dict.fromkeys(fed, self.now_s)
+        if snapshot.moved(self.state, state):
+            self.moved_s = self.now_s
         self.text, self.state = text, state
         from tests.sim.rules import broken
 

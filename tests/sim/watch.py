@@ -59,6 +59,10 @@ def write_of(slug: str, method: str, path: str, headers: dict[str, str], content
 
 def leaves(town: Town, side: PartnerSide, write: Write, timeout_s: float) -> None:
     """A request is handed to the network: its intent must be committed, current, and have time for an answer."""
+    if town.baton.actor in town.survivors:
+        return  # its intent was committed in a store that is no more
+    if write.does is not REJECTS and any((one.partner, one.by) == (side.slug, "recovery") for one in town.state.paused):
+        town.bad(f"a request that {write.does} left for {side.slug}, and nobody knows what was forgotten there")
     payout = write.of(town, side.slug)
     if payout is None:
         town.bad(f"{side.slug}: a request that {write.does} left for no payout of ours")
@@ -77,6 +81,8 @@ def leaves(town: Town, side: PartnerSide, write: Write, timeout_s: float) -> Non
 
 def taken(town: Town, side: PartnerSide, write: Write) -> None:
     """The partner takes money out of our deposit for a request."""
+    if town.baton.actor in town.survivors or write.key in town.loose:
+        return  # it left before the store was put back
     payout = write.of(town, side.slug)
     if payout is None or payout.state not in _MAY_ARRIVE or payout.released_s is not None:
         stood = "no payout" if payout is None else f"payout {payout.id}, which is {payout.state}"

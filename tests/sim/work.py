@@ -39,6 +39,17 @@ class Chore(NamedTuple):
     tick: Tick
     idle_most_s: float = NEVER_S
     """It is looked in on so often even if it found nothing many times."""
+    once_changed_s: float = NEVER_S
+    """As `idle_most_s`, once anything changed since that it could go by."""
+
+
+class Idle(NamedTuple):
+    """A chore that found nothing to do: when, how long it waits for it, how often in a row, and what it went by."""
+
+    since_s: float
+    wait_s: float
+    times: int
+    found: tuple[object, ...]
 
 
 def chores(town: Town) -> list[Chore]:
@@ -49,6 +60,7 @@ def chores(town: Town) -> list[Chore]:
 def _payouts(town: Town) -> Iterator[Chore]:
     state, now_s = town.state, town.now_s
     paused = {row.partner for row in state.paused}
+    recovering = {row.partner for row in state.paused if row.by == "recovery"}
     send_s: defaultdict[str, float] = defaultdict(lambda: NEVER_S)
     follow_s: defaultdict[str, float] = defaultdict(lambda: NEVER_S)
     overdue_s = NEVER_S
@@ -72,11 +84,23 @@ def _payouts(town: Town) -> Iterator[Chore]:
         if incentive.own in _WAITS and incentive.own_next_s is not None:  # a canary makes it due
             send_s[incentive.partner] = min(send_s[incentive.partner], incentive.own_next_s)
     for slug, due_s in send_s.items():
+        if slug in recovering:
+            continue
         limit = 1 + town.seed % 3
         hold = feeding.held(town, slug, *_PAYS_UNDER[slug])
         fed_s = due_s if hold is None or due_s == NEVER_S else feeding.canary_s(town, hold)
-        yield Chore(f"send {slug}", fed_s, lambda s, slug=slug, limit=limit: feeding.send(town, s, slug, limit), 5.0)
-        yield Chore(f"unpayable {slug}", due_s - LOST_S, lambda s, slug=slug: s.payouts.tick_unpayable(slug, 1), 5.0)
+        yield Chore(
+            f"send {slug}",
+            fed_s,
+            lambda s, slug=slug, limit=limit: feeding.send(town, s, slug, limit),
+            once_changed_s=5.0,
+        )
+        yield Chore(
+            f"unpayable {slug}",
+            due_s - LOST_S,
+            lambda s, slug=slug: s.payouts.tick_unpayable(slug, 1),
+            once_changed_s=5.0,
+        )
     for slug, due_s in follow_s.items():
         yield Chore(f"look-ups {slug}", due_s, lambda s, slug=slug: s.payouts.tick_lookups(slug, 1))
     yield Chore("deadlines", overdue_s, lambda s: s.payouts.tick_deadlines(1))
@@ -145,7 +169,7 @@ def _brake(town: Town) -> Iterator[Chore]:
     held = {(one.partner, one.stage) for one in town.state.holds if one.open}
     for hold in town.state.holds:
         if hold.kind == HoldKind.BRAKE.value and (hold.open or (hold.run_asked_s or 0.0) <= (hold.released_s or 0.0)):
-            brake_s = min(brake_s, feeding.thinned_s(town, hold, "brake") if hold.open else 0.0)
+            brake_s = min(brake_s, feeding.looked_after_s(town, hold) if hold.open else 0.0)
     for refusal in town.state.refusals:
         if refusal.next_look_s is not None and (refusal.partner, refusal.stage) not in held:
             look_s = min(look_s, refusal.next_look_s)

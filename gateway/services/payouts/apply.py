@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from contracts.errors import NotFound
 from contracts.events import EventType
 from contracts.hold import HoldStage
 from contracts.incentive import BlockerCode
@@ -47,9 +48,14 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
 async def apply(
     connection: Connection, now: datetime, terms: Mapping[str, Terms], items: Sequence[Item]
 ) -> list[Applied]:
-    """Apply words and findings inside the caller's transaction; one result for each, in order."""
+    """Apply words and findings inside the caller's transaction; one result for each, in order. Raises `NotFound` where
+    the store knows nothing of a payout.
+    """
     rows, incentives = await payouts.lock(connection, list({item.payout for item in items}))
     by_id = {row.id: row for row in rows}
+    if gone := {item.payout for item in items} - by_id.keys():  # this process has outlived a failover
+        remedy = "What a failover or a restore has lost, `gateway recover` finds."
+        raise NotFound(f"Payout {min(gone)} is not in the store (any more).", remedy=remedy)
     before = {row.id: msgspec.structs.replace(row) for row in rows}
     incentives_before = {key: msgspec.structs.replace(row) for key, row in incentives.items()}
     family: dict[int, list[PayoutRow]] = {}

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 import asyncpg
 import pytest
 
+from contracts.errors import NotFound
+from contracts.observation import Source
+from contracts.payout import succeeded
 from gateway.storage.base.database import GroupCommit
 from tests.gateway.payouts.town import Town
 
@@ -28,6 +31,14 @@ async def test_an_incentive_has_many_payouts_but_one_that_stands(town: Town) -> 
     for state in ("reserved", "unknown", "rejected", "succeeded", "reversed"):
         with pytest.raises(asyncpg.UniqueViolationError, match="payouts_one_standing"):
             await town.execute(_COPY, state, None, 9)
+
+
+async def test_an_answer_about_a_payout_that_a_failover_has_lost_says_so(town: Town) -> None:
+    town.partner()
+    heard = succeeded(partner_reference="1", amount_rupiah=600_000)
+    with pytest.raises(NotFound) as lost:
+        await town.worker().observe(None, 4711, Source.LOOKUP, heard)
+    assert "4711" in lost.value.detail and "gateway recover" in lost.value.remedy
 
 
 async def test_a_group_closes_when_enough_wait() -> None:
