@@ -9,6 +9,7 @@ _BOUNDED = "tests/gateway/standing/test_bounded.py"
 _STUCK = "tests/gateway/standing/test_thousand_stuck.py"
 _KEPT = "tests/gateway/linking/test_answers_kept.py"
 _ROUNDS = "gateway/services/reconciliation/rounds.py"
+_DUE = "tests/gateway/payouts/test_due.py"
 
 STILL = (
     one("worker/an_outage_is_ended_by_a_refusal", "gateway/worker/outage.py", "        if told.good:\n", "        if told.good or told.fault is None:\n", WORKER, first="test_outage_opens_after_a_run_of_failures_and_closes_at_a_word"),
@@ -24,4 +25,7 @@ STILL = (
     one("answers/one_rows_error_takes_the_group", "gateway/storage/base/database.py", "if len(group) > 1 and not isinstance(error, AWAY):", "if len(group) > 1_000 and not isinstance(error, AWAY):", _BOUNDED, first="test_one_rows_error_is_its_own"),
     one("answers/in_doubt_though_nothing_left", "gateway/services/payouts/sending.py", "if not left.wrote:", "if left.wrote is None:", _BOUNDED, first="test_a_read_that_takes_all_of_an_attempts_time_leaves_no_doubt"),
     one("answers/called_nothing_left_though_it_was_written", "gateway/services/payouts/sending.py", "left.wrote = request.effect is Effect.WRITE", "left.wrote = request.effect is Effect.READ", _BOUNDED, first="test_a_write_that_takes_all_of_an_attempts_time_does"),
+    one("due/doubt_is_not_announced", "gateway/storage/ops/due.py", "'preparing', 'unknown', 'pending', 'rejected'", "'preparing', 'pending', 'rejected'", _DUE, first="test_whatever_can_be_leased_was_announced"),
+    one("due/who_works_is_woken", "gateway/worker/due.py", "if one is kind and wake.awaited]", "if one is kind]", _DUE, first="test_who_waits_is_woken_for_what_is_due_and_nobody_else"),
+    one("due/all_partners_checks_walked_through", "gateway/storage/linking/verifications.py", '" AND d.partner = $4"', '" AND d.partner || \'\' = $4"', _DUE, first="test_a_partner_s_checks_are_found_without_those_of_all_others"),
 )  # fmt: skip
