@@ -46,7 +46,7 @@ _WATCHED_S = 10.0
 """Somebody looks on who fetched the page so lately; it fetches itself every two seconds, without scripts every five."""
 _LAST_LOOK_S = 4.0
 _OPERATOR, _COOKIE = "demo", "ops"
-_MAY_BEGIN = ("link_required", "consent_denied", "consent_abandoned")
+_MAY_BEGIN = ("link_required", "consent_denied", "consent_abandoned", "consent_withdrawn")
 """Whoever's incentives wait for this may be played by whoever looks on."""
 _NAMES = {slug: partner.manifest.name for slug, partner in PARTNERS.items()}
 _ENVIRONMENT = jinja2.Environment(

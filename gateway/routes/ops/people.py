@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -13,6 +14,7 @@ from litestar.params import FromPath, FromQuery
 from contracts.errors import InvalidRequest, NotFound
 from contracts.incentive import BLOCKERS, BlockerCode, Stage
 from contracts.payout import PayoutState
+from gateway.clock import jakarta_day
 from gateway.core import Core
 from gateway.routes.ops.acts import ACTS, Act, Target, lifting
 from gateway.routes.ops.session import FORM_BYTES, Browser, form, page, signed_in, to
@@ -140,7 +142,17 @@ async def list_payouts(
         states=[one.value for one in PayoutState],
         partners=list(core.resources.desks),
         most=story.MOST,
+        next_of=next_of,
     )
+
+
+_BEFORE_THE_ANSWER = {PayoutState.PREPARING.value, PayoutState.SUBMITTING.value}
+
+
+def next_of(payout: asyncpg.Record) -> datetime | None:
+    """When the gateway does the next thing about a payout by itself: while an answer is awaited, until when it is."""
+    at: datetime | None = payout["sent_deadline" if payout["state"] in _BEFORE_THE_ANSWER else "next_at"]
+    return at
 
 
 @get("/payouts/{payout_id:int}", guards=[signed_in()])
@@ -160,6 +172,7 @@ async def show_payout(core: NamedDependency[Core], request: Browser, payout_id: 
         request,
         "payout.html",
         payout=row,
+        next_at=next_of(row),
         incentive=incentive,
         words=words,
         calls=calls,
@@ -228,7 +241,8 @@ async def show_incentive(core: NamedDependency[Core], request: Browser, incentiv
     """One incentive: why it is not paid, and what lifts that."""
     row = await core.incentives.get(incentive_id)
     payout = None if row.payout_id is None else int(row.payout_id)
-    return page(request, "incentive.html", row=row, offered=await _offered(core, row, payout))
+    today = jakarta_day(core.resources.clock.now())
+    return page(request, "incentive.html", row=row, today=today, offered=await _offered(core, row, payout))
 
 
 async def _offered(core: Core, row: IncentiveView, payout: int | None, *more: BlockerCode) -> list[tuple[Act, Target]]:

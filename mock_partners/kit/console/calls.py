@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import msgspec
 
-from mock_partners.kit.console.html import options
+from mock_partners.kit.console.html import form, hidden, options
 from mock_partners.kit.host import Mock
 from mock_partners.kit.log import ANSWERED, KEPT_CALLS, Exchange
 from mock_partners.kit.scenario.facts import Facts, Handles
@@ -100,14 +100,14 @@ def calls(mock: Mock, chosen: Filter) -> str:
     found = [exchange for exchange in reversed(log.calls) if chosen.admits(exchange)]
     player, nothing = mock.backstage.player, Handles()
     rows = "".join(
-        _call(exchange, player.facts(exchange.call) if player else Facts(exchange.call, mock.world, nothing))
+        _call(mock, exchange, player.facts(exchange.call) if player else Facts(exchange.call, mock.world, nothing))
         for exchange in found[:SHOWN]
     )
     shown = f"{len(found)} of {log.total_calls} calls" + (f", the newest {SHOWN} shown" if len(found) > SHOWN else "")
     return f'<p class="count">{shown}</p>{rows or "<p class=none>No call passes the filter.</p>"}'
 
 
-def _call(exchange: Exchange, facts: Facts) -> str:
+def _call(mock: Mock, exchange: Exchange, facts: Facts) -> str:
     told = exchange.as_json()
     took = f"{told['took_ms']:,} ms"
     words = " ".join(roles_of(exchange.operation)) or exchange.operation.rpartition("/")[2]
@@ -125,7 +125,7 @@ def _call(exchange: Exchange, facts: Facts) -> str:
         f'<span class="what"><b>{escape(words)}</b><code>{path}</code></span>'
         f'<span class="about">{escape(", ".join(about))}</span>'
         f'<span class="marks">{_marks(told["checks"])}{rules}</span><span class="answer">{escape(answer)}</span>'
-        f"</summary>{_detail(exchange, told, facts)}</details>"
+        f"</summary>{_detail(mock, exchange, told, facts)}</details>"
     )
 
 
@@ -145,7 +145,16 @@ def _check(check: dict[str, str]) -> str:
     return f'<span class="no">{escape(check["check"])}: {escape(check["verdict"])}</span>'
 
 
-def _detail(exchange: Exchange, told: dict[str, Any], facts: Facts) -> str:
+def _lost(mock: Mock, operation: str, facts: Facts) -> str:
+    """A scenario in which this person's calls of the kind are done and never answered."""
+    account = f'\naccount = "{facts.account.account}"' if facts.account is not None else ""
+    return (
+        f'title = "The answer is lost: {operation}"\n\n[[rule]]\nname = "done, and no answer"\n[rule.when]\n'
+        f'partner = "{mock.name}"\noperation = "{operation}"{account}\n[rule.do]\ndrop_after_booking = true\n'
+    )
+
+
+def _detail(mock: Mock, exchange: Exchange, told: dict[str, Any], facts: Facts) -> str:
     took = f"{told['took_ms']:,} ms"
     headers = "\n".join(f"{name}: {value}" for name, value in told["headers"].items())
     request = escape(f"{told['method']} {told['target']}\n{headers}")
@@ -153,11 +162,14 @@ def _detail(exchange: Exchange, told: dict[str, Any], facts: Facts) -> str:
     expected |= {"reference": facts.references[0]} if facts.references else {}
     expected |= {"code": told["code"]} if told["code"] else {}
     checks = "".join(_check(check) for check in told["checks"]) or "no check was begun"
+    lost = _lost(mock, expected["operation"], facts)
     return (
         f'<div class="detail"><div class="marks">{checks}</div>'
         f"<div><h3>Request</h3><pre>{request}</pre><pre>{_pretty(told['body'])}</pre></div>"
         f"<div><h3>Answer: {escape(told['outcome'])} after {took}</h3><pre>{_pretty(told['answer'])}</pre>"
-        f"<h3>To expect it in Verify</h3><pre>{escape(msgspec.json.encode(expected).decode())}</pre></div></div>"
+        f"<h3>To expect it in Verify</h3><pre>{escape(msgspec.json.encode(expected).decode())}</pre>"
+        f"<h3>To lose this person's answers from now on</h3><pre>{escape(lost)}</pre>"
+        f"{form(mock, 'scenario', hidden('toml', lost) + '<button>Set it</button>')}</div></div>"
     )
 
 

@@ -9,6 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from contracts.payout import PayoutState
+from gateway.core import build_core
+from gateway.routes.ops.people import next_of
 from gateway.services.ops.plan import RATE_OVER, behind_checks, forecast
 from gateway.storage.ops.backlog import Sample
 from tests.gateway.api.kit import as_csv, nik, row
@@ -120,6 +123,28 @@ async def test_both_languages(desk: Desk) -> None:
         assert "Whose turn is it?" in (await browser.get("/ops")).text
 
 
+async def test_what_nothing_holds_up_says_when_its_turn_comes(desk: Desk) -> None:
+    rows = [row(1, due_on="2099-01-05"), row(2)]
+    batch = (await desk.api.submit(as_csv(rows))).json()
+    for role in ("one", "two"):
+        await desk.api.decide(batch, role)
+    await desk.api.fetch("UPDATE incentives SET link_active = true, verified = true, standing = NULL")
+    found = await desk.api.fetch("SELECT id FROM incentives ORDER BY participant_id")
+    async with desk.signed_in("auditor") as browser:
+        later, now = [(await browser.get(f"/ops/incentives/{one['id']}")).text for one in found]
+    assert "jatuh tempo 2099-01-05, mulai pukul 00:00 WIB" in later and "segera tiba" not in later
+    assert "segera tiba" in now and "jatuh tempo 2026" not in now
+
+
+@pytest.mark.parametrize("state", PayoutState)
+def test_the_next_step_of_a_payout_is_no_moment_that_is_over(state: PayoutState) -> None:
+    """A payout that has its answer keeps until when that was awaited."""
+    kept: Any = {"state": state.value, "sent_deadline": AT, "next_at": None}
+    awaited = state in (PayoutState.PREPARING, PayoutState.SUBMITTING)
+    assert next_of(kept) == (AT if awaited else None)
+    assert next_of(kept | {"next_at": AT + timedelta(1)}) == AT + (timedelta(0) if awaited else timedelta(1))
+
+
 def sample(after_s: float, due: int, ended: int) -> Sample:
     return Sample(at=AT + timedelta(seconds=after_s), partner="ovo", stage="payout", due=due, blocked=0, ended=ended)
 
@@ -186,14 +211,15 @@ def test_before_anything_ended_the_quota_is_the_forecast_and_old_samples_are_non
 
 async def test_the_backlog_is_sampled_once_by_all_workers_and_thinned_out(desk: Desk) -> None:
     await batch_of(desk, range(1, 4))
-    plan = desk.api.core.plan
-    for _ in range(3):
-        await plan.tick()
+    workers = [build_core(desk.api.core.resources).plan for _ in range(4)]
+    for worker in workers[:3]:
+        for _ in range(2):
+            await worker.tick()
     rows = await desk.api.fetch("SELECT partner, stage, count(*) AS n FROM backlog_samples GROUP BY 1, 2")
     assert {(r["partner"], r["stage"]) for r in rows} == {("ovo", "verification"), ("ovo", "payout")}
     assert all(r["n"] <= 2 for r in rows), "two moments at most: ten seconds may have passed"
     await desk.api.fetch("UPDATE backlog_samples SET at = at - interval '8 days'")
-    await plan.tick()
+    await workers[3].tick()
     (left,) = await desk.api.fetch("SELECT count(*) AS n FROM backlog_samples WHERE at < now() - interval '7 days'")
     assert left["n"] == 0
     seen = (await desk.api.call("GET", "/v1/burn-down", role="reader")).json()

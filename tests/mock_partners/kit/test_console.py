@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import AsyncIterator, Callable
 
@@ -173,3 +174,20 @@ async def test_its_files_are_its_own(pair: Pair) -> None:
         assert reply.headers["content-type"].startswith(kind)
         assert not re.search("https?://", reply.text)
     assert (await browser.get("/assets/app.py")).status_code == 404
+
+
+async def test_a_call_is_made_a_scenario_of_its_person_at_the_press_of_a_button(pair: Pair) -> None:
+    """From then on the answers to this person are lost, and to nobody else; what is asked for stays what it was."""
+    stage, browser = pair
+    await stage.snap.authenticate()
+    await stage.pay("R1")
+    log = (await browser.get("/bni/panels", params={"q": "R1"})).json()["log-live"]
+    (text,) = re.findall(r'name="toml" value="(.*?)"', log, re.S)
+    assert await press(browser, "scenario", toml=html.unescape(text)) == 303
+    with pytest.raises(httpx.ReadError):
+        await stage.transfer_reply("R2")
+    assert (await stage.transfer_reply("R3", OTHER)).status_code == 200
+    assert (await stage.status_reply("R2")).json()["latestTransactionStatus"] == "00"
+    everything = (await browser.get("/bni/panels")).json()["log-live"]
+    for one in set(re.findall(r'name="toml" value="(.*?)"', everything, re.S)):
+        assert await press(browser, "scenario", toml=html.unescape(one)) == 303, one
