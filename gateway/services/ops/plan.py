@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from contracts.hold import HoldStage
 from contracts.incentive import BLOCKERS, Owner
 from contracts.partner import Manifest
 from contracts.quotas import quota_of
 from gateway.clock import Clock, jakarta_day
 from gateway.storage.base.database import Database
-from gateway.storage.ops import backlog
+from gateway.storage.ops import backlog, holds, switches
 from gateway.storage.ops.backlog import Health, Sample
 
 SAMPLE_S = 10
@@ -22,6 +23,9 @@ CALLS_A_PAYOUT = 2
 """Of each payout, where one quota counts all of its calls: it asks or creates, then transfers or approves."""
 PREFIXES = {"verification": "identity.", "payout": "payout."}
 _WAITING = tuple(code for code, text in BLOCKERS.items() if text.owner in (Owner.GATEWAY, Owner.PARTNER))
+
+
+_WORK = {HoldStage.VERIFY: "verification", HoldStage.PAYOUT: "payout"}
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +43,9 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     quota_per_s: float | None
     """At most so many a second by the partner's quota, or by our own where none is known; null: no such partner."""
     basis: str
-    """What `done_at` rests on: `observed`, `quota` (nothing has ended yet), or `none`."""
+    """What `done_at` rests on: `observed`, `quota` (nothing has ended yet), or `none`; `held`: the partner is held or
+    paused at this stage, and nothing is done there meanwhile.
+    """
     done_at: datetime | None
     """When the last of what is due will have ended at that rate; null: it can't be told."""
 
@@ -50,6 +56,10 @@ class BurnDown(msgspec.Struct, frozen=True, kw_only=True):
     as_of: datetime
     forecasts: list[Forecast]
     samples: list[Sample]
+
+
+def _held(one: Forecast) -> Forecast:
+    return msgspec.structs.replace(one, basis="held", done_at=None)
 
 
 class Planner:
@@ -82,9 +92,16 @@ class Planner:
         async with self._database.connection() as connection:
             present = await backlog.measure(connection, now, jakarta_day(now), _WAITING)
             past = await backlog.samples(connection, now - max(over, RATE_OVER))
+            stands = {
+                (hold.partner, _WORK.get(hold.stage)) for hold in await holds.open_holds(connection) if hold.stops
+            }
+            stands |= {(partner, "payout") for partner in await switches.paused(connection)}
+        found = [forecast(past, sample, self._quota(sample)) for sample in present]
         return BurnDown(
             as_of=now,
-            forecasts=behind_checks([forecast(past, sample, self._quota(sample)) for sample in present]),
+            forecasts=behind_checks(
+                [_held(one) if one.due and (one.partner, one.stage) in stands else one for one in found]
+            ),
             samples=[sample for sample in past if sample.at >= now - over],
         )
 

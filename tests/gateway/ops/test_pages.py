@@ -188,6 +188,29 @@ def test_the_forecast_of_an_uneven_run_is_within_a_twentieth(seed: int) -> None:
     assert worst <= 0.05, f"{worst:.3f} of {took_s:.0f} s"
 
 
+@pytest.mark.parametrize("way", ["hold", "pause"])
+async def test_nothing_is_forecast_of_a_partner_that_is_not_fed(desk: Desk, way: str) -> None:
+    batch = (await desk.api.submit(as_csv([row(1), row(2, partner="gopay")]))).json()
+    for role in ("one", "two"):
+        await desk.api.decide(batch, role)
+    await desk.api.fetch("UPDATE incentives SET link_active = true, verified = true, standing = NULL")
+    if way == "hold":
+        await desk.api.fetch(
+            "INSERT INTO holds (partner, stage, kind, fault, words, since, opened_by)"
+            " VALUES ('ovo', 'payout', 'outage', '5xx', '502', now(), 'w1'),"
+            " ('gopay', 'payout', 'throttled', '429', '429', now(), 'w1')"
+        )
+    else:
+        await desk.api.call("POST", "/v1/partners/ovo/pause", role="operator", json={"reason": "deposit runs dry"})
+    seen = (await desk.api.call("GET", "/v1/burn-down", role="reader")).json()["forecasts"]
+    found = {one["partner"]: one for one in seen if one["stage"] == "payout"}
+    assert (found["ovo"]["basis"], found["ovo"]["done_at"], found["ovo"]["due"]) == ("held", None, 1)
+    assert found["gopay"]["basis"] == "quota", "slower is not stopped"
+    async with desk.signed_in("auditor") as browser:
+        assert "menunggu mitra, atau mitra dihentikan" in (await browser.get("/ops")).text
+        assert "Pembayaran berjalan" not in (await browser.get("/ops/partners/ovo")).text
+
+
 def test_payouts_are_not_done_before_the_checks_at_their_partner() -> None:
     payouts = forecast([sample(0, 10, 0)], sample(100, 10, 100), quota_per_s=None)
     checks = [
