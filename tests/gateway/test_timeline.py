@@ -108,6 +108,27 @@ async def test_an_older_copy_is_known_by_who_saw_a_later_one(database: str, redi
         await connection.close()
 
 
+async def test_a_primary_that_was_left_behind_is_found_out_over_connections_that_stand(
+    database: str, redis: Redis
+) -> None:
+    """Its successor is known by a count that only somebody else can have seen."""
+    timeline = Timeline(list(PARTNERS))
+    pool = await Database.open(database, size=1, timeline=timeline)
+    try:
+        async with following(pool, timeline, redis, every_s=0.01):
+            async with pool.connection() as connection:
+                assert await recovery.open_ones(connection) == []
+            await redis.set(f"timeline:{timeline.identity}", timeline.seen + 50)
+            while True:
+                async with pool.connection() as connection:
+                    if held := await recovery.open_ones(connection):
+                        break
+                await asyncio.sleep(0.01)
+        assert any("left behind" in why for why in reasons(held))
+    finally:
+        await pool.close()
+
+
 async def test_a_lost_cache_says_nothing(database: str) -> None:
     timeline = Timeline(list(PARTNERS))
     assert await opened(database, timeline) == []

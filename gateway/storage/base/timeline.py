@@ -24,6 +24,11 @@ from gateway.storage.base.database import Connection, Database
 BEAT_S = 5.0
 """How often a process has the count go on, and asks how far it is."""
 _KEPT_S = 90 * 24 * 3600
+_TELL = """
+local told = tonumber(redis.call('GET', KEYS[1]) or '') or 0
+if told < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
+"""
+"""Who is behind takes nobody's later count away."""
 _log = structlog.get_logger(__name__)
 
 
@@ -62,16 +67,26 @@ class Timeline:
         """Have the count go on, and tell it."""
         self.seen = max(self.seen, await connection.fetchval("SELECT beat_timeline()"))
         with contextlib.suppress(RedisError, OSError, TimeoutError):
-            await redis.set(self._key(), self.seen, ex=_KEPT_S)
+            await redis.eval(_TELL, 1, self._key(), self.seen, _KEPT_S)
 
     def _key(self) -> str:
         return f"timeline:{self.identity}"
 
 
 @contextlib.asynccontextmanager
-async def following(database: Database, timeline: Timeline, redis: Redis) -> AsyncIterator[None]:
-    """Have the count go on for as long as the block runs."""
+async def following(
+    database: Database, timeline: Timeline, redis: Redis, *, every_s: float = BEAT_S
+) -> AsyncIterator[None]:
+    """Have the count go on for as long as the block runs, and compare it each time with what others have seen: the
+    connections of a primary that was left behind stand, and were compared before it was.
+    """
     async with database.connection() as connection:
         await timeline.remember(redis, connection)
-    async with asking("timeline", database, functools.partial(timeline.beat, redis), every_s=BEAT_S, limit_s=BEAT_S):
+    beat = functools.partial(_beat, timeline, redis)
+    async with asking("timeline", database, beat, every_s=every_s, limit_s=BEAT_S):
         yield
+
+
+async def _beat(timeline: Timeline, redis: Redis, connection: Connection) -> None:
+    await timeline.remember(redis, connection)
+    await timeline.beat(redis, connection)
