@@ -13,7 +13,7 @@ import msgspec
 
 from contracts.batch import COLUMNS, NOTES, RowFault, notes_of
 from contracts.errors import GatewayError
-from gateway.services.intake.cells import cleaned
+from gateway.services.intake.cells import cleaned, plain
 from gateway.services.intake.framing import CsvCells, Decoder, JsonCells, Record
 from gateway.services.intake.merkle import MerkleTree, leaf_of
 
@@ -64,7 +64,8 @@ def write(target: Path, file: Path, rejected: Iterable[dict[str, Any]], *, ndjso
             if record is None:
                 raise ResultsRefused("The file has changed since it was handed over.", remedy="Write it from that one.")
             faults = msgspec.convert(row["faults"], list[RowFault])
-            writer.writerow([*(record.cells or [""] * len(COLUMNS)), *_notes(row["line"], faults, record)])
+            cells = map(plain, record.cells or [""] * len(COLUMNS))
+            writer.writerow([*cells, *_notes(row["line"], faults, record)])
             count += 1
     return count
 

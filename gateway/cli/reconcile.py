@@ -17,6 +17,7 @@ from contracts.errors import InvalidRequest
 from gateway.cli.common import console, rupiah, settings, table
 from gateway.logs import set_up_logging
 from gateway.resources import open_resources
+from gateway.services.intake.cells import plain
 from gateway.services.reconciliation.reconcile import BreakView, Reconciliations
 from gateway.storage.reconciliation.reconciliation import Reconciliation
 
@@ -75,7 +76,7 @@ async def _write_csv(service: Reconciliations, found: Reconciliation, path: Path
         writer = csv.writer(file)
         writer.writerow(BreakView.__struct_fields__)
         async for page in _pages(service, found):
-            writer.writerows(msgspec.to_builtins(one).values() for one in page)
+            writer.writerows(map(plain, msgspec.to_builtins(one).values()) for one in page)
 
 
 async def _write_json(service: Reconciliations, found: Reconciliation, path: Path) -> None:

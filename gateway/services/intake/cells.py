@@ -17,6 +17,7 @@ _EMPTY = frozenset(
     {"nan", "NaN", "NaT", "null", "NULL", "(null)", "none", "None", "n/a", "N/A", "<NA>", "\\N", "undefined"}
 )
 """How programs write that there is nothing; nobody is called so, in this spelling."""
+_COMPUTED = re.compile(r"[=@\t\r\n]|[+-](?![0-9 .,()-]*\Z)", re.ASCII)
 _LOST = "\ufffd"
 """Stands where a letter was lost."""
 _UNSEEN = {ord(sign): None for sign in "\u00ad\u200b\u200c\u200d\u2060\ufeff"}
@@ -37,6 +38,14 @@ def cleaned(cell: str) -> str:
         return marked[1] if marked else cell
     text = unicodedata.normalize("NFC", cell.translate(_UNSEEN))
     return "".join([" " if unicodedata.category(sign) == "Zs" else sign for sign in text]).strip(" ")
+
+
+def plain(cell: object) -> str:
+    """A cell of a file that we write: what a spreadsheet would compute stands behind an apostrophe, which it hides.
+    Numbers and phones stay as they are.
+    """
+    text = "" if cell is None else str(cell)
+    return f"'{text}" if _COMPUTED.match(text) else text
 
 
 def sign_of(value: str, allowed: Callable[[str], bool]) -> str | None:
@@ -78,7 +87,8 @@ def name_index(vault: Vault, name: str) -> bytes:
 
 
 def _begins_a_name(text: str) -> bool:
-    return text[0] not in _FORMULA and any(map(str.isalpha, text))
+    first = text.lstrip("'")[:1]  # as we write what was a formula
+    return first not in ("", *_FORMULA) and any(map(str.isalpha, text))
 
 
 def _spoilt(text: str) -> bool:

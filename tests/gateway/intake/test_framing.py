@@ -16,6 +16,7 @@ import pytest
 from adapters.registry import PARTNERS
 from contracts.batch import COLUMNS, NOTES, RowCode, remedy_of
 from gateway.security.vault import Vault
+from gateway.services.intake.cells import plain
 from gateway.services.intake.framing import MAX_RECORD_CHARS, CsvCells, Decoder, FileRefused, JsonCells, Record
 from gateway.services.intake.refusals import faults_of
 from gateway.services.intake.rows import PHONE, Checker, Reader, Refused, Row, rules_of
@@ -348,3 +349,20 @@ def test_what_a_remedy_shows_as_right_is_right() -> None:
         for amount in (low, high):
             accepted, _ = checked(as_csv([row(1, partner=partner, account=account, amount_rupiah=amount)]))
             assert len(accepted) == 1, (partner, rule.account.pattern, amount)
+
+
+COMPUTED = ("=1+1", "=cmd|' /C calc'!A0", "@SUM(A1)", "+cmd|x", "-2+3+cmd", "\t=1", "\r=1")
+
+
+@pytest.mark.parametrize("cell", COMPUTED)
+def test_what_we_write_is_computed_by_no_spreadsheet_and_stays_no_name(cell: str) -> None:
+    """A file of refused rows comes back corrected, or not."""
+    assert plain(cell) == f"'{cell}"
+    for name in (cell, plain(cell), plain(plain(cell))):
+        (refused,) = checked(as_ndjson([row(1, full_name=name)]), ndjson=True)[1]
+        assert refused.field == "full_name", name
+
+
+@pytest.mark.parametrize("cell", ["+6281234567890", "-5", "600000", "", "'Aisyah", "Dewi - Lestari", "-", "2026-01-05"])
+def test_what_is_no_formula_is_written_as_it_is(cell: str) -> None:
+    assert (plain(cell), plain(None), plain(7)) == (cell, "", "7")
