@@ -257,6 +257,7 @@ ERRORS: dict[str, str] = {
     "body_missing": "The request has no body.",
     "charset_unsupported": "The text is not UTF-8.",
     "bundle_invalid": "The bundle is not as it was signed.",
+    "client_disabled": "The client was disabled a moment ago: it decides nothing.",
     "client_exists": "There is a client of that name.",
     "conflict": "The state of what is addressed does not allow it.",
     "content_root_differs": "The content root is not the batch's.",

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from contracts.errors import NotFound
-from gateway.storage.access import owners
-from gateway.storage.base.database import Database
+from contracts.errors import Forbidden, NotFound
+from gateway.storage.access import clients, owners
+from gateway.storage.base.database import Connection, Database
 
 
 class NotTheirs(NotFound):
@@ -19,6 +19,14 @@ SHARED = frozenset({"partner", "hold_id", "webhook_endpoint_id", "reconciliation
 """Ids in addresses that name no organisation's rows: partners and their holds are everybody's, endpoints their
 client's, and a reconciliation is read by whoever acts for all organisations.
 """
+
+
+async def must_be_enabled(connection: Connection, client_id: str) -> None:
+    """Raise `Forbidden` for a decision of a client that was disabled a moment ago."""
+    if not await clients.enabled(connection, client_id):
+        raise Forbidden(
+            "This client was disabled.", code="client_disabled", remedy="Somebody whose client is enabled decides."
+        )
 
 
 async def must_own(database: Database, organisation: str | None, ids: Mapping[str, object]) -> None:

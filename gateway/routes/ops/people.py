@@ -65,8 +65,14 @@ async def search(core: NamedDependency[Core], request: Browser) -> Response[Any]
     if not 1 <= len(text) <= 100:
         raise InvalidRequest("Type 1 to 100 characters.", field="q")
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
-    async with core.resources.database.connection() as connection:
-        found = await story.find(connection, text, number=number, **_indexes(core, text))
+    indexes = _indexes(core, text)
+    async with core.resources.database.transaction() as connection:
+        found = await story.find(connection, text, number=number, **indexes)
+        if by := [name for name, wanted in indexes.items() if wanted]:  # also of who is nobody's: that is told, too
+            about = {"by": by, "found": len(found)}
+            await audit.record(
+                connection, core.resources.clock.now(), request.auth.client_id, "participant.search", "ops", about
+            )
     if len(found) == 1:
         return to(f"/ops/participants/{found[0]['participant_id']}")
     return page(request, "found.html", rows=found)

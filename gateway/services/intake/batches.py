@@ -17,6 +17,7 @@ from contracts.events import EventType
 from contracts.partner import Manifest
 from gateway.clock import Clock
 from gateway.security import places
+from gateway.security.tenancy import must_be_enabled
 from gateway.security.vault import Vault
 from gateway.services.intake import reapprovals
 from gateway.services.intake.ahead import Ahead, Upload
@@ -155,6 +156,7 @@ class Batches:
 
         async def store(connection: Connection, now: datetime) -> BatchView:
             batch = await _held(connection, batch_id)
+            await must_be_enabled(connection, client_id)
             person = await clients.person_of(connection, client_id)
             if person == await clients.person_of(connection, batch.client_id):
                 raise Forbidden("A batch is decided by other people than the one who submitted it.", code="own_batch")

@@ -21,6 +21,7 @@ from contracts.payment_plan import (
 )
 from gateway.clock import Clock
 from gateway.security import personal
+from gateway.security.tenancy import must_be_enabled
 from gateway.services.intake.batches import Decision
 from gateway.services.intake.programmes import Programmes
 from gateway.storage.access import clients
@@ -84,6 +85,7 @@ class Plans:
             row = await stored.get(connection, plan_id, lock=True)
             if row is None:
                 raise NotFound("There is no such plan.")
+            await must_be_enabled(connection, client_id)
             person = await clients.person_of(connection, client_id)
             if person == await clients.person_of(connection, row.client_id):
                 raise Forbidden("A plan is decided by other people than the one who made it.", code="own_plan")

@@ -11,6 +11,7 @@ from contracts.errors import Conflict, InvalidRequest, NotFound
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkState
 from gateway.resources import Resources
+from gateway.security.tenancy import must_be_enabled
 from gateway.services.linking import facts
 from gateway.storage.base.database import Connection
 from gateway.storage.intake import participants
@@ -55,6 +56,7 @@ class AccountProofs:
             person = await participants.find(connection, participant_id, lock=True)
             if person is None:
                 raise NotFound("There is no incentive for this participant.")
+            await must_be_enabled(connection, actor)
             if await proofs.given_by_person(connection, person, actor):
                 raise Conflict(
                     "You have handed in a document about this account already.",

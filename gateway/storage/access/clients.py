@@ -197,14 +197,22 @@ async def person_of(connection: Connection, client_id: str) -> str:
     return str(await connection.fetchval("SELECT person_of($1)", client_id))
 
 
+async def enabled(connection: Connection, client_id: str) -> bool:
+    """Whether a client is enabled, until the transaction ends: a process may take its token for some seconds longer.
+    What is no client (`cli`) is.
+    """
+    found = await connection.fetchval("SELECT disabled_at IS NULL FROM clients WHERE id = $1 FOR SHARE", client_id)
+    return found is not False
+
+
 async def seconded(connection: Connection, first: str, second: str) -> bool:
-    """Whether two words make one decision: of two people, the first one's client being enabled still. What is no client
+    """Whether two words make one decision: of two people, whose clients are both enabled still. What is no client
     (`cli`) stands for itself.
     """
     return bool(
         await connection.fetchval(
             "SELECT person_of($1) <> person_of($2)"
-            " AND NOT EXISTS (SELECT FROM clients WHERE id = $1 AND disabled_at IS NOT NULL)",
+            " AND NOT EXISTS (SELECT FROM clients WHERE id IN ($1, $2) AND disabled_at IS NOT NULL)",
             first,
             second,
         )

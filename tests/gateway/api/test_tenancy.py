@@ -14,6 +14,7 @@ from gateway.security import clients, tenancy
 from gateway.security.clients import register
 from gateway.services.messages.delivery import Deliverer
 from gateway.services.messages.post import Delivery
+from gateway.storage.access import clients as stored
 from gateway.storage.access.owners import OWNERS
 from gateway.storage.messages import events
 from tests.gateway.api.kit import Api, as_csv, nik, row
@@ -204,6 +205,23 @@ async def test_another_organisations_row_is_told_as_one_that_is_not_there(api: A
             assert [row["data"]["ids"][-1:] for row in noted] == [[absent], [first.ids[name]]], (
                 "both leave the same trace"
             )
+
+
+async def test_who_was_disabled_a_moment_ago_decides_nothing(api: Api) -> None:
+    """A process takes the token for some seconds longer."""
+    batch = (await api.submit(as_csv([row(1)]))).json()
+    assert (await api.decide(batch, "one")).status_code == 200
+    assert (await api.call("GET", "/v1/funnel", role="two")).status_code == 200
+    database, now = api.core.resources.database, api.core.resources.clock.now()
+    await clients.disable(database, now, api.ids["two"])
+    before = await api.state()
+    reply = await api.decide(batch, "two")
+    assert (reply.status_code, reply.json()["code"]) == (403, "client_disabled")
+    assert await api.state() == before
+    async with database.connection() as connection:
+        for pair, decides in ((("one", "three"), True), (("one", "two"), False), (("two", "one"), False)):
+            assert await stored.seconded(connection, *pair) is decides
+    assert (await api.decide(batch, "three")).json()["state"] == "approved"
 
 
 async def test_an_id_in_a_body_is_looked_at_as_it_is_acted_on(api: Api) -> None:

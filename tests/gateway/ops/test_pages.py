@@ -98,6 +98,10 @@ async def test_a_person_is_found_by_every_number_and_shown_masked(desk: Desk) ->
         assert (await send(browser, "/ops/search", q=nik(77))).status_code == 200
         assert (await browser.get("/ops/participants/nobody")).status_code == 404
         record = (await browser.get("/ops/audit")).text
+        looked_for = await desk.api.fetch("SELECT data FROM audit_log WHERE action = 'participant.search' ORDER BY seq")
+    assert [one["data"] for one in looked_for][-1] == {"by": ["niks"], "found": 0}, "that nobody is told of one too"
+    assert len(looked_for) == 6, "a NIK or a phone, however it is spelled, and no other number"
+    assert nik(77) not in str(looked_for)
     assert "participant.read" in record
     assert "op-auditor-one" in record
 
