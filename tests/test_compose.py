@@ -120,3 +120,35 @@ def test_nothing_is_installed_whose_hash_is_not_known_and_the_image_holds_what_w
 def _lines(name: str) -> list[str]:
     """Commands; what is said about them is none."""
     return [line for line in (ROOT / name).read_text().splitlines() if "echo" not in line and not line.startswith("#")]
+
+
+IMAGES = {service["image"] for service in SERVICES.values()} - {"prakerja-gateway"}
+
+
+def test_what_is_fetched_is_named_by_version_and_nothing_is_run_from_elsewhere() -> None:
+    """What linters of images and pipelines ask for, as far as it fits here."""
+    image = (ROOT / "Dockerfile").read_text()
+    steps = re.findall(r"^([A-Z]+) (.*)$", image.replace("\\\n", " "), re.MULTILINE)
+    assert {step for step, _ in steps} <= {"FROM", "WORKDIR", "COPY", "RUN", "USER", "EXPOSE", "CMD"}, (
+        "no ADD, ENV, ARG"
+    )
+    assert [what for step, what in steps if step == "FROM" and not re.fullmatch(r"[a-z/]+:[0-9][\w.-]*", what)] == []
+    runs = " ".join(what for step, what in steps if step == "RUN")
+    assert "--require-hashes" in runs and not re.search(r"curl|wget|sudo|chmod 777|apt-get|\| *sh", runs)
+    assert steps[-1][0] == "CMD" and steps[-1][1].startswith("["), "a process of its own, which hears SIGTERM"
+    assert [name for name in IMAGES if not re.fullmatch(r"[a-z/]+:[0-9][\w.-]*", name)] == []
+    for script in sorted((ROOT / ".ci").iterdir()):
+        text = script.read_text()
+        assert re.match(r"#!/(usr/bin/env ba|bin/)sh\n", text), script.name
+        hands_on = script.name == "suite"  # the status of what it runs
+        assert hands_on or re.search(r"^set -eu", text, re.MULTILINE), script.name
+        assert not re.search(r"\b(curl|wget|eval)\b|\| *(ba)?sh\b", text), f"{script.name} runs what it fetches"
+    assert not (ROOT / ".github").exists(), "pipelines of a host have rules of their own: look at them by its linter"
+
+
+def test_nothing_is_reached_from_beyond_this_machine_but_by_a_proxy() -> None:
+    for name, service in SERVICES.items():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
+        mounts = [str(mount) for mount in service.get("volumes", ())]
+        assert not any("docker.sock" in mount or mount.startswith("/:") for mount in mounts), name
+        assert not {"privileged", "cap_add", "pid", "ipc", "devices"} & service.keys(), name
