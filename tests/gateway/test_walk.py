@@ -186,6 +186,16 @@ async def test_the_walks_enter_what_the_page_names(database: str) -> None:
     assert not idle, f"docs/walk.md says that everything passes what nothing enters: {sorted(idle)}"
 
 
+def test_each_step_begins_in_what_it_names() -> None:
+    """A nested function is nobody's way in."""
+    begins = re.findall(r"^\d+\. \*\*`([^`]+)`\*\* ((?:`\w+`(?:, )?)+)", PAYOUT + LINK, re.MULTILINE)
+    assert len(begins) >= steps(PAYOUT) + steps(LINK) - 3
+    for path, names in begins:
+        text = (ROOT / path.replace("<partner>", SLUG)).read_text("utf-8")
+        for name in re.findall(r"\w+", names):
+            assert re.search(rf"^(?:    )?(?:async )?def {name}\b", text, re.MULTILINE), f"{path} has no {name}"
+
+
 def test_the_walks_are_short() -> None:
     assert 5 <= steps(PAYOUT) <= MOST_STEPS and 5 <= steps(LINK) <= MOST_STEPS
     for part in (PAYOUT, LINK):
