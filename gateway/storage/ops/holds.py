@@ -47,12 +47,9 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     next_canary_at: datetime | None
     """The next try that is let through; throttled: before then nothing is sent at all (`Retry-After`)."""
     canaries: int
-    told_at: datetime | None
     released_at: datetime | None
     released_by: str | None
     good_before: int | None
-    run_asked_at: datetime | None
-    """A brake's: when some of those who were refused were last asked again."""
 
     @property
     def stops(self) -> bool:

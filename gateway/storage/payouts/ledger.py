@@ -91,17 +91,6 @@ async def add(connection: Connection, now: datetime, rows: Sequence[tuple[int, s
     )
 
 
-async def balances(connection: Connection, partner: str) -> dict[str, int]:
-    """Rupiah on each account of one partner: what came in by debits less what went out by credits."""
-    rows = await connection.fetch(
-        "SELECT account, sum(amount)::bigint AS amount FROM ("
-        " SELECT debit AS account, amount_rupiah AS amount FROM ledger WHERE partner = $1"
-        " UNION ALL SELECT credit, -amount_rupiah FROM ledger WHERE partner = $1) AS moved GROUP BY account",
-        partner,
-    )
-    return {row["account"]: row["amount"] for row in rows}
-
-
 async def imbalance(connection: Connection) -> int:
     """Rupiah by which the ledger and the payouts' states disagree, over all payouts; 0 when the books are right.
 

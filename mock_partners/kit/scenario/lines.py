@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from typing import Any
 
 Path = tuple[str | int, ...]
@@ -20,9 +19,6 @@ class Lines:
         while path and path not in self._found:
             path = path[:-1]
         return self._found.get(path, 1)
-
-    def as_mapping(self) -> Mapping[Path, int]:
-        return self._found
 
 
 class _Scanner:

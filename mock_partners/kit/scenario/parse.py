@@ -19,7 +19,6 @@ MAX_RULES = 1_000
 TOP = {"title": kinds.TEXT, "source": kinds.TEXT, "seed": kinds.count(0, 2**63 - 1)}
 CLOCK = {"at": kinds.MOMENT, "frozen": kinds.FLAG, "skew_s": kinds.SIGNED_SECONDS}
 RULE_KEYS = ("name", "when", "do")
-COUNTING = ("nth", "from", "to", "per", "rate")
 
 
 def parse_scenario(text: str, name: str = "scenario") -> Scenario:
