@@ -69,6 +69,8 @@ class StatementKind(enum.Enum):
     """We paid the beneficiary."""
     REVERSAL = "reversal"
     FEE = "fee"
+    PENDING = "pending"
+    """Not booked yet: whose it is may still be paid, and nobody else is concerned."""
     OTHER = "other"
     """Nothing to do with payouts: a deposit, say."""
 
@@ -97,6 +99,8 @@ class StatementPage(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None = None
     unreadable: int = 0
     """Lines that could not be understood: the others count, but the page proves no absence."""
+    proves_absence: bool = True
+    """No where the partner gave no list, and that this means an empty one is assumed."""
 
 
 def read_rows(rows: Iterable[T], read: Callable[[T], StatementLine]) -> tuple[tuple[StatementLine, ...], int]:

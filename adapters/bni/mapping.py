@@ -78,7 +78,7 @@ BOOKINGS: dict[str, tuple[StatementKind, str]] = {
     "DEPOSIT": (StatementKind.OTHER, "CREDIT"),
 }
 """A booking's kind in our words and its side of our account (assumed, decision S5)."""
-assert {kind for kind, _ in BOOKINGS.values()} == set(StatementKind), "each of our kinds has BNI's"
+assert {kind for kind, _ in BOOKINGS.values()} == set(StatementKind) - {StatementKind.PENDING}, "each has BNI's"
 
 
 def bound(reply: Response, reference: str) -> LinkStep:
@@ -142,7 +142,7 @@ def statement_page(reply: Response, asked: int) -> StatementPage:
     """One page of bookings (decision S5)."""
     envelope = statements.listed(sign.STATEMENT, asked, reply)
     if envelope is None:
-        return StatementPage(lines=())
+        return StatementPage(lines=(), proves_absence=False)
     rows = statements.rows(envelope.body, "detailData")
     more = statements.follows(asked, envelope)
     if more and not rows:

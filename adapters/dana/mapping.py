@@ -47,7 +47,11 @@ PAYOUTS = Payouts(
 HISTORY = statements.History(
     call=sign.HISTORY,
     kinds={"TOPUP": StatementKind.CREDIT, "REVERSAL": StatementKind.REVERSAL, "FEE": StatementKind.FEE},
-    status={"SUCCESS": True, "FAILED": False, "CANCELLED": False},  # the last two assumed
+    booked="SUCCESS",
+    unbooked={
+        **dict.fromkeys(("FAILED", "CANCELLED"), StatementKind.OTHER),
+        **dict.fromkeys(("INIT", "PENDING", "PAYING", "PROCESSING"), StatementKind.PENDING),
+    },  # all but the first assumed
     below=("additionalInfo",),
     number="pageNumber",
 )

@@ -97,7 +97,7 @@ HISTORY = statements.History(
 """The deposit's bookings (decisions S3, assumed)."""
 
 assert len(set(IDENTITY.values())) == len(IDENTITY), "one verdict an answer"
-assert set(HISTORY.kinds.values()) == set(StatementKind), "every kind of booking has its type"
+assert set(HISTORY.kinds.values()) == set(StatementKind) - {StatementKind.PENDING}, "every booking has its type"
 
 
 def bound(reply: Response) -> LinkStep:

@@ -59,8 +59,8 @@ def rows(body: Mapping[str, Any], field: str) -> list[Any]:
 
 
 def listed(call: Call, asked: int, reply: Response) -> Envelope | None:
-    """The answer with a page of bookings; None where the partner has none of that day, which some say by "transaction
-    not found" (snap-bni.md 1.8; that it means this is assumed).
+    """The answer with a page of bookings; None where the partner says "transaction not found" of the day, which is
+    taken for none (snap-bni.md 1.8, assumed) and proves nothing absent.
     """
     envelope = call.read(reply)
     return None if asked == 1 and envelope.code == f"404{call.service}01" else call.expect(reply)
@@ -72,10 +72,10 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     call: Call
     kinds: Mapping[str, StatementKind]
     """By the `type` of a row; another one makes the row unreadable: it might be a payment."""
-    status: Mapping[str, bool] | None = None
-    """Whether a row's `status` says that money moved, where rows have one; one that is not listed may yet become a
-    booking, and makes the row unreadable.
-    """
+    booked: str = ""
+    """The `status` of a booking, where rows have one."""
+    unbooked: Mapping[str, StatementKind] = {}
+    """What a row of another `status` is; one that is not listed makes the row unreadable."""
     below: tuple[str, ...] = ()
     """Where in a row both references and the customer stand."""
     number: str = "page"
@@ -84,18 +84,19 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         """One page of bookings."""
         envelope = listed(self.call, asked, reply)
         if envelope is None:
-            return StatementPage(lines=())
+            return StatementPage(lines=(), proves_absence=False)
         more = follows(asked, envelope, self.number)
         return page(asked, more=more, rows=rows(envelope.body, "detailData"), read=self._line)
 
     def _line(self, row: object) -> StatementLine:
-        kind = answers.listed(answers.at(row, "type"), self.kinds)
-        moved = self.status is None or answers.listed(answers.at(row, "status"), self.status)
-        if kind is None or moved is None:
+        kind, status = answers.listed(answers.at(row, "type"), self.kinds), answers.written(answers.at(row, "status"))
+        if kind is not None and self.booked and status.upper() != self.booked:
+            kind = answers.listed(status, self.unbooked)
+        if kind is None:
             raise PartnerProtocolError("field detailData.type or status has an unlisted value")
         within = answers.at(row, *self.below)
         return StatementLine(
-            kind=kind if moved else StatementKind.OTHER,
+            kind=kind,
             amount_rupiah=values.rupiah(answers.at(row, "amount"), "detailData.amount"),
             reference=answers.number(answers.at(within, "partnerReferenceNo")),
             partner_reference=answers.number(answers.at(within, "referenceNo")),

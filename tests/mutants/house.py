@@ -75,8 +75,8 @@ HOUSE = (
     one(
         "house/booking_that_did_not_succeed",
         STMT,
-        'answers.listed(answers.at(row, "status"), self.status)',
-        "True",
+        "if kind is not None and self.booked and status.upper() != self.booked:",
+        "if kind is None:",
         _LISTS,
     ),
     one(

@@ -142,7 +142,7 @@ _LISTS = (
     one("list/another_account_unseen_once_paid", _STATEMENTS, "if line.account is not None and (new or not paid):", "if line.account is not None and not paid:", LISTED, first="test_a_credit_to_another_account_is_found_though_the_payout_is_paid"),
     one("list/a_part_given_back_is_the_whole", "gateway/services/payouts/words.py", "if outcome.kind not in (OutcomeKind.SUCCEEDED, OutcomeKind.REVERSED):", "if outcome.kind is not OutcomeKind.SUCCEEDED:", LISTED, first="test_what_comes_back_in_part_or_from_elsewhere_is_no_payment_given_back"),
     one("list/another_amount_unheard_while_in_doubt", _STATEMENTS, "(ended and row.state.value == outcome.kind.value)", "row.state.value == outcome.kind.value", LISTED, first="test_another_amount_or_account_listed_for_a_payout_in_doubt_is_told_and_it_is_never_sent_again"),
-    one("list/credits_of_another_day_not_counted", _STATEMENT_ROWS, "WHERE payout = ANY($1::bigint[]) GROUP BY payout) AS listed", "WHERE payout = ANY($1::bigint[]) GROUP BY payout, day) AS listed", LISTED, first="test_a_second_credit_on_another_day_is_found"),
+    one("list/credits_of_another_day_not_counted", _STATEMENT_ROWS, "WHERE payout = ANY($1::bigint[]) AND gone_at IS NULL GROUP BY payout) AS listed", "WHERE payout = ANY($1::bigint[]) AND gone_at IS NULL GROUP BY payout, day) AS listed", LISTED, first="test_a_second_credit_on_another_day_is_found"),
 )  # fmt: skip
 
 _DAYS = (

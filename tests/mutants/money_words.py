@@ -117,7 +117,7 @@ _ALIKE = "gateway/storage/reconciliation/lookalikes.py"
 
 _OTHER_NAMES = (
     one("alike/nobody_looks", _STATEMENTS, "        if alike is not None:\n            return looks_alike(row.id, alike)\n", "", LOOKALIKES),
-    one("alike/not_kept", _STATEMENTS, "            if foreign:\n", "            if not lines:\n", LOOKALIKES),
+    one("alike/not_kept", _STATEMENTS, "if alike := [one.line", "if not lines and [one.line", LOOKALIKES),
     one("alike/another_account_counts", _ALIKE, "c.account = l.account_index", "true", LOOKALIKES, first="test_a_strangers_credit_holds_nobody_up"),
     one("alike/another_amount_counts", _ALIKE, "c.amount = p.amount_rupiah AND", "c.amount > 0 AND", LOOKALIKES, first="test_a_strangers_credit_holds_nobody_up"),
     one("alike/only_where_the_account_is_told", _ALIKE, "(c.account IS NULL OR l.account_index IS NULL)", "false", LOOKALIKES),

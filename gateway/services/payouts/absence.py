@@ -148,6 +148,10 @@ class Reading(Protocol):
     def finished_at(self) -> datetime:
         """When the last page had come."""
 
+    @property
+    def proves(self) -> bool:
+        """Whether what it does not list is not there."""
+
 
 class Calendar:
     """Readings by day, so that a thousand payouts can be weighed against thousands of them."""
@@ -155,7 +159,8 @@ class Calendar:
     def __init__(self, reads: Iterable[Reading]) -> None:
         days: dict[date, list[Reading]] = {}
         for read in reads:
-            days.setdefault(read.day, []).append(read)
+            if read.proves:
+                days.setdefault(read.day, []).append(read)
         self._starts: dict[date, list[datetime]] = {}
         self._first_ends: dict[date, list[datetime]] = {}
         for day, of_day in days.items():

@@ -77,8 +77,8 @@ class Daily:
             one = tried.get(day)
             if one is None:
                 return day
-            wanted = day in again or not one.done
-            if wanted and one.times < MOST_TRIES and one.last_at <= now - timedelta(seconds=AGAIN_S):
+            wanted = (day in again or not one.done) if one.times < MOST_TRIES else not one.told
+            if wanted and one.last_at <= now - timedelta(seconds=AGAIN_S):
                 return day
         return None
 
@@ -102,6 +102,7 @@ class Daily:
             if await findings.note(connection, now, partner, day, counts, since=since, at_once=at_once):
                 case = NewCase(code=BlockerCode.CONTRADICTION, partner=partner, detail=detail)
                 await cases.open_cases(connection, now, [case])
+            await reconciliation.told(connection, partner, day, ACTOR)
 
 
 def _finding(day: date, difference: BreakClass) -> str:

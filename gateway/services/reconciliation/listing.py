@@ -36,6 +36,7 @@ class Listing:
         self.identities: set[bytes] = set()
         self.pages = 0
         self.unreadable = 0
+        self.proves = True
         self._barren = 0
         self._dated: dict[bytes, datetime] = {}
         self._in_order: list[Listed] = []
@@ -45,6 +46,7 @@ class Listing:
         """The lines of a page that no page before it had. Raises `PartnerProtocolError` where it goes in circles."""
         self.pages += 1
         self.unreadable += page.unreadable
+        self.proves = self.proves and page.proves_absence
         fresh = []
         for listed in _numbered(page.lines):
             self._in_order.append(listed)

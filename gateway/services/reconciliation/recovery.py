@@ -29,8 +29,9 @@ from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.ends import SKEW_S, Terms
 from gateway.services.payouts.sending import ANSWER_S, frozen_hash, within
 from gateway.services.payouts.words import Finding, What, agreed
-from gateway.services.reconciliation.statements import Statements, looks_alike
+from gateway.services.reconciliation.statements import Statements
 from gateway.services.reconciliation.strays import MOST, Strays
+from gateway.services.reconciliation.weighed import looks_alike
 from gateway.storage.base.database import Connection, transact
 from gateway.storage.ops import audit
 from gateway.storage.payouts import queue

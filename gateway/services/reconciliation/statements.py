@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 
@@ -32,8 +32,8 @@ from gateway.services.payouts.ends import SKEW_S, Terms
 from gateway.services.payouts.words import ABSENT, Finding, Item, What, Word, agreed
 from gateway.services.reconciliation.listing import Listed, Listing, booking_identity
 from gateway.services.reconciliation.rounds import MOST_WAITING, Round
-from gateway.services.reconciliation.strays import Strays
-from gateway.services.reconciliation.weighed import KINDS, Weighed, tell
+from gateway.services.reconciliation.strays import Strays, numbered
+from gateway.services.reconciliation.weighed import KINDS, Weighed, forget, looks_alike, not_booked_yet, suspects, tell
 from gateway.storage.base.database import Connection, transact
 from gateway.storage.payouts import observations, payouts
 from gateway.storage.payouts.observations import Heard
@@ -54,6 +54,7 @@ AFTER_FAILURE_S = 30.0
 POSTED_AFTER_S = (0.0, 6 * 3_600.0, 30 * 3_600.0)
 """When a day is read again after its midnight: partners post late, under the day before (decision X12)."""
 _MOVES = (StatementKind.CREDIT, StatementKind.REVERSAL)
+_NAMED = (*_MOVES, StatementKind.PENDING)
 
 _log = structlog.get_logger(__name__)
 
@@ -115,39 +116,63 @@ class Statements:
         What can be read of it is believed all the same: a page that is missing, a line that cannot be understood or a
         list that does not hold still only keeps it from proving that something is absent.
         """
-        desk, started_at = self._desks[partner], self._clock.now()
-        weighed = Weighed(partner=partner, day=day, started_at=started_at)
-        before: Listing | None = None
+        weighed = Weighed(partner=partner, day=day, started_at=self._clock.now())
         try:
-            for _ in range(MOST_READINGS):
-                listing = await self._list(desk, day, weighed)
-                # One page is of one moment; while several are read, lines may move from one to the next.
-                settled = listing.pages == 1 or (before is not None and before.holds(listing))
-                if before is not None and (repeated := listing.repeated(before)):
-                    await self._apply(desk, day, repeated, weighed)
-                if settled or listing.unreadable:
-                    break
-                before = listing
-            weighed.whole = True
+            return await self._read(weighed)
         finally:
+            await self._bear_out(weighed)
             await transact(self._database, lambda connection: tell(connection, self._clock.now(), weighed))
+
+    async def _read(self, weighed: Weighed) -> StatementRead:
+        desk, day = self._desks[weighed.partner], weighed.day
+        before: Listing | None = None
+        for _ in range(MOST_READINGS):
+            listing = await self._list(desk, day, weighed)
+            # One page is of one moment; while several are read, lines may move from one to the next.
+            settled = listing.pages == 1 or (before is not None and before.holds(listing))
+            if before is not None and (repeated := listing.repeated(before)):
+                await self._apply(desk, day, repeated, weighed)
+            if settled or listing.unreadable:
+                break
+            before = listing
+        weighed.whole = True
         if listing.unreadable:
             raise PartnerProtocolError(f"{listing.unreadable} lines of the statement of {day} cannot be read")
         if not settled:
             raise PartnerProtocolError(
                 f"the statement of {day} lists something else at each of {MOST_READINGS} readings"
             )
+        weighed.settled = listing.proves
         done = StatementRead(
-            partner=partner,
+            partner=desk.slug,
             day=day,
-            started_at=started_at,
+            started_at=weighed.started_at,
             finished_at=self._clock.now(),
             lines=len(listing.identities),
             unknown_lines=len(weighed.unknown),
+            proves=listing.proves,
         )
         async with self._database.transaction() as connection:
             await statements.record(connection, done)
         return done
+
+    async def _bear_out(self, weighed: Weighed) -> None:
+        """Before a second credit is told: what lists it, and what listed the others, may since list them no more, as
+        partners regenerate their lists.
+        """
+        async with self._database.connection() as connection:
+            doubted = await suspects(connection, weighed)
+            await forget(connection, self._clock.now(), weighed, doubted)
+            days = await statements.days_of(connection, await suspects(connection, weighed)) if doubted else []
+        for day in [day for day in days if day != weighed.day][:MOST_DAYS_A_TICK]:
+            again = Weighed(partner=weighed.partner, day=day, started_at=self._clock.now())
+            try:
+                await self._read(again)
+            except (PartnerError, CallerError) as error:
+                _log.warning("statement_not_read", partner=again.partner, day=str(day), error=type(error).__name__)
+                continue
+            async with self._database.connection() as connection:
+                await forget(connection, self._clock.now(), again, doubted)
 
     async def _list(self, desk: Desk, day: date, weighed: Weighed) -> Listing:
         """Read a day's pages once, and apply each as it comes."""
@@ -155,17 +180,16 @@ class Statements:
         for _ in range(MOST_PAGES):
             page = await self._page(desk, day, cursor)
             lines = listing.add(page)
-            nobodys = [one for one in lines if one.line.kind in _MOVES and not one.line.names_anything]
+            nobodys = [one for one in lines if one.line.kind in _NAMED and not one.line.names_anything]
             listing.unreadable += len(nobodys)
             weighed.unreadable = max(weighed.unreadable, listing.unreadable)
             without = await self._apply(desk, day, [one for one in lines if one not in nobodys], weighed)
             await self._strays.keep(desk.slug, [one.line for one in without])
-            credits_ = [one for one in without if one.line.kind is StatementKind.CREDIT]
-            weighed.unknown |= {one.identity for one in credits_}
-            foreign = [one for one in credits_ if not self._strays.ours(one.line.reference)]
+            weighed.unknown |= {one.identity for one in without if one.line.kind is StatementKind.CREDIT}
+            foreign = [one for one in without if not self._strays.ours(one.line.reference)]
             weighed.foreign |= {one.identity for one in foreign}
-            if foreign:
-                await self._keep_lookalikes(desk.slug, day, [one.line for one in foreign])
+            if alike := [one.line for one in foreign if one.line.kind is StatementKind.CREDIT]:
+                await self._keep_lookalikes(desk.slug, day, alike)
             cursor = page.next_cursor
             if cursor is None:
                 return listing
@@ -212,6 +236,7 @@ class Statements:
             first = max(first, today - timedelta(days=MOST_DAYS))
             last = await statements.last_read_of(connection, desk.slug, first)
             again = await findings.wanted(connection, desk.slug, KINDS, first, now - timedelta(seconds=self._sweep_s))
+        nothing = {r.day for r in reads if not r.proves and r.started_at > now - timedelta(seconds=self._sweep_s)}
         due = {
             day
             for day in (first + timedelta(days=n) for n in range((today - first).days))
@@ -222,7 +247,7 @@ class Statements:
         calendar = Calendar(reads)
         for row in waiting:
             _, days = self._worth(desk, row, calendar)
-            due.update(days)
+            due.update(day for day in days if day not in nothing)
         return sorted(due, reverse=True)  # latest first: an old day that is given no more holds none up
 
     def _worth(self, desk: Desk, row: PayoutRow, readings: Calendar) -> tuple[bool, tuple[date, ...]]:
@@ -249,7 +274,7 @@ class Statements:
 
     async def _apply(self, desk: Desk, day: date, lines: Sequence[Listed], weighed: Weighed) -> list[Listed]:
         """Apply lines; the credits and reversals among them that name no payout of ours."""
-        moves = [one for one in lines if one.line.kind in _MOVES]
+        moves = [one for one in lines if one.line.kind in _NAMED]
         async with self._database.connection() as connection:
             by_reference, by_number = await statements.ours(connection, desk.slug, [one.line for one in moves])
             rows = [*by_reference.values(), *(row for same in by_number.values() for row in same)]
@@ -259,9 +284,12 @@ class Statements:
         without: list[Listed] = []
         times: Counter[tuple[int, str, datetime]] = Counter()
         for one in moves:
-            row = by_reference.get(one.line.reference or "") or _numbered(by_number, one.line)
-            if row is None:
-                without.append(one)
+            row = by_reference.get(one.line.reference or "") or numbered(by_number, one.line)
+            if row is None or one.line.kind is StatementKind.PENDING:
+                if row is not None and row.state is PayoutState.UNKNOWN:
+                    words.append(not_booked_yet(row.id, one.line))
+                elif one.line.kind in _MOVES:
+                    without.append(one)
                 continue
             # Whose it is being known, only kind and moment tell its bookings apart: a number that comes in another
             # form, or not at all, makes no second one.
@@ -270,7 +298,7 @@ class Statements:
             new = times[booking] > known.get(booking, 0)
             if new:
                 news.append((row.id, booking_identity(one.line, times[booking]), one.line))
-            weighed.payouts.add(row.id)
+            weighed.listed[booking] += 1
             word = await self._word(one, row, new=new)
             if word is not None:
                 words.append(word)
@@ -364,24 +392,6 @@ class Statements:
             attempt=row.attempt,
             event_key=f"absent:{row.attempt}",
         )
-
-
-def looks_alike(payout: int, day: date) -> Finding:
-    """A payout that may be listed under another name."""
-    detail = (
-        f"the statement of {day} has a credit of this amount and account under a reference that is not ours: ask the"
-        " partner whether it is this payout, and settle it with what it says"
-    )
-    return Finding(payout=payout, what=What.LOOKALIKE, detail=detail)
-
-
-def _numbered(by_number: Mapping[str, Sequence[PayoutRow]], line: StatementLine) -> PayoutRow | None:
-    """Whose a line is that does not carry our reference. A partner may give a number again: then it is the last payout
-    that had left by the day of the booking.
-    """
-    rows = by_number.get(line.partner_reference or "", ())
-    day = jakarta_day(line.booked_at + timedelta(seconds=SKEW_S))
-    return next((row for row in reversed(rows) if listed_from(row) <= day), rows[0] if rows else None)
 
 
 def _whole_since(day: date, now: datetime) -> datetime:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
 
@@ -19,14 +20,16 @@ from contracts.payout import reversed_, succeeded
 from gateway.clock import jakarta_day
 from gateway.resources import Resources
 from gateway.security import places
+from gateway.services.payouts.absence import listed_from
 from gateway.services.payouts.apply import apply
-from gateway.services.payouts.ends import Terms
+from gateway.services.payouts.ends import SKEW_S, Terms
 from gateway.services.payouts.words import Word
 from gateway.storage.access import clients
 from gateway.storage.base import ids
 from gateway.storage.base.database import Connection, transact
 from gateway.storage.ops import audit, cases
 from gateway.storage.ops.cases import NewCase
+from gateway.storage.payouts.payouts import PayoutRow
 from gateway.storage.reconciliation import recovery, strays
 from gateway.storage.reconciliation.strays import Candidate, NewStray, Stray
 
@@ -208,6 +211,17 @@ class Strays:
             await strays.set_case(connection, stray, detail)
             told += 1
         return told
+
+
+def numbered(by_number: Mapping[str, Sequence[PayoutRow]], line: StatementLine) -> PayoutRow | None:
+    """Whose a line is that carries no reference of the form of ours: one that does is another payment's. A partner may
+    give a number again: then it is the last payout that had left by the day of the booking.
+    """
+    if line.reference is not None and _REFERENCE.fullmatch(line.reference):
+        return None
+    rows = by_number.get(line.partner_reference or "", ())
+    day = jakarta_day(line.booked_at + timedelta(seconds=SKEW_S))
+    return next((row for row in reversed(rows) if listed_from(row) <= day), rows[0] if rows else None)
 
 
 def matched(group: Sequence[Stray], candidates: Sequence[Candidate]) -> list[tuple[Stray, Candidate]]:

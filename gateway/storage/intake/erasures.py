@@ -101,11 +101,15 @@ async def links_sealed(connection: Connection, participant: int) -> list[tuple[s
 async def erase(connection: Connection, participant: int, confirmed_by: str, now: datetime) -> None:
     """Put nothing, or chance, in the place of all that is of the person. One number takes the place of each index, so
     that what belonged together still does and nothing else can be told from it. Of each instalment that was paid a mark
-    is left, so that the same NIK is not paid it again under another id.
+    is left, so that the same NIK is not paid it again under another id; of one that was refused too, which counts only
+    if it turns out paid.
     """
     await connection.execute(
-        "INSERT INTO erased_instalments SELECT instalment_mark(nik_index, programme, purpose, period) FROM incentives"
-        " WHERE participant = $1 AND payout = 'succeeded' ON CONFLICT DO NOTHING",
+        "INSERT INTO erased_instalments SELECT instalment_mark(nik_index, programme, purpose, period),"
+        " CASE WHEN payout IS DISTINCT FROM 'succeeded' THEN id END FROM incentives i"
+        " WHERE participant = $1 AND (payout = 'succeeded'"
+        " OR EXISTS (SELECT FROM payouts p WHERE p.incentive = i.id AND p.first_sent_at IS NOT NULL))"
+        " ON CONFLICT DO NOTHING",
         participant,
     )
     nik, account = secrets.token_bytes(_INDEX_BYTES), secrets.token_bytes(_INDEX_BYTES)

@@ -235,7 +235,7 @@ async def paid_and_erased(connection: Connection, participant: int, nik_index: b
     """Whether one of the participant's instalments was paid under this NIK to somebody who was erased since."""
     return bool(
         await connection.fetchval(
-            "SELECT EXISTS (SELECT FROM incentives i JOIN erased_instalments e"
+            "SELECT EXISTS (SELECT FROM incentives i JOIN erased_and_paid e"
             " ON e.mark = instalment_mark($2, i.programme, i.purpose, i.period)"
             " WHERE i.participant = $1 AND NOT i.cancelled)",
             participant,

@@ -87,7 +87,7 @@ def against(ours: str, still_open: str) -> tuple[Against, ...]:
         ),
         # Paid to somebody who was erased since, under whatever id.
         Against(
-            "SELECT r.line, 'instalment_paid', NULL, NULL FROM intake_rows r JOIN erased_instalments e"
+            "SELECT r.line, 'instalment_paid', NULL, NULL FROM intake_rows r JOIN erased_and_paid e"
             f" ON e.mark = instalment_mark(r.nik_index, r.programme, r.purpose, r.period) WHERE {still_open}"
         ),
         Against(

@@ -195,7 +195,8 @@ async def returned(connection: Connection, incentive: int) -> int | None:
         " WHERE p.incentive = $1 AND p.state = 'reversed' AND i.payout = 'reversed' AND NOT i.cancelled"
         " AND (p.released_at IS NULL OR p.released_at <= p.ended_at) AND t.link_active"
         " AND (o.partner, o.account_index) IS DISTINCT FROM (l.partner, l.account_index)"
-        " AND NOT EXISTS (SELECT FROM statement_lines s WHERE s.payout = p.id HAVING bool_or(s.kind = 'reversal')"
+        " AND NOT EXISTS (SELECT FROM statement_lines s WHERE s.payout = p.id AND s.gone_at IS NULL"
+        " HAVING bool_or(s.kind = 'reversal')"
         " AND count(*) FILTER (WHERE s.kind = 'credit') > count(*) FILTER (WHERE s.kind = 'reversal'))"
         " ORDER BY p.id DESC LIMIT 1",
         incentive,

@@ -76,3 +76,13 @@ async def wanted(
         list(kinds),
     )
     return {row["day"] for row in rows}
+
+
+async def told(connection: Connection, partner: str, findings: Collection[str]) -> set[str]:
+    """Those of some findings that staff were told of."""
+    rows = await connection.fetch(
+        "SELECT finding FROM statement_findings WHERE partner = $1 AND finding = ANY($2::text[]) AND told > 0",
+        partner,
+        list(findings),
+    )
+    return {row["finding"] for row in rows}

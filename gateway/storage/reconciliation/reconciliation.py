@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 import msgspec
 
 from gateway.storage.base.database import Connection
+from gateway.storage.base.rows import into
 from gateway.storage.reconciliation.reconciliation_rules import BreakClass, breaks_query
 
 STATEMENT_S = 600.0
@@ -39,11 +40,10 @@ SELECT l.line, coalesce(
         min(p.id))
     FROM recon_lines l JOIN payouts p ON p.partner_reference = l.number
     AND p.partner = current_setting('recon.partner')
-WHERE NOT EXISTS (SELECT 1 FROM payouts o WHERE o.reference = l.reference
-                  AND o.partner = current_setting('recon.partner')) GROUP BY l.line
+WHERE (l.reference ~ '^[0-9]{19}$') IS NOT TRUE GROUP BY l.line
 """
-"""By our reference; by the partner's number where it does not give that, or not one of ours: a number that it gave
-again is of the last payout that had left by the day of the booking (clocks may differ by a quarter of an hour).
+"""By our reference; by the partner's number where it gives none of the form of ours: a number that it gave again is of
+the last payout that had left by the day of the booking (clocks may differ by a quarter of an hour).
 """
 
 _PAIRS = """
@@ -72,17 +72,16 @@ FROM payouts p
 WHERE p.partner = $1 AND p.id >= $2 AND p.id < $3 AND p.state = 'succeeded' AND p.ended_at >= $4 AND p.ended_at < $5
   AND NOT EXISTS (SELECT 1 FROM recon_lines l WHERE l.kind = 'credit' AND l.reference = p.reference)
   AND NOT EXISTS (SELECT 1 FROM recon_lines l WHERE l.kind = 'credit' AND l.number = p.partner_reference
-                  AND NOT EXISTS (SELECT 1 FROM payouts o WHERE o.reference = l.reference AND o.partner = $1))
+                  AND (l.reference ~ '^[0-9]{19}$') IS NOT TRUE)
 """
 """Paid as far as we know, learnt on the day, and not listed on it. The bounds on id are bounds on when it was made."""
 
 _NEAR = """
 DELETE FROM recon_absent a WHERE EXISTS (SELECT 1 FROM recon_near n WHERE n.reference = a.reference)
     OR EXISTS (SELECT 1 FROM recon_near n WHERE n.number = a.number
-               AND NOT EXISTS (SELECT 1 FROM payouts o WHERE o.reference = n.reference
-                               AND o.partner = current_setting('recon.partner')))
+               AND (n.reference ~ '^[0-9]{19}$') IS NOT TRUE)
 """
-"""A number counts only where the line carries no reference of ours: partners give numbers again."""
+"""A number counts only where the line carries no reference of the form of ours: partners give numbers again."""
 
 _TOTALS = """
 SELECT count(*) AS lines,
@@ -332,17 +331,33 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
 
     times: int
     done: bool
-    """At least once to its end."""
+    """At least once to its end, and staff were told."""
+    told: bool
+    """Whether they were told of the last time."""
     last_at: datetime
 
 
 async def tries(connection: Connection, partner: str, since: date, by: str) -> dict[date, Tried]:
     """What `by` has compared of a partner's days from `since` on."""
     rows = await connection.fetch(
-        "SELECT day, count(*)::int AS times, max(started_at) AS last_at, bool_or(state = 'done') AS done"
-        " FROM reconciliations WHERE partner = $1 AND day >= $2 AND requested_by = $3 GROUP BY day",
+        "SELECT day, count(*)::int AS times, max(started_at) AS last_at,"
+        " bool_or(state = 'done' AND t.reconciliation IS NOT NULL) AS done,"
+        " (array_agg(t.reconciliation IS NOT NULL ORDER BY started_at DESC))[1] AS told"
+        " FROM reconciliations r LEFT JOIN reconciliations_told t ON t.reconciliation = r.id"
+        " WHERE partner = $1 AND day >= $2 AND requested_by = $3 GROUP BY day",
         partner,
         since,
         by,
     )
-    return {row["day"]: Tried(times=row["times"], done=row["done"], last_at=row["last_at"]) for row in rows}
+    return {row["day"]: into(Tried, row) for row in rows}
+
+
+async def told(connection: Connection, partner: str, day: date, by: str) -> None:
+    """Staff were told of what `by` has found so far of a day."""
+    await connection.execute(
+        "INSERT INTO reconciliations_told SELECT id FROM reconciliations WHERE partner = $1 AND day = $2"
+        " AND requested_by = $3 AND state <> 'running' ON CONFLICT DO NOTHING",
+        partner,
+        day,
+        by,
+    )

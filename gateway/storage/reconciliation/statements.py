@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
 import msgspec
@@ -23,19 +23,22 @@ class StatementRead(msgspec.Struct, frozen=True, kw_only=True):
     lines: int
     unknown_lines: int
     """Credits whose reference is not ours."""
+    proves: bool = True
+    """Whether what it does not list is not there."""
 
 
 async def record(connection: Connection, read: StatementRead) -> None:
     """Note a complete read."""
     await connection.execute(
-        "INSERT INTO statement_reads (partner, day, started_at, finished_at, lines, unknown_lines)"
-        " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        "INSERT INTO statement_reads (partner, day, started_at, finished_at, lines, unknown_lines, proves)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
         read.partner,
         read.day,
         read.started_at,
         read.finished_at,
         read.lines,
         read.unknown_lines,
+        read.proves,
     )
 
 
@@ -126,10 +129,10 @@ async def account_of(connection: Connection, link_id: str) -> bytes:
 
 
 async def known_lines(connection: Connection, payouts: Sequence[int]) -> dict[tuple[int, str, datetime], int]:
-    """Bookings of some payouts that were listed before: how many of each kind at each moment."""
+    """Bookings of some payouts that were listed before, and still are: how many of each kind at each moment."""
     rows = await connection.fetch(
         "SELECT payout, kind, booked_at, count(*)::int AS n FROM statement_lines WHERE payout = ANY($1::bigint[])"
-        " GROUP BY payout, kind, booked_at",
+        " AND gone_at IS NULL GROUP BY payout, kind, booked_at",
         list(payouts),
     )
     return {(row["payout"], row["kind"], row["booked_at"]): row["n"] for row in rows}
@@ -138,11 +141,11 @@ async def known_lines(connection: Connection, payouts: Sequence[int]) -> dict[tu
 async def keep_lines(
     connection: Connection, now: datetime, day: date, lines: Sequence[tuple[int, bytes, StatementLine]]
 ) -> None:
-    """Keep bookings (payout, identity, line), each once."""
+    """Keep bookings (payout, identity, line), each once; one that is listed again counts again."""
     await connection.execute(
         "INSERT INTO statement_lines (payout, identity, kind, day, booked_at, seen_at)"
         " SELECT p, i, k, $1, b, $2 FROM unnest($3::bigint[], $4::bytea[], $5::text[], $6::timestamptz[])"
-        " AS n (p, i, k, b) ON CONFLICT DO NOTHING",
+        " AS n (p, i, k, b) ON CONFLICT (payout, identity) DO UPDATE SET gone_at = NULL, day = excluded.day",
         day,
         now,
         [payout for payout, _, _ in lines],
@@ -154,14 +157,47 @@ async def keep_lines(
 
 async def credited_twice(connection: Connection, payouts: Sequence[int]) -> dict[int, int]:
     """Those of some payouts that were credited more often, over all days, than they were given back, and how much more:
-    more than once, or once though one was given back.
+    more than once, or once though one was given back. Below zero: given back more often than credited.
     """
     rows = await connection.fetch(
         "SELECT payout, (credits - reversals)::int AS n FROM"
         " (SELECT payout, count(*) FILTER (WHERE kind = 'credit') AS credits,"
         " count(*) FILTER (WHERE kind = 'reversal') AS reversals FROM statement_lines"
-        " WHERE payout = ANY($1::bigint[]) GROUP BY payout) AS listed"
-        " WHERE credits - reversals > 1 OR (credits > reversals AND reversals > 0)",
+        " WHERE payout = ANY($1::bigint[]) AND gone_at IS NULL GROUP BY payout) AS listed"
+        " WHERE credits - reversals > 1 OR (credits > reversals AND reversals > 0)"
+        " OR reversals > greatest(credits, 1)",
         list(payouts),
     )
     return {row["payout"]: row["n"] for row in rows}
+
+
+async def days_of(connection: Connection, payouts: Sequence[int]) -> list[date]:
+    """The days whose statements list bookings of some payouts, newest first."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT day FROM statement_lines WHERE payout = ANY($1::bigint[]) AND gone_at IS NULL"
+        " ORDER BY day DESC",
+        list(payouts),
+    )
+    return [row["day"] for row in rows]
+
+
+async def forget(
+    connection: Connection,
+    now: datetime,
+    day: date,
+    payouts: Sequence[int],
+    listed: Mapping[tuple[int, str, datetime], int],
+) -> None:
+    """Count no more what was kept of some payouts under a day whose complete reading has just listed only `listed`."""
+    there = list(listed.items())
+    await connection.execute(
+        "UPDATE statement_lines s SET gone_at = $1 WHERE s.day = $2 AND s.payout = ANY($3::bigint[])"
+        " AND s.gone_at IS NULL AND NOT EXISTS (SELECT FROM unnest($4::bigint[], $5::text[], $6::timestamptz[])"
+        " AS n (payout, kind, booked_at) WHERE (n.payout, n.kind, n.booked_at) = (s.payout, s.kind, s.booked_at))",
+        now,
+        day,
+        list(payouts),
+        [payout for (payout, _, _), _ in there],
+        [kind for (_, kind, _), _ in there],
+        [booked_at for (_, _, booked_at), _ in there],
+    )

@@ -322,7 +322,7 @@ def test_the_last_page_that_would_be_followed() -> None:
 
 
 def test_a_day_of_which_the_partner_has_nothing_is_empty() -> None:
-    assert page(reply("4041401")) == StatementPage(lines=())
+    assert page(reply("4041401")) == StatementPage(lines=(), proves_absence=False)
 
 
 def test_a_day_without_an_answer_is_not_an_empty_day() -> None:

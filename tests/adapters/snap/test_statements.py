@@ -9,7 +9,7 @@ import pytest
 from adapters.snap import statements
 from adapters.snap.calls import READ, Call
 from adapters.snap.statements import History
-from contracts.errors import PartnerProtocolError
+from contracts.errors import PartnerProtocolError, PartnerUnavailable
 from contracts.observation import StatementKind
 from contracts.secret import Secret
 from tests.adapters.playing import snap_reply
@@ -18,7 +18,12 @@ LIST = Call("statement", READ, "/list", "12")
 KINDS = {"TOPUP": StatementKind.CREDIT, "FEE": StatementKind.FEE}
 PLAIN = History(call=LIST, kinds=KINDS)
 DEEP = History(
-    call=LIST, kinds=KINDS, status={"SUCCESS": True, "FAILED": False}, below=("additionalInfo",), number="pageNumber"
+    call=LIST,
+    kinds=KINDS,
+    booked="SUCCESS",
+    unbooked={"FAILED": StatementKind.OTHER, "INIT": StatementKind.PENDING},
+    below=("additionalInfo",),
+    number="pageNumber",
 )
 NAMES = {"partnerReferenceNo": "0112345678901234567", "referenceNo": "tx-1", "customerNumber": "081234567890"}
 BOOKED = {
@@ -67,12 +72,23 @@ def test_what_did_not_succeed_is_no_booking_and_is_not_passed_over() -> None:
     assert len(listed(PLAIN, {**ROWS["plain"][1], "status": "PENDING"}).lines) == 1, "where rows have no status"
 
 
-def test_what_failed_is_read_and_is_no_payment() -> None:
-    """Lists of transactions have those that failed beside those that paid: they make no day unreadable."""
+def test_what_failed_or_is_under_way_is_read_and_is_no_payment() -> None:
+    """Lists of transactions have those beside the ones that paid: they make no day unreadable."""
     _, row = ROWS["deep"]
-    page = listed(DEEP, row, {**row, "status": "failed"})
-    assert [line.kind for line in page.lines] == [StatementKind.CREDIT, StatementKind.OTHER]
-    assert page.unreadable == 0
+    page = listed(
+        DEEP, row, {**row, "status": "failed"}, {**row, "status": "INIT"}, {**row, "type": 1, "status": "INIT"}
+    )
+    assert [line.kind for line in page.lines] == [StatementKind.CREDIT, StatementKind.OTHER, StatementKind.PENDING]
+    assert page.lines[2].reference == NAMES["partnerReferenceNo"]
+    assert page.unreadable == 1, "of a type that nobody knows"
+
+
+def test_not_found_on_the_first_page_is_no_list_and_proves_nothing() -> None:
+    page = DEEP.read(1, snap_reply("4041201"))
+    assert (page.lines, page.next_cursor, page.unreadable, page.proves_absence) == ((), None, 0, False)
+    assert listed(DEEP).proves_absence
+    with pytest.raises(PartnerUnavailable):
+        DEEP.read(2, snap_reply("4041201"))
 
 
 def test_a_list_of_none_may_be_null_but_not_left_out() -> None:

@@ -285,7 +285,9 @@ class FakePartner:
         said = _read(reply)
         if "lines" not in said:
             raise PartnerUnavailable("no statement")
-        return StatementPage(lines=tuple(map(_line, said["lines"])), next_cursor=said["next"])
+        return StatementPage(
+            lines=tuple(map(_line, said["lines"])), next_cursor=said["next"], proves_absence=said.get("proves", True)
+        )
 
     def balance(self, ctx: Context) -> Plan[Balance]:
         raise NotImplementedError

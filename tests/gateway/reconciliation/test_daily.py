@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from gateway.services.reconciliation import reconcile
@@ -41,6 +43,32 @@ async def test_a_finished_day_that_differs_twice_is_a_case_once(town: Town) -> N
     assert await town.cases() == []
     rows = await town.fetch("SELECT requested_by, breaks FROM reconciliations")
     assert [(row["requested_by"], row["breaks"]) for row in rows] == [("gateway", 1)] * 2
+
+
+async def test_what_a_process_found_that_died_before_it_told_is_found_again(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = town.partner()
+    await town.due()
+    await town.worker().tick_send("fake")
+    bank.booked.clear()
+    town.clock.advance(21 * HOUR_S)
+    for times in range(1, MOST_TRIES + 2):
+        with monkeypatch.context() as patched:
+            patched.setattr(Daily, "_tell", dies)
+            with pytest.raises(asyncio.CancelledError):
+                await daily(town).tick("fake")
+        town.clock.advance(AGAIN_S)
+        (row,) = await town.fetch("SELECT count(*) AS n FROM reconciliations WHERE state = 'done'")
+        assert row["n"] == times
+    assert await daily(town).tick("fake") == 1
+    assert await town.cases() == ["contradiction"]
+    town.clock.advance(AGAIN_S)
+    assert await daily(town).tick("fake") == 0, "told is told"
+
+
+async def dies(*_: object, **__: object) -> None:
+    raise asyncio.CancelledError
 
 
 @pytest.mark.parametrize("differs_always", [False, True])
