@@ -192,6 +192,7 @@ class Reading(NamedTuple):
     day: date
     started_at: datetime
     finished_at: datetime
+    proves: bool = True
 
 
 def read(day: date, minutes: float) -> Reading:
@@ -286,3 +287,9 @@ async def test_what_has_moved_on_since_it_was_weighed_is_not_judged(town: Town) 
             await transaction.start()
             assert await town.statements()._judge(connection, town.desks["fake"], [weighed]) == judged
             await transaction.rollback()
+
+
+def test_a_reading_of_a_day_without_a_list_is_none() -> None:
+    reads = [read(YESTERDAY, 1), read(TODAY, 2)._replace(proves=False)]
+    found = enough_readings(YESTERDAY, NOON, Calendar(reads), now=NOON + HOUR, again_s=None)
+    assert (found.enough, found.days) == (False, (TODAY,))

@@ -26,6 +26,7 @@ class Reading(NamedTuple):
     day: date
     started_at: datetime
     finished_at: datetime
+    proves: bool = True
 
 
 def test_a_calendar_finds_the_first_reading_that_ended_among_those_begun_since() -> None:
