@@ -79,7 +79,7 @@ _SILENCE = (
     one("absence/called_over_a_late_word", _STATEMENTS, "if locked[row.id] == row]", "if locked[row.id] == row or True]", ABSENCE, first="test_what_has_moved_on_since_it_was_weighed_is_not_judged"),
     one("statement/of_the_wrong_day", _STATEMENTS, "desk.partner.statement(context, day, cursor)", "desk.partner.statement(context, day - timedelta(days=1), cursor)", FOLLOWING, first="test_a_second_silence_waits_for_statements_then_pays_anew"),
     one("statement/first_page_only", _STATEMENTS, "cursor = page.next_cursor", "cursor = None", WORDS, first="test_a_statement_cut_short_counts_as_not_read"),
-    one("statement/reversal_ignored", _STATEMENTS, "moves = [one for one in lines if one.line.kind in _MOVES]", "moves = [one for one in lines if one.line.kind is StatementKind.CREDIT]", WORDS, first="test_the_reversal_shows_in_the_statement"),
+    one("statement/reversal_ignored", _STATEMENTS, "moves = [one for one in lines if one.line.kind in _NAMED]", "moves = [one for one in lines if one.line.kind is StatementKind.CREDIT]", WORDS, first="test_the_reversal_shows_in_the_statement"),
     one("statement/second_credit_unseen", "gateway/storage/reconciliation/statements.py", "WHERE credits - reversals > 1 OR", "WHERE credits - reversals > 9 OR", WORDS, first="test_a_second_credit_under_one_reference_pauses_the_partner"),
     Mutant(
         "statement/cut_short_counts",
@@ -125,8 +125,8 @@ _OTHER_NAMES = (
     one("alike/only_doubts_not_refusals", _ALIKE, "OR (p.state = 'rejected' AND p.statements_from IS NOT NULL)", "", LOOKALIKES, first="test_nor_is_a_refusal_that_only_statements_decide_about_believed"),
     one("alike/a_restored_payout_is_let_go", _RECOVERY, "looks_alike(payout, alike[payout]) if payout in alike else ", "", RESTORE, first="test_what_was_sent_after_the_copy_and_is_listed_under_another_name_is_a_persons"),
     one("number/a_notice_goes_to_the_last", "gateway/services/payouts/driver.py", "        named = [row for row in found if row.reference == notice.reference] or found\n        if len(named) != 1:", "        named = found[-1:]\n        if not named:", NUMBERS),
-    one("number/a_line_goes_to_the_last", _STATEMENTS, "if listed_from(row) <= day)", "if row)", NUMBERS),
-    one("number/another_ones_line_counts_for_the_missing", "gateway/storage/reconciliation/reconciliation.py", "                  AND NOT EXISTS (SELECT 1 FROM payouts o WHERE o.reference = l.reference AND o.partner = $1))", ")", "tests/gateway/reconciliation/test_breaks.py", first="test_a_number_that_the_partner_gives_again_stands_for_no_other_payout"),
+    one("number/a_line_goes_to_the_last", "gateway/services/reconciliation/strays.py", "if listed_from(row) <= day)", "if row)", NUMBERS),
+    one("number/another_ones_line_counts_for_the_missing", "gateway/storage/reconciliation/reconciliation.py", "                  AND (l.reference ~ '^[0-9]{19}$') IS NOT TRUE)", ")", "tests/gateway/reconciliation/test_breaks.py", first="test_a_number_that_the_partner_gives_again_stands_for_no_other_payout"),
 )  # fmt: skip
 
 HEARD: tuple[Mutant, ...] = (*_TRANSITIONS, *_HEARD, *_ENDINGS, *_SILENCE, *_RESTORED, *_OTHER_NAMES)
