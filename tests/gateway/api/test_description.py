@@ -73,6 +73,19 @@ def test_every_property_is_described_and_every_reference_leads_somewhere(documen
     assert set(schemas) <= used, "and nothing is described that nobody uses"
 
 
+def test_a_whole_number_says_that_it_has_64_bits(document: dict[str, Any]) -> None:
+    """Wherever it stands; a sum of rupiah does not fit into the 32 that Java's and C#'s generators take otherwise."""
+    seen, below = 0, [document]
+    while below:
+        node = below.pop()
+        found = list(node.values()) if isinstance(node, dict) else list(node)
+        if isinstance(node, dict) and node.get("type") == "integer":
+            assert node["format"] == "int64", node
+            seen += 1
+        below += [one for one in found if isinstance(one, dict | list)]
+    assert seen > 40
+
+
 def test_states_codes_and_types_are_enumerations(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     for kind in (BlockerCode, EventType, LinkState, PayoutState, RowCode, Stage):

@@ -137,7 +137,6 @@ FOREIGN = {
     "a document": (b"{\\rtf1\\ansi " + _BODY + b"}", "file_foreign"),
     "a page": (b"<!DOCTYPE html>\n<title>Sign in</title>\n", "file_foreign"),
     "a form": (b'--x1\r\nContent-Disposition: form-data; name="f"\r\n\r\n' + _BODY + b"\r\n--x1--\r\n", "file_foreign"),
-    "rows in one line": (_BODY.replace(b"\n", b""), "header_invalid"),
     "xml": (b"<?xml version='1.0'?>\n<rows/>\n", "file_foreign"),
 }
 _LINES = _TEXT.splitlines()
@@ -282,6 +281,15 @@ def test_a_sign_that_stays_is_named() -> None:
     said = {fault.field: fault.remedy.en for fault in faults_of(refused.faults)}
     assert "U+0085" in said["full_name"]
     assert "SPACE" in said["participant_id"]
+
+
+def test_rows_that_lost_their_line_breaks_are_told_so() -> None:
+    """As `curl -d @FILE` sends them, whatever column is the last."""
+    for columns in (COLUMNS, COLUMNS[::-1], (*COLUMNS[5:], *COLUMNS[:5])):
+        for lost in (b"\n", b"\r\n"):
+            body = as_csv([row(1), row(2)], columns).replace(b"\n", lost)
+            with pytest.raises(FileRefused, match="line breaks are missing"):
+                checked(body.replace(lost, b""))
 
 
 @pytest.mark.parametrize("name", ["participant_id", "nik", "phone", "account", "full_name", "programme"])
