@@ -34,13 +34,14 @@ class Moving(msgspec.Struct, frozen=True, kw_only=True):
 
 _SQL = """
 WITH counted AS MATERIALIZED (
-    SELECT partner, stage, blocker, sum(incentives) AS n FROM funnel_counts
+    SELECT partner, programme, stage, blocker, sum(incentives) AS n FROM funnel_counts
     WHERE (stage IN ('scheduled', 'awaiting_verification', 'paying') AND blocker = '' OR blocker = ANY($3::text[]))
-        AND ($4::text IS NULL OR organisation = $4) GROUP BY 1, 2, 3 HAVING sum(incentives) > 0),
+        AND ($4::text IS NULL OR organisation = $4) GROUP BY 1, 2, 3, 4 HAVING sum(incentives) > 0),
 paused AS MATERIALIZED (SELECT partner FROM partner_switches WHERE paused_at IS NOT NULL),
 ready AS (
     SELECT count(*) AS n FROM counted c CROSS JOIN LATERAL (SELECT FROM incentives i
-        WHERE i.partner = c.partner AND i.stage = 'scheduled' AND i.blocker IS NULL AND i.due_on <= $1
+        WHERE i.partner = c.partner AND i.programme = c.programme AND i.stage = 'scheduled' AND i.blocker IS NULL
+            AND i.due_on <= $1
             AND ($4::text IS NULL OR i.organisation = $4) LIMIT 1000) AS few
     WHERE c.stage = 'scheduled' AND c.blocker = '' AND c.partner NOT IN (SELECT partner FROM paused)),
 held AS (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -13,9 +13,9 @@ from contracts.payout import PayoutState
 from gateway.storage.base.database import Connection, as_json
 from gateway.storage.payouts.payouts import PayoutRow, payout_row
 
-Cursor = tuple[date, int]
-"""Due date and id of the last incentive looked at."""
-START: Cursor = (date.min, 0)
+Cursor = Mapping[str, tuple[date, int]]
+"""By programme: due date and id of the last incentive looked at."""
+START: Cursor = {}
 
 
 class Leased(msgspec.Struct, kw_only=True):
@@ -60,20 +60,36 @@ _PAID_BEFORE = """EXISTS (SELECT 1 FROM incentives c WHERE c.cancelled AND c.pay
 
 
 async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[list[int], Cursor | None]:
-    """Make payouts for incentives that are due, leased by the claimer; with them the cursor, None at the end.
+    """Make payouts for incentives that are due, leased by the claimer; with them the cursor, None at the end. Each
+    programme that has any gets an equal share, so that none waits for what another one handed over before.
 
     Payout, ledger entry and incentive change in one statement. Rows that another worker holds are skipped.
     """
-    row = await connection.fetchrow(
+    rows = await connection.fetch(
         f"""
-        WITH due AS MATERIALIZED (
-            SELECT id, participant, amount_rupiah, due_on FROM incentives i
-            WHERE partner = $1 AND stage = 'scheduled' AND blocker IS NULL AND approved
-              AND (due_on, id) > ($6, $7) AND due_on <= $4 AND deadline_on >= $4
+        WITH RECURSIVE named AS (
+            SELECT min(programme) AS programme FROM incentives
+            WHERE partner = $1 AND stage = 'scheduled' AND blocker IS NULL
+            UNION ALL SELECT (SELECT min(i.programme) FROM incentives i WHERE i.partner = $1 AND i.stage = 'scheduled'
+                AND i.blocker IS NULL AND i.programme > n.programme) FROM named n WHERE n.programme IS NOT NULL),
+        asked AS MATERIALIZED (
+            SELECT n.programme, coalesce(c.due_on, '-infinity') AS due_on, coalesce(c.id, 0) AS id
+            FROM named n LEFT JOIN json_to_recordset($6::json) AS c (programme text, due_on date, id bigint)
+                ON c.programme = n.programme
+            WHERE EXISTS (SELECT FROM incentives i WHERE i.partner = $1 AND i.programme = n.programme
+                AND i.stage = 'scheduled' AND i.blocker IS NULL AND i.due_on <= $4
+                AND (i.due_on, i.id) > (coalesce(c.due_on, '-infinity'), coalesce(c.id, 0)))),
+        share AS MATERIALIZED (SELECT ceil($7::integer::float8 / greatest(1, count(*)))::integer AS rows FROM asked),
+        due AS MATERIALIZED (
+            -- In no order: whichever comes last is the one that is cut short.
+            SELECT d.* FROM (SELECT * FROM asked ORDER BY random()) AS a CROSS JOIN LATERAL (
+            SELECT id, participant, amount_rupiah, due_on, programme FROM incentives i
+            WHERE partner = $1 AND programme = a.programme AND stage = 'scheduled' AND blocker IS NULL AND approved
+              AND (due_on, id) > (a.due_on, a.id) AND due_on <= $4 AND deadline_on >= $4
               AND NOT {_PAID_BEFORE}
               AND NOT EXISTS (SELECT 1 FROM partner_switches WHERE partner = $1 AND paused_at IS NOT NULL)
               AND NOT EXISTS (SELECT 1 FROM recoveries WHERE partner = $1 AND released_at IS NULL)
-            ORDER BY due_on, id LIMIT $8 FOR NO KEY UPDATE SKIP LOCKED),
+            ORDER BY due_on, id LIMIT (SELECT rows FROM share) FOR NO KEY UPDATE SKIP LOCKED) AS d LIMIT $7),
         numbered AS MATERIALIZED (
             SELECT new_id($3) AS id, d.id AS incentive, d.participant, t.link_id, d.amount_rupiah
             FROM due d JOIN participants t ON t.id = d.participant JOIN links l ON l.id = t.link_id
@@ -83,7 +99,7 @@ async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[
         made AS (
             INSERT INTO payouts (id, reference, incentive, participant, link_id, partner, amount_rupiah, state,
                                  next_at, lease_until, leased_by, created_at, updated_at)
-            SELECT id, $9 || lpad(id::text, 17, '0'), incentive, participant, link_id, $1, amount_rupiah, 'reserved',
+            SELECT id, $8 || lpad(id::text, 17, '0'), incentive, participant, link_id, $1, amount_rupiah, 'reserved',
                    $3, $5, $2, $3, $3 FROM numbered
             RETURNING id, incentive, amount_rupiah),
         booked AS (
@@ -92,22 +108,25 @@ async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[
         marked AS (
             UPDATE incentives i SET payout = 'open', payouts = i.payouts + 1, facts_at = $3
             FROM made WHERE i.id = made.incentive)
-        SELECT due_on, id AS incentive, (SELECT count(*) FROM due) AS due, ARRAY(SELECT id FROM made) AS made
-        FROM due ORDER BY due_on DESC, id DESC LIMIT 1
+        SELECT DISTINCT ON (programme) programme, due_on, id, (SELECT rows FROM share) AS share,
+            count(*) OVER (PARTITION BY programme) AS due, CASE WHEN programme = max(programme) OVER ()
+                THEN ARRAY(SELECT id FROM made) END AS made
+        FROM due ORDER BY programme, due_on DESC, id DESC
         """,  # noqa: S608 - constants
         claim.partner,
         claim.worker,
         claim.now,
         claim.today,
         claim.lease_until,
-        after[0],
-        after[1],
+        as_json([{"programme": name, "due_on": due_on, "id": last} for name, (due_on, last) in after.items()]),
         claim.limit,
         claim.instance,
     )
-    if row is None:
+    if not rows:
         return [], None
-    return row["made"], (row["due_on"], row["incentive"]) if row["due"] == claim.limit else None
+    more = sum(row["due"] for row in rows) == claim.limit or any(row["due"] == row["share"] for row in rows)
+    cursor = {**after, **{row["programme"]: (row["due_on"], row["id"]) for row in rows}}
+    return rows[-1]["made"], cursor if more else None
 
 
 async def lease(connection: Connection, claim: Claim, states: Sequence[PayoutState], *, even_paused: bool) -> list[int]:

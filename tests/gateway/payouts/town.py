@@ -150,6 +150,7 @@ class Town:
         deadline_on: date | None = None,
         approved: bool = True,
         period: str = "1",
+        programme: str = "kp",
     ) -> int:
         """An incentive of a participant, due today unless said otherwise; its id."""
         now = self.clock.now()
@@ -166,7 +167,7 @@ class Town:
                 "INSERT INTO incentives (batch_id, line, programme, purpose, period, participant, participant_id,"
                 " nik_index, partner, amount_rupiah, due_on, deadline_on, content_hash, approved, link_active,"
                 " verified, standing, facts_at, created_at)"
-                " SELECT 'b', 1, 'kp', 'training', $2, t.id, t.participant_id, t.nik_index, t.partner, $3, $4, $5, '',"
+                " SELECT 'b', 1, $8, 'training', $2, t.id, t.participant_id, t.nik_index, t.partner, $3, $4, $5, '',"
                 " $6, t.link_active, t.verified, t.standing, $7, $7 FROM participants t WHERE t.id = $1 RETURNING id",
                 person,
                 period,
@@ -175,6 +176,7 @@ class Town:
                 deadline_on or today + timedelta(days=60),
                 approved,
                 now,
+                programme,
             )
         await self.approve(incentive, approved=approved)
         return incentive
