@@ -37,8 +37,8 @@ pictures: $(READY) ## the pictures of README and docs anew, in Chromium (ARGS="-
 	@.ci/chromium
 	@$(BIN)/python -m tests.browser.pictures $(ARGS)
 
-bench: $(READY) ## payouts a second against the floor, CPU a payout, rows a second of intake (ARGS="--json FILE")
-	@$(BIN)/python -m tests.bench $(ARGS)
+bench: $(READY) ## every goal of speed and what this machine gives, as a table (ARGS="--json FILE --markdown FILE --only payouts")
+	@$(BIN)/python -m tests.bench.goals $(ARGS)
 
 failover: $(READY) ## the database's primary killed under 5,000 payouts, its standby promoted: twice
 	@.ci/suite failover $(BIN)/python -m pytest --long --timeout 3600 -s tests/crash/test_failover.py $(ARGS)
