@@ -26,11 +26,12 @@ DIFFER = """concat_ws(', ', CASE WHEN {nik} <> r.nik_index THEN 'nik' END,
 """Names of the fields in which a row differs from another one of its instalment, in the order of the columns."""
 
 BOUND = """(EXISTS (SELECT FROM incentives b WHERE b.participant = p.id
-        AND (NOT b.cancelled OR b.payout IS NOT NULL OR b.payouts > 0))
-    OR EXISTS (SELECT FROM entitlements e WHERE e.participant = p.id AND e.state <> 'cancelled')
-    OR EXISTS (SELECT FROM links l WHERE l.participant = p.id AND l.state NOT IN ('failed', 'revoked', 'unlinked')))"""
+        AND (NOT b.cancelled OR b.payout IS NOT NULL OR b.payouts > 0) OFFSET 0)
+    OR EXISTS (SELECT FROM entitlements e WHERE e.participant = p.id AND e.state <> 'cancelled' OFFSET 0)
+    OR EXISTS (SELECT FROM links l WHERE l.participant = p.id AND l.state NOT IN ('failed', 'revoked', 'unlinked')
+        OFFSET 0))"""
 """Whether anything that stands is of the participant as known: a hand-over that was rejected, expired or cancelled
-binds nobody.
+binds nobody. OFFSET 0 here and below: each stays a look-up, where the planner might read the whole table once instead.
 """
 
 LOCK = (
@@ -46,6 +47,23 @@ AS_KNOWN = (
     " IS NOT DISTINCT FROM (r.nik_index, r.partner, r.account_index, r.phone_index)"
     " AND same_name(p.name_index, r.name_index) IS TRUE)"
 )
+
+
+STANDING = "SELECT * FROM incentives i WHERE i.participant_id = r.participant_id AND NOT i.cancelled OFFSET 0"
+"""Of the row's participant. Found by that alone: an instalment, which is in the index of the NIKs as well, would be
+looked for by reading that whole index where it was empty when the plan was made, and go on so as it grows.
+"""
+
+SAME = "(i.programme, i.purpose, i.period) = (r.programme, r.purpose, r.period)"
+_OF_PARTICIPANT = f"JOIN LATERAL ({STANDING}) i ON {SAME}"
+
+
+def of_nik(which: str) -> str:
+    """Selects those of the row's NIK, found by that alone."""
+    return f"SELECT * FROM incentives i WHERE i.nik_index = r.nik_index AND {which} OFFSET 0"
+
+
+_PAID_THOUGH_CANCELLED = of_nik("i.cancelled AND i.payout = 'succeeded'")
 
 
 class Against(NamedTuple):
@@ -74,16 +92,16 @@ def against(ours: str, still_open: str) -> tuple[Against, ...]:
             " ELSE 'instalment_paid' END, fields, 'incentive ' || id FROM ("
             " SELECT r.line, i.id, i.payout, i.content_hash = r.content_hash AS same,"
             f" {DIFFER.format(nik='i.nik_index', person='p', row='i')} AS fields"
-            " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, participant_id)"
-            f" JOIN participants p ON p.id = i.participant WHERE NOT i.cancelled AND {still_open}) AS met",
+            f" FROM intake_rows r {_OF_PARTICIPANT} JOIN participants p ON p.id = i.participant"
+            f" WHERE {still_open}) AS met",
             of_known=True,
         ),
         # Cancelled after a refusal that the partner took back: paid all the same.
         Against(
             "SELECT r.line, 'instalment_paid', NULL,"
             f" 'incentive ' || min(i.id) FILTER (WHERE i.organisation = {ours})"
-            " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, nik_index)"
-            f" WHERE i.cancelled AND i.payout = 'succeeded' AND {still_open} GROUP BY r.line"
+            f" FROM intake_rows r JOIN LATERAL ({_PAID_THOUGH_CANCELLED}) i ON {SAME}"
+            f" WHERE {still_open} GROUP BY r.line"
         ),
         # Paid to somebody who was erased since, under whatever id.
         Against(
@@ -103,8 +121,8 @@ def against(ours: str, still_open: str) -> tuple[Against, ...]:
         Against(
             "SELECT r.line, 'nik_duplicate', 'nik',"
             f" min('participant ' || i.participant_id || ', incentive ' || i.id) FILTER (WHERE i.organisation = {ours})"
-            " FROM intake_rows r JOIN incentives i USING (programme, purpose, period, nik_index)"
-            f" WHERE NOT i.cancelled AND i.participant_id <> r.participant_id AND {still_open} GROUP BY r.line"
+            f" FROM intake_rows r JOIN LATERAL ({of_nik('NOT i.cancelled')}) i ON {SAME}"
+            f" WHERE i.participant_id <> r.participant_id AND {still_open} GROUP BY r.line"
         ),
     )
 
@@ -169,6 +187,8 @@ ORDER BY r.line {overtaken}
 
 def unusual(row: str) -> str:
     """Whether a row's amount was never approved for its programme and purpose, where others were."""
-    return f"""EXISTS (SELECT FROM usual_amounts u WHERE (u.programme, u.purpose) = ({row}.programme, {row}.purpose))
+    return f"""EXISTS (SELECT FROM usual_amounts u WHERE (u.programme, u.purpose) = ({row}.programme, {row}.purpose)
+          OFFSET 0)
       AND NOT EXISTS (SELECT FROM usual_amounts u
-          WHERE (u.programme, u.purpose, u.amount_rupiah) = ({row}.programme, {row}.purpose, {row}.amount_rupiah))"""
+          WHERE (u.programme, u.purpose, u.amount_rupiah) = ({row}.programme, {row}.purpose, {row}.amount_rupiah)
+          OFFSET 0)"""

@@ -14,7 +14,7 @@ from datetime import date, datetime
 
 import msgspec
 
-from gateway.storage.base.database import Connection
+from gateway.storage.base.database import SET_BY_KEY, Connection
 from gateway.storage.intake import rules
 from gateway.storage.intake.batches import BatchRow
 
@@ -41,16 +41,13 @@ _LIVE = "FROM intake_rows r WHERE true"
 _AGAINST = " UNION ALL ".join(
     f"SELECT {n} AS rule, met.* FROM ({rule.selection}) AS met" for n, rule in enumerate(rules.against(_OURS, "true"))
 )
-_SAFE = """SELECT set_config('lock_timeout', $1, true), set_config('enable_seqscan', 'off', true),
-    set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-    set_config('plan_cache_mode', 'force_generic_plan', true)"""
+_SAFE = f"SELECT set_config('lock_timeout', $1, true), {SET_BY_KEY}"
 _FATES = f"""{_ROWS}, met AS (
     SELECT DISTINCT ON (line) line, code, fields, hint FROM ({_AGAINST}) AS every ORDER BY line, rule)
 SELECT r.line, m.code, m.fields, m.hint, EXISTS (SELECT FROM idempotency k
-        WHERE (k.client_id, k.key) = (r.client_id, r.key)) AS answered,
-    CASE WHEN m.code = '{rules.REPEAT}' THEN (SELECT i.id FROM incentives i WHERE NOT i.cancelled
-        AND (i.participant_id, i.programme, i.purpose, i.period)
-            = (r.participant_id, r.programme, r.purpose, r.period)) END AS incentive_id,
+        WHERE (k.client_id, k.key) = (r.client_id, r.key) OFFSET 0) AS answered,
+    CASE WHEN m.code = '{rules.REPEAT}' THEN (SELECT i.id FROM ({rules.STANDING}) i
+        WHERE (i.programme, i.purpose, i.period) = (r.programme, r.purpose, r.period)) END AS incentive_id,
     p.id IS NULL AS unknown, p.id IS NOT NULL AND NOT {rules.AS_KNOWN} AS differs,
     {rules.unusual("r")} AS unusual, 'b' || new_id($2) AS batch_id
 FROM intake_rows r LEFT JOIN met m USING (line) LEFT JOIN participants p USING (participant_id)

@@ -139,15 +139,13 @@ SELECT $1, line, field, code, faults, programme, participant_id, purpose, period
 """
 
 
-_MEETS_ITSELF = """
+_MEETS_ITSELF = f"""
 SELECT EXISTS (SELECT FROM intake_fate f JOIN intake_rows r USING (line) WHERE f.other IS NULL AND CASE f.code
     WHEN 'copy' THEN false
-    WHEN 'repeat' THEN EXISTS (SELECT FROM incentives i WHERE i.batch_id = $1 AND i.content_hash <> r.content_hash
-        AND (i.participant_id, i.programme, i.purpose, i.period)
-            = (r.participant_id, r.programme, r.purpose, r.period))
-    ELSE EXISTS (SELECT FROM incentives i WHERE i.batch_id = $1 AND i.participant_id = r.participant_id)
-        OR EXISTS (SELECT FROM incentives i WHERE i.batch_id = $1
-            AND (i.nik_index, i.programme, i.purpose, i.period) = (r.nik_index, r.programme, r.purpose, r.period))
+    WHEN 'repeat' THEN EXISTS (SELECT FROM ({rules.STANDING}) i WHERE i.batch_id = $1 AND {rules.SAME}
+        AND i.content_hash <> r.content_hash)
+    ELSE EXISTS (SELECT FROM ({rules.STANDING}) i WHERE i.batch_id = $1)
+        OR EXISTS (SELECT FROM ({rules.of_nik("NOT i.cancelled")}) i WHERE i.batch_id = $1 AND {rules.SAME})
     END)
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import secrets
 from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ from gateway.services.intake.refusals import RowConflict
 from gateway.services.intake.singles import Handed
 from gateway.services.messages.retention import Retention
 from gateway.storage.access import idempotency
+from gateway.storage.intake import singles
 from tests.gateway.api.kit import Api, as_csv, nik, row
 
 Row = dict[str, Any]
@@ -212,3 +214,27 @@ async def test_a_merge_counts_beside_those_who_hand_over_one(api: Api, monkeypat
         "SELECT slot >= 64 AS merged, sum(incentives)::int FROM funnel_counts GROUP BY 1 ORDER BY 1"
     )
     assert [tuple(r) for r in slots] == [(False, 1), (True, 2)]
+
+
+async def test_what_stands_is_looked_up_by_whom_it_is_of_also_by_statistics_of_empty_tables(api: Api) -> None:
+    """No plan is kept that was made while there was nothing: it would read the whole of some index later."""
+    await api.fetch("ANALYZE incentives, participants, idempotency, links, entitlements, usual_amounts")
+    await api.submit(as_csv([row(n) for n in range(60)]))
+    plan: list[str] = []
+
+    class Explains:
+        def __init__(self, connection: Any) -> None:
+            self.execute, self._connection = connection.execute, connection
+
+        async def fetch(self, sql: str, *values: Any) -> list[Any]:
+            plan.extend(line[0].strip() for line in await self._connection.fetch(f"EXPLAIN {sql}", *values))
+            return []
+
+    async with api.core.resources.database.transaction() as connection:
+        await singles.fates(Explains(connection), [], api.core.resources.clock.now(), 1.0)  # type: ignore[arg-type]
+        assert await connection.fetchval("SHOW plan_cache_mode") == "force_custom_plan"
+    assert [line for line in plan if "hashed SubPlan" in line or "Seq Scan on" in line] == []
+    leads = {"incentives_one_per_nik": "nik_index", "incentives_one_per_participant": "participant_id"}
+    for index, column in leads.items():
+        used = [after for line, after in itertools.pairwise(plan) if f"using {index}" in line]
+        assert used and all(line.removeprefix("Index Cond: ").lstrip("(").startswith(column) for line in used), used
