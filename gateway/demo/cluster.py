@@ -236,9 +236,11 @@ class Ports(NamedTuple):
 
 
 def free_ports(base: int | None = None) -> Ports:
-    """Ports that are free just now, from `base` on where it is given. Raises `ClusterError`."""
+    """Ports that are free just now, from `base` on where it is given, else below those that Linux hands out to clients:
+    a connection would take one before its server does. Raises `ClusterError`.
+    """
     for _ in range(50 if base is None else 1):
-        first = secrets.randbelow(20_000) + 20_000 if base is None else base
+        first = secrets.randbelow(20_000) + 12_000 if base is None else base
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(first, first + 3 + len(PARTNERS)):
@@ -247,7 +249,7 @@ def free_ports(base: int | None = None) -> Ports:
                 continue
             return Ports(first, first + 1, first + 2)
     if base is None:
-        raise ClusterError("no free ports between 20000 and 40000")
+        raise ClusterError("no free ports between 12000 and 32000")
     raise ClusterError(f"ports {base} to {base + 2 + len(PARTNERS)} are not all free: give another --port-base")
 
 
