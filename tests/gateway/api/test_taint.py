@@ -4,6 +4,7 @@ counted or stored in clear. `--long` sends 10,000.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections import Counter
@@ -12,7 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from gateway.cli import app
 from tests.gateway.api.kit import Api, as_csv, row
 from tests.gateway.payouts.town import Town, open_town
 
@@ -158,6 +161,24 @@ async def test_nothing_of_a_person_comes_out_of_what_fails(
     assert "route=" in logged and shown(logged) == []
 
 
+def commands(database: str, payout: int, incentive: int) -> str:
+    """What the command line prints about them, for people and for programs."""
+    asked = (
+        ["payouts", "show", str(payout)],
+        ["why", str(incentive)],
+        ["cases", "list"],
+        ["payouts", "list"],
+        ["funnel"],
+    )
+    said = []
+    for words in asked:
+        for form in ([], ["--json"]):
+            done = CliRunner().invoke(app, [*words, *form], env={"DATABASE_URL": database})
+            assert done.exit_code == 0, f"{words}: {done.output}"
+            said.append(done.output)
+    return "\n".join(said)
+
+
 async def test_nor_out_of_what_a_partner_answers(database: str, capfd: pytest.CaptureFixture[str], long: bool) -> None:
     """A partner that repeats what it was sent in every answer that is none."""
     words = f"account 81987654321 of {PERSON['nik']}, card 1946 3400 0000 7778, call 0819-8765-4321"
@@ -175,6 +196,10 @@ async def test_nor_out_of_what_a_partner_answers(database: str, capfd: pytest.Ca
             town.clock.advance(60.0)
             await town.worker().tick_lookups("fake")
         text = await _dump(town)
+        (payout, *_) = await town.fetch("SELECT id, incentive FROM payouts ORDER BY id")
+        told = await asyncio.to_thread(commands, database, payout["id"], payout["incentive"])
+    assert "partner_rejected" in told and shown(told) == []
+    assert "0000 7778" not in told and "8765-4321" not in told
     assert "partner_rejected" in text and shown(text) == []
     assert "0000 7778" not in text and "8765-4321" not in text
     assert shown("".join(capfd.readouterr())) == []
