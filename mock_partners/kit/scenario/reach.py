@@ -18,7 +18,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "iris": ("fail_code", "then_completes_s"),
     "rows": (
         "omit_rows", "duplicate_rows", "late_rows_s", "foreign_rows", "fee_rows_rupiah", "wrong_rows_rupiah",
-        "shuffle_rows", "unlisted_rows", "post_under_yesterday_s", "oldest_first",
+        "shuffle_rows", "unlisted_rows", "cut_references", "repeat_numbers", "post_under_yesterday_s", "oldest_first",
     ),
     "pages-of-rows": ("page_rows", "grow_rows"),
     "references": ("forget_references",),

@@ -29,6 +29,10 @@ def statement(do: Mapping[str, Any], now: datetime, seed: int) -> ChangeStatemen
                 continue
             if "wrong_rows_rupiah" in do:
                 row = replace(row, amount_rupiah=do["wrong_rows_rupiah"])
+            if "cut_references" in do:
+                row = replace(row, reference=row.reference[: do["cut_references"]])
+            if "repeat_numbers" in do:
+                row = replace(row, partner_reference=f"{(number - 1) % do['repeat_numbers'] + 1:06d}")
             shown += [row] * (2 if number % do.get("duplicate_rows", number + 1) == 0 else 1)
             if "fee_rows_rupiah" in do:
                 shown.append(replace(row, amount_rupiah=do["fee_rows_rupiah"], kind=Kind.FEE))

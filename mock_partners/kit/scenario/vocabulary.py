@@ -146,6 +146,8 @@ DO: dict[str, Word] = {
     "wrong_rows_rupiah": Word(RUPIAH, "show {} rupiah in every row", Part.STATEMENT),
     "shuffle_rows": Word(FLAG, "show a day's rows in another order", Part.STATEMENT),
     "unlisted_rows": Word(kinds.count(1, 1000), "add {} rows to each day of a kind that no list has", Part.STATEMENT),
+    "cut_references": Word(kinds.count(1, 64), "show only {} signs of our reference in every row", Part.STATEMENT),
+    "repeat_numbers": Word(kinds.count(1, 1000), "give its own numbers anew after every {} rows", Part.STATEMENT),
     "post_under_yesterday_s": Word(
         SECONDS, "post what is booked within {} s after midnight under the day before", Part.STATEMENT
     ),

@@ -167,6 +167,15 @@ async def test_a_row_of_a_kind_that_no_list_has(stage: Stage) -> None:
     assert len(stage.booked()) == 3
 
 
+@shows("cut_references", "repeat_numbers")
+async def test_references_are_cut_and_numbers_given_again(stage: Stage) -> None:
+    await three_paid(stage, "cut_references = 1\nrepeat_numbers = 2")
+    rows = await stage.rows()
+    assert [row["additionalInfo"]["partnerReferenceNo"] for row in rows] == ["R", "R", "R"]
+    assert [row["transactionId"] for row in rows] == ["000001", "000002", "000001"]
+    assert [reference for reference, _, _ in stage.booked()] == ["R1", "R2", "R3"]
+
+
 @shows("post_under_yesterday_s")
 async def test_what_is_booked_after_midnight_is_posted_under_yesterday(stage: Stage) -> None:
     """Of yesterday's statement it is seen only once it was booked; today's never shows it."""
