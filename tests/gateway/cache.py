@@ -20,6 +20,11 @@ class Cache:
         self._reach()
         self.values[name] = value
 
+    async def eval(self, script: str, keys: int, name: str, count: int, ex: int) -> None:
+        """The one script that is run on it (`storage/base/timeline.py`): the higher count stays."""
+        self._reach()
+        self.values[name] = str(max(count, int(self.values.get(name, b"0")))).encode()
+
     async def delete(self, name: str) -> None:
         self._reach()
         self.values.pop(name, None)
