@@ -84,3 +84,41 @@ def test_a_second_browser_is_told_so_and_led_back(opener: Callable[[], Any], add
     assert not second.get_by_label("Nomor kartu").count(), "another browser sees the form of the first"
     first.reload()
     first.get_by_label("Nomor kartu").wait_for()
+
+
+def test_consent_is_withdrawn_by_the_button_and_by_nothing_before_it(opener: Callable[[], Any], site: Site) -> None:
+    number = _TAKEN["withdrawals"] = _TAKEN.get("withdrawals", 0) + 1
+    address, previews, page = site.url + site.withdrawals[number], opener(), opener()
+    for visitor in (previews, page):
+        visitor.goto(address)
+        visitor.get_by_role("button", name="Cabut izin").wait_for()
+        assert len(visitor.content()) < MOST_BYTES
+    page.get_by_role("link", name="English").click()
+    page.get_by_role("button", name="Withdraw my consent").click()
+    page.get_by_role("heading", name="Your account is being unlinked").wait_for()
+    back = page.get_by_role("link", name="Back to Prakerja").get_attribute("href")
+    assert back.startswith("https://core.test/") and back.endswith("outcome=withdrawn")
+    previews.reload()
+    previews.get_by_role("heading", name="Akun sedang dilepas").wait_for()
+    assert not previews.get_by_role("button").count()
+
+
+def test_another_code_is_offered_once_its_time_has_come(opener: Callable[[], Any], site: Site, address: str) -> None:
+    """The countdown is a style: it runs without scripts."""
+    page = opener()
+    page.goto(address)
+    begin(page)
+    link_id = page.url.rsplit("/", 2)[1]
+    page_of = "UPDATE links SET wants = '{otp}', updated_at = now() - $2 * interval '1 second' WHERE id = $1"
+    site.execute(page_of, link_id, 0)
+    page.reload()
+    waiting, button = page.get_by_text("Anda dapat meminta kode baru"), page.locator("button[value=anew]")
+    waiting.wait_for()
+    assert not button.is_visible()
+    site.execute(page_of, link_id, 58)
+    page.reload()
+    button.wait_for(state="visible")
+    waiting.wait_for(state="hidden")
+    site.execute(page_of, link_id, 60)
+    button.click()
+    page.get_by_label("Nomor kartu").wait_for()

@@ -225,7 +225,8 @@ async def show_case(
     if row is None:
         raise NotFound("There is no such case.")
     code = BlockerCode(row["code"])
-    incentive = None if row["incentive"] is None else await core.incentives.get(row["incentive"])
+    about = row["incentive"] if payout is None else payout["incentive"]
+    incentive = None if about is None else await core.incentives.get(about)
     if incentive is None:
         offered = await _at_partner(core, row["partner"], code)
     else:
