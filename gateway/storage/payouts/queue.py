@@ -81,8 +81,10 @@ async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[
                 AND (i.due_on, i.id) > (coalesce(c.due_on, '-infinity'), coalesce(c.id, 0)))),
         share AS MATERIALIZED (SELECT ceil($7::integer::float8 / greatest(1, count(*)))::integer AS rows FROM asked),
         due AS MATERIALIZED (
-            -- In no order: whichever comes last is the one that is cut short.
-            SELECT d.* FROM (SELECT * FROM asked ORDER BY random()) AS a CROSS JOIN LATERAL (
+            -- Each time in another order: whichever comes last is the one that is cut short.
+            SELECT d.* FROM (SELECT * FROM asked
+                ORDER BY hashtextextended(programme, (extract(epoch FROM $3::timestamptz) * 1000)::bigint)) AS a
+            CROSS JOIN LATERAL (
             SELECT id, participant, amount_rupiah, due_on, programme FROM incentives i
             WHERE partner = $1 AND programme = a.programme AND stage = 'scheduled' AND blocker IS NULL AND approved
               AND (due_on, id) > (a.due_on, a.id) AND due_on <= $4 AND deadline_on >= $4
