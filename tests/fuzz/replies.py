@@ -152,7 +152,7 @@ class Partner:
             hash=_frozen(take), answer_s=60.0, proved_after=None, not_after=None, last_heard=None,
         )  # fmt: skip
         item, _ = await self.sending._run(
-            self.desk, leased, order, take.operation, lambda _c, _o: take.make(), intent,
+            self.desk, leased, order, take.operation, lambda _c, _o: take.make(), intent, _frozen(take),
             self.clock.now() + timedelta(days=1), Watch(Attempt(1, moves_nothing=prepares)),
         )  # fmt: skip
         state = self._decided(payout, item)

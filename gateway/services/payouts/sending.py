@@ -231,7 +231,8 @@ class Sending:
                     return Answer.SKIPPED
                 item, hint = self._differs(desk, leased, intent, order, begun), Hint.NONE
                 if item is None:
-                    item, hint = await self._run(desk, leased, order, operation, make, intent, begun.deadline, watch)
+                    run = self._run(desk, leased, order, operation, make, intent, frozen, begun.deadline, watch)
+                    item, hint = await run
             answer = _answer(item, hint)
             gate.note(answer)
         applied = await self._commits.outcomes.add(item)
@@ -265,6 +266,7 @@ class Sending:
         operation: str,
         make: Callable[[Context, PayoutOrder], Plan[Outcome]],
         intent: Intent,
+        frozen: bytes,
         deadline: datetime,
         watch: Watch,
     ) -> tuple[Item, Hint]:
@@ -293,7 +295,7 @@ class Sending:
                     lambda context: within(make(context, order), self._clock, deadline, left),
                     subject=str(payout),
                     # The approval's own body is another one; it is keyed by the partner's number.
-                    frozen_hash=None if operation == "approve" else frozen_hash(desk, order),
+                    frozen_hash=None if operation == "approve" else frozen,
                     last_look=lambda: self._last_look(watch, deadline),
                 )
         except (PartnerError, CallerError) as error:
