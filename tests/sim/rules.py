@@ -45,6 +45,8 @@ def broken(town: Town) -> Iterator[str]:
     for case in state.cases:
         if case.payout is None and "cannot be read" in case.detail and town.lists_damaged > 1:
             continue  # one damaged answer is told as nothing; two of a day may be what the partner means
+        if any(reference in case.detail for _, reference in town.forgotten):
+            continue  # a credit that the store has forgotten
         if case.code == "contradiction" and owner.get(case.payout or 0) not in contradicted:
             yield f"a contradiction, and no partner contradicted itself: {case.detail}"
     for paused in state.paused:
@@ -221,6 +223,7 @@ def _unexplained(town: Town, incentive: Incentive) -> str | None:
             return None if open_check or leaving else "no check of the NIK is open"
         return None
     case = standing is not None and any(c.payout == standing.id and c.open for c in state.cases)
+    case = case or _held_by_a_forgotten_credit(town, incentive)
     owner = owner_of(BlockerCode(code), past_horizon=case)
     if owner in (Owner.GATEWAY, Owner.PARTNER):
         waits = moving or incentive.own_next_s is not None
@@ -262,6 +265,12 @@ def restless(town: Town) -> list[Incentive]:
     return town.restless
 
 
+def _held_by_a_forgotten_credit(town: Town, incentive: Incentive) -> bool:
+    """Whether there is a case of a credit at its partner that nobody could match after the store was put back."""
+    lost = [reference for slug, reference in town.forgotten if slug == incentive.partner]
+    return any(reference in case.detail for case in town.state.cases if case.open for reference in lost)
+
+
 def _told_twice(town: Town, incentive: Incentive) -> bool:
     """Whether staff know of two words on its payouts that cannot both be true."""
     ours = {p.id for p in town.state.payouts if p.incentive == incentive.id}
@@ -270,7 +279,8 @@ def _told_twice(town: Town, incentive: Incentive) -> bool:
 
 def _rests(town: Town, incentive: Incentive, net: Counter[int]) -> bool:
     if incentive.stage in ("paid", "returned", "cancelled"):
-        if net[incentive.id] > 1 and not _told_twice(town, incentive):
+        told = _told_twice(town, incentive) or _held_by_a_forgotten_credit(town, incentive)
+        if net[incentive.id] > 1 and not told:
             return False  # the statements show it
         return (incentive.stage == "paid") == (net[incentive.id] >= 1)
     if incentive.stage == "paying":
@@ -310,7 +320,8 @@ def verdict(town: Town) -> Iterator[str]:
     """What should have come out differently."""
     net = credits_of(town)
     for incentive in town.state.incentives:
-        if net[incentive.id] > 1 and not _told_twice(town, incentive):
+        told = _told_twice(town, incentive) or _held_by_a_forgotten_credit(town, incentive)
+        if net[incentive.id] > 1 and not told:
             yield f"incentive {incentive.id} is paid twice by a partner that called one failed, and nobody is told"
         if (incentive.stage == "paid") != (net[incentive.id] >= 1):
             yield f"incentive {incentive.id} is {incentive.stage} and paid {net[incentive.id]} times at the partner"

@@ -221,6 +221,7 @@ class _Run:
             side.world.deposit_rupiah = 10**12
         for person in town.people:
             person.visits, person.next_visit_s = 0, town.now_s
+        town.baton.add(Actor("put up", lambda: people.put_up_lapsed(town)))  # whatever kept core from it before
         for paused in town.state.paused:
             if paused.by == "operator":
                 slug = paused.partner
