@@ -215,7 +215,7 @@ async def test_few_rows_wait_for_no_merge_but_one_that_holds_theirs(
         yield b"".join(lines[:12])
         await watched[0].rest()
         assert watched[0].moved and not await _free(api)
-        async with asyncio.timeout(300):
+        async with asyncio.timeout(60):
             beside = await receive(of(row(41), row(42)))
         assert beside.batch.rows_accepted == 2 and not await _free(api)
         small.append(asyncio.create_task(receive(of(row(3), row(43)))))
