@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from contracts.identity import IdentityAnswer, IdentityQuery
+from contracts.identity import IdentityAnswer, IdentityQuery, Verdict
 from contracts.linking import Grant, LinkHealth
 from contracts.nik import Nik
 from contracts.partner import Capability, Context, Partner
@@ -73,7 +73,7 @@ async def record(partner: Partner, *, changed: str | None = None) -> Recording:
         assert fresh is not None
         grant = fresh
     query = question(stage, account, grant)
-    await verify(stage, query)
+    assert (await verify(stage, query)).verdict is Verdict.MATCH
     await verify(stage, question(stage, account, grant, nik=OTHER_NIK))
     order = await stage.prepare(stage.order(account, grant))
     said = await stage.follow(order, await stage.send(order))

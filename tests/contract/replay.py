@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -81,6 +84,53 @@ def steps(takes: list[Take]) -> Iterator[tuple[Take, int]]:
     for take in takes:
         for index in range(len(take.exchanges)):
             yield take, index
+
+
+def told(takes: list[Take]) -> Iterator[tuple[Take, int]]:
+    """Every recorded reply that has a body: one without says all that it says by its status."""
+    return ((take, index) for take, index in steps(takes) if take.replies[index].content)
+
+
+def says_by_status(reply: Response, status: int) -> bool:
+    """Whether a reply with this status says what the recorded one said without a body, whatever body it has."""
+    return not reply.content and status == reply.status
+
+
+def document(reply: Response) -> Any:
+    """What a reply holds: JSON, or the rows of a table in CSV, each by the names of its columns."""
+    if not _is_table(reply):
+        return json.loads(reply.content)
+    columns, *rows = csv.reader(io.StringIO(reply.content.decode(), newline=""), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def written(reply: Response, value: Any) -> bytes:
+    """Another document in the form of this reply. In a table whatever is no row of it becomes one of a single cell."""
+    if not _is_table(reply):
+        return json.dumps(value).encode()
+    if not isinstance(value, list):
+        return _cell(value).encode()
+    columns = next(csv.reader(io.StringIO(reply.content.decode(), newline="")))
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(columns)
+    for row in value:
+        cells = [row[name] for name in columns if name in row] if isinstance(row, dict) else [row]
+        table.writerow([_cell(each) for each in cells])
+    return text.getvalue().encode()
+
+
+def ends_a_line(reply: Response, content: bytes) -> bool:
+    """Whether this much of a table is a table too: none says how many rows it has."""
+    return _is_table(reply) and content.endswith(b"\n")
+
+
+def _is_table(reply: Response) -> bool:
+    return reply.headers.get("content-type", "").startswith("text/csv")
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
 
 
 def fresh(reply: Response, *, status: int | None = None, content: bytes | None = None) -> Response:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-
-import msgspec
-import pytest
 
 from contracts.errors import Hint, PartnerError
 from contracts.identity import VERDICT_BLOCKER, IdentityAnswer, Verdict
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkHeld, LinkRefused
 from contracts.observation import PayoutNotice
-from contracts.partner import Blame, Manifest, Partner
+from contracts.partner import Blame, Manifest, Notification, Partner
 from contracts.payout import Outcome, OutcomeKind
 from tests.contract.recording import Recording
 from tests.contract.replay import steps
-from tests.contract.stage import Stage
-from tests.contract.test_codes import played
+from tests.contract.test_codes import codes, played
+from tests.partners import each
 
+NOTICES = each("notices")
 OURS = ("40100", "40101", "40103", "40301", "40304", "40314", "40319", "40320", "40408", "40416")
 """Cases of our own limits, account, deposit and credentials (snap-bni.md 1.8)."""
 OF_THE_ACCOUNT = {
@@ -34,7 +31,7 @@ OF_THE_ACCOUNT = {
 def refusals(recording: Recording) -> Iterator[tuple[str | None, BlockerCode | None]]:
     """Every code that some plan takes for a no, with the reason that it gives."""
     for take, index in steps(recording.takes):
-        for _, said in played(take, index):
+        for _, said in played(take, index, codes(recording)):
             result = said.result
             if isinstance(result, Outcome) and result.kind is OutcomeKind.REJECTED:
                 yield result.partner_code, result.reason
@@ -62,7 +59,7 @@ def test_every_refusal_says_whom_it_speaks_of(recording: Recording, manifest: Ma
 def test_a_hint_agrees_with_whom_its_code_speaks_of(recording: Recording, manifest: Manifest) -> None:
     """Credentials, tokens and the deposit are ours; a customer's token is never ours alone."""
     for take, index in steps([take for take in recording.takes if take.operation != "finish_link"]):
-        for _, said in played(take, index):  # a code's exchange shows no token of ours
+        for _, said in played(take, index, codes(recording)):  # a code's exchange shows no token of ours
             hint, code = (
                 getattr(said.error or said.result, "hint", Hint.NONE),
                 getattr(said.error or said.result, "partner_code", None),
@@ -94,30 +91,24 @@ def test_every_code_has_a_source(manifest: Manifest) -> None:
     assert manifest.codes and all(code.source.strip() for code in manifest.codes.values())
 
 
-@pytest.mark.parametrize("number", range(1, 31))
-def test_a_failure_told_by_notification_says_whom_it_speaks_of(partner: Partner, stage: Stage, number: int) -> None:
-    """Where the reason of a failure comes by notification: each number that the sheet lists, and no other."""
+def test_a_failure_told_by_notification_says_whom_it_speaks_of(partner: Partner) -> None:
+    """Where the reason of a failure comes by notification: each code that the sheet lists, and no other."""
+    slug = partner.manifest.slug
     route = next((route for route in partner.manifest.callbacks if route.kind == "payout"), None)
     if route is None:
-        assert number not in {int(code) for code in partner.manifest.codes if code.isdigit() and len(code) == 3}
         return
-    body = {"reference_no": "n1", "amount": "1.00", "status": "failed", "error_code": f"{number:03d}"}
-    note = msgspec.structs.replace(
-        stage.received(_Sent(route.method, f"/callbacks/{partner.manifest.slug}{route.path}")),  # type: ignore[arg-type]
-        body=json.dumps(body).encode(),
-    )
-    said = partner.callbacks.read(note)
-    assert isinstance(said, PayoutNotice)
-    blamed = partner.manifest.blames(said.outcome.partner_code)
-    assert (blamed is not None) == (number <= 26)
-    if said.outcome.reason in OF_THE_ACCOUNT:
-        assert blamed is Blame.PERSON
-    if said.outcome.reason is BlockerCode.PARTNER_FLOAT_SHORT:
-        assert blamed is Blame.OURS
-
-
-class _Sent:
-    """A notification without anything in it."""
-
-    def __init__(self, method: str, path: str) -> None:
-        self.method, self.path, self.headers, self.body = method, path, {}, b""
+    told = NOTICES[slug]
+    assert told.FAILURES and told.NO_FAILURES
+    for code in (*told.FAILURES, *told.NO_FAILURES):
+        note = Notification(
+            kind=route.kind, method=route.method, target=f"/callbacks/{slug}{route.path}", headers={},
+            body=told.failed(code),
+        )  # fmt: skip
+        said = partner.callbacks.read(note)
+        assert isinstance(said, PayoutNotice) and said.outcome.kind is OutcomeKind.REJECTED, code
+        blamed = partner.manifest.blames(said.outcome.partner_code)
+        assert (blamed is not None) == (code in told.FAILURES), code
+        if said.outcome.reason in OF_THE_ACCOUNT:
+            assert blamed is Blame.PERSON, code
+        if said.outcome.reason is BlockerCode.PARTNER_FLOAT_SHORT:
+            assert blamed is Blame.OURS, code

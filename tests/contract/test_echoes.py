@@ -1,7 +1,7 @@
 """What an answer about a payout shows of what was asked must be right where it is, at every partner.
 
-The names of the fields stand here as the sheets print them, apart from the adapters' tables: a field that is misspelt
-there switches its comparison off without a sound.
+The names of the fields stand here as the sheets print them (those that are not SNAP's in `codes.py` of the partner's
+tests), apart from the adapters' tables: a field that is misspelt there switches its comparison off without a sound.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ import pytest
 from contracts.payout import Outcome, OutcomeKind
 from contracts.plan import Effect, Response
 from tests.contract.recording import Recording
-from tests.contract.replay import Played, damaged, fresh, leaves, play, put
+from tests.contract.replay import Played, damaged, document, fresh, leaves, play, put, told, written
 from tests.contract.stage import Take
+from tests.contract.test_codes import codes
+from tests.partners.kit import Codes
 
-ACCOUNT = {"customerNumber", "beneficiaryAccountNo", "msisdn", "beneficiary_account"}
-REFERENCE = {"partnerReferenceNo", "originalPartnerReferenceNo", "merchantTrxID", "reference_no"}
+ACCOUNT = {"customerNumber", "beneficiaryAccountNo"}
+REFERENCE = {"partnerReferenceNo", "originalPartnerReferenceNo"}
 SERVICE = {"serviceCode"}
 
 
-def echoes(content: bytes) -> Iterator[tuple[str, str, bytes]]:
+def echoes(reply: Response, own: Codes) -> Iterator[tuple[str, str, bytes]]:
     """Each echo of an answer as `(what, field, the same answer with another one there)`."""
-    body = json.loads(content)
+    body = document(reply)
     for path in leaves(body):
         value: Any = body
         for name in path:
@@ -34,9 +36,9 @@ def echoes(content: bytes) -> Iterator[tuple[str, str, bytes]]:
         if not isinstance(value, str) or not value:
             continue
         field = path[-1]
-        if field in ACCOUNT:
+        if field in ACCOUNT | own.account:
             what, other = "account", value[:-2] + ("11" if value[-2:] != "11" else "22")
-        elif field in REFERENCE:
+        elif field in REFERENCE | own.reference:
             what, other = "reference", value[:-2] + ("11" if value[-2:] != "11" else "22")
         elif field == "amount" or path[-2:] == ("amount", "value"):
             what, other = "amount", "7" + value
@@ -44,7 +46,7 @@ def echoes(content: bytes) -> Iterator[tuple[str, str, bytes]]:
             what, other = "service", "99"
         else:
             continue
-        yield what, ".".join(map(str, path)), json.dumps(put(body, path, other)).encode()
+        yield what, ".".join(map(str, path)), written(reply, put(body, path, other))
 
 
 def only(reply: Response, other: Response) -> Callable[[Response], Response]:
@@ -71,7 +73,7 @@ def test_every_echo_of_a_payment_is_compared(recording: Recording) -> None:
     for take in succeeded(recording):
         for index, (request, reply) in enumerate(take.exchanges):
             ends = index == len(take.exchanges) - 1
-            for what, field, other in echoes(reply.content):
+            for what, field, other in echoes(reply, codes(recording)):
                 if not ends and what != "account":
                     continue  # an inquiry is about the account alone: nothing else of it is believed
                 said = play(take, index, only(reply, fresh(reply, content=other)))
@@ -82,16 +84,16 @@ def test_every_echo_of_a_payment_is_compared(recording: Recording) -> None:
 
 def test_the_code_of_another_service_is_no_verdict(recording: Recording) -> None:
     """Of a payment, nor of anything else that is asked."""
-    for take in recording.takes:
-        for index, (request, reply) in enumerate(take.exchanges):
-            document = json.loads(reply.content)
-            code = document.get("responseCode", "") if isinstance(document, dict) else ""
-            if len(code) != 7:
-                continue
-            for service in ("00", "16", "18", "73", "99"):
-                body = document | {"responseCode": code[:3] + service + code[5:]}
-                said = play(take, index, only(reply, fresh(reply, content=json.dumps(body).encode())))
-                assert service == code[3:5] or not said.verdict, f"{request.operation} took service {service}"
+    for take, index in told(recording.takes):
+        request, reply = take.exchanges[index]
+        body = document(reply)
+        code = body.get("responseCode", "") if isinstance(body, dict) else ""
+        if len(code) != 7:
+            continue
+        for service in ("00", "16", "18", "73", "99"):
+            other = body | {"responseCode": code[:3] + service + code[5:]}
+            said = play(take, index, only(reply, fresh(reply, content=json.dumps(other).encode())))
+            assert service == code[3:5] or not said.verdict, f"{request.operation} took service {service}"
 
 
 @pytest.mark.parametrize("code", ["4010001", "4017301"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,9 +23,15 @@ from tests.contract.people import Person
 from tests.contract.recording import Recording, question, verify
 from tests.contract.replay import JUNK, leaves, logged, put
 from tests.contract.stage import WAITS, Stage
+from tests.partners import each
 
 Linked = Callable[..., Awaitable[tuple[Account, Grant]]]
 NOTICES = {"link": LinkNotice, "payout": PayoutNotice, "identity": IdentityNotice}
+SENT = each("notices")
+"""By partner, what tells its notifications apart from damaged ones (tests/partners)."""
+UNSIGNED = frozenset({"identity"})
+"""What nobody signs is a hint at most."""
+HEX = re.compile(r"[0-9a-f]+")
 BODIES = (
     b"", b"null", b"[]", b"{}", b'"x"', b"\xff", b"[" * 30_000, b'{"a":' * 20_000, b'{"additionalInfo":7}',
     b'{"status":"completed"}', b'{"status":7,"reference_no":"x"}', b"<html></html>",
@@ -82,7 +90,7 @@ async def test_a_redelivery_is_one_event_and_two_events_are_two(stage: Stage) ->
     assert all(0 < len(each) <= 128 and each.isascii() and each.isprintable() for each in keys)
 
 
-def spoilt_copies(note: Notification) -> Iterator[Notification]:
+def spoilt_copies(note: Notification, told: Any) -> Iterator[Notification]:
     """One thing changed in each: a byte of the body, of a signature, the address, the method, the time."""
     for at in (0, len(note.body) // 2, len(note.body) - 2):
         body = bytearray(note.body)
@@ -91,15 +99,15 @@ def spoilt_copies(note: Notification) -> Iterator[Notification]:
     yield msgspec.structs.replace(note, body=b"")
     yield msgspec.structs.replace(note, body=note.body + b"{}")
     yield msgspec.structs.replace(note, headers={})
-    for name in ("x-signature", "iris-signature"):
-        value = note.headers.get(name)
-        if value is not None:
-            other_case = value.swapcase() if name == "x-signature" else value[::-1]  # hex has no case
-            for other in ("", value[:-1], value[1:] + value[:1], other_case, "é" + value, value + "=", "0" * 128):
-                yield msgspec.structs.replace(note, headers={**note.headers, name: other})
-    if "x-timestamp" in note.headers:
-        for time in ("", "now", "2026-01-15T12:00:00", "2026-01-15T12:00:01+07:00"):
-            yield msgspec.structs.replace(note, headers={**note.headers, "x-timestamp": time})
+    name = told.SIGNATURE[note.kind]
+    value = note.headers[name]
+    other_case = value[::-1] if HEX.fullmatch(value) else value.swapcase()  # hex has no case
+    for other in ("", value[:-1], value[1:] + value[:1], other_case, "é" + value, value + "=", "0" * 128):
+        yield msgspec.structs.replace(note, headers={**note.headers, name: other})
+    if (time := told.TIME.get(note.kind)) is not None:
+        for at in ("", "now", "2026-01-15T12:00:00", "2026-01-15T12:00:01+07:00"):
+            yield msgspec.structs.replace(note, headers={**note.headers, time: at})
+    if note.kind in told.SIGNS_ADDRESS:
         yield msgspec.structs.replace(note, target=note.target + "/")
         yield msgspec.structs.replace(note, target="/callbacks/elsewhere")
 
@@ -117,11 +125,12 @@ def taken(partner: Partner, ctx: Context, note: Notification) -> bool:
 async def test_a_spoilt_notification_is_refused_or_is_only_a_hint(stage: Stage) -> None:
     """What a partner does not sign may start a look-up and nothing else."""
     ctx_of, partner = stage.bare_context, stage.partner
+    told = SENT.get(stage.manifest.slug)
     for note in await everything(stage):
-        for copy in spoilt_copies(note):
+        for copy in spoilt_copies(note, told):
             if copy.headers != note.headers or copy != note:
-                assert not taken(partner, ctx_of(), copy) or note.kind == "identity"
-        if note.kind == "identity":
+                assert not taken(partner, ctx_of(), copy) or note.kind in UNSIGNED
+        if note.kind in UNSIGNED:
             assert isinstance(partner.callbacks.read(note), IdentityNotice)
             assert not taken(partner, ctx_of(), msgspec.structs.replace(note, headers={}))
 
@@ -129,12 +138,13 @@ async def test_a_spoilt_notification_is_refused_or_is_only_a_hint(stage: Stage) 
 async def test_a_notification_under_another_key_is_refused(stage: Stage) -> None:
     sent = await everything(stage)
     stage.spoil()
-    assert not [note for note in sent if note.kind != "identity" and taken(stage.partner, stage.bare_context(), note)]
+    assert not [note for note in sent if note.kind not in UNSIGNED and taken(stage.partner, stage.bare_context(), note)]
 
 
 async def test_a_stale_notification_is_refused_where_it_is_dated(stage: Stage) -> None:
     """An old one that someone kept; undated ones are told apart by their events alone."""
-    sent = [note for note in await everything(stage) if "x-timestamp" in note.headers]
+    told = SENT.get(stage.manifest.slug)
+    sent = [note for note in await everything(stage) if note.kind in told.TIME]
     for seconds in (-3_600, 3_600):
         ctx = stage.bare_context()
         now = max(ctx.now.timestamp(), 0) + seconds * 24
@@ -204,6 +214,8 @@ async def test_nothing_private_is_kept_of_a_notification(stage: Stage) -> None:
 
 @given(body=st.binary(max_size=200), signature=st.text(max_size=140), kind=st.sampled_from(["link", "payout", "x"]))
 def test_noise_is_never_verified(recording: Recording, body: bytes, signature: str, kind: str) -> None:
-    headers = {"x-signature": signature, "iris-signature": signature, "x-timestamp": recording.stage.now().isoformat()}
+    at = recording.stage.now().isoformat()
+    headers = {name: signature for told in SENT.values() for name in told.SIGNATURE.values()}
+    headers |= {name: at for told in SENT.values() for name in told.TIME.values()}
     note = Notification(kind=kind, method="POST", target="/callbacks/x", headers=headers, body=body)
     assert not taken(recording.stage.partner, recording.stage.bare_context(), note)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from hypothesis import given
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 
 from contracts.observation import StatementLine, StatementPage
 from tests.contract.recording import Recording
-from tests.contract.replay import cut, damaged, leaves, play, put
+from tests.contract.replay import cut, damaged, document, leaves, play, put, written
 from tests.contract.stage import Take
 
 NO_AMOUNT = st.sampled_from([None, True, -1, 0.1, "", "0x10", "1,5", "NaN", "9" * 400, [], {}, {"value": []}])
@@ -25,22 +24,22 @@ KINDS = ("kind", "type")
 
 @given(data=st.data())
 def test_odd_rows_are_counted_and_spoil_no_other(recording: Recording, data: st.DataObject) -> None:
-    take, document, path, good = _listed(recording)
+    take, body, path, good = _listed(recording)
     marked = data.draw(st.lists(st.booleans(), min_size=1, max_size=12))
     rows = [data.draw(_odd(good)) if odd else good for odd in marked]
-    page = _page(take, put(document, path, rows))
+    page = _page(take, put(body, path, rows))
     assert page.unreadable == sum(marked)
-    assert page.lines == (_line(take, document, path, good),) * (len(rows) - sum(marked))
+    assert page.lines == (_line(take, body, path, good),) * (len(rows) - sum(marked))
 
 
 @given(data=st.data())
 def test_whatever_is_in_a_row_stays_in_that_row(recording: Recording, data: st.DataObject) -> None:
     """Any one value replaced by anything, or left out: the row may still be read, the ones around it are."""
-    take, document, path, good = _listed(recording)
+    take, body, path, good = _listed(recording)
     where = data.draw(st.sampled_from([place for place in leaves(good) if place]))
     odd = cut(good, where) if data.draw(st.booleans()) else put(good, where, data.draw(NO_ROW))
-    page = _page(take, put(document, path, [good, odd, good]))
-    line = _line(take, document, path, good)
+    page = _page(take, put(body, path, [good, odd, good]))
+    line = _line(take, body, path, good)
     assert len(page.lines) + page.unreadable == 3
     assert (page.lines[0], page.lines[-1]) == (line, line)
 
@@ -48,13 +47,13 @@ def test_whatever_is_in_a_row_stays_in_that_row(recording: Recording, data: st.D
 def _listed(recording: Recording) -> tuple[Take, Any, tuple[Any, ...], dict[str, Any]]:
     """A recorded statement, where in it the rows stand, and one of them, as long as it is readable."""
     for take in recording.of("statement"):
-        document = json.loads(take.replies[-1].content)
-        for path in leaves(document):
-            rows = document
+        body = document(take.replies[-1])
+        for path in leaves(body):
+            rows = body
             for name in path:
                 rows = rows[name]
             if isinstance(rows, list) and rows and isinstance(rows[0], dict):
-                return take, document, path, rows[0]
+                return take, body, path, rows[0]
     raise AssertionError("no statement with a row was recorded")
 
 
@@ -69,12 +68,12 @@ def _odd(good: dict[str, Any]) -> st.SearchStrategy[Any]:
     )
 
 
-def _page(take: Take, document: Any) -> StatementPage:
-    played = play(take, len(take.exchanges) - 1, damaged(content=json.dumps(document).encode()))
+def _page(take: Take, body: Any) -> StatementPage:
+    played = play(take, len(take.exchanges) - 1, damaged(content=written(take.replies[-1], body)))
     assert isinstance(played.result, StatementPage), played.error
     return played.result
 
 
-def _line(take: Take, document: Any, path: tuple[Any, ...], good: dict[str, Any]) -> StatementLine:
-    (line,) = _page(take, put(document, path, [good])).lines
+def _line(take: Take, body: Any, path: tuple[Any, ...], good: dict[str, Any]) -> StatementLine:
+    (line,) = _page(take, put(body, path, [good])).lines
     return line

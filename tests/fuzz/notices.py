@@ -7,8 +7,7 @@ that the gateway has. What is done to them:
   changed, under the signature of the intact message. Refused with a 4xx, and nothing is stored;
 - *signed*: the content broken or altered, and signed anew with the partner's own key, as a bug over there would have
   it. It may be stored and answered with a 2xx, and then decides nothing. A signed message in which everything that we
-  read (`READ`) is as before is no damaged one and is drawn again. Nor is a failure without its code or amount: the
-  partner may leave the one out, and a failure is about the number that it names, whatever the amount;
+  read is as before (the partner's `notices.read`) is no damaged one and is drawn again;
 - *swapped*: a correctly signed success of one payout with the reference of another, which has another amount;
 - to a partner that sends no notifications, or to no callback at all: refused.
 
@@ -24,6 +23,7 @@ import importlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from random import Random
 from typing import Any, NamedTuple
 
@@ -31,32 +31,31 @@ import httpx
 from litestar import Litestar
 
 from adapters.registry import PARTNERS
-from adapters.snap import sign as snap
 from gateway.api.app import create_app
 from gateway.core import Core, build_core
 from gateway.partners.desk import Desk
 from gateway.partners.executor import Executor
 from gateway.partners.tokens import Tokens
 from gateway.security import places
-from mock_partners.kit.keys import Key, private_key
-from mock_partners.kit.snap.signatures import sign_asymmetric
 from tests.contract.stage import Stage, credentials
-from tests.contract.test_notifications import everything
+from tests.contract.test_notifications import UNSIGNED, everything
 from tests.fuzz.damage import ALTERED, BROKEN, damage
 from tests.fuzz.tally import Tally
 from tests.gateway.payouts.town import Quiet, Town, open_town
+from tests.partners import each
+from tests.partners.kit import Subject
 
-SLUG = "gopay"
-"""The one partner that sends notifications (the manifests say so, and `World.open` checks it)."""
+NOTIFYING = tuple(slug for slug, partner in PARTNERS.items() if partner.manifest.callbacks)
+TOLD = each("notices")
 PAYOUTS, LINKS = 24, 12
+"""Of each partner that sends notifications."""
 BATCH = 250
-READ = {"payout": ("status", "reference_no", "amount", "error_code"), "link": ("additionalInfo", "accessToken")}
-SIGNATURES = {"payout": "iris-signature", "link": "x-signature", "identity": "authorization"}
 
 
 class Note(NamedTuple):
-    """One message to post."""
+    """One message of a partner to post."""
 
+    slug: str
     kind: str
     method: str
     target: str
@@ -74,69 +73,77 @@ class Refusing:
 class World:
     """The gateway with payouts on their way, links in several states, and people without a verdict."""
 
-    def __init__(self, town: Town, core: Core, app: Litestar, sent: list[Note], key: str) -> None:
+    def __init__(self, town: Town, core: Core, app: Litestar, sent: list[Note]) -> None:
         self.town = town
         self.core = core
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway.test")
-        self._sent = sent
-        self._merchant_key = key
-        self.numbers: list[tuple[str, int]] = []
-        """Partner's numbers and amounts of the payouts that are on their way."""
-        self.tokens: list[str] = []
+        self.sent = sent
+        self.subjects: dict[str, list[Subject]] = {slug: [] for slug in NOTIFYING}
+        """By partner, the payouts that are on their way, each with a link of somebody else's beside it."""
 
     @classmethod
     @asynccontextmanager
     async def open(cls, dsn: str) -> AsyncIterator[World]:
         """A world on a fresh database."""
-        notifying = [slug for slug, partner in PARTNERS.items() if partner.manifest.callbacks]
-        assert notifying == [SLUG], "another partner's notifications want their damage and their story here too"
-        stage = Stage(PARTNERS[SLUG])
-        sent = [
-            Note(note.kind, note.method, note.target, dict(note.headers), note.body) for note in await everything(stage)
-        ]
-        assert {note.kind for note in sent} == {route.kind for route in PARTNERS[SLUG].manifest.callbacks}
+        sent: list[Note] = []
+        for slug in NOTIFYING:
+            stage = Stage(PARTNERS[slug])
+            sent += [
+                Note(slug, note.kind, note.method, note.target, dict(note.headers), note.body)
+                for note in await everything(stage)
+            ]
+            kinds = {note.kind for note in sent if note.slug == slug}
+            assert kinds == {route.kind for route in PARTNERS[slug].manifest.callbacks}
         async with open_town(dsn, start=stage.now()) as town:
             for slug, partner in PARTNERS.items():
-                given = stage.credentials if slug == SLUG else _credentials(slug)
                 town.desks[slug] = Desk(
-                    partner, credentials=given, hosts=dict.fromkeys(partner.manifest.hosts, "http://127.0.0.1:1"),
+                    partner, credentials=_credentials(slug), hosts=dict.fromkeys(partner.manifest.hosts, "http://127.0.0.1:1"),
                     executor=Executor(slug, dict.fromkeys(partner.manifest.hosts, Refusing()), town.clock, Quiet()),  # type: ignore[arg-type]
                     tokens=Tokens(None, town.vault, town.clock), clock=town.clock, waits=town.settings.waits,
                 )  # fmt: skip
             core = build_core(town.resources)
-            key = stage.credentials["iris_merchant_key"].reveal()
-            world = cls(town, core, create_app(core=core), sent, key)
-            await world._fill()
+            world = cls(town, core, create_app(core=core), sent)
+            for slug in NOTIFYING:
+                await world._fill(slug)
             yield world
             await world.http.aclose()
 
-    async def _fill(self) -> None:
-        town = self.town
+    async def _fill(self, slug: str) -> None:
+        town, tokens = self.town, await self._links(slug)
         for n in range(PAYOUTS):
-            await town.due(SLUG, amount=100_000 + 1_000 * n)
-        await town.worker().claim(SLUG, PAYOUTS)
-        states = ("pending", "unknown", "submitting", "prepared")
-        for n, row in enumerate(await town.fetch("SELECT id, amount_rupiah FROM payouts ORDER BY id")):
-            number = hashlib.sha256(f"number {n}".encode()).hexdigest()[:16]
+            await town.due(slug, amount=100_000 + 1_000 * n)
+        await town.worker().claim(slug, PAYOUTS)
+        states = ["pending", "unknown", "submitting"]
+        states += ["prepared"] if PARTNERS[slug].manifest.two_step else []
+        mine = await town.fetch(
+            "SELECT id, reference, amount_rupiah FROM payouts WHERE partner = $1 ORDER BY id", slug
+        )  # fmt: skip
+        for n, row in enumerate(mine):
+            number = hashlib.sha256(f"number {slug} {n}".encode()).hexdigest()[:16]
             await town.execute(
                 "UPDATE payouts SET state = $2, attempt = $3, partner_reference = $4, first_sent_at = created_at,"
                 " sent_at = created_at, sent_deadline = created_at + interval '1 year', next_at = NULL,"
                 " lease_until = NULL WHERE id = $1",
                 row["id"], states[n % len(states)], int(n % len(states) < 3), number,
             )  # fmt: skip
-            self.numbers.append((number, row["amount_rupiah"]))
+            subject = Subject(row["reference"], number, row["amount_rupiah"], tokens[n % LINKS])
+            self.subjects[slug].append(subject)
+
+    async def _links(self, slug: str) -> list[str]:
+        town, tokens = self.town, []
         for n in range(LINKS):
-            person = await town.person(SLUG)
-            token = hashlib.sha256(f"token {n}".encode()).hexdigest()
+            person = await town.person(slug)
+            token = hashlib.sha256(f"token {slug} {n}".encode()).hexdigest()
             await town.execute(
                 "UPDATE links SET grant_index = $2, state = $3 WHERE participant = $1",
-                person, town.vault.index(places.grant_index(SLUG), token), ("active", "revoked", "unlinked")[n % 3],
+                person, town.vault.index(places.grant_index(slug), token), ("active", "revoked", "unlinked")[n % 3],
             )  # fmt: skip
             await town.execute(
                 "UPDATE participants SET verified = false, verified_until = NULL, link_active = $2 WHERE id = $1",
                 person, n % 3 == 0,
             )  # fmt: skip
-            self.tokens.append(token)
+            tokens.append(token)
+        return tokens
 
     async def settled(self) -> list[Any]:
         """What no damaged message may change: states of payouts and links, and what is known of people."""
@@ -160,29 +167,19 @@ class World:
 
     def draw(self, rng: Random) -> Note:
         """An intact message about something that the gateway has, signed."""
-        note = rng.choice(self._sent)
-        if note.kind == "payout":
-            said = json.loads(note.body)
-            number, amount = rng.choice(self.numbers)
-            said |= {"reference_no": number, "amount": f"{amount}.00"}
-            return self.signed(note, json.dumps(said, separators=(",", ":")).encode())
-        token = rng.choice(self.tokens)
-        if note.kind == "link":
-            note = note._replace(headers=note.headers | {"x-timestamp": snap.timestamp(self.town.clock.now())})
-            said = json.loads(note.body)
-            said["additionalInfo"]["accessToken"] = token
-            return self.signed(note, json.dumps(said, separators=(",", ":")).encode())
-        return note._replace(headers=note.headers | {"authorization": f"Bearer {token}"})
+        note = rng.choice(self.sent)
+        return self.about(note, rng.choice(self.subjects[note.slug]))
+
+    def about(self, note: Note, subject: Subject) -> Note:
+        """The message about something else, signed."""
+        headers, said = TOLD[note.slug].about(note.kind, note.headers, json.loads(note.body), subject)
+        return self.signed(note._replace(headers=headers), json.dumps(said, separators=(",", ":")).encode())
 
     def signed(self, note: Note, body: bytes) -> Note:
         """The message with another body under the partner's own signature."""
-        headers = dict(note.headers)
-        if note.kind == "payout":
-            headers["iris-signature"] = hashlib.sha512(body + self._merchant_key.encode()).hexdigest()
-        elif note.kind == "link":
-            text = snap.asymmetric_string_to_sign(note.method, note.target, snap.minify(body), headers["x-timestamp"])
-            headers["x-signature"] = sign_asymmetric(private_key(Key.MIDTRANS), text.encode())
-        return note._replace(headers=headers, body=body)
+        now = self.town.clock.now()
+        headers = TOLD[note.slug].signed(note.kind, note.method, note.target, note.headers, body, now)
+        return note._replace(headers=dict(headers), body=body)
 
     async def post(self, note: Note) -> int:
         """The status of the answer."""
@@ -208,26 +205,29 @@ def _credentials(slug: str) -> Any:
 
 METHODS = ("PUT", "POST", "PATCH", "DELETE", "GET")
 TIMES = ("", "now", "2026-01-15T12:00:00", "2020-01-15T12:00:00+07:00")
-ADDRESSES = ("/callbacks/gopay", "/callbacks//", "/callbacks/gopay/%00", "/callbacks/gopay/iris/iris")
-STRANGERS = [slug for slug in PARTNERS if slug != SLUG] + ["nobody", "..", "%2e%2e"]
+STRANGERS = [*PARTNERS, "nobody", "..", "%2e%2e"]
 
 
 def unsigned(rng: Random, world: World) -> tuple[str, Note]:
     """Something changed under the signature of the intact message."""
     note = world.draw(rng)
-    name, own = SIGNATURES[note.kind], note.kind != "identity"
+    told, home = TOLD[note.slug], f"/callbacks/{note.slug}"
+    name, own = told.SIGNATURE[note.kind], note.kind not in UNSIGNED
     what = rng.choice(("body", "signature", "header", "time", "address", "method", "stranger"))
     if what == "body" and own:
         return what, note._replace(body=damage(rng, note.body, BROKEN | ALTERED).content)
-    if what == "time" and note.kind == "link":
-        return what, note._replace(headers=note.headers | {"x-timestamp": rng.choice(TIMES)})
+    if what == "time" and note.kind in told.TIME:
+        return what, note._replace(headers=note.headers | {told.TIME[note.kind]: rng.choice(TIMES)})
     if what == "address":
-        other = rng.choice((note.target + "/x", note.target[:-1], *ADDRESSES))
-        return what, note._replace(target=note.target + "?a=1" if note.kind == "link" and rng.random() < 0.5 else other)
+        strange = (home, "/callbacks//", f"{home}/%00", note.target + note.target.removeprefix(home))
+        other = rng.choice((note.target + "/x", note.target[:-1], *strange))
+        asked = note.kind in told.SIGNS_ADDRESS and rng.random() < 0.5
+        return what, note._replace(target=note.target + "?a=1" if asked else other)
     if what == "method":
         return what, note._replace(method=rng.choice([one for one in METHODS if one != note.method]))
     if what == "stranger":
-        return what, note._replace(target=note.target.replace(SLUG, rng.choice(STRANGERS), 1))
+        others = [each for each in STRANGERS if each != note.slug]
+        return what, note._replace(target=note.target.replace(note.slug, rng.choice(others), 1))
     if what == "header":
         return what, note._replace(headers={key: value for key, value in note.headers.items() if key != name})
     value = note.headers[name]
@@ -241,11 +241,9 @@ def signed(rng: Random, world: World) -> tuple[str, Note]:
     while True:
         note = world.draw(rng)
         if note.kind == "payout" and rng.random() < 0.15:
-            said = json.loads(note.body)
-            number, amount = rng.choice(world.numbers)
-            if said["status"] == "completed" and f"{amount}.00" != said["amount"]:
-                swapped = said | {"reference_no": number}
-                return "swapped", world.signed(note, json.dumps(swapped).encode())
+            one, other = rng.sample(world.subjects[note.slug], 2)
+            if TOLD[note.slug].succeeded(note.kind, json.loads(note.body)):
+                return "swapped", world.about(note, replace(one, amount_rupiah=other.amount_rupiah))
             continue
         made = damage(rng, note.body, BROKEN | ALTERED)
         if not _still_says(note, made.content):
@@ -254,20 +252,14 @@ def signed(rng: Random, world: World) -> tuple[str, Note]:
 
 def _still_says(note: Note, body: bytes) -> bool:
     """Whether all that is read of it is as before, or as the partner may well have written it."""
-    if note.kind == "identity":
-        return False  # nothing in it is believed: whatever it says, it is a hint
     try:
         before, after = json.loads(note.body), json.loads(body.decode(errors="replace"), strict=False)
     except (ValueError, RecursionError):
         return False
     if not isinstance(after, dict):
         return False
-    if note.kind == "link":
-        info = after.get("additionalInfo")
-        return isinstance(info, dict) and info.get("accessToken") == before["additionalInfo"]["accessToken"]
-    failed = before["status"] in ("failed", "rejected")
-    read = [name for name in READ["payout"] if not (failed and name in ("error_code", "amount"))]
-    return all(before.get(name) == after.get(name) for name in read)
+    read = TOLD[note.slug].read
+    return read(note.kind, before) is not None and bool(read(note.kind, before) == read(note.kind, after))
 
 
 # --- the run ----------------------------------------------------------------------------------------------------------
@@ -305,12 +297,12 @@ async def run(rng: Random, world: World, cases: int) -> Tally:
 
 async def control(rng: Random, world: World) -> list[str]:
     """The intact successes of all payouts on their way: every one of them must count."""
-    template = next(note for note in world._sent if note.kind == "payout" and b'"completed"' in note.body)
-    for number, amount in world.numbers:
-        said = json.loads(template.body) | {"reference_no": number, "amount": f"{amount}.00"}
-        status = await world.post(world.signed(template, json.dumps(said).encode()))
-        if status != 200:
-            return [f"an intact message was answered {status}"]
+    for slug, subjects in world.subjects.items():
+        paid = (note for note in world.sent if note.slug == slug)
+        template = next(note for note in paid if TOLD[slug].succeeded(note.kind, json.loads(note.body)))
+        for subject in subjects:
+            if (status := await world.post(world.about(template, subject))) != 200:
+                return [f"an intact message of {slug} was answered {status}"]
     await world.apply()
     rows = await world.town.fetch("SELECT state FROM payouts WHERE state <> 'succeeded'")
     return [f"{len(rows)} payouts did not become succeeded by intact messages"] if rows else []

@@ -6,7 +6,13 @@
   answer (call, field that gets another type, code and what it is then) and `NOT_ASKED_THEN`, what a `CROWD` of people
   may be told wrongly by stage, and its customers:
   `customer_token`, `grant`, `revoke`; `KEEPS_REFERENCES`, where a reference is never free again; `signed_again`,
-  where the partner signs answers of which a recording keeps less;
+  where the partner signs answers of which a recording keeps less; `TOKEN_LATER`, plans of which only a later request
+  shows a token of ours; `IN_PATHS`, what of `Grant.extra` the partner's own paths carry;
+- `codes.py`, where its codes, or the fields of its answers, are not SNAP's: `CODES`, its sheet's word on them;
+- `notices.py`, where it sends notifications: by kind the header with the `SIGNATURE` (of a kind that is not signed the
+  one that must be there) and the `TIME` that is signed, the kinds whose signature `SIGNS_ADDRESS`; the codes of
+  `FAILURES` that its sheet lists, some `NO_FAILURES` that it does not, and what tells of one that `failed`; the same
+  `about` something else, `signed` by the partner's key; what is `read` of one, and whether it `succeeded`;
 - `pages.py`, where a browser goes there: `WALLET`;
 - `bugs.py`, where it has bugs that no other adapter has: `BUGS`, each made by `tests.mutants.planting.alone`.
 """

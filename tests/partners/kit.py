@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,54 @@ class Endpoint:
     @property
     def id(self) -> str:
         return f"{self.partner} {self.service} {self.path}"
+
+
+Headers = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a notification is about: one of our payouts, or the access of one of our links."""
+
+    reference: str
+    partner_reference: str
+    amount_rupiah: int
+    token: str
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What a partner's sheet says of codes that are not SNAP's, and in which fields its answers show what was asked.
+
+    A code of SNAP stands without its service: `40411`. `errors` are whole answers, `(code, HTTP status, body)`, of a
+    partner whose answers have no field in which another code could stand.
+    """
+
+    nothing_done: frozenset[str] = frozenset()
+    """After a payment's WRITE: it was not accepted."""
+    may_refuse: frozenset[str] = frozenset()
+    """A final no to a payment, about the account, the amount or the partner's own rules."""
+    pending: frozenset[str] = frozenset()
+    not_known: frozenset[str] = frozenset()
+    """A look-up's word that is no end."""
+    answers: frozenset[tuple[str, str]] = frozenset()
+    """By operation: codes of no success that are answers all the same."""
+    no_account: frozenset[str] = frozenset()
+    """At a NIK check: no account, or none with a verified NIK."""
+    blocked: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
+    """The customer's access is not known any more."""
+    errors: tuple[tuple[str, int, object], ...] = ()
+    account: frozenset[str] = frozenset()
+    reference: frozenset[str] = frozenset()
+
+    def __or__(self, other: Codes) -> Codes:
+        return Codes(
+            *(
+                mine + theirs if isinstance(mine, tuple) else mine | theirs  # type: ignore[operator]
+                for mine, theirs in zip(astuple(self), astuple(other), strict=True)
+            )
+        )
 
 
 def basic(user: str, password: str = "") -> dict[str, str]:

@@ -15,6 +15,8 @@ from tests.partners.kit import CREATES, MOVES, NIK_WORDS, REJECTS, VERIFY, WRITE
 if TYPE_CHECKING:
     from tests.sim.partners import PartnerSide
 
+TOKEN_LATER = ("verify_nik",)
+"""GoPay ID's 401 is looked at by service 08."""
 GOES_ON: dict[str, dict[str, Any]] = {}
 WRITES: Writes = {
     "/iris/api/v1/payouts": (CREATES, ""),
