@@ -46,6 +46,7 @@ class StrictBody(AbstractDTO[Any]):
     """Decodes a JSON body straight into the handler's Struct."""
 
     _decoders: ClassVar[dict[str, msgspec.json.Decoder[Any]]] = {}
+    _kinds: ClassVar[dict[str, msgspec.inspect.Type]] = {}
     _fields: ClassVar[dict[str, dict[str, tuple[str, ...]]]] = {}
     """The fields of each handler's body, with what they take where that is a closed list."""
 
@@ -68,9 +69,14 @@ class StrictBody(AbstractDTO[Any]):
         return self.read(handler.handler_id, value.removeprefix(codecs.BOM_UTF8))
 
     def read(self, handler_id: str, value: bytes) -> Any:
-        """What a JSON body says."""
+        """What a JSON body says. Where a field may be left out, null is as if it were: many clients send every field
+        that they know.
+        """
         try:
-            body = self._decoders[handler_id].decode(value)
+            try:
+                body = self._decoders[handler_id].decode(value)
+            except msgspec.ValidationError:
+                body = self._decoders[handler_id].decode(_without_nulls(self._kinds[handler_id], value))
             json.loads(value, object_pairs_hook=_once_each)
             return body
         except msgspec.DecodeError as error:
@@ -85,7 +91,8 @@ class StrictBody(AbstractDTO[Any]):
     ) -> None:
         """Called once for each handler with a body."""
         cls._decoders[handler_id] = msgspec.json.Decoder(field_definition.annotation)
-        cls._fields[handler_id] = _fields_of(field_definition.annotation)
+        cls._kinds[handler_id] = msgspec.inspect.type_info(field_definition.annotation)
+        cls._fields[handler_id] = _fields_of(cls._kinds[handler_id])
 
     @classmethod
     def create_openapi_schema(
@@ -122,8 +129,36 @@ def _once_each(pairs: list[tuple[str, Any]]) -> None:
         raise key_repeated(name)
 
 
-def _fields_of(annotation: Any) -> dict[str, tuple[str, ...]]:
-    body = msgspec.inspect.type_info(annotation)
+def _without_nulls(kind: msgspec.inspect.Type, value: bytes) -> bytes:
+    """The body without the fields that are null where they may be left out and null is nothing that they take."""
+    if b"null" not in value:
+        return value
+    try:
+        return json.dumps(_pruned(kind, json.loads(value))).encode()
+    except (ValueError, RecursionError):
+        return value  # whose first error is told
+
+
+def _pruned(kind: msgspec.inspect.Type, value: Any) -> Any:
+    match kind, value:
+        case msgspec.inspect.StructType(fields=fields), dict():
+            known = {field.encode_name: field for field in fields}
+            return {
+                name: _pruned(known[name].type, below) if name in known else below
+                for name, below in value.items()
+                if below is not None or name not in known or known[name].required or _is_nullable(known[name].type)
+            }
+        case msgspec.inspect.ListType(item_type=item) | msgspec.inspect.VarTupleType(item_type=item), list():
+            return [_pruned(item, below) for below in value]
+    return value
+
+
+def _is_nullable(kind: msgspec.inspect.Type) -> bool:
+    types = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
+    return any(isinstance(one, msgspec.inspect.NoneType) for one in types)
+
+
+def _fields_of(body: msgspec.inspect.Type) -> dict[str, tuple[str, ...]]:
     if not isinstance(body, msgspec.inspect.StructType):
         return {}
     return {field.encode_name: tuple(_listed(field.type)) for field in body.fields}

@@ -109,8 +109,8 @@ def _check(headers: Any) -> None:
     names = Counter(name for name, _ in headers)
     if names.total() > HEADERS or sum(len(value) for name, value in headers if name == b"cookie") > COOKIE_BYTES:
         raise HeadTooLarge
-    if any(names[name] > 1 for name in _ONCE):
-        raise HeadRefused("A header that may stand once stands twice.")
+    if twice := sorted(name.decode() for name in _ONCE if names[name] > 1):
+        raise HeadRefused(f"A header that may stand once stands twice: {', '.join(twice)}.")
     if b"content-length" in names and b"transfer-encoding" in names:
         raise HeadRefused("Content-Length stands beside Transfer-Encoding.")
 

@@ -91,6 +91,7 @@ _FORMS = {
     "Invalid RFC3339 encoded datetime": "Give a time with its offset: 2026-11-20T09:30:00+07:00.",
 }
 """By msgspec's words: how it is written."""
+_BYTE = re.compile(r"\(byte ([0-9]{1,7})\)$")
 _AT = re.compile(r" - at `(?:key in )?\$?\.?([^`]*)`$")
 
 
@@ -126,7 +127,12 @@ def invalid(
             remedy=f"Take it out; the fields are: {', '.join(takes)}." if takes and not field else None,
         )
     if text.startswith(("JSON is malformed", "Input data was truncated")):
-        return InvalidRequest("The body is not well-formed JSON.", code="json_malformed")
+        byte = _BYTE.search(text)
+        where = f": see its byte {byte.group(1)}, counted from 0" if byte else ""
+        return InvalidRequest(
+            f"The body is not well-formed JSON{where}.", code="json_malformed",
+            remedy="Have a library write it: double quotes around names and texts, no comma at an end, no comments.",
+        )  # fmt: skip
     detail = _in_words(text) if _PLAIN.fullmatch(text) else "not an allowed value"
     subject = f"The field {field}" if field else "The body"
     allowed = values(field.partition("[")[0]) if field else ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 import re
 from typing import Any, get_args
+from urllib.parse import unquote
 
 from litestar import Litestar, Request
 from litestar.openapi.spec import Parameter, Reference, Schema
@@ -16,6 +17,10 @@ from contracts.errors import InvalidRequest, NotFound
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,39}", re.ASCII)
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
 """The framework would take 1e2, 100.0 and 0100 for 100 too."""
+_CURSORS = ("cursor", "after")
+"""May be empty, as programs that read page by page send it with their first request."""
+_UNREADABLE = "\N{REPLACEMENT CHARACTER}"
+"""What stands for bytes that are not UTF-8."""
 _PREFIX = "/v1/"
 """Where participants' browsers and partners come in, others put their own parameters into the address."""
 
@@ -33,6 +38,11 @@ async def refuse_unknown(request: Request[Any, Any, Any]) -> None:
     names = [name for name, _ in request.query_params.multi_items()]
     if not names or not path.startswith(_PREFIX):
         return
+    if _UNREADABLE in unquote(request.scope["query_string"].decode("latin-1")):
+        raise InvalidRequest(
+            "The query is text in another charset than UTF-8.", code="charset_unsupported",
+            remedy="Encode its values as UTF-8, then percent-encode them.",
+        )  # fmt: skip
     known = _known(request.app, str(request.scope.get("path_template")), request.method.lower())
     for name in names:
         if name not in known:
@@ -45,6 +55,11 @@ async def refuse_unknown(request: Request[Any, Any, Any]) -> None:
             )
         if name == "partner":
             _refuse_unknown_partner(request)
+        if "" in request.query_params.getall(name) and name not in _CURSORS and not values_of(request, name):
+            raise InvalidRequest(
+                f"The query parameter {name} has no value.", field=name, code="field_invalid",
+                remedy="Give it one, or leave it out: an empty one would find nothing.",
+            )  # fmt: skip
         if names.count(name) > 1 and not known[name]:
             raise InvalidRequest(
                 f"The query parameter {name} is there twice.", field=name, code="parameter_repeated",

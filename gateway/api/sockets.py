@@ -62,6 +62,8 @@ class _Head(ReceiveBuffer):
             return None
         lines = self._extract(end + 4)[:-4].split(b"\r\n")
         lengths = [line for line in lines if line[:15].lower() == b"content-length:"]
+        if lines[0].startswith(b"PRI * HTTP/2"):
+            raise h11.LocalProtocolError("HTTP/2 without asking for it first")
         if any(line.startswith(_FOLDED) for line in lines) or len(lengths) > 1 or any(b"," in one for one in lengths):
             raise h11.LocalProtocolError("a folded line, or two lengths")
         return lines

@@ -258,14 +258,15 @@ def read_payout(payout_id: str) -> Call[models.Payout]:
 
 def list_payouts(
     *, number: str | None = None, incentive_id: str | None = None, participant_id: str | None = None,
-    partner: str | None = None, state: str | None = None, ended_on: str | None = None, limit: int = 200,
+    partner: str | None = None, state: str | None = None, ended_on: str | None = None, ended_from: str | None = None,
+    ended_until: str | None = None, limit: int = 200,
 ) -> Pages[models.Payout]:  # fmt: skip
-    """Payouts, oldest first; `number` is any of one payout's: its own, our reference, the partner's; `ended_on` a day
-    in Asia/Jakarta, as YYYY-MM-DD.
+    """Payouts, oldest first; `number` is any of one payout's: its own, our reference, the partner's; `ended_on`,
+    `ended_from` and `ended_until` are days in Asia/Jakarta, as YYYY-MM-DD, both ends included.
     """
     first = _get(
         "list_payouts", "/v1/payouts", dict, number=number, incentive_id=incentive_id, participant_id=participant_id,
-        partner=partner, state=state, ended_on=ended_on, limit=limit,
+        partner=partner, state=state, ended_on=ended_on, ended_from=ended_from, ended_until=ended_until, limit=limit,
     )  # fmt: skip
     return Pages(first=first, items="payouts", item=models.Payout)
 

@@ -242,6 +242,10 @@ class Payout(Model, frozen=True, kw_only=True):
 
     payout_id: str
     incentive_id: str
+    participant_id: str
+    programme: str
+    purpose: str
+    period: str
     link_id: str
     partner: str
     reference: str

@@ -16,6 +16,9 @@ from gateway.core import Core
 from gateway.security.clients import Caller, require
 from gateway.storage.messages import events as stored
 
+NOW = "now"
+"""For a cursor: the present, for whoever begins."""
+
 
 class CursorTooOld(GatewayError):
     """Events behind the cursor were forgotten."""
@@ -24,8 +27,8 @@ class CursorTooOld(GatewayError):
     http_status = 410
     title = "The cursor is too old"
     remedy = (
-        "Read /v1/incentives, /v1/payouts and /v1/cases once for where everything stands, then go on with the events"
-        " without a cursor: they begin with the first that is left."
+        "Take the cursor of the present (GET /v1/events?cursor=now), then read /v1/incentives, /v1/payouts and"
+        " /v1/cases once for where everything stands, and go on from that cursor."
     )
 
 
@@ -63,7 +66,12 @@ async def list_events(
     after: Annotated[str | None, QueryParameter(description="The older name of `cursor`.")] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=1_000)] = 100,
 ) -> Events:
-    """Events after a cursor, oldest first."""
+    """Events after a cursor, oldest first. The cursor `now` gives none and the cursor of the present: take it, read the
+    lists, and go on from it; what changes while they are read is told.
+    """
+    if cursor == NOW:
+        async with core.resources.database.connection() as connection:
+            return Events(events=[], next_cursor=cursor_of(*await stored.present(connection)))
     tx, seq = numbers_of(cursor or after, 2)
     async with core.resources.database.connection() as connection:
         if (cursor or after) and await stored.is_purged(connection, tx, seq):

@@ -10,6 +10,7 @@ from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
+from contracts.errors import InvalidRequest
 from contracts.incentive import BlockerCode, Stage
 from contracts.payout import PayoutState
 from gateway.api.paging import cursor_of, number, numbers_of, the_number
@@ -18,7 +19,7 @@ from gateway.routes.access.idempotent import once
 from gateway.security.clients import Caller, require
 from gateway.security.tenancy import must_own
 from gateway.storage.payouts import payouts
-from gateway.storage.payouts.payouts import PayoutRow
+from gateway.storage.payouts.payouts import PaidFor, PayoutRow
 
 PayoutId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 
@@ -46,6 +47,10 @@ class Payout(msgspec.Struct, frozen=True, kw_only=True):
 
     payout_id: str
     incentive_id: str
+    participant_id: str
+    programme: str
+    purpose: str
+    period: str
     link_id: str
     partner: str
     reference: str
@@ -104,37 +109,55 @@ async def list_payouts(
     partner: FromQuery[str | None] = None,
     state_: Annotated[PayoutState | None, QueryParameter(name="state")] = None,
     ended_on: FromQuery[date | None] = None,
+    ended_from: Annotated[date | None, QueryParameter(description="Only what ended on this day or later.")] = None,
+    ended_until: Annotated[date | None, QueryParameter(description="Only what ended on this day or before.")] = None,
     cursor: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> Payouts:
     """Payouts in the order in which they were made: those with a number, or of an incentive, a person, a partner, a
-    state, or that ended on a day (with `succeeded`: what was paid then).
+    state, or that ended on a day or in a time of days (with `succeeded`: what was paid then, with `reversed`: what
+    came back then).
     """
+    if ended_from and ended_until and ended_until < ended_from:
+        raise InvalidRequest(
+            "The last day is before the first.", field="ended_until", code="field_invalid",
+            remedy="Give the first day as ended_from and the last one as ended_until; both are included.",
+        )  # fmt: skip
     wanted = {
         "incentive": number(incentive_id, "incentive_id"),
         "participant_id": participant_id,
         "partner": partner,
         "state": state_ and state_.value,
         "ended_on": ended_on,
+        "ended_from": ended_from,
+        "ended_until": ended_until,
         "organisation": request.auth.organisation,
     }
     partners = list(core.resources.desks)
     async with core.resources.database.connection() as connection:
         found = await payouts.find(connection, wanted, number_, partners, numbers_of(cursor, 1, _LIST)[0], limit + 1)
+        paid_for = await payouts.paid_for(connection, {row.incentive for row in found})
     more = cursor_of(found[limit - 1].id, of=_LIST) if len(found) > limit else None
-    return Payouts(payouts=[_payout(row) for row in found[:limit]], next_cursor=more)
+    return Payouts(payouts=[_payout(row, paid_for[row.incentive]) for row in found[:limit]], next_cursor=more)
 
 
 @get("/{payout_id:int}", guards=[require("payouts", "read")])
 async def read_payout(core: NamedDependency[Core], payout_id: PayoutId) -> Payout:
     """One payout."""
-    return _payout(await core.payouts.get(payout_id))
+    row = await core.payouts.get(payout_id)
+    async with core.resources.database.connection() as connection:
+        paid_for = await payouts.paid_for(connection, (row.incentive,))
+    return _payout(row, paid_for[row.incentive])
 
 
-def _payout(row: PayoutRow) -> Payout:
+def _payout(row: PayoutRow, paid_for: PaidFor) -> Payout:
     return Payout(
         payout_id=str(row.id),
         incentive_id=str(row.incentive),
+        participant_id=paid_for.participant_id,
+        programme=paid_for.programme,
+        purpose=paid_for.purpose,
+        period=paid_for.period,
         link_id=row.link_id,
         partner=row.partner,
         reference=row.reference,

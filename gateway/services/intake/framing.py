@@ -34,7 +34,7 @@ _NAMEABLE = re.compile(r"(?=.{1,40}\Z)[a-z]+(?:_[a-z]+)*[0-9]{0,3}", re.ASCII)
 """What looks like a column; a word with capitals or spaces may be somebody, where a file has no header."""
 _FIXED_FORM = frozenset({"nik", "due_on", "deadline_on"})
 """Columns whose values show by their length that nothing was cut off."""
-_SEPARATOR_LINE = ["sep=", ""]
+_SEPARATOR_LINES = (["sep=", ""], ["sep=,"])
 """What some spreadsheets begin a file with, to say that commas separate its columns."""
 _SAVE_AS = "In the spreadsheet choose 'Save as', 'CSV UTF-8 (comma delimited)', and send that file."
 
@@ -172,7 +172,7 @@ class CsvCells:
             if cells == []:
                 continue
             if not self._order:
-                if cells != _SEPARATOR_LINE:
+                if cells not in _SEPARATOR_LINES:
                     self._names = _without_empty_columns(cells or [])
                     self._order, self._width = _order_of(self._names)
             elif (record := self._record(line, cells, broken)) is not None:
@@ -291,7 +291,8 @@ def _without_empty_columns(cells: list[str], width: int = 0) -> list[str]:
 
 def _other_separator(line: str) -> str | None:
     for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-        if sum(cell.strip('" ') in COLUMNS for cell in line.split(sign)) > len(COLUMNS) // 2 or line == f"sep={sign}":
+        named = sum(cell.strip('" ') in COLUMNS for cell in line.split(sign))
+        if named > len(COLUMNS) // 2 or line.strip('" ') == f"sep={sign}":
             return name
     return None
 

@@ -81,6 +81,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     """How many this request made of it."""
     deadlines_over: int = 0
     """How many of these have their deadline behind them already: they are never paid. Check the day of the notice."""
+    not_taken: tuple[str, ...] = ()
+    """What a repeated participant is known with otherwise (`full_name`, `phone`): that stays."""
     faults: tuple[ItemFault, ...] = ()
 
 
@@ -95,6 +97,8 @@ class Items:
         self.items: dict[int, Item] = {}
         self.rows: list[Row] = []
         self._checker = checker
+        self._same: dict[int, int] = {}
+        """Items that say what an earlier one of the request says: they share its fate."""
 
     def number_of(self, line: int) -> int:
         """Whose line it is."""
@@ -142,6 +146,12 @@ class Items:
 
     def in_order(self) -> list[Item]:
         """All items."""
+        for number, first in self._same.items():
+            item = self.items[first]
+            fate = ItemOutcome.REPEATED if item.outcome is ItemOutcome.MADE else item.outcome
+            self.items[number] = msgspec.structs.replace(
+                item, number=number, outcome=fate, incentives=0, deadlines_over=0
+            )
         return [item for _, item in sorted(self.items.items())]
 
 
@@ -161,16 +171,25 @@ class Entry(Items):
         entitled = await stored.standing(connection, programme, ours, ids.values())
         known = await stored.persons(connection, entitled.keys())
         holders = await stored.holders(connection, programme, ours, niks)
-        seen: set[str] = set()
+        given: dict[str, tuple[bytes, bytes]] = {}
+        for lines in fine.values():
+            if isinstance(row := lines[0], Row) and row.participant_id in entitled:
+                given.setdefault(row.participant_id, (row.name_index, row.phone_index))
+        self._not_taken = await stored.not_taken(connection, given)
+        seen: dict[str, tuple[int, tuple[object, ...]]] = {}
         for number, rows in checked.items():
             first = rows[0]
             if not isinstance(first, Row):
                 self.refuse(number, *(fault for fault in rows if isinstance(fault, RowFault)))
                 continue
             pid = first.participant_id
+            before, said = seen.setdefault(pid, (number, _said(first)))
+            if before != number and said == _said(first):
+                self._same[number] = before
+                continue
             self.items[number] = Item(number=number, participant_id=pid, outcome=ItemOutcome.MADE)
             holder = holders.get(first.nik_index)
-            if pid in seen:
+            if before != number:
                 self.refuse(number, NoticeCode.ITEM_REPEATED)
             elif pid in entitled:
                 self._again(number, entitled[pid], known[pid], first)
@@ -179,7 +198,6 @@ class Entry(Items):
                 self.refuse(number, row_fault(Fault("nik", RowCode.NIK_DUPLICATE.value, hint, ("nik",))))
             else:
                 self.rows += [row for row in rows if isinstance(row, Row)]
-            seen.add(pid)
 
     def _again(self, number: int, entitled: EntitlementRow, known: PersonRow, row: Row) -> None:
         differ = tuple(
@@ -199,7 +217,7 @@ class Entry(Items):
         else:
             self.items[number] = Item(
                 number=number, participant_id=entitled.participant_id, outcome=ItemOutcome.REPEATED,
-                entitlement_id=str(entitled.id),
+                entitlement_id=str(entitled.id), not_taken=self._not_taken.get(row.participant_id, ()),
             )  # fmt: skip
 
     def made(self, made: Mapping[str, EntitlementRow]) -> None:
@@ -226,11 +244,14 @@ class Taking(Items):
             (one.entitlement, one.notice): one.finished_on
             for one in await stored.completions(connection, [row.id for row in entitled.values()])
         }
-        seen: set[tuple[str, str]] = set()
+        seen: dict[tuple[str, str], tuple[int, date]] = {}
         for number, (pid, notice) in enumerate(zip(ids, notices, strict=True), 1):
             row = entitled.get(pid)
-            wrong = NoticeCode.ITEM_REPEATED if (pid, notice.notice) in seen else self._wrong(row, notice, taken)
-            seen.add((pid, notice.notice))
+            first, day = seen.setdefault((pid, notice.notice), (number, notice.finished_on))
+            if first != number and day == notice.finished_on:
+                self._same[number] = first
+                continue
+            wrong = self._wrong(row, notice, taken) if first == number else NoticeCode.ITEM_REPEATED
             if row is None:
                 self.refuse(number, wrong or NoticeCode.ENTITLEMENT_UNKNOWN)
                 continue
@@ -282,6 +303,10 @@ class Taking(Items):
     def taken(self) -> list[tuple[int, str, date]]:
         """Entitlement, notice and day of what is taken."""
         return [self._taken[item.number] for item in self.standing()]
+
+
+def _said(row: Row) -> tuple[object, ...]:
+    return row.nik_index, row.name_index, row.phone_index, row.partner, row.account_index
 
 
 def _fields(person: Person) -> tuple[str, ...]:

@@ -72,6 +72,11 @@ class Plans:
 
         async def store(connection: Connection) -> PlanView:
             now = self._clock.now()
+            if (other := await stored.same(connection, client_id, plan, root)) is not None:
+                raise Conflict(
+                    f"Plan {other} says the same.", code="plan_exists",
+                    remedy=f"Go on with that one: GET /v1/plans/{other}; if both are meant, name this one otherwise.",
+                )  # fmt: skip
             plan_id = await stored.insert(connection, client_id, plan, content, root, now)
             await audit.record(connection, now, client_id, "plan.propose", plan_id, {"content_root": root.hex()})
             return await _view(connection, plan_id)

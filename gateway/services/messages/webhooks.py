@@ -6,6 +6,7 @@ import base64
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -89,19 +90,13 @@ class Webhooks:
 
     async def create(self, client_id: str, url: str, types: Sequence[EventType], *, actor: str) -> NewEndpointView:
         """A new endpoint, called for what happens from now on; its secret is not shown again."""
-        check_url(url, self._allowed)
-        personal.refuse(url, "url")
+        self._check(url)
         now, secret = self._clock.now(), _new_secret()
         async with self._database.transaction() as connection:
             # Serialised by the client's row: two at once must not pass the limit together.
             await connection.execute("SELECT 1 FROM clients WHERE id = $1 FOR UPDATE", client_id)
             standing = await webhooks.of_client(connection, client_id)
-            if any(row.url == url for row in standing):
-                raise Conflict(
-                    "The client has an endpoint with this url already: it would be told of everything twice.",
-                    code="endpoint_exists",
-                    remedy="Change its types with PATCH; if its secret is lost, ask for another with rotate-secret.",
-                )
+            _refuse_second(url, standing)
             if len(standing) >= MOST_ENDPOINTS:
                 raise Conflict(
                     f"A client has at most {MOST_ENDPOINTS} webhook endpoints.",
@@ -115,6 +110,10 @@ class Webhooks:
             await audit.record(connection, now, actor, "webhook.create", endpoint_id, {"url": url})
             row = await self._own(connection, client_id, endpoint_id)
             return NewEndpointView(endpoint=await self._view(connection, row), secret=secret)
+
+    def _check(self, url: str) -> None:
+        check_url(url, self._allowed)
+        personal.refuse(url, "url")
 
     async def all(self, client_id: str) -> list[EndpointView]:
         """The client's endpoints, oldest first."""
@@ -134,11 +133,15 @@ class Webhooks:
         if url is None and types is None:
             raise InvalidRequest("Nothing is to be changed.", code="field_missing", remedy="Give url, types or both.")
         if url is not None:
-            check_url(url, self._allowed)
+            self._check(url)
         wanted = None if types is None else [kind.value for kind in dict.fromkeys(types)]
         now = self._clock.now()
         async with self._database.transaction() as connection:
             row = await self._own(connection, client_id, endpoint_id)
+            if url is not None:
+                await connection.execute("SELECT 1 FROM clients WHERE id = $1 FOR UPDATE", row.client_id)
+                others = await webhooks.of_client(connection, row.client_id)
+                _refuse_second(url, [one for one in others if one.id != row.id])
             await webhooks.change(connection, row.id, url, wanted, now)
             await audit.record(connection, now, actor, "webhook.change", row.id, {"url": url, "types": wanted})
             return await self._view(connection, await self._own(connection, client_id, endpoint_id))
@@ -253,6 +256,22 @@ class Webhooks:
             cursor=cursor_of(row.tx, row.seq), failing_since=row.failing_since, last_error=row.last_error,
             waiting=waiting, dead_letters=dead, two_secrets_until=until,
         )  # fmt: skip
+
+
+def _refuse_second(url: str, standing: Sequence[EndpointRow]) -> None:
+    if any(_place(row.url) == _place(url) for row in standing):
+        raise Conflict(
+            "The client has an endpoint with this url already: it would be told of everything twice.",
+            code="endpoint_exists",
+            remedy="Change its types with PATCH; if its secret is lost, ask for another with rotate-secret.",
+        )
+
+
+def _place(url: str) -> tuple[object, ...]:
+    """What is called, whatever the capitals of a host and whether a usual port is named."""
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").removesuffix("."), port, parts.path or "/", parts.query
 
 
 def _new_secret() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -115,6 +115,20 @@ async def persons(connection: Connection, people: Collection[str]) -> dict[str, 
         list(people),
     )
     return {row["participant_id"]: msgspec.convert(dict(row), PersonRow) for row in rows}
+
+
+async def not_taken(connection: Connection, people: Mapping[str, tuple[bytes, bytes]]) -> dict[str, tuple[str, ...]]:
+    """Of each participant (indexes of name and phone as they come now) what is known otherwise, and stays so."""
+    rows = await connection.fetch(
+        "SELECT p.participant_id, CASE WHEN NOT same_name(p.name_index, g.name) THEN 'full_name' END AS name,"
+        " CASE WHEN p.phone_index <> g.phone THEN 'phone' END AS phone"
+        " FROM unnest($1::text[], $2::bytea[], $3::bytea[]) AS g (id, name, phone)"
+        " JOIN participants p ON p.participant_id = g.id",
+        list(people),
+        [name for name, _ in people.values()],
+        [phone for _, phone in people.values()],
+    )
+    return {row["participant_id"]: tuple(filter(None, (row["name"], row["phone"]))) for row in rows}
 
 
 async def count(connection: Connection, plan_id: str) -> int:

@@ -58,6 +58,21 @@ async def insert(
     )
 
 
+async def same(connection: Connection, client_id: str, plan: PaymentPlan, root: bytes) -> str | None:
+    """A plan of the client's organisation that says the same and is not rejected or expired; with the programme held,
+    so that nobody proposes it beside us.
+    """
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('plan:' || $1, 0))", plan.programme)
+    found: str | None = await connection.fetchval(
+        "SELECT id FROM plans WHERE organisation = organisation_of($1) AND programme = $2 AND content_root = $3"
+        " AND state IN ('awaiting_approval', 'approved') ORDER BY id LIMIT 1",
+        client_id,
+        plan.programme,
+        root,
+    )
+    return found
+
+
 async def get(connection: Connection, plan_id: str, *, lock: bool = False) -> PlanRow | None:
     """A plan; with `lock` nobody else decides about it, or enrols under it, meanwhile."""
     row = await connection.fetchrow(

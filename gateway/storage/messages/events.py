@@ -111,6 +111,11 @@ async def purge(connection: Connection, before: datetime, most: int) -> int:
     return int(await connection.fetchval("SELECT purge_events($1, $2)", before, most))
 
 
+async def present(connection: Connection) -> tuple[int, int]:
+    """The place behind which everything is that is not committed yet, and perhaps something that is."""
+    return int(await connection.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1")), 0
+
+
 async def is_ahead(connection: Connection, tx: int) -> bool:
     """Whether no transaction has had this number yet, so that no event can have been read there."""
     return bool(await connection.fetchval("SELECT $1::text::xid8 >= pg_snapshot_xmax(pg_current_snapshot())", str(tx)))

@@ -23,6 +23,8 @@ _FILTERS = {
     "partner": "partner = {}",
     "state": "state = {}",
     "ended_on": "(ended_at AT TIME ZONE 'Asia/Jakarta')::date = {}",
+    "ended_from": "(ended_at AT TIME ZONE 'Asia/Jakarta')::date >= {}",
+    "ended_until": "(ended_at AT TIME ZONE 'Asia/Jakarta')::date <= {}",
     "organisation": "EXISTS (SELECT FROM participants o WHERE o.id = payouts.participant AND o.organisation = {})",
 }
 
@@ -63,6 +65,15 @@ class PayoutRow(msgspec.Struct, kw_only=True):
     ended_at: datetime | None
 
 
+class PaidFor(msgspec.Struct, kw_only=True):
+    """What a payout is for: the words under which a ledger books it."""
+
+    programme: str
+    purpose: str
+    period: str
+    participant_id: str
+
+
 class IncentiveFacts(msgspec.Struct, kw_only=True):
     """What paying an incentive changes about it."""
 
@@ -92,6 +103,16 @@ async def get(connection: Connection, payout_id: int) -> PayoutRow | None:
     """One payout."""
     row = await connection.fetchrow("SELECT * FROM payouts WHERE id = $1", payout_id)
     return None if row is None else payout_row(row)
+
+
+async def paid_for(connection: Connection, incentive_ids: Collection[int]) -> dict[int, PaidFor]:
+    """What each of these incentives is, and whose."""
+    rows = await connection.fetch(
+        "SELECT i.id, i.programme, i.purpose, i.period, p.participant_id FROM incentives i"
+        " JOIN participants p ON p.id = i.participant WHERE i.id = ANY($1::bigint[])",
+        list(incentive_ids),
+    )
+    return {row["id"]: PaidFor(**{name: row[name] for name in PaidFor.__struct_fields__}) for row in rows}
 
 
 async def for_incentive(connection: Connection, incentive_id: int) -> list[PayoutRow]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import jsonschema_rs
+import msgspec
+import msgspec.inspect
 import pytest
 
+from contracts.errors import InvalidRequest
 from gateway.api import examples
 from gateway.api.app import create_app
+from gateway.api.bodies import StrictBody
 from gateway.api.openapi import describe
 from gateway.clock import jakarta_day
 from tests.gateway.api.kit import Api
@@ -121,6 +125,40 @@ async def test_examples_say_what_the_schema_says(api: Api, operations: dict[str,
         schema = schemas[said["schema"]["$ref"].rsplit("/", 1)[-1]]
         assert set(schema.get("required", ())) <= set(said["example"]) <= set(schema["properties"]), name
         assert json.dumps(said["example"]).isascii()
+
+
+def _nulled(kind: msgspec.inspect.Type, body: Any) -> Iterator[tuple[Any, Any]]:
+    """The body once for each field that may be left out, however deep: with null there, and without it."""
+    if isinstance(kind, msgspec.inspect.StructType):
+        for field in kind.fields:
+            name = field.encode_name
+            rest = {key: value for key, value in body.items() if key != name}
+            if not field.required:
+                yield rest | {name: None}, rest
+            elif name in body:
+                yield from ((body | {name: one}, body | {name: two}) for one, two in _nulled(field.type, body[name]))
+    elif isinstance(kind, msgspec.inspect.ListType | msgspec.inspect.VarTupleType):
+        for n, each in enumerate(body):
+            for one, two in _nulled(kind.item_type, each):
+                yield [*body[:n], one, *body[n + 1 :]], [*body[:n], two, *body[n + 1 :]]
+
+
+def test_null_is_as_if_left_out_wherever_a_field_may_be() -> None:
+    """Many clients send every field that they know."""
+    create_app(core=SimpleNamespace())  # type: ignore[arg-type]
+    reader, tried = StrictBody(SimpleNamespace()), set()  # type: ignore[arg-type]
+    by_kind = {kind.cls: (name, kind) for name, kind in StrictBody._kinds.items() if hasattr(kind, "cls")}
+    for name, kind in by_kind.values():
+        for body in examples.BODIES.values():
+            try:
+                reader.read(name, json.dumps(body).encode())
+            except InvalidRequest:
+                continue  # another operation's example
+            for nulled, left_out in _nulled(kind, body):
+                said = [json.dumps(one).encode() for one in (nulled, left_out)]
+                assert reader.read(name, said[0]) == reader.read(name, said[1]), said
+                tried.add(said[0])
+    assert len(tried) > 15
 
 
 def test_each_answer_has_an_example_that_its_schema_describes_to_the_last_field() -> None:

@@ -121,8 +121,24 @@ async def test_what_ended_on_a_day_of_jakarta_is_read_along_a_key(api: Api) -> N
         asked = {"ended_on": f"2026-01-{day}"}
         assert await _ids(api, "/v1/payouts", "payouts", "payout_id", **asked) == found, day
     for other in ("31/01/2026", "46053", "2026-01-31T00:00:00Z", "2026-02-30", "today", ""):
-        reply = await api.call("GET", "/v1/payouts", role="reader", params={"ended_on": other})
-        assert (reply.status_code, reply.json()["field"]) == (422, "ended_on"), other
+        for name in ("ended_on", "ended_from", "ended_until"):
+            reply = await api.call("GET", "/v1/payouts", role="reader", params={name: other})
+            assert (reply.status_code, reply.json()["field"]) == (422, name), other
+    await api.fetch(ends, PAYOUT + 1, "2026-01-31T17:00:00Z")  # the first of February
+    one, two = str(PAYOUT), str(PAYOUT + 1)
+    for first, last, found in (
+        ("2026-01-31", "2026-01-31", [one]), ("2026-01-01", "2026-02-01", [one, two]), ("2026-02-01", None, [two]),
+        (None, "2026-01-31", [one]), ("2026-01-01", "2026-01-30", []), ("2026-02-02", None, []),
+    ):  # fmt: skip
+        days = {"ended_from": first, "ended_until": last}
+        asked = {name: day for name, day in days.items() if day}
+        assert await _ids(api, "/v1/payouts", "payouts", "payout_id", **asked) == found, days
+    turned = await api.call("GET", "/v1/payouts", params={"ended_from": "2026-02-01", "ended_until": "2026-01-31"})
+    assert (turned.status_code, turned.json()["field"]) == (422, "ended_until")
+    booked = (await api.call("GET", "/v1/payouts", params={"number": two})).json()["payouts"][0]
+    about = {name: row(2)[name] for name in ("participant_id", "programme", "purpose", "period")}
+    assert {name: booked[name] for name in about} == about
+    assert (await api.call("GET", f"/v1/payouts/{two}")).json() == booked
     async with api.core.resources.database.transaction() as connection:
         await connection.execute("SET LOCAL enable_seqscan = off")
         rows = await connection.fetch(

@@ -118,6 +118,13 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str, str | None]] = {
     ),
     "unknown stage": (_request("GET", "/v1/incentives", params={"stage": "gone"}), 422, "field_invalid", "stage"),
     "limit too high": (_request("GET", "/v1/incentives", params={"limit": 9999}), 422, "field_invalid", "limit"),
+    "no value": (_request("GET", "/v1/incentives", params={"programme": ""}), 422, "field_invalid", "programme"),
+    "not UTF-8 in the query": (
+        _request("GET", "/v1/incentives?participant_id=%ff%fe"), 422, "charset_unsupported", None,
+    ),
+    "null where something is needed": (
+        _request("POST", "/v1/webhook-endpoints", json={"url": None, "types": None}), 422, "field_invalid", "url"
+    ),
     "foreign cursor": (_request("GET", "/v1/incentives", params={"cursor": "%%%"}), 422, "invalid_request", "cursor"),
     "foreign event cursor": (_request("GET", "/v1/events", params={"after": "MQ"}), 422, "invalid_request", "cursor"),
     "no such route": (_request("GET", "/v1/nothing"), 404, "not_found", None),

@@ -34,7 +34,16 @@ async def test_no_event_is_left_out_however_transactions_end(api: Api, database:
         await late.execute("INSERT INTO events (type, subject, data, at) VALUES ('t', 'late', '{}', $1)", AT)
         first = (await api.call("GET", "/v1/events", role="operator")).json()
         assert first["events"] == [], "the late one must wait for the early one"
+        now = (await api.call("GET", "/v1/events", role="operator", params={"cursor": "now"})).json()
         await slow.commit()
+        for who in (first, now):
+            after = {"cursor": who["next_cursor"]}
+            told = (await api.call("GET", "/v1/events", role="operator", params=after)).json()["events"]
+            assert [e["subject"] for e in told] == ["early", "late"], "what no list showed yet when it began"
+        assert now["events"] == []
+        now = (await api.call("GET", "/v1/events", role="operator", params={"cursor": "now"})).json()
+        rest = (await api.call("GET", "/v1/events", role="operator", params={"cursor": now["next_cursor"]})).json()
+        assert [e["subject"] for e in rest["events"]] in ([], ["late"]), "and not all from the beginning"
         second = (await api.call("GET", "/v1/events", role="operator", params={"after": first["next_cursor"]})).json()
         assert [e["subject"] for e in second["events"]] == ["early", "late"]
     finally:

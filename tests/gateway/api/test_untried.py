@@ -8,6 +8,7 @@ import json
 import unicodedata
 from typing import Any
 
+import httpx
 import pytest
 
 from gateway.security.clients import register
@@ -313,6 +314,34 @@ async def test_a_key_of_the_present_moment_is_a_key(api: Api) -> None:
         reply = await api.call("POST", "/v1/incentives", key=key, json={})
         assert reply.json()["code"] != "personal_data"
     assert (await api.call("POST", "/v1/incentives", key=nik(1), json={})).json()["code"] == "personal_data"
+
+
+async def test_what_no_filter_finds_is_told_and_no_empty_list(api: Api) -> None:
+    """Every parameter that is a text, of every list."""
+    tried = 0
+    for path, operations in (await api.http.get("/schema")).json()["paths"].items():
+        for each in operations.get("get", {}).get("parameters", ()):
+            if each["in"] != "query" or "{" in path:
+                continue
+            tried += 1
+            for text in ("", "%ff", "%ED%A0%80"):
+                reply = await api.call("GET", f"{path}?{each['name']}={text}", role="operator")
+                if text == "" and each["name"] in ("cursor", "after"):
+                    assert reply.status_code == 200, "as programs ask for the first page"
+                    continue
+                assert reply.status_code == 422, f"{path} {each['name']}={text}"
+    assert tried > 20
+
+
+async def test_where_json_breaks_off_is_told_and_which_header_stands_twice(api: Api) -> None:
+    kind = {"Content-Type": "application/json"}
+    for text, byte in ((b'{"participant_id": "a",}', 23), (b"{'a': 1}", 1), (b"{", None)):
+        told = (await api.call("POST", "/v1/links", content=text, headers=kind)).json()
+        assert (told["code"], f"byte {byte}," in told["detail"]) == ("json_malformed", byte is not None), text
+    twice = httpx.Headers([("Authorization", f"Bearer {api.tokens['maker']}"), *[("Idempotency-Key", "k")] * 2])
+    reply = await api.http.post("/v1/incentives", headers=twice, json=row(1))
+    assert (reply.status_code, reply.json()["code"]) == (400, "head_ambiguous")
+    assert "idempotency-key" in reply.json()["detail"]
 
 
 async def test_a_secret_out_of_a_file_is_the_secret(api: Api) -> None:

@@ -123,6 +123,10 @@ FOREIGN = {
     "gzip": (gzip.compress(_BODY), "file_foreign"),
     "semicolons": (_BODY.replace(b",", b";"), "separator_unsupported"),
     "semicolons, quoted": (b";".join(b'"%b"' % c.encode() for c in COLUMNS) + b"\n", "separator_unsupported"),
+    "a quoted word about semicolons": (
+        b'"sep=;"\n' + _BODY.replace(b",", b";"),
+        "separator_unsupported",
+    ),
     "a word about semicolons": (b"sep=;\n" + _BODY.replace(b",", b";"), "separator_unsupported"),
     "tabs": (_BODY.replace(b",", b"\t"), "separator_unsupported"),
     "carriage returns alone": (_BODY.replace(b"\n", b"\r"), "line_ends_unsupported"),
@@ -214,10 +218,11 @@ def test_a_column_too_many_is_named_and_the_notes_of_refused_rows_are_not() -> N
     assert len(checked(_BODY.replace(HEAD.encode(), b" " + HEAD.upper().encode()))[0]) == 2, "in any case"
 
 
+@pytest.mark.parametrize("sign", ["sep=,", '"sep=,"'])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_the_line_by_which_a_spreadsheet_names_its_commas_is_no_header(end: str) -> None:
+def test_the_line_by_which_a_spreadsheet_names_its_commas_is_no_header(end: str, sign: str) -> None:
     body = as_csv([row(1)]).decode().replace("\r\n", "\n").replace("\n", end)
-    (one,) = checked(f"sep=,{end}{body}".encode())[0]
+    (one,) = checked(f"{sign}{end}{body}".encode())[0]
     assert one.line == 3
 
 

@@ -118,6 +118,23 @@ async def test_a_client_has_a_bounded_number_and_no_more_when_it_asks_at_once(ap
     assert (await api.call("POST", PATH, role="one", json={"url": "https://core.example/"})).status_code == 201
 
 
+async def test_an_address_spelled_otherwise_is_the_same_address(api: Api) -> None:
+    made = (await api.call("POST", PATH, json={"url": "https://core.example/hook?a=B"})).json()["endpoint"]
+    other = (await api.call("POST", PATH, json={"url": "https://core.example/other"})).json()["endpoint"]
+    own = f"{PATH}/{other['webhook_endpoint_id']}"
+    spelled = ("https://CORE.example/hook?a=B", "HTTPS://core.example:443/hook?a=B", "https://core.example./hook?a=B")
+    for url in spelled:
+        for method, path in (("POST", PATH), ("PATCH", own)):
+            reply = await api.call(method, path, json={"url": url})
+            assert (reply.status_code, reply.json()["code"]) == (409, "endpoint_exists"), (method, url)
+    for url in ("https://core.example/hook?a=b", "https://core.example:8443/hook?a=B", "https://core.example/Hook?a=B"):
+        assert (await api.call("PATCH", own, json={"url": url})).status_code == 200, url
+    same = f"{PATH}/{made['webhook_endpoint_id']}"
+    assert (await api.call("PATCH", same, json={"url": spelled[0]})).status_code == 200, "its own"
+    secret = await api.call("PATCH", own, json={"url": "https://core.example/3174014205909901"})
+    assert (secret.status_code, secret.json()["code"]) == (422, "personal_data")
+
+
 async def test_a_range_without_events_is_refused(api: Api) -> None:
     made = (await api.call("POST", PATH, json={"url": "https://core.example/"})).json()["endpoint"]
     own = f"{PATH}/{made['webhook_endpoint_id']}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from datetime import date, timedelta
 
@@ -37,6 +38,22 @@ async def test_two_others_approve_exactly_this_plan(api: Api) -> None:
     assert (late.status_code, late.json()["code"]) == (409, "plan_decided")
     listed = (await api.call("GET", "/v1/plans?state=approved")).json()["plans"]
     assert [one["plan_id"] for one in listed] == [made["plan_id"]]
+
+
+async def test_a_plan_that_says_the_same_is_proposed_once_while_it_stands(api: Api) -> None:
+    """An answer that was lost and a key made anew: two plans to approve, which nobody could tell apart."""
+    replies = await asyncio.gather(*(api.call("POST", "/v1/plans", key=f"k{n}", json=plan()) for n in range(3)))
+    assert sorted(reply.status_code for reply in replies) == [201, 409, 409]
+    (made,) = (reply.json() for reply in replies if reply.status_code == 201)
+    for reply in replies:
+        if reply.status_code == 409:
+            assert (reply.json()["code"], made["plan_id"] in reply.json()["remedy"]) == ("plan_exists", True)
+    nulls = plan(weekends=None) | {"instalments": [one | {"due_on": None} for one in plan()["instalments"]]}
+    same = await api.call("POST", "/v1/plans", key="nulls", json=nulls)
+    assert same.json()["code"] == "plan_exists", "null is as if left out"
+    await propose(api, "named", name="other")
+    await say(api, made, "one", "reject")
+    await propose(api, "anew")
 
 
 @pytest.mark.parametrize(
@@ -103,9 +120,15 @@ async def test_notices_that_cannot_be_taken_say_why_and_stop_nobody_else(api: Ap
     ids = [str(one["participant_id"]) for one in people]
     items = await entitle(api, plan_id, *people)
     await api.call("POST", f"/v1/entitlements/{items[1]['entitlement_id']}/cancel")
-    assert outcomes(await complete(api, plan_id, *ids, "P-nobody", ids[0], finished_on=day)) == [
-        "made", "entitlement_cancelled", "made", "made", "entitlement_unknown", "item_repeated",
+    twice = await complete(api, plan_id, *ids, "P-nobody", *ids[:2], "P-nobody", finished_on=day)
+    assert outcomes(twice) == [
+        "made", "entitlement_cancelled", "made", "made", "entitlement_unknown", "repeated", "entitlement_cancelled",
+        "entitlement_unknown",
     ]  # fmt: skip
+    assert [(one["number"], one["incentives"]) for one in twice] == [
+        (1, 4), (2, 0), (3, 4), (4, 4), (5, 0), (6, 0), (7, 0), (8, 0),
+    ]  # fmt: skip
+    assert twice[5]["entitlement_id"] == twice[0]["entitlement_id"]
     assert outcomes(await complete(api, plan_id, ids[0], finished_on=day, notice="survey-9")) == ["notice_unknown"]
     tomorrow = _today(api, 1).isoformat()
     assert outcomes(await complete(api, plan_id, ids[0], finished_on=tomorrow, notice="survey-1")) == ["notice_date"]
@@ -115,6 +138,9 @@ async def test_notices_that_cannot_be_taken_say_why_and_stop_nobody_else(api: Ap
     ninth = str(person(9)["participant_id"])
     assert outcomes(await complete(api, plan_id, ninth, finished_on=day, notice="survey-1")) == ["notice_early"]
     assert outcomes(await complete(api, plan_id, ninth, finished_on=tomorrow)) == ["notice_date"]
+    days = [{"participant_id": ninth, "finished_on": one} for one in (day, yesterday)]
+    reply = await api.call("POST", "/v1/completions", json={"plan_id": plan_id, "completions": days})
+    assert outcomes(reply.json()["items"]) == ["made", "item_repeated"], "two days for one notice"
 
 
 async def test_whom_a_plan_cannot_take_is_told_why(api: Api) -> None:
@@ -122,17 +148,23 @@ async def test_whom_a_plan_cannot_take_is_told_why(api: Api) -> None:
     await api.submit(as_csv([row(5, period="2")]))
     people = [
         person(1), person(1), person(2, nik=nik(1)), person(3, nik="1", phone="08"), person(4, account="0812"),
-        person(5), person(6), person(7), person(8),
+        person(5), person(6), person(7), person(8), person(1, phone="+6281300000001"), person(8),
     ]  # fmt: skip
     items = await entitle(api, plan_id, *people)
     assert outcomes(items) == [
-        "made", "item_repeated", "nik_duplicate", "nik_invalid", "field_invalid", "incentive_conflict", "made", "made",
-        "plan_full",
+        "made", "repeated", "nik_duplicate", "nik_invalid", "field_invalid", "incentive_conflict", "made", "made",
+        "plan_full", "item_repeated", "plan_full",
     ]  # fmt: skip
+    assert (items[1]["number"], items[1]["entitlement_id"]) == (2, items[0]["entitlement_id"])
     assert [fault["code"] for fault in items[3]["faults"]] == ["nik_invalid", "field_invalid"]
     assert all(fault["remedy"]["id"] and fault["remedy"]["en"] for item in items for fault in item["faults"])
     assert outcomes(await entitle(api, plan_id, person(1), person(6, account="+6281200000099"))) == [
         "repeated", "participant_conflict",
+    ]  # fmt: skip
+    newer = [person(1, phone="+6281300000001"), person(6, full_name="Another Name"), person(7)]
+    again = await entitle(api, plan_id, *newer)
+    assert [(one["outcome"], one["not_taken"]) for one in again] == [
+        ("repeated", ["phone"]), ("repeated", ["full_name"]), ("repeated", []),
     ]  # fmt: skip
     other = await approved(api, "other", name="other")
     assert outcomes(await entitle(api, other, person(1), person(20, nik=nik(7)))) == [
