@@ -19,6 +19,7 @@ from rich.text import Text
 from gateway.clock import SystemClock, jakarta_day
 from gateway.demo.cluster import Cluster
 from gateway.demo.core import ApiError, Client
+from gateway.demo.pace import Pace, in_words
 from gateway.demo.player import Player
 from gateway.demo.tally import Tally, read_tallies
 from gateway.settings import parse_waits
@@ -46,11 +47,12 @@ class Watch:
         self._cluster = cluster
         self._player = player
         self._console = console
+        self._pace = Pace()
         self._page_life_s = parse_waits(cluster.environment["GATEWAY_WAITS"]).link_life_s
         self.funnel: dict[str, Any] = {}
         self.tallies: dict[str, Tally] = {}
         self.words = ""
-        """What still moves, in words."""
+        """What still moves, and about how long it will, in words."""
 
     async def until_drained(self, *, limit_s: float, playing: asyncio.Task[None]) -> None:
         """Return once drained; raises `Stuck` after `limit_s`, and what `playing` raised."""
@@ -67,7 +69,7 @@ class Watch:
                 elif unread := _statements_behind(activity, loop.time() - since):
                     moving = {"statements unread": unread}
                 await self._count()
-                self.words = self._in_words(moving)
+                self.words = self._left(moving) + self._in_words(moving)
                 shown.show(self.tallies, self.words)
                 quiet = 0 if moving else quiet + 1
                 if loop.time() > deadline:
@@ -109,6 +111,12 @@ class Watch:
             left_s = at + self._page_life_s - asyncio.get_running_loop().time()
         walked = f"; somebody walked away from a page, which lives {left_s:.0f} s more" if left_s > 0 else ""
         return f"still moving: {what}{walked}"
+
+    def _left(self, moving: Mapping[str, Any]) -> str:
+        """How long still, of a backlog that moves."""
+        settled, due = (sum(getattr(tally, name) for tally in self.tallies.values()) for name in ("settled", "due"))
+        left_s = self._pace.left_s(time.monotonic(), settled, due)
+        return in_words(left_s) if moving else ""
 
 
 def _statements_behind(activity: Mapping[str, Any], quiet_s: float) -> int:

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from gateway.clock import SystemClock, jakarta_day
 from gateway.demo.audit import Findings, audit, read_books
+from gateway.demo.carrier import Carrier
 from gateway.demo.cluster import Cluster, running
 from gateway.demo.cohort import Cohort
 from gateway.demo.core import Client
@@ -36,6 +37,7 @@ A_SWEEP = "statement_sweep_s=2"
 assert A_SWEEP in WAITS
 PEOPLE_A_SECOND = 300
 """A statement grows with the people and is read as a whole: of many, less often, a second for so many of them."""
+_CONNECTIONS = 64
 RETURN_URL = "http://127.0.0.1:9/prakerja/linked"
 """Where core wants the browser back; the player's browser stops there."""
 
@@ -97,11 +99,9 @@ async def demonstrate(
     ):  # fmt: skip
         started(cluster, stage)
         maker, *approvers = await clients(cluster, stage.return_url)
-        # Before each request a client looks at every connection that it keeps: few are kept.
-        limits = httpx.Limits(max_connections=64, max_keepalive_connections=8)
         async with (
-            httpx.AsyncClient(base_url=cluster.api_url, timeout=30.0, limits=limits) as api,
-            httpx.AsyncClient(timeout=30.0, limits=limits) as pages,
+            httpx.AsyncClient(base_url=cluster.api_url, timeout=30.0, transport=Carrier(_CONNECTIONS)) as api,
+            httpx.AsyncClient(timeout=30.0, transport=Carrier(_CONNECTIONS)) as pages,
         ):
             core = Client(api, maker.client_id, maker.secret)
             await hand_over(cohort, core, [Client(api, a.client_id, a.secret) for a in approvers], console)

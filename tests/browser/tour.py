@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.browser.axe import WIDTHS
+from tests.browser.axe import SCHEMES, WIDTHS
 
 ROOT = Path(__file__).parents[2]
 _HALF = """() => {
@@ -93,21 +93,42 @@ def look_around(page: Any, url: str, look: Path) -> None:
             ):
                 seen.add(kind)
                 left.append(link)
-    page.goto(home.replace("/ops", "/ops/language/id"))
-    for path in ("/ops", "/ops/cases", "/ops/incentives"):
-        page.goto(home.replace("/ops", path))
-        _photograph(page, look, page.url + "-id")
+    own = [address for address in sorted(seen) if address.startswith(home)]
+    page.goto(f"{home}/language/id")
+    for address in own:
+        page.goto(address)
+        _photograph(page, look, f"{address}-id")
+    _as_participant(page, url, home.removesuffix("/ops"), look)
+
+
+def _as_participant(page: Any, url: str, api: str, look: Path) -> None:
+    """The first page and the one behind its button, of every partner at which somebody may begin; in Indonesian, the
+    first also in English.
+    """
     page.goto(url)
-    if page.locator("form.act button").count():
-        page.locator("form.act button").first.click()
+    buttons = page.locator("form.act button")
+    for number in range(min(buttons.count(), _MOST_PAGES)):
+        page.goto(url)
+        buttons.nth(number).click()
         page.wait_for_url("**/connect/**")
-        _photograph(page, look, "connect")
-        page.get_by_role("button").first.click()
-        _photograph(page, look, "partner")
+        connect = page.url
+        for language in ("en", "id"):
+            page.goto(f"{api}/connect/language/{language}")
+            page.goto(connect)
+            _photograph(page, look, f"connect {number} {language}")
+        page.locator("button[value=begin]").click()
+        page.wait_for_load_state()
+        _photograph(page, look, f"connect {number} begun")
+    for path in ("/start", "/connect/nothing-that-exists", "/ops/sign-in"):
+        page.goto(api + path)
+        _photograph(page, look, f"{path} id")
 
 
 def _photograph(page: Any, look: Path, address: str) -> None:
     name = re.sub(r"\W+", "-", address.removeprefix("http://127.0.0.1:"))[:60].strip("-")
     for width, (wide, high) in WIDTHS.items():
         page.set_viewport_size({"width": wide, "height": high})
-        page.screenshot(path=look / f"{name}.{width}.png", full_page=True)
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            page.screenshot(path=look / f"{name}.{width}.{scheme}.png", full_page=True)
+    page.emulate_media(color_scheme="light")
