@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from redis.asyncio import Redis
 
 from adapters.registry import PARTNERS
+from gateway import tracing
 from gateway.clock import Clock, SystemClock
 from gateway.partners import tls
 from gateway.partners.desk import Desk
@@ -89,7 +90,7 @@ async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: boo
                 partner,
                 credentials=settings.partners[slug],
                 hosts=settings.hosts[slug],
-                executor=Executor(slug, senders, clock, journal, paces[slug]),
+                executor=Executor(slug, senders, clock, tracing.traced(journal), paces[slug]),
                 tokens=tokens,
                 clock=clock,
                 waits=settings.waits,

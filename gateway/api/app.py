@@ -12,6 +12,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from contracts.hold import HoldStage
+from gateway import tracing
 from gateway.api import guards
 from gateway.api.bodies import MAX_BODY_BYTES, StrictBody
 from gateway.api.openapi import CONFIG as OPENAPI
@@ -75,7 +76,7 @@ def create_app(settings: Settings | None = None, *, core: Core | None = None) ->
         logging_config=None,
         request_max_body_size=MAX_BODY_BYTES,
     )
-    app.asgi_handler = guards.plain_target(guards.other_methods(app.asgi_handler))
+    app.asgi_handler = tracing.served(guards.plain_target(guards.other_methods(app.asgi_handler)))
     return app
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+import uvloop
 from rich.console import Console
 from rich.table import Table
 
@@ -133,7 +134,7 @@ def _run(given: Given, *, keep: bool, console: Console, json_file: Path | None, 
         await asyncio.Event().wait()
 
     try:
-        return asyncio.run(
+        return uvloop.run(
             demonstrate(
                 cohort,
                 folder=folder,

@@ -9,6 +9,7 @@ import typer
 import uvicorn
 from litestar import Litestar
 
+from gateway import tracing
 from gateway.api.app import create_app
 from gateway.api.sockets import HEAD_BYTES, BoundedProtocol
 from gateway.cli.starting import right_store, safe_settings
@@ -35,8 +36,10 @@ def serve(
     set_up_logging()
     given = safe_settings()
     asyncio.run(right_store(given))
+    tracing.begin("gateway-api")
     server = uvicorn.Server(server_config(create_app(given), host=host, port=port))
     server.run()
+    tracing.end()
     if not server.started:
         raise typer.Exit(1)
 

@@ -6,6 +6,7 @@ import gc
 
 import uvloop
 
+from gateway import tracing
 from gateway.cli.starting import right_store, safe_settings
 from gateway.logs import set_up_logging
 from gateway.settings import Settings
@@ -23,7 +24,9 @@ def worker() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
+    tracing.begin("gateway-worker")
     uvloop.run(_run(safe_settings()))
+    tracing.end()
 
 
 async def _run(given: Settings) -> None:

@@ -26,6 +26,7 @@ from contracts.incentive import BlockerCode
 from contracts.linking import LinkHeld, LinkRefused, LinkState
 from contracts.partner import Capability
 from contracts.secret import Secret
+from gateway import tracing
 from gateway.partners.desk import Desk
 from gateway.security import places
 from gateway.security.clients import hashed
@@ -94,6 +95,7 @@ class Linking(LinkSteps):
                 now=now,
             )
             await participants.link_began(connection, person.id, link.id, now)
+        tracing.about(link.id)
         return self._view(link, person)
 
     async def _make_way(self, connection: Connection, person: ParticipantRow, current: LinkRow, now: datetime) -> None:
@@ -181,6 +183,7 @@ class Linking(LinkSteps):
             link = await links.by_connect(connection, hashed(well_formed(token)))
         if link is None:
             raise LinkStateInvalid
+        tracing.about(link.id)
         return link
 
     async def open(self, token: str, cookies: Mapping[str, str], language: str = "id") -> Shown:
@@ -213,6 +216,7 @@ class Linking(LinkSteps):
             link = await links.by_state(connection, hashed(state))
         if link is None or link.partner != partner:
             raise LinkStateInvalid
+        tracing.about(link.id)
         if not is_of(link, cookies):
             raise OtherBrowser(link, state)
         if link.state is LinkState.OPENED:
@@ -318,6 +322,7 @@ class Linking(LinkSteps):
         return await self._begin(await self._reopen(taken, [], again=False, carry={}))
 
     async def _take(self, link: LinkRow, typed: Mapping[str, Secret]) -> LinkRow:
+        tracing.about(link.id)
         now = self._clock.now()
         self._check_life(link)
         if link.answers >= MOST_ANSWERS:
@@ -343,6 +348,7 @@ class Linking(LinkSteps):
             link = await links.get(connection, link_id)
         if link is None:
             raise LinkStateInvalid
+        tracing.about(link.id)
         check_cookie(link, cookies)
         return link
 

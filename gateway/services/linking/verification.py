@@ -19,6 +19,7 @@ from contracts.linking import LinkState
 from contracts.nik import Nik
 from contracts.partner import Capability
 from contracts.secret import Secret
+from gateway import tracing
 from gateway.partners.desk import Pace
 from gateway.resources import Resources
 from gateway.security import places
@@ -175,6 +176,7 @@ class Verification:
             phone=Secret(self._vault.open(places.phone(person.participant_id), person.phone_sealed)),
             grant=open_grant(self._vault, link.id, grant_sealed),
         )
+        tracing.about(link.id)
         return await desk.run(
             "verify_nik", lambda context: desk.partner.verify_nik(context, query), subject=str(row.id)
         )

@@ -17,6 +17,7 @@ from contracts.linking import LinkState
 from contracts.observation import IdentityNotice, LinkNotice, NoNotice, Notice, PayoutNotice
 from contracts.partner import Notification
 from contracts.secret import Masked, Secret
+from gateway import tracing
 from gateway.clock import jakarta_day
 from gateway.resources import Resources
 from gateway.security import places
@@ -193,6 +194,7 @@ class Inbox:
         async with self._database.connection() as connection:
             found = await links.by_grant(connection, partner, index)
         for link in found:
+            tracing.about(link.id)
             if link.state is not LinkState.ACTIVE:
                 continue
             async with self._database.transaction() as connection:
@@ -202,6 +204,7 @@ class Inbox:
         return "applied" if found else "unknown_token"
 
     async def _done(self, row: InboxRow, result: str) -> None:
+        tracing.applied(row.partner, row.kind, row.received_at, result)
         async with self._database.connection() as connection:
             await inbox.applied(connection, row.id, result, self._clock.now())
         if result != "applied":

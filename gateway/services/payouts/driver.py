@@ -14,6 +14,7 @@ from contracts.errors import NotFound
 from contracts.incentive import BLOCKERS, BlockerCode, Owner
 from contracts.observation import PayoutNotice, Source
 from contracts.payout import Outcome, PayoutOrder, PayoutState
+from gateway import tracing
 from gateway.clock import jakarta_day
 from gateway.resources import Resources
 from gateway.services.each import each
@@ -200,6 +201,7 @@ class Payouts:
         named = [row for row in found if row.reference == notice.reference] or found
         if len(named) != 1:
             return "several_payouts" if named else "no_such_payout"
+        tracing.about(tracing.of_incentive(named[0].incentive))
         await self.observe(None, named[0].id, Source.NOTIFICATION, notice.outcome, event_key)
         return "applied"
 
@@ -207,6 +209,7 @@ class Payouts:
         """Let what the gateway does next for an incentive be due now, where it has a next step; a payment that came
         back is released, once the participant has linked another account. Nothing else changes. Raises `NotFound`.
         """
+        tracing.about(tracing.of_incentive(incentive_id))
         now = self._clock.now()
 
         async def work(connection: Connection) -> dict[str, object] | None:

@@ -10,6 +10,7 @@ from contracts.errors import OutcomeUnknown, PartnerError
 from contracts.observation import Source
 from contracts.partner import Capability
 from contracts.payout import Outcome, OutcomeKind, PayoutState, unknown
+from gateway import tracing
 from gateway.partners.desk import Desk
 from gateway.resources import Resources
 from gateway.services.payouts.absence import (
@@ -47,6 +48,7 @@ class Following:
     async def follow(self, leased: Leased) -> None:
         """Do the next thing for one payout whose next step is due."""
         payout = leased.payout
+        tracing.about(tracing.of_incentive(payout.incentive))
         if payout.state is _S.PREPARING:
             await self._create_again(leased)
         elif payout.state is _S.REJECTED and payout.reason_due_at is not None:
@@ -57,6 +59,7 @@ class Following:
     async def withdraw(self, leased: Leased) -> None:
         """Have the partner reject an instruction that stands there and may no longer be paid."""
         desk, payout = self._desks[leased.payout.partner], leased.payout
+        tracing.about(tracing.of_incentive(payout.incentive))
         deadline = self._clock.now() + timedelta(seconds=ANSWER_S["payout"])  # for a look and a request, no standstill
         await self._commits.outcomes.add(
             Finding(payout=payout.id, what=What.WITHDRAWING, worker=self._worker, keep_lease=True)

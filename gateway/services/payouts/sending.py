@@ -20,6 +20,7 @@ from contracts.partner import Context
 from contracts.payout import Outcome, OutcomeKind, PayoutOrder, PayoutState, unknown
 from contracts.plan import Effect, Plan
 from contracts.secret import Secret
+from gateway import tracing
 from gateway.clock import Clock
 from gateway.partners.desk import Desk
 from gateway.partners.executor import HeldBack
@@ -141,6 +142,7 @@ class Sending:
 
         `gate` has the last word once there is a seat: an outage may have become known while it waited for one.
         """
+        tracing.about(tracing.of_incentive(leased.payout.incentive))
         desk = self._desks[leased.payout.partner]
         if not desk.manifest.min_amount_rupiah <= leased.payout.amount_rupiah <= desk.manifest.max_amount_rupiah:
             over = Finding(payout=leased.payout.id, what=What.OVER_LIMIT, worker=self._worker)

@@ -21,6 +21,7 @@ class InboxRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     event_key: str
     raw_sealed: bytes
+    received_at: datetime
     tries: int
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ import httpx
 
 from adapters.registry import PARTNERS
 from contracts.linking import Grant
+from gateway import tracing
 from gateway.clock import jakarta_day
 from gateway.demo.audit import Booking, Findings, audit
 from gateway.demo.cohort import Cohort
@@ -106,7 +107,7 @@ class City(Town):
                 partner,
                 credentials=credentials(partner, MOCKS[slug].CREDENTIALS["credentials"]),
                 hosts=dict.fromkeys(partner.manifest.hosts, _HOST.format(slug)),
-                executor=Executor(slug, dict.fromkeys(partner.manifest.hosts, wire), clock, Quiet()),
+                executor=Executor(slug, dict.fromkeys(partner.manifest.hosts, wire), clock, tracing.traced(Quiet())),
                 tokens=Tokens(None, self.vault, clock),
                 clock=clock,
                 waits=settings.waits,
