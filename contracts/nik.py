@@ -24,15 +24,8 @@ class Nik:
     __slots__ = ("_digits",)
 
     def __init__(self, text: str) -> None:
-        if not isinstance(text, str) or _SHAPE.fullmatch(text) is None:
-            raise NikInvalid("a NIK has exactly 16 digits")
-        day, month, year = int(text[6:8]), int(text[8:10]), int(text[10:12])
-        if 41 <= day <= 71:
-            day -= 40
-        if not _is_date(year, month, day):
-            raise NikInvalid("digits 7-12 of a NIK are a date of birth")
-        if text[12:] == "0000":
-            raise NikInvalid("the serial number of a NIK is not 0000")
+        if (fault := _fault(text)) is not None:
+            raise NikInvalid(fault)
         self._digits = text
 
     def reveal(self) -> str:
@@ -59,6 +52,25 @@ class Nik:
 
     def __reduce__(self) -> str:
         raise TypeError("a NIK is not pickled; seal it")
+
+
+def is_nik(text: str) -> bool:
+    """Whether the text is a well-formed NIK."""
+    return _fault(text) is None
+
+
+def _fault(text: str) -> str | None:
+    """The rule that the text breaks."""
+    if not isinstance(text, str) or _SHAPE.fullmatch(text) is None:
+        return "a NIK has exactly 16 digits"
+    day, month, year = int(text[6:8]), int(text[8:10]), int(text[10:12])
+    if 41 <= day <= 71:
+        day -= 40
+    if not _is_date(year, month, day):
+        return "digits 7-12 of a NIK are a date of birth"
+    if text[12:] == "0000":
+        return "the serial number of a NIK is not 0000"
+    return None
 
 
 _DAYS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)

@@ -13,6 +13,7 @@ import msgspec
 
 from contracts.batch import COLUMNS, NOTES, RowFault, notes_of
 from contracts.errors import GatewayError
+from gateway.security.vault import keyed_hash
 from gateway.services.intake.cells import cleaned, plain
 from gateway.services.intake.framing import CsvCells, Decoder, JsonCells, Record
 from gateway.services.intake.merkle import MerkleTree, leaf_of
@@ -45,10 +46,10 @@ def records(file: Path, *, ndjson: bool) -> Iterator[Record]:
 
 def root(file: Path, lines: Collection[int], key: bytes, *, ndjson: bool) -> str:
     """The content root of those lines of a file, in hex digits."""
-    tree = MerkleTree()
+    tree, keyed = MerkleTree(), keyed_hash(key)
     for record in records(file, ndjson=ndjson):
         if record.line in lines:
-            tree.add([leaf_of(key, [cleaned(cell) for cell in record.cells])])
+            tree.add([leaf_of(keyed, [cleaned(cell) for cell in record.cells])])
     return tree.root().hex()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from contracts.errors import InvalidRequest
-from contracts.nik import Nik, NikInvalid
+from contracts.nik import is_nik
 
 _GROUPED = re.compile(r"(?<![0-9A-Za-z])[0-9]+(?:[ .\-/()]+[0-9]+)+(?![0-9A-Za-z])", re.ASCII)
 _GROUP = re.compile(r"[0-9]+", re.ASCII)
@@ -86,7 +86,7 @@ def _is_somebody(word: str) -> bool:
     if _PHONE.fullmatch(word) or _PHONE_WITHIN.search(word):
         return True
     runs = [run for run in _RUNS.findall(word) if _TIME.fullmatch(run) is None]
-    return any(_is_nik(run) or _is_card(run) for run in runs)
+    return any(is_nik(run) or _is_card(run) for run in runs)
 
 
 def _plain(text: str) -> str:
@@ -105,14 +105,6 @@ def _signs(text: str) -> Iterator[str]:
             yield "-"
         elif kind not in ("Cf", "Mn"):
             yield sign
-
-
-def _is_nik(digits: str) -> bool:
-    try:
-        Nik(digits)
-    except NikInvalid:
-        return False
-    return True
 
 
 def _is_card(digits: str) -> bool:

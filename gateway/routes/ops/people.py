@@ -65,10 +65,10 @@ async def search(core: NamedDependency[Core], request: Browser) -> Response[Any]
     if not 1 <= len(text) <= 100:
         raise InvalidRequest("Type 1 to 100 characters.", field="q")
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
-    indexes = _indexes(core, text)
+    niks, phones = _indexes(core, text)
     async with core.resources.database.transaction() as connection:
-        found = await story.find(connection, text, number=number, **indexes)
-        if by := [name for name, wanted in indexes.items() if wanted]:  # also of who is nobody's: that is told, too
+        found = await story.find(connection, text, niks=niks, phones=phones, number=number)
+        if by := [name for name, wanted in (("niks", niks), ("phones", phones)) if wanted]:  # told of nobody's as well
             about = {"by": by, "found": len(found)}
             await audit.record(
                 connection, core.resources.clock.now(), request.auth.client_id, "participant.search", "ops", about
@@ -78,17 +78,17 @@ async def search(core: NamedDependency[Core], request: Browser) -> Response[Any]
     return page(request, "found.html", rows=found)
 
 
-def _indexes(core: Core, text: str) -> dict[str, list[bytes]]:
-    """What a NIK or a phone would be found by."""
+def _indexes(core: Core, text: str) -> tuple[list[bytes], dict[str, bytes]]:
+    """What a NIK, and a phone at each partner, would be found by."""
     digits = "".join(sign for sign in text if sign.isdigit())
     niks = [core.resources.vault.index("nik", digits)] if len(digits) == _DIGITS["nik"] else []
-    phones = []
+    phones = {}
     if len(digits) in _DIGITS["phone"]:  # type: ignore[operator]
         local = digits.removeprefix("62").removeprefix("0")
         for partner, desk in core.resources.desks.items():
             account = f"+62{local}" if desk.manifest.account_is_phone else digits
-            phones.append(core.resources.vault.index(f"account:{partner}", account))
-    return {"niks": niks, "phones": phones}
+            phones[partner] = core.resources.vault.index(f"account:{partner}", account)
+    return niks, phones
 
 
 @get("/participants/{participant_id:str}", guards=[signed_in()])

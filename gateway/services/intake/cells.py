@@ -81,9 +81,9 @@ def folded(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
-def name_index(vault: Vault, name: str) -> bytes:
-    """64 bytes: the index of the name as it is written, then that of the name whatever its capitals and spaces."""
-    return vault.index(places.NAME_INDEX, name) + vault.index(places.NAME_FOLDED_INDEX, folded(name))
+def name_index(vault: Vault, name: str, name_folded: str) -> bytes:
+    """64 bytes: the index of the name as it is written, then that of the name `folded`."""
+    return vault.index(places.NAME_INDEX, name) + vault.index(places.NAME_FOLDED_INDEX, name_folded)
 
 
 def _begins_a_name(text: str) -> bool:

@@ -20,7 +20,7 @@ from contracts.secret import Secret
 from contracts.text import Text
 from gateway.resources import Resources
 from gateway.security import places
-from gateway.services.intake.cells import cleaned, name_index
+from gateway.services.intake.cells import cleaned, folded, name_index
 from gateway.services.intake.participants import ParticipantView, known, view_of
 from gateway.services.intake.refusals import RowConflict, RowInvalid
 from gateway.services.intake.rows import Checker, rules_of
@@ -174,7 +174,7 @@ class Corrections:
         changed, pid = [], person.participant_id
         vault = self._vault
         contacts: tuple[tuple[str, Literal["name", "phone"], str, Callable[[str], bytes]], ...] = (
-            ("full_name", "name", places.name(pid), lambda name: name_index(vault, name)),
+            ("full_name", "name", places.name(pid), lambda name: name_index(vault, name, folded(name))),
             ("phone", "phone", places.phone(pid), lambda phone: vault.index(places.PHONE_INDEX, phone)),
         )
         for field, column, place, index in contacts:

@@ -206,7 +206,7 @@ class Entitlements:
             await stored.withdraw(connection, first, last)
 
     async def _make(self, connection: Connection, client_id: str, row: PlanRow, checker: Checker, now: datetime) -> str:
-        settled = staging.Settled(live=await staging.count(connection), known=True)
+        settled = staging.Settled(live=await staging.count(connection), known=True, shared=True)
         batch = await self._merging.store(connection, client_id, settled, checker, now, plan_id=row.id)
         if batch.rows_accepted != settled.live:
             raise Overtaken

@@ -140,7 +140,7 @@ class Growing:
         self._client_id = client_id
         self._now = now
         self._tree = MerkleTree()
-        self._sums = Counter[str]()
+        self._rejected = self._repeated = 0
         self._partners: dict[str, PartnerTotal] = {}
         self._odd = Counter[WarningCode]()
 
@@ -155,32 +155,34 @@ class Growing:
         """Move in the staged rows that are accepted (`staging.move`); their lines are behind those of before."""
         connection = self._connection
         fresh = await staging.move(connection, self.id, settled, self._now, alone=alone)
-        merged = await staging.close(connection, self.id, fresh=fresh)
-        self._sums.update(msgspec.structs.asdict(merged))
+        rejected, repeated = await staging.close(connection, self.id, fresh=fresh)
+        self._rejected += rejected
+        self._repeated += repeated
         async for leaves in accepted.leaves(connection):
             self._tree.add(leaves)
-        for one in await accepted.partners(connection):
+        for one in await accepted.sums(connection, jakarta_day(self._now)):
             before = self._partners.get(one.partner, PartnerTotal(partner=one.partner, rows=0, amount_rupiah=0))
             self._partners[one.partner] = PartnerTotal(
                 partner=one.partner,
                 rows=before.rows + one.rows,
                 amount_rupiah=before.amount_rupiah + one.amount_rupiah,
             )
-        self._odd[WarningCode.AMOUNTS_UNUSUAL] += await accepted.unusual_amounts(connection)
-        self._odd[WarningCode.DEADLINES_OVER] += await accepted.over(connection, jakarta_day(self._now))
+            self._odd[WarningCode.AMOUNTS_UNUSUAL] += one.unusual
+            self._odd[WarningCode.DEADLINES_OVER] += one.over
 
     async def finish(self, vault: Vault, checker: Checker, plan_id: str | None = None) -> BatchRow:
         """The batch as it is stored, and told of."""
-        sums, partners = self._sums, [self._partners[slug] for slug in sorted(self._partners)]
+        partners = [self._partners[slug] for slug in sorted(self._partners)]
+        accepted_rows = sum(one.rows for one in partners)
         batch = BatchRow(
             id=self.id,
             client_id=self._client_id,
-            state=BatchState.AWAITING_APPROVAL if sums["accepted"] else BatchState.EMPTY,
+            state=BatchState.AWAITING_APPROVAL if accepted_rows else BatchState.EMPTY,
             single=False,
-            rows_accepted=sums["accepted"],
-            rows_rejected=sums["rejected"],
-            rows_repeated=sums["repeated"],
-            amount_rupiah=sums["amount_rupiah"],
+            rows_accepted=accepted_rows,
+            rows_rejected=self._rejected,
+            rows_repeated=self._repeated,
+            amount_rupiah=sum(one.amount_rupiah for one in partners),
             reapproval=False,
             plan_id=plan_id,
             content_root=self._tree.root(),
@@ -191,7 +193,10 @@ class Growing:
             decided_at=None,
         )
         await stored.finish(self._connection, batch)
-        counts = {f"rows_{outcome}": sums[outcome] for outcome in ("accepted", "rejected", "repeated")}
+        counts = {
+            "rows_accepted": batch.rows_accepted, "rows_rejected": batch.rows_rejected,
+            "rows_repeated": batch.rows_repeated,
+        }  # fmt: skip
         await events.emit(self._connection, self._now, [(EventType.BATCH_RECEIVED, batch.id, counts)])
         return batch
 

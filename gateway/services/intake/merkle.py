@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 _LEAF, _NODE = b"\0", b"\1"
 
 
-def leaf_of(key: bytes, cells: Sequence[str]) -> bytes:
-    """What stands for one row in the tree: HMAC-SHA256 under the batch's key over its cells in the order of `COLUMNS`,
-    cleaned, with 0x1f between them. Without the key nobody can search the root for a NIK.
+def leaf_of(keyed: Callable[[bytes], bytes], cells: Sequence[str]) -> bytes:
+    """What stands for one row in the tree: HMAC-SHA256 under the batch's key (`keyed_hash`) over its cells in the order
+    of `COLUMNS`, cleaned, with 0x1f between them. Without the key nobody can search the root for a NIK.
     """
-    return hmac.digest(key, "\x1f".join(cells).encode(), "sha256")
+    return keyed("\x1f".join(cells).encode())
 
 
 class MerkleTree:

@@ -9,46 +9,52 @@ from datetime import date
 
 import msgspec
 
-from contracts.batch import PartnerTotal
 from gateway.storage.base.database import Connection
 from gateway.storage.intake import rules
 from gateway.storage.intake.staging import LIVE, STATEMENT_S, walk
 
+_LEAF_BYTES = 32
+_LINES = 20_000
+"""Whose leaves come as one value."""
+
+
+class Sums(msgspec.Struct, frozen=True, kw_only=True):
+    """What is accepted at one partner."""
+
+    partner: str
+    rows: int
+    amount_rupiah: int
+    over: int
+    """Rows whose deadline is over."""
+    unusual: int
+    """Rows with an amount that was never approved for their programme and purpose, where others were."""
+
 
 async def leaves(connection: Connection) -> AsyncIterator[list[bytes]]:
     """The accepted rows' leaves of the content root in the order of their lines, some at a time."""
-    async for rows in walk(connection, "leaves", f"SELECT r.leaf {LIVE} ORDER BY r.line"):
-        yield [row[0] for row in rows]
+    query = (
+        f"SELECT string_agg(r.leaf, ''::bytea ORDER BY r.line) {LIVE}"
+        f" GROUP BY r.line / {_LINES} ORDER BY r.line / {_LINES}"
+    )
+    async for rows in walk(connection, "leaves", query, at_a_time=1):
+        joined = rows[0][0]
+        yield [joined[at : at + _LEAF_BYTES] for at in range(0, len(joined), _LEAF_BYTES)]
 
 
-async def partners(connection: Connection) -> list[PartnerTotal]:
-    """What is accepted at each partner."""
+async def sums(connection: Connection, today: date) -> list[Sums]:
+    """By partner."""
     rows = await connection.fetch(
-        f"SELECT partner, count(*) AS rows, sum(amount_rupiah)::bigint AS amount_rupiah {LIVE}"
-        " GROUP BY partner ORDER BY partner",
-        timeout=STATEMENT_S,
-    )
-    return [msgspec.convert(dict(row), PartnerTotal) for row in rows]
-
-
-async def unusual_amounts(connection: Connection) -> int:
-    """How many accepted rows have an amount that was never approved for their programme and purpose, where others
-    were.
-    """
-    found = await connection.fetchval(
         f"""
-        WITH amounts AS MATERIALIZED (
-            SELECT programme, purpose, amount_rupiah, count(*) AS n {LIVE} GROUP BY 1, 2, 3)
-        SELECT coalesce(sum(n), 0) FROM amounts a WHERE {rules.unusual("a")}
+        WITH amounts AS MATERIALIZED (SELECT partner, programme, purpose, amount_rupiah, count(*) AS n,
+            count(*) FILTER (WHERE deadline_on < $1) AS over {LIVE} GROUP BY 1, 2, 3, 4)
+        SELECT partner, sum(n)::bigint AS rows, sum(n * amount_rupiah)::bigint AS amount_rupiah,
+            sum(over)::bigint AS over, sum(CASE WHEN {rules.unusual("a")} THEN n ELSE 0 END)::bigint AS unusual
+        FROM amounts a GROUP BY partner ORDER BY partner
         """,
+        today,
         timeout=STATEMENT_S,
     )
-    return int(found)
-
-
-async def over(connection: Connection, today: date) -> int:
-    """How many accepted rows have a deadline that is over."""
-    return int(await connection.fetchval(f"SELECT count(*) {LIVE} AND r.deadline_on < $1", today, timeout=STATEMENT_S))
+    return [msgspec.convert(dict(row), Sums) for row in rows]
 
 
 async def sharing(connection: Connection) -> int:

@@ -127,15 +127,17 @@ def against(ours: str, still_open: str) -> tuple[Against, ...]:
     )
 
 
+_PARTICIPANT = """participant_id, nik_sealed, nik_index, name_sealed, name_index, phone_sealed, phone_index, partner,
+    account_sealed, account_index"""
+
+
 def new_participants(ours: str, live: str, now: str, overtaken: str = "ON CONFLICT (participant_id) DO NOTHING") -> str:
     """Inserts who is not known yet; `live`: a FROM clause with the accepted rows `r`, `now`: a parameter, `overtaken`:
     what to do about somebody who was stored meanwhile.
     """
     return f"""
-INSERT INTO participants (participant_id, nik_sealed, nik_index, name_sealed, name_index, phone_sealed, phone_index,
-    partner, account_sealed, account_index, facts_at, created_at, organisation)
-SELECT r.participant_id, r.nik_sealed, r.nik_index, r.name_sealed, r.name_index, r.phone_sealed, r.phone_index,
-    r.partner, r.account_sealed, r.account_index, {now}, {now}, {ours}
+INSERT INTO participants ({_PARTICIPANT}, facts_at, created_at, organisation)
+SELECT {_PARTICIPANT}, {now}, {now}, {ours}
 FROM intake_rows r JOIN (
     SELECT min(r.line) AS line {live}
     AND NOT EXISTS (SELECT FROM participants p WHERE p.participant_id = r.participant_id) GROUP BY r.participant_id
@@ -166,6 +168,18 @@ INSERT INTO batch_notes SELECT batch_id, line, fields FROM (
 """
 
 
+_INCENTIVE = """batch_id, line, programme, purpose, period, participant, participant_id, nik_index, partner,
+    amount_rupiah, due_on, deadline_on, content_hash, digest, link_active, verified, standing, facts_at, created_at,
+    organisation"""
+
+
+def _incentive(batch: str, now: str, line: str) -> str:
+    """An accepted row `r` of the participant `p`, in the order of `_INCENTIVE`."""
+    return f"""{batch}, {line}, r.programme, r.purpose, r.period, p.id, r.participant_id, r.nik_index, r.partner,
+    r.amount_rupiah, r.due_on, r.deadline_on, r.content_hash, r.digest, p.link_active, p.verified, p.standing, {now},
+    {now}, p.organisation"""
+
+
 def new_incentives(
     ours: str, live: str, batch: str, now: str, line: str = "r.line", overtaken: str = "ON CONFLICT DO NOTHING"
 ) -> str:
@@ -173,15 +187,25 @@ def new_incentives(
     `overtaken` says.
     """
     return f"""
-INSERT INTO incentives (batch_id, line, programme, purpose, period, participant, participant_id, nik_index, partner,
-    amount_rupiah, due_on, deadline_on, content_hash, digest, link_active, verified, standing, facts_at, created_at,
-    organisation)
-SELECT {batch}, {line}, r.programme, r.purpose, r.period, p.id, r.participant_id, r.nik_index, r.partner,
-    r.amount_rupiah, r.due_on, r.deadline_on, r.content_hash, r.digest, p.link_active, p.verified, p.standing, {now},
-    {now}, p.organisation
+INSERT INTO incentives ({_INCENTIVE})
+SELECT {_incentive(batch, now, line)}
 FROM participants p JOIN (SELECT r.* {live}) r USING (participant_id, nik_index, partner, account_index)
 WHERE p.organisation = {ours}
 ORDER BY r.line {overtaken}
+"""
+
+
+def all_new(ours: str, live: str, batch: str, now: str) -> str:
+    """Inserts the accepted rows where each brings a participant of its own who is not known yet, and that participant:
+    nobody who is stored is looked at.
+    """
+    return f"""
+WITH p AS (
+    INSERT INTO participants ({_PARTICIPANT}, facts_at, created_at, organisation)
+    SELECT {_PARTICIPANT}, {now}, {now}, {ours} {live} ORDER BY r.line
+    RETURNING id, participant_id, link_active, verified, standing, organisation)
+INSERT INTO incentives ({_INCENTIVE})
+SELECT {_incentive(batch, now, "r.line")} FROM p JOIN intake_rows r USING (participant_id) ORDER BY r.line
 """
 
 

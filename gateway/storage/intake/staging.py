@@ -47,8 +47,8 @@ CREATE TEMP TABLE IF NOT EXISTS intake_fate (
     line integer PRIMARY KEY, code text NOT NULL, other integer, fields text, hint text);
 CREATE TEMP TABLE IF NOT EXISTS intake_copies (line integer PRIMARY KEY, first_line integer NOT NULL);
 CREATE TEMP TABLE IF NOT EXISTS intake_accounts (account_index bytea NOT NULL, participant_id text NOT NULL);
-TRUNCATE intake_rows, intake_refused, intake_fate, intake_copies, intake_accounts;
 """
+_EMPTY = "TRUNCATE intake_rows, intake_refused, intake_fate, intake_copies, intake_accounts"
 
 LIVE = "FROM intake_rows r WHERE NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = r.line)"
 """Rows that nothing speaks against so far."""
@@ -58,16 +58,13 @@ _OURS = "current_setting('gateway.organisation')"
 
 _OPEN = "NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = r.line)"
 
-_AGAINST = tuple(
-    rule._replace(selection=f"INSERT INTO intake_fate (line, code, fields, hint) {rule.selection}")
-    for rule in rules.against(_OURS, _OPEN)
-)
+_AGAINST = rules.against(_OURS, _OPEN)
 _COPIES = (
     # A line that stands twice shares the fate of its first one.
     "INSERT INTO intake_copies SELECT r.line, d.first_line FROM (SELECT content_hash, min(line) AS first_line"
     " FROM intake_rows GROUP BY content_hash HAVING count(*) > 1) d"
-    " JOIN intake_rows r USING (content_hash) WHERE r.line <> d.first_line",
-    "INSERT INTO intake_fate SELECT line, 'copy' FROM intake_copies",
+    " JOIN intake_rows r USING (content_hash) WHERE r.line <> d.first_line;"
+    "INSERT INTO intake_fate SELECT line, 'copy' FROM intake_copies"
 )
 
 _OF_THE_FILE = (
@@ -86,6 +83,10 @@ _OF_THE_FILE = (
 )
 """What other rows of the file say against a row, and the refusals that come of it all."""
 
+_SHARED = (
+    "SELECT EXISTS (SELECT FROM intake_rows GROUP BY GROUPING SETS ((participant_id), (nik_index)) HAVING count(*) > 1)"
+)
+"""Whether any two rows have a participant or a NIK in common; if not, no row can repeat or contradict another."""
 _CONTESTED = f"""
 WITH live AS MATERIALIZED (SELECT line, programme, purpose, period, participant_id, identity, nik_index {LIVE}),
 same_key AS (SELECT programme, purpose, period, participant_id FROM live
@@ -109,11 +110,10 @@ FROM live JOIN contested USING (line) ORDER BY line
 its NIK with no differing row is accepted whatever becomes of the others.
 """
 
-
-_COUNTS = f"""
-SELECT a.accepted, a.amount_rupiah, (SELECT count(*) FROM intake_refused) AS rejected,
-    (SELECT count(*) FROM intake_fate WHERE code = $1) AS repeated
-FROM (SELECT count(*) AS accepted, coalesce(sum(amount_rupiah), 0)::bigint AS amount_rupiah {LIVE}) a
+_COUNT = "SELECT (SELECT count(*) FROM intake_rows) - (SELECT count(*) FROM intake_fate)"
+"""Of `LIVE`: a line has one fate at most, and only one that is staged has any."""
+_COUNTS = """
+SELECT (SELECT count(*) FROM intake_refused) AS rejected, (SELECT count(*) FROM intake_fate WHERE code = $1) AS repeated
 """
 
 _ANALYZE = (
@@ -125,6 +125,7 @@ _MOVE_PARTICIPANTS = rules.new_participants(_OURS, LIVE, "$1")
 _CORRECT_PARTICIPANTS = rules.corrected_participants(_OURS, LIVE, "$1")
 _NOTE = rules.notes("$1", LIVE)
 _MOVE_INCENTIVES = rules.new_incentives(_OURS, LIVE, "$1", "$2")
+_ALL_NEW = rules.all_new(_OURS, LIVE, "$1", "$2")
 _ALL_PARTICIPANTS = rules.new_participants(_OURS, LIVE, "$1", overtaken="")
 _ALL_INCENTIVES = rules.new_incentives(_OURS, LIVE, "$1", "$2", overtaken="")
 
@@ -137,7 +138,6 @@ _MOVE_REFUSED = """
 INSERT INTO batch_errors (batch_id, line, field, code, faults, programme, participant_id, purpose, period)
 SELECT $1, line, field, code, faults, programme, participant_id, purpose, period FROM intake_refused
 """
-
 
 _MEETS_ITSELF = f"""
 SELECT EXISTS (SELECT FROM intake_fate f JOIN intake_rows r USING (line) WHERE f.other IS NULL AND CASE f.code
@@ -172,25 +172,18 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """Rows that nothing speaks against."""
     known: bool
     """Whether any participant of theirs was stored before."""
-
-
-class Merged(msgspec.Struct, frozen=True, kw_only=True):
-    """How many rows became what."""
-
-    accepted: int
-    rejected: int
-    repeated: int
-    amount_rupiah: int
+    shared: bool
+    """Whether any two rows have a participant or a NIK in common."""
 
 
 async def prepare(connection: Connection) -> None:
     """Make the tables, empty."""
-    await connection.execute(_TABLES)
+    await connection.execute(_TABLES + _EMPTY)
 
 
 async def clear(connection: Connection) -> None:
     """Give the space back."""
-    await connection.execute("TRUNCATE intake_rows, intake_refused, intake_fate, intake_copies, intake_accounts")
+    await connection.execute(_EMPTY)
 
 
 async def next_piece(connection: Connection) -> None:
@@ -229,26 +222,26 @@ async def settle(connection: Connection, *, client_id: str, merging: bool, analy
         "SELECT set_config('gateway.organisation', organisation_of($1), true),"
         # Counters of its own, so that nobody who counts one incentive waits for a merge.
         " set_config('gateway.merging', CASE WHEN $2 THEN 'on' ELSE 'off' END, true),"
-        " set_config('lock_timeout', CASE WHEN $2 THEN '0' ELSE '500ms' END, true)",
+        " set_config('lock_timeout', CASE WHEN $2 THEN '0' ELSE '500ms' END, true),"
+        # Compiling these statements takes seconds; running them does not.
+        " set_config('jit', 'off', true), set_config('work_mem', '64MB', true)",
         client_id,
         merging,
         timeout=STATEMENT_S,
     )
     await _hold_keys(connection)
-    # Compiling these statements takes seconds; running them does not.
-    await connection.execute("SET LOCAL jit = off")
-    await connection.execute("SET LOCAL work_mem = '64MB'")
     if merging:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=STATEMENT_S)
     if analyse:
-        await connection.execute("SET LOCAL default_statistics_target = 10")
-        await connection.execute(_ANALYZE, timeout=STATEMENT_S)
+        await connection.execute(f"SET LOCAL default_statistics_target = 10; {_ANALYZE}", timeout=STATEMENT_S)
     known = await connection.fetchval(rules.LOCK, timeout=STATEMENT_S) > 0
-    for statement in _COPIES:
-        await connection.execute(statement, timeout=STATEMENT_S)
+    shared = bool(await connection.fetchval(_SHARED, timeout=STATEMENT_S))
+    if shared:
+        await connection.execute(_COPIES, timeout=STATEMENT_S)
     await _speak_against(connection, known=known)
-    await _settle_contested(connection)
-    return Settled(live=await count(connection), known=known)
+    if shared:
+        await _settle_contested(connection)
+    return Settled(live=await count(connection), known=known, shared=shared)
 
 
 async def meets_itself(connection: Connection, batch_id: str) -> bool:
@@ -258,9 +251,12 @@ async def meets_itself(connection: Connection, batch_id: str) -> bool:
 
 async def _speak_against(connection: Connection, *, known: bool = True) -> None:
     """`known`: any of the participants is stored already."""
-    for rule in _AGAINST:
-        if known or not rule.of_known:
-            await connection.execute(rule.selection, timeout=STATEMENT_S)
+    asked = ";\n".join(
+        f"INSERT INTO intake_fate (line, code, fields, hint) {rule.selection}"
+        for rule in _AGAINST
+        if known or not rule.of_known
+    )
+    await connection.execute(asked, timeout=STATEMENT_S)
 
 
 async def _hold_keys(connection: Connection) -> None:
@@ -278,15 +274,17 @@ async def _hold_keys(connection: Connection) -> None:
 
 async def count(connection: Connection) -> int:
     """How many staged rows nothing speaks against."""
-    return int(await connection.fetchval(f"SELECT count(*) {LIVE}", timeout=STATEMENT_S))
+    return int(await connection.fetchval(_COUNT, timeout=STATEMENT_S))
 
 
 async def _settle_contested(connection: Connection) -> None:
     """Go through the rows that could contradict each other in the order of their lines; first come, first served."""
     # How many groups contradict themselves cannot be estimated; taken for few, each would be looked up by walking.
-    await connection.execute("SET LOCAL enable_nestloop = off")
-    await connection.execute(f"CREATE TEMP TABLE intake_contested ON COMMIT DROP AS {_CONTESTED}", timeout=STATEMENT_S)
-    await connection.execute("SET LOCAL enable_nestloop = on")
+    await connection.execute(
+        f"SET LOCAL enable_nestloop = off; CREATE TEMP TABLE intake_contested ON COMMIT DROP AS {_CONTESTED};"
+        " SET LOCAL enable_nestloop = on",
+        timeout=STATEMENT_S,
+    )
     most = await connection.fetchval("SELECT count(*) FROM intake_contested")
     if most:
         await _refuse_contested(connection, most)
@@ -314,12 +312,14 @@ async def _refuse_contested(connection: Connection, most: int) -> None:
     )
 
 
-async def walk(connection: Connection, name: str, query: str) -> AsyncIterator[list[asyncpg.Record]]:
+async def walk(
+    connection: Connection, name: str, query: str, *, at_a_time: int = _CHUNK
+) -> AsyncIterator[list[asyncpg.Record]]:
     """The query's rows, some at a time. A cursor of the driver would stay open until the transaction ends, and its
     table could not be emptied.
     """
     await connection.execute(f"DECLARE intake_{name} NO SCROLL CURSOR FOR {query}", timeout=STATEMENT_S)
-    while rows := await connection.fetch(f"FETCH {_CHUNK} FROM intake_{name}", timeout=STATEMENT_S):
+    while rows := await connection.fetch(f"FETCH {at_a_time} FROM intake_{name}", timeout=STATEMENT_S):
         yield rows
     await connection.execute(f"CLOSE intake_{name}")
 
@@ -332,7 +332,7 @@ async def move(connection: Connection, batch_id: str, settled: Settled, now: dat
     """
     if settled.known:
         await connection.execute(_CORRECT_PARTICIPANTS, now, timeout=STATEMENT_S)
-    made = await _move_all(connection, batch_id, settled.live, now)
+    made = await _move_all(connection, batch_id, settled, now)
     if made is None:
         if not alone:
             raise MergeUnsettled
@@ -340,17 +340,20 @@ async def move(connection: Connection, batch_id: str, settled: Settled, now: dat
     return made == settled.live
 
 
-async def _move_all(connection: Connection, batch_id: str, live: int, now: datetime) -> int | None:
+async def _move_all(connection: Connection, batch_id: str, settled: Settled, now: datetime) -> int | None:
     """Try it without looking beforehand whether each row is there already, which costs a third of the insertions; how
     many participants are new. None: not every row was free, and nothing is done.
     """
-    if not live:
+    if not settled.live:
         return 0
     try:
         async with connection.transaction():
-            made = await connection.execute(_ALL_PARTICIPANTS, now, timeout=STATEMENT_S)
-            done = await connection.execute(_ALL_INCENTIVES, batch_id, now, timeout=STATEMENT_S)
-            if int(done.split()[-1]) != live:
+            if settled.known or settled.shared:
+                made = await connection.execute(_ALL_PARTICIPANTS, now, timeout=STATEMENT_S)
+                done = await connection.execute(_ALL_INCENTIVES, batch_id, now, timeout=STATEMENT_S)
+            else:
+                made = done = await connection.execute(_ALL_NEW, batch_id, now, timeout=STATEMENT_S)
+            if int(done.split()[-1]) != settled.live:
                 raise _Met
     except (asyncpg.UniqueViolationError, _Met):
         return None
@@ -373,16 +376,17 @@ async def _move_anew(connection: Connection, batch_id: str, left: int, now: date
     await connection.execute("DELETE FROM intake_fate WHERE code = 'taken'", timeout=STATEMENT_S)
 
 
-async def close(connection: Connection, batch_id: str, *, fresh: bool) -> Merged:
-    """Put the refused rows beside the batch, and say how many rows became what. `fresh`: no accepted row could differ
-    from what was known of its participant (`move`).
+async def close(connection: Connection, batch_id: str, *, fresh: bool) -> tuple[int, int]:
+    """Put the refused rows beside the batch; how many rows are refused and how many are repeats. `fresh`: no accepted
+    row could differ from what was known of its participant (`move`).
     """
     await refuse(connection)
     await connection.execute(_MOVE_REFUSED, batch_id, timeout=STATEMENT_S)
     if not fresh:
         await connection.execute(_NOTE, batch_id, timeout=STATEMENT_S)
     row = await connection.fetchrow(_COUNTS, rules.REPEAT, timeout=STATEMENT_S)
-    return msgspec.convert(dict(row or {}), Merged)
+    assert row is not None
+    return row["rejected"], row["repeated"]
 
 
 async def enrol(connection: Connection, now: datetime) -> None:
@@ -393,5 +397,4 @@ async def enrol(connection: Connection, now: datetime) -> None:
 
 async def refuse(connection: Connection) -> None:
     """Work out what is said about the rows that contradict others."""
-    for statement in _OF_THE_FILE:
-        await connection.execute(statement, timeout=STATEMENT_S)
+    await connection.execute(";\n".join(_OF_THE_FILE), timeout=STATEMENT_S)

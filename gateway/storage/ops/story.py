@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TypeAlias
 
@@ -17,7 +17,7 @@ Rows: TypeAlias = Sequence[Row]
 
 
 async def find(
-    connection: Connection, text: str, *, niks: Sequence[bytes], phones: Sequence[bytes], number: int | None
+    connection: Connection, text: str, *, niks: Sequence[bytes], phones: Mapping[str, bytes], number: int | None
 ) -> list[asyncpg.Record]:
     """Participants whom a text names: their id, an incentive, payout or batch, either side's reference, or by index
     a NIK or an account that is a phone.
@@ -25,8 +25,10 @@ async def find(
     return await connection.fetch(
         """
         SELECT DISTINCT p.id, p.participant_id, p.partner FROM participants p WHERE p.id IN (
-            SELECT id FROM participants WHERE participant_id = $1 OR nik_index = ANY($2::bytea[])
-                OR account_index = ANY($3::bytea[])
+            SELECT id FROM participants WHERE participant_id = $1
+            UNION ALL SELECT t.id FROM unnest($2::bytea[]) AS one (nik) JOIN participants t ON t.nik_index = one.nik
+            UNION ALL SELECT t.id FROM unnest($3::text[], $5::bytea[]) AS one (partner, phone)
+                JOIN participants t ON (t.partner, t.account_index) = (one.partner, one.phone)
             UNION ALL SELECT participant FROM payouts WHERE reference = $1 OR id = $4
             UNION ALL SELECT participant FROM payouts WHERE partner_reference = $1
             UNION ALL SELECT participant FROM incentives WHERE id = $4
@@ -37,6 +39,7 @@ async def find(
         list(niks),
         list(phones),
         number,
+        list(phones.values()),
     )
 
 

@@ -23,6 +23,8 @@ class Receiver:
         self.calls = 0
         self.taken: list[tuple[str, dict[str, Any]]] = []
         """Id and body of what was answered with 200."""
+        self.ids: set[str] = set()
+        """Of these."""
         self.headers: list[dict[str, str]] = []
         self.at_once = self.most_at_once = 0
         self.message: dict[str, Any] = {}
@@ -40,6 +42,7 @@ class Receiver:
             status = 200 if self._manner is None else await self._manner(self)
             if status == 200:
                 self.taken.append((headers["webhook-id"], message))
+                self.ids.add(headers["webhook-id"])
                 self.headers.append(headers)
             more = {302: {"Location": f"{self.url}?again"}, 503: {"Retry-After": self.retry_after}}
             return web.Response(status=status, headers=more.get(status, {}))
