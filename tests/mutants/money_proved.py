@@ -37,7 +37,16 @@ _RECOVERY = "gateway/services/reconciliation/recovery.py"
 _BRAKE = "gateway/services/brake/brake.py"
 _REFUSALS = "gateway/storage/brake/refusals.py"
 _HOLDS = "gateway/storage/ops/holds.py"
+REFUSED_LATELY = "tests/gateway/payouts/test_refused_lately.py"
+_UNCONFIRMED, _TIMERS = "gateway/storage/base/unconfirmed.py", "gateway/storage/intake/incentive_timers.py"
 _TWO_ACCOUNTS = "test_a_token_that_turns_up_under_a_second_account_proves_neither"
+
+_REFUSED = (
+    one("refused/who_links_again_is_paid_at_once", _TIMERS, "SET own = CASE WHEN {REFUSED_LATELY} THEN own END,", "SET own = NULL,", REFUSED_LATELY, first="test_nothing_takes_its_place_before_a_second_look"),
+    one("refused/handed_over_again_is_paid_at_once", _UNCONFIRMED, " OR {REFUSED_BEFORE})\"", ")\"", REFUSED_LATELY, first="test_an_instalment_handed_over_again_waits_and_says_for_what"),
+    one("refused/handed_over_again_waits_without_a_word", _TIMERS, "i.payout IS NULL AND i.own IS NULL RETURNING i.id", "i.id < 0 RETURNING i.id", REFUSED_LATELY, first="test_an_instalment_handed_over_again_waits_and_says_for_what"),
+    one("refused/a_full_month_is_not_followed", _REFUSING, "        _confirm_reason(terms, s, said, word, now, effects, known=known)\n    elif", "        if reason in ASKED_AGAIN:\n            _confirm_reason(terms, s, said, word, now, effects, known=known)\n    elif", REFUSED_LATELY, first="test_nothing_takes_its_place_before_a_second_look"),
+)  # fmt: skip
 
 _ACCOUNTS = (
     one("account/a_token_of_another_account_is_taken", _STEPS, "if others and not await proofs.proved(connection, person):", "if others and person.id < 0:", ONE_ACCOUNT, first=_TWO_ACCOUNTS),
@@ -177,4 +186,4 @@ _CROWD = (
     one("brake/fewer_answers_weigh_less", "contracts/brake.py", "if hold is not None and count >= hold:", "if hold is not None and n > 9 and count >= hold:", "tests/gateway/brake/test_tables.py", first="test_an_alarm_after_few_and_none_where_none_is_due"),
 )  # fmt: skip
 
-PROVED: tuple[Mutant, ...] = (*_ACCOUNTS, *_APPROVED, *_ORDERED, *_LISTS, *_DAYS, *_CROWD)
+PROVED: tuple[Mutant, ...] = (*_REFUSED, *_ACCOUNTS, *_APPROVED, *_ORDERED, *_LISTS, *_DAYS, *_CROWD)

@@ -28,12 +28,11 @@ from gateway.services.linking import facts
 from gateway.services.payouts.ends import LIFTED_BY_ACCOUNT
 from gateway.storage.access import clients
 from gateway.storage.base.database import Connection, transact
-from gateway.storage.intake import participants, reapprovals
+from gateway.storage.intake import incentive_timers, participants, reapprovals
 from gateway.storage.intake.participants import ParticipantRow
 from gateway.storage.linking import links, owners, verifications
 from gateway.storage.linking.links import LinkRow
 from gateway.storage.ops import audit
-from gateway.storage.payouts import payouts
 
 SECOND_WORD_WITHIN = timedelta(days=7)
 """A first client's word on a NIK is forgotten after this."""
@@ -198,7 +197,7 @@ class Corrections:
             now=now,
         )
         await reapprovals.lapse_person(connection, person.id, "account_changed", now)
-        await payouts.lift(connection, now, person.id, LIFTED_BY_ACCOUNT)
+        await incentive_timers.lift(connection, now, person.id, LIFTED_BY_ACCOUNT)
 
     async def _nik(self, connection: Connection, person: ParticipantRow, wanted: _Wanted, now: datetime) -> None:
         """`person`: as it stands after a change of account."""

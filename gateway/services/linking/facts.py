@@ -15,13 +15,12 @@ from gateway.security.sealed import seal_grant
 from gateway.security.vault import Vault
 from gateway.services.payouts.ends import LIFTED_BY_LINK
 from gateway.storage.base.database import Connection
-from gateway.storage.intake import participants
+from gateway.storage.intake import incentive_timers, participants
 from gateway.storage.intake.participants import ParticipantRow
 from gateway.storage.linking import links, owners, verifications
 from gateway.storage.linking.links import LinkRow
 from gateway.storage.ops import cases
 from gateway.storage.ops.cases import NewCase
-from gateway.storage.payouts import payouts
 
 REFRESH_EARLY_S = 86_400.0
 """A grant is refreshed a day before its end, a shorter-lived one in the last tenth of its life."""
@@ -141,7 +140,7 @@ async def granted(
     for lost in await links.answered(connection, link):
         case = _letter(link.partner, lost)
         await cases.close_by_text(connection, now, case, by="gateway")
-    await payouts.lift(connection, now, person.id, LIFTED_BY_LINK)
+    await incentive_timers.lift(connection, now, person.id, LIFTED_BY_LINK)
     await verifications.open_for(connection, person.id, link.id, person.nik_index, now)
     return moved
 

@@ -167,6 +167,8 @@ class Payouts:
         async with self._database.connection() as connection:
             passed += await incentive_timers.lift_due(connection, now, limit)
         async with self._database.connection() as connection:
+            passed += await incentive_timers.block_refused_before(connection, now, limit)
+        async with self._database.connection() as connection:
             late = await payouts.refused_too_late(connection, limit)
         if late:
             passed += len(await self._commits.apply([Finding(payout=one, what=What.TOO_LATE) for one in late]))

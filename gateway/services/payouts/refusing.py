@@ -68,8 +68,7 @@ def rejected(terms: Terms, s: Standing, counted: Sequence[Heard], word: Word, no
             release(s, now, reason)
             if reason in OF_A_PERSON:
                 _look_again(terms, s, now)
-        if reason in ASKED_AGAIN:
-            _confirm_reason(terms, s, said, word, now, effects, known=known)
+        _confirm_reason(terms, s, said, word, now, effects, known=known)
     elif payout.released_at is not None:
         return
     elif word.outcome.reason_may_follow and payout.reason_due_at is None and not any(h.technical for h in said):

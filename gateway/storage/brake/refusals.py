@@ -14,7 +14,7 @@ from contracts.brake import GOOD_FOR_S, LOOKS_S, ONCE_S, RING, RING_LIFE_S
 from contracts.hold import HoldStage
 from contracts.incentive import BlockerCode
 from gateway.storage.base.database import Connection
-from gateway.storage.intake.incentive_timers import UNCONFIRMED
+from gateway.storage.base.unconfirmed import UNCONFIRMED
 from gateway.storage.linking import verifications
 
 FENCE = 2_027

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
 from contracts.incentive import BlockerCode
 from gateway.storage.base.database import Connection
-
-UNCONFIRMED = (
-    "EXISTS (SELECT FROM payouts p WHERE p.incentive = i.id AND p.state = 'rejected' AND p.confirmed_at IS NULL"
-    " AND p.next_at IS NOT NULL AND p.reason IS DISTINCT FROM 'balance_limit')"
-)
-"""Whether a payout of incentive `i` was refused and no second look-up has said so yet: no other takes its place. A full
-account is tried again by itself only after such a look-up, but at once when core says that there is room.
-"""
-
+from gateway.storage.base.unconfirmed import BEFORE, REFUSED_LATELY, UNCONFIRMED
 
 _LIFT_DUE = f"""
 UPDATE incentives i SET own = NULL, own_next_at = NULL, facts_at = $1 FROM (
     SELECT id FROM incentives i WHERE own_next_at <= $1 AND payout IS NULL AND NOT {UNCONFIRMED}
     ORDER BY own_next_at, id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED) AS over
 WHERE i.id = over.id RETURNING i.id
+"""  # noqa: S608 - constants
+
+
+_BLOCK_REFUSED_BEFORE = f"""
+UPDATE incentives i SET own = 'outcome_unknown', own_next_at = greatest($1, again.at), facts_at = $1 FROM (
+    SELECT i.id, max(p.next_at) AS at FROM incentives c JOIN payouts p ON p.incentive = c.id
+        JOIN incentives i USING (nik_index, programme, purpose, period)
+    WHERE {BEFORE} AND NOT i.cancelled AND i.payout IS NULL AND i.own IS NULL
+    GROUP BY i.id ORDER BY i.id LIMIT $2) AS again
+WHERE i.id = again.id AND i.payout IS NULL AND i.own IS NULL RETURNING i.id
+"""  # noqa: S608 - constants
+
+
+_LIFT = f"""
+UPDATE incentives i SET own = CASE WHEN {REFUSED_LATELY} THEN own END, looks = 0, facts_at = $3,
+    own_next_at = (SELECT greatest($3, max(p.next_at)) FROM payouts p WHERE p.incentive = i.id
+                   AND p.state = 'rejected' AND p.confirmed_at IS NULL AND p.next_at IS NOT NULL HAVING count(*) > 0)
+WHERE participant = $1 AND payout IS NULL AND own = ANY($2::text[]) RETURNING id
 """  # noqa: S608 - constants
 
 
@@ -46,6 +56,21 @@ async def lift_due(connection: Connection, now: datetime, limit: int) -> int:
         _LIFT_DUE,
         now,
         limit,
+    )
+    return len(rows)
+
+
+async def lift(connection: Connection, now: datetime, participant: int, codes: Collection[BlockerCode]) -> int:
+    """Lift blockers met while paying from a participant's incentives: the account or link they named was replaced.
+
+    Where a refusal is not confirmed yet, what it refused may still be paid to the old account: the blocker is lifted
+    once it is (`lift_due`).
+    """
+    rows = await connection.fetch(
+        _LIFT,
+        participant,
+        [code.value for code in codes],
+        now,
     )
     return len(rows)
 
@@ -114,3 +139,11 @@ async def hasten(
         "payout_id": None if payout is None else str(payout),
         "hastened": bool(hastened),
     }
+
+
+async def block_refused_before(connection: Connection, now: datetime, limit: int) -> int:
+    """Say of incentives handed over again after a refusal that is not confirmed yet what they wait for, and until when
+    at first; how many there were.
+    """
+    rows = await connection.fetch(_BLOCK_REFUSED_BEFORE, now, limit)
+    return len(rows)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -276,18 +276,6 @@ async def write_incentives(connection: Connection, now: datetime, rows: Sequence
         as_json(rows),
         now,
     )
-
-
-async def lift(connection: Connection, now: datetime, participant: int, codes: Collection[BlockerCode]) -> int:
-    """Lift blockers met while paying from a participant's incentives: the account or link they named was replaced."""
-    rows = await connection.fetch(
-        "UPDATE incentives SET own = NULL, own_next_at = NULL, looks = 0, facts_at = $3"
-        " WHERE participant = $1 AND payout IS NULL AND own = ANY($2::text[]) RETURNING id",
-        participant,
-        [code.value for code in codes],
-        now,
-    )
-    return len(rows)
 
 
 async def plain_hashes(connection: Connection, most: int) -> dict[int, bytes]:

@@ -13,7 +13,7 @@ from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.ends import LIFTED_BY_LINK
 from gateway.services.payouts.refusing import LAST_LOOK
 from gateway.services.payouts.settling import SettledAs, Settling
-from gateway.storage.payouts import payouts
+from gateway.storage.intake import incentive_timers
 from tests.gateway.payouts.town import Town
 
 NOBODY = {"act": "say", "kind": "rejected", "reason": "account_not_found", "code": "4041511"}
@@ -160,7 +160,7 @@ async def test_what_nothing_confirms_is_somebodys_and_goes_on_by_a_document(town
     await worker.hasten(incentive)
     (row,) = await town.fetch("SELECT participant FROM incentives")
     async with town.database.transaction() as connection:
-        await payouts.lift(connection, town.clock.now(), row["participant"], LIFTED_BY_LINK)
+        await incentive_timers.lift(connection, town.clock.now(), row["participant"], LIFTED_BY_LINK)
     await drive_days(town, worker, 1)
     assert (bank.seen.count("transfer"), bank.seen.count("status")) == (1, asked)
     payout = await town.payout(incentive)
@@ -229,7 +229,7 @@ async def test_another_account_begins_anew(town: Town) -> None:
     (row,) = await town.fetch("SELECT participant, looks FROM incentives")
     assert row["looks"] == 2
     async with town.database.transaction() as connection:
-        await payouts.lift(connection, town.clock.now(), row["participant"], LIFTED_BY_LINK)
+        await incentive_timers.lift(connection, town.clock.now(), row["participant"], LIFTED_BY_LINK)
     (row,) = await town.fetch("SELECT looks FROM incentives")
     assert row["looks"] == 0
     await work(town, worker)

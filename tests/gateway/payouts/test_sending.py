@@ -14,7 +14,8 @@ from contracts.payout import PayoutState, not_found
 from gateway.clock import jakarta_day, start_of_jakarta_day
 from gateway.services.payouts.ends import LIFTED_BY_ACCOUNT
 from gateway.services.payouts.sending import Answer
-from gateway.storage.payouts import payouts, queue
+from gateway.storage.intake import incentive_timers
+from gateway.storage.payouts import queue
 from gateway.storage.payouts.queue import Intent
 from tests.gateway.payouts.town import Town
 
@@ -348,7 +349,7 @@ async def test_another_account_lifts_what_named_the_old_one(town: Town) -> None:
     await town.worker().tick_send("fake")
     assert [await town.stands(one) for one in (first, second)] == [("scheduled", "account_blocked")] * 2
     async with town.database.transaction() as connection:
-        assert await payouts.lift(connection, town.clock.now(), person, LIFTED_BY_ACCOUNT) == 2
+        assert await incentive_timers.lift(connection, town.clock.now(), person, LIFTED_BY_ACCOUNT) == 2
     await town.worker().tick_send("fake")
     assert [await town.stands(one) for one in (first, second)] == [("paid", None)] * 2
 
