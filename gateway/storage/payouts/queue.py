@@ -89,8 +89,7 @@ async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[
             SELECT id, participant, amount_rupiah, due_on, programme FROM incentives i
             WHERE partner = $1 AND programme = a.programme AND stage = 'scheduled' AND blocker IS NULL AND approved
               AND (due_on, id) > (a.due_on, a.id) AND due_on <= $4 AND deadline_on >= $4
-              AND NOT {_PAID_BEFORE}
-              AND NOT {UNCONFIRMED}
+              AND NOT {_PAID_BEFORE} AND NOT {UNCONFIRMED}
               AND NOT EXISTS (SELECT 1 FROM partner_switches WHERE partner = $1 AND paused_at IS NOT NULL)
               AND NOT EXISTS (SELECT 1 FROM recoveries WHERE partner = $1 AND released_at IS NULL)
             ORDER BY due_on, id LIMIT (SELECT rows FROM share) FOR NO KEY UPDATE SKIP LOCKED) AS d LIMIT $7),
