@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import jinja2
 
 from adapters.registry import PARTNERS
+from contracts.incentive import Owner
 
 LANGUAGES = ("id", "en")
 ASSETS = {"htmx.min.js": "text/javascript", "ops.css": "text/css"}
@@ -47,6 +48,17 @@ def _partner(slug: str) -> str:
     return PARTNERS[slug].manifest.name if slug in PARTNERS else slug
 
 
+_WHO = {
+    Owner.PARTICIPANT.value: ("peserta", "participant"),
+    Owner.PARTNER.value: ("mitra", "partner"),
+    Owner.OPERATOR.value: ("operator", "operator"),
+    Owner.GATEWAY.value: ("gateway", "gateway"),
+    Owner.CORE.value: ("Prakerja (core)", "Prakerja (core)"),
+}
+"""Who must act, as people say it; `core` is what the API calls Kartu Prakerja's own platform."""
+assert _WHO.keys() == {owner.value for owner in Owner}
+
+
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("gateway", "ops/templates"),
@@ -65,7 +77,9 @@ _ENVIRONMENT = _environment()
 def render(template: str, language: str, **values: object) -> str:
     """A page in one of `LANGUAGES`; in templates `t(indonesian, english)` chooses."""
     choose: Callable[[str, str], str] = (lambda id_, en: en) if language == "en" else (lambda id_, en: id_)
-    return _ENVIRONMENT.get_template(template).render(t=choose, language=language, **values)
+    return _ENVIRONMENT.get_template(template).render(
+        t=choose, who=lambda owner: choose(*_WHO[owner]), language=language, **values
+    )
 
 
 def asset(name: str) -> bytes:

@@ -76,11 +76,12 @@ def look_around(page: Any, url: str, look: Path) -> None:
     look.mkdir(exist_ok=True)
     page.goto(f"{url}ops")
     home = page.url
-    left, seen = [url, home], {url, home}
+    left, seen, own = [url, home], {url, home}, list[str]()
     for _ in range(_MOST_PAGES):
         if not left:
             break
         address = left.pop(0)
+        own += [address] if address.startswith(home) else []
         page.goto(address)
         _photograph(page, look, address)
         found = page.evaluate("[...document.links].map(a => a.href)")
@@ -93,7 +94,6 @@ def look_around(page: Any, url: str, look: Path) -> None:
             ):
                 seen.add(kind)
                 left.append(link)
-    own = [address for address in sorted(seen) if address.startswith(home)]
     page.goto(f"{home}/language/id")
     for address in own:
         page.goto(address)

@@ -121,10 +121,20 @@ async def test_lists_filter_and_page(desk: Desk) -> None:
 
 
 async def test_both_languages(desk: Desk) -> None:
+    batch = await batch_of(desk, range(1, 2))
+    for role in ("one", "two"):
+        await desk.api.decide(batch, role)
+    said = {
+        "id": ("Giliran siapa?", "<td>peserta</td>", "semua lainnya"),
+        "en": ("Whose turn is it?", "<td>participant</td>", "all others"),
+    }
     async with desk.signed_in("operator") as browser:
-        assert "Giliran siapa?" in (await browser.get("/ops")).text
-        await browser.get("/ops/language/en")
-        assert "Whose turn is it?" in (await browser.get("/ops")).text
+        for language, (turn, who, others) in said.items():
+            await browser.get(f"/ops/language/{language}")
+            overview = (await browser.get("/ops")).text
+            assert turn in overview and who in overview
+            assert who in (await browser.get("/ops/incentives")).text
+            assert others in (await browser.get("/ops/partners/gopay")).text
 
 
 async def test_what_nothing_holds_up_says_when_its_turn_comes(desk: Desk) -> None:
