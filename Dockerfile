@@ -1,14 +1,18 @@
-# One image for every command: gateway (serve, worker, migrate) and mock-partners.
-FROM python:3.13-slim
+# The image for every command of the gateway, and a second one, of which nothing runs in production, with the mock partners in it.
+FROM python:3.13-slim AS parts
 WORKDIR /app
-COPY pyproject.toml image.lock ./
+COPY image.lock ./
+RUN pip install --no-cache-dir --require-hashes --requirement image.lock && useradd --system --create-home gateway
+
+FROM parts AS mocks
+COPY mock_partners mock_partners
+USER gateway
+CMD ["python", "-m", "mock_partners", "--help"]
+
+FROM parts AS gateway
 COPY contracts contracts
 COPY adapters adapters
 COPY gateway gateway
-COPY mock_partners mock_partners
-RUN pip install --no-cache-dir --require-hashes --requirement image.lock \
-    && pip install --no-cache-dir --no-deps . \
-    && useradd --system --create-home gateway
 USER gateway
 EXPOSE 8000
-CMD ["gateway", "serve", "--host", "0.0.0.0", "--port", "8000"]
+CMD ["python", "-m", "gateway", "serve", "--host", "0.0.0.0", "--port", "8000"]

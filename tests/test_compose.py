@@ -15,18 +15,20 @@ import yaml
 
 from adapters.registry import PARTNERS as ADAPTERS
 from gateway.settings import from_environment
+from gateway.storage.base import roles
 from mock_partners.registry import PARTNERS, port_of
 
 ROOT = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-SCRIPTS = {"gateway": ("gateway.cli", "app"), "mock-partners": ("mock_partners.cli", "main")}
-OURS = sorted(name for name, service in SERVICES.items() if service["image"] == "prakerja-gateway")
+SCRIPTS = {"gateway": ("gateway.cli", "app"), "mock_partners": ("mock_partners.cli", "main")}
+OURS = sorted(name for name, service in SERVICES.items() if "build" in service)
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_command_and_option_exists(name: str) -> None:
-    script, subcommand, *arguments = SERVICES[name]["command"]
+    python, dash_m, script, subcommand, *arguments = SERVICES[name]["command"]
+    assert (python, dash_m) == ("python", "-m")
     module, name_of_app = SCRIPTS[script]
     command: Any = typer.main.get_command(getattr(importlib.import_module(module), name_of_app))
     known = {option for parameter in command.get_command(None, subcommand).params for option in parameter.opts}
@@ -62,7 +64,50 @@ def test_what_runs_may_do_no_more_than_it_needs() -> None:
     for name in OURS:
         assert (SERVICES[name]["read_only"], SERVICES[name]["cap_drop"]) == (True, ["ALL"]), name
         assert "/tmp" in [*SERVICES[name].get("tmpfs", ()), *SERVICES[name].get("volumes", ())], f"{name}: uploads wait"
-    assert re.search(r"^USER (?!root)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    for stage in _stages().values():
+        assert any(re.match("USER (?!root)", line) for line in stage)
+
+
+def _stages() -> dict[str, list[str]]:
+    """The steps of each image that something runs of."""
+    text = (ROOT / "Dockerfile").read_text()
+    stages = {
+        found[1]: found[2].splitlines() for found in re.finditer(r"^FROM .* AS (\w+)\n((?:(?!FROM).*\n)*)", text, re.M)
+    }
+    return {
+        name: stages[name]
+        for name in {service["build"]["target"] for service in SERVICES.values() if "build" in service}
+    }
+
+
+def test_no_mock_is_in_the_image_of_the_gateway_and_nothing_of_the_gateway_in_theirs() -> None:
+    copied = {name: {line.split()[1] for line in lines if line.startswith("COPY")} for name, lines in _stages().items()}
+    assert copied == {"gateway": {"contracts", "adapters", "gateway"}, "mocks": {"mock_partners"}}
+    for name in OURS:
+        assert SERVICES[name]["build"]["target"] == ("mocks" if name == "mocks" else "gateway"), name
+    installed = [line for line in _lines("Dockerfile") if "pip install" in line]
+    assert all("--require-hashes" in line for line in installed), (
+        "building a package fetches what builds it, by no hash"
+    )
+
+
+def test_each_process_signs_in_under_a_role_of_its_own_and_the_cache_asks_for_a_password() -> None:
+    urls = {name: service["environment"]["DATABASE_URL"] for name, service in SERVICES.items() if "env_file" in service}
+    users = {name: re.match(r"postgresql://(\w+):\$\{(\w+):", url) for name, url in urls.items()}
+    assert {name: found and found.groups() for name, found in users.items()} == {
+        "migrate": ("gateway", "POSTGRES_PASSWORD"),
+        "gateway": (roles.SERVE, "ROLES_PASSWORD"),
+        "worker": (roles.WORKER, "ROLES_PASSWORD"),
+    }
+    for name in urls:
+        assert SERVICES[name]["environment"]["POSTGRES_PASSWORD"] == "", f"{name} has the owner's password"
+        assert re.match(r"redis://:\$\{VALKEY_PASSWORD:", SERVICES[name]["environment"]["REDIS_URL"])
+    made = re.findall(
+        r"^CREATE ROLE (\w+) LOGIN PASSWORD '\$\{ROLES_PASSWORD:", COMPOSE["configs"]["roles"]["content"], re.M
+    )
+    assert sorted(made) == sorted(roles.ROLES)
+    assert COMPOSE["configs"]["valkey"]["content"].startswith("requirepass ${VALKEY_PASSWORD:?")
+    assert not any("requirepass" in word for word in SERVICES["valkey"]["command"]), "everybody reads a command line"
 
 
 def test_no_secret_is_written_down_and_every_variable_is_explained() -> None:
@@ -72,7 +117,7 @@ def test_no_secret_is_written_down_and_every_variable_is_explained() -> None:
     assert {name for name in example if re.search("PASSWORD|KEY|SECRET", name) and example[name]} == set()
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():
-            assert "${" in value or not re.search("PASSWORD|KEY|SECRET", name), name
+            assert not value or "${" in value or not re.search("PASSWORD|KEY|SECRET", name), name
 
 
 def test_what_the_example_says_makes_settings_the_gateway_starts_with() -> None:
@@ -122,7 +167,7 @@ def _lines(name: str) -> list[str]:
     return [line for line in (ROOT / name).read_text().splitlines() if "echo" not in line and not line.startswith("#")]
 
 
-IMAGES = {service["image"] for service in SERVICES.values()} - {"prakerja-gateway"}
+IMAGES = {service["image"] for service in SERVICES.values() if "build" not in service}
 
 
 def test_what_is_fetched_is_named_by_version_and_nothing_is_run_from_elsewhere() -> None:
@@ -132,7 +177,9 @@ def test_what_is_fetched_is_named_by_version_and_nothing_is_run_from_elsewhere()
     assert {step for step, _ in steps} <= {"FROM", "WORKDIR", "COPY", "RUN", "USER", "EXPOSE", "CMD"}, (
         "no ADD, ENV, ARG"
     )
-    assert [what for step, what in steps if step == "FROM" and not re.fullmatch(r"[a-z/]+:[0-9][\w.-]*", what)] == []
+    bases = [what.partition(" AS ")[0] for step, what in steps if step == "FROM"]
+    own = {what.partition(" AS ")[2] for step, what in steps if step == "FROM"}
+    assert [base for base in bases if base not in own and not re.fullmatch(r"[a-z/]+:[0-9][\w.-]*", base)] == []
     runs = " ".join(what for step, what in steps if step == "RUN")
     assert "--require-hashes" in runs and not re.search(r"curl|wget|sudo|chmod 777|apt-get|\| *sh", runs)
     assert steps[-1][0] == "CMD" and steps[-1][1].startswith("["), "a process of its own, which hears SIGTERM"

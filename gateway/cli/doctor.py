@@ -11,7 +11,7 @@ import socket
 import ssl
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -34,7 +34,7 @@ from gateway.embedded.postgres import OLDEST_MAJOR, installations
 from gateway.embedded.process import unprivileged_account
 from gateway.embedded.valkey import program
 from gateway.partners import tls
-from gateway.security import profile, sources
+from gateway.security import ages, profile, sources
 from gateway.security.vault import Vault
 from gateway.services.ops import gauges
 from gateway.services.ops.alerts import ALERTS, firing
@@ -171,6 +171,7 @@ async def _installation() -> list[Finding]:
     except SettingsError as error:
         return [Finding("settings", State.BAD, str(error), "docs/production.md lists all of them")]
     findings = [Finding("settings", State.GOOD, "complete"), *_safe(profile.unsafe(settings, manifests), settings)]
+    findings += _aged(ages.certificates(settings.tls, datetime.now(UTC)))
     findings += await _database(settings)
     findings += await _cache(settings)
     findings += [finding async for finding in _partner_clocks(settings.hosts, tls.contexts(settings.tls))]
@@ -200,6 +201,7 @@ async def _database(settings: Settings) -> list[Finding]:
         if not waiting:
             findings.append(await _key(connection, Vault(*settings.master_keys())))
             findings += _safe(await profile.unsafe_database(connection), settings)
+            findings += _aged(await ages.stored(connection, datetime.now(UTC)))
             why = await connection.fetchval("SELECT min(demanded) FROM recoveries WHERE released_at IS NULL")
             if why:
                 mend = (
@@ -213,6 +215,10 @@ async def _database(settings: Settings) -> list[Finding]:
     else:
         findings.append(Finding("database", State.GOOD, f"PostgreSQL {major}, schema up to date"))
     return findings
+
+
+def _aged(found: Iterable[ages.Aged]) -> list[Finding]:
+    return [Finding(one.what, State.BAD if one.over else State.WARNING, one.found, one.mend) for one in found]
 
 
 def _safe(found: list[str], settings: Settings) -> list[Finding]:

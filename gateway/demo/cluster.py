@@ -18,13 +18,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import asyncpg
 import httpx
 
 from adapters.registry import PARTNERS
 from gateway.embedded import EmbeddedPostgres, EmbeddedValkey
 from gateway.embedded.process import die_with
 from gateway.security.vault import Vault
-from gateway.storage.base import witness
+from gateway.storage.base import roles, witness
 from gateway.storage.base.migrate import migrate
 
 _READY_S = 60.0
@@ -156,6 +157,7 @@ async def running(
         if store is None:
             await stack.enter_async_context(postgres)
         valkey = await stack.enter_async_context(EmbeddedValkey(folder / "valkey"))
+        await _make_roles(postgres.dsn)
         await migrate(postgres.dsn)
         key = secrets.token_bytes(32)
         await witness.keep(postgres.dsn, Vault(key))
@@ -170,7 +172,10 @@ async def running(
         logs.mkdir(exist_ok=True)
 
         async def launch(name: str, *command: str, restarts: int = 0) -> None:
-            environment = cluster.environment if command[0] == "gateway" else bare_environment()
+            environment = bare_environment()
+            if command[0] == "gateway":
+                role = roles.SERVE if command[1] == "serve" else roles.WORKER
+                environment = cluster.environment | {"DATABASE_URL": roles.as_role(cluster.database_url, role)}
             process = Process(name, [sys.executable, "-m", *command], environment, logs / f"{name}.log", restarts)
             cluster.processes[name] = process
             stack.push_async_callback(process.stop)
@@ -191,6 +196,19 @@ async def running(
         yield cluster
 
 
+async def _make_roles(dsn: str) -> None:
+    """Each process signs in under its own, as an installation has it; `migrate` grants them what they need."""
+    connection = await asyncpg.connect(dsn, timeout=10)
+    try:
+        known = {row["rolname"] for row in await connection.fetch("SELECT rolname FROM pg_roles")}
+        for role in roles.ROLES:
+            if role not in known:
+                await connection.execute(f"CREATE ROLE {role} LOGIN")
+        await connection.execute(f"GRANT {roles.SERVE}, {roles.WORKER} TO {roles.OPERATE}")
+    finally:
+        await connection.close()
+
+
 async def mock_credentials(port_base: int) -> dict[str, Any]:
     """What `mock-partners credentials` hands over, by partner: base URL, credentials, test accounts."""
     command = [sys.executable, "-m", "mock_partners", "credentials", "--json", "--port-base", str(port_base)]
@@ -205,7 +223,7 @@ async def mock_credentials(port_base: int) -> dict[str, Any]:
 def _environment(cluster: Cluster, known: Mapping[str, Any], waits: str, key: bytes) -> dict[str, str]:
     """The gateway's settings: what an installation would put into its environment, with the mocks' credentials."""
     environment = bare_environment() | {
-        "DATABASE_URL": cluster.database_url,
+        "DATABASE_URL": roles.as_role(cluster.database_url, roles.OPERATE),
         "REDIS_URL": cluster.valkey.url,
         "GATEWAY_MASTER_KEY": base64.b64encode(key).decode(),
         "GATEWAY_PROFILE": "demo",

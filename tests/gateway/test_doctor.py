@@ -1,21 +1,26 @@
-"""What `gateway doctor` says about a database that would forget payouts."""
+"""What `gateway doctor` says about a database that would forget payouts, and about what ends or grows old."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
+from contracts.secret import Secret
 from gateway.cli.doctor import State, _database
 from gateway.embedded import EmbeddedPostgres, create_database_from_template
+from gateway.security import ages
 from gateway.security.vault import Vault
+from gateway.settings import Tls
 from gateway.storage.base import witness
 from gateway.storage.base.migrate import migrate
 from tests.conftest import MASTER_KEY
 from tests.gateway.api.conftest import settings_on
+from tests.gateway.partners.test_tls import Authority
 
 PRODUCTION = Path(__file__).parents[2] / "docs/production.md"
 
@@ -51,6 +56,57 @@ async def test_a_durable_database_is_good_and_wants_a_synchronous_standby(databa
     found = await _database(settings_on(database, "unix://none"))
     assert [finding.state for finding in found if finding.what == "database"] == [State.WARNING, State.GOOD]
     assert "no synchronous standby" in [finding.found for finding in found]
+
+
+def test_certificates_are_told_before_they_end() -> None:
+    """Of our own the first that ends counts, of authorities the last: one takes another's place."""
+    day = timedelta(days=1)
+    now = datetime.now(UTC)
+    authority = Authority("one")  # both of it end in a day
+    given = {
+        "bni": Tls(client_pem=Secret(authority.issue("us"))),
+        "ovo": Tls(ca_pem=authority.pem),
+        "dana": Tls(),
+    }
+    told = [(one.what, one.over) for one in ages.certificates(given, now)]
+    assert told == [("BNI_CLIENT_PEM", False), ("OVO_CA_PEM", False)]
+    assert {one.over for one in ages.certificates(given, now + 2 * day)} == {True}
+    assert list(ages.certificates(given, now - ages.SOON - day)) == []
+    later = Authority("two", days=400)
+    assert list(ages.certificates({"ovo": Tls(ca_pem=authority.pem + later.pem)}, now)) == []
+    chain = later.issue("us") + authority.pem
+    assert [one.what for one in ages.certificates({"bni": Tls(client_pem=Secret(chain))}, now)] == ["BNI_CLIENT_PEM"]
+
+
+async def test_old_keys_and_secrets_are_told(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    try:
+        await connection.execute(
+            "INSERT INTO clients (id, name, secret_hash, scopes, created_at, old_secret_until, keys, disabled_at)"
+            " VALUES ('old', '', 'x', '{}', now() - interval '400 d', NULL, NULL, NULL),"
+            " ('renewed', '', 'x', '{}', now() - interval '400 d', now() - interval '9 d', NULL, NULL),"
+            " ('changing', '', 'x', '{}', now() - interval '400 d', now() + interval '9 h', NULL, NULL),"
+            " ('keyed', '', 'x', '{}', now() - interval '400 d', NULL, '{}', NULL),"
+            " ('gone', '', 'x', '{}', now() - interval '400 d', NULL, NULL, now()),"
+            " ('op-person', '', '', '{}', now() - interval '400 d', NULL, NULL, NULL)"
+        )
+        now = datetime.now(UTC)
+        found = await ages.stored(connection, now)
+        assert [(one.what, one.found.partition(" ends")[0].partition(" since")[0]) for one in found] == [
+            ("client secret", "old has had its secret"),
+            ("client secret", "the one of before of changing"),
+        ]
+        assert not any(one.over for one in found)
+        aged = await ages.stored(connection, now + ages.OLD + timedelta(days=1))
+        assert [one.what for one in aged if one.what == "master key"] == ["master key"]
+        await connection.execute(
+            "UPDATE keyring SET active = false; INSERT INTO keyring (key_id, check_value, active, activated_at)"
+            " VALUES ('other', '', true, now())"
+        )
+        left = (await ages.stored(connection, now + ages.SOON + timedelta(days=1)))[0]
+        assert "still opens" in left.found and "retire" in left.mend
+    finally:
+        await connection.close()
 
 
 def test_the_production_guide_demands_a_synchronous_standby() -> None:

@@ -134,8 +134,13 @@ async def test_a_superuser_and_a_client_of_two_duties_are_named(database: str) -
         await profile.refuse_database(connection, good(profile="demo"))
         await connection.execute("CREATE ROLE plain; GRANT SELECT ON clients TO plain; SET ROLE plain")
         assert len(await profile.unsafe_database(connection)) == 1
+        await connection.execute("RESET ROLE; ALTER TABLE audit_log OWNER TO plain; SET ROLE plain")
+        owner, _ = await profile.unsafe_database(connection)
+        assert "the owner of the tables" in owner, "no superuser, and still nothing keeps it from the record"
     finally:
-        await connection.execute("RESET ROLE; REVOKE ALL ON clients FROM plain; DROP ROLE plain")
+        await connection.execute(
+            "RESET ROLE; REASSIGN OWNED BY plain TO postgres; DROP OWNED BY plain; DROP ROLE plain"
+        )
         await connection.close()
 
 

@@ -158,6 +158,13 @@ class Keys:
                     code="key_in_use",
                     remedy=f"Try again {SETTLED.seconds // 60} minutes after another key began to seal.",
                 )
+            if hidden := await keys.hidden_writers(connection):
+                raise Conflict(
+                    f"The server does not show this role the transactions of {', '.join(hidden)}:"
+                    " one may store what was sealed before.",
+                    code="sessions_hidden",
+                    remedy=f"Have who runs the server say GRANT {', '.join(hidden)} TO the role of this command.",
+                )
             # Asked before the values are counted: whatever such a transaction stores is among them, or it goes on.
             waits = await keys.older_transaction(connection, since + STILL_SEALS) or not await witness.free(connection)
             if left := (await keys.sealed_under(connection)).get(row.key_id, 0):

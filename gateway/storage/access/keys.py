@@ -145,6 +145,17 @@ async def older_transaction(connection: Connection, than: datetime) -> bool:
     )
 
 
+async def hidden_writers(connection: Connection) -> list[str]:
+    """Roles connected now that may store what is sealed, and whose transactions the server does not show to ours."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT r.rolname::text AS name FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid"
+        " WHERE a.datname = current_database() AND NOT r.rolsuper"
+        " AND has_table_privilege(r.oid, 'participants', 'UPDATE')"
+        " AND NOT pg_has_role(r.oid, 'USAGE') AND NOT pg_has_role('pg_read_all_stats', 'USAGE') ORDER BY 1"
+    )
+    return [row["name"] for row in rows]
+
+
 async def sealed_under(connection: Connection) -> dict[bytes, int]:
     """How many sealed values there are by key id: reads every table that holds any."""
     counts: dict[bytes, int] = {}

@@ -7,6 +7,8 @@ from importlib import resources
 
 import asyncpg
 
+from gateway.storage.base import roles
+
 _LOCK = 0x70_72_61_6B  # one migrator at a time; any constant would do
 
 
@@ -15,7 +17,9 @@ class MigrationError(Exception):
 
 
 async def migrate(dsn: str) -> int:
-    """Bring the database up to date; returns how many files were applied. Safe from several processes at once."""
+    """Bring the database up to date, and let the roles that there are do what they need; returns how many files were
+    applied. Safe from several processes at once.
+    """
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
@@ -43,6 +47,7 @@ async def migrate(dsn: str) -> int:
             fresh += 1
         if applied:
             raise MigrationError(f"the database knows {min(applied)}; this version is older than the database")
+        await roles.grant(connection)
         return fresh
     finally:
         await connection.close()

@@ -27,7 +27,9 @@ _NOW = datetime.now(UTC)
 class Authority:
     """One that signs certificates."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, days: int = 1) -> None:
+        """`days`: how long what it signs is good."""
+        self._until = _NOW + timedelta(days=days)
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         self.pem = self._signed(self._name, self._key, authority=True)
@@ -40,7 +42,7 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(_NOW - timedelta(days=1))
-            .not_valid_after(_NOW + timedelta(days=1))
+            .not_valid_after(self._until)
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
             .add_extension(
                 x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
