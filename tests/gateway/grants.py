@@ -18,11 +18,14 @@ from gateway.storage.access import keys
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "gateway/storage/base/schema"
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_SQL = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|FROM|JOIN|WITH|EXISTS|VALUES|WHERE|RETURNING)\b")
+_SQL = re.compile(
+    r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|FROM|JOIN|WITH|EXISTS|VALUES|WHERE|RETURNING|LOCK TABLE)\b"
+)
 _RIGHTS = (
     ("i", re.compile(r"\bINSERT INTO ([a-z_]+)")),
     ("u", re.compile(r"(?<!FOR )(?<!KEY )(?<!DO )\bUPDATE (?:ONLY )?([a-z_]+)")),
     ("u", re.compile(r"\bINSERT INTO ([a-z_]+)(?:(?!INSERT INTO).)*?DO UPDATE", re.DOTALL)),
+    ("u", re.compile(r"\bLOCK TABLE ([a-z_]+)")),
     ("d", re.compile(r"\bDELETE FROM ([a-z_]+)")),
 )
 _LOCKED = re.compile(

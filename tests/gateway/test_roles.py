@@ -13,11 +13,13 @@ import pytest
 from contracts.errors import Conflict
 from gateway.clock import SystemClock
 from gateway.security.vault import Vault
+from gateway.services.ops.audit import Sealing
 from gateway.services.ops.keys import Keys
 from gateway.storage.access import keys
 from gateway.storage.base import roles
 from gateway.storage.base.database import Database
 from gateway.storage.base.migrate import migrate
+from gateway.storage.ops import audit
 from tests.conftest import MASTER_KEY
 from tests.gateway.grants import TABLES, Code, Reach, needed
 
@@ -68,6 +70,7 @@ async def test_each_role_may_do_what_its_statements_need_and_nothing_else(owned:
     try:
         rows = await connection.fetch(
             "SELECT proname::text AS name, prosrc AS text FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+            " AND NOT prosecdef"
         )
         functions = {row["name"]: row["text"] for row in rows}
         triggers = defaultdict(list)
@@ -184,5 +187,10 @@ async def test_who_serves_and_who_pays_find_the_store_as_they_need_it(owned: str
                 await connection.fetch("SELECT * FROM compare_timeline(0, '{ovo}')")
                 await connection.fetch("SELECT beat_timeline(), new_id(now())")
                 await connection.execute("CREATE TEMP TABLE t (n integer) ON COMMIT DROP")
+                await audit.record(connection, datetime.now(UTC), "worker", "tests.act", "it", {})
+            sealing = Sealing(store, SystemClock(), Vault(MASTER_KEY))
+            assert await sealing.seal(datetime.now(UTC)), (
+                "a link of the chain is made without a right to change what it binds"
+            )
         finally:
             await store.close()

@@ -104,6 +104,7 @@ def statements(role: str) -> Iterator[str]:
         yield f"GRANT {', '.join(_WORDS[letter] for letter in letters)} ON {table} TO {role}"
     if role != READ:
         yield f"GRANT USAGE ON SEQUENCE id_serial TO {role}"
+        yield f"GRANT EXECUTE ON FUNCTION audit_stands_still() TO {role}"
 
 
 async def grant(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:

@@ -52,7 +52,7 @@ async def last_settled(connection: Connection, lock_s: float) -> int:
     will do.
     """
     await connection.execute(f"SET LOCAL lock_timeout = {round(lock_s * 1_000)}")
-    await connection.execute("LOCK TABLE audit_log IN SHARE ROW EXCLUSIVE MODE")
+    await connection.execute("SELECT audit_stands_still()")
     return int(await connection.fetchval("SELECT coalesce(max(seq), 0) FROM audit_log"))
 
 
