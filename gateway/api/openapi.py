@@ -21,6 +21,7 @@ from contracts.incentive import BlockerCode
 from contracts.payment_plan import NoticeCode
 from gateway.api import examples, words
 from gateway.api.problems import MEDIA_TYPE
+from gateway.api.told import webhooks
 from gateway.routes.access.idempotent import HEADER
 from gateway.security.clients import Scopes
 from gateway.services.intake.batches import Decision
@@ -74,7 +75,9 @@ class _Plain(JsonRenderPlugin):
 CONFIG = OpenAPIConfig(
     title="Prakerja partner gateway",
     version="1",
-    description="Account linking, NIK verification and payout at several partners through one contract.",
+    description="Account linking, NIK verification and payout at several partners through one contract. Values may be"
+    " added to every enum of an answer or a webhook, and fields to every object: take a value that you do not know for"
+    " something else, and leave such a field out.",
     path="/schema",
     render_plugins=[_Plain()],
     use_handler_docstrings=True,
@@ -101,6 +104,8 @@ def describe(app: Litestar) -> dict[str, Any]:
     for name, schema in schemas.items():
         if schema.get("type") == "object" and "properties" in schema and name in requests:
             schema["additionalProperties"] = False
+    document["webhooks"], bodies = webhooks()
+    schemas |= bodies
     schemas["Event"]["properties"]["type"]["enum"] = [kind.value for kind in EventType]
     guarded = _scopes(app)
     for path, operations in document["paths"].items():

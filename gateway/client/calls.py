@@ -90,6 +90,11 @@ def read_batch(batch_id: str) -> Call[models.Batch]:
     return _get("read_batch", f"/v1/batches/{_part(batch_id)}", models.Batch)
 
 
+def read_batch_totals(batch_id: str) -> Call[models.BatchTotals]:
+    """What a batch's accepted rows come to, by stage and blocker."""
+    return _get("read_batch_totals", f"/v1/batches/{_part(batch_id)}/totals", models.BatchTotals)
+
+
 def decide_batch(batch_id: str, decision: str, content_root: str) -> Call[models.Batch]:
     """Approve (`approve`) or reject (`reject`) exactly this content; saying the same twice changes nothing."""
     body = {"decision": decision, "content_root": content_root}

@@ -143,6 +143,22 @@ class Entitlement(Model, frozen=True, kw_only=True):
     changed_at: datetime
 
 
+class StageTotal(Model, frozen=True, kw_only=True):
+    """What of a batch stands at one stage under one blocker."""
+
+    stage: str
+    blocker: str | None
+    incentives: int
+    amount_rupiah: int
+
+
+class BatchTotals(Model, frozen=True, kw_only=True):
+    """What a batch's accepted rows come to."""
+
+    batch_id: str
+    totals: list[StageTotal]
+
+
 class RowResult(Model, frozen=True, kw_only=True):
     """What became of one line of a batch."""
 

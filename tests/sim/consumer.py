@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from adapters.registry import PARTNERS
+from contracts.events import DATA, EventType
 from gateway.services.intake.incentives import Incentives, IncentiveView
 from gateway.storage.intake.incentives import Filter
 from gateway.storage.messages import events
@@ -47,6 +48,8 @@ class Consumer:
         """One event, each after those before it."""
         data: dict[str, Any] = event.data
         assert set(data) == _DESCRIBED[event.type], f"{event.type} has other data than docs/events.md says"
+        null = {f"{name}?" for name, value in data.items() if value is None}
+        assert null <= set(DATA[EventType(event.type)]), f"{event.type} has null where the description has none"
         match event.type:
             case "incentive.changed":
                 self.incentives[event.subject] = data

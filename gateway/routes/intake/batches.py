@@ -28,7 +28,7 @@ from gateway.api.paging import cursor_of, moment_of, numbers_of, us_of
 from gateway.api.problems import unsupported_media_type
 from gateway.core import Core
 from gateway.routes.access.idempotent import AnsweredMeanwhile, InWork, once
-from gateway.routes.intake.results import read_results
+from gateway.routes.intake.results import read_batch_totals, read_results
 from gateway.security.clients import Caller, require
 from gateway.services.intake.batches import MAX_BATCH_BYTES, BatchView, Decision
 from gateway.services.intake.framing import CsvCells, JsonCells
@@ -285,6 +285,15 @@ def _declared(rows: int | None, amount_rupiah: int | None, partners: list[str]) 
 
 router = Router(
     path="/v1/batches",
-    route_handlers=[submit_batch, put_up_lapsed, decide_batch, stop_batch, list_batches, read_batch, read_results],
+    route_handlers=[
+        submit_batch,
+        put_up_lapsed,
+        decide_batch,
+        stop_batch,
+        list_batches,
+        read_batch,
+        read_batch_totals,
+        read_results,
+    ],
     tags=["batches"],
 )

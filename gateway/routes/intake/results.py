@@ -22,7 +22,7 @@ from gateway.core import Core
 from gateway.security.clients import Caller, require
 from gateway.services.intake.batches import RowOutcome
 from gateway.services.intake.refusals import faults_of
-from gateway.storage.intake.batches import ResultRow
+from gateway.storage.intake.batches import ResultRow, StageTotal
 
 _PAGE = 1_000
 _JSON, _CSV, _NDJSON = "application/json", "text/csv", "application/x-ndjson"
@@ -61,6 +61,22 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: list[RowResult]
     next_cursor: str | None
+
+
+class BatchTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """What a batch's accepted rows come to; `paid` is what was paid and did not come back."""
+
+    batch_id: str
+    totals: list[StageTotal]
+    """By stage and blocker: `returned` with `payment_reversed` came back, with `deadline_passed` was never paid."""
+
+
+@get("/{batch_id:str}/totals", guards=[require("batches", "batches:approve", "read")])
+async def read_batch_totals(core: NamedDependency[Core], batch_id: FromPath[str]) -> BatchTotals:
+    """How many of a batch's incentives stand at each stage, and how many rupiah: paid, returned, cancelled, and what is
+    still to be paid. They add up to what was accepted.
+    """
+    return BatchTotals(batch_id=batch_id, totals=await core.batches.totals(batch_id))
 
 
 @get("/{batch_id:str}/results", guards=[require("batches", "batches:approve", "read")])

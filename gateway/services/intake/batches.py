@@ -32,7 +32,7 @@ from gateway.storage.base.database import Connection, Database, transact
 from gateway.storage.intake import batches as stored
 from gateway.storage.intake import reapprovals as lapsed
 from gateway.storage.intake import staging
-from gateway.storage.intake.batches import ApprovalRow, BatchRow, ResultRow
+from gateway.storage.intake.batches import ApprovalRow, BatchRow, ResultRow, StageTotal
 from gateway.storage.messages import events
 from gateway.storage.ops import audit
 
@@ -261,6 +261,12 @@ class Batches:
         """The next lines' results, all or those of one outcome."""
         async with self._database.connection() as connection:
             return await stored.results(connection, batch_id, outcome and outcome.value, after_line, limit)
+
+    async def totals(self, batch_id: str) -> list[StageTotal]:
+        """What the accepted rows come to, by stage and blocker; raises `NotFound`."""
+        async with self._database.connection() as connection:
+            await _view(connection, batch_id)
+            return await stored.totals(connection, batch_id)
 
 
 async def _read(reader: Reader, upload: Upload, spool: Spool, ahead: Ahead) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 import msgspec
 
 from contracts.batch import REQUIRED_APPROVALS, BatchState
+from contracts.incentive import BlockerCode, Stage
 from gateway.storage.base.database import Connection
 from gateway.storage.intake.staging import STATEMENT_S
 
@@ -53,6 +54,15 @@ class ApprovalRow(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     enabled: bool
     """Whether the client still is one: else its approval does not count."""
+
+
+class StageTotal(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a batch stands at one stage under one blocker."""
+
+    stage: Stage
+    blocker: BlockerCode | None
+    incentives: int
+    amount_rupiah: int
 
 
 class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -336,3 +346,15 @@ async def results(
         limit,
     )
     return [msgspec.convert(dict(row), ResultRow) for row in rows]
+
+
+async def totals(connection: Connection, batch_id: str) -> list[StageTotal]:
+    """What the accepted rows come to by stage and blocker, as the results show them; each incentive once."""
+    rows = await connection.fetch(
+        "SELECT i.stage, i.blocker, count(*) AS incentives, sum(i.amount_rupiah)::bigint AS amount_rupiah FROM"
+        " (SELECT stage, blocker, amount_rupiah FROM incentives WHERE batch_id = $1 UNION ALL"
+        "  SELECT i.stage, i.blocker, i.amount_rupiah FROM reapprovals r JOIN incentives i ON i.id = r.incentive"
+        "  WHERE r.batch_id = $1) AS i GROUP BY 1, 2 ORDER BY 1, 2 NULLS FIRST",
+        batch_id,
+    )
+    return [msgspec.convert(dict(row), StageTotal) for row in rows]

@@ -15,6 +15,11 @@ async def _submit(api: Api, body: bytes, key: str = "k1", **declared: Any) -> An
     return await api.call("POST", "/v1/batches", key=key, content=body, headers=headers, params=declared)
 
 
+async def _totals(api: Api, batch: dict[str, Any]) -> list[tuple[object, ...]]:
+    told = (await api.call("GET", f"/v1/batches/{batch['batch_id']}/totals", role="reader")).json()
+    return [(one["stage"], one["blocker"], one["incentives"], one["amount_rupiah"]) for one in told["totals"]]
+
+
 async def test_a_file_that_is_not_what_was_declared_is_refused_whole(api: Api) -> None:
     body = as_csv([row(1), row(2), row(3, partner="gopay", amount_rupiah=50_000), row(4, nik="1")])
     right = {"rows": 4, "amount_rupiah": 1_850_000, "partner_rupiah": ["ovo:1800000", "gopay:50000"]}
@@ -111,18 +116,24 @@ async def test_batches_are_listed_by_state_and_page(api: Api) -> None:
 
 
 async def test_what_has_not_left_of_a_batch_is_stopped(api: Api) -> None:
-    batch = (await _submit(api, as_csv([row(n) for n in range(1, 6)]))).json()
+    rows = [*(row(n) for n in range(1, 5)), row(5, amount_rupiah=50_000), row(6, nik="1")]
+    batch = (await _submit(api, as_csv(rows))).json()
+    await _submit(api, as_csv([row(7)]), key="other")
     path = f"/v1/batches/{batch['batch_id']}/stop"
+    assert await _totals(api, batch) == [("awaiting_link", "link_required", 5, 2_450_000)]
     early = await api.call("POST", path)
     assert (early.status_code, early.json()["code"]) == (409, "batch_not_approved")
     for role in ("one", "two"):
         await api.decide(batch, role)
     async with api.core.resources.database.connection() as connection:
-        await connection.execute("UPDATE incentives SET payout = 'succeeded' WHERE line = 2")
+        await connection.execute(
+            "UPDATE incentives SET payout = 'succeeded' WHERE line = 2 AND batch_id = $1", batch["batch_id"]
+        )
     stopped = (await api.call("POST", path)).json()
     assert stopped["state"] == "stopped"
-    rows = await api.fetch("SELECT stage FROM incentives ORDER BY line")
-    assert [r["stage"] for r in rows] == ["paid", *["cancelled"] * 4]
+    told = (await api.call("GET", batch["results_url"], params={"outcome": "accepted"})).json()["rows"]
+    assert [r["stage"] for r in told] == ["paid", *["cancelled"] * 4]
+    assert await _totals(api, batch) == [("cancelled", None, 4, 1_850_000), ("paid", None, 1, 600_000)]
     before = await api.state()
     assert (await api.call("POST", path)).json()["state"] == "stopped"
     assert await api.state() == before, "stopping again changes nothing"

@@ -7,9 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
-from contracts.events import EventType
+from contracts.events import DATA, EventType
 from contracts.incentive import BlockerCode
 from gateway.core import Core
 from gateway.storage.intake import incentive_timers, participants
@@ -23,8 +24,16 @@ AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 async def _told(api: Api, kind: str) -> list[dict[str, Any]]:
     page = (await api.call("GET", "/v1/events", role="operator", params={"limit": 1000})).json()
+    described = (await api.http.get("/schema")).json()
+    bodies: dict[str, Any] = {}
     for event in page["events"]:
         assert set(event["data"]) == documented()[event["type"]], event
+        if (type_ := event["type"]) not in bodies:
+            called = described["webhooks"][type_]["post"]["requestBody"]["content"]["application/json"]
+            whole = called["schema"] | {"components": described["components"]}
+            bodies[type_] = jsonschema_rs.validator_for(whole, validate_formats=True)
+        wrong = list(bodies[type_].iter_errors(event | {"timestamp": event["at"]}))
+        assert not wrong, f"{event}: {wrong}"
     return [event for event in page["events"] if event["type"] == kind]
 
 
@@ -37,6 +46,7 @@ def test_the_table_lists_what_the_code_tells_and_nothing_else() -> None:
             emitted |= set(re.findall(r"'([a-z]+\.[a-z_]+)'", body))
     types = {kind.value for kind in EventType}
     assert set(documented()) == types
+    assert documented() == {kind.value: {name.rstrip("?") for name in names} for kind, names in DATA.items()}
     assert emitted == types
 
 
