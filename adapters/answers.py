@@ -36,6 +36,12 @@ _EXACT = 2.0**53
 _LONGEST = 64
 _VISIBLE = re.compile(r"[!-~]{1,64}", re.ASCII)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
+_ZONE = re.compile(r"\[[^\[\]]{1,40}\]$")
+_LEAP = re.compile(r"(:[0-5][0-9]):60\b", re.ASCII)
+_APART = re.compile(r"(:[0-9.,]+) ([+-]?)([0-9]{2}:?(?:[0-9]{2})?)$", re.ASCII)
+"""An offset behind a space, or whose plus has become one."""
+_OURS = re.compile(r"(?<![0-9])[0-9]{19}(?![0-9])", re.ASCII)
+STALE_S = 60.0
 
 
 class Ambiguous:
@@ -151,15 +157,62 @@ def listed(value: object, table: Mapping[str, T]) -> T | None:
     return next((meaning for each, meaning in table.items() if each.casefold() == folded), None)
 
 
+def reference(value: object) -> str | None:
+    """A reference as a list of bookings shows it: ours, whatever stands around it or was put into it, else theirs."""
+    return within(value) or number(value)
+
+
+def within(text: object) -> str | None:
+    """Our reference, 19 digits, out of a text that names one alone; line breaks may part it."""
+    found = set(_OURS.findall(written(text))) or set(_OURS.findall(unbroken(text)))
+    return found.pop() if len(found) == 1 else None
+
+
+def unbroken(value: object) -> str:
+    """A string or number without any white space, which lines of a fixed width put into it."""
+    return "".join(written(value).split())
+
+
+def stale(reply: Response) -> bool:
+    """Whether a cache says that it answered in the partner's place, with what was true a while ago."""
+    age = reply.headers.get("age", "").split(",")[0].strip()
+    return _SECONDS.fullmatch(age) is not None and float(age) > STALE_S
+
+
 def time(value: object) -> datetime | None:
     """ISO 8601, with or without an offset, of a year that can be meant: the first and the last date of a calendar are
-    somebody's "none" or "for ever", and no dates at all in another zone.
+    somebody's "none" or "for ever", and no dates at all in another zone. A zone's name behind the offset adds nothing;
+    a leap second is the one before it.
     """
+    text = _ZONE.sub("", written(value).upper())
+    text = _APART.sub(lambda found: f"{found[1]}{found[2] or '+'}{found[3]}", _LEAP.sub(r"\1:59", text))
     try:
-        parsed = datetime.fromisoformat(written(value))
+        parsed = datetime.fromisoformat(text)
     except ValueError:
         return None
     return parsed if parsed.year in _YEARS else None
+
+
+_BROUGHT = {
+    name.lower(): name
+    for name in (
+        *("st", "state", "authCode", "error", "errorCode", "errCode", "errorResponse", "responseCode"),
+        *("success", "result"),
+    )
+}
+
+
+def brought(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The query of a browser that comes back, by name. Names are taken in other letters, with `_` between their words
+    and behind what HTML makes of an ampersand (`amp;`); what stands twice with two values has none.
+    """
+    found: dict[str, str | Ambiguous] = unambiguous((_name(name), value) for name, value in pairs)
+    return {name: value for name, value in found.items() if isinstance(value, str)}
+
+
+def _name(name: str) -> str:
+    plain = name.removeprefix("amp;")
+    return _BROUGHT.get(plain.replace("_", "").lower(), plain)
 
 
 def told(error: str | None) -> str | None:

@@ -58,8 +58,8 @@ def body(query: IdentityQuery) -> object:
 def verdict(reply: Response, query: IdentityQuery) -> IdentityAnswer:
     """What the answer says; whatever is not a listed answer is no verdict."""
     envelope = KYC.read(reply)
-    if envelope.code in REFUSALS:
-        return IdentityAnswer(verdict=REFUSALS[envelope.code], partner_code=envelope.code)
+    if refused := REFUSALS.get(envelope.code) or envelope.unusable:
+        return IdentityAnswer(verdict=refused, partner_code=envelope.code)
     KYC.expect(reply)
     envelope.echo(query.reference, "partnerReferenceNo")
     shown = envelope.evidence("accountNo")

@@ -8,6 +8,7 @@ from adapters import accounts, answers
 from adapters.bni import sign, wire
 from adapters.bni.identity import account_of
 from adapters.snap import links, statements, values
+from adapters.snap.codes import Envelope
 from adapters.snap.payouts import Payouts
 from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.incentive import BlockerCode
@@ -21,6 +22,9 @@ BIND_REFUSALS: dict[str, BlockerCode] = {
     "4030718": BlockerCode.ACCOUNT_BLOCKED,
 }
 """Final answers to a bind (assumed, decision B4)."""
+
+OTHER_CARD = frozenset({"4000701", "4030708"})
+"""The card is not the account's (assumed, decision B4), or has expired (snap-bni.md 1.8): another one is asked for."""
 
 OTP_REFUSALS: dict[str, BlockerCode] = {
     "4030411": BlockerCode.CONSENT_DENIED,
@@ -94,9 +98,9 @@ def bound(reply: Response, reference: str) -> LinkStep:
                 "bankCardToken": values.token(envelope, "bankCardToken"),
             },
         )
-    if envelope.code == "4000701":
+    if envelope.code in OTHER_CARD:
         return LinkInputs(names=("card_no",), again=True)
-    if refusal := links.refused(envelope, BIND_REFUSALS):
+    if refusal := links.refused(envelope, BIND_REFUSALS, of_account=True):
         return refusal
     raise sign.BIND.unavailable(envelope)
 
@@ -138,25 +142,43 @@ def unbound(reply: Response, held: LinkInputs) -> UnlinkStep:
     return links.unbound(sign.UNBIND, reply, UNLINK_GONE)
 
 
-def statement_page(reply: Response, asked: int) -> StatementPage:
+def statement_page(reply: Response, asked: int, request: str, source_account: Secret) -> StatementPage:
     """One page of bookings (decision S5)."""
     envelope = statements.listed(sign.STATEMENT, asked, reply)
     if envelope is None:
         return StatementPage(lines=(), proves_absence=False)
+    _of_ours(envelope, request, source_account)
     rows = statements.rows(envelope.body, "detailData")
     more = statements.follows(asked, envelope)
     if more and not rows:
         raise PartnerProtocolError("the statement does not end")
-    return statements.page(asked, more=more, rows=rows, read=_line)
+    return statements.page(asked, reply, more=more, rows=rows, read=_line)
 
 
-def balance(reply: Response) -> Balance:
+def balance(reply: Response, request: str, source_account: Secret) -> Balance:
     """What our source account has available: one entry (assumed)."""
-    infos = answers.typed(sign.BALANCE.expect(reply).body.get("accountInfos"), list[Any], "field accountInfos")
+    envelope = sign.BALANCE.expect(reply)
+    _of_ours(envelope, request, source_account)
+    infos = answers.typed(envelope.body.get("accountInfos"), list[Any], "field accountInfos")
     if len(infos) != 1:
         raise PartnerProtocolError("field accountInfos does not hold one account")
     available = answers.at(infos[0], "availableBalance")
     return Balance(amount_rupiah=values.rupiah(available, "accountInfos.availableBalance"))
+
+
+def _of_ours(envelope: Envelope, request: str, source_account: Secret) -> None:
+    """It answers this request, about our own account, where it shows either."""
+    envelope.echo(request, "partnerReferenceNo")
+    shown = envelope.evidence("accountNo")
+    ours = accounts.digits(source_account.reveal()).lstrip("0")
+    if shown is not None and accounts.echoed(shown, Secret(ours), _number_of) not in (None, Secret(ours)):
+        raise PartnerProtocolError("field accountNo is not our account")
+
+
+def _number_of(shown: str) -> Secret | None:
+    """An account of our own, of whichever length."""
+    number = accounts.digits(shown).lstrip("0")
+    return Secret(number) if number.isascii() and number.isdigit() else None
 
 
 def _line(value: object) -> StatementLine:
@@ -169,7 +191,7 @@ def _line(value: object) -> StatementLine:
     kind, side = known
     if answers.written(booking.type).upper() != side:
         raise PartnerProtocolError("a booking on the wrong side of the account")
-    reference = answers.number(info.partner_reference_no)
+    reference = answers.reference(info.partner_reference_no) or answers.within(booking.remark)
     if kind in (StatementKind.CREDIT, StatementKind.REVERSAL) and reference is None:
         raise PartnerProtocolError("a transfer without partnerReferenceNo")
     return StatementLine(

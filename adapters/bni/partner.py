@@ -81,14 +81,15 @@ class Bni(Adapter):
     def statement(self, ctx: Context, day: date, cursor: str | None) -> Plan[StatementPage]:
         """One page of the source account's statement; the cursor is the page's number (decision S5)."""
         page = statements.page_number(cursor)
-        body = wire.statement(ctx.external_id(0), ctx.credentials["source_account"], day, page)
-        reply = yield SNAP.ask(ctx, sign.STATEMENT, body)
-        return mapping.statement_page(reply, page)
+        request, ours = ctx.external_id(0), ctx.credentials["source_account"]
+        reply = yield SNAP.ask(ctx, sign.STATEMENT, wire.statement(request, ours, day, page))
+        return mapping.statement_page(reply, page, request, ours)
 
     def balance(self, ctx: Context) -> Plan[Balance]:
         """What the source account has available."""
-        reply = yield SNAP.ask(ctx, sign.BALANCE, wire.balance(ctx.external_id(0), ctx.credentials["source_account"]))
-        return mapping.balance(reply)
+        request, ours = ctx.external_id(0), ctx.credentials["source_account"]
+        reply = yield SNAP.ask(ctx, sign.BALANCE, wire.balance(request, ours))
+        return mapping.balance(reply, request, ours)
 
 
 def _typed(inputs: Mapping[str, Secret], name: str) -> Secret:

@@ -141,3 +141,4 @@ class BniBooking(Masked, frozen=True, rename="camel"):
     type: Any
     additional_info: BniBookingInfo
     transaction_id: Any = None
+    remark: Any = None

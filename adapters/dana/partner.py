@@ -43,8 +43,10 @@ class Dana(Adapter):
         return identity.health(ctx, grant.extra["account"], reply)
 
     def refresh_grant(self, ctx: Context, grant: Grant) -> Plan[Grant | None]:
-        """A fresh customer token, or None where the refresh token is refused (decision D6)."""
-        return links.refresh(ctx, DANA, grant, sign.REFRESH, wire.refresh)
+        """A fresh customer token, or None where the refresh token is refused (decision D6), seen twice where it may be
+        our signature.
+        """
+        return links.refresh(ctx, DANA, grant, sign.REFRESH, wire.refresh, second_look=(sign.STATUS, wire.nothing(ctx)))
 
     def unlink(self, ctx: Context, order: UnlinkOrder) -> Plan[UnlinkStep]:
         """Unbinding under the customer's token (decision D10)."""
@@ -80,8 +82,9 @@ class Dana(Adapter):
     def statement(self, ctx: Context, day: date, cursor: str | None) -> Plan[StatementPage]:
         """The bookings of a day, page by page (assumed, decision D14)."""
         page = statements.page_number(cursor)
-        reply = yield DANA.ask(ctx, sign.HISTORY, wire.history(ctx.external_id(0), day, page))
-        return mapping.HISTORY.read(page, reply)
+        request = ctx.external_id(0)
+        reply = yield DANA.ask(ctx, sign.HISTORY, wire.history(request, day, page))
+        return mapping.HISTORY.read(page, reply, request)
 
 
 PARTNER = Dana()

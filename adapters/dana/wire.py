@@ -52,6 +52,11 @@ def status(order: PayoutOrder) -> object:
     return {"originalPartnerReferenceNo": order.reference, "serviceCode": "38"}
 
 
+def nothing(ctx: Context) -> object:
+    """Looks up what was never sent: any answer shows that our signature is taken."""
+    return {"originalPartnerReferenceNo": ctx.external_id(1), "serviceCode": "38"}
+
+
 def history(reference: str, day: date, page: int) -> object:
     """One page of a Jakarta day's bookings (assumed, D14)."""
     return {

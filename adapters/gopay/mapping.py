@@ -11,6 +11,7 @@ from adapters.answers import typed
 from adapters.gopay import sign, wire
 from adapters.snap import statements, values
 from contracts.errors import Hint, PartnerProtocolError
+from contracts.identity import Verdict
 from contracts.incentive import BlockerCode
 from contracts.linking import Grant, LinkGranted, LinkHealth, LinkRefused, LinkReturn, LinkStep
 from contracts.observation import Balance, StatementKind, StatementLine, StatementPage
@@ -98,6 +99,9 @@ def link_health(reply: Response) -> LinkHealth:
     """Service 08; anything not in `LINK_HEALTH` is "could not tell"."""
     envelope = sign.HEALTH.read(reply)
     health = LINK_HEALTH.get(envelope.code)
+    if health is None and envelope.unusable is not None:
+        unknown_now = envelope.unusable is Verdict.ACCOUNT_NOT_FOUND  # whoever links again finds out
+        return LinkHealth.REVOKED if unknown_now else LinkHealth.BLOCKED
     if health is None:
         raise sign.HEALTH.unavailable(envelope)
     return health
@@ -172,7 +176,7 @@ def payout(said: wire.IrisPayout | wire.IrisNotice, number: str, account: Secret
             return succeeded(
                 partner_code="completed",
                 partner_reference=number,
-                amount_rupiah=values.whole(said.amount, "amount"),
+                amount_rupiah=None if said.amount in (None, "") else values.whole(said.amount, "amount"),
                 account=account,
                 said_at=said_at,
             )
@@ -248,7 +252,8 @@ def found_payout(reply: Response, number: str, account: Secret) -> Outcome:
     if answers.number(found.reference_no) != number:
         raise PartnerProtocolError("the look-up answered about another reference_no")
     paid = answers.written(found.status).lower() == "completed"
-    shown = accounts.echoed(answers.written(found.beneficiary_account), account, accounts.mobile) if paid else None
+    told = paid and found.beneficiary_account not in (None, "")
+    shown = accounts.echoed(answers.written(found.beneficiary_account), account, accounts.mobile) if told else None
     return payout(found, number, shown)
 
 
@@ -271,7 +276,7 @@ assert {kind for sides in STATEMENT_KINDS.values() for kind in sides.values()} |
 def statement(reply: Response) -> StatementPage:
     """A day's bookings; Iris has no pages."""
     rows = typed(_told(reply), list[Any], "the day's bookings")
-    return statements.page(1, more=False, rows=rows, read=_line)
+    return statements.page(1, reply, more=False, rows=rows, read=_line)
 
 
 def _line(value: object) -> StatementLine:
@@ -284,7 +289,7 @@ def _line(value: object) -> StatementLine:
     return StatementLine(
         kind=kind,
         amount_rupiah=values.whole(row.amount, "amount"),
-        reference=wire.our_reference(row.notes),
+        reference=answers.within(row.notes),
         partner_reference=wire.reference_no(row.reference_no) if ours else None,
         account=accounts.listed(row.beneficiary_account, accounts.mobile),
         booked_at=values.moment(row.created_at, "created_at"),

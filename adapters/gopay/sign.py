@@ -55,6 +55,7 @@ TOLERANCE_S = 900
 """How far X-TIMESTAMP of a notification may lie from our clock (decision X6)."""
 
 _SEPARATOR = re.compile(r"[,\s]+")
+_MOST_SIGNATURES = 4
 
 
 def seamless(private_key_pem: str, account: Secret) -> tuple[str, str]:
@@ -126,10 +127,11 @@ def link_notice_valid(ctx: Context, note: Notification) -> bool:
 
 def iris_notice_valid(ctx: Context, note: Notification) -> bool:
     """Whether Iris signed this body: SHA-512 over the raw bytes and the merchant key (wallets.md 2.6), or one of two
-    with a comma or a space between them (decision X13).
+    with a comma or a space between them (decision X13). Of two signatures one must be under a key that we have.
     """
-    shown = note.headers.get("iris-signature", "").strip().lower().encode("utf-8", "replace")
+    header = note.headers.get("iris-signature", "").strip().lower().encode("utf-8", "replace")
+    given = [each for each in _SEPARATOR.split(header.decode()) if each][:_MOST_SIGNATURES]
     # An empty key would let everybody sign.
     keys = [key for key in _SEPARATOR.split(ctx.credential("iris_merchant_key")) if key]
     wanted = [hashlib.sha512(note.body + key.encode()).hexdigest().encode() for key in keys]
-    return any([hmac.compare_digest(each, shown) for each in wanted])  # noqa: C419 - all compared, whichever it is
+    return any([hmac.compare_digest(one, each.encode()) for one in wanted for each in given])  # noqa: C419 - all compared, whichever it is

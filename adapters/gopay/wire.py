@@ -6,7 +6,6 @@ or is an `object` that nobody's verdict depends on.
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from typing import Any
 
@@ -19,8 +18,6 @@ from contracts.money import decimal_string
 from contracts.partner import Context
 from contracts.payout import PayoutOrder
 from contracts.secret import Masked, Secret
-
-_OUR_REFERENCE = re.compile(r"[0-9]{19}", re.ASCII)
 
 CREATE_REFUSED = "An error occurred when creating payouts"
 """Iris' words for a create that failed validation; it has no code for it (wallets.md 2.6)."""
@@ -156,11 +153,6 @@ def reference_no(value: object) -> str:
     if number is None or not number.strip("."):
         raise PartnerProtocolError("reference_no is missing or malformed")
     return number
-
-
-def our_reference(notes: object) -> str | None:
-    """Our reference out of a statement's `notes`, None where it is somebody else's text."""
-    return notes if isinstance(notes, str) and _OUR_REFERENCE.fullmatch(notes) else None
 
 
 def texts(value: object) -> list[str]:

@@ -124,7 +124,7 @@ def bound(reply: Response) -> LinkStep:
         return LinkRedirect(url=values.url(envelope, "redirectUrl"))
     if envelope.code in HELD:
         return LinkHeld(partner_code=envelope.code)
-    if refusal := links.refused(envelope, LINK_REFUSALS):
+    if refusal := links.refused(envelope, LINK_REFUSALS, of_account=True):
         return refusal
     raise sign.BIND.unavailable(envelope)
 
@@ -194,7 +194,7 @@ def inquired(order: PayoutOrder, reply: Response) -> str | Outcome:
     _same_reference(said, order)
     if _account(said, "msisdn", order.account) not in (None, order.account):
         raise PartnerProtocolError("field msisdn is not the account asked about")
-    if _amount(said) not in (None, order.amount_rupiah):
+    if _amount(said, order) not in (None, order.amount_rupiah):
         raise PartnerProtocolError("field amount is not the amount asked for")
     session = answers.written(said.fields.get("sessionID"))
     if _SESSION.fullmatch(session) is None:
@@ -252,7 +252,7 @@ def report(asked: int, reply: Response) -> StatementPage:
     page, pages = (_count(said, name) for name in ("page", "pages"))
     if page != asked or pages > statements.MAX_PAGES:
         raise PartnerProtocolError("field data is not the page asked for")
-    return statements.page(asked, more=asked < pages, rows=statements.rows(said.fields, "rows"), read=_line)
+    return statements.page(asked, reply, more=asked < pages, rows=statements.rows(said.fields, "rows"), read=_line)
 
 
 def _read(reply: Response, our_token: Hint = Hint.OUR_TOKEN) -> LinkAjaAnswer:
@@ -281,7 +281,7 @@ def _legacy_token(said: LinkAjaAnswer) -> AccessToken:
 
 
 def _same_reference(said: LinkAjaAnswer, order: PayoutOrder) -> None:
-    if said.evidence("merchantTrxID") not in (None, order.reference):
+    if (shown := said.evidence("merchantTrxID")) and answers.unbroken(shown) != order.reference:
         raise PartnerProtocolError("field merchantTrxID is not ours")
 
 
@@ -290,9 +290,11 @@ def _account(said: LinkAjaAnswer, field: str, ours: Secret) -> Secret | None:
     return None if number in (None, "") else accounts.echoed(answers.written(number), ours, accounts.mobile)
 
 
-def _amount(said: LinkAjaAnswer) -> int | None:
-    """Amounts come back as plain rupiah (wallets.md 4.7)."""
+def _amount(said: LinkAjaAnswer, order: PayoutOrder) -> int | None:
+    """Amounts come back as plain rupiah (wallets.md 4.7), or as they were sent."""
     amount = said.fields.get("amount")
+    if answers.written(amount) == wire.padded_amount(order.amount_rupiah):
+        return order.amount_rupiah
     return None if amount in (None, "") else values.whole(amount, "amount")
 
 
@@ -312,7 +314,7 @@ def _booked(said: LinkAjaAnswer, order: PayoutOrder, number: str | None) -> Outc
     return succeeded(
         partner_code=said.code,
         partner_reference=number,
-        amount_rupiah=_amount(said),
+        amount_rupiah=_amount(said, order),
         account=_account(said, "msisdn", order.account),
     )
 
@@ -325,7 +327,7 @@ def _line(value: object) -> StatementLine:
     return StatementLine(
         kind=kind,
         amount_rupiah=values.whole(row.amount, "rows.amount"),
-        reference=answers.number(row.merchant_trx_id),
+        reference=answers.reference(row.merchant_trx_id),
         partner_reference=answers.number(row.link_ref_num),
         account=accounts.listed(row.msisdn, accounts.mobile),
         booked_at=values.moment(row.trx_date, "rows.trxDate"),

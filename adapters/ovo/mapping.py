@@ -49,13 +49,6 @@ INQUIRY_REFUSALS: dict[str, BlockerCode] = {
 }
 """Final at the inquiry of a payout (decisions O8, wallets.md 3.5, 3.6, assumed)."""
 
-INQUIRY_VERDICTS: dict[str, Verdict] = {
-    "4033707": Verdict.ACCOUNT_BLOCKED,
-    "4033718": Verdict.ACCOUNT_BLOCKED,
-    "4043711": Verdict.ACCOUNT_NOT_FOUND,
-}
-"""Refusals of a NIK check that are verdicts (wallets.md 3.5, 3.6, assumed)."""
-
 IDENTITY: dict[str, Verdict] = {
     "MATCH": Verdict.MATCH,
     "NOT_MATCH": Verdict.MISMATCH,
@@ -106,7 +99,7 @@ def bound(reply: Response) -> LinkStep:
     if envelope.code == sign.BIND.done:
         carry = {"linkage_token": values.token(envelope, "linkageToken")}
         return LinkRedirect(url=values.url(envelope, "redirectUrl"), carry=carry)
-    if step := links.refused(envelope, LINK_REFUSALS) or _held(envelope):
+    if step := _held(envelope) or links.refused(envelope, LINK_REFUSALS, of_account=True):
         return step
     raise sign.BIND.unavailable(envelope)
 
@@ -139,8 +132,8 @@ def unbinding_begun(reply: Response) -> Secret | Unlinked:
 def identity(query: IdentityQuery, reply: Response) -> IdentityAnswer:
     """The verdict on the NIK; everything else in the answer is dropped."""
     envelope = sign.IDENTITY.read(reply)
-    if envelope.code in INQUIRY_VERDICTS:
-        return IdentityAnswer(verdict=INQUIRY_VERDICTS[envelope.code], partner_code=envelope.code)
+    if refused := envelope.unusable:
+        return IdentityAnswer(verdict=refused, partner_code=envelope.code)
     sign.IDENTITY.expect(reply)
     envelope.echo(query.reference, "partnerReferenceNo")
     shown = PAYOUTS.shown(envelope, query.account)

@@ -17,6 +17,8 @@ import msgspec
 
 from adapters import answers
 from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
+from contracts.identity import VERDICT_BLOCKER, Verdict
+from contracts.incentive import BlockerCode
 from contracts.plan import Response
 
 _CODE = re.compile(r"[2-5][0-9]{6}", re.ASCII)
@@ -34,6 +36,18 @@ HINTS: MappingProxyType[str, Hint] = MappingProxyType(
     }
 )
 """What a case hints at (snap-bni.md 1.8, 4.2), where a partner or an endpoint does not mean another thing by it."""
+
+UNUSABLE: MappingProxyType[str, Verdict] = MappingProxyType(
+    {
+        "40307": Verdict.ACCOUNT_BLOCKED,
+        "40309": Verdict.ACCOUNT_BLOCKED,
+        "40318": Verdict.ACCOUNT_BLOCKED,
+        "40411": Verdict.ACCOUNT_NOT_FOUND,
+    }
+)
+"""Cases by which the standard refuses an account itself: blocked, dormant, inactive, unknown (snap-bni.md 1.8). Where
+an account is asked about and no money moves, they are taken from every partner, whether its document lists them or not.
+"""
 
 NOT_ACCEPTED = frozenset({"40100", "40101", "40103", "40306", "40314", "42900"})
 """Cases for which the standard promises that nothing was done, also after a WRITE (snap-bni.md 1.8, 4.2)."""
@@ -56,6 +70,17 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         """HTTP status and case without the service, e.g. `40901`."""
         return self.code[:3] + self.code[5:]
 
+    @property
+    def unusable(self) -> Verdict | None:
+        """What is wrong with the account asked about, by the standard's case."""
+        return UNUSABLE.get(self.case)
+
+    @property
+    def unusable_because(self) -> BlockerCode | None:
+        """The same, as what holds up whoever has the account."""
+        verdict = self.unusable
+        return None if verdict is None else VERDICT_BLOCKER[verdict]
+
     def text(self, *path: str) -> str:
         """A string that is needed."""
         value = answers.at(self.body, *path)
@@ -73,7 +98,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     def echo(self, ours: str, *path: str) -> None:
         """What we sent, where the answer shows it again."""
         value = answers.at(self.body, *path)
-        if value is not None and value != "" and answers.written(value) != ours:
+        if value is not None and value != "" and answers.unbroken(value) != ours:
             raise PartnerProtocolError(f"field {'.'.join(path)} is not ours")
 
     def evidence(self, *path: str) -> str | None:

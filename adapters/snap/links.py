@@ -29,9 +29,11 @@ def page(ctx: Context, query: Mapping[str, str]) -> Plan[LinkStep]:
     return done(step)
 
 
-def refused(envelope: Envelope, table: Mapping[str, BlockerCode]) -> LinkRefused | None:
-    """The refusal that a code means, None where the table does not list it."""
-    code = table.get(envelope.code)
+def refused(envelope: Envelope, table: Mapping[str, BlockerCode], *, of_account: bool = False) -> LinkRefused | None:
+    """The refusal that a code means, None where the table does not list it. `of_account`: where the account itself is
+    asked for, what the standard says of one is taken too.
+    """
+    code = table.get(envelope.code) or (envelope.unusable_because if of_account else None)
     return None if code is None else LinkRefused(code=code, partner_code=envelope.code)
 
 
@@ -71,7 +73,8 @@ def refresh(
 
     No bearer is sent, so that 401 and cases 01 to 04 can only speak of the refresh token. Case 00 may as well mean that
     our own signature is refused, which must not end every link there is: it counts as *gone* only once the partner has
-    taken a token request of ours that is signed with the same key, the `second_look`; without one it says nothing.
+    taken a request of ours that is signed with the same key, the `second_look`; without one
+    it says nothing.
     """
     if grant.refresh_token is None:
         return None
@@ -80,9 +83,11 @@ def refresh(
     if envelope.case in {"40101", "40102", "40103", "40104"}:
         return None
     if envelope.case == "40100" and second_look is not None:
-        token, token_body = second_look
-        reply = yield side.ask(ctx, token, token_body)
-        token.expect(reply)
+        look, look_body = second_look
+        reply = yield side.ask(ctx, look, look_body, n=1)
+        seen = look.read(reply)
+        if seen.code[:3] not in ("200", "404"):
+            raise look.unavailable(seen)
         return None
     return granted(ctx, call.expect(reply), grant.extra, grant.refresh_token)
 

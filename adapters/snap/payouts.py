@@ -43,17 +43,6 @@ STATUS: dict[str, OutcomeKind] = {
 assert set(STATUS) == {f"{n:02d}" for n in range(8)}, "every status of the standard has its word"
 
 
-UNUSABLE: dict[str, BlockerCode] = {
-    "40307": BlockerCode.ACCOUNT_BLOCKED,
-    "40309": BlockerCode.ACCOUNT_BLOCKED,
-    "40318": BlockerCode.ACCOUNT_BLOCKED,
-    "40411": BlockerCode.ACCOUNT_NOT_FOUND,
-}
-"""Cases by which the standard refuses an account itself: blocked, dormant, inactive, unknown (snap-bni.md 1.8). At an
-inquiry, before any money moved, they are taken from every partner, whether its own document lists them or not.
-"""
-
-
 class Payouts(msgspec.Struct, frozen=True, kw_only=True):
     """A partner's three endpoints of a payout, and its words there."""
 
@@ -88,7 +77,7 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
     def inquired(self, order: PayoutOrder, reply: Response) -> Outcome | None:
         """None: the account can be paid. Otherwise what ends the payout before any money moved."""
         envelope = self.inquiry.read(reply)
-        refusal = self.inquiry_refusals.get(envelope.code) or UNUSABLE.get(envelope.case)
+        refusal = self.inquiry_refusals.get(envelope.code) or envelope.unusable_because
         if refusal is not None:
             return rejected(refusal, partner_code=envelope.code)
         if envelope.case in self.inquiry_known:
@@ -132,7 +121,7 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
         if kind is OutcomeKind.PENDING:
             return pending(partner_code=status, partner_reference=number)
         if kind is OutcomeKind.REVERSED:
-            return reversed_(partner_code=status)
+            return self._given_back(envelope, order, status)
         if kind is OutcomeKind.NOT_FOUND:
             return not_found(partner_code=status)
         if kind is OutcomeKind.REJECTED:
@@ -148,6 +137,15 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
         if value in (None, "") and not self.account_needed:
             return None
         return accounts.echoed(answers.written(value), account, self.account_of)
+
+    def _given_back(self, envelope: Envelope, order: PayoutOrder, code: str) -> Outcome:
+        """All of it, unless the answer shows a part, or another account; what is left of it may be shown as nothing."""
+        shown = envelope.body.get(self.account) not in (None, "")
+        return reversed_(
+            partner_code=code,
+            amount_rupiah=values.amount(envelope) or None,
+            account=self.shown(envelope, order.account) if shown else None,
+        )
 
     def _booked(self, envelope: Envelope, order: PayoutOrder, code: str, number: str | None) -> Outcome:
         return succeeded(

@@ -33,12 +33,21 @@ def page_number(cursor: str | None) -> int:
     return int(cursor)
 
 
-def page(asked: int, *, more: bool, rows: Iterable[T], read: Callable[[T], StatementLine]) -> StatementPage:
-    """One page, row by row: what cannot be read is counted, since a statement also proves absence."""
+def page(
+    asked: int, reply: Response, *, more: bool, rows: Iterable[T], read: Callable[[T], StatementLine]
+) -> StatementPage:
+    """One page, row by row: what cannot be read is counted, since a statement also proves absence; one out of a cache
+    proves none.
+    """
     if more and asked >= MAX_PAGES:
         raise PartnerProtocolError("the statement does not end")
     lines, unreadable = read_rows(rows, read)
-    return StatementPage(lines=lines, next_cursor=str(asked + 1) if more else None, unreadable=unreadable)
+    return StatementPage(
+        lines=lines,
+        next_cursor=str(asked + 1) if more else None,
+        unreadable=unreadable,
+        proves_absence=not answers.stale(reply),
+    )
 
 
 def follows(asked: int, envelope: Envelope, number: str = "page") -> bool:
@@ -80,13 +89,15 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """Where in a row both references and the customer stand."""
     number: str = "page"
 
-    def read(self, asked: int, reply: Response) -> StatementPage:
-        """One page of bookings."""
+    def read(self, asked: int, reply: Response, request: str | None = None) -> StatementPage:
+        """One page of bookings; `request` is the number of the request, where the partner is given one."""
         envelope = listed(self.call, asked, reply)
         if envelope is None:
             return StatementPage(lines=(), proves_absence=False)
+        if request is not None:
+            envelope.echo(request, "partnerReferenceNo")
         more = follows(asked, envelope, self.number)
-        return page(asked, more=more, rows=rows(envelope.body, "detailData"), read=self._line)
+        return page(asked, reply, more=more, rows=rows(envelope.body, "detailData"), read=self._line)
 
     def _line(self, row: object) -> StatementLine:
         kind, status = answers.listed(answers.at(row, "type"), self.kinds), answers.written(answers.at(row, "status"))
@@ -98,7 +109,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         return StatementLine(
             kind=kind,
             amount_rupiah=values.rupiah(answers.at(row, "amount"), "detailData.amount"),
-            reference=answers.number(answers.at(within, "partnerReferenceNo")),
+            reference=answers.reference(answers.at(within, "partnerReferenceNo")),
             partner_reference=answers.number(answers.at(within, "referenceNo")),
             account=accounts.listed(answers.at(within, "customerNumber"), accounts.mobile),
             booked_at=values.moment(answers.at(row, "dateTime"), "detailData.dateTime"),

@@ -19,7 +19,7 @@ from contracts.secret import Secret
 _TOKEN = re.compile(r"[!-~]{1,8192}", re.ASCII)
 _BEARER = re.compile(r"\s*(?:Bearer\s+)?", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
-_URL = re.compile(r"https?://[!-~]{1,2040}", re.ASCII)
+_URL = re.compile(r"https?://[!-~]{1,4088}", re.ASCII | re.IGNORECASE)
 
 
 def b2b_token(call: Call, reply: Response, life_s: float) -> AccessToken:

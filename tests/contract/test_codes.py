@@ -15,7 +15,8 @@ import pytest
 
 from contracts.errors import Hint
 from contracts.identity import Verdict
-from contracts.linking import Unlinked
+from contracts.incentive import BlockerCode
+from contracts.linking import LinkRefused, Unlinked
 from contracts.payout import Outcome, OutcomeKind
 from contracts.plan import Effect, Response
 from tests.contract.recording import Recording, write_of
@@ -31,12 +32,14 @@ SNAP = Codes(
     pending=frozenset({"20200"}),
     not_known=frozenset({"40401"}),
     # A link that ended or is blocked, a day without a booking.
-    answers=frozenset({("link_health", "40102"), ("link_health", "40318"), ("statement", "40401")}),
+    answers=frozenset({("link_health", "40102"), ("statement", "40401")})
+    | {("link_health", code) for code in ("40307", "40309", "40318", "40411")},
     no_account=frozenset({"40411"}),
-    blocked=frozenset({"40307", "40318"}),
+    blocked=frozenset({"40307", "40309", "40318"}),
     # The customer's token or card (snap-bni.md 6.2, wallets.md 2.3.8, decisions L12, O10, D10).
     gone=frozenset({"40101", "40102", "40103", "40104", "40411"}),
 )
+OF_ACCOUNTS = {"40307", "40309", "40318", "40411"}
 INACTIVE = "40001"
 """BNI says 400xx01 of an inactive account at its inquiry (snap-bni.md 2.3)."""
 OWN = each("codes")
@@ -155,18 +158,35 @@ def test_an_inquiry_refuses_only_for_the_account(recording: Recording) -> None:
                 elif said.verdict:
                     assert said.result.kind is OutcomeKind.PENDING and code in listed.pending, code
             if reply.status == 200 and len(document(reply).get("responseCode", "")) == 7:
-                assert refused >= {"40307", "40309", "40318", "40411"}
+                assert refused >= OF_ACCOUNTS
 
 
 def test_a_nik_check_s_codes_are_never_a_match_or_mismatch(recording: Recording) -> None:
     """A technical failure is never reported as a verdict on the person."""
     listed = codes(recording)
     for take, index in [(take, len(take.exchanges) - 1) for take in recording.of("verify_nik")]:
+        refused = set()
         for code, said in played(take, index, listed):
             if said.verdict:
+                refused.add(code)
                 verdict = said.result.verdict
                 assert verdict in {Verdict.ACCOUNT_NOT_FOUND, Verdict.ACCOUNT_BLOCKED, Verdict.KYC_INCOMPLETE}
                 assert code in (listed.no_account if verdict is not Verdict.ACCOUNT_BLOCKED else listed.blocked), code
+        if len(str(document(take.replies[index]).get("responseCode", ""))) == 7:
+            assert refused >= OF_ACCOUNTS, "an account that cannot be used is told at a NIK check too"
+
+
+def test_linking_tells_what_is_wrong_with_the_account(recording: Recording) -> None:
+    """Where the account itself is handed over, by the standard's cases, listed by the partner or not: told as "try
+    again", it would be tried without end.
+    """
+    listed = codes(recording)
+    for take in [take for name in ("begin_link", "answer_link") for take in recording.of(name)][:1]:
+        if len(str(document(take.replies[0]).get("responseCode", ""))) == 7:
+            said = {code: each.result for code, each in played(take, 0, listed)}
+            for code in OF_ACCOUNTS:
+                reason = BlockerCode.ACCOUNT_NOT_FOUND if code == "40411" else BlockerCode.ACCOUNT_BLOCKED
+                assert isinstance(said[code], LinkRefused) and said[code].code is reason, code
 
 
 def test_a_lookup_s_own_failure_says_nothing_of_the_payout(recording: Recording) -> None:

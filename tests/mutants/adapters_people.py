@@ -147,9 +147,10 @@ _PEOPLE = (
         "our_bad_key_ends_the_link",
         (LINKS,),
         shared(
-            Edit(SNAP_LINKS, "        token.expect(reply)\n        return None", "        return None"),
+            Edit(SNAP_LINKS, 'if seen.code[:3] not in ("200", "404"):', 'if seen.code == "":'),
             "ovo",
             "linkaja",
+            "dana",
         ),
     ),
     *kind(

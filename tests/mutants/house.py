@@ -26,7 +26,10 @@ def everywhere(name: str, old: str, new: str, **own: Edit) -> tuple[Mutant, ...]
 
 
 _OTHER_TRX = at(
-    "linkaja", "mapping", 'if said.evidence("merchantTrxID") not in (None, order.reference):', "if not said.code:"
+    "linkaja",
+    "mapping",
+    'if (shown := said.evidence("merchantTrxID")) and answers.unbroken(shown) != order.reference:',
+    "if not said.code:",
 )
 
 HOUSE = (
@@ -56,21 +59,32 @@ HOUSE = (
     *everywhere("lookup_of_another_service", 'envelope.echo(self.transfer.service, "serviceCode")', "pass"),
     *everywhere(
         "amount_not_read",
-        "amount_rupiah=values.amount(envelope)",
-        "amount_rupiah=None",
-        gopay=at("gopay", "mapping", 'amount_rupiah=values.whole(said.amount, "amount"),', "amount_rupiah=None,"),
+        "amount_rupiah=values.amount(envelope),",
+        "amount_rupiah=None,",
+        gopay=at(
+            "gopay",
+            "mapping",
+            'amount_rupiah=None if said.amount in (None, "") else values.whole(said.amount, "amount"),',
+            "amount_rupiah=None,",
+        ),
     ),
     *everywhere(
         "account_not_read",
-        "account=self.shown(envelope, order.account)",
-        "account=None",
+        "account=self.shown(envelope, order.account),",
+        "account=None,",
         gopay=at("gopay", "mapping", "account=account,", "account=None,"),
     ),
     *kind(
         "house_any_service", ECHOES, shared(Edit(SNAP_CODES, "if code[3:5] != service:", "if not code[3:5]:"), *SLUGS)
     ),
     # LinkAja's samples show neither with a success (wallets.md 12.5); where they are shown, they are read.
-    one("linkaja/house_amount_not_read", _LINKAJA, "amount_rupiah=_amount(said),", "amount_rupiah=None,", _READERS),
+    one(
+        "linkaja/house_amount_not_read",
+        _LINKAJA,
+        "amount_rupiah=_amount(said, order),",
+        "amount_rupiah=None,",
+        _READERS,
+    ),
     one("linkaja/house_account_not_read", _LINKAJA, 'account=_account(said, "msisdn", order.account),', "", _READERS),
     one(
         "house/booking_that_did_not_succeed",

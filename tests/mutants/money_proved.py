@@ -122,7 +122,7 @@ _ORDERED = (
 
 _LISTS = (
     one("list/reading_dated_at_its_end", _STATEMENTS, "started_at=weighed.started_at,", "started_at=self._clock.now(),", WORDS, first="test_a_reading_is_as_old_as_its_beginning"),
-    one("list/a_partner_behind_at_midnight_is_not_asked_about_yesterday", _ABSENCE, "return jakarta_day((row.first_sent_at or row.created_at) - timedelta(seconds=SKEW_S))", "return jakarta_day(row.first_sent_at or row.created_at)", LISTED, first="test_a_partner_behind_us_at_midnight_books_yesterday"),
+    one("list/a_partner_behind_at_midnight_is_not_asked_about_yesterday", _ABSENCE, "return jakarta_day((row.first_sent_at or row.created_at) - timedelta(seconds=UTC_BEHIND_S + SKEW_S))", "return jakarta_day(row.first_sent_at or row.created_at)", LISTED, first="test_a_partner_behind_us_at_midnight_books_yesterday"),
     one("list/a_partner_ahead_at_midnight_is_not_asked_about_tomorrow", _ABSENCE, "return max(sent_deadline + timedelta(seconds=after_s), ahead)", "return sent_deadline + timedelta(seconds=after_s)", ABSENCE, first="test_however_short_the_wait_a_partner_ahead_at_midnight_is_asked_about_its_day"),
     one("list/a_row_shown_again_is_a_second_credit", _LISTING, "            if listed.identity not in self.identities:\n", "            listed = Listed(listed.identity + bytes([self.pages]), listed.line)\n            if listed.identity not in self.identities:\n", LISTED, first="test_any_list_that_only_grows_is_listed_once"),
     one("list/equal_rows_of_a_page_are_one", _LISTING, "times[said] += 1", "times[said] = 1", LISTED, WORDS),
@@ -146,7 +146,7 @@ _LISTS = (
     one("list/a_reading_that_denies_it_is_no_matter", _WEIGHED, "if count or self.whole}", "if count}", LISTED, first="test_what_the_next_reading_does_not_bear_out_is_not_told_and_what_it_does_is"),
     one("list/side_by_side_is_twice", _FINDINGS, "if row[\"found_at\"] > since and not at_once:", "if False:", LISTED, first="test_readings_side_by_side_bear_out_nothing"),
     one("list/the_last_reading_is_the_last_look", _STATEMENTS, "if day in again or day not in last", "if day not in last", LISTED, first="test_what_the_last_reading_of_a_day_finds_is_looked_for_once_more"),
-    one("list/yesterday_is_read_once", _STATEMENTS, "POSTED_AFTER_S = (0.0, 6 * 3_600.0, 30 * 3_600.0)", "POSTED_AFTER_S = (0.0,)", LISTED, first="test_a_refund_posted_into_yesterday_is_heard"),
+    one("list/yesterday_is_read_once", "gateway/services/reconciliation/rounds.py", "POSTED_AFTER_S = (0.0, 6 * 3_600.0, 30 * 3_600.0, 8 * 86_400.0)", "POSTED_AFTER_S = (0.0,)", LISTED, first="test_a_refund_posted_into_yesterday_is_heard"),
     one("list/one_bad_day_holds_up_the_others", _STATEMENTS, "continue  # one day that cannot be read keeps no other from being read", "break", WORDS, first="test_a_day_that_cannot_be_read_keeps_no_other_from_being_read"),
     one("list/another_account_unseen_once_paid", _STATEMENTS, "if line.account is not None and (new or not paid):", "if line.account is not None and not paid:", LISTED, first="test_a_credit_to_another_account_is_found_though_the_payout_is_paid"),
     one("list/a_part_given_back_is_the_whole", "gateway/services/payouts/words.py", "if outcome.kind not in (OutcomeKind.SUCCEEDED, OutcomeKind.REVERSED):", "if outcome.kind is not OutcomeKind.SUCCEEDED:", LISTED, first="test_what_comes_back_in_part_or_from_elsewhere_is_no_payment_given_back"),

@@ -13,6 +13,7 @@ from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from adapters import answers
 from contracts.errors import GatewayError, InvalidRequest, NotFound
 from contracts.linking import LinkState
 from gateway import pages
@@ -143,7 +144,7 @@ async def come_back(core: NamedDependency[Core], request: Browser, partner: From
     if len(request.scope["query_string"]) > _QUERY_BYTES:
         raise InvalidRequest("The query is too long.")
     query = _OWN_STATE.sub(rb"\1&", request.scope["query_string"]).decode("latin-1")
-    brought = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=_QUERY_FIELDS))
+    brought = answers.brought(parse_qsl(query, keep_blank_values=True, max_num_fields=_QUERY_FIELDS))
     shown = await bounded(request, core.linking.callback(partner, brought, cookies(core, request)))
     if shown.link.state is LinkState.OPENED:
         # The first arrival could not ask the partner: nothing was done, the same address may be loaded again.

@@ -43,8 +43,13 @@ def is_of(link: LinkRow, cookies: Mapping[str, str]) -> bool:
     return link.cookie_hash is not None and hmac.compare_digest(given, link.cookie_hash)
 
 
+def is_formed(token: str) -> bool:
+    """Whether it can be a token."""
+    return _TOKEN.fullmatch(token) is not None
+
+
 def well_formed(token: str) -> str:
     """The token, if it can be one; raises `LinkStateInvalid`."""
-    if _TOKEN.fullmatch(token) is None:
+    if not is_formed(token):
         raise LinkStateInvalid
     return token

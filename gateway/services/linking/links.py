@@ -31,7 +31,7 @@ from gateway.partners.desk import Desk
 from gateway.security import places
 from gateway.security.clients import hashed
 from gateway.services.linking import facts
-from gateway.services.linking.bound import OtherBrowser, check_cookie, is_of, well_formed
+from gateway.services.linking.bound import OtherBrowser, check_cookie, is_formed, is_of, well_formed
 from gateway.services.linking.endings import MOST_ANSWERS, MOST_CHALLENGES, OPENS_FOR
 from gateway.services.linking.steps import LinkSteps, Shown
 from gateway.services.linking.view import LinkView, challenge_of
@@ -210,18 +210,25 @@ class Linking(LinkSteps):
         """The partner sent a browser back. Nothing of it reaches adapter code before the state is known to be this
         partner's, alive and from this browser; the exchange is made once, a repeated arrival sees its result.
         """
-        # Ours first; where a partner dropped it, its echo of the same (decision X1).
-        state = well_formed(query.get("st") or query.get("state", ""))
-        async with self._database.connection() as connection:
-            link = await links.by_state(connection, hashed(state))
-        if link is None or link.partner != partner:
-            raise LinkStateInvalid
+        link, state = await self._stated(partner, query)
         tracing.about(link.id)
         if not is_of(link, cookies):
             raise OtherBrowser(link, state)
         if link.state is LinkState.OPENED:
             return Shown(link=await self._come_back(link, state, query))
         return Shown(link=await self._watch(link))
+
+    async def _stated(self, partner: str, query: Mapping[str, str]) -> tuple[LinkRow, str]:
+        """The link that a browser comes back for, and its state: ours first; where that was dropped, cut or changed on
+        the way, the partner's echo of the same (decision X1).
+        """
+        async with self._database.connection() as connection:
+            for state in (query.get("st", ""), query.get("state", "")):
+                if is_formed(state):
+                    link = await links.by_state(connection, hashed(state))
+                    if link is not None and link.partner == partner:
+                        return link, state
+        raise LinkStateInvalid
 
     async def _come_back(self, link: LinkRow, state: str, query: Mapping[str, str]) -> LinkRow:
         self._check_life(link)

@@ -25,6 +25,7 @@ from gateway.storage.payouts.payouts import PayoutRow
 
 MOST_DAYS = 62
 """A statement is never asked for further back; past it only an operator can tell."""
+UTC_BEHIND_S = 7 * 3_600.0
 _SILENT = frozenset({OutcomeKind.NOT_FOUND, OutcomeKind.UNKNOWN, OutcomeKind.NOT_ACCEPTED})
 _OURS = object()
 
@@ -121,8 +122,10 @@ def key_until(lifetimes: Lifetimes, first_sent_at: datetime) -> datetime | None:
 
 
 def listed_from(row: PayoutRow) -> date:
-    """The first Jakarta day whose statement may list a payout, by a partner whose clock is behind ours."""
-    return jakarta_day((row.first_sent_at or row.created_at) - timedelta(seconds=SKEW_S))
+    """The first Jakarta day whose statement may list a payout, by a partner whose clock is behind ours, or whose days
+    are UTC's.
+    """
+    return jakarta_day((row.first_sent_at or row.created_at) - timedelta(seconds=UTC_BEHIND_S + SKEW_S))
 
 
 def listed_by(sent_deadline: datetime, after_s: float) -> datetime:

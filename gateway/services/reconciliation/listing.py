@@ -10,16 +10,20 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from contracts.errors import PartnerProtocolError
 from contracts.observation import StatementLine, StatementPage
+from gateway.clock import start_of_jakarta_day
+from gateway.services.payouts.ends import SKEW_S
 
 MOST_BARREN = 3
 """So many pages in a row may have nothing new: a list that moves repeats some lines of a page, one that has lost its
 place all of them, without end.
 """
+LATE_S = 8 * 3_600.0
+"""So long after midnight a booking may be dated that is listed under the day before."""
 
 
 class Listed(NamedTuple):
@@ -58,6 +62,14 @@ class Listing:
         if self._barren >= MOST_BARREN and page.next_cursor is not None:
             raise PartnerProtocolError(f"{MOST_BARREN} pages of the statement in a row repeat what was listed before")
         return fresh
+
+    def of(self, day: date) -> bool:
+        """Whether it can be the list of a Jakarta day: something in it is of that day, or of the hours after, as late
+        bookings are; an empty one can be any day's. A cache in front may give another day's.
+        """
+        begins = start_of_jakarta_day(day)
+        first, last = begins - timedelta(seconds=SKEW_S), begins + timedelta(days=1, seconds=LATE_S)
+        return not self._dated or any(first <= at < last for at in self._dated.values())
 
     def holds(self, after: Listing) -> bool:
         """Whether a later reading tells that nothing was missed in this one: it has all of this, and besides only what

@@ -14,7 +14,7 @@ from contracts.observation import Source, StatementKind, StatementLine, Statemen
 from contracts.partner import Capability, Mark
 from contracts.payout import OutcomeKind, PayoutState, rejected, reversed_, succeeded
 from contracts.secret import Secret
-from gateway.clock import jakarta_day, start_of_jakarta_day
+from gateway.clock import jakarta_day
 from gateway.partners.desk import Desk
 from gateway.resources import Resources
 from gateway.security import places
@@ -31,9 +31,18 @@ from gateway.services.payouts.apply import apply
 from gateway.services.payouts.ends import SKEW_S, Terms
 from gateway.services.payouts.words import ABSENT, Finding, Item, What, Word, agreed
 from gateway.services.reconciliation.listing import Listed, Listing, booking_identity
-from gateway.services.reconciliation.rounds import MOST_WAITING, Round
+from gateway.services.reconciliation.rounds import MOST_WAITING, Round, whole_since
 from gateway.services.reconciliation.strays import Strays, numbered
-from gateway.services.reconciliation.weighed import KINDS, Weighed, forget, looks_alike, not_booked_yet, suspects, tell
+from gateway.services.reconciliation.weighed import (
+    KINDS,
+    Weighed,
+    forget,
+    keep_lookalikes,
+    looks_alike,
+    not_booked_yet,
+    suspects,
+    tell,
+)
 from gateway.storage.base.database import Connection, transact
 from gateway.storage.payouts import observations, payouts
 from gateway.storage.payouts.observations import Heard
@@ -51,8 +60,6 @@ REST_S, MANY = 5.0, 100
 """Where nothing was due and more than so many wait, they are weighed again after so long."""
 MOST_DAYS_A_TICK = 8
 AFTER_FAILURE_S = 30.0
-POSTED_AFTER_S = (0.0, 6 * 3_600.0, 30 * 3_600.0)
-"""When a day is read again after its midnight: partners post late, under the day before (decision X12)."""
 _MOVES = (StatementKind.CREDIT, StatementKind.REVERSAL)
 _NAMED = (*_MOVES, StatementKind.PENDING)
 
@@ -104,6 +111,8 @@ class Statements:
                 failed = True
                 continue
             read, failed = read + 1, False
+        if read:
+            self._rounds[partner].read_on()
         waiting = await self._settle(desk)
         if read == 0 and waiting > MANY:
             rest_until = self._clock.monotonic() + min(REST_S, self._sweep_s / 4)
@@ -142,7 +151,7 @@ class Statements:
             raise PartnerProtocolError(
                 f"the statement of {day} lists something else at each of {MOST_READINGS} readings"
             )
-        weighed.settled = listing.proves
+        weighed.settled = listing.proves and listing.of(day)
         done = StatementRead(
             partner=desk.slug,
             day=day,
@@ -150,7 +159,7 @@ class Statements:
             finished_at=self._clock.now(),
             lines=len(listing.identities),
             unknown_lines=len(weighed.unknown),
-            proves=listing.proves,
+            proves=weighed.settled,
         )
         async with self._database.transaction() as connection:
             await statements.record(connection, done)
@@ -189,26 +198,12 @@ class Statements:
             foreign = [one for one in without if not self._strays.ours(one.line.reference)]
             weighed.foreign |= {one.identity for one in foreign}
             if alike := [one.line for one in foreign if one.line.kind is StatementKind.CREDIT]:
-                await self._keep_lookalikes(desk.slug, day, alike)
+                async with self._database.connection() as connection:
+                    await keep_lookalikes(connection, self._vault, self._clock.now(), desk.slug, day, alike)
             cursor = page.next_cursor
             if cursor is None:
                 return listing
         raise PartnerError(f"the statement of {day} has more than {MOST_PAGES} pages")
-
-    async def _keep_lookalikes(self, partner: str, day: date, lines: Sequence[StatementLine]) -> None:
-        credits_ = [
-            lookalikes.Credit(
-                line.reference,
-                line.amount_rupiah,
-                None
-                if line.account is None
-                else self._vault.index(places.account_index(partner), line.account.reveal()),
-                line.booked_at,
-            )
-            for line in lines
-        ]
-        async with self._database.connection() as connection:
-            await lookalikes.keep(connection, self._clock.now(), partner, day, credits_)
 
     async def _page(self, desk: Desk, day: date, cursor: str | None) -> StatementPage:
         return await desk.run(
@@ -240,7 +235,7 @@ class Statements:
         due = {
             day
             for day in (first + timedelta(days=n) for n in range((today - first).days))
-            if day in again or day not in last or last[day] < _whole_since(day, now)
+            if day in again or day not in last or last[day] < whole_since(day, now)
         }
         if not any(r.day == today and r.started_at > now - timedelta(seconds=self._sweep_s) for r in reads):
             due.add(today)
@@ -359,13 +354,18 @@ class Statements:
         enough = [row for row in news if self._worth(desk, row, calendar)[0]]
         for start in range(0, len(enough), MOST_AT_ONCE):
             part = enough[start : start + MOST_AT_ONCE]
-            turn.judge(await transact(self._database, partial(self._judge, desk=desk, rows=part)))
+            judged, unsure = await transact(self._database, partial(self._judge, desk=desk, rows=part))
+            turn.judge(judged)
+            turn.hold(unsure)
         turn.go_on(waiting)
         return len(waiting)
 
-    async def _judge(self, connection: Connection, desk: Desk, rows: Sequence[PayoutRow]) -> list[PayoutRow]:
+    async def _judge(
+        self, connection: Connection, desk: Desk, rows: Sequence[PayoutRow]
+    ) -> tuple[list[PayoutRow], set[int]]:
         """Call absent what is still as it was when the statements were weighed, and of which nobody has said anything;
-        those that were still so, told of or not.
+        those that were still so, told of or not. Beside payments that are known to be made and that no statement lists
+        nothing is absent: those are the second half of what comes back.
         """
         now = self._clock.now()
         locked = {row.id: row for row in (await payouts.lock(connection, [row.id for row in rows]))[0]}
@@ -375,8 +375,11 @@ class Statements:
         same = [row for row in rows if locked[row.id] == row]
         absent = [row for row in same if row.state is PayoutState.REJECTED or silent(said.get(row.id, []), row.attempt)]
         alike = await lookalikes.of(connection, [row.id for row in absent])
-        await apply(connection, now, self._terms, [self._absent(desk, row, alike.get(row.id)) for row in absent])
-        return same
+        paid_by = now - timedelta(seconds=desk.pace.absence_s)
+        unsure = await statements.beside_unlisted(connection, [r.id for r in absent if r.id not in alike], paid_by)
+        sure = [row for row in absent if row.id not in unsure]
+        await apply(connection, now, self._terms, [self._absent(desk, row, alike.get(row.id)) for row in sure])
+        return same, unsure
 
     def _absent(self, desk: Desk, row: PayoutRow, alike: date | None) -> Item:
         if alike is not None:
@@ -392,9 +395,3 @@ class Statements:
             attempt=row.attempt,
             event_key=f"absent:{row.attempt}",
         )
-
-
-def _whole_since(day: date, now: datetime) -> datetime:
-    """The last moment up to `now` after which a finished day is to be read once more: late lines are posted into it."""
-    over = start_of_jakarta_day(day + timedelta(days=1))
-    return max(at for at in (over + timedelta(seconds=after_s) for after_s in POSTED_AFTER_S) if at <= now)

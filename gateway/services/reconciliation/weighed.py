@@ -13,11 +13,13 @@ from datetime import date, datetime
 from contracts.incentive import BlockerCode
 from contracts.observation import Source, StatementLine
 from contracts.payout import pending
+from gateway.security import places
+from gateway.security.vault import Vault
 from gateway.services.payouts.words import Finding, What, Word
 from gateway.storage.base.database import Connection
 from gateway.storage.ops import cases, switches
 from gateway.storage.ops.cases import NewCase
-from gateway.storage.reconciliation import findings, statements
+from gateway.storage.reconciliation import findings, lookalikes, statements
 
 FOREIGN, UNREADABLE = "foreign", "unreadable"
 _TEXTS: dict[str, Callable[[date], str]] = {
@@ -98,6 +100,22 @@ def _excess(day: date, times: int) -> str:
     if times < 0:
         return f"the statement of {day} gives this payout back more often than it was credited: ask the partner why"
     return f"the statement of {day} credits this payout once more than it gives it back: have that credit given back"
+
+
+async def keep_lookalikes(
+    connection: Connection, vault: Vault, now: datetime, partner: str, day: date, lines: Sequence[StatementLine]
+) -> None:
+    """Keep which payouts in doubt some credits without a payout of ours may be."""
+    found = [
+        lookalikes.Credit(
+            line.reference,
+            line.amount_rupiah,
+            None if line.account is None else vault.index(places.account_index(partner), line.account.reveal()),
+            line.booked_at,
+        )
+        for line in lines
+    ]
+    await lookalikes.keep(connection, now, partner, day, found)
 
 
 def _case(partner: str, detail: str, payout: int | None = None) -> NewCase:

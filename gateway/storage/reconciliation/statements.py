@@ -74,6 +74,8 @@ async def last_reads(connection: Connection) -> list[StatementRead]:
     return [into(StatementRead, row) for row in rows]
 
 
+NEAR = 100
+"""So many payouts on either side of one, of all partners."""
 Place = tuple[datetime, int]
 """Of a payout among those that wait: when it was first sent, and its id."""
 FIRST: Place = (datetime.min.replace(tzinfo=UTC), 0)
@@ -153,6 +155,26 @@ async def keep_lines(
         [line.kind.value for _, _, line in lines],
         [line.booked_at for _, _, line in lines],
     )
+
+
+async def beside_unlisted(connection: Connection, payouts: Sequence[int], paid_by: datetime) -> set[int]:
+    """Which of some payouts were made beside one that the partner has paid by its own word, by `paid_by`, and that no
+    statement lists: the lists are another day's or account's then, empty or cut. Looked at are the next payouts before
+    and after it, a day at most away.
+    """
+    rows = await connection.fetch(
+        "SELECT DISTINCT w.id FROM payouts w CROSS JOIN LATERAL ("
+        "(SELECT id FROM payouts WHERE id < w.id ORDER BY id DESC LIMIT $3)"
+        " UNION ALL (SELECT id FROM payouts WHERE id > w.id ORDER BY id LIMIT $3)) AS near"
+        " JOIN payouts p ON p.id = near.id"
+        " WHERE w.id = ANY($1::bigint[]) AND p.partner = w.partner AND p.state = 'succeeded' AND p.ended_at < $2"
+        " AND p.first_sent_at BETWEEN w.first_sent_at - interval '1 day' AND w.first_sent_at + interval '1 day'"
+        " AND NOT EXISTS (SELECT FROM statement_lines l WHERE l.payout = p.id AND l.gone_at IS NULL)",
+        list(payouts),
+        paid_by,
+        NEAR,
+    )
+    return {row["id"] for row in rows}
 
 
 async def credited_twice(connection: Connection, payouts: Sequence[int]) -> dict[int, int]:

@@ -200,8 +200,8 @@ def test_noise_is_never_a_verdict(answer: Response) -> None:
         lambda a: mapping.bound(a, "1"),
         mapping.otp_sent,
         lambda a: values.b2b_token(sign.TOKENS["snap"][1], a, 900.0),
-        lambda a: mapping.statement_page(a, 1),
-        mapping.balance,
+        lambda a: mapping.statement_page(a, 1, "7", Secret("8000000001")),
+        lambda a: mapping.balance(a, "7", Secret("8000000001")),
         lambda a: identity.verdict(a, samples.query()),
     ]
     for ask in asks:

@@ -304,7 +304,7 @@ def test_a_statement_that_might_hide_a_page_is_unreadable(answer: Response) -> N
         samples.booking("PAYROLL"),
         samples.booking("TRANSFER", "CREDIT"),
         samples.booking("DEPOSIT", "DEBIT"),
-        samples.booking(partnerReferenceNo=""),
+        {**samples.booking(partnerReferenceNo=""), "remark": "TRF"},
         {**samples.booking(), "amount": {"value": "600000.50", "currency": "IDR"}},
         {**samples.booking(), "amount": {"value": "600000.00", "currency": "USD"}},
         {**samples.booking(), "transactionDate": "2026-01-15T10:00:01"},

@@ -169,7 +169,7 @@ def test_a_401_with_another_code_is_unreadable(order: PayoutOrder, say: Say) -> 
     [
         {"msisdn": "6281234567891"},
         {"amount": "5000000"},
-        {"amount": "000005000000"},
+        {"amount": "000005000100"},
         {"merchantTrxID": "PAYOUT-0002"},
         {"sessionID": None},
         {"sessionID": "a b"},

@@ -129,7 +129,7 @@ def test_status(order: PayoutOrder, say: Say, status: str, kind: OutcomeKind) ->
     )
     assert outcome.kind is kind
     assert (outcome.reason, outcome.technical) == (None, kind is OutcomeKind.REJECTED)
-    assert outcome.amount_rupiah == (600_000 if kind is OutcomeKind.SUCCEEDED else None)
+    assert outcome.amount_rupiah == (600_000 if kind in (OutcomeKind.SUCCEEDED, OutcomeKind.REVERSED) else None)
 
 
 def test_status_of_an_unknown_reference(order: PayoutOrder, say: Say) -> None:

@@ -57,19 +57,18 @@ def test_a_refused_refresh_token_is_a_link_that_is_gone(partner: Partner, code: 
 
 
 def test_our_own_refused_signature_ends_no_link(partner: Partner) -> None:
-    """`4017400` may speak of the refresh token as well: only a token of ours, signed by the same key, tells."""
-    if not partner.manifest.tokens:
-        with pytest.raises(PartnerUnavailable) as raised:
-            refreshed(partner, snap_reply("4017400"))
-        assert raised.value.hint is Hint.CREDENTIALS
-        return
+    """`4017400` may speak of the refresh token as well: only another request, signed by the same key, tells."""
+    look, service = ("token.snap", "73") if partner.manifest.tokens else ("payout.status", "39")
     with pytest.raises(PartnerUnavailable) as raised:
-        refreshed(partner, snap_reply("4017400"), snap_reply("4017300"))
+        refreshed(partner, snap_reply("4017400"), snap_reply(f"401{service}00"))
     assert raised.value.hint is Hint.CREDENTIALS
-    requests, fresh = refreshed(partner, snap_reply("4017400"), snap_reply("2007300", accessToken="b2b-1"))
-    assert fresh is None
-    assert [request.operation for request in requests] == ["link.refresh", "token.snap"]
-    assert {request.effect for request in requests} == {Effect.READ}
+    with pytest.raises(PartnerUnavailable):
+        refreshed(partner, snap_reply("4017400"), snap_reply(f"500{service}00"))
+    for taken in (f"200{service}00", f"404{service}01"):
+        requests, fresh = refreshed(partner, snap_reply("4017400"), snap_reply(taken, accessToken="b2b-1"))
+        assert fresh is None
+        assert [request.operation for request in requests] == ["link.refresh", look]
+        assert {request.effect for request in requests} == {Effect.READ}
 
 
 @pytest.mark.parametrize("code", ["5007400", "4297400", "5047400", "4007401"])
