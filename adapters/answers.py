@@ -37,7 +37,7 @@ _LONGEST = 64
 _VISIBLE = re.compile(r"[!-~]{1,64}", re.ASCII)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
 _ZONE = re.compile(r"\[[^\[\]]{1,40}\]$")
-_LEAP = re.compile(r"(:[0-5][0-9]):60\b", re.ASCII)
+_LEAP = re.compile(r"(:[0-5][0-9]):60(?![0-9])", re.ASCII)
 _APART = re.compile(r"(:[0-9.,]+) ([+-]?)([0-9]{2}:?(?:[0-9]{2})?)$", re.ASCII)
 """An offset behind a space, or whose plus has become one."""
 _OURS = re.compile(r"(?<![0-9])[0-9]{19}(?![0-9])", re.ASCII)

@@ -73,8 +73,8 @@ def refresh(
 
     No bearer is sent, so that 401 and cases 01 to 04 can only speak of the refresh token. Case 00 may as well mean that
     our own signature is refused, which must not end every link there is: it counts as *gone* only once the partner has
-    taken a request of ours that is signed with the same key, the `second_look`; without one
-    it says nothing.
+    taken a request of ours that is signed with the same key, the `second_look`; without one it says
+    nothing.
     """
     if grant.refresh_token is None:
         return None

@@ -111,3 +111,56 @@ def test_an_amount_counts_where_it_can_mean_one_thing(text: str, amount: int | N
         return
     with pytest.raises(ValueError):
         parse_decimal_string(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "iso"),
+    [
+        ("2026-01-15T12:00:00+07:00[Asia/Jakarta]", "2026-01-15T12:00:00+07:00"),
+        ("2026-01-15T12:00:00.123456789+07:00", "2026-01-15T12:00:00.123456+07:00"),
+        ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59+00:00"),
+        ("2026-01-15T11:59:60.250+0700", "2026-01-15T11:59:59.250+07:00"),
+        ("2026-01-15T12:00:00 07:00", "2026-01-15T12:00:00+07:00"),
+        ("2026-01-15T12:00:00 -0300", "2026-01-15T12:00:00-03:00"),
+        ("2026-01-15t05:00:00z", "2026-01-15T05:00:00+00:00"),
+        ("2026-01-15 12:00:00+07", "2026-01-15T12:00:00+07:00"),
+        ("2026-01-15 12:00", "2026-01-15T12:00:00"),
+        ("2026-01-15T12:00:61Z", None),
+        ("2026-01-15 12:00:00 WIB", None),
+        ("2026-01-15T12:00:00+07:00[", None),
+    ],
+)
+def test_a_time_counts_in_every_form_of_one_moment(text: str, iso: str | None) -> None:
+    found = answers.time(text)
+    assert (found and found.isoformat()) == (iso and datetime.fromisoformat(iso).isoformat())
+
+
+OURS, OTHER = "1017954964000000001", "1017954964000000002"
+
+
+@pytest.mark.parametrize(
+    "value", [OURS, int(OURS), f" {OURS[:7]}\r\n{OURS[7:]}", f"EREF+{OURS} SVWZ+{OURS}", f"TRF/{OURS}"]
+)
+def test_our_reference_is_found_in_what_a_list_makes_of_it(value: object) -> None:
+    assert answers.reference(value) == OURS
+
+
+@pytest.mark.parametrize("value", [f"{OURS} {OTHER}", f"{OURS}7", OURS[:18], f"1 {OURS[1:]} 7", None, ["1"]])
+def test_what_may_be_another_reference_is_not_ours(value: object) -> None:
+    assert answers.within(value) is None
+
+
+def test_a_browser_brings_its_query_in_any_spelling_and_nothing_that_is_said_twice() -> None:
+    brought = answers.brought(
+        [("amp;auth_code", "C"), ("STATE", "S"), ("error", ""), ("st", "A"), ("st", "B"), ("x_y", "1")]
+    )
+    assert brought == {"authCode": "C", "state": "S", "error": "", "x_y": "1"}
+    assert answers.brought([("authCode", "C"), ("authcode", "C")]) == {"authCode": "C"}
+
+
+@pytest.mark.parametrize(
+    ("age", "stale"),
+    [("7200", True), ("61, 0", True), ("60", False), ("0", False), ("-9", False), ("", False), ("old", False)],
+)
+def test_an_answer_out_of_a_cache_says_its_age(age: str, stale: bool) -> None:
+    assert answers.stale(Response(status=200, headers={"age": age}, content=b"")) is stale

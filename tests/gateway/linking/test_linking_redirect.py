@@ -362,6 +362,8 @@ async def test_of_two_processes_that_read_the_link_at_once_one_exchanges(
         "?code=c-1&state={s}",
         "st=&state={s}&code=c-1",
         "st={s}&code=c-1&note=why?",
+        "st=cut-by-an-app&code=c-1&state={s}",
+        "st=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA&code=c-1&amp;state={s}",
     ],
 )
 async def test_ways_in_which_partners_append_to_an_address(world: World, query: str) -> None:

@@ -1,0 +1,84 @@
+"""Answers that belong to another request, day, account or time, at every partner: what they show of it is believed, and
+they are no answer to what was asked.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from contracts.observation import StatementPage
+from contracts.payout import Outcome, OutcomeKind
+from contracts.plan import Response
+from gateway.services.payouts.words import agreed
+from tests.contract.recording import Recording
+from tests.contract.replay import document, play, put, written
+from tests.contract.stage import Take
+
+
+def _page(take: Take, reply: Response) -> StatementPage:
+    said = play(take, len(take.exchanges) - 1, lambda _: reply)
+    assert isinstance(said.result, StatementPage), said.error
+    return said.result
+
+
+def test_a_list_out_of_a_cache_proves_nothing_absent(recording: Recording) -> None:
+    for take in recording.of("statement"):
+        reply = take.replies[-1]
+        assert _page(take, reply).proves_absence
+        page = _page(take, msgspec.structs.replace(reply, headers={**reply.headers, "age": "7200"}))
+        assert page.lines and not page.proves_absence, "what it lists counts"
+
+
+@pytest.mark.parametrize("operation", ["statement", "balance"])
+def test_a_list_or_balance_of_another_request_or_account_is_none(recording: Recording, operation: str) -> None:
+    """Wherever a request bears a number or names our account, and the answer shows another one."""
+    for take in recording.of(operation):
+        request, reply = take.exchanges[-1]
+        asked = json.loads(request.content or b"{}")
+        for name in {"partnerReferenceNo", "accountNo"} & asked.keys():
+            for value, good in ((asked[name], True), ("7700000000000007", False)):
+                other = msgspec.structs.replace(reply, content=written(reply, {**document(reply), name: value}))
+                said = play(take, len(take.exchanges) - 1, lambda _, other=other: other)
+                assert said.verdict is good, (name, said.error)
+
+
+def test_a_reference_that_columns_have_parted_is_ours(recording: Recording) -> None:
+    """In a statement, and where a look-up shows it again."""
+    ours = recording.order.reference
+    for take in recording.of("statement"):
+        reply = take.replies[-1]
+        text = reply.content.decode()
+        assert text.count(ours) >= 1
+        parted = msgspec.structs.replace(reply, content=text.replace(ours, f"{ours[:9]} {ours[9:]}").encode())
+        assert _page(take, parted) == _page(take, reply)
+    for take in recording.of("find_payout"):
+        reply = take.replies[-1]
+        if ours in reply.content.decode():
+            parted = reply.content.decode().replace(ours, f"{ours[:9]} {ours[9:]}").encode()
+            said = play(take, 0, lambda _, reply=reply, parted=parted: msgspec.structs.replace(reply, content=parted))
+            assert said.verdict
+
+
+def test_a_part_given_back_or_from_elsewhere_is_no_payment_given_back(recording: Recording) -> None:
+    """As a look-up tells it; what is left of the payment may be shown as nothing."""
+    order = recording.order
+    for take in recording.of("find_payout"):
+        body: Any = document(take.replies[-1])
+        if "latestTransactionStatus" not in body:
+            continue
+        body = put(body, ("latestTransactionStatus",), "04")
+        for changes, whole in (
+            ({}, True),
+            ({"amount": {"value": "0.00", "currency": "IDR"}}, True),
+            ({"amount": {"value": "100000.00", "currency": "IDR"}}, False),
+            ({"customerNumber": "6281299999999", "beneficiaryAccountNo": "7000099999"}, False),
+        ):
+            content = json.dumps({**body, **changes}).encode()
+            said = play(take, 0, lambda reply, content=content: msgspec.structs.replace(reply, content=content))
+            assert isinstance(said.result, Outcome), said.error
+            kind = agreed(said.result, order, order.account).kind  # type: ignore[arg-type] - of the row its amount alone
+            assert (kind is OutcomeKind.REVERSED) is whole, changes
