@@ -43,10 +43,9 @@ class Dana(Adapter):
         return identity.health(ctx, grant.extra["account"], reply)
 
     def refresh_grant(self, ctx: Context, grant: Grant) -> Plan[Grant | None]:
-        """A fresh customer token, or None where the refresh token is refused (decision D6), seen twice where it may be
-        our signature.
-        """
-        return links.refresh(ctx, DANA, grant, sign.REFRESH, wire.refresh, second_look=(sign.STATUS, wire.nothing(ctx)))
+        """A fresh customer token, or None where it is refused (D6); a look-up of nothing shows if it is our signature."""
+        look = sign.STATUS, wire.status(ctx.external_id(1))
+        return links.refresh(ctx, DANA, grant, sign.REFRESH, wire.refresh, second_look=look)
 
     def unlink(self, ctx: Context, order: UnlinkOrder) -> Plan[UnlinkStep]:
         """Unbinding under the customer's token (decision D10)."""
@@ -76,7 +75,7 @@ class Dana(Adapter):
 
     def find_payout(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
         """topup-status (decision D13)."""
-        reply = yield DANA.ask(ctx, sign.STATUS, wire.status(order))
+        reply = yield DANA.ask(ctx, sign.STATUS, wire.status(order.reference))
         return PAYOUTS.found(order, reply)
 
     def statement(self, ctx: Context, day: date, cursor: str | None) -> Plan[StatementPage]:

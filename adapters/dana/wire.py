@@ -47,14 +47,9 @@ def topup(order: PayoutOrder) -> object:
     return {**inquiry(order), "feeAmount": idr(0), "notes": order.reference}
 
 
-def status(order: PayoutOrder) -> object:
+def status(reference: str) -> object:
     """Looks one top-up up (D13)."""
-    return {"originalPartnerReferenceNo": order.reference, "serviceCode": "38"}
-
-
-def nothing(ctx: Context) -> object:
-    """Looks up what was never sent: any answer shows that our signature is taken."""
-    return {"originalPartnerReferenceNo": ctx.external_id(1), "serviceCode": "38"}
+    return {"originalPartnerReferenceNo": reference, "serviceCode": "38"}
 
 
 def history(reference: str, day: date, page: int) -> object:

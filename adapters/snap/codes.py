@@ -78,8 +78,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def unusable_because(self) -> BlockerCode | None:
         """The same, as what holds up whoever has the account."""
-        verdict = self.unusable
-        return None if verdict is None else VERDICT_BLOCKER[verdict]
+        return VERDICT_BLOCKER[self.unusable] if self.unusable else None
 
     def text(self, *path: str) -> str:
         """A string that is needed."""

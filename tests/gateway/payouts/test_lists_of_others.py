@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from contracts.payout import PayoutState
-from tests.gateway.payouts.fake import Bank
+from gateway.services.payouts.absence import listed_from
+from tests.gateway.payouts.fake import NOON, Bank
 from tests.gateway.payouts.test_lookalikes import follow
 from tests.gateway.payouts.town import Town
 
@@ -70,22 +71,14 @@ async def test_what_is_on_no_whole_list_is_absent_and_paid(town: Town) -> None:
     assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
 
 
-async def test_a_partner_whose_days_are_utcs_is_asked_about_yesterday(town: Town) -> None:
-    """What leaves at three in the morning stands under the day before there, with nothing beside it."""
-    bank = town.partner()
-
-    def by_utc(body: dict[str, Any]) -> dict[str, Any]:
-        lines = [b for b in bank.booked if str((b["at"]).date()) == body["day"]]
-        return {"lines": [b | {"at": b["at"].isoformat()} for b in lines], "next": None}
-
-    bank._statement = by_utc  # type: ignore[method-assign]
-    town.clock.advance(15 * HOUR)
-    bank.script("transfer", "lost")
-    incentive = await town.due()
-    await town.worker().tick_send("fake")
-    bank.script("status", *[{"act": "say", "kind": "not_found"}] * 400)
-    await follow(town, town.worker(), town.statements(), 40)
-    assert (await town.states(incentive), len(bank.booked)) == ([S.SUCCEEDED], 1)
+async def test_what_leaves_before_utcs_midnight_is_looked_for_under_the_day_before(town: Town) -> None:
+    """A partner's days may be UTC's, seven hours behind; what leaves at noon is of its own day everywhere."""
+    town.partner()
+    for hour, behind in ((15, 1), (18.9, 1), (20, 0)):  # at three, seven and eight in the morning
+        town.clock.advance(hour * HOUR - (town.clock.now() - NOON).total_seconds())
+        incentive = await town.due()
+        await town.worker().tick_send("fake")
+        assert listed_from(await town.payout(incentive)) == town.today(-behind)
 
 
 async def test_a_day_that_is_corrected_a_week_later_is_read_once_more(town: Town) -> None:
@@ -94,8 +87,8 @@ async def test_a_day_that_is_corrected_a_week_later_is_read_once_more(town: Town
     await town.worker().tick_send("fake")
     payout, at = await town.payout(incentive), town.clock.now()
     statements = town.statements()
-    for _ in range(18):
-        if _ == 14:
+    for half_day in range(18):
+        if half_day == 14:
             bank.book(payout.reference, payout.amount_rupiah, "0000000001")
             bank.booked[-1]["at"] = at + timedelta(minutes=5)
         for _ in range(4):
