@@ -43,7 +43,7 @@ class Dana(Adapter):
         return identity.health(ctx, grant.extra["account"], reply)
 
     def refresh_grant(self, ctx: Context, grant: Grant) -> Plan[Grant | None]:
-        """A fresh customer token, or None where it is refused (D6); a look-up of nothing shows if it is our signature."""
+        """A fresh customer token, or None where it is refused (D6); a look-up of nothing shows whether we are."""
         look = sign.STATUS, wire.status(ctx.external_id(1))
         return links.refresh(ctx, DANA, grant, sign.REFRESH, wire.refresh, second_look=look)
 
