@@ -136,11 +136,12 @@ def _typed(what: str, *, hidden: bool = False) -> str:
 
 
 def table(title: str, *columns: str, rows: Iterable[Iterable[object]]) -> Table:
-    """Rows under headings, cells as they are (a partner's words may hold brackets); None shows as a dash, a time as
-    Jakarta's. No column but the last is ever narrower than its widest cell, so that a number can be copied whole.
+    """Rows under headings, or that there are none; cells as they are (a partner's words may hold brackets), None as a
+    dash, a time as Jakarta's. No column but the last is ever narrower than its widest cell, so that a number can be
+    copied whole.
     """
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, GAP, 0, 0))
-    cells = [[_cell(value) for value in row] for row in rows]
+    cells = [[_cell(value) for value in row] for row in rows] or [["none", *("" for _ in columns[1:])]]
     widths = [max([len(name), *(len(row[at]) for row in cells)]) for at, name in enumerate(columns)]
     for at, name in enumerate(columns):
         last = at == len(columns) - 1

@@ -190,6 +190,9 @@ def _show(report: Report, console: Console) -> None:
     calls = ", ".join(f"{partner} {count}" for partner, count in found.partner_calls.items())
     states = ", ".join(f"{state} {count}" for state, count in sorted(found.payouts.items()))
     console.print(f"payouts: {states}\ncalls to partners: {calls}\ntime: {report.wall_s} s", soft_wrap=True)
+    memory = ", ".join(f"{name} {peak}" for name, peak in report.peak_mb.items() if peak)
+    if memory:
+        console.print(f"most memory, MB: {memory}", soft_wrap=True)
     console.print(f"straight-through: {found.straight_through_ratio:.2%} of due incentives that could be paid")
     for name, count in report.restarts.items():
         console.print(f"{name} ended and was started again {count} times")

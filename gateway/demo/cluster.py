@@ -62,6 +62,17 @@ class Cluster:
         return {name: process.pid for name, process in self.processes.items()}
 
 
+def peak_mb(pid: int) -> int:
+    """The most memory that a process has had, in MB; 0 where the system does not tell (it is Linux' `/proc`), or of a
+    process that is gone.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) // 1000
+    return 0
+
+
 class Process:
     """One child: logs to a file, dies with the demo, is started again if it ends and may."""
 

@@ -19,7 +19,7 @@ from rich.console import Console
 from gateway.clock import SystemClock, jakarta_day
 from gateway.demo.audit import Findings, audit, read_books
 from gateway.demo.carrier import Carrier
-from gateway.demo.cluster import Cluster, running
+from gateway.demo.cluster import Cluster, peak_mb, running
 from gateway.demo.cohort import Cohort
 from gateway.demo.core import Client
 from gateway.demo.drain import Watch
@@ -57,11 +57,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What did not go as a person at a page would expect."""
     restarts: dict[str, int]
     """Workers that ended and were started again."""
+    peak_mb: dict[str, int]
+    """The most memory of each process, PostgreSQL's and Valkey's left out."""
 
     def as_json(self) -> bytes:
         """Flat, as machines want it."""
         found = msgspec.structs.asdict(self.findings)
-        rest = {"funnel": self.funnel, "wall_s": self.wall_s, "problems": self.problems, "restarts": self.restarts}
+        rest = msgspec.structs.asdict(self)
+        del rest["findings"]
         return msgspec.json.format(msgspec.json.encode(found | rest), indent=2)
 
 
@@ -121,6 +124,7 @@ async def demonstrate(
                 wall_s=round(time.monotonic() - began, 1),
                 problems=player.problems,
                 restarts={name: p.restarted for name, p in cluster.processes.items() if p.restarted},
+                peak_mb={name: peak_mb(pid) for name, pid in cluster.pids().items()},
             )
             await finished(cluster, stage, report)
     return report

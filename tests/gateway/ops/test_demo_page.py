@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from contracts.incentive import BLOCKERS, BlockerCode, Owner, Stage
 from gateway.core import Core
 from gateway.demo import stage as page
-from gateway.demo.cluster import ClusterError, free_ports
+from gateway.demo.cluster import ClusterError, free_ports, peak_mb
 from gateway.demo.cohort import SMALL, CohortError, read_cohort
 from gateway.demo.given import Given
 from gateway.demo.run import WAITS, waits_for
@@ -68,6 +69,11 @@ def test_what_was_kept_is_run_again(tmp_path: Path) -> None:
 def test_ports_that_are_taken_are_refused_before_anything_starts() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ClusterError, match="--port-base"):
         free_ports(taken.getsockname()[1])
+
+
+def test_the_most_memory_of_a_process_is_told() -> None:
+    assert 20 < peak_mb(os.getpid()) < 20_000
+    assert peak_mb(2**22 + 1) == 0
 
 
 def test_many_people_have_their_statements_read_less_often() -> None:

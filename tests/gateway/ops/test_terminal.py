@@ -169,3 +169,6 @@ def test_numbers_are_never_broken_and_the_last_column_folds() -> None:
         assert "│" not in text
         assert "[b]" in text
         assert text.count("story") == 9, LAST_MIN
+        with narrow.capture() as caught:
+            narrow.print(table("t", "id", "at", rows=[]))
+        assert [line.split() for line in caught.get().splitlines()] == [["t"], ["id", "at"], ["none"]]
