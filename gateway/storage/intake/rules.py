@@ -35,8 +35,9 @@ binds nobody. OFFSET 0 here and below: each stays a look-up, where the planner m
 """
 
 LOCK = (
-    "WITH locked AS MATERIALIZED (SELECT id FROM participants WHERE participant_id IN"
-    " (SELECT participant_id FROM intake_rows) ORDER BY id FOR SHARE) SELECT count(*) FROM locked"
+    "WITH locked AS MATERIALIZED (SELECT id FROM participants WHERE id = ANY (ARRAY(SELECT p.id FROM intake_rows r"
+    " CROSS JOIN LATERAL (SELECT id FROM participants p WHERE p.participant_id = r.participant_id OFFSET 0) p))"
+    " ORDER BY id FOR SHARE) SELECT count(*) FROM locked"
 )
 """Keeps the participants' identity and facts as they are until the rows are in: a fact that changes meanwhile waits,
 and is then copied to the new incentives as to all others.
@@ -48,6 +49,15 @@ AS_KNOWN = (
     " AND same_name(p.name_index, r.name_index) IS TRUE)"
 )
 
+
+def _looked_up(condition: str) -> str:
+    """Joins the participant `p`, found by a key for each row: as a join all who are stored would be read for each piece
+    of a batch.
+    """
+    return f"JOIN LATERAL (SELECT * FROM participants p WHERE {condition} OFFSET 0) p"
+
+
+_PERSON = _looked_up("p.participant_id = r.participant_id")
 
 STANDING = "SELECT * FROM incentives i WHERE i.participant_id = r.participant_id AND NOT i.cancelled OFFSET 0"
 """Of the row's participant. Found by that alone: an instalment, which is in the index of the NIKs as well, would be
@@ -82,8 +92,8 @@ def against(ours: str, still_open: str) -> tuple[Against, ...]:
         # Whoever hands over for another organisation learns that the id is taken, and nothing else.
         Against(
             "SELECT r.line, 'participant_taken' AS code, 'participant_id' AS fields, NULL AS hint"
-            " FROM intake_rows r JOIN participants p USING (participant_id)"
-            f" WHERE p.organisation <> {ours} AND {still_open}",
+            " FROM intake_rows r"
+            f" {_PERSON} ON p.organisation <> {ours} WHERE {still_open}",
             of_known=True,
         ),
         # The same row as handed over, or as what was handed over was corrected to.
@@ -92,7 +102,7 @@ def against(ours: str, still_open: str) -> tuple[Against, ...]:
             " ELSE 'instalment_paid' END, fields, 'incentive ' || id FROM ("
             " SELECT r.line, i.id, i.payout, i.content_hash = r.content_hash AS same,"
             f" {DIFFER.format(nik='i.nik_index', person='p', row='i')} AS fields"
-            f" FROM intake_rows r {_OF_PARTICIPANT} JOIN participants p ON p.id = i.participant"
+            f" FROM intake_rows r {_OF_PARTICIPANT} {_looked_up('p.id = i.participant')} ON true"
             f" WHERE {still_open}) AS met",
             of_known=True,
         ),
@@ -113,9 +123,9 @@ def against(ours: str, still_open: str) -> tuple[Against, ...]:
             " concat_ws(', ', CASE WHEN p.nik_index <> r.nik_index THEN 'nik' END,"
             " CASE WHEN p.partner <> r.partner THEN 'partner' END,"
             " CASE WHEN p.account_index <> r.account_index THEN 'account' END), NULL"
-            " FROM intake_rows r JOIN participants p USING (participant_id)"
-            " WHERE (p.nik_index, p.partner, p.account_index) <> (r.nik_index, r.partner, r.account_index)"
-            f" AND {still_open} AND {BOUND}",
+            f" FROM intake_rows r {_PERSON}"
+            " ON (p.nik_index, p.partner, p.account_index) <> (r.nik_index, r.partner, r.account_index)"
+            f" WHERE {still_open} AND {BOUND}",
             of_known=True,
         ),
         Against(
@@ -140,8 +150,18 @@ INSERT INTO participants ({_PARTICIPANT}, facts_at, created_at, organisation)
 SELECT {_PARTICIPANT}, {now}, {now}, {ours}
 FROM intake_rows r JOIN (
     SELECT min(r.line) AS line {live}
-    AND NOT EXISTS (SELECT FROM participants p WHERE p.participant_id = r.participant_id) GROUP BY r.participant_id
+    AND NOT EXISTS (SELECT FROM participants p WHERE p.participant_id = r.participant_id OFFSET 0)
+    GROUP BY r.participant_id
 ) AS new_ones USING (line) ORDER BY r.line {overtaken}
+"""
+
+
+def corrected(ours: str, live: str) -> str:
+    """Whether an accepted row says otherwise of a participant than what is known: only then there is anything to
+    correct.
+    """
+    return f"""
+SELECT EXISTS (SELECT FROM (SELECT r.* {live}) r {_PERSON} ON p.organisation = {ours} AND NOT {AS_KNOWN})
 """
 
 
@@ -164,7 +184,7 @@ INSERT INTO batch_notes SELECT batch_id, line, fields FROM (
     SELECT {batch} AS batch_id, {line} AS line, concat_ws(', ',
         CASE WHEN NOT same_name(p.name_index, r.name_index) THEN 'full_name' END,
         CASE WHEN p.phone_index <> r.phone_index THEN 'phone' END) AS fields
-    FROM participants p JOIN (SELECT r.* {live}) r USING (participant_id)) AS newer WHERE fields <> ''
+    FROM (SELECT r.* {live}) r {_PERSON} ON true) AS newer WHERE fields <> ''
 """
 
 
@@ -189,8 +209,8 @@ def new_incentives(
     return f"""
 INSERT INTO incentives ({_INCENTIVE})
 SELECT {_incentive(batch, now, line)}
-FROM participants p JOIN (SELECT r.* {live}) r USING (participant_id, nik_index, partner, account_index)
-WHERE p.organisation = {ours}
+FROM (SELECT r.* {live}) r {_PERSON}
+    ON (p.nik_index, p.partner, p.account_index) = (r.nik_index, r.partner, r.account_index) AND p.organisation = {ours}
 ORDER BY r.line {overtaken}
 """
 

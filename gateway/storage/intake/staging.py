@@ -29,7 +29,7 @@ _CHUNK = 2_000
 _LOCK = 0x70_72_61_6C
 """Large merges go one after another: each keeps a core busy."""
 _ROUNDS = 20
-"""Each round decides about every row that was stored before it began, so that more than two are hardly ever needed."""
+"""Each decides about every row that was stored before it began, so that more than two are hardly ever needed."""
 
 _TABLES = """
 CREATE TEMP TABLE IF NOT EXISTS intake_rows (
@@ -122,6 +122,7 @@ _ANALYZE = (
 """Only what rows are grouped and joined by; the sealed fields would cost most of it."""
 
 _MOVE_PARTICIPANTS = rules.new_participants(_OURS, LIVE, "$1")
+_CORRECTED = rules.corrected(_OURS, LIVE)
 _CORRECT_PARTICIPANTS = rules.corrected_participants(_OURS, LIVE, "$1")
 _NOTE = rules.notes("$1", LIVE)
 _MOVE_INCENTIVES = rules.new_incentives(_OURS, LIVE, "$1", "$2")
@@ -330,7 +331,7 @@ async def move(connection: Connection, batch_id: str, settled: Settled, now: dat
     Not `alone` in the batch: raises `MergeUnsettled` instead, as what is decided again could meet rows of earlier
     pieces.
     """
-    if settled.known:
+    if settled.known and await connection.fetchval(_CORRECTED, timeout=STATEMENT_S):
         await connection.execute(_CORRECT_PARTICIPANTS, now, timeout=STATEMENT_S)
     made = await _move_all(connection, batch_id, settled, now)
     if made is None:
@@ -385,8 +386,7 @@ async def close(connection: Connection, batch_id: str, *, fresh: bool) -> tuple[
     if not fresh:
         await connection.execute(_NOTE, batch_id, timeout=STATEMENT_S)
     row = await connection.fetchrow(_COUNTS, rules.REPEAT, timeout=STATEMENT_S)
-    assert row is not None
-    return row["rejected"], row["repeated"]
+    return (row["rejected"], row["repeated"]) if row else (0, 0)
 
 
 async def enrol(connection: Connection, now: datetime) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 import pytest
 
 from adapters.registry import PARTNERS
@@ -147,6 +148,42 @@ async def test_any_file_ends_the_same(api: Api, watched: list[_Watched], monkeyp
         for one, other in zip(*ends, strict=True):
             assert one == other, people
     assert 0 < given_up < 6, "both ways were tried"
+
+
+async def test_of_the_people_who_are_stored_only_those_are_read_whom_a_file_names(api: Api) -> None:
+    """However many there are: a large file is moved in piece by piece."""
+    intake, read = _intake(api, VirtualClock(NOON)), []
+
+    async def keep(connection: Connection, view: BatchView, now: datetime) -> None:
+        stored = "pg_stat_xact_user_tables WHERE relname = 'participants'"
+        read.append(await connection.fetchval(f"SELECT seq_tup_read + idx_tup_fetch FROM {stored}"))
+        await connection.execute("SELECT pg_stat_force_next_flush()")  # else the next transaction's go on from here
+
+    async def body(rows: list[dict[str, Any]]) -> AsyncIterator[bytes]:
+        yield as_csv(rows)
+
+    five = range(5)
+    await intake.receive(api.ids["maker"], CsvCells(), body([row(n) for n in range(500)]), keep)
+    await api.fetch("ANALYZE participants, incentives")
+    for rows in (
+        [row(n, period="2") for n in five],
+        [row(n, period="2") for n in five],
+        [row(n, period="3", full_name="Dewi Lestari") for n in five],
+        [row(500 + n) for n in five],
+        [row(510), row(510, period="2"), row(511, nik=nik(1))],
+    ):
+        await intake.receive(api.ids["maker"], CsvCells(), body(rows), keep)
+    assert len(read) == 6 and max(read[1:]) < 100, read
+
+
+async def test_an_incentive_belongs_to_a_participant_and_a_batch(api: Api) -> None:
+    await api.submit(as_csv([row(1)]))
+    columns = "line, programme, purpose, participant_id, nik_index, partner, amount_rupiah, due_on, deadline_on,"
+    columns += " content_hash, link_active, verified, facts_at, created_at"
+    for participant, batch in (("participant", "'b0'"), ("0", "batch_id")):
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            await api.fetch(f"INSERT INTO incentives (period, participant, batch_id, {columns})"
+                            f" SELECT '2', {participant}, {batch}, {columns} FROM incentives")  # fmt: skip
 
 
 async def _nothing(connection: Connection, view: BatchView, now: datetime) -> None:
