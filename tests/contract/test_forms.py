@@ -49,4 +49,4 @@ def test_another_form_is_the_same_verdict(recording: Recording, form: Callable[[
             said = play(take, index, lambda given, reply=reply, other=other: other if given is reply else given)
             assert (said.verdict, said.kind) == (intact.verdict, intact.kind), (take.operation, path, said.error)
             changed += 1
-    assert changed > 10
+    assert changed > 5

@@ -50,7 +50,7 @@ from gateway.storage.payouts.queue import Attempt, Intent
 from tests.contract.recording import Recording, record
 from tests.contract.replay import Played, leaves, texts
 from tests.contract.stage import Take
-from tests.fuzz.damage import ALTERED, BROKEN, Damaged, at, damage, put
+from tests.fuzz.damage import ALTERED, BROKEN, Damaged, at, damage, meaning, put
 from tests.fuzz.tally import Tally
 from tests.gateway.payouts.fake import VirtualClock
 
@@ -222,6 +222,8 @@ class Replies:
         take = rng.choice(partner.recording.takes)
         index = rng.randrange(len(take.exchanges))
         request, reply = take.exchanges[index]
+        if meaning(reply.content) is None:
+            return  # no JSON: of a table in CSV each row is damaged by the contract suite
         replies = recorded(take)
         broken = rng.random() < 0.4
         status = rng.random() < 0.15

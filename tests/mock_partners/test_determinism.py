@@ -64,7 +64,7 @@ async def first_run(mock: Mock, steps: list[Any]) -> tuple[list[Sent | int], lis
     products = [name for name, signer in client.signers.items() if signer.product.token_path]
     tokens = [("token", number, STYLES[0]) for number in range(len(products))]
     for kind, number, style in (*tokens, *steps):
-        if kind == "token" and not products:
+        if (kind == "token" and not products) or (kind == "call" and not known):
             continue
         if kind == "wait":
             request: Sent | int = number
@@ -135,6 +135,7 @@ def test_another_seed_gives_other_tokens(partner: str) -> None:
 
     async def token(seed: int) -> str:
         mock = start(partner, seed)
-        return await Signer(mock).authenticate() or mock.customer_token()
+        signs = "snap" in CLIENTS[partner].PRODUCTS
+        return (await Signer(mock).authenticate() if signs else "") or mock.customer_token()
 
     assert asyncio.run(token(1)) == asyncio.run(token(1)) != asyncio.run(token(2))

@@ -15,6 +15,7 @@ from tests.mock_partners.signers import CLIENTS, Signer
 from tests.mock_partners.signing import rsa_signature
 from tests.mock_partners.test_magic import magic
 from tests.mock_partners.wire import Mock, Sent, start
+from tests.partners import each
 from tests.partners.kit import Endpoint, section
 
 LINKAJAS_OWN = {"40368"}
@@ -44,7 +45,10 @@ PRINTED: dict[str, set[str]] = {partner: client.PRINTED for partner, client in C
 
 
 def test_the_sheets_print_codes_for_every_partner() -> None:
-    assert [partner for partner, codes in PRINTED.items() if not codes] == [], "print its codes in its fact sheet"
+    """Seven digits, or by name in `codes.py` of the partner's tests."""
+    named = {partner for partner, own in each("codes").items() if own.CODES.errors}
+    silent = [partner for partner, codes in PRINTED.items() if not codes and partner not in named]
+    assert silent == [], "print its codes in its fact sheet"
     assert sum(map(len, PRINTED.values())) > 50
 
 

@@ -1,5 +1,6 @@
 """What the suites must know of one partner and can ask of no registry: a folder each, found by the partner's name.
 
+- `__init__.py`, where its adapter is larger than a SNAP wallet's: `LARGER`, the lines that it may have, and why;
 - `client.py`, a client written from its sheet: `PRODUCTS` and `ENDPOINTS`, `EXTRA` calls that are not SNAP's, the case
   of `UNKNOWN_TOKEN`, the codes `PRINTED` by the sheet, what `STRANGE_PATHS` are answered;
 - `story.py`: answers after which a plan `GOES_ON`, the `WRITES` that may move money, what is `CHANGED` in a look-up's
@@ -29,7 +30,9 @@ NEEDED = ("client", "story")
 
 
 def each(part: str) -> dict[str, Any]:
-    """The module `part` of every partner, by name; of one that is not `NEEDED`, where there is one."""
-    names = {slug: f"{__name__}.{slug}.{part}" for slug in PARTNERS}
+    """The module `part` of every partner, by name; of one that is not `NEEDED`, where there is one. Without a part, the
+    package itself.
+    """
+    names = {slug: f"{__name__}.{slug}.{part}".rstrip(".") for slug in PARTNERS}
     found = {slug: name for slug, name in names.items() if part in NEEDED or importlib.util.find_spec(name)}
     return {slug: importlib.import_module(name) for slug, name in found.items()}

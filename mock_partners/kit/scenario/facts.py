@@ -17,7 +17,8 @@ from mock_partners.kit.world import Account, World, normal_phone
 MAX_HANDLES = 200_000
 MAX_FIELDS = 5_000
 _REFERENCE = re.compile(
-    r"(reference_?no|referencenumber|merchanttrxid|idempotency-key|originalpartnerreferenceno)$", re.IGNORECASE
+    r"(^reference|reference_?no|referencenumber|merchanttrxid|idempotency-key|originalpartnerreferenceno)$",
+    re.IGNORECASE,
 )
 _HANDLE = re.compile(r"(reference|token|trx|journey|session|code|linkref|page_id|redirect|location)", re.IGNORECASE)
 _NO_HANDLE = re.compile(r"(responsecode|servicecode|reasoncode|tokentype|expires|statuscode)", re.IGNORECASE)
@@ -82,7 +83,7 @@ class Facts:
     def references(self) -> tuple[str, ...]:
         """The programme's and the partner's references in the call."""
         found = [str(value) for name, value in self.fields.items() if value and _REFERENCE.search(_last(name))]
-        key = self.call.header("x-idempotency-key")
+        key = self.call.header("x-idempotency-key") or self.call.header("idempotency-key")
         return (*found, key) if key else tuple(found)
 
     @cached_property
