@@ -6,6 +6,8 @@ for credentials and person, the adapter must make of the same replies what it ma
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +25,7 @@ from gateway.workbench.recorder import Call, Recorder, Take
 from gateway.workbench.signed import signed_text
 
 VERSION = 1
+TABLE = "text/csv"
 _KEPT_HEADERS = ("content-type", "retry-after", "x-timestamp", "x-external-id")
 """Of a reply: what a partner documents. Cookies, traces and the names of servers are nobody's business."""
 
@@ -148,7 +151,7 @@ def _exchange(call: Call, credentials: Mapping[str, Secret], hider: Hider) -> Ex
             method=request.method,
             target=hider.text(request.target),
             headers={name: hider.header(name, value) for name, value in request.headers.items()},
-            body=_body(request.content, hider),
+            body=_body(request.content, "", hider),
             signed=None if signed is None else hider.text(signed),
         ),
         reply=None if reply is None else _reply(reply, hider),
@@ -157,17 +160,34 @@ def _exchange(call: Call, credentials: Mapping[str, Secret], hider: Hider) -> Ex
 
 def _reply(reply: Response, hider: Hider) -> GotReply:
     headers = {name: hider.header(name, value) for name, value in reply.headers.items() if name in _KEPT_HEADERS}
-    return GotReply(status=reply.status, headers=headers, body=_body(reply.content, hider))
+    body = _body(reply.content, reply.headers.get("content-type", ""), hider)
+    return GotReply(status=reply.status, headers=headers, body=body)
 
 
-def _body(content: bytes, hider: Hider) -> Any:
-    """JSON with placeholders; of anything else its size alone: nobody knows what stands in it."""
+def _body(content: bytes, content_type: str, hider: Hider) -> Any:
+    """JSON with placeholders, or the rows of a table in CSV, its columns' names first; of anything else its size alone:
+    nobody knows what stands in it.
+    """
     if not content:
         return None
     try:
+        if content_type.startswith(TABLE):
+            columns, *rows = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
+            return [columns, *([hider.value(*cell) for cell in zip(row, columns, strict=True)] for row in rows)]
         return hider.value(msgspec.json.decode(content))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return f"<{len(content)} bytes that are no JSON>"
+    except (msgspec.DecodeError, ValueError, csv.Error, RecursionError):
+        return f"<{len(content)} bytes that cannot be read>"
+
+
+def _content(reply: GotReply) -> bytes:
+    """The bytes of a body that was kept."""
+    if reply.body is None:
+        return b""
+    if reply.headers.get("content-type", "").startswith(TABLE) and isinstance(reply.body, list):
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows(reply.body)
+        return text.getvalue().encode()
+    return msgspec.json.encode(reply.body)
 
 
 def encode(cassette: Cassette) -> bytes:
@@ -221,8 +241,7 @@ def replies(kept: Kept) -> list[Response]:
         if exchange.reply is None:
             break
         reply = exchange.reply
-        content = b"" if reply.body is None else msgspec.json.encode(reply.body)
-        answered.append(Response(status=reply.status, headers=reply.headers, content=content))
+        answered.append(Response(status=reply.status, headers=reply.headers, content=_content(reply)))
     return answered
 
 

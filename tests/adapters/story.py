@@ -60,7 +60,7 @@ def plans(partner: Partner, ctx: Context) -> Iterator[tuple[str, Plan[Any]]]:
     who: dict[str, Any] = {"account": account, "phone": PHONE}
     grant = Grant(
         access_token=Secret("customer-token-1"), refresh_token=Secret("refresh-1"), expires_at=now + timedelta(days=3),
-        extra={"account": account},
+        extra=Carried(account=account),
     )  # fmt: skip
     order = PayoutOrder(
         reference=REFERENCE, amount_rupiah=600_000, name=NAME, created_at=now - timedelta(hours=30),

@@ -127,6 +127,8 @@ class Changed(InProcess):
 
     async def send(self, method: str, target: str, *rest: Any) -> Reply:
         reply = await super().send(method, target, *rest)
+        if reply.headers.get("content-type", "") != "application/json":
+            return reply
         said = json.loads(reply.content)
         body = self._change(target, said)
         return reply if body == said else reply._replace(content=json.dumps(body).encode())

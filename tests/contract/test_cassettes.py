@@ -11,8 +11,11 @@ import msgspec
 import pytest
 
 from contracts.partner import Partner
-from gateway.workbench.cassette import Cassette, encode, keep, replay
+from contracts.plan import Response
+from gateway.workbench import cassette as kept_form
+from gateway.workbench.cassette import Cassette, Kept, encode, keep, replay, replies
 from gateway.workbench.compare import Difference, differences
+from gateway.workbench.hiding import Hider, is_hidden
 from gateway.workbench.operations import OPERATIONS, declared
 from tests.contract.cassettes import FOLDER, cassette_now, cassette_of, signed_again
 from tests.contract.stage import NIK, PIN, Stage
@@ -143,7 +146,7 @@ def test_each_kind_of_difference(slug: str) -> None:
     take = recorded.takes[first]
     reply = take.exchanges[0].reply
     assert reply is not None
-    name = next(iter(reply.body))
+    name = next(field for field in reply.body if not is_hidden(field))
 
     def told(body: Any) -> list[tuple[str, str]]:
         other = msgspec.structs.replace(reply, body=body)
@@ -168,3 +171,18 @@ def test_a_plan_that_only_one_side_has_is_named(slug: str) -> None:
     last = recorded.takes[-1].operation
     assert [(d.operation, d.kind) for d in differences(recorded, shorter)] == [(last, "missing")]
     assert [(d.operation, d.kind) for d in differences(shorter, recorded)] == [(last, "added")]
+
+
+def test_a_table_is_kept_by_its_columns_and_is_one_again() -> None:
+    """Cells that belong to a person are hidden by the name of their column; quotes and the ends of lines come back."""
+    table = b'amount,phone,note\r\n"5,000.00",6281234567890,a\r\n1.00,6281234567890,"b, c"\r\n'
+    answered = Response(status=200, headers={"content-type": "text/csv; charset=utf-8"}, content=table)
+    take = next(take for take in cassette_of("bni").takes if take.exchanges)
+
+    def kept(content: bytes) -> Kept:
+        reply = kept_form._reply(msgspec.structs.replace(answered, content=content), Hider())
+        return msgspec.structs.replace(take, exchanges=[msgspec.structs.replace(take.exchanges[0], reply=reply)])
+
+    assert replies(kept(table))[0].content == table.replace(b"81234567890", b"89900000001")
+    odd = kept(table + b"1.00\r\n").exchanges[0].reply
+    assert odd is not None and odd.body == f"<{len(table) + 6} bytes that cannot be read>", "a row of another width"

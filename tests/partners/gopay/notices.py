@@ -57,7 +57,7 @@ def read(kind: str, said: Mapping[str, Any]) -> object:
         return info.get("accessToken") if isinstance(info, dict) else None
     if kind == "identity":
         return None
-    status = said.get("status")
+    status = str(said.get("status")).strip().lower()  # a word in other letters is the same word
     names = ("reference_no",) if status in ("failed", "rejected") else ("reference_no", "amount", "error_code")
     return status, *(said.get(name) for name in names)
 
