@@ -14,7 +14,7 @@ CONTROL = "tests/gateway/intake/test_control.py"
 WITNESS = "tests/gateway/test_witness.py"
 TIMELINE = "tests/gateway/test_timeline.py"
 LISTED = "tests/gateway/payouts/test_listed.py"
-DAILY = "tests/gateway/reconciliation/test_daily.py"
+DAILY, DAYS = "tests/gateway/reconciliation/test_daily.py", "tests/gateway/reconciliation/test_days.py"
 INSTRUCTED = "tests/gateway/reconciliation/test_restored_instruction.py"
 CROWDS = "tests/gateway/brake/test_crowds.py"
 _PROOF = "gateway/services/linking/proof.py"
@@ -32,7 +32,7 @@ _STATEMENTS = "gateway/services/reconciliation/statements.py"
 _STATEMENT_ROWS = "gateway/storage/reconciliation/statements.py"
 _WEIGHED, _FINDINGS = "gateway/services/reconciliation/weighed.py", "gateway/storage/reconciliation/findings.py"
 _LISTING = "gateway/services/reconciliation/listing.py"
-_DAILY = "gateway/services/reconciliation/daily.py"
+_DAILY, _TURNS = "gateway/services/reconciliation/daily.py", "gateway/services/reconciliation/days.py"
 _RECOVERY = "gateway/services/reconciliation/recovery.py"
 _BRAKE = "gateway/services/brake/brake.py"
 _REFUSALS = "gateway/storage/brake/refusals.py"
@@ -155,6 +155,11 @@ _LISTS = (
 )  # fmt: skip
 
 _DAYS = (
+    one("list/the_newest_day_first", _TURNS, "key=lambda day: (self._times(day), day)", "key=lambda day: (self._times(day), today - day)", DAYS, first="test_the_oldest_comes_first_then_today_then_the_others"),
+    one("list/an_old_day_holds_up_the_others", _TURNS, "key=lambda day: (self._times(day), day)", "key=lambda day: day", DAYS, first="test_days_that_are_given_no_more_hold_up_neither_the_others_nor_today"),
+    one("list/today_waits_for_the_backlog", _TURNS, "sorted(others, key=lambda day: day != today)", "others", DAYS, first="test_the_oldest_comes_first_then_today_then_the_others"),
+    one("daily/days_passed_over_stay_so", _DAILY, "            first = max(since, reach)\n", "            first = max(since, last - 6 * _DAY)\n", DAILY, first="test_days_that_nobody_got_to_are_compared_later_and_what_is_out_of_reach_is_told_once"),
+    one("daily/days_passed_over_are_nobodys", _DAILY, "if until is not None and until < reach - _DAY:", "if not DAYS_BACK and until is not None:", DAILY, first="test_days_that_nobody_got_to_are_compared_later_and_what_is_out_of_reach_is_told_once"),
     one("daily/before_late_lines_are_posted", _DAILY, "AFTER_S = 8 * 3_600.0", "AFTER_S = 0.0", DAILY, first="test_a_finished_day_that_differs_twice_is_a_case_once"),
     one("list/made_anew_is_a_second_credit", _WEIGHED, "    if weighed.settled:\n", "    if not weighed.whole:\n", "tests/gateway/payouts/test_relisted.py", first="test_a_booking_that_a_list_made_anew_shows_elsewhere_is_the_same_one"),
     one("list/none_at_all_proves_absence", _ABSENCE, "            if read.proves:\n", "            if read.day:\n", "tests/gateway/payouts/test_absence.py", first="test_a_reading_of_a_day_without_a_list_is_none"),

@@ -18,6 +18,7 @@ _WITHDRAWN = "tests/gateway/payouts/test_paid_though_withdrawn.py"
 _FOLLOWING = "gateway/services/payouts/following.py"
 _STATEMENTS = "gateway/services/reconciliation/statements.py"
 _RECOVERY = "gateway/services/reconciliation/recovery.py"
+STRAYS = "tests/gateway/reconciliation/test_strays.py"
 
 _TRANSITIONS = (
     one("states/paid_then_refused", _STATES, "_S.SUCCEEDED: frozenset({_S.REVERSED})", "_S.SUCCEEDED: frozenset({_S.REVERSED, _S.REJECTED})", STATES),
@@ -108,6 +109,8 @@ _RESTORED = (
     one("recover/hold_lifted_early", _RECOVERY, "return opened_at + timedelta(seconds=max(ANSWER_S.values()) + desk.pace.absence_s)", "return opened_at", RESTORE),
     one("recover/untouched_is_sent_under_its_attempt", _RULES, "payout.attempt, payout.next_at = 0, now", "payout.next_at = now", RESTORE, first="test_what_had_not_left_is_sent_once_nobody_knows_of_it"),
     one("recover/second_attempt_forgotten", _RULES, "payout.attempt = max(payout.attempt, 2)", "payout.attempt = max(payout.attempt, 1)", RESTORE, first="test_an_attempt_in_doubt_may_have_been_the_second_one"),
+    one("stray/one_payment_too_many_is_nobodys", "gateway/services/reconciliation/strays.py", "if to is not None and not stray.reversed:", "if not stray:", STRAYS, first="test_a_credit_of_an_incentive_that_has_ended_is_settled_as_what_it_is"),
+    one("stray/of_what_has_ended_stands_for_ever", "gateway/services/reconciliation/strays.py", "if to is None or to.amount_rupiah", "if to is None or to.ended or to.amount_rupiah", STRAYS, first="test_a_credit_of_an_incentive_that_has_ended_is_settled_as_what_it_is"),
     one("stray/a_choice_is_made", "gateway/services/reconciliation/strays.py", "if len(able) != len(group) or", "if len(able) < len(group) or", RESTORE, first="test_a_choice_between_incentives_is_a_persons"),
 )  # fmt: skip
 

@@ -16,7 +16,7 @@ from gateway.services.reconciliation.recovery import Progress, nobodys
 from gateway.storage.reconciliation.strays import Stray
 from tests.sim.baton import Actor
 from tests.sim.cohort import Person
-from tests.sim.people import Gone, asked
+from tests.sim.people import Gone, asked, change_account
 from tests.sim.store import Copy
 
 if TYPE_CHECKING:
@@ -177,11 +177,20 @@ async def _settle(town: Town) -> None:
         if known is None:
             town.bad(f"{stray.partner} has a credit under {stray.reference} that was never ours")
             return
+        await _change_again(town, stray, known.incentive)
         for name in ("operator", "another"):
             try:
                 await asked(town, _settling(stray.reference, known.incentive, name))
             except Gone as why:
                 town.trace(f"settle {stray.reference}: {why}")
+
+
+async def _change_again(town: Town, stray: Stray, incentive: int) -> None:
+    """A change of account was forgotten: core makes it once more, so that the incentive is one of that partner's."""
+    told = next(one for one in town.state.incentives if one.id == incentive)
+    person = next(one for one in town.people if one.participant_id == told.participant_id)
+    if told.partner != stray.partner and any(slug == stray.partner for slug, _ in person.spare):
+        await change_account(town, person)
 
 
 def _settling(reference: str, incentive: int, name: str) -> Callable[[Services], Awaitable[object]]:

@@ -16,6 +16,7 @@ from contracts.incentive import BlockerCode
 from contracts.partner import Capability
 from gateway.clock import jakarta_day
 from gateway.resources import Resources
+from gateway.services.payouts.absence import MOST_DAYS
 from gateway.services.reconciliation.reconcile import Reconciliations
 from gateway.storage.ops import cases
 from gateway.storage.ops.cases import NewCase
@@ -26,7 +27,10 @@ ACTOR = "gateway"
 AFTER_S = 8 * 3_600.0
 """So long after its midnight a day is compared: what was posted late was read once more by then."""
 DAYS_BACK = 7
-"""What the gateway did not get to within a week is compared by hand."""
+"""So many days are compared of a partner that had no payout before them. From then on each day is, as soon as the
+gateway gets to it; what it did not get to before the partner gives the day no more is told.
+"""
+_DAY = timedelta(days=1)
 MOST_TRIES, AGAIN_S = 5, 3_600.0
 _DIFFERS = "differs"
 _log = structlog.get_logger(__name__)
@@ -65,15 +69,22 @@ class Daily:
 
     async def _due(self, partner: str) -> date | None:
         now = self._clock.now()
-        last = jakarta_day(now - timedelta(seconds=AFTER_S)) - timedelta(days=1)
+        last = jakarta_day(now - timedelta(seconds=AFTER_S)) - _DAY
         async with self._database.connection() as connection:
-            began = await statements.first_payout_at(connection)
-            if began is None:
+            if (began := await statements.first_payout_at(connection)) is None:
                 return None
-            first = max(jakarta_day(began), last - timedelta(days=DAYS_BACK - 1))
+            reach = last - MOST_DAYS * _DAY
+            since, until = await reconciliation.days_tried(connection, partner, reach, ACTOR)
+            if since is None:
+                own = await statements.first_payout_at(connection, partner)
+                since = max(jakarta_day(began), last - (DAYS_BACK - 1) * _DAY) if own is None else jakarta_day(own)
+                until = since - _DAY if since < reach else None
+            first = max(since, reach)
             tried = await reconciliation.tries(connection, partner, first, ACTOR)
             again = await findings.wanted(connection, partner, [_DIFFERS], first, now)
-        for day in (first + timedelta(days=n) for n in range((last - first).days + 1)):
+        if until is not None and until < reach - _DAY:
+            await self._passed_over(partner, until + _DAY, reach - _DAY)
+        for day in (first + n * _DAY for n in range((last - first).days + 1)):
             one = tried.get(day)
             if one is None:
                 return day
@@ -81,6 +92,19 @@ class Daily:
             if wanted and one.last_at <= now - timedelta(seconds=AGAIN_S):
                 return day
         return None
+
+    async def _passed_over(self, partner: str, first: date, last: date) -> None:
+        """Nobody ran in time to compare these days."""
+        now = self._clock.now()
+        detail = (
+            f"the statements of {first} to {last} were never compared, and are older than the {MOST_DAYS} days for"
+            " which the partner is asked: ask it for its bookings of those days, and look for any that our books lack"
+        )
+        counts = {f"missed:{first}": (last - first).days + 1}
+        async with self._database.transaction() as connection:
+            if await findings.note(connection, now, partner, last, counts, since=now, at_once=True):
+                case = NewCase(code=BlockerCode.CONTRADICTION, partner=partner, detail=detail)
+                await cases.open_cases(connection, now, [case])
 
     async def _give_up(self, partner: str, day: date) -> None:
         """After the last try the day is a person's."""

@@ -30,6 +30,7 @@ from gateway.services.payouts.absence import (
 from gateway.services.payouts.apply import apply
 from gateway.services.payouts.ends import SKEW_S, Terms
 from gateway.services.payouts.words import ABSENT, Finding, Item, What, Word, agreed
+from gateway.services.reconciliation.days import Turns
 from gateway.services.reconciliation.listing import Listed, Listing, booking_identity
 from gateway.services.reconciliation.rounds import MOST_WAITING, Round, whole_since
 from gateway.services.reconciliation.strays import Strays, numbered
@@ -80,8 +81,7 @@ class Statements:
         self._terms = {slug: Terms(manifest=desk.manifest, pace=desk.pace) for slug, desk in resources.desks.items()}
         self._not_before = {slug: self._clock.monotonic() for slug in resources.desks}
         self._rounds = {slug: Round() for slug in resources.desks}
-        self._later: dict[tuple[str, date], float] = {}
-        """Days that could not be understood, and when they are asked for again."""
+        self._turns = {slug: Turns() for slug in resources.desks}
 
     async def tick(self, partner: str) -> int:
         """Read the statements of a partner that are due, and settle what waited for them; how many were read."""
@@ -91,25 +91,25 @@ class Statements:
             or self._clock.monotonic() < self._not_before[partner]
         ):
             return 0
-        read, at, failed = 0, self._clock.monotonic(), False
-        self._later = {key: until for key, until in self._later.items() if until > at}
-        due = [day for day in await self._due(desk) if (partner, day) not in self._later]
-        for day in due[:MOST_DAYS_A_TICK]:
+        read, turns, failed, due = 0, self._turns[partner], False, await self._due(desk)
+        for day in turns.order(due, jakarta_day(self._clock.now()), self._clock.monotonic())[:MOST_DAYS_A_TICK]:
             try:
                 await self.read(partner, day)
             except (PartnerError, CallerError) as error:
                 _log.warning("statement_not_read", partner=partner, day=str(day), error=type(error).__name__)
-                if isinstance(error, PartnerProtocolError):
-                    self._later[partner, day] = self._clock.monotonic() + self._sweep_s
+                odd = isinstance(error, PartnerProtocolError)
+                first_s = self._sweep_s if odd else AFTER_FAILURE_S
+                turns.in_vain(day, self._clock.monotonic(), first_s, self._sweep_s)
+                if odd:
                     continue  # one day that cannot be read keeps no other from being read
                 # Nor does one that is refused, as some partners refuse the day that still runs. Two in a row are the
                 # partner's trouble.
-                self._later[partner, day] = self._clock.monotonic() + AFTER_FAILURE_S
                 if failed:
                     self._not_before[partner] = self._clock.monotonic() + AFTER_FAILURE_S
                     break
                 failed = True
                 continue
+            turns.read(day)
             read, failed = read + 1, False
         if read:
             self._rounds[partner].read_on()
@@ -217,7 +217,7 @@ class Statements:
 
     # --- which days ------------------------------------------------------------------------------------------------
 
-    async def _due(self, desk: Desk) -> list[date]:
+    async def _due(self, desk: Desk) -> set[date]:
         now = self._clock.now()
         today = jakarta_day(now)
         yesterday = today - timedelta(days=1)
@@ -243,7 +243,7 @@ class Statements:
         for row in waiting:
             _, days = self._worth(desk, row, calendar)
             due.update(day for day in days if day not in nothing)
-        return sorted(due, reverse=True)  # latest first: an old day that is given no more holds none up
+        return due
 
     def _worth(self, desk: Desk, row: PayoutRow, readings: Calendar) -> tuple[bool, tuple[date, ...]]:
         """Whether the statements read so far settle a payout, and which days it still wants, now."""

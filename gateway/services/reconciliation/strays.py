@@ -104,7 +104,8 @@ class Strays:
 
     async def settle(self, reference: str, incentive: int | None, *, actor: str) -> Settled:
         """An operator's word on one: it paid this incentive, or (None) nothing of ours. It counts once another one has
-        said the same: a wrong word pays someone twice.
+        said the same: a wrong word pays someone twice. Of an incentive that is known to be paid by another payout it is
+        one payment too many, and a case.
 
         Raises `NotFound`, and `Conflict` where the incentive cannot be the one or the same person decides again.
         """
@@ -183,16 +184,29 @@ class Strays:
             said = {"partner": stray.partner, "incentive_id": incentive}
             await audit.record(connection, now, actor, "stray.propose", reference, said)
             return Settled(done=False, payout=None)
-        if to is not None:
+        if to is not None and not to.ended:
             return Settled(done=True, payout=await self._adopt(connection, stray, to, by=actor))
         await strays.settle(connection, now, stray, by=actor, payout=None)
-        await audit.record(connection, now, actor, "stray.dismiss", reference, {"partner": stray.partner})
+        said = {"partner": stray.partner, "incentive_id": incentive}
+        await audit.record(connection, now, actor, "stray.excess" if to else "stray.dismiss", reference, said)
+        if to is not None and not stray.reversed:
+            detail = (
+                f"the credit of {stray.day} under our reference {reference} paid this incentive, of which another"
+                " payment is known, once more: have that credit given back"
+            )
+            case = NewCase(code=BlockerCode.CONTRADICTION, partner=stray.partner, incentive=to.id, detail=detail)
+            await cases.open_cases(connection, now, [case])
         return Settled(done=True, payout=None)
 
     async def _named(self, connection: Connection, stray: Stray, incentive: int) -> Candidate:
         to = await strays.candidate(connection, incentive)
-        if to is None or to.partner != stray.partner or to.amount_rupiah != stray.amount_rupiah:
-            raise Conflict("The credit cannot have paid that incentive: it is ended, or of another partner or amount.")
+        if to is None or to.amount_rupiah != stray.amount_rupiah:
+            raise Conflict("The credit cannot have paid that incentive: there is none, or its amount is another.")
+        if to.partner != stray.partner:
+            raise Conflict(
+                "That incentive is not paid at the credit's partner.",
+                remedy="If a change of account was forgotten too, have core make it again: then settle the credit.",
+            )
         if to.open:
             raise Conflict("A payout of that incentive is on its way.", remedy="Settle the credit once it has ended.")
         return to

@@ -352,6 +352,19 @@ async def tries(connection: Connection, partner: str, since: date, by: str) -> d
     return {row["day"]: into(Tried, row) for row in rows}
 
 
+async def days_tried(connection: Connection, partner: str, reach: date, by: str) -> tuple[date | None, date | None]:
+    """The first of a partner's days that `by` has ever compared, and the last one of those before `reach`."""
+    row = await connection.fetchrow(
+        "SELECT min(day) AS first, max(day) FILTER (WHERE day < $2) AS last FROM reconciliations"
+        " WHERE partner = $1 AND requested_by = $3",
+        partner,
+        reach,
+        by,
+    )
+    assert row is not None
+    return row["first"], row["last"]
+
+
 async def told(connection: Connection, partner: str, day: date, by: str) -> None:
     """Staff were told of what `by` has found so far of a day."""
     await connection.execute(

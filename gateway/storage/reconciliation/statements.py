@@ -50,9 +50,11 @@ async def reads(connection: Connection, partner: str, since: date) -> list[State
     return [into(StatementRead, row) for row in rows]
 
 
-async def first_payout_at(connection: Connection) -> datetime | None:
-    """When the first payout of all was made: no statement before that has anything of ours."""
-    made_at: datetime | None = await connection.fetchval("SELECT created_at FROM payouts ORDER BY id LIMIT 1")
+async def first_payout_at(connection: Connection, partner: str | None = None) -> datetime | None:
+    """When the first payout, of all or at one partner, was made: no statement before that has anything of ours."""
+    made_at: datetime | None = await connection.fetchval(
+        "SELECT created_at FROM payouts WHERE $1::text IS NULL OR partner = $1 ORDER BY id LIMIT 1", partner
+    )
     return made_at
 
 

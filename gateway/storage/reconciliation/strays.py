@@ -73,6 +73,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     deadline_on: date
     open: bool
     """A payout of it is on its way, which must end first."""
+    ended: bool
+    """It was paid, or paid and given back, by a payout that we know."""
 
     @property
     def key(self) -> tuple[str, bytes | None, int]:
@@ -127,8 +129,8 @@ async def get(connection: Connection, reference: str) -> Stray | None:
 
 _CANDIDATE = """
 SELECT i.id, i.participant, i.participant_id, i.partner, t.account_index, i.amount_rupiah, i.due_on,
-    i.deadline_on, i.payout IS NOT NULL AS open
-FROM incentives i JOIN participants t ON t.id = i.participant AND t.partner = i.partner
+    i.deadline_on, coalesce(i.payout = 'open', false) AS open, coalesce(i.payout <> 'open', false) AS ended
+FROM incentives i JOIN participants t ON t.id = i.participant
 """
 
 
@@ -138,7 +140,7 @@ async def candidates(connection: Connection, strays: Sequence[Stray]) -> list[Ca
     if not known:
         return []
     rows = await connection.fetch(
-        f"{_CANDIDATE} WHERE (t.partner, t.account_index, i.amount_rupiah) IN"
+        f"{_CANDIDATE} WHERE t.partner = i.partner AND (t.partner, t.account_index, i.amount_rupiah) IN"
         " (SELECT p, x, a FROM unnest($1::text[], $2::bytea[], $3::bigint[]) AS k (p, x, a))"
         " AND (i.payout IS NULL OR i.payout = 'open') AND NOT i.cancelled"
         " ORDER BY i.due_on, i.id FOR NO KEY UPDATE OF i",
@@ -150,12 +152,8 @@ async def candidates(connection: Connection, strays: Sequence[Stray]) -> list[Ca
 
 
 async def candidate(connection: Connection, incentive: int) -> Candidate | None:
-    """One incentive that an operator names, locked; None: there is none, or it is paid, given back or cancelled."""
-    row = await connection.fetchrow(
-        f"{_CANDIDATE} WHERE i.id = $1 AND (i.payout IS NULL OR i.payout = 'open') AND NOT i.cancelled"
-        " FOR NO KEY UPDATE OF i",
-        incentive,
-    )
+    """One incentive that an operator names, locked, whatever became of it; None: there is none."""
+    row = await connection.fetchrow(f"{_CANDIDATE} WHERE i.id = $1 FOR NO KEY UPDATE OF i", incentive)
     return None if row is None else msgspec.convert(dict(row), Candidate)
 
 

@@ -389,7 +389,7 @@ async def test_a_day_that_cannot_be_read_keeps_no_other_from_being_read(town: To
     bank.script("statement", {"act": "say", "lines": [{}], "next": None})
     assert await statements.tick("fake") == 1
     days = await town.fetch("SELECT day FROM statement_reads")
-    assert [str(row["day"]) for row in days] == ["2026-11-23"], "today's was asked for first"
+    assert [str(row["day"]) for row in days] == ["2026-11-24"], "the oldest one was asked for first"
 
 
 async def test_a_day_that_the_partner_refuses_keeps_no_other_from_being_read(town: Town) -> None:
@@ -405,7 +405,7 @@ async def test_a_day_that_the_partner_refuses_keeps_no_other_from_being_read(tow
     bank.script("statement", "refused_connection")
     read = await statements.tick("fake")
     days = {str(row["day"]) for row in await town.fetch("SELECT day FROM statement_reads")}
-    assert read == len(days) >= 2 and "2026-11-26" not in days, "today's was asked for first, and refused"
+    assert read == len(days) >= 2 and "2026-11-25" not in days, "the one not asked for yet came first, and was refused"
     assert await statements.tick("fake") == 0, "it is not asked again at once"
     town.clock.advance(31.0)
     assert await statements.tick("fake") == 1

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date
 
 import pytest
 
 from gateway.services.reconciliation import reconcile
-from gateway.services.reconciliation.daily import AGAIN_S, MOST_TRIES, Daily
+from gateway.services.reconciliation.daily import AGAIN_S, DAYS_BACK, MOST_TRIES, Daily
 from gateway.services.reconciliation.reconcile import Reconciliations
 from tests.gateway.payouts.town import Town
 
@@ -65,6 +66,42 @@ async def test_what_a_process_found_that_died_before_it_told_is_found_again(
     assert await town.cases() == ["contradiction"]
     town.clock.advance(AGAIN_S)
     assert await daily(town).tick("fake") == 0, "told is told"
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_days_that_nobody_got_to_are_compared_later_and_what_is_out_of_reach_is_told_once(
+    town: Town, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """Also where the first standstill came before the partner was ever compared; another partner pays nobody."""
+    monkeypatch.setattr("gateway.services.reconciliation.daily.MOST_DAYS", 12)
+    town.partner("another")
+    town.partner()
+    await town.due()
+    await town.worker().tick_send("fake")
+    town.clock.advance(21 * HOUR_S)
+    if known:
+        assert await daily(town).tick("fake") == 1
+    town.clock.advance(10 * 24 * HOUR_S)
+    assert await compared(town, "fake") == [town.today(-n) for n in range(11 if not known else 10, 0, -1)]
+    assert len(await compared(town, "another")) == DAYS_BACK
+    assert await town.cases() == []
+    town.clock.advance(20 * 24 * HOUR_S)
+    assert await compared(town, "fake") == [town.today(-n) for n in range(13, 0, -1)]
+    assert len(await compared(town, "another")) == 13
+    told = await town.fetch("SELECT partner, detail FROM cases ORDER BY partner DESC")
+    assert [row["partner"] for row in told] == ["fake", "another"]
+    for row in told:
+        assert f"of {town.today(-20)} to {town.today(-14)} were never compared" in row["detail"]
+
+
+async def compared(town: Town, partner: str) -> list[date]:
+    """What a worker that has just started compares, tick by tick, until there is nothing more."""
+    before = {row["id"] for row in await town.fetch("SELECT id FROM reconciliations")}
+    worker = daily(town)
+    while await worker.tick(partner):
+        pass
+    rows = await town.fetch("SELECT id, day FROM reconciliations WHERE partner = $1 ORDER BY id", partner)
+    return [row["day"] for row in rows if row["id"] not in before]
 
 
 async def dies(*_: object, **__: object) -> None:

@@ -1,0 +1,64 @@
+"""What two people say of a credit that bears a reference of ours and that no payout has."""
+
+from __future__ import annotations
+
+import pytest
+
+from contracts.errors import Conflict
+from gateway.services.reconciliation.statements import Statements
+from tests.gateway.reconciliation.restoring import Restoring
+
+
+@pytest.mark.parametrize("became", ["paid", "returned", "cancelled"])
+async def test_a_credit_of_an_incentive_that_has_ended_is_settled_as_what_it_is(
+    restoring: Restoring, became: str
+) -> None:
+    """A payment too many, where another one is known; else the payment that it was before it was cancelled. What is due
+    to the same account goes on.
+    """
+    town = restoring.town
+    bank = town.partner()
+    person = await town.person()
+    ended = await town.incentive(person)
+    other = await town.incentive(person, period="2", due_on=town.today(1))
+    worker, statements = town.worker(), town.statements()
+    if became == "cancelled":
+        await town.execute("UPDATE incentives SET cancelled = true WHERE id = $1", ended)
+    else:
+        await worker.tick_send("fake", limit=1)
+    if became == "returned":
+        first = await town.payout(ended)
+        bank.book(first.reference, first.amount_rupiah, town.account("fake", person), kind="reversal")
+    reference = f"10{9:017d}"
+    bank.book(reference, 600_000, town.account("fake", person))
+    await statements.tick("fake")
+    service = restoring.recoveries(worker)
+    await service.strays.tick()
+    assert await town.stands(other) == ("scheduled", "contradiction")
+    for name in ("op", "op 2"):
+        await service.strays.settle(reference, ended, actor=name)
+    assert [stray.reference for stray in await service.strays.unsettled()] == []
+    told = [row["detail"] for row in await town.fetch("SELECT detail FROM cases WHERE closed_at IS NULL")]
+    if became == "cancelled":
+        assert told == []
+    else:
+        assert len(told) == 1 and reference in told[0] and "have that credit given back" in told[0]
+    assert (await town.stands(ended))[0] == ("paid" if became == "cancelled" else became)
+    town.clock.advance(24 * 3600.0)
+    await worker.tick_send("fake")
+    assert await town.stands(other) == ("paid", None)
+    await town.check()
+
+
+async def test_a_credit_at_another_partner_waits_for_the_change_of_account_that_was_forgotten(
+    restoring: Restoring,
+) -> None:
+    town = restoring.town
+    town.partner()
+    bank = town.partner("another")
+    incentive = await town.due()
+    bank.book(f"10{9:017d}", 600_000, "0123456789")
+    await Statements(town.resources).tick("another")
+    with pytest.raises(Conflict, match="not paid at the credit's partner") as refused:
+        await restoring.recoveries(town.worker()).strays.settle(f"10{9:017d}", incentive, actor="op")
+    assert "change of account" in (refused.value.remedy or "")
