@@ -11,7 +11,7 @@ import socket
 import ssl
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.registry import PARTNERS
-from gateway.cli.common import MANIFESTS, AsJson, open_store, tell
+from gateway.cli.common import MANIFESTS, AsJson, local, open_store, tell
 from gateway.clock import SystemClock
 from gateway.embedded import EmbeddedError, data_home
 from gateway.embedded.postgres import OLDEST_MAJOR, installations
@@ -43,6 +43,8 @@ from gateway.settings import PREFIX, PRODUCTION, UNPREFIXED, Settings, SettingsE
 from gateway.storage.base import witness
 from gateway.storage.base.migrate import pending
 from gateway.storage.base.witness import WrongKey
+from gateway.storage.reconciliation import instances
+from gateway.storage.reconciliation.instances import Instance
 
 _TIMEOUT_S = 5.0
 _CLOCK_TOLERANCE_S = 60.0
@@ -200,6 +202,7 @@ async def _database(settings: Settings) -> list[Finding]:
         waiting = await pending(connection)
         if not waiting:
             findings.append(await _key(connection, Vault(*settings.master_keys())))
+            findings.append(_instance(settings.instance, await instances.used(connection)))
             findings += _safe(await profile.unsafe_database(connection), settings)
             findings += _aged(await ages.stored(connection, datetime.now(UTC)))
             why = await connection.fetchval("SELECT min(demanded) FROM recoveries WHERE released_at IS NULL")
@@ -234,6 +237,14 @@ async def _key(connection: asyncpg.Connection[asyncpg.Record], vault: Vault) -> 
     except WrongKey as error:
         return Finding("master key", State.BAD, "not this database's", str(error))
     return Finding("master key", State.GOOD, "the one that this database belongs to")
+
+
+def _instance(now: str, used: Sequence[Instance]) -> Finding:
+    """Under which numbers credits at partners are this installation's."""
+    before = ", ".join(
+        f"{one.instance} from {local(one.since)} to {local(one.until)}" for one in used if one.instance != now
+    )
+    return Finding("instance", State.GOOD, f"{now}; before also {before}" if before else now)
 
 
 _DURABLE = ("on", "remote_apply")

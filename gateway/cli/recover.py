@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -64,6 +65,10 @@ def recover(
         list[str] | None,
         typer.Option(help="REFERENCE=INCENTIVE: that credit paid this incentive; REFERENCE=none: nothing of ours."),
     ] = None,
+    instance: Annotated[
+        list[str] | None,
+        typer.Option(help="Since the copy GATEWAY_INSTANCE was this too: its references are ours."),
+    ] = None,
     by: Annotated[str | None, typer.Option(help="Who settles: two people must say the same.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")] = None,
 ) -> None:
@@ -79,7 +84,7 @@ def recover(
         raise InvalidRequest(
             "--settle needs --by: who decides.", field="by", remedy="A second person must do the same."
         )
-    summary = asyncio.run(_recover(at, dry_run, decisions, f"cli:{by}"))
+    summary = asyncio.run(_recover(at, dry_run, instance or (), decisions, f"cli:{by}"))
     if json_file is not None:
         json_file.write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
     _show(summary)
@@ -107,13 +112,19 @@ def _decision(text: str) -> tuple[str, int | None]:
 
 
 async def _recover(
-    since: datetime | None, dry_run: bool, decisions: list[tuple[str, int | None]], actor: str
+    since: datetime | None,
+    dry_run: bool,
+    used: Sequence[str],
+    decisions: list[tuple[str, int | None]],
+    actor: str,
 ) -> Summary:
     async with open_resources(settings()) as resources:
         service = Recoveries(resources, build_core(resources).payouts, Statements(resources))
         if dry_run:
             held = await service.look(since or resources.clock.now())
             return await _summary(service, since, held, dry_run=True, released=[], settled=[])
+        for instance in used:
+            await service.used(instance, actor="cli")
         held = [] if since is None else await service.open(since, actor="cli")
         settled = [
             (reference, await service.strays.settle(reference, incentive, actor=actor))

@@ -18,7 +18,7 @@ _WITHDRAWN = "tests/gateway/payouts/test_paid_though_withdrawn.py"
 _FOLLOWING = "gateway/services/payouts/following.py"
 _STATEMENTS = "gateway/services/reconciliation/statements.py"
 _RECOVERY = "gateway/services/reconciliation/recovery.py"
-STRAYS = "tests/gateway/reconciliation/test_strays.py"
+STRAYS, INSTANCES = "tests/gateway/reconciliation/test_strays.py", "tests/gateway/reconciliation/test_instances.py"
 
 _TRANSITIONS = (
     one("states/paid_then_refused", _STATES, "_S.SUCCEEDED: frozenset({_S.REVERSED})", "_S.SUCCEEDED: frozenset({_S.REVERSED, _S.REJECTED})", STATES),
@@ -111,6 +111,11 @@ _RESTORED = (
     one("recover/second_attempt_forgotten", _RULES, "payout.attempt = max(payout.attempt, 2)", "payout.attempt = max(payout.attempt, 1)", RESTORE, first="test_an_attempt_in_doubt_may_have_been_the_second_one"),
     one("stray/one_payment_too_many_is_nobodys", "gateway/services/reconciliation/strays.py", "if to is not None and not stray.reversed:", "if not stray:", STRAYS, first="test_a_credit_of_an_incentive_that_has_ended_is_settled_as_what_it_is"),
     one("stray/of_what_has_ended_stands_for_ever", "gateway/services/reconciliation/strays.py", "if to is None or to.amount_rupiah", "if to is None or to.ended or to.amount_rupiah", STRAYS, first="test_a_credit_of_an_incentive_that_has_ended_is_settled_as_what_it_is"),
+    one("instance/of_before_is_anothers", "gateway/services/reconciliation/strays.py", "frozenset({self._instance, *(one.instance for one in await instances.used(connection))})", "frozenset({self._instance} if await instances.used(connection) else ())", INSTANCES),
+    one("instance/not_kept", "gateway/storage/payouts/queue.py", "INSERT INTO instances (instance, since, until) SELECT $8, $3, $3 FROM made", "INSERT INTO instances (instance, since, until) SELECT '99', $3, $3 FROM made", INSTANCES),
+    one("instance/anothers_is_ours", "gateway/services/reconciliation/strays.py", "reference[:2] in self._instances and", "self._instances and", INSTANCES),
+    one("instance/compared_by_todays_alone", "gateway/services/reconciliation/reconcile.py", "by = self._comparison(desk, day, sorted(used))", "by = self._comparison(desk, day, sorted(used & {self._instance}))", INSTANCES, first="test_each_instance_that_was_ever_used_is_known_in_the_store"),
+    one("instance/used_for_ever_since", "gateway/storage/payouts/queue.py", "DO UPDATE SET until = excluded.until)", "DO NOTHING)", INSTANCES, first="test_each_instance_that_was_ever_used_is_known_in_the_store"),
     one("stray/a_choice_is_made", "gateway/services/reconciliation/strays.py", "if len(able) != len(group) or", "if len(able) < len(group) or", RESTORE, first="test_a_choice_between_incentives_is_a_persons"),
 )  # fmt: skip
 
@@ -120,7 +125,8 @@ _ALIKE = "gateway/storage/reconciliation/lookalikes.py"
 
 _OTHER_NAMES = (
     one("alike/nobody_looks", _STATEMENTS, "        if alike is not None:\n            return looks_alike(row.id, alike)\n", "", LOOKALIKES),
-    one("alike/not_kept", _STATEMENTS, "if alike := [one.line", "if not lines and [one.line", LOOKALIKES),
+    one("alike/not_kept", _STATEMENTS, "if alike := [line", "if not lines and [line", LOOKALIKES),
+    one("alike/of_our_form_is_nobodys", _STATEMENTS, "if one in foreign or one.line.account is None]", "if one in foreign]", LOOKALIKES),
     one("alike/another_account_counts", _ALIKE, "c.account = l.account_index", "true", LOOKALIKES, first="test_a_strangers_credit_holds_nobody_up"),
     one("alike/another_amount_counts", _ALIKE, "c.amount = p.amount_rupiah AND", "c.amount > 0 AND", LOOKALIKES, first="test_a_strangers_credit_holds_nobody_up"),
     one("alike/only_where_the_account_is_told", _ALIKE, "(c.account IS NULL OR l.account_index IS NULL)", "false", LOOKALIKES),

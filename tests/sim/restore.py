@@ -107,6 +107,9 @@ async def put_back(town: Town, rng: random.Random) -> None:
         for process in town.free():
             process.restart()
     town.trace(f"the store is as it was {town.now_s - restore.at_s:.0f} s ago" + (", and everyone dies" * everyone))
+    for instance in sorted(town.instances):  # of several changes since, the copy cannot know each
+        while not await _said(town, lambda s, instance=instance: s.recoveries.used(instance, actor="operator")):
+            await town.baton.rest(town.now_s + 5.0)
     if told:  # no process and no cache remembers more than the copy: only who put it back knows, and says so
         while not await _said(town, lambda s: s.recoveries.open(_at(restore.at_s), actor="operator")):
             await town.baton.rest(town.now_s + 5.0)

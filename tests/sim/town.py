@@ -129,6 +129,8 @@ class Town:
             for slug in MOCKS
         }  # fmt: skip
         self._settings = _settings(resends=self.resends)
+        self.instances = {self._settings.instance}
+        """All that processes were ever started with."""
         if crowd is not None:
             crowd.set_up(self)
         names = PROCESSES if crowd is None else PROCESSES[: crowd.processes]
@@ -177,8 +179,6 @@ class Town:
         """Change the installation's settings, for whoever is started from now on; which of them."""
         now = self._settings
         what = rng.choice(("instance", "resend_on_assumed_absence", "verdict_life_s", "waits"))
-        if what == "instance" and self.restore.drawn:
-            what = "waits"  # a store that has forgotten an instance takes its credits for another installation's
         changed: dict[str, object] = {
             "instance": f"{(int(now.instance) + 1) % 100:02d}",
             "resend_on_assumed_absence": not now.resend_on_assumed_absence,
@@ -192,6 +192,7 @@ class Town:
             ),
         }
         self._settings = msgspec.structs.replace(now, **{what: changed[what]})
+        self.instances.add(self._settings.instance)
         self.resends = self.resends and self._settings.resend_on_assumed_absence
         return what
 

@@ -26,7 +26,7 @@ from gateway.services.reconciliation.breaks import NEXT_STEPS
 from gateway.services.reconciliation.listing import Listing
 from gateway.storage.base.database import Connection
 from gateway.storage.ops import audit
-from gateway.storage.reconciliation import reconciliation
+from gateway.storage.reconciliation import instances, reconciliation
 from gateway.storage.reconciliation.reconciliation import Break, Comparison, Line, Reconciliation
 
 MOST_PAGES = 10_000
@@ -179,7 +179,8 @@ class Reconciliations:
         return await self.get(begun)
 
     async def _compare(self, connection: Connection, begun: int, desk: Desk, day: date, told: Told) -> None:
-        by = self._comparison(desk, day)
+        used = {self._instance, *(one.instance for one in await instances.used(connection))}
+        by = self._comparison(desk, day, sorted(used))
         lines, unreadable = await self._stage(connection, desk, day, told)
         if unreadable is None:
             for near in self._near(day, await reconciliation.find_absent(connection, by)):
@@ -192,11 +193,11 @@ class Reconciliations:
             data = {"partner": desk.slug, "date": day.isoformat(), "lines": lines, "breaks": found}
             await audit.record(connection, now, "gateway", "reconciliation.end", str(begun), data)
 
-    def _comparison(self, desk: Desk, day: date) -> Comparison:
+    def _comparison(self, desk: Desk, day: date, used: Sequence[str]) -> Comparison:
         begins = start_of_jakarta_day(day)
         return Comparison(
             partner=desk.slug,
-            instance=self._instance,
+            instances=used,
             begins=begins,
             ends=begins + _DAY,
             read_at=self._clock.now(),

@@ -9,6 +9,7 @@ booked or never will be. Credits that no payout has are adopted (`strays.py`) or
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -36,13 +37,14 @@ from gateway.storage.base.database import Connection, transact
 from gateway.storage.ops import audit
 from gateway.storage.payouts import queue
 from gateway.storage.payouts.queue import Leased
-from gateway.storage.reconciliation import lookalikes, recovery, statements, strays
+from gateway.storage.reconciliation import instances, lookalikes, recovery, statements, strays
 from gateway.storage.reconciliation.recovery import Recovery
 from gateway.storage.reconciliation.strays import Stray
 
 LOOKUPS_A_ROUND = 200
 LOOKUPS_AT_ONCE = 16
 _CHUNK = 500
+INSTANCE = re.compile("[1-9][0-9]", re.ASCII)
 _log = structlog.get_logger(__name__)
 
 
@@ -113,6 +115,20 @@ class Recoveries:
         await self._mark_all()
         async with self._database.connection() as connection:
             return [await self._held(connection, desk, since, now) for desk in self._desks.values()]
+
+    async def used(self, instance: str, *, actor: str) -> None:
+        """A person's word that references began with an instance which the store has forgotten. Raises
+        `InvalidRequest`.
+        """
+        if INSTANCE.fullmatch(instance) is None:
+            raise InvalidRequest("An instance is two digits, the first of them not 0.", field="instance")
+        now = self._clock.now()
+
+        async def note(connection: Connection) -> None:
+            await instances.use(connection, now, instance)
+            await audit.record(connection, now, actor, "recovery.instance", instance, {})
+
+        await transact(self._database, note)
 
     async def under_way(self) -> list[Recovery]:
         """Open recoveries, of this run or one that was broken off."""

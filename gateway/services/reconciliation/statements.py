@@ -185,6 +185,7 @@ class Statements:
 
     async def _list(self, desk: Desk, day: date, weighed: Weighed) -> Listing:
         """Read a day's pages once, and apply each as it comes."""
+        await self._strays.learn()
         listing, cursor = Listing(), None
         for _ in range(MOST_PAGES):
             page = await self._page(desk, day, cursor)
@@ -197,7 +198,9 @@ class Statements:
             weighed.unknown |= {one.identity for one in without if one.line.kind is StatementKind.CREDIT}
             foreign = [one for one in without if not self._strays.ours(one.line.reference)]
             weighed.foreign |= {one.identity for one in foreign}
-            if alike := [one.line for one in foreign if one.line.kind is StatementKind.CREDIT]:
+            # A stray holds its account; one whose account is not told is held against what may be it.
+            unheld = [one.line for one in without if one in foreign or one.line.account is None]
+            if alike := [line for line in unheld if line.kind is StatementKind.CREDIT]:
                 async with self._database.connection() as connection:
                     await keep_lookalikes(connection, self._vault, self._clock.now(), desk.slug, day, alike)
             cursor = page.next_cursor

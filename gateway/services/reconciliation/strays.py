@@ -30,7 +30,7 @@ from gateway.storage.base.database import Connection, transact
 from gateway.storage.ops import audit, cases
 from gateway.storage.ops.cases import NewCase
 from gateway.storage.payouts.payouts import PayoutRow
-from gateway.storage.reconciliation import recovery, strays
+from gateway.storage.reconciliation import instances, recovery, strays
 from gateway.storage.reconciliation.strays import Candidate, NewStray, Stray
 
 MOST = 5_000
@@ -53,11 +53,18 @@ class Strays:
         self._database = resources.database
         self._vault = resources.vault
         self._instance = resources.settings.instance
+        self._instances = frozenset({self._instance})
+        """Of this installation, now or before."""
         self._terms = {slug: Terms(manifest=desk.manifest, pace=desk.pace) for slug, desk in resources.desks.items()}
 
+    async def learn(self) -> None:
+        """Ask the store which instances it has had: before lines are read, as another process may have another one."""
+        async with self._database.connection() as connection:
+            self._instances = frozenset({self._instance, *(one.instance for one in await instances.used(connection))})
+
     def ours(self, reference: str | None) -> bool:
-        """Whether only this installation can have made a reference."""
-        return reference is not None and reference[:2] == self._instance and _REFERENCE.fullmatch(reference) is not None
+        """Whether only this installation can have made a reference, as far as was learnt."""
+        return reference is not None and reference[:2] in self._instances and bool(_REFERENCE.fullmatch(reference))
 
     async def keep(self, partner: str, lines: Iterable[StatementLine]) -> int:
         """Keep what of some lines without a payout of ours is a stray; how many were."""

@@ -125,8 +125,8 @@ def _case(partner: str, detail: str, payout: int | None = None) -> NewCase:
 def looks_alike(payout: int, day: date) -> Finding:
     """A payout that may be listed under another name."""
     detail = (
-        f"the statement of {day} has a credit of this amount and account under a reference that is not ours: ask the"
-        " partner whether it is this payout, and settle it with what it says"
+        f"the statement of {day} has a credit that may be this payout under another reference: its amount, and its"
+        " account as far as that is told; ask the partner whether it is, and settle it with what it says"
     )
     return Finding(payout=payout, what=What.LOOKALIKE, detail=detail)
 

@@ -110,7 +110,11 @@ async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[
             SELECT id, $1, 'reserve', 'reserved', 'float', amount_rupiah, $3 FROM made),
         marked AS (
             UPDATE incentives i SET payout = 'open', payouts = i.payouts + 1, facts_at = $3
-            FROM made WHERE i.id = made.incentive)
+            FROM made WHERE i.id = made.incentive),
+        told AS (
+            INSERT INTO instances (instance, since, until) SELECT $8, $3, $3 FROM made
+            WHERE NOT EXISTS (SELECT FROM instances WHERE instance = $8 AND until > $3 - interval '1 hour') LIMIT 1
+            ON CONFLICT (instance) DO UPDATE SET until = excluded.until)
         SELECT DISTINCT ON (programme) programme, due_on, id, (SELECT rows FROM share) AS share,
             count(*) OVER (PARTITION BY programme) AS due, CASE WHEN programme = max(programme) OVER ()
                 THEN ARRAY(SELECT id FROM made) END AS made

@@ -42,6 +42,8 @@ async def keep(connection: Connection, now: datetime, partner: str, day: date, c
                              OR right(c.reference, $8) = right(p.reference, $8)
                              OR length(c.reference) >= $8 AND strpos(p.reference, c.reference) > 0))
         WHERE p.partner = $3 AND p.first_sent_at IS NOT NULL
+          AND NOT EXISTS (SELECT FROM strays s WHERE s.partner = $3 AND s.reference = c.reference
+                          AND s.settled_at IS NOT NULL)
           AND (p.state IN ('unknown', 'reserved') OR (p.state = 'rejected' AND p.statements_from IS NOT NULL))
         ORDER BY p.id, c.booked_at
         ON CONFLICT DO NOTHING

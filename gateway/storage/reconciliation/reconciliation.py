@@ -149,7 +149,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """What a day is compared by."""
 
     partner: str
-    instance: str
+    instances: Sequence[str]
+    """Those that our references begin with, or have begun with."""
     begins: datetime
     """The day's first moment in Jakarta."""
     ends: datetime
@@ -303,7 +304,7 @@ async def compare(
         by.skew,
         by.absence,
         by.read_at,
-        by.instance,
+        list(by.instances),
         reconciliation,
         complete,
         unreadable,

@@ -43,7 +43,7 @@ _MATCHED = f"{_CREDIT} AND q.payout IS NOT NULL"
 _MOVE = "q.kind IN ('credit', 'reversal') AND NOT q.bad"
 _IN_DAY = "q.booked_at >= $1 AND q.booked_at < $2"
 _AGAIN = "(q.state = 'succeeded' AND q.booked_at > q.ended_at + $3::interval)"
-_OURS = "(q.reference ~ '^[0-9]{19}$' AND left(q.reference, 2) = $6)"
+_OURS = "(q.reference ~ '^[0-9]{19}$' AND left(q.reference, 2) = ANY($6::text[]))"
 
 RULES: tuple[Rule, ...] = (
     Rule(_B.FORMAT, "a booking without any reference, or without an amount", "q.bad"),
@@ -136,7 +136,7 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 """`$1`, `$2`: the day's first moment and the next day's; `$3`: how far clocks may differ; `$4`: the absence time; `$5`:
-when the statement was begun to be read; `$6`: our instance.
+when the statement was begun to be read; `$6`: our instances.
 """
 
 

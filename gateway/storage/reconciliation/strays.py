@@ -256,6 +256,7 @@ async def settle(connection: Connection, now: datetime, stray: Stray, *, by: str
     await connection.execute(
         "UPDATE cases SET closed_at = $2, closed_by = $3 WHERE id = $1 AND closed_at IS NULL", stray.case_id, now, by
     )
+    await connection.execute("DELETE FROM lookalikes WHERE reference = $1", stray.reference)  # it is known whose it is
     await connection.execute(
         "UPDATE incentives i SET own = NULL, own_next_at = NULL, facts_at = $3 FROM participants t"
         " WHERE t.id = i.participant AND t.partner = $1 AND t.account_index = $2 AND i.payout IS NULL"
