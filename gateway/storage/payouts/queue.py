@@ -60,6 +60,14 @@ _PAID_BEFORE = """EXISTS (SELECT 1 FROM incentives c WHERE c.cancelled AND c.pay
 """Whether the instalment of incentive `i` was paid under a cancelled one, whose refusal the partner took back."""
 
 
+_INSTANCE_USED = """
+INSERT INTO instances (instance, since, until) SELECT $8, $3, $3 FROM made
+WHERE NOT EXISTS (SELECT FROM instances WHERE instance = $8 AND until > $3 - interval '1 hour') LIMIT 1
+ON CONFLICT (instance) DO UPDATE SET until = excluded.until
+"""
+"""Under which instance payouts were made: written once an hour, so that no claim waits for another one's row."""
+
+
 async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[list[int], Cursor | None]:
     """Make payouts for incentives that are due, leased by the claimer; with them the cursor, None at the end. Each
     programme that has any gets an equal share, so that none waits for what another one handed over before.
@@ -110,11 +118,7 @@ async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[
             SELECT id, $1, 'reserve', 'reserved', 'float', amount_rupiah, $3 FROM made),
         marked AS (
             UPDATE incentives i SET payout = 'open', payouts = i.payouts + 1, facts_at = $3
-            FROM made WHERE i.id = made.incentive),
-        told AS (
-            INSERT INTO instances (instance, since, until) SELECT $8, $3, $3 FROM made
-            WHERE NOT EXISTS (SELECT FROM instances WHERE instance = $8 AND until > $3 - interval '1 hour') LIMIT 1
-            ON CONFLICT (instance) DO UPDATE SET until = excluded.until)
+            FROM made WHERE i.id = made.incentive), used AS ({_INSTANCE_USED})
         SELECT DISTINCT ON (programme) programme, due_on, id, (SELECT rows FROM share) AS share,
             count(*) OVER (PARTITION BY programme) AS due, CASE WHEN programme = max(programme) OVER ()
                 THEN ARRAY(SELECT id FROM made) END AS made
