@@ -115,7 +115,7 @@ _RESTORED = (
     one("instance/not_kept", "gateway/storage/payouts/queue.py", "INSERT INTO instances (instance, since, until) SELECT $8, $3, $3 FROM made", "INSERT INTO instances (instance, since, until) SELECT '99', $3, $3 FROM made", INSTANCES),
     one("instance/anothers_is_ours", "gateway/services/reconciliation/strays.py", "reference[:2] in self._instances and", "self._instances and", INSTANCES),
     one("instance/compared_by_todays_alone", "gateway/services/reconciliation/reconcile.py", "by = self._comparison(desk, day, sorted(used))", "by = self._comparison(desk, day, sorted(used & {self._instance}))", INSTANCES, first="test_each_instance_that_was_ever_used_is_known_in_the_store"),
-    one("instance/used_for_ever_since", "gateway/storage/payouts/queue.py", "DO UPDATE SET until = excluded.until)", "DO NOTHING)", INSTANCES, first="test_each_instance_that_was_ever_used_is_known_in_the_store"),
+    one("instance/used_for_ever_since", "gateway/storage/payouts/queue.py", "DO UPDATE SET until = excluded.until", "DO NOTHING", INSTANCES, first="test_each_instance_that_was_ever_used_is_known_in_the_store"),
     one("stray/a_choice_is_made", "gateway/services/reconciliation/strays.py", "if len(able) != len(group) or", "if len(able) < len(group) or", RESTORE, first="test_a_choice_between_incentives_is_a_persons"),
 )  # fmt: skip
 
