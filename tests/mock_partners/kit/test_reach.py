@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -10,11 +13,15 @@ from typer.testing import CliRunner
 from mock_partners.cli import main
 from mock_partners.kit.host import read_scenario
 from mock_partners.kit.scenario import ScenarioError
-from mock_partners.kit.scenario.reach import EVERYWHERE, GROUPS, reached, table
-from mock_partners.kit.scenario.roles import REACH
+from mock_partners.kit.scenario.reach import EVERYWHERE, GROUPS, OF_ATOM, reached, table
+from mock_partners.kit.scenario.roles import REACH, concerns
 from mock_partners.kit.scenario.vocabulary import DO, NEEDS, Part
+from mock_partners.kit.turn import Turn
 from mock_partners.registry import PARTNERS
 from tests.mock_partners.kit.staged import toml
+from tests.mock_partners.signers import ENDPOINTS
+from tests.mock_partners.test_signers import Stage
+from tests.partners.kit import Endpoint
 
 QA = Path(__file__).parents[3] / "docs" / "qa.md"
 VALUES = {
@@ -52,6 +59,53 @@ def test_each_gap_of_the_table_is_refused(atom: str, partner: str) -> None:
     with pytest.raises(ScenarioError) as told:
         read_scenario(rule(atom, partner))
     assert f"do.{atom} cannot act" in told.value.problems[0]
+
+
+WHILE_IT_WORKS = ("desk", "withdrawal", "rows", "pages-of-rows")
+"""What a call that succeeds must have asked of a scenario wherever the table says that it acts."""
+
+
+class Asked(dict[str, Any]):
+    """The atoms in force for a call: none, and which were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __bool__(self) -> bool:
+        return True
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return default
+
+
+@cache
+def clients_of(partner: str) -> Stage:
+    return Stage(partner)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.id)
+def test_what_a_mock_asks_a_scenario_during_a_call_is_what_the_table_says(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, asked = clients_of(endpoint.partner), Asked()
+
+    def begin(turn: Turn) -> None:
+        turn.checks, turn.rules, turn.effects = [], [], asked
+
+    monkeypatch.setattr(Turn, "__init__", begin)
+    got = asyncio.run(stage.mock.send(stage.sign(endpoint)))
+    operation = f"{endpoint.method} {endpoint.path}"
+
+    def acts(atom: str) -> bool:
+        return any(end == EVERYWHERE or concerns(end, operation) for end in reached(endpoint.partner, atom))
+
+    known = asked.names & OF_ATOM.keys()
+    assert [atom for atom in sorted(known) if not acts(atom)] == [], "it acts where the table has nothing"
+    if got.status == 200:
+        told = [group for group in WHILE_IT_WORKS if acts(GROUPS[group][0])]
+        assert [group for group in told if not known & set(GROUPS[group])] == [], "the table has what does not act"
 
 
 def test_groups_are_those_that_partners_name_and_atoms_those_of_the_language() -> None:
