@@ -1,5 +1,5 @@
-"""Query parameters that an operation does not have are refused: a filter that is silently ignored lists everybody. Each
-address and each number has one spelling.
+"""Query parameters and bodies that an operation does not have are refused: a filter that is silently ignored lists
+everybody. Each address and each number has one spelling.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from litestar import Litestar, Request
 from litestar.openapi.spec import Parameter, Reference, Schema
 
 from contracts.errors import InvalidRequest, NotFound
+from gateway.api.examples import BODIES
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,39}", re.ASCII)
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
 """The framework would take 1e2, 100.0 and 0100 for 100 too."""
 _CURSORS = ("cursor", "after")
 """May be empty, as programs that read page by page send it with their first request."""
+_READS = ("GET", "HEAD", "OPTIONS")
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 """What stands for bytes that are not UTF-8."""
 _PREFIX = "/v1/"
@@ -27,16 +29,22 @@ _PREFIX = "/v1/"
 
 async def refuse_unknown(request: Request[Any, Any, Any]) -> None:
     """Raise `InvalidRequest` for the first parameter that the operation does not have, or whose number is in another
-    form than digits; it never quotes a value. And `NotFound` for an address in another spelling than its one: what
-    stands in front may look at it.
+    form than digits, and for a body where it takes none; it never quotes a value. And `NotFound` for an address in
+    another spelling than its one: what stands in front may look at it.
     """
     path = str(request.scope["path"])
     numbers = [str(value) for value in request.path_params.values() if isinstance(value, int)]
     if b"//" in request.scope.get("raw_path", b"") or not set(numbers) <= set(path.split("/")):
         raise NotFound("There is nothing at this address.")
     _refuse_other_numbers(request)
+    if path.startswith(_PREFIX):
+        _refuse_parameters(request)
+        await _refuse_body(request)
+
+
+def _refuse_parameters(request: Request[Any, Any, Any]) -> None:
     names = [name for name, _ in request.query_params.multi_items()]
-    if not names or not path.startswith(_PREFIX):
+    if not names:
         return
     if _UNREADABLE in unquote(request.scope["query_string"].decode("latin-1")):
         raise InvalidRequest(
@@ -65,6 +73,17 @@ async def refuse_unknown(request: Request[Any, Any, Any]) -> None:
                 f"The query parameter {name} is there twice.", field=name, code="parameter_repeated",
                 remedy="Give it once.",
             )  # fmt: skip
+
+
+async def _refuse_body(request: Request[Any, Any, Any]) -> None:
+    """Who sends a reason, or for whom alone it is to be, must not think that it was heard."""
+    if request.method in _READS or request.route_handler.handler_name in BODIES:
+        return
+    if b"".join((await request.body()).split()) not in (b"", b"{}", b"null"):
+        raise InvalidRequest(
+            "This operation takes no body.", code="field_unknown",
+            remedy="Leave it out: nothing in it would be looked at.",
+        )  # fmt: skip
 
 
 def _refuse_other_numbers(request: Request[Any, Any, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import unicodedata
 from typing import Any
 
@@ -331,6 +332,32 @@ async def test_what_no_filter_finds_is_told_and_no_empty_list(api: Api) -> None:
                     continue
                 assert reply.status_code == 422, f"{path} {each['name']}={text}"
     assert tried > 20
+
+
+async def test_what_nobody_would_look_at_is_not_sent_in_vain(api: Api) -> None:
+    """Every operation that takes no body: a reason, or for what alone it is to be, would be dropped without a word."""
+    bare: list[tuple[str, str, str]] = []
+    for path, operations in (await api.http.get("/schema")).json()["paths"].items():
+        for method, operation in operations.items():
+            if method != "get" and "requestBody" not in operation and path.startswith("/v1/"):
+                at = re.sub(r"\{[a-z_]+\}", lambda name: "ovo" if name[0] == "{partner}" else "1", path)
+                scopes = {one["client"][0] for one in operation["security"]}
+                bare.append((method.upper(), at, "operator" if scopes == {"ops"} else "maker"))
+    assert len(bare) > 8
+    before = await api.state()
+    for body, refused in (({"reason": "x"}, True), ([1], True), ({}, False), (None, False)):
+        for method, at, role in bare:
+            reply = await api.call(method, at, role=role, key="k", json=body)
+            code = reply.json().get("code") if reply.content else None
+            told = (code == "field_unknown") == refused or code == "not_found"  # whose row it is comes first
+            assert told, f"{method} {at} {body} {reply.text}"
+        if refused:
+            assert await api.state() == before, body
+    made = (await api.call("POST", "/v1/incentives", key="one", json=row(1))).json()["incentive"]
+    own = f"/v1/incentives/{made['incentive_id']}/cancel"
+    assert (await api.call("POST", own, json={"reason": "x"})).json()["code"] == "field_unknown"
+    assert (await api.call("GET", "/v1/incentives")).json()["incentives"][0]["stage"] == "awaiting_link"
+    assert (await api.call("POST", own, json={})).json()["stage"] == "cancelled"
 
 
 async def test_where_json_breaks_off_is_told_and_which_header_stands_twice(api: Api) -> None:
