@@ -25,9 +25,9 @@ from gateway.storage.base.ids import new_id
 from gateway.storage.brake import refusals
 from gateway.storage.intake import participants
 from gateway.storage.intake.participants import ParticipantRow
-from gateway.storage.linking import links, verifications
+from gateway.storage.linking import links, proofs, verifications
 from gateway.storage.linking.links import LinkRow
-from gateway.storage.ops import holds
+from gateway.storage.ops import audit, holds
 
 LOOK_AGAIN = timedelta(seconds=60)
 """A look or refresh that could not be made is made again this much later."""
@@ -256,18 +256,28 @@ class LinkUpkeep:
         return (await brake.refused(connection, now, said, self._desks[link.partner].pace.looks_s)).level
 
     async def _keep(self, link: LinkRow, fresh: Grant) -> None:
-        await kept(self._clock, lambda: self._write_fresh(link, fresh), tries=KEPT_TRIES)
+        """Raises `PartnerUnavailable` where it is another account's token: an answer to somebody else's request."""
+        if not await kept(self._clock, lambda: self._write_fresh(link, fresh), tries=KEPT_TRIES):
+            raise PartnerUnavailable("the refresh brought the token of another account")
 
-    async def _write_fresh(self, link: LinkRow, fresh: Grant) -> None:
+    async def _write_fresh(self, link: LinkRow, fresh: Grant) -> bool:
         now = self._clock.now()
+        fresh_index = self._vault.index(places.grant_index(link.partner), fresh.access_token.reveal())
         async with self._database.transaction() as connection:
+            await proofs.lock_token(connection, link.partner, fresh_index)
             person = await participants.get(connection, link.participant, lock=True)
             current = await links.get(connection, link.id, lock=True)
+            if await proofs.under_other_accounts(
+                connection, link.partner, fresh_index, link.account_index, link.participant
+            ):
+                data = {"partner": link.partner}
+                await audit.record(connection, now, "gateway", "link.token_of_another_account", link.id, data)
+                return False
             written = await links.refreshed(
                 connection,
                 link,
                 grant_sealed=seal_grant(self._vault, link.id, fresh),
-                grant_index=self._vault.index(places.grant_index(link.partner), fresh.access_token.reveal()),
+                grant_index=fresh_index,
                 grant_expires_at=fresh.expires_at,
                 refresh_at=facts.refresh_at(fresh, now),
                 now=now,
@@ -276,6 +286,7 @@ class LinkUpkeep:
                 if current.doubted_at is not None:
                     await facts.stands(connection, person, current, now)
                 await refusals.good(connection, link.partner, HoldStage.PROOF, known=True, answers=1)
+        return True
 
     async def _get(self, link_id: str) -> LinkRow:
         async with self._database.connection() as connection:

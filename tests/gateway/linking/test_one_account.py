@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -188,3 +189,20 @@ async def test_a_document_speaks_of_the_account_it_was_handed_in_for(world: Worl
     await world.linked(pid, granted("others"))
     await world.verification.tick()
     assert await world.incentive(pid) == UNPROVED
+
+
+async def test_a_refresh_that_brings_somebody_elses_token_is_none(world: World) -> None:
+    """Answers that were swapped on their way: the person's own token stays, and a fresh one is asked for again."""
+    ends = world.clock.now() + timedelta(days=15)
+    one = await world.linked(await world.person("sole", X), granted("one-token"))
+    other = await world.linked(await world.person("sole", Y), granted("other-token", expires_at=ends))
+    held = [(await world.link(each))["grant_index"] for each in (one, other)]
+    world.clock.forward(14 * 86_400 + 1)
+    world.banks["sole"].will("refresh", granted("one-token").grant, granted("fresh-token").grant)
+    assert await world.linking.tick_refresh() == 1
+    assert [(await world.link(each))["grant_index"] for each in (one, other)] == held
+    acts = await world.all("SELECT subject FROM audit_log WHERE action = 'link.token_of_another_account'")
+    assert [act["subject"] for act in acts] == [other], "and that is on record"
+    world.clock.forward(61)
+    assert await world.linking.tick_refresh() == 1
+    assert (await world.link(other))["grant_index"] not in held
