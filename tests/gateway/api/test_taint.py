@@ -5,19 +5,29 @@ counted or stored in clear. `--long` sends 10,000.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
+from prometheus_client import generate_latest
 from typer.testing import CliRunner
 
 from gateway.cli import app
+from gateway.security import places
+from gateway.services.intake.incentives import Incentives
+from gateway.services.ops.gauges import measured
+from gateway.services.ops.partners import Partners
+from gateway.settings import Waits
 from tests.gateway.api.kit import Api, as_csv, row
-from tests.gateway.payouts.town import Town, open_town
+from tests.gateway.payouts.city import TROUBLES, City, open_city
+from tests.gateway.payouts.town import Town, open_town, phone_of
 
 PERSON = {
     "nik": "3174014205909977", "full_name": "Zarkonia Taintmark", "phone": "+6281987654321",
@@ -135,8 +145,41 @@ async def stored(api: Api) -> str:
     return "\n".join(one[0] for found in rows for one in found)
 
 
+def spellings(mark: str) -> set[str]:
+    """As it is, and as programs write it: in hexadecimal (so a dump shows bytes), base64 at each of the three places
+    that it may begin at, for addresses, turned round, and with signs between its groups.
+    """
+    raw = mark.encode()
+    told = {mark, raw.hex(), mark[::-1], quote(mark), "".join(f"%{byte:02X}" for byte in raw)}
+    for pad in range(3):
+        text = base64.b64encode(b"\0" * pad + raw).decode()
+        whole = text[4 if pad else 0 : (pad + len(raw)) // 3 * 4]  # what stands before and behind mixes in at the ends
+        told |= {whole, whole.replace("+", "-").replace("/", "_")}
+    if mark.isdigit():
+        told |= {sign.join(mark[n : n + 4] for n in range(0, len(mark), 4)) for sign in " -."}
+    return {one for one in told if len(one) >= _SHORTEST}
+
+
+_SHORTEST = 6
+_SPELLED = re.compile("|".join(sorted(re.escape(one) for mark in MARKS for one in spellings(mark))), re.IGNORECASE)
+
+
 def shown(text: str) -> list[str]:
-    return [mark for mark in MARKS if mark in text]
+    return _SPELLED.findall(text)
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_a_mark_is_found_however_it_is_written(mark: str) -> None:
+    """Else nothing that follows could fail."""
+    raw = mark.encode()
+    for before in ("", "a", "ab", "abc"):
+        for after in ("", "z", "zy"):
+            text = f"{before}{mark}{after}".encode()
+            if len(mark) > 6:  # of fewer signs too little is left where neighbours mix in
+                assert shown(base64.b64encode(text).decode()), (before, after)
+                assert shown(base64.urlsafe_b64encode(text).decode()), (before, after)
+            assert shown(f"\\x{text.hex().upper()}")
+    assert shown(mark[::-1]) and shown(quote(mark, safe="")) and shown(f"x{raw.hex()}y") and not shown("anything else")
 
 
 async def test_nothing_of_a_person_comes_out_of_what_fails(
@@ -209,3 +252,49 @@ async def _dump(town: Town) -> str:
     tables = await town.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     rows = [await town.fetch(f"SELECT t::text AS row FROM {table['tablename']} t") for table in tables]
     return "\n".join(one["row"] for found in rows for one in found)
+
+
+async def test_nor_out_of_what_goes_wrong_at_the_real_partners(
+    database: str, capfd: pytest.CaptureFixture[str], long: bool
+) -> None:
+    """Every adapter at its mock, with most answers lost, late, refused or dropped: store, log, commands, measures."""
+    chance = random.Random("taint")
+    async with open_city(database, waits=Waits(absence_s=60.0, confirm_rejection_s=5.0)) as city:
+        worker, statements = city.worker(), city.statements()
+        tainted: set[str] = set()
+        for slug in sorted(city.desks):
+            for _ in range(40 if long else 2):
+                person = await city.person(slug)
+                await city.incentive(person)
+                account = city.vault.open(places.account(f"P{person:05d}"), await _sealed(city, person))
+                tainted |= {account.lstrip("+"), phone_of(person)[3:]}
+        city.fate = lambda slug, target: chance.choice(TROUBLES) if chance.random() < 0.7 else ""
+        wanted = 10_000 if long else 60
+        for _ in range(20_000):
+            if city.happened.total() - city.happened[""] >= wanted:
+                break
+            for slug in sorted(city.desks):
+                await worker.tick_send(slug)
+                await worker.tick_lookups(slug)
+                await statements.tick(slug)
+            await worker.tick_deadlines()
+            await city.pass_time(600.0)
+        assert city.happened.total() - city.happened[""] >= wanted, city.happened
+        text = await _dump(city)
+        (payout, *_) = await city.fetch("SELECT id, incentive FROM payouts ORDER BY id")
+        told = await asyncio.to_thread(commands, database, payout["id"], payout["incentive"])
+        manifests = {slug: desk.manifest for slug, desk in city.desks.items()}
+        views = await Partners(city.database, city.clock, manifests, {}).all()
+        moment = Incentives(city.database, city.clock, manifests).moment()
+        async with city.database.connection() as connection:
+            measures = generate_latest(await measured(connection, moment, views)).decode()
+    spelled = re.compile("|".join(re.escape(one) for mark in tainted for one in spellings(mark)), re.IGNORECASE)
+    logged = "".join(capfd.readouterr())
+    assert "unknown" in text and "gateway_incentives" in measures
+    for where, said in {"store": text, "commands": told, "measures": measures, "log": logged}.items():
+        assert spelled.findall(said) == [], where
+
+
+async def _sealed(city: City, person: int) -> bytes:
+    (row,) = await city.fetch("SELECT account_sealed FROM participants WHERE id = $1", person)
+    return bytes(row["account_sealed"])
