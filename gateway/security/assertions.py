@@ -67,12 +67,16 @@ def public_keys(text: str) -> str:
     if not 1 <= len(keys) <= MOST_KEYS or None in ids or len(set(ids)) < len(ids):
         raise _none(f"A set has 1 to {MOST_KEYS} keys, each with a `kid` of its own.")
     for key in keys:
-        good = (isinstance(key, ECKey) and key.curve_name == "P-256") or (
-            isinstance(key, RSAKey) and key.raw_value.key_size >= _RSA_BITS
-        )
-        if not good:
+        if not acceptable(key):
             raise _none(f"Keys are of the curve P-256 (ES256), or RSA of {_RSA_BITS} bits or more (PS256).")
     return msgspec.json.encode({"keys": [key.as_dict(private=False) for key in keys]}).decode()
+
+
+def acceptable(key: object) -> bool:
+    """Of the kinds and lengths that FAPI 2.0 takes."""
+    if isinstance(key, ECKey):
+        return bool(key.curve_name == "P-256")
+    return isinstance(key, RSAKey) and key.raw_value.key_size >= _RSA_BITS
 
 
 def issuer_of(assertion: str) -> str:

@@ -16,7 +16,7 @@ import structlog
 
 from contracts.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unauthenticated
 from gateway.clock import Clock
-from gateway.security import assertions, personal
+from gateway.security import assertions, dpop, personal
 from gateway.security.limits import ACCESS_REFUSED, CALLS, Limits, network_of
 from gateway.security.tenancy import must_own
 from gateway.storage.access import clients as stored
@@ -58,6 +58,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     return_urls: tuple[str, ...]
     organisation: str | None
     """Whose rows it sees and changes; None: everybody's."""
+    thumbprint: str | None = None
+    """Of the key that must prove each of its requests, where the token is bound to one."""
 
 
 def hashed(value: str) -> bytes:
@@ -212,6 +214,23 @@ class ClientDirectory:
         async with self._database.connection() as connection:
             return await stored.use_assertion(connection, client_id, hashed(claims.jti), claims.expires_at, now)
 
+    async def holder(
+        self, client_id: str, proofs: Sequence[str], method: str, url: str, token: str | None = None
+    ) -> str | None:
+        """The thumbprint of the key that signed a request's one proof, now and for the first time; None: none did."""
+        now = self._clock.now()
+        try:
+            if len(proofs) != 1:
+                raise dpop.ProofRefused(f"{len(proofs)} proofs")
+            proof = dpop.proved(proofs[0], method, url, now, token)
+        except dpop.ProofRefused as error:
+            _log.info("proof_refused", client_id=client_id, because=str(error))
+            return None
+        once = hashed(f"proof {proof.thumbprint} {proof.jti}")
+        async with self._database.connection() as connection:
+            fresh = await stored.use_assertion(connection, client_id, once, proof.good_until, now)
+        return proof.thumbprint if fresh else None
+
     async def note(
         self, actor: str, action: str, path: str, about: Mapping[str, object] = MappingProxyType({})
     ) -> None:
@@ -233,12 +252,16 @@ class ClientDirectory:
                 await audit.record(connection, now, client_id, "token.revoke", client_id, {})
         self._seen.pop(token_hash, None)
 
-    async def keep_token(self, token: str, client_id: str, scopes: Sequence[str]) -> None:
-        """Store a token just issued; it lives `TOKEN_LIFE_S`."""
+    async def keep_token(
+        self, token: str, client_id: str, scopes: Sequence[str], thumbprint: str | None = None
+    ) -> None:
+        """Store a token just issued; it lives `TOKEN_LIFE_S`, and is good beside proofs of the key alone that
+        `thumbprint` names.
+        """
         now = self._clock.now()
         expires_at = now + timedelta(seconds=TOKEN_LIFE_S)
         async with self._database.connection() as connection:
-            await stored.insert_token(connection, hashed(token), client_id, scopes, now, expires_at)
+            await stored.insert_token(connection, hashed(token), client_id, scopes, now, expires_at, thumbprint)
 
     async def recognise(self, token: str) -> Caller | None:
         """The caller whose valid token this is, or None."""
@@ -259,6 +282,7 @@ class ClientDirectory:
             scopes=found.scopes,
             return_urls=found.return_urls,
             organisation=found.organisation,
+            thumbprint=found.thumbprint,
         )
 
     def forget(self) -> None:
@@ -288,7 +312,7 @@ class Scopes:
     async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
         """Raises `Unauthenticated`, `Forbidden`, `NotFound` or `TooManyRequests`."""
         kind, _space, token = connection.headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not token:
+        if kind.lower() not in _KINDS or not token:
             raise Unauthenticated("The request carries no access token.")
         core = connection.app.state.core
         directory: ClientDirectory = core.clients
@@ -299,6 +323,15 @@ class Scopes:
             await limits.take(redis, ACCESS_REFUSED, network_of(connection.client.host if connection.client else ""))
             await directory.note("nobody", "token.unknown", connection.scope["path"])
             raise Unauthenticated("The access token is unknown or has expired.", code="invalid_token")
+        if not await _held(connection, directory, caller, kind.lower(), token.strip()):
+            await limits.take(redis, ACCESS_REFUSED, network_of(connection.client.host if connection.client else ""))
+            await directory.note(caller.client_id, "token.unproved", connection.scope["path"])
+            raise Unproved(
+                "The access token is not shown as it was issued: to a key, or to none.",
+                code="invalid_token",
+                remedy="Of a bound token send Authorization: DPoP TOKEN and one DPoP header, made anew for each request"
+                " (RFC 9449); another as Bearer TOKEN.",
+            )
         await limits.take(redis, CALLS, caller.client_id)
         if caller.scopes.isdisjoint(self.scopes):
             await limits.take(redis, ACCESS_REFUSED, caller.client_id)
@@ -306,6 +339,31 @@ class Scopes:
             raise Forbidden(f"This needs the scope {' or '.join(self.scopes)}.", code="scope_missing")
         connection.scope["auth"] = caller
         await must_own(core.resources.database, caller.organisation, connection.path_params)
+
+
+class Unproved(Unauthenticated):
+    """A token bound to a key without its proof, or a proof of a token that is bound to none."""
+
+    headers = MappingProxyType(
+        {"WWW-Authenticate": f'DPoP error="invalid_token", algs="{" ".join(assertions.ALGORITHMS)}"'}
+    )
+
+
+_KINDS = ("bearer", "dpop")
+
+
+async def _held(connection: Connection, directory: ClientDirectory, caller: Caller, kind: str, token: str) -> bool:
+    """Whether the request shows the token as it was issued: bare, or beside a proof of the key that it is bound to."""
+    if caller.thumbprint is None:
+        return kind == "bearer"
+    if kind != "dpop":
+        return False
+    public: str = connection.app.state.core.resources.settings.public_url
+    url, proofs = public + connection.scope["path"], connection.headers.getall("dpop", [])
+    return (
+        await directory.holder(caller.client_id, proofs, str(connection.scope.get("method")), url, token)
+        == caller.thumbprint
+    )
 
 
 def require(*scopes: str) -> Scopes:

@@ -71,6 +71,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     token_endpoint_auth_methods_supported: tuple[str, ...] = AUTH_METHODS
     token_endpoint_auth_signing_alg_values_supported: tuple[str, ...] = ALGORITHMS
     revocation_endpoint_auth_methods_supported: tuple[str, ...] = AUTH_METHODS
+    dpop_signing_alg_values_supported: tuple[str, ...] = ALGORITHMS
 
 
 class _Client(ClientMixin):  # type: ignore[misc] # authlib ships no types
@@ -154,6 +155,8 @@ _REMEDIES = {
     "invalid_client": "Send the client's id and secret by HTTP Basic or in the form, or a new assertion; an operator"
     " can make new ones.",
     "invalid_scope": "Ask for scopes that the client has, with spaces between, or for none to get all of them.",
+    "invalid_dpop_proof": "Send one DPoP header, made anew for this request, or none for a bearer token (RFC 9449): typ"
+    " dpop+jwt, ES256 or PS256, the public key as jwk; htm POST, htu this address, a new jti, and iat now.",
     "unsupported_grant_type": "Send grant_type=client_credentials.",
 }
 
@@ -182,7 +185,14 @@ async def issue_token(core: NamedDependency[Core], request: Request[Any, Any, An
             await core.clients.note_refused(client_id if client else None)
         return _refused(error, signed="client_assertion" in form)
     await take(request, TOKENS, client_id)
-    await core.clients.keep_token(body["access_token"], client_id, body["scope"].split())
+    thumbprint = None
+    if proofs := request.headers.getall("dpop", []):
+        url = f"{core.resources.settings.public_url}/oauth/token"
+        thumbprint = await core.clients.holder(client_id, proofs, "POST", url)
+        if thumbprint is None:
+            return _refused("invalid_dpop_proof")
+        body["token_type"] = "DPoP"  # noqa: S105 - a kind of token
+    await core.clients.keep_token(body["access_token"], client_id, body["scope"].split(), thumbprint)
     return Response(body, status_code=200, headers=_NO_STORE)
 
 
@@ -270,6 +280,7 @@ _DESCRIPTIONS = {
     "invalid_request": "The body is no form that can be read, names a field twice, or proves the client in two ways.",
     "invalid_client": "The client is unknown, disabled, or does not prove itself.",
     "invalid_scope": "The client has none of these scopes.",
+    "invalid_dpop_proof": "The proof is not of this request and of now, was used before, or does not hold.",
     "unsupported_grant_type": "Only client_credentials is offered.",
 }
 

@@ -162,7 +162,7 @@ class Keys:
                 raise Conflict(
                     f"The server does not show this role the transactions of {', '.join(hidden)}:"
                     " one may store what was sealed before.",
-                    code="sessions_hidden",
+                    code="key_in_use",
                     remedy=f"Have who runs the server say GRANT {', '.join(hidden)} TO the role of this command.",
                 )
             # Asked before the values are counted: whatever such a transaction stores is among them, or it goes on.

@@ -42,6 +42,8 @@ class TokenRow(msgspec.Struct, frozen=True, kw_only=True):
     return_urls: tuple[str, ...]
     organisation: str | None
     expires_at: datetime
+    thumbprint: str | None
+    """Of the key whose proofs it is good beside; None: whoever has it may use it."""
 
 
 _COLUMNS = "id, name, scopes, return_urls, created_at, disabled_at, organisation, coalesce(person, id) AS person"
@@ -162,26 +164,29 @@ async def insert_token(
     scopes: Sequence[str],
     now: datetime,
     expires_at: datetime,
+    thumbprint: str | None,
 ) -> None:
     """Store a token that was issued, and drop some that have expired."""
     await connection.execute(
         "WITH gone AS (DELETE FROM access_tokens WHERE token_hash IN ("
         "  SELECT token_hash FROM access_tokens WHERE expires_at < $5 LIMIT $6))"
-        " INSERT INTO access_tokens (token_hash, client_id, scopes, expires_at) VALUES ($1, $2, $3, $4)",
+        " INSERT INTO access_tokens (token_hash, client_id, scopes, expires_at, thumbprint)"
+        " VALUES ($1, $2, $3, $4, $7)",
         token_hash,
         client_id,
         scopes,
         expires_at,
         now,
         _PURGE,
+        thumbprint,
     )
 
 
 async def find_token(connection: Connection, token_hash: bytes) -> TokenRow | None:
     """Whose token it is; None for an unknown one or a disabled client's. The caller checks `expires_at`."""
     row = await connection.fetchrow(
-        "SELECT t.client_id, t.scopes, c.return_urls, c.organisation, t.expires_at FROM access_tokens t JOIN clients c"
-        " ON c.id = t.client_id WHERE t.token_hash = $1 AND c.disabled_at IS NULL",
+        "SELECT t.client_id, t.scopes, c.return_urls, c.organisation, t.expires_at, t.thumbprint FROM access_tokens t"
+        " JOIN clients c ON c.id = t.client_id WHERE t.token_hash = $1 AND c.disabled_at IS NULL",
         token_hash,
     )
     return None if row is None else msgspec.convert(dict(row), TokenRow)

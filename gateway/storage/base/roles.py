@@ -78,7 +78,7 @@ RIGHTS = {
     "usual_amounts": ("siu", "siu", "siu"),
     "verifications": ("siu", "siu", "siu"),
     "webhook_deliveries": ("su", "siud", "s"),
-    "webhook_endpoints": ("siud", "sud", "sud"),
+    "webhook_endpoints": ("siud", "siud", "siud"),
 }
 """By table or view: what their statements need, as far as the code tells (tests/gateway/test_roles.py)."""
 _SECRET = frozenset({"access_tokens", "client_assertions", "idempotency", "operator_sessions", "operators"})
