@@ -221,7 +221,11 @@ async def test_nothing_is_forecast_of_a_partner_that_is_not_fed(desk: Desk, way:
     assert (found["ovo"]["basis"], found["ovo"]["done_at"], found["ovo"]["due"]) == ("held", None, 1)
     assert found["gopay"]["basis"] == "quota", "slower is not stopped"
     async with desk.signed_in("auditor") as browser:
-        assert "menunggu mitra, atau mitra dihentikan" in (await browser.get("/ops")).text
+        overview = (await browser.get("/ops")).text
+        assert "menunggu mitra, atau mitra dihentikan" in overview
+        first = overview.partition('class="funnel"')[0]
+        assert ("/ops/partners/ovo" in first, "/ops/partners/gopay" in first) == (True, way == "hold"), "seen at once"
+        assert "/ops/partners/bni" not in first
         assert "Pembayaran berjalan" not in (await browser.get("/ops/partners/ovo")).text
 
 
