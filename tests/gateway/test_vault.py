@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
+import random
 from collections.abc import Callable
 
 import pytest
 
 from contracts.secret import Secret
-from gateway.security.vault import KEY_ID_BYTES, SealBroken, Vault
+from gateway.security.vault import KEY_ID_BYTES, SealBroken, Vault, keyed_hash
 
 KEY, OTHER_KEY = b"k" * 32, b"K" * 32
 NIK = "3173010101909901"
@@ -28,6 +30,15 @@ def test_values_that_are_sealed_together_share_nothing() -> None:
     sealed = vault.seal_each(*placed) + vault.seal_each(*placed)
     assert [vault.open(place, one) for (place, _), one in zip(placed * 2, sealed, strict=True)] == [NIK] * 10
     assert len({one[KEY_ID_BYTES : KEY_ID_BYTES + 12] for one in sealed}) == 10
+
+
+def test_a_keyed_hash_is_hmac_whatever_the_lengths_of_key_and_message() -> None:
+    rng = random.Random(5)
+    for length in (0, 1, 31, 32, 63, 64, 65, 200, *(rng.randrange(300) for _ in range(40))):
+        key = rng.randbytes(length)
+        hashed = keyed_hash(key)
+        for message in (b"", rng.randbytes(rng.randrange(300)), rng.randbytes(64)):
+            assert hashed(message) == hmac.digest(key, message, "sha256"), length
 
 
 def test_it_opens_nowhere_else_and_not_once_it_was_touched() -> None:

@@ -110,6 +110,15 @@ def test_an_unending_row_is_given_up_early() -> None:
         next(reader.feed(b"x\n" * bound))
 
 
+def test_whoever_else_has_work_has_a_turn_after_a_few_rows() -> None:
+    """A merge beside the reading needs dozens for each of its pieces, while nothing but the reading goes on."""
+    reader = Reader(CsvCells(), Checker(RULES, Vault(bytes(32)), REGISTERED, b"key"))
+    body = as_csv([row(n) | ({"nik": "1"} if n % 7 == 0 else {}) for n in range(500)])
+    parts = [len(rows) + len(refused) for rows, refused in (*reader.feed(body), *reader.end())]
+    assert sum(parts) == reader.rows == 500
+    assert 0 < min(parts) and max(parts) <= 32
+
+
 _BODY = as_csv([row(1), row(2)])
 _TEXT = _BODY.decode()
 FOREIGN = {
