@@ -68,13 +68,21 @@ async def hold(connection: Connection, programme: str) -> None:
     await connection.execute("SELECT pg_advisory_xact_lock(hashtext('entitlements'), hashtext($1))", programme)
 
 
+_STANDING = """SELECT * FROM entitlements e
+    WHERE e.programme = $1 AND e.participant = p.person AND e.state <> 'cancelled' OFFSET 0"""
+"""Of the participant `p`. Found by keys, here and below, for each who is asked about: as a join everybody who is
+entitled or stored would be read for each request.
+"""
+
+
 async def standing(
     connection: Connection, programme: str, organisation: str, people: Collection[str]
 ) -> dict[str, EntitlementRow]:
     """By participant: the entitlement in the programme, cancelled ones left out."""
     rows = await connection.fetch(
-        f"SELECT {_COLUMNS} FROM entitlements WHERE programme = $1 AND organisation = $2"  # noqa: S608 - our columns
-        " AND participant_id = ANY($3::text[]) AND state <> 'cancelled'",
+        f"SELECT {_COLUMNS} FROM unnest($3::text[]) AS one (pid)"  # noqa: S608 - our columns
+        " CROSS JOIN LATERAL (SELECT id AS person FROM participants p WHERE p.participant_id = one.pid OFFSET 0) p"
+        f" CROSS JOIN LATERAL ({_STANDING}) e WHERE organisation = $2",
         programme,
         organisation,
         list(people),
@@ -98,9 +106,10 @@ async def holders(
 ) -> dict[bytes, Holder]:
     """By NIK index: who is entitled in the programme."""
     rows = await connection.fetch(
-        "SELECT p.nik_index, e.participant_id, e.organisation = $2 AS ours"
-        " FROM entitlements e JOIN participants p ON p.id = e.participant"
-        " WHERE e.programme = $1 AND e.state <> 'cancelled' AND p.nik_index = ANY($3::bytea[])",
+        "SELECT one.nik AS nik_index, e.participant_id, e.organisation = $2 AS ours"  # noqa: S608 - a constant
+        " FROM (SELECT DISTINCT unnest($3::bytea[]) AS nik) AS one"
+        " CROSS JOIN LATERAL (SELECT id AS person FROM participants p WHERE p.nik_index = one.nik OFFSET 0) p"
+        f" CROSS JOIN LATERAL ({_STANDING}) e",
         programme,
         organisation,
         list(niks),
@@ -149,10 +158,12 @@ async def insert(
         INSERT INTO entitlements (id, plan_id, organisation, programme, participant, participant_id, state, client_id,
             created_at, changed_at)
         SELECT new_id($4), $1, p.organisation, $2, p.id, p.participant_id, 'open', $3, $4, $4
-        FROM participants p JOIN (SELECT min(r.line) AS line, r.participant_id, r.nik_index, r.partner, r.account_index
+        FROM (SELECT min(r.line) AS line, r.participant_id, r.nik_index, r.partner, r.account_index
             FROM intake_rows r WHERE NOT EXISTS (SELECT FROM intake_fate f WHERE f.line = r.line)
-            GROUP BY 2, 3, 4, 5) r USING (participant_id, nik_index, partner, account_index)
-        WHERE p.organisation = organisation_of($3) ORDER BY r.line
+            GROUP BY 2, 3, 4, 5) r
+        CROSS JOIN LATERAL (SELECT * FROM participants p WHERE p.participant_id = r.participant_id OFFSET 0) p
+        WHERE (p.nik_index, p.partner, p.account_index) = (r.nik_index, r.partner, r.account_index)
+            AND p.organisation = organisation_of($3) ORDER BY r.line
         RETURNING {_COLUMNS}
         """,  # noqa: S608 - our columns
         plan_id,

@@ -156,17 +156,10 @@ FROM intake_rows r JOIN (
 """
 
 
-def corrected(ours: str, live: str) -> str:
-    """Whether an accepted row says otherwise of a participant than what is known: only then there is anything to
-    correct.
-    """
-    return f"""
-SELECT EXISTS (SELECT FROM (SELECT r.* {live}) r {_PERSON} ON p.organisation = {ours} AND NOT {AS_KNOWN})
-"""
-
-
 def corrected_participants(ours: str, live: str, now: str) -> str:
-    """Takes over what the rows say of participants whom nothing binds."""
+    """Takes over what the rows say of participants whom nothing binds. Whether a row says anything new of anybody is
+    asked first, as hardly ever one does.
+    """
     return f"""
 UPDATE participants p SET nik_sealed = r.nik_sealed, nik_index = r.nik_index, name_sealed = r.name_sealed,
     name_index = r.name_index, phone_sealed = r.phone_sealed, phone_index = r.phone_index, partner = r.partner,
@@ -174,6 +167,7 @@ UPDATE participants p SET nik_sealed = r.nik_sealed, nik_index = r.nik_index, na
     verified = false, verified_until = NULL, standing = NULL, facts_at = {now}, corrected_at = {now}
 FROM intake_rows r JOIN (SELECT min(r.line) AS line {live} GROUP BY r.participant_id) AS firsts USING (line)
 WHERE p.participant_id = r.participant_id AND p.organisation = {ours} AND NOT {AS_KNOWN} AND NOT {BOUND}
+    AND (SELECT EXISTS (SELECT FROM (SELECT r.* {live}) r {_PERSON} ON p.organisation = {ours} AND NOT {AS_KNOWN}))
 """
 
 

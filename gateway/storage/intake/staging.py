@@ -122,7 +122,6 @@ _ANALYZE = (
 """Only what rows are grouped and joined by; the sealed fields would cost most of it."""
 
 _MOVE_PARTICIPANTS = rules.new_participants(_OURS, LIVE, "$1")
-_CORRECTED = rules.corrected(_OURS, LIVE)
 _CORRECT_PARTICIPANTS = rules.corrected_participants(_OURS, LIVE, "$1")
 _NOTE = rules.notes("$1", LIVE)
 _MOVE_INCENTIVES = rules.new_incentives(_OURS, LIVE, "$1", "$2")
@@ -331,7 +330,7 @@ async def move(connection: Connection, batch_id: str, settled: Settled, now: dat
     Not `alone` in the batch: raises `MergeUnsettled` instead, as what is decided again could meet rows of earlier
     pieces.
     """
-    if settled.known and await connection.fetchval(_CORRECTED, timeout=STATEMENT_S):
+    if settled.known:
         await connection.execute(_CORRECT_PARTICIPANTS, now, timeout=STATEMENT_S)
     made = await _move_all(connection, batch_id, settled, now)
     if made is None:
