@@ -66,6 +66,7 @@ def test_a_reference_that_columns_have_parted_is_ours(recording: Recording) -> N
 def test_a_part_given_back_or_from_elsewhere_is_no_payment_given_back(recording: Recording) -> None:
     """As a look-up tells it; what is left of the payment may be shown as nothing."""
     order = recording.order
+    row: Any = order  # of whose payout the amount alone is looked at
     for take in recording.of("find_payout"):
         body: Any = document(take.replies[-1])
         if "latestTransactionStatus" not in body:
@@ -80,5 +81,5 @@ def test_a_part_given_back_or_from_elsewhere_is_no_payment_given_back(recording:
             content = json.dumps({**body, **changes}).encode()
             said = play(take, 0, lambda reply, content=content: msgspec.structs.replace(reply, content=content))
             assert isinstance(said.result, Outcome), said.error
-            kind = agreed(said.result, order, order.account).kind  # type: ignore[arg-type] - of the row its amount alone
+            kind = agreed(said.result, row, order.account).kind
             assert (kind is OutcomeKind.REVERSED) is whole, changes

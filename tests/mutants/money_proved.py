@@ -27,6 +27,9 @@ _RULES = "gateway/services/payouts/rules.py"
 _ENDS = "gateway/services/payouts/ends.py"
 _REFUSING = "gateway/services/payouts/refusing.py"
 _OBSERVATION = "contracts/observation.py"
+_ROUNDS = "gateway/services/reconciliation/rounds.py"
+_OTHERS = "tests/gateway/payouts/test_lists_of_others.py"
+_OF_ANOTHER = "tests/contract/test_of_another.py"
 _ABSENCE = "gateway/services/payouts/absence.py"
 _STATEMENTS = "gateway/services/reconciliation/statements.py"
 _STATEMENT_ROWS = "gateway/storage/reconciliation/statements.py"
@@ -146,7 +149,14 @@ _LISTS = (
     one("list/a_reading_that_denies_it_is_no_matter", _WEIGHED, "if count or self.whole}", "if count}", LISTED, first="test_what_the_next_reading_does_not_bear_out_is_not_told_and_what_it_does_is"),
     one("list/side_by_side_is_twice", _FINDINGS, "if row[\"found_at\"] > since and not at_once:", "if False:", LISTED, first="test_readings_side_by_side_bear_out_nothing"),
     one("list/the_last_reading_is_the_last_look", _STATEMENTS, "if day in again or day not in last", "if day not in last", LISTED, first="test_what_the_last_reading_of_a_day_finds_is_looked_for_once_more"),
-    one("list/yesterday_is_read_once", "gateway/services/reconciliation/rounds.py", "POSTED_AFTER_S = (0.0, 6 * 3_600.0, 30 * 3_600.0, 8 * 86_400.0)", "POSTED_AFTER_S = (0.0,)", LISTED, first="test_a_refund_posted_into_yesterday_is_heard"),
+    one("list/absent_beside_what_is_not_listed", _STATEMENTS, "sure = [row for row in absent if row.id not in unsure]", "sure = absent", _OTHERS, first="test_beside_payments_that_are_known_and_not_listed_nothing_is_absent"),
+    one("list/what_waited_for_a_whole_list_waits_for_ever", _ROUNDS, "self._judged.pop(payout, None)", "pass", _OTHERS, first="test_what_is_on_no_whole_list_is_absent_and_paid"),
+    one("list/never_read_again_after_two_days", _ROUNDS, ", 30 * 3_600.0, 8 * 86_400.0)", ", 30 * 3_600.0)", _OTHERS, first="test_a_day_that_is_corrected_a_week_later_is_read_once_more"),
+    one("list/any_days_list_will_do", _STATEMENTS, "listing.proves and listing.of(day)", "listing.proves", _OTHERS, first="test_a_lone_payment_is_not_absent_from_another_days_list"),
+    one("list/a_cache_proves_absence", "adapters/snap/statements.py", "proves_absence=not answers.stale(reply),", "proves_absence=True,", _OF_ANOTHER, first="test_a_list_out_of_a_cache_proves_nothing_absent"),
+    one("refund/a_part_is_the_whole", "adapters/snap/payouts.py", "amount_rupiah=values.amount(envelope) or None,", "amount_rupiah=None,", _OF_ANOTHER, first="test_a_part_given_back_or_from_elsewhere_is_no_payment_given_back"),
+    one("refresh/of_somebody_else_is_kept", "gateway/services/linking/upkeep.py", "link.id, data)\n                return False\n", "link.id, data)\n", "tests/gateway/linking/test_one_account.py", first="test_a_refresh_that_brings_somebody_elses_token_is_none"),
+    one("list/yesterday_is_read_once", _ROUNDS, "POSTED_AFTER_S = (0.0, 6 * 3_600.0, 30 * 3_600.0, 8 * 86_400.0)", "POSTED_AFTER_S = (0.0,)", LISTED, first="test_a_refund_posted_into_yesterday_is_heard"),
     one("list/one_bad_day_holds_up_the_others", _STATEMENTS, "continue  # one day that cannot be read keeps no other from being read", "break", WORDS, first="test_a_day_that_cannot_be_read_keeps_no_other_from_being_read"),
     one("list/another_account_unseen_once_paid", _STATEMENTS, "if line.account is not None and (new or not paid):", "if line.account is not None and not paid:", LISTED, first="test_a_credit_to_another_account_is_found_though_the_payout_is_paid"),
     one("list/a_part_given_back_is_the_whole", "gateway/services/payouts/words.py", "if outcome.kind not in (OutcomeKind.SUCCEEDED, OutcomeKind.REVERSED):", "if outcome.kind is not OutcomeKind.SUCCEEDED:", LISTED, first="test_what_comes_back_in_part_or_from_elsewhere_is_no_payment_given_back"),

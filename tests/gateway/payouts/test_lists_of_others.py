@@ -71,6 +71,21 @@ async def test_what_is_on_no_whole_list_is_absent_and_paid(town: Town) -> None:
     assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
 
 
+async def test_a_lone_payment_is_not_absent_from_another_days_list(town: Town) -> None:
+    """Nothing was paid beside it, and a cache gives the list of two days ago, which has somebody's payment."""
+    bank = town.partner()
+    bank.book("9017954964000000077", 5_000, "0000000077")
+    listed = Bank._statement(bank, {"day": str(town.today()), "cursor": None})
+    town.clock.advance(59.7 * HOUR)
+    bank.script("transfer", "lost")
+    incentive = await town.due()
+    await town.worker().tick_send("fake")
+    bank.script("status", *[{"act": "say", "kind": "not_found"}] * 400)
+    bank._statement = lambda body: listed  # type: ignore[method-assign]
+    await follow(town, town.worker(), town.statements(), 40)
+    assert (await town.states(incentive), len(bank.booked)) == ([S.UNKNOWN], 2)
+
+
 async def test_what_leaves_before_utcs_midnight_is_looked_for_under_the_day_before(town: Town) -> None:
     """A partner's days may be UTC's, seven hours behind; what leaves at noon is of its own day everywhere."""
     town.partner()
