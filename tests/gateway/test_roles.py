@@ -79,15 +79,18 @@ async def test_each_role_may_do_what_its_statements_need_and_nothing_else(owned:
             " JOIN pg_proc p ON p.oid = t.tgfoid WHERE NOT t.tgisinternal"
         ):
             triggers[row["on_table"]].append(row["name"])
+        off: dict[str, str] = {}
         for role, modules in starts.items():
             want = needed(Reach(code, *modules), functions, triggers)
             for letters in want.values():
                 letters -= {"l"} if "u" in letters else set()
             have = await granted(connection, role)
-            off = {
-                table: "".join(sorted(want.get(table, ()))) for table in TABLES if want.get(table) != have.get(table)
+            off |= {
+                f"{role}, {table}": "".join(sorted(want.get(table, ())))
+                for table in TABLES
+                if want.get(table) != have.get(table)
             }
-            assert not off, f"{role}: these need other rights than roles.RIGHTS has: {off}"
+        assert not off, f"these need other rights than roles.RIGHTS has: {off}"
         told = await connection.fetch(
             "SELECT relname::text AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace"
             " AND relkind IN ('r', 'v')"
