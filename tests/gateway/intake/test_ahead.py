@@ -176,6 +176,19 @@ async def test_of_the_people_who_are_stored_only_those_are_read_whom_a_file_name
     assert len(read) == 6 and max(read[1:]) < 100, read
 
 
+async def test_rows_that_share_nothing_but_a_person_or_a_nik_are_told_of_each_other(api: Api) -> None:
+    for first, code, second in (
+        (1, "participant_conflict", row(1, nik=nik(2), period="2")),
+        (11, "nik_duplicate", row(12, nik=nik(11))),
+    ):
+        batch = (await api.submit(as_csv([row(first), second]), key=code)).json()
+        assert (batch["rows_accepted"], batch["rows_rejected"]) == (1, 1)
+        (told,) = await api.fetch("SELECT code, faults FROM batch_errors WHERE batch_id = $1", batch["batch_id"])
+        assert told["code"] == code and '"line 2"' in told["faults"]
+    people = await api.fetch("SELECT participant_id FROM participants")
+    assert {one[0] for one in people} == {row(n)["participant_id"] for n in (1, 11)}
+
+
 async def test_an_incentive_belongs_to_a_participant_and_a_batch(api: Api) -> None:
     await api.submit(as_csv([row(1)]))
     columns = "line, programme, purpose, participant_id, nik_index, partner, amount_rupiah, due_on, deadline_on,"
