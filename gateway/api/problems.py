@@ -20,6 +20,7 @@ from gateway.api import refusals
 from gateway.api.queries import values_of
 from gateway.api.request_ids import request_id_of
 from gateway.logs import frames
+from gateway.storage.base.out_of_time import OutOfTime
 
 MEDIA_TYPE = "application/problem+json"
 _GONE = "client disconnected prematurely"
@@ -50,6 +51,20 @@ class _UnsupportedMediaType(InvalidRequest):
     remedy = "Send the Content-Type that the operation names."
 
 
+class _OutOfTime(GatewayError):
+    code = "out_of_time"
+    http_status = 503
+    title = "Out of time"
+    remedy = (
+        "Ask again after the time in Retry-After, for less: a smaller `limit`, one batch, one participant. If it"
+        " persists, tell the operators the request_id."
+    )
+    retry_after_s = 30
+
+    def __init__(self) -> None:
+        super().__init__("The store did not answer within its time; nothing was changed.")
+
+
 def unsupported_media_type(expected: str) -> GatewayError:
     """The body has another type than the operation takes."""
     return _UnsupportedMediaType(f"The body must be {expected}.")
@@ -64,6 +79,15 @@ _BY_STATUS: dict[int, tuple[str, str, str]] = {
     422: (InvalidRequest.code, InvalidRequest.title, InvalidRequest.remedy),
     503: ("unavailable", "Unavailable", "Try again later."),
 }
+
+_STORE_AWAY = (
+    ConnectionError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]{0,79}", re.ASCII)
 _PLAIN = re.compile(
@@ -271,7 +295,9 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[P
         route=request.scope.get("path_template"),
         frames=frames(error),
     )
-    if isinstance(error, asyncpg.TooManyConnectionsError | asyncpg.CannotConnectNowError | ConnectionError):
+    if isinstance(error, OutOfTime):
+        return respond(_OutOfTime(), request.scope)
+    if isinstance(error, _STORE_AWAY):
         code, title, remedy = _BY_STATUS[503]
         return _response(
             request.scope, 503, code, title, "The store cannot be reached.", remedy, headers={"Retry-After": "5"}

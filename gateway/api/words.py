@@ -344,6 +344,7 @@ ERRORS: dict[str, str] = {
     "too_many_requests": "The allowance is used up: `Retry-After` says how long.",
     "totals_differ": "The file does not hold what was declared.",
     "unauthenticated": "The request carries no access token.",
+    "out_of_time": "The store did not find what was asked within its time; ask for less, or later.",
     "unavailable": "The store cannot be reached.",
     "unsupported_media_type": "The body has another type than the operation takes.",
     "upload_stalled": "The upload stopped.",

@@ -105,7 +105,7 @@ async def _live() -> list[Finding]:
     """Which alerts fire; all from the store, so from any machine."""
     async with open_store() as (database, incentives):
         views = await Partners(database, SystemClock(), MANIFESTS, {}).all()
-        async with database.connection() as connection:
+        async with database.transaction() as connection:
             registry = await gauges.measured(connection, incentives.moment(), views)
     found = []
     for alert, labels, value in firing(registry):

@@ -38,12 +38,12 @@ from tests.bench.servers import answers, environment, process
 
 _FEW = 10
 _TIMES = 30
-_FILL = (
+FILL = (
     """INSERT INTO programmes SELECT p, 'bench', $2::timestamptz FROM unnest('{large,small}'::text[]) AS p
     WHERE $1::int > 0""",
     """INSERT INTO batches (id, client_id, organisation, state, rows_accepted, rows_rejected, rows_repeated,
         amount_rupiah, content_root, received_at)
-    SELECT 'b' || n, 'bench', 'bench', 'approved', 0, 0, 0, 0, '', $2 FROM generate_series(1, 10 + $1::int / 1000) n""",
+    SELECT 'b' || n, 'bench', 'bench', 'approved', 0, 0, 0, 0, '', $2 FROM generate_series(1, 20 + $1::int / 1000) n""",
     """INSERT INTO participants (participant_id, nik_sealed, nik_index, name_sealed, phone_sealed, partner,
         account_sealed, account_index, link_id, link_active, verified, verified_until, facts_at, created_at,
         organisation)
@@ -56,7 +56,7 @@ _FILL = (
     """INSERT INTO incentives (batch_id, line, programme, purpose, period, participant, participant_id, nik_index,
         partner, amount_rupiah, due_on, deadline_on, content_hash, approved, link_active, verified, payout, facts_at,
         created_at, organisation)
-    SELECT 'b' || 1 + id % (10 + $1::int / 1000), id, 'large', 'survey', '1', id, participant_id, nik_index, partner,
+    SELECT 'b' || 1 + id % (20 + $1::int / 1000), id, 'large', 'survey', '1', id, participant_id, nik_index, partner,
         600000, ($2::timestamptz)::date - 3, ($2::timestamptz)::date + 60, '', true, link_active, verified,
         CASE WHEN id % 3 = 2 THEN 'succeeded' END, $2, $2, 'bench' FROM participants""",
     """INSERT INTO payouts (id, reference, incentive, participant, link_id, partner, amount_rupiah, state, created_at,
@@ -130,7 +130,7 @@ async def _fill(dsn: str, rows: int, now: datetime) -> None:
         await connection.execute("ANALYZE")  # of empty tables, before there is anything; nothing looks again meanwhile
         for table in ("incentives", "participants", "payouts", "links", "events"):
             await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
-        for statement in _FILL:
+        for statement in FILL:
             await connection.execute(statement, rows, now)
         await connection.execute(_SMALL, _FEW)
     finally:

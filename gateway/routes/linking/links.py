@@ -90,7 +90,7 @@ async def list_links(
     }
     at_us, last = numbers_of(cursor, 2, _LIST)
     before = (moment_of(at_us), f"L{last}") if cursor else None
-    async with core.resources.database.connection() as connection:
+    async with core.resources.database.transaction() as connection:
         found = await listing.find(connection, wanted, before, limit + 1)
     page = [
         LinkLine(link_id=row.id, **{name: getattr(row, name) for name in row.__struct_fields__ if name != "id"})

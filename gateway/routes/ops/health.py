@@ -92,7 +92,7 @@ async def metrics(core: NamedDependency[Core], request: Request[Any, Any, Any]) 
         await take(request, ACCESS_REFUSED)
         raise Unauthenticated("The request does not carry the token of GATEWAY_METRICS_TOKEN.")
     views = await core.partners.all()
-    async with core.resources.database.connection() as connection:
+    async with core.resources.database.transaction() as connection:
         registry = await gauges.measured(connection, core.incentives.moment(), views)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -67,7 +67,9 @@ async def search(core: NamedDependency[Core], request: Browser) -> Response[Any]
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
     niks, phones = _indexes(core, text)
     async with core.resources.database.transaction() as connection:
-        found = await story.find(connection, text, niks=niks, phones=phones, number=number)
+        found = await story.find(
+            connection, text, niks=niks, phones=phones, number=number, partners=list(core.resources.desks)
+        )
         if by := [name for name, wanted in (("niks", niks), ("phones", phones)) if wanted]:  # told of nobody's as well
             about = {"by": by, "found": len(found)}
             await audit.record(

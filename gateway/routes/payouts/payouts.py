@@ -134,7 +134,7 @@ async def list_payouts(
         "organisation": request.auth.organisation,
     }
     partners = list(core.resources.desks)
-    async with core.resources.database.connection() as connection:
+    async with core.resources.database.transaction() as connection:
         found = await payouts.find(connection, wanted, number_, partners, numbers_of(cursor, 1, _LIST)[0], limit + 1)
         paid_for = await payouts.paid_for(connection, {row.incentive for row in found})
     more = cursor_of(found[limit - 1].id, of=_LIST) if len(found) > limit else None

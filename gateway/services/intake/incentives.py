@@ -86,7 +86,7 @@ class Incentives:
 
     async def find(self, wanted: Filter, after: int, limit: int) -> list[IncentiveView]:
         """The next incentives in order of id."""
-        async with self._database.connection() as connection:
+        async with self._database.transaction() as connection:
             rows = await stored.find(connection, wanted, after, limit, self.moment())
         return [self._view(row) for row in rows]
 

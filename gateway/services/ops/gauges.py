@@ -19,6 +19,7 @@ _NUMBERS = {
     "notifications_oldest_seconds": ("How long the oldest notification waits to be applied.", ("partner",)),
     "approval_oldest_seconds": ("How long the oldest batch waits for approval.", ()),
     "refusals_provisional": ("Refusals of people that are asked about again by themselves.", ("partner", "code")),
+    "statements_out_of_time": ("Statements that took too long, today and yesterday; code: who asked.", ("code",)),
     "webhook_dead_letters": ("Deliveries to clients that were given up.", ()),
 }
 

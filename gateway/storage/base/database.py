@@ -9,6 +9,10 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
+import structlog
+
+from gateway.storage.base import out_of_time
+from gateway.storage.base.out_of_time import OutOfTime
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Item = TypeVar("Item")
@@ -27,6 +31,9 @@ AWAY: tuple[type[Exception], ...] = (
 """What the driver raises while the database cannot be reached, is shutting down, or has failed over: nothing is wrong
 with what was asked, and it may be asked again."""
 MOST_TRIES = 4
+LIMIT_S = 60.0
+"""So long a statement may take that names no other time."""
+_log = structlog.get_logger(__name__)
 _AGAIN = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
@@ -65,11 +72,19 @@ class Database:
 
     @classmethod
     async def open(
-        cls, dsn: str, *, size: int = 10, by_key: bool = False, timeline: Compares | None = None
+        cls,
+        dsn: str,
+        *,
+        size: int = 10,
+        by_key: bool = False,
+        timeline: Compares | None = None,
+        limit_s: float = LIMIT_S,
     ) -> Database:
         """Connect; raises `ConnectionError` where nothing answers within 10 s, what asyncpg raises where it refuses us.
 
         `timeline`: has each new connection compared before its first use; whoever sends payouts must give it.
+
+        `limit_s`: so long a statement may take that names no other time.
 
         `by_key`: for a worker, all of whose statements find a few hundred rows at most by an index (`_BY_KEY`).
         """
@@ -85,7 +100,7 @@ class Database:
                 min_size=1,
                 max_size=size,
                 timeout=10,
-                command_timeout=60,
+                command_timeout=limit_s,
                 connect=connect,
                 init=prepare,
                 reset=_as_it_is,
@@ -104,15 +119,36 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """One READ COMMITTED transaction: committed at the end, rolled back by an exception."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            yield connection
+        """One READ COMMITTED transaction: committed at the end, rolled back by an exception; `OutOfTime` where a
+        statement took too long.
+        """
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                yield connection
+        except TimeoutError as error:
+            raise await self._told(error) from error
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection without a transaction, for single statements."""
-        async with self._pool.acquire() as connection:
-            yield connection
+        """A connection without a transaction, for single statements; `OutOfTime` where one took too long."""
+        try:
+            async with self._pool.acquire() as connection:
+                yield connection
+        except TimeoutError as error:
+            raise await self._told(error) from error
+
+    async def _told(self, error: TimeoutError) -> TimeoutError:
+        """What to raise in its place: a statement that ran out of its time is named, logged and counted."""
+        statement = out_of_time.statement_of(error)
+        if statement is None or isinstance(error, OutOfTime):
+            return error
+        _log.error("statement_out_of_time", statement=statement)
+        try:
+            async with asyncio.timeout(5.0), self._pool.acquire() as connection:
+                await out_of_time.count(connection, statement)
+        except AWAY as away:
+            _log.warning("not_counted", statement=statement, error=type(away).__name__)
+        return OutOfTime(statement)
 
 
 async def connect(*args: Any, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
@@ -136,6 +172,18 @@ async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
 async def by_key(connection: Connection) -> None:
     """Plan what follows in this transaction as `SET_BY_KEY` says."""
     await connection.execute(f"SELECT {SET_BY_KEY}")
+
+
+async def along_key(connection: Connection) -> None:
+    """Plan what follows in this transaction along the order that it asks for, and for the values that it is given: the
+    next page of a list is found where the last one ended, though statistics of a table that was empty say that all rows
+    had better be read and sorted.
+    """
+    await connection.execute(
+        "SELECT set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true),"
+        " set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),"
+        " set_config('enable_bitmapscan', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true)"
+    )
 
 
 async def _as_it_is(connection: asyncpg.Connection[asyncpg.Record]) -> None:

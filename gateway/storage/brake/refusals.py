@@ -269,7 +269,8 @@ _LIFT_PAYOUTS = f"""
 UPDATE incentives i SET own = NULL, own_next_at = NULL, facts_at = $1
 FROM (SELECT i.id FROM incentives i JOIN unnest($2::bigint[], $3::text[]) AS t (participant, code)
       ON i.participant = t.participant AND i.own = t.code
-      WHERE i.payout IS NULL AND NOT i.cancelled AND NOT {UNCONFIRMED}
+      WHERE i.id = ANY(ARRAY(SELECT id FROM incentives WHERE participant = ANY($2::bigint[])))
+        AND i.payout IS NULL AND NOT i.cancelled AND NOT {UNCONFIRMED}
       ORDER BY i.id FOR NO KEY UPDATE OF i) w WHERE i.id = w.id
 """  # noqa: S608 - constants
 

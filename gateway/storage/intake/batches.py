@@ -304,7 +304,7 @@ async def stop_incentives(connection: Connection, column: str, value: str | int,
     done = await connection.execute(
         f"UPDATE incentives i SET cancelled = true, facts_at = $2 WHERE i.{column} = $1 AND NOT i.cancelled"
         " AND (i.payout IS NULL OR i.payout = 'open' AND NOT EXISTS (SELECT FROM payouts p WHERE p.incentive = i.id"
-        "      AND p.released_at IS NULL AND p.state NOT IN ('reserved', 'cancelled')))",
+        "      AND p.released_at IS NULL AND p.state NOT IN ('reserved', 'cancelled') OFFSET 0))",
         value,
         now,
         timeout=STATEMENT_S,
@@ -318,8 +318,9 @@ async def _decide(connection: Connection, batch_id: str, state: BatchState, now:
 
 _INCENTIVE = """i.programme, i.purpose, i.period, i.participant_id, i.id AS incentive_id, i.stage, i.blocker, i.partner,
     i.amount_rupiah, p.ended_at AS paid_at, p.partner_reference, NULL AS field, NULL AS code, '[]' AS faults"""
-_PAID = """LEFT JOIN LATERAL (SELECT ended_at, partner_reference FROM payouts
-    WHERE incentive = i.id AND state = 'succeeded' ORDER BY id LIMIT 1) p ON i.stage = 'paid'"""
+_PAID = """LEFT JOIN LATERAL (SELECT ended_at, partner_reference
+    FROM (SELECT * FROM payouts WHERE incentive = i.id AND state = 'succeeded' OFFSET 0) AS its
+    ORDER BY id LIMIT 1) p ON i.stage = 'paid'"""
 _ACCEPTED = f"""(SELECT i.line, {_INCENTIVE},
     (SELECT fields FROM batch_notes n WHERE n.batch_id = i.batch_id AND n.line = i.line) AS not_taken
     FROM incentives i {_PAID} WHERE i.batch_id = $1 AND i.line > $2 ORDER BY i.line LIMIT $3)"""

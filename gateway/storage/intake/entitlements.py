@@ -229,8 +229,10 @@ async def cancel_of(connection: Connection, participant: int, now: datetime) -> 
 async def incentives_of(connection: Connection, entitlements: Collection[int]) -> list[tuple[int, int]]:
     """(entitlement, incentive) of what their notices made."""
     rows = await connection.fetch(
-        "SELECT e.id, i.id AS incentive FROM entitlements e JOIN completions c ON c.entitlement = e.id"
-        " JOIN incentives i ON i.batch_id = c.batch_id AND i.participant = e.participant"
+        "SELECT e.id, i.id AS incentive FROM entitlements e"
+        " CROSS JOIN LATERAL (SELECT batch_id FROM completions WHERE entitlement = e.id OFFSET 0) c"
+        " CROSS JOIN LATERAL (SELECT id FROM incentives WHERE participant = e.participant AND batch_id = c.batch_id"
+        " OFFSET 0) i"
         " WHERE e.id = ANY($1::bigint[]) ORDER BY i.id",
         list(entitlements),
     )

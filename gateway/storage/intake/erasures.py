@@ -54,9 +54,10 @@ async def in_the_way(connection: Connection, participant: int, now: datetime, to
         SELECT
             EXISTS (SELECT FROM incentives WHERE participant = $1 AND NOT cancelled AND deadline_on >= $2
                     AND payout IS DISTINCT FROM 'succeeded') AS "an incentive that may still be paid",
-            EXISTS (SELECT FROM payouts WHERE participant = $1
+            EXISTS (SELECT FROM payouts WHERE incentive = ANY(ARRAY(SELECT id FROM incentives WHERE participant = $1))
                     AND (state = ANY($3::text[]) OR next_at IS NOT NULL)) AS "a payout that is followed",
-            EXISTS (SELECT FROM payouts WHERE participant = $1 AND updated_at > $5) AS "a payout of these days",
+            EXISTS (SELECT FROM payouts WHERE incentive = ANY(ARRAY(SELECT id FROM incentives WHERE participant = $1))
+                    AND updated_at > $5) AS "a payout of these days",
             EXISTS (SELECT FROM links WHERE participant = $1 AND state = ANY($4::text[])) AS "an account link",
             EXISTS (SELECT FROM entitlements WHERE participant = $1 AND state <> 'cancelled')
                 AS "an entitlement under a payment plan",
@@ -147,7 +148,11 @@ async def erase(connection: Connection, participant: int, confirmed_by: str, now
         nik,
         account,
     )
-    await connection.execute("UPDATE payouts SET frozen_hash = NULL WHERE participant = $1", participant)
+    await connection.execute(
+        "UPDATE payouts SET frozen_hash = NULL"
+        " WHERE incentive = ANY(ARRAY(SELECT id FROM incentives WHERE participant = $1))",
+        participant,
+    )
     for table in ("account_owners", "nik_corrections", "refusals"):
         await connection.execute(f"DELETE FROM {table} WHERE participant = $1", participant)  # noqa: S608 - constants
     await connection.execute("SELECT set_config('gateway.erasing', 'off', true)")

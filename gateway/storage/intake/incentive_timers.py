@@ -129,9 +129,7 @@ async def hasten(
         await connection.execute("UPDATE incentives SET own_next_at = $2 WHERE id = $1", incentive_id, now)
         hastened = True
     await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
-    payout = await connection.fetchval(
-        "SELECT id FROM payouts WHERE incentive = $1 ORDER BY id DESC LIMIT 1", incentive_id
-    )
+    payout = await connection.fetchval("SELECT max(id + 0) FROM payouts WHERE incentive = $1", incentive_id)
     return {
         "incentive_id": str(incentive_id),
         "stage": row["stage"],

@@ -8,7 +8,8 @@ from datetime import date, datetime
 import msgspec
 
 from contracts.incentive import BlockerCode, Stage
-from gateway.storage.base.database import Connection
+from gateway.storage.base.database import Connection, along_key
+from gateway.storage.base.filters import OF_PERSON
 from gateway.storage.base.moment import Moment
 
 
@@ -60,8 +61,8 @@ SELECT i.*, p.id AS payout_id, s.stage AS shown_stage, b.blocker AS shown_blocke
     s.blocker IS NOT DISTINCT FROM 'outcome_unknown'
         AND is_given_up(p.first_sent_at, p.next_at, p.sent_deadline, ($3::jsonb ->> i.partner)::timestamptz) AS given_up
 FROM incentives i LEFT JOIN LATERAL (
-        SELECT id, state, attempt, refusals, first_sent_at, next_at, sent_deadline FROM payouts WHERE incentive = i.id
-        ORDER BY id DESC LIMIT 1) p ON true
+        SELECT id, state, attempt, refusals, first_sent_at, next_at, sent_deadline
+        FROM (SELECT * FROM payouts WHERE incentive = i.id OFFSET 0) AS its ORDER BY id DESC LIMIT 1) p ON true
     LEFT JOIN partner_waits w ON w.partner = i.partner AND w.stage = 'payout'
     LEFT JOIN partner_waits v ON v.partner = i.partner AND v.stage = 'verify'
     CROSS JOIN LATERAL (SELECT shown_payout(i.payout, p.state, p.attempt) AS payout) f
@@ -97,7 +98,7 @@ _CONDITIONS = {
     "organisation": "i.organisation = {}",
     "programme": "i.programme = {}",
     "batch_id": "i.batch_id = {}",
-    "participant_id": "i.participant = (SELECT id FROM participants WHERE participant_id = {})",
+    "participant_id": f"i.id = ANY(ARRAY(SELECT id FROM incentives WHERE {OF_PERSON}))",  # noqa: S608 - constants
     "partner": "i.partner = {}",
     "stage": "i.shown_stage = {}",
     "blocker": "i.shown_blocker = {}",
@@ -131,7 +132,9 @@ async def several(connection: Connection, incentives: Sequence[int], moment: Mom
 
 
 async def find(connection: Connection, wanted: Filter, after: int, limit: int, moment: Moment) -> list[IncentiveRow]:
-    """The next incentives in order of id."""
+    """The next incentives in order of id, in the caller's transaction."""
+    if wanted.participant_id is None and wanted.batch_id is None:  # by those they are few, or close together
+        await along_key(connection)
     conditions, values = ["i.id > $4"], [*moment.values, after, limit]
     counted = []
     for name in wanted.__struct_fields__:

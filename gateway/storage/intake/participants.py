@@ -222,9 +222,10 @@ async def instalment_of_another(connection: Connection, participant: int, nik_in
     """Who else holds one of the participant's instalments under this NIK, and which incentive."""
     row = await connection.fetchrow(
         "SELECT o.participant_id, o.id AS incentive, o.organisation = i.organisation AS ours"
-        " FROM incentives o JOIN incentives i USING (programme, purpose, period)"
-        " WHERE i.participant = $1 AND NOT i.cancelled AND o.nik_index = $2 AND o.participant <> $1"
-        " AND (NOT o.cancelled OR o.payout = 'succeeded') ORDER BY o.id LIMIT 1",
+        " FROM (SELECT * FROM incentives WHERE nik_index = $2 AND NOT cancelled"
+        " UNION ALL SELECT * FROM incentives WHERE nik_index = $2 AND cancelled AND payout = 'succeeded') o"
+        " JOIN (SELECT * FROM incentives WHERE participant = $1 AND NOT cancelled OFFSET 0) i"
+        " USING (programme, purpose, period) WHERE o.participant <> $1 ORDER BY o.id LIMIT 1",
         participant,
         nik_index,
     )
@@ -249,7 +250,9 @@ async def was_paid(connection: Connection, participant: int) -> bool:
     return bool(
         await connection.fetchval(
             "SELECT EXISTS (SELECT FROM incentives WHERE participant = $1 AND payout IN ('succeeded', 'reversed'))"
-            " OR EXISTS (SELECT FROM payouts WHERE participant = $1 AND state IN ('succeeded', 'reversed'))",
+            " OR EXISTS (SELECT FROM payouts"
+            " WHERE incentive = ANY(ARRAY(SELECT id FROM incentives WHERE participant = $1))"
+            " AND state IN ('succeeded', 'reversed'))",
             participant,
         )
     )

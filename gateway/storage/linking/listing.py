@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from contracts.linking import LinkState
-from gateway.storage.base.database import Connection
+from gateway.storage.base.database import Connection, along_key
 from gateway.storage.base.filters import OF_PERSON, where
 
 _FILTERS = {
@@ -37,7 +37,9 @@ class LinkLine(msgspec.Struct, frozen=True, kw_only=True):
 async def find(
     connection: Connection, wanted: Mapping[str, object], before: tuple[datetime, str] | None, limit: int
 ) -> list[LinkLine]:
-    """The next links, newest first; `before`: time and id of the last one seen."""
+    """The next links, newest first, in the caller's transaction; `before`: time and id of the last one seen."""
+    if wanted.get("participant_id") is None and wanted.get("state") is None:  # these have indexes of their own
+        await along_key(connection)
     values: list[object] = [limit]
     conditions = ["true", *where(_FILTERS, wanted, values)]
     if before is not None:

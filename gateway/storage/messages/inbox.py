@@ -9,7 +9,7 @@ from datetime import date, datetime
 
 import msgspec
 
-from gateway.storage.base.database import Connection
+from gateway.storage.base.database import Connection, along_key
 from gateway.storage.base.rows import into
 
 
@@ -115,7 +115,8 @@ async def purge(connection: Connection, before: datetime, most: int) -> int:
 async def since(
     connection: Connection, partners: Sequence[str], received_from: datetime, after: int, limit: int
 ) -> list[InboxRow]:
-    """Notifications of some partners from a moment on, applied or not, by id."""
+    """Notifications of some partners from a moment on, applied or not, by id, in the caller's transaction."""
+    await along_key(connection)
     rows = await connection.fetch(
         f"SELECT {', '.join(_NAMES)} FROM inbox WHERE partner = ANY($1) AND received_at >= $2 AND id > $3"
         " ORDER BY id LIMIT $4",

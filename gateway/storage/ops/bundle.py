@@ -36,10 +36,10 @@ SELECT json_build_object(
         FROM (SELECT * FROM l ORDER BY created_at LIMIT $2) AS few),
     'consented', (SELECT json_agg(json_build_object('link_id', link_id, 'text_version', text_version,
         'channel', channel, 'at', at) ORDER BY at)
-        FROM (SELECT * FROM consents WHERE link_id IN (SELECT id FROM l) ORDER BY at LIMIT $2) AS few),
+        FROM (SELECT * FROM consents WHERE link_id = ANY(ARRAY(SELECT id FROM l)) ORDER BY at LIMIT $2) AS few),
     'checked', (SELECT json_agg(json_build_object('id', id::text, 'link_id', link_id, 'state', state,
         'verdict', verdict, 'partner_code', partner_code, 'decided_at', decided_at, 'expires_at', expires_at)
-        ORDER BY created_at) FROM (SELECT * FROM verifications WHERE link_id IN (SELECT id FROM l)
+        ORDER BY created_at) FROM (SELECT * FROM verifications WHERE participant = (SELECT participant FROM i)
         ORDER BY created_at LIMIT $2) AS few),
     'payouts', (SELECT json_agg(json_build_object('id', id::text, 'reference', reference, 'link_id', link_id,
         'partner', partner, 'amount_rupiah', amount_rupiah, 'state', state, 'attempt', attempt,
@@ -48,21 +48,23 @@ SELECT json_build_object(
         ORDER BY id) FROM p),
     'sent', (SELECT json_agg(json_build_object('subject', subject, 'at', at, 'operation', operation,
         'effect', effect, 'status', status, 'error', error, 'left_us', left_us) ORDER BY at)
-        FROM (SELECT * FROM exchanges WHERE subject IN (SELECT id::text FROM p UNION SELECT id FROM l)
+        FROM (SELECT * FROM exchanges WHERE subject = ANY(ARRAY(SELECT id::text FROM p UNION SELECT id FROM l))
         ORDER BY at LIMIT $2) AS few),
     'came_back', (SELECT json_agg(json_build_object('payout', payout::text, 'source', source, 'attempt', attempt,
         'kind', kind, 'reason', reason, 'partner_code', partner_code, 'at', at) ORDER BY id)
-        FROM (SELECT * FROM observations WHERE payout IN (SELECT id FROM p) ORDER BY id LIMIT $2) AS few),
+        FROM (SELECT * FROM observations WHERE payout = ANY(ARRAY(SELECT id FROM p)) ORDER BY id LIMIT $2) AS few),
     'booked', (SELECT json_agg(json_build_object('payout', payout::text, 'kind', kind, 'debit', debit,
         'credit', credit, 'amount_rupiah', amount_rupiah, 'at', at) ORDER BY id)
-        FROM ledger WHERE payout IN (SELECT id FROM p)),
+        FROM ledger WHERE payout = ANY(ARRAY(SELECT id FROM p))),
     'cases', (SELECT json_agg(json_build_object('id', id::text, 'code', code, 'opened_at', opened_at,
         'closed_at', closed_at, 'closed_by', closed_by) ORDER BY id)
-        FROM (SELECT * FROM cases WHERE incentive = $1 OR payout IN (SELECT id FROM p) ORDER BY id LIMIT $2) AS few),
+        FROM (SELECT * FROM cases WHERE incentive = $1 OR payout = ANY(ARRAY(SELECT id FROM p))
+        ORDER BY id LIMIT $2) AS few),
     'decided', (SELECT json_agg(json_build_object('seq', seq, 'at', at, 'actor', actor, 'action', action,
         'subject', subject) ORDER BY seq)
-        FROM (SELECT * FROM audit_log WHERE subject IN (SELECT $1::text UNION SELECT participant_id FROM i
-        UNION SELECT id FROM b UNION SELECT id FROM l UNION SELECT id::text FROM p) ORDER BY seq LIMIT $2) AS few)
+        FROM (SELECT * FROM (SELECT * FROM audit_log WHERE subject COLLATE "default" = ANY(ARRAY(SELECT $1::text
+            UNION SELECT participant_id FROM i UNION SELECT id FROM b UNION SELECT id FROM l
+            UNION SELECT id::text FROM p)) OFFSET 0) AS its ORDER BY seq LIMIT $2) AS few)
 )::text WHERE EXISTS (SELECT FROM i)
 """
 

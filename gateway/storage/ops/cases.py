@@ -20,7 +20,7 @@ _FILTERS = {
     "partner": "partner = {}",
     "code": "code = {}",
     "organisation": "EXISTS (SELECT FROM incentives i WHERE i.organisation = {} AND i.id = coalesce(cases.incentive,"
-    " (SELECT p.incentive FROM payouts p WHERE p.id = cases.payout)))",
+    " (SELECT p.incentive FROM payouts p WHERE p.id = cases.payout)) OFFSET 0)",
 }
 
 DUE_AFTER = timedelta(days=1)

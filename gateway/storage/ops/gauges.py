@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from contracts.brake import OF_A_PERSON
-from gateway.storage.base.database import Connection
+from gateway.storage.base.database import Connection, by_key
 
 Measured = list[tuple[str, dict[str, str], float]]
 """Name, labels, value."""
@@ -13,8 +13,9 @@ Measured = list[tuple[str, dict[str, str], float]]
 
 async def measure(connection: Connection, now: datetime) -> Measured:
     """Cases by code and partner, overdue ones, the oldest of what is unknown, unapplied, unapproved; dead letters;
-    refusals of people that the gateway asks about again by itself.
+    refusals of people that the gateway asks about again by itself. In the caller's transaction.
     """
+    await by_key(connection)
     rows = await connection.fetch(
         """
         SELECT 'cases_open' AS name, partner, code, count(*)::float8 AS value FROM cases WHERE closed_at IS NULL
@@ -29,6 +30,8 @@ async def measure(connection: Connection, now: datetime) -> Measured:
             FROM batches WHERE state = 'awaiting_approval' HAVING count(*) > 0
         UNION ALL SELECT 'webhook_dead_letters', NULL, NULL, count(*) FROM webhook_deliveries
             WHERE dead_at IS NOT NULL HAVING count(*) > 0
+        UNION ALL SELECT 'statements_out_of_time', NULL, statement, sum(times) FROM statements_out_of_time
+            WHERE day >= current_date - 1 GROUP BY statement
         UNION ALL SELECT 'refusals_provisional', partner, code, count(*) FROM (
             SELECT partner, code FROM refusals WHERE next_look_at IS NOT NULL
             UNION ALL SELECT partner, own FROM incentives WHERE own_next_at IS NOT NULL AND own = ANY($2::text[])) AS r

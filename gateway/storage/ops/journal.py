@@ -71,10 +71,9 @@ class StoredJournal:
 
 
 async def purge(connection: Connection, before: datetime, most: int) -> int:
-    """Forget the oldest exchanges, `most` at most, as far as they are older than `before`; how many."""
+    """Forget exchanges older than `before`, `most` at most; how many."""
     done = await connection.execute(
-        "DELETE FROM exchanges e USING (SELECT id FROM exchanges ORDER BY id LIMIT $2) AS oldest"
-        " WHERE e.id = oldest.id AND e.at < $1",
+        "DELETE FROM exchanges WHERE ctid = ANY(ARRAY(SELECT ctid FROM exchanges WHERE at < $1 LIMIT $2))",
         before,
         most,
     )

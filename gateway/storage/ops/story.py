@@ -17,20 +17,27 @@ Rows: TypeAlias = Sequence[Row]
 
 
 async def find(
-    connection: Connection, text: str, *, niks: Sequence[bytes], phones: Mapping[str, bytes], number: int | None
+    connection: Connection,
+    text: str,
+    *,
+    niks: Sequence[bytes],
+    phones: Mapping[str, bytes],
+    number: int | None,
+    partners: Sequence[str],
 ) -> list[asyncpg.Record]:
     """Participants whom a text names: their id, an incentive, payout or batch, either side's reference, or by index
-    a NIK or an account that is a phone.
+    a NIK or an account that is a phone, by partner; `partners`: those whose references count.
     """
     return await connection.fetch(
         """
         SELECT DISTINCT p.id, p.participant_id, p.partner FROM participants p WHERE p.id IN (
             SELECT id FROM participants WHERE participant_id = $1
-            UNION ALL SELECT t.id FROM unnest($2::bytea[]) AS one (nik) JOIN participants t ON t.nik_index = one.nik
-            UNION ALL SELECT t.id FROM unnest($3::text[], $5::bytea[]) AS one (partner, phone)
-                JOIN participants t ON (t.partner, t.account_index) = (one.partner, one.phone)
-            UNION ALL SELECT participant FROM payouts WHERE reference = $1 OR id = $4
-            UNION ALL SELECT participant FROM payouts WHERE partner_reference = $1
+            UNION ALL SELECT id FROM participants WHERE nik_index = ANY($2::bytea[])
+            UNION ALL SELECT t.id FROM unnest($3::text[], $5::bytea[]) AS one (partner, phone) CROSS JOIN LATERAL
+                (SELECT id FROM participants WHERE partner = one.partner AND account_index = one.phone OFFSET 0) AS t
+            UNION ALL SELECT participant FROM payouts WHERE reference = $1
+            UNION ALL SELECT participant FROM payouts WHERE id = $4
+            UNION ALL SELECT participant FROM payouts WHERE partner = ANY($6::text[]) AND partner_reference = $1
             UNION ALL SELECT participant FROM incentives WHERE id = $4
             UNION ALL SELECT participant FROM links WHERE id = $1)
         ORDER BY p.participant_id LIMIT 20
@@ -40,6 +47,7 @@ async def find(
         list(phones),
         number,
         list(phones.values()),
+        list(partners),
     )
 
 
@@ -71,7 +79,10 @@ async def verifications(connection: Connection, participant: int) -> Rows:
 async def payouts(connection: Connection, participant: int) -> Rows:
     """Their payouts, newest first."""
     return await connection.fetch(
-        "SELECT * FROM payouts WHERE participant = $1 ORDER BY id DESC LIMIT $2", participant, MOST
+        "SELECT * FROM payouts WHERE incentive = ANY(ARRAY(SELECT id FROM incentives WHERE participant = $1))"
+        " ORDER BY id + 0 DESC LIMIT $2",
+        participant,
+        MOST,
     )
 
 
@@ -92,7 +103,7 @@ async def evidence(connection: Connection, payout: int) -> tuple[Rows, Rows, Row
             str(payout),
             MOST,
         ),
-        await connection.fetch("SELECT * FROM ledger WHERE payout = $1 ORDER BY id LIMIT $2", payout, MOST),
+        await connection.fetch("SELECT * FROM ledger WHERE payout = $1 ORDER BY id + 0 LIMIT $2", payout, MOST),
         await connection.fetch("SELECT * FROM cases WHERE payout = $1 ORDER BY id LIMIT $2", payout, MOST),
     )
 
@@ -165,7 +176,7 @@ async def batch_totals(connection: Connection, batch_id: str) -> Rows:
 async def decisions(connection: Connection, before: int | None) -> Rows:
     """Who decided what, newest first."""
     return await connection.fetch(
-        "SELECT * FROM audit_log WHERE $1::bigint IS NULL OR seq < $1 ORDER BY seq DESC LIMIT $2", before, MOST
+        "SELECT * FROM audit_log WHERE seq < coalesce($1, 9223372036854775807) ORDER BY seq DESC LIMIT $2", before, MOST
     )
 
 
@@ -180,7 +191,8 @@ async def way_back(connection: Connection, participant_id: str) -> tuple[str, st
         " WHERE p.participant_id = $1 AND c.disabled_at IS NULL AND l.return_url = ANY(c.return_urls)"
         " UNION ALL SELECT b.client_id, c.return_urls[1], 1, b.received_at FROM incentives i"
         " JOIN batches b ON b.id = i.batch_id JOIN clients c ON c.id = b.client_id"
-        " WHERE i.participant_id = $1 AND c.disabled_at IS NULL AND cardinality(c.return_urls) > 0) AS ways"
+        " WHERE i.participant = (SELECT id FROM participants WHERE participant_id = $1)"
+        " AND c.disabled_at IS NULL AND cardinality(c.return_urls) > 0) AS ways"
         " ORDER BY n, at DESC LIMIT 1",
         participant_id,
     )

@@ -13,13 +13,14 @@ import msgspec
 
 from contracts.incentive import BlockerCode
 from contracts.payout import PayoutState
-from gateway.storage.base.database import Connection, as_json
+from gateway.storage.base.database import Connection, along_key, as_json
 from gateway.storage.base.filters import OF_PERSON, where
 from gateway.storage.base.rows import into
 
 _FILTERS = {
     "incentive": "incentive = {}",
-    "participant_id": OF_PERSON,
+    "participant_id": "id = ANY(ARRAY(SELECT p.id FROM payouts p WHERE p.incentive = ANY("
+    f"ARRAY(SELECT id FROM incentives WHERE {OF_PERSON}))))",
     "partner": "partner = {}",
     "state": "state = {}",
     "ended_on": "(ended_at AT TIME ZONE 'Asia/Jakarta')::date = {}",
@@ -144,8 +145,11 @@ async def find(
     limit: int,
 ) -> list[PayoutRow]:
     """The next payouts in order of id. `number`: of one payout, its own, our reference at the partner, or that of one
-    of the `partners`.
+    of the `partners`. In the caller's transaction.
     """
+    # These have indexes of their own.
+    if number is None and all(wanted.get(name) is None for name in ("incentive", "participant_id", "state")):
+        await along_key(connection)
     values: list[object] = [after, limit]
     conditions = ["id > $1", *where(_FILTERS, wanted, values)]
     if number is not None:

@@ -81,6 +81,7 @@ async def test_what_nobody_has_is_not_looked_for(api: Api, wanted: dict[str, Any
     class Explained:
         def __init__(self, connection: Any) -> None:
             self.connection, self.plan = connection, ""
+            self.execute = connection.execute
 
         async def fetch(self, sql: str, *values: Any) -> list[Any]:
             plan = await self.connection.fetch(f"EXPLAIN ANALYZE {sql}", *values)

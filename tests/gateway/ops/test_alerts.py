@@ -50,6 +50,7 @@ PLANTED = {
         " content_root, received_at) VALUES ('w', 'c', 'awaiting_approval', 0, 0, 0, 0, '',"
         " $1::timestamptz - interval '25 hours')"
     ),
+    "OutOfTime": "INSERT INTO statements_out_of_time VALUES ('linking/listing.py find', $1::timestamptz::date, 1)",
     "DeadLetters": "INSERT INTO webhook_deliveries VALUES ('e', '7', 7, 'P1', 9, $1, $1, $1, 'answered 500')",
 }
 
