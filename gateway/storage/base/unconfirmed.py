@@ -1,18 +1,20 @@
-"""In SQL: what was refused and may still be paid, as partners pay hours after a *failed*."""
+"""In SQL: what was refused and may still be paid, as partners pay hours after a *failed*. OFFSET 0: each is a look-up,
+never a join over all that waits.
+"""
 
 from __future__ import annotations
 
 _REFUSED = "p.state = 'rejected' AND p.confirmed_at IS NULL"
 _LATELY = f"SELECT FROM payouts p WHERE i.payouts > 0 AND p.incentive = i.id AND {_REFUSED} AND p.next_at IS NOT NULL"
 BEFORE = f"c.cancelled AND c.payouts > 0 AND {_REFUSED} AND (p.next_at IS NOT NULL OR c.own = 'outcome_unknown')"
-REFUSED_LATELY = f"EXISTS ({_LATELY})"
+REFUSED_LATELY = f"EXISTS ({_LATELY} OFFSET 0)"
 """Whether a payout of incentive `i` was refused and no second look-up has said so yet: the partner may still pay it, so
 that no other takes its place, wherever that one would be paid.
 """
 REFUSED_BEFORE = f"""EXISTS (SELECT FROM incentives c JOIN payouts p ON p.incentive = c.id WHERE {BEFORE}
-    AND (c.nik_index, c.programme, c.purpose, c.period) = (i.nik_index, i.programme, i.purpose, i.period))"""
+    AND (c.nik_index, c.programme, c.purpose, c.period) = (i.nik_index, i.programme, i.purpose, i.period) OFFSET 0)"""
 """The same of a payout of an incentive that was cancelled, and whose instalment was handed over again as `i`."""
-UNCONFIRMED = f"(EXISTS ({_LATELY} AND p.reason IS DISTINCT FROM 'balance_limit') OR {REFUSED_BEFORE})"
+UNCONFIRMED = f"(EXISTS ({_LATELY} AND p.reason IS DISTINCT FROM 'balance_limit' OFFSET 0) OR {REFUSED_BEFORE})"
 """Either, but for a full account: it is tried again by itself only after such a look-up, but at once when core says
 that there is room.
 """

@@ -271,7 +271,7 @@ FROM (SELECT i.id FROM incentives i JOIN unnest($2::bigint[], $3::text[]) AS t (
       ON i.participant = t.participant AND i.own = t.code
       WHERE i.id = ANY(ARRAY(SELECT id FROM incentives WHERE participant = ANY($2::bigint[])))
         AND i.payout IS NULL AND NOT i.cancelled AND NOT {UNCONFIRMED}
-      ORDER BY i.id FOR NO KEY UPDATE OF i) w WHERE i.id = w.id
+      ORDER BY i.id + 0 FOR NO KEY UPDATE OF i) w WHERE i.id = w.id
 """  # noqa: S608 - constants
 
 

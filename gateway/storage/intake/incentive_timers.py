@@ -20,10 +20,13 @@ WHERE i.id = over.id RETURNING i.id
 
 _BLOCK_REFUSED_BEFORE = f"""
 UPDATE incentives i SET own = 'outcome_unknown', own_next_at = greatest($1, again.at), facts_at = $1 FROM (
-    SELECT i.id, max(p.next_at) AS at FROM incentives c JOIN payouts p ON p.incentive = c.id
-        JOIN incentives i USING (nik_index, programme, purpose, period)
-    WHERE {BEFORE} AND NOT i.cancelled AND i.payout IS NULL AND i.own IS NULL
-    GROUP BY i.id ORDER BY i.id LIMIT $2) AS again
+    -- From the few that were cancelled after a payout to theirs: never through all payouts.
+    SELECT i.id, max(p.next_at) AS at FROM (SELECT * FROM incentives WHERE cancelled AND payouts > 0 OFFSET 0) c
+        CROSS JOIN LATERAL (SELECT * FROM payouts WHERE incentive = c.id OFFSET 0) p
+        CROSS JOIN LATERAL (SELECT id FROM incentives WHERE (nik_index, programme, purpose, period)
+            = (c.nik_index, c.programme, c.purpose, c.period) AND NOT cancelled AND payout IS NULL AND own IS NULL
+            OFFSET 0) i
+    WHERE {BEFORE} GROUP BY i.id ORDER BY i.id LIMIT $2) AS again
 WHERE i.id = again.id AND i.payout IS NULL AND i.own IS NULL RETURNING i.id
 """  # noqa: S608 - constants
 
