@@ -1,6 +1,4 @@
-"""What the API's description says in words: of each Struct's field what stands below it in the code, of names that
-occur in many places what they always mean.
-"""
+"""What the API's description says in words: a Struct's field by what stands below it, common names by what they mean."""
 
 from __future__ import annotations
 

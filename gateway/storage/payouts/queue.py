@@ -87,11 +87,9 @@ async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[
             SELECT n.programme, coalesce(c.due_on, '-infinity') AS due_on, coalesce(c.id, 0) AS id
             FROM named n LEFT JOIN json_to_recordset($6::json) AS c (programme text, due_on date, id bigint)
                 ON c.programme = n.programme
-            -- The first one, by the index: as an EXISTS it may become a join that reads all that wait, for each claim.
-            CROSS JOIN LATERAL (SELECT FROM incentives i WHERE i.partner = $1 AND i.programme = n.programme
-                AND i.stage = 'scheduled' AND i.blocker IS NULL AND i.due_on <= $4
-                AND (i.due_on, i.id) > (coalesce(c.due_on, '-infinity'), coalesce(c.id, 0))
-                ORDER BY i.due_on, i.id LIMIT 1) AS first),
+            WHERE EXISTS (SELECT FROM incentives i WHERE i.partner = $1 AND i.programme = n.programme
+                AND i.stage = 'scheduled' AND i.blocker IS NULL AND i.due_on <= $4 AND (i.due_on, i.id)
+                > (coalesce(c.due_on, '-infinity'), coalesce(c.id, 0)) OFFSET 0)),  -- a look-up, no join over all
         share AS MATERIALIZED (SELECT ceil($7::integer::float8 / greatest(1, count(*)))::integer AS rows FROM asked),
         due AS MATERIALIZED (
             -- Each time in another order: whichever comes last is the one that is cut short.
