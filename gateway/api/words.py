@@ -1,4 +1,4 @@
-"""What the API's description says in words: a Struct's field by what stands below it, common names by what they mean."""
+"""What the API's description says in words: a Struct's field by the text below it, common names by what they mean."""
 
 from __future__ import annotations
 

@@ -120,6 +120,7 @@ async def run(folder: Path, rows: int) -> dict[str, Any]:
         for name, path in PATHS.items():
             asked = path.format(middle=first["next_cursor"])
             figures[name] = await _measured(pids, lambda asked=asked: _get(http, asked))
+            console.print(name, figures[name], style="dim")
         figures["a worker's claim of 100"] = await _measured(pids, lambda: _claim(database))
         return figures
 
@@ -146,7 +147,7 @@ async def _claim(database: Database) -> None:
     now = datetime.now(UTC)
     claim = queue.Claim(
         partner="bni", worker="bench", now=now, today=jakarta_day(now), lease_until=now + timedelta(seconds=30),
-        instance="01", limit=100,
+        instance="10", limit=100,
     )  # fmt: skip
     async with database.connection() as connection:
         transaction = connection.transaction()

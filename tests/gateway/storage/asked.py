@@ -35,7 +35,7 @@ TEXTS = {
     "name": "participant",
     "reference": "0000000000000000002", "state": "unknown", "decision": "approve", "organisation": "bench",
     "client_id": "bench", "purpose": "survey", "period": "1", "query": "SELECT 1", "keys": "[]", "verdict": "paid",
-    "which": "i.id = $2", "instance": "01",
+    "which": "i.id = $2", "instance": "10",
 }  # fmt: skip
 """What a text parameter of that name holds; others hold `x`."""
 
