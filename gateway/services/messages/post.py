@@ -22,11 +22,14 @@ import aiohttp
 import msgspec
 from aiohttp.abc import AbstractResolver, ResolveResult
 from standardwebhooks import Webhook
+from yarl import URL
 
 from contracts.errors import InvalidRequest
 
 TIMEOUT_S = 10.0
 LONGEST_URL = 2_000
+_WRITTEN = re.compile(r"(?:[\w\-.~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*", re.ASCII)
+"""An address with nothing in it that would have to be encoded first."""
 _LONGEST_ANSWER = 1_024
 _NAMES_AT_ONCE = 16
 _LATER = (429, 503)
@@ -83,6 +86,11 @@ def _public(address: Address) -> bool:
     old = isinstance(address, ipaddress.IPv6Address) and (address.teredo is not None or address.is_site_local)
     inward = any(address in network for network in _INWARD if network.version == address.version)
     return address.is_global and not (odd or old or inward or address.is_link_local or address.is_private)
+
+
+def _as_written(url: str) -> URL:
+    """An address is called as it was given: to a key in it, %2F and / may be two things."""
+    return URL(url, encoded=_WRITTEN.fullmatch(url) is not None)
 
 
 def check_url(url: str, allowed: Sequence[Network]) -> None:
@@ -182,7 +190,9 @@ class Post:
         status, error, wait_s = None, None, 0.0
         try:
             check_url(url, self._allowed)
-            async with self._opened().post(url, data=body, headers=headers, allow_redirects=False) as reply:
+            async with self._opened().post(
+                _as_written(url), data=body, headers=headers, allow_redirects=False
+            ) as reply:
                 status = reply.status
                 if status in _LATER:
                     wait_s = _wait_s(reply.headers.get("Retry-After", ""), at)

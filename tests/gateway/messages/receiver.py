@@ -26,6 +26,8 @@ class Receiver:
         self.ids: set[str] = set()
         """Of these."""
         self.headers: list[dict[str, str]] = []
+        self.target = ""
+        """Of the last call."""
         self.at_once = self.most_at_once = 0
         self.message: dict[str, Any] = {}
         self.url = ""
@@ -33,6 +35,7 @@ class Receiver:
 
     async def take(self, request: web.Request) -> web.Response:
         self.calls += 1
+        self.target = request.raw_path
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:

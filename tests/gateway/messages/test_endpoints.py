@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -116,6 +117,26 @@ async def test_a_client_has_a_bounded_number_and_no_more_when_it_asks_at_once(ap
     reply = await api.call("POST", PATH, json={"url": "https://core.example/more"})
     assert (reply.status_code, reply.json()["code"]) == (409, "too_many_endpoints")
     assert (await api.call("POST", PATH, role="one", json={"url": "https://core.example/"})).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("query", "called"),
+    [
+        ("code=abc==&x=%2F%20y&e=a+b%2b", None), ("u=http%3A%2F%2Fa", None), ("", None),
+        ("k=%zz&q=\"", "k=%25zz&q=%22"),
+    ],
+)  # fmt: skip
+async def test_an_address_is_called_as_it_was_given(query: str, called: str | None) -> None:
+    async with receiving() as receiver:
+        post = Post(NETWORKS)
+        try:
+            secret = "whsec_" + "a" * 32
+            url = f"{receiver.url}?{query}" if query else receiver.url
+            told = await post.send(url, [secret], "msg_1", datetime.now(UTC), b"{}")
+        finally:
+            await post.close()
+        assert told.status == 200, told
+        assert receiver.target == (f"/hook?{called or query}" if query else "/hook")
 
 
 async def test_an_address_spelled_otherwise_is_the_same_address(api: Api) -> None:
