@@ -33,6 +33,11 @@ SNAP_WORDS: Words = (
     {"code": "404xx11", "message": "Invalid Account"},
     {"code": "403xx18", "message": "Inactive Account"},
 )
+LIMIT_WORDS: Words = (
+    {"code": "403xx04", "message": "Activity Count Limit Exceeded"},
+    {"code": "403xx14", "message": "Insufficient Funds"},
+)
+"""What SNAP says of our own limits and deposit, and of nobody else."""
 FAILS: Mapping[str, Any] = {"fail": True, "pending_lookups": 1}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gateway.clock import start_of_jakarta_day
 from tests.sim import brake, rules
+from tests.sim.crowd import STALE_S
 from tests.sim.manners import SPARSE
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ EVENTS, EVENTS_A_DAY, EVENTS_A_PERSON = 4_000, 60, 400
 def days(town: Town) -> tuple[int, int]:
     """How many days the faults may last, and the run."""
     if town.crowd is not None:
-        return CROWD_DAYS
+        more = STALE_S // 86_400 if town.crowd.stale else 0
+        return CROWD_DAYS[0] + int(more), CROWD_DAYS[1] + int(more)
     return SPARSE_DAYS if SPARSE in town.manners else (FAULTY_DAYS, DAYS)
 
 

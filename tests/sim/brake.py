@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 WITHIN_S = {"proof": 7 * 60.0, "verify": 7 * 60.0, "payout": 12 * 60.0}
 """So long after its end a crowd's stage is held no more; longer where money must move to find out."""
+OURS_S = 3_600.0
+"""So much longer, where it was our own limit: so seldom is it tried whether that is over."""
 RUN_S = 6 * 3_600.0
 """What was refused so long before a hold belongs to its run."""
 
@@ -70,11 +72,20 @@ def broken(town: Town) -> Iterator[str]:
             yield f"{hold.partner} is held at {hold.stage}, and {crowd.partner} was wrong"
         if hold.kind == "brake" and hold.open and town.now_s > _released_by_s(town, hold):
             yield f"{hold.partner} is still held at {hold.stage}"
+        if crowd.ours and hold.stage == "payout":
+            if hold.kind == "brake":
+                yield f"{hold.partner} is held for its word about our own limit as for a crowd of people"
+            if hold.kind == "ours" and hold.open and town.now_s > _released_by_s(town, hold) + OURS_S:
+                yield f"{hold.partner} is still held for our own limit"
         if crowd.clean and hold.kind == "brake":
             yield f"{hold.partner} is held at {hold.stage}, and nobody was answered wrongly"
     for case in town.state.cases:
         if crowd.clean and case.code == "partner_unavailable":
             yield f"a case, and nobody was answered wrongly: {case.detail}"
+    if crowd.ours:
+        for one in town.state.refusals:
+            if (one.partner, one.stage) == (crowd.partner, "payout"):
+                yield f"participant {one.participant} is refused ({one.code}) for our own limit"
     yield from _nothing_hard(town)
 
 

@@ -12,7 +12,7 @@ from contracts.hold import HoldStage
 from mock_partners.kit.scenario.model import Rule, Scenario
 from mock_partners.kit.scenario.play import Player
 from tests.partners import each
-from tests.partners.kit import READ, VERIFY, WRITE, Crowds, Words
+from tests.partners.kit import LIMIT_WORDS, READ, SNAP_WORDS, VERIFY, WRITE, Crowds, Words
 from tests.sim.baton import Actor
 from tests.sim.chance import Profile
 from tests.sim.people import Gone, asked
@@ -27,6 +27,8 @@ CROWDED = Profile("crowd", send=0.0, commit=0.002, crash=0.004, stall=0.0, switc
 SHARES = (0.1, 0.3, 0.6, 1.0)
 LENGTHS_S = (60.0, 300.0, 3_600.0, 80_000.0)
 """The longest is under a day (the rules speak of those)."""
+STALE_S = 31 * 86_400.0
+"""So long after its good word nobody is known good any more, and somebody refused is asked by his own word alone."""
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 20)
 AROUND = (None, None, None, "outage before", "outage after", "pause", "kill", "blackout", "cache")
 """What else happens while the crowd is answered wrongly, or at its edges."""
@@ -56,6 +58,10 @@ class Crowd:
     processes: int
     clean: bool
     """Nobody is answered wrongly: what must stay quiet."""
+    ours: bool
+    """What it says is about our own limit or deposit."""
+    stale: bool
+    """It begins once nobody was known good lately."""
     begun_s: float | None = None
     done: set[str] = field(default_factory=set)
     """What happened around it already."""
@@ -67,7 +73,8 @@ class Crowd:
             return ["crowd, none"]
         how = "slowly" if self.onset_s else "at once"
         known = "nobody known good" if self.known_first == 0.0 else "some known good"
-        words = "mixed words" if len(self.words) > 1 else "one word"
+        known = "known good a month ago" if self.stale else known
+        words = "our own limit" if self.ours else "mixed words" if len(self.words) > 1 else "one word"
         told = (self.stage, f"{self.share:.0%}", f"by {self.by}", f"for {self.length_s:.0f} s", how, words, known)
         return [f"crowd, {one}" for one in (*told, f"{self.size} people", f"{self.processes} processes")]
 
@@ -121,7 +128,11 @@ def drawn(seed: int) -> Crowd:
     by = rng.choice(("person", "person", "dice", "shard"))
     length_s = rng.choice(LENGTHS_S)
     mixed = by != "dice" and rng.random() < 0.3 and not _clash(words[:2])
-    return Crowd(
+    later = random.Random(f"{seed} crowds of another kind")  # drawn apart, so that each seed without is as it was
+    ours = stage != VERIFY and SNAP_WORDS[0] in words and later.random() < 0.12
+    if ours:
+        words, mixed = [later.choice(LIMIT_WORDS)], False
+    crowd = Crowd(
         partner=partner,
         stage=stage,
         words=tuple(words[: 2 if mixed else 1]),
@@ -134,7 +145,11 @@ def drawn(seed: int) -> Crowd:
         around=rng.choice(AROUND),
         processes=rng.choice((1, 2, 4)),
         clean=rng.random() < 0.12,
+        ours=ours,
+        stale=False,
     )
+    crowd.stale = stage == VERIFY and crowd.known_first > 0.0 and not crowd.clean and later.random() < 0.2
+    return crowd
 
 
 def _clash(words: Words) -> bool:
@@ -172,6 +187,9 @@ class Around:
             self._down(crowd.around)
         if town.sides[crowd.partner].down_until_s > town.now_s:
             return None  # it comes back, and is wrong
+        if crowd.stale:
+            town.pass_s(STALE_S)
+            town.trace("a month goes by")
         crowd.begin(town)
         return Actor("everybody is checked anew", self._check) if crowd.stage == VERIFY else None
 

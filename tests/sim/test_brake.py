@@ -17,10 +17,10 @@ BEGAN_S, LENGTH_S = 1_000.0, 300.0
 OVER_S = BEGAN_S + LENGTH_S
 
 
-def town(now_s: float, *, clean: bool = False, stage: str = VERIFY, **rows: Any) -> Any:
+def town(now_s: float, *, clean: bool = False, ours: bool = False, stage: str = VERIFY, **rows: Any) -> Any:
     """A town in which BNI was wrong for five minutes, with these rows in its store; one participant, who is good."""
     crowd = drawn(1)
-    crowd.partner, crowd.stage, crowd.clean, crowd.around = "bni", stage, clean, None
+    crowd.partner, crowd.stage, crowd.clean, crowd.ours, crowd.around = "bni", stage, clean, ours, None
     crowd.begun_s, crowd.length_s = BEGAN_S, LENGTH_S
     person = Participant(1, "P000", "bni", "L1", True, False, None, "nik_mismatch", "x")
     return SimpleNamespace(
@@ -71,6 +71,16 @@ def test_where_nobody_is_left_to_be_paid_a_hold_of_payments_may_stand() -> None:
     assert list(brake.broken(much_later)) == [], "somebody comes only now"
     much_later.now_s += 60.0 * 12 + 1.0
     assert len(list(brake.broken(much_later))) == 1
+
+
+def test_our_own_limit_is_no_crowd_of_people_and_its_hold_ends_too() -> None:
+    held = Held(1, "bni", "payout", "ours", 1_100.0, None, None, None)
+    last_s, rows = OVER_S + 60.0 * 12 + brake.OURS_S, {"incentives": [waiting()]}
+    assert list(brake.broken(town(last_s, ours=True, stage=WRITE, holds=[held], **rows))) == []
+    assert len(list(brake.broken(town(last_s + 1.0, ours=True, stage=WRITE, holds=[held], **rows)))) == 1
+    blamed = {"holds": [hold(stage="payout")], "refusals": [Refusal(1, "bni", "payout", 1, "x", 1_050.0, None, None)]}
+    assert len(list(brake.broken(town(OVER_S, ours=True, stage=WRITE, **blamed)))) == 2
+    assert list(brake.broken(town(OVER_S, stage=WRITE, **blamed))) == []
 
 
 def test_another_partner_is_not_held_for_it() -> None:
