@@ -15,7 +15,7 @@ import pytest
 from gateway.embedded import create_database_from_template
 from tests.sim import rules
 from tests.sim.chance import PROFILES, Chance
-from tests.sim.crowd import CROWDED
+from tests.sim.crowd import CROWDED, drawn
 from tests.sim.run import Result, run
 from tests.sim.shrink import kind_of, shrink
 from tests.sim.store import TEMPLATE, Store, server
@@ -53,6 +53,20 @@ async def test_crowds_of_equal_answers_break_no_rule(tmp_path: Path, long: bool)
     assert found["bad"] == 0, out
     assert found["cases"] == seeds
     assert found["paid"] > found["incentives"] / 2
+
+
+@pytest.mark.parametrize("kind", ["ours", "stale"])
+async def test_a_crowd_of_a_seldom_kind_breaks_no_rule(kind: str, store: Store) -> None:
+    """About our own limit, or once nobody was known good for a month; of the first few of its kind the smallest."""
+    crowds = [(seed, drawn(seed)) for seed in range(1, 400)]
+    seed = min((one.size, seed) for seed, one in crowds if getattr(one, kind) and not one.clean and one.share == 1.0)[1]
+    played = await run(seed, store, profile=CROWDED.name)
+    assert played.violations == []
+    assert any(
+        fault.startswith("crowd, our own limit" if kind == "ours" else "crowd, known good a month ago")
+        for fault in played.faults
+    )
+    assert played.paid > 0
 
 
 async def test_a_seed_repeats_to_the_byte_in_another_process() -> None:
