@@ -200,6 +200,20 @@ async def test_one_address_has_so_many_and_a_newcomer_of_it_takes_the_place_of_i
         assert await one.answer() == b"1"
 
 
+async def test_a_crowd_of_idle_connections_of_one_address_takes_nothing_from_another(
+    peer: Connect, monkeypatch: pytest.MonkeyPatch, long: bool
+) -> None:
+    """As it is set, 5,000 of them; a small one otherwise."""
+    monkeypatch.setattr(sockets, "HEAD_S", 600.0)
+    monkeypatch.setattr(sockets, "MOST_CONNECTIONS", 2_048 if long else 8)
+    idle = [await peer("127.0.0.3") for _ in range(5_000 if long else 30)]
+    served = [await peer("127.0.0.2") for _ in range(4)]
+    for one in served:
+        one.writer.write(HEAD % (b"", 1) + b"a")
+    assert [await one.answer() for one in served] == [b"1"] * 4
+    assert await idle[0].drip(b"", 10.0, 1), "the crowd's own oldest made room"
+
+
 @pytest.mark.parametrize(
     ("host", "allowed", "proxy"),
     [
