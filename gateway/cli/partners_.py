@@ -141,7 +141,10 @@ def _state(view: PartnerView) -> str:
 def _words(view: PartnerView) -> str | None:
     said = [f"paused by {view.paused.by} {local(view.paused.since)}: {view.paused.reason}"] if view.paused else []
     for hold in view.holds:
-        tries = "nothing until released" if hold.next_canary_at is None else f"next try {local(hold.next_canary_at)}"
+        tries = f"next try {local(hold.next_canary_at)}"
+        if hold.next_canary_at is None:  # nobody is sent to a page to see whether it works
+            by = hold.stage is HoldStage.LINK
+            tries = "tried again by the next participant who links" if by else "nothing until released"
         what = f"{hold.stage.value} {hold.kind.value} {hold.fault or ''}".rstrip()
         said.append(f"hold {hold.hold_id}: {what} since {local(hold.since)} ({hold.words}), {tries}")
     return "; ".join(said) or None

@@ -212,7 +212,8 @@ async def test_nothing_is_forecast_of_a_partner_that_is_not_fed(desk: Desk, way:
         await desk.api.fetch(
             "INSERT INTO holds (partner, stage, kind, fault, words, since, opened_by)"
             " VALUES ('ovo', 'payout', 'outage', '5xx', '502', now(), 'w1'),"
-            " ('gopay', 'payout', 'throttled', '429', '429', now(), 'w1')"
+            " ('gopay', 'payout', 'throttled', '429', '429', now(), 'w1'),"
+            " ('bni', 'link', 'outage', '5xx', '502', now(), 'a1')"
         )
     else:
         await desk.api.call("POST", "/v1/partners/ovo/pause", role="operator", json={"reason": "deposit runs dry"})
@@ -225,7 +226,11 @@ async def test_nothing_is_forecast_of_a_partner_that_is_not_fed(desk: Desk, way:
         assert "menunggu mitra, atau mitra dihentikan" in overview
         first = overview.partition('class="funnel"')[0]
         assert ("/ops/partners/ovo" in first, "/ops/partners/gopay" in first) == (True, way == "hold"), "seen at once"
-        assert "/ops/partners/bni" not in first
+        assert ("/ops/partners/bni" in first) == (way == "hold") and "/ops/partners/dana" not in first
+        if way == "hold":
+            said = [(await browser.get(f"/ops/partners/{partner}")).text for partner in ("ovo", "bni")]
+            assert "sampai dilepas" in said[0] and "peserta berikutnya" not in said[0] and "(penahanan " in said[0]
+            assert "peserta berikutnya" in said[1] and "sampai dilepas" not in said[1]
         assert "Pembayaran berjalan" not in (await browser.get("/ops/partners/ovo")).text
 
 
