@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from adapters.registry import PARTNERS
+from gateway.storage.base import roles
 from mock_partners.registry import PARTNERS as MOCKED
+from tests.gateway import grants
 from tests.partners import each
 
 ROOT = Path(__file__).parent.parent
@@ -357,3 +359,8 @@ def test_each_rule_catches_its_bug(rule: str, path: str, bad: str, good: str) ->
     check = (CODE_RULES | TEXT_RULES)[rule]
     assert list(check(path, bad))
     assert not list(check(path, good))
+
+
+def test_every_table_says_who_may_do_what_with_it() -> None:
+    """Without a line in `roles.RIGHTS` no process may read it; which letters, `tests/gateway/test_roles.py` tells."""
+    assert roles.RIGHTS.keys() == grants.TABLES

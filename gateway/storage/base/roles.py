@@ -74,6 +74,7 @@ RIGHTS = {
     "statement_findings": ("", "siud", "siud"),
     "statement_lines": ("s", "siu", "siu"),
     "statement_reads": ("s", "si", "si"),
+    "statements_out_of_time": ("siud", "siud", "siud"),
     "store_timeline": ("siu", "siu", "siu"),
     "strays": ("siu", "siu", "siu"),
     "usual_amounts": ("siu", "siu", "siu"),
