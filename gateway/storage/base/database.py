@@ -175,14 +175,13 @@ async def by_key(connection: Connection) -> None:
 
 
 async def along_key(connection: Connection) -> None:
-    """Plan what follows in this transaction along the order that it asks for, and for the values that it is given: the
-    next page of a list is found where the last one ended, though statistics of a table that was empty say that all rows
-    had better be read and sorted.
+    """Plan what follows in this transaction along the order that it asks for: a list's next page is found where the
+    last one ended, though statistics of a table that was empty say that all rows had better be read and sorted.
     """
     await connection.execute(
         "SELECT set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true),"
         " set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),"
-        " set_config('enable_bitmapscan', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true)"
+        " set_config('enable_bitmapscan', 'off', true)"
     )
 
 
