@@ -103,6 +103,11 @@ class _Observed:
     async def connection(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
         yield self._connection
 
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        async with self._connection.transaction():
+            yield self._connection
+
 
 async def compare(town: Town, observer: asyncpg.Connection[asyncpg.Record]) -> list[str]:
     """Read every event from the first one on, in small pages; what differs from the API and the store."""

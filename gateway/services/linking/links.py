@@ -226,7 +226,9 @@ class Linking(LinkSteps):
             for state in (query.get("st", ""), query.get("state", "")):
                 if is_formed(state):
                     link = await links.by_state(connection, hashed(state))
-                    if link is not None and link.partner == partner:
+                    if link is not None and link.partner != partner:
+                        break  # of another linking: no slip on the way
+                    if link is not None:
                         return link, state
         raise LinkStateInvalid
 

@@ -57,7 +57,7 @@ async def test_what_a_statement_lists_under_a_cut_reference_is_not_paid_again(da
             city.desks, ("unknown", "outcome_unknown")
         )
         cases = await city.fetch(
-            "SELECT partner FROM cases WHERE code = 'outcome_unknown' AND detail LIKE '%not ours%'"
+            "SELECT partner FROM cases WHERE code = 'outcome_unknown' AND detail LIKE '%under another reference%'"
         )
         proving = {slug for slug, desk in city.desks.items() if desk.manifest.absence.by_lookup}
         assert {row["partner"] for row in cases} == proving, (

@@ -190,9 +190,10 @@ async def test_what_came_back_and_was_credited_again_is_told_and_not_paid_elsewh
     await worker.tick_send("fake")
     for incentive, kinds in zip(incentives, (("reversal", "credit"), ("credit", "reversal")), strict=True):
         payout = await town.payout(incentive)
+        account = next(row["account"] for row in bank.booked if row["reference"] == payout.reference)
         for kind in kinds:
             town.clock.advance(60)
-            bank.book(payout.reference, payout.amount_rupiah, bank.booked[incentives.index(incentive)]["account"], kind)
+            bank.book(payout.reference, payout.amount_rupiah, account, kind)
     await statements.read("fake", town.today())
     assert await town.cases() == ["contradiction"] * 2
     assert not await town.fetch("SELECT 1 FROM partner_switches WHERE paused_at IS NOT NULL"), "nothing pays twice now"
@@ -209,7 +210,8 @@ async def test_what_came_back_and_was_credited_again_is_told_and_not_paid_elsewh
             async with town.database.connection() as connection:
                 assert await payouts.returned(connection, incentive) == (payout.id if given_back else None)
             town.clock.advance(60)
-            bank.book(payout.reference, payout.amount_rupiah, "0000000001", "reversal")
+            account = next(row["account"] for row in bank.booked if row["reference"] == payout.reference)
+            bank.book(payout.reference, payout.amount_rupiah, account, "reversal")
         await statements.read("fake", town.today())
 
 

@@ -17,6 +17,8 @@ from tests.partners.kit import Headers, Subject
 SIGNATURE = {"payout": "iris-signature", "link": "x-signature", "identity": "authorization"}
 TIME = {"link": "x-timestamp"}
 SIGNS_ADDRESS = frozenset({"link"})
+MAY_LACK = ("amount",)
+"""What is compared where it is there."""
 FAILURES = tuple(f"{number:03d}" for number in range(1, 27))
 NO_FAILURES = ("027", "030")
 
