@@ -47,13 +47,13 @@ def environment(database: str, key: bytes) -> dict[str, str]:
     [
         ("migrate",), ("serve", "--port", "0"), ("worker",), ("clients", "list"), ("why", "1"),
         ("payouts", "show", "1"), ("incentives", "list", "--participant", "P1"), ("recover", "--dry-run"),
-        ("reconcile", "--partner", "bni", "--date", "2026-01-05"), ("clients", "create", "newclient", "--scope", "read"),
+        ("reconcile", "--partner", "bni", "--date", "2026-01-05"), ("clients", "create", "mallory", "--scope", "read"),
     ],
 )  # fmt: skip
 def test_no_command_runs_under_another_key(database: str, command: tuple[str, ...]) -> None:
     said = run(*command, status=2, **environment(database, bytes(range(1, 33))))
     assert "not the key that this database belongs to" in " ".join(said.split())
-    assert "clients" not in command or "newclient" not in run("clients", "list", **environment(database, MASTER_KEY))
+    assert "clients" not in command or "mallory" not in run("clients", "list", **environment(database, MASTER_KEY))
 
 
 async def test_doctor_says_so(database: str) -> None:
