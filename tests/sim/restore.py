@@ -192,7 +192,10 @@ async def _change_again(town: Town, stray: Stray, incentive: int) -> None:
     """A change of account was forgotten: core makes it once more, so that the incentive is one of that partner's."""
     told = next(one for one in town.state.incentives if one.id == incentive)
     person = next(one for one in town.people if one.participant_id == told.participant_id)
-    if told.partner != stray.partner and any(slug == stray.partner for slug, _ in person.spare):
+    row = next(one for one in town.state.participants if one.participant_id == told.participant_id)
+    paid_to = None if stray.account_index is None else stray.account_index.hex()
+    elsewhere = told.partner != stray.partner or paid_to not in (None, row.account)
+    if elsewhere and any(town.account_index(*spare) == paid_to for spare in person.spare):
         await change_account(town, person)
 
 

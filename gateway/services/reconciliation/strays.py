@@ -209,9 +209,12 @@ class Strays:
         to = await strays.candidate(connection, incentive)
         if to is None or to.amount_rupiah != stray.amount_rupiah:
             raise Conflict("The credit cannot have paid that incentive: there is none, or its amount is another.")
-        if to.partner != stray.partner:
+        elsewhere = stray.account_index is not None and stray.account_index != to.account_index
+        if to.partner != stray.partner or (
+            elsewhere and not to.ended and await strays.link_of(connection, stray, to) is None
+        ):
             raise Conflict(
-                "That incentive is not paid at the credit's partner.",
+                "That incentive is not paid at the credit's partner and account.",
                 remedy="If a change of account was forgotten too, have core make it again: then settle the credit.",
             )
         if to.open:

@@ -164,7 +164,7 @@ async def link_of(connection: Connection, stray: Stray, to: Candidate) -> str | 
         " AND l.partner = $2 AND l.account_index = $3 ORDER BY l.id = t.link_id DESC, l.created_at DESC LIMIT 1",
         to.participant,
         stray.partner,
-        to.account_index,
+        stray.account_index or to.account_index,
     )
     return found
 
