@@ -14,7 +14,9 @@ that no other takes its place, wherever that one would be paid.
 REFUSED_BEFORE = f"""EXISTS (SELECT FROM incentives c JOIN payouts p ON p.incentive = c.id WHERE {BEFORE}
     AND (c.nik_index, c.programme, c.purpose, c.period) = (i.nik_index, i.programme, i.purpose, i.period) OFFSET 0)"""
 """The same of a payout of an incentive that was cancelled, and whose instalment was handed over again as `i`."""
-UNCONFIRMED = f"(EXISTS ({_LATELY} AND p.reason IS DISTINCT FROM 'balance_limit' OFFSET 0) OR {REFUSED_BEFORE})"
-"""Either, but for a full account: it is tried again by itself only after such a look-up, but at once when core says
-that there is room.
+_ROOM = """p.reason = 'balance_limit' AND NOT EXISTS (SELECT FROM links l JOIN participants t ON t.id = p.participant
+    WHERE l.id = p.link_id AND (l.partner, l.account_index) IS DISTINCT FROM (t.partner, t.account_index))"""
+UNCONFIRMED = f"(EXISTS ({_LATELY} AND NOT ({_ROOM}) OFFSET 0) OR {REFUSED_BEFORE})"
+"""Either, but for a full account that is still the participant's: it is tried again by itself only after such a
+look-up, but at once when core says that there is room.
 """

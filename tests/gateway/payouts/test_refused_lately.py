@@ -79,6 +79,22 @@ async def test_nothing_takes_its_place_before_a_second_look(
     await town.check()
 
 
+@pytest.mark.parametrize("moves", [False, True])
+async def test_room_in_an_account_says_nothing_of_another_one(town: Town, moves: bool) -> None:
+    """When the time of the look comes and the partner cannot be asked, who has moved still waits; who has not, and of
+    whom core says that there is room, does not.
+    """
+    worker, person, incentive = await refused(town, B.BALANCE_LIMIT)
+    if moves:
+        await moved(town, person)
+        await town.execute("UPDATE participants SET account_index = 'after' WHERE id = $1", person)
+        town.clock.advance(2 * DAY_S)
+    else:
+        await worker.hasten(incentive)
+    await worker.tick_timers()
+    assert (await worker.tick_send("fake"), len(await town.states(incentive))) == ((0, 1) if moves else (1, 2))
+
+
 async def test_what_is_paid_after_all_is_not_paid_again_to_who_linked_again(town: Town) -> None:
     worker, person, incentive = await refused(town, B.ACCOUNT_BLOCKED)
     await linked_again(town, person)
