@@ -112,9 +112,13 @@ def postgres(servers_home: Path) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="session")
 def template(postgres: EmbeddedPostgres) -> Iterator[str]:
-    """The name of a database that has been migrated once, under `MASTER_KEY`, to be copied for each test."""
+    """The name of a database that has been migrated once, under `MASTER_KEY`, to be copied for each test.
+
+    The server has the roles from the start: whatever runs before or after whatever, it is the same server.
+    """
 
     async def migrated() -> None:
+        await importlib.import_module("gateway.storage.base.roles").make(postgres.dsn)
         dsn = await create_database_from_template(postgres.dsn, "template0", TEMPLATE)
         await importlib.import_module("gateway.storage.base.migrate").migrate(dsn)
         vault = importlib.import_module("gateway.security.vault").Vault(MASTER_KEY)

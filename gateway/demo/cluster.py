@@ -18,7 +18,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import asyncpg
 import httpx
 
 from adapters.registry import PARTNERS
@@ -168,7 +167,7 @@ async def running(
         if store is None:
             await stack.enter_async_context(postgres)
         valkey = await stack.enter_async_context(EmbeddedValkey(folder / "valkey"))
-        await _make_roles(postgres.dsn)
+        await roles.make(postgres.dsn)
         await migrate(postgres.dsn)
         key = secrets.token_bytes(32)
         await witness.keep(postgres.dsn, Vault(key))
@@ -205,19 +204,6 @@ async def running(
         await _ready(cluster)
         (folder / "pids.json").write_text(json.dumps(cluster.pids()))
         yield cluster
-
-
-async def _make_roles(dsn: str) -> None:
-    """Each process signs in under its own, as an installation has it; `migrate` grants them what they need."""
-    connection = await asyncpg.connect(dsn, timeout=10)
-    try:
-        known = {row["rolname"] for row in await connection.fetch("SELECT rolname FROM pg_roles")}
-        for role in roles.ROLES:
-            if role not in known:
-                await connection.execute(f"CREATE ROLE {role} LOGIN")
-        await connection.execute(f"GRANT {roles.SERVE}, {roles.WORKER} TO {roles.OPERATE}")
-    finally:
-        await connection.close()
 
 
 async def mock_credentials(port_base: int) -> dict[str, Any]:

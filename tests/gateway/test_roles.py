@@ -28,19 +28,6 @@ ADDED_TO = ("approvals", "audit_log", "audit_seals", "consents", "erased_instalm
 """Only ever."""
 
 
-@pytest.fixture
-async def owned(database: str) -> str:
-    """A database of this version on a server with the roles."""
-    connection = await asyncpg.connect(database)
-    for role in roles.ROLES:
-        if not await connection.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = $1", role):
-            await connection.execute(f"CREATE ROLE {role} LOGIN")
-    await connection.execute(f"GRANT {roles.SERVE}, {roles.WORKER} TO {roles.OPERATE}")
-    await connection.close()
-    await migrate(database)
-    return database
-
-
 async def granted(connection: asyncpg.Connection[asyncpg.Record], role: str) -> dict[str, set[str]]:
     """By table, as the server has it."""
     rows = await connection.fetch(
@@ -58,7 +45,7 @@ async def granted(connection: asyncpg.Connection[asyncpg.Record], role: str) -> 
     return dict(found)
 
 
-async def test_each_role_may_do_what_its_statements_need_and_nothing_else(owned: str) -> None:
+async def test_each_role_may_do_what_its_statements_need_and_nothing_else(database: str) -> None:
     code = Code()
     commands = [name for name in code.trees if name.startswith("gateway.cli.") and name not in ONLY_MIGRATES]
     starts = {
@@ -66,7 +53,7 @@ async def test_each_role_may_do_what_its_statements_need_and_nothing_else(owned:
         roles.WORKER: ["gateway.cli.worker"],
         roles.OPERATE: [name for name in commands if name not in ("gateway.cli.serve", "gateway.cli.worker")],
     }
-    connection = await asyncpg.connect(owned)
+    connection = await asyncpg.connect(database)
     try:
         rows = await connection.fetch(
             "SELECT proname::text AS name, prosrc AS text FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
@@ -100,8 +87,8 @@ async def test_each_role_may_do_what_its_statements_need_and_nothing_else(owned:
         await connection.close()
 
 
-async def test_no_role_can_undo_what_guards_the_record(owned: str) -> None:
-    connection = await asyncpg.connect(owned)
+async def test_no_role_can_undo_what_guards_the_record(database: str) -> None:
+    connection = await asyncpg.connect(database)
     columns = {
         table: await connection.fetchval(
             "SELECT attname::text FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND attidentity = ''"
@@ -132,7 +119,7 @@ async def test_no_role_can_undo_what_guards_the_record(owned: str) -> None:
     ]
     secret = [f"SELECT FROM {table}" for table in ("operators", "access_tokens", "idempotency")]
     for role in roles.ROLES:
-        connection = await asyncpg.connect(roles.as_role(owned, role))
+        connection = await asyncpg.connect(roles.as_role(database, role))
         try:
             for statement in (*changes, *reach, *(secret if role == roles.READ else ())):
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -141,22 +128,22 @@ async def test_no_role_can_undo_what_guards_the_record(owned: str) -> None:
             await connection.close()
 
 
-async def test_what_was_given_by_hand_beside_is_taken_back(owned: str) -> None:
-    connection = await asyncpg.connect(owned)
+async def test_what_was_given_by_hand_beside_is_taken_back(database: str) -> None:
+    connection = await asyncpg.connect(database)
     try:
         await connection.execute(f"GRANT ALL ON audit_log TO {roles.WORKER}; GRANT SELECT ON operators TO {roles.READ}")
-        await migrate(owned)
+        await migrate(database)
         assert (await granted(connection, roles.WORKER))["audit_log"] == {"s", "i"}
         assert "operators" not in await granted(connection, roles.READ)
     finally:
         await connection.close()
 
 
-async def test_no_key_is_retired_while_it_cannot_be_seen_who_still_stores(owned: str) -> None:
+async def test_no_key_is_retired_while_it_cannot_be_seen_who_still_stores(database: str) -> None:
     """The server shows a role its own transactions and those of roles that it is a member of."""
-    owner = await asyncpg.connect(owned)
-    worker = await asyncpg.connect(roles.as_role(owned, roles.WORKER))
-    store = await Database.open(roles.as_role(owned, roles.OPERATE), size=1)
+    owner = await asyncpg.connect(database)
+    worker = await asyncpg.connect(roles.as_role(database, roles.WORKER))
+    store = await Database.open(roles.as_role(database, roles.OPERATE), size=1)
     both = Vault(MASTER_KEY, bytes(range(1, 33)))
     ring = Keys(store, SystemClock(), both)
     try:
@@ -184,10 +171,10 @@ async def test_no_key_is_retired_while_it_cannot_be_seen_who_still_stores(owned:
         await owner.close()
 
 
-async def test_who_serves_and_who_pays_find_the_store_as_they_need_it(owned: str) -> None:
+async def test_who_serves_and_who_pays_find_the_store_as_they_need_it(database: str) -> None:
     """A pool of each opens, takes a lock on a client and its own temporary tables."""
     for role in (roles.SERVE, roles.WORKER, roles.OPERATE):
-        store = await Database.open(roles.as_role(owned, role), size=1)
+        store = await Database.open(roles.as_role(database, role), size=1)
         try:
             async with store.transaction() as connection:
                 await connection.fetch("SELECT id FROM clients FOR SHARE")

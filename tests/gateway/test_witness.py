@@ -25,6 +25,7 @@ from gateway.storage.base import witness
 from gateway.storage.base.witness import WrongKey
 from tests.conftest import MASTER_KEY
 from tests.gateway.api.conftest import settings_on
+from tests.gateway.older import migrate_before
 from tests.gateway.program import run
 
 OURS, OTHER = Vault(MASTER_KEY), Vault(bytes(range(1, 33)))
@@ -71,14 +72,6 @@ async def test_doctor_says_so(database: str) -> None:
             pass
 
 
-async def before_the_witness(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A database as the version before left it."""
-    everything = migrations._files()
-    monkeypatch.setattr(migrations, "_files", lambda: [one for one in everything if one[0] < WITNESS_FILE])
-    await migrations.migrate(dsn)
-    monkeypatch.setattr(migrations, "_files", lambda: everything)
-
-
 async def enrol(dsn: str, vault: Vault, participant: str) -> None:
     connection = await asyncpg.connect(dsn)
     await connection.execute(
@@ -96,7 +89,7 @@ async def enrol(dsn: str, vault: Vault, participant: str) -> None:
 async def test_an_older_database_is_taken_over_only_under_the_key_that_opens_it(
     empty_database: str, monkeypatch: pytest.MonkeyPatch, first: Vault
 ) -> None:
-    await before_the_witness(empty_database, monkeypatch)
+    await migrate_before(WITNESS_FILE, empty_database, monkeypatch)
     await enrol(empty_database, first, "P1")
     await enrol(empty_database, OURS, "P2")
     connection = await asyncpg.connect(empty_database)
@@ -115,7 +108,7 @@ async def test_an_older_database_is_taken_over_only_under_the_key_that_opens_it(
 
 
 async def test_before_it_is_migrated_nothing_starts(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    await before_the_witness(empty_database, monkeypatch)
+    await migrate_before(WITNESS_FILE, empty_database, monkeypatch)
     with pytest.raises(WrongKey, match="gateway migrate"):
         async with open_resources(settings_on(empty_database, "unix://none")):
             pass

@@ -121,6 +121,19 @@ async def grant(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
     return sorted(names)
 
 
+async def make(dsn: str) -> None:
+    """Let the server have the roles, without passwords: for one that is embedded, which nobody else reaches."""
+    connection = await asyncpg.connect(dsn, timeout=10)
+    try:
+        known = {row["rolname"] for row in await connection.fetch("SELECT rolname FROM pg_roles")}
+        for role in ROLES:
+            if role not in known:
+                await connection.execute(f"CREATE ROLE {role} LOGIN")
+        await connection.execute(f"GRANT {SERVE}, {WORKER} TO {OPERATE}")
+    finally:
+        await connection.close()
+
+
 def as_role(dsn: str, role: str) -> str:
     """The same database's URL for another role, without a password."""
     parts = urlsplit(dsn)

@@ -14,6 +14,7 @@ from gateway.services.intake.programmes import Programmes
 from gateway.storage.base import migrate
 from gateway.storage.base.database import Database
 from tests.conftest import MASTER_KEY
+from tests.gateway.older import migrate_before
 from tests.gateway.payouts.fake import NOON, VirtualClock, manifest
 
 OLD = (
@@ -22,14 +23,6 @@ OLD = (
     ("3", "its batch still waits", False, False, None),
     ("4", "cancelled", True, True, None),
 )
-
-
-async def _to(url: str, before: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database as it was before a migration."""
-    files = migrate._files()
-    with monkeypatch.context() as until:
-        until.setattr(migrate, "_files", lambda: [file for file in files if file[0] < before])
-        await migrate.migrate(url)
 
 
 async def _old(connection: asyncpg.Connection, vault: Vault) -> None:
@@ -77,7 +70,7 @@ async def _old(connection: asyncpg.Connection, vault: Vault) -> None:
 async def test_approvals_of_before_lapse_once_and_are_given_anew(
     empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await _to(empty_database, "0014", monkeypatch)
+    await migrate_before("0014", empty_database, monkeypatch)
     vault = Vault(MASTER_KEY)
     connection = await asyncpg.connect(empty_database)
     try:
@@ -108,11 +101,11 @@ async def test_approvals_of_before_lapse_once_and_are_given_anew(
 async def test_what_was_over_before_it_had_a_stage_is_returned_and_told_so(
     empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await _to(empty_database, "0014", monkeypatch)
+    await migrate_before("0014", empty_database, monkeypatch)
     connection = await asyncpg.connect(empty_database)
     try:
         await _old(connection, Vault(MASTER_KEY))
-        await _to(empty_database, "0096", monkeypatch)
+        await migrate_before("0096", empty_database, monkeypatch)
         await connection.execute("UPDATE incentives SET past_deadline = true WHERE period <> '3'")
         heard = await connection.fetchval("SELECT count(*) FROM events")
         await migrate.migrate(empty_database)
