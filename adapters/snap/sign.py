@@ -8,11 +8,10 @@ import hmac
 import re
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+if TYPE_CHECKING:  # loaded by the first signature: commands that know the partners sign nothing and should start fast
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 _PUBLIC = re.compile(r"-----BEGIN [A-Z ]*PUBLIC KEY-----.*?-----END [A-Z ]*PUBLIC KEY-----", re.DOTALL)
 _STRING_OR_SPACE = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*"?)|[ \t\r\n]+', re.DOTALL)
@@ -54,6 +53,9 @@ def hmac_sha512(secret: str, text: str) -> str:
 
 def rsa_sha256(private_key_pem: str, text: str) -> str:
     """Base64 of RSA-SHA256, PKCS#1 v1.5."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding
+
     signature = _private_key(private_key_pem).sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())
     return base64.b64encode(signature).decode()
 
@@ -73,6 +75,10 @@ def minify(text: bytes) -> bytes:
 
 
 def _valid(public_key_pem: str, text: str, signature: str) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding
+
     try:
         raw = base64.b64decode(signature, validate=True)
         _public_key(public_key_pem).verify(raw, text.encode(), padding.PKCS1v15(), hashes.SHA256())
@@ -83,6 +89,9 @@ def _valid(public_key_pem: str, text: str, signature: str) -> bool:
 
 @lru_cache(maxsize=16)
 def _private_key(pem: str) -> RSAPrivateKey:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
     key = serialization.load_pem_private_key(pem.encode(), password=None)
     if not isinstance(key, RSAPrivateKey):
         raise ValueError("SNAP signs with an RSA key")
@@ -91,6 +100,9 @@ def _private_key(pem: str) -> RSAPrivateKey:
 
 @lru_cache(maxsize=16)
 def _public_key(pem: str) -> RSAPublicKey:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
     key = serialization.load_pem_public_key(pem.encode())
     if not isinstance(key, RSAPublicKey):
         raise ValueError("SNAP verifies with an RSA key")

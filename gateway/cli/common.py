@@ -9,13 +9,10 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from adapters.registry import PARTNERS
 from contracts.errors import Forbidden, InvalidRequest
@@ -26,17 +23,36 @@ from gateway.services.intake.incentives import BlockerView, Incentives
 from gateway.settings import Settings, SettingsError, from_environment, read_keys
 from gateway.storage.base.database import Database
 
-if TYPE_CHECKING:  # ciphers take long to load, and most commands open nothing
+if TYPE_CHECKING:  # these take long to load: ciphers, where nothing is opened; what draws tables, for JSON and help
+    from rich.console import Console
+    from rich.table import Table
+
     from gateway.security.vault import Vault
 
 T = TypeVar("T")
+
+
+@functools.cache
+def terminal() -> Console:
+    """Where commands print, made when the first one does."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+class _Screen:
+    """`terminal()` under a name that modules can import without making it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(terminal(), name)
+
 
 MANIFESTS = {slug: partner.manifest for slug, partner in PARTNERS.items()}
 KEY = sources.MASTER_KEY
 GAP = 2
 LAST_MIN = 24
 """So narrow the last column of a table may become before its lines run over the terminal's edge."""
-console = Console(highlight=False, soft_wrap=True)
+console = cast("Console", _Screen())
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead, for programs.")]
 As = Annotated[
     str | None,
@@ -140,6 +156,9 @@ def table(title: str, *columns: str, rows: Iterable[Iterable[object]]) -> Table:
     dash, a time as Jakarta's. No column but the last is ever narrower than its widest cell, so that a number can be
     copied whole.
     """
+    from rich.table import Table
+    from rich.text import Text
+
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, GAP, 0, 0))
     cells = [[_cell(value) for value in row] for row in rows] or [["none", *("" for _ in columns[1:])]]
     widths = [max([len(name), *(len(row[at]) for row in cells)]) for at, name in enumerate(columns)]

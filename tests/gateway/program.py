@@ -43,7 +43,7 @@ def run(*arguments: str, status: int = 0, **environment: str) -> str:
     common.vault.cache_clear()
     with (
         patch.dict(os.environ, _environment(environment), clear=True),
-        patch.object(common.console, "_width", int(environment.get("COLUMNS", WIDTH))),
+        patch.object(common.terminal(), "_width", int(environment.get("COLUMNS", WIDTH))),
         patch.object(sys, "argv", ["gateway", *arguments]),
         patch.object(sys, "stdout", _Own(0, sys.stdout)),
         patch.object(sys, "stderr", _Own(1, sys.stderr)),

@@ -7,11 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
-import structlog
 
 from gateway.storage.base.database import Connection, Database
-
-_log = structlog.get_logger(__name__)
 
 
 @contextlib.asynccontextmanager
@@ -39,7 +36,9 @@ async def _ask(
             async with asyncio.timeout(limit_s), database.connection() as connection:
                 await ask(connection)
         except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            _log.warning("not_asked", what=name, error=type(error).__name__)
+            import structlog  # late, as in database.py
+
+            structlog.get_logger(__name__).warning("not_asked", what=name, error=type(error).__name__)
         if own is not None and own.cancelling():
             return  # the end was asked for while a driver connected, and the driver kept that to itself
         await asyncio.sleep(every_s)

@@ -9,7 +9,6 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
-import structlog
 
 from gateway.storage.base import out_of_time
 from gateway.storage.base.out_of_time import OutOfTime
@@ -33,7 +32,6 @@ with what was asked, and it may be asked again."""
 MOST_TRIES = 4
 LIMIT_S = 60.0
 """So long a statement may take that names no other time."""
-_log = structlog.get_logger(__name__)
 _AGAIN = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
@@ -142,12 +140,15 @@ class Database:
         statement = out_of_time.statement_of(error)
         if statement is None or isinstance(error, OutOfTime):
             return error
-        _log.error("statement_out_of_time", statement=statement)
+        import structlog  # late: with what it draws tracebacks with it is a third of the start of a command
+
+        log = structlog.get_logger(__name__)
+        log.error("statement_out_of_time", statement=statement)
         try:
             async with asyncio.timeout(5.0), self._pool.acquire() as connection:
                 await out_of_time.count(connection, statement)
         except AWAY as away:
-            _log.warning("not_counted", statement=statement, error=type(away).__name__)
+            log.warning("not_counted", statement=statement, error=type(away).__name__)
         return OutOfTime(statement)
 
 

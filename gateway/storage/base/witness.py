@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator
 
 import asyncpg
-import structlog
 
 from gateway.security import places
 from gateway.security.vault import KeyMissing, SealBroken, StoredKey, Vault
@@ -23,7 +22,6 @@ FENCE_S = 30.0
 none seals under it any more.
 """
 _HELD = 0x70_72_61_6D
-_log = structlog.get_logger(__name__)
 
 
 class WrongKey(Exception):
@@ -121,7 +119,9 @@ async def _followed(vault: Vault, connection: Connection) -> None:
     try:
         await check(connection, vault)
     except WrongKey as error:
-        _log.error("key_missing", detail=str(error))
+        import structlog  # late, as in database.py
+
+        structlog.get_logger(__name__).error("key_missing", detail=str(error))
         signal.raise_signal(signal.SIGTERM)
 
 

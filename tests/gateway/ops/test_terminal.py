@@ -21,7 +21,9 @@ from tests.gateway import program
 from tests.gateway.api.kit import as_csv, row
 from tests.gateway.ops.desk import Desk, code
 
-HEAVY = ("litestar", "aiohttp", "httpx", "redis", "uvicorn", "jinja2")
+HEAVY = ("litestar", "aiohttp", "httpx", "redis", "uvicorn", "jinja2", "structlog", "rich", "plotext")
+CIPHERS = ("cryptography",)
+"""Needed where a key is compared with the store's, and only then."""
 QUICK = ("funnel", "plan", "why", "cases", "payouts", "incentives", "partners_")
 
 
@@ -42,9 +44,22 @@ def typed(desk: Desk, role: str) -> str:
 def test_a_command_for_every_minute_loads_no_framework() -> None:
     """Start-up time is what is imported; a clock would measure the machine's other work."""
     modules = ", ".join(f"gateway.cli.{module}" for module in QUICK)
-    script = f"import sys, {modules}; print(*[n for n in {HEAVY!r} if n in sys.modules])"
+    script = f"import sys, {modules}; print(*[n for n in {HEAVY + CIPHERS!r} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == ""
+
+
+def loaded(database: str, *arguments: str) -> str:
+    """What is heavy of all that a command has loaded once it has answered."""
+    script = (
+        f"import sys, gateway.cli\nsys.argv = {['gateway', *arguments]!r}\ntry: gateway.cli.main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        f"print(*[n for n in {HEAVY!r} if n in sys.modules], file=sys.stderr)"
+    )
+    environment = {"DATABASE_URL": database, "GATEWAY_MASTER_KEY": base64.b64encode(MASTER_KEY).decode()}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    return done.stderr.strip()
 
 
 def test_help_loads_no_command() -> None:
@@ -81,6 +96,7 @@ async def test_where_everybody_stands(desk: Desk, database: str) -> None:
     seen = (await desk.api.call("GET", "/v1/funnel", role="reader")).json()
     told.pop("as_of"), seen.pop("as_of")
     assert told == seen
+    assert loaded(database, "funnel", "--json") == "", "nor does it on its way to an answer"
 
 
 async def test_the_plan_says_when_and_draws_it(desk: Desk, database: str) -> None:
