@@ -5,7 +5,9 @@ id: ledger, payouts, observations, approvals, consents and the record of decisio
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -29,6 +31,17 @@ NOBODY = "cli"
 _CHUNK = 500
 _TAIL = 9
 """Last digits of a phone or account by which it is known in a partner's spelling."""
+_TOKEN = re.compile(rb"[A-Za-z0-9\-._~+/=]{6,}")
+"""What a token may consist of (RFC 6750 section 2.1)."""
+
+
+class _Wanted(NamedTuple):
+    """By what notifications about one person are known."""
+
+    values: list[bytes]
+    """In small letters."""
+    tokens: set[tuple[str, bytes]]
+    """By partner, the index of each grant."""
 
 
 class Erased(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +111,7 @@ class Erasing:
             count += len(found)
         return count
 
-    async def _wanted(self, connection: Connection, person: ParticipantRow) -> list[bytes]:
+    async def _wanted(self, connection: Connection, person: ParticipantRow) -> _Wanted:
         pid = person.participant_id
         values = [
             self._vault.open(places.nik(pid), person.nik_sealed),
@@ -106,11 +119,24 @@ class Erasing:
             self._vault.open(places.phone(pid), person.phone_sealed)[-_TAIL:],
             self._vault.open(places.account(pid), person.account_sealed)[-_TAIL:],
         ]
-        for link_id, sealed in await erasures.links_sealed(connection, person.id):
-            values.append(self._vault.open(places.link_account(link_id), sealed)[-_TAIL:])
-        return [value.encode() for value in values]
+        kept = await erasures.links_kept(connection, person.id)
+        values += [self._vault.open(places.link_account(one.id), one.account_sealed)[-_TAIL:] for one in kept]
+        return _Wanted(
+            values=[value.encode().lower() for value in values if value],
+            tokens={(one.partner, one.grant_index) for one in kept if one.grant_index is not None},
+        )
 
-    def _names(self, row: inbox.InboxRow, wanted: list[bytes]) -> bool:
+    def _names(self, row: inbox.InboxRow, wanted: _Wanted) -> bool:
+        """Whether it has one of the values, as partners spell them (names mostly in capitals), or a token of theirs,
+        of which the index alone is known.
+        """
         note = opened(self._vault, row)
         text = b"\n".join([note.target.encode(), *(value.encode() for value in note.headers.values()), note.body])
-        return any(value in text for value in wanted)
+        if any(value in text.lower() for value in wanted.values):
+            return True
+        if not any(partner == row.partner for partner, _ in wanted.tokens):
+            return False
+        kind, written = places.grant_index(row.partner), text.replace(b"\\/", b"/")
+        return any(
+            (row.partner, self._vault.index(kind, found.decode())) in wanted.tokens for found in _TOKEN.findall(written)
+        )

@@ -62,7 +62,7 @@ RIGHTS = {
     "plans": ("siu", "siu", "siu"),
     "programmes": ("si", "s", "si"),
     "purposes": ("si", "s", "si"),
-    "reapprovals": ("si", "s", "s"),
+    "reapprovals": ("si", "s", "su"),
     "reconciliation_breaks": ("si", "si", "si"),
     "reconciliations": ("siu", "siu", "siu"),
     "reconciliations_told": ("", "si", ""),

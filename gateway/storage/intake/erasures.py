@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -93,10 +94,21 @@ async def accounts(connection: Connection, participant: int) -> Accounts:
     return into(Accounts, row or {})
 
 
-async def links_sealed(connection: Connection, participant: int) -> list[tuple[str, bytes]]:
-    """Each link's sealed account."""
-    rows = await connection.fetch("SELECT id, account_sealed FROM links WHERE participant = $1", participant)
-    return [(row["id"], row["account_sealed"]) for row in rows]
+class LinkKept(NamedTuple):
+    """What is kept of one link."""
+
+    id: str
+    partner: str
+    account_sealed: bytes
+    grant_index: bytes | None
+
+
+async def links_kept(connection: Connection, participant: int) -> list[LinkKept]:
+    """Every link the person ever had."""
+    rows = await connection.fetch(
+        "SELECT id, partner, account_sealed, grant_index FROM links WHERE participant = $1", participant
+    )
+    return [LinkKept(*row) for row in rows]
 
 
 async def erase(connection: Connection, participant: int, confirmed_by: str, now: datetime) -> None:
@@ -116,8 +128,9 @@ async def erase(connection: Connection, participant: int, confirmed_by: str, now
     nik, account = secrets.token_bytes(_INDEX_BYTES), secrets.token_bytes(_INDEX_BYTES)
     await connection.execute("SELECT set_config('gateway.erasing', 'on', true)")
     await connection.execute(
-        "UPDATE strays s SET account_index = NULL FROM links l WHERE l.participant = $1"
-        " AND (s.partner, s.account_index) = (l.partner, l.account_index)",
+        "UPDATE strays s SET account_index = NULL FROM (SELECT partner, account_index FROM links WHERE participant = $1"
+        " UNION SELECT partner, account_index FROM participants WHERE id = $1) AS t"
+        " WHERE (s.partner, s.account_index) = (t.partner, t.account_index)",
         participant,
     )
     await connection.execute(
@@ -135,6 +148,12 @@ async def erase(connection: Connection, participant: int, confirmed_by: str, now
         nik,
         account,
     )
+    await connection.execute(
+        "UPDATE reapprovals r SET digest = $2 FROM incentives i WHERE i.participant = $1 AND r.incentive = i.id",
+        participant,
+        account,
+    )
+    await _forget_keys_of_roots(connection, participant)
     await connection.execute("UPDATE verifications SET nik_index = $2 WHERE participant = $1", participant, nik)
     await connection.execute(
         "UPDATE links SET account_sealed = '', account_index = $2, grant_sealed = NULL, grant_index = NULL,"
@@ -158,4 +177,17 @@ async def erase(connection: Connection, participant: int, confirmed_by: str, now
     await connection.execute("SELECT set_config('gateway.erasing', 'off', true)")
     await connection.execute(
         "UPDATE erasures SET confirmed_by = $2, erased_at = $3 WHERE participant = $1", participant, confirmed_by, now
+    )
+
+
+async def _forget_keys_of_roots(connection: Connection, participant: int) -> None:
+    """A content root is made of its rows under the batch's own key: with all of them erased that key goes too, or the
+    root of a batch of one could be searched for who was in it.
+    """
+    await connection.execute(
+        "UPDATE batches b SET content_key_sealed = NULL WHERE content_key_sealed IS NOT NULL"
+        " AND id = ANY(ARRAY(SELECT batch_id FROM incentives WHERE participant = $1))"
+        " AND NOT EXISTS (SELECT FROM incentives i WHERE i.batch_id = b.id AND i.participant <> $1 AND NOT EXISTS"
+        " (SELECT FROM erasures e WHERE e.participant = i.participant AND e.erased_at IS NOT NULL))",
+        participant,
     )

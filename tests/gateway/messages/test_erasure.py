@@ -35,13 +35,19 @@ class Past:
 
     async def note(self, phone: str, *, applied: bool = True) -> None:
         """A notification that names somebody, as it is kept."""
-        body = base64.b64encode(f'{{"phone":"0{phone[3:]}"}}'.encode()).decode()
-        raw = msgspec.json.encode({"method": "POST", "target": "/x", "headers": {}, "body": body}).decode()
+        await self.raw(
+            len(await self.town.fetch("SELECT FROM inbox")) + 1, phone, f'{{"phone":"0{phone[3:]}"}}'.encode(), applied
+        )
+
+    async def raw(self, number: int, key: str, body: bytes, applied: bool = True) -> None:
+        """A notification, as it is kept."""
+        kept = {"method": "POST", "target": "/x", "headers": {}, "body": base64.b64encode(body).decode()}
         await self.town.execute(
             "INSERT INTO inbox (id, partner, kind, event_key, raw_sealed, received_at, applied_at)"
-            " VALUES ((SELECT count(*) + 1 FROM inbox), 'fake', 'k', $1, $2, $3, $4)",
-            phone,
-            self.town.vault.seal(places.inbox_raw("fake", "k", phone), raw),
+            " VALUES ($1, 'fake', 'k', $2, $3, $4, $5)",
+            number,
+            key,
+            self.town.vault.seal(places.inbox_raw("fake", "k", key), msgspec.json.encode(kept).decode()),
             self.town.clock.now(),
             self.town.clock.now() if applied else None,
         )
