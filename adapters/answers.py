@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUnavailable
+from contracts.money import parse_decimal_string
 from contracts.plan import Response
 from contracts.secret import Secret
 
@@ -29,6 +30,8 @@ T = TypeVar("T")
 
 RETRY_AFTER_MAX_S = 3600.0
 _SECONDS = re.compile(r"[0-9]{1,400}(?:\.[0-9]{1,9})?", re.ASCII)
+_TOKEN = re.compile(r"[!-~]{1,8192}", re.ASCII)
+_BEARER = re.compile(r"\s*(?:Bearer\s+)?", re.IGNORECASE)
 _YEARS = range(2000, 2100)
 _DONE = re.compile(r"200[0-9]{4}", re.ASCII)
 _NOTHING = frozenset({"", "null", "undefined"})
@@ -93,11 +96,17 @@ def in_front(reply: Response, our_token: Hint = Hint.OUR_TOKEN) -> PartnerUnavai
     hints = {401: our_token, 403: Hint.NONE, 429: Hint.THROTTLED}
     if reply.status not in hints and not 300 <= reply.status <= 399 and reply.status < 500:
         return None
+    return unavailable(reply, f"HTTP {reply.status}", hints.get(reply.status, Hint.NONE), f"{reply.status:03d}")
+
+
+def unavailable(
+    reply: Response, what: str, hint: Hint = Hint.NONE, code: str | None = None, otherwise: Hint = Hint.NONE
+) -> PartnerUnavailable:
+    """What to raise for an answer that is no verdict, with its wait: could not tell. `what` quotes nothing but `code`,
+    the partner's own.
+    """
     return PartnerUnavailable(
-        f"HTTP {reply.status}",
-        hint=hints.get(reply.status, Hint.NONE),
-        partner_code=f"{reply.status:03d}",
-        retry_after_s=retry_after_s(reply),
+        what, hint=hint, otherwise=otherwise, partner_code=code, retry_after_s=retry_after_s(reply)
     )
 
 
@@ -191,6 +200,38 @@ def time(value: object) -> datetime | None:
     except ValueError:
         return None
     return parsed if parsed.year in _YEARS else None
+
+
+def moment(text: object, field: str) -> datetime:
+    """ISO 8601 with an offset."""
+    parsed = said_at(text)
+    if parsed is None:
+        raise PartnerProtocolError(f"field {field} is not a time with an offset")
+    return parsed
+
+
+def said_at(value: object) -> datetime | None:
+    """When a partner says that something holds, or None where it says so in no form that puts words in order: a time
+    without an offset may be of any zone.
+    """
+    parsed = time(value)
+    return None if parsed is None or parsed.tzinfo is None else parsed
+
+
+def whole(value: object, field: str) -> int:
+    """A decimal string, or a number, as whole rupiah."""
+    try:
+        return parse_decimal_string(written(value))
+    except ValueError:
+        raise PartnerProtocolError(f"field {field} is not a whole amount of rupiah") from None
+
+
+def secret(value: object, field: str) -> Secret:
+    """A token that can stand in a header; `Bearer` and white space before it, or a line break behind it, are not it."""
+    text = _BEARER.sub("", value, count=1).strip() if isinstance(value, str) else ""
+    if _TOKEN.fullmatch(text) is None:
+        raise PartnerProtocolError(f"field {field} is missing or not a token")
+    return Secret(text)
 
 
 _BROUGHT = {

@@ -10,7 +10,7 @@ from adapters.bni.identity import account_of
 from adapters.snap import links, statements, values
 from adapters.snap.codes import Envelope
 from adapters.snap.payouts import Payouts
-from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
+from contracts.errors import Hint, PartnerProtocolError
 from contracts.incentive import BlockerCode
 from contracts.linking import Grant, LinkGranted, LinkInputs, LinkStep, Unlinked, UnlinkStep
 from contracts.observation import Balance, StatementKind, StatementLine, StatementPage
@@ -138,7 +138,7 @@ def unbound(reply: Response, held: LinkInputs) -> UnlinkStep:
     if envelope.code == "4040915":
         return held
     if envelope.code in UNLINK_EXPIRED:
-        raise PartnerUnavailable("the OTP is used up", hint=Hint.SESSION, partner_code=envelope.code)
+        raise envelope.unavailable(Hint.SESSION)
     return links.unbound(sign.UNBIND, reply, UNLINK_GONE)
 
 
@@ -200,5 +200,5 @@ def _line(value: object) -> StatementLine:
         reference=reference,
         partner_reference=answers.number(booking.transaction_id),
         account=accounts.listed(info.beneficiary_account_no, account_of),
-        booked_at=values.moment(booking.transaction_date, "detailData.transactionDate"),
+        booked_at=answers.moment(booking.transaction_date, "detailData.transactionDate"),
     )

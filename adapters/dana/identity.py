@@ -90,7 +90,7 @@ def _told(ctx: Context, reply: Response) -> tuple[tuple[str, str], dict[str, Any
     code = (answers.written(answers.at(info, "resultStatus")), answers.written(answers.at(info, "resultCode")))
     if code not in (DONE, BLOCKED):
         plain = answers.plain(code[1])
-        raise PartnerUnavailable(f"resultCode {plain}", hint=HINTS.get(code, Hint.NONE), partner_code=plain)
+        raise answers.unavailable(reply, f"resultCode {plain}", HINTS.get(code, Hint.NONE), plain)
     return code, _resources(answers.at(response, "body", "userResourceInfos")) if code == DONE else {}
 
 

@@ -10,7 +10,6 @@ import hashlib
 from adapters import answers
 from adapters.gopay import mapping, sign, wire
 from adapters.snap.sign import minify
-from adapters.snap.values import secret
 from contracts.errors import PartnerProtocolError, SignatureInvalid
 from contracts.observation import IdentityNotice, LinkNotice, NoNotice, Notice, PayoutNotice
 from contracts.partner import Context, Notification
@@ -53,7 +52,7 @@ class GopayCallbacks:
         body = answers.decoded(note.body)
         if note.kind == "link":
             token = answers.at(body, "additionalInfo", "accessToken")
-            return LinkNotice(access_token=secret(token, "additionalInfo.accessToken"))
+            return LinkNotice(access_token=answers.secret(token, "additionalInfo.accessToken"))
         if note.kind == "payout":
             return _payout(answers.typed(body, wire.IrisNotice, "a payout notification"))
         linking = _linking_token(note)

@@ -26,18 +26,18 @@ def verdict(reply: Response, nik: Nik) -> IdentityAnswer:
     """
     if reply.status == 401:
         code = _error(answers.json_value(reply, Hint.CUSTOMER_TOKEN))
-        raise PartnerUnavailable("HTTP 401", hint=Hint.CUSTOMER_TOKEN, partner_code=code or "401")
+        raise answers.unavailable(reply, "HTTP 401", Hint.CUSTOMER_TOKEN, code or "401")
     if reply.status not in (200, 404):
         raise answers.no_answer(reply, "no submission", Hint.CUSTOMER_TOKEN)
     body = answers.json_value(reply)
     found = typed(body, wire.GopayIdReply, "a KYC submission")
     if reply.status == 200 and answers.flag(found.success) and found.data is not None:
-        return _submission(found.data, nik)
+        return _submission(reply, found.data, nik)
     code = _error(body)
     if reply.status == 200 or answers.flag(found.success) is not False or code is None:
         raise PartnerProtocolError(f"HTTP {reply.status} without the envelope that belongs to it")
     if code != NO_SUBMISSION:
-        raise PartnerUnavailable("HTTP 404", partner_code=code)
+        raise answers.unavailable(reply, "HTTP 404", code=code)
     return IdentityAnswer(verdict=Verdict.KYC_INCOMPLETE, partner_code=code)
 
 
@@ -45,7 +45,12 @@ def sure(refused: PartnerUnavailable, health: LinkHealth) -> PartnerUnavailable:
     """What a 401 at GoPay ID means, now that service 08 has spoken of the same token (decision G6)."""
     if health is LinkHealth.REVOKED:
         return refused
-    return PartnerUnavailable("HTTP 401", hint=Hint.CREDENTIALS, partner_code=refused.partner_code)
+    return PartnerUnavailable(
+        "HTTP 401",
+        hint=Hint.CREDENTIALS,
+        partner_code=refused.partner_code,
+        retry_after_s=refused.retry_after_s,
+    )
 
 
 def holder(reply: Response) -> str | None:
@@ -73,13 +78,13 @@ def _error(body: object) -> str | None:
     return answers.plain(answers.at(errors[0], "code")) if isinstance(errors, list) and errors else None
 
 
-def _submission(data: wire.GopayIdSubmission, nik: Nik) -> IdentityAnswer:
+def _submission(reply: Response, data: wire.GopayIdSubmission, nik: Nik) -> IdentityAnswer:
     said = answers.written(data.status).upper(), answers.written(data.result).upper()
     if said[0] in RUNNING_KYC:
         return IdentityAnswer(verdict=Verdict.PENDING, partner_code=said[0])
     if said == ("COMPLETED", "INVALID"):
         return IdentityAnswer(verdict=Verdict.KYC_INCOMPLETE, partner_code="COMPLETED.INVALID")
     if said != ("COMPLETED", "VALID"):
-        raise PartnerUnavailable("a KYC status that is no verdict", partner_code=answers.plain(said[0]))
+        raise answers.unavailable(reply, "a KYC status that is no verdict", code=answers.plain(said[0]))
     same = accounts.same_nik(nik, answers.at(data.submission_data, "ktp", "documentNumber"), "field ktp.documentNumber")
     return IdentityAnswer(verdict=Verdict.MATCH if same else Verdict.MISMATCH, partner_code="COMPLETED.VALID")

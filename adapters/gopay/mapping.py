@@ -166,7 +166,7 @@ def payout(said: wire.IrisPayout | wire.IrisNotice, number: str, account: Secret
     """A payout's state in our words, from a look-up or a notification; `updated_at` puts them in order. `account` is
     the one that a look-up shows. All states are those of wallets.md 2.6 and 13.
     """
-    said_at = values.said_at(said.updated_at)
+    said_at = answers.said_at(said.updated_at)
     match answers.written(said.status).lower():
         case "queued":
             return queued(number)
@@ -176,7 +176,7 @@ def payout(said: wire.IrisPayout | wire.IrisNotice, number: str, account: Secret
             return succeeded(
                 partner_code="completed",
                 partner_reference=number,
-                amount_rupiah=None if said.amount in (None, "") else values.whole(said.amount, "amount"),
+                amount_rupiah=None if said.amount in (None, "") else answers.whole(said.amount, "amount"),
                 account=account,
                 said_at=said_at,
             )
@@ -202,7 +202,7 @@ def created(reply: Response, order: PayoutOrder) -> Outcome:
         if refusal.error_message == wire.CREATE_REFUSED and wire.texts(refusal.errors):
             return rejected(_B.PARTNER_REJECTED, partner_code="400", detail=detail)  # seen: wallets.md 2.6.1
         # Among others a key already used for another body: something stands there.
-        return unknown(partner_code="400", detail=detail)
+        return unknown(partner_code="400", detail=detail, retry_after_s=answers.retry_after_s(reply))
     return _refused_or_unknown(reply, order)
 
 
@@ -236,18 +236,19 @@ def _refused_or_unknown(reply: Response, order: PayoutOrder) -> Outcome:
     """401 in Iris' own envelope: our key was refused, nothing was done (seen: wallets.md 2.6, 2.2). Anything else is
     unknown, what stands in front of Iris included.
     """
+    detail, wait_s = None, answers.retry_after_s(reply)
     if reply.status in (400, 401, 404):
         refusal = _refusal(reply)
         if reply.status == 401 and refusal.error_message:
-            return not_accepted(Hint.CREDENTIALS, partner_code="401", retry_after_s=answers.retry_after_s(reply))
-        return unknown(partner_code=f"{reply.status:03d}", detail=_words(refusal, order))
-    return unknown(partner_code=f"{reply.status:03d}", retry_after_s=answers.retry_after_s(reply))
+            return not_accepted(Hint.CREDENTIALS, partner_code="401", retry_after_s=wait_s)
+        detail = _words(refusal, order)
+    return unknown(partner_code=f"{reply.status:03d}", detail=detail, retry_after_s=wait_s)
 
 
 def found_payout(reply: Response, number: str, account: Secret) -> Outcome:
     """Answer to `GET payouts/{reference_no}`; a 404 proves nothing (decision G11)."""
     if reply.status == 404 and _refusal(reply).error_message:
-        return unknown(partner_code="404")
+        return unknown(partner_code="404", retry_after_s=answers.retry_after_s(reply))
     found = typed(_told(reply), wire.IrisPayout, "a payout")
     if answers.number(found.reference_no) != number:
         raise PartnerProtocolError("the look-up answered about another reference_no")
@@ -288,14 +289,14 @@ def _line(value: object) -> StatementLine:
     ours = kind in (StatementKind.CREDIT, StatementKind.REVERSAL)
     return StatementLine(
         kind=kind,
-        amount_rupiah=values.whole(row.amount, "amount"),
+        amount_rupiah=answers.whole(row.amount, "amount"),
         reference=answers.within(row.notes),
         partner_reference=wire.reference_no(row.reference_no) if ours else None,
         account=accounts.listed(row.beneficiary_account, accounts.mobile),
-        booked_at=values.moment(row.created_at, "created_at"),
+        booked_at=answers.moment(row.created_at, "created_at"),
     )
 
 
 def balance(reply: Response) -> Balance:
     """What is left of our deposit."""
-    return Balance(amount_rupiah=values.whole(answers.at(_told(reply), "balance"), "balance"))
+    return Balance(amount_rupiah=answers.whole(answers.at(_told(reply), "balance"), "balance"))

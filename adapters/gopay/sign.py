@@ -12,9 +12,8 @@ import re
 import uuid
 from urllib.parse import quote
 
-from adapters import accounts
+from adapters import accounts, answers
 from adapters.snap import sign as snap
-from adapters.snap import values
 from adapters.snap.calls import PAYOUT_S, READ, WRITE, Bearer, Call, Side, encode, token_call
 from contracts.errors import Hint, PartnerUnavailable
 from contracts.linking import LinkStart
@@ -117,7 +116,7 @@ def basic(key: str) -> str:
 def link_notice_valid(ctx: Context, note: Notification) -> bool:
     """Whether a key of Midtrans' signed this link notification, and recently (wallets.md 2.3.9, decision X2)."""
     at = note.headers.get("x-timestamp", "")
-    said_at = values.said_at(at)
+    said_at = answers.said_at(at)
     if said_at is None or abs((ctx.now - said_at).total_seconds()) > TOLERANCE_S:
         return False
     text = snap.asymmetric_string_to_sign(note.method, note.target, snap.minify(note.body), at)

@@ -188,7 +188,7 @@ def inquired(order: PayoutOrder, reply: Response) -> str | Outcome:
     if kind is OutcomeKind.PENDING:
         return pending(partner_code=said.code)
     if kind is OutcomeKind.UNKNOWN:
-        return unknown(partner_code=said.code)
+        return unknown(partner_code=said.code, retry_after_s=answers.retry_after_s(reply))
     if said.code != "00":
         raise _unavailable(said, reply)
     _same_reference(said, order)
@@ -206,8 +206,9 @@ def confirmed(order: PayoutOrder, reply: Response) -> Outcome:
     """What the confirm said; a code without a line in the table is no verdict, nor is any HTTP status but 200 and the
     401 of our own token (decisions L9, L11).
     """
+    wait_s = answers.retry_after_s(reply)
     if reply.status == 401 and wire.answer(reply).code == "401":
-        return not_accepted(Hint.OUR_TOKEN, partner_code="401", retry_after_s=answers.retry_after_s(reply))
+        return not_accepted(Hint.OUR_TOKEN, partner_code="401", retry_after_s=wait_s)
     said = _read(reply)
     kind = CONFIRM.get(said.code, OutcomeKind.UNKNOWN)
     if kind is OutcomeKind.SUCCEEDED:
@@ -220,8 +221,8 @@ def confirmed(order: PayoutOrder, reply: Response) -> Outcome:
     if kind is OutcomeKind.REJECTED:
         return rejected(REASONS[said.code], partner_code=said.code)
     if kind is OutcomeKind.NOT_ACCEPTED:
-        return not_accepted(NOT_ACCEPTED[said.code], partner_code=said.code)
-    return unknown(partner_code=said.code, retry_after_s=answers.retry_after_s(reply))
+        return not_accepted(NOT_ACCEPTED[said.code], partner_code=said.code, retry_after_s=wait_s)
+    return unknown(partner_code=said.code, retry_after_s=wait_s)
 
 
 def checked(order: PayoutOrder, reply: Response) -> Outcome:
@@ -264,19 +265,14 @@ def _read(reply: Response, our_token: Hint = Hint.OUR_TOKEN) -> LinkAjaAnswer:
 
 def _unavailable(said: LinkAjaAnswer, reply: Response) -> PartnerUnavailable:
     """A READ's code that is no verdict: could not tell."""
-    return PartnerUnavailable(
-        f"code {said.code}",
-        hint=HINTS.get(said.code, Hint.NONE),
-        partner_code=said.code,
-        retry_after_s=answers.retry_after_s(reply),
-    )
+    return answers.unavailable(reply, f"code {said.code}", HINTS.get(said.code, Hint.NONE), said.code)
 
 
 def _legacy_token(said: LinkAjaAnswer) -> AccessToken:
     return AccessToken(
-        value=values.secret(said.text("accessToken"), "accessToken"),
+        value=answers.secret(said.text("accessToken"), "accessToken"),
         life_s=LEGACY_TOKEN_LIFE_S,
-        refresh=values.secret(fresh, "refreshToken") if (fresh := said.evidence("refreshToken")) else None,
+        refresh=answers.secret(fresh, "refreshToken") if (fresh := said.evidence("refreshToken")) else None,
     )
 
 
@@ -295,7 +291,7 @@ def _amount(said: LinkAjaAnswer, order: PayoutOrder) -> int | None:
     amount = said.fields.get("amount")
     if answers.written(amount) == wire.padded_amount(order.amount_rupiah):
         return order.amount_rupiah
-    return None if amount in (None, "") else values.whole(amount, "amount")
+    return None if amount in (None, "") else answers.whole(amount, "amount")
 
 
 def _count(said: LinkAjaAnswer, field: str) -> int:
@@ -326,9 +322,9 @@ def _line(value: object) -> StatementLine:
         raise PartnerProtocolError("field rows.type has an unlisted value")
     return StatementLine(
         kind=kind,
-        amount_rupiah=values.whole(row.amount, "rows.amount"),
+        amount_rupiah=answers.whole(row.amount, "rows.amount"),
         reference=answers.reference(row.merchant_trx_id),
         partner_reference=answers.number(row.link_ref_num),
         account=accounts.listed(row.msisdn, accounts.mobile),
-        booked_at=values.moment(row.trx_date, "rows.trxDate"),
+        booked_at=answers.moment(row.trx_date, "rows.trxDate"),
     )

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from adapters import answers
 from adapters.snap import codes
 from adapters.snap import sign as snap
 from adapters.snap.codes import HINTS, Envelope
@@ -91,12 +90,7 @@ class Call(msgspec.Struct, frozen=True):
 
     def unavailable(self, envelope: Envelope) -> PartnerUnavailable:
         """What to raise for an answer that is no verdict: could not tell, with the hint that its code or case gives."""
-        return PartnerUnavailable(
-            f"responseCode {envelope.code}",
-            hint=self.hints.get(envelope.code) or self.hints.get(envelope.case, Hint.NONE),
-            partner_code=envelope.code,
-            retry_after_s=answers.retry_after_s(envelope.reply),
-        )
+        return envelope.unavailable(self.hints.get(envelope.code) or self.hints.get(envelope.case, Hint.NONE))
 
 
 def token_call(operation: str, effect: Effect, target: str, service: str, bearer: Bearer = Bearer.NONE) -> Call:

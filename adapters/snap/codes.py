@@ -80,6 +80,10 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         """The same, as what holds up whoever has the account."""
         return VERDICT_BLOCKER[self.unusable] if self.unusable else None
 
+    def unavailable(self, hint: Hint, otherwise: Hint = Hint.NONE) -> PartnerUnavailable:
+        """What to raise where its code is no verdict."""
+        return answers.unavailable(self.reply, f"responseCode {self.code}", hint, self.code, otherwise)
+
     def text(self, *path: str) -> str:
         """A string that is needed."""
         value = answers.at(self.body, *path)
@@ -136,22 +140,17 @@ def read(
     code = answers.written(body.get("responseCode"))
     if _CODE.fullmatch(code) is None:
         if code in hints:
-            raise PartnerUnavailable(f"responseCode {code}", hint=hints[code], partner_code=code)
+            raise answers.unavailable(reply, f"responseCode {code}", hints[code], code)
         raise answers.no_answer(reply, "no seven-digit responseCode", our_token)
     envelope = Envelope(code=code, body=body, reply=reply)
     case = envelope.case
     if code[:3] != f"{reply.status:03d}":  # no verdict; why there is none may be believed all the same
         if case in hints:
-            raise PartnerUnavailable(f"responseCode {code}", hint=hints[case], partner_code=code)
+            raise envelope.unavailable(hints[case])
         raise answers.no_answer(reply, f"responseCode {code}", our_token)
     if code[3:5] != service:
         if reply.status == 401:
             customers = HINTS.get(case) is Hint.CUSTOMER_TOKEN
-            raise PartnerUnavailable(
-                f"responseCode {code}",
-                hint=Hint.CUSTOMER_TOKEN if customers else our_token,
-                otherwise=hints.get(case, Hint.NONE),
-                partner_code=code,
-            )
+            raise envelope.unavailable(Hint.CUSTOMER_TOKEN if customers else our_token, hints.get(case, Hint.NONE))
         raise answers.no_answer(reply, f"responseCode {code} is not of service {service}", our_token)
     return envelope

@@ -81,7 +81,7 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
         if refusal is not None:
             return rejected(refusal, partner_code=envelope.code)
         if envelope.case in self.inquiry_known:
-            return unknown(partner_code=envelope.code)
+            return unknown(partner_code=envelope.code, retry_after_s=answers.retry_after_s(reply))
         if envelope.code != self.inquiry.done:
             raise self.inquiry.unavailable(envelope)
         if self.shown(envelope, order.account) not in (None, order.account):  # then it is no verdict on ours

@@ -112,5 +112,5 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
             reference=answers.reference(answers.at(within, "partnerReferenceNo")),
             partner_reference=answers.number(answers.at(within, "referenceNo")),
             account=accounts.listed(answers.at(within, "customerNumber"), accounts.mobile),
-            booked_at=values.moment(answers.at(row, "dateTime"), "detailData.dateTime"),
+            booked_at=answers.moment(answers.at(row, "dateTime"), "detailData.dateTime"),
         )

@@ -11,13 +11,11 @@ from adapters.snap.calls import Call
 from adapters.snap.codes import Envelope
 from adapters.snap.sign import JAKARTA
 from contracts.errors import PartnerProtocolError
-from contracts.money import decimal_string, parse_decimal_string
+from contracts.money import decimal_string
 from contracts.partner import AccessToken
 from contracts.plan import Response
 from contracts.secret import Secret
 
-_TOKEN = re.compile(r"[!-~]{1,8192}", re.ASCII)
-_BEARER = re.compile(r"\s*(?:Bearer\s+)?", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
 _URL = re.compile(r"https?://[!-~]{1,4088}", re.ASCII | re.IGNORECASE)
 
@@ -31,17 +29,9 @@ def b2b_token(call: Call, reply: Response, life_s: float) -> AccessToken:
     return AccessToken(value=token(envelope, "accessToken"), life_s=min(life or life_s, life_s))
 
 
-def secret(value: object, field: str) -> Secret:
-    """A token that can stand in a header; `Bearer` and white space before it, or a line break behind it, are not it."""
-    text = _BEARER.sub("", value, count=1).strip() if isinstance(value, str) else ""
-    if _TOKEN.fullmatch(text) is None:
-        raise PartnerProtocolError(f"field {field} is missing or not a token")
-    return Secret(text)
-
-
 def token(envelope: Envelope, *path: str) -> Secret:
     """A token field of an answer."""
-    return secret(answers.at(envelope.body, *path), ".".join(path))
+    return answers.secret(answers.at(envelope.body, *path), ".".join(path))
 
 
 def seconds(value: object) -> float | None:
@@ -56,22 +46,6 @@ def url(envelope: Envelope, *path: str) -> str:
     if _URL.fullmatch(text) is None:
         raise PartnerProtocolError(f"field {'.'.join(path)} is not an http address")
     return text
-
-
-def moment(text: object, field: str) -> datetime:
-    """ISO 8601 with an offset."""
-    parsed = said_at(text)
-    if parsed is None:
-        raise PartnerProtocolError(f"field {field} is not a time with an offset")
-    return parsed
-
-
-def said_at(value: object) -> datetime | None:
-    """When a partner says that something holds, or None where it says so in no form that puts words in order: a time
-    without an offset may be of any zone.
-    """
-    parsed = answers.time(value)
-    return None if parsed is None or parsed.tzinfo is None else parsed
 
 
 def expiry(value: object) -> datetime | None:
@@ -95,15 +69,7 @@ def rupiah(value: Any, field: str) -> int:
     currency = answers.at(value, "currency")
     if currency not in (None, "") and answers.written(currency).upper() not in ("IDR", "360"):
         raise PartnerProtocolError(f"field {field} is not an amount in IDR")
-    return whole(answers.at(value, "value"), field)
-
-
-def whole(value: object, field: str) -> int:
-    """A decimal string, or a number, as whole rupiah."""
-    try:
-        return parse_decimal_string(answers.written(value))
-    except ValueError:
-        raise PartnerProtocolError(f"field {field} is not a whole amount of rupiah") from None
+    return answers.whole(answers.at(value, "value"), field)
 
 
 def amount(envelope: Envelope, field: str = "amount") -> int | None:

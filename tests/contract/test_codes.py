@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import Hint
+from contracts.errors import Hint, PartnerUnavailable
 from contracts.identity import Verdict
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkRefused, Unlinked
 from contracts.payout import Outcome, OutcomeKind
 from contracts.plan import Effect, Response
 from tests.contract.recording import Recording, write_of
-from tests.contract.replay import Played, damaged, document, fresh, play, replaced, says_by_status
+from tests.contract.replay import Played, damaged, document, fresh, play, replaced, says_by_status, steps
 from tests.contract.stage import Take
 from tests.partners import each
 from tests.partners.kit import Codes
@@ -100,6 +100,28 @@ def played(take: Take, index: int, own: Codes) -> Iterator[tuple[str, Played]]:
             if json.loads(reply.content) == document(original):
                 continue
         yield code, play(take, index, replaced(reply))
+
+
+WAITS = ("00", "01", "02", "04", "11", "14", "18")
+"""Cases of which some answer nothing, some something, at one endpoint or another."""
+
+
+def test_how_long_to_wait_is_heard_with_every_word_that_is_no_verdict(recording: Recording) -> None:
+    """Beside any code, of any service, also where it disagrees with the HTTP status."""
+    listed, heard = codes(recording), 0
+    for take, index in steps(recording.takes):
+        for code, told in said_codes(take.replies[index], listed):
+            if SNAP_CODE.fullmatch(f"{code[:3]}00{code[3:]}") and code[3:] not in WAITS:
+                continue
+            for status in {told.status, 500}:
+                waits = Response(status=status, headers={"retry-after": "7"}, content=told.content)
+                said = play(take, index, replaced(waits))
+                unsaid = said.error or said.result
+                undecided = getattr(unsaid, "kind", None) in (OutcomeKind.UNKNOWN, OutcomeKind.NOT_ACCEPTED)
+                if undecided or isinstance(unsaid, PartnerUnavailable):
+                    assert unsaid.retry_after_s == 7.0, (take.operation, code, status)
+                    heard += 1
+    assert heard > 100
 
 
 def test_a_write_that_pays_ends_only_by_what_is_listed(recording: Recording) -> None:

@@ -23,7 +23,7 @@ VERDICTS: tuple[Mutant, ...] = (
                 at(
                     "gopay",
                     "mapping",
-                    'return unknown(partner_code="404")',
+                    'return unknown(partner_code="404", retry_after_s=answers.retry_after_s(reply))',
                     'return rejected(None, technical=True, partner_code="404")',
                 ),
             ),
@@ -114,7 +114,7 @@ VERDICTS: tuple[Mutant, ...] = (
                 at(
                     "gopay",
                     "mapping",
-                    'return unknown(partner_code=f"{reply.status:03d}", retry_after_s=answers.retry_after_s(reply))',
+                    'return unknown(partner_code=f"{reply.status:03d}", detail=detail, retry_after_s=wait_s)',
                     'return rejected(_B.PARTNER_REJECTED, partner_code=f"{reply.status:03d}")',
                 ),
             ),
@@ -129,7 +129,7 @@ VERDICTS: tuple[Mutant, ...] = (
                 at(
                     "linkaja",
                     "mapping",
-                    "return unknown(partner_code=said.code, retry_after_s=answers.retry_after_s(reply))",
+                    "return unknown(partner_code=said.code, retry_after_s=wait_s)",
                     "return rejected(BlockerCode.PARTNER_REJECTED, partner_code=said.code)",
                 ),
             ),

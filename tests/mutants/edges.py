@@ -87,6 +87,7 @@ _HELD = (
     one("hold/retry_after_is_not_obeyed", _OUTAGE, "await self._hold(HoldKind.THROTTLED, throttled, throttled.retry_after_s or 0.0)", "await self._hold(HoldKind.THROTTLED, throttled, 0.0)", WORKER, first="test_throttling_is_no_outage_and_its_retry_after_is_obeyed"),
     one("hold/our_own_limit_blames_the_person", _WATCH, "if isinstance(result, IdentityAnswer | Outcome) and manifest.blames(result.partner_code) is Blame.OURS:", "if isinstance(result, IdentityAnswer) and manifest.blames(result.partner_code) is Blame.OURS:", WATCH, first="test_a_refusal_about_a_person_tells_nothing_and_one_of_ours_does"),
     one("hold/a_persons_token_is_an_outage", _WATCH, "    if error.hint in _OF_THE_PERSON:\n        return Told(good=False)\n", "", WATCH, first="test_a_token_of_a_person_tells_nothing_about_the_partner"),
+    one("hold/retry_after_beside_a_listed_code_is_unread", _CODES, "raise envelope.unavailable(hints[case])", "raise PartnerUnavailable(f\"responseCode {code}\", hint=hints[case], partner_code=code)", "tests/contract/test_codes.py", first="test_how_long_to_wait_is_heard_with_every_word_that_is_no_verdict"),
     one("hold/retry_after_as_a_date_is_unread", "gateway/partners/executor.py", "headers=self._dated(reply.headers)", "headers=reply.headers", WATCH, first="test_retry_after_may_be_a_date_by_our_clock"),
     one("hold/retry_after_is_read_on_a_refusal_alone", _WATCH, "seen.status, seen.retry_after_s = response.status, retry_after_s(response)", "seen.status = response.status", WATCH, first="test_retry_after_is_read_on_any_status"),
 )  # fmt: skip
@@ -128,7 +129,7 @@ _VETOES = (
         first="test_a_life_may_be_written_in_any_way",
     ),
     one("veto/an_expiry_without_an_offset_is_of_london", _VALUES, "return None if parsed is None else parsed.replace(tzinfo=parsed.tzinfo or JAKARTA)", "return None if parsed is None else parsed.replace(tzinfo=parsed.tzinfo or __import__(\"datetime\").UTC)", "tests/adapters/bni/test_linking.py", first="test_an_expiry_without_an_offset_is_of_jakarta"),
-    one("veto/a_time_without_an_offset_orders_words", _VALUES, "return None if parsed is None or parsed.tzinfo is None else parsed", "return None if parsed is None else parsed.replace(tzinfo=parsed.tzinfo or JAKARTA)", GOPAY_MAPPING, first="test_a_time_that_cannot_order_words_is_none_and_vetoes_nothing"),
+    one("veto/a_time_without_an_offset_orders_words", _ANSWERS, "return None if parsed is None or parsed.tzinfo is None else parsed", "return None if parsed is None else parsed.astimezone()", GOPAY_MAPPING, first="test_a_time_that_cannot_order_words_is_none_and_vetoes_nothing"),
     one("veto/a_byte_order_mark", _ANSWERS, "content.removeprefix(codecs.BOM_UTF8).decode(errors", "content.decode(errors", ANSWERED, first="test_what_nobody_needs_vetoes_nothing"),
     one("veto/of_two_values_the_last_one_counts", _ANSWERS, "found[name] = value if same else AMBIGUOUS", "found[name] = value", ANSWERED, first="test_a_key_with_two_values_has_none"),
     one("veto/an_encoding_that_is_none", _TRANSPORT, '_NOT_ENCODED = frozenset({"", "identity", "none", "utf-8", "utf8"})', '_NOT_ENCODED = frozenset({"identity"})', TRANSPORT, first="test_an_encoding_that_is_none_is_read_as_it_stands"),

@@ -64,7 +64,7 @@ HOUSE = (
         gopay=at(
             "gopay",
             "mapping",
-            'amount_rupiah=None if said.amount in (None, "") else values.whole(said.amount, "amount"),',
+            'amount_rupiah=None if said.amount in (None, "") else answers.whole(said.amount, "amount"),',
             "amount_rupiah=None,",
         ),
     ),

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from adapters import accounts, answers
 from adapters.gopay import PARTNER, mapping, wire
-from adapters.snap import values
 from contracts.errors import Hint, PartnerError, PartnerProtocolError
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkReturn
@@ -208,7 +207,7 @@ def test_phone_forms():
 @pytest.mark.parametrize("text", ["", "1.50", "-1", "1e-3", "Rp 1", "1,000", "1.000", None])
 def test_amounts_that_are_not_whole_rupiah(text):
     with pytest.raises(PartnerProtocolError):
-        values.whole(text, "amount")
+        answers.whole(text, "amount")
 
 
 def test_a_decoder_never_quotes_what_it_read():
