@@ -6,9 +6,8 @@ from typing import Any
 
 import msgspec
 
-from adapters import accounts, answers
+from adapters import accounts, answers, rsa
 from adapters.dana.wire import DanaSigned
-from adapters.snap import sign as snap
 from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import IdentityAnswer, IdentityQuery, Verdict
 from contracts.linking import LinkHealth
@@ -81,7 +80,7 @@ def _told(ctx: Context, reply: Response) -> tuple[tuple[str, str], dict[str, Any
         text = bytes(signed.response).decode()
     except ValueError:
         raise answers.no_answer(reply, "no signed answer", Hint.CREDENTIALS) from None
-    if not snap.rsa_sha256_valid(ctx.credential("dana_public_key_pem"), text, signed.signature):
+    if not rsa.valid(ctx.credential("dana_public_key_pem"), text, signed.signature):
         raise PartnerProtocolError("an answer that DANA did not sign")
     response = answers.decoded(text.encode())
     if answers.at(response, "head", "reqMsgId") not in (None, "", ctx.external_id(0)):

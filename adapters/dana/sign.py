@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from adapters import accounts
+from adapters import accounts, rsa
 from adapters.snap import sign as snap
 from adapters.snap.calls import PAYOUT_S, READ, WRITE, Bearer, Call, Side, encode, token_call
 from contracts.linking import LinkStart
@@ -46,7 +46,7 @@ def page(ctx: Context, start: LinkStart) -> dict[str, str]:
         "lang": "id",
         "allowRegistration": "false",
         "seamlessData": data,
-        "seamlessSign": snap.rsa_sha256(ctx.credential("private_key_pem"), data),
+        "seamlessSign": rsa.sign(ctx.credential("private_key_pem"), data),
     }
 
 
@@ -63,6 +63,6 @@ def profile(ctx: Context, call: Call, token: Secret, resources: list[str]) -> Re
         "reserve": "{}",
     }
     asked = encode({"head": head, "body": {"userResources": resources}})
-    signature = snap.rsa_sha256(ctx.credential("private_key_pem"), asked.decode())
+    signature = rsa.sign(ctx.credential("private_key_pem"), asked.decode())
     content = encode({"request": msgspec.Raw(asked), "signature": signature})
     return call.request(DANA.host, call.target, {"Content-Type": "application/json"}, content)

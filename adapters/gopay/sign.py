@@ -12,7 +12,7 @@ import re
 import uuid
 from urllib.parse import quote
 
-from adapters import accounts, answers
+from adapters import accounts, answers, rsa
 from adapters.snap import sign as snap
 from adapters.snap.calls import PAYOUT_S, READ, WRITE, Bearer, Call, Side, encode, token_call
 from contracts.errors import Hint, PartnerUnavailable
@@ -60,7 +60,7 @@ _MOST_SIGNATURES = 4
 def seamless(private_key_pem: str, account: Secret) -> tuple[str, str]:
     """seamlessData and seamlessSign; the text signed is the data's URL-encoded form (wallets.md 2.3.1)."""
     data = f"mobileNumber={accounts.msisdn(account).reveal()}&paymentType=gopay"
-    return data, snap.rsa_sha256(private_key_pem, quote(data, safe=""))
+    return data, rsa.sign(private_key_pem, quote(data, safe=""))
 
 
 def page(ctx: Context, start: LinkStart) -> dict[str, str]:
@@ -121,7 +121,7 @@ def link_notice_valid(ctx: Context, note: Notification) -> bool:
         return False
     text = snap.asymmetric_string_to_sign(note.method, note.target, snap.minify(note.body), at)
     signature = note.headers.get("x-signature", "")
-    return snap.rsa_sha256_valid(ctx.credential("midtrans_public_key_pem"), text, signature)
+    return rsa.valid(ctx.credential("midtrans_public_key_pem"), text, signature)
 
 
 def iris_notice_valid(ctx: Context, note: Notification) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from adapters import rsa
 from adapters.snap import codes
 from adapters.snap import sign as snap
 from adapters.snap.codes import HINTS, Envelope
@@ -134,7 +135,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
         if call.rsa:
             headers["X-CLIENT-KEY"] = client = ctx.credential(self.client_id)
             signed = snap.token_string_to_sign(client, at)
-            headers["X-SIGNATURE"] = snap.rsa_sha256(ctx.credential(self.private_key), signed)
+            headers["X-SIGNATURE"] = rsa.sign(ctx.credential(self.private_key), signed)
         else:
             headers["X-SIGNATURE"] = self._signature(ctx, call.method, target, token, content, at)
             headers["X-PARTNER-ID"] = ctx.credential(self.partner_id)
@@ -153,7 +154,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
             text = snap.string_to_sign(method, target, token, content, at)
             return snap.hmac_sha512(ctx.credential(self.secret), text)
         text = snap.asymmetric_string_to_sign(method, target, content, at)
-        return snap.rsa_sha256(ctx.credential(self.private_key), text)
+        return rsa.sign(ctx.credential(self.private_key), text)
 
 
 def encode(body: object) -> bytes:

@@ -11,6 +11,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 
+from adapters import rsa
 from adapters.snap import sign as snap
 from contracts.plan import Request
 from contracts.secret import Secret
@@ -34,7 +35,7 @@ def signed_text(request: Request, credentials: Mapping[str, Secret]) -> str | No
         return None
     if "x-client-key" in headers:
         text = snap.token_string_to_sign(headers["x-client-key"], at)
-        made = (snap.rsa_sha256(key, text) for key in keys if "PRIVATE KEY" in key)
+        made = (rsa.sign(key, text) for key in keys if "PRIVATE KEY" in key)
         return text if _any_is(signature, made) else None
     token = authorization.removeprefix("Bearer ")
     text = snap.string_to_sign(request.method, request.target, token, request.content, at)

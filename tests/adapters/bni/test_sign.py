@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pytest
 
+from adapters import rsa
 from adapters.bni import PARTNER, sign
 from adapters.snap import sign as snap
 from adapters.snap.calls import Call, Side
@@ -47,7 +48,7 @@ def test_a_token_request_is_signed_with_the_private_key(name: str, target: str, 
     assert request.content == b'{"grantType":"client_credentials","additionalInfo":{}}'
     text = f"{client}|2026-01-15T10:00:00+07:00"
     assert request.headers["X-CLIENT-KEY"] == client
-    assert request.headers["X-SIGNATURE"] == snap.rsa_sha256(samples.VECTORS["private_key_pem"], text)
+    assert request.headers["X-SIGNATURE"] == rsa.sign(samples.VECTORS["private_key_pem"], text)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from adapters import rsa
 from adapters.dana import PARTNER
-from adapters.snap import sign as snap
 from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import IdentityQuery, Verdict
 from contracts.linking import Grant, LinkHealth
@@ -31,7 +31,7 @@ def answer(ctx: Context, *rows: tuple[str, Any], code: str = "S SUCCESS", **head
     told = [{"resourceType": kind, "value": value} for kind, value in rows]
     said = {"head": {"reqMsgId": ctx.external_id(0), **head}, "body": {"resultInfo": info, "userResourceInfos": told}}
     text = json.dumps(said, indent=1)
-    signature = snap.rsa_sha256(PEM, text)
+    signature = rsa.sign(PEM, text)
     return Response(status=200, headers={}, content=f'{{"response" : {text},"signature":"{signature}"}}'.encode())
 
 
@@ -84,7 +84,7 @@ def test_a_changed_answer_is_no_verdict(ctx: Context) -> None:
         with pytest.raises(PartnerProtocolError):
             verdict(ctx, Response(status=200, headers={}, content=content.replace(old, new, 1)))
     told = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-    for signature in (b'""', b'"x"', json.dumps(snap.rsa_sha256(PEM, "another text")).encode()):
+    for signature in (b'""', b'"x"', json.dumps(rsa.sign(PEM, "another text")).encode()):
         forged = b'{"response":' + bytes(told["response"]) + b',"signature":' + signature + b"}"
         with pytest.raises(PartnerProtocolError):
             verdict(ctx, Response(status=200, headers={}, content=forged))

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 import pytest
 
+from adapters import rsa
 from adapters.dana import PARTNER, sign
-from adapters.snap import sign as snap
 from contracts.linking import LinkRedirect, LinkStart
 from contracts.partner import Context
 from contracts.secret import Secret
@@ -23,7 +23,7 @@ TEXTS = {name: one.get("text") or one["string_to_sign"] for name, one in VECTORS
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_every_vector_is_made_by_the_adapter_and_taken_by_the_mock(name: str) -> None:
-    assert snap.rsa_sha256(PEM, TEXTS[name]) == VECTORS[name]["signature"]
+    assert rsa.sign(PEM, TEXTS[name]) == VECTORS[name]["signature"]
     assert snap_client().signed(TEXTS[name].encode(), VECTORS[name]["signature"])
     assert not snap_client().signed(TEXTS[name].encode() + b" ", VECTORS[name]["signature"])
 
@@ -54,4 +54,4 @@ def test_a_query_signs_the_text_that_is_sent(ctx: Context) -> None:
     request = sign.profile(ctx, sign.HEALTH, Secret("token-1"), ["LOGIN_ID"])
     sent = msgspec.json.decode(request.content, type=dict[str, msgspec.Raw])
     text = bytes(sent["request"]).decode()
-    assert snap.rsa_sha256_valid(ctx.credential("dana_public_key_pem"), text, json.loads(bytes(sent["signature"])))
+    assert rsa.valid(ctx.credential("dana_public_key_pem"), text, json.loads(bytes(sent["signature"])))

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 import msgspec
 import pytest
 
+from adapters import rsa
 from adapters.gopay import PARTNER, sign
 from adapters.snap import sign as snap
 from contracts.errors import Hint, PartnerUnavailable, SignatureInvalid
@@ -173,7 +174,7 @@ def test_link_notice_must_be_recent(at, valid, vector, ctx, notice):
     body = vector("rsa")["link_notice"]["body"].encode()
     target = "/callbacks/gopay/v1.0/registration-account/notify"
     text = f"POST:{target}:{hashlib.sha256(body).hexdigest()}:{at}"
-    note = notice("link", body, x_timestamp=at, x_signature=snap.rsa_sha256(vector("rsa")["private_key_pem"], text))
+    note = notice("link", body, x_timestamp=at, x_signature=rsa.sign(vector("rsa")["private_key_pem"], text))
     if valid:
         PARTNER.callbacks.verify(ctx, note)
     else:

@@ -12,10 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from adapters import accounts
+from adapters import accounts, rsa
 from adapters.linkaja import PARTNER, sign, wire
 from adapters.linkaja.sign import SNAP as SNAP_SIDE
-from adapters.snap import sign as snap
 from adapters.snap.calls import Bearer, Call, encode
 from contracts.identity import IdentityQuery
 from contracts.linking import Grant, LinkFinish, LinkStart, UnlinkOrder
@@ -80,7 +79,7 @@ def test_create_token_is_the_vectors_request(ctx: Context) -> None:
 
 def test_rsa_vector() -> None:
     vector = json.loads((VECTORS / "rsa.json").read_text())
-    assert snap.rsa_sha256(vector["private_key_pem"], vector["string"]) == vector["signature"]
+    assert rsa.sign(vector["private_key_pem"], vector["string"]) == vector["signature"]
 
 
 def test_snap_token_requests(ctx: Context, finish: LinkFinish) -> None:
@@ -90,7 +89,7 @@ def test_snap_token_requests(ctx: Context, finish: LinkFinish) -> None:
     assert exchange.content == b'{"grantType":"AUTHORIZATION_CODE","authCode":"auth-lj-1"}'
     refresh = SNAP_SIDE.ask(ctx, sign.REFRESH, wire.refresh_grant(Secret("refresh-0001")))
     assert refresh.content == b'{"grantType":"REFRESH_TOKEN","refreshToken":"refresh-0001"}'
-    expected = snap.rsa_sha256(ctx.credential("private_key_pem"), "test-client-id|2026-01-02T10:04:05+07:00")
+    expected = rsa.sign(ctx.credential("private_key_pem"), "test-client-id|2026-01-02T10:04:05+07:00")
     for request in (b2b, exchange, refresh):
         assert set(request.headers) == {"Content-Type", "X-TIMESTAMP", "X-CLIENT-KEY", "X-SIGNATURE"}
         assert request.headers["X-SIGNATURE"] == expected

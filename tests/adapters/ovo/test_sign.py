@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from adapters import accounts
+from adapters import accounts, rsa
 from adapters.ovo import PARTNER, sign, wire
 from adapters.ovo.sign import OVO
 from adapters.snap import sign as snap
@@ -66,7 +66,7 @@ def test_binding_body_is_the_vectors_without_the_mail_address(start: LinkStart) 
 
 def test_rsa_vector() -> None:
     vector = json.loads((VECTORS / "rsa.json").read_text())
-    assert snap.rsa_sha256(vector["private_key_pem"], vector["string"]) == vector["signature"]
+    assert rsa.sign(vector["private_key_pem"], vector["string"]) == vector["signature"]
 
 
 def test_token_request(ctx: Context) -> None:
@@ -75,7 +75,7 @@ def test_token_request(ctx: Context) -> None:
     assert request.content == b'{"grantType":"client_credentials"}'
     assert set(request.headers) == {"Content-Type", "X-TIMESTAMP", "X-CLIENT-KEY", "X-SIGNATURE"}
     assert request.headers["X-TIMESTAMP"] == "2026-01-02T03:04:05.000+07:00"
-    expected = snap.rsa_sha256(ctx.credential("private_key_pem"), "test-client-id|2026-01-02T03:04:05.000+07:00")
+    expected = rsa.sign(ctx.credential("private_key_pem"), "test-client-id|2026-01-02T03:04:05.000+07:00")
     assert request.headers["X-SIGNATURE"] == expected
     assert request.timeout_s == 10.0
 

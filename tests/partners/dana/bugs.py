@@ -14,7 +14,7 @@ BUGS = (
     bug(
         "answer_of_nobody",
         "identity",
-        'if not snap.rsa_sha256_valid(ctx.credential("dana_public_key_pem"), text, signed.signature):',
+        'if not rsa.valid(ctx.credential("dana_public_key_pem"), text, signed.signature):',
         "if not signed.signature:",
         PROFILE,
     ),
@@ -44,8 +44,8 @@ BUGS = (
     bug(
         "seamless_signed_encoded",
         "sign",
-        'snap.rsa_sha256(ctx.credential("private_key_pem"), data)',
-        'snap.rsa_sha256(ctx.credential("private_key_pem"), __import__("urllib.parse").parse.quote(data, safe=""))',
+        'rsa.sign(ctx.credential("private_key_pem"), data)',
+        'rsa.sign(ctx.credential("private_key_pem"), __import__("urllib.parse").parse.quote(data, safe=""))',
         SIGNED,
     ),
     bug("signs_another_text", "sign", "asked.decode())", 'asked.decode() + " ")', IDENTITY),
