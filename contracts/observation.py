@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -18,6 +18,9 @@ from contracts.payout import Outcome, OutcomeKind, PayoutState
 from contracts.secret import Secret
 
 T = TypeVar("T")
+POSTED_WITHIN = timedelta(seconds=900)
+"""A booking may be posted so long after midnight under the day before, with a time of that day."""
+_JAKARTA = timezone(timedelta(hours=7))
 
 
 class Source(enum.Enum):
@@ -152,7 +155,7 @@ def fold(words: Iterable[Said], *, completed_can_fail: bool) -> Folded:
     any_paid = paid | booked
     given_back = _earlier(paid, failed)
     if back or (completed_can_fail and given_back):
-        paid_again = _earlier(back, any_paid) or (completed_can_fail and given_back and _earlier(failed, any_paid))
+        paid_again = _paid_after(back, any_paid) or (completed_can_fail and given_back and _earlier(failed, any_paid))
         return Folded(state=PayoutState.REVERSED, contradiction=paid_again)
     if not any_paid:
         return Folded(state=PayoutState.REJECTED)
@@ -181,6 +184,20 @@ def _earlier(some: Times, others: Times) -> bool:
     """Whether the partner dates one of `some` before one of `others`."""
     before, after = some - {None}, others - {None}
     return bool(before and after) and min(before) < max(after)  # type: ignore[type-var, operator]
+
+
+def _paid_after(back: Times, paid: Times) -> bool:
+    """Whether the partner dates a payment after one that was given back, by more than the order of bookings tells."""
+    pairs = ((first, then) for first in back - {None} for then in paid - {None})
+    return any(first < then and not _posted_under_yesterday(first, then) for first, then in pairs)  # type: ignore[operator,arg-type]
+
+
+def _posted_under_yesterday(first: datetime, then: datetime) -> bool:
+    """Whether `first` may be later than `then` all the same: posted after midnight under the day before (decisions
+    X12).
+    """
+    days = first.astimezone(_JAKARTA).date(), then.astimezone(_JAKARTA).date()
+    return days[0] != days[1] and then - first <= POSTED_WITHIN
 
 
 class Absence(msgspec.Struct, frozen=True, kw_only=True):

@@ -113,6 +113,8 @@ _ORDERED = (
     one("order/either_order_gives_back", _OBSERVATION, "given_back = _earlier(paid, failed)", "given_back = bool(paid and failed)", WORDS, first="test_where_completed_can_fail"),
     one("order/a_booking_fails_too", _OBSERVATION, "given_back = _earlier(paid, failed)", "given_back = _earlier(any_paid, failed)", WORDS, first="test_where_completed_can_fail"),
     one("order/unordered_words_contradict_nothing", _OBSERVATION, "unordered = bool(failed) and (None in any_paid | failed or not any_paid.isdisjoint(failed))", "unordered = False", WORDS, first="test_every_order_of_words_ends_the_same"),
+    one("order/posted_under_yesterday_is_paid_again", _OBSERVATION, "first < then and not _posted_under_yesterday(first, then)", "first < then", WORDS, first="test_paid_once_more_after_it_came_back_is_told"),
+    one("order/a_night_hides_what_is_paid_again", _OBSERVATION, "days[0] != days[1] and then - first <= POSTED_WITHIN", "days[0] != days[1]", WORDS, first="test_paid_once_more_after_it_came_back_is_told"),
     one("order/paid_after_it_came_back_unseen", _OBSERVATION, "return Folded(state=PayoutState.REVERSED, contradiction=paid_again)", "return Folded(state=PayoutState.REVERSED)", WORDS, first="test_paid_once_more_after_it_came_back_is_told"),
     one("order/what_was_taken_back_gives_back", _ENDS, "return None if heard.refusal is Refusal.WITHDRAWN else heard.said_at", "return heard.said_at", WORDS, TWO_STEP, "tests/gateway/payouts/test_any_order.py"),
     one("order/a_time_out_at_the_bank_is_an_end", _REFUSING, "doubtful = not absent and any(h.refusal is Refusal.STATEMENT_DECIDES for h in said)", "doubtful = False", WORDS, first="test_a_time_out_at_the_bank_waits_for_the_statements_of_its_day_and_the_next"),

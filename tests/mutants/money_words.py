@@ -116,6 +116,8 @@ _RESTORED = (
     one("instance/anothers_is_ours", "gateway/services/reconciliation/strays.py", "reference[:2] in self._instances and", "self._instances and", INSTANCES),
     one("instance/compared_by_todays_alone", "gateway/services/reconciliation/reconcile.py", "by = self._comparison(desk, day, sorted(used))", "by = self._comparison(desk, day, sorted(used & {self._instance}))", INSTANCES, first="test_each_instance_that_was_ever_used_is_known_in_the_store"),
     one("instance/used_for_ever_since", "gateway/storage/payouts/queue.py", "DO UPDATE SET until = excluded.until", "DO NOTHING", INSTANCES, first="test_each_instance_that_was_ever_used_is_known_in_the_store"),
+    one("stray/a_refusal_is_in_the_way", "gateway/storage/reconciliation/strays.py", "return self.standing is not None and not self.refused", "return self.standing is not None", STRAYS, first="test_a_credit_waits_for_no_refusal_that_it_took_the_place_of"),
+    one("stray/adopted_beside_what_was_paid", "gateway/services/reconciliation/strays.py", "return None if after.payout.released_at else _on", "return None if after else _on", STRAYS, first="test_a_refused_payout_that_was_paid_meanwhile_is_no_place_for_a_credit"),
     one("stray/a_choice_is_made", "gateway/services/reconciliation/strays.py", "if len(able) != len(group) or", "if len(able) < len(group) or", RESTORE, first="test_a_choice_between_incentives_is_a_persons"),
 )  # fmt: skip
 

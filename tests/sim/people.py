@@ -108,7 +108,8 @@ class Visit:
 
     async def _run(self) -> None:
         person = self._person
-        if person.visits >= _LOOKS_AFTER:
+        row = next((one for one in self._town.state.participants if one.participant_id == person.participant_id), None)
+        if person.visits >= _LOOKS_AFTER or (row is not None and row.standing == "link_half_done"):  # it says so
             await self._release()
         view = await asked(self._town, lambda s: s.linking.start(CORE, (HOME,), person.participant_id, HOME))
         if view.challenge is None or view.challenge.url is None:  # type: ignore[attr-defined]

@@ -169,6 +169,14 @@ def _next_s(town: Town, progress: object) -> float:
     return max(min(ahead, default=0.0), town.now_s + AGAIN_S)
 
 
+async def settle_late(town: Town) -> None:
+    """As `_settle`, of what turned up once the recovery was over."""
+    try:
+        await _settle(town)
+    except Gone as why:
+        town.trace(f"settle: {why}")
+
+
 async def _settle(town: Town) -> None:
     """Two people settle credits that nobody can be matched with, or that leave a choice: they know from their files."""
     strays = await asked(town, lambda s: s.recoveries.strays.unsettled())

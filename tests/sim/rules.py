@@ -306,7 +306,9 @@ def shown_later(town: Town, incentive: Incentive, net: Counter[int]) -> bool:
     return incentive.blocker == "partner_rejected" and any(_reversed(town, p) for p in ours)
 
 
-COMES_BACK = {"link_required", "link_pending", "link_revoked", "consent_abandoned", "consent_denied"}
+COMES_BACK = {
+    "link_required", "link_pending", "link_revoked", "link_half_done", "consent_abandoned", "consent_denied"
+}  # fmt: skip
 """Blockers that a participant lifts by opening the linking page (again)."""
 MOST_VISITS = 5
 
@@ -359,13 +361,12 @@ def _excused(town: Town, incentive: Incentive) -> bool:
         return (
             person.participant_id in town.revoked
         )  # a check under a card token that is gone says no more (decision B6)
-    if code in ("account_shared", "link_pending", "link_required", "nik_mismatch"):
+    if code in ("account_shared", "link_pending", "link_required", "link_half_done", "nik_mismatch"):
         shared = [p for p in town.people if f"{person.partner} {person.account}" in p.given]
-        return len(shared) > 1
+        told = code != "link_half_done" or any(case.open and case.code == code for case in town.state.cases)
+        return len(shared) > 1 and told  # what stands there half done another one may have to release
     if code == "contradiction":
         return incentive.id in contradicted_incentives(town)
-    if code == "link_half_done":  # only the person or the partner can release what stands there, and staff know of it
-        return any(case.open and case.code == code for case in town.state.cases)
     if code == "partner_float_short":
         return town.deposit_was_short
     if code == "partner_rejected":

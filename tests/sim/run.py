@@ -14,7 +14,7 @@ import structlog
 
 from contracts.errors import GatewayError
 from gateway.storage.intake import programmes
-from tests.sim import bounds, brake, people, rules
+from tests.sim import bounds, brake, people, restore, rules
 from tests.sim import crowd as crowds
 from tests.sim.baton import Actor, Crash
 from tests.sim.chance import PROFILES, Chance
@@ -292,6 +292,8 @@ class _Run:
             if town.chance.over and paused.by == "gateway":  # an operator has read the case
                 name, slug = f"resume {paused.partner}", paused.partner
                 found.append(self._held(name, 0.0, lambda slug=slug: self._resume(slug)))
+        if town.restore.recovered and any(stray.told for stray in town.state.strays):  # one that turned up later
+            found.append(self._held("settle strays", 0.0, lambda: restore.settle_late(town)))
         if town.free():
             found += [
                 self._held(

@@ -166,6 +166,15 @@ class Refusal(msgspec.Struct, array_like=True):
     next_look_s: float | None
 
 
+class Stray(msgspec.Struct, array_like=True):
+    """A credit that no payout has and nobody has settled yet."""
+
+    partner: str
+    reference: str
+    told: bool
+    """Whether staff have a case of it."""
+
+
 class Snapshot(msgspec.Struct):
     """The store at one moment."""
 
@@ -183,6 +192,7 @@ class Snapshot(msgspec.Struct):
     paused: list[Paused] = []
     holds: list[Held] = []
     refusals: list[Refusal] = []
+    strays: list[Stray] = []
 
 
 def _s(column: str) -> str:
@@ -240,6 +250,7 @@ _PARTS = {
         f"id, partner, stage, participant, code, {_s('said_at')}, {_s('asked_again_at')}, {_s('next_look_at')}",
         "refusals",
     ),
+    "strays": _rows("partner, reference, case_id IS NOT NULL", "strays WHERE settled_at IS NULL", "partner, reference"),
     "paused": _rows(
         "partner, by",
         "(SELECT partner, paused_by AS by FROM partner_switches WHERE paused_at IS NOT NULL"

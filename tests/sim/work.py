@@ -162,6 +162,7 @@ def _people(town: Town) -> Iterator[Chore]:
     yield Chore("expired verdicts", min(verdicts, default=NEVER_S), lambda s: s.verification.tick_expired(1))
     notes = [note.next_s for note in state.notes if note.next_s is not None]
     yield Chore("inbox", min(notes, default=NEVER_S), lambda s: s.inbox.tick(1))
+    yield Chore("strays", town.now_s if state.strays else NEVER_S, lambda s: s.recoveries.strays.tick())
     yield from _links(town)
 
 

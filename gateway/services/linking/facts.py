@@ -137,7 +137,10 @@ async def granted(
     if moved is None:
         return None
     await participants.link_granted(connection, person.id, link.id, now)
-    for lost in await links.answered(connection, link):
+    answered = await links.answered(connection, link)
+    if answered:
+        await participants.half_done_no_more(connection, link.partner, link.account_index, now)
+    for lost in answered:
         case = _letter(link.partner, lost)
         await cases.close_by_text(connection, now, case, by="gateway")
     await incentive_timers.lift(connection, now, person.id, LIFTED_BY_LINK)

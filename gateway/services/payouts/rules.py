@@ -324,6 +324,9 @@ def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: 
     elif what is What.TOO_LATE and payout.state is _S.REJECTED and payout.released_at is None:
         effects.answered += [_B.REASON_MISSING, _B.PARTNER_REJECTED]
         ends.release(s, now, None)
+    elif what is What.REPLACED and payout.state is _S.REJECTED and payout.released_at is None:
+        effects.answered += [_B.REASON_MISSING, _B.PARTNER_REJECTED, _B.OUTCOME_UNKNOWN]
+        ends.release(s, now, None)
     elif what is What.RESTORED and finding.until is not None:
         _restored(terms, s, finding.until, now)
     elif what is What.UNTOUCHED and payout.state is _S.RESERVED:

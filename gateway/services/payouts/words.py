@@ -67,6 +67,8 @@ class What(enum.Enum):
     """A payment that came back may be made again: to another account."""
     TOO_LATE = "too_late"
     """The incentive's deadline is over, and a refusal still waits for its reason: nothing may follow it any more."""
+    REPLACED = "replaced"
+    """Refused, and the payment that took its place is known: nothing about it is waited for any more."""
     RESTORED = "restored"
     """The database was restored: anything may have been done with the payout since that is forgotten now."""
     UNTOUCHED = "untouched"

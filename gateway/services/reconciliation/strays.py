@@ -23,7 +23,7 @@ from gateway.security import places
 from gateway.services.payouts.absence import listed_from
 from gateway.services.payouts.apply import apply
 from gateway.services.payouts.ends import SKEW_S, Terms
-from gateway.services.payouts.words import Word
+from gateway.services.payouts.words import Finding, What, Word
 from gateway.storage.access import clients
 from gateway.storage.base import ids
 from gateway.storage.base.database import Connection, transact
@@ -129,9 +129,20 @@ class Strays:
         for stray in waiting:
             groups[stray.key].append(stray)
         pairs = [pair for key, group in groups.items() for pair in matched(group, by_key[key])]
-        for stray, to in pairs:
+        free = [(stray, to) for stray, to in pairs if await self._replaced(connection, to) is None]
+        for stray, to in free:
             await self._adopt(connection, stray, to, by="gateway")
-        return len(pairs)
+        return len(free)
+
+    async def _replaced(self, connection: Connection, to: Candidate) -> Conflict | None:
+        """Let a refused payout stand in nobody's way: a credit paid in its place. What is against it, where it has
+        gone another way meanwhile.
+        """
+        if to.standing is None:
+            return None
+        found = Finding(payout=to.standing, what=What.REPLACED)
+        [after] = await apply(connection, self._clock.now(), self._terms, [found])
+        return None if after.payout.released_at else _on_its_way(after.payout.id, after.payout.state.value)
 
     async def _adopt(self, connection: Connection, stray: Stray, to: Candidate, *, by: str) -> int:
         now = self._clock.now()
@@ -192,6 +203,8 @@ class Strays:
             await audit.record(connection, now, actor, "stray.propose", reference, said)
             return Settled(done=False, payout=None)
         if to is not None and not to.ended:
+            if (against := await self._replaced(connection, to)) is not None:
+                raise against
             return Settled(done=True, payout=await self._adopt(connection, stray, to, by=actor))
         await strays.settle(connection, now, stray, by=actor, payout=None)
         said = {"partner": stray.partner, "incentive_id": incentive}
@@ -217,8 +230,8 @@ class Strays:
                 "That incentive is not paid at the credit's partner and account.",
                 remedy="If a change of account was forgotten too, have core make it again: then settle the credit.",
             )
-        if to.open:
-            raise Conflict("A payout of that incentive is on its way.", remedy="Settle the credit once it has ended.")
+        if to.open and to.standing is not None:
+            raise _on_its_way(to.standing, to.state)
         return to
 
     async def _hand_over(self, connection: Connection) -> int:
@@ -237,6 +250,14 @@ class Strays:
         return told
 
 
+def _on_its_way(payout: int, state: str | None) -> Conflict:
+    return Conflict(
+        f"Payout {payout} of that incentive is {state}: it may be the one that was paid.",
+        remedy=f"Settle the credit once payout {payout} has ended: look-ups and statements end it, or a document of the"
+        " partner (`gateway settlements propose`).",
+    )
+
+
 def numbered(by_number: Mapping[str, Sequence[PayoutRow]], line: StatementLine) -> PayoutRow | None:
     """Whose a line is that carries no reference of the form of ours: one that does is another payment's. A partner may
     give a number again: then it is the last payout that had left by the day of the booking.
@@ -251,9 +272,10 @@ def numbered(by_number: Mapping[str, Sequence[PayoutRow]], line: StatementLine) 
 def matched(group: Sequence[Stray], candidates: Sequence[Candidate]) -> list[tuple[Stray, Candidate]]:
     """Which stray of one account and amount paid which incentive; none where there is a choice to be made.
 
-    There must be one incentive for each stray, all of one participant, none of which has a payout on its way. Then each
-    of them was paid, whichever way round. Only incentives that could be paid when a stray's payout was made count: an
-    instalment that was due later is no choice, even where the partner booked the payment after that day had begun.
+    There must be one incentive for each stray, all of one participant, none of which has a payout on its way (one that
+    was refused is on no way: only its end can have let the stray be paid). Then each of them was paid, whichever way
+    round. Only incentives that could be paid when a stray's payout was made count: an instalment that was due later is
+    no choice, even where the partner booked the payment after that day had begun.
     """
     able = [one for one in candidates if any(_payable(one, stray) for stray in group)]
     if len(able) != len(group) or any(one.open for one in able):

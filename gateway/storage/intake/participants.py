@@ -99,6 +99,19 @@ async def link_ended(
     return str(done) == "UPDATE 1"
 
 
+async def half_done_no_more(connection: Connection, partner: str, account_index: bytes, now: datetime) -> None:
+    """Whoever was told that a link to this account stands half done may begin again: there is nothing to release."""
+    await connection.execute(
+        "UPDATE participants SET standing = $3, facts_at = $4"
+        " WHERE partner = $1 AND account_index = $2 AND standing = $5",
+        partner,
+        account_index,
+        BlockerCode.LINK_REQUIRED.value,
+        now,
+        BlockerCode.LINK_HALF_DONE.value,
+    )
+
+
 async def verified(connection: Connection, participant: int, link_id: str, until: datetime, now: datetime) -> bool:
     """The NIK matched under the current, active link. False: that is no longer so, nothing changed."""
     done = await connection.execute(

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 
 import msgspec
 
+from contracts.payout import PayoutState
 from gateway.clock import jakarta_day
 from gateway.storage.base.database import Connection
 
@@ -71,8 +72,10 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     amount_rupiah: int
     due_on: date
     deadline_on: date
-    open: bool
-    """A payout of it is on its way, which must end first."""
+    standing: int | None
+    """Its payout that has not ended, or that was refused and keeps another one from being made."""
+    state: str | None
+    """Of that payout."""
     ended: bool
     """It was paid, or paid and given back, by a payout that we know."""
 
@@ -80,6 +83,16 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     def key(self) -> tuple[str, bytes | None, int]:
         """As a stray's."""
         return self.partner, self.account_index, self.amount_rupiah
+
+    @property
+    def refused(self) -> bool:
+        """Whether its payout was refused: a credit beside it is the payment that took its place."""
+        return self.state == PayoutState.REJECTED.value
+
+    @property
+    def open(self) -> bool:
+        """Whether a payout of it is on its way, which must end first."""
+        return self.standing is not None and not self.refused
 
 
 async def keep(connection: Connection, now: datetime, strays: Sequence[NewStray]) -> None:
@@ -129,8 +142,9 @@ async def get(connection: Connection, reference: str) -> Stray | None:
 
 _CANDIDATE = """
 SELECT i.id, i.participant, i.participant_id, i.partner, t.account_index, i.amount_rupiah, i.due_on,
-    i.deadline_on, coalesce(i.payout = 'open', false) AS open, coalesce(i.payout <> 'open', false) AS ended
+    i.deadline_on, p.id AS standing, p.state, coalesce(i.payout <> 'open', false) AS ended
 FROM incentives i JOIN participants t ON t.id = i.participant
+LEFT JOIN payouts p ON i.payout = 'open' AND p.incentive = i.id AND p.released_at IS NULL AND p.state <> 'cancelled'
 """
 
 

@@ -419,6 +419,23 @@ async def test_an_exchange_that_died_with_its_process_is_half_done_too(world: Wo
     assert await world.incentive(pid) == ("awaiting_link", "link_half_done")
 
 
+async def test_who_shares_a_half_done_account_may_begin_again_once_it_is_linked(world: World) -> None:
+    """What they were told to release is another one's link by then: nothing in their app would ever free it."""
+    pid = await half_done(world, "sole")
+    other = await world.person("sole")
+    await world.linked(other, LinkHeld())
+    assert await world.incentive(other) == ("awaiting_link", "link_half_done")
+    stranger = await world.person("sole", account="0888000111222")
+    await world.linked(stranger, httpx.ReadError("reset"))
+    await world.linked(stranger, LinkHeld())
+    await world.linked(pid, granted())
+    assert await world.incentive(other) == ("awaiting_link", "link_required")
+    assert await world.incentive(stranger) == ("awaiting_link", "link_half_done"), "of another account"
+    waiting = await world.linked(other, LinkHeld())
+    assert (await world.link(waiting))["state"] == "waiting"
+    assert len(await world.all("SELECT * FROM cases WHERE closed_at IS NULL")) == 1
+
+
 async def test_who_meets_anothers_link_waits_for_it_though_an_exchange_was_lost_once(world: World) -> None:
     pid = await half_done(world, "sole")
     other = await world.person("sole")

@@ -23,7 +23,7 @@ from contracts.payout import (
     succeeded,
     unknown,
 )
-from gateway.clock import jakarta_day
+from gateway.clock import jakarta_day, start_of_jakarta_day
 from gateway.services.payouts import ends
 from gateway.services.payouts.absence import Calendar, enough_readings
 from gateway.services.payouts.driver import Payouts
@@ -54,6 +54,13 @@ def at(second: int, said: Said) -> Said:
     """A word, dated by the partner."""
     source, outcome = said
     return source, msgspec.structs.replace(outcome, said_at=NOON + timedelta(seconds=second))
+
+
+def night(second: int, said: Said) -> Said:
+    """A word, dated by the partner so long after midnight in Jakarta."""
+    source, outcome = said
+    midnight = start_of_jakarta_day(jakarta_day(NOON) + timedelta(days=1))
+    return source, msgspec.structs.replace(outcome, said_at=midnight + timedelta(seconds=second))
 
 
 async def submitting(town: Town, worker: Payouts, count: int) -> list[int]:
@@ -138,6 +145,10 @@ async def test_where_completed_can_fail(town: Town, words: tuple[Said, ...], end
         ((at(1, PAID), at(2, FAILED), at(3, PAID_LOOKUP)), True),
         ((at(1, PAID), at(2, BACK)), False),
         ((at(2, BACK), at(3, LISTED)), True),
+        ((night(-1, BACK), night(91, PAID)), False),  # posted under yesterday, as partners may
+        ((night(-1, BACK), night(91, LISTED)), False),
+        ((night(-1, BACK), night(901, PAID)), True),
+        ((night(1, BACK), night(91, PAID)), True),
     ],
 )
 async def test_paid_once_more_after_it_came_back_is_told(town: Town, words: tuple[Said, ...], told: bool) -> None:

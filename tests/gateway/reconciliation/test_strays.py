@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from contracts.errors import Conflict
+from contracts.incentive import BlockerCode
+from contracts.observation import Source
+from contracts.payout import Outcome, PayoutState, Refusal, rejected
 from gateway.security import places
 from gateway.services.reconciliation.statements import Statements
+from gateway.storage.reconciliation.strays import candidate
 from tests.gateway.reconciliation.restoring import Restoring
+
+S = PayoutState
 
 
 @pytest.mark.parametrize("became", ["paid", "returned", "cancelled"])
@@ -49,6 +56,63 @@ async def test_a_credit_of_an_incentive_that_has_ended_is_settled_as_what_it_is(
     await worker.tick_send("fake")
     assert await town.stands(other) == ("paid", None)
     await town.check()
+
+
+FAILED = rejected(None, reason_may_follow=True)
+DOUBTFUL = rejected(None, technical=True, refusal=Refusal.STATEMENT_DECIDES)
+REPEATED = rejected(BlockerCode.PARTNER_REJECTED, refusal=Refusal.PERHAPS_PAID)
+
+
+@pytest.mark.parametrize("by", ["itself", "two people"])
+@pytest.mark.parametrize("refused", [FAILED, DOUBTFUL, REPEATED], ids=["no reason yet", "doubtful", "a repeat"])
+async def test_a_credit_waits_for_no_refusal_that_it_took_the_place_of(
+    restoring: Restoring, refused: Outcome, by: str
+) -> None:
+    """What the refusal still waits for had come before that payment was made, and is forgotten with it."""
+    town = restoring.town
+    bank, worker = town.partner(), town.worker()
+    incentive = await town.due()
+    bank.script("transfer", {"act": "say", "kind": "pending"})
+    await worker.tick_send("fake")
+    first = await town.payout(incentive)
+    account = town.account("fake", first.participant)
+    reference = f"10{first.id + 9}"
+    bank.book(reference, 600_000, account if by == "itself" else "")
+    await town.statements().tick("fake")
+    strays = restoring.recoveries(worker).strays
+    await strays.tick()
+    with pytest.raises(Conflict, match=f"Payout {first.id} of that incentive is pending") as on_its_way:
+        await strays.settle(reference, incentive, actor="op")
+    assert "gateway settlements propose" in (on_its_way.value.remedy or "")
+    await worker.observe(None, first.id, Source.LOOKUP, refused)
+    assert (await town.stands(incentive))[0] == "paying"
+    if by == "itself":
+        await strays.tick()
+    else:
+        for name in ("op", "op 2"):
+            await strays.settle(reference, incentive, actor=name)
+    assert await town.stands(incentive) == ("paid", None)
+    assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
+    assert await town.cases() == []
+    await town.check()
+
+
+async def test_a_refused_payout_that_was_paid_meanwhile_is_no_place_for_a_credit(restoring: Restoring) -> None:
+    """It was read as refused, and is not: nothing is adopted, and whoever settles it is told."""
+    town = restoring.town
+    bank, worker = town.partner(), town.worker()
+    incentive = await town.due()
+    await worker.tick_send("fake")
+    first = await town.payout(incentive)
+    assert first.state is S.SUCCEEDED
+    bank.book(f"10{9:017d}", 600_000, town.account("fake", first.participant))
+    strays = restoring.recoveries(worker).strays
+    async with town.database.transaction() as connection:
+        found = await candidate(connection, incentive)
+        assert found is not None and (found.open, found.refused, found.ended) == (False, False, True)
+        stale = msgspec.structs.replace(found, standing=first.id, state="rejected", ended=False)
+        against = await strays._replaced(connection, stale)
+    assert against is not None and "is succeeded" in against.detail
 
 
 async def test_a_credit_at_another_partner_waits_for_the_change_of_account_that_was_forgotten(
