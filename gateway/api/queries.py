@@ -18,6 +18,7 @@ from gateway.api.examples import BODIES
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,39}", re.ASCII)
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
 """The framework would take 1e2, 100.0 and 0100 for 100 too."""
+_ID = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 _CURSORS = ("cursor", "after")
 """May be empty, as programs that read page by page send it with their first request."""
 _READS = ("GET", "HEAD", "OPTIONS")
@@ -142,3 +143,22 @@ def _listed(app: Litestar, schema: Schema | Reference | None) -> list[str]:
     if isinstance(schema.items, Schema | Reference):
         below.append(schema.items)
     return [*(schema.enum or ()), *(value for each in below for value in _listed(app, each))]
+
+
+def number(text: str | None, field: str) -> int | None:
+    """An id that is a number, as a filter names it; raises `InvalidRequest`."""
+    return None if text is None else the_number(text, field)
+
+
+def the_number(text: str, field: str) -> int:
+    """An id that is a number, as a body names it, in its one spelling: what is looked at and what is acted on must be
+    one row, and a schema's `$` lets a line end pass. Raises `InvalidRequest`.
+    """
+    if _ID.fullmatch(text) is None:
+        raise InvalidRequest(
+            f"{field} is not an id of ours.",
+            field=field,
+            code="field_invalid",
+            remedy="Ids are digits, 18 at most, without leading zeros.",
+        )
+    return int(text)

@@ -32,6 +32,8 @@ _OTHERS = "tests/gateway/payouts/test_lists_of_others.py"
 _OF_ANOTHER = "tests/contract/test_of_another.py"
 _ABSENCE = "gateway/services/payouts/absence.py"
 _STATEMENTS = "gateway/services/reconciliation/statements.py"
+_LINES = "gateway/services/reconciliation/lines.py"
+_UNLISTED = "gateway/services/reconciliation/unlisted.py"
 _STATEMENT_ROWS = "gateway/storage/reconciliation/statements.py"
 _WEIGHED, _FINDINGS = "gateway/services/reconciliation/weighed.py", "gateway/storage/reconciliation/findings.py"
 _LISTING = "gateway/services/reconciliation/listing.py"
@@ -133,7 +135,7 @@ _LISTS = (
     one("list/a_row_shown_again_is_a_second_credit", _LISTING, "            if listed.identity not in self.identities:\n", "            listed = Listed(listed.identity + bytes([self.pages]), listed.line)\n            if listed.identity not in self.identities:\n", LISTED, first="test_any_list_that_only_grows_is_listed_once"),
     one("list/equal_rows_of_a_page_are_one", _LISTING, "times[said] += 1", "times[said] = 1", LISTED, WORDS),
     one("list/rows_have_no_time", _LISTING, "line.amount_rupiah, line.booked_at.timestamp())", "line.amount_rupiah)", LISTED),
-    one("list/two_credits_on_two_pages_are_one", _STATEMENTS, "await self._apply(desk, day, repeated, weighed)", "pass", LISTED, first="test_two_equal_credits_on_either_side_of_a_page_are_two_and_a_line_moved_there_is_one"),
+    one("list/two_credits_on_two_pages_are_one", _STATEMENTS, "await self._lines.apply(desk.slug, day, repeated, weighed)", "pass", LISTED, first="test_two_equal_credits_on_either_side_of_a_page_are_two_and_a_line_moved_there_is_one"),
     one("list/a_moved_line_is_two", _LISTING, "        if [one.identity for one in self._in_order] != [one.identity for one in before._in_order]:\n            return []\n", "", LISTED, first="test_two_equal_credits_on_either_side_of_a_page_are_two_and_a_line_moved_there_is_one"),
     one("list/moving_pages_are_believed_at_once", _STATEMENTS, "settled = listing.pages == 1 or (before is not None and before.holds(listing))", "settled = True", LISTED, first="test_a_line_that_one_reading_omits_is_found_by_the_next"),
     one("list/a_later_reading_may_lack_what_the_first_had", _LISTING, "        if not self.identities <= after.identities:\n            return False\n", "", LISTED, first="test_a_list_that_never_holds_still_proves_nothing"),
@@ -152,7 +154,7 @@ _LISTS = (
     one("list/a_reading_that_denies_it_is_no_matter", _WEIGHED, "if count or self.whole}", "if count}", LISTED, first="test_what_the_next_reading_does_not_bear_out_is_not_told_and_what_it_does_is"),
     one("list/side_by_side_is_twice", _FINDINGS, "if row[\"found_at\"] > since and not at_once:", "if False:", LISTED, first="test_readings_side_by_side_bear_out_nothing"),
     one("list/the_last_reading_is_the_last_look", _STATEMENTS, "if day in again or day not in last", "if day not in last", LISTED, first="test_what_the_last_reading_of_a_day_finds_is_looked_for_once_more"),
-    one("list/absent_beside_what_is_not_listed", _STATEMENTS, "sure = [row for row in absent if row.id not in unsure]", "sure = absent", _OTHERS, first="test_beside_payments_that_are_known_and_not_listed_nothing_is_absent"),
+    one("list/absent_beside_what_is_not_listed", _UNLISTED, "sure = [row for row in absent if row.id not in unsure]", "sure = absent", _OTHERS, first="test_beside_payments_that_are_known_and_not_listed_nothing_is_absent"),
     one("list/what_waited_for_a_whole_list_waits_for_ever", _ROUNDS, "self._judged.pop(payout, None)", "pass", _OTHERS, first="test_what_is_on_no_whole_list_is_absent_and_paid"),
     one("list/never_read_again_after_two_days", _ROUNDS, ", 30 * 3_600.0, 8 * 86_400.0)", ", 30 * 3_600.0)", _OTHERS, first="test_a_day_that_is_corrected_a_week_later_is_read_once_more"),
     one("list/any_days_list_will_do", _STATEMENTS, "listing.proves and listing.of(day)", "listing.proves", _OTHERS, first="test_a_lone_payment_is_not_absent_from_another_days_list"),
@@ -161,9 +163,9 @@ _LISTS = (
     one("refresh/of_somebody_else_is_kept", "gateway/services/linking/upkeep.py", "link.id, data)\n                return False\n", "link.id, data)\n", "tests/gateway/linking/test_one_account.py", first="test_a_refresh_that_brings_somebody_elses_token_is_none"),
     one("list/yesterday_is_read_once", _ROUNDS, "POSTED_AFTER_S = (0.0, 6 * 3_600.0, 30 * 3_600.0, 8 * 86_400.0)", "POSTED_AFTER_S = (0.0,)", LISTED, first="test_a_refund_posted_into_yesterday_is_heard"),
     one("list/one_bad_day_holds_up_the_others", _STATEMENTS, "continue  # one day that cannot be read keeps no other from being read", "break", WORDS, first="test_a_day_that_cannot_be_read_keeps_no_other_from_being_read"),
-    one("list/another_account_unseen_once_paid", _STATEMENTS, "if line.account is not None and (new or not paid):", "if line.account is not None and not paid:", LISTED, first="test_a_credit_to_another_account_is_found_though_the_payout_is_paid"),
+    one("list/another_account_unseen_once_paid", _LINES, "if line.account is not None and (new or not paid):", "if line.account is not None and not paid:", LISTED, first="test_a_credit_to_another_account_is_found_though_the_payout_is_paid"),
     one("list/a_part_given_back_is_the_whole", "gateway/services/payouts/words.py", "if outcome.kind not in (OutcomeKind.SUCCEEDED, OutcomeKind.REVERSED):", "if outcome.kind is not OutcomeKind.SUCCEEDED:", LISTED, first="test_what_comes_back_in_part_or_from_elsewhere_is_no_payment_given_back"),
-    one("list/another_amount_unheard_while_in_doubt", _STATEMENTS, "(ended and row.state.value == outcome.kind.value)", "row.state.value == outcome.kind.value", LISTED, first="test_another_amount_or_account_listed_for_a_payout_in_doubt_is_told_and_it_is_never_sent_again"),
+    one("list/another_amount_unheard_while_in_doubt", _LINES, "(ended and row.state.value == outcome.kind.value)", "row.state.value == outcome.kind.value", LISTED, first="test_another_amount_or_account_listed_for_a_payout_in_doubt_is_told_and_it_is_never_sent_again"),
     one("list/credits_of_another_day_not_counted", _STATEMENT_ROWS, "WHERE payout = ANY($1::bigint[]) AND gone_at IS NULL GROUP BY payout) AS listed", "WHERE payout = ANY($1::bigint[]) AND gone_at IS NULL GROUP BY payout, day) AS listed", LISTED, first="test_a_second_credit_on_another_day_is_found"),
 )  # fmt: skip
 
@@ -177,7 +179,7 @@ _DAYS = (
     one("list/made_anew_is_a_second_credit", _WEIGHED, "    if weighed.settled:\n", "    if not weighed.whole:\n", "tests/gateway/payouts/test_relisted.py", first="test_a_booking_that_a_list_made_anew_shows_elsewhere_is_the_same_one"),
     one("list/none_at_all_proves_absence", _ABSENCE, "            if read.proves:\n", "            if read.day:\n", "tests/gateway/payouts/test_absence.py", first="test_a_reading_of_a_day_without_a_list_is_none"),
     one("list/money_back_that_names_nobody_is_nothing", _STATEMENTS, "foreign = [one for one in without if not", "foreign = [one for one in without if one.line.kind is StatementKind.CREDIT and not", "tests/gateway/payouts/test_relisted.py", first="test_money_back_that_names_nothing_of_ours_is_told_and_touches_nothing"),
-    one("list/not_booked_yet_is_nothing", _STATEMENTS, "if row is not None and row.state is PayoutState.UNKNOWN:", "if row is None:", "tests/gateway/payouts/test_relisted.py", first="test_a_row_that_is_not_booked_yet_keeps_its_own_payment_from_being_absent_and_no_other"),
+    one("list/not_booked_yet_is_nothing", _LINES, "if row is not None and row.state is PayoutState.UNKNOWN:", "if row is None:", "tests/gateway/payouts/test_relisted.py", first="test_a_row_that_is_not_booked_yet_keeps_its_own_payment_from_being_absent_and_no_other"),
     one("daily/compared_is_told", "gateway/storage/reconciliation/reconciliation.py", "bool_or(state = 'done' AND t.reconciliation IS NOT NULL)", "bool_or(state = 'done')", DAILY, first="test_what_a_process_found_that_died_before_it_told_is_found_again"),
     one("daily/again_and_again", _DAILY, "wanted = (day in again or not one.done) if", "wanted = True if", DAILY, first="test_a_finished_day_that_differs_twice_is_a_case_once"),
     one("daily/a_difference_is_no_case", _DAILY, "classes.get(one.value, 0) for one", "0 for one", DAILY, first="test_a_finished_day_that_differs_twice_is_a_case_once"),

@@ -17,6 +17,8 @@ _ABSENCE = "gateway/services/payouts/absence.py"
 _WITHDRAWN = "tests/gateway/payouts/test_paid_though_withdrawn.py"
 _FOLLOWING = "gateway/services/payouts/following.py"
 _STATEMENTS = "gateway/services/reconciliation/statements.py"
+_LINES = "gateway/services/reconciliation/lines.py"
+_UNLISTED = "gateway/services/reconciliation/unlisted.py"
 _RECOVERY = "gateway/services/reconciliation/recovery.py"
 STRAYS, INSTANCES = "tests/gateway/reconciliation/test_strays.py", "tests/gateway/reconciliation/test_instances.py"
 
@@ -77,10 +79,10 @@ _SILENCE = (
     one("absence/one_reading_is_enough", _ABSENCE, "for _ in range(1 if again_s is None else 2):", "for _ in range(1):", ABSENCE),
     one("absence/readings_of_before_count", _ABSENCE, "at = bisect_left(starts, since)", "at = 0", ABSENCE),
     one("absence/only_the_first_day_read", _ABSENCE, "for n in range(min((today - first_day).days, MOST_DAYS) + 1)]", "for n in ((today - first_day).days and 0, (today - first_day).days)]", ABSENCE),
-    one("absence/called_over_a_late_word", _STATEMENTS, "if locked[row.id] == row]", "if locked[row.id] == row or True]", ABSENCE, first="test_what_has_moved_on_since_it_was_weighed_is_not_judged"),
+    one("absence/called_over_a_late_word", _UNLISTED, "if locked[row.id] == row]", "if locked[row.id] == row or True]", ABSENCE, first="test_what_has_moved_on_since_it_was_weighed_is_not_judged"),
     one("statement/of_the_wrong_day", _STATEMENTS, "desk.partner.statement(context, day, cursor)", "desk.partner.statement(context, day - timedelta(days=1), cursor)", FOLLOWING, first="test_a_second_silence_waits_for_statements_then_pays_anew"),
     one("statement/first_page_only", _STATEMENTS, "cursor = page.next_cursor", "cursor = None", WORDS, first="test_a_statement_cut_short_counts_as_not_read"),
-    one("statement/reversal_ignored", _STATEMENTS, "moves = [one for one in lines if one.line.kind in _NAMED]", "moves = [one for one in lines if one.line.kind is StatementKind.CREDIT]", WORDS, first="test_the_reversal_shows_in_the_statement"),
+    one("statement/reversal_ignored", _LINES, "moves = [one for one in lines if one.line.kind in NAMED]", "moves = [one for one in lines if one.line.kind is StatementKind.CREDIT]", WORDS, first="test_the_reversal_shows_in_the_statement"),
     one("statement/second_credit_unseen", "gateway/storage/reconciliation/statements.py", "WHERE credits - reversals > 1 OR", "WHERE credits - reversals > 9 OR", WORDS, first="test_a_second_credit_under_one_reference_pauses_the_partner"),
     Mutant(
         "statement/cut_short_counts",
@@ -126,7 +128,7 @@ NUMBERS = "tests/gateway/payouts/test_numbers.py"
 _ALIKE = "gateway/storage/reconciliation/lookalikes.py"
 
 _OTHER_NAMES = (
-    one("alike/nobody_looks", _STATEMENTS, "        if alike is not None:\n            return looks_alike(row.id, alike)\n", "", LOOKALIKES),
+    one("alike/nobody_looks", _UNLISTED, "        if alike is not None:\n            return looks_alike(row.id, alike)\n", "", LOOKALIKES),
     one("alike/not_kept", _STATEMENTS, "if alike := [line", "if not lines and [line", LOOKALIKES),
     one("alike/of_our_form_is_nobodys", _STATEMENTS, "if one in foreign or one.line.account is None]", "if one in foreign]", LOOKALIKES),
     one("alike/another_account_counts", _ALIKE, "c.account = l.account_index", "true", LOOKALIKES, first="test_a_strangers_credit_holds_nobody_up"),

@@ -24,9 +24,9 @@ from contracts.batch import (
 )
 from contracts.errors import GatewayError, InvalidRequest
 from gateway.api.bodies import refuse_coded
-from gateway.api.paging import cursor_of, moment_of, numbers_of, us_of
 from gateway.api.problems import unsupported_media_type
 from gateway.core import Core
+from gateway.cursors import NewestFirst
 from gateway.routes.access.idempotent import AnsweredMeanwhile, InWork, once
 from gateway.routes.intake.results import read_batch_totals, read_results
 from gateway.security.clients import Caller, require
@@ -42,7 +42,7 @@ _SILENCE_S = 30.0
 """An upload that sends nothing for so long is given up."""
 _UPLOAD_S = 1_800.0
 """So is one that has not ended after this."""
-_LIST = "batches/"
+_LIST = NewestFirst("batches/", "b")
 _PARTNER_RUPIAH = re.compile(r"([a-z0-9]{1,32}):(0|[1-9][0-9]{0,14})", re.ASCII)
 _CSV, _NDJSON, _JSON = "text/csv", "application/x-ndjson", "application/json"
 _EXCEL = "application/vnd.ms-excel"
@@ -217,15 +217,9 @@ async def list_batches(
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> BatchPage:
     """Batches, newest first: those of one `state`, `awaiting_approval` say, or all."""
-    at_us, number = numbers_of(cursor, 2, _LIST)
-    before = (moment_of(at_us), f"b{number}") if cursor else None
-    found = await core.batches.find(request.auth.organisation, state_, before, limit + 1)
-    page = found[:limit]
-    more = (
-        cursor_of(us_of(page[-1].batch.received_at), int(page[-1].batch.id[1:]), of=_LIST)
-        if len(found) > limit
-        else None
-    )
+    found = await core.batches.find(request.auth.organisation, state_, _LIST.before(cursor), limit + 1)
+    page, last = found[:limit], found[limit - 1].batch if len(found) > limit else None
+    more = _LIST.after(last.received_at, last.id) if last else None
     return BatchPage(batches=[as_batch(view) for view in page], next_cursor=more)
 
 

@@ -11,8 +11,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
 from contracts.payment_plan import MOST_ITEMS, EntitlementState, ItemOutcome
-from gateway.api.paging import cursor_of, numbers_of
 from gateway.core import Core
+from gateway.cursors import cursor_of, numbers_of
 from gateway.routes.access.idempotent import once
 from gateway.security.clients import Caller, require
 from gateway.services.intake.entitlements import EntitlementView

@@ -15,9 +15,9 @@ from contracts.batch import COLUMNS, RowCode, row_fault
 from contracts.incentive import BlockerCode, Stage
 from contracts.money import MAX_AMOUNT_RUPIAH
 from gateway.api.bodies import StrictBody
-from gateway.api.paging import cursor_of, numbers_of
 from gateway.api.problems import invalid
 from gateway.core import Core
+from gateway.cursors import cursor_of, numbers_of
 from gateway.routes.access.idempotent import InWork, as_stored
 from gateway.routes.intake.batches import Batch, as_batch
 from gateway.security.clients import Caller, require

@@ -13,8 +13,8 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from contracts.batch import REQUIRED_APPROVALS
 from contracts.payment_plan import Instalment, PaymentPlan, PlanState
-from gateway.api.paging import cursor_of, moment_of, numbers_of, us_of
 from gateway.core import Core
+from gateway.cursors import NewestFirst
 from gateway.routes.access.idempotent import once
 from gateway.routes.intake.batches import Approval, DecideBatch
 from gateway.security.clients import Caller, require
@@ -22,7 +22,7 @@ from gateway.services.intake.batches import Decision
 from gateway.services.intake.plans import PlanView
 
 Call = Request[Any, Caller, Any]
-_LIST = "plans/"
+_LIST = NewestFirst("plans/", "pl")
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,13 +94,9 @@ async def list_plans(
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> PlanPage:
     """Plans, newest first: those of one `state`, or all."""
-    at_us, number = numbers_of(cursor, 2, _LIST)
-    before = (moment_of(at_us), f"pl{number}") if cursor else None
-    found = await core.plans.find(request.auth.organisation, state_, before, limit + 1)
-    page = found[:limit]
-    more = (
-        cursor_of(us_of(page[-1].row.received_at), int(page[-1].row.id[2:]), of=_LIST) if len(found) > limit else None
-    )
+    found = await core.plans.find(request.auth.organisation, state_, _LIST.before(cursor), limit + 1)
+    page, last = found[:limit], found[limit - 1].row if len(found) > limit else None
+    more = _LIST.after(last.received_at, last.id) if last else None
     return PlanPage(plans=[as_plan(view) for view in page], next_cursor=more)
 
 

@@ -17,8 +17,8 @@ from litestar.response import Stream
 
 from contracts.batch import NOTES, Fault, RowCode, RowFault, notes_of, row_fault
 from contracts.incentive import BlockerCode, Owner, Stage, owner_of
-from gateway.api.paging import cursor_of, numbers_of
 from gateway.core import Core
+from gateway.cursors import cursor_of, numbers_of
 from gateway.security.clients import Caller, require
 from gateway.services.intake.batches import RowOutcome
 from gateway.services.intake.refusals import faults_of

@@ -12,8 +12,8 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from contracts.linking import LinkState
 from contracts.secret import Masked, Secret
-from gateway.api.paging import cursor_of, moment_of, numbers_of, us_of
 from gateway.core import Core
+from gateway.cursors import NewestFirst
 from gateway.routes.access.idempotent import once
 from gateway.security.clients import Caller, require
 from gateway.security.tenancy import must_own
@@ -22,7 +22,7 @@ from gateway.services.linking.withdrawal import Withdrawal
 from gateway.storage.linking import listing
 
 Call = Request[Any, Caller, Any]
-_LIST = "links/"
+_LIST = NewestFirst("links/", "L")
 
 
 class StartLink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,16 +88,14 @@ async def list_links(
         "state": state_ and state_.value,
         "organisation": request.auth.organisation,
     }
-    at_us, last = numbers_of(cursor, 2, _LIST)
-    before = (moment_of(at_us), f"L{last}") if cursor else None
     async with core.resources.database.transaction() as connection:
-        found = await listing.find(connection, wanted, before, limit + 1)
+        found = await listing.find(connection, wanted, _LIST.before(cursor), limit + 1)
     page = [
         LinkLine(link_id=row.id, **{name: getattr(row, name) for name in row.__struct_fields__ if name != "id"})
         for row in found[:limit]
     ]
-    more = cursor_of(us_of(page[-1].created_at), int(page[-1].link_id[1:]), of=_LIST) if len(found) > limit else None
-    return Links(links=page, next_cursor=more)
+    last = found[limit - 1] if len(found) > limit else None
+    return Links(links=page, next_cursor=_LIST.after(last.created_at, last.id) if last else None)
 
 
 @get("/{link_id:str}", guards=[require("links", "read")])

@@ -11,8 +11,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
 from contracts.errors import GatewayError
-from gateway.api.paging import cursor_of, numbers_of
 from gateway.core import Core
+from gateway.cursors import cursor_of, numbers_of
 from gateway.security.clients import Caller, require
 from gateway.storage.messages import events as stored
 

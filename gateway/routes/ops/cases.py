@@ -12,8 +12,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
 from contracts.incentive import BlockerCode
-from gateway.api.paging import cursor_of, number, numbers_of
+from gateway.api.queries import number
 from gateway.core import Core
+from gateway.cursors import cursor_of, numbers_of
 from gateway.security.clients import Caller, require
 from gateway.storage.ops import cases
 

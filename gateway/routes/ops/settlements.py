@@ -12,7 +12,7 @@ from litestar.params import FromPath, JSONBody
 
 from contracts.incentive import BlockerCode
 from contracts.payout import PayoutState
-from gateway.api.paging import the_number
+from gateway.api.queries import the_number
 from gateway.core import Core
 from gateway.security.clients import Caller, require
 from gateway.security.tenancy import must_own

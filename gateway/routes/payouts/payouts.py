@@ -13,8 +13,9 @@ from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 from contracts.errors import InvalidRequest
 from contracts.incentive import BlockerCode, Stage
 from contracts.payout import PayoutState
-from gateway.api.paging import cursor_of, number, numbers_of, the_number
+from gateway.api.queries import number, the_number
 from gateway.core import Core
+from gateway.cursors import cursor_of, numbers_of
 from gateway.routes.access.idempotent import once
 from gateway.security.clients import Caller, require
 from gateway.security.tenancy import must_own

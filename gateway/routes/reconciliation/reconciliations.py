@@ -10,8 +10,8 @@ from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
-from gateway.api.paging import cursor_of, numbers_of
 from gateway.core import Core
+from gateway.cursors import cursor_of, numbers_of
 from gateway.security.clients import Caller, require
 from gateway.services.reconciliation.reconcile import BreakView
 from gateway.storage.reconciliation.reconciliation import Reconciliation as Row

@@ -16,8 +16,8 @@ import msgspec
 import structlog
 
 from contracts.events import EventType
-from gateway.api.paging import cursor_of
 from gateway.clock import Clock
+from gateway.cursors import cursor_of
 from gateway.logs import frames
 from gateway.security import places
 from gateway.security.vault import Vault

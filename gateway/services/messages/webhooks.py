@@ -13,8 +13,8 @@ import msgspec
 from contracts.errors import Conflict, InvalidRequest, NotFound
 from contracts.events import EventType
 from contracts.secret import Masked
-from gateway.api.paging import cursor_of, numbers_of
 from gateway.clock import Clock
+from gateway.cursors import cursor_of, numbers_of
 from gateway.security import personal, places
 from gateway.security.vault import Vault
 from gateway.services.messages.delivery import message_id, secrets_of

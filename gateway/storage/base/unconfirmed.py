@@ -5,18 +5,20 @@ never a join over all that waits.
 from __future__ import annotations
 
 _REFUSED = "p.state = 'rejected' AND p.confirmed_at IS NULL"
-_LATELY = f"SELECT FROM payouts p WHERE i.payouts > 0 AND p.incentive = i.id AND {_REFUSED} AND p.next_at IS NOT NULL"
+_LATELY = f"FROM payouts p WHERE i.payouts > 0 AND p.incentive = i.id AND {_REFUSED} AND p.next_at IS NOT NULL"
 BEFORE = f"c.cancelled AND c.payouts > 0 AND {_REFUSED} AND (p.next_at IS NOT NULL OR c.own = 'outcome_unknown')"
-REFUSED_LATELY = f"EXISTS ({_LATELY} OFFSET 0)"
+REFUSED_LATELY = f"EXISTS (SELECT {_LATELY} OFFSET 0)"
 """Whether a payout of incentive `i` was refused and no second look-up has said so yet: the partner may still pay it, so
 that no other takes its place, wherever that one would be paid.
 """
+LOOKED_AT_AGAIN = f"(SELECT max(p.next_at) {_LATELY})"
+"""When the last such look-up is due."""
 REFUSED_BEFORE = f"""EXISTS (SELECT FROM incentives c JOIN payouts p ON p.incentive = c.id WHERE {BEFORE}
     AND (c.nik_index, c.programme, c.purpose, c.period) = (i.nik_index, i.programme, i.purpose, i.period) OFFSET 0)"""
 """The same of a payout of an incentive that was cancelled, and whose instalment was handed over again as `i`."""
 _ROOM = """p.reason = 'balance_limit' AND NOT EXISTS (SELECT FROM links l JOIN participants t ON t.id = p.participant
     WHERE l.id = p.link_id AND (l.partner, l.account_index) IS DISTINCT FROM (t.partner, t.account_index))"""
-UNCONFIRMED = f"(EXISTS ({_LATELY} AND NOT ({_ROOM}) OFFSET 0) OR {REFUSED_BEFORE})"
+UNCONFIRMED = f"(EXISTS (SELECT {_LATELY} AND NOT ({_ROOM}) OFFSET 0) OR {REFUSED_BEFORE})"
 """Either, but for a full account that is still the participant's: it is tried again by itself only after such a
 look-up, but at once when core says that there is room.
 """

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from contracts.incentive import BlockerCode
 from gateway.storage.base.database import Connection
-from gateway.storage.base.unconfirmed import BEFORE, REFUSED_LATELY, UNCONFIRMED
+from gateway.storage.base.unconfirmed import BEFORE, LOOKED_AT_AGAIN, REFUSED_LATELY, UNCONFIRMED
 
 _LIFT_DUE = f"""
 UPDATE incentives i SET own = NULL, own_next_at = NULL, facts_at = $1 FROM (
@@ -33,8 +33,7 @@ WHERE i.id = again.id AND i.payout IS NULL AND i.own IS NULL RETURNING i.id
 
 _LIFT = f"""
 UPDATE incentives i SET own = CASE WHEN {REFUSED_LATELY} THEN own END, looks = 0, facts_at = $3,
-    own_next_at = (SELECT greatest($3, max(p.next_at)) FROM payouts p WHERE p.incentive = i.id
-                   AND p.state = 'rejected' AND p.confirmed_at IS NULL AND p.next_at IS NOT NULL HAVING count(*) > 0)
+    own_next_at = CASE WHEN {REFUSED_LATELY} THEN greatest($3, {LOOKED_AT_AGAIN}) END
 WHERE participant = $1 AND payout IS NULL AND own = ANY($2::text[]) RETURNING id
 """  # noqa: S608 - constants
 

@@ -285,7 +285,7 @@ async def test_what_has_moved_on_since_it_was_weighed_is_not_judged(town: Town) 
         async with town.database.connection() as connection:
             transaction = connection.transaction()
             await transaction.start()
-            still, _ = await town.statements()._judge(connection, town.desks["fake"], [weighed])
+            still, _ = await town.statements()._unlisted.judge(connection, town.desks["fake"], [weighed])
             assert still == judged
             await transaction.rollback()
 

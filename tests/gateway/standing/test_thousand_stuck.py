@@ -92,14 +92,14 @@ async def stuck(town: Town, many: int, days: int) -> None:
 
 async def ticks(town: Town, service: Statements, times: int, *, step_s: float = 1.0) -> tuple[float, int]:
     """Seconds of this machine that some ticks took at most, and how many payouts they judged."""
-    longest_s, judged, judge = 0.0, 0, service._judge
+    longest_s, judged, judge = 0.0, 0, service._unlisted.judge
 
     async def counting(connection, desk, rows):  # type: ignore[no-untyped-def]
         nonlocal judged
         judged += len(rows)
         return await judge(connection, desk, rows)
 
-    service._judge = counting  # type: ignore[method-assign]
+    service._unlisted.judge = counting  # type: ignore[method-assign]
     for _ in range(times):
         began_s = time.process_time()
         await service.tick("fake")
