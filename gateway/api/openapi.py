@@ -49,6 +49,7 @@ _CLOSED: dict[tuple[str, str], list[str | None]] = {
     ("ReconciliationPage", "state"): ["running", "done", "failed"],
     ("Forecast", "stage"): ["verification", "payout"],
     ("Sample", "stage"): ["verification", "payout"],
+    ("Standstill", "stage"): ["verification", "payout"],
     ("VerificationView", "state"): _CHECKS,
     ("VerificationView", "verdict"): _VERDICTS,
 }

@@ -15,9 +15,11 @@ from contracts.hold import HoldStage
 from contracts.partner import Manifest, Mark
 from contracts.quotas import all_quotas
 from gateway.cli.common import MANIFESTS, As, AsJson, console, local, rupiah, table, tell, who, with_store
+from gateway.cli.plan import told
 from gateway.clock import JAKARTA, SystemClock
 from gateway.services.brake.brake import Brake
 from gateway.services.ops.partners import Partners, PartnerView
+from gateway.services.ops.standstill import Because
 from gateway.storage.base.database import Database
 from gateway.storage.ops.holds import Hold
 
@@ -135,7 +137,7 @@ def state(as_json: AsJson = False) -> None:
 def _state(view: PartnerView) -> str:
     if view.paused is not None:
         return view.paused.state.value
-    return "held" if view.holds else "running"
+    return "held" if view.holds else "stands still" if view.stands else "running"
 
 
 def _words(view: PartnerView) -> str | None:
@@ -147,6 +149,7 @@ def _words(view: PartnerView) -> str | None:
             tries = "tried again by the next participant who links" if by else "nothing until released"
         what = f"{hold.stage.value} {hold.kind.value} {hold.fault or ''}".rstrip()
         said.append(f"hold {hold.hold_id}: {what} since {local(hold.since)} ({hold.words}), {tries}")
+    said += [told(one) for one in view.stands if one.because not in (Because.HELD, Because.PAUSED)]
     return "; ".join(said) or None
 
 

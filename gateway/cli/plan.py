@@ -11,6 +11,7 @@ import typer
 from gateway.cli.common import MANIFESTS, AsJson, console, local, table, tell, with_store
 from gateway.clock import JAKARTA, SystemClock
 from gateway.services.ops.plan import BurnDown, Forecast, Planner
+from gateway.services.ops.standstill import Standstill
 from gateway.settings import agreed_quotas
 
 _WIDTH, _HEIGHT = 72, 12
@@ -40,12 +41,25 @@ def plan(
     columns = ("partner", "stage", "due", "waits for people", "a second", "at most", "done at", "by")
     console.print(table(f"plan at {local(found.as_of)}", *columns, rows=cells))
     for one in found.forecasts:
+        if one.stands is not None:
+            console.print(told(one.stands), markup=False)
+    for one in found.forecasts:
         if one.due:
             _plot(one, found)
 
 
 def _end(one: Forecast) -> str | None:
+    if one.stands is not None:
+        return "stands still"
     return "done" if not one.due else None if one.done_at is None else local(one.done_at)
+
+
+def told(stands: Standstill) -> str:
+    """What stands still, since when and why, in one line."""
+    since = "" if stands.since is None else f" since {local(stands.since)}"
+    words = f" ({stands.words})" if stands.words else ""
+    tries = "" if stands.next_at is None else f"; next try {local(stands.next_at)}"
+    return f"{stands.partner} {stands.stage} stands still{since}: {stands.text.en}{words}{tries}"
 
 
 def _plot(one: Forecast, found: BurnDown) -> None:

@@ -62,8 +62,10 @@ class Dispatcher:
                 leased = await self._payouts.claim(self._partner, 1 if self._outage.down else batch)
             except Exception as error:  # noqa: BLE001 - a lost database must not end the dispatch
                 _log.error("claim_failed", partner=self._partner, error=type(error).__name__)
+                self._wake.failed(error)
                 await pause(stopping, AFTER_ERROR_S)
                 continue
+            self._wake.failure = None
             for one in leased:
                 await self._waiting.put((one, None if self._room is None else self._room.enter()))
             if not leased:

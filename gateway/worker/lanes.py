@@ -58,8 +58,10 @@ class Lanes(Generic[T]):
                     wait_s = await self._step()
                 except Exception as error:  # noqa: BLE001 - a lost database must not end the lanes
                     _log.error("claim_failed", lanes=self.name, error=type(error).__name__)
+                    wake.failed(error)
                     await pause(stopping, AFTER_ERROR_S)
                     continue
+                wake.failure = None
                 if wait_s > 0.0:
                     await idle(wake, stopping, wait_s)
         finally:

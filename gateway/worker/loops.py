@@ -19,11 +19,18 @@ _log = structlog.get_logger(__name__)
 
 
 class Wake(asyncio.Event):
-    """What wakes one loop, and whether that loop waits for it now."""
+    """What wakes one loop, whether that loop waits for it now, and what it fails with."""
 
     def __init__(self) -> None:
         super().__init__()
         self.awaited = False
+        self.failure: tuple[str, float] | None = None
+        """The class of the last try's error, and since when (the event loop's time) each try ends with one."""
+
+    def failed(self, error: Exception) -> None:
+        """A try ended with an error."""
+        since = self.failure[1] if self.failure else asyncio.get_running_loop().time()
+        self.failure = type(error).__name__, since
 
 
 class Loop(NamedTuple):
@@ -64,6 +71,10 @@ class Wakes:
     def event(self, name: str) -> Wake:
         """Set when somebody named `name`, or its part before a colon."""
         return self._events.setdefault(name, Wake())
+
+    def all(self) -> list[tuple[str, Wake]]:
+        """Each by its name."""
+        return list(self._events.items())
 
     async def listen(self, stopping: asyncio.Event) -> None:
         """Pass wake-ups on until `stopping`; connects again when the connection is lost."""
@@ -115,8 +126,10 @@ async def run_loop(loop: Loop, wake: Wake, stopping: asyncio.Event) -> None:
             done = await loop.tick()
         except Exception as error:  # noqa: BLE001 - a loop must outlive a lost database or a bug in one row
             _log.error("tick_failed", loop=loop.name, error=type(error).__name__)
+            wake.failed(error)
             await pause(stopping, AFTER_ERROR_S)
             continue
+        wake.failure = None
         if done or await idle(wake, stopping, wait_s):
             wait_s = loop.idle_s
         else:

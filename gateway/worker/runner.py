@@ -27,6 +27,7 @@ from gateway.settings import Settings
 from gateway.storage.ops.due import Kind
 from gateway.worker.dispatch import Dispatcher
 from gateway.worker.due import ASK_S, Due
+from gateway.worker.failing import TELL_S, Failing
 from gateway.worker.lanes import Lanes
 from gateway.worker.loops import Loop, Wakes
 from gateway.worker.outage import Outages
@@ -66,6 +67,8 @@ class Worker:
         ]
         wakes = {(kind, slug): self._wakes.event(f"{kind.value}:{slug}") for slug in resources.desks for kind in Kind}
         self._loops.append(Loop("due", Due(resources.database, resources.clock, wakes).tick, ASK_S))
+        failing = Failing(resources.database, resources.clock, self._wakes, payouts.worker)
+        self._loops.append(Loop("failing", failing.tick, TELL_S))
         self._dispatchers: list[Dispatcher] = []
         for slug in resources.desks:
             self._loops += _partner_loops(

@@ -10,21 +10,19 @@ from litestar import Request, Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
-from contracts.incentive import BLOCKERS, Owner
 from gateway.clock import jakarta_day
 from gateway.core import Core
 from gateway.security.clients import Caller, require
 from gateway.services.ops import funnel
 from gateway.services.ops.funnel import Funnel
 from gateway.services.ops.plan import BurnDown
+from gateway.services.ops.standstill import WAITING
 from gateway.storage.ops import moving as counted
 
 Call = Request[Any, Caller, Any]
 
 HORIZON_S = 60.0
 """What the gateway will try again within this counts as moving."""
-_WAITING = tuple(code for code, text in BLOCKERS.items() if text.owner in (Owner.GATEWAY, Owner.PARTNER))
-"""Blockers that nobody but the gateway or the partner lifts."""
 
 
 class Activity(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +51,7 @@ async def read_activity(core: NamedDependency[Core], request: Call) -> Activity:
             request.auth.organisation,
             today=jakarta_day(now),
             until=now + timedelta(seconds=HORIZON_S),
-            waiting=_WAITING,
+            waiting=WAITING,
         )
     return Activity(as_of=now, moving=moving, statement_age_s=await core.partners.statement_ages_s())
 

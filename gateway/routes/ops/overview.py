@@ -20,6 +20,7 @@ from gateway.routes.ops.session import Browser, language, page, signed_in
 from gateway.services.ops import funnel
 from gateway.services.ops.funnel import FunnelRow
 from gateway.services.ops.plan import BurnDown, Forecast
+from gateway.services.ops.standstill import Because
 from gateway.storage.ops import funnel as stored
 from gateway.storage.ops import story
 from gateway.storage.ops.backlog import Health, Sample
@@ -60,7 +61,8 @@ async def partner_page(core: NamedDependency[Core], request: Browser, partner: F
     here = Target(partner=partner)
     offered = [(ACTS["release"], Target(hold=int(hold.hold_id))) for hold in view.holds]
     offered += [(ACTS["resume" if view.paused else "pause"], here), (ACTS["ask-again"], here)]
-    return page(request, "partner.html", partner=view, health=health, trouble=_trouble, offered=offered)
+    work = {stage: words[ops.LANGUAGES.index(language(request))] for stage, words in WORK.items()}
+    return page(request, "partner.html", partner=view, health=health, trouble=_trouble, offered=offered, work=work)
 
 
 async def _glance(core: Core, chosen: str) -> dict[str, Any]:
@@ -85,6 +87,7 @@ async def _glance(core: Core, chosen: str) -> dict[str, Any]:
                 "name": view.name,
                 "paused": view.paused and view.paused.reason,
                 "holds": ", ".join(f"{hold.stage.value}: {hold.kind.value}" for hold in view.holds),
+                "stands": [one for one in view.stands if one.because not in (Because.HELD, Because.PAUSED)],
                 "calls": health[view.partner].calls if view.partner in health else 0,
                 "p50": health[view.partner].p50_ms if view.partner in health else 0,
                 "p95": health[view.partner].p95_ms if view.partner in health else 0,
@@ -151,6 +154,7 @@ def _card(one: Forecast, plan: BurnDown, names: dict[str, str], at: int) -> dict
         "per_s": one.per_s,
         "done_at": one.done_at,
         "basis": one.basis,
+        "stands": one.stands,
         "picture": picture,
     }
 

@@ -44,6 +44,14 @@ ALERTS = (
     Alert("PartnerPaused", "gateway_partner_paused_seconds", 4 * _HOUR_S, "A partner is still paused."),
     Alert("UnknownForADay", "gateway_unknown_oldest_seconds", _DAY_S, "A payout is unknown for a day."),
     Alert("CaseOverdue", "gateway_cases_overdue", 0, "A case should have been decided."),
+    Alert(
+        "NoWorker", "gateway_standing_seconds", 60, "No worker works, and something is due.", {"because": "no_worker"},
+        page=True,
+    ),
+    Alert(
+        "WorkFails", "gateway_standing_seconds", 60, "Workers fail to take up what is due.", {"because": "failing"},
+        page=True,
+    ),
     Alert("Stalled", "gateway_cases_open", 0, "Something stands still.", {"code": "stalled"}, page=True),
     Alert("Contradiction", "gateway_cases_open", 0, "A partner said both paid and failed.", {"code": "contradiction"}),
     Alert("NotificationsWait", "gateway_notifications_oldest_seconds", 600, "Notifications wait.", page=True),

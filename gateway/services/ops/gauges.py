@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -49,11 +50,20 @@ def _partners(registry: CollectorRegistry, views: Sequence[PartnerView], now: da
     held = Gauge("gateway_partner_held_seconds", "How long a partner's stage is held.", labels, registry=registry)
     paused = Gauge("gateway_partner_paused_seconds", "How long a partner is paused.", ("partner",), registry=registry)
     flying = Gauge("gateway_partner_in_flight", "Unanswered attempts, while held.", ("partner",), registry=registry)
+    still = Gauge(
+        "gateway_standing_seconds",
+        "How long due work has not moved.",
+        ("partner", "stage", "because"),
+        registry=registry,
+    )
     waiting = Gauge("gateway_partner_backlog", "Due incentives, while held.", ("partner",), registry=registry)
     for view in views:
         for hold in view.holds:
             names = (view.partner, hold.stage.value, hold.kind.value, hold.fault or "")
             held.labels(*names).set((now - hold.since).total_seconds())
+        for one in view.stands:
+            since_s = math.inf if one.since is None else (now - one.since).total_seconds()
+            still.labels(one.partner, one.stage, one.because.value).set(since_s)
         if view.paused is not None:
             paused.labels(view.partner).set((now - view.paused.since).total_seconds())
         if view.load is not None:

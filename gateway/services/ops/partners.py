@@ -14,6 +14,8 @@ from contracts.partner import Capability, Fact, Manifest, Mark
 from contracts.quotas import all_quotas
 from gateway.clock import Clock, jakarta_day
 from gateway.security import personal
+from gateway.services.ops import standstill
+from gateway.services.ops.standstill import Standstill
 from gateway.storage.base.database import Database
 from gateway.storage.ops import audit, holds, switches
 from gateway.storage.reconciliation import statements
@@ -100,6 +102,8 @@ class PartnerView(msgspec.Struct, frozen=True, kw_only=True):
     """What is not known for certain about the partner, with where it stands."""
     paused: PausedView | None
     holds: tuple[HoldView, ...]
+    stands: tuple[Standstill, ...]
+    """What is due there and does not move, whatever the reason."""
     load: LoadView | None
     """What waits there, while anything holds it; null: nothing does."""
     last_statement: StatementView | None
@@ -123,6 +127,7 @@ class Partners:
             under_way = await switches.under_way(connection, self._clock.now())
             reads = {read.partner: read for read in await statements.last_reads(connection)}
             held = await holds.open_holds(connection)
+            still = await standstill.read(connection, self._clock.now())
             loads = await holds.loads(
                 connection, jakarta_day(self._clock.now()), {hold.partner for hold in held} | set(paused)
             )
@@ -132,6 +137,7 @@ class Partners:
                 self._quotas,
                 _paused(paused.get(slug), under_way.get(slug)),
                 [hold for hold in held if hold.partner == slug],
+                [one for one in still if one.partner == slug],
                 loads.get(slug),
                 reads.get(slug),
             )
@@ -218,6 +224,7 @@ def _view(
     quotas: Mapping[str, float],
     paused: PausedView | None,
     held: Sequence[holds.Hold],
+    still: Sequence[Standstill],
     load: holds.Load | None,
     read: statements.StatementRead | None,
 ) -> PartnerView:
@@ -250,6 +257,7 @@ def _view(
             )
             for hold in held
         ),
+        stands=tuple(still),
         load=None
         if load is None
         else LoadView(in_flight=load.in_flight, backlog=load.backlog, amount_rupiah=load.amount_rupiah),

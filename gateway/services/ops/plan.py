@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from contracts.hold import HoldStage
-from contracts.incentive import BLOCKERS, Owner
 from contracts.partner import Manifest
 from contracts.quotas import quota_of
 from gateway.clock import Clock, jakarta_day
+from gateway.services.ops import standstill
+from gateway.services.ops.standstill import WAITING, Because, Standstill
 from gateway.storage.base.database import Database
-from gateway.storage.ops import backlog, holds, switches
+from gateway.storage.ops import backlog
 from gateway.storage.ops.backlog import Health, Sample
 
 SAMPLE_S = 10
@@ -22,10 +22,6 @@ RATE_OVER = timedelta(minutes=10)
 CALLS_A_PAYOUT = 2
 """Of each payout, where one quota counts all of its calls: it asks or creates, then transfers or approves."""
 PREFIXES = {"verification": "identity.", "payout": "payout."}
-_WAITING = tuple(code for code, text in BLOCKERS.items() if text.owner in (Owner.GATEWAY, Owner.PARTNER))
-
-
-_WORK = {HoldStage.VERIFY: "verification", HoldStage.PAYOUT: "payout"}
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,10 +40,12 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     """At most so many a second by the partner's quota, or by our own where none is known; null: no such partner."""
     basis: str
     """What `done_at` rests on: `observed`, `quota` (nothing has ended yet), or `none`; `held`: the partner is held or
-    paused at this stage, and nothing is done there meanwhile.
+    paused at this stage, and nothing is done there meanwhile; `standing`: it stands still for another reason.
     """
     done_at: datetime | None
     """When the last of what is due will have ended at that rate; null: it can't be told."""
+    stands: Standstill | None = None
+    """Since when and why nothing of it moves; null: it moves, or nothing is due."""
 
 
 class BurnDown(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,8 +56,12 @@ class BurnDown(msgspec.Struct, frozen=True, kw_only=True):
     samples: list[Sample]
 
 
-def _held(one: Forecast) -> Forecast:
-    return msgspec.structs.replace(one, basis="held", done_at=None)
+def stopped(one: Forecast, stands: Standstill | None) -> Forecast:
+    """Nothing is forecast of what does not move."""
+    if stands is None or not one.due:
+        return one
+    basis = "held" if stands.because in (Because.HELD, Because.PAUSED) else "standing"
+    return msgspec.structs.replace(one, basis=basis, done_at=None, stands=stands)
 
 
 class Planner:
@@ -81,7 +83,7 @@ class Planner:
         if at == self._sampled:
             return 0
         async with self._database.transaction() as connection:
-            if await backlog.keep(connection, await backlog.measure(connection, at, jakarta_day(now), _WAITING)):
+            if await backlog.keep(connection, await backlog.measure(connection, at, jakarta_day(now), WAITING)):
                 await backlog.purge(connection, now)
         self._sampled = at
         return 0
@@ -90,18 +92,13 @@ class Planner:
         """What is due now, and the samples of the last `over`."""
         now = self._clock.now()
         async with self._database.connection() as connection:
-            present = await backlog.measure(connection, now, jakarta_day(now), _WAITING)
+            present = await backlog.measure(connection, now, jakarta_day(now), WAITING)
             past = await backlog.samples(connection, now - max(over, RATE_OVER))
-            stands = {
-                (hold.partner, _WORK.get(hold.stage)) for hold in await holds.open_holds(connection) if hold.stops
-            }
-            stands |= {(partner, "payout") for partner in await switches.paused(connection)}
+            stands = {(one.partner, one.stage): one for one in await standstill.read(connection, now)}
         found = [forecast(past, sample, self._quota(sample)) for sample in present]
         return BurnDown(
             as_of=now,
-            forecasts=behind_checks(
-                [_held(one) if one.due and (one.partner, one.stage) in stands else one for one in found]
-            ),
+            forecasts=behind_checks([stopped(one, stands.get((one.partner, one.stage))) for one in found]),
             samples=[sample for sample in past if sample.at >= now - over],
         )
 

@@ -58,6 +58,7 @@ RIGHTS = {
     "partner_switches": ("siu", "siu", "siu"),
     "partner_waits": ("s", "s", "s"),
     "payouts": ("siu", "siu", "siu"),
+    "work_fails": ("s", "siud", "s"),
     "plan_approvals": ("si", "si", "si"),
     "plans": ("siu", "siu", "siu"),
     "programmes": ("si", "s", "si"),

@@ -44,7 +44,8 @@ class IncentiveRow(msgspec.Struct, frozen=True, kw_only=True):
 
 _SHOWN = """
 SELECT i.*, p.id AS payout_id, s.stage AS shown_stage, b.blocker AS shown_blocker,
-    CASE WHEN s.blocker IS NOT NULL OR b.blocker IS NULL THEN i.facts_at
+    CASE WHEN s.blocker = i.standing AND i.standing = v.blocker THEN v.since
+         WHEN s.blocker IS NOT NULL OR b.blocker IS NULL THEN i.facts_at
          WHEN s.stage = 'awaiting_verification' THEN v.since
          ELSE coalesce(w.since, i.facts_at)
     END AS since,
@@ -54,6 +55,8 @@ SELECT i.*, p.id AS payout_id, s.stage AS shown_stage, b.blocker AS shown_blocke
          WHEN i.payout = 'open' THEN coalesce(p.next_at, p.sent_deadline)
          WHEN s.blocker = i.own AND i.own = w.blocker THEN least(i.own_next_at, w.next_at)
          WHEN s.blocker = i.own THEN i.own_next_at
+         -- A held stage lets canaries through and nothing else, whatever the check's own next try says.
+         WHEN s.blocker = i.standing AND i.standing = v.blocker THEN v.next_at
          WHEN s.blocker = i.standing THEN (SELECT min(t.at) FROM (
             SELECT c.next_attempt_at AS at FROM verifications c WHERE c.participant = i.participant AND c.state = 'open'
             UNION ALL SELECT r.next_look_at FROM refusals r WHERE r.participant = i.participant) t)

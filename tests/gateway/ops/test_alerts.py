@@ -39,6 +39,12 @@ PLANTED = {
     "PartnerPaused": "INSERT INTO partner_switches VALUES ('fake', $1::timestamptz - interval '5 hours', 'ann', 'why')",
     "UnknownForADay": "UPDATE payouts SET first_sent_at = $1::timestamptz - interval '25 hours'",
     "CaseOverdue": _CASE.format(code="partner_rejected", unit="day").replace("+", "-"),
+    "NoWorker": "UPDATE backlog_samples SET at = $1::timestamptz - interval '2 minutes'",
+    "WorkFails": (
+        "WITH told AS (INSERT INTO work_fails VALUES ('w1', 'dispatch:fake', 'OutOfTime', $1, $1))"
+        " INSERT INTO backlog_samples SELECT at - interval '90 seconds', partner, stage, due, blocked, ended"
+        " FROM backlog_samples"
+    ),
     "Stalled": _CASE.format(code="stalled", unit="day"),
     "Contradiction": _CASE.format(code="contradiction", unit="day"),
     "NotificationsWait": (
@@ -67,7 +73,9 @@ async def core(database: str) -> AsyncIterator[Core]:
             " VALUES ('e', 'c', 'https://core.example', '', '{}', $1)",
             town.clock.now(),
         )
-        yield build_core(town.resources)
+        made = build_core(town.resources)
+        await made.plan.tick()
+        yield made
 
 
 async def fires(core: Core) -> list[str]:

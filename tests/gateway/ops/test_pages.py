@@ -217,13 +217,15 @@ async def test_nothing_is_forecast_of_a_partner_that_is_not_fed(desk: Desk, way:
         )
     else:
         await desk.api.call("POST", "/v1/partners/ovo/pause", role="operator", json={"reason": "deposit runs dry"})
+    await desk.api.core.plan.tick()
     seen = (await desk.api.call("GET", "/v1/burn-down", role="reader")).json()["forecasts"]
     found = {one["partner"]: one for one in seen if one["stage"] == "payout"}
     assert (found["ovo"]["basis"], found["ovo"]["done_at"], found["ovo"]["due"]) == ("held", None, 1)
     assert found["gopay"]["basis"] == "quota", "slower is not stopped"
     async with desk.signed_in("auditor") as browser:
         overview = (await browser.get("/ops")).text
-        assert "menunggu mitra, atau mitra dihentikan" in overview
+        why = "mitra ditahan (outage 5xx 502)" if way == "hold" else "mitra dihentikan oleh petugas (deposit runs dry)"
+        assert f": {why}" in overview and "tidak bergerak sejak" in overview
         first = overview.partition('class="funnel"')[0]
         assert ("/ops/partners/ovo" in first, "/ops/partners/gopay" in first) == (True, way == "hold"), "seen at once"
         assert ("/ops/partners/bni" in first) == (way == "hold") and "/ops/partners/dana" not in first

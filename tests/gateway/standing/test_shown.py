@@ -92,6 +92,33 @@ async def test_who_waits_for_a_check_at_a_partner_that_is_down_is_told(town: Tow
     assert await shown(town, await town.due()) == ("scheduled", None), "payouts go on"
 
 
+async def test_a_check_that_got_no_answer_is_tried_again_with_the_next_canary(town: Town) -> None:
+    """The check's own next try is over or far away; while its partner is held neither is when it goes on."""
+    town.partner()
+    incentive = await town.due()
+    await town.execute(
+        "UPDATE participants SET verified = false, verified_until = NULL, standing = 'partner_unavailable'"
+    )
+    await town.execute(
+        "INSERT INTO verifications (id, participant, link_id, nik_index, state, created_at, next_attempt_at)"
+        " SELECT 1, participant, id, '', 'open', $1, $1 FROM links",
+        town.clock.now(),
+    )
+    town.clock.advance(60)
+    before = await incentives(town).get(incentive)
+    holds = await hold(town, stage=S.VERIFY)
+    at = town.clock.now()
+    town.clock.advance(1)
+    view = await incentives(town).get(incentive)
+    assert before.blocker is not None and view.blocker is not None
+    assert before.blocker.code.value == view.blocker.code.value == "partner_unavailable"
+    assert before.blocker.next_attempt_at == at - timedelta(seconds=60), "no hold: its own"
+    assert (view.blocker.since, view.blocker.next_attempt_at) == (at, at + timedelta(seconds=3))
+    await holds.release("fake", S.VERIFY, [K.OUTAGE])
+    again = await incentives(town).get(incentive)
+    assert again.blocker is not None and again.blocker.next_attempt_at == before.blocker.next_attempt_at
+
+
 async def counted(town: Town) -> Counter[tuple[str, str, str | None, bool]]:
     async with town.database.connection() as connection:
         rows = await funnel.counts(connection, None, incentives(town).moment())
