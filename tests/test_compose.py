@@ -167,6 +167,8 @@ def _lines(name: str) -> list[str]:
     return [line for line in (ROOT / name).read_text().splitlines() if "echo" not in line and not line.startswith("#")]
 
 
+NAMED = re.compile(r"[a-z/]+:[0-9][\w.-]*(@sha256:[0-9a-f]{64})?")
+"""By version, and by digest where somebody has pinned them to what was tested."""
 IMAGES = {service["image"] for service in SERVICES.values() if "build" not in service}
 
 
@@ -177,13 +179,14 @@ def test_what_is_fetched_is_named_by_version_and_nothing_is_run_from_elsewhere()
     assert {step for step, _ in steps} <= {"FROM", "WORKDIR", "COPY", "RUN", "USER", "EXPOSE", "CMD"}, (
         "no ADD, ENV, ARG"
     )
-    bases = [what.partition(" AS ")[0] for step, what in steps if step == "FROM"]
     own = {what.partition(" AS ")[2] for step, what in steps if step == "FROM"}
-    assert [base for base in bases if base not in own and not re.fullmatch(r"[a-z/]+:[0-9][\w.-]*", base)] == []
+    fetched = IMAGES | {what.partition(" AS ")[0] for step, what in steps if step == "FROM"} - own
+    assert [name for name in fetched if not NAMED.fullmatch(name)] == []
+    by_digest = {name for name in fetched if "@" in name}
+    assert by_digest in (set(), fetched), "one image is by digest and others are not: pin all (docs/production.md)"
     runs = " ".join(what for step, what in steps if step == "RUN")
     assert "--require-hashes" in runs and not re.search(r"curl|wget|sudo|chmod 777|apt-get|\| *sh", runs)
     assert steps[-1][0] == "CMD" and steps[-1][1].startswith("["), "a process of its own, which hears SIGTERM"
-    assert [name for name in IMAGES if not re.fullmatch(r"[a-z/]+:[0-9][\w.-]*", name)] == []
     for script in sorted((ROOT / ".ci").iterdir()):
         text = script.read_text()
         assert re.match(r"#!/(usr/bin/env ba|bin/)sh\n", text), script.name
