@@ -25,8 +25,8 @@ OURS_CANARY_S, OURS_CANARY_MAX_S = 600.0, 3_600.0
 """The same where it refuses us: doubling, since it takes a person to mend it."""
 OURS_CANARY_DAILY_S = 300.0
 """So long after 00:00 Jakarta it is tried too: a limit of ours for the day begins anew then."""
-BRAKE_CANARY_S = 30.0
-"""The same where it refused a crowd alike."""
+BRAKE_CANARY_S, BRAKE_CANARY_MAX_S = 3.0, 30.0
+"""The same where it refused a crowd alike: doubling, as the first few mostly show whether it was a slip."""
 THROTTLED_S = 60.0
 """So long after its last "too many" the partner is no longer called throttled."""
 FED = (HoldStage.PAYOUT, HoldStage.VERIFY, HoldStage.PROOF)
@@ -178,7 +178,7 @@ class Outage:
 def _canary_s(hold: Hold, now: datetime) -> float:
     """How long after this canary the next one follows."""
     if hold.kind is HoldKind.BRAKE:
-        return BRAKE_CANARY_S
+        return growing_s(BRAKE_CANARY_S, 2.0, hold.canaries, BRAKE_CANARY_MAX_S)
     if hold.kind is HoldKind.OURS:
         midnight = start_of_jakarta_day(jakarta_day(now) + timedelta(days=1))
         daily_s = (midnight - now).total_seconds() + OURS_CANARY_DAILY_S

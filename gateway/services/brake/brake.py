@@ -15,13 +15,15 @@ from contracts.hold import HoldKind, HoldStage
 from contracts.incentive import BlockerCode
 from gateway.clock import Clock
 from gateway.storage.base.database import Connection, Database
-from gateway.storage.brake import refusals
+from gateway.storage.brake import canaries, refusals
 from gateway.storage.brake.refusals import NewRefusal
 from gateway.storage.ops import audit, cases, holds
 from gateway.storage.ops.cases import NewCase
 
 OPENED_BY = "brake"
-FIRST_TRY_S = 30.0
+FIRST_TRY_S = 3.0
+BACK = timedelta(minutes=10)
+"""A hold so soon after the last one says that those known good are not like those refused: nobody is chosen then."""
 GOOD_ENOUGH = 2
 """So many good answers while a stage is held, and the partner is believed to know people again."""
 ASK_EVERY = timedelta(minutes=2)
@@ -57,6 +59,12 @@ async def refused(connection: Connection, now: datetime, said: NewRefusal, looks
     return Weight(level, since)
 
 
+async def holds_crowd(connection: Connection, partner: str, stage: HoldStage) -> bool:
+    """Whether a stage is held for a crowd."""
+    found = await holds.open_holds(connection, partner)
+    return any((one.stage, one.kind) == (stage, HoldKind.BRAKE) for one in found)
+
+
 class Brake:
     """Looks after the holds that a crowd has made, in a worker."""
 
@@ -80,8 +88,7 @@ class Brake:
                     since = hold.since - timedelta(seconds=RING_LIFE_S)
                     some = await refusals.run(connection, now, hold.partner, hold.stage, since=since, limit=GOOD_ENOUGH)
                     await refusals.lift(connection, now, hold.stage, some)
-                    if hold.stage is HoldStage.PROOF:
-                        await refusals.look_at_good_links(connection, now, hold.partner, GOOD_ENOUGH)
+                    await _choose(connection, now, hold)
         async with self._database.transaction() as connection:
             now = self._clock.now()
             for hold in await holds.released_runs(connection, now, EDGE):
@@ -89,6 +96,8 @@ class Brake:
                     await _ask_around(connection, now, hold)
                     continue
                 await refusals.forgive(connection, hold.partner, hold.stage)
+                if hold.stage is HoldStage.VERIFY:
+                    await canaries.ask_the_spared(connection, now, hold.partner, hold.since)
                 since = hold.since - timedelta(seconds=RING_LIFE_S)
                 await ask_again(connection, now, hold.partner, hold.stage, since=since)
                 await cases.close_about(connection, now, hold.partner, _case(hold.stage), by=OPENED_BY)
@@ -169,6 +178,7 @@ async def _hold(connection: Connection, now: datetime, said: NewRefusal, answers
     )
     if opened is None:
         return
+    await _choose(connection, now, opened)
     since = now - timedelta(seconds=RING_LIFE_S)
     counts = await refusals.counted(connection, said.partner, said.stage, since)
     told = ", ".join(f"{word} {n} times" for word, n in counts)
@@ -176,6 +186,14 @@ async def _hold(connection: Connection, now: datetime, said: NewRefusal, answers
     await cases.open_cases(
         connection, now, [NewCase(code=BlockerCode.PARTNER_UNAVAILABLE, partner=said.partner, detail=detail)]
     )
+
+
+async def _choose(connection: Connection, now: datetime, hold: holds.Hold) -> None:
+    """Have somebody known good asked about. Of payments nobody is chosen: whoever waits for one was matched before."""
+    if hold.stage is HoldStage.PROOF:
+        await canaries.look_at_good_links(connection, now, hold.partner, GOOD_ENOUGH)
+    elif hold.stage is HoldStage.VERIFY and not await holds.came_back(connection, hold, BACK):
+        await canaries.check_known_good(connection, now, hold.partner, GOOD_ENOUGH)
 
 
 def _case(stage: HoldStage) -> str:

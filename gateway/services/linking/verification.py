@@ -217,6 +217,13 @@ class Verification:
                 await verifications.drop(connection, row.link_id, now)
                 return
             answer = msgspec.structs.replace(answer, verdict=await _of_the_account(connection, person, link, answer))
+            if (
+                row.canary
+                and answer.verdict is not Verdict.MATCH
+                and await brake.holds_crowd(connection, link.partner, HoldStage.VERIFY)
+            ):
+                await verifications.drop(connection, link.id, now)
+                return  # a held partner's word against somebody it was asked about for the hold's sake alone
             until = now + timedelta(seconds=self._settings.verdict_life_s)
             matched = answer.verdict is Verdict.MATCH
             if not await verifications.decide(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from contracts.brake import GOOD_FOR_S, LOOKS_S, ONCE_S, RING, RING_LIFE_S
+from contracts.brake import LOOKS_S, ONCE_S, RING, RING_LIFE_S
 from contracts.hold import HoldStage
 from contracts.incentive import BlockerCode
 from gateway.storage.base.database import Connection
@@ -137,20 +137,6 @@ async def _look_at_links(connection: Connection, now: datetime, people: Sequence
         " ORDER BY l.id FOR NO KEY UPDATE OF l) w WHERE l.id = w.id",
         now,
         list(people),
-    )
-
-
-async def look_at_good_links(connection: Connection, now: datetime, partner: str, limit: int) -> None:
-    """Have some links looked at that the partner took lately and that are in no doubt, the longest ago first."""
-    await connection.execute(
-        "UPDATE links l SET health_due_at = $1 FROM (SELECT l.id FROM links l JOIN participants p ON p.link_id = l.id"
-        " WHERE l.partner = $2 AND l.state = 'active' AND l.doubted_at IS NULL AND p.verified"
-        " AND l.proved_at > $1::timestamptz - make_interval(secs => $3)"
-        " ORDER BY l.proved_at, l.id LIMIT $4 FOR NO KEY UPDATE OF l SKIP LOCKED) w WHERE l.id = w.id",
-        now,
-        partner,
-        GOOD_FOR_S,
-        limit,
     )
 
 

@@ -30,6 +30,8 @@ class VerificationRow(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime | None
     expires_at: datetime | None
     created_at: datetime
+    canary: bool
+    """Whether it is made to find out whether a held partner is right."""
 
     def __repr__(self) -> str:
         return f"VerificationRow({self.id} {self.state})"

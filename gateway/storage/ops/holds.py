@@ -198,6 +198,21 @@ async def run_asked(connection: Connection, now: datetime, hold_id: int, before:
     return bool(taken)
 
 
+async def came_back(connection: Connection, opened: Hold, within: timedelta) -> bool:
+    """Whether a hold was opened so soon after the last one of its kind and stage was released."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM holds WHERE partner = $1 AND stage = $2 AND kind = $3 AND id <> $4"
+        " AND released_at BETWEEN $5::timestamptz - $6::interval AND $5)",
+        opened.partner,
+        opened.stage.value,
+        opened.kind.value,
+        opened.id,
+        opened.since,
+        within,
+    )
+    return found
+
+
 async def released_runs(connection: Connection, now: datetime, edge: timedelta) -> list[Hold]:
     """Brakes' holds that have been released, and outages that were `edge` ago, each handed out once: whoever was
     refused in them is to be asked again.

@@ -9,7 +9,7 @@ from contracts.hold import HoldKind, HoldStage
 from gateway.services.brake.brake import GOOD_ENOUGH, Brake
 from gateway.services.ops.holds import Holds
 from gateway.storage.ops import holds
-from gateway.worker.outage import BRAKE_CANARY_S, Outage
+from gateway.worker.outage import BRAKE_CANARY_MAX_S, BRAKE_CANARY_S, Outage
 from tests.gateway.payouts.fake import Bank
 from tests.gateway.payouts.test_worker import GOOD
 from tests.gateway.payouts.town import Town
@@ -52,7 +52,11 @@ async def test_its_canaries_come_at_their_own_pace(town: Town) -> None:
     town.clock.advance(await outage.turn())
     assert await outage.turn() == 0.0
     assert outage.admit()
-    assert await outage.turn() == BRAKE_CANARY_S
+    for n in range(1, 6):
+        assert await outage.turn() == min(BRAKE_CANARY_S * 2.0 ** (n - 1), BRAKE_CANARY_MAX_S)
+        town.clock.advance(await outage.turn())
+        assert await outage.turn() == 0.0
+        assert outage.admit()
 
 
 async def test_what_a_released_hold_was_made_of_weighs_no_more(town: Town) -> None:
