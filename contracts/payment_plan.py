@@ -195,8 +195,10 @@ NOTICE_REMEDIES: dict[NoticeCode, Text] = {
         "The notice was taken with another day: the first one holds. If it was wrong, cancel the entitlement.",
     ),
     NoticeCode.NOTICE_DATE: Text(
-        "Tanggal tidak boleh di masa depan, tidak lebih dari 400 hari lalu, dan survei tidak sebelum pelatihan.",
-        "The day must not be in the future nor more than 400 days ago, and a survey's not before the training's.",
+        "Tanggal menurut Jakarta (WIB): tidak di masa depan, tidak lebih dari 400 hari lalu, dan survei tidak sebelum"
+        " pelatihan.",
+        "The day is Asia/Jakarta's: not in the future nor more than 400 days ago, and a survey's not before the"
+        " training's.",
     ),
 }
 assert set(NOTICE_REMEDIES) == set(NoticeCode), "every refusal says what to do"

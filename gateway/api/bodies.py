@@ -27,10 +27,14 @@ MAX_BODY_BYTES = 65_536
 
 def refuse_coded(request: Request[Any, Any, Any]) -> None:
     """Raise `InvalidRequest` where the body is packed, or the Content-Type names another charset than UTF-8."""
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise unsupported_media_type("unpacked: no Content-Encoding is undone")
+    if request.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
+        raise unsupported_media_type(
+            "unpacked: no Content-Encoding is undone", remedy="Send it as it is, without a Content-Encoding."
+        )
     if request.content_type[1].get("charset", "utf-8").strip('"').lower() not in ("utf-8", "utf8", "us-ascii"):
-        raise unsupported_media_type("in UTF-8, whatever charset the Content-Type names")
+        raise unsupported_media_type(
+            "in UTF-8, whatever charset the Content-Type names", remedy="Encode it as UTF-8, and name no other charset."
+        )
 
 
 def _is_utf8(value: bytes) -> bool:

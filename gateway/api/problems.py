@@ -65,9 +65,9 @@ class _OutOfTime(GatewayError):
         super().__init__("The store did not answer within its time; nothing was changed.")
 
 
-def unsupported_media_type(expected: str) -> GatewayError:
+def unsupported_media_type(expected: str, remedy: str | None = None) -> GatewayError:
     """The body has another type than the operation takes."""
-    return _UnsupportedMediaType(f"The body must be {expected}.")
+    return _UnsupportedMediaType(f"The body must be {expected}.", remedy=remedy)
 
 
 _BY_STATUS: dict[int, tuple[str, str, str]] = {

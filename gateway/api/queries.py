@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
 from urllib.parse import unquote
 
@@ -14,6 +15,8 @@ from litestar.openapi.spec import Parameter, Reference, Schema
 
 from contracts.errors import InvalidRequest, NotFound
 from gateway.api.examples import BODIES
+from gateway.services.intake.programmes import is_slug
+from gateway.services.intake.rows import is_key
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,39}", re.ASCII)
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
@@ -21,6 +24,16 @@ _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
 _ID = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 _CURSORS = ("cursor", "after")
 """May be empty, as programs that read page by page send it with their first request."""
+_FORMS: Mapping[str, tuple[Callable[[str], object], str]] = {
+    "participant_id": (is_key, "Give one participant_id as it was handed over; for each other one ask again."),
+    "programme": (is_slug, "Give one programme as GET /v1/programmes lists it."),
+    "batch_id": (re.compile(r"b[0-9]{1,19}", re.ASCII).fullmatch, "Give one batch_id as GET /v1/batches lists it."),
+    "plan_id": (re.compile(r"pl[0-9]{1,19}", re.ASCII).fullmatch, "Give one plan_id as GET /v1/plans lists it."),
+    "number": (re.compile(r"[^\s,;]{1,128}").fullmatch, "Give one number of a payout; for each other one ask again."),
+}
+"""What nothing of ours can be called (two ids with a comma, another's id) finds nothing, and an empty list is read as if
+there were nothing.
+"""
 _READS = ("GET", "HEAD", "OPTIONS")
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 """What stands for bytes that are not UTF-8."""
@@ -69,6 +82,11 @@ def _refuse_parameters(request: Request[Any, Any, Any]) -> None:
                 f"The query parameter {name} has no value.", field=name, code="field_invalid",
                 remedy="Give it one, or leave it out: an empty one would find nothing.",
             )  # fmt: skip
+        form = _FORMS.get(name)
+        if form is not None and not all(map(form[0], request.query_params.getall(name))):
+            raise InvalidRequest(
+                f"The query parameter {name} has another form.", field=name, code="field_invalid", remedy=form[1]
+            )
         if names.count(name) > 1 and not known[name]:
             raise InvalidRequest(
                 f"The query parameter {name} is there twice.", field=name, code="parameter_repeated",

@@ -168,7 +168,13 @@ class Batches:
                 return await _view(connection, batch_id)
             if mine is None or mine.decision != decision.value:
                 if batch.state is not BatchState.AWAITING_APPROVAL:
-                    raise Conflict(f"The batch is {batch.state.value}.", code="batch_decided")
+                    raise Conflict(
+                        f"The batch is {batch.state.value}.",
+                        code="batch_decided",
+                        remedy="Stop it: POST /v1/batches/{batch_id}/stop cancels what has not left."
+                        if batch.state is BatchState.APPROVED
+                        else "Nothing of it will be paid: hand over again what is still to be paid.",
+                    )
                 others = {row.person for who, row in before.items() if row.enabled and who != client_id}
                 if decision is Decision.APPROVE and person in others:
                     raise Forbidden(

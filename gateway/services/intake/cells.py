@@ -72,7 +72,7 @@ def name_fault(text: str) -> Fault:
         return Fault("full_name", RowCode.ENCODING_INVALID.value)
     sign = sign_of(text, str.isprintable)
     if sign is None and not _begins_a_name(text):
-        sign = sign_of(text, str.isalpha)
+        sign = sign_of(text.lstrip("'") or text, str.isalpha)  # the formula's, not the mark that we put before it
     return Fault("full_name", RowCode.FIELD_INVALID.value, sign)
 
 

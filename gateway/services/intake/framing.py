@@ -30,7 +30,7 @@ _RECORD = re.compile(rf"{_FIELD}(?:,{_FIELD})*+\r?\n")
 _RECORDS = re.compile(rf"(?:{_FIELD}(?:,{_FIELD})*+\r?\n)*+")
 _BROKEN = re.compile("[\udc80-\udcff]")
 """Bytes that are not UTF-8, as the decoder lets them through."""
-_NAMEABLE = re.compile(r"(?=.{1,40}\Z)[a-z]+(?:_[a-z]+)*[0-9]{0,3}", re.ASCII)
+_NAMEABLE = re.compile(r"(?=.{1,40}\Z)_*[a-z]+(?:_+[a-z]+)*_*[0-9]{0,3}", re.ASCII)
 """What looks like a column; a word with capitals or spaces may be somebody, where a file has no header."""
 _FIXED_FORM = frozenset({"nik", "due_on", "deadline_on"})
 """Columns whose values show by their length that nothing was cut off."""

@@ -102,7 +102,11 @@ class Plans:
                 return await _view(connection, plan_id)
             if row.state is not PlanState.AWAITING_APPROVAL:
                 raise Conflict(
-                    f"The plan is {row.state.value}.", code="plan_decided", remedy="Propose another plan instead."
+                    f"The plan is {row.state.value}.",
+                    code="plan_decided",
+                    remedy="Cancel who is entitled under it: POST /v1/entitlements/{entitlement_id}/cancel."
+                    if row.state is PlanState.APPROVED
+                    else "Propose another plan instead.",
                 )
             others = {one.person for who, one in before.items() if one.enabled and who != client_id}
             if decision is Decision.APPROVE and person in others:

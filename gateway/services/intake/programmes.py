@@ -20,6 +20,11 @@ _MOST = 100
 """Purposes of one programme that are registered at once."""
 
 
+def is_slug(text: str) -> bool:
+    """Whether a programme or purpose can be called so."""
+    return _SLUG.fullmatch(text) is not None
+
+
 class Programme(msgspec.Struct, frozen=True, kw_only=True):
     """A programme with its purposes."""
 
@@ -54,7 +59,7 @@ class Programmes:
         if not 1 <= len(purposes) <= _MOST:
             raise InvalidRequest(f"A programme is registered with 1 to {_MOST} purposes at once.", field="purposes")
         for field, slug in [("programme", programme), *(("purposes", purpose) for purpose in purposes)]:
-            if _SLUG.fullmatch(slug) is None:
+            if not is_slug(slug):
                 raise InvalidRequest(
                     "Not a slug.",
                     field=field,

@@ -215,7 +215,7 @@ class Checker:
         known = {one.field for one in faults}
         faults += [one for one in self._faults(cells) if one.field not in known]
         keys = dict.fromkeys(_KEYS) | {
-            name: value for name, value in zip(_KEYS, cells[: len(_KEYS)], strict=False) if _is_key(value)
+            name: value for name, value in zip(_KEYS, cells[: len(_KEYS)], strict=False) if is_key(value)
         }
         return refused_for(line, faults, keys["programme"], keys["participant_id"], keys["purpose"], keys["period"])
 
@@ -260,7 +260,7 @@ class Checker:
                 return Fault(name, RowCode.PURPOSE_UNKNOWN.value, nearest(value, known))
             case "period" if _PERIOD.fullmatch(value) is None:
                 return Fault(name, RowCode.FIELD_INVALID.value)
-            case "participant_id" if not _is_key(value):
+            case "participant_id" if not is_key(value):
                 return Fault(name, RowCode.FIELD_INVALID.value, sign_of(value, _in_keys))
         return None
 
@@ -288,7 +288,8 @@ def _in_keys(sign: str) -> bool:
 
 
 @functools.lru_cache(maxsize=4_096)
-def _is_key(text: str) -> bool:
+def is_key(text: str) -> bool:
+    """Whether it can be a participant's id."""
     return _KEY.fullmatch(text) is not None
 
 

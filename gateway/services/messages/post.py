@@ -97,9 +97,9 @@ def check_url(url: str, allowed: Sequence[Network]) -> None:
     """Refuse an address that could not be called anyway; raises `InvalidRequest`."""
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
-        host, parts = None, urlsplit("")
+        host, port, parts = None, None, urlsplit("")
     schemes = ("https", "http") if allowed else ("https",)
     labels = (host or "").removesuffix(".").split(".")
     last = labels[-1]
@@ -107,6 +107,7 @@ def check_url(url: str, allowed: Sequence[Network]) -> None:
     plain = (
         not odd_number
         and "" not in labels
+        and port != 0
         and url.isascii()
         and url.isprintable()
         and " " not in url

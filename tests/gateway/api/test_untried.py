@@ -34,7 +34,9 @@ async def test_a_packed_body_is_refused_by_what_it_is(api: Api, path: str) -> No
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
     reply = await api.call("POST", path, key="packed", content=body, headers=headers)
     assert (reply.status_code, reply.json()["code"]) == (415, "unsupported_media_type")
-    assert "Content-Encoding" in reply.json()["detail"]
+    assert "Content-Encoding" in reply.json()["detail"] and "Content-Encoding" in reply.json()["remedy"]
+    unpacked = await api.call("POST", path, key="as it is", content=b"{", headers={**headers, "Content-Encoding": ""})
+    assert unpacked.json()["code"] == "json_malformed", "an empty header packs nothing"
 
 
 @pytest.mark.parametrize(
@@ -318,14 +320,14 @@ async def test_a_key_of_the_present_moment_is_a_key(api: Api) -> None:
 
 
 async def test_what_no_filter_finds_is_told_and_no_empty_list(api: Api) -> None:
-    """Every parameter that is a text, of every list."""
+    """Every parameter that is a text, of every list; two values with a comma are what programs send for a list."""
     tried = 0
     for path, operations in (await api.http.get("/schema")).json()["paths"].items():
         for each in operations.get("get", {}).get("parameters", ()):
             if each["in"] != "query" or "{" in path:
                 continue
             tried += 1
-            for text in ("", "%ff", "%ED%A0%80"):
+            for text in ("", "%ff", "%ED%A0%80", "a,b", "x" * 5_000):
                 reply = await api.call("GET", f"{path}?{each['name']}={text}", role="operator")
                 if text == "" and each["name"] in ("cursor", "after"):
                     assert reply.status_code == 200, "as programs ask for the first page"

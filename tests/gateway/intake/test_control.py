@@ -78,7 +78,8 @@ async def test_who_has_approved_may_withdraw_or_reject_while_one_is_missing(api:
     assert (withdrawn["approvals_missing"], withdrawn["approvals"]) == (2, [])
     assert (await api.decide(batch, "two")).json()["state"] == "awaiting_approval", "the first word no longer counts"
     assert (await api.decide(batch, "two", "reject")).json()["state"] == "rejected"
-    assert (await api.decide(batch, "two", "withdraw")).json()["code"] == "batch_decided"
+    late = (await api.decide(batch, "two", "withdraw")).json()
+    assert late["code"] == "batch_decided" and "hand over again" in late["remedy"]
     audited = await api.fetch("SELECT action FROM audit_log WHERE subject = $1 ORDER BY seq", batch["batch_id"])
     assert [r["action"] for r in audited] == ["batch.approve", "batch.withdraw", "batch.approve", "batch.reject"]
 
@@ -125,6 +126,8 @@ async def test_what_has_not_left_of_a_batch_is_stopped(api: Api) -> None:
     assert (early.status_code, early.json()["code"]) == (409, "batch_not_approved")
     for role in ("one", "two"):
         await api.decide(batch, role)
+    late = (await api.decide(batch, "one", "withdraw")).json()
+    assert late["code"] == "batch_decided" and "/stop" in late["remedy"], "an approval that counts is not taken back"
     async with api.core.resources.database.connection() as connection:
         await connection.execute(
             "UPDATE incentives SET payout = 'succeeded' WHERE line = 2 AND batch_id = $1", batch["batch_id"]

@@ -187,6 +187,8 @@ def test_what_stands_beyond_the_columns_is_not_passed_over() -> None:
     ("name", "code", "sign"),
     [
         ("=HYPERLINK(1)", "field_invalid", "EQUALS SIGN"),
+        ("'=HYPERLINK(1)", "field_invalid", "EQUALS SIGN"),  # as refused rows show it
+        ("'", "field_invalid", "APOSTROPHE"),
         ("@Dewi", "field_invalid", "COMMERCIAL AT"),
         ("3174", "field_invalid", "DIGIT THREE"),
         ("Dewi\x07", "field_invalid", "U+0007"),

@@ -138,7 +138,7 @@ async def test_a_redirect_is_not_followed() -> None:
         "https://169.254.169.254/latest/meta-data", "https://core.example/a b", "https://core.example\\@127.0.0.1/",
         "https://2130706433/", "https://0x7f000001/", "https://127.1/", "https://127.0.0.1./", "https://0/",
         "core.example", "https://core.example/" + "x" * 2_000, "https://[::1/", "javascript:alert(1)",
-        "https://a..b/", "https://.core.example/", "https://192.0.0.192/opc/v1/", "https://168.63.129.16/",
+        "https://a..b/", "https://core.example:0/", "https://.core.example/", "https://192.0.0.192/opc/v1/", "https://168.63.129.16/",
     ],
 )  # fmt: skip
 def test_an_address_that_could_not_be_called_is_refused_when_it_is_named(url: str) -> None:
