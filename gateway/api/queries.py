@@ -31,8 +31,8 @@ _FORMS: Mapping[str, tuple[Callable[[str], object], str]] = {
     "plan_id": (re.compile(r"pl[0-9]{1,19}", re.ASCII).fullmatch, "Give one plan_id as GET /v1/plans lists it."),
     "number": (re.compile(r"[^\s,;]{1,128}").fullmatch, "Give one number of a payout; for each other one ask again."),
 }
-"""What nothing of ours can be called (two ids with a comma, another's id) finds nothing, and an empty list is read as if
-there were nothing.
+"""What nothing of ours can be called (two ids with a comma) finds nothing, and an empty list is read as if there were
+nothing.
 """
 _READS = ("GET", "HEAD", "OPTIONS")
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"

@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
+from contracts.batch import RowCode
 from contracts.errors import Conflict, Forbidden, NotFound
 from contracts.events import EventType
 from contracts.incentive import Stage
@@ -194,19 +195,33 @@ class Entitlements:
         return row
 
     async def _settle(self, connection: Connection, client_id: str, items: Items) -> None:
-        """Stage the rows, and take out everything of an item of which one contradicts others or stands already."""
+        """Stage the rows, and take out everything of an item of which one contradicts others or stands already; but
+        only those themselves that were paid before, by whatever plan or file.
+        """
         await staging.add_rows(connection, items.rows)
         await staging.settle(connection, client_id=client_id, merging=False, analyse=False)
-        refused = await stored.refused(connection)
+        refused = {line: faults_of(faults) for line, faults in (await stored.refused(connection)).items()}
         known = await stored.repeated(connection)
+        paid = {line for line, faults in refused.items() if {one.code for one in faults} == {RowCode.INSTALMENT_PAID}}
+        paid |= {line for line, ended in known.items() if ended}
         for number in sorted({items.number_of(line) for line in (*refused, *known)}):
             first, last = items.lines_of(number)
-            faults = [fault for line in range(first, last + 1) for fault in faults_of(refused.get(line, "[]"))]
+            lines = {line for line in (*refused, *known) if first <= line <= last}
+            if lines <= paid and items.leave_out(number, lines):
+                for line in lines:
+                    await stored.withdraw(connection, line, line)
+                continue
+            faults = [fault for line in sorted(lines) for fault in refused.get(line, ())]
             items.refuse(number, *(faults or (NoticeCode.INSTALMENT_ELSEWHERE,)))
             await stored.withdraw(connection, first, last)
 
-    async def _make(self, connection: Connection, client_id: str, row: PlanRow, checker: Checker, now: datetime) -> str:
+    async def _make(
+        self, connection: Connection, client_id: str, row: PlanRow, checker: Checker, now: datetime
+    ) -> str | None:
+        """The batch of what the notices make; none where all of it was paid before."""
         settled = staging.Settled(live=await staging.count(connection), known=True, shared=True)
+        if not settled.live:
+            return None
         batch = await self._merging.store(connection, client_id, settled, checker, now, plan_id=row.id)
         if batch.rows_accepted != settled.live:
             raise Overtaken

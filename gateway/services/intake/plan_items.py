@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Annotated
 
@@ -107,6 +107,10 @@ class Items:
     def lines_of(self, number: int) -> tuple[int, int]:
         """First and last line of an item."""
         return (number - 1) * self.width + 1, number * self.width
+
+    def leave_out(self, number: int, lines: Collection[int]) -> bool:
+        """Of an item these lines were paid before: whether it goes on without them."""
+        return len(lines) < self.width
 
     def refuse(self, number: int, *faults: NoticeCode | RowFault) -> None:
         """Nothing becomes of it."""
@@ -263,6 +267,15 @@ class Taking(Items):
                 self.items[number] = msgspec.structs.replace(item, outcome=ItemOutcome.REPEATED)
             else:
                 self._stage(item, row, known[pid], notice)
+
+    def leave_out(self, number: int, lines: Collection[int]) -> bool:
+        """A notice is taken even where all that it makes was paid before: a survey may follow it."""
+        item = self.items[number]
+        over = sum(row.deadline_on < self.today for row in self.rows if row.line in lines)
+        self.items[number] = msgspec.structs.replace(
+            item, incentives=item.incentives - len(lines), deadlines_over=item.deadlines_over - over
+        )
+        return True
 
     def _wrong(
         self, row: EntitlementRow | None, notice: Completion, taken: Mapping[tuple[int, str], date]

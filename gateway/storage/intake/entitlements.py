@@ -248,9 +248,15 @@ async def refused(connection: Connection) -> dict[int, str]:
     return {row["line"]: row["faults"] for row in rows}
 
 
-async def repeated(connection: Connection) -> set[int]:
-    """The lines of rows that are stored already, or stand twice."""
-    return {row["line"] for row in await connection.fetch("SELECT line FROM intake_fate WHERE code = $1", rules.REPEAT)}
+async def repeated(connection: Connection) -> dict[int, bool]:
+    """The lines of rows that are stored already, or stand twice: whether they are paid or on their way."""
+    rows = await connection.fetch(
+        "SELECT line, EXISTS (SELECT FROM"  # noqa: S608 - constants
+        f" ({rules.STANDING}) i WHERE {rules.SAME} AND i.payout IS NOT NULL) AS paid"
+        " FROM intake_fate f JOIN intake_rows r USING (line) WHERE f.code = $1",
+        rules.REPEAT,
+    )
+    return {row["line"]: row["paid"] for row in rows}
 
 
 async def withdraw(connection: Connection, first: int, last: int) -> None:

@@ -187,6 +187,70 @@ async def test_cancelling_stops_what_has_not_left_and_frees_the_person(api: Api)
     assert outcomes(await complete(api, plan_id, PID, finished_on=day)) == ["made"]
 
 
+async def _pay(api: Api, period: str) -> None:
+    async with api.core.resources.database.connection() as connection:
+        await connection.execute(
+            "UPDATE incentives SET payout = 'succeeded' WHERE participant_id = $1 AND period = $2", PID, period
+        )
+
+
+@pytest.mark.parametrize("paid_by", ["the plan", "another plan", "a file", "the same row in a file"])
+async def test_what_was_paid_before_is_left_out_and_the_rest_is_made(api: Api, paid_by: str) -> None:
+    """Whoever was noticed with a wrong day, moves to another plan or was paid from a file so far gets what is left."""
+    day = _today(api)
+    plan_id = await approved(api)
+    if "file" in paid_by:
+        days = {"due_on": "2026-05-07", "deadline_on": "2026-12-31"}
+        if paid_by != "a file":
+            two = {"period": 1, "amount_rupiah": 600_000, "due_on": "2026-05-08", "deadline_on": "2026-12-31"}
+            fixed = [{"purpose": "training"} | two, {"purpose": "survey", "after": "survey-1"} | two]
+            plan_id = await approved(api, "fixed", name="fixed", instalments=fixed)
+            days["due_on"] = "2026-05-08"
+        await api.submit(as_csv([row(1, **days)]))
+        await _pay(api, "1")
+    else:
+        (item,) = await entitle(api, plan_id, person(1))
+        await complete(api, plan_id, PID, finished_on=(day - timedelta(days=1)).isoformat())
+        await _pay(api, "1")
+        await api.call("POST", f"/v1/entitlements/{item['entitlement_id']}/cancel")
+        if paid_by == "another plan":
+            plan_id = await approved(api, "other", name="other", most_participants=9)
+    assert outcomes(await entitle(api, plan_id, person(1), person(2))) == ["made", "made"]
+    mine, other = await complete(api, plan_id, PID, str(person(2)["participant_id"]), finished_on=day.isoformat())
+    assert (mine["outcome"], other["incentives"] - mine["incentives"]) == ("made", 1)
+    assert outcomes(await complete(api, plan_id, PID, finished_on=day.isoformat(), notice="survey-1")) == ["made"]
+    stored = await api.fetch(
+        "SELECT purpose, period, count(*) FILTER (WHERE payout = 'succeeded') AS paid,"
+        " count(*) FILTER (WHERE NOT cancelled) AS standing FROM incentives WHERE participant_id = $1"
+        " GROUP BY 1, 2 ORDER BY 1, 2",
+        PID,
+    )
+    assert {one["standing"] for one in stored} == {1}, "each instalment stands once"
+    assert [(one["purpose"], one["period"]) for one in stored if one["paid"]] == [("training", "1")]
+    assert len(stored) == (2 if paid_by == "the same row in a file" else 5)
+
+
+async def test_a_notice_of_which_all_was_paid_is_taken_and_nobody_is_entitled_to_what_is_all_paid(api: Api) -> None:
+    once = [{"purpose": "training", "period": 1, "amount_rupiah": 600_000, "deadline_after_days": 60}]
+    bonus = [
+        {"purpose": "survey", "period": 1, "amount_rupiah": 50_000, "after": "survey-1", "deadline_after_days": 60}
+    ]
+    both = await approved(api, instalments=once + bonus)
+    alone = await approved(api, "alone", name="alone", instalments=once)
+    await api.submit(as_csv([row(1)]))
+    unpaid = await entitle(api, both, person(1))
+    assert outcomes(unpaid) == ["incentive_conflict"], "it can be cancelled first: which of the two is meant?"
+    await _pay(api, "1")
+    assert outcomes(await entitle(api, alone, person(1))) == ["instalment_paid"]
+    assert outcomes(await entitle(api, both, person(1))) == ["made"]
+    day = _today(api).isoformat()
+    (none,) = await complete(api, both, PID, finished_on=day)
+    assert (none["outcome"], none["incentives"], none["deadlines_over"]) == ("made", 0, 0)
+    (some,) = await complete(api, both, PID, finished_on=day, notice="survey-1")
+    assert (some["outcome"], some["incentives"]) == ("made", 1)
+    assert outcomes(await complete(api, both, PID, finished_on=day)) == ["repeated"]
+
+
 async def test_nothing_more_is_made_for_who_was_stopped(api: Api) -> None:
     """Somebody has died: no later notice of anybody makes money for them, under no plan of any programme."""
     plans = [await approved(api, key, programme=key) for key in ("a", "b")]
