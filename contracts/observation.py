@@ -187,15 +187,20 @@ def _earlier(some: Times, others: Times) -> bool:
 
 
 def _paid_after(back: Times, paid: Times) -> bool:
-    """Whether the partner dates a payment after one that was given back, by more than the order of bookings tells."""
-    pairs = ((first, then) for first in back - {None} for then in paid - {None})
-    return any(first < then and not _posted_under_yesterday(first, then) for first, then in pairs)  # type: ignore[operator,arg-type]
+    """Whether the partner dates a payment after one that was given back. A first payment is none: something must have
+    been given back, and a booking may be posted under the day before (decisions X12).
+    """
+    dated = [at for at in paid if at is not None]
+    return any(
+        first < then and not (first < min(dated) and _posted_under_yesterday(first, then))
+        for first in back
+        if first is not None
+        for then in dated
+    )
 
 
 def _posted_under_yesterday(first: datetime, then: datetime) -> bool:
-    """Whether `first` may be later than `then` all the same: posted after midnight under the day before (decisions
-    X12).
-    """
+    """Whether `first` may be later than `then` all the same: posted after midnight under the day before."""
     days = first.astimezone(_JAKARTA).date(), then.astimezone(_JAKARTA).date()
     return days[0] != days[1] and then - first <= POSTED_WITHIN
 

@@ -149,6 +149,7 @@ async def test_where_completed_can_fail(town: Town, words: tuple[Said, ...], end
         ((night(-1, BACK), night(91, LISTED)), False),
         ((night(-1, BACK), night(901, PAID)), True),
         ((night(1, BACK), night(91, PAID)), True),
+        ((night(-60, PAID), night(-1, BACK), night(91, LISTED)), True),  # two payments, of which one came back
     ],
 )
 async def test_paid_once_more_after_it_came_back_is_told(town: Town, words: tuple[Said, ...], told: bool) -> None:
