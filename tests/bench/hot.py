@@ -71,19 +71,20 @@ class Statements:
 
         async def execute(connection: asyncpg.Connection[Any], query: str, *values: Any, **options: Any) -> Any:
             pid = connection.get_server_pid()
-            began = _ran_ns(pid)
+            began = ran_ns(pid)
             try:
                 return await self.own(connection, query, *values, **options)
             finally:
                 if connection is not mute:
                     one = self.found[" ".join(query.split())[:110]]
                     one[0] += 1
-                    one[1] += _ran_ns(pid) - began
+                    one[1] += ran_ns(pid) - began
 
         return execute
 
 
-def _ran_ns(pid: int) -> int:
+def ran_ns(pid: int) -> int:
+    """Nanoseconds for which a process has had a processor so far."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
 
 
