@@ -71,6 +71,7 @@ OF_A_PERSON = frozenset(
         BlockerCode.KYC_INCOMPLETE,
         BlockerCode.ACCOUNT_NOT_FOUND,
         BlockerCode.ACCOUNT_BLOCKED,
+        BlockerCode.ACCOUNT_UNPROVED,
         BlockerCode.PARTNER_REJECTED,
         BlockerCode.LINK_REVOKED,
     }

@@ -216,6 +216,7 @@ class Verification:
             if link is None or not _concerns(row, person, link):
                 await verifications.drop(connection, row.link_id, now)
                 return
+            told = answer.verdict
             answer = msgspec.structs.replace(answer, verdict=await _of_the_account(connection, person, link, answer))
             if (
                 row.canary
@@ -230,7 +231,7 @@ class Verification:
                 connection, row, answer.verdict, answer.partner_code, until if matched else None, now
             ):
                 return
-            hard = await self._weigh(connection, person, link, answer, now)
+            hard = await self._weigh(connection, person, link, answer, told, now)
             standing = await self._apply(connection, person, link, answer.verdict, until, now, hard=hard)
             data = {
                 "verification_id": str(row.id),
@@ -243,10 +244,17 @@ class Verification:
             await events.emit(connection, now, [(EventType.VERIFICATION_COMPLETED, str(row.id), data)])
 
     async def _weigh(
-        self, connection: Connection, person: ParticipantRow, link: LinkRow, answer: IdentityAnswer, now: datetime
+        self,
+        connection: Connection,
+        person: ParticipantRow,
+        link: LinkRow,
+        answer: IdentityAnswer,
+        told: Verdict,
+        now: datetime,
     ) -> bool:
         """Count the answer among those of this partner; a refusal that comes in a crowd holds the stage. Whether what
-        is hard to undo may follow from it.
+        is hard to undo may follow from it. `told`: the partner's own word, before what else is known of the account: a
+        match that counts for nothing is no refusal of the partner's.
         """
         await refusals.good(connection, link.partner, HoldStage.PROOF, known=True, answers=1)  # its token was taken
         if link.doubted_at is not None:
@@ -256,7 +264,7 @@ class Verification:
         if answer.verdict is Verdict.MATCH:
             await refusals.good(connection, link.partner, HoldStage.VERIFY, known=known, answers=1)
         code = VERDICT_BLOCKER[answer.verdict]
-        if code is None or code not in OF_A_PERSON:
+        if code is None or code not in OF_A_PERSON or told is Verdict.MATCH:
             return False
         said = refusals.NewRefusal(
             partner=link.partner,

@@ -31,8 +31,11 @@ from gateway.storage.payouts.payouts import PayoutRow
 
 MOST_PAYOUTS = 3
 """So often a payout of one incentive may fail for reasons that blame nobody before staff must look."""
-ASKED_AGAIN = OF_A_PERSON | {BlockerCode.BALANCE_LIMIT}
-"""Refusals after which the gateway tries again by itself: a full account empties, and the limit may have been ours."""
+_LIMITS = frozenset({BlockerCode.BALANCE_LIMIT, BlockerCode.MONTHLY_LIMIT})
+ASKED_AGAIN = OF_A_PERSON | _LIMITS
+"""Refusals after which the gateway tries again by itself: a full account empties, a wallet is upgraded, and the limit
+may have been ours, or a slip of the partner's.
+"""
 LAST_LOOK = timedelta(hours=6)
 """When on its last day a refused payout is tried once more, from 00:00 Jakarta."""
 
@@ -167,7 +170,7 @@ def _confirm_reason(
         if incentive.payout is None and incentive.own is _B.OUTCOME_UNKNOWN:
             incentive.own, incentive.own_next_at = payout.reason, now
             effects.answered.append(_B.OUTCOME_UNKNOWN)
-        elif incentive.own is _B.BALANCE_LIMIT and incentive.own_next_at is None:
+        elif incentive.own is payout.reason and incentive.own in _LIMITS:
             _look_again(terms, s, now)
     elif now < second or payout.next_at is None:
         payout.next_at = max(second, now)

@@ -283,3 +283,44 @@ async def test_those_known_good_and_those_who_are_new_are_weighed_apart(town: To
                 await refusals.good(connection, "fake", HoldStage.PAYOUT, known=stream, answers=1 + stream)
         ring = await refusals.ring(connection, town.clock.now(), "fake", HoldStage.PAYOUT, known=known)
     assert ring == [True, *[False] * (1 + known)] * 3
+
+
+async def test_one_answer_for_everybody_is_the_partners_and_is_asked_again(world: World) -> None:
+    """A cache in front of the partner shows one person's account to all: nobody's account is proved."""
+    pids = []
+    for n in range(12):
+        pids.append(await world.person("bank", account=f"00112233{n:02d}", nik=f"110101010190{9910 + n}"))
+        await world.linked(pids[-1], granted(f"token-{n}"))
+    world.banks["bank"].always["verify"] = IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED)
+    for _ in range(9):
+        await world.verification.tick(1)
+    assert {(hold["kind"], hold["stage"]) for hold in await world.all("SELECT kind, stage FROM holds")} == {
+        ("brake", "verify")
+    }
+    world.banks["bank"].always["verify"] = IdentityAnswer(verdict=Verdict.MATCH)
+    await world.verification.tick(GOOD_ENOUGH)
+    await Brake(world.database, world.clock).tick()
+    while await world.verification.tick():
+        pass
+    assert [(await world.facts(pid))[1:] for pid in pids] == [(True, None)] * 12
+
+
+async def test_a_match_that_counts_for_nothing_is_no_refusal_of_the_partners(world: World) -> None:
+    """Its token turned up under another account, which we found out ourselves."""
+    first = await world.person("bank", account="0011223301", nik="1101010101909901")
+    await world.linked(first, granted("one token"))
+    await world.verification.tick()
+    other = await world.person("bank", account="0011223302", nik="1101010101909902")
+    await world.linked(other, granted("one token"))
+    await world.verification.tick()
+    assert await world.all("SELECT FROM refusals") == []
+
+
+async def test_one_who_is_said_to_have_another_account_is_asked_about_again(world: World) -> None:
+    await world.linked(pid := await world.person("bank"), granted("token"))
+    world.banks["bank"].always["verify"] = IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED)
+    assert await pass_and_look(world, 0) == 1
+    assert (await world.facts(pid))[1:] == (False, "account_unproved")
+    world.banks["bank"].always["verify"] = IdentityAnswer(verdict=Verdict.MATCH)
+    assert await pass_and_look(world, LOOKS_S[0]) == 1
+    assert (await world.facts(pid))[1:] == (True, None)

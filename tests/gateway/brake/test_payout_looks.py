@@ -245,3 +245,22 @@ def test_the_last_look_is_on_the_last_day() -> None:
     assert next_look(last_at, 4, LOOKS_S, last_at) is None
     assert next_look(last_at, 0, LOOKS_S, last_at) == last_at + timedelta(seconds=LOOKS_S[0])
     assert next_look(last_at, 1, LOOKS_S, last_at) is None, "that is after its last day"
+
+
+@pytest.mark.parametrize("reason", ["monthly_limit", "balance_limit"])
+async def test_a_limit_is_tried_again_once_a_look_up_says_it_still(town: Town, reason: str) -> None:
+    """A partner's wrong hour of a month's limit must not keep anybody waiting for the next month."""
+    bank, worker = town.partner(), town.worker()
+    full = {"act": "say", "kind": "rejected", "reason": reason, "code": "4033802"}
+    incentive = await town.due(deadline_on=town.today(300))
+    bank.script("transfer", full)
+    bank.script("status", *[full] * 5)
+    await work(town, worker)
+    await town.pass_time(LOOKS_S[1])
+    await work(town, worker)
+    assert await town.stands(incentive) == ("scheduled", reason), "confirmed only now"
+    await town.pass_time(LOOKS_S[1])
+    await work(town, worker)
+    assert await town.stands(incentive) == ("paid", None)
+    assert len(bank.booked) == 1
+    await town.check()

@@ -344,7 +344,9 @@ async def test_a_reason_that_comes_late_updates_the_rejection(town: Town) -> Non
     await worker.notice("fake", notice, "x")
     assert await town.stands(incentive) == ("scheduled", "monthly_limit")
     (row,) = await town.fetch("SELECT own_next_at FROM incentives")
-    assert str(row["own_next_at"]) == "2026-11-30 17:00:00+00:00", "the first of next month in Jakarta"
+    assert str(row["own_next_at"]) == "2026-11-30 17:00:00+00:00", (
+        "the first of next month in Jakarta, unless a look-up confirms it"
+    )
 
 
 async def test_the_reversal_shows_in_the_statement(town: Town) -> None:
