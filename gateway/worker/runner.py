@@ -144,7 +144,6 @@ def people_loops(core: Core, outages: Outages) -> list[Loop | Lanes[Any]]:
         "corrections": core.corrections.tick_forget,
         "retention": Retention(core.resources.database, core.resources.clock, core.resources.vault).tick,
         "strays": core.strays.tick,
-        "backlog": core.plan.tick,
         "brake": core.brake.tick,
         "second_looks": core.brake.tick_looks,
         "refusals_purge": core.brake.tick_purge,
@@ -168,6 +167,7 @@ def people_loops(core: Core, outages: Outages) -> list[Loop | Lanes[Any]]:
         Loop("approvals", core.batches.tick_marking, SLOW_S, SLOWEST_S),
         *(Loop(f"daily:{slug}", partial(daily.tick, slug), DAILY_S) for slug in resources.desks),
         Loop("silence", core.guard.tick, silence.TICK_S),
+        Loop("backlog", core.plan.tick),  # right at its moment: a sample that came seconds late would falsify the pace
         *(Loop(name, tick, SLOW_S, SLOWEST_S) for name, tick in slow.items()),
     ]
 

@@ -19,6 +19,8 @@ from gateway.storage.ops.backlog import Health, Sample
 SAMPLE_S = 10
 RATE_OVER = timedelta(minutes=10)
 """The rate is taken over so long, or as far back as there are samples."""
+_UNEVEN, _NEAR = 2, 0.05
+"""So many incentives more or less than the quota lets through, or such a share, are still as many as it does."""
 CALLS_A_PAYOUT = 2
 """Of each payout, where one quota counts all of its calls: it asks or creates, then transfers or approves."""
 PREFIXES = {"verification": "identity.", "payout": "payout."}
@@ -125,8 +127,11 @@ class Planner:
 
 def forecast(past: Sequence[Sample], present: Sample, quota_per_s: float | None) -> Forecast:
     """When what is due now will be done: at the rate of the last minutes, else at the partner's quota."""
-    per_s = _rate(past, present)
+    ended, seconds = _pace(past, present)
+    per_s = ended / seconds if seconds > 0 else 0.0
     basis, rate = ("observed", per_s) if per_s > 0 else ("quota", quota_per_s or 0.0)
+    if quota_per_s is not None and abs(ended - quota_per_s * seconds) <= max(_UNEVEN, _NEAR * ended):
+        rate = quota_per_s  # as fast as it may: a count of a few seconds knows that less well than the quota does
     done_at = present.at if present.due <= 0 else present.at + timedelta(seconds=present.due / rate) if rate else None
     return Forecast(
         partner=present.partner,
@@ -153,8 +158,10 @@ def behind_checks(forecasts: Sequence[Forecast]) -> list[Forecast]:
     return found
 
 
-def _rate(past: Sequence[Sample], present: Sample) -> float:
-    """Ended a second since the oldest sample in the window that already saw work go on."""
+def _pace(past: Sequence[Sample], present: Sample) -> tuple[int, float]:
+    """How many have ended, in how many seconds, since the oldest sample in the window that already saw this work go
+    on: what was done before nothing was due any more was other work, and the pause between is no part of its pace.
+    """
     before = [
         sample
         for sample in past
@@ -162,12 +169,12 @@ def _rate(past: Sequence[Sample], present: Sample) -> float:
         and sample.stage == present.stage
         and present.at - RATE_OVER <= sample.at < present.at
     ]
+    before = before[max((n for n, sample in enumerate(before) if sample.due <= 0), default=0) :]
     # What stood still before the work began says nothing of its pace, nor does the sample in which it did: it counts
     # only where there is no later one.
     begun = next((n for n in range(1, len(before)) if before[n].ended > before[0].ended), None)
     if begun is not None:
         before = before[begun:] if before[begun].ended < present.ended else before[begun - 1 :]
     if not before:
-        return 0.0
-    seconds = (present.at - before[0].at).total_seconds()
-    return max(present.ended - before[0].ended, 0) / seconds if seconds > 0 else 0.0
+        return 0, 0.0
+    return max(present.ended - before[0].ended, 0), (present.at - before[0].at).total_seconds()

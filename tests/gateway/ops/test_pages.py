@@ -202,6 +202,28 @@ def test_the_forecast_of_an_uneven_run_is_within_a_twentieth(seed: int) -> None:
     assert worst <= 0.05, f"{worst:.3f} of {took_s:.0f} s"
 
 
+def test_the_pace_of_other_work_before_is_none_of_this_one() -> None:
+    """A batch at 20 a second, a pause, and one at 5 a second: after a tenth it is known that it takes 200 s."""
+    past = [sample(t, max(1_000 - 20 * t, 0), min(20 * t, 1_000)) for t in range(0, 190, 10)]
+    for t in range(190, 370, 10):
+        done = 5 * (t - 185)
+        present = sample(t, 1_000 - done, 1_000 + done)
+        found = forecast(past, present, quota_per_s=None)
+        if done >= 100:
+            assert found.done_at is not None
+            assert abs((found.done_at - AT).total_seconds() - 385) <= 0.05 * 200, (t, found)
+        past.append(present)
+
+
+@pytest.mark.parametrize(("quota", "off"), [(2.5, 0.05), (6.0, 1.0), (None, 1.0)])
+def test_a_count_of_a_few_seconds_that_fits_the_quota_goes_by_the_quota(quota: float | None, off: float) -> None:
+    """Three of 250 have ended since the only sample, at 2.5 a second; a quota of 6 is not what bounds it."""
+    found = forecast([sample(0, 250, 2)], sample(2, 245, 5), quota_per_s=quota)
+    assert found.basis == "observed" and found.per_s == 1.5 and found.done_at is not None
+    left_s = (found.done_at - AT).total_seconds() - 2
+    assert (abs(left_s - 98) <= off) if quota == 2.5 else abs(left_s - 245 / 1.5) <= off
+
+
 @pytest.mark.parametrize("way", ["hold", "pause"])
 async def test_nothing_is_forecast_of_a_partner_that_is_not_fed(desk: Desk, way: str) -> None:
     batch = (await desk.api.submit(as_csv([row(1), row(2, partner="gopay")]))).json()
