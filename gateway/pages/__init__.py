@@ -15,7 +15,9 @@ LANGUAGES = ("id", "en")
 Words: TypeAlias = tuple[str, str]
 """The same in each of `LANGUAGES`."""
 COUNTDOWN_STEP_S, COUNTDOWN_MOST_S = 5, 60
-"""A countdown is a style (`w60`: 60 seconds from the page's loading), as a page runs no script: one for each step."""
+"""A countdown is a style (`w60`: 60 seconds from the page's loading), as a page runs no script: one for each step. A
+browser too old for that hides nothing: it would never show it again.
+"""
 
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("gateway", "pages"),
@@ -50,11 +52,12 @@ input[aria-invalid=true]{border:2px solid var(--bad)}
 @keyframes count{from{--left:var(--from)}to{--left:0}}
 @keyframes appear{to{visibility:visible}}
 @keyframes vanish{to{visibility:hidden;height:0;margin:0}}
-.waiting{animation:vanish 1ms linear var(--wait) forwards}
 .count{animation:count var(--wait) linear forwards}
 @supports (transition-behavior:allow-discrete){
 .count::after{counter-reset:left var(--left);content:" (" counter(left) ")"}}
-.later{visibility:hidden;animation:appear 1ms linear var(--wait) forwards}
+@supports (--a:0) and (animation:a 1s){
+.waiting{animation:vanish 1ms linear var(--wait) forwards}
+.later{visibility:hidden;animation:appear 1ms linear var(--wait) forwards}}
 .broad{max-width:60rem}table{border-collapse:collapse;width:100%}th{text-align:left}
 th,td,code{overflow-wrap:anywhere;padding:.15rem .3rem .15rem 0;vertical-align:top}
 """.strip()

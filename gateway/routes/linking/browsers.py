@@ -19,7 +19,7 @@ from gateway.api.problems import respond
 from gateway.core import Core
 from gateway.pages import Words
 from gateway.security.limits import PAGES, PAGES_REFUSED, TooManyRequests
-from gateway.services.linking.bound import OtherBrowser, cookie_name
+from gateway.services.linking.bound import NoLongerGood, OtherBrowser, cookie_name
 from gateway.services.linking.view import return_address
 from gateway.storage.linking.links import LinkRow
 
@@ -123,7 +123,8 @@ def language_cookie(core: Core, chosen: str) -> Cookie:
 def render(request: Browser, template: str, **values: object) -> str:
     """A page in the language of this browser."""
     core: Core = request.app.state.core
-    return pages.render(template, language(request), root=prefix(core), **values)
+    here = prefix(core) + request.url.path
+    return pages.render(template, language(request), root=prefix(core), here=here, **values)
 
 
 async def bounded(request: Browser, work: Coroutine[Any, Any, T]) -> T:
@@ -235,6 +236,8 @@ def refused(request: Browser, error: GatewayError) -> Response[Any]:
         words, back = _OTHER_BROWSER if error.state else _OPENED_ELSEWHERE, return_address(error.link)
         if error.state and error.link.state is LinkState.OPENED:
             again = {"action": f"{prefix(request.app.state.core)}/connect/again", "state": error.state}
+    elif isinstance(error, NoLongerGood):
+        words, back = _NO_LONGER_GOOD, return_address(error.link)
     elif isinstance(error, LinkStateInvalid):
         words = _NO_LONGER_GOOD
     elif isinstance(error, PartnerError):

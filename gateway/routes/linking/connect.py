@@ -6,12 +6,12 @@ import math
 import re
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl
 
 import msgspec
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from adapters import answers
 from contracts.errors import GatewayError, InvalidRequest, NotFound
@@ -49,6 +49,7 @@ from gateway.storage.linking.links import LinkRow
 _QUERY_BYTES, _QUERY_FIELDS = 8_192, 64
 _OWN_STATE = re.compile(rb"((?:^|&)st=[A-Za-z0-9_-]{32})\?")
 """Some partners append their query with a question mark though the address has one already (decision X1)."""
+_OWN_PAGE = r"/connect/[A-Za-z0-9_/-]{1,120}"
 _SILENT_AT_THE_BUTTON: Words = (
     "Mitra pembayaran sedang tidak dapat dihubungi. Muat ulang, atau tekan lagi tombol ini.",
     "The payment partner cannot be reached just now. Reload, or press this button again.",
@@ -104,12 +105,16 @@ async def begin_again(core: NamedDependency[Core], request: Browser) -> Response
 
 
 @get("/connect/language/{chosen:str}")
-async def choose_language(core: NamedDependency[Core], request: Browser, chosen: FromPath[str]) -> Response[Any]:
-    """Indonesian or English from now on in this browser, and back to the page that asked."""
+async def choose_language(
+    core: NamedDependency[Core], request: Browser, chosen: FromPath[str], page: FromQuery[str] = ""
+) -> Response[Any]:
+    """Indonesian or English from now on in this browser, and back to the `page` that asked: some browsers do not
+    say where they come from.
+    """
     if chosen not in pages.LANGUAGES:
         raise NotFound("There is no such language here.")
-    came, root = urlsplit(request.headers.get("referer", "")).path, prefix(core)
-    back = came if came.startswith(f"{root}/connect/") else f"{root}/"
+    root = prefix(core)
+    back = page if re.fullmatch(re.escape(root) + _OWN_PAGE, page, re.ASCII) else f"{root}/"
     response: Response[Any] = Response(b"", status_code=303, headers={**pages.headers(), "Location": back})
     response.set_cookie(language_cookie(core, chosen))
     return response

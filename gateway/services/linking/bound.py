@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Mapping
+from datetime import datetime
 
 from contracts.errors import LinkStateInvalid
 from gateway.security.clients import hashed
@@ -29,6 +30,25 @@ class OtherBrowser(LinkStateInvalid):
         super().__init__("This browser is not the one in which linking began.")
         self.link = link
         self.state = state
+
+
+class NoLongerGood(LinkStateInvalid):
+    """A known address that nobody opened in its time: out of a message of last week, say."""
+
+    def __init__(self, link: LinkRow) -> None:
+        super().__init__("This address was to be opened within ten minutes.")
+        self.link = link
+
+
+def in_time(link: LinkRow, now: datetime) -> None:
+    """Raise `NoLongerGood` where a challenge was not opened in its time."""
+    if link.opens_until is None or link.opens_until <= now:
+        raise NoLongerGood(link)
+
+
+def other_browser(link: LinkRow) -> LinkStateInvalid:
+    """What to raise of a challenge that is over where this browser did not open it: perhaps none did."""
+    return NoLongerGood(link) if link.cookie_hash is None else OtherBrowser(link)
 
 
 def check_cookie(link: LinkRow, cookies: Mapping[str, str]) -> None:

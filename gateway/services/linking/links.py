@@ -7,8 +7,7 @@ sees what a browser brought, and no adapter can change them.
 from __future__ import annotations
 
 import hmac
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -27,13 +26,21 @@ from contracts.linking import LinkHeld, LinkRefused, LinkState
 from contracts.partner import Capability
 from contracts.secret import Secret
 from gateway import tracing
-from gateway.partners.desk import Desk
 from gateway.security import places
 from gateway.security.clients import hashed
 from gateway.services.linking import facts
-from gateway.services.linking.bound import OtherBrowser, check_cookie, is_formed, is_of, well_formed
+from gateway.services.linking.bound import (
+    OtherBrowser,
+    check_cookie,
+    in_time,
+    is_formed,
+    is_of,
+    other_browser,
+    well_formed,
+)
 from gateway.services.linking.endings import MOST_ANSWERS, MOST_CHALLENGES, OPENS_FOR
 from gateway.services.linking.steps import LinkSteps, Shown
+from gateway.services.linking.typed import checked
 from gateway.services.linking.view import LinkView, challenge_of
 from gateway.storage.base.database import Connection
 from gateway.storage.base.ids import new_id
@@ -42,7 +49,6 @@ from gateway.storage.intake.participants import ParticipantRow
 from gateway.storage.linking import links
 from gateway.storage.linking.links import LinkRow
 
-_LONGEST_INPUT = 64
 ANEW_AFTER = timedelta(seconds=60)
 """An SMS may take so long; an impatient person would have several sent, of which the last alone is good."""
 _WATCH_EVERY_S, _WATCH_TIMES = 0.1, 100
@@ -140,11 +146,10 @@ class Linking(LinkSteps):
         hidden. Nothing is spent. One that was opened is shown to the browser that did.
         """
         link = await self._by_token(token)
-        if link.state is not LinkState.CHALLENGED:
-            if not is_of(link, cookies):
-                raise OtherBrowser(link)
-        elif link.opens_until is None or link.opens_until <= self._clock.now():
-            raise LinkStateInvalid("This address was to be opened within ten minutes.")
+        if link.state is LinkState.CHALLENGED:
+            in_time(link, self._clock.now())
+        elif not is_of(link, cookies):
+            raise other_browser(link)
         return link, self.masked_account(link)
 
     def masked_account(self, link: LinkRow) -> str:
@@ -193,7 +198,7 @@ class Linking(LinkSteps):
         link = await self._by_token(token)
         if link.state is not LinkState.CHALLENGED:
             if not is_of(link, cookies):
-                raise OtherBrowser(link)
+                raise other_browser(link)
             return await self._begin(link) if not_begun(link) else Shown(link=link)
         cookie = self._secret()
         opened = await self._open(link, hashed(cookie), language)
@@ -271,14 +276,14 @@ class Linking(LinkSteps):
         desk = self._desks[link.partner]
         if link.state is LinkState.CHALLENGED:
             desk.require(Capability.LINK_INPUTS)
-            _check_inputs(desk, desk.manifest.first_inputs, typed)
+            typed = checked(desk, desk.manifest.first_inputs, typed)
             shown = await self._begin(await self._open(link, None))
             if shown.unavailable:
                 raise PartnerUnavailable("The partner could not be asked.")
             link = shown.link
         if not link.wants or link.state not in (LinkState.OPENED, LinkState.UNLINKING):
             raise Conflict("The link asks for no inputs now.", code="link_wants_nothing")
-        _check_inputs(desk, link.wants, typed)
+        typed = checked(desk, link.wants, typed)
         if link.state is LinkState.UNLINKING:
             link = await self._answer_unlinking(link, typed)
         else:
@@ -297,7 +302,7 @@ class Linking(LinkSteps):
         if typed is None:
             return Shown(link=await self._settle(link, LinkRefused(code=BlockerCode.CONSENT_DENIED)))
         try:
-            _check_inputs(self._desks[link.partner], link.wants, typed)
+            typed = checked(self._desks[link.partner], link.wants, typed)
             ends = link.state is LinkState.UNLINKING
             return Shown(link=await (self._answer_unlinking if ends else self._take)(link, typed))
         except InvalidRequest as error:
@@ -365,18 +370,6 @@ class Linking(LinkSteps):
 def not_begun(link: LinkRow) -> bool:
     """Opened, and the first step at the partner brought no answer yet."""
     return link.state is LinkState.OPENED and link.state_hash is None and not link.wants
-
-
-def _check_inputs(desk: Desk, wants: Sequence[str], typed: Mapping[str, Secret]) -> None:
-    """Exactly what is wanted, each as the manifest says; the value is never quoted."""
-    for name in typed:
-        if name not in wants:
-            known = name if name in desk.manifest.inputs else None  # else it may be what was to be typed
-            raise InvalidRequest("This input is not asked for now.", field=known)
-    for name in wants:
-        value = typed[name].reveal() if name in typed else ""
-        if len(value) > _LONGEST_INPUT or not re.fullmatch(desk.manifest.inputs[name].pattern, value, re.ASCII):
-            raise InvalidRequest("This input is missing or malformed.", field=name)
 
 
 def _refuse_while_used(link: LinkRow) -> None:

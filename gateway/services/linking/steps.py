@@ -29,6 +29,7 @@ from gateway.security.limits import Rate, TooManyRequests
 from gateway.security.sealed import open_map, seal_map
 from gateway.services.kept import kept
 from gateway.services.linking import facts, proof
+from gateway.services.linking.bound import in_time
 from gateway.services.linking.upkeep import KEPT_TRIES
 from gateway.services.linking.withdrawal import LinkWithdrawals
 from gateway.storage.intake import participants
@@ -75,8 +76,7 @@ class LinkSteps(LinkWithdrawals):
         a cookie it is a client with screens of its own that told them.
         """
         now = self._clock.now()
-        if link.opens_until is None or link.opens_until <= now:
-            raise LinkStateInvalid("This address was to be opened within ten minutes.")
+        in_time(link, now)
         async with self._database.transaction() as connection:
             await participants.get(connection, link.participant, lock=True)
             begun, first = await links.begun_lately(connection, link, now - BEGINS_WITHIN)

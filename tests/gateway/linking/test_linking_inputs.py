@@ -124,6 +124,25 @@ async def test_what_cannot_be_right_is_not_passed_on(world: World, fields: dict[
     assert await world.everything() == before and not world.banks["bank"].calls("answer")
 
 
+@pytest.mark.parametrize(
+    ("card", "otp"),
+    [
+        ("5371 7699 0000 0009", "246 813"),
+        ("5371-7699-0000-0009", "246-813"),
+        (CARD.translate({ord("0") + n: 0xFF10 + n for n in range(10)}), "２４６８１３"),
+        ("\u200e5371769900000009\u200f", "٢٤٦٨١٣"),
+        ("5371\u00a07699\u00a00000\u00a00009", "\ufeff246813"),
+    ],
+)  # fmt: skip
+async def test_digits_are_taken_as_people_type_and_paste_them(world: World, card: str, otp: str) -> None:
+    opened = await form(world, await world.person("bank"))
+    world.banks["bank"].will("answer", ASK_OTP, granted())
+    assert (await opened.send(card_no=card)).status_code == 303
+    assert (await opened.send(otp=otp)).headers["location"].endswith("outcome=linked")
+    sent = [content["inputs"] for name, content in world.banks["bank"].sent if name == "answer"]
+    assert sent == [{"card_no": CARD}, {"otp": OTP}]
+
+
 async def test_only_the_form_of_this_browser_counts(world: World) -> None:
     opened = await form(world, await world.person("bank"))
     other = await form(world, await world.person("bank", "+6281200000002"))

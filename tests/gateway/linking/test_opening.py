@@ -154,6 +154,28 @@ async def test_a_button_pressed_after_ten_minutes_begins_nothing(world: World, s
     assert world.banks["shared"].calls("begin") == int(begins)
 
 
+@pytest.mark.parametrize("week", [False, True])
+async def test_a_link_out_of_an_old_message_says_that_it_is_over_and_leads_back(world: World, week: bool) -> None:
+    """Nobody opened it: no other browser is to blame, whether a worker has ended the link yet or not."""
+    _, url = await challenge(world)
+    world.clock.forward(7 * 86_400 if week else 601)
+    if week:
+        await world.linking.tick_expiry()
+    page = await world.browser().get(url, headers={"Accept": "text/html"})
+    assert page.status_code == 400 and "tidak berlaku lagi" in page.text and "browser" not in page.text
+    back = re.search(r'href="([^"]+)"[^>]*>Kembali ke Prakerja', page.text)
+    assert back is not None and back[1].startswith(HOME.partition("?")[0]) and "link_id=" in back[1]
+
+
+async def test_a_browser_too_old_for_the_countdown_shows_the_button(world: World) -> None:
+    """What is hidden is hidden only where the style that shows it again is understood."""
+    _, url = await challenge(world)
+    style = (await world.browser().get(url)).text.partition("<style>")[2].partition("</style>")[0]
+    for rule in re.findall(r"visibility:hidden;animation", style):
+        assert style.index("@supports (--a:0) and (animation:a 1s){") < style.index(rule)
+    assert style.count("visibility:hidden;animation") == 1 and style.count("{") == style.count("}")
+
+
 async def test_a_challenge_opened_elsewhere_says_so_and_leads_back_with_the_truth(world: World) -> None:
     _, url = await challenge(world)
     assert (await press(world.browser(), url)).status_code == 303
