@@ -68,7 +68,7 @@ def decoded(content: bytes) -> Any:
     try:
         # A byte that is no UTF-8 becomes U+FFFD: whatever it stands in is no code, number or account any more.
         text = content.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
-        return json.loads(text, object_pairs_hook=unambiguous, parse_int=_whole, strict=False)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError):
         raise PartnerProtocolError("no JSON") from None
 
@@ -115,6 +115,8 @@ def retry_after_s(reply: Response) -> float | None:
     date less the answer's own `Date` (whatever clock the partner goes by); None where it is neither.
     """
     value = reply.headers.get("retry-after", "").strip()
+    if not value:
+        return None
     given = [each.strip() for each in value.split(",")]
     if all(_SECONDS.fullmatch(each) for each in given):
         wait_s = max(map(float, given))
@@ -303,6 +305,10 @@ def unambiguous(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
         same = name not in found or (type(found[name]) is type(value) and found[name] == value)
         found[name] = value if same else AMBIGUOUS
     return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=unambiguous, parse_int=_whole, strict=False)
+"""Made once: `json.loads` makes one for each text, which takes as long as reading an answer."""
 
 
 def _seal(shape: type[Any], value: Any) -> Any:

@@ -53,9 +53,11 @@ class Bench:
         people: int | None = None,
         incentives: int | None = None,
         analyze: bool = True,
+        known: int | None = None,
     ) -> None:
         """`settings`: more of PostgreSQL's. `people`, `incentives`: how many there are, and of each of them; else as
-        many as the rounds take. `analyze`: off, PostgreSQL believes that all tables are empty.
+        many as the rounds take. `analyze`: off, PostgreSQL believes that all tables are empty. `known`: so many of
+        them, the first, are known at the partner; None: all.
         """
         self.folder = folder
         self.settings = settings
@@ -65,6 +67,7 @@ class Bench:
         self.people = people or self.payouts
         self.incentives = incentives or self.rounds + 1
         self.analyze = analyze
+        self.known = min(self.people, known or self.people)
         self.key = os.urandom(32)
         self.pids: dict[str, int] = {}
         self.dsn = ""
@@ -73,7 +76,7 @@ class Bench:
     async def run(self) -> dict[str, Any]:
         """All measurements."""
         world = self.folder / "world.csv"
-        people.write_world(world, self.people)
+        people.write_world(world, self.known)
         async with contextlib.AsyncExitStack() as stack:
             postgres = await stack.enter_async_context(
                 EmbeddedPostgres(self.folder / "postgres", settings=self.settings)
@@ -114,6 +117,7 @@ class Bench:
             self.pids["worker"] = worker.pid
             await self._pay(connection, 0)  # caches, plans and connections are warm from here on
             floors.append(await self._floor())
+            disk = await _disk(connection)
             for turn in range(1, self.rounds + 1):
                 works.append(await self._pay(connection, turn))
                 floors.append(await self._floor())
@@ -123,6 +127,7 @@ class Bench:
                     f" {floors[-1]['per_s']:.0f}/s: {ratios[-1]:.2f}",
                     style="dim",
                 )
+        disk = await _disk(connection) - disk
         imbalance = await ledger.imbalance(connection)
         if imbalance:
             raise SystemExit(f"the books are wrong by {imbalance} rupiah")
@@ -137,6 +142,7 @@ class Bench:
             ],
             "cpu_ms_a_payout": {key[4:]: round(work[key], 3) for key in sorted(work) if key.startswith("cpu_")},
             "floor_cpu_ms": round(floor["cpu_floor"], 3),
+            "disk_bytes_a_payout": round(disk / (self.rounds * self.payouts)),
             "intake_rows_per_s": round(await self._take_in(), 1),
             "payouts_a_round": self.payouts,
             "processors": os.cpu_count(),
@@ -195,6 +201,12 @@ class Bench:
         return self.intake / took_s
 
 
+async def _disk(connection: asyncpg.Connection[asyncpg.Record]) -> int:
+    """Bytes of the database, with what is dead in it free to be used again."""
+    await connection.execute("VACUUM", timeout=600)
+    return int(await connection.fetchval("SELECT pg_database_size(current_database())"))
+
+
 def _median(rounds: list[dict[str, float]]) -> dict[str, float]:
     return {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
 
@@ -207,6 +219,7 @@ def _show(result: dict[str, Any]) -> None:
     table.add_row("CPU a payout: floor", f"{result['floor_cpu_ms']:.2f} ms")
     for name, used in result["cpu_ms_a_payout"].items():
         table.add_row(f"CPU a payout: {name}", f"{used:.2f} ms")
+    table.add_row("disk a payout, with its trail", f"{result['disk_bytes_a_payout']} bytes")
     table.add_row("intake", f"{result['intake_rows_per_s']:.0f} rows/s")
     console.print(table)
 

@@ -49,7 +49,7 @@ async def _pay(settings: Settings, payouts: int, people: int) -> dict[str, float
         tokens={},
         hosts=settings.hosts["bni"],
     )
-    token = await _run(senders, partner.fetch_token(bare, "snap", None))
+    token = await run(senders, partner.fetch_token(bare, "snap", None))
     with_token = msgspec.structs.replace(bare, tokens={"snap": token.value})
     left = iter(range(payouts))
     started, cpu = time.perf_counter(), time.process_time()
@@ -75,11 +75,12 @@ async def _lane(senders: dict[str, Sender], shared: Context, left: Iterator[int]
             created_at=now,
             grant=None,
         )
-        outcome = await _run(senders, PARTNERS["bni"].payout(context, order))
+        outcome = await run(senders, PARTNERS["bni"].payout(context, order))
         assert outcome.kind is OutcomeKind.SUCCEEDED
 
 
-async def _run(senders: dict[str, Sender], plan: Plan[T]) -> T:
+async def run(senders: dict[str, Sender], plan: Plan[T]) -> T:
+    """What a plan comes to, each of its requests sent once."""
     try:
         request = next(plan)
         while True:

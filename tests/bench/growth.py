@@ -1,5 +1,8 @@
-"""`python -m tests.bench.growth`: what a payout costs while few wait and while very many do, with statistics of empty
-tables, and beside a transaction that never ends.
+"""`python -m tests.bench.growth --rows 1000000`: what a payout costs while few wait and while so many do, with
+statistics of empty tables (`VACUUM ANALYZE` before the first row, nobody looks again), and beside a transaction that
+never ends.
+
+Ends with 1 where a payout costs more than 1.1 of what it costs while few wait.
 """
 
 from __future__ import annotations
@@ -7,7 +10,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import statistics
+import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +24,9 @@ from tests.bench.__main__ import PAID, Bench, console
 from tests.bench.cpu import alive
 
 FEW = 10_000
+APPROVED = 50_000
+"""Rows at once."""
+MOST = 1.1
 
 
 class Growth(Bench):
@@ -25,6 +34,7 @@ class Growth(Bench):
 
     async def _measure(self, connection: asyncpg.Connection[asyncpg.Record]) -> dict[str, Any]:
         found: dict[str, Any] = {"payouts_each": self.payouts, "waiting": self.people}
+        began = time.monotonic()
         async with self.worker() as worker:
             self.pids["worker"] = worker.pid
             await self._approve(connection, 0, FEW)
@@ -44,12 +54,21 @@ class Growth(Bench):
         few = found["few"]["ratio"]
         found["many_to_few"] = round(found["many"]["ratio"] / few, 3)
         found["old_snapshot_to_few"] = [round(one["ratio"] / few, 3) for one in found["old_snapshot"]]
+        found["after_it_to_few"] = round(found["after_it"]["ratio"] / few, 3)
+        # Single figures of a busy machine spread: of those beside the old snapshot the median decides.
+        beside = statistics.median(found["old_snapshot_to_few"])
+        found["worst"] = max(found["many_to_few"], beside, found["after_it_to_few"])
+        found["measured_in_s"] = round(time.monotonic() - began, 1)
         return found
 
     async def _approve(self, connection: asyncpg.Connection[asyncpg.Record], first: int, end: int) -> None:
-        await connection.execute(
-            "UPDATE incentives SET approved = true WHERE line >= $1 AND line < $2", first, end, timeout=600
-        )
+        async with connection.transaction():  # all at once: none is paid while the others are still being approved
+            for at in range(first, end, APPROVED):
+                await connection.execute(
+                    "UPDATE incentives SET approved = true WHERE batch_id = 'bench' AND line >= $1 AND line < $2",
+                    *(at, min(end, at + APPROVED)),
+                    timeout=600,
+                )
         await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
 
     async def _paid(self, connection: asyncpg.Connection[asyncpg.Record], wanted: int) -> int:
@@ -73,25 +92,35 @@ class Growth(Bench):
         return {name: round(value, 3) for name, value in figures.items()}
 
 
-def main() -> None:
+def main() -> int:
     """Measure, show, and write the figures down."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.growth", description=__doc__)
     parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--people", type=int, default=300_000, help="how many wait at the most")
+    parser.add_argument("--rows", type=int, default=300_000, help="how many wait at the most")
     parser.add_argument("--payouts", type=int, default=4_000, help="payouts for one figure")
     parser.add_argument("--rounds", type=int, default=5, help="figures beside the transaction that does not end")
     arguments = parser.parse_args()
     arguments.intake = 0
+    if arguments.rows <= FEW:
+        parser.error(f"--rows: more than the {FEW} that are few")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         home = data_home(Path(folder) / "servers")
         # Nobody looks again at tables that were analysed while empty, and nobody clears dead rows away.
         settings = {"autovacuum": "off"}
-        bench = Growth(home, arguments, settings=settings, people=arguments.people, incentives=1, analyze=False)
+        paid = FEW + (arguments.rounds + 3) * arguments.payouts  # with what is paid between two figures
+        bench = Growth(
+            home, arguments, settings=settings, people=arguments.rows, incentives=1, analyze=False, known=2 * paid
+        )
         found = asyncio.run(bench.run())
     console.print_json(data=found)
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(found, indent=2) + "\n")
+    held = found["worst"] <= MOST
+    console.print(
+        f"at the most {found['worst']:.3f} of a payout while few wait, goal {MOST}: {'held' if held else 'missed'}"
+    )
+    return 0 if held else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,173 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
 import random
-import selectors
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 import pytest
-from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as NoRedis
 
 from contracts.partner import Mark, Quota
 from contracts.quotas import UNKNOWN_QUOTA
 from gateway.clock import SystemClock
-from gateway.partners.quota import MOST_WAIT_S, PIECE, SCRIPT, NoTurn, Pace, Room, Turn, Turns
-from gateway.worker.lanes import Lanes
-from gateway.worker.loops import Wake
+from gateway.partners.quota import MOST_WAIT_S, NoTurn, Pace, Room, Turn, Turns
+from tests.gateway.partners.paced import CHECKS_A_SECOND, World, check_all, in_virtual_time, most_in
 from tests.gateway.payouts.fake import NOON, VirtualClock, manifest
-
-_TIME = "redis.call('TIME')"
-
-
-class VirtualSelector(selectors.DefaultSelector):
-    """Lets time pass as soon as nothing real is waited for."""
-
-    loop: VirtualLoop
-
-    def select(self, timeout: float | None = None) -> Any:
-        found = super().select(0)
-        if found or timeout == 0:
-            return found
-        if self.loop.busy or timeout is None:
-            return super().select(0.01)
-        self.loop.now_s += max(timeout, 0.0)
-        return []
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """Sleeps and time-outs take no time; answers of the store come at once."""
-
-    def __init__(self) -> None:
-        self.now_s, self.busy = 1_000_000.0, 0
-        selector = VirtualSelector()
-        selector.loop = self
-        super().__init__(selector)
-
-    def time(self) -> float:
-        return self.now_s
-
-
-class OffClock(SystemClock):
-    """One machine's, which tells another time than the store's."""
-
-    def __init__(self, loop: VirtualLoop, offset_s: float) -> None:
-        self._loop, self._offset_s = loop, offset_s
-
-    def monotonic(self) -> float:
-        return self._loop.now_s + self._offset_s
-
-
-class Store:
-    """The store as one worker reaches it: after a while, and not at all while it is down."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def register_script(self, text: str) -> Callable[..., Awaitable[Any]]:
-        assert text == SCRIPT and text.count(_TIME) == 1
-        world = self._world
-        script = world.redis.register_script(text.replace(_TIME, "redis.call('LRANGE', 'virtual:time', 0, 1)"))
-
-        async def call(*, keys: Sequence[str], args: Sequence[str]) -> Any:
-            await asyncio.sleep(world.delay())
-            if world.down:
-                await asyncio.sleep(world.chance.uniform(0.0, 2.0))
-                raise NoRedis("down")
-            world.loop.busy += 1
-            try:
-                at = divmod(round(world.loop.now_s * 1_000_000), 1_000_000)
-                async with world.redis.pipeline() as pipe:
-                    await pipe.delete("virtual:time").rpush("virtual:time", *at).execute()
-                answer = await script(keys=keys, args=args)
-            finally:
-                world.loop.busy -= 1
-            await asyncio.sleep(world.delay())
-            return answer
-
-        return call
-
-
-class World:
-    """Some workers that call one partner as often as they may, and when each call left."""
-
-    def __init__(self, loop: VirtualLoop, redis: Redis, seed: int, *, rough: bool) -> None:
-        self.loop, self.redis, self.rough = loop, redis, rough
-        self.chance = random.Random(seed)
-        self.down = False
-        self.left: list[float] = []
-        self.refused: list[float] = []
-        self.allows: Callable[[float], bool] = lambda _: True
-        self.retry_after_s: float | None = None
-
-    def delay(self) -> float:
-        if self.rough and self.chance.random() < 0.02:
-            return self.chance.uniform(0.0, 0.5)
-        return self.chance.uniform(0.0002, 0.002)
-
-    def quota(self, per_s: float) -> Turns:
-        clock = OffClock(self.loop, self.chance.uniform(-1e5, 1e5))
-        return Turns(Store(self), "fake:", per_s, clock)  # type: ignore[arg-type]
-
-    async def call(self, quota: Turns) -> None:
-        while True:
-            try:
-                turn = await quota.turn(first=self.chance.random() < 0.5)
-            except NoTurn:
-                continue
-            if self.rough and self.chance.random() < 0.05:
-                await asyncio.sleep(self.chance.uniform(0.0, 0.4))  # the process stands still
-            if turn.good():
-                break
-            turn.give_back()
-        now = self.loop.now_s
-        self.left.append(now)
-        if not self.allows(now):
-            self.refused.append(now)
-            await quota.refused(self.retry_after_s)
-
-    async def work(self, quota: Turns, until: float) -> None:
-        while self.loop.now_s < until:
-            await self.call(quota)
-            if self.rough and self.chance.random() < 0.01:
-                await asyncio.sleep(self.chance.expovariate(1.0))
-            else:
-                await asyncio.sleep(self.chance.uniform(0.01, 0.1))
-
-    async def run(self, per_s: float, *, workers: int, seconds: float, lanes: int = 0) -> None:
-        until = self.loop.now_s + seconds
-        lanes = lanes or max(4, int(per_s * 0.3))
-        quotas = [self.quota(per_s) for _ in range(workers)]
-        await asyncio.gather(*(self.work(quota, until) for quota in quotas for _ in range(lanes)))
-
-
-def in_virtual_time(
-    redis_url: str, seed: int, play: Callable[[World], Awaitable[None]], *, rough: bool = False
-) -> World:
-    async def main() -> World:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualLoop)
-        async with Redis.from_url(redis_url) as redis:
-            world = World(loop, redis, seed, rough=rough)
-            await asyncio.wait_for(play(world), 100_000)
-            return world
-
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(main())
-
-
-def most_in(calls: Sequence[float], span_s: float) -> int:
-    """The most calls in any such span, wherever it begins."""
-    found, first = 0, 0
-    for n, at in enumerate(calls):
-        while calls[first] <= at - span_s:
-            first += 1
-        found = max(found, n - first + 1)
-    return found
 
 
 @pytest.mark.parametrize(
@@ -277,45 +121,13 @@ def test_one_refusal_halves_the_rate_at_once(redis_url: str) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_checks_at_a_slow_partner_go_as_fast_as_its_quota(redis_url: str, workers: int, long: bool) -> None:
-    """Half a second an answer, sometimes ten, against 50 a second: 456,265 of them, scaled down."""
+    """Half a second an answer, sometimes ten, against 50 a second; all 456,265: `python -m tests.bench.checks`."""
     if workers == 2 and not long:
         pytest.skip("two workers were NOT tried, but one and four (--long)")
     checks = 15_000 if long else 1_500
-
-    async def play(world: World) -> None:
-        stopping = asyncio.Event()
-        waiting, done = iter(range(checks)), Counter[int]()
-
-        async def claim(limit: int) -> list[int]:
-            await asyncio.sleep(0.005)
-            return list(itertools.islice(waiting, limit))
-
-        async def work(quota: Turns) -> None:
-            async def check(one: int) -> None:
-                while True:
-                    try:
-                        turn = await quota.turn()
-                        break
-                    except NoTurn:  # four workers' pieces stand for less than a second: then it is taken up again
-                        continue
-                assert turn.good()
-                world.left.append(world.loop.now_s)
-                piece = PIECE.get()
-                assert piece is not None
-                piece.gone()
-                await asyncio.sleep(10.0 if one % 300 == 7 else world.chance.uniform(0.4, 0.6))
-                done[one] += 1
-                if len(done) == checks:
-                    stopping.set()
-
-            await Lanes("checks", claim, check, room=Room([quota])).run(Wake(), stopping)
-
-        await asyncio.gather(*(work(world.quota(50.0)) for _ in range(workers)))
-        assert done == Counter(range(checks)), "each was made once"
-
-    world = in_virtual_time(redis_url, 11, play)
-    assert most_in(world.left, 1.0) <= 50
-    assert world.left[-1] - world.left[0] <= 1.05 * checks / 50
+    world = in_virtual_time(redis_url, 11, lambda world: check_all(world, checks, workers=workers))
+    assert most_in(world.left, 1.0) <= CHECKS_A_SECOND
+    assert world.left[-1] - world.left[0] <= 1.05 * checks / CHECKS_A_SECOND
 
 
 def test_whoever_waits_too_long_is_told(redis_url: str) -> None:
