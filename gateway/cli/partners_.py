@@ -198,7 +198,7 @@ def release(
 @app.command("ask-again")
 def ask_again(
     partner: Name,
-    stage: Annotated[str, typer.Option(help="`proof`, `verify` or `payout`.")],
+    stage: Annotated[str, typer.Option(help="`link` (invited again), `proof`, `verify` or `payout`.")],
     since: Annotated[str, typer.Option(help="From when on people were refused: 2026-11-28T09:00, Jakarta's time.")],
     until: Annotated[str | None, typer.Option(help="Until when; without it, now.")] = None,
     code: Annotated[str | None, typer.Option(help="Only who was refused with this blocker or partner's code.")] = None,
@@ -209,8 +209,8 @@ def ask_again(
 
     What it refused moved no money; nobody is taken to be right, and nobody is asked about twice for one refusal.
     """
-    if stage not in (HoldStage.PROOF.value, HoldStage.VERIFY.value, HoldStage.PAYOUT.value):
-        raise InvalidRequest("A stage is `proof`, `verify` or `payout`.", field="stage")
+    if stage not in {one.value for one in HoldStage}:
+        raise InvalidRequest("A stage is `link`, `proof`, `verify` or `payout`.", field="stage")
     _manifest(partner)
     begins, ends = _moment(since), None if until is None else _moment(until)
 

@@ -15,6 +15,7 @@ _OUTAGE = "gateway/worker/outage.py"
 _UPKEEP = "gateway/services/linking/upkeep.py"
 _ENDS = "gateway/services/payouts/ends.py"
 _REFUSING = "gateway/services/payouts/refusing.py"
+_LINKS = "tests/gateway/brake/test_links.py"
 _CANARIES = "tests/gateway/brake/test_canaries.py"
 _CHOSEN = "gateway/storage/brake/canaries.py"
 _DOUBT, _LOOKS = "tests/gateway/brake/test_doubt.py", "tests/gateway/brake/test_payout_looks.py"
@@ -49,6 +50,8 @@ BRAKE = (
     one("brake/somebody_who_retries_is_a_crowd", _REFUSALS, "                AND NOT EXISTS (SELECT FROM refusals WHERE partner = $1 AND stage = $2 AND account_index = $5", "                AND NOT EXISTS (SELECT FROM refusals WHERE partner = $1 AND stage = $2 AND account_index = $5 AND false", _CROWDS, first="test_the_stream_in_the_store_is_the_one_that_was_said"),
     one("brake/given_back_while_provisional", _BRAKE, "return self.level is Level.CALM and now >= self.since + timedelta(seconds=hard_s)", "return self.level is Level.CALM", _TABLES),
     one("brake/a_suspicion_lets_ends_through", _BRAKE, "return self.level is Level.CALM and now >= ", "return now >= ", _TABLES),
+    one("brake/nobody_is_invited_again", _REFUSALS, "            BlockerCode.LINK_REQUIRED.value,\n", "            BlockerCode.ACCOUNT_NOT_FOUND.value,\n", _LINKS),
+    one("brake/a_hold_of_linking_waits_for_ever", _BRAKE, "return True not in await refusals.ring(connection, now, hold.partner, hold.stage, known=False)", "return False", _LINKS),
     one("looks/a_full_month_waits_for_the_next", _REFUSING, "_LIMITS = frozenset({BlockerCode.BALANCE_LIMIT, BlockerCode.MONTHLY_LIMIT})", "_LIMITS = frozenset({BlockerCode.BALANCE_LIMIT})", _LOOKS, first="test_a_limit_is_tried_again_once_a_look_up_says_it_still"),
     one("brake/one_persons_answer_for_all_is_believed", "contracts/brake.py", "        BlockerCode.ACCOUNT_UNPROVED,\n", "", _CROWDS, first="test_one_answer_for_everybody_is_the_partners_and_is_asked_again"),
     one("brake/our_own_doubt_is_their_refusal", "gateway/services/linking/verification.py", " or told is Verdict.MATCH", "", _CROWDS, first="test_a_match_that_counts_for_nothing_is_no_refusal_of_the_partners"),

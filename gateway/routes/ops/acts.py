@@ -253,7 +253,7 @@ OTHERS = (
     Act(
         "ask-again", "partner", ("Tanyakan lagi yang ditolak", "Ask again about who was refused"), _ask_again,
         (
-            Field("stage", ("Tahap", "Stage"), (HoldStage.PROOF.value, HoldStage.VERIFY.value, HoldStage.PAYOUT.value)),
+            Field("stage", ("Tahap", "Stage"), tuple(one.value for one in HoldStage)),
             Field("since", ("Sejak (WIB)", "Since (Jakarta)"), kind="datetime-local"),
             Field("code", ("Kode, bila hanya itu", "Code, if only that"), optional=True),
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Router, get, post
@@ -109,7 +109,8 @@ async def release_hold(
 class AskAgain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who was refused wrongly: at one stage, in a time, for one reason."""
 
-    stage: Literal["proof", "verify", "payout"]
+    stage: HoldStage
+    """`link`: they are invited to link again."""
     since: datetime
     """From when on they were refused."""
     until: datetime | None = None
@@ -134,9 +135,8 @@ async def ask_again(
     core.partners.known(partner)
     if data.since.tzinfo is None or (data.until is not None and data.until.tzinfo is None):
         raise InvalidRequest("Times name their offset: 2026-11-28T09:00:00+07:00.", field="since")
-    stage = HoldStage(data.stage)
     asked = await core.brake.ask_again(
-        partner, stage, since=data.since, until=data.until, code=data.code, actor=request.auth.client_id
+        partner, data.stage, since=data.since, until=data.until, code=data.code, actor=request.auth.client_id
     )
     return AskedAgain(asked=asked)
 

@@ -82,9 +82,12 @@ class Brake:
             async with self._database.transaction() as connection:
                 now = self._clock.now()
                 answers = await refusals.good_answers(connection, hold.partner, hold.stage)
-                if hold.good_before is not None and answers >= hold.good_before + GOOD_ENOUGH:
+                good = hold.good_before is not None and answers >= hold.good_before + GOOD_ENOUGH
+                if good or await _quiet(connection, now, hold):
                     await holds.release(connection, now, hold.partner, hold.stage, [HoldKind.BRAKE], by=OPENED_BY)
-                elif await holds.run_asked(connection, now, hold.id, now - ASK_EVERY):
+                elif hold.stage is not HoldStage.LINK and await holds.run_asked(
+                    connection, now, hold.id, now - ASK_EVERY
+                ):
                     since = hold.since - timedelta(seconds=RING_LIFE_S)
                     some = await refusals.run(connection, now, hold.partner, hold.stage, since=since, limit=GOOD_ENOUGH)
                     await refusals.lift(connection, now, hold.stage, some)
@@ -154,7 +157,7 @@ async def ask_again(
 async def _ask_around(connection: Connection, now: datetime, outage: holds.Hold) -> None:
     """Ask again about whoever was refused in an outage, or right before or after it, whatever stage had failed."""
     assert outage.released_at is not None
-    for stage in (HoldStage.PROOF, HoldStage.VERIFY, HoldStage.PAYOUT):
+    for stage in (HoldStage.LINK, HoldStage.PROOF, HoldStage.VERIFY, HoldStage.PAYOUT):
         await ask_again(
             connection, now, outage.partner, stage, since=outage.since - EDGE, until=outage.released_at + EDGE
         )
@@ -172,7 +175,7 @@ async def _hold(connection: Connection, now: datetime, said: NewRefusal, answers
             fault=None,
             words=words,
             opened_by=OPENED_BY,
-            next_canary_at=now + timedelta(seconds=FIRST_TRY_S),
+            next_canary_at=None if said.stage is HoldStage.LINK else now + timedelta(seconds=FIRST_TRY_S),
             good_before=await refusals.good_answers(connection, said.partner, said.stage),
         ),
     )
@@ -182,10 +185,23 @@ async def _hold(connection: Connection, now: datetime, said: NewRefusal, answers
     since = now - timedelta(seconds=RING_LIFE_S)
     counts = await refusals.counted(connection, said.partner, said.stage, since)
     told = ", ".join(f"{word} {n} times" for word, n in counts)
-    detail = f"{_case(said.stage)} a crowd was refused alike ({told}); nothing is sent but a try now and then"
+    detail = f"{_case(said.stage)} a crowd was refused alike ({told}); {_meanwhile(said.stage)}"
     await cases.open_cases(
         connection, now, [NewCase(code=BlockerCode.PARTNER_UNAVAILABLE, partner=said.partner, detail=detail)]
     )
+
+
+async def _quiet(connection: Connection, now: datetime, hold: holds.Hold) -> bool:
+    """Whether nobody was refused any more for hours where only participants can show that a partner is right."""
+    if hold.stage is not HoldStage.LINK:
+        return False
+    return True not in await refusals.ring(connection, now, hold.partner, hold.stage, known=False)
+
+
+def _meanwhile(stage: HoldStage) -> str:
+    if stage is HoldStage.LINK:
+        return "whoever comes may try, and those refused are invited again once it is over"
+    return "nothing is sent but a try now and then"
 
 
 async def _choose(connection: Connection, now: datetime, hold: holds.Hold) -> None:

@@ -8,7 +8,9 @@ from datetime import timedelta
 import msgspec
 import structlog
 
+from contracts.brake import OF_A_PERSON
 from contracts.errors import LinkStateInvalid, OutcomeUnknown, PartnerError
+from contracts.hold import HoldStage
 from contracts.incentive import BlockerCode
 from contracts.linking import (
     Grant,
@@ -27,11 +29,14 @@ from gateway.security import places
 from gateway.security.clients import hashed
 from gateway.security.limits import Rate, TooManyRequests
 from gateway.security.sealed import open_map, seal_map
+from gateway.services.brake import brake
 from gateway.services.kept import kept
 from gateway.services.linking import facts, proof
 from gateway.services.linking.bound import in_time
 from gateway.services.linking.upkeep import KEPT_TRIES
 from gateway.services.linking.withdrawal import LinkWithdrawals
+from gateway.storage.brake import refusals
+from gateway.storage.brake.refusals import NewRefusal
 from gateway.storage.intake import participants
 from gateway.storage.linking import consents, links, proofs
 from gateway.storage.linking.links import LinkRow
@@ -245,6 +250,8 @@ class LinkSteps(LinkWithdrawals):
                         connection, person, link, LinkState.FAILED, step.code, now,
                         partner_code=step.partner_code, unanswered=unanswered,
                     )  # fmt: skip
+                    if moved is not None and step.code in OF_A_PERSON:
+                        await brake.refused(connection, now, _refusal(link, step), ())
                 case LinkHeld():
                     moved = await facts.held(connection, person, link, step.partner_code, now)
         if moved is None:
@@ -263,9 +270,23 @@ class LinkSteps(LinkWithdrawals):
                 moved = await facts.granted(connection, self._vault, person, link, grant, now)
             if moved is not None:
                 await proof.doubt(connection, link, others, now)
+                await refusals.good(connection, link.partner, HoldStage.LINK, known=False, answers=1)
         if moved is None:
             _log.warning("link_step_came_too_late", link=link.id, step="LinkGranted")
         return moved or await self._get(link.id)
 
     def _redirect_uri(self, partner: str, state: str) -> str:
         return f"{self._settings.public_url}/callbacks/{partner}/link?st={state}"
+
+
+def _refusal(link: LinkRow, step: LinkRefused) -> NewRefusal:
+    """What is weighed of somebody who may not link; who was refused is asked again by being invited."""
+    return NewRefusal(
+        partner=link.partner,
+        stage=HoldStage.LINK,
+        known=False,
+        participant=link.participant,
+        account_index=link.account_index,
+        code=step.code,
+        partner_code=step.partner_code,
+    )

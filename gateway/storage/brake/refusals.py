@@ -269,6 +269,18 @@ async def lift(
     if stage is HoldStage.PROOF:
         await _look_at_links(connection, now, people)
         return
+    if stage is HoldStage.LINK:
+        await connection.execute(
+            "UPDATE participants p SET standing = $1, facts_at = $2 FROM (SELECT p.id FROM participants p"
+            " JOIN unnest($3::bigint[], $4::text[]) AS t (participant, code)"
+            " ON p.id = t.participant AND p.standing = t.code WHERE NOT p.link_active"
+            " ORDER BY p.id FOR NO KEY UPDATE OF p) w WHERE p.id = w.id",
+            BlockerCode.LINK_REQUIRED.value,
+            now,
+            people,
+            codes,
+        )
+        return
     if stage is HoldStage.PAYOUT:
         await connection.execute(
             _LIFT_PAYOUTS,

@@ -19,7 +19,8 @@ SINCE = "2026-11-01T00:00:00+07:00"
     [
         ({"stage": "payout", "since": SINCE}, 200),
         ({"stage": "verify", "since": SINCE, "until": SINCE, "code": "4041511"}, 200),
-        ({"stage": "link", "since": SINCE}, 422),
+        ({"stage": "link", "since": SINCE}, 200),
+        ({"stage": "statement", "since": SINCE}, 422),
         ({"stage": "payout"}, 422),
         ({"stage": "payout", "since": "2026-11-01T00:00:00"}, 422),
         ({"stage": "payout", "since": SINCE, "code": ""}, 422),
