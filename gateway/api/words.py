@@ -158,7 +158,7 @@ COMMON: dict[str, str] = {
     "nik": "The 16-digit national id; sealed, never told again.",
     "opened_at": "When it was opened.",
     "operations": "Which operations share it.",
-    "outcome": "Only accepted or only rejected rows.",
+    "outcome": "What became of it; as a filter: of these alone.",
     "owner": "Who must act.",
     "paid_here_rupiah": "Sum of what our books say was paid that day.",
     "participant_id": "The core platform's own id of the person.",

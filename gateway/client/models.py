@@ -163,6 +163,7 @@ class RowResult(Model, frozen=True, kw_only=True):
     """What became of one line of a batch."""
 
     line: int
+    outcome: str = "accepted"
     programme: str | None = None
     participant_id: str | None = None
     incentive_id: str | None = None

@@ -29,7 +29,9 @@ _JSON, _CSV, _NDJSON = "application/json", "text/csv", "application/x-ndjson"
 
 
 class RowResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one line: an incentive with its stage and blocker, or why the row was refused."""
+    """What became of one line: an incentive with its stage and blocker (of a repeated line the one that it repeats), or
+    why the row was refused.
+    """
 
     line: int
     programme: str | None
@@ -54,6 +56,7 @@ class RowResult(msgspec.Struct, frozen=True, kw_only=True):
     field: str | None = None
     """Of the first fault, as `code`."""
     code: RowCode | None = None
+    outcome: RowOutcome = RowOutcome.ACCEPTED
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +128,7 @@ def _as_result(row: ResultRow) -> RowResult:
         faults=faults,
         field=row.field,
         code=None if row.code is None else RowCode(row.code),
+        outcome=RowOutcome(row.outcome),
     )
 
 

@@ -67,6 +67,8 @@ class RowOutcome(enum.Enum):
     """What became of a row at intake."""
 
     ACCEPTED = "accepted"
+    REPEATED = "repeated"
+    """It says what an earlier line or batch said; that incentive is its own."""
     REJECTED = "rejected"
 
 

@@ -25,6 +25,7 @@ RIGHTS = {
     "backlog_samples": ("sid", "sid", "sid"),
     "batch_errors": ("si", "si", "si"),
     "batch_notes": ("si", "si", "si"),
+    "batch_repeats": ("si", "si", "si"),
     "batches": ("siu", "siu", "siu"),
     "cases": ("siu", "siu", "siu"),
     "client_assertions": ("sid", "sid", "sid"),

@@ -86,6 +86,7 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     """A list of `contracts.batch.Fault` as JSON; empty for rows refused before all faults were told."""
     not_taken: str | None
     """Names of fields, with ', ' between them."""
+    outcome: str
 
 
 async def new_batch_id(connection: Connection, now: datetime) -> str:
@@ -322,23 +323,32 @@ _PAID = """LEFT JOIN LATERAL (SELECT ended_at, partner_reference
     FROM (SELECT * FROM payouts WHERE incentive = i.id AND state = 'succeeded' OFFSET 0) AS its
     ORDER BY id LIMIT 1) p ON i.stage = 'paid'"""
 _ACCEPTED = f"""(SELECT i.line, {_INCENTIVE},
-    (SELECT fields FROM batch_notes n WHERE n.batch_id = i.batch_id AND n.line = i.line) AS not_taken
+    (SELECT fields FROM batch_notes n WHERE n.batch_id = i.batch_id AND n.line = i.line) AS not_taken,
+    'accepted' AS outcome
     FROM incentives i {_PAID} WHERE i.batch_id = $1 AND i.line > $2 ORDER BY i.line LIMIT $3)"""
-_PUT_UP = f"""(SELECT r.line, {_INCENTIVE}, NULL AS not_taken
+_PUT_UP = f"""(SELECT r.line, {_INCENTIVE}, NULL AS not_taken, 'accepted' AS outcome
     FROM reapprovals r JOIN incentives i ON i.id = r.incentive {_PAID}
     WHERE r.batch_id = $1 AND r.line > $2 ORDER BY r.line LIMIT $3)"""
 _REJECTED = """(SELECT line, programme, purpose, period, participant_id, NULL::bigint AS incentive_id, NULL AS stage,
     NULL AS blocker, NULL AS partner, NULL::bigint AS amount_rupiah, NULL::timestamptz AS paid_at,
-    NULL AS partner_reference, field, code, faults, NULL AS not_taken
+    NULL AS partner_reference, field, code, faults, NULL AS not_taken, 'rejected' AS outcome
     FROM batch_errors WHERE batch_id = $1 AND line > $2 ORDER BY line LIMIT $3)"""
-_PARTS = {None: (_ACCEPTED, _PUT_UP, _REJECTED), "accepted": (_ACCEPTED, _PUT_UP), "rejected": (_REJECTED,)}
+_REPEATED = f"""(SELECT b.line, {_INCENTIVE}, NULL AS not_taken, 'repeated' AS outcome
+    FROM (SELECT * FROM batch_repeats WHERE batch_id = $1 AND line > $2 ORDER BY line LIMIT $3) b
+    CROSS JOIN LATERAL (SELECT * FROM incentives WHERE id = b.incentive OFFSET 0) i {_PAID} ORDER BY b.line)"""
+_PARTS = {
+    None: (_ACCEPTED, _PUT_UP, _REPEATED, _REJECTED),
+    "accepted": (_ACCEPTED, _PUT_UP),
+    "repeated": (_REPEATED,),
+    "rejected": (_REJECTED,),
+}
 
 
 async def results(
     connection: Connection, batch_id: str, outcome: str | None, after_line: int, limit: int
 ) -> list[ResultRow]:
-    """The next lines' results, in the order of the file; `outcome` `accepted` or `rejected` for these alone. Exact
-    repeats have none: their first line has.
+    """The next lines' results, in the order of the file; `outcome` (`accepted`, `repeated`, `rejected`) for these
+    alone. A repeated line has the incentive that it repeats.
     """
     rows = await connection.fetch(
         f"SELECT * FROM ({' UNION ALL '.join(_PARTS[outcome])}) AS lines ORDER BY line LIMIT $3",

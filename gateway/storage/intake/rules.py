@@ -67,6 +67,12 @@ looked for by reading that whole index where it was empty when the plan was made
 SAME = "(i.programme, i.purpose, i.period) = (r.programme, r.purpose, r.period)"
 _OF_PARTICIPANT = f"JOIN LATERAL ({STANDING}) i ON {SAME}"
 
+REPEATED = (
+    "INSERT INTO batch_repeats (batch_id, line, incentive) SELECT $1, r.line, i.id"
+    f" FROM intake_fate f JOIN intake_rows r USING (line) {_OF_PARTICIPANT} WHERE f.code = '{REPEAT}'"
+)
+"""Notes which incentive each repeated row of the batch ($1) stands for."""
+
 
 def of_nik(which: str) -> str:
     """Selects those of the row's NIK, found by that alone."""

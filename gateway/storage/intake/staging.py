@@ -377,14 +377,14 @@ async def _move_anew(connection: Connection, batch_id: str, left: int, now: date
 
 
 async def close(connection: Connection, batch_id: str, *, fresh: bool) -> tuple[int, int]:
-    """Put the refused rows beside the batch; how many rows are refused and how many are repeats. `fresh`: no accepted
-    row could differ from what was known of its participant (`move`).
-    """
+    """Put refused and repeated rows beside the batch; how many of each. `fresh`: no row brought a known participant."""
     await refuse(connection)
     await connection.execute(_MOVE_REFUSED, batch_id, timeout=STATEMENT_S)
     if not fresh:
         await connection.execute(_NOTE, batch_id, timeout=STATEMENT_S)
     row = await connection.fetchrow(_COUNTS, rules.REPEAT, timeout=STATEMENT_S)
+    if row and row["repeated"]:
+        await connection.execute(rules.REPEATED, batch_id, timeout=STATEMENT_S)
     return (row["rejected"], row["repeated"]) if row else (0, 0)
 
 

@@ -131,8 +131,11 @@ async def test_conflicts_inside_one_batch(api: Api) -> None:
     ]
     batch = (await api.submit(as_csv(rows))).json()
     assert (batch["rows_accepted"], batch["rows_rejected"], batch["rows_repeated"]) == (3, 5, 1)
-    assert {line: r["code"] for line, r in (await _results(api, batch)).items()} == {
+    told = await _results(api, batch)
+    assert (told[3]["outcome"], told[3]["incentive_id"]) == ("repeated", told[2]["incentive_id"])
+    assert {line: r["code"] for line, r in told.items()} == {
         2: None,
+        3: None,
         4: "incentive_conflict",
         5: "participant_conflict",
         6: "participant_conflict",
@@ -156,6 +159,7 @@ async def test_conflicts_with_what_is_stored(api: Api) -> None:
     batch = (await api.submit(as_csv(rows), key="k2")).json()
     assert (batch["rows_accepted"], batch["rows_rejected"], batch["rows_repeated"]) == (1, 4, 1)
     assert {line: r["code"] for line, r in (await _results(api, batch)).items()} == {
+        2: None,
         3: "incentive_conflict",
         4: "participant_conflict",
         5: "participant_conflict",
@@ -248,12 +252,20 @@ async def test_a_batch_all_of_conflicts_ends_as_one_row_at_a_time_would(api: Api
     ]
     first, second = rows[:300], rows[300:]
     stored = _Model()
+    incentives: dict[Any, str] = {}
     for key, part in (("k1", first), ("k2", second)):
         expected = stored.take(part)
         batch = (await api.submit(as_csv(part), key=key)).json()
-        found = {line: r["code"] for line, r in (await _results(api, batch)).items()}
-        assert found == {line: code for line, code in expected.items() if code != "repeat"}
+        told = await _results(api, batch)
+        outcomes = {line: "repeat" if r["outcome"] == "repeated" else r["code"] for line, r in told.items()}
+        assert outcomes == expected
+        for line, r in told.items():
+            if r["code"] is None:
+                key = (part[line - 2]["period"], part[line - 2]["participant_id"])
+                assert incentives.setdefault(key, r["incentive_id"]) == r["incentive_id"], "its instalment's"
         assert batch["rows_repeated"] == sum(code == "repeat" for code in expected.values())
+        only = await api.call("GET", batch["results_url"] + "?limit=1000&outcome=repeated")
+        assert [r["line"] for r in only.json()["rows"]] == [n for n, code in expected.items() if code == "repeat"]
 
 
 class _Model:
