@@ -8,7 +8,7 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Protocol, cast
 from urllib.parse import parse_qs
 
@@ -26,7 +26,7 @@ RESET = "mock_partners.reset"
 CLOSE = "mock_partners.close"
 """ASGI extension of `kit.server`: calling it closes the connection after what was written."""
 CONTROL = "/__mock__/"
-DELIVERY = "mock_partners.delivery"
+DELIVERY, APP = "mock_partners.delivery", "mock_partners.app"
 CHUNKS = 10
 
 
@@ -201,28 +201,15 @@ class MockApp:
         self.runner = next((route.runner for route in self.routes if route.runner is not None), None)
         if self.runner is not None:
             self.runner.operations = tuple(r.operation for r in self.routes if not r.path.startswith(CONTROL))
-        self._not_found = not_found
+        self.not_found = None if not_found is None else by_prefix({CONTROL: no_such_control_call, "": not_found})
 
     @cached_property
-    def _litestar(self) -> Litestar:
-        """Assembled at the first request: that takes longer than many a simulated day."""
-        handlers: dict[type[Exception] | int, Any] = {}
-        not_found = self._not_found
-        if not_found is not None:
-            answers = by_prefix({CONTROL: no_such_control_call, "": not_found})
-            handlers[HTTPException] = lambda request, problem: _response(
-                answers(request.scope["path"], problem.status_code)
-            )
-        return Litestar(
-            [_litestar_handler(route, self.runner) for route in self.routes],
-            exception_handlers=handlers,
-            logging_config=None,
-            openapi_config=None,
-            request_max_body_size=MAX_BODY_BYTES,
-        )
+    def _paths(self) -> tuple[tuple[Method, str], ...]:
+        return tuple((route.method, route.path) for route in self.routes)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         delivery = scope[DELIVERY] = _Delivery()
+        scope[APP] = self
 
         async def deliver(message: Message) -> None:
             if delivery.lost is not None:
@@ -234,7 +221,7 @@ class MockApp:
             else:
                 await _send_slowly(delivery, message, send)
 
-        await self._litestar(cast(Scope, scope), receive, deliver)
+        await _router(self._paths, self.not_found is not None)(cast(Scope, scope), receive, deliver)
         if not delivery.reached and self.runner is not None:
             self.runner.missed(_call(scope, b"", {}), delivery.status)
         if delivery.lost is not None:
@@ -275,14 +262,33 @@ def _call(scope: Any, body: bytes, params: Mapping[str, Any]) -> Call:
     )
 
 
-def _litestar_handler(route: Route, runner: Runner | None) -> HTTPRouteHandler:
-    if route.path.startswith(CONTROL):
-        runner = None
+@lru_cache(maxsize=32)
+def _router(paths: tuple[tuple[Method, str], ...], answers_unknown: bool) -> Litestar:
+    """Leads to the routes of whichever app a request came to; one for all apps that have the same paths. Assembled at
+    the first request: that takes longer than many a simulated day.
+    """
 
+    def unknown(request: Request[Any, Any, Any], problem: HTTPException) -> Response[bytes]:
+        scope = cast(dict[str, Any], request.scope)
+        return _response(scope[APP].not_found(scope["path"], problem.status_code))
+
+    handlers: dict[type[Exception] | int, Any] = {HTTPException: unknown} if answers_unknown else {}
+    return Litestar(
+        [_litestar_handler(n, method, path) for n, (method, path) in enumerate(paths)],
+        exception_handlers=handlers,
+        logging_config=None,
+        openapi_config=None,
+        request_max_body_size=MAX_BODY_BYTES,
+    )
+
+
+def _litestar_handler(n: int, method: Method, path: str) -> HTTPRouteHandler:
     async def endpoint(request: Request[Any, Any, Any]) -> Response[bytes]:
         scope = cast(dict[str, Any], request.scope)
         delivery: _Delivery = scope[DELIVERY]
         delivery.reached = True
+        app: MockApp = scope[APP]
+        route, runner = app.routes[n], None if path.startswith(CONTROL) else app.runner
         call = _call(scope, await request.body(), request.path_params)
         try:
             reply = await (route.handler(call) if runner is None else runner.run(route, call))
@@ -297,7 +303,7 @@ def _litestar_handler(route: Route, runner: Runner | None) -> HTTPRouteHandler:
             LOG.error("the mock's own %s %s failed: %s\n%s", route.method, route.path, type(problem).__name__, place)
             return Response(b"the mock itself failed: see its log", status_code=500, media_type="text/plain")
 
-    return HTTPRouteHandler(route.path, http_method=route.method, status_code=200)(endpoint)
+    return HTTPRouteHandler(path, http_method=method, status_code=200)(endpoint)
 
 
 def _response(reply: Reply) -> Response[bytes]:
