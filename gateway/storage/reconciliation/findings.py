@@ -25,15 +25,19 @@ async def note(
     of which there are more than were told of: as many as this reading and the one before it both found, or with
     `at_once` as many as this one found.
     """
-    await connection.execute("DELETE FROM statement_findings WHERE found_at < $1", now - KEPT)
-    await connection.execute(
-        "INSERT INTO statement_findings (partner, finding, found_at, day, seen, told)"
-        " SELECT $1, f, $2, $3, 0, 0 FROM unnest($4::text[]) AS f ON CONFLICT DO NOTHING",
-        partner,
-        since,
-        day,
-        sorted(name for name, count in counts.items() if count),
-    )
+    if not counts:
+        return []
+    found = sorted(name for name, count in counts.items() if count)
+    if found:  # nothing else makes the table longer
+        await connection.execute("DELETE FROM statement_findings WHERE found_at < $1", now - KEPT)
+        await connection.execute(
+            "INSERT INTO statement_findings (partner, finding, found_at, day, seen, told)"
+            " SELECT $1, f, $2, $3, 0, 0 FROM unnest($4::text[]) AS f ON CONFLICT DO NOTHING",
+            partner,
+            since,
+            day,
+            found,
+        )
     rows = await connection.fetch(
         "SELECT finding, found_at, seen, told FROM statement_findings WHERE partner = $1 AND finding = ANY($2::text[])"
         " ORDER BY finding FOR UPDATE",
@@ -80,6 +84,8 @@ async def wanted(
 
 async def told(connection: Connection, partner: str, findings: Collection[str]) -> set[str]:
     """Those of some findings that staff were told of."""
+    if not findings:
+        return set()
     rows = await connection.fetch(
         "SELECT finding FROM statement_findings WHERE partner = $1 AND finding = ANY($2::text[]) AND told > 0",
         partner,

@@ -183,6 +183,8 @@ async def credited_twice(connection: Connection, payouts: Sequence[int]) -> dict
     """Those of some payouts that were credited more often, over all days, than they were given back, and how much more:
     more than once, or once though one was given back. Below zero: given back more often than credited.
     """
+    if not payouts:
+        return {}
     rows = await connection.fetch(
         "SELECT payout, (credits - reversals)::int AS n FROM"
         " (SELECT payout, count(*) FILTER (WHERE kind = 'credit') AS credits,"
@@ -213,6 +215,8 @@ async def forget(
     listed: Mapping[tuple[int, str, datetime], int],
 ) -> None:
     """Count no more what was kept of some payouts under a day whose complete reading has just listed only `listed`."""
+    if not payouts:
+        return
     there = list(listed.items())
     await connection.execute(
         "UPDATE statement_lines s SET gone_at = $1 WHERE s.day = $2 AND s.payout = ANY($3::bigint[])"
