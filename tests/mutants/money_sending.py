@@ -35,7 +35,7 @@ _CLAIM = (
     Mutant(
         "claim/unapproved",
         (
-            Edit("gateway/storage/base/schema/0002_money.sql", "WHEN NOT approved THEN 'approval_missing' END", "END"),
+            Edit("gateway/storage/base/schema/0137_stage_read_once.sql", "WHEN NOT approved THEN 'approval_missing' END", "END"),
             Edit(_QUEUE, "AND blocker IS NULL AND approved\n", "AND blocker IS NULL\n"),
         ),
         (SENDING,),
