@@ -14,6 +14,7 @@ import jinja2
 
 from adapters.registry import PARTNERS
 from contracts.incentive import Owner
+from gateway.ops.pictures import number
 
 LANGUAGES = ("id", "en")
 ASSETS = {"htmx.min.js": "text/javascript", "ops.css": "text/css"}
@@ -36,11 +37,7 @@ def _time(at: datetime | None) -> str:
 
 
 def _rupiah(amount: int) -> str:
-    return f"Rp {amount:,}".replace(",", ".")
-
-
-def _number(number: float) -> str:
-    return f"{number:,.0f}".replace(",", ".")
+    return f"Rp {number(amount)}"
 
 
 def _partner(slug: str) -> str:
@@ -67,7 +64,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(time=_time, rupiah=_rupiah, number=_number, partner=_partner)
+    environment.filters.update(time=_time, rupiah=_rupiah, number=number, partner=_partner)
     return environment
 
 

@@ -10,6 +10,11 @@ from zoneinfo import ZoneInfo
 _JAKARTA = ZoneInfo("Asia/Jakarta")
 
 
+def number(value: float, digits: int = 0) -> str:
+    """As Indonesia writes it: `1.234,5`."""
+    return f"{value:,.{digits}f}".translate(str.maketrans(",.", ".,"))
+
+
 def bar(count: int, blocked: int, most: int) -> str:
     """One bar of the funnel, as wide as its place: so many of at most `most`, of these so many blocked at its end."""
     whole, held = (100 * number / (most or 1) for number in (count, blocked))
@@ -45,7 +50,7 @@ def burn_down(points: Sequence[tuple[datetime, int]], done_at: datetime | None, 
     return (
         f'<svg viewBox="0 0 {width} {height + below}" role="img" aria-label="{escape(title)}" width="{width}">'
         f'<line class="axis" x1="60" y1="{height}" x2="{width - 10}" y2="{height}"/>'
-        f'<text x="0" y="14">{most:,}</text><text x="0" y="{height}">0</text>'
+        f'<text x="0" y="14">{number(most)}</text><text x="0" y="{height}">0</text>'
         f'<text x="60" y="{height + 16}">{clock[0]}</text><text x="{width - 70}" y="{height + 16}">{clock[1]}</text>'
         f'<polyline class="curve" points="{curve}"/>{ahead}</svg>'
     )

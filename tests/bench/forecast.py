@@ -37,8 +37,10 @@ source = "snap-bni.md 4"
 [[rule]]
 name = "each transfer takes two seconds"
 when = { operation = "payout" }
-do = { delay = 2.0 }
+do = { delay_s = 2.0 }
 """
+_WAITS = "lookup_first_s=0.3"
+"""A payout in doubt is looked up soon: it is the planner that is measured, and no partner's doubt."""
 _IN_FLIGHT = 10
 """So many at once of two seconds each: five a second."""
 console = Console()
@@ -77,7 +79,7 @@ class ForecastBench(Bench):
         return {"payouts_a_run": self.payouts, "runs": found}
 
     async def _one(self, connection: asyncpg.Connection[asyncpg.Record], turn: int, run: Run) -> dict[str, Any]:
-        environment = self.environment | run.settings
+        environment = self.environment | {"GATEWAY_WAITS": _WAITS} | run.settings
         mock = environment["BNI_BASE_URL"]
         async with httpx.AsyncClient(trust_env=False) as http:
             if run.slow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import datetime
 from typing import Any
 
@@ -82,7 +83,7 @@ async def search(core: NamedDependency[Core], request: Browser) -> Response[Any]
 
 def _indexes(core: Core, text: str) -> tuple[list[bytes], dict[str, bytes]]:
     """What a NIK, and a phone at each partner, would be found by."""
-    digits = "".join(sign for sign in text if sign.isdigit())
+    digits = "".join(str(unicodedata.decimal(sign)) for sign in text if sign.isdecimal())
     niks = [core.resources.vault.index("nik", digits)] if len(digits) == _DIGITS["nik"] else []
     phones = {}
     if len(digits) in _DIGITS["phone"]:  # type: ignore[operator]
@@ -209,11 +210,30 @@ def _letter(core: Core, payout: asyncpg.Record) -> str:
 
 
 @get("/cases", guards=[signed_in()])
-async def list_cases(core: NamedDependency[Core], request: Browser) -> Response[str]:
-    """What an operator must look at, the most urgent first."""
+async def list_cases(
+    core: NamedDependency[Core],
+    request: Browser,
+    code: FromQuery[str] = "",
+    partner: FromQuery[str] = "",
+    after: FromQuery[int] = 0,
+) -> Response[str]:
+    """What an operator must look at, the most urgent first, a page at a time; an empty choice of the form is all."""
     async with core.resources.database.connection() as connection:
-        rows = await story.open_cases(connection)
-    return page(request, "cases.html", here="/ops/cases", rows=rows, now=core.resources.clock.now())
+        rows = await story.open_cases(
+            connection, partner=partner or None, code=code or None, after=min(max(after, 0), 2**63 - 1)
+        )
+        kinds = await story.case_kinds(connection)
+    return page(
+        request,
+        "cases.html",
+        here="/ops/cases",
+        rows=rows,
+        more=rows[-1]["id"] if len(rows) == story.MOST else None,
+        chosen={"code": code, "partner": partner},
+        codes=sorted({kind["code"] for kind in kinds}),
+        partners=sorted({kind["partner"] for kind in kinds}),
+        now=core.resources.clock.now(),
+    )
 
 
 @get("/cases/{case_id:int}", guards=[signed_in()])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import Annotated, Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from litestar import MediaType, Request, Response, get, post
 from litestar.connection import ASGIConnection
@@ -13,7 +14,7 @@ from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 
 from contracts.errors import Forbidden, GatewayError, InvalidRequest, NotFound, Unauthenticated
 from gateway import ops
@@ -27,6 +28,11 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 FORM_BYTES = 8_192
 _FIELDS = 20
 _SESSION, _LANGUAGE = "ops", "ops_language"
+_HOME = "/ops"
+_PAGE = re.compile(
+    r"/ops/(?!sign-|assets/|language/|live|acts|search)[A-Za-z0-9_/.-]{1,200}(?:\?[A-Za-z0-9_=&%.+-]{0,200})?"
+)
+"""Where one may be led after signing in: what is shown, not what is sent in."""
 
 
 class SignInNeeded(Exception):
@@ -97,9 +103,9 @@ async def form(request: Request[Any, Any, Any], *, signed: bool = True) -> dict[
 
 
 @get("/sign-in")
-async def show_sign_in(request: Browser) -> Response[str]:
-    """The form."""
-    return page(request, "login.html", refused=False)
+async def show_sign_in(request: Browser, page_: Annotated[str, QueryParameter(name="page")] = "") -> Response[str]:
+    """The form; it leads to the page that was asked for."""
+    return page(request, "login.html", refused=False, wanted=_own(page_))
 
 
 @post("/sign-in", request_max_body_size=FORM_BYTES)
@@ -112,12 +118,14 @@ async def sign_in(core: NamedDependency[Core], request: Browser) -> Response[Any
     await guards.take(request, SIGN_INS, f"{guards.address(request)} {whose}")
     await guards.look(request, SIGN_INS_FAILED, whose)
     try:
-        token = await core.operators.sign_in(name, typed.get("password", ""), typed.get("code", ""))
+        token = await core.operators.sign_in(
+            name, typed.get("password", ""), typed.get("code", ""), alone="alone" in typed
+        )
     except Unauthenticated:
         await guards.take(request, SIGN_INS_REFUSED)
         await guards.take(request, SIGN_INS_FAILED, whose)
-        return page(request, "login.html", refused=True, status=403)
-    response: Response[Any] = to("/ops")
+        return page(request, "login.html", refused=True, wanted=_own(typed.get("page", "")), status=403)
+    response: Response[Any] = to(_own(typed.get("page", "")))
     response.set_cookie(_cookie(core, session_cookie(core), token, max_age=int(LIFE_S)))
     return response
 
@@ -161,10 +169,22 @@ def _cookie(core: Core, name: str, value: str, *, max_age: int) -> Cookie:
 
 
 def to_sign_in(request: Request[Any, Any, Any], _: SignInNeeded) -> Response[Any]:
-    """A page leads to the form; a living part makes the whole page go there."""
-    if request.headers.get("hx-request"):
-        return Response(None, status_code=204, headers={"HX-Redirect": "/ops/sign-in", **ops.HEADERS})
-    return to("/ops/sign-in")
+    """A page leads to the form, and that back to the page; a living part makes the whole page go there."""
+    living = request.headers.get("hx-request")
+    asked = request.headers.get("hx-current-url" if living else "referer", "")
+    if not living and request.method in ("GET", "HEAD"):
+        asked = str(request.url)
+    parts = urlsplit(asked)
+    wanted = _own(f"{parts.path}?{parts.query}" if parts.query else parts.path)
+    address = "/ops/sign-in" if wanted == _HOME else f"/ops/sign-in?{urlencode({'page': wanted})}"
+    if living:
+        return Response(None, status_code=204, headers={"HX-Redirect": address, **ops.HEADERS})
+    return to(address)
+
+
+def _own(asked: str) -> str:
+    """A page here that somebody who has signed in is led to; the overview in the place of anything else."""
+    return asked if _PAGE.fullmatch(asked) and "//" not in asked else _HOME
 
 
 def told(request: Request[Any, Any, Any], error: GatewayError) -> Response[str]:

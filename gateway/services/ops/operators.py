@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
 from contracts.errors import Conflict, InvalidRequest, NotFound, Unauthenticated
+from contracts.text import typed_digits
 from gateway.clock import Clock
 from gateway.security import places
 from gateway.security.clients import PERSONS, hashed
@@ -112,9 +113,10 @@ class Operators:
                 raise NotFound("There is no such operator.")
             await audit.record(connection, now, actor, "operator.disable", client_id, {})
 
-    async def sign_in(self, name: str, password: str, code: str) -> str:
+    async def sign_in(self, name: str, password: str, code: str, *, alone: bool = False) -> str:
         """A session's token. Raises `Unauthenticated`, the same whatever was wrong; after some wrong codes beside the
         right password a name is locked for longer and longer. Wrong passwords lock nobody out: anybody can type them.
+        `alone`: the person's sessions elsewhere end.
         """
         client_id = PERSONS + name.strip().lower()
         async with self._at_once, self._database.transaction() as connection:
@@ -123,7 +125,9 @@ class Operators:
             right = await asyncio.to_thread(_verified, password, row.password_hash if row else self._nobody)
             step = None if row is None else self._step(row, code, now)
             locked = row is not None and row.locked_until is not None and row.locked_until > now
-            token = await self._opened(connection, row, step, now) if row and right and step and not locked else None
+            token = (
+                await self._opened(connection, row, step, now, alone) if row and right and step and not locked else None
+            )
             if token is None and right and row is not None and not locked:
                 failures = row.failures + 1
                 await operators.failed(connection, client_id, failures, _locked_until(failures, now))
@@ -134,9 +138,11 @@ class Operators:
             raise Unauthenticated("Name, password or code is wrong, or the account is locked for a while.")
         return token
 
-    async def _opened(self, connection: Connection, row: OperatorRow, step: int, now: datetime) -> str:
+    async def _opened(self, connection: Connection, row: OperatorRow, step: int, now: datetime, alone: bool) -> str:
         token = secrets.token_urlsafe(32)
         await operators.passed(connection, row.client_id, step)
+        if alone:
+            await operators.close_sessions(connection, row.client_id)
         await operators.open_session(connection, hashed(token), row.client_id, now, now + timedelta(seconds=LIFE_S))
         return token
 
@@ -159,9 +165,9 @@ class Operators:
     def _step(self, row: OperatorRow, code: str, now: datetime) -> int | None:
         """The time step that `code` belongs to, if it is later than any that was taken before."""
         secret = base64.b32decode(self._vault.open(places.operator_totp(row.client_id), row.totp_sealed))
-        current = int(now.timestamp()) // STEP_S
+        current, typed = int(now.timestamp()) // STEP_S, typed_digits(code.strip())
         for step in range(current - EARLY_STEPS, current + EARLY_STEPS + 1):
-            right = secrets.compare_digest(_totp(secret).generate(step * STEP_S), code.strip().encode())
+            right = secrets.compare_digest(_totp(secret).generate(step * STEP_S), typed.encode())
             if right and step > row.totp_step:
                 return step
         return None

@@ -122,3 +122,8 @@ async def seen(connection: Connection, token_hash: bytes, now: datetime) -> None
 async def close_session(connection: Connection, token_hash: bytes) -> None:
     """Signed out."""
     await connection.execute("DELETE FROM operator_sessions WHERE token_hash = $1", token_hash)
+
+
+async def close_sessions(connection: Connection, client_id: str) -> None:
+    """Signed out everywhere."""
+    await connection.execute("DELETE FROM operator_sessions WHERE client_id = $1", client_id)

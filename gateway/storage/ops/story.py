@@ -119,16 +119,27 @@ async def payouts_in(connection: Connection, state: str, partner: str | None) ->
     )
 
 
-async def open_cases(connection: Connection, *, partner: str | None = None, code: str | None = None) -> Rows:
-    """Cases that wait for an operator, the most urgent first."""
+async def open_cases(
+    connection: Connection, *, partner: str | None = None, code: str | None = None, after: int = 0
+) -> Rows:
+    """Cases that wait for an operator, the most urgent first; those behind the case `after`, which may be closed by
+    now.
+    """
     return await connection.fetch(
         "SELECT c.*, i.participant_id FROM cases c LEFT JOIN incentives i ON i.id = c.incentive"
         " WHERE c.closed_at IS NULL AND ($2::text IS NULL OR c.partner = $2) AND ($3::text IS NULL OR c.code = $3)"
+        " AND ($4::bigint = 0 OR (c.due_at, c.id) > (SELECT a.due_at, a.id FROM cases a WHERE a.id = $4))"
         " ORDER BY c.due_at, c.id LIMIT $1",
         MOST,
         partner,
         code,
+        after,
     )
+
+
+async def case_kinds(connection: Connection) -> Rows:
+    """Codes and partners of the open cases."""
+    return await connection.fetch("SELECT DISTINCT code, partner FROM cases WHERE closed_at IS NULL")
 
 
 async def case(connection: Connection, case_id: int) -> asyncpg.Record | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from contracts.payout import PayoutState
 from gateway.core import build_core
+from gateway.ops import pictures
 from gateway.routes.ops.people import next_of
 from gateway.services.ops.plan import RATE_OVER, behind_checks, forecast
 from gateway.storage.ops.backlog import Sample
@@ -118,6 +120,40 @@ async def test_lists_filter_and_page(desk: Desk) -> None:
         assert (await browser.get("/ops/incentives?stage=nowhere")).status_code == 404
         assert (await browser.get("/ops/payouts/1")).status_code == 404
         assert (await browser.get("/ops/payouts?payout_state=nowhere")).status_code == 400
+
+
+async def test_more_cases_than_a_page_holds_are_all_found_and_chosen_by_the_address(desk: Desk) -> None:
+    """The next page begins behind the last one shown, though that was closed meanwhile."""
+    await desk.api.fetch(
+        "INSERT INTO cases (id, code, partner, detail, opened_at, due_at)"
+        " SELECT n, CASE WHEN n % 4 = 0 THEN 'stalled' ELSE 'contradiction' END, CASE WHEN n % 3 = 0 THEN 'ovo' ELSE"
+        " 'bni' END, 'd', now(), now() + (n % 7) * interval '1 hour' FROM generate_series(1, 500) AS n"
+    )
+    async with desk.signed_in("operator") as browser:
+        page, seen, pages = "/ops/cases", list[int](), 0
+        while True:
+            text = (await browser.get(page)).text
+            shown = [int(one) for one in re.findall(r'href="/ops/cases/(\d+)"', text)]
+            seen, pages = seen + shown, pages + 1
+            following = re.search(r'href="(\?after=[^"]+)"', text)
+            if following is None:
+                break
+            page = "/ops/cases" + following[1].replace("&amp;", "&")
+            await desk.api.fetch("UPDATE cases SET closed_at = now(), closed_by = 'x' WHERE id = $1", shown[-1])
+        assert (sorted(seen), pages) == (list(range(1, 501)), 3)
+        few = (await browser.get("/ops/cases?code=stalled&partner=ovo")).text
+        closed = {seen[199], seen[399]}
+        assert len(re.findall(r'href="/ops/cases/\d+"', few)) == len(set(range(12, 501, 12)) - closed)
+        assert '<option value="stalled" selected>' in few and '<option value="ovo" selected>' in few
+        assert "Tidak ada kasus" in (await browser.get("/ops/cases?partner=nobody")).text
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "said"), [(0.64, 1, "0,6"), (1_234.5, 1, "1.234,5"), (20_000, 0, "20.000")]
+)
+def test_numbers_are_written_as_in_indonesia(value: float, digits: int, said: str) -> None:
+    assert pictures.number(value, digits) == said
+    assert ">20.000</text>" in pictures.burn_down([(AT, 20_000), (AT + timedelta(minutes=1), 5)], None, "x")
 
 
 async def test_both_languages(desk: Desk) -> None:

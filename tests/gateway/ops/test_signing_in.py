@@ -32,9 +32,37 @@ async def test_nobody_sees_a_page_without_signing_in(desk: Desk) -> None:
     async with desk.browser() as browser:
         for page in PAGES:
             reply = await browser.get(f"/ops{page}")
-            assert (reply.status_code, reply.headers["location"]) == (303, "/ops/sign-in"), page
+            back = "" if page in ("", "/live") else f"?page=%2Fops{page.replace('/', '%2F')}"
+            assert (reply.status_code, reply.headers["location"]) == (303, f"/ops/sign-in{back}"), page
         living = await browser.get("/ops/live", headers={"HX-Request": "true"})
         assert living.headers["hx-redirect"] == "/ops/sign-in"
+
+
+async def test_a_link_out_of_a_message_leads_to_its_page_behind_the_sign_in(desk: Desk) -> None:
+    """Also where the session ended under a form, or while a page looked on."""
+    asked, form = "/ops/incentives?partner=ovo&stage=paid", "http://127.0.0.1/ops/partners/ovo"
+    async with desk.browser() as browser:
+        first = (await browser.get(asked)).headers["location"]
+        assert f'value="{asked.replace("&", "&amp;")}"' in (await browser.get(first)).text
+        wrong = await desk.sign_in(browser, "operator", page=asked, password="wrong")
+        assert f'value="{asked.replace("&", "&amp;")}"' in wrong.text, "nor does a slip lose it"
+        sent = await browser.post("/ops/acts/pause", data={"reason": "x"}, headers={"Referer": form})
+        assert sent.headers["location"] == "/ops/sign-in?page=%2Fops%2Fpartners%2Fovo"
+        living = await browser.get("/ops/live", headers={"HX-Request": "true", "HX-Current-URL": form})
+        assert living.headers["hx-redirect"] == "/ops/sign-in?page=%2Fops%2Fpartners%2Fovo"
+        assert (await desk.sign_in(browser, "operator", page=asked)).headers["location"] == asked
+    elsewhere = ("https://evil.test/ops/x", "//evil.test/ops", "/ops//evil.test", "/ops/sign-out", "/v1/x")
+    async with desk.browser() as browser:
+        for page in (*elsewhere, "/ops/acts/pause", "/ops/x\r\ny: z", "/ops/\\evil.test"):
+            assert 'name="page" value="/ops"' in (await browser.get("/ops/sign-in", params={"page": page})).text, page
+
+
+async def test_a_code_with_a_space_is_the_code_and_other_devices_are_signed_out_on_demand(desk: Desk) -> None:
+    async with desk.signed_in("operator") as lost, desk.signed_in("auditor") as other, desk.browser() as browser:
+        plain = code(desk.people["operator"], desk.now_s() + 30)
+        typed = {"code": f"{plain[:3]} {plain[3:]}", "alone": "1"}
+        assert (await desk.sign_in(browser, "operator", **typed)).status_code == 303
+        assert [(await one.get("/ops")).status_code for one in (lost, other, browser)] == [303, 200, 200]
 
 
 async def test_each_role_sees_every_page(desk: Desk) -> None:
