@@ -130,6 +130,8 @@ def forecast(past: Sequence[Sample], present: Sample, quota_per_s: float | None)
     ended, seconds = _pace(past, present)
     per_s = ended / seconds if seconds > 0 else 0.0
     basis, rate = ("observed", per_s) if per_s > 0 else ("quota", quota_per_s or 0.0)
+    if per_s == 0 and (waited_s := _waited_s(past, present)) > SAMPLE_S and waited_s * rate > _UNEVEN:
+        rate = 0.0  # by the quota some would have ended: something else bounds it
     if quota_per_s is not None and abs(ended - quota_per_s * seconds) <= max(_UNEVEN, _NEAR * ended):
         rate = quota_per_s  # as fast as it may: a count of a few seconds knows that less well than the quota does
     done_at = present.at if present.due <= 0 else present.at + timedelta(seconds=present.due / rate) if rate else None
@@ -156,6 +158,13 @@ def behind_checks(forecasts: Sequence[Forecast]) -> list[Forecast]:
             one = msgspec.structs.replace(one, done_at=later)
         found.append(one)
     return found
+
+
+def _waited_s(past: Sequence[Sample], present: Sample) -> float:
+    """How long something has been due of which nothing has ended since."""
+    now = (present.partner, present.stage, present.ended)
+    since = [one.at for one in past if (one.partner, one.stage, one.ended) == now and one.due > 0]
+    return (present.at - min(since)).total_seconds() if since else 0.0
 
 
 def _pace(past: Sequence[Sample], present: Sample) -> tuple[int, float]:

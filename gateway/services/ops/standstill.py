@@ -41,6 +41,7 @@ class Because(enum.Enum):
     NO_WORKER = "no_worker"
     PAUSED = "paused"
     HELD = "held"
+    THROTTLED = "throttled"
     FAILING = "failing"
     UNDER_WAY = "under_way"
     NOT_TAKEN_UP = "not_taken_up"
@@ -54,6 +55,7 @@ TEXTS = {
     ),
     Because.PAUSED: Text("mitra dihentikan oleh petugas", "the partner is paused"),
     Because.HELD: Text("mitra ditahan", "the partner is held"),
+    Because.THROTTLED: Text("mitra meminta lebih sedikit panggilan", "the partner asks for fewer calls"),
     Because.FAILING: Text("worker gagal mengambilnya", "workers fail to take it up"),
     Because.UNDER_WAY: Text("mitra belum menjawab", "the partner has not answered yet"),
     Because.NOT_TAKEN_UP: Text("tidak ada worker yang mengambilnya", "no worker takes it up"),
@@ -71,8 +73,8 @@ class Standstill(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None
     """Of a hold or pause: its own beginning; null: since no worker has ever worked."""
     because: Because
-    """`no_worker`, `paused`, `held`, `failing` (workers fail to take it up), `under_way` (the partner has not answered
-    yet), `not_taken_up`, `waits` (all that is left waits for its next time).
+    """`no_worker`, `paused`, `held`, `throttled`, `failing` (workers fail to take it up), `under_way` (the partner has
+    not answered yet), `not_taken_up`, `waits` (all that is left waits for its next time).
     """
     words: str
     """The partner's own, an operator's, or the error's class; may be empty."""
@@ -99,11 +101,7 @@ async def read(connection: Connection, now: datetime) -> list[Standstill]:
 
 async def _stopped(connection: Connection, unmoved: Sequence[Unmoved]) -> list[Standstill]:
     """What is due where a hold or a pause stops it, however lately."""
-    paused = await switches.paused(connection)
-    held: dict[tuple[str, str], Hold] = {}
-    for hold in await holds.open_holds(connection):
-        if hold.stops and hold.stage in _WORK:
-            held.setdefault((hold.partner, _WORK[hold.stage]), hold)
+    paused, held = await switches.paused(connection), await _holds(connection, stop=True)
     found = []
     for one in unmoved:
         switch, holding = paused.get(one.partner), held.get((one.partner, one.stage))
@@ -115,25 +113,40 @@ async def _stopped(connection: Connection, unmoved: Sequence[Unmoved]) -> list[S
     return found
 
 
+async def _holds(connection: Connection, *, stop: bool) -> dict[tuple[str, str], Hold]:
+    """The oldest hold of each partner and stage, of those that stop it or of those that only slow it."""
+    found: dict[tuple[str, str], Hold] = {}
+    for hold in await holds.open_holds(connection):
+        if hold.stops is stop and hold.stage in _WORK:
+            found.setdefault((hold.partner, _WORK[hold.stage]), hold)
+    return found
+
+
 async def _explained(
     connection: Connection, now: datetime, stage: str, unmoved: Sequence[Unmoved]
 ) -> list[Standstill]:  # fmt: skip
     partners = [one.partner for one in unmoved]
     failing: Mapping[str, str] = {one.work: one.error for one in reversed(await stored.fails(connection, now - GONE))}
+    slowed = await _holds(connection, stop=False)
     taken = await stored.taken(connection, now, now - QUIET, stage, partners)
     asked = dict.fromkeys(_KINDS[stage], partners)
     left = {slug for _, slug in await due.at_partners(connection, now - QUIET, jakarta_day(now), asked)}
     found = []
     for one in unmoved:
         error = next((failing[name] for loop in _LOOPS[stage] if (name := f"{loop}:{one.partner}") in failing), None)
+        slow = slowed.get((one.partner, stage))
+        words, next_at = error or "", None
         if error is not None:
             because = Because.FAILING
+        elif slow is not None:
+            because, words, next_at = Because.THROTTLED, slow.words, slow.next_canary_at
         elif taken[one.partner].under_way:
             because = Because.UNDER_WAY
         else:
             because = Because.NOT_TAKEN_UP if one.partner in left else Because.WAITS
-        next_at = taken[one.partner].next_at if because is Because.WAITS else None
-        found.append(_made(one.partner, stage, one.since, because, error or "", next_at))
+        if because is Because.WAITS:
+            next_at = taken[one.partner].next_at
+        found.append(_made(one.partner, stage, one.since, because, words, next_at))
     return found
 
 

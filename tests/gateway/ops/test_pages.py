@@ -260,6 +260,12 @@ def test_a_count_of_a_few_seconds_that_fits_the_quota_goes_by_the_quota(quota: f
     assert (abs(left_s - 98) <= off) if quota == 2.5 else abs(left_s - 245 / 1.5) <= off
 
 
+@pytest.mark.parametrize(("after_s", "basis"), [(0.01, "quota"), (12, "none")])
+def test_what_does_not_end_at_the_quotas_pace_is_not_said_to_end_in_a_moment(after_s: float, basis: str) -> None:
+    found = forecast([sample(0, 0, 7), sample(10, 4, 7)], sample(10 + after_s, 4, 7), quota_per_s=50.0)
+    assert (found.basis, found.done_at is None) == (basis, basis == "none")
+
+
 @pytest.mark.parametrize("way", ["hold", "pause"])
 async def test_nothing_is_forecast_of_a_partner_that_is_not_fed(desk: Desk, way: str) -> None:
     batch = (await desk.api.submit(as_csv([row(1), row(2, partner="gopay")]))).json()

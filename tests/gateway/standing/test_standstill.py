@@ -65,6 +65,12 @@ async def held(town: Town) -> None:
     )
 
 
+async def throttled(town: Town) -> None:
+    await Holds(town.database, town.clock, "w1").hold(
+        "fake", HoldStage.PAYOUT, HoldKind.THROTTLED, fault="429", words="429; from now on 2/s", after_s=1.0
+    )
+
+
 async def paused(town: Town) -> None:
     async with town.database.transaction() as connection:
         await switches.pause(connection, town.clock.now(), "fake", by="ann", reason="deposit")
@@ -91,6 +97,7 @@ WHY: dict[Callable[[Town], Awaitable[None]], tuple[Because, str]] = {
     unknown: (B.WAITS, ""),
     held: (B.HELD, "outage 5xx 502"),
     paused: (B.PAUSED, "deposit"),
+    throttled: (B.THROTTLED, "429; from now on 2/s"),
     refused_elsewhere: (B.NOT_TAKEN_UP, ""),
 }
 
