@@ -46,6 +46,12 @@ class _Screen:
     def __getattr__(self, name: str) -> Any:
         return getattr(terminal(), name)
 
+    def __enter__(self) -> Console:
+        return terminal().__enter__()
+
+    def __exit__(self, *how: Any) -> None:
+        terminal().__exit__(*how)
+
 
 MANIFESTS = {slug: partner.manifest for slug, partner in PARTNERS.items()}
 KEY = sources.MASTER_KEY
