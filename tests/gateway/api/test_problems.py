@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import secrets
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -12,7 +15,7 @@ import pytest
 from gateway.core import Core
 from gateway.routes.intake import batches as batch_routes
 from gateway.security.assertions import TYPE
-from gateway.security.clients import register
+from gateway.security.clients import SCOPES, register
 from gateway.security.limits import Rate
 from tests.gateway.api.kit import Api, as_csv, nik, row
 
@@ -173,6 +176,60 @@ async def test_every_route_under_v1_wants_a_token(api: Api, monkeypatch: pytest.
                 assert reply.headers["www-authenticate"].startswith("Bearer")
                 asked += 1
     assert asked >= 60
+
+
+MAKING = {"links", "verifications", "incentives", "payouts", "batches"}
+DECIDING = {"batches:approve", "ops"}
+BY_EITHER = {
+    "/v1/participants/{participant_id}",  # a correction, whose second word is another person's
+    "/v1/participants/{participant_id}/stop",
+    "/v1/batches/{batch_id}/stop",
+    "/v1/programmes",
+}
+"""What both who makes and who decides may ask for: it lets nobody be paid."""
+
+
+async def test_every_scope_but_the_right_one_opens_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever id stands in the address: what is there and what is not are told alike."""
+    monkeypatch.setattr("gateway.security.clients.ACCESS_REFUSED", Rate("refused-here", 10_000, 1.0))
+    made = (await api.submit(as_csv([row(1)]))).json()
+    (person,) = await api.fetch("SELECT participant_id, id::text AS incentive_id FROM incentives")
+    there = {"batch_id": made["batch_id"], "participant_id": person[0], "incentive_id": person[1], "partner": "bni"}
+    before, tried, both = await api.state(), 0, set[str]()
+    tokens: dict[tuple[str, ...], str] = {}
+    for path, operations in (await api.http.get("/schema")).json()["paths"].items():
+        for method, operation in operations.items() if path.startswith("/v1") else ():
+            right = {name for one in operation["security"] for name in one["client"]}
+            own = path.startswith("/v1/webhook-endpoints")  # where one is told what one may read
+            assert method == "get" or own or "read" not in right, f"{method} {path}: reading is enough"
+            both |= {path} if right & MAKING and right & DECIDING and method != "get" else set()
+            others = tuple(sorted(set(SCOPES) - right))
+            token = tokens[others] = tokens.get(others) or await token_of(api, others)
+            told = []
+            for ids in (there, {}):
+                url = re.sub(r"{(\w+)}", lambda found, ids=ids: ids.get(found[1], "1"), path)  # type: ignore[misc]
+                headers = {"Authorization": f"Bearer {token}", "X-Request-Id": "the-same"}
+                reply = await api.http.request(method, url, headers=headers)
+                told.append((reply.status_code, reply.json()["code"], reply.content))
+                tried += 1
+            assert told[0] == told[1], f"{method} {path}"
+            assert told[0][:2] == (403, "scope_missing"), f"{method} {path} under {others}: {told[0]}"
+    assert tried > 100
+    assert both == BY_EITHER
+    assert {table for table, rows in (await api.state()).items() if rows != before[table]} == {"access_tokens"}
+
+
+async def token_of(api: Api, scopes: tuple[str, ...]) -> str:
+    """A token of these scopes, which no client could be given."""
+    token = secrets.token_urlsafe()
+    await api.fetch(
+        "INSERT INTO access_tokens (token_hash, client_id, scopes, expires_at) VALUES ($1, $2, $3, $4)",
+        hashlib.sha256(token.encode()).digest(),
+        api.ids["operator"],
+        list(scopes),
+        api.core.resources.clock.now() + timedelta(minutes=5),
+    )
+    return token
 
 
 async def test_a_token_ends_with_its_life_and_its_client(api: Api, core: Core) -> None:
