@@ -20,10 +20,11 @@ class Cache:
         self._reach()
         self.values[name] = value
 
-    async def eval(self, script: str, keys: int, name: str, count: int, ex: int) -> None:
-        """The one script that is run on it (`storage/base/timeline.py`): the higher count stays."""
+    async def eval(self, script: str, keys: int, name: str, count: int, ex: int, ahead: int) -> None:
+        """The one script that is run on it (`storage/base/timeline.py`): the higher count stays, if it may be true."""
         self._reach()
-        self.values[name] = str(max(count, int(self.values.get(name, b"0")))).encode()
+        told = int(self.values.get(name, b"0"))
+        self.values[name] = str(told if count <= told <= count + ahead else count).encode()
 
     async def delete(self, name: str) -> None:
         self._reach()

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from adapters.registry import PARTNERS
 from gateway.embedded import EmbeddedPostgres, create_database_from_template, drop_database
 from gateway.storage.base.database import Database
-from gateway.storage.base.timeline import Timeline, following
+from gateway.storage.base.timeline import MOST_AHEAD, Timeline, following
 from gateway.storage.reconciliation import recovery
 
 PROMOTED = "UPDATE store_timeline SET timeline = '0000FFFF', complete = $1"
@@ -127,6 +127,26 @@ async def test_a_primary_that_was_left_behind_is_found_out_over_connections_that
         assert any("left behind" in why for why in reasons(held))
     finally:
         await pool.close()
+
+
+@pytest.mark.parametrize("told", [str(2**63 - 1), str(10**30), "-1", "1e18", "words", str(MOST_AHEAD + 10**6)])
+async def test_a_count_that_nobody_can_have_told_holds_nobody_and_ends_nothing(
+    database: str, redis: Redis, told: str
+) -> None:
+    """Who can write to the cache cannot have the store count out of its range, after which nothing connects."""
+    timeline = Timeline(list(PARTNERS))
+    assert await opened(database, timeline) == []
+    seen, key = timeline.seen, f"timeline:{timeline.identity}"
+    await redis.set(key, told)
+    connection = await asyncpg.connect(database)
+    try:
+        await timeline.remember(redis, connection)
+        assert timeline.seen == seen
+        await timeline.beat(redis, connection)
+    finally:
+        await connection.close()
+    assert await opened(database, timeline) == []
+    assert await redis.get(key) == str(timeline.seen).encode(), "what is true takes its place"
 
 
 async def test_a_lost_cache_says_nothing(database: str) -> None:

@@ -24,9 +24,12 @@ from gateway.storage.base.database import Connection, Database
 BEAT_S = 5.0
 """How often a process has the count go on, and asks how far it is."""
 _KEPT_S = 90 * 24 * 3600
+MOST_AHEAD = 1_000_000_000
+"""Beats of more than a century: a count that is so far ahead was not told by one of us."""
 _TELL = """
 local told = tonumber(redis.call('GET', KEYS[1]) or '') or 0
-if told < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
+local mine = tonumber(ARGV[1])
+if told < mine or told > mine + tonumber(ARGV[3]) then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
 """
 """Who is behind takes nobody's later count away."""
 _log = structlog.get_logger(__name__)
@@ -59,7 +62,9 @@ class Timeline:
         """Compare with what other processes have seen, some of which may have ended since; Valkey away: with none."""
         with contextlib.suppress(RedisError, OSError, TimeoutError, ValueError):
             told = int(await redis.get(self._key()) or 0)
-            if told > self.seen:
+            if told > self.seen + MOST_AHEAD:  # written into the store it would end the count for good
+                _log.error("timeline_not_believed", remedy="find out who writes to Valkey beside the gateway")
+            elif told > self.seen:
                 self.seen = told
                 await self.compare(connection)
 
@@ -67,7 +72,7 @@ class Timeline:
         """Have the count go on, and tell it."""
         self.seen = max(self.seen, await connection.fetchval("SELECT beat_timeline()"))
         with contextlib.suppress(RedisError, OSError, TimeoutError):
-            await redis.eval(_TELL, 1, self._key(), self.seen, _KEPT_S)
+            await redis.eval(_TELL, 1, self._key(), self.seen, _KEPT_S, MOST_AHEAD)
 
     def _key(self) -> str:
         return f"timeline:{self.identity}"
