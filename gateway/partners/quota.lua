@@ -18,6 +18,8 @@ local HASTE, BURST = 1.25, 50
 local HALVED, BACK, LONG = 1, 2, 30
 local BELOW, CLIMB, HURRY = 0.97, 0.001, 0.000004
 local LEAST = 0.02
+-- No partner is left alone for longer at once.
+local CLOSED_MOST = 3600 * 1000
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
@@ -53,6 +55,10 @@ end
 local kept = redis.call('HMGET', KEYS[1], 'refused', 'refused_at', 'closed', 'next')
 local refused, refused_at = tonumber(kept[1]), tonumber(kept[2])
 local closed, next_at = tonumber(kept[3]) or 0, tonumber(kept[4]) or 0
+-- Nothing of ours lies so far ahead: the store's clock was put back, or somebody else writes here.
+if refused_at and refused_at > now + SECOND then refused, refused_at = nil, nil end
+if closed > now + CLOSED_MOST + SECOND then closed = 0 end
+if next_at > now + BURST + SECOND * (1 + 1 / (quota * LEAST * HASTE)) then next_at = 0 end
 local rate = rate_now(refused, refused_at)
 local span = SECOND * math.max(1, 1 / rate)
 

@@ -30,7 +30,8 @@ _TAKE = """
 local now = redis.call('TIME')
 now = now[1] * 1000000 + now[2]
 local each, most, wanted = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local whole = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
+local whole = tonumber(redis.call('GET', KEYS[1]) or '') or 0
+if whole < now or whole > now + most then whole = now end
 local left = most - (whole - now)
 if left < each then return {0, each - left} end
 local given = math.min(wanted, math.floor(left / each))
@@ -41,7 +42,9 @@ end
 return {given, 0}
 """
 """Takes as many of those `wanted` as are left (none: it only looks); what it answers: how many, and where not even one
-is left in how many microseconds it is."""
+is left in how many microseconds it is. A number that no allowance comes to is none: the store's clock was put back, or
+somebody else writes there, and nobody is refused until it is over.
+"""
 _ROUND_TRIPS_SAVED = 256
 """A lease is this part of what may be used at once; of a smaller allowance each one is asked for."""
 _LEASE_S = 0.25

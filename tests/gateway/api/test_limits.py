@@ -56,6 +56,18 @@ async def test_an_allowance_is_shared_by_nodes_used_up_and_whole_again(core: Cor
     assert 0 < await redis.pttl(key) <= 2_600, "what is whole again is forgotten"
 
 
+@pytest.mark.parametrize("kept", ["9007199254740991", "1e300", "words", "-5"])
+async def test_a_number_that_no_allowance_comes_to_refuses_nobody(redis_url: str, kept: str) -> None:
+    """The cache's clock was put back, or somebody else writes there."""
+    async with Redis.from_url(redis_url) as redis:
+        await Limits().take(redis, RATE, "ani")
+        (key,) = await redis.keys("limit:test:*")
+        await redis.set(key, kept)
+        for _ in range(5):
+            await Limits().take(redis, RATE, "ani")
+        assert float(await redis.get(key)) < 9e15, "what is true takes its place"
+
+
 async def test_at_the_same_moment_no_more_than_the_allowance_goes_through(core: Core) -> None:
     both = [Limits(), Limits()]
     taken = await asyncio.gather(

@@ -109,6 +109,25 @@ def test_it_slows_down_within_five_seconds_and_nothing_leaves_before_it_may_agai
     in_virtual_time(redis_url, 5, play)
 
 
+@pytest.mark.parametrize(("name", "ahead_s"), [("next", 3_600.0), ("closed", 36_000.0), ("refused_at", 3_600.0)])
+def test_the_stores_clock_put_back_holds_a_partner_for_no_longer(redis_url: str, name: str, ahead_s: float) -> None:
+    """After a pause, in which what was counted is forgotten and what was decided is not."""
+
+    async def play(world: World) -> None:
+        await world.run(20.0, workers=1, seconds=6.0)
+        quota, now_s = world.quota(20.0), world.loop.now_s
+        also = {"refused": 2.0} if name == "refused_at" else {}
+        world.loop.busy += 1
+        await world.redis.hset(quota._keys[0], mapping={name: (now_s + ahead_s) * 1_000} | also)
+        await world.redis.delete(quota._keys[1])
+        world.loop.busy -= 1
+        for _ in range(30):
+            await world.call(quota)
+        assert world.loop.now_s - now_s < 12.0
+
+    in_virtual_time(redis_url, 5, play)
+
+
 def test_one_refusal_halves_the_rate_at_once(redis_url: str) -> None:
     async def play(world: World) -> None:
         await world.run(200.0, workers=2, seconds=6.0)
