@@ -107,7 +107,7 @@ _APPROVED = (
     one("timeline/a_copy_is_the_original", "gateway/storage/base/schema/0091_store_timeline.sql", "WHEN known.server <> h.server THEN", "WHEN false THEN", TIMELINE, first="test_a_copy_in_another_place_holds_everyone"),
     one("timeline/one_of_several_has_all", "gateway/storage/base/schema/0091_store_timeline.sql", "wanted >= cardinality(listed)", "wanted >= 1", TIMELINE, first="test_who_surely_has_each_commit"),
     one("timeline/a_connection_is_not_compared", "gateway/storage/base/database.py", "if timeline is not None:\n                await timeline.compare(connection)", "if False:\n                pass", TIMELINE, first="test_a_copy_in_another_place_holds_everyone"),
-    one("timeline/nobody_outside_is_asked", "gateway/storage/base/timeline.py", "            if told > self.seen:", "            if told > self.seen + 10**9:", TIMELINE, first="test_an_older_copy_is_known_by_who_saw_a_later_one"),
+    one("timeline/nobody_outside_is_asked", "gateway/storage/base/timeline.py", "            elif told > self.seen:", "            elif told > self.seen + 10**9:", TIMELINE, first="test_an_older_copy_is_known_by_who_saw_a_later_one"),
 )  # fmt: skip
 
 _ORDERED = (
