@@ -312,7 +312,11 @@ async def test_a_match_that_counts_for_nothing_is_no_refusal_of_the_partners(wor
     await world.verification.tick()
     other = await world.person("bank", account="0011223302", nik="1101010101909902")
     await world.linked(other, granted("one token"))
+    await world.verification.request(first)
     await world.verification.tick()
+    assert (await world.facts(first))[1:] == (False, "account_unproved")
+    (told,) = await world.all("SELECT verdict FROM verifications ORDER BY id DESC LIMIT 1")
+    assert told["verdict"] == "account_unproved"
     assert await world.all("SELECT FROM refusals") == []
 
 
