@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from contracts.errors import InvalidRequest
 from gateway.api.refusals import _OURS
 from gateway.security.personal import names_somebody, refuse, without_time
-from gateway.services.intake.rows import _is_key
+from gateway.services.intake.rows import is_key
 
 NIK = "3174014205909901"
 
@@ -99,7 +99,7 @@ def test_a_nik_is_found_in_any_text(before: str, after: str, between: str) -> No
     ("text", "taken"), [("081234567890", False), ("6281234567890", False), ("P0812", True), ("08123", True)]
 )
 def test_a_phone_is_no_participant_id(text: str, taken: bool) -> None:
-    assert _is_key(text) is taken
+    assert is_key(text) is taken
 
 
 @pytest.mark.parametrize(
