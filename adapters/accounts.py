@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from adapters import answers
 from contracts.errors import PartnerProtocolError
-from contracts.nik import Nik
+from contracts.nik import Nik, is_nik
 from contracts.secret import Secret
 
 _E164 = re.compile(r"\+62(8[0-9]{7,12})", re.ASCII)
@@ -16,6 +17,9 @@ _VIRTUAL = re.compile(r"[0-9]{2,5}?0(8[0-9]{8,11})", re.ASCII)
 e-wallets); longer than any phone.
 """
 _NIK = re.compile(r"[0-9]{16}", re.ASCII)
+_KIND = re.compile(r"\+?(?:62|0)?8?[0-9]{0,2}", re.ASCII)
+"""The begin of a mobile number, which tells an operator and nobody."""
+_PROOF_DIGITS = 4
 _SHOWN = re.compile(r"[0-9Xx*•#]{4,32}")
 _SEPARATORS = str.maketrans("", "", " .-/()\t\u00a0\u2009\u202f\u2010\u2011\u2012\u2013\u2014")
 """Spaces, brackets and dashes of all kinds: numbers are copied out of documents."""
@@ -48,8 +52,8 @@ def digits(text: str) -> str:
 def same_nik(ours: Nik, theirs: object, field: str) -> bool:
     """Whether the NIK that a partner tells in `field` is ours; a `PartnerProtocolError` where it tells none."""
     shown = digits(f"{theirs}" if type(theirs) is int else theirs.strip() if isinstance(theirs, str) else "")
-    if _NIK.fullmatch(shown) is None:
-        raise PartnerProtocolError(f"{field} is missing or not 16 digits")
+    if _NIK.fullmatch(shown) is None or not is_nik(shown):  # `0000000000000000` is nobody's
+        raise PartnerProtocolError(f"{field} is missing or not 16 digits of a NIK")
     return ours.same_as(shown)
 
 
@@ -72,6 +76,18 @@ def echoed(theirs: str, ours: Secret, read: Callable[[str], Secret | None]) -> S
     if (phone := _E164.fullmatch(ours.reveal())) is not None:
         forms |= {f"0{phone.group(1)}", phone.group(1)}
     return ours if any(_agrees(shown, form) for form in forms) else Secret(shown)
+
+
+def proof(theirs: object, ours: Secret) -> Secret | None:
+    """The mobile number that an answer names as the one asked about, as `echoed` reads it: None where none is named, or
+    where a mask leaves fewer than four digits that tell one person from another.
+    """
+    shown = answers.written(theirs)
+    account = echoed(shown, ours, mobile) if shown else None
+    if account == ours and mobile(shown) is None:
+        rest = _KIND.sub("", digits(shown), count=1)
+        return ours if sum(map(str.isdigit, rest)) >= _PROOF_DIGITS else None
+    return account
 
 
 def listed(theirs: object, read: Callable[[str], Secret | None]) -> Secret | None:

@@ -15,7 +15,7 @@ import codecs
 import json
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ import msgspec
 
 from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUnavailable
 from contracts.money import parse_decimal_string
+from contracts.payout import Outcome, OutcomeKind
 from contracts.plan import Response
 from contracts.secret import Secret
 
@@ -44,6 +45,8 @@ _LEAP = re.compile(r"(:[0-5][0-9]):60(?![0-9])", re.ASCII)
 _APART = re.compile(r"(:[0-9.,]+) ([+-]?)([0-9]{2}:?(?:[0-9]{2})?)$", re.ASCII)
 """An offset behind a space, or whose plus has become one."""
 _OURS = re.compile(r"(?<![0-9])[0-9]{19}(?![0-9])", re.ASCII)
+_MIDNIGHT = re.compile(r"(?<=[T ])24(?=:00(?::00(?:[.,]0+)?)?(?:[Z+-]|$))", re.ASCII)
+_AUTH_CODE = re.compile(r"[!-~]{1,4096}", re.ASCII)
 STALE_S = 60.0
 
 
@@ -52,7 +55,10 @@ class Ambiguous:
 
 
 AMBIGUOUS = Ambiguous()
-_FLAGS = {"Y": True, "N": False, "true": True, "false": False}
+_FLAGS = {
+    **dict.fromkeys(("Y", "yes", "true", "T", "1"), True),
+    **dict.fromkeys(("N", "no", "false", "F", "0"), False),
+}
 
 
 def json_value(reply: Response, our_token: Hint = Hint.OUR_TOKEN) -> Any:
@@ -137,6 +143,11 @@ def number(value: object) -> str | None:
     return text if _VISIBLE.fullmatch(text) else None
 
 
+def named(value: object) -> bool:
+    """Whether a partner gave a number of its own, be it one that `number` does not keep: too long, or with spaces."""
+    return number(value) is not None or (isinstance(value, str) and bool(value.strip()))
+
+
 def written(value: object) -> str:
     """A string, or a number as it is written, a whole one without its point; empty for anything else. Spaces around it
     are not part of it.
@@ -153,7 +164,7 @@ def digits(value: object, width: int) -> str:
 
 
 def flag(value: object) -> bool | None:
-    """A yes or no, as itself or by its name; None where it is neither."""
+    """A yes or no, as itself, by its name or as 1 or 0; None where it is neither."""
     return value if isinstance(value, bool) else listed(value, _FLAGS)
 
 
@@ -190,18 +201,37 @@ def stale(reply: Response) -> bool:
     return _SECONDS.fullmatch(age) is not None and float(age) > STALE_S
 
 
+def must_be_fresh(reply: Response) -> None:
+    """For whatever may have changed since a cache was told it; raises `PartnerUnavailable` where a cache answered."""
+    if stale(reply):
+        raise PartnerUnavailable("an answer out of a cache", retry_after_s=retry_after_s(reply))
+
+
+def lasting(said: Outcome, reply: Response) -> Outcome:
+    """A look-up's word. That a payment was made stays true however old the answer is; all else may have changed."""
+    if said.kind is not OutcomeKind.SUCCEEDED:
+        must_be_fresh(reply)
+    return said
+
+
+def items(value: object, what: str) -> list[Any]:
+    """A list; one entry alone may stand without it, as what turns XML into JSON leaves it."""
+    return typed([value] if value and isinstance(value, dict) else value, list[Any], what)
+
+
 def time(value: object) -> datetime | None:
     """ISO 8601, with or without an offset, of a year that can be meant: the first and the last date of a calendar are
     somebody's "none" or "for ever", and no dates at all in another zone. A zone's name behind the offset adds nothing;
-    a leap second is the one before it.
+    a leap second is the one before it, and 24:00 the beginning of the next day.
     """
     text = _ZONE.sub("", written(value).upper())
     text = _APART.sub(lambda found: f"{found[1]}{found[2] or '+'}{found[3]}", _LEAP.sub(r"\1:59", text))
+    text, midnights = _MIDNIGHT.subn("00", text)
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return parsed if parsed.year in _YEARS else None
+    return parsed + timedelta(days=midnights) if parsed.year in _YEARS else None
 
 
 def moment(text: object, field: str) -> datetime:
@@ -270,7 +300,7 @@ def auth_code(query: Mapping[str, str]) -> str:
     plus that was put into the address as it is.
     """
     code = query.get("authCode", "").replace(" ", "+")
-    return "" if code in _NOTHING else code
+    return "" if code in _NOTHING or _AUTH_CODE.fullmatch(code) is None else code
 
 
 def plain(text: object) -> str | None:

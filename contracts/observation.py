@@ -48,6 +48,8 @@ class LinkNotice(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     access_token: Secret
+    account_changed: bool = False
+    """The customer has another number now: whose the declared one is must be proved anew, though the link may stand."""
 
 
 class IdentityNotice(msgspec.Struct, frozen=True, kw_only=True):

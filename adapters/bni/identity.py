@@ -57,6 +57,7 @@ def body(query: IdentityQuery) -> object:
 
 def verdict(reply: Response, query: IdentityQuery) -> IdentityAnswer:
     """What the answer says; whatever is not a listed answer is no verdict."""
+    answers.must_be_fresh(reply)
     envelope = KYC.read(reply)
     if refused := REFUSALS.get(envelope.code) or envelope.unusable:
         return IdentityAnswer(verdict=refused, partner_code=envelope.code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
 from adapters import accounts, answers
 from adapters.bni import sign, wire
@@ -16,6 +16,8 @@ from contracts.linking import Grant, LinkGranted, LinkInputs, LinkStep, Unlinked
 from contracts.observation import Balance, StatementKind, StatementLine, StatementPage
 from contracts.plan import Response
 from contracts.secret import Secret
+
+_COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 BIND_REFUSALS: dict[str, BlockerCode] = {
     "4040711": BlockerCode.ACCOUNT_NOT_FOUND,
@@ -152,14 +154,22 @@ def statement_page(reply: Response, asked: int, request: str, source_account: Se
     more = statements.follows(asked, envelope)
     if more and not rows:
         raise PartnerProtocolError("the statement does not end")
-    return statements.page(asked, reply, more=more, rows=rows, read=_line)
+    whole = more or asked > 1 or _entries(envelope) <= len(rows)
+    return statements.page(asked, reply, more=more, rows=rows, read=_line, whole=whole)
+
+
+def _entries(envelope: Envelope) -> int:
+    """How many bookings the answer says that there are (service 14), 0 where it does not; it may list fewer."""
+    told = (answers.at(envelope.body, side, "numberOfEntries") for side in ("totalCreditEntries", "totalDebitEntries"))
+    return sum(int(text) for text in map(answers.written, told) if _COUNT.fullmatch(text))
 
 
 def balance(reply: Response, request: str, source_account: Secret) -> Balance:
     """What our source account has available: one entry (assumed)."""
+    answers.must_be_fresh(reply)
     envelope = sign.BALANCE.expect(reply)
     _of_ours(envelope, request, source_account)
-    infos = answers.typed(envelope.body.get("accountInfos"), list[Any], "field accountInfos")
+    infos = answers.items(envelope.body.get("accountInfos"), "field accountInfos")
     if len(infos) != 1:
         raise PartnerProtocolError("field accountInfos does not hold one account")
     available = answers.at(infos[0], "availableBalance")
@@ -192,6 +202,8 @@ def _line(value: object) -> StatementLine:
     if answers.written(booking.type).upper() != side:
         raise PartnerProtocolError("a booking on the wrong side of the account")
     reference = answers.reference(info.partner_reference_no) or answers.within(booking.remark)
+    if answers.within(booking.remark) not in (None, reference):
+        raise PartnerProtocolError("a booking that names two references of ours")
     if kind in (StatementKind.CREDIT, StatementKind.REVERSAL) and reference is None:
         raise PartnerProtocolError("a transfer without partnerReferenceNo")
     return StatementLine(

@@ -16,7 +16,9 @@ from contracts.partner import Context, Notification
 from contracts.secret import Secret
 
 LINK_ACKNOWLEDGED = b'{"responseCode":"2008800","responseMessage":"Success"}'
-_TOKEN_MAX = 2048
+_TOKEN_MAX = 8192
+_ACCOUNT_CHANGED = {"User changed phone number": True}
+"""`statusMessage` of a link notification (seen: wallets.md 2.3.9)."""
 
 
 class GopayCallbacks:
@@ -52,7 +54,10 @@ class GopayCallbacks:
         body = answers.decoded(note.body)
         if note.kind == "link":
             token = answers.at(body, "additionalInfo", "accessToken")
-            return LinkNotice(access_token=answers.secret(token, "additionalInfo.accessToken"))
+            changed = answers.listed(answers.at(body, "additionalInfo", "statusMessage"), _ACCOUNT_CHANGED)
+            return LinkNotice(
+                access_token=answers.secret(token, "additionalInfo.accessToken"), account_changed=changed or False
+            )
         if note.kind == "payout":
             return _payout(answers.typed(body, wire.IrisNotice, "a payout notification"))
         linking = _linking_token(note)
@@ -69,7 +74,8 @@ def _payout(said: wire.IrisNotice) -> Notice:
     if answers.written(said.status).lower() == "topup":  # our own deposit (wallets.md 2.6)
         return NoNotice()
     number = wire.reference_no(said.reference_no)
-    return PayoutNotice(outcome=mapping.payout(said, number), partner_reference=number)
+    ours = answers.within(said.partner_reference_no)  # beside the number since SNAP (wallets.md 2.7)
+    return PayoutNotice(outcome=mapping.payout(said, number), reference=ours, partner_reference=number)
 
 
 def _linking_token(note: Notification) -> Secret | None:

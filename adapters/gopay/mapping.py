@@ -31,8 +31,6 @@ from contracts.plan import Response
 from contracts.secret import Secret
 
 _B = BlockerCode
-_AUTH_CODE_MAX = 256
-_TOKEN_MAX = 2048
 
 
 def _told(reply: Response) -> Any:
@@ -71,7 +69,7 @@ def read_return(query: Mapping[str, str]) -> LinkReturn:
     result, code = query.get("result", "").lower() or None, answers.auth_code(query)
     if result in ABANDONED_RESULTS or not (query.get("success", "").lower() == "true" or result == "success"):
         return LinkReturn(refused=_B.CONSENT_ABANDONED, state=state, partner_code=answers.plain(result))
-    if not 0 < len(code) <= _AUTH_CODE_MAX:
+    if not code:
         return LinkReturn(refused=_B.CONSENT_ABANDONED, state=state, partner_code="success")
     return LinkReturn(code=Secret(code), state=state)
 
@@ -82,8 +80,6 @@ def linked(reply: Response) -> LinkStep:
     if envelope.code == "4040711":  # used, expired or from a failed attempt: the participant starts again
         return LinkRefused(code=_B.CONSENT_ABANDONED, partner_code=envelope.code)
     token = values.token(sign.EXCHANGE.expect(reply), "accessTokenInfo", "accessToken")
-    if len(token.reveal()) > _TOKEN_MAX:
-        raise PartnerProtocolError("field accessTokenInfo.accessToken is over 2048 characters")
     return LinkGranted(grant=Grant(access_token=token))
 
 
@@ -97,6 +93,7 @@ assert set(LINK_HEALTH.values()) == set(LinkHealth), "every health has its code"
 
 def link_health(reply: Response) -> LinkHealth:
     """Service 08; anything not in `LINK_HEALTH` is "could not tell"."""
+    answers.must_be_fresh(reply)
     envelope = sign.HEALTH.read(reply)
     health = LINK_HEALTH.get(envelope.code)
     if health is None and envelope.unusable is not None:
@@ -192,7 +189,8 @@ def payout(said: wire.IrisPayout | wire.IrisNotice, number: str, account: Secret
 def created(reply: Response, order: PayoutOrder) -> Outcome:
     """Answer to a create, a WRITE: queued under Iris' number, refused by validation, or no verdict."""
     if reply.status == 201:
-        found = typed(answers.json_value(reply), wire.IrisCreateReply, "an accepted create").payouts
+        payouts = answers.items(answers.at(answers.json_value(reply), "payouts"), "an accepted create")
+        found = typed(payouts, list[wire.IrisCreated], "an accepted create")
         if len(found) != 1 or answers.written(found[0].status).lower() != "queued":
             return unknown(partner_code="201")
         return queued(wire.reference_no(found[0].reference_no))
@@ -255,7 +253,7 @@ def found_payout(reply: Response, number: str, account: Secret) -> Outcome:
     paid = answers.written(found.status).lower() == "completed"
     told = paid and found.beneficiary_account not in (None, "")
     shown = accounts.echoed(answers.written(found.beneficiary_account), account, accounts.mobile) if told else None
-    return payout(found, number, shown)
+    return answers.lasting(payout(found, number, shown), reply)
 
 
 # --- statement and balance ---------------------------------------------------------------------------------------
@@ -299,4 +297,5 @@ def _line(value: object) -> StatementLine:
 
 def balance(reply: Response) -> Balance:
     """What is left of our deposit."""
+    answers.must_be_fresh(reply)
     return Balance(amount_rupiah=answers.whole(answers.at(_told(reply), "balance"), "balance"))

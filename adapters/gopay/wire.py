@@ -75,12 +75,6 @@ class IrisCreated(msgspec.Struct, frozen=True):
     reference_no: Any
 
 
-class IrisCreateReply(msgspec.Struct, frozen=True):
-    """In input order."""
-
-    payouts: list[IrisCreated]
-
-
 class IrisErrorReply(Masked, frozen=True):
     """Iris' error envelope; `errors` is free-form (wallets.md 2.6.1)."""
 
@@ -108,6 +102,7 @@ class IrisNotice(msgspec.Struct, frozen=True):
 
     status: Any
     reference_no: Any = None
+    partner_reference_no: Any = None
     amount: Any = None
     error_code: Any = None
     error_message: Any = None

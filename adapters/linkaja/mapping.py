@@ -163,14 +163,15 @@ def refreshed_token(reply: Response) -> AccessToken | None:
 
 def identity(query: IdentityQuery, reply: Response) -> IdentityAnswer:
     """The verdict on the NIK; everything else in the answer is dropped."""
+    answers.must_be_fresh(reply)
     said = _read(reply)
     if said.code == "62":
         return IdentityAnswer(verdict=Verdict.ACCOUNT_BLOCKED, partner_code=said.code)
     if said.code != "00":
         raise _unavailable(said, reply)
-    shown = _account(said, "customerNumber", query.account)
+    shown = accounts.proof(said.fields.get("customerNumber"), query.account)
     if shown is None:
-        raise PartnerProtocolError("field customerNumber is missing: which account was checked?")
+        raise PartnerProtocolError("field customerNumber does not show which account was checked")
     if shown != query.account:
         return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=said.code)
     verdict = answers.listed(said.fields.get("nikMatch"), NIK_MATCH)
@@ -181,6 +182,7 @@ def identity(query: IdentityQuery, reply: Response) -> IdentityAnswer:
 
 def inquired(order: PayoutOrder, reply: Response) -> str | Outcome:
     """The session to confirm; or what ends the payout before any money moved."""
+    answers.must_be_fresh(reply)
     said = _read(reply)
     kind = INQUIRY.get(said.code)
     if kind is OutcomeKind.REJECTED:
@@ -212,10 +214,11 @@ def confirmed(order: PayoutOrder, reply: Response) -> Outcome:
     said = _read(reply)
     kind = CONFIRM.get(said.code, OutcomeKind.UNKNOWN)
     if kind is OutcomeKind.SUCCEEDED:
-        number = _number(said)
-        if number is None:
-            raise PartnerProtocolError("field linkRefNum is missing or not a number of theirs")
-        return _booked(said, order, number)
+        if not answers.named(said.fields.get("linkRefNum")):
+            raise PartnerProtocolError("field linkRefNum is missing")
+        if answers.listed(said.fields.get("status"), CHECK) not in (None, kind):
+            raise PartnerProtocolError("field status disagrees with the code")
+        return _booked(said, order, _number(said))
     if kind is OutcomeKind.PENDING:
         return pending(partner_code=said.code, partner_reference=_number(said))
     if kind is OutcomeKind.REJECTED:
@@ -227,6 +230,10 @@ def confirmed(order: PayoutOrder, reply: Response) -> Outcome:
 
 def checked(order: PayoutOrder, reply: Response) -> Outcome:
     """What the look-up said about the cash-in."""
+    return answers.lasting(_checked(order, reply), reply)
+
+
+def _checked(order: PayoutOrder, reply: Response) -> Outcome:
     said = _read(reply)
     if said.code == "25":
         return not_found(partner_code=said.code)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from adapters import accounts, answers
 from adapters.ovo import sign
@@ -131,14 +130,15 @@ def unbinding_begun(reply: Response) -> Secret | Unlinked:
 
 def identity(query: IdentityQuery, reply: Response) -> IdentityAnswer:
     """The verdict on the NIK; everything else in the answer is dropped."""
+    answers.must_be_fresh(reply)
     envelope = sign.IDENTITY.read(reply)
     if refused := envelope.unusable:
         return IdentityAnswer(verdict=refused, partner_code=envelope.code)
     sign.IDENTITY.expect(reply)
     envelope.echo(query.reference, "partnerReferenceNo")
-    shown = PAYOUTS.shown(envelope, query.account)
+    shown = accounts.proof(envelope.body.get("customerNumber"), query.account)
     if shown is None:
-        raise PartnerProtocolError("field customerNumber is missing: which account was checked?")
+        raise PartnerProtocolError("field customerNumber does not show which account was checked")
     if shown != query.account:
         return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=envelope.code)
     verdict = answers.listed(answers.at(envelope.body, "additionalInfo", "identificationMatch"), IDENTITY)
@@ -149,7 +149,8 @@ def identity(query: IdentityQuery, reply: Response) -> IdentityAnswer:
 
 def balance(reply: Response) -> Balance:
     """What is left of our deposit (decisions S3)."""
-    infos = answers.typed(sign.BALANCE.expect(reply).body.get("accountInfos"), list[Any], "field accountInfos")
+    answers.must_be_fresh(reply)
+    infos = answers.items(sign.BALANCE.expect(reply).body.get("accountInfos"), "field accountInfos")
     deposits = [info for info in infos if answers.written(answers.at(info, "balanceType")).upper() == "DEPOSIT"]
     if len(deposits) != 1:
         raise PartnerProtocolError("field accountInfos does not hold one DEPOSIT")

@@ -116,6 +116,6 @@ def returned(
         refused_by = table.get(error, BlockerCode.CONSENT_ABANDONED)
         return LinkReturn(refused=refused_by, state=state, partner_code=answers.plain(error))
     code = answers.auth_code(query)
-    if not (0 < len(code) <= 1024 and code.isascii() and code.isprintable()):
+    if not code:
         return LinkReturn(refused=BlockerCode.CONSENT_ABANDONED, state=state)
     return LinkReturn(code=Secret(code), state=state)

@@ -76,6 +76,7 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
 
     def inquired(self, order: PayoutOrder, reply: Response) -> Outcome | None:
         """None: the account can be paid. Otherwise what ends the payout before any money moved."""
+        answers.must_be_fresh(reply)
         envelope = self.inquiry.read(reply)
         refusal = self.inquiry_refusals.get(envelope.code) or envelope.unusable_because
         if refusal is not None:
@@ -94,7 +95,8 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
         code = envelope.code
         if code == self.transfer.done:
             envelope.echo(order.reference, "partnerReferenceNo")
-            return self._booked(envelope, order, code, envelope.number("referenceNo"))
+            _must_be_done(envelope)
+            return self._booked(envelope, order, code, envelope.optional_number("referenceNo"))
         if code == f"202{self.transfer.service}00":
             return pending(partner_code=code, partner_reference=envelope.optional_number("referenceNo"))
         if code in self.refusals:
@@ -106,6 +108,9 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
 
     def found(self, order: PayoutOrder, reply: Response) -> Outcome:
         """What a look-up says; its own responseCode only says that the asking worked (snap-bni.md 1.11)."""
+        return answers.lasting(self._found(order, reply), reply)
+
+    def _found(self, order: PayoutOrder, reply: Response) -> Outcome:
         envelope = self.status.read(reply)
         if envelope.code == f"404{self.status.service}01":
             return not_found(partner_code=envelope.code)
@@ -117,6 +122,7 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
         number = next(filter(None, map(envelope.optional_number, self.numbers)), None)
         kind = STATUS.get(status)
         if kind is OutcomeKind.SUCCEEDED:
+            _must_be_kept(envelope)
             return self._booked(envelope, order, status, number)
         if kind is OutcomeKind.PENDING:
             return pending(partner_code=status, partner_reference=number)
@@ -154,3 +160,20 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
             amount_rupiah=values.amount(envelope),
             account=self.shown(envelope, order.account),
         )
+
+
+def _must_be_done(envelope: Envelope) -> None:
+    """A transfer's own success: it names a number of theirs, in whatever form, and no state that says otherwise."""
+    if not answers.named(envelope.body.get("referenceNo")):
+        raise PartnerProtocolError("field referenceNo is missing")
+    status = answers.digits(envelope.body.get("latestTransactionStatus"), 2)
+    if STATUS.get(status, OutcomeKind.SUCCEEDED) is not OutcomeKind.SUCCEEDED:
+        raise PartnerProtocolError("field latestTransactionStatus disagrees with the code")
+
+
+def _must_be_kept(envelope: Envelope) -> None:
+    """A success of which the same answer says that money was given back is none, and no payment given back either."""
+    for path in (("refundAmount",), ("additionalInfo", "refundAmount")):
+        value = answers.at(envelope.body, *path)
+        if isinstance(value, dict) and answers.written(value.get("value")) and values.rupiah(value, "refundAmount"):
+            raise PartnerProtocolError("a success of which money was given back")

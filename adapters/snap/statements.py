@@ -34,10 +34,16 @@ def page_number(cursor: str | None) -> int:
 
 
 def page(
-    asked: int, reply: Response, *, more: bool, rows: Iterable[T], read: Callable[[T], StatementLine]
+    asked: int,
+    reply: Response,
+    *,
+    more: bool,
+    rows: Iterable[T],
+    read: Callable[[T], StatementLine],
+    whole: bool = True,
 ) -> StatementPage:
-    """One page, row by row: what cannot be read is counted, since a statement also proves absence; one out of a cache
-    proves none.
+    """One page, row by row: what cannot be read is counted, since a statement also proves absence; one out of a cache,
+    or one that says that it is not the `whole`, proves none.
     """
     if more and asked >= MAX_PAGES:
         raise PartnerProtocolError("the statement does not end")
@@ -46,7 +52,7 @@ def page(
         lines=lines,
         next_cursor=str(asked + 1) if more else None,
         unreadable=unreadable,
-        proves_absence=not answers.stale(reply),
+        proves_absence=whole and not answers.stale(reply),
     )
 
 
@@ -64,7 +70,7 @@ def follows(asked: int, envelope: Envelope, number: str = "page") -> bool:
 
 def rows(body: Mapping[str, Any], field: str) -> list[Any]:
     """The bookings of an answer, each still to be read; a list of none may be written as null, but not left out."""
-    return [] if body.get(field, "") is None else answers.typed(body.get(field), list[Any], f"field {field}")
+    return [] if body.get(field, "") is None else answers.items(body.get(field), f"field {field}")
 
 
 def listed(call: Call, asked: int, reply: Response) -> Envelope | None:

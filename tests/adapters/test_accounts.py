@@ -6,6 +6,8 @@ import pytest
 
 from adapters import accounts, answers
 from adapters.bni.identity import account_of
+from contracts.errors import PartnerProtocolError
+from contracts.nik import Nik
 from contracts.secret import Secret
 
 
@@ -59,3 +61,28 @@ def test_an_account_that_comes_back_written_otherwise_is_ours_and_no_other_is(ou
 def test_a_masked_account_that_lost_its_zero_is_the_same_one(shown: str, same: bool) -> None:
     ours = Secret("0115476151")
     assert (accounts.echoed(shown, ours, lambda _: None) == ours) is same
+
+
+@pytest.mark.parametrize(
+    ("theirs", "proves"),
+    [
+        ("081234567890", True), ("6281234567890", True), ("62812xxxx890", False), ("0812****7890", True),
+        ("08**********", False), ("0812********", False), ("********7890", True), ("*********890", False),
+        ("+62 8*** ***7 890", True), ("************", False), ("", False), (None, False), (81234567890, True),
+    ],
+)  # fmt: skip
+def test_a_mask_proves_an_account_where_it_leaves_what_tells_people_apart(theirs: object, proves: bool) -> None:
+    ours = Secret("+6281234567890")
+    assert accounts.proof(theirs, ours) == (ours if proves else None)
+
+
+def test_another_account_is_another_one_masked_or_not() -> None:
+    ours = Secret("+6281234567890")
+    for theirs in ("081234567891", "********7891", "0813********", "7890"):
+        assert accounts.proof(theirs, ours) not in (None, ours), theirs
+
+
+@pytest.mark.parametrize("theirs", ["0000000000000000", "9999999999999999", "3174053113909901", "1234567890123456"])
+def test_a_number_that_is_nobody_s_nik_is_no_mismatch(theirs: str) -> None:
+    with pytest.raises(PartnerProtocolError, match="field KTP is missing or not 16 digits of a NIK"):
+        accounts.same_nik(Nik("3174052209989901"), theirs, "field KTP")

@@ -87,6 +87,12 @@ def test_a_number_of_theirs_is_never_a_rounded_one(value: object, number: str | 
     assert answers.number(value) == number
 
 
+def test_a_flag_is_a_yes_or_a_no_and_nothing_else() -> None:
+    assert [answers.flag(each) for each in (True, "Y", "yes", 1, "1", "T", "TRUE")] == [True] * 7
+    assert [answers.flag(each) for each in (False, "n", "No", 0, "0", "F", "false")] == [False] * 7
+    assert [answers.flag(each) for each in (2, "", None, "10", [], "maybe", 0.5)] == [None] * 7
+
+
 def test_a_code_counts_by_its_value_and_a_word_in_any_letters() -> None:
     assert {answers.digits(code, 2) for code in (0, 0.0, "0", " 00 ", "00")} == {"00"}
     assert (answers.digits("000", 2), answers.digits(None, 2), answers.digits(False, 2)) == ("000", "", "")
@@ -125,6 +131,11 @@ def test_an_amount_counts_where_it_can_mean_one_thing(text: str, amount: int | N
         ("2026-01-15t05:00:00z", "2026-01-15T05:00:00+00:00"),
         ("2026-01-15 12:00:00+07", "2026-01-15T12:00:00+07:00"),
         ("2026-01-15 12:00", "2026-01-15T12:00:00"),
+        ("2026-01-14T24:00:00+07:00", "2026-01-15T00:00:00+07:00"),
+        ("2026-12-31 24:00:00.000", "2027-01-01T00:00:00"),
+        ("2026-01-14T24:00Z", "2026-01-15T00:00:00+00:00"),
+        ("2026-01-14T24:00:01+07:00", None),
+        ("2026-01-14T24:30:00+07:00", None),
         ("2026-01-15T12:00:61Z", None),
         ("2026-01-15 12:00:00 WIB", None),
         ("2026-01-15T12:00:00+07:00[", None),

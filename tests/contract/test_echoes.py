@@ -103,3 +103,34 @@ def test_a_token_refused_before_the_service_was_known_ends_no_payment(recording:
             said = play(take, index, damaged(status=401, content=json.dumps({"responseCode": code}).encode()))
             kind = said.result.kind if isinstance(said.result, Outcome) else None
             assert said.error is not None or request.effect is Effect.WRITE and kind is OutcomeKind.UNKNOWN
+
+
+def contradictions(body: dict[str, Any], write: bool) -> Iterator[dict[str, Any]]:
+    """A success, SNAP's or LinkAja's, with a state beside its code that says otherwise."""
+    if len(str(body.get("responseCode", ""))) == 7:
+        for word in ("02", "03", 3, "05", "06", "07") if write else ():
+            yield {**body, "latestTransactionStatus": word}
+        for value in ("600000.00", "1000", 1000) if not write else ():
+            back = {"refundAmount": {"value": value, "currency": "IDR"}}
+            yield from ({**body, **back}, {**body, "additionalInfo": back})
+    elif "data" in body:
+        for word in ("FAILED", "pending"):
+            yield {**body, "data": {**body["data"], "status": word}}
+        for code in (5, "05", "26"):
+            yield {**body, "status": code}
+
+
+def test_a_success_that_contradicts_itself_is_none(recording: Recording) -> None:
+    for take in succeeded(recording):
+        request, reply = take.exchanges[-1]
+        for other in contradictions(document(reply), request.effect is Effect.WRITE):
+            said = play(take, len(take.exchanges) - 1, damaged(content=json.dumps(other).encode()))
+            assert said.result is None or said.result.kind is not OutcomeKind.SUCCEEDED, (take.operation, other)
+
+
+def test_a_success_of_which_nothing_was_given_back_is_one(recording: Recording) -> None:
+    for take in succeeded(recording):
+        body = document(take.replies[-1])
+        for word in ({"value": "0.00", "currency": "IDR"}, None, "", {}):
+            content = json.dumps({**body, "refundAmount": word}).encode()
+            assert play(take, len(take.exchanges) - 1, damaged(content=content)).result == take.result

@@ -10,13 +10,19 @@ from typing import Any
 import msgspec
 import pytest
 
+from adapters import answers
 from contracts.observation import StatementPage
 from contracts.payout import Outcome, OutcomeKind
-from contracts.plan import Response
+from contracts.plan import Effect, Response
 from gateway.services.payouts.words import agreed
 from tests.contract.recording import Recording
-from tests.contract.replay import document, play, put, written
+from tests.contract.replay import document, fresh, play, put, written
 from tests.contract.stage import Take
+
+
+def aged(reply: Response) -> Response:
+    """As a cache gives it two hours later."""
+    return msgspec.structs.replace(reply, headers={**reply.headers, "age": "7200"})
 
 
 def _page(take: Take, reply: Response) -> StatementPage:
@@ -29,7 +35,7 @@ def test_a_list_out_of_a_cache_proves_nothing_absent(recording: Recording) -> No
     for take in recording.of("statement"):
         reply = take.replies[-1]
         assert _page(take, reply).proves_absence
-        page = _page(take, msgspec.structs.replace(reply, headers={**reply.headers, "age": "7200"}))
+        page = _page(take, aged(reply))
         assert page.lines and not page.proves_absence, "what it lists counts"
 
 
@@ -83,3 +89,28 @@ def test_a_part_given_back_or_from_elsewhere_is_no_payment_given_back(recording:
             assert isinstance(said.result, Outcome), said.error
             kind = agreed(said.result, row, order.account).kind
             assert (kind is OutcomeKind.REVERSED) is whole, changes
+
+
+def test_what_may_have_changed_since_is_not_taken_out_of_a_cache(recording: Recording) -> None:
+    """A verdict on a NIK, a link that stands, a balance, an account that can be paid; a payment that was made stays."""
+    seen = set()
+    for take in recording.takes:
+        for index, (request, reply) in enumerate(take.exchanges):
+            before_a_payment = take.operation == "payout" and request.effect is Effect.READ
+            if before_a_payment or take.operation in ("verify_nik", "link_health", "balance"):
+                said = play(take, index, lambda given, reply=reply: aged(reply) if given is reply else given)
+                assert said.error is not None, f"{take.operation}: {request.operation}"
+                seen.add(take.operation)
+    assert "verify_nik" in seen
+    for take in recording.of("find_payout"):
+        said = play(take, 0, aged)
+        ended = isinstance(take.result, Outcome) and take.result.kind is OutcomeKind.SUCCEEDED
+        assert said.result == take.result if ended else not said.verdict
+        body: Any = document(take.replies[-1])
+        for path in (("latestTransactionStatus",), ("status",), ("data", "status")):
+            if not isinstance(answers.at(body, *path), str):
+                continue
+            for word in ("03", "05", "06", "07", "PENDING", "FAILED", "processed", "failed", "queued"):
+                content = json.dumps(put(body, path, word)).encode()
+                said = play(take, 0, lambda reply, content=content: aged(fresh(reply, content=content)))
+                assert not said.verdict, word

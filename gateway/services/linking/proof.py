@@ -71,11 +71,12 @@ class AccountProofs:
             given = await proofs.givers(connection, person)
             proved = await proofs.proved(connection, person)
             if proved and person.link_id is not None:
-                await _check_again(connection, person, person.link_id, now)
+                await check_again(connection, person, person.link_id, now)
         return ProofView(participant_id=participant_id, partner=person.partner, given_by=given, proved=proved)
 
 
-async def _check_again(connection: Connection, person: ParticipantRow, link_id: str, now: datetime) -> None:
+async def check_again(connection: Connection, person: ParticipantRow, link_id: str, now: datetime) -> None:
+    """What was believed of the account is asked again; nothing is paid to it until then. `person` is locked."""
     if person.link_active:
         await participants.not_verified(connection, person.id, link_id, None, now)
         await verifications.open_for(connection, person.id, link_id, person.nik_index, now)

@@ -23,6 +23,7 @@ from gateway.resources import Resources
 from gateway.security import places
 from gateway.security.vault import Vault
 from gateway.services.each import each
+from gateway.services.linking import proof
 from gateway.services.linking.verification import Verification
 from gateway.services.payouts.commits import Adds, OneByOne
 from gateway.storage.base.database import GroupCommit
@@ -109,7 +110,7 @@ class Inbox:
             case IdentityNotice():
                 await self._hint_identity(partner, notice.access_token)
             case LinkNotice():
-                await self._hint_link(partner, notice.access_token)
+                await self._hint_link(partner, notice)
             case _:
                 raise SignatureInvalid
         return callbacks.reply(note)
@@ -174,17 +175,29 @@ class Inbox:
             case PayoutNotice():
                 return await self._payouts.notice(row.partner, notice, f"inbox:{row.kind}:{row.event_key}")
             case LinkNotice():
-                return await self._hint_link(row.partner, notice.access_token)
+                return await self._hint_link(row.partner, notice)
             case IdentityNotice():
                 return await self._hint_identity(row.partner, notice.access_token)
             case NoNotice():
                 return "nothing"
 
-    async def _hint_link(self, partner: str, token: Secret) -> str:
-        """Enabled or disabled is only a hint: the look made after it decides (decision G4)."""
-        index = self._vault.index(places.grant_index(partner), token.reveal())
+    async def _hint_link(self, partner: str, notice: LinkNotice) -> str:
+        """Enabled or disabled is only a hint: the look made after it decides (decision G4). That the customer has
+        another number is no verdict either: the account is proved anew.
+        """
+        index = self._vault.index(places.grant_index(partner), notice.access_token.reveal())
+        now = self._clock.now()
         async with self._database.transaction() as connection:
-            known = await links.look_due(connection, partner, index, self._clock.now())
+            known = await links.look_due(connection, partner, index, now)
+        if known and notice.account_changed:
+            async with self._database.connection() as connection:
+                found = await links.by_grant(connection, partner, index)
+            for link in found:
+                tracing.about(link.id)
+                async with self._database.transaction() as connection:
+                    person = await participants.get(connection, link.participant, lock=True)
+                    if person.link_id == link.id and person.link_active:
+                        await proof.check_again(connection, person, link.id, now)
         return "applied" if known else "unknown_token"
 
     async def _hint_identity(self, partner: str, token: Secret) -> str:

@@ -194,15 +194,19 @@ class Payouts:
         """Apply a notification: `applied`, or `no_such_payout` while we know none of its references.
 
         Ours says whose it is; by the partner's number only what names none of ours, and only where one payout has it:
-        partners give numbers again, and a look-up tells what a notification leaves open.
+        partners give numbers again, and a look-up tells what a notification leaves open. One that names two payouts,
+        by our reference and by a number that is another's and not this one's, is a word on neither.
         """
         references = [notice.reference] if notice.reference else []
         numbers = [notice.partner_reference] if notice.partner_reference else []
         async with self._database.connection() as connection:
             found = await payouts.find_references(connection, partner, references, numbers)
         named = [row for row in found if row.reference == notice.reference] or found
-        if len(named) != 1:
-            return "several_payouts" if named else "no_such_payout"
+        if not named:
+            return "no_such_payout"
+        number = named[0].partner_reference
+        if len(named) != 1 or (len(found) != 1 and number not in (None, notice.partner_reference)):
+            return "several_payouts"
         tracing.about(tracing.of_incentive(named[0].incentive))
         await self.observe(None, named[0].id, Source.NOTIFICATION, notice.outcome, event_key)
         return "applied"

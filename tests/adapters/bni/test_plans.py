@@ -285,6 +285,22 @@ def test_a_statements_pages_follow_each_other() -> None:
 
 
 @pytest.mark.parametrize(
+    ("entries", "whole"), [(1, True), ("0", True), (None, True), ({}, True), ("x", True), (2, False), ("2", False)]
+)
+def test_a_list_that_says_that_there_is_more_proves_nothing_absent(entries: Any, whole: bool) -> None:
+    body = json.loads(samples.statement(samples.booking()).content)
+    told = {"totalDebitEntries": {"numberOfEntries": entries}, "totalCreditEntries": {"numberOfEntries": "0"}}
+    found = page(reply("2001400", {**body, **told}))
+    assert (len(found.lines), found.proves_absence) == (1, whole)
+
+
+def test_a_booking_that_names_two_payments_is_neither() -> None:
+    two = samples.booking() | {"remark": "1000000000000000999"}
+    found = page(samples.statement(two, samples.booking(), samples.booking() | {"remark": "TRF PRAKERJA"}))
+    assert (len(found.lines), found.unreadable) == (2, 1)
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         samples.statement(page="2"),

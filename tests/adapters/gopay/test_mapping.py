@@ -84,7 +84,7 @@ def test_a_code_that_no_table_lists_ends_the_link_and_is_kept(query, code):
         ({"authCode": "real", "success": "false"}, None),
         ({"authCode": "null", "success": "true"}, "success"),
         ({"success": "true"}, "success"),
-        ({"authCode": "x" * 257, "success": "true"}, "success"),
+        ({"authCode": "x" * 4097, "success": "true"}, "success"),
     ],
 )
 def test_returns_that_say_nothing_end_the_link(query, code):
@@ -259,6 +259,9 @@ def test_other_payout_notices(notice):
     said = {"reference_no": "n1", "amount": "10000.00", "updated_at": "2026-01-02T03:05:00Z"}
     assert read(notice, "payout", said | {"status": "processed"}).outcome.kind is OutcomeKind.PENDING
     assert read(notice, "payout", said | {"status": "failed"}).outcome.reason_may_follow
+    for told, ours in (("1017954964000000001", "1017954964000000001"), ("A-1", None), (None, None), ([], None)):
+        named = read(notice, "payout", said | {"status": "processed", "partner_reference_no": told})
+        assert (named.reference, named.partner_reference) == (ours, "n1")
     for broken in (
         said,
         said | {"status": "settled"},
@@ -278,6 +281,8 @@ def test_other_payout_notices(notice):
 def test_link_and_identity_notices_are_hints(vector, notice):
     link = PARTNER.callbacks.read(notice("link", vector("rsa")["link_notice"]["body"].encode()))
     assert link == LinkNotice(access_token=Secret("cust-token-0001"))
+    changed = {"additionalInfo": {"accessToken": "t", "statusMessage": "User changed phone number"}}
+    assert read(notice, "link", changed) == LinkNotice(access_token=Secret("t"), account_changed=True)
     body = {"submissionId": "s-1", "partnerSessionId": "p-1", "status": "ERROR", "result": None, "reasonCode": "x"}
     wanted = IdentityNotice(access_token=Secret("cust-token-0001"))
     assert read(notice, "identity", body, authorization="cust-token-0001") == wanted

@@ -103,7 +103,7 @@ def test_binding_that_could_not_tell(status, code, hint, ctx, finish, drive, ans
     [
         (200, {"responseCode": "2000700"}),
         (200, {"responseCode": "2000700", "accessTokenInfo": {"accessToken": ""}}),
-        (200, {"responseCode": "2000700", "accessTokenInfo": {"accessToken": "x" * 2049}}),
+        (200, {"responseCode": "2000700", "accessTokenInfo": {"accessToken": "x" * 8193}}),
         (200, {"responseCode": "2000800", "accessTokenInfo": {"accessToken": "t"}}),
         (200, {"responseCode": 2000800, "accessTokenInfo": {"accessToken": "t"}}),
         (200, {"responseCode": "4040711"}),

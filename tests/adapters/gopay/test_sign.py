@@ -204,7 +204,7 @@ def test_iris_notices_reproduce_v7_over_raw_bytes(index, vector, ctx, notice):
 def test_identity_notice_must_name_a_token(ctx, notice):
     body = {"submissionId": "s-1", "partnerSessionId": "p-1", "status": "COMPLETED", "result": "VALID"}
     PARTNER.callbacks.verify(ctx, notice("identity", body, authorization="cust-token-0001"))
-    for headers in ({}, {"authorization": ""}, {"authorization": "Bearer "}, {"authorization": "x" * 2049}):
+    for headers in ({}, {"authorization": ""}, {"authorization": "Bearer "}, {"authorization": "x" * 8193}):
         with pytest.raises(SignatureInvalid):
             PARTNER.callbacks.verify(ctx, notice("identity", body, **headers))
 

@@ -75,7 +75,7 @@ def test_way_back() -> None:
         {"authCode": ""},
         {"authCode": "a\nb"},
         {"authCode": "null"},
-        {"authCode": "x" * 1025},
+        {"authCode": "x" * 4097},
         {"authCode": "a", "error": "server_error"},
         {"error": "<script>"},
         {"error": ""},

@@ -115,7 +115,7 @@ def test_way_back() -> None:
         {"authCode": ""},
         {"authCode": "a\nb"},
         {"authCode": "null"},
-        {"authCode": "x" * 1025},
+        {"authCode": "x" * 4097},
         {"errorResponse": "{"},
         {"errorResponse": "[]"},
         {"errorResponse": '{"code":7}'},

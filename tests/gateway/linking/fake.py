@@ -217,7 +217,7 @@ class FakeCallbacks:
         except ValueError:
             raise PartnerProtocolError("not JSON") from None
         if "token" in said:
-            return LinkNotice(access_token=Secret(said["token"]))
+            return LinkNotice(access_token=Secret(said["token"]), account_changed=said.get("changed", False))
         if "kyc" in said:
             return IdentityNotice(access_token=Secret(said["kyc"]))
         if "payout" in said:

@@ -194,6 +194,12 @@ async def test_a_finished_kyc_has_the_nik_checked_again(world: World) -> None:
     await world.inbox.tick()
     await world.verification.tick()
     assert world.banks["shared"].calls("verify") == checks, "a verdict that holds is not asked for again"
+    await post(world, notice(token="customer-token-1", changed=True), **{"X-Event": "another number"})
+    await world.inbox.tick()
+    assert await world.incentive(pid) == ("awaiting_verification", None), "the declared number may be another's by now"
+    world.banks["shared"].will("verify", IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED))
+    await world.verification.tick()
+    assert await world.incentive(pid) == ("awaiting_verification", "account_unproved")
 
 
 async def test_payout_notices_go_to_payouts_once_they_are_known(world: World) -> None:

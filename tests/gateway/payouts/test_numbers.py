@@ -27,7 +27,12 @@ async def test_a_notice_goes_by_our_reference_and_never_by_a_number_that_two_hav
     alone = PayoutNotice(outcome=reversed_(), partner_reference=SAME)
     assert await worker.notice("fake", alone, "n1") == "several_payouts"
     assert [await town.states(one) for one in (first, second)] == [[S.UNKNOWN], [S.UNKNOWN]]
-    reference = (await town.payout(first)).reference
+    reference, other = (await town.payout(first)).reference, await town.payout(second)
+    await town.execute("UPDATE payouts SET partner_reference = 'J000418' WHERE id = $1", other.id)
+    two = PayoutNotice(outcome=succeeded(), reference=other.reference, partner_reference=SAME)
+    assert await worker.notice("fake", two, "n3") == "several_payouts", "two identifiers, two payouts"
+    assert await town.states(second) == [S.UNKNOWN]
+    await town.execute("UPDATE payouts SET partner_reference = $1", SAME)
     named = PayoutNotice(outcome=succeeded(), reference=reference, partner_reference=SAME)
     assert await worker.notice("fake", named, "n2") == "applied"
     assert [await town.states(one) for one in (first, second)] == [[S.SUCCEEDED], [S.UNKNOWN]]
