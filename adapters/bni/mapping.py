@@ -90,6 +90,7 @@ assert {kind for kind, _ in BOOKINGS.values()} == set(StatementKind) - {Statemen
 def bound(reply: Response, reference: str) -> LinkStep:
     """After a bind: the OTP is next, the card number was wrong, or the account cannot be linked (decisions B2, B4)."""
     envelope = sign.BIND.read(reply)
+    envelope.echo(reference, "partnerReferenceNo")
     if envelope.code == sign.BIND.done:
         return LinkInputs(
             names=("otp",),
@@ -112,6 +113,8 @@ def otp_verified(reply: Response, held: LinkInputs) -> LinkStep:
     expiry may be named.
     """
     envelope = sign.VERIFY_OTP.read(reply)
+    for name in ("partnerReferenceNo", "originalPartnerReferenceNo"):
+        envelope.echo(held.carry["partnerReferenceNo"].reveal(), name)
     if envelope.code == sign.VERIFY_OTP.done:
         again = envelope.evidence("bankCardToken") is not None
         token = values.token(envelope, "bankCardToken") if again else held.carry["bankCardToken"]
@@ -125,18 +128,20 @@ def otp_verified(reply: Response, held: LinkInputs) -> LinkStep:
     raise sign.VERIFY_OTP.unavailable(envelope)
 
 
-def otp_sent(reply: Response) -> UnlinkStep:
+def otp_sent(reply: Response, reference: str) -> UnlinkStep:
     """After asking for the OTP that unbinding wants (decision S6)."""
     envelope = sign.SEND_OTP.read(reply)
+    envelope.echo(reference, "partnerReferenceNo")
     if envelope.code in UNLINK_GONE:
         return Unlinked(partner_code=envelope.code)
     charge = values.token(sign.SEND_OTP.expect(reply), "chargeToken")
     return LinkInputs(names=("otp",), carry={"chargeToken": charge})
 
 
-def unbound(reply: Response, held: LinkInputs) -> UnlinkStep:
+def unbound(reply: Response, reference: str, held: LinkInputs) -> UnlinkStep:
     """After the unbinding itself: given back, or the OTP is asked again (decision S6)."""
     envelope = sign.UNBIND.read(reply)
+    envelope.echo(reference, "partnerReferenceNo")
     if envelope.code == "4040915":
         return held
     if envelope.code in UNLINK_EXPIRED:

@@ -51,9 +51,9 @@ class Bni(Adapter):
         """First an SMS with an OTP, then the unbinding with it (snap-bni.md 2.4, decision S6)."""
         if order.carry:
             reply = yield AUTOPAY.ask(ctx, sign.UNBIND, wire.unbind(ctx, order, _typed(order.inputs, "otp")))
-            return mapping.unbound(reply, LinkInputs(names=("otp",), carry=order.carry, again=True))
+            return mapping.unbound(reply, order.reference, LinkInputs(names=("otp",), carry=order.carry, again=True))
         reply = yield AUTOPAY.ask(ctx, sign.SEND_OTP, wire.send_otp(ctx, order))
-        return mapping.otp_sent(reply)
+        return mapping.otp_sent(reply, order.reference)
 
     def verify_nik(self, ctx: Context, query: IdentityQuery) -> Plan[IdentityAnswer]:
         """The assumed NIK check (decision B6)."""
@@ -67,7 +67,7 @@ class Bni(Adapter):
     def payout(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
         """Internal account inquiry, then the transfer (decision B7)."""
         reply = yield SNAP.ask(ctx, sign.INQUIRY, wire.inquiry(ctx.external_id(0), order))
-        refusal = PAYOUTS.inquired(order, reply)
+        refusal = PAYOUTS.inquired(order, reply, ctx.external_id(0))
         if refusal is not None:
             return refusal
         reply = yield SNAP.ask(ctx, sign.TRANSFER, wire.transfer(order, ctx.credentials["source_account"]), n=1)

@@ -24,6 +24,9 @@ HINTS: dict[tuple[str, str], Hint] = {
 }
 """`resultStatus` and `resultCode` (D7: SUCCESS and RESOURCE_NOT_DEFINED seen, the rest assumed)."""
 
+_TOLERANCE_S = 900
+"""How far partners' clocks may lie from ours (decision X6)."""
+
 KYC: dict[str, Verdict | None] = {
     "KYC_VERIFIED": None,
     "KYC_NOT_VERIFIED": Verdict.KYC_INCOMPLETE,
@@ -84,8 +87,7 @@ def _told(ctx: Context, reply: Response) -> tuple[tuple[str, str], dict[str, Any
     if not rsa.valid(ctx.credential("dana_public_key_pem"), text, signed.signature):
         raise PartnerProtocolError("an answer that DANA did not sign")
     response = answers.decoded(text.encode())
-    if answers.at(response, "head", "reqMsgId") not in (None, "", ctx.external_id(0)):
-        raise PartnerProtocolError("field head.reqMsgId is not ours")
+    _answers_ours(ctx, answers.at(response, "head"))
     info = answers.at(response, "body", "resultInfo")
     code = (answers.written(answers.at(info, "resultStatus")), answers.written(answers.at(info, "resultCode")))
     if code not in (DONE, BLOCKED):
@@ -94,9 +96,19 @@ def _told(ctx: Context, reply: Response) -> tuple[tuple[str, str], dict[str, Any
     return code, _resources(answers.at(response, "body", "userResourceInfos")) if code == DONE else {}
 
 
+def _answers_ours(ctx: Context, head: object) -> None:
+    """It answers this request, where it names one, or else one of these minutes: DANA signs all that it tells."""
+    request, merchant = answers.written(answers.at(head, "reqMsgId")), answers.written(answers.at(head, "clientId"))
+    if request not in ("", ctx.external_id(0)) or merchant not in ("", ctx.credential("client_id")):
+        raise PartnerProtocolError("field head.reqMsgId or head.clientId is not ours")
+    said_at = answers.said_at(answers.at(head, "respTime"))
+    if not request and said_at is not None and abs((ctx.now - said_at).total_seconds()) > _TOLERANCE_S:
+        raise PartnerProtocolError("an answer of another time that names no request")
+
+
 def _resources(rows: object) -> dict[str, Any]:
     """By type."""
-    told = rows if isinstance(rows, list) else []
+    told = [] if rows is None else answers.items(rows, "userResourceInfos")
     return answers.unambiguous(
         (answers.written(answers.at(row, "resourceType")), answers.at(row, "value")) for row in told
     )

@@ -67,7 +67,7 @@ class Dana(Adapter):
     def payout(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
         """account-inquiry, then the top-up (decisions D11, D12); neither is under the customer's token."""
         reply = yield DANA.ask(ctx, sign.INQUIRY, wire.inquiry(order))
-        refusal = PAYOUTS.inquired(order, reply)
+        refusal = PAYOUTS.inquired(order, reply, order.reference)
         if refusal is not None:
             return refusal
         reply = yield DANA.ask(ctx, sign.TOPUP, wire.topup(order), n=1)

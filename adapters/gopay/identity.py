@@ -11,6 +11,7 @@ from contracts.identity import IdentityAnswer, Verdict
 from contracts.linking import LinkHealth
 from contracts.nik import Nik
 from contracts.plan import Response
+from contracts.secret import Secret
 
 NO_SUBMISSION = "1519"
 """SUBMISSION_NOT_FOUND: the holder never went through Verify (wallets.md 2.5, decision G6)."""
@@ -60,7 +61,7 @@ def holder(reply: Response) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def proved(answer: IdentityAnswer, name: str | None, reply: Response) -> IdentityAnswer:
+def proved(answer: IdentityAnswer, name: str | None, account: Secret, reply: Response) -> IdentityAnswer:
     """The match, if the declared account is registered under the holder's name; nothing of either name is kept.
 
     Another name proves no other NIK: it only leaves the account unproved.
@@ -72,6 +73,9 @@ def proved(answer: IdentityAnswer, name: str | None, reply: Response) -> Identit
     if reply.status != 200:
         raise answers.no_answer(reply, "no name", Hint.CREDENTIALS)
     found = typed(answers.json_value(reply), wire.IrisValidation, "the name of an account")
+    number = answers.written(found.account_no)
+    if number and accounts.echoed(number, account, accounts.mobile) not in (None, account):
+        raise PartnerProtocolError("field account_no is not the account asked about")
     return answer if name is not None and names.agree(name, found.account_name.reveal()) else unproved
 
 

@@ -193,6 +193,8 @@ def created(reply: Response, order: PayoutOrder) -> Outcome:
         found = typed(payouts, list[wire.IrisCreated], "an accepted create")
         if len(found) != 1 or answers.written(found[0].status).lower() != "queued":
             return unknown(partner_code="201")
+        if found[0].amount not in (None, "") and values.whole(found[0].amount, "amount") != order.amount_rupiah:
+            return unknown(partner_code="201")
         return queued(wire.reference_no(found[0].reference_no))
     if reply.status == 400:
         refusal = _refusal(reply)
@@ -243,16 +245,20 @@ def _refused_or_unknown(reply: Response, order: PayoutOrder) -> Outcome:
     return unknown(partner_code=f"{reply.status:03d}", detail=detail, retry_after_s=wait_s)
 
 
-def found_payout(reply: Response, number: str, account: Secret) -> Outcome:
+def found_payout(reply: Response, number: str, order: PayoutOrder) -> Outcome:
     """Answer to `GET payouts/{reference_no}`; a 404 proves nothing (decision G11)."""
     if reply.status == 404 and _refusal(reply).error_message:
         return unknown(partner_code="404", retry_after_s=answers.retry_after_s(reply))
     found = typed(_told(reply), wire.IrisPayout, "a payout")
     if answers.number(found.reference_no) != number:
         raise PartnerProtocolError("the look-up answered about another reference_no")
+    if answers.within(found.notes) not in (None, order.reference):
+        raise PartnerProtocolError("the look-up answered about another payout of ours")
     paid = answers.written(found.status).lower() == "completed"
     told = paid and found.beneficiary_account not in (None, "")
-    shown = accounts.echoed(answers.written(found.beneficiary_account), account, accounts.mobile) if told else None
+    shown = (
+        accounts.echoed(answers.written(found.beneficiary_account), order.account, accounts.mobile) if told else None
+    )
     return answers.lasting(payout(found, number, shown), reply)
 
 

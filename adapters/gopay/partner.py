@@ -72,7 +72,7 @@ class Gopay(Adapter):
         if answer.verdict is not Verdict.MATCH:
             return answer
         reply = yield sign.iris(ctx, sign.NAME, tail=accounts.local(query.account).reveal())
-        return identity.proved(answer, identity.holder(pull), reply)
+        return identity.proved(answer, identity.holder(pull), query.account, reply)
 
     def frozen_body(self, ctx: Context, order: PayoutOrder) -> bytes:
         """The body of the create."""
@@ -99,7 +99,7 @@ class Gopay(Adapter):
             return unknown()
         number = _number(order)
         reply = yield sign.iris(ctx, sign.STATUS, tail=number)
-        return mapping.found_payout(reply, number, order.account)
+        return mapping.found_payout(reply, number, order)
 
     def statement(self, ctx: Context, day: date, cursor: str | None) -> Plan[StatementPage]:
         """One Jakarta day, whole (decision S2)."""

@@ -73,6 +73,7 @@ class IrisCreated(msgspec.Struct, frozen=True):
 
     status: Any
     reference_no: Any
+    amount: Any = None
 
 
 class IrisErrorReply(Masked, frozen=True):
@@ -95,6 +96,7 @@ class IrisPayout(Masked, frozen=True):
     amount: Any = None
     beneficiary_account: Any = None
     updated_at: Any = None
+    notes: Any = None
 
 
 class IrisNotice(msgspec.Struct, frozen=True):
@@ -121,10 +123,11 @@ class IrisStatementRow(Masked, frozen=True):
     notes: Any = None
 
 
-class IrisValidation(msgspec.Struct, frozen=True):
+class IrisValidation(Masked, frozen=True):
     """Answer of `GET account_validation` (wallets.md 2.6); with bank=gopay its use is assumed."""
 
     account_name: Secret
+    account_no: Any = None
 
 
 class GopayIdSubmission(Masked, frozen=True, rename="camel"):

@@ -72,7 +72,7 @@ class Ovo(Adapter):
         if order.grant is None:
             raise ValueError("an OVO payout needs the participant's grant")
         reply = yield OVO.ask(ctx, sign.INQUIRY, wire.inquiry(order), grant=order.grant)
-        refusal = PAYOUTS.inquired(order, reply)
+        refusal = PAYOUTS.inquired(order, reply, order.reference)
         if refusal is not None:
             return refusal
         reply = yield OVO.ask(ctx, sign.TOPUP, wire.topup(order), n=1)

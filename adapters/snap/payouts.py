@@ -74,10 +74,13 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
                 assert code[:3] in ("400", "403", "404"), f"{code} blames nobody and refuses nothing"
                 assert code[:3] + code[5:] not in codes.NOT_ACCEPTED | self.inquiry_known, f"{code} has one word"
 
-    def inquired(self, order: PayoutOrder, reply: Response) -> Outcome | None:
-        """None: the account can be paid. Otherwise what ends the payout before any money moved."""
+    def inquired(self, order: PayoutOrder, reply: Response, request: str) -> Outcome | None:
+        """None: the account can be paid. Otherwise what ends the payout before any money moved. `request` is the number
+        that the inquiry was made under.
+        """
         answers.must_be_fresh(reply)
         envelope = self.inquiry.read(reply)
+        envelope.echo(request, "partnerReferenceNo")
         refusal = self.inquiry_refusals.get(envelope.code) or envelope.unusable_because
         if refusal is not None:
             return rejected(refusal, partner_code=envelope.code)

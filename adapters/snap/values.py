@@ -42,7 +42,7 @@ def seconds(value: object) -> float | None:
 
 def url(envelope: Envelope, *path: str) -> str:
     """An address that a browser can be sent to."""
-    text = envelope.text(*path)
+    text = envelope.text(*path).replace("&amp;", "&")  # an address that went through HTML
     if _URL.fullmatch(text) is None:
         raise PartnerProtocolError(f"field {'.'.join(path)} is not an http address")
     return text

@@ -16,7 +16,7 @@ from contracts.payout import Outcome, OutcomeKind
 from contracts.plan import Effect, Response
 from gateway.services.payouts.words import agreed
 from tests.contract.recording import Recording
-from tests.contract.replay import document, fresh, play, put, written
+from tests.contract.replay import damaged, document, fresh, leaves, play, put, told, written
 from tests.contract.stage import Take
 
 
@@ -114,3 +114,58 @@ def test_what_may_have_changed_since_is_not_taken_out_of_a_cache(recording: Reco
                 content = json.dumps(put(body, path, word)).encode()
                 said = play(take, 0, lambda reply, content=content: aged(fresh(reply, content=content)))
                 assert not said.verdict, word
+
+
+NAMES = {
+    "partnerReferenceNo": ("partnerReferenceNo",),
+    "originalPartnerReferenceNo": ("originalPartnerReferenceNo", "partnerReferenceNo"),
+    "merchantTrxID": ("merchantTrxID",),
+    "notes": ("notes",),
+}
+"""Under which names an answer shows the number that its request bears under this one."""
+
+
+def test_an_answer_that_names_another_request_is_none(recording: Recording) -> None:
+    """Whichever request bears a number of ours, and wherever its answer shows it: linking and inquiries too."""
+    seen = 0
+    for take, index in told(recording.takes):
+        request, reply = take.exchanges[index]
+        asked: Any = json.loads(request.content or b"{}")
+        body: Any = document(reply)
+        for shown in {shown for name in NAMES.keys() & _names(asked) for shown in NAMES[name]}:
+            for path in leaves(body):
+                if path and path[-1] == shown and all(isinstance(each, str) for each in path):
+                    content = json.dumps(put(body, path, "1000000000000000999")).encode()
+                    other = fresh(reply, content=content)
+                    said = play(take, index, lambda given, reply=reply, other=other: other if given is reply else given)
+                    assert not said.verdict, (take.operation, request.operation, shown)
+                    seen += 1
+    shows = any(b"partnerReferenceNo" in reply.content for take in recording.takes for reply in take.replies)
+    assert seen or not shows
+
+
+def _names(asked: Any) -> set[str]:
+    return {str(path[-1]) for path in leaves(asked) if path}
+
+
+def test_a_look_at_a_name_that_shows_another_account_proves_none(recording: Recording) -> None:
+    for take in recording.of("verify_nik"):
+        for index, reply in enumerate(take.replies):
+            body: Any = document(reply)
+            if "account_no" in body:
+                other = fresh(reply, content=json.dumps({**body, "account_no": "081299999999"}).encode())
+                said = play(take, index, lambda given, reply=reply, other=other: other if given is reply else given)
+                assert said.error is not None
+                for form in ("", None, body["account_no"].replace("0", "62", 1)):
+                    other = fresh(reply, content=json.dumps({**body, "account_no": form}).encode())
+                    said = play(take, index, lambda given, reply=reply, other=other: other if given is reply else given)
+                    assert said.result == take.result
+
+
+def test_a_look_up_whose_notes_name_another_payout_is_none(recording: Recording) -> None:
+    for take in recording.of("find_payout"):
+        body: Any = document(take.replies[-1])
+        if "notes" in body:
+            for notes, good in (("1000000000000000999", False), (None, True), ("incentive", True)):
+                said = play(take, 0, damaged(content=json.dumps({**body, "notes": notes}).encode()))
+                assert said.verdict is good

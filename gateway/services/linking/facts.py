@@ -23,6 +23,7 @@ from gateway.storage.ops import cases
 from gateway.storage.ops.cases import NewCase
 
 REFRESH_EARLY_S = 86_400.0
+REFRESH_EVERY_S = 300.0
 """A grant is refreshed a day before its end, a shorter-lived one in the last tenth of its life."""
 
 
@@ -177,8 +178,11 @@ async def give_back(
 
 
 def refresh_at(grant: Grant, now: datetime) -> datetime | None:
-    """When a grant is to be refreshed; None where it has no end."""
+    """When a grant is to be refreshed; None where it has no end. One that lives for seconds is refreshed when it is
+    used: by itself no more often than `REFRESH_EVERY_S`.
+    """
     if grant.expires_at is None:
         return None
     early_s = min(REFRESH_EARLY_S, (grant.expires_at - now).total_seconds() / 10)
-    return grant.expires_at - timedelta(seconds=max(early_s, 0.0))
+    planned = grant.expires_at - timedelta(seconds=max(early_s, 0.0))
+    return max(planned, now + timedelta(seconds=REFRESH_EVERY_S))

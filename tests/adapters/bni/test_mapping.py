@@ -196,9 +196,9 @@ def test_noise_is_never_a_verdict(answer: Response) -> None:
     asks: list[Any] = [
         transferred,
         found,
-        lambda a: mapping.PAYOUTS.inquired(samples.order(), a),
+        lambda a: mapping.PAYOUTS.inquired(samples.order(), a, "7"),
         lambda a: mapping.bound(a, "1"),
-        mapping.otp_sent,
+        lambda a: mapping.otp_sent(a, "7"),
         lambda a: values.b2b_token(sign.TOKENS["snap"][1], a, 900.0),
         lambda a: mapping.statement_page(a, 1, "7", Secret("8000000001")),
         lambda a: mapping.balance(a, "7", Secret("8000000001")),

@@ -25,10 +25,11 @@ OTHER = ("LOGIN_ID", "62-81234567891")
 VERIFIED = (LOGIN, ("USER_KYC", "KYC_VERIFIED"), ("KTP_NUMBER", NIK.reveal()))
 
 
-def answer(ctx: Context, *rows: tuple[str, Any], code: str = "S SUCCESS", **head: str) -> Response:
+def answer(ctx: Context, *rows: tuple[str, Any], code: str = "S SUCCESS", alone: bool = False, **head: str) -> Response:
     status, name = code.split()
     info = {"resultStatus": status, "resultCodeId": "0", "resultCode": name, "resultMsg": "m"}
-    told = [{"resourceType": kind, "value": value} for kind, value in rows]
+    told: Any = [{"resourceType": kind, "value": value} for kind, value in rows]
+    told = told[0] if alone else told
     said = {"head": {"reqMsgId": ctx.external_id(0), **head}, "body": {"resultInfo": info, "userResourceInfos": told}}
     text = json.dumps(said, indent=1)
     signature = rsa.sign(PEM, text)
@@ -74,6 +75,30 @@ def test_verdicts(ctx: Context, rows: tuple[tuple[str, str], ...], expected: Ver
 def test_what_does_not_say_it_whole_is_no_verdict(ctx: Context, rows: tuple[tuple[str, Any], ...]) -> None:
     with pytest.raises(PartnerProtocolError):
         verdict(ctx, answer(ctx, *rows))
+
+
+def test_one_resource_may_stand_without_its_list(ctx: Context) -> None:
+    assert outcome(PARTNER.link_health(ctx, GRANT), answer(ctx, LOGIN, alone=True)) is LinkHealth.ACTIVE
+    assert outcome(PARTNER.link_health(ctx, GRANT), answer(ctx, OTHER, alone=True)) is LinkHealth.BLOCKED
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"clientId": "another-merchant"},
+        {"reqMsgId": "", "clientId": "another-merchant"},
+        {"reqMsgId": "7"},
+        {"reqMsgId": "", "respTime": "2020-01-01T12:00:00+07:00"},
+    ],
+)
+def test_what_dana_signed_for_another_merchant_request_or_day_is_no_verdict(ctx: Context, head: dict[str, str]) -> None:
+    with pytest.raises(PartnerProtocolError):
+        verdict(ctx, answer(ctx, *VERIFIED, **head))
+
+
+def test_what_names_neither_request_nor_time_is_taken(ctx: Context) -> None:
+    for head in ({"reqMsgId": ""}, {"reqMsgId": "", "respTime": snap.timestamp(ctx.now)}, {"respTime": "2020-01-01"}):
+        assert verdict(ctx, answer(ctx, *VERIFIED, **head)) is Verdict.MATCH
 
 
 def test_a_changed_answer_is_no_verdict(ctx: Context) -> None:

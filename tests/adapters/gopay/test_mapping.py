@@ -179,7 +179,7 @@ def test_every_status_has_its_outcome():
 def test_only_a_notification_has_a_reason(order, answer):
     """A look-up's `error_code` is no field of Iris' documents: nobody knows what it would mean."""
     said = {"reference_no": "1d4f8423393005", "status": "failed", "error_code": "018"}
-    looked = mapping.found_payout(answer(200, said), "1d4f8423393005", order.account)
+    looked = mapping.found_payout(answer(200, said), "1d4f8423393005", order)
     assert (looked.reason_may_follow, looked.technical) == (True, False)
 
 

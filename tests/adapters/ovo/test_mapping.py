@@ -156,15 +156,15 @@ def test_a_failed_look_up_raises(order: PayoutOrder, say: Say, code: str) -> Non
 
 @pytest.mark.parametrize(("code", "reason"), sorted(mapping.INQUIRY_REFUSALS.items()))
 def test_inquiry_refusals(order: PayoutOrder, say: Say, code: str, reason: BlockerCode) -> None:
-    outcome = mapping.PAYOUTS.inquired(order, say(code))
+    outcome = mapping.PAYOUTS.inquired(order, say(code), order.reference)
     assert outcome is not None
     assert (outcome.kind, outcome.reason) == (OutcomeKind.REJECTED, reason)
 
 
 def test_inquiry_of_another_account_stops_the_payout(order: PayoutOrder, say: Say) -> None:
-    assert mapping.PAYOUTS.inquired(order, say("2003700", customerNumber="081234567890")) is None
+    assert mapping.PAYOUTS.inquired(order, say("2003700", customerNumber="081234567890"), order.reference) is None
     with pytest.raises(PartnerProtocolError) as raised:
-        mapping.PAYOUTS.inquired(order, say("2003700", customerNumber="081234567891"))
+        mapping.PAYOUTS.inquired(order, say("2003700", customerNumber="081234567891"), order.reference)
     assert "0812" not in str(raised.value)
 
 
@@ -185,7 +185,10 @@ def test_inquiry_of_another_account_stops_the_payout(order: PayoutOrder, say: Sa
     ],
 )
 def test_inquiry_that_could_not_tell(order: PayoutOrder, query: IdentityQuery, say: Say, code: str, hint: Hint) -> None:
-    for ask in (lambda reply: mapping.PAYOUTS.inquired(order, reply), lambda reply: mapping.identity(query, reply)):
+    for ask in (
+        lambda reply: mapping.PAYOUTS.inquired(order, reply, order.reference),
+        lambda reply: mapping.identity(query, reply),
+    ):
         with pytest.raises(PartnerUnavailable) as raised:
             ask(say(code))
         assert (raised.value.hint, raised.value.partner_code) == (hint, code)
@@ -193,7 +196,7 @@ def test_inquiry_that_could_not_tell(order: PayoutOrder, query: IdentityQuery, s
 
 @pytest.mark.parametrize("code", ["4093701", "4043718"])
 def test_a_reference_known_at_the_inquiry_is_looked_up(order: PayoutOrder, say: Say, code: str) -> None:
-    outcome = mapping.PAYOUTS.inquired(order, say(code))
+    outcome = mapping.PAYOUTS.inquired(order, say(code), order.reference)
     assert outcome is not None
     assert outcome.kind is OutcomeKind.UNKNOWN
 
@@ -335,7 +338,7 @@ def test_noise_is_never_a_verdict(order: PayoutOrder, query: IdentityQuery, repl
     for read in (
         lambda: mapping.PAYOUTS.transferred(order, reply).kind,
         lambda: mapping.PAYOUTS.found(order, reply).kind,
-        lambda: mapping.PAYOUTS.inquired(order, reply),
+        lambda: mapping.PAYOUTS.inquired(order, reply, order.reference),
         lambda: mapping.identity(query, reply).verdict,
     ):
         with pytest.raises(PartnerError):

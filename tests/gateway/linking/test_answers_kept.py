@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -14,6 +15,7 @@ from contracts.incentive import BlockerCode
 from contracts.linking import Grant, LinkInputs, LinkRefused, Unlinked
 from contracts.secret import Secret
 from gateway.security.sealed import open_grant
+from gateway.services.linking import facts
 from gateway.storage.base.database import Connection
 from tests.gateway.linking.fake import granted
 from tests.gateway.linking.world import World
@@ -102,3 +104,11 @@ async def test_nothing_is_kept_of_what_was_not_answered(world: World, monkeypatc
     bank.will("finish", goes_away(world, monkeypatch, granted(), times=1))
     await browser.get("/callbacks/sole/link", params={"st": state, "code": "c-1"})
     assert (await world.link(link_id))["state"] == "active"
+
+
+def test_a_token_that_lives_for_seconds_is_not_refreshed_all_the_time() -> None:
+    now = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
+    for life_s, after_s in ((1, 300), (60, 300), (330, 300), (1000, 900), (15 * 86_400, 14 * 86_400)):
+        grant = Grant(access_token=Secret("t"), expires_at=now + timedelta(seconds=life_s))
+        assert facts.refresh_at(grant, now) == now + timedelta(seconds=after_s)
+    assert facts.refresh_at(Grant(access_token=Secret("t")), now) is None
