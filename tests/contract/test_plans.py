@@ -118,14 +118,16 @@ def _money_moves(recording: Recording) -> Take:
 
 
 def first_write(partner: Partner, ctx: Context, order: PayoutOrder, replies: Take) -> Request:
-    """The first WRITE of paying the order, its READs answered as they were recorded."""
+    """The first WRITE of paying the order, its READs answered as they were recorded, to this attempt's own numbers."""
     plan = partner.prepare(ctx, order) if partner.manifest.two_step else partner.payout(ctx, order)
     request = next(plan)
-    for reply in replies.replies:
+    for recorded, reply in replies.exchanges:
         if request.effect is Effect.WRITE:
             plan.close()
             return request
-        request = plan.send(reply)
+        then, now = (json.loads(each.content).get("partnerReferenceNo", "") for each in (recorded, request))
+        content = reply.content.replace(then.encode(), now.encode()) if then else reply.content
+        request = plan.send(msgspec.structs.replace(reply, content=content))
     raise AssertionError("a payout writes")
 
 

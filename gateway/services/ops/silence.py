@@ -24,11 +24,14 @@ shorter.
 """
 REFUSED_FOR = timedelta(hours=1)
 """So long a partner may refuse us, or our token, before somebody is asked to talk to it."""
+UNDECIDED_FOR = timedelta(days=7)
+"""So long a NIK check may go without a verdict before somebody is asked to talk to the partner."""
 TICK_S = 60.0
 MOST = 200
 """Payouts of one look; the next look finds the others."""
 _BY = "guard"
 _REFUSES = "refuses us at "
+_UNDECIDED = "NIK checks without a verdict for more than a week"
 _WAITING = tuple(
     code
     for code, text in BLOCKERS.items()
@@ -55,7 +58,21 @@ class Guard:
             if len(payouts) < MOST:  # else some were not looked at
                 await silence.close_others(connection, now, payouts, texts, by=_BY)
             await self._refusals(connection)
+            await self._undecided(connection)
         return 0
+
+    async def _undecided(self, connection: Connection) -> None:
+        """One case a partner, however many people wait: what one word of theirs lifts is one matter."""
+        now = self._clock.now()
+        found = await silence.undecided(connection, now - UNDECIDED_FOR)
+        for partner, people, words in found:
+            if not await silence.has_case(connection, partner, _UNDECIDED):
+                detail = f"{_UNDECIDED}, of {people} people; the partner's words on the first: {words}"
+                case = NewCase(code=BlockerCode.VERIFICATION_PENDING, partner=partner, detail=detail)
+                await cases.open_cases(connection, now, [case])
+        for partner, _ in await silence.cases_about(connection, _UNDECIDED):
+            if partner not in {each for each, _, _ in found}:
+                await cases.close_about(connection, now, partner, _UNDECIDED, by=_BY)
 
     async def _refusals(self, connection: Connection) -> None:
         now = self._clock.now()
@@ -68,7 +85,7 @@ class Guard:
                 await cases.open_cases(
                     connection, now, [NewCase(code=blocker_of(fault), partner=partner, detail=detail)]
                 )
-        for partner, detail in await silence.refusal_cases(connection, _REFUSES):
+        for partner, detail in await silence.cases_about(connection, _REFUSES):
             beginning = _REFUSES + detail.removeprefix(_REFUSES).partition(" ")[0] + " "
             if (partner, beginning) not in lasting:
                 await cases.close_about(connection, now, partner, beginning, by=_BY)

@@ -131,10 +131,24 @@ async def has_case(connection: Connection, partner: str, beginning: str) -> bool
     )
 
 
-async def refusal_cases(connection: Connection, beginning: str) -> list[tuple[str, str]]:
+async def cases_about(connection: Connection, beginning: str) -> list[tuple[str, str]]:
     """Partner and evidence of the open cases that begin like this."""
     rows = await connection.fetch(
         "SELECT partner, detail FROM cases WHERE payout IS NULL AND closed_at IS NULL AND starts_with(detail, $1)",
         beginning,
     )
     return [(row["partner"], row["detail"]) for row in rows]
+
+
+async def undecided(connection: Connection, before: datetime) -> list[tuple[str, int, str]]:
+    """Partners that were asked about NIKs before then and have given no verdict yet, unless they are held: partner, how
+    many people, and its words on the one that has waited longest.
+    """
+    rows = await connection.fetch(
+        "SELECT v.partner, count(*) AS people, (array_agg(v.partner_code ORDER BY v.created_at))[1] AS words"
+        " FROM verifications v WHERE v.state = 'open' AND v.created_at < $1 AND v.tries > 0"
+        " AND v.partner NOT IN (SELECT partner FROM holds WHERE released_at IS NULL AND stage = 'verify')"
+        " GROUP BY v.partner ORDER BY v.partner",
+        before,
+    )
+    return [(row["partner"], row["people"], row["words"] or "none that can be read") for row in rows]

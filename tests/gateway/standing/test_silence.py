@@ -11,7 +11,7 @@ import pytest
 from contracts.hold import CallFault, HoldKind, HoldStage
 from contracts.incentive import BlockerCode
 from gateway.partners.watch import Told
-from gateway.services.ops.silence import LATE, REFUSED_FOR, Guard
+from gateway.services.ops.silence import LATE, REFUSED_FOR, UNDECIDED_FOR, Guard
 from gateway.storage.ops import holds, switches
 from gateway.storage.ops.holds import NewHold
 from gateway.worker.outage import FAILURES, QUIET_S, Outages
@@ -229,3 +229,39 @@ async def test_linking_that_fails_at_the_api_is_told_to_all_and_ends(town: Town)
         assert await shown() == []
     events = await town.fetch("SELECT type FROM events WHERE type LIKE 'partner.%' ORDER BY seq")
     assert [row["type"] for row in events] == ["partner.held", "partner.released"] * 2
+
+
+async def test_checks_that_get_no_verdict_for_a_week_are_one_case_a_partner(town: Town) -> None:
+    """However many people wait, whether the partner says *running* or nothing that can be read; while it is held, the
+    hold says so.
+    """
+    watch = guard(town)
+    for n in (1, 2):
+        await town.person()
+        await town.execute(
+            "INSERT INTO verifications (id, participant, link_id, nik_index, state, created_at, tries, next_attempt_at,"
+            " partner_code) SELECT $1, participant, id, '', 'open', $2, 9, $2::timestamptz + interval '30 days', $3 FROM links l"
+            " WHERE NOT EXISTS (SELECT 1 FROM verifications v WHERE v.link_id = l.id)",
+            n,
+            town.clock.now() + timedelta(hours=n),
+            f"P{n}",
+        )
+    await town.pass_time(UNDECIDED_FOR.total_seconds())
+    await watch.tick()
+    assert await told(town) == []
+    await town.pass_time(3 * 3_600.0)
+    for _ in range(2):
+        await watch.tick()
+    (case,) = await town.fetch("SELECT code, partner, detail FROM cases WHERE closed_at IS NULL")
+    assert (case["code"], case["partner"]) == ("verification_pending", "fake")
+    assert case["detail"].endswith("of 2 people; the partner's words on the first: P1")
+    await town.execute(
+        "UPDATE verifications SET state = 'decided', verdict = 'match', decided_at = $1", town.clock.now()
+    )
+    await watch.tick()
+    assert await told(town) == []
+    await town.execute("UPDATE verifications SET state = 'open', verdict = NULL, decided_at = NULL")
+    async with town.database.transaction() as connection:
+        await holds.hold(connection, town.clock.now(), a_hold(town, HoldKind.OUTAGE, "timeout", HoldStage.VERIFY))
+    await watch.tick()
+    assert await told(town) == []
