@@ -34,8 +34,9 @@ _SECONDS = re.compile(r"[0-9]{1,400}(?:\.[0-9]{1,9})?", re.ASCII)
 _TOKEN = re.compile(r"[!-~]{1,8192}", re.ASCII)
 _BEARER = re.compile(r"\s*(?:Bearer\s+)?", re.IGNORECASE)
 _YEARS = range(2000, 2100)
-_DONE = re.compile(r"200[0-9]{4}", re.ASCII)
-_NOTHING = frozenset({"", "null", "undefined"})
+_NOTHING = frozenset({"", "null", "undefined", "none", "nil", "n/a", "false", "-"})
+"""What programs write where they have nothing, in small letters."""
+_NO_ERROR = re.compile(r"0+|200[0-9]{4}", re.ASCII)
 _EXACT = 2.0**53
 _LONGEST = 64
 _VISIBLE = re.compile(r"[!-~]{1,64}", re.ASCII)
@@ -140,7 +141,7 @@ def number(value: object) -> str | None:
     exact; None where it is none. One with a point or an exponent may have been rounded.
     """
     text = f"{value}" if type(value) is int else value.strip() if isinstance(value, str) else ""
-    return text if _VISIBLE.fullmatch(text) else None
+    return text if _VISIBLE.fullmatch(text) and text.casefold() not in _NOTHING else None
 
 
 def named(value: object) -> bool:
@@ -290,9 +291,9 @@ def _name(name: str) -> str:
 
 def told(error: str | None) -> str | None:
     """A code of refusal that a browser brings back, None where none is told: some partners send the parameter in any
-    case, empty, as `null`, or with SNAP's code of a success.
+    case: empty, as `null` or `none`, as 0, or with SNAP's code of a success.
     """
-    return None if error is None or error in _NOTHING or _DONE.fullmatch(error) else error
+    return None if error is None or error.casefold() in _NOTHING or _NO_ERROR.fullmatch(error) else error
 
 
 def auth_code(query: Mapping[str, str]) -> str:
@@ -300,7 +301,7 @@ def auth_code(query: Mapping[str, str]) -> str:
     plus that was put into the address as it is.
     """
     code = query.get("authCode", "").replace(" ", "+")
-    return "" if code in _NOTHING or _AUTH_CODE.fullmatch(code) is None else code
+    return "" if code.casefold() in _NOTHING or _AUTH_CODE.fullmatch(code) is None else code
 
 
 def plain(text: object) -> str | None:

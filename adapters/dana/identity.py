@@ -89,7 +89,8 @@ def _told(ctx: Context, reply: Response) -> tuple[tuple[str, str], dict[str, Any
     response = answers.decoded(text.encode())
     _answers_ours(ctx, answers.at(response, "head"))
     info = answers.at(response, "body", "resultInfo")
-    code = (answers.written(answers.at(info, "resultStatus")), answers.written(answers.at(info, "resultCode")))
+    status, result = (answers.written(answers.at(info, name)).upper() for name in ("resultStatus", "resultCode"))
+    code = (status, result)
     if code not in (DONE, BLOCKED):
         plain = answers.plain(code[1])
         raise answers.unavailable(reply, f"resultCode {plain}", HINTS.get(code, Hint.NONE), plain)

@@ -67,7 +67,7 @@ def read_return(query: Mapping[str, str]) -> LinkReturn:
             refused = REFUSED_RETURNS.get(code, _B.LINK_REQUIRED)
             return LinkReturn(refused=refused, state=state, partner_code=answers.plain(code))
     result, code = query.get("result", "").lower() or None, answers.auth_code(query)
-    if result in ABANDONED_RESULTS or not (query.get("success", "").lower() == "true" or result == "success"):
+    if result in ABANDONED_RESULTS or not (answers.flag(query.get("success")) or result == "success"):
         return LinkReturn(refused=_B.CONSENT_ABANDONED, state=state, partner_code=answers.plain(result))
     if not code:
         return LinkReturn(refused=_B.CONSENT_ABANDONED, state=state, partner_code="success")
@@ -193,7 +193,7 @@ def created(reply: Response, order: PayoutOrder) -> Outcome:
         found = typed(payouts, list[wire.IrisCreated], "an accepted create")
         if len(found) != 1 or answers.written(found[0].status).lower() != "queued":
             return unknown(partner_code="201")
-        if found[0].amount not in (None, "") and values.whole(found[0].amount, "amount") != order.amount_rupiah:
+        if found[0].amount not in (None, "") and answers.whole(found[0].amount, "amount") != order.amount_rupiah:
             return unknown(partner_code="201")
         return queued(wire.reference_no(found[0].reference_no))
     if reply.status == 400:

@@ -20,6 +20,7 @@ from contracts.partner import Context
 from contracts.plan import Response
 from contracts.secret import Secret
 
+_UNREADABLE = "unreadable"
 _OV_CODE = re.compile(r"OV[0-9]{5}", re.ASCII)
 
 LINK_REFUSALS: dict[str, BlockerCode] = {
@@ -106,7 +107,7 @@ def bound(reply: Response) -> LinkStep:
 def returned(query: Mapping[str, str]) -> LinkReturn:
     """The browser's way back: an authCode, or `errorResponse` as JSON with OVO's own state, which is ignored (O4)."""
     error = answers.told(query.get("errorResponse"))
-    code = error and (_error_code(error) or "unreadable")
+    code = error and _error_code(error)
     return links.returned(query, state=None, error=code, table=RETURN_REFUSALS)
 
 
@@ -164,9 +165,14 @@ def _held(envelope: Envelope) -> LinkHeld | None:
 
 
 def _error_code(error: str) -> str | None:
-    """The OV code of `errorResponse`, or None where it cannot be read."""
+    """The OV code of `errorResponse`; None where it names none at all, `unreadable` where it is no JSON or its code is
+    of another kind.
+    """
     try:
-        code = answers.at(json.loads(error[:2048]), "code")
+        said = json.loads(error[:2048])
     except (ValueError, RecursionError):
+        return _UNREADABLE
+    code = answers.at(said, "code")
+    if not said or isinstance(said, dict) and "code" in said and code in (None, "", "OV00000"):
         return None
-    return code if isinstance(code, str) and _OV_CODE.fullmatch(code) else None
+    return code if isinstance(code, str) and _OV_CODE.fullmatch(code) else _UNREADABLE

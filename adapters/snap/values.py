@@ -17,6 +17,7 @@ from contracts.plan import Response
 from contracts.secret import Secret
 
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
+_RUPIAH = frozenset({"IDR", "360", "RP", "RP.", "RUPIAH"})
 _URL = re.compile(r"https?://[!-~]{1,4088}", re.ASCII | re.IGNORECASE)
 
 
@@ -63,11 +64,11 @@ def idr(amount_rupiah: int) -> dict[str, str]:
 
 def rupiah(value: Any, field: str) -> int:
     """SNAP's amount as whole rupiah; a number instead of a string is one too. The currency is evidence: partners pay in
-    rupiah alone, and some leave it out or write its ISO number. A `PartnerProtocolError` for a fraction, another
-    currency and anything else.
+    rupiah alone, and some leave it out, or write its ISO number or its name. A `PartnerProtocolError` for a fraction,
+    another currency and anything else.
     """
     currency = answers.at(value, "currency")
-    if currency not in (None, "") and answers.written(currency).upper() not in ("IDR", "360"):
+    if currency not in (None, "") and answers.written(currency).upper() not in _RUPIAH:
         raise PartnerProtocolError(f"field {field} is not an amount in IDR")
     return answers.whole(answers.at(value, "value"), field)
 

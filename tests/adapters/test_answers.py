@@ -79,9 +79,19 @@ def test_a_date_to_wait_for_is_reckoned_by_the_clock_that_names_it(
     assert answers.retry_after_s(Response(status=503, headers=headers, content=PAGE)) == waited_s
 
 
+NONE_AT_ALL = [(text, None) for text in ("null", "None", "-", "N/A", " undefined ", "A" * 65, "a b")]
+
+
 @pytest.mark.parametrize(
     ("value", "number"),
-    [(123456789012345678901, "123456789012345678901"), (" A-1 ", "A-1"), (1.5, None), (1e30, None), (True, None)],
+    [
+        (123456789012345678901, "123456789012345678901"),
+        (" A-1 ", "A-1"),
+        (1.5, None),
+        (1e30, None),
+        (True, None),
+        *NONE_AT_ALL,
+    ],
 )
 def test_a_number_of_theirs_is_never_a_rounded_one(value: object, number: str | None) -> None:
     assert answers.number(value) == number

@@ -41,6 +41,10 @@ ALERTS = (
         "CrowdRefused", "gateway_partner_held_seconds", 300, "A partner refused a crowd alike.", {"kind": "brake"},
         page=True,
     ),
+    Alert(
+        "PartnerThrottles", "gateway_partner_held_seconds", 4 * _HOUR_S, "A partner lets us ask too seldom.",
+        {"kind": "throttled"},
+    ),
     Alert("PartnerPaused", "gateway_partner_paused_seconds", 4 * _HOUR_S, "A partner is still paused."),
     Alert("UnknownForADay", "gateway_unknown_oldest_seconds", _DAY_S, "A payout is unknown for a day."),
     Alert("CaseOverdue", "gateway_cases_overdue", 0, "A case should have been decided."),

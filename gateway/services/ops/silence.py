@@ -16,7 +16,7 @@ from gateway.clock import Clock, jakarta_day
 from gateway.storage.base.database import Connection, Database
 from gateway.storage.ops import cases, silence
 from gateway.storage.ops.cases import NewCase
-from gateway.storage.ops.silence import Silent
+from gateway.storage.ops.silence import Held, Silent
 
 LATE = timedelta(minutes=15)
 """So long after its time nothing may have happened. Leases, time-outs and the longest back-off but a canary's are
@@ -24,13 +24,15 @@ shorter.
 """
 REFUSED_FOR = timedelta(hours=1)
 """So long a partner may refuse us, or our token, before somebody is asked to talk to it."""
+AWAY_FOR = timedelta(days=1)
+"""So long it may be away, closed or too busy for us."""
 UNDECIDED_FOR = timedelta(days=7)
 """So long a NIK check may go without a verdict before somebody is asked to talk to the partner."""
 TICK_S = 60.0
 MOST = 200
 """Payouts of one look; the next look finds the others."""
 _BY = "guard"
-_REFUSES = "refuses us at "
+_REFUSES, _AWAY = "refuses us at ", "has been away, closed or too busy for us at "
 _UNDECIDED = "NIK checks without a verdict for more than a week"
 _WAITING = tuple(
     code
@@ -76,17 +78,25 @@ class Guard:
 
     async def _refusals(self, connection: Connection) -> None:
         now = self._clock.now()
+        refused = await silence.refused(connection, now - REFUSED_FOR)
+        await self._lasting(connection, _REFUSES, refused, "for more than an hour")
+        away = await silence.away(connection, now - AWAY_FOR)
+        await self._lasting(connection, _AWAY, away, "for more than a day")
+
+    async def _lasting(self, connection: Connection, says: str, holds: Collection[Held], since: str) -> None:
+        """One case for each partner and stage of these holds, closed once it is held so no more."""
+        now = self._clock.now()
         lasting = set()
-        for partner, stage, fault, words in await silence.refused(connection, now - REFUSED_FOR):
-            beginning = f"{_REFUSES}{stage} "
+        for partner, stage, fault, words in holds:
+            beginning = f"{says}{stage} "
             lasting.add((partner, beginning))
             if not await silence.has_case(connection, partner, beginning):
-                detail = f"{beginning}for more than an hour, in its words: {words}"
-                await cases.open_cases(
-                    connection, now, [NewCase(code=blocker_of(fault), partner=partner, detail=detail)]
+                case = NewCase(
+                    code=blocker_of(fault), partner=partner, detail=f"{beginning}{since}, in its words: {words}"
                 )
-        for partner, detail in await silence.cases_about(connection, _REFUSES):
-            beginning = _REFUSES + detail.removeprefix(_REFUSES).partition(" ")[0] + " "
+                await cases.open_cases(connection, now, [case])
+        for partner, detail in await silence.cases_about(connection, says):
+            beginning = says + detail.removeprefix(says).partition(" ")[0] + " "
             if (partner, beginning) not in lasting:
                 await cases.close_about(connection, now, partner, beginning, by=_BY)
 

@@ -109,11 +109,25 @@ async def close_others(
     )
 
 
-async def refused(connection: Connection, since: datetime) -> list[tuple[str, str, str | None, str]]:
-    """Partners that have refused us since before then: partner, stage, fault, words."""
+Held = tuple[str, str, str | None, str]
+"""Partner, stage, fault and words of a hold."""
+
+
+async def refused(connection: Connection, since: datetime) -> list[Held]:
+    """Partners that have refused us since before then."""
     rows = await connection.fetch(
         "SELECT partner, stage, fault, words FROM holds WHERE released_at IS NULL AND since <= $1"
         " AND (kind = 'ours' OR fault = '401') ORDER BY since",
+        since,
+    )
+    return [(row["partner"], row["stage"], row["fault"], row["words"]) for row in rows]
+
+
+async def away(connection: Connection, since: datetime) -> list[Held]:
+    """Partners that have not been there for us, or only too slowly, since before then."""
+    rows = await connection.fetch(
+        "SELECT partner, stage, fault, words FROM holds WHERE released_at IS NULL AND since <= $1"
+        " AND kind IN ('outage', 'throttled') AND fault IS DISTINCT FROM '401' ORDER BY since",
         since,
     )
     return [(row["partner"], row["stage"], row["fault"], row["words"]) for row in rows]

@@ -89,6 +89,12 @@ def test_an_answer_that_contradicts_its_status_is_no_verdict(status: int, code: 
         transferred(reply(code, samples.TRANSFERRED, status=status))
 
 
+@pytest.mark.parametrize("currency", ["idr", "Rp", "RP.", "Rupiah", 360, "360", "", None])
+def test_rupiah_by_any_of_its_names_is_rupiah(currency: object) -> None:
+    amount = {"value": "600000.00", "currency": currency}
+    assert transferred(reply("2001700", samples.TRANSFERRED | {"amount": amount})).kind is OutcomeKind.SUCCEEDED
+
+
 @pytest.mark.parametrize(
     "changes",
     [

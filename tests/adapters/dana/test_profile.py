@@ -77,6 +77,13 @@ def test_what_does_not_say_it_whole_is_no_verdict(ctx: Context, rows: tuple[tupl
         verdict(ctx, answer(ctx, *rows))
 
 
+def test_a_result_counts_in_any_letters(ctx: Context) -> None:
+    assert verdict(ctx, answer(ctx, *VERIFIED, code="s Success")) is Verdict.MATCH
+    assert verdict(ctx, answer(ctx, code="f User_Status_Abnormal")) is Verdict.ACCOUNT_BLOCKED
+    with pytest.raises(PartnerUnavailable):
+        verdict(ctx, answer(ctx, *VERIFIED, code="S SUCCESSFUL"))
+
+
 def test_one_resource_may_stand_without_its_list(ctx: Context) -> None:
     assert outcome(PARTNER.link_health(ctx, GRANT), answer(ctx, LOGIN, alone=True)) is LinkHealth.ACTIVE
     assert outcome(PARTNER.link_health(ctx, GRANT), answer(ctx, OTHER, alone=True)) is LinkHealth.BLOCKED
@@ -97,7 +104,7 @@ def test_what_dana_signed_for_another_merchant_request_or_day_is_no_verdict(ctx:
 
 
 def test_what_names_neither_request_nor_time_is_taken(ctx: Context) -> None:
-    for head in ({"reqMsgId": ""}, {"reqMsgId": "", "respTime": snap.timestamp(ctx.now)}, {"respTime": "2020-01-01"}):
+    for head in ({"reqMsgId": ""}, {"reqMsgId": "", "respTime": ctx.now.isoformat()}, {"respTime": "2020-01-01"}):
         assert verdict(ctx, answer(ctx, *VERIFIED, **head)) is Verdict.MATCH
 
 

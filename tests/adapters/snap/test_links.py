@@ -112,6 +112,10 @@ def test_an_empty_refusal_beside_a_code_is_none(slug: str) -> None:
     for more in (
         {"error": "", "errorCode": "", "errorResponse": "", "error_description": ""},
         {"error": "null", "errorCode": "null", "errorResponse": "null"},
+        {"error": "None", "errorCode": "0", "errCode": "000", "errorResponse": "{}"},
+        {"error": "false", "errorCode": "undefined", "errorResponse": '{"code":"","message":""}'},
+        {"error": "-", "errorCode": "00", "errorResponse": '{"code":null}', "result": "", "success": "1"},
+        {"errorResponse": "[]", "success": "Y", "result": ""},
         {"responseCode": "2001000", "responseMessage": "Successful"},
     ):
         query = {"authCode": "ab c/d=", "success": "True", "result": "SUCCESS", **more}

@@ -240,7 +240,8 @@ async def test_checks_that_get_no_verdict_for_a_week_are_one_case_a_partner(town
         await town.person()
         await town.execute(
             "INSERT INTO verifications (id, participant, link_id, nik_index, state, created_at, tries, next_attempt_at,"
-            " partner_code) SELECT $1, participant, id, '', 'open', $2, 9, $2::timestamptz + interval '30 days', $3 FROM links l"
+            " partner_code) SELECT $1, participant, id, '', 'open', $2, 9, $2::timestamptz + interval '30 days', $3"
+            " FROM links l"
             " WHERE NOT EXISTS (SELECT 1 FROM verifications v WHERE v.link_id = l.id)",
             n,
             town.clock.now() + timedelta(hours=n),
