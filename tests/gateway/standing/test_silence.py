@@ -11,7 +11,7 @@ import pytest
 from contracts.hold import CallFault, HoldKind, HoldStage
 from contracts.incentive import BlockerCode
 from gateway.partners.watch import Told
-from gateway.services.ops.silence import LATE, REFUSED_FOR, UNDECIDED_FOR, Guard
+from gateway.services.ops.silence import AWAY_FOR, LATE, REFUSED_FOR, UNDECIDED_FOR, Guard
 from gateway.storage.ops import holds, switches
 from gateway.storage.ops.holds import NewHold
 from gateway.worker.outage import FAILURES, QUIET_S, Outages
@@ -266,3 +266,27 @@ async def test_checks_that_get_no_verdict_for_a_week_are_one_case_a_partner(town
         await holds.hold(connection, town.clock.now(), a_hold(town, HoldKind.OUTAGE, "timeout", HoldStage.VERIFY))
     await watch.tick()
     assert await told(town) == []
+
+
+async def test_who_is_away_or_too_busy_for_a_day_is_one_case_a_stage(town: Town) -> None:
+    town.partner()
+    watch = guard(town)
+    busy = {HoldStage.PAYOUT: (HoldKind.THROTTLED, "429"), HoldStage.VERIFY: (HoldKind.OUTAGE, "later")}
+    async with town.database.transaction() as connection:
+        for stage, (kind, fault) in busy.items():
+            await holds.hold(connection, town.clock.now(), a_hold(town, kind, fault, stage))
+    await town.pass_time(AWAY_FOR.total_seconds() - 60)
+    await watch.tick()
+    assert await told(town) == []
+    await town.pass_time(120)
+    for _ in range(2):
+        await watch.tick()
+    rows = await town.fetch("SELECT code, detail FROM cases WHERE closed_at IS NULL ORDER BY detail")
+    assert [(row["code"], row["detail"].split(" for more")[0].split(" at ")[-1]) for row in rows] == [
+        ("partner_unavailable", "payout"),
+        ("partner_unavailable", "verify"),
+    ]
+    async with town.database.transaction() as connection:
+        await holds.release(connection, town.clock.now(), "fake", HoldStage.PAYOUT, [HoldKind.THROTTLED], by="w1")
+    await watch.tick()
+    assert len(await told(town)) == 1
