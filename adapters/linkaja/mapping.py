@@ -212,15 +212,18 @@ def confirmed(order: PayoutOrder, reply: Response) -> Outcome:
     if reply.status == 401 and wire.answer(reply).code == "401":
         return not_accepted(Hint.OUR_TOKEN, partner_code="401", retry_after_s=wait_s)
     said = _read(reply)
-    kind = CONFIRM.get(said.code, OutcomeKind.UNKNOWN)
+    _same_reference(said, order)
+    kind, stands = CONFIRM.get(said.code, OutcomeKind.UNKNOWN), answers.listed(said.fields.get("status"), CHECK)
     if kind is OutcomeKind.SUCCEEDED:
         if not answers.named(said.fields.get("linkRefNum")):
             raise PartnerProtocolError("field linkRefNum is missing")
-        if answers.listed(said.fields.get("status"), CHECK) not in (None, kind):
+        if stands not in (None, kind):
             raise PartnerProtocolError("field status disagrees with the code")
         return _booked(said, order, _number(said))
     if kind is OutcomeKind.PENDING:
         return pending(partner_code=said.code, partner_reference=_number(said))
+    if stands in (OutcomeKind.SUCCEEDED, OutcomeKind.PENDING):
+        return unknown(partner_code=said.code, retry_after_s=answers.retry_after_s(reply))
     if kind is OutcomeKind.REJECTED:
         return rejected(REASONS[said.code], partner_code=said.code)
     if kind is OutcomeKind.NOT_ACCEPTED:
@@ -235,14 +238,16 @@ def checked(order: PayoutOrder, reply: Response) -> Outcome:
 
 def _checked(order: PayoutOrder, reply: Response) -> Outcome:
     said = _read(reply)
+    _same_reference(said, order)
+    kind = answers.listed(said.fields.get("status"), CHECK)
     if said.code == "25":
+        if kind is not None:
+            raise PartnerProtocolError("field status disagrees with the code")
         return not_found(partner_code=said.code)
     if said.code == "26":
         return pending(partner_code=said.code)
     if said.code != "00":
         raise _unavailable(said, reply)
-    _same_reference(said, order)
-    kind = answers.listed(said.fields.get("status"), CHECK)
     if kind is OutcomeKind.SUCCEEDED:
         return _booked(said, order, _number(said))
     if kind is OutcomeKind.PENDING:

@@ -95,16 +95,18 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
     def transferred(self, order: PayoutOrder, reply: Response) -> Outcome:
         """What the transfer's own answer says; a code without a line in the tables is no verdict."""
         envelope = self.transfer.read(reply)
+        envelope.echo(order.reference, "partnerReferenceNo")
         code = envelope.code
         if code == self.transfer.done:
-            envelope.echo(order.reference, "partnerReferenceNo")
             _must_be_done(envelope)
             return self._booked(envelope, order, code, envelope.optional_number("referenceNo"))
         if code == f"202{self.transfer.service}00":
             return pending(partner_code=code, partner_reference=envelope.optional_number("referenceNo"))
+        wait_s = answers.retry_after_s(reply)
+        if _stands(envelope) not in (None, OutcomeKind.REJECTED, OutcomeKind.NOT_FOUND):
+            return unknown(partner_code=code, retry_after_s=wait_s)
         if code in self.refusals:
             return rejected(self.refusals[code], partner_code=code)
-        wait_s = answers.retry_after_s(reply)
         if envelope.case in codes.NOT_ACCEPTED:
             return not_accepted(codes.HINTS[envelope.case], partner_code=code, retry_after_s=wait_s)
         return unknown(partner_code=code, retry_after_s=wait_s)
@@ -115,11 +117,13 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
 
     def _found(self, order: PayoutOrder, reply: Response) -> Outcome:
         envelope = self.status.read(reply)
+        envelope.echo(order.reference, "originalPartnerReferenceNo")
         if envelope.code == f"404{self.status.service}01":
+            if _stands(envelope) not in (None, OutcomeKind.NOT_FOUND):
+                raise PartnerProtocolError("field latestTransactionStatus disagrees with the code")
             return not_found(partner_code=envelope.code)
         if envelope.code != self.status.done:
             raise self.status.unavailable(envelope)
-        envelope.echo(order.reference, "originalPartnerReferenceNo")
         envelope.echo(self.transfer.service, "serviceCode")
         status = answers.digits(envelope.body.get("latestTransactionStatus"), 2)
         number = next(filter(None, map(envelope.optional_number, self.numbers)), None)
@@ -165,12 +169,16 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def _stands(envelope: Envelope) -> OutcomeKind | None:
+    """How a payment stands by the state that an answer shows, None where it shows none of the standard's."""
+    return STATUS.get(answers.digits(envelope.body.get("latestTransactionStatus"), 2))
+
+
 def _must_be_done(envelope: Envelope) -> None:
     """A transfer's own success: it names a number of theirs, in whatever form, and no state that says otherwise."""
     if not answers.named(envelope.body.get("referenceNo")):
         raise PartnerProtocolError("field referenceNo is missing")
-    status = answers.digits(envelope.body.get("latestTransactionStatus"), 2)
-    if STATUS.get(status, OutcomeKind.SUCCEEDED) is not OutcomeKind.SUCCEEDED:
+    if _stands(envelope) not in (None, OutcomeKind.SUCCEEDED):
         raise PartnerProtocolError("field latestTransactionStatus disagrees with the code")
 
 

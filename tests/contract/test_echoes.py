@@ -134,3 +134,36 @@ def test_a_success_of_which_nothing_was_given_back_is_one(recording: Recording) 
         for word in ({"value": "0.00", "currency": "IDR"}, None, "", {}):
             content = json.dumps({**body, "refundAmount": word}).encode()
             assert play(take, len(take.exchanges) - 1, damaged(content=content)).result == take.result
+
+
+def test_a_refusal_or_absence_beside_a_state_that_stands_is_neither(recording: Recording) -> None:
+    """What was paid, or may be, is not sent again and nobody is blamed for it: it is looked up."""
+    for take in succeeded(recording):
+        _, reply = take.exchanges[-1]
+        body = document(reply)
+        snap = len(str(body.get("responseCode", ""))) == 7
+        for code in ("40305", "42900", "40401", "40100") if snap else ("15", "51", "40", "25"):
+            for stands in ("00", "03") if snap else ("COMPLETED", "PENDING"):
+                if snap:
+                    status = int(code[:3])
+                    name = {"responseCode": code[:3] + body["responseCode"][3:5] + code[3:]}
+                    other = {**body, **name, "latestTransactionStatus": stands}
+                elif "data" in body:
+                    status, other = 200, {"data": {**body["data"], "responseCode": code, "status": stands}}
+                else:
+                    continue
+                content = json.dumps(other).encode()
+                said = play(take, len(take.exchanges) - 1, damaged(status=status, content=content))
+                assert not said.verdict, (take.operation, code, stands, said.result)
+
+
+def test_a_refusal_that_names_another_payment_is_none_of_ours(recording: Recording) -> None:
+    for take in succeeded(recording):
+        _, reply = take.exchanges[-1]
+        body = document(reply)
+        for field in sorted(REFERENCE & body.keys()):
+            for code in ("40305", "40401"):
+                name = {"responseCode": code[:3] + body["responseCode"][3:5] + code[3:]}
+                content = json.dumps({**body, **name, field: "1000000000000000999"}).encode()
+                said = play(take, len(take.exchanges) - 1, damaged(status=int(code[:3]), content=content))
+                assert said.error is not None

@@ -23,7 +23,8 @@ from gateway.storage.intake import participants
 from gateway.storage.intake.participants import ParticipantRow
 from gateway.storage.linking import links, owners, verifications
 from gateway.storage.linking.links import LinkRow
-from gateway.storage.ops import audit
+from gateway.storage.ops import audit, cases
+from gateway.storage.ops.cases import NewCase
 
 OPENS_FOR = timedelta(minutes=10)
 """From a challenge to its opening."""
@@ -172,6 +173,8 @@ class LinkEndings(LinkUpkeep):
         if withdrawn or person.link_id != link.id:
             because = BlockerCode.CONSENT_WITHDRAWN if withdrawn else BlockerCode.LINK_REQUIRED
             await facts.ended(connection, person, link, LinkState.UNLINKED, because, now)
+            if withdrawn:
+                await cases.open_cases(connection, now, [_not_given_back(link)])
             return
         stays = await links.move(connection, link, LinkState.ACTIVE, now, **_STAYS)
         if stays is None:
@@ -269,3 +272,9 @@ _STAYS: dict[str, object] = {
     "lives_until": None,
     "answers": 0,
 }
+
+
+def _not_given_back(link: LinkRow) -> NewCase:
+    """Nothing of ours uses the access any more, but a participant who withdrew has been told that it ends."""
+    detail = f"the consent to link {link.id} was withdrawn and the partner has not unbound it: ask it to do so"
+    return NewCase(code=BlockerCode.CONSENT_WITHDRAWN, partner=link.partner, detail=detail)

@@ -158,6 +158,8 @@ async def test_consent_does_not_come_back_where_the_partner_cannot_be_asked(worl
         await world.linking.tick_unlinking()
     assert (await world.link(link_id))["state"] == "unlinked"
     assert world.banks["shared"].calls("unlink") == UNLINK_TRIES
+    (case,) = await world.all("SELECT code, partner, detail FROM cases WHERE closed_at IS NULL")
+    assert (case["code"], case["partner"]) == ("consent_withdrawn", "shared") and link_id in case["detail"]
     assert await world.incentive(pid) == WITHDRAWN and world.banks["shared"].calls("verify") == 1
 
 

@@ -36,6 +36,7 @@ PLANTED = {
     "PartnerDown": _HOLD.format(kind="outage"),
     "PartnerRefusesUs": _HOLD.format(kind="ours"),
     "CrowdRefused": _HOLD.format(kind="brake"),
+    "PartnerThrottles": _HOLD.format(kind="throttled").replace("2 hours", "5 hours"),
     "PartnerPaused": "INSERT INTO partner_switches VALUES ('fake', $1::timestamptz - interval '5 hours', 'ann', 'why')",
     "UnknownForADay": "UPDATE payouts SET first_sent_at = $1::timestamptz - interval '25 hours'",
     "CaseOverdue": _CASE.format(code="partner_rejected", unit="day").replace("+", "-"),
