@@ -57,6 +57,16 @@ def same_nik(ours: Nik, theirs: object, field: str) -> bool:
     return ours.same_as(shown)
 
 
+def must_be_of_nik(ours: Nik, *theirs: object) -> None:
+    """A check's answer that shows the NIK asked about must show ours; a masked one, or none, says nothing. Raises
+    `PartnerProtocolError`.
+    """
+    for each in theirs:
+        shown = digits(answers.written(each))
+        if _NIK.fullmatch(shown) and not ours.same_as(shown):
+            raise PartnerProtocolError("the answer is about another NIK")
+
+
 def echoed(theirs: str, ours: Secret, read: Callable[[str], Secret | None]) -> Secret | None:
     """The account that an answer speaks of: `ours` itself where it agrees, another where it does not, None where all
     its digits are masked. `read` turns the partner's form into ours, None where it cannot.

@@ -48,7 +48,7 @@ _APART = re.compile(r"(:[0-9.,]+) ([+-]?)([0-9]{2}:?(?:[0-9]{2})?)$", re.ASCII)
 _OURS = re.compile(r"(?<![0-9])[0-9]{19}(?![0-9])", re.ASCII)
 _MIDNIGHT = re.compile(r"(?<=[T ])24(?=:00(?::00(?:[.,]0+)?)?(?:[Z+-]|$))", re.ASCII)
 _AUTH_CODE = re.compile(r"[!-~]{1,4096}", re.ASCII)
-STALE_S = 60.0
+STALE_S, TOLERANCE_S = 60.0, 900.0
 
 
 class Ambiguous:
@@ -265,6 +265,11 @@ def secret(value: object, field: str) -> Secret:
     if _TOKEN.fullmatch(text) is None:
         raise PartnerProtocolError(f"field {field} is missing or not a token")
     return Secret(text)
+
+
+def of_now(said_at: datetime, now: datetime) -> bool:
+    """Whether it was said just now, by clocks that may lie `TOLERANCE_S` apart (decision X6)."""
+    return abs((now - said_at).total_seconds()) <= TOLERANCE_S
 
 
 _BROUGHT = {

@@ -224,8 +224,16 @@ def partner_credentials(environment: Mapping[str, str], manifest: Manifest) -> d
         value = environment.get(variable, credential.default)
         if value is None:
             raise SettingsError(f"{variable} is not set: {credential.help}")
-        found[name] = Secret(value.replace("\\n", "\n") if credential.pem else value)
+        found[name] = Secret(value.replace("\\n", "\n") if credential.pem else _plain(variable, value))
     return found
+
+
+def _plain(variable: str, value: str) -> str:
+    """A credential that goes into a header or a signature: white space around it is the file's that it was kept in."""
+    text = value.strip()
+    if not text.isprintable():
+        raise SettingsError(f"{variable} has a line break, or another sign that cannot be seen, within it")
+    return text
 
 
 def partner_tls(environment: Mapping[str, str], slug: str) -> Tls:

@@ -66,6 +66,11 @@ def verdict(reply: Response, query: IdentityQuery) -> IdentityAnswer:
     shown = envelope.evidence("accountNo")
     if shown is not None and accounts.echoed(shown, query.account, account_of) not in (None, query.account):
         return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=envelope.code)
+    shown_niks = (
+        envelope.body.get("identificationNo"),
+        answers.at(envelope.body, "additionalInfo", "identificationNo"),
+    )
+    accounts.must_be_of_nik(query.nik, *shown_niks)
     match = answers.listed(answers.at(envelope.body, "additionalInfo", "identificationNoMatch"), MATCHES)
     if match is None:
         raise PartnerProtocolError("identificationNoMatch is none of Y, N, U, P")

@@ -24,9 +24,6 @@ HINTS: dict[tuple[str, str], Hint] = {
 }
 """`resultStatus` and `resultCode` (D7: SUCCESS and RESOURCE_NOT_DEFINED seen, the rest assumed)."""
 
-_TOLERANCE_S = 900
-"""How far partners' clocks may lie from ours (decision X6)."""
-
 KYC: dict[str, Verdict | None] = {
     "KYC_VERIFIED": None,
     "KYC_NOT_VERIFIED": Verdict.KYC_INCOMPLETE,
@@ -66,8 +63,7 @@ def health(ctx: Context, account: Secret, reply: Response) -> LinkHealth:
 
 def _holder(told: dict[str, Any]) -> Secret:
     """The account of whoever gave access, of which only the digits count (decision D8)."""
-    login = told.get("LOGIN_ID")
-    account = accounts.mobile(login) if isinstance(login, str) else None
+    account = accounts.mobile(answers.written(told.get("LOGIN_ID")))
     if account is None:
         raise PartnerProtocolError("resource LOGIN_ID is missing or no whole mobile number")
     return account
@@ -87,29 +83,20 @@ def _told(ctx: Context, reply: Response) -> tuple[tuple[str, str], dict[str, Any
     if not rsa.valid(ctx.credential("dana_public_key_pem"), text, signed.signature):
         raise PartnerProtocolError("an answer that DANA did not sign")
     response = answers.decoded(text.encode())
-    _answers_ours(ctx, answers.at(response, "head"))
-    info = answers.at(response, "body", "resultInfo")
-    status, result = (answers.written(answers.at(info, name)).upper() for name in ("resultStatus", "resultCode"))
-    code = (status, result)
-    if code not in (DONE, BLOCKED):
-        plain = answers.plain(code[1])
+    head = answers.at(response, "head")
+    if (request := answers.at(head, "reqMsgId")) not in (None, "", ctx.external_id(0)):
+        raise PartnerProtocolError("field head.reqMsgId is not ours")
+    now = request or answers.of_now(answers.said_at(answers.at(head, "respTime")) or ctx.now, ctx.now)
+    if not now or answers.at(head, "clientId") not in (None, "", ctx.credential("client_id")):
+        raise PartnerProtocolError("an answer to another merchant, or of another time and to no request")
+    body = answers.at(response, "body")
+    said = (answers.at(body, "resultInfo", name) for name in ("resultStatus", "resultCode"))
+    status, result = (answers.written(word).upper() for word in said)
+    if (code := (status, result)) not in (DONE, BLOCKED):
+        plain = answers.plain(result)
         raise answers.unavailable(reply, f"resultCode {plain}", HINTS.get(code, Hint.NONE), plain)
-    return code, _resources(answers.at(response, "body", "userResourceInfos")) if code == DONE else {}
-
-
-def _answers_ours(ctx: Context, head: object) -> None:
-    """It answers this request, where it names one, or else one of these minutes: DANA signs all that it tells."""
-    request, merchant = answers.written(answers.at(head, "reqMsgId")), answers.written(answers.at(head, "clientId"))
-    if request not in ("", ctx.external_id(0)) or merchant not in ("", ctx.credential("client_id")):
-        raise PartnerProtocolError("field head.reqMsgId or head.clientId is not ours")
-    said_at = answers.said_at(answers.at(head, "respTime"))
-    if not request and said_at is not None and abs((ctx.now - said_at).total_seconds()) > _TOLERANCE_S:
-        raise PartnerProtocolError("an answer of another time that names no request")
-
-
-def _resources(rows: object) -> dict[str, Any]:
-    """By type."""
-    told = [] if rows is None else answers.items(rows, "userResourceInfos")
-    return answers.unambiguous(
-        (answers.written(answers.at(row, "resourceType")), answers.at(row, "value")) for row in told
+    rows = answers.at(body, "userResourceInfos") if code == DONE else None
+    return code, answers.unambiguous(
+        (answers.written(answers.at(row, "resourceType")), answers.at(row, "value"))
+        for row in (answers.items(rows, "userResourceInfos") if rows else ())
     )

@@ -174,6 +174,7 @@ def identity(query: IdentityQuery, reply: Response) -> IdentityAnswer:
         raise PartnerProtocolError("field customerNumber does not show which account was checked")
     if shown != query.account:
         return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=said.code)
+    accounts.must_be_of_nik(query.nik, said.fields.get("nik"))
     verdict = answers.listed(said.fields.get("nikMatch"), NIK_MATCH)
     if verdict is None:
         raise PartnerProtocolError("field nikMatch is missing or has an unlisted value")
@@ -212,8 +213,11 @@ def confirmed(order: PayoutOrder, reply: Response) -> Outcome:
     if reply.status == 401 and wire.answer(reply).code == "401":
         return not_accepted(Hint.OUR_TOKEN, partner_code="401", retry_after_s=wait_s)
     said = _read(reply)
+    kind = CONFIRM.get(said.code, OutcomeKind.UNKNOWN)
     _same_reference(said, order)
-    kind, stands = CONFIRM.get(said.code, OutcomeKind.UNKNOWN), answers.listed(said.fields.get("status"), CHECK)
+    stands = answers.listed(said.fields.get("status"), CHECK)
+    if kind is not OutcomeKind.SUCCEEDED and stands in (OutcomeKind.SUCCEEDED, OutcomeKind.PENDING):
+        kind = OutcomeKind.UNKNOWN  # no refusal: looked up
     if kind is OutcomeKind.SUCCEEDED:
         if not answers.named(said.fields.get("linkRefNum")):
             raise PartnerProtocolError("field linkRefNum is missing")
@@ -222,8 +226,6 @@ def confirmed(order: PayoutOrder, reply: Response) -> Outcome:
         return _booked(said, order, _number(said))
     if kind is OutcomeKind.PENDING:
         return pending(partner_code=said.code, partner_reference=_number(said))
-    if stands in (OutcomeKind.SUCCEEDED, OutcomeKind.PENDING):
-        return unknown(partner_code=said.code, retry_after_s=answers.retry_after_s(reply))
     if kind is OutcomeKind.REJECTED:
         return rejected(REASONS[said.code], partner_code=said.code)
     if kind is OutcomeKind.NOT_ACCEPTED:

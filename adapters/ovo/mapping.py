@@ -142,6 +142,7 @@ def identity(query: IdentityQuery, reply: Response) -> IdentityAnswer:
         raise PartnerProtocolError("field customerNumber does not show which account was checked")
     if shown != query.account:
         return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=envelope.code)
+    accounts.must_be_of_nik(query.nik, answers.at(envelope.body, "additionalInfo", "identificationNo"))
     verdict = answers.listed(answers.at(envelope.body, "additionalInfo", "identificationMatch"), IDENTITY)
     if verdict is None:
         raise PartnerProtocolError("field additionalInfo.identificationMatch is missing or has an unlisted value")

@@ -102,12 +102,11 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
             return self._booked(envelope, order, code, envelope.optional_number("referenceNo"))
         if code == f"202{self.transfer.service}00":
             return pending(partner_code=code, partner_reference=envelope.optional_number("referenceNo"))
-        wait_s = answers.retry_after_s(reply)
-        if _stands(envelope) not in (None, OutcomeKind.REJECTED, OutcomeKind.NOT_FOUND):
-            return unknown(partner_code=code, retry_after_s=wait_s)
-        if code in self.refusals:
+        stands = _stands(envelope) in (OutcomeKind.SUCCEEDED, OutcomeKind.PENDING, OutcomeKind.REVERSED)
+        if code in self.refusals and not stands:
             return rejected(self.refusals[code], partner_code=code)
-        if envelope.case in codes.NOT_ACCEPTED:
+        wait_s = answers.retry_after_s(reply)
+        if envelope.case in codes.NOT_ACCEPTED and not stands:
             return not_accepted(codes.HINTS[envelope.case], partner_code=code, retry_after_s=wait_s)
         return unknown(partner_code=code, retry_after_s=wait_s)
 

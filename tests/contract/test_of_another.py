@@ -17,7 +17,7 @@ from contracts.plan import Effect, Response
 from gateway.services.payouts.words import agreed
 from tests.contract.recording import Recording
 from tests.contract.replay import damaged, document, fresh, leaves, play, put, told, written
-from tests.contract.stage import Take
+from tests.contract.stage import NIK, OTHER_NIK, Take
 
 
 def aged(reply: Response) -> Response:
@@ -169,3 +169,27 @@ def test_a_look_up_whose_notes_name_another_payout_is_none(recording: Recording)
             for notes, good in (("1000000000000000999", False), (None, True), ("incentive", True)):
                 said = play(take, 0, damaged(content=json.dumps({**body, "notes": notes}).encode()))
                 assert said.verdict is good
+
+
+def test_a_check_that_shows_another_nik_is_no_verdict(recording: Recording) -> None:
+    """Wherever our NIK is asked about by itself, and its answer shows a NIK under the name that it was asked under."""
+    for take in recording.of("verify_nik"):
+        for index, (request, reply) in enumerate(take.exchanges):
+            asked: Any = json.loads(request.content or b"{}")
+            body: Any = document(reply) if reply.content else {}
+            for path in leaves(asked):
+                value: Any = asked
+                for name in path:
+                    value = value[name]
+                if value not in (NIK, OTHER_NIK):
+                    continue
+                inner = path if "data" not in body else ("data", *path)
+                for shown, same in (
+                    (value, True),
+                    (f"{value[:4]}********{value[-4:]}", True),
+                    ("3174053009909999", False),
+                ):
+                    where = {**body, inner[0]: {**body.get(inner[0], {}), inner[1]: shown}} if inner[1:] else None
+                    other = fresh(reply, content=json.dumps(where or {**body, path[0]: shown}).encode())
+                    said = play(take, index, lambda given, reply=reply, other=other: other if given is reply else given)
+                    assert said.verdict is same, (path, shown, said.error)

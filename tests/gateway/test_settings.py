@@ -33,6 +33,15 @@ def test_what_is_complete_is_read() -> None:
     assert from_environment(COMPLETE | {"GATEWAY_QUOTAS": ""}, MANIFESTS).quotas == {}
 
 
+def test_a_credential_is_what_stands_in_its_file_and_not_the_line_end_behind_it() -> None:
+    kept = from_environment(COMPLETE | {"OVO_CLIENT_SECRET": " s3cret\r\n"}, MANIFESTS).partners["ovo"]["client_secret"]
+    assert kept.reveal() == "s3cret"
+    for broken in ("s3c\nret", "s3cret\x00", "s3c\u200bret"):
+        with pytest.raises(SettingsError, match="OVO_CLIENT_SECRET has a line break") as raised:
+            from_environment(COMPLETE | {"OVO_CLIENT_SECRET": broken}, MANIFESTS)
+        assert "s3c" not in str(raised.value)
+
+
 @pytest.mark.parametrize("given", ["https://pay.test/", "https://pay.test//"])
 def test_addresses_made_of_the_public_url_have_one_slash(given: str) -> None:
     assert from_environment(COMPLETE | {"GATEWAY_PUBLIC_URL": given}, MANIFESTS).public_url == "https://pay.test"

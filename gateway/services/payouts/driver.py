@@ -202,10 +202,9 @@ class Payouts:
         async with self._database.connection() as connection:
             found = await payouts.find_references(connection, partner, references, numbers)
         named = [row for row in found if row.reference == notice.reference] or found
-        if not named:
-            return "no_such_payout"
-        number = named[0].partner_reference
-        if len(named) != 1 or (len(found) != 1 and number not in (None, notice.partner_reference)):
+        if len(named) != 1:
+            return "several_payouts" if named else "no_such_payout"
+        if len(found) != 1 and named[0].partner_reference not in (None, notice.partner_reference):
             return "several_payouts"
         tracing.about(tracing.of_incentive(named[0].incentive))
         await self.observe(None, named[0].id, Source.NOTIFICATION, notice.outcome, event_key)
