@@ -80,7 +80,7 @@ def test_which_partner_is_down_and_how_long_it_will_take(at: Any, width: str) ->
     assert "payout: outage" in here.inner_text() and "5xx 3" in here.inner_text()
     within(page, here.get_by_role("link"))
     left = page.locator("section").filter(has_text="OVO: Payouts").inner_text()
-    assert re.search(r"Left \d", left) and "waits for the partner" in left
+    assert re.search(r"Left \d", left) and "stands still since" in left
     here.get_by_role("link").click()
     said = page.locator("main").inner_text()
     assert re.search(r"payout: outage 5xx \(502\), since \d{4}-\d\d-\d\d .*next try \d{4}", said)
