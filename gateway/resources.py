@@ -22,7 +22,7 @@ from gateway.partners.tokens import Tokens
 from gateway.partners.transport import Sender
 from gateway.security.vault import Vault
 from gateway.settings import Settings
-from gateway.storage.base import timeline, witness
+from gateway.storage.base import migrate, timeline, witness
 from gateway.storage.base.database import Database
 from gateway.storage.base.timeline import Timeline
 from gateway.storage.ops.journal import StoredJournal
@@ -54,7 +54,8 @@ class Resources:
 async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: bool = False) -> AsyncIterator[Resources]:
     """Open everything and close it again; one HTTP pool per partner host, so that a slow partner starves no other.
 
-    Raises `WrongKey` where the database belongs to another master key.
+    Raises `WrongKey` where the database belongs to another master key, `MigrationError` where it is older than this
+    version.
     """
     clock = SystemClock()
     vault = Vault(*settings.master_keys())
@@ -64,6 +65,7 @@ async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: boo
         stack.push_async_callback(database.close)
         async with database.connection() as connection:
             await witness.check(connection, vault)
+            await migrate.demand(connection)
         redis = Redis.from_url(settings.redis_url.reveal(), socket_timeout=2.0, socket_connect_timeout=2.0)
         stack.push_async_callback(redis.aclose)
         journal = StoredJournal(database)

@@ -136,6 +136,11 @@ def _mendable(error: Exception) -> str | None:
         return f"{error.detail} {error.remedy}"
     if isinstance(error, ConnectionError):
         return f"{error} Is it running, and is its address right? `gateway doctor` looks."
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return (
+            f"{error}: DATABASE_URL names a role that may not do this. `gateway migrate` runs as the tables' owner,"
+            " other commands as gateway_operate (docs/production.md)."
+        )
     if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | httpx.TransportError):
         return f"{type(error).__name__}: is it running, and is its address right? `gateway doctor` looks."
     return None

@@ -22,6 +22,7 @@ from gateway.security import places
 from gateway.security.vault import Vault
 from gateway.storage.base import migrate as migrations
 from gateway.storage.base import witness
+from gateway.storage.base.migrate import MigrationError
 from gateway.storage.base.witness import WrongKey
 from tests.conftest import MASTER_KEY
 from tests.gateway.api.conftest import settings_on
@@ -112,6 +113,22 @@ async def test_before_it_is_migrated_nothing_starts(empty_database: str, monkeyp
     with pytest.raises(WrongKey, match="gateway migrate"):
         async with open_resources(settings_on(empty_database, "unix://none")):
             pass
+
+
+async def test_on_a_database_of_the_version_before_nothing_starts_but_the_version_before(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *_, newest = [name for name, _ in migrations._files()]
+    await migrate_before(newest, empty_database, monkeypatch)
+    await witness.keep(empty_database, OURS)
+    with pytest.raises(MigrationError, match=f"{newest}.*gateway migrate"):
+        async with open_resources(settings_on(empty_database, "unix://none")):
+            pass
+    older = migrations._files()[:-1]
+    await _migrate(empty_database, OURS)
+    monkeypatch.setattr(migrations, "_files", lambda: older)
+    async with open_resources(settings_on(empty_database, "unix://none")):
+        pass
 
 
 async def test_of_two_first_migrations_one_key_stands(empty_database: str) -> None:

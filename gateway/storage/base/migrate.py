@@ -61,6 +61,18 @@ async def pending(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
     return [name for name, _ in _files() if name not in applied]
 
 
+async def demand(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Raise `MigrationError` where this version knows files that the database lacks. An older version may go on with a
+    newer database.
+    """
+    missing = await pending(connection)
+    if missing:
+        raise MigrationError(
+            f"the database is older than this version (it lacks {missing[0]}, {len(missing)} in all):"
+            " run `gateway migrate`, then start again; what runs of the version before may go on meanwhile"
+        )
+
+
 def _files() -> list[tuple[str, str]]:
     folder = resources.files("gateway.storage.base") / "schema"
     return sorted((entry.name, entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name.endswith(".sql"))

@@ -71,7 +71,7 @@ RIGHTS = {
     "recoveries": ("siu", "siu", "siu"),
     "refusals": ("siud", "siud", "siud"),
     "refused_counts": ("siu", "siu", "siu"),
-    "schema_migrations": ("", "", "s"),
+    "schema_migrations": ("s", "s", "s"),
     "settlements": ("siu", "siu", "siu"),
     "statement_findings": ("", "siud", "siud"),
     "statement_lines": ("s", "siu", "siu"),
