@@ -8,6 +8,7 @@ from importlib import resources
 import asyncpg
 
 from gateway.storage.base import roles
+from gateway.storage.base.database import Connection
 
 _LOCK = 0x70_72_61_6B  # one migrator at a time; any constant would do
 
@@ -53,7 +54,7 @@ async def migrate(dsn: str) -> int:
         await connection.close()
 
 
-async def pending(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
+async def pending(connection: Connection) -> list[str]:
     """Names of the files that `migrate` would apply."""
     known = await connection.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL")
     rows = await connection.fetch("SELECT name FROM schema_migrations") if known else []
@@ -61,7 +62,7 @@ async def pending(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
     return [name for name, _ in _files() if name not in applied]
 
 
-async def demand(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+async def demand(connection: Connection) -> None:
     """Raise `MigrationError` where this version knows files that the database lacks. An older version may go on with a
     newer database.
     """
