@@ -18,7 +18,7 @@ from gateway.cli.common import MANIFESTS, As, AsJson, console, local, rupiah, ta
 from gateway.cli.plan import told
 from gateway.clock import JAKARTA, SystemClock
 from gateway.services.brake.brake import Brake
-from gateway.services.ops.partners import Partners, PartnerView
+from gateway.services.ops.partners import Partners, PartnerView, trouble
 from gateway.services.ops.standstill import Because
 from gateway.storage.base.database import Database
 from gateway.storage.ops.holds import Hold
@@ -113,7 +113,9 @@ def settings_(
 
 @app.command()
 def state(as_json: AsJson = False) -> None:
-    """How each partner is: paused, held and since when, what waits there, the last statement read."""
+    """How each partner is: paused, held and since when, what waits there, the last statement read; and how it answered
+    in the last five minutes: calls, how fast (median, and 95 of 100 within, in ms), what went wrong.
+    """
     views = _with_partners(lambda partners: partners.all())
     if as_json:
         tell(views)
@@ -132,6 +134,13 @@ def state(as_json: AsJson = False) -> None:
     )
     columns = ("partner", "state", "in flight", "waiting", "amount", "statement of", "why, and since when")
     console.print(table(f"partners at {local(SystemClock().now())}", *columns, rows=cells))
+    answers = (
+        (view.partner, one.calls, f"{one.p50_ms:.0f}", f"{one.p95_ms:.0f}", trouble(one) or None)
+        for view in views
+        if (one := view.lately) is not None
+    )
+    title = "\nhow they answered in the last five minutes"
+    console.print(table(title, "partner", "calls", "p50 ms", "p95 ms", "trouble", rows=answers))
 
 
 def _state(view: PartnerView) -> str:

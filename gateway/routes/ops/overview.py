@@ -19,13 +19,13 @@ from gateway.routes.ops.acts import ACTS, Target
 from gateway.routes.ops.session import Browser, language, page, signed_in
 from gateway.services.ops import funnel
 from gateway.services.ops.funnel import FunnelRow
+from gateway.services.ops.partners import trouble
 from gateway.services.ops.plan import BurnDown, Forecast
 from gateway.services.ops.standstill import Because
 from gateway.storage.ops import funnel as stored
 from gateway.storage.ops import story
-from gateway.storage.ops.backlog import Health, Sample
+from gateway.storage.ops.backlog import Sample
 
-LATELY = timedelta(minutes=5)
 STAGES = {
     Stage.AWAITING_LINK: ("Menunggu sambungan akun", "Awaiting link"),
     Stage.AWAITING_VERIFICATION: ("Menunggu pencocokan NIK", "Awaiting verification"),
@@ -57,12 +57,12 @@ async def partner_page(core: NamedDependency[Core], request: Browser, partner: F
     view = next((view for view in await core.partners.all() if view.partner == partner), None)
     if view is None:
         raise NotFound("There is no such partner.")
-    health = {hours: (await core.plan.health(timedelta(hours=hours))).get(partner) for hours in (1, 24)}
+    health = {hours: await core.partners.answered(partner, timedelta(hours=hours)) for hours in (1, 24)}
     here = Target(partner=partner)
     offered = [(ACTS["release"], Target(hold=int(hold.hold_id))) for hold in view.holds]
     offered += [(ACTS["resume" if view.paused else "pause"], here), (ACTS["ask-again"], here)]
     work = {stage: words[ops.LANGUAGES.index(language(request))] for stage, words in WORK.items()}
-    return page(request, "partner.html", partner=view, health=health, trouble=_trouble, offered=offered, work=work)
+    return page(request, "partner.html", partner=view, health=health, trouble=trouble, offered=offered, work=work)
 
 
 async def _glance(core: Core, chosen: str) -> dict[str, Any]:
@@ -71,7 +71,7 @@ async def _glance(core: Core, chosen: str) -> dict[str, Any]:
         rows = await funnel.counts(connection, None, core.incentives.moment())
         refused = await stored.refused(connection, None, None)
         open_cases, waiting_batches = await story.count_open(connection)
-    health, views, plan = await core.plan.health(LATELY), await core.partners.all(), await core.plan.burn_down()
+    views, plan = await core.partners.all(), await core.plan.burn_down()
     names = {view.partner: view.name for view in views}
     return {
         "as_of": core.resources.clock.now(),
@@ -88,10 +88,8 @@ async def _glance(core: Core, chosen: str) -> dict[str, Any]:
                 "paused": view.paused and view.paused.reason,
                 "holds": ", ".join(f"{hold.stage.value}: {hold.kind.value}" for hold in view.holds),
                 "stands": [one for one in view.stands if one.because not in (Because.HELD, Because.PAUSED)],
-                "calls": health[view.partner].calls if view.partner in health else 0,
-                "p50": health[view.partner].p50_ms if view.partner in health else 0,
-                "p95": health[view.partner].p95_ms if view.partner in health else 0,
-                "trouble": _trouble(health.get(view.partner)),
+                "lately": view.lately,
+                "trouble": trouble(view.lately),
             }
             for view in views
         ],
@@ -132,14 +130,6 @@ def _turns(rows: list[FunnelRow]) -> list[dict[str, Any]]:
         one["incentives"] += row.incentives
         one["amount"] += row.amount_rupiah
     return sorted(found.values(), key=lambda one: -one["incentives"])
-
-
-def _trouble(health: Health | None) -> str:
-    """What went wrong, counted by kind."""
-    if health is None:
-        return ""
-    kinds = {"no answer": health.no_answer, "401/403": health.refused, "429": health.throttled, "5xx": health.failed}
-    return ", ".join(f"{name} {count}" for name, count in kinds.items() if count)
 
 
 def _card(one: Forecast, plan: BurnDown, names: dict[str, str], at: int) -> dict[str, Any]:

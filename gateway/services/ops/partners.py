@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import msgspec
 
@@ -17,8 +17,12 @@ from gateway.security import personal
 from gateway.services.ops import standstill
 from gateway.services.ops.standstill import Standstill
 from gateway.storage.base.database import Database
-from gateway.storage.ops import audit, holds, switches
+from gateway.storage.ops import audit, backlog, holds, switches
+from gateway.storage.ops.backlog import Answered
 from gateway.storage.reconciliation import statements
+
+LATELY = timedelta(minutes=5)
+"""How a partner answers is told of so long."""
 
 
 class QuotaView(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +110,22 @@ class PartnerView(msgspec.Struct, frozen=True, kw_only=True):
     """What is due there and does not move, whatever the reason."""
     load: LoadView | None
     """What waits there, while anything holds it; null: nothing does."""
+    lately: Answered | None
+    """How it answered in the last five minutes; null: nothing was asked."""
     last_statement: StatementView | None
+
+
+def trouble(answered: Answered | None) -> str:
+    """What went wrong, counted by kind; empty: nothing did."""
+    if answered is None:
+        return ""
+    kinds = {
+        "no answer": answered.no_answer,
+        "401/403": answered.refused,
+        "429": answered.throttled,
+        "5xx": answered.failed,
+    }
+    return ", ".join(f"{name} {count}" for name, count in kinds.items() if count)
 
 
 class Partners:
@@ -127,6 +146,7 @@ class Partners:
             under_way = await switches.under_way(connection, self._clock.now())
             reads = {read.partner: read for read in await statements.last_reads(connection)}
             held = await holds.open_holds(connection)
+            lately = await backlog.answered(connection, self._clock.now() - LATELY)
             still = await standstill.read(connection, self._clock.now())
             loads = await holds.loads(
                 connection, jakarta_day(self._clock.now()), {hold.partner for hold in held} | set(paused)
@@ -139,10 +159,16 @@ class Partners:
                 [hold for hold in held if hold.partner == slug],
                 [one for one in still if one.partner == slug],
                 loads.get(slug),
+                lately.get(slug),
                 reads.get(slug),
             )
             for slug, manifest in self._manifests.items()
         ]
+
+    async def answered(self, partner: str, over: timedelta) -> Answered | None:
+        """How one partner answered over so long; None: nothing was asked."""
+        async with self._database.connection() as connection:
+            return (await backlog.answered(connection, self._clock.now() - over)).get(partner)
 
     async def statement_ages_s(self) -> dict[str, float | None]:
         """How long ago each partner's statement was last begun to be read to its end; None: never."""
@@ -226,6 +252,7 @@ def _view(
     held: Sequence[holds.Hold],
     still: Sequence[Standstill],
     load: holds.Load | None,
+    lately: Answered | None,
     read: statements.StatementRead | None,
 ) -> PartnerView:
     return PartnerView(
@@ -261,6 +288,7 @@ def _view(
         load=None
         if load is None
         else LoadView(in_flight=load.in_flight, backlog=load.backlog, amount_rupiah=load.amount_rupiah),
+        lately=lately,
         last_statement=None
         if read is None
         else StatementView(day=read.day, read_at=read.finished_at, lines=read.lines, unknown_lines=read.unknown_lines),

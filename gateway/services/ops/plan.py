@@ -14,7 +14,7 @@ from gateway.services.ops import standstill
 from gateway.services.ops.standstill import WAITING, Because, Standstill
 from gateway.storage.base.database import Database
 from gateway.storage.ops import backlog
-from gateway.storage.ops.backlog import Health, Sample
+from gateway.storage.ops.backlog import Sample
 
 SAMPLE_S = 10
 RATE_OVER = timedelta(minutes=10)
@@ -103,12 +103,6 @@ class Planner:
             forecasts=behind_checks([stopped(one, stands.get((one.partner, one.stage))) for one in found]),
             samples=[sample for sample in past if sample.at >= now - over],
         )
-
-    async def health(self, over: timedelta) -> dict[str, Health]:
-        """How the partners answered lately."""
-        async with self._database.connection() as connection:
-            rows = await backlog.health(connection, self._clock.now() - over)
-        return {row.partner: row for row in rows}
 
     def _quota(self, sample: Sample) -> float | None:
         """Incentives a second that the partner's quota lets through."""

@@ -29,20 +29,23 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """Done so far; only its growth means something."""
 
 
-class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """How one partner answered since a moment."""
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """How one partner answered since a moment: calls, their times, and what went wrong by kind."""
 
-    partner: str
     calls: int
+    """How many left."""
     p50_ms: float
+    """Half of them were answered, or given up, within so many milliseconds."""
     p95_ms: float
+    """95 of 100 were."""
     no_answer: int
+    """How many were not answered."""
     refused: int
-    """HTTP 401, 403."""
+    """How many were answered 401 or 403."""
     throttled: int
-    """HTTP 429."""
+    """How many were answered 429."""
     failed: int
-    """HTTP 5xx."""
+    """How many were answered 5xx."""
 
 
 async def measure(connection: Connection, now: datetime, today: date, waiting: Collection[BlockerCode]) -> list[Sample]:
@@ -106,8 +109,8 @@ async def samples(connection: Connection, since: datetime) -> list[Sample]:
     return [msgspec.convert(dict(row), Sample) for row in rows]
 
 
-async def health(connection: Connection, since: datetime) -> list[Health]:
-    """The partners' answers since then, from the journal of exchanges."""
+async def answered(connection: Connection, since: datetime) -> dict[str, Answered]:
+    """By partner its answers since then, from the journal of exchanges; none of whom was not called."""
     rows = await connection.fetch(
         """
         SELECT partner, count(*) AS calls,
@@ -117,8 +120,8 @@ async def health(connection: Connection, since: datetime) -> list[Health]:
             count(*) FILTER (WHERE status IN (401, 403)) AS refused,
             count(*) FILTER (WHERE status = 429) AS throttled,
             count(*) FILTER (WHERE status >= 500) AS failed
-        FROM exchanges WHERE at >= $1 GROUP BY partner ORDER BY partner
+        FROM exchanges WHERE at >= $1 GROUP BY partner
         """,
         since,
     )
-    return [msgspec.convert(dict(row), Health) for row in rows]
+    return {row["partner"]: msgspec.convert(dict(row), Answered) for row in rows}

@@ -157,6 +157,26 @@ async def test_a_partner_is_paused_by_a_person_with_the_role(desk: Desk, databas
     assert sessions == [], "a command leaves nobody signed in"
 
 
+async def test_which_partner_is_slow_and_how(desk: Desk, database: str) -> None:
+    """The last five minutes, by partner: what was before, and another partner's, is none of it."""
+    calls = [("ovo", 200, 4_000, 1), ("ovo", 502, 2_000, 2), ("ovo", None, 6_000, 4), ("ovo", 429, 9_000, 6)]
+    for partner, status, took_ms, minutes in [*calls, ("gopay", 200, 30, 1)]:
+        await desk.api.fetch(
+            "INSERT INTO exchanges (at, partner, operation, effect, subject, status, left_us, took_ms)"
+            " VALUES (now() - $4::interval, $1, 'payout.transfer', 'WRITE', '1', $2, true, $3)",
+            partner, status, took_ms, timedelta(minutes=minutes),
+        )  # fmt: skip
+    text = run(database, "partners", "state").partition("how they answered in the last five minutes")[2]
+    assert re.search(r"^ovo +3 +4000 +5800 +no answer 1, 5xx 1 *$", text, re.M), text
+    assert re.search(r"^gopay +1 +30 +30 +– *$", text, re.M) and "bni" not in text
+    told = {one["partner"]: one["lately"] for one in json.loads(run(database, "partners", "state", "--json"))}
+    seen = (await desk.api.call("GET", "/v1/partners", role="reader")).json()["partners"]
+    assert told == {one["partner"]: one["lately"] for one in seen} and told["bni"] is None
+    async with desk.signed_in("auditor") as browser:
+        page = (await browser.get("/ops/live")).text
+    assert re.search(r">OVO</a></td>\s*<td>.*</td>\s*.*>3</td>.*>4.000</td>.*>5.800</td><td>no answer 1, 5xx 1<", page)
+
+
 async def test_where_nobody_is_enrolled_the_command_line_itself_acts(database: str) -> None:
     assert "gopay: paused" in run(database, "partners", "pause", "gopay", "before the first operator")
     assert "gopay: running" in run(database, "partners", "resume", "gopay")

@@ -31,7 +31,7 @@ WHOLE = {
     "recovery.distrust_links": "a recovery's: each link of the partner",
     "entitlements.find": "those at risk are walked to through all others",
     "erasures.erase": "one person's erasure, by two people: refusals and owners have no index by person",
-    "backlog.health": "of the last quarter of an hour's calls, by a block range index",
+    "backlog.answered": "of the last quarter of an hour's calls, by a block range index",
     "recovery.held_incentives": "a recovery's: all that the partner may not be paid",
     "recovery.held_payouts": "a recovery's: all that the partner may not be paid",
     "ledger.imbalance": "the whole ledger is compared with the payouts",
