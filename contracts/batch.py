@@ -49,6 +49,20 @@ class PartnerTotal(msgspec.Struct, frozen=True, kw_only=True):
     amount_rupiah: int
 
 
+class BatchDoubt(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a batch is in doubt: most of its people are refused at a partner, where others are not."""
+
+    partner: str
+    paying: bool
+    """Refused when they were to be paid; else at linking or at the NIK check."""
+    refused: int
+    """People, as counted last."""
+    answered: int
+    """Of so many of whom the partner has said anything."""
+    codes: dict[str, int]
+    """People by blocker, the most frequent first."""
+
+
 class WarningCode(enum.Enum):
     """What is odd about a batch as a whole; its approvers decide."""
 

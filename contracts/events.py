@@ -16,6 +16,8 @@ class EventType(enum.Enum):
     BATCH_REJECTED = "batch.rejected"
     BATCH_EXPIRED = "batch.expired"
     BATCH_STOPPED = "batch.stopped"
+    BATCH_DOUBTED = "batch.doubted"
+    """Most of its people are refused at a partner, and others are not."""
     BATCH_INCENTIVES_CHANGED = "batch.incentives_changed"
     PLAN_CHANGED = "plan.changed"
     ENTITLEMENT_CHANGED = "entitlement.changed"
@@ -54,6 +56,7 @@ DATA: dict[EventType, tuple[str, ...]] = {
         (EventType.BATCH_REJECTED, ""),
         (EventType.BATCH_EXPIRED, ""),
         (EventType.BATCH_STOPPED, "incentives"),
+        (EventType.BATCH_DOUBTED, "partner refused answered codes"),
         (EventType.BATCH_INCENTIVES_CHANGED, "batch_id incentives"),
         (EventType.PLAN_CHANGED, "plan_id programme state content_root"),
         (EventType.ENTITLEMENT_CHANGED, "entitlement_id plan_id participant_id state"),

@@ -12,12 +12,15 @@ _WHOLE: dict[str, Any] = {"type": "integer", "minimum": 0}
 _DAY, _TIME = ({"type": "string", "format": form} for form in ("date", "date-time"))
 _FORMS: dict[str, dict[str, Any]] = {
     "amount_rupiah": _WHOLE,
+    "answered": _WHOLE,
     "blocker": {"type": "string", "enum": [one.value for one in BlockerCode]},
+    "codes": {"type": "object", "additionalProperties": _WHOLE},
     "deadline_on": _DAY,
     "due_on": _DAY,
     "fields": {"type": "array", "items": {"type": "string"}},
     "incentives": _WHOLE,
     "next_canary_at": _TIME,
+    "refused": _WHOLE,
     "rows_accepted": _WHOLE,
     "rows_rejected": _WHOLE,
     "rows_repeated": _WHOLE,
@@ -25,9 +28,12 @@ _FORMS: dict[str, dict[str, Any]] = {
 }
 """Names of data that are no plain texts."""
 _SAID = {
+    "answered": "People of whom the partner has said anything.",
     "because": "Why.",
+    "codes": "People by blocker.",
     "fields": "Names of what was corrected.",
     "next_canary_at": "When the next call is let through, to see whether the partner is back.",
+    "refused": "People who are refused.",
     "rows_repeated": "Rows handed over before with the same content.",
     "words": "What the partner said.",
 }

@@ -234,10 +234,16 @@ def _show(batch: dict[str, Any]) -> None:
             for one in batch["partners"]
         ),
         *(("odd", f"{one['rows']} rows: {one['text']['id']}\n{one['text']['en']}") for one in batch["warnings"]),
+        *(("in doubt", _doubt(batch["doubt"])) for _ in range(batch["doubt"] is not None)),
         ("approvals missing", batch["approvals_missing"]),
         ("content_root", batch["content_root"]),
     ]
     console.print(table(f"batch {batch['batch_id']}", "", "", rows=rows))
+
+
+def _doubt(doubt: dict[str, Any]) -> str:
+    codes = ", ".join(f"{code} {people}" for code, people in doubt["codes"].items())
+    return f"{doubt['refused']} of {doubt['answered']} people refused at {doubt['partner']} ({codes}), others are not"
 
 
 def _errors(http: httpx.Client, batch: dict[str, Any]) -> None:

@@ -38,6 +38,8 @@ DRAIN_S = 60.0
 SLOW_S, SLOWEST_S = 1.0, 4.0
 """How soon what is seldom due is looked for again, and how late where it was not found for a while."""
 DAILY_S = 30.0
+JUDGE_S = 30.0
+"""How often batches are looked through for those most of whose people are refused."""
 HOLDS = "holds"
 """The loop over the holds, and what wakes it (`storage.ops.holds.CHANNEL_NAME`)."""
 LANES_A_SEAT = 2
@@ -166,6 +168,7 @@ def people_loops(core: Core, outages: Outages) -> list[Loop | Lanes[Any]]:
         Loop("inbox", core.inbox.tick),
         Loop("approvals", core.batches.tick_marking, SLOW_S, SLOWEST_S),
         *(Loop(f"daily:{slug}", partial(daily.tick, slug), DAILY_S) for slug in resources.desks),
+        Loop("bad_batches", core.brake.tick_batches, JUDGE_S),
         Loop("silence", core.guard.tick, silence.TICK_S),
         Loop("backlog", core.plan.tick),  # right at its moment: a sample that came seconds late would falsify the pace
         *(Loop(name, tick, SLOW_S, SLOWEST_S) for name, tick in slow.items()),

@@ -15,6 +15,7 @@ _OUTAGE = "gateway/worker/outage.py"
 _UPKEEP = "gateway/services/linking/upkeep.py"
 _ENDS = "gateway/services/payouts/ends.py"
 _REFUSING = "gateway/services/payouts/refusing.py"
+_BATCHES, _BAD = "gateway/services/brake/batches.py", "tests/gateway/brake/test_batches.py"
 _LINKS = "tests/gateway/brake/test_links.py"
 _CANARIES = "tests/gateway/brake/test_canaries.py"
 _CHOSEN = "gateway/storage/brake/canaries.py"
@@ -30,14 +31,14 @@ BRAKE = (
     one("brake/its_canaries_as_often_as_an_outages", _OUTAGE, "    if hold.kind is HoldKind.BRAKE:\n        return growing_s(BRAKE_CANARY_S, 2.0, hold.canaries, BRAKE_CANARY_MAX_S)\n", "", _WEIGHED),
     one("brake/a_released_run_is_asked_twice", "gateway/storage/ops/holds.py", " AND (run_asked_at IS NULL OR run_asked_at <= released_at)\"\n", "\"\n", _WEIGHED),
     one("brake/one_partners_words_hold_another", _REFUSALS, "\"SELECT good_before FROM refusals WHERE partner = $1 AND", "\"SELECT good_before FROM refusals WHERE (partner = $1 OR true) AND", _WEIGHED),
-    one("brake/second_looks_are_weighed", _REFUSALS, "            $10 = 0 AND NOT $12\n", "            NOT $12\n", _CROWDS),
+    one("brake/second_looks_are_weighed", _REFUSALS, "            $10 = 0 AND NOT $12 AND", "            NOT $12 AND", _CROWDS),
     one("brake/old_answers_weigh_for_ever", _REFUSALS, " AND said_at > $4::timestamptz - make_interval(secs => $5) ORDER BY id DESC", " AND said_at > $4::timestamptz - 99 * make_interval(secs => $5) ORDER BY id DESC", _WEIGHED),
     one("canary/its_bad_answer_is_believed", "gateway/services/linking/verification.py", "                row.canary\n                and answer", "                row.id < 0\n                and answer", _CANARIES, first="test_a_bad_answer_takes_nothing_from_whom_it_is_about_and_is_asked_again"),
     one("canary/the_pool_is_stale", _CHOSEN, "v.verdict = 'match' AND v.decided_at > $1::timestamptz - make_interval(secs => $3) OFFSET 0)", "v.verdict = 'match' AND v.decided_at > $1::timestamptz - make_interval(secs => 3 * $3) OFFSET 0)", _CANARIES, first="test_nobody_is_chosen_whose_good_word_is_old"),
     one("canary/the_same_one_each_time", _CHOSEN, " AND v.created_at > $1::timestamptz - make_interval(secs => $4) OFFSET 0)", " AND v.created_at > $1::timestamptz - make_interval(secs => $4 / 86400.0) OFFSET 0)", _CANARIES, first="test_a_bad_answer_takes_nothing_from_whom_it_is_about_and_is_asked_again"),
     one("canary/waits_behind_the_crowd", _CHOSEN, " - interval '1 second')", " + interval '9 years')", _CANARIES, first="test_who_was_matched_last_is_asked_first_and_ends_it_at_once"),
     one("canary/spared_for_good", _BRAKE, "                    await canaries.ask_the_spared(connection, now, hold.partner, hold.since)\n", "                    pass\n", _CANARIES, first="test_whose_match_is_no_longer_so_after_the_hold_is_refused"),
-    one("canary/lets_go_and_holds_for_ever", _BRAKE, "hold.stage is HoldStage.VERIFY and not await holds.came_back(connection, hold, BACK)", "hold.stage is HoldStage.VERIFY", _CANARIES, first="test_a_hold_that_comes_back_at_once_is_for_those_who_wait"),
+    one("canary/lets_go_and_holds_for_ever", _BRAKE, "        if await holds.came_back(connection, hold, BACK):", "        if hold.id < 0:", _CANARIES, first="test_a_hold_that_comes_back_at_once_is_for_those_who_wait"),
     one("doubt/a_dead_token_is_believed_at_once", _UPKEEP, " and now >= link.doubted_at + old", "", _DOUBT),
     one("doubt/a_crowds_links_end_in_the_hold", _UPKEEP, "return level is Level.CALM and not held and link", "return link", _DOUBT),
     one("doubt/a_link_in_doubt_may_pay", "gateway/services/linking/facts.py", "        await participants.link_ended(connection, person.id, link.id, BlockerCode.LINK_REVOKED, now)\n", "", _DOUBT),
@@ -60,4 +61,10 @@ BRAKE = (
     one("ours/a_stale_token_refuses_us", "gateway/partners/desk.py", "(self._refused is not None and self._refused != tokens)", "self._refused is not None", "tests/gateway/partners/test_tokens.py", first="test_several_in_the_air_under_one_stale_token_say_no_more_than_one"),
     one("ours/a_fresh_token_refused_is_any_outage", "gateway/partners/desk.py", "                outcome = msgspec.structs.replace(outcome, hint=Hint.CREDENTIALS)\n", "                pass\n", "tests/gateway/partners/test_tokens.py", first="test_who_refuses_a_fresh_token_too_refuses_us"),
     one("ours/five_people_must_meet_it", _OUTAGE, "if kind_of(told.fault) is HoldKind.OUTAGE else FAILURES", "if kind_of(told.fault) is not HoldKind.THROTTLED else FAILURES", "tests/gateway/standing/test_ours.py"),
+    one("batch/others_are_not_asked", _BATCHES, "if await batches.others_good(connection, suspect) >= max(OTHERS, suspect.others):", "if True:", _BAD, first="test_which_batches_are_bad"),
+    one("batch/others_at_another_partner", "gateway/storage/brake/batches.py", "verified_until > $2 AND partner = $1\"", "verified_until > $2 AND $1::text IS NOT NULL\"", _BAD, first="test_which_batches_are_bad"),
+    one("batch/its_refusals_hold_the_partner", _REFUSALS, "NOT $12 AND $13::timestamptz IS NULL", "NOT $12 AND ($13::timestamptz IS NULL OR true)", _BAD, first="test_a_bad_batch_holds_nobody_else_for_long_and_undoes_nothing"),
+    one("batch/undone_in_its_first_day", _BRAKE, "return Weight(max(level, Level.SUSPICION) if young else level, added.since)", "return Weight(level, added.since)", _BAD, first="test_a_bad_batch_holds_nobody_else_for_long_and_undoes_nothing"),
+    one("batch/in_doubt_for_ever", _BATCHES, "still = is_on and bad(found)", "still = True", _BAD, first="test_a_doubt_ends_with_its_cause"),
+    one("batch/the_hold_comes_back_and_stays", _BRAKE, "            if batch is None:\n", "            if True:\n", _BAD, first="test_a_bad_batch_holds_nobody_else_for_long_and_undoes_nothing"),
 )  # fmt: skip

@@ -17,6 +17,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from contracts.batch import (
     REQUIRED_APPROVALS,
     WARNINGS,
+    BatchDoubt,
     BatchState,
     BatchWarning,
     PartnerTotal,
@@ -96,6 +97,10 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     approvals_missing: int
     received_at: datetime
     decided_at: datetime | None
+    doubted_at: datetime | None
+    """Since when it is in doubt."""
+    doubt: BatchDoubt | None
+    """Most of its people are refused at a partner, and others are not: are its columns right? Null: no."""
     results_url: str
 
 
@@ -259,6 +264,8 @@ def as_batch(view: BatchView, content_key: str | None = None) -> Batch:
         approvals_missing=max(0, REQUIRED_APPROVALS - len(approvals)) if waiting else 0,
         received_at=batch.received_at,
         decided_at=batch.decided_at,
+        doubted_at=batch.doubted_at,
+        doubt=None if batch.doubt is None else msgspec.json.decode(batch.doubt, type=BatchDoubt),
         results_url=f"/v1/batches/{batch.id}/results",
     )
 

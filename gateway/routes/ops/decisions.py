@@ -43,7 +43,7 @@ async def show_batch(core: NamedDependency[Core], request: Browser, batch_id: Fr
         "batch.html",
         view=view,
         totals=totals,
-        warnings=as_batch(view).warnings,
+        shown=as_batch(view),
         root=view.batch.content_root.hex(),
         may_decide="approver" in request.auth.roles,
         offered=[(ACTS["stop-batch"], Target(batch=batch_id))] if view.batch.state is BatchState.APPROVED else [],

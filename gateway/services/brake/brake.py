@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from contracts.brake import RING_LIFE_S, Level, Table, weigh
+from contracts.brake import HARD_LOOK, LOOKS_S, RING_LIFE_S, Level, Table, weigh
 from contracts.hold import HoldKind, HoldStage
 from contracts.incentive import BlockerCode
 from gateway.clock import Clock
+from gateway.services.brake import batches
 from gateway.storage.base.database import Connection, Database
+from gateway.storage.brake import batches as stored
 from gateway.storage.brake import canaries, refusals
 from gateway.storage.brake.refusals import NewRefusal
 from gateway.storage.ops import audit, cases, holds
@@ -23,7 +25,9 @@ from gateway.storage.ops.cases import NewCase
 OPENED_BY = "brake"
 FIRST_TRY_S = 3.0
 BACK = timedelta(minutes=10)
-"""A hold so soon after the last one says that those known good are not like those refused: nobody is chosen then."""
+"""A hold so soon after the last one says that those known good are not like those refused: nobody is chosen then, but
+where all who are refused are of one batch, people of others, who show whether it is the batch.
+"""
 GOOD_ENOUGH = 2
 """So many good answers while a stage is held, and the partner is believed to know people again."""
 ASK_EVERY = timedelta(minutes=2)
@@ -51,12 +55,15 @@ class Weight(NamedTuple):
 async def refused(connection: Connection, now: datetime, said: NewRefusal, looks_s: Sequence[float]) -> Weight:
     """A partner refused somebody, who is asked about again after `looks_s`; what that weighs."""
     await refusals.lock_stage(connection, said.partner, said.stage)
-    since = await refusals.add(connection, now, said, looks_s)
+    added = await refusals.add(connection, now, said, looks_s)
     answers = await refusals.ring(connection, now, said.partner, said.stage, known=said.known)
     level = weigh(answers, Table.KNOWN if said.known else Table.USUAL)
+    if added.doubted_at is not None:  # it is about the file: nobody is held for it, nor anything hard in its first day
+        young = now < added.doubted_at + timedelta(seconds=LOOKS_S[HARD_LOOK])
+        return Weight(max(level, Level.SUSPICION) if young else level, added.since)
     if level is Level.HOLD:
         await _hold(connection, now, said, answers)
-    return Weight(level, since)
+    return Weight(level, added.since)
 
 
 async def holds_crowd(connection: Connection, partner: str, stage: HoldStage) -> bool:
@@ -104,6 +111,12 @@ class Brake:
                 since = hold.since - timedelta(seconds=RING_LIFE_S)
                 await ask_again(connection, now, hold.partner, hold.stage, since=since)
                 await cases.close_about(connection, now, hold.partner, _case(hold.stage), by=OPENED_BY)
+        return 0
+
+    async def tick_batches(self) -> int:
+        """Tell of batches most of whose people are refused while others are not (`batches.judge`)."""
+        async with self._database.transaction() as connection:
+            await batches.judge(connection, self._clock.now(), by=OPENED_BY)
         return 0
 
     async def tick_looks(self, limit: int = 100) -> int:
@@ -208,8 +221,13 @@ async def _choose(connection: Connection, now: datetime, hold: holds.Hold) -> No
     """Have somebody known good asked about. Of payments nobody is chosen: whoever waits for one was matched before."""
     if hold.stage is HoldStage.PROOF:
         await canaries.look_at_good_links(connection, now, hold.partner, GOOD_ENOUGH)
-    elif hold.stage is HoldStage.VERIFY and not await holds.came_back(connection, hold, BACK):
-        await canaries.check_known_good(connection, now, hold.partner, GOOD_ENOUGH)
+    elif hold.stage is HoldStage.VERIFY:
+        batch = None
+        if await holds.came_back(connection, hold, BACK):
+            batch = await stored.of_run(connection, now, hold.partner, hold.stage)
+            if batch is None:
+                return
+        await canaries.check_known_good(connection, now, hold.partner, GOOD_ENOUGH, not_of=batch)
 
 
 def _case(stage: HoldStage) -> str:

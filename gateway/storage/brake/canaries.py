@@ -7,18 +7,22 @@ from datetime import datetime
 from contracts.brake import GOOD_FOR_S, ONCE_S
 from gateway.storage.base.database import Connection
 from gateway.storage.base.ids import new_id
+from gateway.storage.brake.batches import latest_of
 from gateway.storage.linking import verifications
 
 _AMONG = 250
 """Of so many of the last ones matched some are chosen: enough for four hours of a hold."""
 
 
-async def check_known_good(connection: Connection, now: datetime, partner: str, limit: int) -> int:
+async def check_known_good(
+    connection: Connection, now: datetime, partner: str, limit: int, *, not_of: str | None = None
+) -> int:
     """Have the NIK of some people checked whom the partner matched lately, the last ones first, as they are most like
-    those who are refused; each once a day at most, and before everybody who waits. How many there were.
+    those who are refused; each once a day at most, and before everybody who waits. `not_of`: not of this
+    batch. How many there were.
     """
     rows = await connection.fetch(
-        "SELECT p.id, p.link_id, p.nik_index FROM participants p WHERE p.id = ANY(ARRAY("
+        "SELECT p.id, p.link_id, p.nik_index FROM participants p WHERE p.id = ANY(ARRAY("  # noqa: S608 - constants
         " SELECT id FROM participants WHERE verified AND verified_until > $1 AND partner = $2"
         " ORDER BY verified_until DESC LIMIT $6)) AND p.verified"
         " AND EXISTS (SELECT FROM links l WHERE l.id = p.link_id AND l.partner = $2 AND l.state = 'active'"
@@ -28,6 +32,7 @@ async def check_known_good(connection: Connection, now: datetime, partner: str, 
         " AND NOT EXISTS (SELECT FROM verifications v WHERE v.participant = p.id AND v.canary"
         " AND v.created_at > $1::timestamptz - make_interval(secs => $4) OFFSET 0)"
         " AND NOT EXISTS (SELECT FROM verifications v WHERE v.link_id = p.link_id AND v.state = 'open' OFFSET 0)"
+        f" AND ($7::text IS NULL OR {latest_of('p.id')} IS DISTINCT FROM $7)"
         " ORDER BY p.verified_until DESC, p.id LIMIT $5 FOR NO KEY UPDATE OF p SKIP LOCKED",
         now,
         partner,
@@ -35,6 +40,7 @@ async def check_known_good(connection: Connection, now: datetime, partner: str, 
         ONCE_S,
         limit,
         _AMONG,
+        not_of,
     )
     for row in rows:
         await connection.execute(

@@ -15,6 +15,7 @@ from contracts.hold import HoldStage
 from contracts.incentive import BlockerCode
 from gateway.storage.base.database import Connection
 from gateway.storage.base.unconfirmed import UNCONFIRMED
+from gateway.storage.brake.batches import latest_of
 from gateway.storage.linking import verifications
 
 FENCE = 2_027
@@ -38,19 +39,30 @@ class NewRefusal(NamedTuple):
     """When the partner last said something good of the same person and account."""
 
 
+class Added(NamedTuple):
+    """A refusal that was stored."""
+
+    since: datetime
+    """When it was said first, with nothing good said in between."""
+    doubted_at: datetime | None
+    """Since when the batch that named the person last is in doubt."""
+
+
 async def lock_stage(connection: Connection, partner: str, stage: HoldStage) -> None:
     """Until the end of the transaction nobody else weighs this partner's answers at this stage."""
     await connection.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", FENCE, f"{partner} {stage.value}")
 
 
-async def add(connection: Connection, now: datetime, said: NewRefusal, looks_s: Sequence[float]) -> datetime:
+async def add(connection: Connection, now: datetime, said: NewRefusal, looks_s: Sequence[float]) -> Added:
     """Store a refusal, and when it is asked about again (`looks_s`; a payout by its incentive, as that is a new
-    instruction); when it was said first, with nothing good said in between.
+    instruction).
 
-    It is weighed unless its account was in this stage's streams within a day, or it is the answer to such a look.
+    It is weighed unless its account was in this stage's streams within a day, it is the answer to such a look, or its
+    batch is in doubt.
     """
     before = await connection.fetchrow(
-        "SELECT coalesce(max(looks), 0) AS looks, coalesce(min(said_at), $5) AS since FROM refusals"
+        "SELECT coalesce(max(looks), 0) AS looks, coalesce(min(said_at), $5) AS since,"  # noqa: S608 - constants
+        f" (SELECT b.doubted_at FROM batches b WHERE b.id = {latest_of('$4::bigint')}) AS doubted_at FROM refusals"
         " WHERE partner = $1 AND stage = $2 AND account_index = $3 AND participant = $4"
         " AND ($7::timestamptz IS NULL OR said_at >= $7) AND said_at > $5::timestamptz - make_interval(secs => $6)",
         said.partner,
@@ -68,7 +80,7 @@ async def add(connection: Connection, now: datetime, said: NewRefusal, looks_s: 
         INSERT INTO refusals (partner, stage, known, participant, account_index, code, partner_code, weighed,
                               good_before, said_at, looks, next_look_at)
         SELECT $1, $2, $3, $4, $5, $6, $7,
-            $10 = 0 AND NOT $12
+            $10 = 0 AND NOT $12 AND $13::timestamptz IS NULL
                 AND NOT EXISTS (SELECT FROM refusals WHERE partner = $1 AND stage = $2 AND account_index = $5
                                 AND said_at > $8::timestamptz - make_interval(secs => $9)),
             coalesce((SELECT sum(answers) FROM good_answers WHERE partner = $1 AND stage = $2 AND known = $3), 0), $8,
@@ -86,9 +98,9 @@ async def add(connection: Connection, now: datetime, said: NewRefusal, looks_s: 
         looks,
         now + timedelta(seconds=looks_s[looks]) if more else None,
         said.look,
+        before["doubted_at"],
     )
-    since: datetime = before["since"]
-    return since
+    return Added(before["since"], before["doubted_at"])
 
 
 async def look(connection: Connection, now: datetime, limit: int) -> int:

@@ -42,6 +42,9 @@ class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
     """(code, rows) pairs as JSON."""
     received_at: datetime
     decided_at: datetime | None
+    doubted_at: datetime | None = None
+    doubt: str | None = None
+    """`contracts.batch.BatchDoubt` as JSON, while it is in doubt."""
 
 
 class ApprovalRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -122,11 +122,13 @@ class World:
         """A browser of its own: cookies, no redirects followed."""
         return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=PUBLIC, headers=ACCEPT)
 
-    async def person(self, partner: str, account: str = "+6281200000001", nik: str | None = None) -> str:
+    async def person(
+        self, partner: str, account: str = "+6281200000001", nik: str | None = None, batch: str = "b"
+    ) -> str:
         """A participant with one approved incentive; returns the core platform's id."""
         self._people += 1
         nik = nik or f"110101010190{9900 + self._people:04d}"
-        return await unlinked(self.database, self.vault, self.clock.now(), self._people, partner, account, nik)
+        return await unlinked(self.database, self.vault, self.clock.now(), self._people, partner, account, nik, batch)
 
     async def start(self, pid: str) -> dict[str, Any]:
         """`POST /v1/links`."""
@@ -199,9 +201,9 @@ class World:
 
 
 async def unlinked(
-    database: Database, vault: Vault, now: datetime, n: int, partner: str, account: str, nik: str
+    database: Database, vault: Vault, now: datetime, n: int, partner: str, account: str, nik: str, batch: str = "b"
 ) -> str:
-    """The n-th participant, with one incentive of batch `b` and no link; returns the core platform's id."""
+    """The n-th participant, with one incentive of a batch and no link; returns the core platform's id."""
     pid = f"P{n}"
     async with database.transaction() as connection:
         row = await connection.fetchval(
@@ -221,7 +223,7 @@ async def unlinked(
         await connection.execute(
             "INSERT INTO incentives (batch_id, line, programme, purpose, period, participant, participant_id,"
             " nik_index, partner, amount_rupiah, due_on, deadline_on, content_hash, approved, link_active,"
-            " verified, facts_at, created_at) VALUES ('b', $1, 'prakerja', 'training', '1', $2, $3, $4, $5, 600000,"
+            " verified, facts_at, created_at) VALUES ($7, $1, 'prakerja', 'training', '1', $2, $3, $4, $5, 600000,"
             " '2026-01-02', '2026-12-31', '', true, false, false, $6, $6)",
             n,
             row,
@@ -229,6 +231,7 @@ async def unlinked(
             vault.index(places.NIK_INDEX, nik),
             partner,
             now,
+            batch,
         )
     return pid
 

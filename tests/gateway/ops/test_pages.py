@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from contracts.batch import BatchDoubt
 from contracts.payout import PayoutState
 from gateway.core import build_core
 from gateway.ops import pictures
@@ -46,7 +47,16 @@ async def test_two_people_approve_a_batch_on_the_page(desk: Desk) -> None:
     (state,) = await desk.api.fetch("SELECT state FROM batches WHERE id = $1", batch["batch_id"])
     assert state["state"] == "awaiting_approval"
     reply = await desk.api.decide(batch, "one")
-    assert reply.json()["state"] == "approved"
+    assert (reply.json()["state"], reply.json()["doubt"]) == ("approved", None)
+    found = BatchDoubt(partner="bni", paying=False, refused=21, answered=34, codes={"nik_mismatch": 21})
+    async with desk.signed_in("operator") as browser:
+        assert not re.search("diragukan|in doubt", (await browser.get(page)).text, re.I)
+        async with desk.api.core.resources.database.transaction() as connection:
+            told = msgspec.json.encode(found).decode()
+            await connection.execute("UPDATE batches SET doubted_at = now(), doubt = $1", told)
+        for address in (page, "/ops/batches"):
+            assert re.search("diragukan|in doubt", (await browser.get(address)).text, re.I), address
+        assert "nik_mismatch: 21" in (await browser.get(page)).text
 
 
 async def test_two_people_approve_a_payment_plan_on_the_page(desk: Desk) -> None:

@@ -38,6 +38,7 @@ WHOLE = {
     "erasures.in_the_way": "one person's erasure",
     "reapprovals.lapsed": "who puts up lapsed approvals asks for all of an organisation's",
     "holds.loads": "all that is due at a partner, while it is held",
+    "batches.suspects": "the last 1,000 refusals, each looked up, every half a minute",
     "canaries.check_known_good": "the last 250 matched, each looked up, once a NIK check is held for a crowd",
     "canaries.look_at_good_links": "a partner's live links, once it refuses them in a crowd",
     "moving.moving": "up to 1,000 of each kind",

@@ -1,0 +1,76 @@
+"""A bad batch: most of its people are refused and others at the same partner are not. It is about the file (its columns
+are shifted, say), not about the partner: told to core and approvers, and nobody else is held for it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from contracts.batch import BatchDoubt
+from contracts.brake import Level, Table, weigh
+from contracts.events import EventType
+from contracts.hold import HoldKind, HoldStage
+from gateway.storage.base.database import Connection
+from gateway.storage.brake import batches, refusals
+from gateway.storage.brake.batches import Suspect
+from gateway.storage.messages import events
+from gateway.storage.ops import cases, holds
+from gateway.storage.ops.cases import NewCase
+
+LEAST = 20
+"""Of so many people of one batch who were refused it can be said."""
+OTHERS = 2
+"""So many people of other batches must have had a good answer meanwhile: the partner is right about them."""
+
+
+def bad(found: BatchDoubt) -> bool:
+    """Whether half of a batch's people or more are refused, of whom the partner has said anything."""
+    return found.refused > 0 and 2 * found.refused >= found.answered
+
+
+async def judge(connection: Connection, now: datetime, *, by: str) -> None:
+    """Put batches in doubt, and count again those that are: a doubt ends once fewer than half are refused (their rows
+    were corrected, or the batch was stopped).
+    """
+    for batch, is_on, before in await batches.doubted(connection):
+        found = await batches.counted(connection, batch, before.partner, paying=before.paying)
+        still = is_on and bad(found)
+        await batches.recounted(connection, batch, found if still else None)
+        if not still:
+            await cases.close_about(connection, now, before.partner, _begins(batch), by=by)
+    for suspect in await batches.suspects(connection, now, LEAST):
+        found = await batches.counted(connection, suspect.batch, suspect.partner, paying=suspect.paying)
+        if found.refused < LEAST or not bad(found):
+            continue
+        if await batches.others_good(connection, suspect) >= max(OTHERS, suspect.others):
+            await _doubt(connection, now, suspect, found, by)
+
+
+async def _doubt(connection: Connection, now: datetime, suspect: Suspect, found: BatchDoubt, by: str) -> None:
+    stages = (HoldStage.PAYOUT,) if suspect.paying else (HoldStage.LINK, HoldStage.VERIFY)
+    for stage in stages:
+        await refusals.lock_stage(connection, suspect.partner, stage)
+    incentive = await batches.doubt(connection, now, suspect.batch, found)
+    if incentive is None:
+        return
+    codes = ", ".join(f"{code} {n} times" for code, n in found.codes.items())
+    detail = (
+        f"{_begins(suspect.batch)} {found.refused} of {found.answered} people of whom the partner said anything are"
+        f" refused ({codes}), and others are not. Are its columns right? Stop the batch, or correct its people"
+    )
+    told = NewCase(code=batches.main_code(found), partner=suspect.partner, incentive=incentive, detail=detail)
+    await cases.open_cases(connection, now, [told])
+    data = {"partner": found.partner, "refused": found.refused, "answered": found.answered, "codes": found.codes}
+    await events.emit(connection, now, [(EventType.BATCH_DOUBTED, suspect.batch, data)])
+    for stage in stages:  # what remains of a hold's reason, without this batch
+        rings = [
+            (await refusals.ring(connection, now, suspect.partner, stage, known=known), table)
+            for known, table in ((True, Table.KNOWN), (False, Table.USUAL))
+        ]
+        if all(weigh(ring, table) is not Level.HOLD for ring, table in rings):
+            await holds.release(connection, now, suspect.partner, stage, [HoldKind.BRAKE], by=by)
+
+
+def _begins(batch: str) -> str:
+    """How the case of a bad batch begins."""
+    return f"batch {batch}:"
