@@ -30,6 +30,7 @@ from gateway.storage.base import witness
 from gateway.storage.base.database import Database
 from gateway.storage.base.witness import WrongKey
 from gateway.storage.intake import staging
+from gateway.storage.intake.copying import Row, row_bytes
 from gateway.storage.linking import links
 from tests.conftest import MASTER_KEY
 from tests.gateway.api.conftest import settings_on
@@ -265,11 +266,13 @@ async def test_a_file_that_waits_to_be_stored_loses_nothing_to_a_retired_key(dat
     await keys.add("ann")
     handed_over: dict[str, Any] = {"client_id": "c", "merging": False, "analyse": False}
     day = SystemClock().now().date()
-    sealed = first.seal_each(*((place("P1"), "x") for place in (places.nik, places.name, places.phone, places.account)))
+    sealed = [first.seal(place("P1"), "x") for place in (places.nik, places.name, places.phone, places.account)]
     async with store.connection() as waiting:
         await staging.prepare(waiting)
-        row = (1, "p", "q", "1", "P1", "bni", 1, day, day, b"h", b"l", b"d", 1, b"n", b"a", b"f", b"t", *sealed)
-        await staging.add_rows(waiting, [row])
+        row = Row(
+            1, "p", "q", "1", "P1", "bni", 1, day, day, *[bytes(32)] * 3, 1, *map(bytes, (32, 32, 64, 32)), *sealed
+        )
+        await staging.add(waiting, row_bytes(row))
         assert (await keys.rotate(NEW_ID.hex(), "ann")).left == 0
         async with waiting.transaction():
             await staging.settle(waiting, **handed_over)
@@ -281,7 +284,7 @@ async def test_a_file_that_waits_to_be_stored_loses_nothing_to_a_retired_key(dat
                 waiting, lambda connection, _: staging.settle(connection, **handed_over)
             )
         await staging.prepare(waiting)
-        await staging.add_rows(waiting, [(*row[:-4], *(both.seal("t.c|1", "x") for _ in range(4)))])
+        await staging.add(waiting, row_bytes(Row(*row[:-4], *(both.seal("t.c|1", "x") for _ in range(4)))))
         async with waiting.transaction():
             await staging.settle(waiting, **handed_over)
 
@@ -341,7 +344,7 @@ async def test_who_cannot_ask_which_key_seals_stops_sealing_and_opens_all_the_sa
         seconds[0] += witness.FENCE_S - 1
         node.seal("t.c|1", "x")
         seconds[0] += 2
-        for seal in (lambda: node.seal("t.c|1", "x"), lambda: node.seal_each(("t.c|1", "x"))):
+        for seal in (lambda: node.seal("t.c|1", "x"), lambda: node.sealer(1)("t.c|1", "x")):
             with pytest.raises(ConnectionError, match="lately"):
                 seal()
         assert node.open("t.c|1", before) == "x" and node.index("nik", "1")

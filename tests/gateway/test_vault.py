@@ -26,10 +26,13 @@ def test_a_sealed_value_cannot_be_read_and_opens_in_its_place() -> None:
 def test_values_that_are_sealed_together_share_nothing() -> None:
     """Under one key a nonce that is used twice gives both values away."""
     vault = Vault(KEY)
-    placed = [(f"participants.nik|P{n}", NIK) for n in range(5)]
-    sealed = vault.seal_each(*placed) + vault.seal_each(*placed)
-    assert [vault.open(place, one) for (place, _), one in zip(placed * 2, sealed, strict=True)] == [NIK] * 10
+    places = [f"participants.nik|P{n}" for n in range(5)] * 2
+    sealers = [vault.sealer(5), vault.sealer(5)]
+    sealed = [sealers[n // 5](place, NIK) for n, place in enumerate(places)]
+    assert [vault.open(place, one) for place, one in zip(places, sealed, strict=True)] == [NIK] * 10
     assert len({one[KEY_ID_BYTES : KEY_ID_BYTES + 12] for one in sealed}) == 10
+    with pytest.raises(IndexError):
+        sealers[0](places[0], NIK)
 
 
 def test_a_keyed_hash_is_hmac_whatever_the_lengths_of_key_and_message() -> None:
@@ -37,8 +40,11 @@ def test_a_keyed_hash_is_hmac_whatever_the_lengths_of_key_and_message() -> None:
     for length in (0, 1, 31, 32, 63, 64, 65, 200, *(rng.randrange(300) for _ in range(40))):
         key = rng.randbytes(length)
         hashed = keyed_hash(key)
+        prefix = rng.randbytes(rng.choice((1, 4, 63, 64, 65, 200)))
+        after = keyed_hash(key, prefix)
         for message in (b"", rng.randbytes(rng.randrange(300)), rng.randbytes(64)):
             assert hashed(message) == hmac.digest(key, message, "sha256"), length
+            assert after(message) == hmac.digest(key, prefix + message, "sha256"), length
 
 
 def test_it_opens_nowhere_else_and_not_once_it_was_touched() -> None:

@@ -108,7 +108,7 @@ _LINKS = (
 )  # fmt: skip
 
 _SEALED = (
-    one("sealed/nothing_encrypted", _VAULT, "key.aead.encrypt(nonce, value.encode(), place.encode())", "value.encode()", VAULT, INPUTS),
+    one("sealed/nothing_encrypted", _VAULT, "encrypt(nonce, value.encode(), place.encode())", "value.encode()", VAULT, INPUTS),
     Mutant(
         "sealed/opens_in_any_place",
         (
@@ -117,7 +117,7 @@ _SEALED = (
         ),
         (VAULT,),
     ),
-    one("sealed/index_without_its_kind", _VAULT, 'f"{kind}\\0{value}"', 'f"{value}"', VAULT),
+    one("sealed/index_without_its_kind", _VAULT, 'f"{kind}\\0".encode()', 'b""', VAULT),
     one("sealed/nik_is_logged", _VERIFICATION, '_log.info("nik_not_checked", verification=row.id,', '_log.info("nik_not_checked", nik=self._vault.open(places.nik(person.participant_id), person.nik_sealed), verification=row.id,', VERIFYING, first="test_nothing_private_is_logged_of_a_check_that_fails"),
     one("sealed/body_is_hashed_in_clear", "gateway/security/approval.py", "_KEYED + vault.index(places.FROZEN_BODY, frozen.hex())", "_KEYED + frozen", "tests/gateway/payouts/test_following.py", first="test_what_is_kept_of_a_body_is_keyed_and_what_was_not_goes_on_and_is_keyed_once_over"),
     one("sealed/under_a_key_nobody_asked_about", "gateway/security/vault.py", "and time.monotonic() > self._seals_until:", "and self._seals_until < 0:", "tests/gateway/test_keyring.py", first="test_who_cannot_ask_which_key_seals_stops_sealing_and_opens_all_the_same"),

@@ -31,6 +31,7 @@ from gateway.storage.access import clients
 from gateway.storage.base.database import Connection, Database, transact
 from gateway.storage.intake import batches, plans, staging
 from gateway.storage.intake import entitlements as stored
+from gateway.storage.intake.copying import row_bytes
 from gateway.storage.intake.entitlements import CompletionRow, EntitlementRow, Filter
 from gateway.storage.intake.plans import PlanRow
 from gateway.storage.messages import events
@@ -198,7 +199,7 @@ class Entitlements:
         """Stage the rows, and take out everything of an item of which one contradicts others or stands already; but
         only those themselves that were paid before, by whatever plan or file.
         """
-        await staging.add_rows(connection, items.rows)
+        await staging.add(connection, b"".join(map(row_bytes, items.rows)))
         await staging.settle(connection, client_id=client_id, merging=False, analyse=False)
         refused = {line: faults_of(faults) for line, faults in (await stored.refused(connection)).items()}
         known = await stored.repeated(connection)

@@ -27,9 +27,10 @@ from gateway.security.vault import Vault
 from gateway.services.intake.cells import cleaned
 from gateway.services.intake.framing import Cells, Record
 from gateway.services.intake.refusals import faults_of
-from gateway.services.intake.rows import Checker, Refused, Row
+from gateway.services.intake.rows import Checker
 from gateway.storage.base.database import Connection
 from gateway.storage.intake import entitlements as stored
+from gateway.storage.intake.copying import Refused, Row
 from gateway.storage.intake.entitlements import EntitlementRow, PersonRow
 from gateway.storage.intake.plans import PlanRow
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -19,11 +19,12 @@ from contracts.errors import InvalidRequest
 from contracts.nik import is_nik
 from contracts.partner import Manifest
 from gateway.security import approval, places
-from gateway.security.vault import Vault, keyed_hash
+from gateway.security.vault import Seal, Vault, keyed_hash
 from gateway.services.intake.cells import cleaned, folded, is_name, name_fault, name_index, sign_of
 from gateway.services.intake.framing import DIGITS, Cells, CsvCells, Decoder, JsonCells, Record
 from gateway.services.intake.merkle import leaf_of
 from gateway.services.intake.programmes import nearest
+from gateway.storage.intake.copying import Refused, Row
 
 _KEY = re.compile(
     r"(?!(?:.*[^0-9])?[0-9]{16}(?:[^0-9]|$))(?!(?:62|0)8[0-9]{8,11}\Z)[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", re.ASCII
@@ -45,49 +46,8 @@ _DAYS = frozenset({"due_on", "deadline_on"})
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
-class Refused(NamedTuple):
-    """A row that was refused; the key fields only where they could be read, and nothing else of the row."""
-
-    line: int
-    field: str | None
-    """Of the first fault, as `code`."""
-    code: str
-    faults: str
-    """All of them, as JSON: a list of `Fault`."""
-    programme: str | None = None
-    participant_id: str | None = None
-    purpose: str | None = None
-    period: str | None = None
-
-
-class Row(NamedTuple):
-    """A row as it is staged: checked, with everything personal sealed or indexed."""
-
-    line: int
-    programme: str
-    purpose: str
-    period: str
-    participant_id: str
-    partner: str
-    amount_rupiah: int
-    due_on: date
-    deadline_on: date
-    content_hash: bytes
-    leaf: bytes
-    digest: bytes
-    """Of what is approved of it (`gateway.security.approval`)."""
-    identity: int
-    """64 bits that are equal when NIK, partner and account are; only compared within one batch, in this process."""
-    nik_index: bytes
-    account_index: bytes
-    name_index: bytes
-    phone_index: bytes
-    nik_sealed: bytes
-    name_sealed: bytes
-    phone_sealed: bytes
-    account_sealed: bytes
-
-
+_SEALED = 4
+"""Values of a row."""
 Checked = tuple[list[Row], list[Refused]]
 """Rows that may be staged, and rows that were refused."""
 
@@ -119,6 +79,14 @@ def rules_of(manifests: Mapping[str, Manifest]) -> dict[str, Rule]:
     }
 
 
+class _Indexes(NamedTuple):
+    nik: Callable[[bytes], bytes]
+    phone: Callable[[bytes], bytes]
+    content: Callable[[bytes], bytes]
+    account: Mapping[str, Callable[[bytes], bytes]]
+    """By partner."""
+
+
 class Checker:
     """Checks, cleans, seals and indexes rows."""
 
@@ -138,22 +106,32 @@ class Checker:
         self.niks_ending_in_0 = 0
         """Of the accepted rows."""
         self._vault = vault
-        self._index = vault.index
 
-    def check(self, record: Record) -> Row | Refused:
-        """The row to stage, or all that is wrong with it."""
+    @functools.cached_property
+    def _indexes(self) -> _Indexes:
+        indexer = self._vault.indexer
+        accounts = {slug: indexer(places.account_index(slug)) for slug in self._rules}
+        return _Indexes(indexer(places.NIK_INDEX), indexer(places.PHONE_INDEX), indexer(places.CONTENT_INDEX), accounts)
+
+    def sealer(self, rows: int) -> Seal:
+        """What seals the values of so many rows at once."""
+        return self._vault.sealer(rows * _SEALED)
+
+    def check(self, record: Record, seal: Seal | None = None) -> Row | Refused:
+        """The row to stage, or all that is wrong with it; `seal`: of the rows that it is checked with."""
+        seal = seal or self.sealer(1)
         if record.fault is None:
-            row = self._row(record.line, record.cells)
+            row = self._row(record.line, record.cells, seal)
             if row is not None:
                 return row
         cells = tuple([cleaned(cell) for cell in record.cells])
         if record.fault is None and cells != record.cells:
-            row = self._row(record.line, cells)
+            row = self._row(record.line, cells, seal)
             if row is not None:
                 return row
         return self._refused(record.line, cells, record.fault)
 
-    def _row(self, line: int, cells: Cells) -> Row | None:
+    def _row(self, line: int, cells: Cells, seal: Seal) -> Row | None:
         """The row, unless anything is wrong with it; `_faults` says what."""
         programme, purpose, period, participant_id, nik, name, phone, partner, account, amount, due, deadline = cells
         if purpose not in self._programmes.get(programme, ()) or _PERIOD.fullmatch(period) is None:
@@ -171,9 +149,9 @@ class Checker:
             return None
         self.accepted += 1
         self.niks_ending_in_0 += nik[-1] == "0"
-        index = self._index
-        nik_index = index(places.NIK_INDEX, nik)
-        account_index = index(places.account_index(partner), account)
+        indexes = self._indexes
+        nik_index = indexes.nik(nik.encode())
+        account_index = indexes.account[partner](account.encode())
         name_folded = folded(name)
         row = approval.approved_row(
             programme, purpose, period, participant_id, nik_index, partner, amount_rupiah, due_on, deadline_on
@@ -188,20 +166,18 @@ class Checker:
             amount_rupiah,
             due_on,
             deadline_on,
-            index(places.CONTENT_INDEX, "\x1f".join((*cells[:_NAME], name_folded, *cells[_NAME + 1 :]))),
+            indexes.content("\x1f".join((*cells[:_NAME], name_folded, *cells[_NAME + 1 :])).encode()),
             leaf_of(self._keyed, cells),
             approval.digest(self._vault, row, account_index, self._under),
             hash(nik_index + account_index),
             nik_index,
             account_index,
             name_index(self._vault, name, name_folded),
-            index(places.PHONE_INDEX, phone),
-            *self._vault.seal_each(
-                (places.nik(participant_id), nik),
-                (places.name(participant_id), name),
-                (places.phone(participant_id), phone),
-                (places.account(participant_id), account),
-            ),
+            indexes.phone(phone.encode()),
+            seal(places.nik(participant_id), nik),
+            seal(places.name(participant_id), name),
+            seal(places.phone(participant_id), phone),
+            seal(places.account(participant_id), account),
         )
 
     def person_faults(self, values: Mapping[str, str]) -> list[Fault]:
@@ -376,8 +352,10 @@ class Reader:
         for first in range(0, len(records), _AT_A_TIME):
             accepted: list[Row] = []
             refused: list[Refused] = []
-            for record in records[first : first + _AT_A_TIME]:
-                row = check(record)
+            some = records[first : first + _AT_A_TIME]
+            seal = self._checker.sealer(len(some))
+            for record in some:
+                row = check(record, seal)
                 if isinstance(row, Refused):
                     refused.append(row)
                 else:

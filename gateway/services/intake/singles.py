@@ -26,11 +26,12 @@ from gateway.services.intake.merging import Busy, Overtaken
 from gateway.services.intake.merkle import MerkleTree
 from gateway.services.intake.programmes import Programmes
 from gateway.services.intake.refusals import refusal
-from gateway.services.intake.rows import Checker, Refused, Row, refused_for, rules_of
+from gateway.services.intake.rows import Checker, refused_for, rules_of
 from gateway.storage.access import idempotency
 from gateway.storage.base.database import AWAY, Connection, Database, GroupCommit
 from gateway.storage.intake import rules, singles
 from gateway.storage.intake.batches import BatchRow
+from gateway.storage.intake.copying import Refused, Row
 from gateway.storage.intake.singles import Fate, Single
 from gateway.storage.messages import events
 

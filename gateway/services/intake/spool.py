@@ -6,23 +6,18 @@ Rows are sealed before they come here, so that nothing personal is ever written 
 from __future__ import annotations
 
 import os
+import struct
 import tempfile
 from collections.abc import Iterator
 from types import TracebackType
 
-import msgspec
-
-from gateway.services.intake.rows import Refused, Row
+from gateway.storage.intake.copying import Refused, Row, refused_bytes, row_bytes
 
 _IN_MEMORY_BYTES = 4_194_304
-_SIZE_BYTES = 8
-_PIECE = 2_000
-"""Rows in a piece: so many that a COPY for each costs little, so few that nobody else in the process waits for one."""
-
-
-class _Piece(msgspec.Struct, array_like=True):
-    rows: list[Row]
-    refused: list[Refused]
+_HEAD = struct.Struct(">IIII")
+"""Rows, refused rows, and the bytes of each."""
+_PIECE = 5_000
+"""Rows in a piece: so many that a COPY for each costs little, so few that some megabytes hold them."""
 
 
 class Spool:
@@ -30,12 +25,11 @@ class Spool:
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - closed by __exit__
-        self._next = _Piece([], [])
+        self._next_rows: list[bytes] = []
+        self._next_refused: list[bytes] = []
         self._at = 0
         """Up to where the file is handed out."""
         self._rows = self._handed_out = 0
-        self._encode = msgspec.msgpack.Encoder().encode
-        self._decode = msgspec.msgpack.Decoder(_Piece).decode
 
     def __enter__(self) -> Spool:
         return self
@@ -45,22 +39,25 @@ class Spool:
 
     def add(self, rows: list[Row], refused: list[Refused]) -> None:
         """Keep rows."""
-        self._next.rows.extend(rows)
-        self._next.refused.extend(refused)
+        self._next_rows += map(row_bytes, rows)
+        self._next_refused += map(refused_bytes, refused)
         self._rows += len(rows) + len(refused)
-        if len(self._next.rows) + len(self._next.refused) >= _PIECE:
+        if len(self._next_rows) + len(self._next_refused) >= _PIECE:
             self._write()
 
-    def pieces(self) -> Iterator[tuple[list[Row], list[Refused]]]:
-        """What was added up to now and not handed out yet, some at a time."""
+    def pieces(self) -> Iterator[tuple[bytes, bytes]]:
+        """What was added up to now and not handed out yet, some at a time: rows, and refused ones, as they are copied
+        into the store.
+        """
         self._write()
         end = self._file.seek(0, os.SEEK_END)
         while self._at < end:
             self._file.seek(self._at)  # meanwhile more may have been written
-            piece = self._decode(self._file.read(int.from_bytes(self._file.read(_SIZE_BYTES), "big")))
+            rows, refused, rows_size, refused_size = _HEAD.unpack(self._file.read(_HEAD.size))
+            piece = self._file.read(rows_size), self._file.read(refused_size)
             self._at = self._file.tell()
-            self._handed_out += len(piece.rows) + len(piece.refused)
-            yield piece.rows, piece.refused
+            self._handed_out += rows + refused
+            yield piece
 
     def again(self) -> None:
         """From now on hand out everything anew."""
@@ -72,9 +69,10 @@ class Spool:
         return self._rows - self._handed_out
 
     def _write(self) -> None:
-        if self._next.rows or self._next.refused:
-            piece = self._encode(self._next)
+        if self._next_rows or self._next_refused:
+            rows, refused = b"".join(self._next_rows), b"".join(self._next_refused)
             self._file.seek(0, os.SEEK_END)
-            self._file.write(len(piece).to_bytes(_SIZE_BYTES, "big"))
-            self._file.write(piece)
-            self._next = _Piece([], [])
+            self._file.write(_HEAD.pack(len(self._next_rows), len(self._next_refused), len(rows), len(refused)))
+            self._file.write(rows)
+            self._file.write(refused)
+            self._next_rows, self._next_refused = [], []

@@ -10,7 +10,7 @@ in one transaction.
 from __future__ import annotations
 
 from array import array
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 import asyncpg
@@ -20,7 +20,7 @@ from contracts.batch import RowCode
 from gateway.security.vault import KEY_ID_BYTES
 from gateway.storage.base import witness
 from gateway.storage.base.database import Connection
-from gateway.storage.intake import rules
+from gateway.storage.intake import copying, rules
 
 STATEMENT_S = 900.0
 """Bound on one statement over a whole batch."""
@@ -191,19 +191,11 @@ async def next_piece(connection: Connection) -> None:
     await connection.execute(_NEXT, timeout=STATEMENT_S)
 
 
-async def add(
-    connection: Connection, rows: Sequence[tuple[object, ...]], refused: Sequence[tuple[object, ...]]
-) -> None:
-    """Copy checked rows in, and refused ones (`gateway.services.intake.rows.Refused`)."""
-    if rows:
-        await add_rows(connection, rows)
-    if refused:
-        await connection.copy_records_to_table("intake_refused", records=refused, timeout=STATEMENT_S)
-
-
-async def add_rows(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
-    """Copy checked rows in (`gateway.services.intake.rows.Row`)."""
-    await connection.copy_records_to_table("intake_rows", records=rows, timeout=STATEMENT_S)
+async def add(connection: Connection, rows: bytes, refused: bytes = b"") -> None:
+    """Copy checked rows in, and refused ones: what `row_bytes` and `refused_bytes` make of them, joined."""
+    for table, lines in (("intake_rows", rows), ("intake_refused", refused)):
+        if lines:
+            await connection.copy_to_table(table, source=copying.framed(lines), format="binary", timeout=STATEMENT_S)
 
 
 async def take_turn(connection: Connection) -> bool:

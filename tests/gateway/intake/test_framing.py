@@ -19,7 +19,8 @@ from gateway.security.vault import Vault
 from gateway.services.intake.cells import plain
 from gateway.services.intake.framing import MAX_RECORD_CHARS, CsvCells, Decoder, FileRefused, JsonCells, Record
 from gateway.services.intake.refusals import faults_of
-from gateway.services.intake.rows import PHONE, Checker, Reader, Refused, Row, rules_of
+from gateway.services.intake.rows import PHONE, Checker, Reader, rules_of
+from gateway.storage.intake.copying import Refused, Row
 from tests.gateway.api.kit import as_csv, as_ndjson, nik, row
 
 RULES = rules_of({slug: partner.manifest for slug, partner in PARTNERS.items()})
