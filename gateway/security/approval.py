@@ -30,7 +30,7 @@ def approved_row(
     """
     return (
         f"{programme}\x1f{purpose}\x1f{period}\x1f{participant_id}\x1f{nik_index.hex()}\x1f{partner}"
-        f"\x1f{amount_rupiah}\x1f{due_on}\x1f{deadline_on}"
+        f"\x1f{amount_rupiah}\x1f{due_on!s}\x1f{deadline_on!s}"
     )
 
 

@@ -8,7 +8,7 @@ from datetime import date
 
 import pytest
 
-from contracts.nik import Nik, NikInvalid
+from contracts.nik import Nik, NikInvalid, is_nik
 from gateway.security import places
 from gateway.security.vault import Vault
 from tests.conftest import MASTER_KEY
@@ -31,6 +31,7 @@ def test_no_other_spelling_is_a_nik() -> None:
             taken.add(Nik(text).reveal())
         except NikInvalid:
             continue
+    assert {text for text in spellings if is_nik(text)} == taken
     assert all(len(text) == 16 and text.isascii() and text.isdecimal() for text in taken)
     same = {text for text in taken if unicodedata.normalize("NFKC", text) == NIK}
     assert same <= {NIK}, "two spellings of one NIK would be two people"
@@ -48,10 +49,12 @@ def test_a_nik_holds_a_date_of_birth_of_one_of_two_centuries() -> None:
         for month in range(14):
             for day in range(80):
                 born = day - 40 if 41 <= day <= 71 else day
+                nik = f"110101{day:02d}{month:02d}{year:02d}9901"
                 try:
-                    taken = bool(Nik(f"110101{day:02d}{month:02d}{year:02d}9901"))
+                    taken = bool(Nik(nik))
                 except NikInvalid:
                     taken = False
+                assert is_nik(nik) is taken and not is_nik(f"{nik[:12]}0000")
                 assert taken is any(is_date(since + year, month, born) for since in (1900, 2000)), (day, month, year)
 
 

@@ -76,7 +76,7 @@ _APPROVED = (
         "digest/without_the_amount",
         (
             Edit(_BEGIN, "i.participant_id, encode(i.nik_index, 'hex'), i.partner,\n                            i.amount_rupiah,", "i.participant_id, encode(i.nik_index, 'hex'), i.partner,"),
-            Edit("gateway/security/approval.py", "\\x1f{amount_rupiah}\\x1f{due_on}", "\\x1f{due_on}"),
+            Edit("gateway/security/approval.py", "\\x1f{amount_rupiah}\\x1f{due_on!s}", "\\x1f{due_on!s}"),
         ),
         (APPROVED,),
         first="test_a_row_that_was_changed_in_the_database_is_not_paid",

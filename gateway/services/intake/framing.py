@@ -156,7 +156,7 @@ class CsvCells:
             _refuse_other_text(begun.split("\n", 1)[0])
         if '"' in text and _RECORDS.fullmatch(text) is None:
             raise self._misquoted(text)
-        broken = _BROKEN.search(text) is not None
+        broken = not text.isascii() and _BROKEN.search(text) is not None
         reader = csv.reader(io.StringIO(text, newline="\n"), strict=True)
         found: list[Record] = []
         before, first = 0, self._lines + 1
@@ -188,7 +188,7 @@ class CsvCells:
             if cells is None or len(cells) != self._width:
                 hint = None if cells is None else f"{len(cells)}/{self._width}"
                 return Record(line, (), Fault(None, RowCode.ROW_MALFORMED.value, hint))
-        if cells == self._names or not any(map(str.strip, cells)):
+        if cells == self._names or not (cells[0].strip() or any(map(str.strip, cells))):
             return None  # the header again, where files were put one behind the other, or an empty row
         row = tuple([cells[at] for at in self._order])
         return Record(line, row, _encoding(row) if broken else None)

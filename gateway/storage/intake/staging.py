@@ -216,7 +216,10 @@ async def settle(connection: Connection, *, client_id: str, merging: bool, analy
         " set_config('gateway.merging', CASE WHEN $2 THEN 'on' ELSE 'off' END, true),"
         " set_config('lock_timeout', CASE WHEN $2 THEN '0' ELSE '500ms' END, true),"
         # Compiling these statements takes seconds; running them does not.
-        " set_config('jit', 'off', true), set_config('work_mem', '64MB', true)",
+        " set_config('jit', 'off', true), set_config('work_mem', '64MB', true),"
+        # For the one or no entry that a key has, half of a look-up would be the bitmap, which a table is taken to need
+        # that was not looked at lately.
+        " set_config('enable_bitmapscan', 'off', true)",
         client_id,
         merging,
         timeout=STATEMENT_S,
