@@ -232,7 +232,7 @@ def unsigned(rng: Random, world: World) -> tuple[str, Note]:
         return what, note._replace(headers={key: value for key, value in note.headers.items() if key != name})
     value = note.headers[name]
     wrong = ("", value[:-1], value[1:] + value[:1], value + "=", "0" * len(value), "\xe9" + value)
-    other = rng.choice(wrong if own else ("", "Bearer ", "Bearer", "x" * 4_000))
+    other = rng.choice(wrong if own else ("", "Bearer ", "Bearer", "x" * 9_000))
     return "signature", note._replace(headers=note.headers | {name: other})
 
 
