@@ -2,8 +2,8 @@
 -- KEYS: what is known of the quota (hash), when calls leave (sorted set), since when the store remembers anything.
 -- ARGV: calls a second that the partner allows, calls wanted ("refused": one was refused), then
 --   of "refused": seconds for which it wants none;
---   else: 1 where the worker could not ask before this, or 0; then calls granted before that did
---   not leave, as pairs of stamp and number.
+--   else: 1 where the worker could not ask before this, or 0; within how many milliseconds it uses what it is
+--   granted; then calls granted before that did not leave, as pairs of stamp and number.
 -- Returns: granted, stamp, for how many milliseconds they are good, milliseconds until it is worth asking again, rate.
 
 local SECOND = 1000
@@ -62,7 +62,7 @@ if next_at > now + BURST + SECOND * (1 + 1 / (quota * LEAST * HASTE)) then next_
 local rate = rate_now(refused, refused_at)
 local span = SECOND * math.max(1, 1 / rate)
 
-for i = 4, ARGV[2] ~= 'refused' and #ARGV or 0, 2 do
+for i = 5, ARGV[2] ~= 'refused' and #ARGV or 0, 2 do
     local held = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[i])) and tonumber(redis.call('HGET', KEYS[1], ARGV[i]))
     if held then redis.call('HINCRBY', KEYS[1], ARGV[i], -math.min(held, tonumber(ARGV[i + 1]))) end
 end
@@ -98,7 +98,7 @@ if granted == 0 then
     local wait = total >= most and stamps[1] and tonumber(stamps[1]) + span - now or ahead - BURST - now
     return {0, '', '0', tostring(math.max(1, wait)), tostring(rate)}
 end
-local good = total + granted <= most / 2 and LATE or SOON
+local good = total + granted <= most / 2 and LATE or math.min(LATE, math.max(SOON, tonumber(ARGV[4])))
 local stamp = string.format('%.3f', now + good)
 redis.call('HINCRBY', KEYS[1], stamp, granted)
 redis.call('HSET', KEYS[1], 'next', string.format('%.3f', ahead + granted * step))

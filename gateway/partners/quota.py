@@ -29,8 +29,12 @@ ALONE_SHARE = 0.25
 """What one worker allows itself of a quota while Redis cannot be asked: others may be doing the same."""
 ASK_AGAIN_S = 2.0
 SECOND_S = 1.0
-SOON_S = 0.012
-"""So long a turn of the own share is good."""
+SOON_S, LATE_S = 0.012, 0.25
+"""So long a turn is good at least, and at most: a process that is slower than that to use it asks for longer ones, each
+of which takes as much more of the quota.
+"""
+SLOWER, CALMER = 2.0, 0.97
+"""By how much the next ones are good for longer where one came too late, and shorter with each question."""
 SCRIPT = (Path(__file__).parent / "quota.lua").read_text()
 _log = structlog.get_logger(__name__)
 
@@ -42,12 +46,14 @@ class NoTurn(Exception):
 class Lot:
     """Turns that were granted together; not good any more after `until` (monotonic)."""
 
-    __slots__ = ("left", "stamp", "until")
+    __slots__ = ("late", "left", "stamp", "until")
 
     def __init__(self, left: int, stamp: str, until: float) -> None:
         self.left = left
         self.stamp = stamp
         self.until = until
+        self.late = False
+        """Whether one of them was wanted and could not be used in time."""
 
 
 class Turn:
@@ -95,6 +101,8 @@ class Turns:
         self._asking: asyncio.Task[None] | None = None
         self._lost_redis = False
         self._ask_at = 0.0
+        self._soon_s = SOON_S
+        """How long a turn must be good for this process to use it, as lately seen."""
         self._own: deque[float] = deque()
         """When the calls of its own share leave at the latest, oldest first."""
         self._own_from = 0.0
@@ -118,6 +126,8 @@ class Turns:
 
     def returned(self, lot: Lot) -> None:
         """A turn that was not used; the next question takes it along."""
+        if self._clock.monotonic() >= lot.until:
+            self._too_late(lot)
         if lot.stamp:
             self._unused[lot.stamp] = self._unused.get(lot.stamp, 0) + 1
 
@@ -136,6 +146,12 @@ class Turns:
             self._unused[lot.stamp] = self._unused.get(lot.stamp, 0) + lot.left
         self._held.clear()
         return self.rate
+
+    def _too_late(self, lot: Lot) -> None:
+        """It was over before it could be used: the next ones are good for longer."""
+        if not lot.late:
+            lot.late = True
+            self._soon_s = min(LATE_S, self._soon_s * SLOWER)
 
     def _in_hand(self) -> Turn | None:
         now = self._clock.monotonic()
@@ -166,8 +182,11 @@ class Turns:
                     return
                 wait_s = await self._fetch(wanted + min(MOST_AHEAD, int(self.rate * 0.005)))
                 while self._held and (future := self._next()) is not None:
+                    newest = self._held[-1]
                     turn = self._in_hand()
                     if turn is None:
+                        if newest.left:
+                            self._too_late(newest)
                         self._waiting[0].appendleft(future)
                         break
                     future.set_result(turn)
@@ -186,10 +205,11 @@ class Turns:
         if self._script is None or began < self._ask_at:
             return self._from_own_share(began)
         back, self._unused = self._unused, {}
-        was_lost = str(int(self._lost_redis))
+        was_lost, soon = str(int(self._lost_redis)), f"{self._soon_s * 1000:.3f}"
+        self._soon_s = max(SOON_S, self._soon_s * CALMER)
         try:
             answer = await self._eval(
-                str(wanted), was_lost, *(text for pair in back.items() for text in map(str, pair))
+                str(wanted), was_lost, soon, *(text for pair in back.items() for text in map(str, pair))
             )
         except RedisError as error:
             self._lost(error, began)
@@ -225,8 +245,8 @@ class Turns:
             return min(self._own_from - now, SECOND_S)
         if len(self._own) >= max(1, int(per_s)):
             return max(0.001, self._own[0] + span_s - now)
-        self._own.append(now + SOON_S)
-        self._held.append(Lot(1, "", now + SOON_S))
+        self._own.append(now + self._soon_s)
+        self._held.append(Lot(1, "", now + self._soon_s))
         return 0.0
 
 

@@ -19,8 +19,12 @@ from gateway.storage.ops.backlog import Sample
 SAMPLE_S = 10
 RATE_OVER = timedelta(minutes=10)
 """The rate is taken over so long, or as far back as there are samples."""
-_UNEVEN, _NEAR = 2, 0.05
-"""So many incentives more or less than the quota lets through, or such a share, are still as many as it does."""
+_UNEVEN, _UNEVEN_S, _NEAR = 2, 1.0, 0.05
+"""So many incentives more or less than the quota lets through, or what it lets through in so many seconds, or such a
+share, are still as many as it does: a sample is taken a moment late, ends come in groups, the first call waits.
+"""
+_SHARE_OF_QUOTA = 0.25
+"""What began at an unknown time between two samples may have gone as fast as the quota where so much of it ended."""
 CALLS_A_PAYOUT = 2
 """Of each payout, where one quota counts all of its calls: it asks or creates, then transfers or approves."""
 PREFIXES = {"verification": "identity.", "payout": "payout."}
@@ -121,13 +125,16 @@ class Planner:
 
 def forecast(past: Sequence[Sample], present: Sample, quota_per_s: float | None) -> Forecast:
     """When what is due now will be done: at the rate of the last minutes, else at the partner's quota."""
-    ended, seconds = _pace(past, present)
+    ended, seconds, whole = _pace(past, present)
     per_s = ended / seconds if seconds > 0 else 0.0
     basis, rate = ("observed", per_s) if per_s > 0 else ("quota", quota_per_s or 0.0)
     if per_s == 0 and (waited_s := _waited_s(past, present)) > SAMPLE_S and waited_s * rate > _UNEVEN:
         rate = 0.0  # by the quota some would have ended: something else bounds it
-    if quota_per_s is not None and abs(ended - quota_per_s * seconds) <= max(_UNEVEN, _NEAR * ended):
-        rate = quota_per_s  # as fast as it may: a count of a few seconds knows that less well than the quota does
+    if quota_per_s is not None:
+        by_quota, uneven = quota_per_s * seconds, max(_UNEVEN, quota_per_s * _UNEVEN_S, _NEAR * ended)
+        least = by_quota - uneven if whole else min(by_quota - uneven, _SHARE_OF_QUOTA * by_quota)
+        if least <= ended <= by_quota + uneven:
+            rate = quota_per_s  # as fast as it may: a count of a few seconds knows that less well than the quota does
     done_at = present.at if present.due <= 0 else present.at + timedelta(seconds=present.due / rate) if rate else None
     return Forecast(
         partner=present.partner,
@@ -161,9 +168,10 @@ def _waited_s(past: Sequence[Sample], present: Sample) -> float:
     return (present.at - min(since)).total_seconds() if since else 0.0
 
 
-def _pace(past: Sequence[Sample], present: Sample) -> tuple[int, float]:
+def _pace(past: Sequence[Sample], present: Sample) -> tuple[int, float, bool]:
     """How many have ended, in how many seconds, since the oldest sample in the window that already saw this work go
     on: what was done before nothing was due any more was other work, and the pause between is no part of its pace.
+    Last, whether there is such a sample: where there is none, it may have gone on for a part of these seconds only.
     """
     before = [
         sample
@@ -173,11 +181,11 @@ def _pace(past: Sequence[Sample], present: Sample) -> tuple[int, float]:
         and present.at - RATE_OVER <= sample.at < present.at
     ]
     before = before[max((n for n, sample in enumerate(before) if sample.due <= 0), default=0) :]
+    if not before:
+        return 0, 0.0, False
     # What stood still before the work began says nothing of its pace, nor does the sample in which it did: it counts
     # only where there is no later one.
-    begun = next((n for n in range(1, len(before)) if before[n].ended > before[0].ended), None)
-    if begun is not None:
-        before = before[begun:] if before[begun].ended < present.ended else before[begun - 1 :]
-    if not before:
-        return 0, 0.0
-    return max(present.ended - before[0].ended, 0), (present.at - before[0].at).total_seconds()
+    going = next((sample for sample in before if before[0].ended < sample.ended < present.ended), None)
+    still = [sample for sample in before if sample.ended < present.ended]
+    first = going or (still[-1] if still else before[0])
+    return max(present.ended - first.ended, 0), (present.at - first.at).total_seconds(), going is not None

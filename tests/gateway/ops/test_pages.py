@@ -261,9 +261,9 @@ def test_the_pace_of_other_work_before_is_none_of_this_one() -> None:
         past.append(present)
 
 
-@pytest.mark.parametrize(("quota", "off"), [(2.5, 0.05), (6.0, 1.0), (None, 1.0)])
+@pytest.mark.parametrize(("quota", "off"), [(2.5, 0.05), (10.0, 1.0), (None, 1.0)])
 def test_a_count_of_a_few_seconds_that_fits_the_quota_goes_by_the_quota(quota: float | None, off: float) -> None:
-    """Three of 250 have ended since the only sample, at 2.5 a second; a quota of 6 is not what bounds it."""
+    """Three of 250 have ended since the only sample, at 2.5 a second; a quota of 10 is not what bounds it."""
     found = forecast([sample(0, 250, 2)], sample(2, 245, 5), quota_per_s=quota)
     assert found.basis == "observed" and found.per_s == 1.5 and found.done_at is not None
     left_s = (found.done_at - AT).total_seconds() - 2

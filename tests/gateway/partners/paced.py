@@ -95,6 +95,8 @@ class World:
         self.loop, self.redis, self.rough = loop, redis, rough
         self.chance = random.Random(seed)
         self.down = False
+        self.slow_s = 0.0
+        """So long at most a process takes to use a turn that it has."""
         self.left: list[float] = []
         self.refused: list[float] = []
         self.allows: Callable[[float], bool] = lambda _: True
@@ -117,6 +119,8 @@ class World:
                 continue
             if self.rough and self.chance.random() < 0.05:
                 await asyncio.sleep(self.chance.uniform(0.0, 0.4))  # the process stands still
+            if self.slow_s:
+                await asyncio.sleep(self.chance.uniform(0.0, self.slow_s))
             if turn.good():
                 break
             turn.give_back()

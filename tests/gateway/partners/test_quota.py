@@ -29,6 +29,27 @@ def test_the_quota_is_used_up_and_no_second_is_above_it(redis_url: str, per_s: f
     assert mean >= 0.98 * per_s
 
 
+@pytest.mark.parametrize(("per_s", "slow_s"), [(8.0, 0.06), (15.0, 0.1), (40.0, 0.04)])
+def test_a_process_that_is_slow_to_use_its_turns_loses_few(redis_url: str, per_s: float, slow_s: float) -> None:
+    """On a busy machine a turn is used tens of milliseconds late: that costs so much of each second, and no half of it.
+    Once the machine is quiet again all of the quota is used.
+    """
+
+    async def play(world: World) -> None:
+        world.slow_s = slow_s
+        await world.run(per_s, workers=2, seconds=20.0)
+        world.slow_s = 0.0
+        await world.run(per_s, workers=2, seconds=20.0)
+
+    world = in_virtual_time(redis_url, 7, play)
+    assert most_in(world.left, 1.0) <= per_s
+    begun = world.left[0]
+    slow = sum(begun + 4.0 <= at < begun + 16.0 for at in world.left)
+    last = world.left[-1]
+    calm = sum(last - 12.0 < at <= last for at in world.left)
+    assert slow >= (0.95 - 2 * slow_s) * per_s * 12 and calm >= 0.97 * per_s * 12, (slow, calm)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_happens_no_second_is_above_the_quota(redis_url: str, seed: int, long: bool) -> None:
     """Random quotas, workers and stalls; the store goes away, comes back, loses its memory or has its clock moved."""
