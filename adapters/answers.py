@@ -198,8 +198,18 @@ def unbroken(value: object) -> str:
 
 def stale(reply: Response) -> bool:
     """Whether a cache says that it answered in the partner's place, with what was true a while ago."""
+    return age_s(reply) > STALE_S
+
+
+def age_s(reply: Response) -> float:
+    """How long an answer lay in a cache, by its own word."""
     age = reply.headers.get("age", "").split(",")[0].strip()
-    return _SECONDS.fullmatch(age) is not None and float(age) > STALE_S
+    return float(age) if _SECONDS.fullmatch(age) else 0.0
+
+
+def nothing(value: object) -> bool:
+    """Whether it is what programs write where they have nothing."""
+    return value is None or isinstance(value, str) and _BEARER.sub("", value, count=1).strip().casefold() in _NOTHING
 
 
 def must_be_fresh(reply: Response) -> None:
@@ -260,9 +270,11 @@ def whole(value: object, field: str) -> int:
 
 
 def secret(value: object, field: str) -> Secret:
-    """A token that can stand in a header; `Bearer` and white space before it, or a line break behind it, are not it."""
+    """A token that can stand in a header; `Bearer` and white space before it, or a line break behind it, are not it. A
+    word for nothing is none.
+    """
     text = _BEARER.sub("", value, count=1).strip() if isinstance(value, str) else ""
-    if _TOKEN.fullmatch(text) is None:
+    if _TOKEN.fullmatch(text) is None or nothing(text):
         raise PartnerProtocolError(f"field {field} is missing or not a token")
     return Secret(text)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import ClassVar, NoReturn
 
+from adapters.asked import answering
 from contracts.errors import NotSupported, SignatureInvalid
 from contracts.identity import IdentityAnswer, IdentityQuery
 from contracts.linking import (
@@ -41,6 +42,9 @@ WRITTEN: dict[Capability, tuple[str, ...]] = {
     _C.BALANCE: ("balance",),
 }
 """Which operations a capability is made of; the `NOTIFY_` ones are made of `callbacks`."""
+
+
+_NO_PLANS = frozenset({"read_return", "frozen_body"})
 
 
 class NoCallbacks:
@@ -77,6 +81,8 @@ class Adapter:
         assert written == declared, f"declared, or written, but not both: {sorted(written ^ declared)}"
         assert bool(cls.manifest.callbacks) == ("callbacks" in vars(cls)), "notifications are declared and read"
         assert bool(cls.manifest.tokens) == ("fetch_token" in vars(cls)), "our tokens, where there are any, are fetched"
+        for name in written - _NO_PLANS | {"fetch_token"} & vars(cls).keys():
+            setattr(cls, name, answering(vars(cls)[name]))
 
     def _refuse(self, what: str) -> NotSupported:
         return NotSupported(f"{self.manifest.name} does not offer: {what}")

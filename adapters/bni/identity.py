@@ -57,12 +57,11 @@ def body(query: IdentityQuery) -> object:
 
 def verdict(reply: Response, query: IdentityQuery) -> IdentityAnswer:
     """What the answer says; whatever is not a listed answer is no verdict."""
-    answers.must_be_fresh(reply)
     envelope = KYC.read(reply)
-    if refused := REFUSALS.get(envelope.code) or envelope.unusable:
+    match = answers.listed(answers.at(envelope.body, "additionalInfo", "identificationNoMatch"), MATCHES)
+    if (refused := REFUSALS.get(envelope.code) or envelope.unusable) and match is None:
         return IdentityAnswer(verdict=refused, partner_code=envelope.code)
     KYC.expect(reply)
-    envelope.echo(query.reference, "partnerReferenceNo")
     shown = envelope.evidence("accountNo")
     if shown is not None and accounts.echoed(shown, query.account, account_of) not in (None, query.account):
         return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=envelope.code)
@@ -71,7 +70,6 @@ def verdict(reply: Response, query: IdentityQuery) -> IdentityAnswer:
         answers.at(envelope.body, "additionalInfo", "identificationNo"),
     )
     accounts.must_be_of_nik(query.nik, *shown_niks)
-    match = answers.listed(answers.at(envelope.body, "additionalInfo", "identificationNoMatch"), MATCHES)
     if match is None:
         raise PartnerProtocolError("identificationNoMatch is none of Y, N, U, P")
     return IdentityAnswer(verdict=match, partner_code=envelope.code)

@@ -90,7 +90,6 @@ assert {kind for kind, _ in BOOKINGS.values()} == set(StatementKind) - {Statemen
 def bound(reply: Response, reference: str) -> LinkStep:
     """After a bind: the OTP is next, the card number was wrong, or the account cannot be linked (decisions B2, B4)."""
     envelope = sign.BIND.read(reply)
-    envelope.echo(reference, "partnerReferenceNo")
     if envelope.code == sign.BIND.done:
         return LinkInputs(
             names=("otp",),
@@ -108,13 +107,13 @@ def bound(reply: Response, reference: str) -> LinkStep:
     raise sign.BIND.unavailable(envelope)
 
 
-def otp_verified(reply: Response, held: LinkInputs) -> LinkStep:
+def otp_verified(reply: Response, link_id: str, held: LinkInputs) -> LinkStep:
     """After an OTP: linked, asked again with the same carry, or ended (decision B3). The token may be repeated, an
-    expiry may be named.
+    expiry may be named; the answer may show what only the bind was told.
     """
     envelope = sign.VERIFY_OTP.read(reply)
-    for name in ("partnerReferenceNo", "originalPartnerReferenceNo"):
-        envelope.echo(held.carry["partnerReferenceNo"].reveal(), name)
+    envelope.echo(held.carry["partnerReferenceNo"].reveal(), "partnerReferenceNo")
+    envelope.echo(link_id, "additionalInfo", "custIdMerchant")
     if envelope.code == sign.VERIFY_OTP.done:
         again = envelope.evidence("bankCardToken") is not None
         token = values.token(envelope, "bankCardToken") if again else held.carry["bankCardToken"]
@@ -128,20 +127,18 @@ def otp_verified(reply: Response, held: LinkInputs) -> LinkStep:
     raise sign.VERIFY_OTP.unavailable(envelope)
 
 
-def otp_sent(reply: Response, reference: str) -> UnlinkStep:
+def otp_sent(reply: Response) -> UnlinkStep:
     """After asking for the OTP that unbinding wants (decision S6)."""
     envelope = sign.SEND_OTP.read(reply)
-    envelope.echo(reference, "partnerReferenceNo")
     if envelope.code in UNLINK_GONE:
         return Unlinked(partner_code=envelope.code)
     charge = values.token(sign.SEND_OTP.expect(reply), "chargeToken")
     return LinkInputs(names=("otp",), carry={"chargeToken": charge})
 
 
-def unbound(reply: Response, reference: str, held: LinkInputs) -> UnlinkStep:
+def unbound(reply: Response, held: LinkInputs) -> UnlinkStep:
     """After the unbinding itself: given back, or the OTP is asked again (decision S6)."""
     envelope = sign.UNBIND.read(reply)
-    envelope.echo(reference, "partnerReferenceNo")
     if envelope.code == "4040915":
         return held
     if envelope.code in UNLINK_EXPIRED:
@@ -149,12 +146,12 @@ def unbound(reply: Response, reference: str, held: LinkInputs) -> UnlinkStep:
     return links.unbound(sign.UNBIND, reply, UNLINK_GONE)
 
 
-def statement_page(reply: Response, asked: int, request: str, source_account: Secret) -> StatementPage:
+def statement_page(reply: Response, asked: int, source_account: Secret) -> StatementPage:
     """One page of bookings (decision S5)."""
     envelope = statements.listed(sign.STATEMENT, asked, reply)
     if envelope is None:
         return StatementPage(lines=(), proves_absence=False)
-    _of_ours(envelope, request, source_account)
+    _of_ours(envelope, source_account)
     rows = statements.rows(envelope.body, "detailData")
     more = statements.follows(asked, envelope)
     if more and not rows:
@@ -169,11 +166,10 @@ def _entries(envelope: Envelope) -> int:
     return sum(int(text) for text in map(answers.written, told) if _COUNT.fullmatch(text))
 
 
-def balance(reply: Response, request: str, source_account: Secret) -> Balance:
+def balance(reply: Response, source_account: Secret) -> Balance:
     """What our source account has available: one entry (assumed)."""
-    answers.must_be_fresh(reply)
     envelope = sign.BALANCE.expect(reply)
-    _of_ours(envelope, request, source_account)
+    _of_ours(envelope, source_account)
     infos = answers.items(envelope.body.get("accountInfos"), "field accountInfos")
     if len(infos) != 1:
         raise PartnerProtocolError("field accountInfos does not hold one account")
@@ -181,9 +177,8 @@ def balance(reply: Response, request: str, source_account: Secret) -> Balance:
     return Balance(amount_rupiah=values.rupiah(available, "accountInfos.availableBalance"))
 
 
-def _of_ours(envelope: Envelope, request: str, source_account: Secret) -> None:
-    """It answers this request, about our own account, where it shows either."""
-    envelope.echo(request, "partnerReferenceNo")
+def _of_ours(envelope: Envelope, source_account: Secret) -> None:
+    """It is about our own account, where it shows one."""
     shown = envelope.evidence("accountNo")
     ours = accounts.digits(source_account.reveal()).lstrip("0")
     if shown is not None and accounts.echoed(shown, Secret(ours), _number_of) not in (None, Secret(ours)):

@@ -43,7 +43,8 @@ class Bni(Adapter):
         if answer.carry:
             otp = wire.verify_otp(ctx, answer, _typed(answer.inputs, "otp"))
             reply = yield AUTOPAY.ask(ctx, sign.VERIFY_OTP, otp)
-            return mapping.otp_verified(reply, LinkInputs(names=("otp",), carry=answer.carry, again=True))
+            again = LinkInputs(names=("otp",), carry=answer.carry, again=True)
+            return mapping.otp_verified(reply, answer.link_id, again)
         reply = yield AUTOPAY.ask(ctx, sign.BIND, wire.bind(ctx, answer, _typed(answer.inputs, "card_no")))
         return mapping.bound(reply, answer.reference)
 
@@ -51,9 +52,9 @@ class Bni(Adapter):
         """First an SMS with an OTP, then the unbinding with it (snap-bni.md 2.4, decision S6)."""
         if order.carry:
             reply = yield AUTOPAY.ask(ctx, sign.UNBIND, wire.unbind(ctx, order, _typed(order.inputs, "otp")))
-            return mapping.unbound(reply, order.reference, LinkInputs(names=("otp",), carry=order.carry, again=True))
+            return mapping.unbound(reply, LinkInputs(names=("otp",), carry=order.carry, again=True))
         reply = yield AUTOPAY.ask(ctx, sign.SEND_OTP, wire.send_otp(ctx, order))
-        return mapping.otp_sent(reply, order.reference)
+        return mapping.otp_sent(reply)
 
     def verify_nik(self, ctx: Context, query: IdentityQuery) -> Plan[IdentityAnswer]:
         """The assumed NIK check (decision B6)."""
@@ -67,7 +68,7 @@ class Bni(Adapter):
     def payout(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
         """Internal account inquiry, then the transfer (decision B7)."""
         reply = yield SNAP.ask(ctx, sign.INQUIRY, wire.inquiry(ctx.external_id(0), order))
-        refusal = PAYOUTS.inquired(order, reply, ctx.external_id(0))
+        refusal = PAYOUTS.inquired(order, reply)
         if refusal is not None:
             return refusal
         reply = yield SNAP.ask(ctx, sign.TRANSFER, wire.transfer(order, ctx.credentials["source_account"]), n=1)
@@ -83,13 +84,13 @@ class Bni(Adapter):
         page = statements.page_number(cursor)
         request, ours = ctx.external_id(0), ctx.credentials["source_account"]
         reply = yield SNAP.ask(ctx, sign.STATEMENT, wire.statement(request, ours, day, page))
-        return mapping.statement_page(reply, page, request, ours)
+        return mapping.statement_page(reply, page, ours)
 
     def balance(self, ctx: Context) -> Plan[Balance]:
         """What the source account has available."""
         request, ours = ctx.external_id(0), ctx.credentials["source_account"]
         reply = yield SNAP.ask(ctx, sign.BALANCE, wire.balance(request, ours))
-        return mapping.balance(reply, request, ours)
+        return mapping.balance(reply, ours)
 
 
 def _typed(inputs: Mapping[str, Secret], name: str) -> Secret:

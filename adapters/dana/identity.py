@@ -71,7 +71,6 @@ def _holder(told: dict[str, Any]) -> Secret:
 
 def _told(ctx: Context, reply: Response) -> tuple[tuple[str, str], dict[str, Any]]:
     """What DANA said, and of a success its resources by type; raises where it could not or would not tell."""
-    answers.must_be_fresh(reply)
     if reply.status != 200:
         raise answers.no_answer(reply, "no profile", Hint.CREDENTIALS)
     answers.json_object(reply, Hint.CREDENTIALS)

@@ -67,7 +67,7 @@ class Dana(Adapter):
     def payout(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
         """account-inquiry, then the top-up (decisions D11, D12); neither is under the customer's token."""
         reply = yield DANA.ask(ctx, sign.INQUIRY, wire.inquiry(order))
-        refusal = PAYOUTS.inquired(order, reply, order.reference)
+        refusal = PAYOUTS.inquired(order, reply)
         if refusal is not None:
             return refusal
         reply = yield DANA.ask(ctx, sign.TOPUP, wire.topup(order), n=1)
@@ -81,9 +81,8 @@ class Dana(Adapter):
     def statement(self, ctx: Context, day: date, cursor: str | None) -> Plan[StatementPage]:
         """The bookings of a day, page by page (assumed, decision D14)."""
         page = statements.page_number(cursor)
-        request = ctx.external_id(0)
-        reply = yield DANA.ask(ctx, sign.HISTORY, wire.history(request, day, page))
-        return mapping.HISTORY.read(page, reply, request)
+        reply = yield DANA.ask(ctx, sign.HISTORY, wire.history(ctx.external_id(0), day, page))
+        return mapping.HISTORY.read(page, reply)
 
 
 PARTNER = Dana()

@@ -25,7 +25,6 @@ def verdict(reply: Response, nik: Nik) -> IdentityAnswer:
     HTTP 401 raises with `Hint.CUSTOMER_TOKEN`, whoever's words it is in: the only token shown is the participant's. It
     revokes nothing by itself, as it may refuse our merchant: `sure` asks once more.
     """
-    answers.must_be_fresh(reply)
     if reply.status == 401:
         code = _error(answers.json_value(reply, Hint.CUSTOMER_TOKEN))
         raise answers.unavailable(reply, "HTTP 401", Hint.CUSTOMER_TOKEN, code or "401")
@@ -66,7 +65,6 @@ def proved(answer: IdentityAnswer, name: str | None, account: Secret, reply: Res
 
     Another name proves no other NIK: it only leaves the account unproved.
     """
-    answers.must_be_fresh(reply)
     unproved = IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=answer.partner_code)
     if reply.status == 400 and answers.at(answers.json_value(reply, Hint.CREDENTIALS), "errors", "account"):
         return unproved

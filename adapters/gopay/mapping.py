@@ -9,11 +9,11 @@ from typing import Any
 from adapters import accounts, answers
 from adapters.answers import typed
 from adapters.gopay import sign, wire
-from adapters.snap import statements, values
+from adapters.snap import links, statements, values
 from contracts.errors import Hint, PartnerProtocolError
 from contracts.identity import Verdict
 from contracts.incentive import BlockerCode
-from contracts.linking import Grant, LinkGranted, LinkHealth, LinkRefused, LinkReturn, LinkStep
+from contracts.linking import Grant, LinkGranted, LinkHealth, LinkReturn, LinkStep
 from contracts.observation import Balance, StatementKind, StatementLine, StatementPage
 from contracts.payout import (
     Outcome,
@@ -77,8 +77,9 @@ def read_return(query: Mapping[str, str]) -> LinkReturn:
 def linked(reply: Response) -> LinkStep:
     """Service 07: the participant's token, which names no life and no refresh (wallets.md 2.3.6)."""
     envelope = sign.EXCHANGE.read(reply)
-    if envelope.code == "4040711":  # used, expired or from a failed attempt: the participant starts again
-        return LinkRefused(code=_B.CONSENT_ABANDONED, partner_code=envelope.code)
+    # Used, expired or from a failed attempt: the participant starts again.
+    if refusal := links.refused(envelope, {"4040711": _B.CONSENT_ABANDONED}):
+        return refusal
     token = values.token(sign.EXCHANGE.expect(reply), "accessTokenInfo", "accessToken")
     return LinkGranted(grant=Grant(access_token=token))
 
@@ -93,9 +94,12 @@ assert set(LINK_HEALTH.values()) == set(LinkHealth), "every health has its code"
 
 def link_health(reply: Response) -> LinkHealth:
     """Service 08; anything not in `LINK_HEALTH` is "could not tell"."""
-    answers.must_be_fresh(reply)
     envelope = sign.HEALTH.read(reply)
     health = LINK_HEALTH.get(envelope.code)
+    options = answers.at(envelope.body, "additionalInfo", "paymentOptions")
+    can_pay = isinstance(options, list) and any(answers.flag(answers.at(each, "active")) for each in options)
+    if health is not LinkHealth.ACTIVE and can_pay:
+        raise PartnerProtocolError("a link that was refused can be paid with")
     if health is None and envelope.unusable is not None:
         unknown_now = envelope.unusable is Verdict.ACCOUNT_NOT_FOUND  # whoever links again finds out
         return LinkHealth.REVOKED if unknown_now else LinkHealth.BLOCKED
@@ -303,5 +307,4 @@ def _line(value: object) -> StatementLine:
 
 def balance(reply: Response) -> Balance:
     """What is left of our deposit."""
-    answers.must_be_fresh(reply)
     return Balance(amount_rupiah=answers.whole(answers.at(_told(reply), "balance"), "balance"))

@@ -163,19 +163,19 @@ def refreshed_token(reply: Response) -> AccessToken | None:
 
 def identity(query: IdentityQuery, reply: Response) -> IdentityAnswer:
     """The verdict on the NIK; everything else in the answer is dropped."""
-    answers.must_be_fresh(reply)
     said = _read(reply)
-    if said.code == "62":
-        return IdentityAnswer(verdict=Verdict.ACCOUNT_BLOCKED, partner_code=said.code)
-    if said.code != "00":
+    verdict = answers.listed(said.fields.get("nikMatch"), NIK_MATCH)
+    blocked = said.code == "62" and verdict is None
+    if said.code != "00" and not blocked:
         raise _unavailable(said, reply)
     shown = accounts.proof(said.fields.get("customerNumber"), query.account)
-    if shown is None:
+    if blocked and shown in (None, query.account):
+        return IdentityAnswer(verdict=Verdict.ACCOUNT_BLOCKED, partner_code=said.code)
+    if blocked or shown is None:
         raise PartnerProtocolError("field customerNumber does not show which account was checked")
     if shown != query.account:
         return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=said.code)
     accounts.must_be_of_nik(query.nik, said.fields.get("nik"))
-    verdict = answers.listed(said.fields.get("nikMatch"), NIK_MATCH)
     if verdict is None:
         raise PartnerProtocolError("field nikMatch is missing or has an unlisted value")
     return IdentityAnswer(verdict=verdict, partner_code=said.code)
@@ -183,9 +183,10 @@ def identity(query: IdentityQuery, reply: Response) -> IdentityAnswer:
 
 def inquired(order: PayoutOrder, reply: Response) -> str | Outcome:
     """The session to confirm; or what ends the payout before any money moved."""
-    answers.must_be_fresh(reply)
     said = _read(reply)
     kind = INQUIRY.get(said.code)
+    if said.code == "00" or kind is OutcomeKind.REJECTED:
+        _must_be_of(said, order.account)
     if kind is OutcomeKind.REJECTED:
         return rejected(REASONS[said.code], partner_code=said.code)
     if kind is OutcomeKind.PENDING:
@@ -194,9 +195,6 @@ def inquired(order: PayoutOrder, reply: Response) -> str | Outcome:
         return unknown(partner_code=said.code, retry_after_s=answers.retry_after_s(reply))
     if said.code != "00":
         raise _unavailable(said, reply)
-    _same_reference(said, order)
-    if _account(said, "msisdn", order.account) not in (None, order.account):
-        raise PartnerProtocolError("field msisdn is not the account asked about")
     if _amount(said, order) not in (None, order.amount_rupiah):
         raise PartnerProtocolError("field amount is not the amount asked for")
     session = answers.written(said.fields.get("sessionID"))
@@ -214,8 +212,9 @@ def confirmed(order: PayoutOrder, reply: Response) -> Outcome:
         return not_accepted(Hint.OUR_TOKEN, partner_code="401", retry_after_s=wait_s)
     said = _read(reply)
     kind = CONFIRM.get(said.code, OutcomeKind.UNKNOWN)
-    _same_reference(said, order)
     stands = answers.listed(said.fields.get("status"), CHECK)
+    if kind is not OutcomeKind.SUCCEEDED:
+        _must_be_of(said, order.account)
     if kind is not OutcomeKind.SUCCEEDED and stands in (OutcomeKind.SUCCEEDED, OutcomeKind.PENDING):
         kind = OutcomeKind.UNKNOWN  # no refusal: looked up
     if kind is OutcomeKind.SUCCEEDED:
@@ -240,7 +239,6 @@ def checked(order: PayoutOrder, reply: Response) -> Outcome:
 
 def _checked(order: PayoutOrder, reply: Response) -> Outcome:
     said = _read(reply)
-    _same_reference(said, order)
     kind = answers.listed(said.fields.get("status"), CHECK)
     if said.code == "25":
         if kind is not None:
@@ -255,6 +253,7 @@ def _checked(order: PayoutOrder, reply: Response) -> Outcome:
     if kind is OutcomeKind.PENDING:
         return pending(partner_code=said.code, partner_reference=_number(said))
     if kind is OutcomeKind.REJECTED:
+        _must_be_of(said, order.account)
         return rejected(None, technical=True, partner_code="FAILED")
     raise PartnerProtocolError("field status is missing or has an unlisted value")
 
@@ -290,14 +289,14 @@ def _legacy_token(said: LinkAjaAnswer) -> AccessToken:
     )
 
 
-def _same_reference(said: LinkAjaAnswer, order: PayoutOrder) -> None:
-    if (shown := said.evidence("merchantTrxID")) and answers.unbroken(shown) != order.reference:
-        raise PartnerProtocolError("field merchantTrxID is not ours")
-
-
 def _account(said: LinkAjaAnswer, field: str, ours: Secret) -> Secret | None:
     number = said.fields.get(field)
     return None if number in (None, "") else accounts.echoed(answers.written(number), ours, accounts.mobile)
+
+
+def _must_be_of(said: LinkAjaAnswer, ours: Secret) -> None:
+    if _account(said, "msisdn", ours) not in (None, ours):
+        raise PartnerProtocolError("field msisdn is not the account asked about")
 
 
 def _amount(said: LinkAjaAnswer, order: PayoutOrder) -> int | None:
@@ -320,7 +319,6 @@ def _number(said: LinkAjaAnswer) -> str | None:
 
 
 def _booked(said: LinkAjaAnswer, order: PayoutOrder, number: str | None) -> Outcome:
-    _same_reference(said, order)
     return succeeded(
         partner_code=said.code,
         partner_reference=number,

@@ -111,9 +111,10 @@ def returned(query: Mapping[str, str]) -> LinkReturn:
     return links.returned(query, state=None, error=code, table=RETURN_REFUSALS)
 
 
-def exchanged(ctx: Context, reply: Response) -> LinkStep:
-    """What the exchange of the authCode said."""
+def exchanged(ctx: Context, link_id: str, reply: Response) -> LinkStep:
+    """What the exchange of the authCode said; it may show whom the binding was for."""
     envelope = sign.EXCHANGE.read(reply)
+    envelope.echo(link_id, "additionalInfo", "custIdMerchant")
     if step := links.refused(envelope, EXCHANGE_OVER) or _held(envelope):
         return step
     return LinkGranted(grant=links.granted(ctx, sign.EXCHANGE.expect(reply)))
@@ -131,19 +132,17 @@ def unbinding_begun(reply: Response) -> Secret | Unlinked:
 
 def identity(query: IdentityQuery, reply: Response) -> IdentityAnswer:
     """The verdict on the NIK; everything else in the answer is dropped."""
-    answers.must_be_fresh(reply)
     envelope = sign.IDENTITY.read(reply)
-    if refused := envelope.unusable:
+    verdict = answers.listed(answers.at(envelope.body, "additionalInfo", "identificationMatch"), IDENTITY)
+    if (refused := envelope.unusable) and verdict is None:
         return IdentityAnswer(verdict=refused, partner_code=envelope.code)
     sign.IDENTITY.expect(reply)
-    envelope.echo(query.reference, "partnerReferenceNo")
     shown = accounts.proof(envelope.body.get("customerNumber"), query.account)
     if shown is None:
         raise PartnerProtocolError("field customerNumber does not show which account was checked")
     if shown != query.account:
         return IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=envelope.code)
     accounts.must_be_of_nik(query.nik, answers.at(envelope.body, "additionalInfo", "identificationNo"))
-    verdict = answers.listed(answers.at(envelope.body, "additionalInfo", "identificationMatch"), IDENTITY)
     if verdict is None:
         raise PartnerProtocolError("field additionalInfo.identificationMatch is missing or has an unlisted value")
     return IdentityAnswer(verdict=verdict, partner_code=envelope.code)
@@ -151,7 +150,6 @@ def identity(query: IdentityQuery, reply: Response) -> IdentityAnswer:
 
 def balance(reply: Response) -> Balance:
     """What is left of our deposit (decisions S3)."""
-    answers.must_be_fresh(reply)
     infos = answers.items(sign.BALANCE.expect(reply).body.get("accountInfos"), "field accountInfos")
     deposits = [info for info in infos if answers.written(answers.at(info, "balanceType")).upper() == "DEPOSIT"]
     if len(deposits) != 1:

@@ -42,7 +42,7 @@ class Ovo(Adapter):
     def finish_link(self, ctx: Context, finish: LinkFinish) -> Plan[LinkStep]:
         """The authCode under its linkageToken for the customer's token (decisions O6); a code works once."""
         reply = yield OVO.ask(ctx, sign.EXCHANGE, wire.auth_code(finish), bearer=finish.carry["linkage_token"])
-        return mapping.exchanged(ctx, reply)
+        return mapping.exchanged(ctx, finish.link_id, reply)
 
     def refresh_grant(self, ctx: Context, grant: Grant) -> Plan[Grant | None]:
         """A fresh customer token; None on 401 (wallets.md 3.3), seen twice where it may be our signature."""
@@ -72,7 +72,7 @@ class Ovo(Adapter):
         if order.grant is None:
             raise ValueError("an OVO payout needs the participant's grant")
         reply = yield OVO.ask(ctx, sign.INQUIRY, wire.inquiry(order), grant=order.grant)
-        refusal = PAYOUTS.inquired(order, reply, order.reference)
+        refusal = PAYOUTS.inquired(order, reply)
         if refusal is not None:
             return refusal
         reply = yield OVO.ask(ctx, sign.TOPUP, wire.topup(order), n=1)

@@ -10,13 +10,16 @@ from adapters import answers
 from adapters.snap import values
 from adapters.snap.calls import Call, Side
 from adapters.snap.codes import Envelope
-from contracts.errors import Hint, PartnerUnavailable
+from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.incentive import BlockerCode
 from contracts.linking import Grant, LinkRedirect, LinkRefused, LinkReturn, LinkStep, Unlinked
 from contracts.partner import Context
 from contracts.plan import Plan, Response, done
 from contracts.secret import Secret
 
+_GIVEN = ("accessToken", "refreshToken", "bankCardToken", "linkageToken", "redirectUrl")
+_NOT_UNBOUND = frozenset({"failed", "failure", "fail", "false", "error", "rejected", "pending", "processing", "active"})
+"""What `unlinkResult` says where the link still stands; every other word is left to the code (snap-bni.md 6.2)."""
 _EXPIRY_MARGIN = timedelta(minutes=5)
 CUSTOMER_TOKEN_LIFE = timedelta(days=15)
 """Where an answer names no life (snap-bni.md 1.4)."""
@@ -34,7 +37,13 @@ def refused(envelope: Envelope, table: Mapping[str, BlockerCode], *, of_account:
     asked for, what the standard says of one is taken too.
     """
     code = table.get(envelope.code) or (envelope.unusable_because if of_account else None)
-    return None if code is None else LinkRefused(code=code, partner_code=envelope.code)
+    return None if code is None or _gives(envelope) else LinkRefused(code=code, partner_code=envelope.code)
+
+
+def _gives(envelope: Envelope) -> bool:
+    """Whether an answer hands out access or a page: beside a refusal, that contradicts it."""
+    told = (envelope.body, answers.at(envelope.body, "accessTokenInfo"))
+    return any(not answers.nothing(answers.at(part, name) or None) for part in told for name in _GIVEN)
 
 
 def granted(
@@ -44,7 +53,7 @@ def granted(
     `accessTokenExpiryTime`; in no form that can be read, the standard's holds. `held` is the refresh token that stays
     where no new one comes. Without any the grant is good until its end, and the participant links again.
     """
-    fresh = envelope.optional_text("refreshToken")
+    fresh = not answers.nothing(envelope.optional_text("refreshToken"))
     return Grant(
         access_token=values.token(envelope, "accessToken"),
         refresh_token=values.token(envelope, "refreshToken") if fresh else held,
@@ -80,6 +89,8 @@ def refresh(
         return None
     reply = yield side.ask(ctx, call, body(grant.refresh_token))
     envelope = call.read(reply)
+    if _gives(envelope) and envelope.code != call.done:
+        raise PartnerProtocolError("a refusal beside a fresh token")
     if envelope.case in {"40101", "40102", "40103", "40104"}:
         return None
     if envelope.case == "40100" and second_look is not None:
@@ -97,6 +108,8 @@ def unbound(call: Call, reply: Response, gone: Container[str] = ()) -> Unlinked:
     envelope = call.read(reply)
     if envelope.code not in gone:
         call.expect(reply)
+    if answers.written(envelope.body.get("unlinkResult")).casefold() in _NOT_UNBOUND:
+        raise call.unavailable(envelope)
     return Unlinked(partner_code=envelope.code)
 
 

@@ -74,13 +74,9 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
                 assert code[:3] in ("400", "403", "404"), f"{code} blames nobody and refuses nothing"
                 assert code[:3] + code[5:] not in codes.NOT_ACCEPTED | self.inquiry_known, f"{code} has one word"
 
-    def inquired(self, order: PayoutOrder, reply: Response, request: str) -> Outcome | None:
-        """None: the account can be paid. Otherwise what ends the payout before any money moved. `request` is the number
-        that the inquiry was made under.
-        """
-        answers.must_be_fresh(reply)
+    def inquired(self, order: PayoutOrder, reply: Response) -> Outcome | None:
+        """None: the account can be paid. Otherwise what ends the payout before any money moved."""
         envelope = self.inquiry.read(reply)
-        envelope.echo(request, "partnerReferenceNo")
         refusal = self.inquiry_refusals.get(envelope.code) or envelope.unusable_because
         if refusal is not None:
             return rejected(refusal, partner_code=envelope.code)
@@ -95,7 +91,6 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
     def transferred(self, order: PayoutOrder, reply: Response) -> Outcome:
         """What the transfer's own answer says; a code without a line in the tables is no verdict."""
         envelope = self.transfer.read(reply)
-        envelope.echo(order.reference, "partnerReferenceNo")
         code = envelope.code
         if code == self.transfer.done:
             _must_be_done(envelope)
@@ -116,7 +111,6 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
 
     def _found(self, order: PayoutOrder, reply: Response) -> Outcome:
         envelope = self.status.read(reply)
-        envelope.echo(order.reference, "originalPartnerReferenceNo")
         if envelope.code == f"404{self.status.service}01":
             if _stands(envelope) not in (None, OutcomeKind.NOT_FOUND):
                 raise PartnerProtocolError("field latestTransactionStatus disagrees with the code")
@@ -137,6 +131,8 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
         if kind is OutcomeKind.NOT_FOUND:
             return not_found(partner_code=status)
         if kind is OutcomeKind.REJECTED:
+            if self._named(envelope, order.account) not in (None, order.account):
+                raise PartnerProtocolError(f"field {self.account} is not the account that was to be paid")
             before = envelope.optional_text(self.refused_before) or ""
             if before in self.refusals:
                 return rejected(self.refusals[before], partner_code=before)
@@ -152,12 +148,15 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
 
     def _given_back(self, envelope: Envelope, order: PayoutOrder, code: str) -> Outcome:
         """All of it, unless the answer shows a part, or another account; what is left of it may be shown as nothing."""
-        shown = envelope.body.get(self.account) not in (None, "")
         return reversed_(
             partner_code=code,
             amount_rupiah=values.amount(envelope) or None,
-            account=self.shown(envelope, order.account) if shown else None,
+            account=self._named(envelope, order.account),
         )
+
+    def _named(self, envelope: Envelope, account: Secret) -> Secret | None:
+        """The beneficiary, promised or not."""
+        return None if envelope.body.get(self.account) in (None, "") else self.shown(envelope, account)
 
     def _booked(self, envelope: Envelope, order: PayoutOrder, code: str, number: str | None) -> Outcome:
         return succeeded(

@@ -78,7 +78,8 @@ def listed(call: Call, asked: int, reply: Response) -> Envelope | None:
     taken for none (snap-bni.md 1.8, assumed) and proves nothing absent.
     """
     envelope = call.read(reply)
-    return None if asked == 1 and envelope.code == f"404{call.service}01" else call.expect(reply)
+    none = asked == 1 and envelope.code == f"404{call.service}01" and not envelope.body.get("detailData")
+    return None if none else call.expect(reply)
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,13 +96,11 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """Where in a row both references and the customer stand."""
     number: str = "page"
 
-    def read(self, asked: int, reply: Response, request: str | None = None) -> StatementPage:
-        """One page of bookings; `request` is the number of the request, where the partner is given one."""
+    def read(self, asked: int, reply: Response) -> StatementPage:
+        """One page of bookings."""
         envelope = listed(self.call, asked, reply)
         if envelope is None:
             return StatementPage(lines=(), proves_absence=False)
-        if request is not None:
-            envelope.echo(request, "partnerReferenceNo")
         more = follows(asked, envelope, self.number)
         return page(asked, reply, more=more, rows=rows(envelope.body, "detailData"), read=self._line)
 

@@ -23,11 +23,14 @@ _URL = re.compile(r"https?://[!-~]{1,4088}", re.ASCII | re.IGNORECASE)
 
 def b2b_token(call: Call, reply: Response, life_s: float) -> AccessToken:
     """Our own token as `call` got it (snap-bni.md 1.3). `life_s`, the documented life, holds where the answer names
-    none that can be read, or a longer one (in milliseconds, say).
+    none that can be read, or a longer one (in milliseconds, say); what it spent in a cache is over.
     """
     envelope = call.expect(reply)
     life = seconds(envelope.body.get("expiresIn"))
-    return AccessToken(value=token(envelope, "accessToken"), life_s=min(life or life_s, life_s))
+    left = min(life or life_s, life_s) - answers.age_s(reply)
+    if left <= 0:
+        answers.must_be_fresh(reply)
+    return AccessToken(value=token(envelope, "accessToken"), life_s=max(left, 1.0))
 
 
 def token(envelope: Envelope, *path: str) -> Secret:

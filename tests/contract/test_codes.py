@@ -84,9 +84,23 @@ def said_codes(reply: Response, own: Codes) -> Iterator[tuple[str, Response]]:
                     yield f"{number:02d}", _with(reply, body, holder, name, f"{number:02d}", reply.status)
 
 
+GIVES = {"accessToken", "accessTokenInfo", "bankCardToken", "identificationMatch", "identificationNoMatch"} | {
+    *("linkageToken", "nikMatch", "redirectUrl", "refreshToken")
+}
+"""What no refusal has beside it: with it, an answer contradicts itself."""
+
+
+def bare(value: Any) -> Any:
+    """An answer as a refusal has it."""
+    return (
+        {name: bare(inner) for name, inner in value.items() if name not in GIVES} if isinstance(value, dict) else value
+    )
+
+
 def _with(reply: Response, body: Any, holder: Any, name: str, code: str, status: int) -> Response:
     changed = {**holder, name: code}
     told = changed if holder is body else {**body, "data": changed}
+    told = told if code.startswith("200") or code == "00" else bare(told)
     return fresh(reply, status=status, content=json.dumps(told).encode())
 
 

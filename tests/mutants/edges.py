@@ -117,7 +117,7 @@ _VETOES = (
         "veto/a_life_of_nothing",  # who reads a life asks once more whether there is one
         (
             Edit(_VALUES, "return (float(text) or None) if _SECONDS.fullmatch(text) else None", "return float(text) if _SECONDS.fullmatch(text) else None"),
-            Edit(_VALUES, "life_s=min(life or life_s, life_s)", "life_s=life_s if life is None else min(life, life_s)"),
+            Edit(_VALUES, "left = min(life or life_s, life_s)", "left = min(life_s if life is None else life, life_s)"),
         ),
         (BNI_PLANS,),
         first="test_a_life_that_is_none_leaves_the_documents",

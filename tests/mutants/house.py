@@ -12,6 +12,7 @@ from adapters.registry import PARTNERS
 from tests.mutants.mutant import Edit, Mutant
 from tests.mutants.planting import PAY, SNAP_CODES, SNAP_LINKS, STMT, at, kind, one, shared
 
+_HELD, _ASKED = "adapters/asked.py", "tests/contract/test_asked.py"
 ECHOES = ("tests/contract/test_echoes.py",)
 _LINKAJA, _READERS = "adapters/linkaja/mapping.py", "tests/adapters/linkaja/test_mapping.py"
 _LISTS, _REFRESHES = "tests/adapters/snap/test_statements.py", "tests/adapters/snap/test_links.py"
@@ -25,13 +26,6 @@ def everywhere(name: str, old: str, new: str, **own: Edit) -> tuple[Mutant, ...]
     return kind(f"house_{name}", ECHOES, planted)
 
 
-_OTHER_TRX = at(
-    "linkaja",
-    "mapping",
-    'if (shown := said.evidence("merchantTrxID")) and answers.unbroken(shown) != order.reference:',
-    "if not said.code:",
-)
-
 HOUSE = (
     *everywhere(
         "inquiry_of_another_account",
@@ -40,21 +34,92 @@ HOUSE = (
         linkaja=at(
             "linkaja",
             "mapping",
-            '"msisdn", order.account) not in (None, order.account):',
-            '"msisdn", order.account) == "":',
+            'if _account(said, "msisdn", ours) not in (None, ours):',
+            'if _account(said, "msisdn", ours) == "":',
         ),
     ),
-    *everywhere(
-        "transfer_of_another_reference",
-        'envelope.echo(order.reference, "partnerReferenceNo")',
-        "pass",
-        linkaja=_OTHER_TRX,
+    one(
+        "asked/another_number",
+        _HELD,
+        "if name in NUMBERS:",
+        "if name in NUMBERS - NUMBERS:",
+        _ASKED,
+        first="test_what_shows_another_request_or_account_is_no_answer",
     ),
-    *everywhere(
-        "lookup_of_another",
-        'envelope.echo(order.reference, "originalPartnerReferenceNo")',
-        "pass",
-        gopay=at("gopay", "mapping", "if answers.number(found.reference_no) != number:", "if not found.reference_no:"),
+    one(
+        "asked/another_account",
+        _HELD,
+        "elif name in ACCOUNTS and names_account:",
+        "elif name == query:",
+        _ASKED,
+        first="test_what_shows_another_request_or_account_is_no_answer",
+    ),
+    one(
+        "asked/a_refusal_is_not_compared",
+        _HELD,
+        "or reply.status >= 400",
+        "or reply.status >= 600",
+        _ASKED,
+        first="test_what_shows_another_request_or_account_is_no_answer",
+    ),
+    one(
+        "asked/nothing_below_data",
+        _HELD,
+        '("data",), ("data", *above)',
+        "above, above",
+        *ECHOES,
+        first="test_every_echo_of_a_payment_is_compared",
+    ),
+    one(
+        "asked/another_day",
+        _HELD,
+        "elif name in DAYS:",
+        "elif name == query:",
+        _ASKED,
+        first="test_a_list_of_another_day_is_none",
+    ),
+    one(
+        "asked/a_cache_answers",
+        _HELD,
+        "if not request.operation.startswith(LASTING):",
+        "if not request.operation:",
+        _ASKED,
+        first="test_a_cache_answers_nothing_but_what_lasts",
+    ),
+    one(
+        "asked/a_refusal_gives",
+        "adapters/snap/links.py",
+        "return None if code is None or _gives(envelope)",
+        "return None if code is None",
+        _ASKED,
+        first="test_a_refusal_beside_what_it_refuses_is_none",
+    ),
+    one(
+        "asked/not_given_back",
+        "adapters/snap/links.py",
+        ".casefold() in _NOT_UNBOUND",
+        '.casefold() == "-"',
+        _ASKED,
+        first="test_a_link_that_is_not_given_back_by_its_result_stands",
+    ),
+    one(
+        "asked/null_is_a_token",
+        "adapters/answers.py",
+        " is None or nothing(text):",
+        " is None:",
+        _ASKED,
+        first="test_a_word_for_nothing_is_no_token",
+    ),
+    *kind(
+        "house_lookup_of_another",
+        ECHOES,
+        {
+            "gopay": (
+                at(
+                    "gopay", "mapping", "if answers.number(found.reference_no) != number:", "if not found.reference_no:"
+                ),
+            )
+        },
     ),
     *everywhere("lookup_of_another_service", 'envelope.echo(self.transfer.service, "serviceCode")', "pass"),
     *everywhere(

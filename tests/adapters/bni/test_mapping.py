@@ -98,7 +98,6 @@ def test_rupiah_by_any_of_its_names_is_rupiah(currency: object) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"partnerReferenceNo": "9999999999999999999"},
         {"referenceNo": ""},
         {"referenceNo": 777.5},
         {"referenceNo": True},
@@ -177,8 +176,7 @@ def test_a_look_up_that_failed_says_nothing(code: str) -> None:
         status_of("000"),
         status_of("00", beneficiaryAccountNo=""),
         status_of("00", beneficiaryAccountNo=None),
-        status_of("00", originalPartnerReferenceNo="9999999999999999999"),
-        status_of("06", originalPartnerReferenceNo="9999999999999999999"),
+        status_of("06", beneficiaryAccountNo="0115476152"),
         status_of("00", serviceCode="18"),
         status_of("00", amount={"value": "1.5", "currency": "IDR"}),
         reply("2003600"),
@@ -202,12 +200,12 @@ def test_noise_is_never_a_verdict(answer: Response) -> None:
     asks: list[Any] = [
         transferred,
         found,
-        lambda a: mapping.PAYOUTS.inquired(samples.order(), a, "7"),
+        lambda a: mapping.PAYOUTS.inquired(samples.order(), a),
         lambda a: mapping.bound(a, "1"),
-        lambda a: mapping.otp_sent(a, "7"),
+        lambda a: mapping.otp_sent(a),
         lambda a: values.b2b_token(sign.TOKENS["snap"][1], a, 900.0),
-        lambda a: mapping.statement_page(a, 1, "7", Secret("8000000001")),
-        lambda a: mapping.balance(a, "7", Secret("8000000001")),
+        lambda a: mapping.statement_page(a, 1, Secret("8000000001")),
+        lambda a: mapping.balance(a, Secret("8000000001")),
         lambda a: identity.verdict(a, samples.query()),
     ]
     for ask in asks:

@@ -56,7 +56,6 @@ def test_answers_are_read_wherever_they_stand(order: PayoutOrder, say: Say, wrap
         {"data": {**CONFIRMED, "responseCode": None}},
         {"data": {"status": "00", "linkRefNum": "LJ0001"}},
         {"data": {**CONFIRMED, "linkRefNum": None}},
-        {"data": {**CONFIRMED, "merchantTrxID": "PAYOUT-0002"}},
         {"data": {**CONFIRMED, "amount": "50000.5"}},
         {"data": {**CONFIRMED, "msisdn": "unknown"}},
         {"data": {**CONFIRMED, "msisdn": ["6281234567890"]}},
@@ -170,7 +169,6 @@ def test_a_401_with_another_code_is_unreadable(order: PayoutOrder, say: Say) -> 
         {"msisdn": "6281234567891"},
         {"amount": "5000000"},
         {"amount": "000005000100"},
-        {"merchantTrxID": "PAYOUT-0002"},
         {"sessionID": None},
         {"sessionID": "a b"},
         {"sessionID": "x" * 129},
@@ -210,7 +208,7 @@ def test_a_check_tells_what_was_booked(order: PayoutOrder, say: Say) -> None:
     [
         {"responseCode": "00"},
         {"responseCode": "00", "status": "REVERSED"},
-        {"responseCode": "00", "status": "COMPLETED", "merchantTrxID": "PAYOUT-0002"},
+        {"responseCode": "00", "status": "FAILED", "msisdn": "6281299999999"},
     ],
 )
 def test_an_unlisted_status_is_no_verdict(order: PayoutOrder, say: Say, body: object) -> None:

@@ -44,15 +44,15 @@ def test_only_web_addresses_are_opened(say: Say, url: str) -> None:
 
 def test_exchange(ctx: Context, say: Say) -> None:
     tokens = {"accessToken": "cust-1", "refreshToken": "refresh-1"}
-    step = mapping.exchanged(ctx, say("2007400", **tokens, tokenExpiresIn=1_000, ilp="x"))
+    step = mapping.exchanged(ctx, "link-1", say("2007400", **tokens, tokenExpiresIn=1_000, ilp="x"))
     assert isinstance(step, LinkGranted)
     assert step.grant.access_token == Secret("cust-1")
     assert step.grant.refresh_token == Secret("refresh-1")
     assert step.grant.expires_at == ctx.now + timedelta(seconds=1_000)
-    assert mapping.exchanged(ctx, say("4037405", additionalInfo={"reason": "ALREADY_LINKED"})) == LinkHeld(
+    assert mapping.exchanged(ctx, "link-1", say("4037405", additionalInfo={"reason": "ALREADY_LINKED"})) == LinkHeld(
         partner_code="4037405"
     )
-    assert mapping.exchanged(ctx, say("4047401")) == LinkRefused(
+    assert mapping.exchanged(ctx, "link-1", say("4047401")) == LinkRefused(
         code=BlockerCode.CONSENT_ABANDONED, partner_code="4047401"
     )
 
@@ -66,7 +66,7 @@ def test_exchange(ctx: Context, say: Say) -> None:
     ],
 )
 def test_the_customers_token_life(ctx: Context, say: Say, life: dict[str, object], life_s: int) -> None:
-    step = mapping.exchanged(ctx, say("2007400", accessToken="a", refreshToken="b", **life))
+    step = mapping.exchanged(ctx, "link-1", say("2007400", accessToken="a", refreshToken="b", **life))
     assert isinstance(step, LinkGranted)
     assert step.grant.expires_at == ctx.now + timedelta(seconds=life_s)
 
@@ -82,7 +82,7 @@ def test_the_customers_token_life(ctx: Context, say: Say, life: dict[str, object
 def test_a_damaged_grant_is_none(ctx: Context, say: Say, damage: dict[str, object]) -> None:
     fields = {"accessToken": "a", "refreshToken": "b", "tokenExpiresIn": 900, **damage}
     with pytest.raises(PartnerProtocolError):
-        mapping.exchanged(ctx, say("2007400", **fields))
+        mapping.exchanged(ctx, "link-1", say("2007400", **fields))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_damaged_grant_is_none(ctx: Context, say: Say, damage: dict[str, objec
     ],
 )
 def test_an_end_in_any_form_vetoes_nothing(ctx: Context, say: Say, named: dict[str, object], life_s: float) -> None:
-    step = mapping.exchanged(ctx, say("2007400", accessToken="a", refreshToken="b", **named))
+    step = mapping.exchanged(ctx, "link-1", say("2007400", accessToken="a", refreshToken="b", **named))
     assert isinstance(step, LinkGranted) and step.grant.expires_at is not None
     assert (step.grant.expires_at - ctx.now).total_seconds() == life_s
 

@@ -43,7 +43,6 @@ def test_topup_booked(order: PayoutOrder, say: Say) -> None:
     "damage",
     [
         {"referenceNo": None},
-        {"partnerReferenceNo": "0112345678901234568"},
         {"customerNumber": "unknown"},
         {"amount": "600000.00"},
         {"amount": {"value": "600000.50", "currency": "IDR"}},
@@ -144,7 +143,7 @@ def test_an_unlisted_status_is_no_verdict(order: PayoutOrder, say: Say, status: 
 
 def test_a_status_of_another_payout_is_no_verdict(order: PayoutOrder, say: Say) -> None:
     with pytest.raises(PartnerProtocolError):
-        mapping.PAYOUTS.found(order, say("2003900", originalPartnerReferenceNo="7", latestTransactionStatus="00"))
+        mapping.PAYOUTS.found(order, say("2003900", customerNumber="081299999999", latestTransactionStatus="06"))
 
 
 @pytest.mark.parametrize("code", ["4013901", "4293900", "5003900", "5043900", "4043911", "4093900"])
@@ -156,15 +155,15 @@ def test_a_failed_look_up_raises(order: PayoutOrder, say: Say, code: str) -> Non
 
 @pytest.mark.parametrize(("code", "reason"), sorted(mapping.INQUIRY_REFUSALS.items()))
 def test_inquiry_refusals(order: PayoutOrder, say: Say, code: str, reason: BlockerCode) -> None:
-    outcome = mapping.PAYOUTS.inquired(order, say(code), order.reference)
+    outcome = mapping.PAYOUTS.inquired(order, say(code))
     assert outcome is not None
     assert (outcome.kind, outcome.reason) == (OutcomeKind.REJECTED, reason)
 
 
 def test_inquiry_of_another_account_stops_the_payout(order: PayoutOrder, say: Say) -> None:
-    assert mapping.PAYOUTS.inquired(order, say("2003700", customerNumber="081234567890"), order.reference) is None
+    assert mapping.PAYOUTS.inquired(order, say("2003700", customerNumber="081234567890")) is None
     with pytest.raises(PartnerProtocolError) as raised:
-        mapping.PAYOUTS.inquired(order, say("2003700", customerNumber="081234567891"), order.reference)
+        mapping.PAYOUTS.inquired(order, say("2003700", customerNumber="081234567891"))
     assert "0812" not in str(raised.value)
 
 
@@ -186,7 +185,7 @@ def test_inquiry_of_another_account_stops_the_payout(order: PayoutOrder, say: Sa
 )
 def test_inquiry_that_could_not_tell(order: PayoutOrder, query: IdentityQuery, say: Say, code: str, hint: Hint) -> None:
     for ask in (
-        lambda reply: mapping.PAYOUTS.inquired(order, reply, order.reference),
+        lambda reply: mapping.PAYOUTS.inquired(order, reply),
         lambda reply: mapping.identity(query, reply),
     ):
         with pytest.raises(PartnerUnavailable) as raised:
@@ -196,7 +195,7 @@ def test_inquiry_that_could_not_tell(order: PayoutOrder, query: IdentityQuery, s
 
 @pytest.mark.parametrize("code", ["4093701", "4043718"])
 def test_a_reference_known_at_the_inquiry_is_looked_up(order: PayoutOrder, say: Say, code: str) -> None:
-    outcome = mapping.PAYOUTS.inquired(order, say(code), order.reference)
+    outcome = mapping.PAYOUTS.inquired(order, say(code))
     assert outcome is not None
     assert outcome.kind is OutcomeKind.UNKNOWN
 
@@ -338,7 +337,7 @@ def test_noise_is_never_a_verdict(order: PayoutOrder, query: IdentityQuery, repl
     for read in (
         lambda: mapping.PAYOUTS.transferred(order, reply).kind,
         lambda: mapping.PAYOUTS.found(order, reply).kind,
-        lambda: mapping.PAYOUTS.inquired(order, reply, order.reference),
+        lambda: mapping.PAYOUTS.inquired(order, reply),
         lambda: mapping.identity(query, reply).verdict,
     ):
         with pytest.raises(PartnerError):

@@ -1,0 +1,121 @@
+"""Is an answer the one to what was asked? It is held against its request before any mapping reads it, alike for all
+partners and operations: what it shows of the request must be right wherever it shows it, in a refusal too, and it must
+be of now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, timedelta, timezone
+from functools import wraps
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+from adapters import accounts, answers
+from contracts.errors import PartnerProtocolError
+from contracts.plan import Plan, Request, Response
+from contracts.secret import Secret
+
+T = TypeVar("T")
+
+NUMBERS = frozenset({"partnerReferenceNo", "originalPartnerReferenceNo", "merchantTrxID", "custIdMerchant"})
+"""Fields with a number of ours."""
+ACCOUNTS = frozenset(
+    {"customerNumber", "beneficiaryAccountNo", "accountNo", "bankAccountNo", "bankCardNo", "phoneNo", "msisdn"}
+)
+"""Fields with the account, card or phone asked about. But for linking the mapping judges a success: of a payment or a
+NIK check an account that is not ours says more than "could not tell".
+"""
+_JAKARTA = timezone(timedelta(hours=7))
+DAYS = frozenset({"fromDateTime", "date"})
+LASTING = ("payout.status", "statement", "token.")
+"""Operations of whose answers, out of a cache, something stays true: their mappings say what."""
+
+
+def answering(method: Callable[..., Plan[T]]) -> Callable[..., Plan[T]]:
+    """A plan's method, whose every answer is held against its request."""
+
+    @wraps(method)
+    def begun(*args: Any, **named: Any) -> Plan[T]:
+        return _held(method(*args, **named))
+
+    return begun
+
+
+def _held(plan: Plan[T]) -> Plan[T]:
+    try:
+        request = next(plan)
+        while True:
+            reply = yield request
+            must_answer(request, reply)
+            request = plan.send(reply)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        plan.close()
+
+
+def must_answer(request: Request, reply: Response) -> None:
+    """Raises `PartnerUnavailable` for an answer out of a cache, and `PartnerProtocolError` for one that shows another
+    number, account or day than was asked about. What shows nothing, or nothing readable, is left to its mapping.
+    """
+    if not request.operation.startswith(LASTING):
+        answers.must_be_fresh(reply)
+    try:
+        asked, told = answers.decoded(request.content or b"{}"), answers.decoded(reply.content or b"{}")
+    except PartnerProtocolError:
+        return
+    query = dict(parse_qsl(request.target.partition("?")[2]))
+    names_account = request.operation.startswith("link.") or reply.status >= 400
+    for path, ours in (*_texts(asked), *(((name,), value) for name, value in query.items())):
+        name, above = path[-1], path[:-1]
+        if name in NUMBERS:
+            other = _another_number
+        elif name in ACCOUNTS and names_account:
+            other = _another_account
+        elif name in DAYS:
+            other = _another_day
+        else:
+            continue
+        for place in {(), above, ("data",), ("data", *above)} | ({("additionalInfo",)} if name in ACCOUNTS else set()):
+            theirs = answers.at(told, *place, name)
+            if theirs not in (None, "") and other(ours, theirs):
+                raise PartnerProtocolError(f"field {'.'.join((*place, name))} is not what was asked about")
+
+
+def _texts(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _texts(inner, (*path, name))
+        elif isinstance(inner, str) and inner:
+            yield (*path, name), inner
+
+
+def _another_number(ours: str, theirs: object) -> bool:
+    return not answers.nothing(theirs) and answers.unbroken(theirs) != ours
+
+
+def _another_account(ours: str, theirs: object) -> bool:
+    try:
+        shown = accounts.echoed(answers.written(theirs), _account(ours) or Secret(ours), _account)
+    except PartnerProtocolError:
+        return False
+    return shown not in (None, _account(ours))
+
+
+def _account(shown: str) -> Secret | None:
+    """A phone in our form, or an account or card by its digits."""
+    number = accounts.digits(shown).lstrip("0")
+    return accounts.mobile(shown) or (Secret(number) if number.isascii() and number.isdigit() else None)
+
+
+def _another_day(ours: str, theirs: object) -> bool:
+    wanted, shown = _day(ours), _day(theirs)
+    return None not in (wanted, shown) and wanted != shown
+
+
+def _day(said: object) -> date | None:
+    """The day in Jakarta of a time, which is Jakarta's where it has no offset."""
+    time = answers.time(said)
+    return None if time is None else time.replace(tzinfo=time.tzinfo or _JAKARTA).astimezone(_JAKARTA).date()
