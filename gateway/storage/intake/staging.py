@@ -215,11 +215,9 @@ async def settle(connection: Connection, *, client_id: str, merging: bool, analy
         # Counters of its own, so that nobody who counts one incentive waits for a merge.
         " set_config('gateway.merging', CASE WHEN $2 THEN 'on' ELSE 'off' END, true),"
         " set_config('lock_timeout', CASE WHEN $2 THEN '0' ELSE '500ms' END, true),"
-        # Compiling these statements takes seconds; running them does not.
-        " set_config('jit', 'off', true), set_config('work_mem', '64MB', true),"
-        # For the one or no entry that a key has, half of a look-up would be the bitmap, which a table is taken to need
-        # that was not looked at lately.
-        " set_config('enable_bitmapscan', 'off', true)",
+        # Compiling these statements takes seconds, a bitmap half of the look-up of a key that has one entry or none.
+        " set_config('jit', 'off', true), set_config('enable_bitmapscan', 'off', true),"
+        " set_config('work_mem', '64MB', true)",
         client_id,
         merging,
         timeout=STATEMENT_S,
@@ -233,7 +231,7 @@ async def settle(connection: Connection, *, client_id: str, merging: bool, analy
     shared = bool(await connection.fetchval(_SHARED, timeout=STATEMENT_S))
     if shared:
         await connection.execute(_COPIES, timeout=STATEMENT_S)
-    await _speak_against(connection, known=known)
+    await _speak_against(connection, known=known, niks=known or await _niks_met(connection))
     if shared:
         await _settle_contested(connection)
     return Settled(live=await count(connection), known=known, shared=shared)
@@ -244,12 +242,20 @@ async def meets_itself(connection: Connection, batch_id: str) -> bool:
     return bool(await connection.fetchval(_MEETS_ITSELF, batch_id, timeout=STATEMENT_S))
 
 
-async def _speak_against(connection: Connection, *, known: bool = True) -> None:
-    """`known`: any of the participants is stored already."""
+async def _niks_met(connection: Connection) -> bool:
+    # In a table not looked at lately each NIK is taken to have many incentives, and all would be read.
+    await connection.execute("SET LOCAL enable_seqscan = off")
+    met = bool(await connection.fetchval(rules.NIKS_MET, timeout=STATEMENT_S))
+    await connection.execute("SET LOCAL enable_seqscan = on")
+    return met
+
+
+async def _speak_against(connection: Connection, *, known: bool = True, niks: bool = True) -> None:
+    """`known`: any of the participants is stored already; `niks`: an incentive under any of the NIKs."""
     asked = ";\n".join(
         f"INSERT INTO intake_fate (line, code, fields, hint) {rule.selection}"
         for rule in _AGAINST
-        if known or not rule.of_known
+        if (known or not rule.of_known) and (niks or not rule.of_niks)
     )
     await connection.execute(asked, timeout=STATEMENT_S)
 

@@ -132,6 +132,13 @@ async def test_cancelled_once_and_only_while_nothing_has_left(api: Api) -> None:
     )
 
 
+async def test_a_nik_that_is_stored_brings_in_nobody_under_another_id(api: Api) -> None:
+    await _submit(api)
+    batch = (await api.submit(as_csv([row(2, nik=nik(1))]), key="k2")).json()
+    assert (batch["state"], batch["rows_rejected"]) == ("empty", 1)
+    assert len(await api.fetch("SELECT FROM participants")) == 1
+
+
 async def test_an_instalment_paid_though_cancelled_is_not_taken_again(api: Api) -> None:
     made = (await _submit(api)).json()["incentive"]
     await api.call("POST", f"/v1/incentives/{made['incentive_id']}/cancel")
@@ -142,6 +149,8 @@ async def test_an_instalment_paid_though_cancelled_is_not_taken_again(api: Api) 
         reply = await _submit(api, key=key, **changes)
         assert (reply.status_code, reply.json()["code"]) == (409, "instalment_paid"), reply.text
     assert await api.state() == before
+    batch = (await api.submit(as_csv([row(2, nik=nik(1))]), key="another")).json()
+    assert (batch["state"], batch["rows_rejected"]) == ("empty", 1), "nor under an id that nobody has"
     assert (await _submit(api, key="k4", period="2")).status_code == 201
 
 
