@@ -221,9 +221,9 @@ def partner_credentials(environment: Mapping[str, str], manifest: Manifest) -> d
     found: dict[str, Secret] = {}
     for name, credential in manifest.credentials.items():
         variable = f"{manifest.slug}_{name}".upper()
-        value = environment.get(variable, credential.default)
-        if value is None:
-            raise SettingsError(f"{variable} is not set: {credential.help}")
+        value = environment.get(variable, "").strip() or credential.default
+        if not value:
+            raise SettingsError(f"{variable} is not set, or empty: {credential.help}")
         found[name] = Secret(value.replace("\\n", "\n") if credential.pem else _plain(variable, value))
     return found
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from adapters import rsa
 from contracts.partner import Manifest
 from gateway.security.clients import MAKING
 from gateway.settings import PRODUCTION, Settings, SettingsError, Waits
@@ -66,8 +67,10 @@ def unsafe(settings: Settings, manifests: Mapping[str, Manifest]) -> list[str]:
             if credential.pem:
                 if hashlib.sha256(value.encode()).hexdigest()[:16] in _KNOWN_KEYS:
                     found.append(f"{variable} is the mock partner's published key")
-                elif not value.startswith("-----BEGIN ") or "-----END " not in value:
-                    found.append(f"{variable} is no PEM")
+                elif why := rsa.unusable(value, private=credential.secret):
+                    found.append(f"{variable} {why}")
+            elif value[:1] in ("'", '"') and value[:1] == value[-1:]:
+                found.append(f"{variable} has quotes around it: take them away")
             elif credential.secret and (len(value) < _SHORTEST or _TESTS.search(value)):
                 found.append(f"{variable} is a test's, a sample's or too short")
     return found

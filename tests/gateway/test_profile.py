@@ -5,10 +5,19 @@ from __future__ import annotations
 import base64
 import importlib
 import resource
+from typing import Any
 
 import asyncpg
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from adapters.registry import PARTNERS
 from contracts.secret import Secret
@@ -16,7 +25,9 @@ from gateway.security import profile
 from gateway.settings import Settings, SettingsError, from_environment, parse_waits
 
 MANIFESTS = {slug: partner.manifest for slug, partner in PARTNERS.items()}
-PEM = "-----BEGIN PRIVATE KEY-----\nMIIBVQIBADANBgkq\n-----END PRIVATE KEY-----"
+KEY = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+PUBLIC = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def good(**changes: object) -> Settings:
@@ -29,7 +40,7 @@ def good(**changes: object) -> Settings:
         public_url="https://pay.example.go.id",
         partners={
             slug: {
-                name: Secret(PEM if credential.pem else "Zk9-vYq3LmB7Qw2x")
+                name: Secret((PEM if credential.secret else PUBLIC) if credential.pem else "Zk9-vYq3LmB7Qw2x")
                 for name, credential in m.credentials.items()
             }
             for slug, m in MANIFESTS.items()
@@ -65,6 +76,8 @@ def test_a_safe_one_is_refused_nothing() -> None:
         (_with("hosts", "bni", "autopay", "http://api.bni.co.id"), "BNI_AUTOPAY_URL"),
         (_with("partners", "bni", "private_key_pem", Secret("no key")), "BNI_PRIVATE_KEY_PEM"),
         (_with("partners", "ovo", "client_secret", Secret("Zk9-vYq")), "OVO_CLIENT_SECRET"),
+        (_with("partners", "ovo", "client_secret", Secret('"Zk9-vYq3LmB7Qw2x"')), "OVO_CLIENT_SECRET has quotes"),
+        (_with("partners", "ovo", "client_id", Secret("'Zk9-vYq3LmB7Qw2x'")), "OVO_CLIENT_ID has quotes"),
         (
             _with("partners", "gopay", "iris_creator_key", Secret("SB-Iris-creator-Zk9vYq3LmB7Qw2x")),
             "GOPAY_IRIS_CREATOR_KEY",
@@ -77,6 +90,45 @@ def test_each_unsafe_thing_is_named_without_its_value(changes: dict[str, object]
     assert found.startswith(named)
     for secrets in good(**changes).partners.values():
         assert not any(len(s.reveal()) > 3 and s.reveal() in found for s in secrets.values())
+
+
+def _private(key: Any, form: PrivateFormat = PrivateFormat.PKCS8, locked: bytes = b"") -> str:
+    hidden = BestAvailableEncryption(locked) if locked else NoEncryption()
+    return key.private_bytes(Encoding.PEM, form, hidden).decode()
+
+
+def _cannot(name: str) -> dict[str, str]:
+    """Keys that cannot be the one wanted, by what is said of them."""
+    lines = PEM.strip().splitlines()
+    ec_key = ec.generate_private_key(ec.SECP256R1())
+    short = rsa.generate_private_key(public_exponent=65_537, key_size=1_024)  # noqa: S505 - it is refused
+    private = {
+        "no PEM": "".join(lines[1:-1]), "quotes": f'"{PEM}"', "not a private key": PUBLIC,
+        "pass phrase": _private(KEY, locked=b"phrase"), "cannot be read": "\n".join((*lines[:5], lines[-1])),
+        "2048 bits": _private(short), "RSA key:": _private(ec_key),
+        "openssl": _private(KEY, PrivateFormat.TraditionalOpenSSL, b"x"),
+    }  # fmt: skip
+    public = {
+        "not a public key": PEM, "certificate": PUBLIC.replace("PUBLIC KEY", "CERTIFICATE"), "no PEM": PUBLIC[27:60],
+        "2048 bits": short.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
+        "cannot be read": PUBLIC.replace(PUBLIC[60:90], ""),
+    }  # fmt: skip
+    return public if "public" in name else private
+
+
+@pytest.mark.parametrize(("slug", "name"), [("bni", "private_key_pem"), ("dana", "dana_public_key_pem")])
+def test_a_key_that_cannot_work_is_told_before_it_signs(slug: str, name: str) -> None:
+    for why, pem in _cannot(name).items():
+        (found,) = profile.unsafe(good(**_with("partners", slug, name, Secret(pem))), MANIFESTS)
+        assert found.startswith(f"{slug}_{name} ".upper()) and why in found, (why, found)
+        assert not any(line in found for line in pem.splitlines() if len(line) > 30)
+
+
+def test_a_key_of_either_form_and_two_public_ones_are_good() -> None:
+    for pem in (_private(KEY, PrivateFormat.TraditionalOpenSSL), f"\n{PEM}\n\n"):
+        assert profile.unsafe(good(**_with("partners", "bni", "private_key_pem", Secret(pem))), MANIFESTS) == []
+    two = Secret(PUBLIC + PUBLIC)
+    assert profile.unsafe(good(**_with("partners", "dana", "dana_public_key_pem", two)), MANIFESTS) == []
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://[::1]:8000", "http://localhost"])

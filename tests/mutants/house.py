@@ -121,6 +121,22 @@ HOUSE = (
             )
         },
     ),
+    one(
+        "key/either_half_is_good",
+        "adapters/rsa.py",
+        'if private is ("PRIVATE KEY" not in text):',
+        "if private is None:",
+        "tests/gateway/test_profile.py",
+        first="test_a_key_that_cannot_work_is_told_before_it_signs",
+    ),
+    one(
+        "key/any_length_is_good",
+        "adapters/rsa.py",
+        "or min(key.key_size for key in keys) < FEWEST_BITS:",
+        "or FEWEST_BITS < 1:",
+        "tests/gateway/test_profile.py",
+        first="test_a_key_that_cannot_work_is_told_before_it_signs",
+    ),
     *everywhere("lookup_of_another_service", 'envelope.echo(self.transfer.service, "serviceCode")', "pass"),
     *everywhere(
         "amount_not_read",
