@@ -4,7 +4,7 @@ are shifted, say), not about the partner: told to core and approvers, and nobody
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from contracts.batch import BatchDoubt
 from contracts.brake import Level, Table, weigh
@@ -23,6 +23,10 @@ OTHERS = 2
 """So many people of other batches must have had a good answer meanwhile: the partner is right about them."""
 
 
+ASKED = timedelta(minutes=10)
+"""By so long after a crowd's hold those refused in it have been asked again."""
+
+
 def bad(found: BatchDoubt) -> bool:
     """Whether half of a batch's people or more are refused, of whom the partner has said anything."""
     return found.refused > 0 and 2 * found.refused >= found.answered
@@ -33,6 +37,8 @@ async def judge(connection: Connection, now: datetime, *, by: str) -> None:
     were corrected, or the batch was stopped).
     """
     for batch, is_on, before in await batches.doubted(connection):
+        if is_on and await holds.braked_since(connection, before.partner, now - ASKED):
+            continue  # whoever was refused in it is being asked again, and stands refused no more until then
         found = await batches.counted(connection, batch, before.partner, paying=before.paying)
         still = is_on and bad(found)
         await batches.recounted(connection, batch, found if still else None)

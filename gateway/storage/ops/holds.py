@@ -213,6 +213,18 @@ async def came_back(connection: Connection, opened: Hold, within: timedelta) -> 
     return found
 
 
+async def braked_since(connection: Connection, partner: str, since: datetime) -> bool:
+    """Whether a crowd holds a partner at any stage, or did so after then."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM holds WHERE partner = $1 AND kind = $2"
+        " AND (released_at IS NULL OR released_at > $3))",
+        partner,
+        HoldKind.BRAKE.value,
+        since,
+    )
+    return found
+
+
 async def released_runs(connection: Connection, now: datetime, edge: timedelta) -> list[Hold]:
     """Brakes' holds that have been released, and outages that were `edge` ago, each handed out once: whoever was
     refused in them is to be asked again.
