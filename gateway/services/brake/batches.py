@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import msgspec
+
 from contracts.batch import BatchDoubt
 from contracts.brake import Level, Table, weigh
 from contracts.events import EventType
@@ -46,7 +48,9 @@ async def judge(connection: Connection, now: datetime, *, by: str) -> None:
             await cases.close_about(connection, now, before.partner, _begins(batch), by=by)
     for suspect in await batches.suspects(connection, now, LEAST):
         found = await batches.counted(connection, suspect.batch, suspect.partner, paying=suspect.paying)
-        if found.refused < LEAST or not bad(found):
+        again = 0 if suspect.paying else max(0, suspect.refused - found.refused)  # as a crowd's hold has just ended
+        known = msgspec.structs.replace(found, refused=found.refused + again, answered=found.answered + again)
+        if known.refused < LEAST or not bad(known) or not found.codes:
             continue
         if await batches.others_good(connection, suspect) >= max(OTHERS, suspect.others):
             await _doubt(connection, now, suspect, found, by)

@@ -34,6 +34,8 @@ class Suspect(NamedTuple):
     paying: bool
     """Refused when they were to be paid; else at linking or at the NIK check."""
     since: datetime
+    refused: int
+    """Of its people so many, of whom nothing good is known now; some may be asked again just now."""
     others: int
     """People of no such batch who were refused there since then."""
 
@@ -44,9 +46,10 @@ WITH latest AS MATERIALIZED (
     FROM (SELECT * FROM refusals WHERE said_at > $1::timestamptz - make_interval(secs => $2) AND said_at <= $1
           ORDER BY said_at DESC LIMIT {_NEWEST}) r WHERE r.stage <> '{_PROOF}'),
 crowds AS (
-    SELECT batch, partner, paying, min(said_at) AS since FROM latest GROUP BY 1, 2, 3
-    HAVING count(DISTINCT participant) >= $3)
-SELECT s.batch, s.partner, s.paying, s.since,
+    SELECT batch, partner, paying, min(said_at) AS since, count(DISTINCT participant) FILTER (WHERE paying
+        OR NOT (SELECT p.verified FROM participants p WHERE p.id = participant)) AS refused
+    FROM latest GROUP BY 1, 2, 3 HAVING count(DISTINCT participant) >= $3)
+SELECT s.batch, s.partner, s.paying, s.since, s.refused,
     (SELECT count(DISTINCT l.participant) FROM latest l WHERE l.partner = s.partner AND l.paying = s.paying
         AND l.batch IS DISTINCT FROM s.batch AND l.said_at >= s.since) AS others
 FROM crowds s JOIN batches b ON b.id = s.batch
