@@ -7,6 +7,7 @@ from tests.mutants.mutant import Edit, Mutant
 from tests.mutants.planting import ABSENCE, FOLLOWING, RESTORE, SENDING, TWO_STEP, WORDS, one
 
 STATES = "tests/gateway/payouts/test_states.py"
+_APPLY, _NUMBERS = "gateway/services/payouts/apply.py", "tests/gateway/payouts/test_numbers.py"
 _STATES = "contracts/payout.py"
 _RULES = "gateway/services/payouts/rules.py"
 _ENDS = "gateway/services/payouts/ends.py"
@@ -140,6 +141,10 @@ _OTHER_NAMES = (
     one("number/a_notice_goes_to_the_last", "gateway/services/payouts/driver.py", "        named = [row for row in found if row.reference == notice.reference] or found\n        if len(named) != 1:", "        named = found[-1:]\n        if not named:", NUMBERS),
     one("number/a_line_goes_to_the_last", "gateway/services/reconciliation/strays.py", "if listed_from(row) <= day)", "if row)", NUMBERS),
     one("number/another_ones_line_counts_for_the_missing", "gateway/storage/reconciliation/reconciliation.py", "                  AND (l.reference ~ '^[0-9]{19}$') IS NOT TRUE)", ")", "tests/gateway/reconciliation/test_breaks.py", first="test_a_number_that_the_partner_gives_again_stands_for_no_other_payout"),
+    one("number/anothers_answer_counts", _APPLY, "    items = await _own_numbers(connection, items, by_id)\n", "", _NUMBERS, first="test_a_reply_with_another_payouts_number_is_looked_up"),
+    one("number/never_again_on_another_day", _APPLY, "None if queued else jakarta_day(sent_at)", "None", _NUMBERS, first="test_a_reply_with_another_payouts_number_is_looked_up"),
+    one("number/approved_by_anothers", _APPLY, "None if queued else jakarta_day(sent_at)", "jakarta_day(sent_at)", _NUMBERS, first="test_an_instruction_under_anothers_number_is_never_approved"),
+    one("number/the_first_of_two_is_believed", _APPLY, "if times[partner, number] > 1", "if times[partner, number] > 99", _NUMBERS, first="test_of_two_answers_at_once_with_one_number_neither_counts"),
 )  # fmt: skip
 
 HEARD: tuple[Mutant, ...] = (*_TRANSITIONS, *_HEARD, *_ENDINGS, *_SILENCE, *_RESTORED, *_OTHER_NAMES)

@@ -17,12 +17,12 @@ from contracts.events import EventType
 from contracts.hold import HoldStage
 from contracts.incentive import BlockerCode
 from contracts.observation import Source
-from contracts.payout import OutcomeKind, PayoutState, safe_detail
+from contracts.payout import OutcomeKind, PayoutState, safe_detail, unknown
 from gateway.clock import jakarta_day
 from gateway.services.brake import brake
 from gateway.services.payouts.ends import Effects, Standing, Terms
 from gateway.services.payouts.rules import decide
-from gateway.services.payouts.words import Item, Word, agreed
+from gateway.services.payouts.words import OTHER_NUMBER, Item, Word, agreed
 from gateway.storage.base.database import Connection
 from gateway.storage.brake import refusals
 from gateway.storage.intake import reapprovals
@@ -62,6 +62,7 @@ async def apply(
     for row in rows:
         family.setdefault(row.incentive, []).append(row)
     items = [_agreed(item, by_id[item.payout]) for item in items]
+    items = await _own_numbers(connection, items, by_id)
     heard = await _store(connection, now, terms, items, by_id)
 
     applied, effects = [], []
@@ -88,6 +89,37 @@ async def apply(
 def _agreed(item: Item, row: PayoutRow) -> Item:
     """A word about another amount than ours is no verdict, whoever brought it."""
     return msgspec.structs.replace(item, outcome=agreed(item.outcome, row, None)) if isinstance(item, Word) else item
+
+
+async def _own_numbers(connection: Connection, items: Sequence[Item], by_id: Mapping[int, PayoutRow]) -> Sequence[Item]:
+    """A reply whose number another payout of the partner has may be the answer to that one (a cache in front gave it
+    again, two were swapped): no verdict, a look-up by our own reference decides. Numbers of bookings may come again on
+    another day; one by which an instruction is approved never may.
+    """
+    asked = {
+        item.payout: (row.partner, item.outcome.partner_reference, None if queued else jakarta_day(sent_at))
+        for item in items
+        if isinstance(item, Word) and (row := by_id[item.payout]).partner_reference is None
+        if (queued := item.outcome.kind is OutcomeKind.QUEUED) or _is_booked(item)
+        if item.outcome.partner_reference is not None
+        if (sent_at := row.first_sent_at or row.created_at) is not None
+    }
+    if not asked:
+        return items
+    times = Counter((partner, number) for partner, number, _ in asked.values())
+    others = await payouts.numbered_too(connection, [(payout, *one) for payout, one in asked.items()])
+    others |= {payout for payout, (partner, number, _) in asked.items() if times[partner, number] > 1}
+    return [
+        msgspec.structs.replace(item, outcome=unknown(partner_code=OTHER_NUMBER))
+        if isinstance(item, Word) and item.payout in others
+        else item
+        for item in items
+    ]
+
+
+def _is_booked(word: Word) -> bool:
+    """Whether it is the answer to a WRITE, and says that it was booked."""
+    return word.source is Source.REPLY and word.outcome.kind is OutcomeKind.SUCCEEDED
 
 
 def _event_key(terms: Terms, row: PayoutRow, word: Word, now: datetime) -> str | None:

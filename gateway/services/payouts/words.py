@@ -17,6 +17,8 @@ OTHER_AMOUNT = "other_amount"
 OTHER_ACCOUNT = "other_account"
 MISMATCH = frozenset({OTHER_AMOUNT, OTHER_ACCOUNT})
 """Codes of our own under which money that is not ours is kept: it ends nothing and is a contradiction."""
+OTHER_NUMBER = "other_number"
+"""Code of our own: the partner's number in an answer is another payout's, so that the answer may be another's too."""
 ABSENT = "absent_in_statement"
 """Code of our own: two complete readings of the statements do not list the payout."""
 

@@ -136,6 +136,21 @@ async def find_references(
     return [payout_row(row) for row in rows]
 
 
+async def numbered_too(connection: Connection, asked: Sequence[tuple[int, str, str | None, date | None]]) -> set[int]:
+    """Of (payout, partner, the partner's number, day) those payouts whose number another one of the partner has that
+    was sent first on that day in Jakarta; None: on any day.
+    """
+    rows = await connection.fetch(
+        "SELECT a.payout FROM unnest($1::bigint[], $2::text[], $3::text[], $4::date[])"
+        " AS a (payout, partner, number, day)"
+        " WHERE EXISTS (SELECT FROM payouts p WHERE p.partner = a.partner AND p.partner_reference = a.number"
+        " AND p.id <> a.payout AND (a.day IS NULL OR (p.first_sent_at AT TIME ZONE 'Asia/Jakarta')::date = a.day)"
+        " OFFSET 0)",
+        *(list(column) for column in zip(*asked, strict=True)),
+    )
+    return {row["payout"] for row in rows}
+
+
 async def find(
     connection: Connection,
     wanted: Mapping[str, object],

@@ -324,8 +324,9 @@ def _outcome(said: dict[str, Any]) -> Outcome:
     if kind == "succeeded":
         account = said.get("account")
         return succeeded(
-            amount_rupiah=said.get("amount"), account=Secret(account) if account else None, said_at=said_at
-        )
+            amount_rupiah=said.get("amount"), account=Secret(account) if account else None, said_at=said_at,
+            partner_reference=said.get("number"),
+        )  # fmt: skip
     if kind == "pending":
         return pending(partner_reference=said.get("number"))
     if kind == "queued":

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
-from contracts.observation import PayoutNotice
+import pytest
+
+from contracts.observation import PayoutNotice, Source
 from contracts.payout import PayoutState, reversed_, succeeded
+from gateway.services.payouts.apply import apply
+from gateway.services.payouts.ends import Terms
+from gateway.services.payouts.words import OTHER_NUMBER, Word
 from tests.gateway.payouts.town import Town
 
 S = PayoutState
@@ -59,4 +65,68 @@ async def test_a_line_without_our_reference_is_of_the_payout_that_had_left_by_it
     )
     assert {row["incentive"]: row["n"] for row in lines} == dict.fromkeys(incentives, 1)
     assert await town.fetch("SELECT code FROM cases WHERE code = 'contradiction'") == []
+    await town.check()
+
+
+@pytest.mark.parametrize(("other_day", "state"), [(False, S.UNKNOWN), (True, S.SUCCEEDED)])
+async def test_a_reply_with_another_payouts_number_is_looked_up(town: Town, other_day: bool, state: S) -> None:
+    """All are answered with what the first one was: only that one is booked, which a look-up tells."""
+    bank, worker = town.partner(), town.worker()
+    bank.script("transfer", *[{"act": "say", "kind": "succeeded", "amount": 600_000, "number": SAME}] * 3)
+    first = await town.due()
+    await worker.tick_send("fake")
+    assert (await town.states(first), (await town.payout(first)).partner_reference) == ([S.SUCCEEDED], SAME)
+    if other_day:
+        await town.pass_time(86_400)
+    second = await town.due()
+    await worker.tick_send("fake")
+    assert await town.states(second) == [state], "the same number may come again on another day"
+    assert (await town.payout(second)).partner_reference == (SAME if other_day else None)
+    if other_day:
+        return
+    (heard,) = await town.fetch("SELECT partner_code FROM observations ORDER BY id DESC LIMIT 1")
+    assert heard["partner_code"] == OTHER_NUMBER
+    bank.script("status", *[{"act": "say", "kind": "not_found"}] * 2)
+    await town.pass_time(60)
+    await worker.tick_lookups("fake")
+    assert await town.states(second) == [S.UNKNOWN], "not paid for an answer that was another's"
+    payout = await town.payout(second)
+    bank.book(payout.reference, payout.amount_rupiah, town.account("fake", 2))
+    await town.drive(worker, town.statements(), hours=1.0)
+    assert await town.states(second) == [S.SUCCEEDED]
+
+
+async def test_of_two_answers_at_once_with_one_number_neither_counts(town: Town) -> None:
+    """Whose it is nobody can say yet; who is answered with a number of their own is paid."""
+    payouts = [await town.payout(one) for one in await two_in_doubt(town)]
+    await town.execute("UPDATE payouts SET partner_reference = NULL")
+    terms = {"fake": Terms(manifest=town.desks["fake"].manifest, pace=town.desks["fake"].pace)}
+    for numbers, states in (((SAME, SAME), [S.UNKNOWN] * 2), ((SAME, "J000418"), [S.SUCCEEDED] * 2)):
+        words = [
+            Word(payout=one.id, source=Source.REPLY, outcome=succeeded(partner_reference=number))
+            for one, number in zip(payouts, numbers, strict=True)
+        ]
+        async with town.database.transaction() as connection:
+            applied = await apply(connection, town.clock.now(), terms, words)
+        assert [one.payout.state for one in applied] == states, numbers
+
+
+async def test_an_instruction_under_anothers_number_is_never_approved(town: Town) -> None:
+    """Else the other one's would be moved a second time, and this one be looked up under it; on whatever day."""
+    bank, worker = town.partner(two_step=True), town.worker()
+    first = await town.due()
+    await worker.tick_send("fake")
+    number = (await town.payout(first)).partner_reference
+    await town.drive(worker, town.statements(), hours=0.2)
+    assert await town.states(first) == [S.SUCCEEDED]
+    await town.pass_time(86_400)
+    bank.script("create", {"act": "say", "kind": "queued", "number": number})
+    second = await town.due()
+    await worker.tick_send("fake")
+    assert ((await town.payout(second)).state, (await town.payout(second)).partner_reference) == (S.PREPARING, None)
+    assert [json.loads(body)["number"] for operation, body in bank.bodies if operation == "approve"] == [number]
+    await town.drive(worker, town.statements(), hours=0.2)
+    assert [await town.states(one) for one in (first, second)] == [[S.SUCCEEDED]] * 2
+    assert (await town.payout(second)).partner_reference != number
+    assert len(bank.booked) == 2
     await town.check()
