@@ -18,13 +18,21 @@ from contracts.secret import Secret
 
 T = TypeVar("T")
 
-NUMBERS = frozenset({"partnerReferenceNo", "originalPartnerReferenceNo", "merchantTrxID", "custIdMerchant"})
-"""Fields with a number of ours."""
+NUMBERS = frozenset(
+    {"partnerReferenceNo", "originalPartnerReferenceNo", "merchantTrxID", "custIdMerchant", "reference_nos"}
+)
+"""Fields with a number of ours, or with theirs that we ask about."""
+REMARKS = frozenset({"notes", "remark", "customerReference"})
+"""Texts that bear our number; what else stands there is nobody's concern."""
+SHOWN_AS = {"reference_nos": ("reference_nos", "reference_no")}
 ACCOUNTS = frozenset(
     {"customerNumber", "beneficiaryAccountNo", "accountNo", "bankAccountNo", "bankCardNo", "phoneNo", "msisdn"}
+    | {"beneficiary_account"}
 )
-"""Fields with the account, card or phone asked about. But for linking the mapping judges a success: of a payment or a
-NIK check an account that is not ours says more than "could not tell".
+"""Fields with the account, card or phone asked about."""
+_ACCOUNT_FIRST = ("link.", "payout.create")
+"""Whose success is held against the account too. Elsewhere its mapping judges one: of a payment or a NIK check an
+account that is not ours says more than "could not tell".
 """
 _JAKARTA = timezone(timedelta(hours=7))
 DAYS = frozenset({"fromDateTime", "date"})
@@ -67,11 +75,13 @@ def must_answer(request: Request, reply: Response) -> None:
     except PartnerProtocolError:
         return
     query = dict(parse_qsl(request.target.partition("?")[2]))
-    names_account = request.operation.startswith("link.") or reply.status >= 400
+    names_account = request.operation.startswith(_ACCOUNT_FIRST) or reply.status >= 400
     for path, ours in (*_texts(asked), *(((name,), value) for name, value in query.items())):
         name, above = path[-1], path[:-1]
         if name in NUMBERS:
             other = _another_number
+        elif name in REMARKS:
+            other = _another_within
         elif name in ACCOUNTS and names_account:
             other = _another_account
         elif name in DAYS:
@@ -79,21 +89,38 @@ def must_answer(request: Request, reply: Response) -> None:
         else:
             continue
         for place in {(), above, ("data",), ("data", *above)} | ({("additionalInfo",)} if name in ACCOUNTS else set()):
-            theirs = answers.at(told, *place, name)
-            if theirs not in (None, "") and other(ours, theirs):
-                raise PartnerProtocolError(f"field {'.'.join((*place, name))} is not what was asked about")
+            for shown in SHOWN_AS.get(name, (name,)):
+                theirs = _at(told, *place, shown)
+                if theirs not in (None, "") and other(ours, theirs):
+                    raise PartnerProtocolError(f"field {'.'.join((*place, shown))} is not what was asked about")
 
 
 def _texts(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
     for name, inner in value.items():
+        inner = _single(inner)
         if isinstance(inner, dict):
             yield from _texts(inner, (*path, name))
         elif isinstance(inner, str) and inner:
             yield (*path, name), inner
 
 
+def _at(told: Any, *path: str) -> Any:
+    for name in path:
+        told = answers.at(_single(told), name)
+    return _single(told)
+
+
+def _single(value: Any) -> Any:
+    """A list of one is its entry."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
 def _another_number(ours: str, theirs: object) -> bool:
     return not answers.nothing(theirs) and answers.unbroken(theirs) != ours
+
+
+def _another_within(ours: str, theirs: object) -> bool:
+    return answers.within(theirs) not in (None, ours)
 
 
 def _another_account(ours: str, theirs: object) -> bool:

@@ -219,3 +219,42 @@ def test_a_list_of_another_day_is_none(recording: Recording) -> None:
             ):
                 for content in shown(reply, (name,), day):
                     assert said(take, 0, fresh(reply, content=content)).verdict is good, (name, day)
+
+
+IRIS = ("notes", "beneficiary_account", "reference_no")
+TEXTS = {
+    "notes": "pay 1000000000000000999",
+    "remark": "1000000000000000999",
+    "customerReference": "1000000000000000999",
+}
+
+
+def test_a_create_approval_or_rejection_of_another_payout_is_none(recording: Recording) -> None:
+    """An instruction that is not the one asked for is not approved, and a rejection of another one confirms nothing."""
+    for take in recording.of("prepare") + recording.of("approve") + recording.of("withdraw"):
+        request, reply = take.exchanges[-1]
+        created = json.loads(request.content).get("payouts", [{}])[0]
+        ours = {"reference_no": json.loads(request.content).get("reference_nos", [None])[0], **created}
+        body = document(reply)
+        for name in IRIS:
+            if ours.get(name) is None:
+                continue
+            for value, good in ((ours[name], True), ("1000000000000000999", False), (None, True), ("", True)):
+                told_in = (
+                    {"payouts": [{**body["payouts"][0], name: value}]} if "payouts" in body else {**body, name: value}
+                )
+                kind = said(take, len(take.exchanges) - 1, fresh(reply, content=json.dumps(told_in).encode())).verdict
+                assert kind is good, (take.operation, name, value)
+
+
+def test_a_remark_that_bears_another_number_of_ours_is_of_another_payment(recording: Recording) -> None:
+    for take in recording.of("payout"):
+        request, reply = take.exchanges[-1]
+        named = json.loads(request.content or b"{}")
+        body = document(reply)
+        for name in TEXTS.keys() & named.keys():
+            for text, good in ((TEXTS[name], False), ("insentif", True), (f"{named[name]} insentif", True), (7, True)):
+                played = said(
+                    take, len(take.exchanges) - 1, fresh(reply, content=json.dumps({**body, name: text}).encode())
+                )
+                assert played.verdict is good, (name, text)

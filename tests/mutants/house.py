@@ -71,6 +71,22 @@ HOUSE = (
         first="test_every_echo_of_a_payment_is_compared",
     ),
     one(
+        "asked/another_instruction",
+        _HELD,
+        "SHOWN_AS.get(name, (name,))",
+        "(name,)",
+        _ASKED,
+        first="test_a_create_approval_or_rejection_of_another_payout_is_none",
+    ),
+    one(
+        "asked/another_remark",
+        _HELD,
+        "elif name in REMARKS:",
+        "elif name == query:",
+        _ASKED,
+        first="test_a_remark_that_bears_another_number_of_ours_is_of_another_payment",
+    ),
+    one(
         "asked/another_day",
         _HELD,
         "elif name in DAYS:",
