@@ -71,6 +71,14 @@ HOUSE = (
         first="test_every_echo_of_a_payment_is_compared",
     ),
     one(
+        "silence/access_that_is_not_renewed",
+        "gateway/services/ops/silence.py",
+        "now - UNRENEWED_FOR, now + LATE",
+        "now - 9 * UNRENEWED_FOR, now",
+        "tests/gateway/standing/test_silence.py",
+        first="test_access_that_cannot_be_renewed_for_a_week_is_one_case_a_partner",
+    ),
+    one(
         "asked/another_instruction",
         _HELD,
         "SHOWN_AS.get(name, (name,))",

@@ -7,7 +7,7 @@ about.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 from contracts.hold import blocker_of
@@ -28,12 +28,15 @@ AWAY_FOR = timedelta(days=1)
 """So long it may be away, closed or too busy for us."""
 UNDECIDED_FOR = timedelta(days=7)
 """So long a NIK check may go without a verdict before somebody is asked to talk to the partner."""
+UNRENEWED_FOR = timedelta(days=7)
+"""So long after its end a person's access may get neither a fresh token nor a refusal."""
 TICK_S = 60.0
 MOST = 200
 """Payouts of one look; the next look finds the others."""
 _BY = "guard"
 _REFUSES, _AWAY = "refuses us at ", "has been away, closed or too busy for us at "
 _UNDECIDED = "NIK checks without a verdict for more than a week"
+_UNRENEWED = "access that ended could not be renewed for more than a week"
 _WAITING = tuple(
     code
     for code, text in BLOCKERS.items()
@@ -64,17 +67,23 @@ class Guard:
         return 0
 
     async def _undecided(self, connection: Connection) -> None:
+        now = self._clock.now()
+        checks = await silence.undecided(connection, now - UNDECIDED_FOR)
+        texts = {partner: f"of {people} people; its words on the first: {said}" for partner, people, said in checks}
+        await self._people(connection, BlockerCode.VERIFICATION_PENDING, _UNDECIDED, texts)
+        ended = await silence.unrenewed(connection, now - UNRENEWED_FOR, now + LATE)
+        texts = {partner: f"of {people} people; nothing is paid to them until then" for partner, people in ended}
+        await self._people(connection, BlockerCode.PARTNER_UNAVAILABLE, _UNRENEWED, texts)
+
+    async def _people(self, connection: Connection, code: BlockerCode, what: str, texts: Mapping[str, str]) -> None:
         """One case a partner, however many people wait: what one word of theirs lifts is one matter."""
         now = self._clock.now()
-        found = await silence.undecided(connection, now - UNDECIDED_FOR)
-        for partner, people, words in found:
-            if not await silence.has_case(connection, partner, _UNDECIDED):
-                detail = f"{_UNDECIDED}, of {people} people; the partner's words on the first: {words}"
-                case = NewCase(code=BlockerCode.VERIFICATION_PENDING, partner=partner, detail=detail)
-                await cases.open_cases(connection, now, [case])
-        for partner, _ in await silence.cases_about(connection, _UNDECIDED):
-            if partner not in {each for each, _, _ in found}:
-                await cases.close_about(connection, now, partner, _UNDECIDED, by=_BY)
+        for partner, text in texts.items():
+            if not await silence.has_case(connection, partner, what):
+                await cases.open_cases(connection, now, [NewCase(code=code, partner=partner, detail=f"{what}, {text}")])
+        for partner, _ in await silence.cases_about(connection, what):
+            if partner not in texts:
+                await cases.close_about(connection, now, partner, what, by=_BY)
 
     async def _refusals(self, connection: Connection) -> None:
         now = self._clock.now()

@@ -166,3 +166,18 @@ async def undecided(connection: Connection, before: datetime) -> list[tuple[str,
         before,
     )
     return [(row["partner"], row["people"], row["words"] or "none that can be read") for row in rows]
+
+
+async def unrenewed(connection: Connection, before: datetime, soon: datetime) -> list[tuple[str, int]]:
+    """Partners at which active access ended before then and is still tried to be renewed (its next try is `soon` at the
+    latest), unless they are held: partner, and how many people.
+    """
+    rows = await connection.fetch(
+        "SELECT partner, count(*) AS people FROM links WHERE state = 'active' AND refresh_at <= $2"
+        " AND grant_expires_at < $1 AND doubted_at IS NULL"
+        " AND partner NOT IN (SELECT partner FROM holds WHERE released_at IS NULL AND stage IN ('link', 'proof'))"
+        " GROUP BY partner ORDER BY partner",
+        before,
+        soon,
+    )
+    return [(row["partner"], row["people"]) for row in rows]

@@ -11,7 +11,7 @@ import pytest
 from contracts.hold import CallFault, HoldKind, HoldStage
 from contracts.incentive import BlockerCode
 from gateway.partners.watch import Told
-from gateway.services.ops.silence import AWAY_FOR, LATE, REFUSED_FOR, UNDECIDED_FOR, Guard
+from gateway.services.ops.silence import AWAY_FOR, LATE, REFUSED_FOR, UNDECIDED_FOR, UNRENEWED_FOR, Guard
 from gateway.storage.ops import holds, switches
 from gateway.storage.ops.holds import NewHold
 from gateway.worker.outage import FAILURES, QUIET_S, Outages
@@ -255,7 +255,7 @@ async def test_checks_that_get_no_verdict_for_a_week_are_one_case_a_partner(town
         await watch.tick()
     (case,) = await town.fetch("SELECT code, partner, detail FROM cases WHERE closed_at IS NULL")
     assert (case["code"], case["partner"]) == ("verification_pending", "fake")
-    assert case["detail"].endswith("of 2 people; the partner's words on the first: P1")
+    assert case["detail"].endswith("of 2 people; its words on the first: P1")
     await town.execute(
         "UPDATE verifications SET state = 'decided', verdict = 'match', decided_at = $1", town.clock.now()
     )
@@ -290,3 +290,32 @@ async def test_who_is_away_or_too_busy_for_a_day_is_one_case_a_stage(town: Town)
         await holds.release(connection, town.clock.now(), "fake", HoldStage.PAYOUT, [HoldKind.THROTTLED], by="w1")
     await watch.tick()
     assert len(await told(town)) == 1
+
+
+async def test_access_that_cannot_be_renewed_for_a_week_is_one_case_a_partner(town: Town) -> None:
+    """Neither a fresh token nor a refusal; who is in doubt, or not to be renewed, is told in another way."""
+    watch = guard(town)
+    for _ in range(4):
+        await town.person()
+    ended = town.clock.now()
+    await town.execute("UPDATE links SET grant_expires_at = $1, refresh_at = $1", ended)
+    first, second, doubted, kept = [row["id"] for row in await town.fetch("SELECT id FROM links ORDER BY id")]
+    await town.execute("UPDATE links SET doubted_at = $1 WHERE id = $2", ended, doubted)
+    await town.execute("UPDATE links SET refresh_at = NULL WHERE id = $1", kept)
+    await town.pass_time(UNRENEWED_FOR.total_seconds())
+    await town.execute("UPDATE links SET refresh_at = $1 WHERE refresh_at IS NOT NULL", town.clock.now())
+    await watch.tick()
+    assert await told(town) == []
+    await town.pass_time(1.0)
+    for _ in range(2):
+        await watch.tick()
+    (case,) = await town.fetch("SELECT code, partner, detail FROM cases WHERE closed_at IS NULL")
+    assert (case["code"], case["partner"]) == ("partner_unavailable", "fake")
+    assert "more than a week, of 2 people" in case["detail"]
+    later = town.clock.now() + UNRENEWED_FOR
+    await town.execute("UPDATE links SET grant_expires_at = $1, refresh_at = $1 WHERE id = $2", later, first)
+    await watch.tick()
+    assert len(await told(town)) == 1, "one is left"
+    await town.execute("UPDATE links SET grant_expires_at = $1, refresh_at = $1 WHERE id = $2", later, second)
+    await watch.tick()
+    assert await told(town) == []
