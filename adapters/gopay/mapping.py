@@ -224,7 +224,8 @@ def withdrawal(reply: Response, order: PayoutOrder) -> Outcome:
 
 
 def _taken(reply: Response) -> bool:
-    return reply.status == 202 and answers.written(answers.json_object(reply).get("status")).lower() == "ok"
+    said = answers.json_object(reply) if reply.status == 202 else {}
+    return answers.written(said.get("status")).lower() == "ok" and not (said.get("errors") or said.get("error_message"))
 
 
 def _refusal(reply: Response) -> wire.IrisErrorReply:

@@ -258,3 +258,16 @@ def test_a_remark_that_bears_another_number_of_ours_is_of_another_payment(record
                     take, len(take.exchanges) - 1, fresh(reply, content=json.dumps({**body, name: text}).encode())
                 )
                 assert played.verdict is good, (name, text)
+
+
+def test_an_ok_beside_an_error_is_none(recording: Recording) -> None:
+    """Of an approval or a rejection: neither has moved or stopped anything for certain."""
+    for take in recording.of("approve") + recording.of("withdraw"):
+        index, body = len(take.exchanges) - 1, document(take.replies[-1])
+        for more, good in (
+            ({"error_message": "An error occurred", "errors": {"0": ["not queued"]}}, False),
+            ({"errors": ["x"]}, False),
+            ({"error_message": None, "errors": []}, True),
+        ):
+            told_in = fresh(take.replies[-1], content=json.dumps({**body, **more}).encode())
+            assert said(take, index, told_in).verdict is good, (take.operation, more)

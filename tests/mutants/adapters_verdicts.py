@@ -191,7 +191,7 @@ VERDICTS: tuple[Mutant, ...] = (
         (DAMAGE,),
         shared(Edit(SNAP_CODES, 'if code[:3] != f"{reply.status:03d}":', "if not code:"), "bni", "ovo")
         | {
-            "gopay": (at("gopay", "mapping", "return reply.status == 202 and answers", "return answers"),),
+            "gopay": (at("gopay", "mapping", "if reply.status == 202 else {}", "if reply.content else {}"),),
             "linkaja": (
                 at(
                     "linkaja",

@@ -87,6 +87,14 @@ HOUSE = (
         first="test_a_create_approval_or_rejection_of_another_payout_is_none",
     ),
     one(
+        "asked/an_ok_beside_an_error",
+        "adapters/gopay/mapping.py",
+        'and not (said.get("errors") or said.get("error_message"))',
+        "",
+        _ASKED,
+        first="test_an_ok_beside_an_error_is_none",
+    ),
+    one(
         "asked/another_remark",
         _HELD,
         "elif name in REMARKS:",
