@@ -119,7 +119,6 @@ class Checker:
 
     def check(self, record: Record, seal: Seal | None = None) -> Row | Refused:
         """The row to stage, or all that is wrong with it; `seal`: of the rows that it is checked with."""
-        seal = seal or self.sealer(1)
         if record.fault is None:
             row = self._row(record.line, record.cells, seal)
             if row is not None:
@@ -131,7 +130,7 @@ class Checker:
                 return row
         return self._refused(record.line, cells, record.fault)
 
-    def _row(self, line: int, cells: Cells, seal: Seal) -> Row | None:
+    def _row(self, line: int, cells: Cells, seal: Seal | None) -> Row | None:
         """The row, unless anything is wrong with it; `_faults` says what."""
         programme, purpose, period, participant_id, nik, name, phone, partner, account, amount, due, deadline = cells
         if purpose not in self._programmes.get(programme, ()) or _PERIOD.fullmatch(period) is None:
@@ -149,7 +148,7 @@ class Checker:
             return None
         self.accepted += 1
         self.niks_ending_in_0 += nik[-1] == "0"
-        indexes = self._indexes
+        indexes, seal = self._indexes, seal or self.sealer(1)
         nik_index = indexes.nik(nik.encode())
         account_index = indexes.account[partner](account.encode())
         name_folded = folded(name)

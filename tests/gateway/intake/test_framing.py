@@ -15,7 +15,7 @@ import pytest
 
 from adapters.registry import PARTNERS
 from contracts.batch import COLUMNS, NOTES, RowCode, remedy_of
-from gateway.security.vault import Vault
+from gateway.security.vault import KeysNotFollowed, Vault
 from gateway.services.intake.cells import plain
 from gateway.services.intake.framing import MAX_RECORD_CHARS, CsvCells, Decoder, FileRefused, JsonCells, Record
 from gateway.services.intake.refusals import faults_of
@@ -390,3 +390,14 @@ def test_what_we_write_is_computed_by_no_spreadsheet_and_stays_no_name(cell: str
 @pytest.mark.parametrize("cell", ["+6281234567890", "-5", "600000", "", "'Aisyah", "Dewi - Lestari", "-", "2026-01-05"])
 def test_what_is_no_formula_is_written_as_it_is(cell: str) -> None:
     assert (plain(cell), plain(None), plain(7)) == (cell, "", "7")
+
+
+def test_what_is_wrong_with_a_row_is_told_where_nothing_may_be_sealed() -> None:
+    vault = Vault(bytes(32))
+    vault.fence(0.0)
+    checker = Checker(RULES, vault, REGISTERED, b"key")
+    (good,) = framed(as_csv([row(1)]))
+    (bad,) = framed(as_csv([row(1, nik="1")]))
+    assert isinstance(checker.check(bad), Refused)
+    with pytest.raises(KeysNotFollowed):
+        checker.check(good)
