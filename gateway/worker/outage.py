@@ -63,6 +63,7 @@ class Outage:
         self._last: Told | None = None
         self._opening = False
         self._closing = False
+        self._let_in = False
         self._failed_at: datetime | None = None
         self._throttled: Told | None = None
         self._canaries = 0
@@ -129,9 +130,14 @@ class Outage:
             self._failures = self._failures + 1 if kind_of(told.fault) is HoldKind.OUTAGE else FAILURES
             self._failed_at = self._clock.now()
             self._last, self._closing = told, False
+            self._let_in = False
             if self._failures >= FAILURES and not self.down:
                 self._opening = True
                 self._news.set()
+        elif self._stage is HoldStage.VERIFY and (held := self.held) is not None and held.kind is HoldKind.OURS:
+            # Whoever refuses a person has let us in. Of a payment it says nothing: its READ may, and its WRITE not.
+            self._let_in = True
+            self._news.set()
 
     async def settle(self) -> None:
         """Write what was seen to the store: holds that begin, holds that end."""
@@ -143,6 +149,9 @@ class Outage:
             _log.info("partner_back", partner=self._partner, stage=self._stage.value)
             await self._holds.release(self._partner, self._stage, _OPENED_HERE)
             self._closing, self._canaries, self._failed_at = False, 0, None
+        if self._let_in:
+            await self._holds.release(self._partner, self._stage, (HoldKind.OURS,))
+            self._let_in, self._canaries = False, 0
         throttled, self._throttled = self._throttled, None
         if throttled is not None:
             await self._hold(HoldKind.THROTTLED, throttled, throttled.retry_after_s or 0.0)

@@ -38,6 +38,8 @@ LIMIT_WORDS: Words = (
     {"code": "403xx14", "message": "Insufficient Funds"},
 )
 """What SNAP says of our own limits and deposit, and of nobody else."""
+TOKEN_WORDS: Words = ({"refuse_token": "service_00"}, {"refuse_token": "service_73"}, {"refuse_token": "gateway"})
+"""HTTP 401 of our own token, whoever is asked about."""
 FAILS: Mapping[str, Any] = {"fail": True, "pending_lookups": 1}
 
 

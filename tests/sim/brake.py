@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tests.sim.crowd import STAGES
 from tests.sim.snapshot import Held, Incentive, Refusal
 
 if TYPE_CHECKING:
@@ -72,20 +73,21 @@ def broken(town: Town) -> Iterator[str]:
             yield f"{hold.partner} is held at {hold.stage}, and {crowd.partner} was wrong"
         if hold.kind == "brake" and hold.open and town.now_s > _released_by_s(town, hold):
             yield f"{hold.partner} is still held at {hold.stage}"
-        if crowd.ours and hold.stage == "payout":
+        if crowd.about_us and hold.stage == STAGES[crowd.stage].value:
             if hold.kind == "brake":
-                yield f"{hold.partner} is held for its word about our own limit as for a crowd of people"
+                yield f"{hold.partner} is held for its word about us as for a crowd of people"
             if hold.kind == "ours" and hold.open and town.now_s > _released_by_s(town, hold) + OURS_S:
-                yield f"{hold.partner} is still held for our own limit"
+                yield f"{hold.partner} is still held for its word about us"
         if crowd.clean and hold.kind == "brake":
             yield f"{hold.partner} is held at {hold.stage}, and nobody was answered wrongly"
     for case in town.state.cases:
         if crowd.clean and case.code == "partner_unavailable":
             yield f"a case, and nobody was answered wrongly: {case.detail}"
-    if crowd.ours:
+    if crowd.about_us:
+        good = _good(town)
         for one in town.state.refusals:
-            if (one.partner, one.stage) == (crowd.partner, "payout"):
-                yield f"participant {one.participant} is refused ({one.code}) for our own limit"
+            if (one.partner, one.stage) == (crowd.partner, STAGES[crowd.stage].value) and one.participant in good:
+                yield f"participant {one.participant} is refused ({one.code}) for what is said about us"
     yield from _nothing_hard(town)
 
 

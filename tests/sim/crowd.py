@@ -12,7 +12,7 @@ from contracts.hold import HoldStage
 from mock_partners.kit.scenario.model import Rule, Scenario
 from mock_partners.kit.scenario.play import Player
 from tests.partners import each
-from tests.partners.kit import LIMIT_WORDS, READ, SNAP_WORDS, VERIFY, WRITE, Crowds, Words
+from tests.partners.kit import LIMIT_WORDS, READ, SNAP_WORDS, TOKEN_WORDS, VERIFY, WRITE, Crowds, Words
 from tests.sim.baton import Actor
 from tests.sim.chance import Profile
 from tests.sim.people import Gone, asked
@@ -60,11 +60,18 @@ class Crowd:
     """Nobody is answered wrongly: what must stay quiet."""
     ours: bool
     """What it says is about our own limit or deposit."""
+    token: bool
+    """It refuses our own token."""
     stale: bool
     """It begins once nobody was known good lately."""
     begun_s: float | None = None
     done: set[str] = field(default_factory=set)
     """What happened around it already."""
+
+    @property
+    def about_us(self) -> bool:
+        """What it says is about us, whoever is asked about."""
+        return self.ours or self.token
 
     @property
     def kinds(self) -> list[str]:
@@ -74,7 +81,8 @@ class Crowd:
         how = "slowly" if self.onset_s else "at once"
         known = "nobody known good" if self.known_first == 0.0 else "some known good"
         known = "known good a month ago" if self.stale else known
-        words = "our own limit" if self.ours else "mixed words" if len(self.words) > 1 else "one word"
+        words = "mixed words" if len(self.words) > 1 else "one word"
+        words = "our own limit" if self.ours else "our own token" if self.token else words
         told = (self.stage, f"{self.share:.0%}", f"by {self.by}", f"for {self.length_s:.0f} s", how, words, known)
         return [f"crowd, {one}" for one in (*told, f"{self.size} people", f"{self.processes} processes")]
 
@@ -132,6 +140,10 @@ def drawn(seed: int) -> Crowd:
     ours = stage != VERIFY and SNAP_WORDS[0] in words and later.random() < 0.12
     if ours:
         words, mixed = [later.choice(LIMIT_WORDS)], False
+    tokens = random.Random(f"{seed} crowds that refuse our token")  # likewise
+    token = not ours and SNAP_WORDS[0] in words and tokens.random() < 0.1
+    if token:
+        words, mixed = [tokens.choice(TOKEN_WORDS)], False
     crowd = Crowd(
         partner=partner,
         stage=stage,
@@ -146,6 +158,7 @@ def drawn(seed: int) -> Crowd:
         processes=rng.choice((1, 2, 4)),
         clean=rng.random() < 0.12,
         ours=ours,
+        token=token,
         stale=False,
     )
     crowd.stale = stage == VERIFY and crowd.known_first > 0.0 and not crowd.clean and later.random() < 0.2

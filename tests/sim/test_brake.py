@@ -17,10 +17,13 @@ BEGAN_S, LENGTH_S = 1_000.0, 300.0
 OVER_S = BEGAN_S + LENGTH_S
 
 
-def town(now_s: float, *, clean: bool = False, ours: bool = False, stage: str = VERIFY, **rows: Any) -> Any:
+def town(
+    now_s: float, *, clean: bool = False, ours: bool = False, token: bool = False, stage: str = VERIFY, **rows: Any
+) -> Any:
     """A town in which BNI was wrong for five minutes, with these rows in its store; one participant, who is good."""
     crowd = drawn(1)
     crowd.partner, crowd.stage, crowd.clean, crowd.ours, crowd.around = "bni", stage, clean, ours, None
+    crowd.token = token
     crowd.begun_s, crowd.length_s = BEGAN_S, LENGTH_S
     person = Participant(1, "P000", "bni", "L1", True, False, None, "nik_mismatch", "x")
     return SimpleNamespace(
@@ -81,6 +84,16 @@ def test_our_own_limit_is_no_crowd_of_people_and_its_hold_ends_too() -> None:
     blamed = {"holds": [hold(stage="payout")], "refusals": [Refusal(1, "bni", "payout", 1, "x", 1_050.0, None, None)]}
     assert len(list(brake.broken(town(OVER_S, ours=True, stage=WRITE, **blamed)))) == 2
     assert list(brake.broken(town(OVER_S, stage=WRITE, **blamed))) == []
+
+
+def test_our_own_token_refused_at_a_check_blames_nobody() -> None:
+    blamed: dict[str, Any] = {"holds": [hold()], "refusals": [refusal()]}
+    assert len(list(brake.broken(town(OVER_S, token=True, **blamed)))) == 2
+    assert list(brake.broken(town(OVER_S, **blamed))) == []
+    held = Held(1, "bni", "verify", "ours", 1_100.0, None, None, None)
+    last_s = OVER_S + 60.0 * 7 + brake.OURS_S
+    assert list(brake.broken(town(last_s, token=True, holds=[held]))) == []
+    assert len(list(brake.broken(town(last_s + 1.0, token=True, holds=[held])))) == 1
 
 
 def test_another_partner_is_not_held_for_it() -> None:

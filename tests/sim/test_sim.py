@@ -55,9 +55,9 @@ async def test_crowds_of_equal_answers_break_no_rule(tmp_path: Path, long: bool)
     assert found["paid"] > found["incentives"] / 2
 
 
-@pytest.mark.parametrize("kind", ["ours", "stale"])
+@pytest.mark.parametrize("kind", ["ours", "token", "stale"])
 async def test_a_crowd_of_a_seldom_kind_breaks_no_rule(kind: str, store: Store) -> None:
-    """About our own limit, or once nobody was known good for a month; of the first few of its kind the smallest."""
+    """About our own limit or token, or once nobody was known good for a month: the smallest of its kind."""
     crowds = [(seed, drawn(seed)) for seed in range(1, 400)]
     seed = min(
         (one.size, seed)
@@ -66,10 +66,8 @@ async def test_a_crowd_of_a_seldom_kind_breaks_no_rule(kind: str, store: Store) 
     )[1]
     played = await run(seed, store, profile=CROWDED.name)
     assert played.violations == []
-    assert any(
-        fault.startswith("crowd, our own limit" if kind == "ours" else "crowd, known good a month ago")
-        for fault in played.faults
-    )
+    told = {"ours": "our own limit", "token": "our own token", "stale": "known good a month ago"}[kind]
+    assert f"crowd, {told}" in played.faults
     assert played.paid > 0
 
 
