@@ -31,6 +31,7 @@ NOT_PLAYED = {
     "daily": "compares whole days, with tests of its own (tests/gateway/reconciliation/test_daily.py)",
     "silence": "finds what slipped through, which the rules do after every step",
     "failing": "tells what loops fail at, in the store; here a failing tick breaks a rule at once",
+    "bad_batches": "needs people of other batches; here all are of one (tests/gateway/brake/test_batches.py)",
     "batch_expiry": "drops batches that nobody approves in time; here somebody always does",
     "plan_expiry": "there are no plans",
     "corrections": "forgets a person's first word on another NIK; here nobody's NIK is corrected",
