@@ -259,7 +259,10 @@ def free_ports(base: int | None = None) -> Ports:
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(first, first + 3 + len(PARTNERS)):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                    place = stack.enter_context(socket.socket())
+                    # As servers do: connections of a demonstration that just ended keep nobody out.
+                    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    place.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return Ports(first, first + 1, first + 2)

@@ -71,6 +71,14 @@ def test_ports_that_are_taken_are_refused_before_anything_starts() -> None:
         free_ports(taken.getsockname()[1])
 
 
+def test_ports_are_free_once_whoever_had_them_is_gone() -> None:
+    base = free_ports().page
+    with socket.create_server(("127.0.0.1", base)) as server, socket.create_connection(server.getsockname()) as client:
+        server.accept()[0].close()  # who closes first waits
+        client.recv(1)
+    assert free_ports(base).page == base
+
+
 def test_the_most_memory_of_a_process_is_told() -> None:
     assert 20 < peak_mb(os.getpid()) < 20_000
     assert peak_mb(2**22 + 1) == 0
