@@ -6,13 +6,14 @@ be of now.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, timedelta, timezone
+from datetime import date
 from functools import wraps
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from adapters import accounts, answers
 from contracts.errors import PartnerProtocolError
+from contracts.jakarta import JAKARTA
 from contracts.plan import Plan, Request, Response
 from contracts.secret import Secret
 
@@ -34,7 +35,6 @@ _ACCOUNT_FIRST = ("link.", "payout.create")
 """Whose success is held against the account too. Elsewhere its mapping judges one: of a payment or a NIK check an
 account that is not ours says more than "could not tell".
 """
-_JAKARTA = timezone(timedelta(hours=7))
 DAYS = frozenset({"fromDateTime", "date"})
 LASTING = ("payout.status", "statement", "token.")
 """Operations of whose answers, out of a cache, something stays true: their mappings say what."""
@@ -145,4 +145,4 @@ def _another_day(ours: str, theirs: object) -> bool:
 def _day(said: object) -> date | None:
     """The day in Jakarta of a time, which is Jakarta's where it has no offset."""
     time = answers.time(said)
-    return None if time is None else time.replace(tzinfo=time.tzinfo or _JAKARTA).astimezone(_JAKARTA).date()
+    return None if time is None else time.replace(tzinfo=time.tzinfo or JAKARTA).astimezone(JAKARTA).date()

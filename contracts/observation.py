@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from contracts.errors import PartnerProtocolError
+from contracts.jakarta import JAKARTA
 from contracts.payout import Outcome, OutcomeKind, PayoutState
 from contracts.secret import Secret
 
 T = TypeVar("T")
 POSTED_WITHIN = timedelta(seconds=900)
 """A booking may be posted so long after midnight under the day before, with a time of that day."""
-_JAKARTA = timezone(timedelta(hours=7))
 
 
 class Source(enum.Enum):
@@ -203,7 +203,7 @@ def _paid_after(back: Times, paid: Times) -> bool:
 
 def _posted_under_yesterday(first: datetime, then: datetime) -> bool:
     """Whether `first` may be later than `then` all the same: posted after midnight under the day before."""
-    days = first.astimezone(_JAKARTA).date(), then.astimezone(_JAKARTA).date()
+    days = first.astimezone(JAKARTA).date(), then.astimezone(JAKARTA).date()
     return days[0] != days[1] and then - first <= POSTED_WITHIN
 
 

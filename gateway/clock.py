@@ -6,11 +6,10 @@ import asyncio
 import math
 import time
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime
 from typing import Protocol
 
-JAKARTA = timezone(timedelta(hours=7), "Asia/Jakarta")
-"""No daylight saving: a fixed offset of +07:00."""
+from contracts.jakarta import JAKARTA as JAKARTA
 
 
 class Clock(Protocol):

@@ -6,11 +6,11 @@ import base64
 import hashlib
 import hmac
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
+
+from contracts.jakarta import JAKARTA
 
 _STRING_OR_SPACE = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*"?)|[ \t\r\n]+', re.DOTALL)
-JAKARTA = timezone(timedelta(hours=7))
-"""Asia/Jakarta has no daylight saving: a fixed offset of +07:00."""
 
 
 def timestamp(now: datetime, *, milliseconds: bool = False) -> str:

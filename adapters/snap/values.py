@@ -9,8 +9,8 @@ from typing import Any
 from adapters import answers
 from adapters.snap.calls import Call
 from adapters.snap.codes import Envelope
-from adapters.snap.sign import JAKARTA
 from contracts.errors import PartnerProtocolError
+from contracts.jakarta import JAKARTA
 from contracts.money import decimal_string
 from contracts.partner import AccessToken
 from contracts.plan import Response

@@ -24,7 +24,6 @@ LEAST = 20
 OTHERS = 2
 """So many people of other batches must have had a good answer meanwhile: the partner is right about them."""
 
-
 ASKED = timedelta(minutes=10)
 """By so long after a crowd's hold those refused in it have been asked again."""
 

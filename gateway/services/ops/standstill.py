@@ -122,9 +122,7 @@ async def _holds(connection: Connection, *, stop: bool) -> dict[tuple[str, str],
     return found
 
 
-async def _explained(
-    connection: Connection, now: datetime, stage: str, unmoved: Sequence[Unmoved]
-) -> list[Standstill]:  # fmt: skip
+async def _explained(connection: Connection, now: datetime, stage: str, unmoved: Sequence[Unmoved]) -> list[Standstill]:
     partners = [one.partner for one in unmoved]
     failing: Mapping[str, str] = {one.work: one.error for one in reversed(await stored.fails(connection, now - GONE))}
     slowed = await _holds(connection, stop=False)

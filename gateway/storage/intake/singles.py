@@ -68,7 +68,7 @@ FROM json_to_recordset($1::json) AS t (id text, client_id text, state text, sing
 
 
 class Single(msgspec.Struct, frozen=True, kw_only=True):
-    """One row as the store takes it: `gateway.services.intake.rows.Row`, and who hands it over under which key."""
+    """One row as the store takes it: `gateway.storage.intake.copying.Row`, and who hands it over under which key."""
 
     line: int
     """Its number in the call."""
