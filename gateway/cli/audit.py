@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 import msgspec
 import typer
 
-from gateway.cli.common import As, AsJson, console, rupiah, table, tell, vault, who, with_store
+from gateway.cli.common import As, AsJson, rupiah, table, tell, terminal, vault, who, with_store
 from gateway.clock import SystemClock
 from gateway.services.intake.incentives import Incentives
 from gateway.services.ops.audit import Sealing, Verified
@@ -40,9 +40,11 @@ def verify(
     if as_json:
         tell(found)
     elif found.wrong is None:
-        console.print(f"{found.rows} rows in {found.links} links are as they were closed; {found.open_rows} are open")
+        terminal().print(
+            f"{found.rows} rows in {found.links} links are as they were closed; {found.open_rows} are open"
+        )
     else:
-        console.print(f"[red]not as it was closed:[/] {found.wrong}; {found.rows} rows before are")
+        terminal().print(f"[red]not as it was closed:[/] {found.wrong}; {found.rows} rows before are")
     if found.wrong is not None:
         raise typer.Exit(1)
 
@@ -55,7 +57,7 @@ def root() -> None:
         await sealing.seal(SystemClock().now())
         return await sealing.root()
 
-    console.print(_sealing(work) or "nothing is on record yet", highlight=False, soft_wrap=True)
+    terminal().print(_sealing(work) or "nothing is on record yet", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -104,13 +106,13 @@ def seen(
         tell(found)
         return
     whose = found.reach.organisation or "every organisation"
-    console.print(
+    terminal().print(
         f"{client} ({found.reach.person}; {' '.join(found.reach.scopes)}) saw or changed {len(found.seen)} participants"
         f" on record; within its reach were {found.within_reach}, of {whose}",
         highlight=False,
     )
     rows = ((one.participant_id, one.times, one.first_at, one.last_at) for one in found.seen)
-    console.print(table("on record", "participant", "times", "first", "last", rows=rows))
+    terminal().print(table("on record", "participant", "times", "first", "last", rows=rows))
 
 
 @app.command()
@@ -132,10 +134,10 @@ def check(
     record = checked(file.read_bytes(), key)
     incentive = record["incentive"]
     what = f"incentive {incentive['id']}, {incentive['stage']}, {rupiah(incentive['amount_rupiah'])}"
-    console.print(f"{what}: as it was signed {record['made_at']}")
+    terminal().print(f"{what}: as it was signed {record['made_at']}")
     for kind in ("handed_over", "approved", "consented", "checked", "sent", "came_back", "booked", "cases", "decided"):
-        console.print(f"{kind:<12} {len(record[kind] or ())}")
-    console.print(f"root of the record of decisions: {record['audit_root']}", highlight=False, soft_wrap=True)
+        terminal().print(f"{kind:<12} {len(record[kind] or ())}")
+    terminal().print(f"root of the record of decisions: {record['audit_root']}", highlight=False, soft_wrap=True)
 
 
 def _sealing(work: Callable[[Sealing], Awaitable[T]]) -> T:

@@ -15,7 +15,7 @@ from rich.progress import Progress
 
 from contracts.batch import BatchState
 from gateway.cli import files
-from gateway.cli.common import AsJson, console, rupiah, table, tell
+from gateway.cli.common import AsJson, rupiah, table, tell, terminal
 from gateway.cli.remote import API, ApiRefused, ClientId, Secret, Url, answered
 
 app = typer.Typer(
@@ -70,11 +70,11 @@ def submit(
         _errors(http, batch)
         if refused_file is not None:
             count = files.write(refused_file, file, files.results(http, batch["results_url"]), ndjson=ndjson)
-            console.print(f"{count} refused rows to correct and send again: {refused_file}", style="dim")
+            terminal().print(f"{count} refused rows to correct and send again: {refused_file}", style="dim")
     if batch["state"] == "empty":
         raise typer.Exit(1)
     if batch["state"] == "awaiting_approval":
-        console.print(f"two others approve it: gateway batch approve {batch['batch_id']}", style="dim")
+        terminal().print(f"two others approve it: gateway batch approve {batch['batch_id']}", style="dim")
 
 
 @app.command()
@@ -138,7 +138,7 @@ def list_(
          ", ".join(w["code"] for w in b["warnings"]) or None, b["submitted_by"])
         for b in found
     )  # fmt: skip
-    console.print(table("batches", "id", "state", "accepted", "amount", "missing", "odd", "submitted by", rows=rows))
+    terminal().print(table("batches", "id", "state", "accepted", "amount", "missing", "odd", "submitted by", rows=rows))
 
 
 @app.command()
@@ -168,7 +168,9 @@ def root(file: BatchFile, batch_id: BatchId, client_id: ClientId, client_secret:
         raise ApiRefused("The root's key is not shown: it takes a client with `batches` or `batches:approve`.")
     computed = files.root(file, lines, bytes.fromhex(batch["content_key"]), ndjson=ndjson)
     same = computed == batch["content_root"]
-    console.print(f"computed  {computed}\nbatch     {batch['content_root']}\n{'the same' if same else 'they DIFFER'}")
+    terminal().print(
+        f"computed  {computed}\nbatch     {batch['content_root']}\n{'the same' if same else 'they DIFFER'}"
+    )
     if not same:
         raise typer.Exit(1)
 
@@ -216,7 +218,7 @@ def _digest(file: Path) -> str:
 
 
 def _chunks(file: Path) -> Iterator[bytes]:
-    with Progress(console=console, transient=True) as progress, file.open("rb") as source:
+    with Progress(console=terminal(), transient=True) as progress, file.open("rb") as source:
         task = progress.add_task("sending", total=file.stat().st_size)
         while chunk := source.read(_CHUNK):
             yield chunk
@@ -238,7 +240,7 @@ def _show(batch: dict[str, Any]) -> None:
         ("approvals missing", batch["approvals_missing"]),
         ("content_root", batch["content_root"]),
     ]
-    console.print(table(f"batch {batch['batch_id']}", "", "", rows=rows))
+    terminal().print(table(f"batch {batch['batch_id']}", "", "", rows=rows))
 
 
 def _doubt(doubt: dict[str, Any]) -> str:
@@ -259,7 +261,9 @@ def _errors(http: httpx.Client, batch: dict[str, Any]) -> None:
         ]
         if len(shown) >= _ERRORS_SHOWN:
             break
-    console.print(table("refused rows", "line", "field", "code", "what to do", rows=shown))
+    terminal().print(table("refused rows", "line", "field", "code", "what to do", rows=shown))
     if batch["rows_rejected"] > rows:
         more = batch["rows_rejected"] - rows
-        console.print(f"and {more} more: --refused FILE, or GET {batch['results_url']}?outcome=rejected", style="dim")
+        terminal().print(
+            f"and {more} more: --refused FILE, or GET {batch['results_url']}?outcome=rejected", style="dim"
+        )

@@ -9,7 +9,7 @@ import typer
 from contracts.errors import NotFound
 from contracts.incentive import BlockerCode
 from contracts.lifting import LIFTED_BY
-from gateway.cli.common import AsJson, console, local, table, tell, with_store
+from gateway.cli.common import AsJson, local, table, tell, terminal, with_store
 from gateway.services.intake.incentives import Incentives
 from gateway.storage.base.database import Database
 from gateway.storage.ops import story
@@ -35,9 +35,9 @@ def list_(
         return
     cells = ((r["id"], r["code"], r["partner"], r["payout"], r["opened_at"], r["due_at"], r["detail"]) for r in rows)
     columns = ("case", "code", "partner", "payout", "since", "decide by", "evidence")
-    console.print(table("open cases", *columns, rows=cells))
+    terminal().print(table("open cases", *columns, rows=cells))
     if len(rows) == story.MOST:
-        console.print(f"the {story.MOST} most urgent; --partner and --code choose", style="dim")
+        terminal().print(f"the {story.MOST} most urgent; --partner and --code choose", style="dim")
 
 
 @app.command()
@@ -57,11 +57,13 @@ def show(
     if as_json:
         tell(dict(row) | {"lifted_by": lifts})
         return
-    console.print(f"[bold]case {row['id']}[/]: {row['code']} at {row['partner']}")
-    console.print(f"since {local(row['opened_at'])}, decide by {local(row['due_at'])}")
+    terminal().print(f"[bold]case {row['id']}[/]: {row['code']} at {row['partner']}")
+    terminal().print(f"since {local(row['opened_at'])}, decide by {local(row['due_at'])}")
     if row["closed_at"] is not None:
-        console.print(f"closed {local(row['closed_at'])} by {row['closed_by']}")
-    console.print(row["detail"], markup=False)
-    console.print(f"what lifts it: {', or '.join(lifts)}", markup=False)
+        terminal().print(f"closed {local(row['closed_at'])} by {row['closed_by']}")
+    terminal().print(row["detail"], markup=False)
+    terminal().print(f"what lifts it: {', or '.join(lifts)}", markup=False)
     if row["payout"] is not None:
-        console.print(f"`gateway payouts show {row['payout']}` has the partner's words and every exchange", style="dim")
+        terminal().print(
+            f"`gateway payouts show {row['payout']}` has the partner's words and every exchange", style="dim"
+        )

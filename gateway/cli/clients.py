@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from contracts.errors import NotFound
-from gateway.cli.common import AsJson, console, table, tell, with_store
+from gateway.cli.common import AsJson, table, tell, terminal, with_store
 from gateway.clock import SystemClock
 from gateway.security import clients as security
 from gateway.services.intake.incentives import Incentives
@@ -68,9 +68,9 @@ def _show(client: security.Registered, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"client_id": client.client_id, "client_secret": client.secret}))
         return
-    console.print(f"client id      {client.client_id}", highlight=False)
-    console.print(f"client secret  {client.secret}", highlight=False, soft_wrap=True)
-    console.print("The secret is not shown again.", style="dim")
+    terminal().print(f"client id      {client.client_id}", highlight=False)
+    terminal().print(f"client secret  {client.secret}", highlight=False, soft_wrap=True)
+    terminal().print("The secret is not shown again.", style="dim")
 
 
 @app.command()
@@ -95,7 +95,7 @@ def keys(
     """
     given = file.read_text("utf-8")
     with_store(lambda database, _: security.set_keys(database, SystemClock().now(), client_id, given))
-    console.print(f"{client_id} proves itself by its keys from now on", highlight=False)
+    terminal().print(f"{client_id} proves itself by its keys from now on", highlight=False)
 
 
 @app.command("list")
@@ -114,7 +114,7 @@ def list_(as_json: AsJson = False) -> None:
         (c.id, c.organisation or security.EVERYWHERE, c.person, " ".join(c.scopes), c.created_at, c.disabled_at)
         for c in found
     )
-    console.print(table("clients", "id", "organisation", "person", "scopes", "created", "disabled", rows=rows))
+    terminal().print(table("clients", "id", "organisation", "person", "scopes", "created", "disabled", rows=rows))
 
 
 @app.command()
@@ -126,4 +126,4 @@ def disable(client_id: Annotated[str, typer.Argument(help="As `gateway clients l
 
     if not with_store(work):
         raise NotFound("There is no enabled client of that id.")
-    console.print(f"{client_id} is disabled")
+    terminal().print(f"{client_id} is disabled")

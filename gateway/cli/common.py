@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 import typer
@@ -40,25 +40,11 @@ def terminal() -> Console:
     return Console(highlight=False, soft_wrap=True)
 
 
-class _Screen:
-    """`terminal()` under a name that modules can import without making it."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(terminal(), name)
-
-    def __enter__(self) -> Console:
-        return terminal().__enter__()
-
-    def __exit__(self, *how: Any) -> None:
-        terminal().__exit__(*how)
-
-
 MANIFESTS = {slug: partner.manifest for slug, partner in PARTNERS.items()}
 KEY = sources.MASTER_KEY
 GAP = 2
 LAST_MIN = 24
 """So narrow the last column of a table may become before its lines run over the terminal's edge."""
-console = cast("Console", _Screen())
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead, for programs.")]
 As = Annotated[
     str | None,
@@ -174,7 +160,7 @@ def table(title: str, *columns: str, rows: Iterable[Iterable[object]]) -> Table:
     for row in cells:
         made.add_row(*(Text(cell) for cell in row))
     least = sum(width + GAP for width in widths[:-1]) + min(widths[-1], LAST_MIN)
-    made.width = min(sum(width + GAP for width in widths), max(console.width, least))
+    made.width = min(sum(width + GAP for width in widths), max(terminal().width, least))
     return made
 
 

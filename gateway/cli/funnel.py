@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.common import AsJson, console, local, rupiah, table, tell, with_store
+from gateway.cli.common import AsJson, local, rupiah, table, tell, terminal, with_store
 from gateway.services.intake.incentives import Incentives
 from gateway.services.ops import funnel as read
 from gateway.services.ops.funnel import Funnel
@@ -34,7 +34,7 @@ def funnel(
     for row in found.rows:
         amounts[row.stage.value] += row.amount_rupiah
     stages = ((stage, count, rupiah(amounts[stage])) for stage, count in found.stages.items())
-    console.print(table(f"funnel at {local(found.as_of)}", "stage", "incentives", "amount", rows=stages))
+    terminal().print(table(f"funnel at {local(found.as_of)}", "stage", "incentives", "amount", rows=stages))
     blockers = sorted((row for row in found.rows if row.blocker is not None), key=lambda row: -row.incentives)
     if blockers:
         cells = (
@@ -43,7 +43,7 @@ def funnel(
             for row in blockers
         )  # fmt: skip
         columns = ("blocker", "who must act", "partner", "stage", "incentives", "amount")
-        console.print(table("\nwhat waits, and for whom", *columns, rows=cells))
+        terminal().print(table("\nwhat waits, and for whom", *columns, rows=cells))
     if found.rows_refused:
         refused = ((row.code.value, row.programme, row.rows, row.remedy.en) for row in found.rows_refused)
-        console.print(table("\nrows refused at intake", "code", "programme", "rows", "what to do", rows=refused))
+        terminal().print(table("\nrows refused at intake", "code", "programme", "rows", "what to do", rows=refused))

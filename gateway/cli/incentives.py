@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from contracts.incentive import BlockerCode, Stage
-from gateway.cli.common import AsJson, blocked, console, rupiah, table, tell, with_store
+from gateway.cli.common import AsJson, blocked, rupiah, table, tell, terminal, with_store
 from gateway.services.intake.incentives import Incentives, IncentiveView
 from gateway.storage.base.database import Database
 from gateway.storage.intake.incentives import Filter
@@ -42,6 +42,6 @@ def list_(
         for i in found
     )  # fmt: skip
     columns = ("id", "participant", "purpose", "period", "partner", "amount", "stage", "blocker (who acts)")
-    console.print(table("incentives", *columns, rows=rows))
+    terminal().print(table("incentives", *columns, rows=rows))
     if len(found) == limit:
-        console.print(f"more: --after {found[-1].incentive_id}", style="dim")
+        terminal().print(f"more: --after {found[-1].incentive_id}", style="dim")

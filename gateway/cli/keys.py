@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from gateway.cli.common import As, AsJson, console, table, tell, vault, who, with_store
+from gateway.cli.common import As, AsJson, table, tell, terminal, vault, who, with_store
 from gateway.clock import SystemClock
 from gateway.services.ops.keys import Keys
 from gateway.storage.base.database import Database
@@ -31,7 +31,7 @@ def status(as_json: AsJson = False) -> None:
         (one.key_id, one.state, "yes" if one.here else "no", one.values, one.activated_at, one.retired_at)
         for one in found
     ]
-    console.print(table("keys", "key", "state", "here", "values", "sealed from", "retired", rows=rows))
+    terminal().print(table("keys", "key", "state", "here", "values", "sealed from", "retired", rows=rows))
 
 
 @app.command()
@@ -42,9 +42,9 @@ def add(as_: As = None) -> None:
     """
     added = _keys(lambda keys, database: _as(database, as_, keys.add))
     for key_id in added:
-        console.print(f"{key_id} is added; have it seal with `gateway keys rotate {key_id}`", highlight=False)
+        terminal().print(f"{key_id} is added; have it seal with `gateway keys rotate {key_id}`", highlight=False)
     if not added:
-        console.print("the store knows each of these keys")
+        terminal().print("the store knows each of these keys")
 
 
 @app.command()
@@ -69,9 +69,9 @@ def rotate(
     if as_json:
         tell(done)
     else:
-        console.print(f"{done.key_id} seals; {done.rows} rows sealed anew, {done.left} values left", highlight=False)
+        terminal().print(f"{done.key_id} seals; {done.rows} rows sealed anew, {done.left} values left", highlight=False)
         if done.broken:
-            console.print(f"{done.broken} rows open under no key that is here: see the log, `seal_broken`")
+            terminal().print(f"{done.broken} rows open under no key that is here: see the log, `seal_broken`")
     if done.left:
         raise typer.Exit(1)
 
@@ -80,7 +80,7 @@ def rotate(
 def retire(key_id: Annotated[str, typer.Argument(help="One that is old.")], as_: As = None) -> None:
     """Let a key open nothing any more, once nothing lies under it; then take it out of GATEWAY_MASTER_KEY."""
     _keys(lambda keys, database: _as(database, as_, lambda actor: keys.retire(key_id, actor)))
-    console.print(f"{key_id} is retired; take it out of GATEWAY_MASTER_KEY everywhere", highlight=False)
+    terminal().print(f"{key_id} is retired; take it out of GATEWAY_MASTER_KEY everywhere", highlight=False)
 
 
 async def _as(database: Database, name: str | None, act: Callable[[str], Awaitable[T]]) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.cli.common import console, database_url, vault
+from gateway.cli.common import database_url, terminal, vault
 from gateway.security.vault import Vault
 from gateway.storage.base import witness
 from gateway.storage.base.migrate import migrate as apply
@@ -17,7 +17,7 @@ def migrate() -> None:
     belongs to GATEWAY_MASTER_KEY from the first time on: under another key nothing is applied and nothing starts.
     """
     count = asyncio.run(_migrate(database_url(), vault()))
-    console.print(f"{count} schema files applied" if count else "the database is up to date")
+    terminal().print(f"{count} schema files applied" if count else "the database is up to date")
 
 
 async def _migrate(dsn: str, keys: Vault) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.common import console
+from gateway.cli.common import terminal
 from gateway.clock import JAKARTA
 from gateway.skeleton import new_partner as write
 
@@ -26,8 +26,8 @@ def new_partner(
     writes its own sign.py, wire.py and mapping.py, as docs/adding-a-partner.md says.
     """
     for path in write(Path.cwd(), name, datetime.now(JAKARTA).date()):
-        console.print(path)
-    console.print(
+        terminal().print(path)
+    terminal().print(
         f"\nnext: answer what docs/partners/{name}.md asks; docs/adding-a-partner.md says what then. After each step:\n"
         f'  make check\n  make tests ARGS="tests/contract/test_manifest.py -k {name}"'
     )

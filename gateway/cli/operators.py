@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from gateway.cli.common import AsJson, console, table, tell, vault, with_store
+from gateway.cli.common import AsJson, table, tell, terminal, vault, with_store
 from gateway.clock import SystemClock
 from gateway.security.clients import PERSONS
 from gateway.services.intake.incentives import Incentives
@@ -35,10 +35,10 @@ def add(
     if as_json:
         typer.echo(json.dumps({"id": made.client_id, "password": made.password, "totp_uri": made.totp_uri}))
         return
-    console.print(f"name      {name}", highlight=False)
-    console.print(f"password  {made.password}", highlight=False, soft_wrap=True)
-    console.print(f"code      {made.totp_uri}", highlight=False, soft_wrap=True)
-    console.print("Neither is shown again.", style="dim")
+    terminal().print(f"name      {name}", highlight=False)
+    terminal().print(f"password  {made.password}", highlight=False, soft_wrap=True)
+    terminal().print(f"code      {made.totp_uri}", highlight=False, soft_wrap=True)
+    terminal().print("Neither is shown again.", style="dim")
 
 
 @app.command("list")
@@ -55,14 +55,14 @@ def list_(as_json: AsJson = False) -> None:
         tell([dict(zip(("name", "roles", "enrolled_at", "disabled_at"), row, strict=True)) for row in found])
         return
     rows = ((name, " ".join(roles), *times) for name, roles, *times in found)
-    console.print(table("operators", "name", "roles", "enrolled", "disabled", rows=rows))
+    terminal().print(table("operators", "name", "roles", "enrolled", "disabled", rows=rows))
 
 
 @app.command()
 def disable(name: Annotated[str, typer.Argument(help="As `gateway operators list` shows it.")]) -> None:
     """Let somebody in no more; a page that is open ends with its next click."""
     _with_operators(lambda operators: operators.disable(name, actor="cli"))
-    console.print(f"{name} is disabled")
+    terminal().print(f"{name} is disabled")
 
 
 def _with_operators(work: Callable[[Operators], Awaitable[T]]) -> T:

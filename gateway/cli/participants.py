@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.common import As, AsJson, console, local, tell, vault, who, with_store
+from gateway.cli.common import As, AsJson, local, tell, terminal, vault, who, with_store
 from gateway.clock import SystemClock
 from gateway.services.intake.incentives import Incentives
 from gateway.services.messages.erasure import Erased, Erasing
@@ -39,6 +39,6 @@ def erase(
     if as_json:
         tell(done)
     elif done.erased_at is None:
-        console.print(f"{participant_id}: a second operator says the same within seven days", highlight=False)
+        terminal().print(f"{participant_id}: a second operator says the same within seven days", highlight=False)
     else:
-        console.print(f"{participant_id} was erased {local(done.erased_at)}", highlight=False)
+        terminal().print(f"{participant_id} was erased {local(done.erased_at)}", highlight=False)

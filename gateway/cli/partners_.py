@@ -14,7 +14,7 @@ from contracts.errors import InvalidRequest, NotFound
 from contracts.hold import HoldStage
 from contracts.partner import Manifest, Mark
 from contracts.quotas import all_quotas
-from gateway.cli.common import MANIFESTS, As, AsJson, console, local, rupiah, table, tell, who, with_store
+from gateway.cli.common import MANIFESTS, As, AsJson, local, rupiah, table, tell, terminal, who, with_store
 from gateway.cli.plan import told
 from gateway.clock import JAKARTA, SystemClock
 from gateway.services.brake.brake import Brake
@@ -49,8 +49,10 @@ def overview(context: typer.Context) -> None:
         for manifest in MANIFESTS.values()
     )
     columns = ("partner", "name", "account proved", "assumed", "recalled", "capabilities")
-    console.print(table("partners", *columns, rows=rows))
-    console.print("`gateway partners show NAME` shows one in full, `gateway partners state` how all are.", style="dim")
+    terminal().print(table("partners", *columns, rows=rows))
+    terminal().print(
+        "`gateway partners show NAME` shows one in full, `gateway partners state` how all are.", style="dim"
+    )
 
 
 @app.command()
@@ -60,21 +62,21 @@ def show(partner: Name, as_json: AsJson = False) -> None:
     if as_json:
         tell(_said(manifest))
         return
-    console.print(f"[bold]{manifest.name}[/] ({manifest.slug}), documents read on {manifest.read_on}")
-    console.print(manifest.documents)
-    console.print(f"one payout: {rupiah(manifest.min_amount_rupiah)} to {rupiah(manifest.max_amount_rupiah)}")
-    console.print(f"capabilities: {', '.join(sorted(c.value for c in manifest.capabilities))}")
-    console.print(f"that a link is of the declared account is proved as: {manifest.account_proof.value}")
+    terminal().print(f"[bold]{manifest.name}[/] ({manifest.slug}), documents read on {manifest.read_on}")
+    terminal().print(manifest.documents)
+    terminal().print(f"one payout: {rupiah(manifest.min_amount_rupiah)} to {rupiah(manifest.max_amount_rupiah)}")
+    terminal().print(f"capabilities: {', '.join(sorted(c.value for c in manifest.capabilities))}")
+    terminal().print(f"that a link is of the declared account is proved as: {manifest.account_proof.value}")
     horizon_h = manifest.lookups.horizon_s / 3600
-    console.print(f"an unknown outcome becomes an operator's case after {horizon_h:g} h of looking up")
+    terminal().print(f"an unknown outcome becomes an operator's case after {horizon_h:g} h of looking up")
     quotas = (
         (f"{q.per_s:g}/s", q.mark.value, ", ".join(q.operations) or "all others", q.source)
         for q in all_quotas(manifest)
     )
-    console.print(table("\nquotas", "calls", "mark", "operations", "source", rows=quotas))
+    terminal().print(table("\nquotas", "calls", "mark", "operations", "source", rows=quotas))
     facts = sorted(manifest.facts, key=lambda fact: fact.mark.value)
     cells = ((f.mark.value, f"{f.text} ({f.source})") for f in facts)
-    console.print(table("\nfacts", "mark", "what, and its source", rows=cells))
+    terminal().print(table("\nfacts", "mark", "what, and its source", rows=cells))
 
 
 def _said(manifest: Manifest) -> dict[str, object]:
@@ -108,7 +110,7 @@ def settings_(
             (f"{manifest.slug}_{name}_url".upper(), "", host.sandbox_url, f"Base address of its host `{name}`")
             for name, host in manifest.hosts.items()
         ]
-        console.print(table(manifest.name, "variable", "", "default", "what it is", rows=[*variables, *hosts]))
+        terminal().print(table(manifest.name, "variable", "", "default", "what it is", rows=[*variables, *hosts]))
 
 
 @app.command()
@@ -133,14 +135,14 @@ def state(as_json: AsJson = False) -> None:
         for view in views
     )
     columns = ("partner", "state", "in flight", "waiting", "amount", "statement of", "why, and since when")
-    console.print(table(f"partners at {local(SystemClock().now())}", *columns, rows=cells))
+    terminal().print(table(f"partners at {local(SystemClock().now())}", *columns, rows=cells))
     answers = (
         (view.partner, one.calls, f"{one.p50_ms:.0f}", f"{one.p95_ms:.0f}", trouble(one) or None)
         for view in views
         if (one := view.lately) is not None
     )
     title = "\nhow they answered in the last five minutes"
-    console.print(table(title, "partner", "calls", "p50 ms", "p95 ms", "trouble", rows=answers))
+    terminal().print(table(title, "partner", "calls", "p50 ms", "p95 ms", "trouble", rows=answers))
 
 
 def _state(view: PartnerView) -> str:
@@ -190,7 +192,7 @@ def holds(
         for h in found
     )
     columns = ("hold", "partner", "stage", "kind", "fault", "since", "next try", "released", "words")
-    console.print(table("holds", *columns, rows=cells))
+    terminal().print(table("holds", *columns, rows=cells))
 
 
 @app.command()
@@ -232,7 +234,7 @@ def ask_again(
     if as_json:
         tell({"asked": asked})
         return
-    console.print(f"{asked} refusals are asked about again")
+    terminal().print(f"{asked} refusals are asked about again")
 
 
 def _moment(text: str) -> datetime:
@@ -251,13 +253,13 @@ def _told(view: PartnerView, as_json: bool) -> None:
     if as_json:
         tell(view)
         return
-    console.print(f"{view.partner}: {_state(view)}")
+    terminal().print(f"{view.partner}: {_state(view)}")
     if view.paused is not None and view.paused.under_way:
         by = local(view.paused.last_leaves_by)
-        console.print(f"{view.paused.under_way} attempts begun before may still leave, the last by {by}")
+        terminal().print(f"{view.paused.under_way} attempts begun before may still leave, the last by {by}")
     words = _words(view)
     if words:
-        console.print(words, markup=False)
+        terminal().print(words, markup=False)
 
 
 def _with_partners(work: Callable[[Partners], Awaitable[T]]) -> T:

@@ -8,7 +8,7 @@ import typer
 
 from contracts.errors import NotFound
 from contracts.payout import PayoutState
-from gateway.cli.common import AsJson, console, local, rupiah, table, tell, with_store
+from gateway.cli.common import AsJson, local, rupiah, table, tell, terminal, with_store
 from gateway.services.intake.incentives import Incentives
 from gateway.storage.base.database import Database
 from gateway.storage.ops import story
@@ -40,9 +40,9 @@ def list_(
         for r in rows
     )  # fmt: skip
     columns = ("payout", "incentive", "partner", "amount", "since", "next step", "our reference", "the partner's")
-    console.print(table(f"payouts: {state.value}", *columns, rows=cells))
+    terminal().print(table(f"payouts: {state.value}", *columns, rows=cells))
     if len(rows) == story.MOST:
-        console.print(f"the {story.MOST} oldest; --partner chooses", style="dim")
+        terminal().print(f"the {story.MOST} oldest; --partner chooses", style="dim")
 
 
 @app.command()
@@ -57,19 +57,19 @@ def show(
         return
     row = found["payout"]
     amount = rupiah(row["amount_rupiah"])
-    console.print(f"[bold]payout {row['id']}[/] of incentive {row['incentive']}, {row['partner']}, {amount}")
-    console.print(f"state {row['state']}, attempt {row['attempt']}, our reference {row['reference']}")
+    terminal().print(f"[bold]payout {row['id']}[/] of incentive {row['incentive']}, {row['partner']}, {amount}")
+    terminal().print(f"state {row['state']}, attempt {row['attempt']}, our reference {row['reference']}")
     next_at = local(row["next_at"]) if row["next_at"] else "none"
-    console.print(f"the partner's number: {row['partner_reference'] or 'none yet'}; next step: {next_at}")
+    terminal().print(f"the partner's number: {row['partner_reference'] or 'none yet'}; next step: {next_at}")
     said = ("at", "source", "attempt", "kind", "reason", "partner_code", "detail")
     columns = ("at", "how", "attempt", "what", "reason", "code", "in its words")
-    console.print(table("\nwhat the partner said", *columns, rows=_cells(found["words"], said)))
+    terminal().print(table("\nwhat the partner said", *columns, rows=_cells(found["words"], said)))
     calls = ("at", "operation", "effect", "status", "error", "left_us", "took_ms")
-    console.print(table("\nexchanges", *calls, rows=_cells(found["exchanges"], calls)))
+    terminal().print(table("\nexchanges", *calls, rows=_cells(found["exchanges"], calls)))
     questions = [case for case in found["cases"] if case["closed_at"] is None]
     if questions:
         cells = _cells(questions, ("id", "code", "opened_at", "due_at", "detail"))
-        console.print(table("\ncases for an operator", "case", "code", "since", "decide by", "evidence", rows=cells))
+        terminal().print(table("\ncases for an operator", "case", "code", "since", "decide by", "evidence", rows=cells))
 
 
 async def _read(database: Database, payout_id: int) -> dict[str, Any]:

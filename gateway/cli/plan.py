@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.common import MANIFESTS, AsJson, console, local, table, tell, with_store
+from gateway.cli.common import MANIFESTS, AsJson, local, table, tell, terminal, with_store
 from gateway.clock import JAKARTA, SystemClock
 from gateway.services.ops.plan import BurnDown, Forecast, Planner
 from gateway.services.ops.standstill import Standstill
@@ -39,10 +39,10 @@ def plan(
         for one in found.forecasts
     )  # fmt: skip
     columns = ("partner", "stage", "due", "waits for people", "a second", "at most", "done at", "by")
-    console.print(table(f"plan at {local(found.as_of)}", *columns, rows=cells))
+    terminal().print(table(f"plan at {local(found.as_of)}", *columns, rows=cells))
     for one in found.forecasts:
         if one.stands is not None:
-            console.print(told(one.stands), markup=False)
+            terminal().print(told(one.stands), markup=False)
     for one in found.forecasts:
         if one.due:
             _plot(one, found)
@@ -78,7 +78,7 @@ def _plot(one: Forecast, found: BurnDown) -> None:
         ahead.append((until, round(left)))
     plotext.clear_figure()
     plotext.theme("clear")
-    plotext.plot_size(min(console.width, _WIDTH), _HEIGHT)
+    plotext.plot_size(min(terminal().width, _WIDTH), _HEIGHT)
     for points, marker in ((past, "braille"), (ahead, "dot")):
         plotext.plot([at.timestamp() for at, _ in points], [due for _, due in points], marker=marker)
     edges = [past[0][0], found.as_of, ahead[-1][0]]

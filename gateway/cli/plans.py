@@ -10,7 +10,7 @@ import typer
 
 from contracts.errors import InvalidRequest
 from contracts.payment_plan import Instalment, PaymentPlan, PlanState, content_of, root_of
-from gateway.cli.common import AsJson, console, rupiah, table, tell
+from gateway.cli.common import AsJson, rupiah, table, tell, terminal
 from gateway.cli.remote import API, ClientId, Secret, Url, asked, connected
 from gateway.client import calls, models
 
@@ -30,7 +30,7 @@ def submit(file: PlanFile, client_id: ClientId, client_secret: Secret, url: Url 
     key = f"plan-{root_of(content_of(plan)).hex()}"
     made = asked(url, client_id, client_secret, calls.propose_plan(msgspec.to_builtins(plan), key=key))
     _show(made)
-    console.print(f"two others approve it: gateway plans approve {made.plan_id}", style="dim")
+    terminal().print(f"two others approve it: gateway plans approve {made.plan_id}", style="dim")
 
 
 @app.command()
@@ -85,13 +85,13 @@ def list_(
         for one in found
     ]  # fmt: skip
     heads = ("id", "state", "programme", "name", "participants", "at most", "missing", "submitted by")
-    console.print(table("plans", *heads, rows=rows))
+    terminal().print(table("plans", *heads, rows=rows))
 
 
 @app.command()
 def root(file: PlanFile) -> None:
     """Compute the content_root of your own copy of a plan; needs nothing else."""
-    console.print(root_of(content_of(_read(file))).hex())
+    terminal().print(root_of(content_of(_read(file))).hex())
 
 
 def _read(file: Path) -> PaymentPlan:
@@ -115,11 +115,11 @@ def _show(plan: models.Plan) -> None:
         ("weekends", "due on them too" if said.weekends else "nothing falls due"),
         ("content_root", plan.content_root),
     ]
-    console.print(table(f"plan {plan.plan_id}", "", "", rows=rows))
+    terminal().print(table(f"plan {plan.plan_id}", "", "", rows=rows))
     instalments = (
         (one.purpose, one.period, rupiah(one.amount_rupiah), one.after, *_days(one)) for one in said.instalments
     )
-    console.print(table("instalments", "purpose", "period", "amount", "after", "due", "deadline", rows=instalments))
+    terminal().print(table("instalments", "purpose", "period", "amount", "after", "due", "deadline", rows=instalments))
 
 
 def _days(one: Instalment) -> tuple[str, str]:

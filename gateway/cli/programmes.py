@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.common import AsJson, console, table, tell, with_store
+from gateway.cli.common import AsJson, table, tell, terminal, with_store
 from gateway.clock import SystemClock
 from gateway.services.intake.incentives import Incentives
 from gateway.services.intake.programmes import Programme, Programmes
@@ -27,7 +27,7 @@ def register(
         return await Programmes(database, SystemClock()).register(programme, purposes, _ACTOR)
 
     done = with_store(work)
-    console.print(f"{done.programme}: {', '.join(done.purposes)}", highlight=False)
+    terminal().print(f"{done.programme}: {', '.join(done.purposes)}", highlight=False)
 
 
 @app.command("list")
@@ -42,4 +42,4 @@ def list_(as_json: AsJson = False) -> None:
         tell(found)
         return
     rows = ((one.programme, ", ".join(one.purposes)) for one in found)
-    console.print(table("programmes", "programme", "purposes", rows=rows))
+    terminal().print(table("programmes", "programme", "purposes", rows=rows))

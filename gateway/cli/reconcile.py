@@ -14,7 +14,7 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from contracts.errors import InvalidRequest
-from gateway.cli.common import console, rupiah, settings, table
+from gateway.cli.common import rupiah, settings, table, terminal
 from gateway.logs import set_up_logging
 from gateway.resources import open_resources
 from gateway.services.intake.cells import plain
@@ -49,7 +49,7 @@ async def _reconcile(partner: str, day: date, csv_file: Path | None, json_file: 
     async with open_resources(settings()) as resources:
         service = Reconciliations(resources)
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        with Progress(*columns, console=console, transient=True) as progress:
+        with Progress(*columns, console=terminal(), transient=True) as progress:
             task = progress.add_task("reading the statement", total=None)
 
             def told(lines: int) -> None:
@@ -93,7 +93,7 @@ async def _write_json(service: Reconciliations, found: Reconciliation, path: Pat
 
 
 async def _show(service: Reconciliations, found: Reconciliation) -> None:
-    console.print(f"[bold]reconciliation {found.id}[/]: {found.partner}, {found.day}", highlight=False)
+    terminal().print(f"[bold]reconciliation {found.id}[/]: {found.partner}, {found.day}", highlight=False)
     if found.totals is not None:
         t = found.totals
         rows = [
@@ -103,11 +103,11 @@ async def _show(service: Reconciliations, found: Reconciliation) -> None:
             ("we hold as paid of it", rupiah(t.paid_here_rupiah)),
             ("was instructed of it", rupiah(t.instructed_rupiah)),
         ]
-        console.print(table(f"{t.lines} lines", "", "", rows=rows))
+        terminal().print(table(f"{t.lines} lines", "", "", rows=rows))
     if not found.complete:
-        console.print("[red]the statement could not be read to its end[/]: what it lacks is not known")
+        terminal().print("[red]the statement could not be read to its end[/]: what it lacks is not known")
     if not found.breaks:
-        console.print("[green]no difference[/]" if found.complete else "no difference in what could be read")
+        terminal().print("[green]no difference[/]" if found.complete else "no difference in what could be read")
         return
     counts = await service.by_class(found.id)
     breaks = await service.breaks(found.id, 0, _SHOWN)
@@ -115,9 +115,9 @@ async def _show(service: Reconciliations, found: Reconciliation) -> None:
         (b.kind, b.line, b.payout_id, b.partner_reference, b.there_rupiah, b.here_rupiah, b.detail) for b in breaks
     )
     columns = ("class", "line", "payout", "the partner's number", "there", "here", "what")
-    console.print(table("differences", *columns, rows=shown))
+    terminal().print(table("differences", *columns, rows=shown))
     if found.breaks > len(breaks):
-        console.print(f"and {found.breaks - len(breaks)} more: --csv or --json writes all", style="dim")
+        terminal().print(f"and {found.breaks - len(breaks)} more: --csv or --json writes all", style="dim")
     steps = {b.kind: (b.owner.value, b.next_step) for b in breaks}
     rows_ = ((kind, count, *steps.get(kind, (None, None))) for kind, count in counts.items())
-    console.print(table("next steps", "class", "differences", "who", "what to do", rows=rows_))
+    terminal().print(table("next steps", "class", "differences", "who", "what to do", rows=rows_))

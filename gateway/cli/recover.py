@@ -13,7 +13,7 @@ import typer
 from rich.progress import Progress as Bars
 
 from contracts.errors import InvalidRequest
-from gateway.cli.common import console, rupiah, settings, table
+from gateway.cli.common import rupiah, settings, table, terminal
 from gateway.core import build_core
 from gateway.logs import set_up_logging
 from gateway.resources import open_resources
@@ -137,7 +137,7 @@ async def _recover(
 async def _drive(service: Recoveries) -> list[str]:
     """Rounds until nothing is held, or only a person can go on; the partners let go."""
     released: list[str] = []
-    with Bars(console=console, transient=True) as bars:
+    with Bars(console=terminal(), transient=True) as bars:
         tasks = {one.partner: bars.add_task(one.partner, total=None) for one in await service.under_way()}
         while await service.under_way():
             progress = await service.round()
@@ -207,7 +207,7 @@ def _show(summary: Summary) -> None:
         )
         title = "would be held" if summary.dry_run else "held"
         columns = ("partner", "payouts to look up", "incentives", "days of statements", "not before")
-        console.print(table(title, *columns, rows=rows))
+        terminal().print(table(title, *columns, rows=rows))
     if summary.unmatched:
         strays = (
             (
@@ -221,8 +221,10 @@ def _show(summary: Summary) -> None:
             for s in summary.unmatched
         )
         titles = ("partner", "our reference", "amount", "booked", "holds", "settled by one")
-        console.print(table("credits that no payout has: two people `--settle` each", *titles, rows=strays))
+        terminal().print(table("credits that no payout has: two people `--settle` each", *titles, rows=strays))
     if summary.dry_run:
-        console.print("nothing was changed; `gateway reconcile` shows what partners have and we don't", style="dim")
+        terminal().print("nothing was changed; `gateway reconcile` shows what partners have and we don't", style="dim")
         return
-    console.print(f"let go: {', '.join(summary.released) or 'none'}; held: {', '.join(summary.still_held) or 'none'}")
+    terminal().print(
+        f"let go: {', '.join(summary.released) or 'none'}; held: {', '.join(summary.still_held) or 'none'}"
+    )

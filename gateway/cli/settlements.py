@@ -10,7 +10,7 @@ import typer
 
 from contracts.errors import InvalidRequest
 from contracts.incentive import BlockerCode
-from gateway.cli.common import As, AsJson, console, settings, table, tell, who, with_store
+from gateway.cli.common import As, AsJson, settings, table, tell, terminal, who, with_store
 from gateway.core import Core, build_core
 from gateway.resources import open_resources
 from gateway.services.intake.incentives import Incentives
@@ -39,7 +39,7 @@ def list_(as_json: AsJson = False) -> None:
         (s.id, s.payout, s.verdict, s.reason, s.proposed_by, s.proposed_at, f"{s.document}: {s.why}") for s in found
     )
     columns = ("settlement", "payout", "verdict", "reason", "brought by", "at", "document")
-    console.print(table("documents to confirm", *columns, rows=cells))
+    terminal().print(table("documents to confirm", *columns, rows=cells))
 
 
 @app.command()
@@ -67,7 +67,7 @@ def propose(
     if as_json:
         tell(made)
         return
-    console.print(f"settlement {made.id}: another person confirms it with `gateway settlements confirm {made.id}`")
+    terminal().print(f"settlement {made.id}: another person confirms it with `gateway settlements confirm {made.id}`")
 
 
 @app.command()
@@ -81,7 +81,7 @@ def confirm(
     if as_json:
         tell({"payout_id": str(row.id), "state": row.state})
         return
-    console.print(f"payout {row.id} is {row.state.value}")
+    terminal().print(f"payout {row.id} is {row.state.value}")
 
 
 def _acting(person: str | None, work: Callable[[Core, str], Awaitable[T]]) -> T:

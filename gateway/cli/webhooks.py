@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from gateway.cli.common import AsJson, console, table, tell
+from gateway.cli.common import AsJson, table, tell, terminal
 from gateway.cli.remote import API, ClientId, Secret, Url, asked, connected
 from gateway.client import calls, models
 
@@ -47,7 +47,7 @@ def list_(client_id: ClientId, client_secret: Secret, url: Url = API, as_json: A
         (one.webhook_endpoint_id, one.url, " ".join(one.types) or "all", one.waiting, one.dead_letters, _state(one))
         for one in found.webhook_endpoints
     )
-    console.print(table("webhooks", "endpoint", "address", "types", "waiting", "dead", "state", rows=rows))
+    terminal().print(table("webhooks", "endpoint", "address", "types", "waiting", "dead", "state", rows=rows))
 
 
 @app.command("test")
@@ -55,9 +55,9 @@ def try_(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Ur
     """Call it now with an event of type `webhook.test`. Status 1: it did not take it."""
     tried = asked(url, client_id, client_secret, calls.test_webhook_endpoint(endpoint))
     what = f"HTTP {tried.status}" if tried.status is not None else "no answer"
-    console.print(f"{'taken' if tried.delivered else 'not taken'}: {what}, {tried.took_ms} ms", highlight=False)
+    terminal().print(f"{'taken' if tried.delivered else 'not taken'}: {what}, {tried.took_ms} ms", highlight=False)
     if not tried.delivered:
-        console.print(tried.error or "", markup=False)
+        terminal().print(tried.error or "", markup=False)
         raise typer.Exit(1)
 
 
@@ -80,7 +80,9 @@ def replay(
     """Deliver events again: a range, or what was given up."""
     wanted = calls.replay_webhook_events(endpoint, after=after, until=until, dead_letters=dead)
     done = asked(url, client_id, client_secret, wanted)
-    console.print(f"{done.webhook_endpoint_id}: {done.waiting} waiting, {done.dead_letters} given up", highlight=False)
+    terminal().print(
+        f"{done.webhook_endpoint_id}: {done.waiting} waiting, {done.dead_letters} given up", highlight=False
+    )
 
 
 @app.command()
@@ -103,21 +105,21 @@ def change(
     """Another address or other event types; the secret and the place in the events stay."""
     wanted = calls.change_webhook_endpoint(endpoint, url=address, types=types or None)
     done = asked(url, client_id, client_secret, wanted)
-    console.print(f"{done.webhook_endpoint_id}: {done.url}, {' '.join(done.types) or 'all'}", highlight=False)
+    terminal().print(f"{done.webhook_endpoint_id}: {done.url}, {' '.join(done.types) or 'all'}", highlight=False)
 
 
 @app.command()
 def remove(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = API) -> None:
     """Be called there no more; what waits for it is forgotten."""
     asked(url, client_id, client_secret, calls.delete_webhook_endpoint(endpoint))
-    console.print(f"{endpoint} is called no more", highlight=False)
+    terminal().print(f"{endpoint} is called no more", highlight=False)
 
 
 @app.command()
 def enable(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = API) -> None:
     """Call a disabled endpoint again, from where it was."""
     asked(url, client_id, client_secret, calls.enable_webhook_endpoint(endpoint))
-    console.print(f"{endpoint} is called again", highlight=False)
+    terminal().print(f"{endpoint} is called again", highlight=False)
 
 
 def _state(one: models.WebhookEndpoint) -> str:
@@ -127,6 +129,6 @@ def _state(one: models.WebhookEndpoint) -> str:
 
 
 def _secret(made: models.NewWebhookEndpoint) -> None:
-    console.print(f"endpoint  {made.endpoint.webhook_endpoint_id}", highlight=False)
-    console.print(f"secret    {made.secret}", highlight=False, soft_wrap=True)
-    console.print("The secret is not shown again.", style="dim")
+    terminal().print(f"endpoint  {made.endpoint.webhook_endpoint_id}", highlight=False)
+    terminal().print(f"secret    {made.secret}", highlight=False, soft_wrap=True)
+    terminal().print("The secret is not shown again.", style="dim")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.common import AsJson, console, local, rupiah, table, tell, with_store
+from gateway.cli.common import AsJson, local, rupiah, table, tell, terminal, with_store
 from gateway.clock import SystemClock, jakarta_day
 from gateway.services.intake.incentives import Incentives, IncentiveView
 from gateway.storage.base.database import Database
@@ -31,35 +31,35 @@ async def _why(database: Database, incentives: Incentives, incentive_id: int, as
     if as_json:
         tell({"incentive": view, "payouts": rows})
         return
-    console.print(
+    terminal().print(
         f"[bold]incentive {view.incentive_id}[/]: {view.programme} {view.purpose} {view.period}, participant"
         f" {view.participant_id}, {rupiah(view.amount_rupiah)} at {view.partner}",
         highlight=False,
     )
-    console.print(f"due {view.due_on}, deadline {view.deadline_on}, batch {view.batch_id}", highlight=False)
-    console.print(f"stage: [bold]{view.stage.value}[/]")
+    terminal().print(f"due {view.due_on}, deadline {view.deadline_on}, batch {view.batch_id}", highlight=False)
+    terminal().print(f"stage: [bold]{view.stage.value}[/]")
     _blocker(view)
     if rows:
         cells = (
             (p.id, p.state.value, p.attempt, p.reason.value if p.reason else None, p.first_sent_at, p.next_at)
             for p in rows
         )
-        console.print(table("payouts", "id", "state", "attempt", "reason", "first sent", "next step", rows=cells))
-        console.print("`gateway payouts show ID` shows what the partner said.", style="dim")
+        terminal().print(table("payouts", "id", "state", "attempt", "reason", "first sent", "next step", rows=cells))
+        terminal().print("`gateway payouts show ID` shows what the partner said.", style="dim")
 
 
 def _blocker(view: IncentiveView) -> None:
     blocker = view.blocker
     if blocker is None:
         if not view.approved:
-            console.print("nothing is wrong; its batch is not approved yet")
+            terminal().print("nothing is wrong; its batch is not approved yet")
         elif view.due_on > jakarta_day(SystemClock().now()):
-            console.print(f"nothing holds it up; it is due on {view.due_on}, from 00:00 in Jakarta")
+            terminal().print(f"nothing holds it up; it is due on {view.due_on}, from 00:00 in Jakarta")
         else:
-            console.print("nothing holds it up")
+            terminal().print("nothing holds it up")
         return
-    console.print(f"blocker: [yellow]{blocker.code.value}[/], since {local(blocker.since)}")
-    console.print(f"who must act: [bold]{blocker.owner.value}[/], by {blocker.act_by}")
+    terminal().print(f"blocker: [yellow]{blocker.code.value}[/], since {local(blocker.since)}")
+    terminal().print(f"who must act: [bold]{blocker.owner.value}[/], by {blocker.act_by}")
     again = blocker.next_attempt_at
-    console.print(f"the gateway tries again: {local(again)}" if again else "it waits until they have")
-    console.print(f"id: {blocker.text.id}\nen: {blocker.text.en}", highlight=False)
+    terminal().print(f"the gateway tries again: {local(again)}" if again else "it waits until they have")
+    terminal().print(f"id: {blocker.text.id}\nen: {blocker.text.en}", highlight=False)

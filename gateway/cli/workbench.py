@@ -19,7 +19,7 @@ from rich.text import Text
 from adapters.registry import PARTNERS
 from contracts.errors import CallerError, GatewayError, InvalidRequest
 from contracts.partner import Manifest
-from gateway.cli.common import MANIFESTS, console, table
+from gateway.cli.common import MANIFESTS, table, terminal
 from gateway.demo.cluster import ClusterError
 from gateway.security import sources
 from gateway.workbench.bench import Bench, Wishes
@@ -122,13 +122,13 @@ def _run(
             _show(take, hosts, full=full or take.operation in asked)
         if record is not None:
             record.write_bytes(encode(cassette))
-            console.print(
+            terminal().print(
                 f"kept {cassette.replies()} exchanges in {record}: read it before you share it", soft_wrap=True
             )
     if isinstance(error, CallerError):
         raise error
     if error is not None:
-        console.print(f"[red]no verdict:[/] {type(error).__name__} {error.detail}", highlight=False, soft_wrap=True)
+        terminal().print(f"[red]no verdict:[/] {type(error).__name__} {error.detail}", highlight=False, soft_wrap=True)
         raise typer.Exit(1)
 
 
@@ -160,10 +160,10 @@ def _show(take: Kept, hosts: Mapping[str, str], *, full: bool) -> None:
         request, reply = exchange.request, exchange.reply
         status = "no whole reply" if reply is None else str(reply.status)
         line = f"{request.method} {hosts[request.host]}{request.target}  {request.operation} {request.effect}  {status}"
-        console.print(Text(line, "bold" if full else "dim"), soft_wrap=True)
+        terminal().print(Text(line, "bold" if full else "dim"), soft_wrap=True)
         if full:
             _show_exchange(exchange)
-    console.print(Text(f"{take.operation}: {_words(take.outcome)}", "green" if full else "dim"), soft_wrap=True)
+    terminal().print(Text(f"{take.operation}: {_words(take.outcome)}", "green" if full else "dim"), soft_wrap=True)
 
 
 def _show_exchange(exchange: Exchange) -> None:
@@ -182,7 +182,7 @@ def _show_exchange(exchange: Exchange) -> None:
 
 def _indented(text: str, style: str = "", mark: str = "> ") -> None:
     for line in text.splitlines():
-        console.print(Text(f"  {mark}{line}", style), soft_wrap=True)
+        terminal().print(Text(f"  {mark}{line}", style), soft_wrap=True)
 
 
 def _json(value: Any) -> str:
@@ -245,7 +245,7 @@ async def _now(recorded: Cassette) -> Cassette:
 def _report(recorded: Cassette, found: list[Difference]) -> None:
     title = f"{recorded.partner}: {len(found)} differences in {recorded.replies()} exchanges"
     if not found:
-        console.print(title)
+        terminal().print(title)
         return
     rows = ((d.operation, d.request, d.field, d.kind, d.recorded, d.mock) for d in found)
-    console.print(table(title, "plan", "request", "field", "differs in", "recorded", "mock", rows=rows))
+    terminal().print(table(title, "plan", "request", "field", "differs in", "recorded", "mock", rows=rows))

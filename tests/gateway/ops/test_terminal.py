@@ -9,13 +9,11 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
-from rich.live import Live
-from rich.progress import Progress
 from typer.main import get_command
 
 from contracts.incentive import BlockerCode
 from gateway.cli import COMMANDS, app
-from gateway.cli.common import LAST_MIN, console, table
+from gateway.cli.common import LAST_MIN, table
 from gateway.storage.ops import cases
 from gateway.storage.ops.cases import NewCase
 from tests.conftest import MASTER_KEY
@@ -210,9 +208,3 @@ def test_numbers_are_never_broken_and_the_last_column_folds() -> None:
         with narrow.capture() as caught:
             narrow.print(table("t", "id", "at", rows=[]))
         assert [line.split() for line in caught.get().splitlines()] == [["t"], ["id", "at"], ["none"]]
-
-
-def test_what_is_drawn_again_and_again_is_drawn_on_the_screen_that_modules_share() -> None:
-    for drawn in (Progress(console=console, transient=True), Live("so far", console=console, transient=True)):
-        with drawn:
-            assert console.width > 0
