@@ -32,7 +32,7 @@ T = TypeVar("T")
 RETRY_AFTER_MAX_S = 3600.0
 _SECONDS = re.compile(r"[0-9]{1,400}(?:\.[0-9]{1,9})?", re.ASCII)
 _TOKEN = re.compile(r"[!-~]{1,8192}", re.ASCII)
-_BEARER = re.compile(r"\s*(?:Bearer\s+)?", re.IGNORECASE)
+_BEARER = re.compile(r"\s*(?:Bearer(?:\s+|$))?", re.IGNORECASE)
 _YEARS = range(2000, 2100)
 _NOTHING = frozenset({"", "null", "undefined", "none", "nil", "n/a", "false", "-"})
 """What programs write where they have nothing, in small letters."""

@@ -16,7 +16,6 @@ from contracts.partner import Context, Notification
 from contracts.secret import Secret
 
 LINK_ACKNOWLEDGED = b'{"responseCode":"2008800","responseMessage":"Success"}'
-_TOKEN_MAX = 8192
 _ACCOUNT_CHANGED = {"User changed phone number": True}
 """`statusMessage` of a link notification (seen: wallets.md 2.3.9)."""
 
@@ -41,10 +40,9 @@ class GopayCallbacks:
         """The kind and a hash of the minified body, with what tells two equal bodies apart: a link may be enabled
         twice (X-EXTERNAL-ID), and a KYC notice names its account only in `Authorization`.
         """
-        headers = note.headers
         apart = {
-            "link": headers.get("x-external-id") or headers.get("x-timestamp", ""),
-            "identity": headers.get("authorization", ""),
+            "link": note.headers.get("x-external-id") or note.headers.get("x-timestamp", ""),
+            "identity": note.headers.get("authorization", ""),
         }.get(note.kind, "")
         digest = hashlib.sha256(apart.encode("utf-8", "replace") + b"\n" + minify(note.body)).hexdigest()
         return f"{note.kind}:{digest}"
@@ -79,8 +77,10 @@ def _payout(said: wire.IrisNotice) -> Notice:
 
 
 def _linking_token(note: Notification) -> Secret | None:
-    text = note.headers.get("authorization", "").removeprefix("Bearer").strip()
-    return Secret(text) if 0 < len(text) <= _TOKEN_MAX else None
+    try:
+        return answers.secret(note.headers.get("authorization"), "Authorization")
+    except PartnerProtocolError:
+        return None
 
 
 CALLBACKS = GopayCallbacks()

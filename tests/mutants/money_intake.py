@@ -9,6 +9,7 @@ from tests.mutants.planting import one
 SINGLES = "tests/gateway/intake/test_singles.py"
 AHEAD = "tests/gateway/intake/test_ahead.py"
 MARKING = "tests/gateway/intake/test_marking.py"
+COPYING = "tests/gateway/intake/test_copying.py"
 LISTS = "tests/gateway/api/test_counted_lists.py"
 _SINGLES = "gateway/services/intake/singles.py"
 _ROWS = "gateway/storage/intake/singles.py"
@@ -16,6 +17,7 @@ _AHEAD = "gateway/services/intake/ahead.py"
 _MERGED = "gateway/services/intake/batches.py"
 _STAGING = "gateway/storage/intake/staging.py"
 _BATCHES = "gateway/storage/intake/batches.py"
+_COPYING = "gateway/storage/intake/copying.py"
 _LISTS = "gateway/storage/intake/incentives.py"
 
 TAKEN: tuple[Mutant, ...] = (
@@ -35,5 +37,8 @@ TAKEN: tuple[Mutant, ...] = (
     one("intake/a_lapsed_row_is_marked", _BATCHES, "AND NOT i.approved AND NOT i.cancelled AND i.lapsed_at IS NULL", "AND NOT i.approved AND NOT i.cancelled", MARKING, first="test_the_rest_is_marked_piece_by_piece_but_for_what_has_lapsed_or_ended"),
     one("intake/a_stopped_batch_is_marked", _BATCHES, 'if batch["state"] != BatchState.APPROVED.value:', 'if batch["state"] is None:', MARKING, first="test_a_batch_that_is_stopped_meanwhile_is_marked_no_further"),
     one("intake/marked_from_the_start_again", _BATCHES, 'batch["id"], batch["marked_to"], most, now', 'batch["id"], 0, most, now', MARKING, first="test_the_rest_is_marked_piece_by_piece_but_for_what_has_lapsed_or_ended"),
+    one("intake/a_day_is_copied_as_the_next", _COPYING, "_FIRST_DAY = date(2000, 1, 1)", "_FIRST_DAY = date(1999, 12, 31)", COPYING, first="test_rows_are_staged_as_they_were_spooled"),
+    one("intake/two_hashes_change_places", _COPYING, "_L32, leaf, _L32, digest,", "_L32, digest, _L32, leaf,", COPYING, first="test_rows_are_staged_as_they_were_spooled"),
+    one("intake/an_empty_field_is_copied_as_none", _COPYING, "if text is None:", "if not text:", COPYING, first="test_rows_are_staged_as_they_were_spooled"),
     one("intake/a_list_forgets_what_is_set_aside", _LISTS, " OR f.stage = 'paying' AND {0} <> 'paid'", "", LISTS, first="test_a_filter_shows_what_all_shows_of_it"),
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """Payouts: the only driver of the payout table. Routes ask, partners' notifications arrive, worker loops tick.
 
-One payout's way: `claim` (made and leased) -> `Sending.send` (intent, plan, outcome) -> `payout_apply.apply` (what a
-word makes of it) -> `Following.follow` (look-ups until it has ended).
+One payout's way: `claim` (made and leased) -> `Sending.send` (intent, plan, outcome) -> `apply` (what a word makes of
+it) -> `Following.follow` (look-ups until it has ended).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pytest
 from adapters import rsa
 from adapters.gopay import PARTNER, sign
 from adapters.snap import sign as snap
-from contracts.errors import Hint, PartnerUnavailable, SignatureInvalid
+from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable, SignatureInvalid
 from contracts.partner import Notification
 from contracts.secret import Secret
 
@@ -236,3 +236,25 @@ def test_hexadecimal_has_no_case(ctx, notice):
     body = b'{"reference_no":"a","status":"completed"}'
     signature = hashlib.sha512(body + ctx.credential("iris_merchant_key").encode()).hexdigest()
     PARTNER.callbacks.verify(ctx, notice("payout", body, iris_signature=f" {signature.upper()}"))
+
+
+@pytest.mark.parametrize(
+    ("header", "taken"),
+    [
+        *((word, True) for word in ("Bearer token-1", "token-1", "bearer  token-1", "x" * 8192)),
+        *((word, False) for word in ("", "Bearer", "Bearer ", "Bearer null", "two words", "é", "x" * 8193)),
+    ],
+)
+def test_a_kyc_notice_is_a_hint_about_a_token_that_can_be_one(header, taken, ctx):
+    """Nobody signs it: what stands in its header is all that is looked for."""
+    note = Notification(
+        kind="identity", method="POST", target="/", headers={"authorization": header}, body=b'{"status":"COMPLETED"}'
+    )
+    if taken:
+        PARTNER.callbacks.verify(ctx, note)
+        assert PARTNER.callbacks.read(note).access_token == Secret(header.split()[-1])
+        return
+    with pytest.raises(SignatureInvalid):
+        PARTNER.callbacks.verify(ctx, note)
+    with pytest.raises(PartnerProtocolError):
+        PARTNER.callbacks.read(note)
