@@ -94,7 +94,7 @@ _PEOPLE = (
         {
             "bni": (Edit(SNAP_CODES, 'is not ours")', 'is {value}")'),),
             "gopay": (Edit(ANSWERS, 'f"{what} cannot be read")', 'f"{what} cannot be read: {value}")'),),
-            "ovo": (Edit(SNAP_CODES, 'is not ours")', 'is {value}")'),),
+            "ovo": (Edit("adapters/asked.py", "is not what was asked about", "is {theirs}"),),
             "linkaja": (at("linkaja", "wire", "field {name} is missing or not a string", "field {name} is {value}"),),
         },
     ),
