@@ -213,8 +213,8 @@ _REMEDIES: dict[tuple[RowCode, str | None], tuple[str, str]] = {  # by code, and
         " /v1/programmes or `gateway programmes register`.",
     ),
     (RowCode.FIELD_INVALID, "period"): (
-        "Tulis periode sebagai bilangan bulat tanpa nol di depan: 1, 2, 3.",
-        "Write the period as a whole number without leading zeros: 1, 2, 3.",
+        "Tulis periode sebagai bilangan bulat dari 0 sampai 9999 tanpa nol di depan: 1, 2, 3.",
+        "Write the period as a whole number from 0 to 9999 without leading zeros: 1, 2, 3.",
     ),
     (RowCode.NIK_INVALID, None): (
         "Cocokkan NIK dengan KTP peserta: 16 angka dengan tanggal lahir yang benar; di lembar kerja, simpan sebagai"

@@ -179,7 +179,7 @@ COMMON: dict[str, str] = {
     "payouts_submitting": "Attempts under way.",
     "payouts_unknown": "Left, and no readable verdict came back.",
     "per_s": "Calls a second.",
-    "period": "Which instalment: a whole number without leading zeros.",
+    "period": "Which instalment: a whole number up to 9999, without leading zeros.",
     "phone": "+62 and 8 to 13 digits.",
     "programme": "The registered slug of the programme.",
     "programmes": "What is registered.",

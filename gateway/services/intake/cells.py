@@ -20,8 +20,15 @@ _EMPTY = frozenset(
 _COMPUTED = re.compile(r"[=@\t\r\n]|[+-](?![0-9 .,()-]*\Z)", re.ASCII)
 _LOST = "\ufffd"
 """Stands where a letter was lost."""
-_UNSEEN = {ord(sign): None for sign in "\u00ad\u200b\u200c\u200d\u2060\ufeff"}
-"""Soft hyphen, zero-width signs: what a web page or a word processor puts between letters."""
+_UNSEEN: dict[int, str | None] = dict.fromkeys(
+    [
+        *map(ord, "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u200b\u200c\u200d\u2060\u3164\ufeff\uffa0"),
+        *range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0),
+    ]
+)  # fmt: skip
+"""What a web page, a word processor or a keyboard puts between letters: soft hyphen, zero-width signs, and letters and
+marks that draw nothing (fillers, variation selectors)."""
+_UNSEEN[0x2800] = " "  # braille without a dot: drawn as a space
 _MARKS = ("'", "=")
 _MARKED = re.compile(r"""(?:'|="(?=.*"\Z))([+0-9-]+)"?""", re.ASCII)
 """Digits as a spreadsheet marks them to be text: behind an apostrophe, or as a formula."""
@@ -61,7 +68,7 @@ def is_name(text: str) -> bool:
     fine = 0 < len(text) <= MAX_NAME and text.isprintable() and text == text.strip(" ") and text not in _EMPTY
     if not (fine and (text[0].isalpha() or _begins_a_name(text))):
         return False
-    return text.isascii() or (unicodedata.is_normalized("NFC", text) and not _spoilt(text))
+    return text.isascii() or (text == cleaned(text) and not _spoilt(text))
 
 
 def name_fault(text: str) -> Fault:

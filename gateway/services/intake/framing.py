@@ -15,13 +15,12 @@ import re
 from typing import Any, NamedTuple
 
 from contracts.batch import COLUMNS, NOTES, Fault, RowCode
-from contracts.errors import InvalidRequest
+from gateway.services.intake.foreign import HEAD_BYTES, SAVE_AS, FileRefused, refuse_foreign
 
 MAX_RECORD_CHARS = 65_536
 """A record that does not end within so many characters is none."""
 _PIECE_CHARS = 16_384
 """Less than this waits for more, so that a record in many small chunks is not read over and over."""
-_HEAD_BYTES = 4
 _BOM, _MARK = codecs.BOM_UTF8, "\ufeff"
 _FILLING = "\x1a\0"
 """What some programs end or fill up a file with; it is nobody's row."""
@@ -36,8 +35,6 @@ _FIXED_FORM = frozenset({"nik", "due_on", "deadline_on"})
 """Columns whose values show by their length that nothing was cut off."""
 _SEPARATOR_LINES = (["sep=", ""], ["sep=,"])
 """What some spreadsheets begin a file with, to say that commas separate its columns."""
-_SAVE_AS = "In the spreadsheet choose 'Save as', 'CSV UTF-8 (comma delimited)', and send that file."
-
 Cells = tuple[str, ...]
 """A row's values in the order of `COLUMNS`; empty where one is missing."""
 
@@ -49,35 +46,6 @@ class Record(NamedTuple):
     """Where it begins, counted from 1."""
     cells: Cells
     fault: Fault | None = None
-
-
-class FileRefused(InvalidRequest):
-    """The file as a whole cannot be read."""
-
-    code = "file_unreadable"
-    title = "The file cannot be read"
-
-
-def refuse_foreign(head: bytes) -> None:
-    """Raise `FileRefused` for what its first bytes show to be another kind of file."""
-    for signs, name, remedy in _FOREIGN:
-        if head.startswith(signs):
-            raise FileRefused(f"This is {name}, not a batch as text.", code="file_foreign", remedy=remedy)
-    if len(head) >= _HEAD_BYTES and 0 in head[:_HEAD_BYTES]:
-        raise FileRefused("This is text in UTF-16 or UTF-32.", code="charset_unsupported", remedy=_SAVE_AS)
-
-
-_FOREIGN = (
-    ((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "text in UTF-32", _SAVE_AS),
-    ((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "text in UTF-16", _SAVE_AS),
-    ((b"PK\x03\x04", b"PK\x05\x06"), "a workbook (.xlsx) or another ZIP file", _SAVE_AS),
-    (b"\xd0\xcf\x11\xe0", "an old workbook (.xls)", _SAVE_AS),
-    (b"\x1f\x8b", "a gzip file", "Send it unpacked."),
-    ((b"BZh", b"\x28\xb5\x2f\xfd", b"\xfd7zX", b"7z\xbc\xaf"), "a packed file", "Send it unpacked."),
-    (b"%PDF", "a PDF", _SAVE_AS),
-    (b"{\\rt", "a document (.rtf)", _SAVE_AS),
-    (b"--", "a form (multipart/form-data)", "Send the file alone as the body: curl --data-binary @FILE."),
-)
 
 
 class Decoder:
@@ -98,7 +66,7 @@ class Decoder:
         """The text that is to be read now; empty while too little has come. Raises `FileRefused`."""
         if not self._begun:
             self._head += chunk
-            if len(self._head) < _HEAD_BYTES and not last:
+            if len(self._head) < HEAD_BYTES and not last:
                 return ""
             refuse_foreign(self._head)
             chunk, self._head, self._begun = self._head.removeprefix(_BOM), b"", True
@@ -221,7 +189,7 @@ def _refuse_lone_returns(head: str) -> None:
         raise FileRefused(
             "The lines end with a carriage return alone.",
             code="line_ends_unsupported",
-            remedy=f"End them with LF or CR LF. {_SAVE_AS}",
+            remedy=f"End them with LF or CR LF. {SAVE_AS}",
         )
 
 
@@ -236,7 +204,7 @@ def _unclosed(line: int) -> FileRefused:
 
 def _refuse_other_text(first_line: str) -> None:
     if first_line.startswith("<"):
-        raise FileRefused("This is HTML or XML, not a batch as text.", code="file_foreign", remedy=_SAVE_AS)
+        raise FileRefused("This is HTML or XML, not a batch as text.", code="file_foreign", remedy=SAVE_AS)
     if first_line.startswith(("{", "[")):
         raise FileRefused(
             "This is JSON, sent as a CSV.",
@@ -247,7 +215,7 @@ def _refuse_other_text(first_line: str) -> None:
         raise FileRefused(
             f"The columns are separated by {separator}, not by commas.",
             code="separator_unsupported",
-            remedy=f"Separate them with commas, whole rupiah without dots. {_SAVE_AS}",
+            remedy=f"Separate them with commas, whole rupiah without dots. {SAVE_AS}",
         )
 
 

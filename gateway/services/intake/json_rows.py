@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from contracts.errors import TooLarge
-from gateway.services.intake.framing import FileRefused
+from gateway.services.intake.foreign import FileRefused
 
 MOST_ROWS = 1_000
 _MOST_BYTES = 4_194_304

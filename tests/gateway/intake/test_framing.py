@@ -147,6 +147,13 @@ FOREIGN = {
     "an empty zip": (b"PK\x05\x06" + bytes(18), "file_foreign"),
     "bzip2": (bz2.compress(_BODY), "file_foreign"),
     "xz": (lzma.compress(_BODY), "file_foreign"),
+    "rar": (b"Rar!\x1a\x07\x01\0" + bytes(99), "file_foreign"),
+    "what macOS keeps beside a file": (b"\0\x05\x16\x07\0\x02\0\0Mac OS X        ", "file_foreign"),
+    "encrypted for a key": (b"-----BEGIN PGP MESSAGE-----\n\nhQEMA\n", "file_foreign"),
+    "encrypted with a word": (b"Salted__" + bytes(range(128, 192)), "file_foreign"),
+    "a table of columns": (b"PAR1\x15\x04\x15" + bytes(99), "file_foreign"),
+    "a database": (b"SQLite format 3\0" + bytes(99), "file_foreign"),
+    "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(99), "file_foreign"),
     "a document": (b"{\\rtf1\\ansi " + _BODY + b"}", "file_foreign"),
     "a page": (b"<!DOCTYPE html>\n<title>Sign in</title>\n", "file_foreign"),
     "a form": (b'--x1\r\nContent-Disposition: form-data; name="f"\r\n\r\n' + _BODY + b"\r\n--x1--\r\n", "file_foreign"),
@@ -283,13 +290,35 @@ def test_windows_1252_is_named_and_its_neighbours_go_on() -> None:
     assert "UTF-8" in found[0].remedy.en
 
 
-@pytest.mark.parametrize("sign", ["\u00a0", "\u202f", "\u3000", "\u00ad", "\u200b", "\u200d", "\u2060", "\ufeff"])
+@pytest.mark.parametrize(
+    "sign",
+    [
+        "\u00a0",
+        "\u202f",
+        "\u3000",
+        "\u00ad",
+        "\u200b",
+        "\u200d",
+        "\u2060",
+        "\ufeff",
+        "\u3164",
+        "\ufe0f",
+        "\u034f",
+        "\u2800",
+    ],
+)
 def test_what_cannot_be_seen_is_cleaned(sign: str) -> None:
     vault = Vault(bytes(32))
     (accepted,) = checked(as_csv([row(1, full_name=f"{sign}Dewi{sign}Ayu", phone=f"+6281200000001{sign}")]))[0]
     name = vault.open("participants.name|P00000001", accepted.name_sealed)
     assert name in ("Dewi Ayu", "DewiAyu") and name.isprintable()
     assert vault.open("participants.phone|P00000001", accepted.phone_sealed) == "+6281200000001"
+
+
+@pytest.mark.parametrize("name", ["\u3164", "\u115f\u1160", "\u2800", "\ufe0f", "\u200b"])
+def test_a_name_of_nothing_that_can_be_seen_is_missing(name: str) -> None:
+    (refused,) = checked(as_csv([row(1, full_name=name)]))[1]
+    assert [(one.field, one.code.value) for one in faults_of(refused.faults)] == [("full_name", "field_missing")]
 
 
 def test_a_sign_that_stays_is_named() -> None:
