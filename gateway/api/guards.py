@@ -16,6 +16,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.errors import CallerError
 from gateway.core import Core
+from gateway.security.clients import ASKED_METHOD
 from gateway.security.limits import Limits, Rate, network_of
 
 COOKIE_BYTES = 8_192
@@ -74,6 +75,7 @@ def other_methods(app: ASGIApp) -> ASGIApp:
                 message["body"] = b""
             await send(message)
 
+        scope["state"][ASKED_METHOD] = scope["method"]
         asked: Scope = {**scope, "method": _INSTEAD[scope["method"]]}  # the server looks at its own
         await app(asked, receive, without_body)
 

@@ -61,7 +61,7 @@ def public_keys(text: str) -> str:
                 remedy="Make a new pair, as this one was shown, and give the public part alone.",
             )
         keys = KeySet.import_key_set({"keys": given}).keys
-    except (JoseError, ValueError, TypeError, KeyError, msgspec.DecodeError):
+    except (JoseError, ValueError, TypeError, KeyError, RecursionError, msgspec.DecodeError):
         raise _none('This is no JSON Web Key Set: {"keys": [...]}.') from None
     ids = [key.kid for key in keys]
     if not 1 <= len(keys) <= MOST_KEYS or None in ids or len(set(ids)) < len(ids):
@@ -84,7 +84,7 @@ def issuer_of(assertion: str) -> str:
     try:
         payload = jws.extract_compact(assertion.encode()).payload
         return msgspec.json.decode(payload, type=_Issuer).iss
-    except (JoseError, ValueError, TypeError, msgspec.DecodeError):
+    except (JoseError, ValueError, TypeError, RecursionError, msgspec.DecodeError):
         return ""
 
 
@@ -99,7 +99,7 @@ def proved(assertion: str, keys: str, client_id: str, audiences: Collection[str]
     try:
         token = jwt.decode(assertion, KeySet.import_key_set(msgspec.json.decode(keys)), algorithms=list(ALGORITHMS))
         claims = msgspec.convert(token.claims, Claims)
-    except (JoseError, ValueError, TypeError, KeyError, msgspec.ValidationError) as error:
+    except (JoseError, ValueError, TypeError, KeyError, RecursionError, msgspec.ValidationError) as error:
         raise AssertionRefused(type(error).__name__) from None
     if "kid" not in token.header:
         raise AssertionRefused("no kid")

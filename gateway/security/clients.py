@@ -37,6 +37,8 @@ PERSONS = "op-"
 _NOT_CLIENTS = frozenset({"cli", "command-line", "gateway", "nobody", "worker"})
 """Who else acts on the record."""
 _SLUG = re.compile(r"(?=.{1,40}\Z)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
+ASKED_METHOD = "asked_method"
+"""In a request's state: which it came with, where it is answered as another (api/guards.py)."""
 _CACHE_S = 3.0
 """How long a token that was disabled may still be taken by a process that has just seen it."""
 _CACHE_MOST = 4_096
@@ -360,10 +362,8 @@ async def _held(connection: Connection, directory: ClientDirectory, caller: Call
         return False
     public: str = connection.app.state.core.resources.settings.public_url
     url, proofs = public + connection.scope["path"], connection.headers.getall("dpop", [])
-    return (
-        await directory.holder(caller.client_id, proofs, str(connection.scope.get("method")), url, token)
-        == caller.thumbprint
-    )
+    method = connection.scope["state"].get(ASKED_METHOD, connection.scope.get("method"))
+    return await directory.holder(caller.client_id, proofs, str(method), url, token) == caller.thumbprint
 
 
 def require(*scopes: str) -> Scopes:

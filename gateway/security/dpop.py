@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from datetime import datetime, timedelta
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 import msgspec
 from joserfc import jws
@@ -57,8 +58,8 @@ class _Claims(msgspec.Struct):
 
 
 def proved(proof: str, method: str, url: str, now: datetime, token: str | None = None) -> Proof:
-    """A proof for one request, without its query, and for `token` where one goes with it. Raises `ProofRefused`.
-    Whether it was used before is for the caller to find out.
+    """A proof for one request, by its `url` without query and percent-encoding, and for `token` where one goes with it.
+    Raises `ProofRefused`. Whether it was used before is for the caller to find out.
     """
     try:
         if len(proof) > _MAX_BYTES:
@@ -73,9 +74,9 @@ def proved(proof: str, method: str, url: str, now: datetime, token: str | None =
         assert isinstance(key, ECKey | RSAKey)
         signed = jws.deserialize_compact(proof.encode(), key, registry=registry)
         claims = msgspec.json.decode(signed.payload, type=_Claims)
-    except (JoseError, ValueError, TypeError, KeyError, msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (JoseError, ValueError, TypeError, KeyError, RecursionError, msgspec.MsgspecError) as error:
         raise ProofRefused(type(error).__name__) from None
-    if claims.htm != method or claims.htu.partition("?")[0].partition("#")[0] != url:
+    if claims.htm != method or unquote(claims.htu.partition("?")[0].partition("#")[0]) != url:
         raise ProofRefused("for another request")
     age_s = now.timestamp() - claims.iat
     if not -SKEW.total_seconds() <= age_s <= LIFE.total_seconds():

@@ -85,7 +85,8 @@ def key_of(request: Request[Any, Any, Any]) -> str:
 
 def fingerprint_of(core: Core, request: Request[Any, Any, Any], body_sha256: str) -> bytes:
     """What tells one request from another: method, path, query and body; keyed, as a body holds personal data."""
-    target = f"{request.method} {request.url.path}?{request.url.query}"
+    scope = request.scope
+    target = f"{scope['method']} {scope['path']}?{scope['query_string'].decode('latin-1')}"
     return core.resources.vault.index(places.REQUEST_INDEX, f"{target}\n{body_sha256}")
 
 

@@ -290,7 +290,7 @@ async def _form(request: Request[Any, Any, Any]) -> dict[str, str] | None:
     named twice (RFC 6749 section 3.2).
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != _FORM or request.url.query:
+    if kind != _FORM or request.scope["query_string"]:
         return None
     try:
         body = (await request.body()).decode("ascii").rstrip("\r\n")

@@ -123,7 +123,7 @@ def language_cookie(core: Core, chosen: str) -> Cookie:
 def render(request: Browser, template: str, **values: object) -> str:
     """A page in the language of this browser."""
     core: Core = request.app.state.core
-    here = prefix(core) + request.url.path
+    here = prefix(core) + str(request.scope["path"])
     return pages.render(template, language(request), root=prefix(core), here=here, **values)
 
 

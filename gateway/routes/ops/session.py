@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlencode, urlsplit
 
 from litestar import MediaType, Request, Response, get, post
 from litestar.connection import ASGIConnection
@@ -145,7 +145,7 @@ async def choose_language(core: NamedDependency[Core], request: Browser, chosen:
     """Indonesian or English, from now on in this browser."""
     if chosen not in ops.LANGUAGES:
         raise NotFound("There is no such language here.")
-    back = urlsplit(request.headers.get("referer", ""))
+    back = _parts(request.headers.get("referer", ""))
     response: Response[Any] = to(back.path if back.path.startswith("/ops") else "/ops")
     response.set_cookie(_cookie(core, _LANGUAGE, chosen, max_age=365 * 86_400))
     return response
@@ -173,13 +173,21 @@ def to_sign_in(request: Request[Any, Any, Any], _: SignInNeeded) -> Response[Any
     living = request.headers.get("hx-request")
     asked = request.headers.get("hx-current-url" if living else "referer", "")
     if not living and request.method in ("GET", "HEAD"):
-        asked = str(request.url)
-    parts = urlsplit(asked)
+        asked = b"?".join((request.scope["raw_path"], request.scope["query_string"])).decode("ascii", "replace")
+    parts = _parts(asked)
     wanted = _own(f"{parts.path}?{parts.query}" if parts.query else parts.path)
     address = "/ops/sign-in" if wanted == _HOME else f"/ops/sign-in?{urlencode({'page': wanted})}"
     if living:
         return Response(None, status_code=204, headers={"HX-Redirect": address, **ops.HEADERS})
     return to(address)
+
+
+def _parts(told: str) -> SplitResult:
+    """An address that a browser tells; of one that is none, nothing."""
+    try:
+        return urlsplit(told)
+    except ValueError:
+        return urlsplit("")
 
 
 def _own(asked: str) -> str:

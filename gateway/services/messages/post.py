@@ -28,6 +28,9 @@ from contracts.errors import InvalidRequest
 
 TIMEOUT_S = 10.0
 LONGEST_URL = 2_000
+_LONGEST_HOST = 254
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
+"""Between a host's points (RFC 1123 section 2.1; an underscore is in names of some private networks)."""
 _WRITTEN = re.compile(r"(?:[\w\-.~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*", re.ASCII)
 """An address with nothing in it that would have to be encoded first."""
 _LONGEST_ANSWER = 1_024
@@ -104,9 +107,10 @@ def check_url(url: str, allowed: Sequence[Network]) -> None:
     labels = (host or "").removesuffix(".").split(".")
     last = labels[-1]
     odd_number = re.fullmatch("[0-9]+|0x[0-9a-f]*", last) is not None and not _is_address(host or "")
+    named = all(map(_LABEL.fullmatch, labels)) and len(host or "") <= _LONGEST_HOST
     plain = (
         not odd_number
-        and "" not in labels
+        and (named or _is_address(host or ""))
         and port != 0
         and url.isascii()
         and url.isprintable()

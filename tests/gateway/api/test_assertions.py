@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey, Key, RSAKey
 
 from contracts.errors import InvalidRequest, NotFound
@@ -89,6 +89,7 @@ REFUSED = {
     "with a text for a time": signed(EC, "ES256", nbf="soon"),
     "nothing": "",
     "two parts": f"{HEAD}.{BODY}",
+    "without a bottom": jws.serialize_compact({"alg": "ES256", "kid": "ec"}, b'{"iss":' + b"[" * 1_200, EC),
 }
 
 

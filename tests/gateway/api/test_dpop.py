@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey, Key, OctKey, RSAKey
 
 from gateway.core import Core
@@ -50,6 +50,7 @@ def test_a_proof_of_this_request_holds(key: Key, alg: str) -> None:
     assert proved(proof(key, alg), "GET", URL, NOW, TOKEN).thumbprint == key.thumbprint()
     assert proved(proof(key, alg, htu=f"{URL}?limit=1#x"), "GET", URL, NOW, TOKEN)
     assert proved(proof(key, alg, ath=None), "GET", URL, NOW)
+    assert proved(proof(key, alg, htu=f"{URL}/P%3A1"), "GET", f"{URL}/P:1", NOW, TOKEN), "as it may stand in an address"
 
 
 REFUSED = {
@@ -78,6 +79,10 @@ REFUSED = {
     "nothing": "",
     "no proof": "a.b.c",
     "too long": proof(padding="x" * 9_000),
+    "a head without a bottom": f"{base64.urlsafe_b64encode(b'[' * 5_100).decode()}.e30.x",
+    "claims without a bottom": jws.serialize_compact(
+        {"typ": "dpop+jwt", "alg": "ES256", "jwk": EC.as_dict(private=False)}, b'{"x":' + b"[" * 1_200, EC
+    ),
 }
 
 
@@ -125,6 +130,9 @@ async def test_a_stolen_token_is_worth_nothing(api: Api, core: Core) -> None:
     good = fresh(**mine)
     assert await call("DPoP", token, good) == 200
     assert await call("dpop", token, fresh(**mine)) == 200
+    for htm, status in (("HEAD", 200), ("GET", 401)):
+        headers = {"Authorization": f"DPoP {token}", "DPoP": fresh(**mine, htm=htm)}
+        assert (await api.http.head("/v1/funnel", headers=headers)).status_code == status, htm
     refused = [
         await call("Bearer", token),
         await call("Bearer", token, fresh(**mine)),

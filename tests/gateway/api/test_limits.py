@@ -332,6 +332,26 @@ async def test_nothing_in_an_address_is_an_internal_error(api: Api, path: str) -
         assert reply.status_code != 200 or "events" in reply.json()
 
 
+async def test_nothing_that_a_browser_tells_of_addresses_is_an_internal_error(api: Api) -> None:
+    """What is no address, as the host asked for, the page before, or the page under a living part."""
+    living = (b"HX-Request", b"true")
+    for told in ("http://[", "[::1", "a:b:c", "http://[::1]evil.test", "\u00e9:x", ""):
+        asked: list[tuple[str, str, list[tuple[bytes, bytes]]]] = [
+            ("GET", "/ops/language/en", [(b"Referer", told.encode())]),
+            ("POST", "/ops/acts/pause", [(b"Referer", told.encode())]),
+            ("GET", "/ops", [(b"HX-Current-URL", told.encode()), living]),
+        ]
+        hosts = ("GET /ops", "POST /ops/sign-in", "GET /connect/abc", "POST /connect/abc", "GET /docs", "GET /nowhere")
+        for method, path in map(str.split, (*hosts, "POST /v1/incentives", "POST /oauth/token")):
+            headers = [(b"Host", told.encode()), (b"Accept", b"text/html"), (b"Idempotency-Key", b"k")]
+            headers.append((b"Authorization", f"Bearer {api.tokens['maker']}".encode()))
+            asked.append((method, path, headers))
+        for method, path, headers in asked:
+            reply = await api.http.request(method, path, headers=headers, json=row(1) if "/v1" in path else None)
+            assert reply.status_code < 500, (told, method, path)
+            assert "evil" not in reply.headers.get("location", ""), (told, method, path)
+
+
 async def test_each_address_has_one_spelling(api: Api) -> None:
     made = (await api.call("POST", "/v1/incentives", key="k", json=row(1))).json()["incentive"]["incentive_id"]
     wide = "".join(chr(ord(digit) + 0xFEE0) for digit in made)

@@ -56,6 +56,15 @@ HOSTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "host", ["a%00.b.test", "xn--", "a" * 64 + ".test", ".".join(["a" * 60] * 5), "-a.test", "a!b"]
+)
+def test_what_no_host_can_be_called_is_refused(host: str) -> None:
+    with pytest.raises(InvalidRequest):
+        check_url(f"https://{host}/x", ())
+    check_url("https://a_b.xn--80ak6aa92e.test./x", ())
+
+
 SAID = (
     "the address is not a public one",
     "The url leads to a private address.",
