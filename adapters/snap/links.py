@@ -17,7 +17,7 @@ from contracts.partner import Context
 from contracts.plan import Plan, Response, done
 from contracts.secret import Secret
 
-_GIVEN = ("accessToken", "refreshToken", "bankCardToken", "linkageToken", "redirectUrl")
+_GIVEN = ("accessToken", "refreshToken", "accountToken", "bankCardToken", "linkageToken", "redirectUrl")
 _NOT_UNBOUND = frozenset({"failed", "failure", "fail", "false", "error", "rejected", "pending", "processing", "active"})
 """What `unlinkResult` says where the link still stands; every other word is left to the code (snap-bni.md 6.2)."""
 _EXPIRY_MARGIN = timedelta(minutes=5)

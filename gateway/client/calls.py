@@ -120,7 +120,7 @@ def read_incentive(incentive_id: str) -> Call[models.Incentive]:
 
 def list_incentives(
     *, programme: str | None = None, participant_id: str | None = None, stage: str | None = None,
-    blocker: str | None = None, partner: str | None = None, limit: int = 500,
+    blocker: str | None = None, partner: str | None = None, limit: int = 200,
 ) -> Pages[models.Incentive]:  # fmt: skip
     """Incentives in order of their ids."""
     first = _get(

@@ -14,7 +14,7 @@ import pytest
 
 from adapters import asked
 from contracts.linking import Grant, LinkGranted, LinkHealth, LinkInputs, Unlinked
-from contracts.plan import Request, Response
+from contracts.plan import Effect, Request, Response
 from tests.contract.recording import Recording
 from tests.contract.replay import Played, document, fresh, leaves, play, put, told
 from tests.contract.stage import Take
@@ -75,11 +75,12 @@ def shown(reply: Response, path: tuple[Any, ...], value: object) -> Iterator[byt
 
 
 def test_what_shows_another_request_or_account_is_no_answer(recording: Recording) -> None:
-    seen = set()
+    seen, names_one = set(), False
     for take, index, request, body in steps(recording):
         for path in leaves(body):
             if not path or path[-1] not in OTHERS:
                 continue
+            names_one |= request.effect is Effect.WRITE
             for reply in refusals(take.replies[index]):
                 plain = said(take, index, reply)
                 of_account = path[-1] in ACCOUNTS
@@ -89,7 +90,7 @@ def test_what_shows_another_request_or_account_is_no_answer(recording: Recording
                     other = said(take, index, fresh(reply, content=content))
                     assert not other.verdict, (request.operation, path, reply.status, other.kind)
                     seen.add(path[-1])
-    assert seen or recording.stage.manifest.slug == "gopay"
+    assert seen or not names_one, "no answer was compared with its request"
 
 
 def test_what_shows_ours_or_nothing_is_the_same_answer(recording: Recording) -> None:
@@ -135,7 +136,7 @@ def test_a_token_out_of_a_cache_lives_so_much_less(recording: Recording) -> None
 
 def test_a_refusal_beside_what_it_refuses_is_none(recording: Recording) -> None:
     """A match beside "unknown account", a fresh token beside a dead one, a page beside "cannot be linked"."""
-    seen = 0
+    seen, refused = 0, False
     for take, index, request, _ in steps(recording):
         if take.operation not in (
             "begin_link",
@@ -149,6 +150,7 @@ def test_a_refusal_beside_what_it_refuses_is_none(recording: Recording) -> None:
         body = document(take.replies[index])
         for reply in list(refusals(take.replies[index]))[1:]:
             plain = said(take, index, reply)
+            refused |= plain.verdict
             given = {name: value for name, value in body.items() if name not in document(reply)}
             given |= {
                 name: body[name]
@@ -164,7 +166,7 @@ def test_a_refusal_beside_what_it_refuses_is_none(recording: Recording) -> None:
             both = fresh(reply, content=json.dumps({**document(reply), **given}).encode())
             assert not said(take, index, both).verdict, (request.operation, reply.status, given.keys())
             seen += 1
-    assert seen or recording.stage.manifest.slug == "dana"
+    assert seen or not refused, "what it gives beside a verdict is `gives` of codes.py in its tests' folder"
 
 
 def test_a_link_that_is_not_given_back_by_its_result_stands(recording: Recording) -> None:

@@ -84,8 +84,9 @@ def said_codes(reply: Response, own: Codes) -> Iterator[tuple[str, Response]]:
                     yield f"{number:02d}", _with(reply, body, holder, name, f"{number:02d}", reply.status)
 
 
-GIVES = {"accessToken", "accessTokenInfo", "bankCardToken", "identificationMatch", "identificationNoMatch"} | {
-    *("linkageToken", "nikMatch", "redirectUrl", "refreshToken")
+GIVES = {"accessToken", "accessTokenInfo", "accountToken", "bankCardToken", "linkageToken", "redirectUrl"} | {
+    *("identificationMatch", "identificationNoMatch", "nikMatch", "refreshToken"),
+    *(name for module in OWN.values() for name in module.CODES.gives),
 }
 """What no refusal has beside it: with it, an answer contradicts itself."""
 

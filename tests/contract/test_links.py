@@ -253,6 +253,8 @@ async def test_an_expired_grant_is_never_taken_for_unlinked(stage: Stage) -> Non
     with pytest.raises(PartnerUnavailable) as raised:
         await person.unlink(grant)
     assert raised.value.hint is Hint.CUSTOMER_TOKEN
+    if not stage.can(Capability.GRANT_REFRESH):
+        return  # the participant links again
     fresh = await stage.run("refresh_grant", lambda ctx: stage.partner.refresh_grant(ctx, grant))
     assert fresh is not None and isinstance(await person.unlink(fresh), Unlinked)
 

@@ -117,6 +117,8 @@ class Codes:
     errors: tuple[tuple[str, int, object], ...] = ()
     account: frozenset[str] = frozenset()
     reference: frozenset[str] = frozenset()
+    gives: frozenset[str] = frozenset()
+    """Fields that no refusal has beside it (a verdict, a token, a page) and that SNAP does not name."""
 
     def __or__(self, other: Codes) -> Codes:
         return Codes(

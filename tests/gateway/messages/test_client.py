@@ -90,6 +90,7 @@ async def test_each_call_is_an_operation_of_the_schema(name: str, http: httpx.As
     ]
     if isinstance(made, Pages):
         assert "cursor" in parameters
+        assert int(call.query["limit"]) <= parameters["limit"]["schema"]["maximum"]
         page = schemas[told["$ref"].rsplit("/", 1)[-1]]
         assert "next_cursor" in page["required"]
         assert _differences(made.item, page["properties"][made.items]["items"], schemas, name) == []

@@ -25,9 +25,12 @@ KNOWN = CREDENTIALS["one_gate_payment"]
 def test_every_served_call_has_one_word() -> None:
     """OVO's account inquiry alone has two: with an identificationNo it is the NIK check (decisions O7)."""
     without = [(partner, one) for partner, served in SERVED.items() for one in served if not roles_of(one)]
-    several = [one for served in SERVED.values() for one in served if len(roles_of(one)) > 1]
+    several = {one: roles_of(one) for served in SERVED.values() for one in served if len(roles_of(one)) > 1}
     assert without == [], "give its path a word in its scenario.toml"
-    assert several == ["POST /OVOSNAP/v2.0/emoney/account-inquiry"]
+    hint = (
+        f"a path that ends like another partner's has the word that it has there, in its scenario.toml too: {several}"
+    )
+    assert [*several] == ["POST /OVOSNAP/v2.0/emoney/account-inquiry"], hint
 
 
 def test_a_word_that_is_none_is_refused_with_its_file_and_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
