@@ -210,7 +210,9 @@ def test_a_nik_check_s_codes_are_never_a_match_or_mismatch(recording: Recording)
                 assert verdict in {Verdict.ACCOUNT_NOT_FOUND, Verdict.ACCOUNT_BLOCKED, Verdict.KYC_INCOMPLETE}
                 assert code in (listed.no_account if verdict is not Verdict.ACCOUNT_BLOCKED else listed.blocked), code
         if len(str(document(take.replies[index]).get("responseCode", ""))) == 7:
-            assert refused >= OF_ACCOUNTS, "an account that cannot be used is told at a NIK check too"
+            assert refused >= OF_ACCOUNTS, (
+                "an account that cannot be used is told here too, beside no word (`gives` of codes.py)"
+            )
 
 
 def test_linking_tells_what_is_wrong_with_the_account(recording: Recording) -> None:

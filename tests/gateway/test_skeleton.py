@@ -28,7 +28,7 @@ NAMES = ("ab", "middling", "zzzzzzzzzzzz")
 """First, in the middle and last among the imports, and as short and as long as a name may be."""
 TODAY = date(2026, 1, 2)
 MADE = ("adapters", "mock_partners")
-WRITTEN = 20
+WRITTEN = 21
 WIDE = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")} | {"COLUMNS": "400"}
 """A reason is not cut off behind the name of its test."""
 

@@ -9,7 +9,8 @@
   `customer_token`, `grant`, `revoke`; `KEEPS_REFERENCES`, where a reference is never free again; `signed_again`,
   where the partner signs answers of which a recording keeps less; `TOKEN_LATER`, plans of which only a later request
   shows a token of ours; `IN_PATHS`, what of `Grant.extra` the partner's own paths carry;
-- `codes.py`, where its codes, or the fields of its answers, are not SNAP's: `CODES`, its sheet's word on them;
+- `codes.py`, where its codes, or the fields of its answers, are not SNAP's: `CODES`, its sheet's word on them, and
+  what its answers `gives`: fields that no refusal has beside it;
 - `notices.py`, where it sends notifications: by kind the header with the `SIGNATURE` (of a kind that is not signed the
   one that must be there) and the `TIME` that is signed, the kinds whose signature `SIGNS_ADDRESS`; the codes of
   `FAILURES` that its sheet lists, some `NO_FAILURES` that it does not, and what tells of one that `failed`; the same

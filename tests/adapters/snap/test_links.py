@@ -11,6 +11,7 @@ import pytest
 from adapters.registry import PARTNERS
 from adapters.snap import codes, links
 from contracts.errors import Hint, PartnerUnavailable
+from contracts.incentive import BlockerCode
 from contracts.linking import Grant, UnlinkOrder
 from contracts.partner import Capability, Partner
 from contracts.plan import Effect, Request, Response
@@ -121,3 +122,10 @@ def test_an_empty_refusal_beside_a_code_is_none(slug: str) -> None:
         query = {"authCode": "ab c/d=", "success": "True", "result": "SUCCESS", **more}
         back = PARTNERS[slug].read_return(query)
         assert (back.code, back.refused) == (Secret("ab+c/d="), None)
+
+
+@pytest.mark.parametrize("name", ["accessToken", "accountToken", "bankCardToken", "linkageToken", "redirectUrl"])
+def test_a_refusal_that_gives_access_refuses_nobody(name: str) -> None:
+    table = {"4040711": BlockerCode.CONSENT_ABANDONED}
+    plain, beside = (codes.read(snap_reply("4040711", **more), "07") for more in ({}, {name: "https://x.test/1"}))
+    assert links.refused(plain, table) is not None and links.refused(beside, table) is None

@@ -112,7 +112,7 @@ class Lobby:
 
 def code_of(way: Way) -> dict[str, str]:
     """What the partner said, without anything that names whose it is."""
-    return {name: value for name, value in way.query.items() if name not in ("st", "state")}
+    return {name: value for name, value in way.query.items() if name not in ("st", "state") and value != way.link_id}
 
 
 @pytest.mark.parametrize("slug", REDIRECTING)
