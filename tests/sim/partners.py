@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from mock_partners.gopay.payouts import Ledger, Status
@@ -17,7 +18,7 @@ from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 from mock_partners.registry import PARTNERS
 from tests.partners import each
-from tests.sim.manners import HOLES_S, DriftingClock, Manners, OddPayouts, in_turn
+from tests.sim.manners import HOLES_S, DriftingClock, Manners, OddPayouts, in_turn, instruction_as_it_was
 
 MOCKS: dict[str, Any] = {name: package(name) for name in PARTNERS}
 _STORIES = each("story")
@@ -77,12 +78,14 @@ class PartnerSide:
         """References that it calls failed, and how long after that it pays them."""
         self.player: Player | None = None
         """What the seed's crowd is told there."""
-        self._manners = manners
+        self._manners, self.behind = manners, manners.behind(slug)
         waits = Waits()
         if slug != "gopay":
             self.world.keep(
                 "payouts",
-                lambda: OddPayouts(self.world, clock, self.scheduler, waits, forgets=forgets, then=self.then_pays),
+                lambda: OddPayouts(
+                    self.world, clock, self.scheduler, waits, forgets=forgets, then=self.then_pays, behind=self.behind
+                ),
             )
         self.app: MockApp = MOCKS[slug].create_app(
             self.world, clock=clock, waits=waits, notify_base=PUBLIC, scheduler=self.scheduler, send=send
@@ -114,8 +117,21 @@ class PartnerSide:
                 with in_turn(self._manners.effects(self, moves)) as turn:
                     if self.player is not None:
                         return await self.player.play(route, call, turn)
-                    return await route.handler(call)
+                    return self._as_it_was(method, call, await route.handler(call))
         return Reply(404, b'{"error":"no such path"}', {"Content-Type": "application/json"})
+
+    def _as_it_was(self, method: str, call: Call, reply: Reply) -> Reply:
+        """What a copy of Iris' books that is behind says to a look-up."""
+        number = call.params.get("reference_no") if method == "GET" and reply.status == 200 else None
+        if number is None or (behind_s := self.behind.looks_s()) == 0.0:
+            return reply
+        desk: Ledger = self.world.keep("gopay.payouts", Ledger)
+        body = instruction_as_it_was(desk.payouts.get(number), reply.body, self.clock.now(), behind_s)
+        return (
+            Reply(404, b'{"error_message":"Payout not found"}', reply.headers)
+            if body is None
+            else replace(reply, body=body)
+        )
 
     def ends(self, reference: str) -> None:
         """The partner's staff refuse what still stands unapproved under a reference."""

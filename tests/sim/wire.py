@@ -91,6 +91,8 @@ class Line:
         town.trace(f"send {place}", target, str(sorted(named.items())), content)
         await town.point(f"send {place}")
         fault = town.chance.fault(f"send {place}", town.profile.send, SEND_FAULTS)
+        if fault is None and write is not None and write.does is MOVES:
+            fault = town.chance.fault(f"send {place}, busy", side.behind.busy, {LOST: 1})
         kind, rng = fault if fault is not None else ("", town.quiet)
         if side.down_until_s > town.now_s:
             kind, rng = side.down_how, town.quiet
