@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import signal
+import time
 from collections import Counter
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ import asyncpg
 from gateway.demo.cluster import Cluster
 
 POLL_S = 0.02
+STUCK_S = 400.0
+"""Nothing is paid for so long only where something is wrong: a partner is held or in doubt for minutes at most."""
 KINDS = {"worker": 5, "api": 2, "valkey": 1, "postgres": 2}
 """Victims by kind, and how often each is chosen."""
 LEFT = ("submitting", "preparing", "prepared")
@@ -52,13 +55,25 @@ class Killer:
         """Payouts that stood between intent and answer when a kill struck, by state."""
 
     async def run(self) -> None:
-        """Kill after kill; ends with the last one's victim on its feet again."""
+        """Kill after kill; ends with the last one's victim on its feet again. Raises `AssertionError` where payments
+        have come to a stop before.
+        """
         for kill in self._planned:
-            while (states := await self._states())["succeeded"] < kill.paid:
-                await asyncio.sleep(POLL_S)
+            states = await self._paid(kill.paid)
             await self._strike(kill.victim)
             self.killed[kill.victim.partition("-")[0]] += 1
             self.caught.update({state: states[state] for state in LEFT})
+
+    async def _paid(self, wanted: int) -> Counter[str]:
+        """Payouts by state, once so many are paid."""
+        most, since = 0, time.monotonic()
+        while (states := await self._states())["succeeded"] < wanted:
+            if states["succeeded"] > most:
+                most, since = states["succeeded"], time.monotonic()
+            passed_s = time.monotonic() - since
+            assert passed_s < STUCK_S, f"nothing was paid for {passed_s:.0f} s: {dict(states)}, killed {self.killed}"
+            await asyncio.sleep(POLL_S)
+        return states
 
     async def _strike(self, victim: str) -> None:
         if victim == "postgres":

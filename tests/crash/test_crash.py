@@ -47,7 +47,7 @@ class Size(NamedTuple):
     limit_s: float
 
 
-SMALL, LONG = Size(8, 20, 4, 1.0, 0.5, 240.0), Size(200, 50, 100, 6.0, 1.0, 3_600.0)
+SMALL, LONG = Size(8, 20, 4, 1.0, 0.5, 240.0), Size(200, 50, 100, 6.0, 1.0, 1_800.0)
 NODES = Size(60, 20, 24, 6.0, 1.0, 900.0)
 """Of the run with two API nodes and four workers."""
 
