@@ -15,6 +15,7 @@ _REFUSING = "gateway/services/payouts/refusing.py"
 _LEDGER = "gateway/storage/payouts/ledger.py"
 _OBSERVATION = "contracts/observation.py"
 _ABSENCE = "gateway/services/payouts/absence.py"
+_PAID_AGAIN = "tests/gateway/payouts/test_paid_again.py"
 _WITHDRAWN = "tests/gateway/payouts/test_paid_though_withdrawn.py"
 _FOLLOWING = "gateway/services/payouts/following.py"
 _STATEMENTS = "gateway/services/reconciliation/statements.py"
@@ -61,6 +62,11 @@ _ENDINGS = (
     one("end/paid_after_it_was_withdrawn_unseen", _RULES, "        if end in (_S.SUCCEEDED, _S.REVERSED):\n            _paid_though_cancelled(s, end, now, effects)\n", "", _WITHDRAWN, first="test_it_counts_as_paid"),
     one("end/paid_after_it_was_withdrawn_and_failed_unseen", _RULES, "        if end in (_S.SUCCEEDED, _S.REVERSED):\n", "        if end is _S.SUCCEEDED:\n", _WITHDRAWN, first="test_where_completed_can_fail_it_counts_as_given_back"),
     one("end/replacement_of_a_withdrawn_one_unseen", "gateway/storage/payouts/payouts.py", "one.payouts > 1 or one.id in cancelled]", "one.payouts > 1]", _WITHDRAWN, first="test_a_replacement_that_has_not_left_is_withdrawn"),
+    one("end/paid_once_more_and_its_replacement_leaves", _RULES, "        ends.paid_again(s, now, effects)\n", "        pass\n", _PAID_AGAIN),
+    one("end/paid_once_more_and_what_stands_is_approved", _ENDS, 'fact([s.payout, *s.others]) if left else "reversed"', "fact([s.payout, *s.others])", _PAID_AGAIN, first="test_what_was_made_in_its_place_does_not_leave"),
+    one("end/paid_once_more_pauses_each_time", _RULES, "end is _S.REVERSED and s.incentive.own is not _B.CONTRADICTION:", "end is _S.REVERSED:", _PAID_AGAIN, first="test_one_that_has_left_pauses_both_partners"),
+    one("end/said_to_be_paid_once_more_and_paid_elsewhere", "gateway/storage/payouts/payouts.py", "c.payout = p.id AND c.code = 'contradiction'", "false AND c.payout = p.id AND c.code = 'contradiction'", "tests/gateway/standing/test_ways_out.py", first="test_what_is_said_to_be_paid_once_more"),
+    one("end/given_back_before_it_was_paid_once_more", "gateway/storage/payouts/payouts.py", "coalesce(max(o.said_at), '-infinity')", "coalesce(min(o.said_at), '-infinity')", "tests/gateway/standing/test_ways_out.py", first="test_what_is_said_to_be_paid_once_more"),
     one("books/success_not_settled", _LEDGER, '("reserved", "paid"): (Entry.SETTLE,)', '("reserved", "paid"): ()', SENDING, first="test_a_due_incentive_is_paid_once"),
     one("books/refusal_not_released", _LEDGER, '("reserved", "float"): (Entry.RELEASE,)', '("reserved", "float"): ()', SENDING, first="test_a_limit_holds_for_the_row_that_met_it"),
     one("books/reversal_not_returned", _LEDGER, '("paid", "float"): (Entry.RETURN,)', '("paid", "float"): ()', WORDS, first="test_the_reversal_shows_in_the_statement"),
@@ -144,6 +150,7 @@ _OTHER_NAMES = (
     one("number/anothers_answer_counts", _APPLY, "    items = await _own_numbers(connection, items, by_id)\n", "", _NUMBERS, first="test_a_reply_with_another_payouts_number_is_looked_up"),
     one("number/never_again_on_another_day", _APPLY, "None if queued else jakarta_day(sent_at)", "None", _NUMBERS, first="test_a_reply_with_another_payouts_number_is_looked_up"),
     one("number/approved_by_anothers", _APPLY, "None if queued else jakarta_day(sent_at)", "jakarta_day(sent_at)", _NUMBERS, first="test_an_instruction_under_anothers_number_is_never_approved"),
+    one("number/a_line_of_another_day_is_the_old_ones", "gateway/services/reconciliation/lines.py", "one.line.reference and _number_came_again(row, one.line, known):", "one.line.reference and False:", NUMBERS, first="test_a_line_without_our_reference_is_not_an_old_payouts"),
     one("number/the_first_of_two_is_believed", _APPLY, "if times[partner, number] > 1", "if times[partner, number] > 99", _NUMBERS, first="test_of_two_answers_at_once_with_one_number_neither_counts"),
 )  # fmt: skip
 

@@ -208,13 +208,22 @@ def cancel_reserved(s: Standing, now: datetime) -> None:
             cancel(s, other, now)
 
 
-def _withdraw_replacements(s: Standing, now: datetime, effects: Effects) -> None:
+def paid_again(s: Standing, now: datetime, effects: Effects) -> None:
+    """A payout that was given back was paid once more: the decision to make another in its place holds no longer. What
+    was made by it and has not left is withdrawn, for the incentive counts as given back.
+    """
+    _withdraw_replacements(s, now, effects, "given back")
+    left = [other for other in s.others if stands(other) and other.state not in UNSENT]
+    s.incentive.payout = fact([s.payout, *s.others]) if left else "reversed"
+
+
+def _withdraw_replacements(s: Standing, now: datetime, effects: Effects, before: str = "refused") -> None:
     """A payout that had been refused turned out paid: what was made in its place must not be paid too."""
     cancel_reserved(s, now)
     for other in s.others:
         if stands(other) and other.state not in UNSENT:
-            reason = f"payout {s.payout.id} was paid after it had been refused, and a second one has left"
+            reason = f"payout {s.payout.id} was paid after it had been {before}, and a second one has left"
             effects.pauses |= {s.payout.partner: reason, other.partner: reason}
-            contradiction(s, effects, "paid after it had been refused, and a second payout has left in its place")
+            contradiction(s, effects, f"paid after it had been {before}, and a second payout has left in its place")
     if not any(stands(other) for other in s.others):
         s.payout.released_at = None

@@ -94,6 +94,8 @@ def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: da
         refusing.rejected(terms, s, counted, word, now, effects)
     elif end is not payout.state:
         (ends.succeeded if end is _S.SUCCEEDED else ends.reversed_)(s, now, effects)
+    if folded.contradiction and end is _S.REVERSED and s.incentive.own is not _B.CONTRADICTION:
+        ends.paid_again(s, now, effects)
     if folded.contradiction or broken_promise:
         ends.contradiction(s, effects, "refused and paid: the partner said both")
     elif any(h.partner_code in MISMATCH for h in heard):

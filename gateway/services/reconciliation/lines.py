@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+
+import msgspec
 
 from contracts.observation import Source, StatementKind, StatementLine
 from contracts.payout import OutcomeKind, PayoutState, reversed_, succeeded
 from contracts.secret import Secret
+from gateway.clock import jakarta_day
 from gateway.resources import Resources
 from gateway.security import places
 from gateway.services.payouts.apply import apply
@@ -24,9 +27,22 @@ from gateway.storage.base.database import transact
 from gateway.storage.payouts.payouts import PayoutRow
 from gateway.storage.reconciliation import statements
 
+BOOKED_WITHIN = timedelta(days=2)
+"""So long after a partner said that it paid it may date the booking."""
 _MOVES = (StatementKind.CREDIT, StatementKind.REVERSAL)
 NAMED = (*_MOVES, StatementKind.PENDING)
 """What names a payout; fees and deposits do not."""
+
+
+def _number_came_again(row: PayoutRow, line: StatementLine, known: Mapping[tuple[int, str, datetime], int]) -> bool:
+    """Whether a credit that the partner's number alone gives to a payout is of another one, whose own number may not be
+    known yet: that payout's credit is listed on another day, or it had been paid for days.
+    """
+    if line.kind is not StatementKind.CREDIT or row.state not in (PayoutState.SUCCEEDED, PayoutState.REVERSED):
+        return False
+    credited = {at for payout, kind, at in known if payout == row.id and kind == StatementKind.CREDIT.value}
+    elsewhere = any(jakarta_day(at) != jakarta_day(line.booked_at) for at in credited - {line.booked_at})
+    return elsewhere or (row.ended_at is not None and line.booked_at > row.ended_at + BOOKED_WITHIN)
 
 
 class Lines:
@@ -49,6 +65,10 @@ class Lines:
         times: Counter[tuple[int, str, datetime]] = Counter()
         for one in moves:
             row = by_reference.get(one.line.reference or "") or numbered(by_number, one.line)
+            if row is not None and row.reference != one.line.reference and _number_came_again(row, one.line, known):
+                # Whose it is nothing tells any more: it may be any payment in doubt of that amount.
+                without.append(one._replace(line=msgspec.structs.replace(one.line, reference=None)))
+                continue
             if row is None or one.line.kind is StatementKind.PENDING:
                 if row is not None and row.state is PayoutState.UNKNOWN:
                     words.append(not_booked_yet(row.id, one.line))

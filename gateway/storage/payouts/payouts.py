@@ -227,7 +227,8 @@ def _incentive_facts(payout: PayoutRow, values: dict[str, Any]) -> IncentiveFact
 
 async def returned(connection: Connection, incentive: int) -> int | None:
     """The payout of an incentive that came back, if its participant has linked another account since, and the partner
-    lists no credit of it beyond what it lists as given back.
+    lists no credit of it beyond what it lists as given back. Where the partner contradicted itself about it, it must
+    list it as given back after its last word that it was paid.
     """
     found: int | None = await connection.fetchval(
         "SELECT p.id FROM payouts p JOIN incentives i ON i.id = p.incentive JOIN participants t ON t.id = p.participant"
@@ -238,6 +239,11 @@ async def returned(connection: Connection, incentive: int) -> int | None:
         " AND NOT EXISTS (SELECT FROM statement_lines s WHERE s.payout = p.id AND s.gone_at IS NULL"
         " HAVING bool_or(s.kind = 'reversal')"
         " AND count(*) FILTER (WHERE s.kind = 'credit') > count(*) FILTER (WHERE s.kind = 'reversal'))"
+        " AND (NOT EXISTS"
+        " (SELECT FROM cases c WHERE c.payout = p.id AND c.code = 'contradiction' AND c.closed_at IS NULL)"
+        " OR EXISTS (SELECT FROM statement_lines s WHERE s.payout = p.id AND s.gone_at IS NULL AND s.kind = 'reversal'"
+        " AND s.booked_at >= (SELECT coalesce(max(o.said_at), '-infinity') FROM observations o"
+        " WHERE o.payout = p.id AND o.kind = 'succeeded')))"
         " ORDER BY p.id DESC LIMIT 1",
         incentive,
     )

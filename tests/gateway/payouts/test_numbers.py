@@ -130,3 +130,31 @@ async def test_an_instruction_under_anothers_number_is_never_approved(town: Town
     assert (await town.payout(second)).partner_reference != number
     assert len(bank.booked) == 2
     await town.check()
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_line_without_our_reference_is_not_an_old_payouts_because_the_number_came_again(
+    town: Town, told: bool
+) -> None:
+    """The answer with its own number was lost: nobody but the statement tells of it, under a number of last month's."""
+    bank, worker, statements = town.partner(), town.worker(), town.statements()
+    bank.script("transfer", {"act": "say", "kind": "succeeded", "amount": 600_000, "number": SAME})
+    old = await town.due()
+    await worker.tick_send("fake")
+    bank.book((await town.payout(old)).reference, 600_000, town.account("fake", 1))
+    await statements.read("fake", town.today())
+    await town.pass_time(30 * 86_400)
+    bank.script("transfer", "lost")
+    new = await town.due()
+    await worker.tick_send("fake")
+    bank.booked[-1] |= {"reference": "TRF 417", "number": SAME}
+    if not told:
+        bank.booked[-1]["account"] = ""
+    bank.script("status", *[{"act": "say", "kind": "not_found"}] * 400)
+    await town.drive(worker, statements, hours=2.0, step_s=600.0)
+    await town.drive(worker, statements, hours=26.0, step_s=3_600.0)
+    assert len([b for b in bank.booked if b["kind"] == "credit"]) == 2, "paid once more for want of its own reference"
+    assert await town.states(old) == [S.SUCCEEDED]
+    assert await town.states(new) == [S.UNKNOWN]
+    told_of = await town.fetch("SELECT payout FROM cases WHERE closed_at IS NULL AND payout IS NOT NULL")
+    assert {row["payout"] for row in told_of} == {(await town.payout(new)).id}, "and nothing is said of the old one"

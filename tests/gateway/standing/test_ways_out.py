@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from contracts.errors import Conflict, InvalidRequest, NotFound
 from contracts.incentive import BlockerCode
 from contracts.lifting import LIFTED_BY
 from contracts.observation import Source
-from contracts.payout import PayoutState, reversed_
+from contracts.payout import PayoutState, rejected, reversed_, succeeded
 from gateway.api.app import create_app
 from gateway.services.payouts.settling import SettledAs, Settling
 from gateway.storage.payouts import payouts
@@ -197,12 +198,7 @@ async def test_what_came_back_and_was_credited_again_is_told_and_not_paid_elsewh
     await statements.read("fake", town.today())
     assert await town.cases() == ["contradiction"] * 2
     assert not await town.fetch("SELECT 1 FROM partner_switches WHERE paused_at IS NOT NULL"), "nothing pays twice now"
-    await town.execute(
-        "INSERT INTO links (id, participant, client_id, partner, account_index, account_sealed, state, return_url,"
-        " created_at, updated_at) SELECT 'N' || id, participant, client_id, partner, 'after', '', 'revoked',"
-        " return_url, created_at, updated_at FROM links"
-    )
-    await town.execute("UPDATE participants SET link_id = 'N' || link_id")
+    await links_another(town)
     for given_back in (False, True):
         for incentive in incentives:
             payout = await town.payout(incentive)
@@ -213,6 +209,42 @@ async def test_what_came_back_and_was_credited_again_is_told_and_not_paid_elsewh
             account = next(row["account"] for row in bank.booked if row["reference"] == payout.reference)
             bank.book(payout.reference, payout.amount_rupiah, account, "reversal")
         await statements.read("fake", town.today())
+
+
+async def test_what_is_said_to_be_paid_once_more_is_not_paid_elsewhere_before_it_is_listed_as_given_back(
+    town: Town,
+) -> None:
+    """By a notice alone, before any statement lists it: whoever has it released knows less than the partner."""
+    bank = town.partner(two_step=True)
+    bank.script("approve", {"act": "say", "kind": "pending"})
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    await worker.tick_send("fake")
+    payout = await town.payout(incentive)
+    said = [town.clock.now() + timedelta(minutes=n) for n in range(4)]
+    words = succeeded(said_at=said[0]), rejected(None, technical=True, said_at=said[1]), succeeded(said_at=said[2])
+    for word in words:
+        await worker.observe(None, payout.id, Source.NOTIFICATION, word)
+    await links_another(town)
+    assert (await town.stands(incentive))[0] == "returned"
+    assert (await worker.hasten(incentive))["hastened"] is False
+    for kinds, free in ((("credit", "reversal"), False), (("credit", "reversal"), True)):
+        for kind in kinds:
+            bank.book(payout.reference, payout.amount_rupiah, town.account("fake", 1), kind)
+            town.clock.advance(60)
+        await statements.read("fake", town.today())
+        async with town.database.connection() as connection:
+            assert await payouts.returned(connection, incentive) == (payout.id if free else None)
+
+
+async def links_another(town: Town) -> None:
+    """Everybody links another account."""
+    await town.execute(
+        "INSERT INTO links (id, participant, client_id, partner, account_index, account_sealed, state, return_url,"
+        " created_at, updated_at) SELECT 'N' || id, participant, client_id, partner, 'after', '', 'revoked',"
+        " return_url, created_at, updated_at FROM links"
+    )
+    await town.execute("UPDATE participants SET link_id = 'N' || link_id")
 
 
 async def test_an_instruction_of_another_version_is_taken_back_and_made_anew(
