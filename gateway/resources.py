@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -20,9 +20,11 @@ from gateway.partners.executor import Executor
 from gateway.partners.quota import Pace
 from gateway.partners.tokens import Tokens
 from gateway.partners.transport import Sender
+from gateway.security import profile
 from gateway.security.vault import Vault
 from gateway.settings import Settings
-from gateway.storage.base import migrate, timeline, witness
+from gateway.storage.base import clocks, migrate, timeline, witness
+from gateway.storage.base.clocks import Clocks
 from gateway.storage.base.database import Database
 from gateway.storage.base.timeline import Timeline
 from gateway.storage.ops.journal import StoredJournal
@@ -44,6 +46,8 @@ class Resources:
     """Where secrets of a browser's session come from: the operating system, but in a simulation."""
     paces: Mapping[str, Pace] = field(default_factory=dict)
     """By partner, what its quotas let leave."""
+    on_time: Callable[[], None] = lambda: None
+    """Raises `ClockOff` where this process's clock is not the database's: whoever judges by time asks it first."""
 
     def secret(self) -> str:
         """24 random bytes as 32 characters base64url (SNAP allows a state 32)."""
@@ -55,7 +59,7 @@ async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: boo
     """Open everything and close it again; one HTTP pool per partner host, so that a slow partner starves no other.
 
     Raises `WrongKey` where the database belongs to another master key, `MigrationError` where it is older than this
-    version.
+    version, `SettingsError` where production runs on it and the settings are not production's.
     """
     clock = SystemClock()
     vault = Vault(*settings.master_keys())
@@ -66,6 +70,7 @@ async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: boo
         async with database.connection() as connection:
             await witness.check(connection, vault)
             await migrate.demand(connection)
+            await profile.agrees(connection, settings)
         redis = Redis.from_url(settings.redis_url.reveal(), socket_timeout=2.0, socket_connect_timeout=2.0)
         stack.push_async_callback(redis.aclose)
         journal = StoredJournal(database)
@@ -99,6 +104,15 @@ async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: boo
             )
         await stack.enter_async_context(witness.following(database, vault))
         await stack.enter_async_context(timeline.following(database, history, redis))
+        both = Clocks(clock)
+        await stack.enter_async_context(clocks.following(database, both))
         yield Resources(
-            settings=settings, clock=clock, database=database, redis=redis, vault=vault, desks=desks, paces=paces
+            settings=settings,
+            clock=clock,
+            database=database,
+            redis=redis,
+            vault=vault,
+            desks=desks,
+            paces=paces,
+            on_time=both.agree,
         )

@@ -127,10 +127,11 @@ def _mendable(error: Exception) -> str | None:
 
     from contracts.errors import GatewayError
     from gateway.settings import SettingsError
+    from gateway.storage.base.clocks import ClockOff
     from gateway.storage.base.migrate import MigrationError
     from gateway.storage.base.witness import WrongKey
 
-    if isinstance(error, SettingsError | MigrationError | WrongKey):
+    if isinstance(error, SettingsError | MigrationError | WrongKey | ClockOff):
         return str(error)
     if isinstance(error, GatewayError):
         return f"{error.detail} {error.remedy}"

@@ -41,14 +41,13 @@ from gateway.services.ops.alerts import ALERTS, firing
 from gateway.services.ops.partners import Partners
 from gateway.settings import PREFIX, PRODUCTION, UNPREFIXED, Settings, SettingsError, from_environment
 from gateway.storage.base import witness
+from gateway.storage.base.clocks import TOLERANCE_S
 from gateway.storage.base.migrate import pending
 from gateway.storage.base.witness import WrongKey
 from gateway.storage.reconciliation import instances
 from gateway.storage.reconciliation.instances import Instance
 
 _TIMEOUT_S = 5.0
-_CLOCK_TOLERANCE_S = 60.0
-"""Partners refuse a Date that is 300 s off (LinkAja) and a timestamp that is 900 s off (SNAP): well inside both."""
 _FREE_DISK_BYTES = 1 << 30
 
 
@@ -286,6 +285,6 @@ async def _partner_clocks(
 def _clock(what: str, at: datetime) -> Finding:
     off_s = (at - datetime.now(UTC)).total_seconds()
     found = f"{off_s:+.1f} s from ours"
-    if abs(off_s) > _CLOCK_TOLERANCE_S:
+    if abs(off_s) > TOLERANCE_S:
         return Finding(what, State.BAD, found, "set the clocks by NTP: partners refuse requests with a wrong time")
     return Finding(what, State.GOOD, found)

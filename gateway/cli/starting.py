@@ -10,7 +10,7 @@ from gateway.cli.common import MANIFESTS, settings
 from gateway.security import profile
 from gateway.security.vault import Vault
 from gateway.settings import Settings
-from gateway.storage.base import witness
+from gateway.storage.base import migrate, witness
 
 _CONNECT_S = 10
 
@@ -37,5 +37,7 @@ async def right_store(given: Settings) -> None:
     try:
         await witness.check(connection, Vault(*given.master_keys()))
         await profile.refuse_database(connection, given)
+        await migrate.demand(connection)
+        await profile.keep(connection, given)
     finally:
         await connection.close()

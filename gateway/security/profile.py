@@ -14,6 +14,7 @@ from adapters import rsa
 from contracts.partner import Manifest
 from gateway.security.clients import MAKING
 from gateway.settings import PRODUCTION, Settings, SettingsError, Waits
+from gateway.storage.base.database import Connection
 
 _FEWEST_BYTES = 16
 """Different ones in a key: 32 random bytes have some thirty."""
@@ -80,6 +81,26 @@ async def refuse_database(connection: asyncpg.Connection[asyncpg.Record], settin
     """The same for what only the database knows."""
     if settings.profile == PRODUCTION and (found := await unsafe_database(connection)):
         raise SettingsError(told(found))
+
+
+async def keep(connection: Connection, settings: Settings) -> None:
+    """Note that production runs on this database; for what serves or pays, once nothing is unsafe."""
+    if settings.profile == PRODUCTION:
+        await connection.execute("INSERT INTO production (server) SELECT server FROM here() ON CONFLICT DO NOTHING")
+
+
+async def agrees(connection: Connection, settings: Settings) -> None:
+    """Raise `SettingsError` where production runs on this database and these settings are not production's: what they
+    pay at mocks and sandboxes would count as paid.
+    """
+    if settings.profile == PRODUCTION:
+        return
+    if await connection.fetchval("SELECT EXISTS (SELECT FROM production p JOIN here() h ON h.server = p.server)"):
+        raise SettingsError(
+            f"production runs on this database, and GATEWAY_PROFILE is {settings.profile}: what mocks and sandboxes are"
+            " asked to pay would count as paid. Name another database (DATABASE_URL; a copy of this one on another"
+            " server will do), or unset GATEWAY_PROFILE."
+        )
 
 
 async def unsafe_database(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:

@@ -51,6 +51,7 @@ class Dispatcher:
         stopping = self._stopping
         while not stopping.is_set():
             try:
+                self._wake.ready()
                 wait_s = await self._outage.turn()
                 if wait_s > 0.0:
                     await pause(stopping, min(wait_s, MOST_WAIT_S))

@@ -55,6 +55,7 @@ class Lanes(Generic[T]):
         try:
             while not stopping.is_set():
                 try:
+                    wake.ready()
                     wait_s = await self._step()
                 except Exception as error:  # noqa: BLE001 - a lost database must not end the lanes
                     _log.error("claim_failed", lanes=self.name, error=type(error).__name__)

@@ -24,6 +24,8 @@ class Wake(asyncio.Event):
     def __init__(self) -> None:
         super().__init__()
         self.awaited = False
+        self.ready: Callable[[], None] = lambda: None
+        """Raises where nothing may be taken up now."""
         self.failure: tuple[str, float] | None = None
         """The class of the last try's error, and since when (the event loop's time) each try ends with one."""
 
@@ -123,6 +125,7 @@ async def run_loop(loop: Loop, wake: Wake, stopping: asyncio.Event) -> None:
     wait_s = loop.idle_s
     while not stopping.is_set():
         try:
+            wake.ready()
             done = await loop.tick()
         except Exception as error:  # noqa: BLE001 - a loop must outlive a lost database or a bug in one row
             _log.error("tick_failed", loop=loop.name, error=type(error).__name__)

@@ -29,7 +29,7 @@ from gateway.worker.dispatch import Dispatcher
 from gateway.worker.due import ASK_S, Due
 from gateway.worker.failing import TELL_S, Failing
 from gateway.worker.lanes import Lanes
-from gateway.worker.loops import Loop, Wakes
+from gateway.worker.loops import Loop, Wake, Wakes
 from gateway.worker.outage import Outages
 
 POOL_SIZE = 16
@@ -42,6 +42,9 @@ JUDGE_S = 30.0
 """How often batches are looked through for those most of whose people are refused."""
 HOLDS = "holds"
 """The loop over the holds, and what wakes it (`storage.ops.holds.CHANNEL_NAME`)."""
+STOPS, FAILING = "stops", "failing"
+WHATEVER_THE_CLOCK = (STOPS, FAILING)
+"""The loops that judge nothing by the time."""
 LANES_A_SEAT = 2
 """Lanes for each payout that may be in flight: some are always waiting for a commit."""
 _log = structlog.get_logger(__name__)
@@ -58,10 +61,11 @@ class Worker:
         others: Callable[[Outages], Sequence[Loop | Lanes[Any]]] = lambda _: (),
     ) -> None:
         settings = resources.settings
+        self._on_time = resources.on_time
         self._wakes = Wakes(settings.database_url.reveal(), {stops.CHANNEL: payouts.stops})
         outages = Outages(resources, payouts.worker, self._wakes.event(HOLDS))
         self._loops: list[Loop | Lanes[Any]] = [
-            Loop("stops", payouts.stops.poll, stops.POLL_S),
+            Loop(STOPS, payouts.stops.poll, stops.POLL_S),
             Loop("deadlines", payouts.tick_deadlines, SLOW_S),
             Loop("timers", payouts.tick_timers, SLOW_S, SLOWEST_S),
             Loop(HOLDS, outages.tick, REFRESH_S),
@@ -70,7 +74,7 @@ class Worker:
         wakes = {(kind, slug): self._wakes.event(f"{kind.value}:{slug}") for slug in resources.desks for kind in Kind}
         self._loops.append(Loop("due", Due(resources.database, resources.clock, wakes).tick, ASK_S))
         failing = Failing(resources.database, resources.clock, self._wakes, payouts.worker)
-        self._loops.append(Loop("failing", failing.tick, TELL_S))
+        self._loops.append(Loop(FAILING, failing.tick, TELL_S))
         self._dispatchers: list[Dispatcher] = []
         for slug in resources.desks:
             self._loops += _partner_loops(
@@ -94,10 +98,10 @@ class Worker:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Run until `stopping`; then finish what is in flight, within its time-outs."""
+        wakes = self._asking()
         listening = asyncio.create_task(self._wakes.listen(stopping))
         tasks: list[asyncio.Task[None]] = [
-            asyncio.create_task(loop.run(self._wakes.event(loop.name), stopping), name=loop.name)
-            for loop in self._loops
+            asyncio.create_task(loop.run(wakes[loop.name], stopping), name=loop.name) for loop in self._loops
         ]
         tasks += [asyncio.create_task(dispatcher.run(stopping)) for dispatcher in self._dispatchers]
         stop = asyncio.create_task(_until(stopping))
@@ -110,6 +114,14 @@ class Worker:
         await asyncio.gather(listening, stop, *left, return_exceptions=True)
         for task in (*done, *ended):
             task.result()
+
+    def _asking(self) -> dict[str, Wake]:
+        """What wakes each loop; all but two ask whether the clocks agree before they take anything up."""
+        found = {loop.name: self._wakes.event(loop.name) for loop in self._loops}
+        for name, wake in self._wakes.all():
+            if name not in WHATEVER_THE_CLOCK:
+                wake.ready = self._on_time
+        return found
 
 
 async def _until(stopping: asyncio.Event) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 import httpx
+import msgspec
 import pytest
 
 from adapters.registry import PARTNERS
@@ -18,8 +19,9 @@ from gateway.cli.doctor import State, _database
 from gateway.cli.migrate import _migrate
 from gateway.core import build_core
 from gateway.resources import open_resources
-from gateway.security import places
+from gateway.security import places, profile
 from gateway.security.vault import Vault
+from gateway.settings import SettingsError
 from gateway.storage.base import migrate as migrations
 from gateway.storage.base import witness
 from gateway.storage.base.migrate import MigrationError
@@ -129,6 +131,29 @@ async def test_on_a_database_of_the_version_before_nothing_starts_but_the_versio
     monkeypatch.setattr(migrations, "_files", lambda: older)
     async with open_resources(settings_on(empty_database, "unix://none")):
         pass
+
+
+async def test_where_production_runs_nothing_else_starts(database: str, redis_url: str) -> None:
+    """What a demonstration pays at mocks would count as paid; a copy on another server is nobody's production."""
+    demo = msgspec.structs.replace(settings_on(database, redis_url), profile="demo")
+    production = msgspec.structs.replace(demo, profile="production")
+    connection = await asyncpg.connect(database)
+    try:
+        await profile.keep(connection, demo)
+        async with open_resources(demo):
+            pass
+        for _ in range(2):
+            await profile.keep(connection, production)
+        with pytest.raises(SettingsError, match="production runs on this database"):
+            async with open_resources(demo):
+                pass
+        async with open_resources(production):
+            pass
+        await connection.execute("UPDATE production SET server = 'another/1'")
+        async with open_resources(demo):
+            pass
+    finally:
+        await connection.close()
 
 
 async def test_of_two_first_migrations_one_key_stands(empty_database: str) -> None:

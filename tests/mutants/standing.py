@@ -10,6 +10,7 @@ _STUCK = "tests/gateway/standing/test_thousand_stuck.py"
 _KEPT = "tests/gateway/linking/test_answers_kept.py"
 _ROUNDS = "gateway/services/reconciliation/rounds.py"
 _DUE = "tests/gateway/payouts/test_due.py"
+_CLOCKS, _OFF = "tests/gateway/test_clocks.py", "gateway/storage/base/clocks.py"
 
 STILL = (
     one("worker/an_outage_is_ended_by_a_refusal", "gateway/worker/outage.py", "        if told.good:\n", "        if told.good or told.fault is None:\n", WORKER, first="test_outage_opens_after_a_run_of_failures_and_closes_at_a_word"),
@@ -28,4 +29,14 @@ STILL = (
     one("due/doubt_is_not_announced", "gateway/storage/ops/due.py", "'preparing', 'unknown', 'pending', 'rejected'", "'preparing', 'pending', 'rejected'", _DUE, first="test_whatever_can_be_leased_was_announced"),
     one("due/who_works_is_woken", "gateway/worker/due.py", "if one is kind and wake.awaited]", "if one is kind]", _DUE, first="test_who_waits_is_woken_for_what_is_due_and_nobody_else"),
     one("due/all_partners_checks_walked_through", "gateway/storage/linking/verifications.py", '" AND d.partner = $4"', '" AND d.partner || \'\' = $4"', _DUE, first="test_a_partner_s_checks_are_found_without_those_of_all_others"),
+    one("clock/a_jump_of_ours_is_seen_once_asked", _OFF, "(self._clock.now() - self._zero).total_seconds() - self._clock.monotonic()", "0.0", _CLOCKS),
+    one("clock/one_that_is_behind_is_borne", _OFF, "if abs(off_s) > TOLERANCE_S:", "if off_s > TOLERANCE_S:", _CLOCKS),
+    one("clock/an_answer_that_took_long_counts", _OFF, "if took_s < TOLERANCE_S / 2:", "if took_s >= 0.0:", _CLOCKS, first="test_an_answer_that_took_long_tells_nothing"),
+    one("clock/loops_do_not_ask", "gateway/worker/loops.py", "            wake.ready()\n", "", _CLOCKS, first="test_nothing_is_taken_up_and_it_is_told"),
+    one("clock/lanes_do_not_ask", "gateway/worker/lanes.py", "                    wake.ready()\n", "", _CLOCKS, first="test_nothing_is_taken_up_and_it_is_told"),
+    one("clock/dispatch_does_not_ask", "gateway/worker/dispatch.py", "                self._wake.ready()\n", "", _CLOCKS, first="test_nothing_is_taken_up_and_it_is_told"),
+    one("clock/a_recovery_does_not_ask", "gateway/services/reconciliation/recovery.py", "        self._on_time()\n", "", _CLOCKS, times=2, first="test_each_loop_but_two_asks_and_so_does_a_recovery"),
+    one("profile/a_demo_runs_where_production_does", "gateway/resources.py", "            await profile.agrees(connection, settings)\n", "", "tests/gateway/test_witness.py", first="test_where_production_runs_nothing_else_starts"),
+    one("profile/any_servers_production_counts", "gateway/security/profile.py", "ON h.server = p.server", "ON true", "tests/gateway/test_witness.py", first="test_where_production_runs_nothing_else_starts"),
+    one("clock/nobody_is_asked", "gateway/worker/runner.py", "wake.ready = self._on_time", "wake.ready = wake.ready", _CLOCKS, first="test_each_loop_but_two_asks_and_so_does_a_recovery"),
 )  # fmt: skip

@@ -84,6 +84,7 @@ class Recoveries:
 
     def __init__(self, resources: Resources, payouts: Payouts, statements_: Statements) -> None:
         self._clock = resources.clock
+        self._on_time = resources.on_time
         self._database = resources.database
         self._desks = resources.desks
         self._vault = resources.vault
@@ -100,7 +101,8 @@ class Recoveries:
             return [await self._held(connection, desk, since, now) for desk in self._desks.values()]
 
     async def open(self, since: datetime, *, actor: str) -> list[Held]:
-        """Hold every partner from now on. Raises `InvalidRequest`."""
+        """Hold every partner from now on. Raises `InvalidRequest`, and `ClockOff` (settled is a time by this clock)."""
+        self._on_time()
         now = self._clock.now()
         self._check(since, now)
 
@@ -139,8 +141,9 @@ class Recoveries:
         """Look up, read, adopt and release what can be by now, at every partner that is held.
 
         None is let go while credits are left whose account no participant has. What the store holds by itself, a
-        failover under way included, is opened first.
+        failover under way included, is opened first. Raises `ClockOff`.
         """
+        self._on_time()
         demanded = [one.since for one in await self.under_way() if one.demanded is not None]
         if demanded:
             await self.open(min([*demanded, self._clock.now()]), actor="gateway")

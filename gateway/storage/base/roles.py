@@ -62,6 +62,7 @@ RIGHTS = {
     "work_fails": ("s", "siud", "s"),
     "plan_approvals": ("si", "si", "si"),
     "plans": ("siu", "siu", "siu"),
+    "production": ("si", "si", "s"),
     "programmes": ("si", "s", "si"),
     "purposes": ("si", "s", "si"),
     "reapprovals": ("si", "s", "su"),
