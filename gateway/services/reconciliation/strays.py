@@ -122,6 +122,8 @@ class Strays:
 
     async def _adopt_all(self, connection: Connection) -> int:
         waiting = await strays.unsettled(connection, MOST, lock=True)
+        known = await strays.of_known_payouts(connection, waiting)
+        waiting = [stray for stray in waiting if stray.reference not in known]
         by_key: defaultdict[tuple[str, bytes | None, int], list[Candidate]] = defaultdict(list)
         for one in await strays.candidates(connection, waiting):
             by_key[one.key].append(one)
@@ -203,6 +205,8 @@ class Strays:
             await audit.record(connection, now, actor, "stray.propose", reference, said)
             return Settled(done=False, payout=None)
         if to is not None and not to.ended:
+            if known := await strays.of_known_payouts(connection, [stray]):
+                raise _of_another(*known[reference])
             if (against := await self._replaced(connection, to)) is not None:
                 raise against
             return Settled(done=True, payout=await self._adopt(connection, stray, to, by=actor))
@@ -248,6 +252,13 @@ class Strays:
             await strays.set_case(connection, stray, detail)
             told += 1
         return told
+
+
+def _of_another(payout: int, partner: str) -> Conflict:
+    return Conflict(
+        f"The credit bears the reference of payout {payout}, which is at {partner}: it did not pay this incentive.",
+        remedy="Ask the partner what it is, and settle it as nothing of ours (REFERENCE=none).",
+    )
 
 
 def _on_its_way(payout: int, state: str | None) -> Conflict:

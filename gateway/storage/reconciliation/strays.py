@@ -58,7 +58,12 @@ class Stray(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def made_at(self) -> datetime:
         """When its payout was made, as its reference tells: a partner may book it hours later."""
-        return datetime.fromtimestamp(int(self.reference[2:]) // 10_000 / 1_000, UTC)
+        return datetime.fromtimestamp(self.number // 10_000 / 1_000, UTC)
+
+    @property
+    def number(self) -> int:
+        """Of the payout that its reference was made of."""
+        return int(self.reference[2:])
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,6 +213,17 @@ async def stand_in_link(
     )
 
 
+async def of_known_payouts(connection: Connection, strays: Sequence[Stray]) -> dict[str, tuple[int, str]]:
+    """Of some strays' references those whose number a payout has, at another partner say: that payout and its partner.
+    None of them is a payment that was forgotten.
+    """
+    rows = await connection.fetch(
+        "SELECT id, partner FROM payouts WHERE id = ANY($1::bigint[])", [stray.number for stray in strays]
+    )
+    known = {row["id"]: row["partner"] for row in rows}
+    return {stray.reference: (stray.number, known[stray.number]) for stray in strays if stray.number in known}
+
+
 async def adopt(
     connection: Connection, now: datetime, stray: Stray, to: Candidate, link_id: str, created_at: datetime
 ) -> int:
@@ -215,7 +231,7 @@ async def adopt(
 
     Its number is the one that its reference was made of.
     """
-    payout = int(stray.reference[2:])
+    payout = stray.number
     await connection.execute(
         "INSERT INTO payouts (id, reference, incentive, participant, link_id, partner, amount_rupiah, state, attempt,"
         " partner_reference, first_sent_at, sent_at, sent_deadline, created_at, updated_at)"

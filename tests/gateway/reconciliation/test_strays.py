@@ -115,6 +115,40 @@ async def test_a_refused_payout_that_was_paid_meanwhile_is_no_place_for_a_credit
     assert against is not None and "is succeeded" in against.detail
 
 
+async def test_a_credit_under_the_reference_of_a_payout_at_another_partner_holds_up_no_other(
+    restoring: Restoring,
+) -> None:
+    """It is no payment that was forgotten, whatever account it went to: its reference is known."""
+    town = restoring.town
+    town.partner()
+    bank, worker = town.partner("another"), town.worker()
+    there = await town.due()
+    await worker.tick_send("fake")
+    taken = (await town.payout(there)).reference
+    people = [await town.person("another") for _ in range(2)]
+    mixed_up, forgotten = [await town.incentive(person) for person in people]
+    for reference, person in ((taken, people[0]), (f"10{int(taken[2:]) + 9}", people[1])):
+        bank.book(reference, 600_000, town.account("another", person))
+    await town.statements().tick("another")
+    strays = restoring.recoveries(worker).strays
+    await strays.tick()
+    assert await town.stands(forgotten) == ("paid", None)
+    assert await town.stands(mixed_up) == ("scheduled", "contradiction")
+    assert await town.cases() == ["contradiction"]
+    await strays.settle(taken, mixed_up, actor="op")
+    with pytest.raises(Conflict, match="is at fake") as refused:
+        await strays.settle(taken, mixed_up, actor="op 2")
+    assert "REFERENCE=none" in (refused.value.remedy or "")
+    for name in ("op", "op 2"):
+        await strays.settle(taken, None, actor=name)
+    assert await strays.unsettled() == []
+    await strays.tick()
+    town.clock.advance(24 * 3600.0)
+    await worker.tick_send("another")
+    assert await town.stands(mixed_up) == ("paid", None)
+    await town.check()
+
+
 async def test_a_credit_at_another_partner_waits_for_the_change_of_account_that_was_forgotten(
     restoring: Restoring,
 ) -> None:
