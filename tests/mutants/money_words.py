@@ -65,8 +65,8 @@ _ENDINGS = (
     one("end/paid_once_more_and_its_replacement_leaves", _RULES, "        ends.paid_again(s, now, effects)\n", "        pass\n", _PAID_AGAIN),
     one("end/paid_once_more_and_what_stands_is_approved", _ENDS, 'fact([s.payout, *s.others]) if left else "reversed"', "fact([s.payout, *s.others])", _PAID_AGAIN, first="test_what_was_made_in_its_place_does_not_leave"),
     one("end/paid_once_more_pauses_each_time", _RULES, "end is _S.REVERSED and s.incentive.own is not _B.CONTRADICTION:", "end is _S.REVERSED:", _PAID_AGAIN, first="test_one_that_has_left_pauses_both_partners"),
-    one("end/said_to_be_paid_once_more_and_paid_elsewhere", "gateway/storage/payouts/payouts.py", "c.payout = p.id AND c.code = 'contradiction'", "false AND c.payout = p.id AND c.code = 'contradiction'", "tests/gateway/standing/test_ways_out.py", first="test_what_is_said_to_be_paid_once_more"),
-    one("end/given_back_before_it_was_paid_once_more", "gateway/storage/payouts/payouts.py", "coalesce(max(o.said_at), '-infinity')", "coalesce(min(o.said_at), '-infinity')", "tests/gateway/standing/test_ways_out.py", first="test_what_is_said_to_be_paid_once_more"),
+    one("end/said_to_be_paid_once_more_and_paid_elsewhere", "gateway/storage/payouts/payouts.py", "c.payout = p.id AND c.code = 'contradiction'", "false AND c.payout = p.id AND c.code = 'contradiction'", "tests/gateway/standing/test_ways_out.py", first="test_what_is_said_to_be_paid_once_more_is_not_paid_elsewhere_before_it_is_listed_as_given_back"),
+    one("end/given_back_before_it_was_paid_once_more", "gateway/storage/payouts/payouts.py", "coalesce(max(o.said_at), '-infinity')", "coalesce(min(o.said_at), '-infinity')", "tests/gateway/standing/test_ways_out.py", first="test_what_is_said_to_be_paid_once_more_is_not_paid_elsewhere_before_it_is_listed_as_given_back"),
     one("books/success_not_settled", _LEDGER, '("reserved", "paid"): (Entry.SETTLE,)', '("reserved", "paid"): ()', SENDING, first="test_a_due_incentive_is_paid_once"),
     one("books/refusal_not_released", _LEDGER, '("reserved", "float"): (Entry.RELEASE,)', '("reserved", "float"): ()', SENDING, first="test_a_limit_holds_for_the_row_that_met_it"),
     one("books/reversal_not_returned", _LEDGER, '("paid", "float"): (Entry.RETURN,)', '("paid", "float"): ()', WORDS, first="test_the_reversal_shows_in_the_statement"),
@@ -127,7 +127,7 @@ _RESTORED = (
     one("instance/used_for_ever_since", "gateway/storage/payouts/queue.py", "DO UPDATE SET until = excluded.until", "DO NOTHING", INSTANCES, first="test_each_instance_that_was_ever_used_is_known_in_the_store"),
     one("stray/a_refusal_is_in_the_way", "gateway/storage/reconciliation/strays.py", "return self.standing is not None and not self.refused", "return self.standing is not None", STRAYS, first="test_a_credit_waits_for_no_refusal_that_it_took_the_place_of"),
     one("stray/adopted_beside_what_was_paid", "gateway/services/reconciliation/strays.py", "return None if after.payout.released_at else _on", "return None if after else _on", STRAYS, first="test_a_refused_payout_that_was_paid_meanwhile_is_no_place_for_a_credit"),
-    one("stray/of_another_partners_payout_stops_all", "gateway/services/reconciliation/strays.py", "if stray.reference not in known]", "if stray]", STRAYS, first="test_a_credit_under_the_reference_of_a_payout_at_another_partner"),
+    one("stray/of_another_partners_payout_stops_all", "gateway/services/reconciliation/strays.py", "if stray.reference not in known]", "if stray]", STRAYS, first="test_a_credit_under_the_reference_of_a_payout_at_another_partner_holds_up_no_other"),
     one("stray/a_choice_is_made", "gateway/services/reconciliation/strays.py", "if len(able) != len(group) or", "if len(able) < len(group) or", RESTORE, first="test_a_choice_between_incentives_is_a_persons"),
 )  # fmt: skip
 
@@ -151,7 +151,7 @@ _OTHER_NAMES = (
     one("number/anothers_answer_counts", _APPLY, "    items = await _own_numbers(connection, items, by_id)\n", "", _NUMBERS, first="test_a_reply_with_another_payouts_number_is_looked_up"),
     one("number/never_again_on_another_day", _APPLY, "None if queued else jakarta_day(sent_at)", "None", _NUMBERS, first="test_a_reply_with_another_payouts_number_is_looked_up"),
     one("number/approved_by_anothers", _APPLY, "None if queued else jakarta_day(sent_at)", "jakarta_day(sent_at)", _NUMBERS, first="test_an_instruction_under_anothers_number_is_never_approved"),
-    one("number/a_line_of_another_day_is_the_old_ones", "gateway/services/reconciliation/lines.py", "one.line.reference and _number_came_again(row, one.line, known):", "one.line.reference and False:", NUMBERS, first="test_a_line_without_our_reference_is_not_an_old_payouts"),
+    one("number/a_line_of_another_day_is_the_old_ones", "gateway/services/reconciliation/lines.py", "one.line.reference and _number_came_again(row, one.line, known):", "one.line.reference and False:", NUMBERS, first="test_a_line_without_our_reference_is_not_an_old_payouts_because_the_number_came_again"),
     one("number/the_first_of_two_is_believed", _APPLY, "if times[partner, number] > 1", "if times[partner, number] > 99", _NUMBERS, first="test_of_two_answers_at_once_with_one_number_neither_counts"),
 )  # fmt: skip
 

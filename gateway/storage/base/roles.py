@@ -62,7 +62,7 @@ RIGHTS = {
     "work_fails": ("s", "siud", "s"),
     "plan_approvals": ("si", "si", "si"),
     "plans": ("siu", "siu", "siu"),
-    "production": ("si", "si", "s"),
+    "production": ("si", "si", "si"),
     "programmes": ("si", "s", "si"),
     "purposes": ("si", "s", "si"),
     "reapprovals": ("si", "s", "su"),
