@@ -67,7 +67,7 @@ def rejected(terms: Terms, s: Standing, counted: Sequence[Heard], word: Word, no
         effects.answered.append(_B.REASON_MISSING)
         if anew:
             codes = [h.partner_code for h in said if h.reason is reason]
-            _weigh(s, rejected_for(reason, partner_code=codes[-1]), effects)
+            _to_be_weighed(s, rejected_for(reason, partner_code=codes[-1]), effects)
             release(s, now, reason)
             if reason in OF_A_PERSON:
                 _look_again(terms, s, now)
@@ -121,7 +121,7 @@ def _confirm(
             release(s, now, None)
             return
         codes = [h.partner_code for h in said]
-        _weigh(s, rejected_for(_B.PARTNER_REJECTED, partner_code=codes[-1]), effects)
+        _to_be_weighed(s, rejected_for(_B.PARTNER_REJECTED, partner_code=codes[-1]), effects)
         release(s, now, _B.PARTNER_REJECTED)
         _look_again(terms, s, now)
     elif now < second or payout.next_at is None:
@@ -129,7 +129,7 @@ def _confirm(
     elif word.source is Source.LOOKUP:
         if not doubtful:
             _ask_statements(terms, s, word, now, known=known)
-        _look_later(terms, payout, now)
+        _look_up_later(terms, payout, now)
         since = payout.statements_from or payout.ended_at
         if now >= since + timedelta(seconds=terms.pace.horizon_s):
             code = _B.OUTCOME_UNKNOWN if doubtful else _B.PARTNER_REJECTED
@@ -138,17 +138,17 @@ def _confirm(
             effects.cases.append(new_case(payout, code, f"{detail} ever confirmed"))
 
 
-def refused(terms: Terms, s: Standing, outcome: Outcome, now: datetime, effects: Effects) -> None:
+def refused_unsent(terms: Terms, s: Standing, outcome: Outcome, now: datetime, effects: Effects) -> None:
     """The partner refused before anything left: the incentive waits, and is tried again by itself."""
     assert outcome.reason is not None
-    _weigh(s, outcome, effects)
+    _to_be_weighed(s, outcome, effects)
     if s.incentive.payout is None:
         s.incentive.own = outcome.reason
         s.incentive.own_next_at = next_month(now) if outcome.reason is _B.MONTHLY_LIMIT else None
     _look_again(terms, s, now)
 
 
-def _weigh(s: Standing, outcome: Outcome, effects: Effects) -> None:
+def _to_be_weighed(s: Standing, outcome: Outcome, effects: Effects) -> None:
     if outcome.reason in OF_A_PERSON:
         effects.refused, effects.look = outcome, s.incentive.looks > 0
 
@@ -199,7 +199,7 @@ def _ask_statements(terms: Terms, s: Standing, word: Word, now: datetime, *, kno
     payout.statements_from = (payout.statements_from or _day_after(payout.ended_at)) if lost and not known else None
 
 
-def _look_later(terms: Terms, payout: PayoutRow, now: datetime) -> None:
+def _look_up_later(terms: Terms, payout: PayoutRow, now: datetime) -> None:
     payout.looks += 1
     payout.next_at = now + timedelta(seconds=terms.pace.lookup_after_s(payout.looks))
 
@@ -210,7 +210,7 @@ def look_for_confirmation(terms: Terms, s: Standing, now: datetime, effects: Eff
     """
     payout, incentive = s.payout, s.incentive
     assert payout.ended_at is not None
-    _look_later(terms, payout, now)
+    _look_up_later(terms, payout, now)
     since = payout.statements_from or payout.ended_at + timedelta(seconds=terms.pace.hard_s)
     if now < since + timedelta(seconds=terms.pace.horizon_s):
         return

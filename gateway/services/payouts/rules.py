@@ -107,7 +107,7 @@ def _passing(terms: Terms, s: Standing, word: Word, now: datetime, effects: Effe
     payout, kind = s.payout, word.outcome.kind
     current = word.attempt is None or word.attempt == payout.attempt
     if kind is _K.NOT_ACCEPTED and current:
-        _refused(terms, s, word.outcome.hint, word.outcome.retry_after_s, now)
+        _nothing_done(terms, s, word.outcome.hint, word.outcome.retry_after_s, now)
     elif kind in (_K.UNKNOWN, _K.REJECTED) and payout.state is _S.SUBMITTING and current:
         _in_doubt(terms, s, now, word.outcome.retry_after_s)
     elif kind is _K.UNKNOWN and payout.state is _S.PREPARING and word.source is Source.REPLY:
@@ -123,7 +123,7 @@ def _passing(terms: Terms, s: Standing, word: Word, now: datetime, effects: Effe
     elif kind is _K.QUEUED and current and word.source is not Source.NOTIFICATION:
         _queued(terms, s, word, now, effects)
     elif word.source is Source.LOOKUP:
-        _look_again(terms, s, now, effects)
+        _look_up_again(terms, s, now, effects)
 
 
 def _queued(terms: Terms, s: Standing, word: Word, now: datetime, effects: Effects) -> None:
@@ -141,10 +141,10 @@ def _queued(terms: Terms, s: Standing, word: Word, now: datetime, effects: Effec
         effects.answered.append(_B.OUTCOME_UNKNOWN)
         _wait(s, Hint.NONE, None, now)  # the approval did nothing
     elif payout.state is _S.PENDING:
-        _look_again(terms, s, now, effects)
+        _look_up_again(terms, s, now, effects)
 
 
-def _refused(terms: Terms, s: Standing, hint: Hint, retry_after_s: float | None, now: datetime) -> None:
+def _nothing_done(terms: Terms, s: Standing, hint: Hint, retry_after_s: float | None, now: datetime) -> None:
     """Nothing was done: back to where it was, under the same reference."""
     payout = s.payout
     if payout.state is _S.PREPARING and payout.looks > 0:
@@ -223,7 +223,7 @@ def _in_doubt(terms: Terms, s: Standing, now: datetime, retry_after_s: float | N
     s.incentive.own, s.incentive.own_next_at = _B.OUTCOME_UNKNOWN, None
 
 
-def _look_again(terms: Terms, s: Standing, now: datetime, effects: Effects) -> None:
+def _look_up_again(terms: Terms, s: Standing, now: datetime, effects: Effects) -> None:
     """The next look-up, and past the horizon an operator's case beside it."""
     payout = s.payout
     if payout.state in (_S.SUBMITTING, _S.RESERVED):
@@ -291,17 +291,17 @@ def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: 
     elif what is What.REFUSED and finding.refused is not None:
         if current and _back(terms, s, now):
             ends.cancel(s, payout, now)
-            refusing.refused(terms, s, finding.refused, now, effects)
+            refusing.refused_unsent(terms, s, finding.refused, now, effects)
     elif what is What.NOTHING_LEFT:
         if current:
-            _refused(terms, s, finding.hint, finding.retry_after_s, now)
+            _nothing_done(terms, s, finding.hint, finding.retry_after_s, now)
     elif what is What.OVERDUE and payout.sent_deadline is not None and payout.sent_deadline < now:
         if payout.state is _S.SUBMITTING:
             _in_doubt(terms, s, now)
         elif payout.state is _S.PREPARING:
             payout.next_at = now
     elif what is What.LOOKED_IN_VAIN:
-        _look_again(terms, s, now, effects)
+        _look_up_again(terms, s, now, effects)
     elif what is What.UNPAYABLE:
         if payout.state is _S.RESERVED and (payout.lease_until is None or payout.lease_until <= now):
             ends.cancel(s, payout, now)
