@@ -4,11 +4,12 @@ import asyncio
 import importlib
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
+import asyncpg
 import hypothesis
 import pytest
 import redis
@@ -19,6 +20,7 @@ from gateway.embedded import (
     create_database_from_template,
     drop_database,
 )
+from gateway.embedded.postgres import copying, dropping, with_database
 from tests.memory import servers_folder
 
 TEMPLATE = f"template_gateway_{os.getpid()}"
@@ -129,20 +131,50 @@ def template(postgres: EmbeddedPostgres) -> Iterator[str]:
     asyncio.run(drop_database(postgres.dsn, TEMPLATE))
 
 
+class Builder:
+    """Makes and drops each test's own database over one connection: a new one for each costs as much as the copy."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._loop = asyncio.new_event_loop()
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+
+    def lend(self, template: str) -> Iterator[str]:
+        """A copy of `template` for as long as the test takes; its URL."""
+        name = f"test_{uuid4().hex}"
+        self._loop.run_until_complete(self._do(copying(template, name)))
+        yield with_database(self._dsn, name)
+        self._loop.run_until_complete(self._do(dropping(name)))
+
+    async def _do(self, statement: str) -> None:
+        if self._connection is None or self._connection.is_closed():  # a test may end everybody's
+            self._connection = await asyncpg.connect(self._dsn, timeout=10)
+        await self._connection.execute(statement)
+
+    def close(self) -> None:
+        """At the end of the run."""
+        if self._connection is not None:
+            self._loop.run_until_complete(self._connection.close())
+        self._loop.close()
+
+
+@pytest.fixture(scope="session")
+def builder(postgres: EmbeddedPostgres) -> Iterator[Builder]:
+    """Who makes the databases of this test process."""
+    with closing(Builder(postgres.dsn)) as made:
+        yield made
+
+
 @pytest.fixture
-async def database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+def database(builder: Builder, template: str) -> Iterator[str]:
     """The URL of a migrated, empty database of this test's own."""
-    name = f"test_{uuid4().hex}"
-    yield await create_database_from_template(postgres.dsn, template, name)
-    await drop_database(postgres.dsn, name)
+    yield from builder.lend(template)
 
 
 @pytest.fixture
-async def empty_database(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+def empty_database(builder: Builder) -> Iterator[str]:
     """The URL of a database of this test's own without any table."""
-    name = f"test_{uuid4().hex}"
-    yield await create_database_from_template(postgres.dsn, "template0", name)
-    await drop_database(postgres.dsn, name)
+    yield from builder.lend("template0")
 
 
 @pytest.fixture(scope="session")

@@ -207,13 +207,23 @@ async def create_database_from_template(dsn: str, template: str, name: str) -> s
 
     File by file, which is the faster way where nothing waits for the disk.
     """
-    await _run(dsn, f"CREATE DATABASE {_quoted(name)} TEMPLATE {_quoted(template)} STRATEGY FILE_COPY")
+    await _run(dsn, copying(template, name))
     return with_database(dsn, name)
 
 
 async def drop_database(dsn: str, name: str) -> None:
     """Removes a database and ends whatever is still connected to it."""
-    await _run(dsn, f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)")
+    await _run(dsn, dropping(name))
+
+
+def copying(template: str, name: str) -> str:
+    """The statement of `create_database_from_template`."""
+    return f"CREATE DATABASE {_quoted(name)} TEMPLATE {_quoted(template)} STRATEGY FILE_COPY"
+
+
+def dropping(name: str) -> str:
+    """The statement of `drop_database`."""
+    return f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)"
 
 
 def with_database(dsn: str, name: str) -> str:
