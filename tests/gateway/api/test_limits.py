@@ -23,6 +23,7 @@ from gateway.security.clients import register
 from gateway.security.limits import Limits, Rate, TooManyRequests
 from tests.gateway.api.kit import Api, row
 from tests.gateway.app import app_of
+from tests.turns import in_turn
 
 GRANT = {"grant_type": "client_credentials"}
 RATE = Rate("test", 5, 2.0)
@@ -219,7 +220,7 @@ def _raw(*headers: tuple[str, str]) -> dict[str, Any]:
     return {"content": b"{}", "headers": [("Content-Type", "application/json"), *headers]}
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("status", "headers"),
     [
         (400, [("Authorization", "Bearer a"), ("Authorization", "Bearer b")]),
@@ -239,7 +240,7 @@ async def test_a_head_that_reads_in_two_ways_or_is_endless_is_refused(
     assert reply.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("path", ["/v1/incentives", "/nowhere", "/oauth/token", "/health/live", "/metrics", "/schema"])
+@in_turn("path", ["/v1/incentives", "/nowhere", "/oauth/token", "/health/live", "/metrics", "/schema"])
 async def test_every_answer_is_protected(api: Api, core: Core, path: str) -> None:
     reply = await api.http.get(path)
     assert (reply.headers["x-content-type-options"], reply.headers["cache-control"]) == ("nosniff", "no-store")
@@ -309,7 +310,7 @@ async def test_a_secret_is_changed_without_a_gap_and_without_a_new_id(api: Api, 
     assert not await good(third.secret), "a day later it is good no more"
 
 
-@pytest.mark.parametrize(
+@in_turn(
     "path",
     [
         "/v1/incentives?limit=1&limit=2",
@@ -392,8 +393,8 @@ async def test_a_body_that_breaks_off_is_no_failure_of_ours(api: Api, capsys: py
     assert "request_failed" not in "".join(capsys.readouterr())
 
 
-@pytest.mark.parametrize("path", ["/v1/settlements/%s/confirm", "/v1/partners/holds/%s/release"])
-@pytest.mark.parametrize("number", ["9" * 25, "0", "2147483648", "-1"])
+@in_turn("path", ["/v1/settlements/%s/confirm", "/v1/partners/holds/%s/release"])
+@in_turn("number", ["9" * 25, "0", "2147483648", "-1"])
 async def test_no_number_in_an_address_is_an_internal_error(api: Api, path: str, number: str) -> None:
     reply = await api.call("POST", path % number, role="operator", json={})
     assert 400 <= reply.status_code < 500, reply.text

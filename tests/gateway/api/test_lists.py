@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from gateway.core import Core
 from tests.gateway.api.kit import Api, as_ndjson, row
+from tests.turns import in_turn
 
 PAYOUT, REFERENCE, THEIRS = 17000000000000001, "0117000000000000001", "BNI/2026-77"
 
@@ -155,13 +156,13 @@ async def test_a_payout_is_found_by_any_of_its_numbers(api: Api, number: str) ->
     assert await _ids(api, "/v1/payouts", "payouts", "payout_id", number=number + "0") == []
 
 
-@pytest.mark.parametrize("path", ["/v1/payouts?incentive_id=x", "/v1/cases?payout_id=%2D1", "/v1/links?cursor=MQ"])
+@in_turn("path", ["/v1/payouts?incentive_id=x", "/v1/cases?payout_id=%2D1", "/v1/links?cursor=MQ"])
 async def test_a_filter_that_cannot_be_is_named(api: Api, path: str) -> None:
     reply = await api.call("GET", path)
     assert (reply.status_code, reply.json()["field"]) == (422, path.partition("?")[2].partition("=")[0])
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("sent", "kept"),
     [("trace-7f.1", True), ("a" * 64, True), ("", False), ("a" * 65, False), ("a b", False), ("ä", False),
      ("3174010101909901", False), ("id-+6281234567890", False)],
@@ -192,7 +193,7 @@ async def test_a_batch_may_be_one_json_object(api: Api) -> None:
     assert again == made
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("body", "status", "code"),
     [
         (b"[]", 422, "json_malformed"), (b"{}", 422, "json_malformed"), (b'{"rows": []}', 422, "batch_empty"),

@@ -19,6 +19,7 @@ from gateway.storage.access.owners import OWNERS
 from gateway.storage.messages import events
 from tests.gateway.api.kit import Api, as_csv, nik, row
 from tests.gateway.plans.kit import approved, complete, entitle, outcomes, person, plan, say
+from tests.turns import in_turn
 
 MAKING = ("links", "verifications", "incentives", "payouts", "batches", "read")
 BACK = "https://core.test/back"
@@ -183,7 +184,7 @@ def _body(operation: dict[str, Any], schemas: dict[str, Any], first: First) -> d
     return body
 
 
-@pytest.mark.parametrize("name", sorted(OWNERS))
+@in_turn("name", sorted(OWNERS))
 async def test_another_organisations_row_is_told_as_one_that_is_not_there(api: Api, first: First, name: str) -> None:
     paths = [p for p in (await api.http.get("/schema")).json()["paths"].items() if f"{{{name}}}" in p[0]]
     absent = {"participant_id": "P9", "link_id": "L1", "batch_id": "b1", "plan_id": "pl1"}.get(name, "1234567")
@@ -407,8 +408,8 @@ async def test_a_settlement_is_confirmed_by_another_person_not_only_another_clie
     assert (refused.status_code, refused.json()["code"]) == (409, "second_person_needed")
 
 
-@pytest.mark.parametrize("makes", sorted(clients.MAKING))
-@pytest.mark.parametrize("decides", ["batches:approve", "ops"])
+@in_turn("makes", sorted(clients.MAKING))
+@in_turn("decides", ["batches:approve", "ops"])
 async def test_no_client_hands_over_and_decides(core: Core, makes: str, decides: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         await register(
@@ -417,7 +418,7 @@ async def test_no_client_hands_over_and_decides(core: Core, makes: str, decides:
     assert refused.value.code == "duties_not_separate"
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("scopes", "more"),
     [
         (["batches"], {"organisation": "*"}),

@@ -6,10 +6,9 @@ import json
 import random
 from typing import Any
 
-import pytest
-
 from contracts.incentive import Stage
 from tests.gateway.api.kit import Api, as_csv, row
+from tests.turns import in_turn
 
 WRONG: dict[str, list[Any]] = {
     "period": ["01", "x", 1.0, True],
@@ -23,14 +22,14 @@ WRONG: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize("seed", range(12))
+@in_turn("seed", range(12))
 async def test_one_row_is_refused_with_what_a_batch_says_of_it(api: Api, seed: int) -> None:
     rng = random.Random(seed)
     bad = {name: rng.choice(WRONG[name]) for name in rng.sample(sorted(WRONG), rng.randint(1, len(WRONG)))}
-    alone = await api.call("POST", "/v1/incentives", json=row(1, **bad), key="one")
+    alone = await api.call("POST", "/v1/incentives", json=row(1, **bad), key=f"one-{seed}")
     assert alone.status_code == 422
     line = json.dumps(row(1, **bad)).encode()
-    batch = (await api.submit(line, kind="application/x-ndjson", key="many")).json()
+    batch = (await api.submit(line, kind="application/x-ndjson", key=f"many-{seed}")).json()
     told = (await api.call("GET", f"/v1/batches/{batch['batch_id']}/results?outcome=rejected")).json()["rows"][0]
     assert alone.json()["faults"] == told["faults"]
     assert {fault["field"] for fault in told["faults"]} >= set(bad) - {"account"}

@@ -17,6 +17,7 @@ from gateway.services.linking.links import Linking
 from gateway.storage.linking import links
 from tests.gateway.linking.fake import granted
 from tests.gateway.linking.world import HOME, PUBLIC, World, press
+from tests.turns import in_turn
 
 
 async def test_a_participant_is_linked_and_its_nik_is_queued(world: World) -> None:
@@ -269,7 +270,7 @@ async def test_an_active_link_is_not_replaced(world: World) -> None:
     assert await world.everything() == before
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("body", "status", "code"),
     [
         ({"participant_id": "P1", "return_url": HOME + "x"}, 422, "return_url_not_allowed"),

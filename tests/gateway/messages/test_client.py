@@ -25,6 +25,7 @@ from tests.gateway.api.kit import Api, as_csv, row
 from tests.gateway.app import app_of
 from tests.gateway.messages.receiver import receiving
 from tests.gateway.messages.test_addresses import LOOPBACK, SECRET
+from tests.turns import in_turn
 
 ARGUMENTS: dict[str, Any] = {
     "rows": b"x", "incentive": {"nik": "x"}, "decision": "approve", "content_root": "00", "incentive_id": "1",
@@ -65,7 +66,7 @@ def _differences(model: type, schema: dict[str, Any], schemas: dict[str, Any], w
     return found
 
 
-@pytest.mark.parametrize("name", CALLS)
+@in_turn("name", CALLS)
 async def test_each_call_is_an_operation_of_the_schema(name: str, http: httpx.AsyncClient) -> None:
     document = (await http.get("/schema")).json()
     made = _made(name)

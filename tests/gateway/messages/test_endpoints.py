@@ -17,6 +17,7 @@ from gateway.services.messages.webhooks import MOST_ENDPOINTS, Webhooks
 from tests.gateway.api.kit import Api, as_csv, row
 from tests.gateway.app import app_of
 from tests.gateway.messages.receiver import receiving
+from tests.turns import in_turn
 
 NETWORKS = (ipaddress.ip_network("127.0.0.0/8"),)
 PATH = "/v1/webhook-endpoints"
@@ -94,7 +95,7 @@ async def test_another_client_sees_and_changes_none_of_it(api: Api) -> None:
     assert await api.state() == before
 
 
-@pytest.mark.parametrize(
+@in_turn(
     "body",
     [
         {"url": "https://10.0.0.1/hook"}, {"url": "https://169.254.169.254/"}, {"url": "ftp://core.example/x"},

@@ -11,6 +11,7 @@ import pytest
 from gateway.clock import jakarta_day
 from tests.gateway.api.kit import Api, as_csv, nik, row
 from tests.gateway.plans.kit import approved, complete, entitle, outcomes, person, plan, propose, say
+from tests.turns import in_turn
 
 PID = str(person(1)["participant_id"])
 
@@ -56,7 +57,7 @@ async def test_a_plan_that_says_the_same_is_proposed_once_while_it_stands(api: A
     await propose(api, "anew")
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("field", "changes"),
     [
         ("programme", {"programme": "nowhere"}),
