@@ -70,6 +70,7 @@ class WarningCode(enum.Enum):
     AMOUNTS_UNUSUAL = "amounts_unusual"
     DEADLINES_OVER = "deadlines_over"
     ACCOUNTS_SHARED = "accounts_shared"
+    PEOPLE_STOPPED = "people_stopped"
 
 
 class BatchWarning(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +97,12 @@ WARNINGS: dict[WarningCode, Text] = {
     WarningCode.ACCOUNTS_SHARED: Text(
         "Beberapa peserta diserahkan dengan akun yang sama: akun hanya milik satu orang. Cocokkan dengan sumbernya.",
         "Different participants were handed over with one account: it is one person's. Compare with the source.",
+    ),
+    WarningCode.PEOPLE_STOPPED: Text(
+        "Pembayaran kepada peserta baris ini pernah dihentikan. Pastikan mereka memang akan dibayar lagi sebelum"
+        " menyetujui.",
+        "Payments to the participants of these rows were stopped. Make sure that they are to be paid again before you"
+        " approve.",
     ),
 }
 assert set(WARNINGS) == set(WarningCode), "every warning says what it may mean"

@@ -39,6 +39,7 @@ _TOLD = (
     WarningCode.AMOUNTS_UNUSUAL,
     WarningCode.DEADLINES_OVER,
     WarningCode.ACCOUNTS_SHARED,
+    WarningCode.PEOPLE_STOPPED,
 )
 """In this order."""
 
@@ -169,6 +170,7 @@ class Growing:
             )
             self._odd[WarningCode.AMOUNTS_UNUSUAL] += one.unusual
             self._odd[WarningCode.DEADLINES_OVER] += one.over
+        self._odd[WarningCode.PEOPLE_STOPPED] += await accepted.of_stopped(connection)
 
     async def finish(self, vault: Vault, checker: Checker, plan_id: str | None = None) -> BatchRow:
         """The batch as it is stored, and told of."""

@@ -87,7 +87,7 @@ class Participants:
 
     async def stop(self, participant_id: str, actor: str) -> ParticipantView:
         """Cancel whatever of the participant's incentives has not left, and what they are entitled to under plans, so
-        that no later notice makes more; what has left is followed to its end.
+        that no later notice makes more; what has left is followed to its end. Who approves a later row is told of it.
         """
 
         async def store(connection: Connection) -> ParticipantView:
@@ -96,7 +96,7 @@ class Participants:
             ended = await entitlements.cancel_of(connection, (await known(connection, participant_id)).id, now)
             person = await known(connection, participant_id, lock=True)
             stopped = await batches.stop_incentives(connection, "participant", person.id, now)
-            if stopped or ended:
+            if await participants.stop(connection, person, now) or stopped or ended:
                 about = {"incentives": stopped, "entitlements": ended}
                 await audit.record(connection, now, actor, "participant.stop", participant_id, about)
                 await connection.execute("SELECT pg_notify('gateway', 'dispatch')")

@@ -213,6 +213,7 @@ class Singles:
         total = PartnerTotal(partner=item.row.partner, rows=1, amount_rupiah=item.row.amount_rupiah)
         odd = [(WarningCode.AMOUNTS_UNUSUAL, 1)] if fate.unusual else []
         odd += [(WarningCode.DEADLINES_OVER, 1)] if item.row.deadline_on < jakarta_day(now) else []
+        odd += [(WarningCode.PEOPLE_STOPPED, 1)] if fate.stopped else []
         return BatchRow(
             id=fate.batch_id,
             client_id=item.client_id,

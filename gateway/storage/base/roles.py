@@ -78,6 +78,7 @@ RIGHTS = {
     "statement_lines": ("s", "siu", "siu"),
     "statement_reads": ("s", "si", "si"),
     "statements_out_of_time": ("siud", "siud", "siud"),
+    "stopped_people": ("sid", "sd", "sd"),
     "store_timeline": ("siu", "siu", "siu"),
     "strays": ("siu", "siu", "siu"),
     "usual_amounts": ("siu", "siu", "siu"),

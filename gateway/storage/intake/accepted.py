@@ -71,3 +71,12 @@ async def sharing(connection: Connection) -> int:
         timeout=STATEMENT_S,
     )
     return int(found)
+
+
+async def of_stopped(connection: Connection) -> int:
+    """How many accepted rows are of people whose payments were stopped, with nothing approved since."""
+    found = await connection.fetchval(
+        f"SELECT count(*) {LIVE} AND r.participant_id IN (SELECT participant_id FROM stopped_people)",
+        timeout=STATEMENT_S,
+    )
+    return int(found)

@@ -221,9 +221,15 @@ async def too_old(connection: Connection, before: datetime, limit: int) -> list[
 
 async def approve(connection: Connection, batch_id: str, now: datetime) -> None:
     """The batch's incentives may be paid, but for those whose account has changed since: these are approved anew. Of a
-    large batch the first rows are marked at once, the others by `mark_next`.
+    large batch the first rows are marked at once, the others by `mark_next`. Whose payments were stopped before is no
+    longer told of: the approvers were.
     """
     await _decide(connection, batch_id, BatchState.APPROVED, now)
+    await connection.execute(
+        "DELETE FROM stopped_people s WHERE (SELECT bool_or(i.batch_id = $1 AND NOT i.cancelled) FROM incentives i"
+        " WHERE i.participant = s.participant)",
+        batch_id,
+    )
     await _mark(connection, batch_id, 0, AT_ONCE, now)
 
 

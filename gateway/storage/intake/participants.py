@@ -51,6 +51,15 @@ async def find(connection: Connection, participant_id: str, *, lock: bool = Fals
     return None if row is None else into(ParticipantRow, row)
 
 
+async def stop(connection: Connection, person: ParticipantRow, now: datetime) -> bool:
+    """Mark that payments to the participant were stopped; False: they were before, and nothing was approved since."""
+    done = await connection.execute(
+        "INSERT INTO stopped_people (participant, participant_id, since) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        person.id, person.participant_id, now,
+    )  # fmt: skip
+    return done == "INSERT 0 1"
+
+
 async def get(connection: Connection, participant: int, *, lock: bool = False) -> ParticipantRow:
     """The participant of a link, verification or incentive row."""
     text = f"SELECT {_COLUMNS} FROM participants WHERE id = $1" + (" FOR NO KEY UPDATE" if lock else "")

@@ -49,7 +49,9 @@ SELECT r.line, m.code, m.fields, m.hint, EXISTS (SELECT FROM idempotency k
     CASE WHEN m.code = '{rules.REPEAT}' THEN (SELECT i.id FROM ({rules.STANDING}) i
         WHERE (i.programme, i.purpose, i.period) = (r.programme, r.purpose, r.period)) END AS incentive_id,
     p.id IS NULL AS unknown, p.id IS NOT NULL AND NOT {rules.AS_KNOWN} AS differs,
-    {rules.unusual("r")} AS unusual, 'b' || new_id($2) AS batch_id
+    {rules.unusual("r")} AS unusual,
+    EXISTS (SELECT FROM stopped_people s WHERE s.participant_id = r.participant_id OFFSET 0) AS stopped,
+    'b' || new_id($2) AS batch_id
 FROM intake_rows r LEFT JOIN met m USING (line) LEFT JOIN participants p USING (participant_id)
 """
 _CORRECT = _ROWS + rules.corrected_participants(_OURS, _LIVE, "$2")
@@ -114,6 +116,8 @@ class Fate(msgspec.Struct, frozen=True, kw_only=True):
     """The participant is known otherwise."""
     unusual: bool
     """No such amount was ever approved for the programme and purpose, where others were."""
+    stopped: bool
+    """Payments to the participant were stopped, and nothing approved since."""
     batch_id: str
     """A fresh id, ordered by time."""
 

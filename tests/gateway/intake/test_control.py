@@ -159,6 +159,43 @@ async def test_what_has_not_left_of_a_person_is_stopped(api: Api) -> None:
     assert await api.state() == before, "stopping again changes nothing"
 
 
+async def test_who_approves_is_told_that_payments_to_somebody_were_stopped(api: Api) -> None:
+    """Who stops and who makes the next month's file do not know of each other."""
+
+    async def of_stopped(*rows: dict[str, Any]) -> tuple[dict[str, Any], int]:
+        key = "-".join(f"{one['participant_id']}{one['period']}" for one in rows)
+        batch = (await _submit(api, as_csv(list(rows)), key=key)).json()
+        return batch, sum(w["rows"] for w in batch["warnings"] if w["code"] == "people_stopped")
+
+    at_first, warned = await of_stopped(row(1), row(2))
+    assert warned == 0
+    await _decide_both(api, at_first)
+    for stopped in ("P00000001", "P00000002"):
+        assert (await api.call("POST", f"/v1/participants/{stopped}/stop", role="one")).status_code == 200
+    single = await api.call("POST", "/v1/incentives", key="s", json=row(2, period="2"))
+    assert single.status_code == 201, single.text
+    (alone,) = (await api.call("GET", "/v1/batches", role="two", params={"limit": 1})).json()["batches"]
+    assert [(w["code"], w["rows"]) for w in alone["warnings"]] == [("people_stopped", 1)]
+
+    later, warned = await of_stopped(row(1, period="2"), row(1, period="3"), row(3))
+    assert warned == 2
+    await api.decide(later, "one")
+    other, warned = await of_stopped(row(1, period="4"), row(3, period="2"))
+    assert warned == 1, "one approver is not both"
+    await api.decide(later, "two")
+    assert (await of_stopped(row(1, period="5")))[1] == 0, "it was decided"
+    assert (await of_stopped(row(2, period="5")))[1] == 1, "about the one, not about the other"
+
+    await api.call("POST", "/v1/participants/P00000001/stop", role="one")
+    await _decide_both(api, other)
+    assert (await of_stopped(row(1, period="4")))[1] == 1, "their row was cancelled: nothing of them was approved"
+
+
+async def _decide_both(api: Api, batch: dict[str, Any]) -> None:
+    for role in ("one", "two"):
+        assert (await api.decide(batch, role)).status_code == 200
+
+
 async def test_nobody_decided_in_a_month(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = (await _submit(api, as_csv([row(1)]))).json()
     assert await api.core.batches.tick_expiry() == 0
