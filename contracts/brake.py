@@ -92,16 +92,18 @@ def next_look(now: datetime, looks: int, looks_s: Sequence[float], last_at: date
     return at if at is not None and at < last_at + timedelta(days=1) else None
 
 
-def tail(n: int, c: int, a: float, b: float) -> float:
-    """P(X >= c) for X beta-binomial(n, a, b)."""
+def tails(n: int, a: float, b: float) -> list[float]:
+    """P(X >= c) for c from 0 to n and X beta-binomial(n, a, b)."""
 
     def beta(x: float, y: float) -> float:
         return lgamma(x) + lgamma(y) - lgamma(x + y)
 
-    return sum(
-        exp(lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) + beta(k + a, n - k + b) - beta(a, b))
-        for k in range(c, n + 1)
-    )
+    whole = lgamma(n + 1) - beta(a, b)
+    found, more = [], 0.0
+    for k in range(n, -1, -1):
+        more += exp(whole - lgamma(k + 1) - lgamma(n - k + 1) + beta(k + a, n - k + b))
+        found.append(more)
+    return found[::-1]
 
 
 @functools.cache
@@ -109,10 +111,11 @@ def limits(table: Table) -> Mapping[int, tuple[int | None, int | None]]:
     """By window: the fewest refusals for a suspicion, and for a hold; None where no count is unlikely enough."""
     prior = PRIORS[table]
 
-    def fewest(n: int, alpha: float) -> int | None:
-        return next((c for c in range(1, n + 1) if tail(n, c, prior.a, prior.b) <= alpha), None)
+    def fewest(at_least: Sequence[float], alpha: float) -> int | None:
+        return next((c for c in range(1, len(at_least)) if at_least[c] <= alpha), None)
 
-    return {n: (fewest(n, prior.suspicion), fewest(n, prior.hold)) for n in WINDOWS}
+    found = {n: tails(n, prior.a, prior.b) for n in WINDOWS}
+    return {n: (fewest(one, prior.suspicion), fewest(one, prior.hold)) for n, one in found.items()}
 
 
 def weigh(refused: Sequence[bool], table: Table) -> Level:

@@ -23,7 +23,7 @@ _DOUBT, _LOOKS = "tests/gateway/brake/test_doubt.py", "tests/gateway/brake/test_
 
 BRAKE = (
     one("brake/an_outages_end_lifts_it", _OUTAGE, "_OPENED_HERE = (HoldKind.OUTAGE, HoldKind.OURS)", "_OPENED_HERE = (HoldKind.OUTAGE, HoldKind.OURS, HoldKind.BRAKE)", WORKER, _WEIGHED),
-    one("brake/one_refusal_more_than_the_table_says", "contracts/brake.py", "if tail(n, c, prior.a, prior.b) <= alpha", "if tail(n, c - 1, prior.a, prior.b) <= alpha", _TABLES),
+    one("brake/one_refusal_more_than_the_table_says", "contracts/brake.py", "if at_least[c] <= alpha", "if at_least[c - 1] <= alpha", _TABLES),
     one("brake/held_in_one_process", "gateway/services/ops/holds.py", "one.stage in stages and one.stops]", "one.stage in stages and one.stops and one.opened_by == self._by]", _HOLDS),
     one("brake/a_held_stage_is_asked_all_the_same", _REFUSALS, " AND h.stage = r.stage AND h.released_at IS NULL)", " AND h.stage = r.stage AND h.released_at IS NOT NULL)", _CROWDS),
     one("brake/a_refusal_is_a_good_word", "gateway/partners/watch.py", "result.verdict in (Verdict.MATCH, Verdict.PENDING)", "result.verdict in Verdict", _WATCH, WORKER),

@@ -1,7 +1,8 @@
-"""Everything the store says that a rule or a trace needs, read in one statement after each step."""
+"""Everything the store says that a rule or a trace needs, read after each step as far as it may have changed."""
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import asyncpg
@@ -258,18 +259,41 @@ _PARTS = {
         "partner, by",
     ),
 }
-_TEXT = "SELECT json_build_object(" + ", ".join(f"'{name}', {part}" for name, part in _PARTS.items()) + ")::text"
-_decode = msgspec.json.Decoder(Snapshot).decode
+_FROM = {
+    "checks": ("verifications", "links"),
+    "notes": ("inbox",),
+    "heard": ("observations",),
+    "funnel": ("funnel_counts",),
+    "paused": ("partner_switches", "recoveries"),
+}
+"""The tables of a part, where they are not of its name."""
+_TABLES = {name: frozenset(_FROM.get(name, (name,))) for name in _PARTS}
+SHOWN = frozenset().union(*_TABLES.values())
+"""The tables of which anything is shown."""
+_DECODERS = {one.name: msgspec.json.Decoder(one.type) for one in msgspec.structs.fields(Snapshot)}
 
 
-async def read(connection: asyncpg.Connection[asyncpg.Record]) -> str:
-    """The store as text: the same content gives the same text."""
-    text: str = await connection.fetchval(_TEXT)
-    return text
+class Reader:
+    """Reads the store again and again: only what may have been written to since."""
 
+    def __init__(self) -> None:
+        self._texts = dict.fromkeys(_PARTS, "[]")
+        self._rows: dict[str, list[Any]] = {name: [] for name in _PARTS}
 
-def decode(text: str) -> Snapshot:
-    return _decode(text)
+    async def read(
+        self, connection: asyncpg.Connection[asyncpg.Record], stale: AbstractSet[str]
+    ) -> tuple[str, Snapshot]:
+        """The store as text, the same content giving the same text, and as rows; what is as before is the same list.
+        `stale`: the tables that may have been written to since.
+        """
+        names = [name for name, tables in _TABLES.items() if not tables.isdisjoint(stale)]
+        row = await connection.fetchrow("SELECT " + ", ".join(f"{_PARTS[name]}::text" for name in names))
+        assert row is not None
+        for name, text in zip(names, row.values(), strict=True):
+            if text != self._texts[name]:
+                self._texts[name], self._rows[name] = text, _DECODERS[name].decode(text)
+        whole = ", ".join(f'"{name}" : {text}' for name, text in self._texts.items())
+        return f"{{{whole}}}", Snapshot(**self._rows)
 
 
 _SHOWN: dict[str, tuple[str, ...]] = {
@@ -287,13 +311,20 @@ _SHOWN: dict[str, tuple[str, ...]] = {
 
 def moved(before: Snapshot, after: Snapshot) -> bool:
     """Whether anything changed but holds."""
-    return any(getattr(before, name) != getattr(after, name) for name in _PARTS if name != "holds")
+    return any(_differ(before, after, name) for name in _PARTS if name != "holds")
+
+
+def _differ(before: Snapshot, after: Snapshot, name: str) -> bool:
+    was, now = getattr(before, name), getattr(after, name)
+    return was is not now and was != now
 
 
 def changes(before: Snapshot, after: Snapshot) -> list[str]:
     """What changed, in words, for people who read a trace."""
     lines = []
     for table, names in _SHOWN.items():
+        if getattr(before, table) is getattr(after, table):
+            continue
         old: dict[Any, Any] = {_key(row): row for row in getattr(before, table)}
         for row in getattr(after, table):
             before_row = old.get(_key(row))

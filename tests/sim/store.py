@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,8 @@ from gateway.storage.base.database import Connection, Database, _prepare
 from gateway.storage.base.migrate import migrate
 from gateway.storage.base.timeline import Timeline
 from tests.memory import servers_folder
+from tests.sim.snapshot import SHOWN
+from tests.sim.written import Written
 
 _UNSAFE = dict.fromkeys(
     (
@@ -47,13 +48,18 @@ async def server() -> AsyncIterator[EmbeddedPostgres]:
 
 
 class Connected(asyncpg.Connection[asyncpg.Record] if TYPE_CHECKING else asyncpg.Connection):
-    """A connection that knows whether it has been asked to change anything, and anything that is looked at."""
+    """A connection that knows whether it has been asked to change anything, and in which tables."""
 
-    __slots__ = ("changed", "wrote")
+    __slots__ = ("tables", "written", "wrote")
+    written: Written
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.wrote = self.changed = False
+        self.begin()
+
+    def begin(self) -> None:
+        """From now on nothing was written."""
+        self.wrote, self.tables = False, set[str]()
 
     async def execute(self, query: str, *args: Any, **options: Any) -> Any:
         if not args:  # the driver sends such by itself
@@ -65,7 +71,8 @@ class Connected(asyncpg.Connection[asyncpg.Record] if TYPE_CHECKING else asyncpg
         try:
             told = await super()._execute(query, *args, return_status=True, **options)  # type: ignore[misc]
         except BaseException:
-            self.wrote = self.changed = True  # as far as anybody knows
+            self.wrote = True  # as far as anybody knows
+            self.tables |= self.written.by(query)
             raise
         self._mark(query, told[1] or b"")
         return told if return_status else told[0]
@@ -76,13 +83,9 @@ class Connected(asyncpg.Connection[asyncpg.Record] if TYPE_CHECKING else asyncpg
             return
         if not word.startswith(_CHANGE_NOTHING) or "begin_payouts" in query:
             self.wrote = True
-            self.changed = self.changed or _UNSEEN.match(query) is None
+            self.tables |= self.written.by(query)
 
 
-_UNSEEN = re.compile(
-    r"\s*(INSERT INTO|UPDATE|DELETE FROM) (statement_(findings|lines|reads)|lookalikes|store_timeline|instances)\b"
-)
-"""Statements that change nothing which a snapshot shows (`tests/sim/snapshot.py`): none of these has a trigger."""
 _COUNTED = ("INSERT", "UPDATE", "DELETE")
 _CHANGE_NOTHING = ("SELECT", "BEGIN", "COMMIT", "ROLLBA", "SAVEPO", "RELEAS")
 
@@ -114,8 +117,11 @@ class Store:
         self.dsn = dsn
         self.epoch = 0
         """Another one whenever a copy was put back: whoever is connected must connect anew."""
+        self.stale: set[str] = set(SHOWN)
+        """Tables that may have been written to since somebody looked."""
         self._free: list[Connected] = []
         self._lent = 0
+        self._written: Written | None = None
 
     @property
     def quiet(self) -> bool:
@@ -127,16 +133,20 @@ class Store:
         self._lent += 1
         if self._free:
             connection = self._free.pop()
-            connection.wrote = connection.changed = False
+            connection.begin()
             return connection
         connection = await asyncpg.connect(
             self.dsn, timeout=10, statement_cache_size=400, connection_class=Connected, server_settings=_SESSION
         )
         await _prepare(connection)
+        if self._written is None:
+            self._written = await Written.of(connection)
+        connection.written = self._written
         return connection
 
     def give_back(self, connection: Connected) -> None:
         self._lent -= 1
+        self.stale |= connection.tables
         self._free.append(connection)
 
     async def empty(self) -> None:
@@ -145,6 +155,7 @@ class Store:
         await self._empty(connection)
         await connection.execute("ALTER SEQUENCE id_serial RESTART; DISCARD TEMP")
         self.epoch = 0
+        self.stale = set(SHOWN)
         self.give_back(connection)
 
     async def _empty(self, connection: Connected) -> None:
@@ -188,6 +199,7 @@ class Store:
                 await connection.execute("SELECT setval($1::regclass, $2)", name, last)
             await connection.execute("RESET session_replication_role")
         self.epoch += 1
+        self.stale |= SHOWN
         self.give_back(connection)
 
     async def close(self) -> None:
@@ -226,7 +238,7 @@ class FaultyDatabase(Database):
         if self._epoch != self._store.epoch:
             self._epoch = self._store.epoch
             await self._compare(connection)
-            connection.wrote = connection.changed = False
+            connection.wrote = False
         return connection
 
     @asynccontextmanager
@@ -247,7 +259,7 @@ class FaultyDatabase(Database):
             await transaction.commit()
         finally:
             self._store.give_back(connection)
-        await self._after(connection.changed)
+        await self._after(not connection.tables.isdisjoint(SHOWN))
         if fault == "unheard":
             raise asyncpg.ConnectionDoesNotExistError("the connection broke; the commit had arrived")
 
@@ -261,7 +273,7 @@ class FaultyDatabase(Database):
                 fault = await self._commit(alone=False)
         finally:
             self._store.give_back(connection)
-        await self._after(connection.changed)
+        await self._after(not connection.tables.isdisjoint(SHOWN))
         if fault == "unheard":
             raise asyncpg.ConnectionDoesNotExistError("the connection broke; the statement had been carried out")
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 import sys
 from collections.abc import AsyncIterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from unittest.mock import AsyncMock
 
@@ -18,7 +19,8 @@ from tests.sim.chance import PROFILES, Chance
 from tests.sim.crowd import CROWDED, drawn
 from tests.sim.run import Result, run
 from tests.sim.shrink import kind_of, shrink
-from tests.sim.store import TEMPLATE, Store, server
+from tests.sim.snapshot import SHOWN, Reader, Snapshot
+from tests.sim.store import TEMPLATE, Connected, Store, server
 from tests.sim.town import Town
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +120,18 @@ async def test_a_broken_rule_is_found_and_made_short(store: Store, monkeypatch: 
     ).fingerprint == short.fingerprint
 
 
+def _read_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look reads all of the store besides: what was not written to since is as it was."""
+    part = Reader.read
+
+    async def read(reader: Reader, connection: Connected, stale: AbstractSet[str]) -> tuple[str, Snapshot]:
+        told = await part(reader, connection, stale)
+        assert told == await part(Reader(), connection, SHOWN)
+        return told
+
+    monkeypatch.setattr(Reader, "read", read)
+
+
 @pytest.mark.parametrize("noticed", [True, False])
 async def test_a_store_that_was_put_back_pays_nobody_twice_where_it_is_noticed(
     noticed: bool, store: Store, monkeypatch: pytest.MonkeyPatch
@@ -126,6 +140,8 @@ async def test_a_store_that_was_put_back_pays_nobody_twice_where_it_is_noticed(
     if not noticed:
         monkeypatch.setattr(Town, "compare", AsyncMock())
         monkeypatch.setattr(Town, "cache_knows", lambda _: True)
+    else:
+        _read_twice(monkeypatch)
     played = [await run(seed, store, profile="rough") for seed in (50, 56)]
     assert all(any(fault.startswith("put back") for fault in one.faults) for one in played)
     told = [what for one in played for what in one.violations]

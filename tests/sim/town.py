@@ -112,6 +112,7 @@ class Town:
         self._hash = hashlib.sha256()
         self.text = ""
         self.dirty = True
+        self._reader = snapshot.Reader()
         self.state = Snapshot()
         self.restless: list[Incentive] = []
         self.restless_for: tuple[object, ...] = ()
@@ -263,6 +264,7 @@ class Town:
         await process.timeline.compare(connection)
         await process.timeline.remember(self.cache, connection)  # type: ignore[arg-type]
         self.dirty = True
+        self.store.stale |= snapshot.SHOWN
 
     def cache_knows(self) -> bool:
         """Whether a process that begins anew would hear that more was committed than the store knows."""
@@ -339,10 +341,10 @@ class Town:
         if not self.dirty:
             return
         self.dirty = False
-        text = await snapshot.read(self.observer)
+        stale, self.store.stale = self.store.stale, set()
+        text, state = await self._reader.read(self.observer, stale)
         if text == self.text:
             return
-        state = snapshot.decode(text)
         for line in snapshot.changes(self.state, state):
             self.trace(f"  {line}")
         self.trace("state", text)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contracts.brake import RING, WINDOWS, Level, Table, limits, tail, weigh
+from contracts.brake import RING, WINDOWS, Level, Table, limits, tails, weigh
 from gateway.services.brake.brake import Weight
 
 SUSPICION = {
@@ -31,8 +31,10 @@ def test_limits_are_the_published_ones(table: Table) -> None:
 
 def test_a_tail_adds_up() -> None:
     for n, a, b in ((7, 0.6, 8.0), (24, 0.5, 166.0), (256, 3.0, 7.0)):
-        assert tail(n, 0, a, b) == pytest.approx(1.0)
-        assert all(tail(n, c, a, b) >= tail(n, c + 1, a, b) for c in range(n))
+        at_least = tails(n, a, b)
+        assert at_least[0] == pytest.approx(1.0)
+        assert at_least == sorted(at_least, reverse=True)
+        assert len(at_least) == n + 1
 
 
 def slowly(refused: list[bool], table: Table) -> Level:
