@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 import structlog
 
 from gateway.logs import frames
+from gateway.storage.base.database import AWAY
 
 T = TypeVar("T")
+R = TypeVar("R")
 _log = structlog.get_logger(__name__)
 
 
@@ -30,3 +32,26 @@ async def each(tick: str, rows: Iterable[T], work: Callable[[T], Awaitable[objec
             return True
 
     return sum(await asyncio.gather(*(one(row) for row in rows)))
+
+
+async def together(tick: str, rows: Sequence[T], work: Callable[[Sequence[T]], Awaitable[Sequence[R]]]) -> list[R]:
+    """Do `work` for all rows at once, or, where that fails, for each by itself: one that cannot be done holds up no
+    other. Raises what the last one that failed did, once the others are done; at once where the database is away.
+    """
+    try:
+        return list(await work(rows))
+    except AWAY:
+        raise
+    except Exception as error:
+        if len(rows) < 2:
+            raise
+        failed: Exception = error
+    for row in rows:
+        try:
+            await work([row])
+        except AWAY:
+            raise
+        except Exception as error:  # noqa: BLE001 - raised below, once the others are done
+            _log.error("tick_row_failed", tick=tick, error=type(error).__name__, frames=frames(error))
+            failed = error
+    raise failed

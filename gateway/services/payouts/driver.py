@@ -17,7 +17,7 @@ from contracts.payout import Outcome, PayoutOrder, PayoutState
 from gateway import tracing
 from gateway.clock import jakarta_day
 from gateway.resources import Resources
-from gateway.services.each import each
+from gateway.services.each import each, together
 from gateway.services.payouts.apply import Applied, apply
 from gateway.services.payouts.commits import LOST_S, Commits
 from gateway.services.payouts.following import Following
@@ -125,7 +125,8 @@ class Payouts:
             rows = await queue.unpayable(connection, partner, now, jakarta_day(now), limit, due_by=due_by)
         reserved = [row.id for row in rows if row.state is _S.RESERVED]
         if reserved:
-            await self._commits.apply([Finding(payout=one, what=What.UNPAYABLE) for one in reserved])
+            found = [Finding(payout=one, what=What.UNPAYABLE) for one in reserved]
+            await together("unpayable", found, self._commits.apply)
         prepared = [row.id for row in rows if row.state is _S.PREPARED]
         if prepared:
             async with self._database.connection() as connection:
@@ -156,7 +157,8 @@ class Payouts:
         async with self._database.connection() as connection:
             rows = await queue.overdue(connection, self._clock.now(), limit)
         if rows:
-            await self._commits.apply([Finding(payout=row.id, what=What.OVERDUE) for row in rows])
+            found = [Finding(payout=row.id, what=What.OVERDUE) for row in rows]
+            await together("deadlines", found, self._commits.apply)
         return len(rows)
 
     async def tick_timers(self, limit: int = 1000) -> int:
@@ -171,7 +173,8 @@ class Payouts:
         async with self._database.connection() as connection:
             late = await payouts.refused_too_late(connection, limit)
         if late:
-            passed += len(await self._commits.apply([Finding(payout=one, what=What.TOO_LATE) for one in late]))
+            found = [Finding(payout=one, what=What.TOO_LATE) for one in late]
+            passed += len(await together("timers", found, self._commits.apply))
         return passed + await transact(self._database, lambda connection: _block_paid_before(connection, now, limit))
 
     # --- partners' words and callers' wishes -------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from contracts.secret import Secret
 from gateway.clock import jakarta_day
 from gateway.resources import Resources
 from gateway.security import places
-from gateway.services.payouts.apply import apply
+from gateway.services.each import together
+from gateway.services.payouts.apply import Applied, apply
 from gateway.services.payouts.ends import Terms
 from gateway.services.payouts.words import Item, Word, agreed
 from gateway.services.reconciliation.listing import Listed, booking_identity
@@ -23,7 +24,7 @@ from gateway.services.reconciliation.weighed import (
     Weighed,
     not_booked_yet,
 )
-from gateway.storage.base.database import transact
+from gateway.storage.base.database import AWAY, transact
 from gateway.storage.payouts.payouts import PayoutRow
 from gateway.storage.reconciliation import statements
 
@@ -87,11 +88,22 @@ class Lines:
             if word is not None:
                 words.append(word)
         if words:
-            await transact(self._database, lambda connection: apply(connection, self._clock.now(), self._terms, words))
+            try:
+                await together("statements", words, self._applied)
+            except AWAY:
+                raise
+            except Exception as error:  # noqa: BLE001 - raised once the whole list is applied
+                weighed.failed = error
+                return without  # what these lines say is news as long as one of them could not be applied
         if news:  # after the words, so that a line that was not applied is still news
             async with self._database.connection() as connection:
                 await statements.keep_lines(connection, self._clock.now(), day, news)
         return without
+
+    async def _applied(self, words: Sequence[Item]) -> list[Applied]:
+        return await transact(
+            self._database, lambda connection: apply(connection, self._clock.now(), self._terms, words)
+        )
 
     async def _word(self, one: Listed, row: PayoutRow, *, new: bool) -> Word | None:
         """What a line says that is news about a payout."""

@@ -32,7 +32,7 @@ from gateway.services.reconciliation.weighed import (
     suspects,
     tell,
 )
-from gateway.storage.base.database import transact
+from gateway.storage.base.database import AWAY, transact
 from gateway.storage.reconciliation import findings, statements
 from gateway.storage.reconciliation.statements import StatementRead
 
@@ -72,6 +72,7 @@ class Statements:
             or self._clock.monotonic() < self._not_before[partner]
         ):
             return 0
+        broken: Exception | None = None
         read, turns, failed, due = 0, self._turns[partner], False, await self._due(desk)
         for day in turns.order(due, jakarta_day(self._clock.now()), self._clock.monotonic())[:MOST_DAYS_A_TICK]:
             try:
@@ -90,6 +91,12 @@ class Statements:
                     break
                 failed = True
                 continue
+            except AWAY:
+                raise
+            except Exception as error:  # noqa: BLE001 - raised below: nor does a row of one day that cannot be applied
+                turns.in_vain(day, self._clock.monotonic(), self._sweep_s, self._sweep_s)
+                broken = error
+                continue
             turns.read(day)
             read, failed = read + 1, False
         if read:
@@ -98,6 +105,8 @@ class Statements:
         if read == 0 and waiting > MANY:
             rest_until = self._clock.monotonic() + min(REST_S, self._sweep_s / 4)
             self._not_before[partner] = max(self._not_before[partner], rest_until)
+        if broken is not None:
+            raise broken
         return read
 
     async def read(self, partner: str, day: date) -> StatementRead:
@@ -125,6 +134,8 @@ class Statements:
             if settled or listing.unreadable:
                 break
             before = listing
+        if weighed.failed is not None:
+            raise weighed.failed
         weighed.whole = True
         if listing.unreadable:
             raise PartnerProtocolError(f"{listing.unreadable} lines of the statement of {day} cannot be read")

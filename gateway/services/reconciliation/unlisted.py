@@ -11,6 +11,7 @@ from contracts.partner import Mark
 from contracts.payout import PayoutState, rejected
 from gateway.partners.desk import Desk
 from gateway.resources import Resources
+from gateway.services.each import together
 from gateway.services.payouts.absence import (
     Calendar,
     enough_readings,
@@ -26,7 +27,7 @@ from gateway.services.reconciliation.rounds import MOST_WAITING, Round
 from gateway.services.reconciliation.weighed import (
     looks_alike,
 )
-from gateway.storage.base.database import Connection, transact
+from gateway.storage.base.database import AWAY, Connection, transact
 from gateway.storage.payouts import observations, payouts
 from gateway.storage.payouts.observations import Heard
 from gateway.storage.payouts.payouts import PayoutRow
@@ -73,15 +74,26 @@ class Unlisted:
             news = turn.news(waiting)
             since = min(map(listed_from, news), default=None)
             reads = [] if since is None else await statements.reads(connection, desk.slug, since)
-        calendar = Calendar(reads)
+        calendar, failed = Calendar(reads), None
         enough = [row for row in news if self.worth(desk, row, calendar)[0]]
         for start in range(0, len(enough), _MOST_AT_ONCE):
             part = enough[start : start + _MOST_AT_ONCE]
-            judged, unsure = await transact(self._database, partial(self.judge, desk=desk, rows=part))
-            turn.judge(judged)
-            turn.hold(unsure)
+            try:
+                await together("unlisted", part, partial(self._judged, desk, turn))
+            except AWAY:
+                raise
+            except Exception as error:  # noqa: BLE001 - raised once all others had their turn
+                failed = error
         turn.go_on(waiting)
+        if failed is not None:
+            raise failed
         return len(waiting)
+
+    async def _judged(self, desk: Desk, turn: Round, rows: Sequence[PayoutRow]) -> list[PayoutRow]:
+        judged, unsure = await transact(self._database, partial(self.judge, desk=desk, rows=rows))
+        turn.judge(judged)
+        turn.hold(unsure)
+        return judged
 
     async def judge(
         self, connection: Connection, desk: Desk, rows: Sequence[PayoutRow]

@@ -49,6 +49,8 @@ class Weighed:
         self.foreign: set[bytes] = set()
         """Those, and reversals, whose reference we cannot have made."""
         self.unreadable = 0
+        self.failed: Exception | None = None
+        """Why something that is listed could not be applied."""
 
     @property
     def payouts(self) -> list[int]:

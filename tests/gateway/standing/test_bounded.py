@@ -6,6 +6,7 @@ import ast
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -20,8 +21,10 @@ from contracts.payout import PayoutState
 from contracts.secret import Secret
 from gateway.clock import growing_s
 from gateway.partners.tokens import Tokens
+from gateway.services.each import together
 from gateway.services.payouts import apply as applying
 from gateway.services.payouts.ends import Effects
+from gateway.services.reconciliation.rounds import Round
 from gateway.storage.base.database import Connection
 from tests.gateway.payouts.fake import VirtualClock
 from tests.gateway.payouts.town import NOON, Town
@@ -91,6 +94,51 @@ async def test_one_rows_error_is_its_own(town: Town, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(applying, "decide", decide)
     await town.drive(worker, town.statements(), hours=1, step_s=60)
     assert await town.stands(odd.incentive) == ("paid", None), "and is looked up like any that was never answered"
+
+
+async def test_one_rows_error_is_its_own_where_a_tick_takes_many(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts that were never answered, lines of one day, payouts that no statement lists."""
+    bank = town.partner()
+    incentives = [await town.due() for _ in range(8)]
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", *["lost"] * 5, *["reset"] * 9)
+    bank.script("status", *["unavailable"] * 999)
+    await worker.tick_send("fake")
+    payouts = {one: await town.payout(one) for one in incentives}
+    booked = [one for one in incentives if bank.credits(payouts[one].reference)]
+    others = [one for one in incentives if one not in booked]
+    assert (len(booked), len(others)) == (5, 3)
+    await town.execute("UPDATE payouts SET state = 'submitting', next_at = NULL, sent_deadline = $1", town.clock.now())
+    odd = {booked[0], others[0]}
+    decide = applying.decide
+
+    def broken(terms, standing, heard, item, now):  # type: ignore[no-untyped-def]
+        if standing.payout.incentive in odd:
+            raise ZeroDivisionError("a bug that two rows meet")
+        effects: Effects = decide(terms, standing, heard, item, now)
+        return effects
+
+    async def are(state: S, among: list[int]) -> None:
+        for one in among:
+            assert (await town.payout(one)).state is (S.SUBMITTING if one in odd else state)
+
+    monkeypatch.setattr(applying, "decide", broken)
+    await town.pass_time(1.0)
+    with pytest.raises(ZeroDivisionError):
+        await worker.tick_deadlines()
+    await are(S.UNKNOWN, incentives)
+    with pytest.raises(ZeroDivisionError):
+        await statements.tick("fake")
+    await are(S.SUCCEEDED, booked)  # on both pages
+    await are(S.UNKNOWN, others)
+    rows = [await town.payout(one) for one in others]
+    await town.execute("UPDATE payouts SET state = 'unknown', attempt = 2 WHERE incentive = $1", others[0])
+    rows[0] = await town.payout(others[0])
+    with pytest.raises(ZeroDivisionError):
+        await together("unlisted", rows, partial(statements._unlisted._judged, town.desks["fake"], Round()))
+    assert [(await town.payout(one)).state for one in others] == [S.UNKNOWN, S.REJECTED, S.REJECTED]
+    days = [read.day for read in await statements.last_reads()]
+    assert town.today() not in days, "a day of which something was not applied proves nothing"
 
 
 @pytest.mark.parametrize(
