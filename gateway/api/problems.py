@@ -20,6 +20,7 @@ from gateway.api import refusals
 from gateway.api.queries import values_of
 from gateway.api.request_ids import request_id_of
 from gateway.logs import frames
+from gateway.storage.access.owners import OWNERS
 from gateway.storage.base.out_of_time import OutOfTime
 
 MEDIA_TYPE = "application/problem+json"
@@ -178,6 +179,10 @@ def _in_words(text: str) -> str:
     return _TYPE.sub(lambda one: " or ".join(_KINDS.get(kind, kind) for kind in one.group(1).split(" | ")), text)
 
 
+_OWNED = frozenset(told for _, told in OWNERS.values())
+_OWN_ROWS = "Check the identifier, and the client: it sees what was handed over by its own organisation alone."
+
+
 def respond(error: GatewayError, scope: Scope) -> Response[Problem]:
     """A problem document for one of our own errors, met by the request of `scope`."""
     refusals.mark(scope, error)
@@ -198,7 +203,7 @@ def respond(error: GatewayError, scope: Scope) -> Response[Problem]:
         error.code,
         error.title,
         error.detail,
-        error.remedy,
+        _OWN_ROWS if error.detail in _OWNED else error.remedy,
         field=getattr(error, "field", None),
         faults=getattr(error, "faults", ()),
         headers=headers,

@@ -206,7 +206,7 @@ COMMON: dict[str, str] = {
     "rows": "How many rows, or the rows of this page.",
     "rows_accepted": "Rows that became incentives.",
     "rows_refused": "Rows that were refused at intake, by reason.",
-    "rows_rejected": "Rows that were refused.",
+    "rows_rejected": "Rows that were refused; `results_url?outcome=rejected` has what to do about each.",
     "samples": "Points of the curve so far.",
     "scope": "The scopes, with spaces between.",
     "secret": "What signs the calls; shown once.",

@@ -65,7 +65,10 @@ class Person:
                     break
                 values = {name: self.types(name) for name in page.form.fields}
                 page = await browser.submit(page, values, "deny" if self.refuses else "continue")
-        assert page.url.startswith(GATEWAY), f"the page ended with HTTP {page.status} instead of coming back"
+        assert page.url.startswith(GATEWAY), (
+            f"the page ended with HTTP {page.status} instead of coming back: an account that cannot be linked is"
+            " told by the answer that opens the page, or by a word on the way back"
+        )
         query = dict(parse_qsl(urlsplit(page.url).query, keep_blank_values=True))
         assert query.pop("st") == self.state
         self.returned = query

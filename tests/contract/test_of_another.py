@@ -192,4 +192,4 @@ def test_a_check_that_shows_another_nik_is_no_verdict(recording: Recording) -> N
                     where = {**body, inner[0]: {**body.get(inner[0], {}), inner[1]: shown}} if inner[1:] else None
                     other = fresh(reply, content=json.dumps(where or {**body, path[0]: shown}).encode())
                     said = play(take, index, lambda given, reply=reply, other=other: other if given is reply else given)
-                    assert said.verdict is same, (path, shown, said.error)
+                    assert said.verdict is same, (path, shown, said.error, "accounts.must_be_of_nik")

@@ -28,7 +28,7 @@ NAMES = ("ab", "middling", "zzzzzzzzzzzz")
 """First, in the middle and last among the imports, and as short and as long as a name may be."""
 TODAY = date(2026, 1, 2)
 MADE = ("adapters", "mock_partners")
-WRITTEN = 21
+WRITTEN = 22
 WIDE = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")} | {"COLUMNS": "400"}
 """A reason is not cut off behind the name of its test."""
 
@@ -83,6 +83,7 @@ def test_the_manifests_are_good_and_the_rest_says_what_to_write(tree: Path) -> N
     """What asks for a participant's whole story meets the first thing that is not written; nothing else fails."""
     suites = ("tests/contract/test_manifest.py", "tests/mock_partners/kit/test_operations.py")
     anatomy = "tests/test_tidy.py::test_partner_folders_have_the_same_anatomy"
+    compose = "tests/test_compose.py::test_every_partner_is_reached_at_its_mock"
     command = [
         sys.executable,
         "-m",
@@ -94,9 +95,10 @@ def test_the_manifests_are_good_and_the_rest_says_what_to_write(tree: Path) -> N
         "--tb=short",
         *suites,
         anatomy,
+        compose,
         "-k",
     ]
-    wanted = "test_manifest and middling or test_operations and every or anatomy"
+    wanted = "test_manifest and middling or test_operations and every or anatomy or reached"
     done = subprocess.run([*command, wanted], cwd=tree, env=WIDE, capture_output=True, text=True, check=False)
     told = done.stdout
     unwritten = re.findall(r"^ERROR (.*)$", told, re.MULTILINE)

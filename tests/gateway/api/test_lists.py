@@ -111,6 +111,7 @@ async def test_lists_hold_the_own_organisations_rows_alone(api: Api) -> None:
     api.core.clients.forget()
     theirs = await api.call("PUT", "/v1/participants/P00000001", json={"phone": "+6281300000002"})
     assert (theirs.status_code, theirs.json()["code"]) == (404, "not_found")
+    assert "organisation" in theirs.json()["remedy"], "the same whether it is another's or nobody's"
 
 
 async def test_what_ended_on_a_day_of_jakarta_is_read_along_a_key(api: Api) -> None:
