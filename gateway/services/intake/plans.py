@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import msgspec
 
@@ -19,7 +19,7 @@ from contracts.payment_plan import (
     root_of,
     working_day,
 )
-from gateway.clock import Clock
+from gateway.clock import Clock, jakarta_day
 from gateway.security import personal
 from gateway.security.tenancy import must_be_enabled
 from gateway.services.intake.batches import Decision
@@ -55,7 +55,7 @@ class Plans:
     async def propose(self, client_id: str, plan: PaymentPlan) -> PlanView:
         """Store a plan, for two others to approve; raises `InvalidRequest` for one that cannot be."""
         known = await self._programmes.known(plan.programme, plan.instalments[0].purpose)
-        for field, said in _wrong(plan):
+        for field, said in _wrong(plan, jakarta_day(self._clock.now())):
             raise InvalidRequest(said, field=field, code="plan_invalid", remedy="Correct it and send the plan again.")
         for number, each in enumerate(plan.instalments, 1):
             if each.purpose not in known.get(plan.programme, ()):
@@ -152,7 +152,7 @@ class Plans:
             return len(await stored.expire(connection, now - _EXPIRES_AFTER, now, limit))
 
 
-def _wrong(plan: PaymentPlan) -> Iterator[tuple[str, str]]:
+def _wrong(plan: PaymentPlan, today: date) -> Iterator[tuple[str, str]]:
     """What makes it no plan: field and sentence."""
     if _NAME.fullmatch(plan.name) is None or personal.names_somebody(plan.name):
         yield "name", "A plan's name is lower-case letters and digits with single hyphens between, 64 at most."
@@ -163,10 +163,10 @@ def _wrong(plan: PaymentPlan) -> Iterator[tuple[str, str]]:
     if not plan.after(TRAINING):
         yield "after", "No instalment comes after the training."
     for number, one in enumerate(plan.instalments, 1):
-        yield from _wrong_instalment(plan, one, f"Instalment {number}:")
+        yield from _wrong_instalment(plan, one, today, f"Instalment {number}:")
 
 
-def _wrong_instalment(plan: PaymentPlan, one: Instalment, where: str) -> Iterator[tuple[str, str]]:
+def _wrong_instalment(plan: PaymentPlan, one: Instalment, today: date, where: str) -> Iterator[tuple[str, str]]:
     if _NAME.fullmatch(one.after) is None:
         yield "after", f"{where} after is `training` or the name of a survey, a slug."
     fixed, counted = (one.due_on, one.deadline_on), (one.due_after_months, one.due_after_days)
@@ -175,6 +175,8 @@ def _wrong_instalment(plan: PaymentPlan, one: Instalment, where: str) -> Iterato
             yield "due_on", f"{where} give either {_FIXED}, or {_COUNTED}."
         elif one.due_on is not None and one.deadline_on is not None and one.deadline_on < working_day(plan, one.due_on):
             yield "deadline_on", f"{where} the deadline is before the working day on which it falls due."
+        elif one.deadline_on is not None and one.deadline_on < today:
+            yield "deadline_on", f"{where} the deadline is over (today it is {today} in Jakarta): nobody would be paid."
     elif fixed != (None, None):
         yield "due_on", f"{where} give either {_FIXED}, or {_COUNTED}."
 

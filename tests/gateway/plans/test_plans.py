@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,20 @@ async def test_a_plan_that_says_the_same_is_proposed_once_while_it_stands(api: A
     await propose(api, "named", name="other")
     await say(api, made, "one", "reject")
     await propose(api, "anew")
+
+
+async def test_a_plan_whose_fixed_deadline_is_over_is_refused_and_one_that_ends_today_is_not(api: Api) -> None:
+    """A year that was not changed: approved by two people, noticed for a thousand, and nobody is ever paid."""
+
+    def ending(day: date) -> dict[str, Any]:
+        fixed = {"purpose": "survey", "after": "survey-1", "period": 1, "amount_rupiah": 50_000,
+                 "due_on": (day - timedelta(days=9)).isoformat(), "deadline_on": day.isoformat()}  # fmt: skip
+        return plan(weekends=True, instalments=[plan()["instalments"][0], fixed])
+
+    over = await api.call("POST", "/v1/plans", key="over", json=ending(_today(api, -1)))
+    assert (over.status_code, over.json()["code"], over.json()["field"]) == (422, "plan_invalid", "deadline_on")
+    assert "Instalment 2" in over.json()["detail"]
+    assert (await api.call("POST", "/v1/plans", key="today", json=ending(_today(api)))).status_code == 201
 
 
 @in_turn(
@@ -201,9 +216,9 @@ async def test_what_was_paid_before_is_left_out_and_the_rest_is_made(api: Api, p
     day = _today(api)
     plan_id = await approved(api)
     if "file" in paid_by:
-        days = {"due_on": "2026-05-07", "deadline_on": "2026-12-31"}
+        days = {"due_on": "2026-05-07", "deadline_on": "2099-12-31"}
         if paid_by != "a file":
-            two = {"period": 1, "amount_rupiah": 600_000, "due_on": "2026-05-08", "deadline_on": "2026-12-31"}
+            two = {"period": 1, "amount_rupiah": 600_000, "due_on": "2026-05-08", "deadline_on": "2099-12-31"}
             fixed = [{"purpose": "training"} | two, {"purpose": "survey", "after": "survey-1"} | two]
             plan_id = await approved(api, "fixed", name="fixed", instalments=fixed)
             days["due_on"] = "2026-05-08"
