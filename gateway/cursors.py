@@ -36,8 +36,8 @@ def numbers_of(cursor: str | None, count: int, of: str = "") -> tuple[int, ...]:
     return tuple(int(number) for number in numbers)
 
 
-class NewestFirst(NamedTuple):
-    """A list by when its rows came, then by their ids, the newest first."""
+class ByTime(NamedTuple):
+    """A list in order of a time of its rows, then of their ids."""
 
     name: str
     """In its cursors."""

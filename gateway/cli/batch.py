@@ -15,13 +15,17 @@ from rich.progress import Progress
 
 from contracts.batch import BatchState
 from gateway.cli import files
-from gateway.cli.common import AsJson, rupiah, table, tell, terminal
+from gateway.cli.common import AsJson, further, rupiah, table, tell, terminal
 from gateway.cli.remote import API, ApiRefused, ClientId, Secret, Url, answered
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Batches, over HTTP with a client's credentials: PRAKERJA_CLIENT_ID, PRAKERJA_CLIENT_SECRET, and the API's"
-    " address in PRAKERJA_API_URL or --url.",
+    " address in PRAKERJA_API_URL or --url."
+    "\n\n    gateway batch submit incentives.csv"
+    "\n\n    gateway batch list --state awaiting_approval"
+    "\n\n    gateway batch approve BATCH"
+    "\n\nThe file's columns: docs/file-format.md. Two approvers other than the maker approve it.",
 )
 
 BatchId = Annotated[str, typer.Argument(help="As `gateway batch submit` printed it.")]
@@ -123,13 +127,17 @@ def list_(
     client_secret: Secret,
     url: Url = API,
     state: Annotated[BatchState | None, typer.Option(help="Only those; `awaiting_approval` say.")] = None,
+    after: Annotated[str | None, typer.Option(help="What the page before named at its end.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     as_json: AsJson = False,
 ) -> None:
     """Batches, newest first."""
     with _client(url, client_id, client_secret) as http:
-        params = {"limit": limit} | ({} if state is None else {"state": state.value})
-        found = _read(http.get("/v1/batches", params=params))["batches"]
+        params = {"limit": limit, "state": state and state.value, "cursor": after}
+        page = _read(http.get("/v1/batches", params={name: value for name, value in params.items() if value}))
+    found = page["batches"]
+    if page["next_cursor"]:
+        further(f"--after {page['next_cursor']}")
     if as_json:
         tell(found)
         return

@@ -9,35 +9,45 @@ import typer
 from contracts.errors import NotFound
 from contracts.incentive import BlockerCode
 from contracts.lifting import LIFTED_BY
-from gateway.cli.common import AsJson, local, table, tell, terminal, with_store
+from gateway.cli.common import AsJson, further, local, table, tell, terminal, with_store
 from gateway.services.intake.incentives import Incentives
 from gateway.storage.base.database import Database
 from gateway.storage.ops import story
 
-app = typer.Typer(no_args_is_help=True, help="Cases for an operator, read straight from the store at DATABASE_URL.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help=(
+        "Cases for an operator, read straight from the store at DATABASE_URL."
+        "\n\n    gateway cases list --partner ovo"
+        "\n\n    gateway cases show CASE"
+        "\n\nSettling one by the partner's document: gateway settlements --help."
+    ),
+)
 
 
 @app.command("list")
 def list_(
     partner: Annotated[str | None, typer.Option()] = None,
     code: Annotated[BlockerCode | None, typer.Option()] = None,
+    after: Annotated[int, typer.Option(min=0, help="The last case of the page before.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Open cases, the most urgent first."""
+    """Open cases, the most urgent first, a page at a time."""
+    wanted = None if code is None else code.value
 
-    async def work(database: Database, _: Incentives) -> story.Rows:
+    async def work(database: Database, _: Incentives) -> story.Page:
         async with database.connection() as connection:
-            return await story.open_cases(connection, partner=partner, code=None if code is None else code.value)
+            return await story.open_cases(connection, partner=partner, code=wanted, after=after)
 
-    rows = with_store(work)
+    rows, more = with_store(work)
+    if more:
+        further(f"--after {rows[-1]['id']}")
     if as_json:
         tell(list(rows))
         return
     cells = ((r["id"], r["code"], r["partner"], r["payout"], r["opened_at"], r["due_at"], r["detail"]) for r in rows)
     columns = ("case", "code", "partner", "payout", "since", "decide by", "evidence")
     terminal().print(table("open cases", *columns, rows=cells))
-    if len(rows) == story.MOST:
-        terminal().print(f"the {story.MOST} most urgent; --partner and --code choose", style="dim")
 
 
 @app.command()

@@ -16,7 +16,15 @@ from gateway.services.intake.incentives import Incentives
 from gateway.storage.access import clients as stored
 from gateway.storage.base.database import Database
 
-app = typer.Typer(no_args_is_help=True, help="Clients of the API: create, rotate a secret, list, disable.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help=(
+        "Clients of the API: create, rotate a secret, list, disable. Reads DATABASE_URL."
+        "\n\n    gateway clients create core --scope links --scope batches --scope read --organisation prakerja"
+        '\n\n    gateway clients create "approver one" --scope batches:approve --organisation prakerja'
+        "\n\nWhat a client does with it: docs/api.md."
+    ),
+)
 
 
 @app.command()

@@ -175,6 +175,11 @@ def local(at: datetime | None) -> str:
     return "–" if at is None else f"{at.astimezone(JAKARTA):%Y-%m-%d %H:%M:%S} WIB"
 
 
+def further(option: str) -> None:
+    """That a list goes on, and what leads there; beside the list, so that `--json` stays JSON."""
+    typer.echo(f"the list goes on: {option}", err=True)
+
+
 def tell(value: object) -> None:
     """As JSON, on one line; rows of the store as objects."""
     typer.echo(msgspec.json.encode(value, enc_hook=_plain).decode())

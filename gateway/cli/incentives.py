@@ -7,12 +7,20 @@ from typing import Annotated
 import typer
 
 from contracts.incentive import BlockerCode, Stage
-from gateway.cli.common import AsJson, blocked, rupiah, table, tell, terminal, with_store
+from gateway.cli.common import AsJson, blocked, further, rupiah, table, tell, terminal, with_store
 from gateway.services.intake.incentives import Incentives, IncentiveView
 from gateway.storage.base.database import Database
 from gateway.storage.intake.incentives import Filter
 
-app = typer.Typer(no_args_is_help=True, help="Incentives, read straight from the store at DATABASE_URL.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help=(
+        "Incentives, read straight from the store at DATABASE_URL."
+        "\n\n    gateway incentives list --blocker kyc_incomplete --partner dana"
+        "\n\n    gateway incentives list --participant P001 --json"
+        "\n\nWhy one is not paid: gateway why INCENTIVE."
+    ),
+)
 
 
 @app.command("list")
@@ -30,9 +38,12 @@ def list_(
     wanted = Filter(programme=programme, participant_id=participant, partner=partner, stage=stage, blocker=blocker)
 
     async def work(_: Database, incentives: Incentives) -> list[IncentiveView]:
-        return await incentives.find(wanted, after, limit)
+        return await incentives.find(wanted, after, limit + 1)
 
     found = with_store(work)
+    if len(found) > limit:
+        found.pop()
+        further(f"--after {found[-1].incentive_id}")
     if as_json:
         tell(found)
         return
@@ -43,5 +54,3 @@ def list_(
     )  # fmt: skip
     columns = ("id", "participant", "purpose", "period", "partner", "amount", "stage", "blocker (who acts)")
     terminal().print(table("incentives", *columns, rows=rows))
-    if len(found) == limit:
-        terminal().print(f"more: --after {found[-1].incentive_id}", style="dim")

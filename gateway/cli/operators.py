@@ -18,7 +18,15 @@ from gateway.storage.base.database import Database
 from gateway.storage.ops import operators as stored
 
 T = TypeVar("T")
-app = typer.Typer(no_args_is_help=True, help="People who sign in at /ops. Reads DATABASE_URL and GATEWAY_MASTER_KEY.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help=(
+        "People who sign in at /ops. Reads DATABASE_URL and GATEWAY_MASTER_KEY."
+        "\n\n    gateway operators add ann --role operator"
+        "\n\n    gateway operators disable ann"
+        "\n\nAn operator acts, an approver approves batches, an auditor reads; one person may be several."
+    ),
+)
 
 
 @app.command()

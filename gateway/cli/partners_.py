@@ -14,7 +14,7 @@ from contracts.errors import InvalidRequest, NotFound
 from contracts.hold import HoldStage
 from contracts.partner import Manifest, Mark
 from contracts.quotas import all_quotas
-from gateway.cli.common import MANIFESTS, As, AsJson, local, rupiah, table, tell, terminal, who, with_store
+from gateway.cli.common import MANIFESTS, As, AsJson, further, local, rupiah, table, tell, terminal, who, with_store
 from gateway.cli.plan import told
 from gateway.clock import JAKARTA, SystemClock
 from gateway.services.brake.brake import Brake
@@ -26,7 +26,13 @@ from gateway.storage.ops.holds import Hold
 T = TypeVar("T")
 app = typer.Typer(
     invoke_without_command=True,
-    help="Partners. `show` and `settings` need nothing; the others act on the store at DATABASE_URL.",
+    help=(
+        "Partners. `show` and `settings` need nothing; the others act on the store at DATABASE_URL."
+        "\n\n    gateway partners state"
+        '\n\n    gateway partners pause ovo "their deposit runs dry" --as NAME'
+        "\n\n    gateway partners resume ovo --as NAME"
+        "\n\nWho did it and why is on record."
+    ),
 )
 Name = Annotated[str, typer.Argument(help="A partner, as `gateway partners` lists it.")]
 Reason = Annotated[str, typer.Argument(help="Why, 3 to 300 characters; for the record, no personal data.")]
@@ -113,6 +119,11 @@ def settings_(
         terminal().print(table(manifest.name, "variable", "", "default", "what it is", rows=[*variables, *hosts]))
 
 
+def wrong(kinds: dict[str, int]) -> str | None:
+    """`403 3, 5xx 1`."""
+    return ", ".join(f"{kind} {calls}" for kind, calls in kinds.items()) or None
+
+
 @app.command()
 def state(as_json: AsJson = False) -> None:
     """How each partner is: paused, held and since when, what waits there, the last statement read; and how it answered
@@ -137,7 +148,7 @@ def state(as_json: AsJson = False) -> None:
     columns = ("partner", "state", "in flight", "waiting", "amount", "statement of", "why, and since when")
     terminal().print(table(f"partners at {local(SystemClock().now())}", *columns, rows=cells))
     answers = (
-        (view.partner, one.calls, f"{one.p50_ms:.0f}", f"{one.p95_ms:.0f}", trouble(one) or None)
+        (view.partner, one.calls, f"{one.p50_ms:.0f}", f"{one.p95_ms:.0f}", wrong(trouble(one)))
         for view in views
         if (one := view.lately) is not None
     )
@@ -183,7 +194,10 @@ def holds(
     as_json: AsJson = False,
 ) -> None:
     """Why partners are, or were, not fed as usual: open and released holds, newest first."""
-    found: list[Hold] = _with_partners(lambda partners: partners.holds(partner, limit))
+    found: list[Hold] = _with_partners(lambda partners: partners.holds(partner, limit + 1))
+    if len(found) > limit:
+        found.pop()
+        further(f"--limit {min(2 * limit, 500)}, or one partner's" if limit < 500 else "name one partner")
     if as_json:
         tell(found)
         return

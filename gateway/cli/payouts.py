@@ -8,12 +8,23 @@ import typer
 
 from contracts.errors import NotFound
 from contracts.payout import PayoutState
-from gateway.cli.common import AsJson, local, rupiah, table, tell, terminal, with_store
+from gateway.cli.common import AsJson, further, local, rupiah, table, tell, terminal, with_store
+from gateway.cursors import ByTime
 from gateway.services.intake.incentives import Incentives
 from gateway.storage.base.database import Database
 from gateway.storage.ops import story
 
-app = typer.Typer(no_args_is_help=True, help="Payouts, read straight from the store at DATABASE_URL.")
+PAGES = ByTime("payouts by time/", "")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help=(
+        "Payouts, read straight from the store at DATABASE_URL."
+        "\n\n    gateway payouts list --state unknown --partner bni"
+        "\n\n    gateway payouts show PAYOUT"
+        "\n\nWhose turn it is: gateway why INCENTIVE."
+    ),
+)
 
 
 @app.command("list")
@@ -22,15 +33,19 @@ def list_(
         PayoutState.UNKNOWN
     ),
     partner: Annotated[str | None, typer.Option()] = None,
+    after: Annotated[str | None, typer.Option(help="What the page before named at its end.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Payouts in one state, those that have been in it for the longest first."""
+    """Payouts in one state, those that nothing has changed for the longest first, a page at a time."""
+    last = PAGES.before(after)
 
-    async def work(database: Database, _: Incentives) -> story.Rows:
+    async def work(database: Database, _: Incentives) -> story.Page:
         async with database.connection() as connection:
-            return await story.payouts_in(connection, state.value, partner)
+            return await story.payouts_in(connection, state.value, partner, last)
 
-    rows = with_store(work)
+    rows, more = with_store(work)
+    if more:
+        further(f"--after {PAGES.after(rows[-1]['updated_at'], str(rows[-1]['id']))}")
     if as_json:
         tell(list(rows))
         return
@@ -41,8 +56,6 @@ def list_(
     )  # fmt: skip
     columns = ("payout", "incentive", "partner", "amount", "since", "next step", "our reference", "the partner's")
     terminal().print(table(f"payouts: {state.value}", *columns, rows=cells))
-    if len(rows) == story.MOST:
-        terminal().print(f"the {story.MOST} oldest; --partner chooses", style="dim")
 
 
 @app.command()
@@ -77,8 +90,16 @@ async def _read(database: Database, payout_id: int) -> dict[str, Any]:
         row = await story.payout(connection, payout_id)
         if row is None:
             raise NotFound("There is no such payout.")
-        words, calls, entries, cases = await story.evidence(connection, payout_id)
-    return {"payout": row, "words": words, "exchanges": calls, "ledger": entries, "cases": cases}
+        found = await story.evidence(connection, payout_id)
+    if found.words.more or found.calls.more:
+        further(f"these are the newest {story.MOST}; all: gateway audit bundle {row['incentive']}")
+    return {
+        "payout": row,
+        "words": found.words.rows,
+        "exchanges": found.calls.rows,
+        "ledger": found.entries,
+        "cases": found.cases,
+    }
 
 
 def _cells(rows: story.Rows, names: tuple[str, ...]) -> list[list[object]]:

@@ -12,7 +12,13 @@ from gateway.services.intake.incentives import Incentives
 from gateway.services.intake.programmes import Programme, Programmes
 from gateway.storage.base.database import Database
 
-app = typer.Typer(no_args_is_help=True, help="Programmes and their purposes, in the store at DATABASE_URL.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help=(
+        "Programmes and their purposes, in the store at DATABASE_URL: what rows and plans may name."
+        "\n\n    gateway programmes register prakerja-2026 training survey"
+    ),
+)
 _ACTOR = "command line"
 
 

@@ -20,7 +20,16 @@ from gateway.storage.payouts import settlements as stored
 from gateway.storage.payouts.settlements import Settlement
 
 T = TypeVar("T")
-app = typer.Typer(no_args_is_help=True, help="Settle by a partner's document what its systems leave in doubt.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help=(
+        "Settle by a partner's document what its systems leave in doubt. Reads DATABASE_URL and GATEWAY_MASTER_KEY."
+        "\n\n    gateway settlements propose PAYOUT paid --document BA-17 --why letter"
+        "\n\n    gateway settlements list"
+        "\n\n    gateway settlements confirm SETTLEMENT"
+        "\n\nEach by another person (--as NAME). Which payouts: gateway cases list --code outcome_unknown."
+    ),
+)
 
 
 @app.command("list")

@@ -14,6 +14,7 @@ import jinja2
 
 from adapters.registry import PARTNERS
 from contracts.incentive import Owner
+from gateway.ops import words
 from gateway.ops.pictures import number
 
 LANGUAGES = ("id", "en")
@@ -56,6 +57,17 @@ _WHO = {
 assert _WHO.keys() == {owner.value for owner in Owner}
 
 
+def _plain(value: object) -> str:
+    """What is on record, as people write it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(one)}" for name, one in value.items())
+    return str(value)
+
+
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("gateway", "ops/templates"),
@@ -64,7 +76,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(time=_time, rupiah=_rupiah, number=number, partner=_partner)
+    environment.filters.update(time=_time, rupiah=_rupiah, number=number, partner=_partner, plain=_plain)
     return environment
 
 
@@ -75,7 +87,11 @@ def render(template: str, language: str, **values: object) -> str:
     """A page in one of `LANGUAGES`; in templates `t(indonesian, english)` chooses."""
     choose: Callable[[str, str], str] = (lambda id_, en: en) if language == "en" else (lambda id_, en: id_)
     return _ENVIRONMENT.get_template(template).render(
-        t=choose, who=lambda owner: choose(*_WHO[owner]), language=language, **values
+        t=choose,
+        who=lambda owner: choose(*_WHO[owner]),
+        said=lambda kind, code: choose(*words.OF[kind][code]),
+        language=language,
+        **values,
     )
 
 

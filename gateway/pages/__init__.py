@@ -40,7 +40,7 @@ h1{font-size:1.3rem}h2{font-size:1.05rem;margin:1.2rem 0 .3rem}label{display:blo
 ul,ol{padding-left:1.25rem;margin:.3rem 0}
 input{box-sizing:border-box;width:100%;font-size:1.25rem;padding:.6rem;margin-top:.3rem}
 input{border:1px solid var(--line);border-radius:.3rem}
-button,.button{display:block;box-sizing:border-box;width:100%;margin:.6rem 0;padding:.8rem;font-size:1rem;
+button,.button{display:block;box-sizing:border-box;width:100%;margin:.6rem 0;padding:.8rem;font:inherit;
 text-align:center;border:1px solid var(--main);border-radius:.3rem;background:var(--main);color:var(--paper);
 text-decoration:none}
 button[value=deny],.quiet{background:var(--paper);color:var(--main)}

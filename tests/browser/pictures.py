@@ -31,7 +31,7 @@ from tests.mock_partners.ports import free_base
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "docs" / "pictures"
-MOST_BYTES = 150_000
+MOST_BYTES = 250_000
 SHOT = {"width": 360, "height": 720}
 SCENARIO = """title = "Booked, answered as a time-out"
 source = "snap-bni.md 4.2"

@@ -143,6 +143,6 @@ def test_two_people_approve_the_batch_that_waits(at: Any) -> None:
         page = at(name)
         page.locator("#live").get_by_role("link", name="1", exact=True).last.wait_for()
         page.get_by_role("navigation").get_by_role("link", name="Batches").click()
-        row(page, "awaiting_approval").get_by_role("link").click()
+        row(page, "Awaiting approval").get_by_role("link").click()
         page.get_by_role("button", name="Approve Rp").click()
     assert "approved" in page.locator("dl").first.inner_text()

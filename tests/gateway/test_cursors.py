@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import InvalidRequest
-from gateway.cursors import NewestFirst, cursor_of, numbers_of
+from gateway.cursors import ByTime, cursor_of, numbers_of
 
-LINKS, PLANS = NewestFirst("links/", "L"), NewestFirst("plans/", "pl")
+LINKS, PLANS = ByTime("links/", "L"), ByTime("plans/", "pl")
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)), st.integers(1, 10**18 - 1))  # noqa: DTZ001

@@ -27,7 +27,7 @@ from contracts.errors import GatewayError, InvalidRequest
 from gateway.api.bodies import refuse_coded
 from gateway.api.problems import unsupported_media_type
 from gateway.core import Core
-from gateway.cursors import NewestFirst
+from gateway.cursors import ByTime
 from gateway.routes.access.idempotent import AnsweredMeanwhile, InWork, once
 from gateway.routes.intake.results import read_batch_totals, read_results
 from gateway.security.clients import Caller, require
@@ -43,7 +43,7 @@ _SILENCE_S = 30.0
 """An upload that sends nothing for so long is given up."""
 _UPLOAD_S = 1_800.0
 """So is one that has not ended after this."""
-_LIST = NewestFirst("batches/", "b")
+_LIST = ByTime("batches/", "b")
 _PARTNER_RUPIAH = re.compile(r"([a-z0-9]{1,32}):(0|[1-9][0-9]{0,14})", re.ASCII)
 _CSV, _NDJSON, _JSON = "text/csv", "application/x-ndjson", "application/json"
 _EXCEL = "application/vnd.ms-excel"

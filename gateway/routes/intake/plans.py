@@ -14,7 +14,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from contracts.batch import REQUIRED_APPROVALS
 from contracts.payment_plan import Instalment, PaymentPlan, PlanState
 from gateway.core import Core
-from gateway.cursors import NewestFirst
+from gateway.cursors import ByTime
 from gateway.routes.access.idempotent import once
 from gateway.routes.intake.batches import Approval, DecideBatch
 from gateway.security.clients import Caller, require
@@ -22,7 +22,7 @@ from gateway.services.intake.batches import Decision
 from gateway.services.intake.plans import PlanView
 
 Call = Request[Any, Caller, Any]
-_LIST = NewestFirst("plans/", "pl")
+_LIST = ByTime("plans/", "pl")
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from contracts.linking import LinkState
 from contracts.secret import Masked, Secret
 from gateway.core import Core
-from gateway.cursors import NewestFirst
+from gateway.cursors import ByTime
 from gateway.routes.access.idempotent import once
 from gateway.security.clients import Caller, require
 from gateway.security.tenancy import must_own
@@ -22,7 +22,7 @@ from gateway.services.linking.withdrawal import Withdrawal
 from gateway.storage.linking import listing
 
 Call = Request[Any, Caller, Any]
-_LIST = NewestFirst("links/", "L")
+_LIST = ByTime("links/", "L")
 
 
 class StartLink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

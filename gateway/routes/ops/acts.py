@@ -22,6 +22,7 @@ from contracts.lifting import LIFTED_BY
 from contracts.secret import Secret
 from gateway.clock import JAKARTA
 from gateway.core import Core
+from gateway.ops import words
 from gateway.routes.ops.session import FORM_BYTES, Browser, form, page, signed_in, to
 from gateway.security import personal
 from gateway.services.intake.participants import Participants
@@ -75,6 +76,8 @@ class Act:
     do: Deed
     fields: tuple[Field, ...] = ()
     role: str = "operator"
+    stops: bool = False
+    """It keeps somebody from being paid."""
 
 
 async def _link(core: Core, target: Target, _: Typed, actor: str) -> str:
@@ -229,7 +232,7 @@ ACT_OF: dict[str, Act] = {
     "POST /v1/verifications": Act("check", "participant", ("Cocokkan NIK lagi", "Check the NIK again"), _check),
     "POST /v1/payouts": Act("move", "incentive", ("Coba sekarang", "Try now"), _move),
     "POST /v1/incentives/{incentive_id}/cancel": Act(
-        "cancel", "incentive", ("Batalkan insentif", "Cancel the incentive"), _cancel
+        "cancel", "incentive", ("Batalkan insentif", "Cancel the incentive"), _cancel, stops=True
     ),
     "POST /v1/settlements": Act(
         "settle", "payout", ("Ajukan dokumen mitra", "Bring the partner's document"), _settle, _SETTLING
@@ -249,7 +252,7 @@ ACT_OF: dict[str, Act] = {
 """By operation that lifts a blocker."""
 OTHERS = (
     Act("confirm", "settlement", ("Benarkan dokumen", "Confirm the document"), _confirm),
-    Act("pause", "partner", ("Hentikan pembayaran", "Pause payouts"), _pause),
+    Act("pause", "partner", ("Hentikan pembayaran", "Pause payouts"), _pause, stops=True),
     Act(
         "ask-again", "partner", ("Tanyakan lagi yang ditolak", "Ask again about who was refused"), _ask_again,
         (
@@ -258,13 +261,17 @@ OTHERS = (
             Field("code", ("Kode, bila hanya itu", "Code, if only that"), optional=True),
         ),
     ),
-    Act("stop-batch", "batch", ("Hentikan berkas", "Stop the batch"), _stop_batch),
-    Act("stop-person", "participant", ("Hentikan pembayaran orang ini", "Stop this person's payments"), _stop_person),
+    Act("stop-batch", "batch", ("Hentikan berkas", "Stop the batch"), _stop_batch, stops=True),
+    Act(
+        "stop-person", "participant", ("Hentikan pembayaran orang ini", "Stop this person's payments"), _stop_person,
+        stops=True,
+    ),
     Act("revive", "endpoint", ("Kirim ulang surat mati", "Deliver dead letters again"), _revive),
     Act("enable", "endpoint", ("Aktifkan", "Enable"), _enable),
     Act("try", "endpoint", ("Coba panggil", "Call it now"), _try),
 )  # fmt: skip
 ACTS = {act.name: act for act in (*ACT_OF.values(), *OTHERS)}
+assert ACTS.keys() == words.ACTS.keys(), "each says what it does"
 
 
 def lifting(code: BlockerCode, *targets: Target) -> list[tuple[Act, Target]]:

@@ -11,9 +11,10 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath, FromQuery
 
 from contracts.batch import BatchState
-from contracts.errors import GatewayError
+from contracts.errors import GatewayError, NotFound
 from gateway.clock import jakarta_day
 from gateway.core import Core
+from gateway.cursors import ByTime
 from gateway.routes.intake.batches import as_batch
 from gateway.routes.ops import acts, overview, payment_plans, people, session
 from gateway.routes.ops.acts import ACTS, Act, Target
@@ -21,15 +22,42 @@ from gateway.routes.ops.session import FORM_BYTES, Browser, SignInNeeded, form, 
 from gateway.storage.ops import story
 
 DAYS = 30
+_BATCHES = ByTime("batches/", "b")
 
 
 @get("/batches", guards=[signed_in()])
-async def list_batches(core: NamedDependency[Core], request: Browser) -> Response[str]:
-    """Batches, those that wait for approval first."""
+async def list_batches(
+    core: NamedDependency[Core],
+    request: Browser,
+    batch_state: FromQuery[str] = "",
+    before: FromQuery[str] = "",
+) -> Response[str]:
+    """Batches in a state, or all of them, those that wait for approval first; a page at a time."""
+    chosen, last = _state(batch_state), _BATCHES.before(before)
     async with core.resources.database.connection() as connection:
-        rows = await story.batches(connection)
-        waiting = await story.count_waiting_plans(connection)
-    return page(request, "batches.html", here="/ops/batches", rows=rows, waiting_plans=waiting)
+        rows, more = await story.batches(connection, chosen, last)
+        waiting = story.Page([], False)
+        if chosen is None and last is None:
+            waiting = await story.batches(connection, BatchState.AWAITING_APPROVAL.value, None)
+        waiting_plans = await story.count_waiting_plans(connection)
+    return page(
+        request,
+        "batches.html",
+        here="/ops/batches",
+        waiting=waiting,
+        rows=rows,
+        more=_BATCHES.after(rows[-1]["received_at"], rows[-1]["id"]) if more else None,
+        chosen=chosen or "",
+        states=[one.value for one in BatchState],
+        waiting_plans=waiting_plans,
+    )
+
+
+def _state(typed: str) -> str | None:
+    try:
+        return BatchState(typed).value if typed else None
+    except ValueError:
+        raise NotFound("There is no such state of a batch.") from None
 
 
 @get("/batches/{batch_id:str}", guards=[signed_in()])
@@ -78,11 +106,21 @@ async def list_reconciliations(core: NamedDependency[Core], request: Browser) ->
 
 
 @get("/reconciliations/{number:int}", guards=[signed_in()])
-async def show_reconciliation(core: NamedDependency[Core], request: Browser, number: FromPath[int]) -> Response[str]:
-    """One comparison and what differed."""
+async def show_reconciliation(
+    core: NamedDependency[Core], request: Browser, number: FromPath[int], after: FromQuery[int] = 0
+) -> Response[str]:
+    """One comparison and what differed, a page at a time."""
     row = await core.reconciliations.get(number)
-    breaks = await core.reconciliations.breaks(number, 0, story.MOST)
-    return page(request, "reconciliation.html", here="/ops/reconciliations", row=row, breaks=breaks)
+    found = await core.reconciliations.breaks(number, min(max(after, 0), 2**31 - 1), story.MOST + 1)
+    breaks = found[: story.MOST]
+    return page(
+        request,
+        "reconciliation.html",
+        here="/ops/reconciliations",
+        row=row,
+        breaks=breaks,
+        more=breaks[-1].n if len(found) > len(breaks) else None,
+    )
 
 
 @get("/webhooks", guards=[signed_in()])
@@ -95,8 +133,8 @@ async def list_webhooks(core: NamedDependency[Core], request: Browser) -> Respon
         names = ["try"] + ["revive"] * bool(row["dead"]) + ["enable"] * (row["disabled_at"] is not None)
         return [(ACTS[name], Target(endpoint=row["id"])) for name in names]
 
-    shown = [(row, offered(row)) for row in rows]
-    return page(request, "webhooks.html", here="/ops/webhooks", rows=shown, letters=letters)
+    shown = [(row, offered(row)) for row in rows.rows]
+    return page(request, "webhooks.html", here="/ops/webhooks", rows=shown, cut_off=rows.more, letters=letters)
 
 
 @get("/audit", guards=[signed_in()])
@@ -105,8 +143,8 @@ async def list_decisions(
 ) -> Response[str]:
     """Who decided what, newest first."""
     async with core.resources.database.connection() as connection:
-        rows = await story.decisions(connection, before)
-    return page(request, "audit.html", here="/ops/audit", rows=rows)
+        rows, more = await story.decisions(connection, before)
+    return page(request, "audit.html", here="/ops/audit", rows=rows, more=more)
 
 
 router = Router(

@@ -10,14 +10,14 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from contracts.errors import NotFound
-from contracts.incentive import BLOCKERS, Stage
+from contracts.incentive import BLOCKERS, Owner, Stage
 from gateway import ops
 from gateway.clock import jakarta_day
 from gateway.core import Core
-from gateway.ops import pictures
+from gateway.ops import pictures, words
 from gateway.routes.ops.acts import ACTS, Target
 from gateway.routes.ops.session import Browser, language, page, signed_in
-from gateway.services.ops import funnel
+from gateway.services.ops import funnel, standstill
 from gateway.services.ops.funnel import FunnelRow
 from gateway.services.ops.partners import trouble
 from gateway.services.ops.plan import BurnDown, Forecast
@@ -26,16 +26,6 @@ from gateway.storage.ops import funnel as stored
 from gateway.storage.ops import story
 from gateway.storage.ops.backlog import Sample
 
-STAGES = {
-    Stage.AWAITING_LINK: ("Menunggu sambungan akun", "Awaiting link"),
-    Stage.AWAITING_VERIFICATION: ("Menunggu pencocokan NIK", "Awaiting verification"),
-    Stage.SCHEDULED: ("Siap dibayar", "Scheduled"),
-    Stage.PAYING: ("Sedang dibayar", "Paying"),
-    Stage.PAID: ("Dibayar", "Paid"),
-    Stage.RETURNED: ("Dikembalikan", "Returned"),
-    Stage.CANCELLED: ("Dibatalkan", "Cancelled"),
-}
-assert set(STAGES) == set(Stage), "every stage has its words"
 WORK = {"verification": ("Pencocokan NIK", "Verification"), "payout": ("Pembayaran", "Payouts")}
 
 
@@ -61,8 +51,18 @@ async def partner_page(core: NamedDependency[Core], request: Browser, partner: F
     here = Target(partner=partner)
     offered = [(ACTS["release"], Target(hold=int(hold.hold_id))) for hold in view.holds]
     offered += [(ACTS["resume" if view.paused else "pause"], here), (ACTS["ask-again"], here)]
-    work = {stage: words[ops.LANGUAGES.index(language(request))] for stage, words in WORK.items()}
-    return page(request, "partner.html", partner=view, health=health, trouble=trouble, offered=offered, work=work)
+    work = {stage: said[ops.LANGUAGES.index(language(request))] for stage, said in WORK.items()}
+    return page(
+        request,
+        "partner.html",
+        partner=view,
+        health=health,
+        trouble=trouble,
+        troubles=await core.partners.troubles(partner, timedelta(hours=24)),
+        kind=words.kind,
+        offered=offered,
+        work=work,
+    )
 
 
 async def _glance(core: Core, chosen: str) -> dict[str, Any]:
@@ -71,12 +71,13 @@ async def _glance(core: Core, chosen: str) -> dict[str, Any]:
         rows = await funnel.counts(connection, None, core.incentives.moment())
         refused = await stored.refused(connection, None, None)
         open_cases, waiting_batches = await story.count_open(connection)
-    views, plan = await core.partners.all(), await core.plan.burn_down()
+        stands = await standstill.read(connection, core.resources.clock.now())
+    views, plan = await core.partners.all(stands), await core.plan.burn_down(stands=stands)
     names = {view.partner: view.name for view in views}
     return {
         "as_of": core.resources.clock.now(),
         "today": jakarta_day(core.resources.clock.now()),
-        "funnel": _funnel(rows, at),
+        "funnel": _funnel(rows, at, _later(rows, plan)),
         "turns": _turns(rows),
         "refused_rows": sum(row.rows for row in refused),
         "open_cases": open_cases,
@@ -97,17 +98,25 @@ async def _glance(core: Core, chosen: str) -> dict[str, Any]:
     }
 
 
-def _funnel(rows: list[FunnelRow], at: int) -> list[dict[str, Any]]:
+def _later(rows: list[FunnelRow], plan: BurnDown) -> int:
+    """Incentives that nothing holds up, and whose day has not come: those that are ready but for what is due."""
+    ready = (row for row in rows if row.stage in (Stage.SCHEDULED, Stage.PAYING))
+    free = sum(row.incentives for row in ready if row.owner in (None, Owner.GATEWAY, Owner.PARTNER))
+    return max(free - sum(one.due for one in plan.forecasts if one.stage == "payout"), 0)
+
+
+def _funnel(rows: list[FunnelRow], at: int, later: int) -> list[dict[str, Any]]:
     bars: list[dict[str, Any]] = []
-    for stage, words in STAGES.items():
+    for stage, said in words.STAGES.items():
         mine = [row for row in rows if row.stage is stage]
         ended = stage in (Stage.RETURNED, Stage.CANCELLED)
         bars.append(
             {
                 "stage": stage.value,
-                "name": words[at],
+                "name": said[at],
                 "count": sum(row.incentives for row in mine),
                 "amount": sum(row.amount_rupiah for row in mine),
+                "later": later if stage is Stage.SCHEDULED else 0,
                 "blocked": 0 if ended else sum(row.incentives for row in mine if row.blocker is not None),
             }
         )

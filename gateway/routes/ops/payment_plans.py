@@ -6,24 +6,30 @@ from typing import Any
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from contracts.errors import InvalidRequest
 from gateway.core import Core
+from gateway.cursors import ByTime
 from gateway.routes.intake.plans import as_plan
 from gateway.routes.ops.session import FORM_BYTES, Browser, form, page, signed_in, to
 from gateway.services.intake.batches import Decision
-from gateway.storage.ops.story import MOST
+from gateway.storage.ops import story
 
+_PLANS = ByTime("plans/", "pl")
 _HERE = "/ops/batches"
 """Under which entry of the menu they stand."""
 
 
 @get("/plans", guards=[signed_in()])
-async def list_payment_plans(core: NamedDependency[Core], request: Browser) -> Response[str]:
-    """The newest plans, with what each lets be paid in all."""
-    rows = [as_plan(view) for view in await core.plans.find(None, None, None, MOST)]
-    return page(request, "plans.html", here=_HERE, rows=rows)
+async def list_payment_plans(
+    core: NamedDependency[Core], request: Browser, before: FromQuery[str] = ""
+) -> Response[str]:
+    """The newest plans, with what each lets be paid in all, a page at a time."""
+    found = await core.plans.find(None, None, _PLANS.before(before), story.MOST + 1)
+    rows = [as_plan(view) for view in found[: story.MOST]]
+    more = _PLANS.after(rows[-1].received_at, rows[-1].plan_id) if len(found) > story.MOST else None
+    return page(request, "plans.html", here=_HERE, rows=rows, more=more)
 
 
 @get("/plans/{plan_id:str}", guards=[signed_in()])

@@ -15,10 +15,12 @@ from litestar.params import FromPath, FromQuery
 from contracts.errors import InvalidRequest, NotFound
 from contracts.incentive import BLOCKERS, BlockerCode, Stage
 from contracts.payout import PayoutState
-from gateway.clock import jakarta_day
+from gateway import ops
+from gateway.clock import JAKARTA, jakarta_day
 from gateway.core import Core
+from gateway.cursors import ByTime
 from gateway.routes.ops.acts import ACTS, Act, Target, lifting
-from gateway.routes.ops.session import FORM_BYTES, Browser, form, page, signed_in, to
+from gateway.routes.ops.session import FORM_BYTES, Browser, form, language, page, signed_in, to
 from gateway.security import places
 from gateway.security.vault import SealBroken
 from gateway.services.intake.incentives import IncentiveView
@@ -27,6 +29,7 @@ from gateway.storage.ops import audit, holds, story
 from gateway.storage.payouts import settlements
 
 PAGE = 100
+_PAYOUTS = ByTime("payouts by time/", "")
 _DIGITS = {"nik": 16, "phone": range(9, 15)}
 
 
@@ -72,13 +75,13 @@ async def search(core: NamedDependency[Core], request: Browser) -> Response[Any]
             connection, text, niks=niks, phones=phones, number=number, partners=list(core.resources.desks)
         )
         if by := [name for name, wanted in (("niks", niks), ("phones", phones)) if wanted]:  # told of nobody's as well
-            about = {"by": by, "found": len(found)}
+            about = {"by": by, "found": len(found.rows)}
             await audit.record(
                 connection, core.resources.clock.now(), request.auth.client_id, "participant.search", "ops", about
             )
-    if len(found) == 1:
-        return to(f"/ops/participants/{found[0]['participant_id']}")
-    return page(request, "found.html", rows=found)
+    if len(found.rows) == 1:
+        return to(f"/ops/participants/{found.rows[0]['participant_id']}")
+    return page(request, "found.html", found=found)
 
 
 def _indexes(core: Core, text: str) -> tuple[list[bytes], dict[str, bytes]]:
@@ -108,7 +111,7 @@ async def show_participant(
         links = await story.links(connection, person["id"])
         checks = await story.verifications(connection, person["id"])
         payouts = await story.payouts(connection, person["id"])
-    incentives = await core.incentives.find(Filter(participant_id=participant_id), 0, story.MOST)
+    incentives = story.page(await core.incentives.find(Filter(participant_id=participant_id), 0, story.MOST + 1))
     return page(
         request,
         "participant.html",
@@ -120,6 +123,7 @@ async def show_participant(
         checks=checks,
         payouts=payouts,
         incentives=incentives,
+        today=jakarta_day(now),
     )
 
 
@@ -138,19 +142,20 @@ async def list_payouts(
     request: Browser,
     payout_state: FromQuery[PayoutState] = PayoutState.UNKNOWN,
     partner: FromQuery[str] = "",
+    after: FromQuery[str] = "",
 ) -> Response[str]:
-    """Payouts in one state, those that have been in it for the longest first."""
+    """Payouts in one state, those that nothing has changed for the longest first, a page at a time."""
     async with core.resources.database.connection() as connection:
-        rows = await story.payouts_in(connection, payout_state.value, partner or None)
+        rows, more = await story.payouts_in(connection, payout_state.value, partner or None, _PAYOUTS.before(after))
     return page(
         request,
         "payouts.html",
         here="/ops/payouts",
         rows=rows,
-        chosen={"state": payout_state.value, "partner": partner},
+        more=_PAYOUTS.after(rows[-1]["updated_at"], str(rows[-1]["id"])) if more else None,
+        chosen={"payout_state": payout_state.value, "partner": partner},
         states=[one.value for one in PayoutState],
         partners=list(core.resources.desks),
-        most=story.MOST,
         next_of=next_of,
     )
 
@@ -165,17 +170,19 @@ def next_of(payout: asyncpg.Record) -> datetime | None:
 
 
 @get("/payouts/{payout_id:int}", guards=[signed_in()])
-async def show_payout(core: NamedDependency[Core], request: Browser, payout_id: FromPath[int]) -> Response[str]:
-    """One payout with all evidence in one column."""
+async def show_payout(
+    core: NamedDependency[Core], request: Browser, payout_id: FromPath[int], before: FromQuery[int | None] = None
+) -> Response[str]:
+    """One payout with all evidence in one column; exchanges before one that was shown, where there are many."""
     async with core.resources.database.connection() as connection:
         row = await story.payout(connection, payout_id)
         if row is None:
             raise NotFound("There is no such payout.")
-        words, calls, entries, cases = await story.evidence(connection, payout_id)
+        found = await story.evidence(connection, payout_id, None if before is None else min(max(before, 0), 2**63 - 1))
         proposals = [one for one in await settlements.of(connection, payout_id) if one.open]
     incentive = await core.incentives.get(row["incentive"])
     mine = request.auth.client_id
-    codes = [BlockerCode(case["code"]) for case in cases if case["closed_at"] is None]
+    codes = [BlockerCode(case["code"]) for case in found.cases if case["closed_at"] is None]
     confirming = [(ACTS["confirm"], Target(settlement=one.id)) for one in proposals if one.proposed_by != mine]
     return page(
         request,
@@ -183,29 +190,23 @@ async def show_payout(core: NamedDependency[Core], request: Browser, payout_id: 
         payout=row,
         next_at=next_of(row),
         incentive=incentive,
-        words=words,
-        calls=calls,
-        entries=entries,
-        cases=cases,
-        letter=_letter(core, row),
+        found=found,
+        letter=_letter(core, row, language(request)),
         proposals=proposals,
         offered=confirming + await _offered(core, incentive, payout_id, *codes),
     )
 
 
-def _letter(core: Core, payout: asyncpg.Record) -> str:
-    """A letter to the partner's support with both references and nothing personal."""
+def _letter(core: Core, payout: asyncpg.Record, chosen: str) -> str:
+    """A letter to the partner's support with both references and nothing personal, in the page's language."""
     manifest = core.resources.desks[payout["partner"]].manifest
-    sent = "–" if payout["first_sent_at"] is None else f"{payout['first_sent_at']:%Y-%m-%d %H:%M:%S %Z}"
-    return (
-        f"To: {manifest.name}\n"
-        f"Subject: Status of one payout, reference {payout['reference']}\n\n"
-        f"Please confirm in writing whether the payout below was credited, and if so when.\n\n"
-        f"Our reference:  {payout['reference']}\n"
-        f"Your reference: {payout['partner_reference'] or 'none was received'}\n"
-        f"Amount:         Rp {payout['amount_rupiah']:,}\n"
-        f"First sent at:  {sent}\n"
-        f"Attempts:       {payout['attempt']}\n"
+    at = payout["first_sent_at"]
+    return ops.render(
+        "letter.txt",
+        chosen,
+        name=manifest.name,
+        payout=payout,
+        sent="–" if at is None else f"{at.astimezone(JAKARTA):%Y-%m-%d %H:%M:%S} WIB (UTC+7)",
     )
 
 
@@ -219,7 +220,7 @@ async def list_cases(
 ) -> Response[str]:
     """What an operator must look at, the most urgent first, a page at a time; an empty choice of the form is all."""
     async with core.resources.database.connection() as connection:
-        rows = await story.open_cases(
+        rows, more = await story.open_cases(
             connection, partner=partner or None, code=code or None, after=min(max(after, 0), 2**63 - 1)
         )
         kinds = await story.case_kinds(connection)
@@ -228,7 +229,7 @@ async def list_cases(
         "cases.html",
         here="/ops/cases",
         rows=rows,
-        more=rows[-1]["id"] if len(rows) == story.MOST else None,
+        more=rows[-1]["id"] if more else None,
         chosen={"code": code, "partner": partner},
         codes=sorted({kind["code"] for kind in kinds}),
         partners=sorted({kind["partner"] for kind in kinds}),
@@ -261,7 +262,7 @@ async def show_case(
         text=BLOCKERS[code],
         now=core.resources.clock.now(),
         offered=offered,
-        letter=None if payout is None else _letter(core, payout),
+        letter=None if payout is None else _letter(core, payout, language(request)),
     )
 
 

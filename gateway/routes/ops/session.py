@@ -28,7 +28,7 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 FORM_BYTES = 8_192
 _FIELDS = 20
 _SESSION, _LANGUAGE = "ops", "ops_language"
-_HOME = "/ops"
+_HOME, _SIGN_IN = "/ops", "/ops/sign-in"
 _PAGE = re.compile(
     r"/ops/(?!sign-|assets/|language/|live|acts|search)[A-Za-z0-9_/.-]{1,200}(?:\?[A-Za-z0-9_=&%.+-]{0,200})?"
 )
@@ -146,7 +146,7 @@ async def choose_language(core: NamedDependency[Core], request: Browser, chosen:
     if chosen not in ops.LANGUAGES:
         raise NotFound("There is no such language here.")
     back = _parts(request.headers.get("referer", ""))
-    response: Response[Any] = to(back.path if back.path.startswith("/ops") else "/ops")
+    response: Response[Any] = to(_own(f"{back.path}?{back.query}" if back.query else back.path, sign_in=True))
     response.set_cookie(_cookie(core, _LANGUAGE, chosen, max_age=365 * 86_400))
     return response
 
@@ -190,8 +190,12 @@ def _parts(told: str) -> SplitResult:
         return urlsplit("")
 
 
-def _own(asked: str) -> str:
-    """A page here that somebody who has signed in is led to; the overview in the place of anything else."""
+def _own(asked: str, *, sign_in: bool = False) -> str:
+    """A page here that somebody who has signed in is led to (the form to sign in itself where `sign_in`); the overview
+    in the place of anything else.
+    """
+    if sign_in and asked.partition("?")[0] == _SIGN_IN:
+        return asked
     return asked if _PAGE.fullmatch(asked) and "//" not in asked else _HOME
 
 
@@ -199,10 +203,11 @@ def told(request: Request[Any, Any, Any], error: GatewayError) -> Response[str]:
     """A problem as a page."""
     refusals.mark(request.scope, error)
     return page(
-        request, "message.html", title=error.title, text=error.detail, remedy=error.remedy, status=error.http_status
-    )
+        request, "message.html", code=error.http_status, text=error.detail, remedy=error.remedy,
+        status=error.http_status,
+    )  # fmt: skip
 
 
 def told_plainly(request: Request[Any, Any, Any], error: HTTPException) -> Response[str]:
     """What the framework refuses (a number that is none, a body that is too large)."""
-    return page(request, "message.html", title=str(error.status_code), text="", remedy="", status=error.status_code)
+    return page(request, "message.html", code=error.status_code, text="", remedy="", status=error.status_code)

@@ -18,7 +18,7 @@ from gateway.services.ops import standstill
 from gateway.services.ops.standstill import Standstill
 from gateway.storage.base.database import Database
 from gateway.storage.ops import audit, backlog, holds, switches
-from gateway.storage.ops.backlog import Answered
+from gateway.storage.ops.backlog import Answered, Trouble
 from gateway.storage.reconciliation import statements
 
 LATELY = timedelta(minutes=5)
@@ -115,17 +115,18 @@ class PartnerView(msgspec.Struct, frozen=True, kw_only=True):
     last_statement: StatementView | None
 
 
-def trouble(answered: Answered | None) -> str:
-    """What went wrong, counted by kind; empty: nothing did."""
+def trouble(answered: Answered | None) -> dict[str, int]:
+    """What went wrong, counted by kind: `no answer`, `401`, `403`, `429`, `5xx`; only what did."""
     if answered is None:
-        return ""
+        return {}
     kinds = {
         "no answer": answered.no_answer,
-        "401/403": answered.refused,
+        "401": answered.refused,
+        "403": answered.denied,
         "429": answered.throttled,
         "5xx": answered.failed,
     }
-    return ", ".join(f"{name} {count}" for name, count in kinds.items() if count)
+    return {name: count for name, count in kinds.items() if count}
 
 
 class Partners:
@@ -139,15 +140,16 @@ class Partners:
         self._manifests = manifests
         self._quotas = quotas
 
-    async def all(self) -> list[PartnerView]:
-        """Every partner of this installation."""
+    async def all(self, stands: Sequence[Standstill] | None = None) -> list[PartnerView]:
+        """Every partner of this installation. `stands`: what stands still, where that is known."""
         async with self._database.connection() as connection:
             paused = await switches.paused(connection)
             under_way = await switches.under_way(connection, self._clock.now())
             reads = {read.partner: read for read in await statements.last_reads(connection)}
             held = await holds.open_holds(connection)
             lately = await backlog.answered(connection, self._clock.now() - LATELY)
-            still = await standstill.read(connection, self._clock.now())
+            if stands is None:
+                stands = await standstill.read(connection, self._clock.now())
             loads = await holds.loads(
                 connection, jakarta_day(self._clock.now()), {hold.partner for hold in held} | set(paused)
             )
@@ -157,7 +159,7 @@ class Partners:
                 self._quotas,
                 _paused(paused.get(slug), under_way.get(slug)),
                 [hold for hold in held if hold.partner == slug],
-                [one for one in still if one.partner == slug],
+                [one for one in stands if one.partner == slug],
                 loads.get(slug),
                 lately.get(slug),
                 reads.get(slug),
@@ -169,6 +171,11 @@ class Partners:
         """How one partner answered over so long; None: nothing was asked."""
         async with self._database.connection() as connection:
             return (await backlog.answered(connection, self._clock.now() - over)).get(partner)
+
+    async def troubles(self, partner: str, over: timedelta) -> list[Trouble]:
+        """What went wrong at one partner over so long, by operation."""
+        async with self._database.connection() as connection:
+            return await backlog.troubles(connection, partner, self._clock.now() - over)
 
     async def statement_ages_s(self) -> dict[str, float | None]:
         """How long ago each partner's statement was last begun to be read to its end; None: never."""

@@ -89,22 +89,35 @@ class Planner:
         if at == self._sampled:
             return 0
         async with self._database.transaction() as connection:
-            if await backlog.keep(connection, await backlog.measure(connection, at, jakarta_day(now), WAITING)):
+            found = await backlog.measure(connection, at, jakarta_day(now), WAITING)
+            if await backlog.keep(connection, found or self._nothing(at)):
                 await backlog.purge(connection, now)
         self._sampled = at
         return 0
 
-    async def burn_down(self, over: timedelta = timedelta(hours=1)) -> BurnDown:
-        """What is due now, and the samples of the last `over`."""
+    def _nothing(self, at: datetime) -> list[Sample]:
+        """Before anything was handed over: that a worker works is seen by its samples alone."""
+        return [
+            Sample(at=at, partner=partner, stage=stage, due=0, blocked=0, ended=0)
+            for partner in self._manifests
+            for stage in PREFIXES
+        ]
+
+    async def burn_down(
+        self, over: timedelta = timedelta(hours=1), stands: Sequence[Standstill] | None = None
+    ) -> BurnDown:
+        """What is due now, and the samples of the last `over`. `stands`: what stands still, where that is known."""
         now = self._clock.now()
         async with self._database.connection() as connection:
             present = await backlog.measure(connection, now, jakarta_day(now), WAITING)
             past = await backlog.samples(connection, now - max(over, RATE_OVER))
-            stands = {(one.partner, one.stage): one for one in await standstill.read(connection, now)}
+            if stands is None:
+                stands = await standstill.read(connection, now)
+        still = {(one.partner, one.stage): one for one in stands}
         found = [forecast(past, sample, self._quota(sample)) for sample in present]
         return BurnDown(
             as_of=now,
-            forecasts=behind_checks([stopped(one, stands.get((one.partner, one.stage))) for one in found]),
+            forecasts=behind_checks([stopped(one, still.get((one.partner, one.stage))) for one in found]),
             samples=[sample for sample in past if sample.at >= now - over],
         )
 

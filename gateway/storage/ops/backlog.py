@@ -41,7 +41,9 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     no_answer: int
     """How many were not answered."""
     refused: int
-    """How many were answered 401 or 403."""
+    """How many were answered 401: our key, token or address was not taken."""
+    denied: int
+    """How many were answered 403: mostly about a person or an amount (an account that is blocked, a limit)."""
     throttled: int
     """How many were answered 429."""
     failed: int
@@ -117,7 +119,8 @@ async def answered(connection: Connection, since: datetime) -> dict[str, Answere
             coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY took_ms), 0)::float8 AS p50_ms,
             coalesce(percentile_cont(0.95) WITHIN GROUP (ORDER BY took_ms), 0)::float8 AS p95_ms,
             count(*) FILTER (WHERE status IS NULL) AS no_answer,
-            count(*) FILTER (WHERE status IN (401, 403)) AS refused,
+            count(*) FILTER (WHERE status = 401) AS refused,
+            count(*) FILTER (WHERE status = 403) AS denied,
             count(*) FILTER (WHERE status = 429) AS throttled,
             count(*) FILTER (WHERE status >= 500) AS failed
         FROM exchanges WHERE at >= $1 GROUP BY partner
@@ -125,3 +128,28 @@ async def answered(connection: Connection, since: datetime) -> dict[str, Answere
         since,
     )
     return {row["partner"]: msgspec.convert(dict(row), Answered) for row in rows}
+
+
+class Trouble(msgspec.Struct, frozen=True, kw_only=True):
+    """Calls of one operation that went wrong in one way."""
+
+    operation: str
+    status: int | None
+    """HTTP; null: no answer."""
+    error: str | None
+    """Class of the transport error."""
+    calls: int
+    last_at: datetime
+
+
+async def troubles(connection: Connection, partner: str, since: datetime, limit: int = 20) -> list[Trouble]:
+    """What went wrong at a partner since then, the most frequent first."""
+    rows = await connection.fetch(
+        "SELECT operation, status, error, count(*) AS calls, max(at) AS last_at FROM exchanges"
+        " WHERE at >= $2 AND partner = $1 AND (status IS NULL OR status IN (401, 403, 429) OR status >= 500)"
+        " GROUP BY operation, status, error ORDER BY calls DESC, last_at DESC LIMIT $3",
+        partner,
+        since,
+        limit,
+    )
+    return [msgspec.convert(dict(row), Trouble) for row in rows]

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
-from typing import TypeAlias
+from datetime import date, datetime
+from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
 
 from gateway.storage.base.database import Connection
 
-MOST = 200
-"""Rows of one list on one page."""
+MOST, MOST_FOUND = 200, 20
+"""Rows of one list on one page, and people whom one search finds."""
 Row: TypeAlias = asyncpg.Record
 Rows: TypeAlias = Sequence[Row]
+
+
+class Page(NamedTuple):
+    """Some rows of a list."""
+
+    rows: Sequence[Any]
+    more: bool
+    """There are others behind them."""
+
+
+def page(rows: Sequence[Any]) -> Page:
+    """Of one row more than a page holds."""
+    return Page(rows[:MOST], len(rows) > MOST)
+
+
+def _newest(rows: Rows) -> Page:
+    """The same of rows that were read backwards, in order."""
+    return Page(rows[:MOST][::-1], len(rows) > MOST)
 
 
 async def find(
@@ -24,11 +42,11 @@ async def find(
     phones: Mapping[str, bytes],
     number: int | None,
     partners: Sequence[str],
-) -> list[asyncpg.Record]:
+) -> Page:
     """Participants whom a text names: their id, an incentive, payout or batch, either side's reference, or by index
     a NIK or an account that is a phone, by partner; `partners`: those whose references count.
     """
-    return await connection.fetch(
+    rows = await connection.fetch(
         """
         SELECT DISTINCT p.id, p.participant_id, p.partner FROM participants p WHERE p.id IN (
             SELECT id FROM participants WHERE participant_id = $1
@@ -40,7 +58,7 @@ async def find(
             UNION ALL SELECT participant FROM payouts WHERE partner = ANY($6::text[]) AND partner_reference = $1
             UNION ALL SELECT participant FROM incentives WHERE id = $4
             UNION ALL SELECT participant FROM links WHERE id = $1)
-        ORDER BY p.participant_id LIMIT 20
+        ORDER BY p.participant_id LIMIT $7
         """,
         text,
         list(niks),
@@ -48,7 +66,9 @@ async def find(
         number,
         list(phones.values()),
         list(partners),
+        MOST_FOUND + 1,
     )
+    return Page(rows[:MOST_FOUND], len(rows) > MOST_FOUND)
 
 
 async def participant(connection: Connection, participant_id: str) -> asyncpg.Record | None:
@@ -56,34 +76,37 @@ async def participant(connection: Connection, participant_id: str) -> asyncpg.Re
     return await connection.fetchrow("SELECT * FROM participants WHERE participant_id = $1", participant_id)
 
 
-async def links(connection: Connection, participant: int) -> Rows:
+async def links(connection: Connection, participant: int) -> Page:
     """Their links, newest first, without grants."""
-    return await connection.fetch(
+    rows = await connection.fetch(
         "SELECT id, partner, state, ended_because, account_sealed, proved_at, grant_expires_at, created_at, updated_at"
         " FROM links WHERE participant = $1 ORDER BY created_at DESC LIMIT $2",
         participant,
-        MOST,
+        MOST + 1,
     )
+    return page(rows)
 
 
-async def verifications(connection: Connection, participant: int) -> Rows:
+async def verifications(connection: Connection, participant: int) -> Page:
     """Their NIK checks, newest first."""
-    return await connection.fetch(
+    rows = await connection.fetch(
         "SELECT id, link_id, state, verdict, partner_code, tries, next_attempt_at, decided_at, expires_at, created_at"
         " FROM verifications WHERE participant = $1 ORDER BY id DESC LIMIT $2",
         participant,
-        MOST,
+        MOST + 1,
     )
+    return page(rows)
 
 
-async def payouts(connection: Connection, participant: int) -> Rows:
+async def payouts(connection: Connection, participant: int) -> Page:
     """Their payouts, newest first."""
-    return await connection.fetch(
+    rows = await connection.fetch(
         "SELECT * FROM payouts WHERE incentive = ANY(ARRAY(SELECT id FROM incentives WHERE participant = $1))"
         " ORDER BY id + 0 DESC LIMIT $2",
         participant,
-        MOST,
+        MOST + 1,
     )
+    return page(rows)
 
 
 async def payout(connection: Connection, payout_id: int) -> Row | None:
@@ -93,48 +116,74 @@ async def payout(connection: Connection, payout_id: int) -> Row | None:
     )
 
 
-async def evidence(connection: Connection, payout: int) -> tuple[Rows, Rows, Rows, Rows]:
-    """Of one payout: each word of the partner, each exchange, each ledger entry, each case."""
-    return (
-        await connection.fetch("SELECT * FROM observations WHERE payout = $1 ORDER BY id LIMIT $2", payout, MOST),
-        await connection.fetch(
-            "SELECT at, operation, effect, status, error, left_us, took_ms FROM exchanges WHERE subject = $1"
-            " ORDER BY id LIMIT $2",
-            str(payout),
-            MOST,
-        ),
-        await connection.fetch("SELECT * FROM ledger WHERE payout = $1 ORDER BY id + 0 LIMIT $2", payout, MOST),
-        await connection.fetch("SELECT * FROM cases WHERE payout = $1 ORDER BY id LIMIT $2", payout, MOST),
+class Evidence(NamedTuple):
+    """What is on record about one payout, each list in order."""
+
+    words: Page
+    """Of the partner, the newest."""
+    calls: Page
+    """Exchanges with it, the newest of those asked for."""
+    entries: Rows
+    cases: Rows
+
+
+async def evidence(connection: Connection, payout: int, before: int | None = None) -> Evidence:
+    """Of one payout: each word of the partner, each exchange (those before one that was shown), each ledger entry, each
+    case.
+    """
+    words = await connection.fetch(
+        "SELECT * FROM observations WHERE payout = $1 ORDER BY id DESC LIMIT $2", payout, MOST + 1
     )
+    calls = await connection.fetch(
+        "SELECT id, at, operation, effect, status, error, left_us, took_ms FROM exchanges WHERE subject = $1"
+        " AND ($3::bigint IS NULL OR id < $3) ORDER BY id DESC LIMIT $2",
+        str(payout),
+        MOST + 1,
+        before,
+    )
+    entries = await connection.fetch("SELECT * FROM ledger WHERE payout = $1 ORDER BY id + 0 LIMIT $2", payout, MOST)
+    cases = await connection.fetch("SELECT * FROM cases WHERE payout = $1 ORDER BY id LIMIT $2", payout, MOST)
+    return Evidence(_newest(words), _newest(calls), entries, cases)
 
 
-async def payouts_in(connection: Connection, state: str, partner: str | None) -> Rows:
-    """Payouts in a state, longest there first."""
-    return await connection.fetch(
+async def payouts_in(
+    connection: Connection, state: str, partner: str | None, after: tuple[datetime, str] | None = None
+) -> Page:
+    """Payouts in a state, longest unchanged first; those behind one that was shown as `after`, whatever became of it.
+    One that changes goes to the end: none is passed over.
+    """
+    at, last = after or (None, "0")
+    rows = await connection.fetch(
         "SELECT p.*, i.participant_id FROM payouts p JOIN incentives i ON i.id = p.incentive"
-        " WHERE p.state = $1 AND ($2::text IS NULL OR p.partner = $2) ORDER BY p.updated_at LIMIT $3",
+        " WHERE p.state = $1 AND ($2::text IS NULL OR p.partner = $2)"
+        " AND ($4::timestamptz IS NULL OR (p.updated_at, p.id) > ($4, $5::bigint))"
+        " ORDER BY p.updated_at, p.id LIMIT $3",
         state,
         partner,
-        MOST,
+        MOST + 1,
+        at,
+        int(last),
     )
+    return page(rows)
 
 
 async def open_cases(
     connection: Connection, *, partner: str | None = None, code: str | None = None, after: int = 0
-) -> Rows:
+) -> Page:
     """Cases that wait for an operator, the most urgent first; those behind the case `after`, which may be closed by
     now.
     """
-    return await connection.fetch(
+    rows = await connection.fetch(
         "SELECT c.*, i.participant_id FROM cases c LEFT JOIN incentives i ON i.id = c.incentive"
         " WHERE c.closed_at IS NULL AND ($2::text IS NULL OR c.partner = $2) AND ($3::text IS NULL OR c.code = $3)"
         " AND ($4::bigint = 0 OR (c.due_at, c.id) > (SELECT a.due_at, a.id FROM cases a WHERE a.id = $4))"
         " ORDER BY c.due_at, c.id LIMIT $1",
-        MOST,
+        MOST + 1,
         partner,
         code,
         after,
     )
+    return page(rows)
 
 
 async def case_kinds(connection: Connection) -> Rows:
@@ -160,13 +209,20 @@ async def count_open(connection: Connection) -> tuple[int, int]:
     return row["cases"], row["batches"]
 
 
-async def batches(connection: Connection) -> Rows:
-    """Batches, those that wait for approval first, then the newest."""
-    return await connection.fetch(
+async def batches(connection: Connection, state: str | None, before: tuple[datetime, str] | None) -> Page:
+    """Batches in a state, or all but those that wait for approval; newest first, those before one that was shown."""
+    at, last = before or (None, "")
+    rows = await connection.fetch(
         "SELECT b.*, (SELECT count(*) FROM approvals a WHERE a.batch_id = b.id AND a.decision = 'approve') AS approved"
-        " FROM batches b ORDER BY b.state <> 'awaiting_approval', b.received_at DESC LIMIT $1",
-        MOST,
+        " FROM batches b WHERE (b.state = $2 OR $2 IS NULL AND b.state <> 'awaiting_approval')"
+        " AND ($3::timestamptz IS NULL OR (b.received_at, b.id) < ($3, $4))"
+        " ORDER BY b.received_at DESC, b.id DESC LIMIT $1",
+        MOST + 1,
+        state,
+        at,
+        last,
     )
+    return page(rows)
 
 
 async def count_waiting_plans(connection: Connection) -> int:
@@ -184,11 +240,14 @@ async def batch_totals(connection: Connection, batch_id: str) -> Rows:
     )
 
 
-async def decisions(connection: Connection, before: int | None) -> Rows:
+async def decisions(connection: Connection, before: int | None) -> Page:
     """Who decided what, newest first."""
-    return await connection.fetch(
-        "SELECT * FROM audit_log WHERE seq < coalesce($1, 9223372036854775807) ORDER BY seq DESC LIMIT $2", before, MOST
+    rows = await connection.fetch(
+        "SELECT * FROM audit_log WHERE seq < coalesce($1, 9223372036854775807) ORDER BY seq DESC LIMIT $2",
+        before,
+        MOST + 1,
     )
+    return page(rows)
 
 
 async def way_back(connection: Connection, participant_id: str) -> tuple[str, str] | None:
@@ -219,23 +278,25 @@ async def days(connection: Connection, since: date) -> Rows:
     )
 
 
-async def endpoints(connection: Connection) -> Rows:
+async def endpoints(connection: Connection) -> Page:
     """Every webhook endpoint with what waits for it and what was given up, those in trouble first."""
-    return await connection.fetch(
+    rows = await connection.fetch(
         "SELECT e.id, e.client_id, e.url, e.disabled_at, e.disabled_because, e.failing_since, e.last_error,"
         " count(d.endpoint) FILTER (WHERE d.dead_at IS NULL) AS waiting,"
         " count(d.endpoint) FILTER (WHERE d.dead_at IS NOT NULL) AS dead"
         " FROM webhook_endpoints e LEFT JOIN webhook_deliveries d ON d.endpoint = e.id"
         " GROUP BY e.id ORDER BY e.disabled_at IS NULL, e.failing_since NULLS LAST, e.id LIMIT $1",
-        MOST,
+        MOST + 1,
     )
+    return page(rows)
 
 
-async def dead_letters(connection: Connection) -> Rows:
+async def dead_letters(connection: Connection) -> Page:
     """Deliveries that were given up, the newest first."""
-    return await connection.fetch(
+    rows = await connection.fetch(
         "SELECT d.dead_at, d.subject, d.tries, d.error, e.url FROM webhook_deliveries d"
         " JOIN webhook_endpoints e ON e.id = d.endpoint"
         " WHERE d.dead_at IS NOT NULL ORDER BY d.dead_at DESC LIMIT $1",
-        MOST,
+        MOST + 1,
     )
+    return page(rows)

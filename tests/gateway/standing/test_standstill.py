@@ -168,6 +168,17 @@ async def test_no_worker_is_told_by_what_no_worker_tells(town: Town, ever: bool)
     assert await standing_now(town) == {}, "one works again"
 
 
+async def test_a_worker_that_had_nothing_to_do_is_there(town: Town) -> None:
+    """The first batch that there ever is comes between two samples: it is due, and nobody has left."""
+    town.partner()
+    await planner(town).tick()
+    await town.due()
+    town.clock.advance(9)
+    assert await standing_now(town) == {}
+    town.clock.advance(45)
+    assert [one.because for one in (await standing_now(town)).values()] == [B.NO_WORKER]
+
+
 class _Refused:
     """A payout service whose role lost its rights, and gets them back."""
 

@@ -32,6 +32,7 @@ WHOLE = {
     "entitlements.find": "those at risk are walked to through all others",
     "erasures.erase": "one person's erasure, by two people: refusals and owners have no index by person",
     "backlog.answered": "of the last quarter of an hour's calls, by a block range index",
+    "backlog.troubles": "of a day's calls, by the same index, where somebody looks at one partner",
     "recovery.held_incentives": "a recovery's: all that the partner may not be paid",
     "recovery.held_payouts": "a recovery's: all that the partner may not be paid",
     "ledger.imbalance": "the whole ledger is compared with the payouts",
