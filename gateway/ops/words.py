@@ -7,9 +7,11 @@ from enum import Enum
 from typing import Any
 
 from contracts.batch import BatchState
+from contracts.hold import HoldKind, HoldStage
 from contracts.identity import Verdict
 from contracts.incentive import Stage
 from contracts.linking import LinkState
+from contracts.partner import Mark
 from contracts.payout import PayoutState
 
 STAGES = {
@@ -62,6 +64,24 @@ _VERDICTS = {
     Verdict.UNSUPPORTED: ("Tidak didukung mitra", "Not supported by the partner"),
     Verdict.PENDING: ("Masih diperiksa mitra", "Still being checked by the partner"),
 }
+_HOLDS = {
+    HoldKind.OUTAGE: ("gangguan di mitra", "outage"),
+    HoldKind.THROTTLED: ("mitra minta diperlambat", "throttled"),
+    HoldKind.BRAKE: ("rem, banyak orang ditolak serupa", "brake, many were refused alike"),
+    HoldKind.OURS: ("mitra menolak kami, bukan orangnya", "it refuses us, not the people"),
+    HoldKind.OPERATOR: ("ditahan petugas", "held by an operator"),
+}
+_HOLD_STAGES = {
+    HoldStage.LINK: ("penyambungan", "link"),
+    HoldStage.PROOF: ("bukti sambungan", "proof"),
+    HoldStage.VERIFY: ("pencocokan NIK", "verify"),
+    HoldStage.PAYOUT: ("pembayaran", "payout"),
+}
+_MARKS = {
+    Mark.SEEN: ("tertulis", "seen"),
+    Mark.RECALLED: ("menurut ingatan", "recalled"),
+    Mark.ASSUMED: ("diandaikan", "assumed"),
+}
 TROUBLE = {
     "no answer": ("tanpa jawaban", "no answer"),
     "401": ("401", "401"),
@@ -82,9 +102,9 @@ TURNS = {
     ),
     "403": (
         "Mitra menolak orang atau jumlahnya: akun diblokir atau melewati batas. Giliran peserta; tiap insentif menyebut"
-        " penyebabnya.",
+        " penyebabnya. Bila deposit atau batas kami sendiri, mitra ditahan dan itu tertulis di atas.",
         "The partner refuses the person or the amount: an account that is blocked, a limit. The participant's turn;"
-        " each incentive names its blocker.",
+        " each incentive names its blocker. Where it is our own deposit or limit, it is held, as said above.",
     ),
     "429": (
         "Terlalu cepat bagi mitra. Gateway melambat sendiri.",
@@ -181,7 +201,8 @@ ACTS = {
 assert TURNS.keys() == TROUBLE.keys()
 _KINDS: tuple[tuple[str, type[Enum], Mapping[Any, tuple[str, str]]], ...] = (
     ("stage", Stage, STAGES), ("payout", PayoutState, _PAYOUTS), ("batch", BatchState, _BATCHES),
-    ("link", LinkState, _LINKS), ("verdict", Verdict, _VERDICTS),
+    ("link", LinkState, _LINKS), ("verdict", Verdict, _VERDICTS), ("hold", HoldKind, _HOLDS),
+    ("hold stage", HoldStage, _HOLD_STAGES), ("mark", Mark, _MARKS),
 )  # fmt: skip
 assert all(set(said) == set(kind) for _, kind, said in _KINDS), "each has its words"
 

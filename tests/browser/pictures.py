@@ -32,7 +32,7 @@ from tests.mock_partners.ports import free_base
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "docs" / "pictures"
 MOST_BYTES = 250_000
-SHOT = {"width": 360, "height": 720}
+SHOT = {"width": 360, "height": 800}
 SCENARIO = """title = "Booked, answered as a time-out"
 source = "snap-bni.md 4.2"
 [[rule]]
@@ -52,7 +52,7 @@ def consent(page: Any, wallet: Wallet) -> bytes:
         page.set_content(form(wallet.look, scene).body.decode())
         shots.append(base64.b64encode(page.screenshot()).decode())
     images = "".join(f'<img width="360" src="data:image/png;base64,{shot}">' for shot in shots)
-    page.set_viewport_size({"width": 750, "height": 740})
+    page.set_viewport_size({"width": 750, "height": 820})
     page.set_content(f'<body style="margin:10px;background:#8a8f99;display:flex;gap:10px">{images}')
     picture: bytes = page.screenshot()
     return picture

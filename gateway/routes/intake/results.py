@@ -101,11 +101,12 @@ async def read_results(
         return Stream(encode(_all(core, batch_id, outcome, after)), media_type=kind)  # type: ignore[return-value]
     rows = await core.batches.results(batch_id, outcome, after, limit + 1)
     more = len(rows) > limit
-    page = [_as_result(row) for row in rows[:limit]]
+    page = [as_result(row) for row in rows[:limit]]
     return Response(Results(rows=page, next_cursor=cursor_of(page[-1].line, of=f"{batch_id}/") if more else None))
 
 
-def _as_result(row: ResultRow) -> RowResult:
+def as_result(row: ResultRow) -> RowResult:
+    """One row's result with what is wrong with it, for the API and `/ops`."""
     blocker = None if row.blocker is None else BlockerCode(row.blocker)
     faults = tuple(faults_of(row.faults))
     if row.code is not None and not faults:
@@ -134,7 +135,7 @@ def _as_result(row: ResultRow) -> RowResult:
 
 async def _all(core: Core, batch_id: str, outcome: RowOutcome | None, after: int) -> AsyncIterator[list[RowResult]]:
     while rows := await core.batches.results(batch_id, outcome, after, _PAGE):
-        yield [_as_result(row) for row in rows]
+        yield [as_result(row) for row in rows]
         after = rows[-1].line
 
 

@@ -16,9 +16,11 @@ from gateway.clock import jakarta_day
 from gateway.core import Core
 from gateway.cursors import ByTime
 from gateway.routes.intake.batches import as_batch
+from gateway.routes.intake.results import as_result
 from gateway.routes.ops import acts, overview, payment_plans, people, session
 from gateway.routes.ops.acts import ACTS, Act, Target
 from gateway.routes.ops.session import FORM_BYTES, Browser, SignInNeeded, form, page, signed_in, to
+from gateway.services.intake.batches import RowOutcome
 from gateway.storage.ops import story
 
 DAYS = 30
@@ -61,9 +63,13 @@ def _state(typed: str) -> str | None:
 
 
 @get("/batches/{batch_id:str}", guards=[signed_in()])
-async def show_batch(core: NamedDependency[Core], request: Browser, batch_id: FromPath[str]) -> Response[str]:
-    """What one batch would pay, by partner, what is odd about it, and who has decided."""
+async def show_batch(
+    core: NamedDependency[Core], request: Browser, batch_id: FromPath[str], after: FromQuery[int] = 0
+) -> Response[str]:
+    """What one batch would pay, by partner, what is odd about it, which rows were refused and why, who has decided."""
     view = await core.batches.get(batch_id)
+    line = min(max(after, 0), 2**31 - 1)
+    refused = story.page(await core.batches.results(batch_id, RowOutcome.REJECTED, line, story.MOST + 1))
     async with core.resources.database.connection() as connection:
         totals = await story.batch_totals(connection, batch_id)
     return page(
@@ -72,6 +78,8 @@ async def show_batch(core: NamedDependency[Core], request: Browser, batch_id: Fr
         view=view,
         totals=totals,
         shown=as_batch(view),
+        refused=[as_result(row) for row in refused.rows],
+        more=refused.rows[-1].line if refused.more else None,
         root=view.batch.content_root.hex(),
         may_decide="approver" in request.auth.roles,
         offered=[(ACTS["stop-batch"], Target(batch=batch_id))] if view.batch.state is BatchState.APPROVED else [],

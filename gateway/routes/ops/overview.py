@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +26,7 @@ from gateway.services.ops.standstill import Because
 from gateway.storage.ops import funnel as stored
 from gateway.storage.ops import story
 from gateway.storage.ops.backlog import Sample
+from gateway.storage.ops.funnel import RefusedRow
 
 WORK = {"verification": ("Pencocokan NIK", "Verification"), "payout": ("Pembayaran", "Payouts")}
 
@@ -79,7 +81,7 @@ async def _glance(core: Core, chosen: str) -> dict[str, Any]:
         "today": jakarta_day(core.resources.clock.now()),
         "funnel": _funnel(rows, at, _later(rows, plan)),
         "turns": _turns(rows),
-        "refused_rows": sum(row.rows for row in refused),
+        "refused_rows": dict(_by_code(refused)),
         "open_cases": open_cases,
         "waiting_batches": waiting_batches,
         "partners": [
@@ -87,7 +89,7 @@ async def _glance(core: Core, chosen: str) -> dict[str, Any]:
                 "slug": view.partner,
                 "name": view.name,
                 "paused": view.paused and view.paused.reason,
-                "holds": ", ".join(f"{hold.stage.value}: {hold.kind.value}" for hold in view.holds),
+                "holds": view.holds,
                 "stands": [one for one in view.stands if one.because not in (Because.HELD, Because.PAUSED)],
                 "lately": view.lately,
                 "trouble": trouble(view.lately),
@@ -96,6 +98,13 @@ async def _glance(core: Core, chosen: str) -> dict[str, Any]:
         ],
         "burn": [_card(one, plan, names, at) for one in plan.forecasts],
     }
+
+
+def _by_code(refused: list[RefusedRow]) -> Counter[str]:
+    found = Counter[str]()
+    for row in refused:
+        found[row.code] += row.rows
+    return found
 
 
 def _later(rows: list[FunnelRow], plan: BurnDown) -> int:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
+from gateway.storage.ops import story
+from tests.gateway.api.kit import as_csv, row
 from tests.gateway.ops.desk import Desk
 from tests.gateway.ops.test_pages import batch_of
 
@@ -58,3 +62,21 @@ async def test_what_is_not_due_yet_is_not_called_ready_without_a_word(desk: Desk
     async with desk.signed_in("operator") as browser:
         shown = (await browser.get("/ops")).text
     assert ready["n"] and f"{ready['n']} belum jatuh tempo" in shown
+
+
+async def test_an_approver_sees_which_rows_were_refused_and_what_to_do(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(story, "MOST", 2)
+    rows = [row(number) | ({"nik": "31740142"} if number > 2 else {}) for number in range(1, 6)]
+    batch = (await desk.api.submit(as_csv(rows), key="odd")).json()
+    assert batch["rows_rejected"] == 3
+    page, lines = f"/ops/batches/{batch['batch_id']}", list[str]()
+    async with desk.signed_in("approver") as browser:
+        assert "nik_invalid 3" in (await browser.get("/ops")).text
+        for address in (page, f"{page}?after=5"):
+            shown = (await browser.get(address)).text
+            lines += re.findall(r'<td class="n">(\d+)</td><td class="id">P', shown)
+            assert "Cocokkan NIK dengan KTP" in shown and "31740142" not in shown
+            assert ('rel="next" href="?after=5"' in shown) is (address == page)
+    assert lines == ["4", "5", "6"], "as the file counts them"

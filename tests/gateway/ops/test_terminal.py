@@ -172,7 +172,9 @@ async def test_which_partner_is_slow_and_how(desk: Desk, database: str) -> None:
     assert told == {one["partner"]: one["lately"] for one in seen} and told["bni"] is None
     async with desk.signed_in("auditor") as browser:
         page = (await browser.get("/ops/live")).text
-    assert re.search(r">OVO</a></td>\s*<td>.*</td>\s*.*>3</td>.*>4.000</td>.*>5.800</td><td>tanpa jawaban 1, 5xx 1<", page)
+    assert re.search(
+        r">OVO</a></td>\s*<td>.*</td>\s*.*>3</td>.*>4.000</td>.*>5.800</td><td>tanpa jawaban 1, 5xx 1<", page
+    )
 
 
 async def test_where_nobody_is_enrolled_the_command_line_itself_acts(database: str) -> None:
