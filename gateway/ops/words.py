@@ -9,9 +9,10 @@ from typing import Any
 from contracts.batch import BatchState
 from contracts.hold import HoldKind, HoldStage
 from contracts.identity import Verdict
-from contracts.incentive import Stage
+from contracts.incentive import BLOCKERS, Stage
 from contracts.linking import LinkState
 from contracts.partner import Mark
+from contracts.payment_plan import PlanState
 from contracts.payout import PayoutState
 
 STAGES = {
@@ -81,6 +82,16 @@ _MARKS = {
     Mark.SEEN: ("tertulis", "seen"),
     Mark.RECALLED: ("menurut ingatan", "recalled"),
     Mark.ASSUMED: ("diandaikan", "assumed"),
+}
+_DECISIONS = {
+    "approve": ("disetujui", "approved"),
+    "reject": ("ditolak", "rejected"),
+    "withdraw": ("persetujuan ditarik", "approval withdrawn"),
+}
+_RECONCILIATIONS = {
+    "running": ("berjalan", "running"),
+    "done": ("dibandingkan", "compared"),
+    "failed": ("gagal", "failed"),
 }
 TROUBLE = {
     "no answer": ("tanpa jawaban", "no answer"),
@@ -204,10 +215,14 @@ _KINDS: tuple[tuple[str, type[Enum], Mapping[Any, tuple[str, str]]], ...] = (
     ("link", LinkState, _LINKS), ("verdict", Verdict, _VERDICTS), ("hold", HoldKind, _HOLDS),
     ("hold stage", HoldStage, _HOLD_STAGES), ("mark", Mark, _MARKS),
 )  # fmt: skip
+assert {one.value for one in PlanState} <= {one.value for one in BatchState}, "a plan's state has a batch's words"
 assert all(set(said) == set(kind) for _, kind, said in _KINDS), "each has its words"
 
 OF: dict[str, dict[str, tuple[str, str]]] = {
     **{name: {one.value: words for one, words in said.items()} for name, _, said in _KINDS},
+    "blocker": {code.value: (text.indonesian, text.english) for code, text in BLOCKERS.items()},
+    "decision": _DECISIONS,
+    "reconciliation": _RECONCILIATIONS,
     "trouble": TROUBLE,
     "turn": TURNS,
     "act": ACTS,

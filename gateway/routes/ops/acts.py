@@ -93,7 +93,7 @@ async def _link(core: Core, target: Target, _: Typed, actor: str) -> str:
     client_id, url = found
     view = await core.linking.start(client_id, (url,), _name(target.participant), url)
     if view.challenge is None:
-        return f"{view.link_id}: {view.state.value}"
+        return view.state.value
     return f"{view.challenge.url}"
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
+from gateway.services.ops import standstill
 from gateway.storage.ops import story
 from tests.gateway.api.kit import as_csv, row
 from tests.gateway.ops.desk import Desk
@@ -80,3 +82,16 @@ async def test_an_approver_sees_which_rows_were_refused_and_what_to_do(
             assert "Cocokkan NIK dengan KTP" in shown and "31740142" not in shown
             assert ('rel="next" href="?after=5"' in shown) is (address == page)
     assert lines == ["4", "5", "6"], "as the file counts them"
+
+
+async def test_a_refresh_reads_once_what_stands_still(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, real = list[Any](), standstill.read
+
+    async def read(*arguments: Any) -> Any:
+        asked.append(arguments)
+        return await real(*arguments)
+
+    monkeypatch.setattr(standstill, "read", read)
+    async with desk.signed_in("auditor") as browser:
+        assert (await browser.get("/ops/live")).status_code == 200
+    assert len(asked) == 1
