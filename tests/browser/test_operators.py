@@ -146,3 +146,18 @@ def test_two_people_approve_the_batch_that_waits(at: Any) -> None:
         row(page, "Awaiting approval").get_by_role("link").click()
         page.get_by_role("button", name="Approve Rp").click()
     assert "approved" in page.locator("dl").first.inner_text()
+
+
+def test_a_page_that_is_refreshed_no_more_says_so(at: Any) -> None:
+    """By its style alone: each refresh begins its twenty seconds anew."""
+    page = at("operator")
+    notice = page.get_by_text("has not been refreshed")
+    assert not notice.is_visible()
+    page.route("**/ops/live", lambda route: route.abort())
+    for _ in range(50):  # a refresh that was under way may still come
+        page.evaluate("document.getAnimations().forEach(one => one.finish())")
+        if notice.is_visible():
+            break
+        page.wait_for_timeout(100)
+    assert notice.is_visible()
+    page.unroute("**/ops/live")

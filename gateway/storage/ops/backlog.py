@@ -142,7 +142,7 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     last_at: datetime
 
 
-async def troubles(connection: Connection, partner: str, since: datetime, limit: int = 20) -> list[Trouble]:
+async def troubles(connection: Connection, partner: str, since: datetime, limit: int = 100) -> list[Trouble]:
     """What went wrong at a partner since then, the most frequent first."""
     rows = await connection.fetch(
         "SELECT operation, status, error, count(*) AS calls, max(at) AS last_at FROM exchanges"
