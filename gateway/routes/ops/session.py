@@ -28,7 +28,8 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 FORM_BYTES = 8_192
 _FIELDS = 20
 _SESSION, _LANGUAGE = "ops", "ops_language"
-_HOME, _SIGN_IN = "/ops", "/ops/sign-in"
+_HOME = "/ops"
+_SIGN_IN = re.compile(r"/ops/sign-in(?:\?page=[A-Za-z0-9_%.+-]{0,400})?")
 _PAGE = re.compile(
     r"/ops/(?!sign-|assets/|language/|live|acts|search)[A-Za-z0-9_/.-]{1,200}(?:\?[A-Za-z0-9_=&%.+-]{0,200})?"
 )
@@ -194,7 +195,7 @@ def _own(asked: str, *, sign_in: bool = False) -> str:
     """A page here that somebody who has signed in is led to (the form to sign in itself where `sign_in`); the overview
     in the place of anything else.
     """
-    if sign_in and asked.partition("?")[0] == _SIGN_IN:
+    if sign_in and _SIGN_IN.fullmatch(asked):
         return asked
     return asked if _PAGE.fullmatch(asked) and "//" not in asked else _HOME
 
