@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -95,3 +96,41 @@ async def test_a_refresh_reads_once_what_stands_still(desk: Desk, monkeypatch: p
     async with desk.signed_in("auditor") as browser:
         assert (await browser.get("/ops/live")).status_code == 200
     assert len(asked) == 1
+
+
+class Ids(HTMLParser):
+    """The ids of a page, and what refers to one."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.ids, self.references = list[str](), set[str]()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(str(value))
+            elif name in ("for", "aria-describedby", "aria-labelledby"):
+                self.references |= set(str(value).split())
+
+
+async def test_an_id_stands_once_and_what_refers_to_it_finds_it(desk: Desk) -> None:
+    """Of two forms of one kind a label was the first one's twice: who clicked at the second filled in the first."""
+    batch = await batch_of(desk, range(1, 4))
+    await desk.api.fetch(
+        "INSERT INTO webhook_endpoints (id, client_id, url, secret_sealed, created_at)"
+        " SELECT 'we' || n, (SELECT min(id) FROM clients), 'https://a.test/' || n, '', now()"
+        " FROM generate_series(1, 2) AS n"
+    )
+    async with desk.signed_in("operator") as browser:
+        for address in (
+            "webhooks",
+            "partners/ovo",
+            f"batches/{batch['batch_id']}",
+            "reconciliations",
+            "participants/x",
+        ):
+            page = Ids((await browser.get(f"/ops/{address}")).text)
+            assert len(set(page.ids)) == len(page.ids), address
+            assert page.references <= set(page.ids), address
+        assert "try-we2-reason" in Ids((await browser.get("/ops/webhooks")).text).ids
