@@ -150,8 +150,8 @@ ACTS = {
         "Takes the next step now, without waiting for its time. It cannot pay twice.",
     ),
     "cancel": (
-        "Insentif ini tidak akan dibayar; tidak dapat dikembalikan. Yang sudah dikirim tidak dapat dibatalkan.",
-        "This incentive will not be paid; it cannot be undone. What has left cannot be cancelled.",
+        "Insentif ini tidak dibayar; bila tetap perlu, serahkan lagi. Yang sudah dikirim tidak dapat dibatalkan.",
+        "This incentive is not paid; to pay it after all, hand it over again. What has left cannot be cancelled.",
     ),
     "settle": (
         "Untuk pembayaran yang hasilnya hanya diketahui mitra: ajukan dokumennya. Baru berlaku setelah dibenarkan orang"
@@ -181,8 +181,8 @@ ACTS = {
         "Confirms the document that somebody else brought: the payment then ends as it says.",
     ),
     "pause": (
-        "Tidak ada lagi yang dikirim ke mitra ini, sampai dijalankan lagi. Yang sudah dikirim tetap diikuti.",
-        "Nothing more is sent to this partner until it is resumed. What has left is followed to its end.",
+        "Tidak ada lagi pembayaran yang dikirim ke mitra ini sampai dijalankan lagi. Yang sudah dikirim tetap diikuti.",
+        "No payment is sent to this partner any more until it is resumed. What has left is followed to its end.",
     ),
     "ask-again": (
         "Bila mitra ternyata keliru menolak orang-orang: mereka yang ditolak sejak saat itu ditanyakan lagi. Tidak ada"
