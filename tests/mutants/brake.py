@@ -69,5 +69,6 @@ BRAKE = (
     one("batch/undone_in_its_first_day", _BRAKE, "return Weight(max(level, Level.SUSPICION) if young else level, added.since)", "return Weight(level, added.since)", _BAD, first="test_a_bad_batch_holds_nobody_else_for_long_and_undoes_nothing"),
     one("batch/asked_again_is_taken_for_mended", _BATCHES, "if is_on and await holds.braked_since(connection, before.partner, now - ASKED):", "if False:", _BAD, first="test_a_bad_batch_holds_nobody_else_for_long_and_undoes_nothing"),
     one("batch/in_doubt_for_ever", _BATCHES, "still = is_on and bad(found)", "still = True", _BAD, first="test_a_doubt_ends_with_its_cause"),
+    one("batch/each_worker_counts_it", "gateway/storage/brake/batches.py", " AND coalesce(counted_at, doubted_at) <= $2 ORDER", " AND $2::timestamptz IS NOT NULL ORDER", _BAD, first="test_which_batches_are_bad"),
     one("batch/the_hold_comes_back_and_stays", _BRAKE, "            if batch is None:\n", "            if True:\n", _BAD, first="test_a_bad_batch_holds_nobody_else_for_long_and_undoes_nothing"),
 )  # fmt: skip

@@ -27,6 +27,9 @@ OTHERS = 2
 ASKED = timedelta(minutes=10)
 """By so long after a crowd's hold those refused in it have been asked again."""
 
+COUNTED = timedelta(seconds=30)
+"""So long what was counted of a batch in doubt is good for every worker."""
+
 
 def bad(found: BatchDoubt) -> bool:
     """Whether half of a batch's people or more are refused, of whom the partner has said anything."""
@@ -34,10 +37,10 @@ def bad(found: BatchDoubt) -> bool:
 
 
 async def judge(connection: Connection, now: datetime, *, by: str) -> None:
-    """Put batches in doubt, and count again those that are: a doubt ends once fewer than half are refused (their rows
-    were corrected, or the batch was stopped).
+    """Put batches in doubt, and count again those that are, which one worker does for all: a doubt ends once fewer than
+    half are refused (their rows were corrected, or the batch was stopped).
     """
-    for batch, is_on, before in await batches.doubted(connection):
+    for batch, is_on, before in await batches.take_doubted(connection, now, now - COUNTED):
         if is_on and await holds.braked_since(connection, before.partner, now - ASKED):
             continue  # whoever was refused in it is being asked again, and stands refused no more until then
         found = await batches.counted(connection, batch, before.partner, paying=before.paying)

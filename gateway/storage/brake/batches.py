@@ -107,7 +107,8 @@ async def doubt(connection: Connection, now: datetime, batch: str, found: BatchD
     are refused, by which its organisation is known; None where it is in doubt already.
     """
     if not await connection.fetchval(
-        "UPDATE batches SET doubted_at = $2, doubt = $3 WHERE id = $1 AND doubted_at IS NULL RETURNING true",
+        "UPDATE batches SET doubted_at = $2, counted_at = $2, doubt = $3 WHERE id = $1 AND doubted_at IS NULL"
+        " RETURNING true",
         batch,
         now,
         _json(found),
@@ -126,11 +127,18 @@ async def doubt(connection: Connection, now: datetime, batch: str, found: BatchD
     return int(await connection.fetchval(text, batch, found.partner, sorted(found.codes)))
 
 
-async def doubted(connection: Connection) -> list[tuple[str, bool, BatchDoubt]]:
-    """Batches in doubt, whether each is still to be paid, and what was counted last."""
+async def take_doubted(connection: Connection, now: datetime, before: datetime) -> list[tuple[str, bool, BatchDoubt]]:
+    """Batches in doubt that nobody has counted since `before`, for the caller and no other worker to count now; whether
+    each is still to be paid, and what was counted last.
+    """
     rows = await connection.fetch(
-        "SELECT id, state = 'approved' AS on, doubt FROM batches WHERE doubted_at IS NOT NULL ORDER BY doubted_at, id"
+        "UPDATE batches b SET counted_at = $1 FROM (SELECT id FROM batches WHERE doubted_at IS NOT NULL"
+        " AND coalesce(counted_at, doubted_at) <= $2 ORDER BY doubted_at, id FOR NO KEY UPDATE SKIP LOCKED) w"
+        " WHERE b.id = w.id RETURNING b.id, b.state = 'approved' AS on, b.doubt, b.doubted_at",
+        now,
+        before,
     )
+    rows.sort(key=lambda row: (row["doubted_at"], row["id"]))
     return [(row["id"], row["on"], msgspec.json.decode(row["doubt"], type=BatchDoubt)) for row in rows]
 
 

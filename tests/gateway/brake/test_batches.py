@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import pytest
 
+from contracts.batch import BatchDoubt
 from contracts.brake import HARD_LOOK, LOOKS_S, RING_LIFE_S
 from contracts.identity import IdentityAnswer, Verdict
 from gateway.services.brake import brake
-from gateway.services.brake.batches import OTHERS
+from gateway.services.brake.batches import COUNTED, OTHERS
 from gateway.services.brake.brake import Brake
 from gateway.storage.base.database import Connection
+from gateway.storage.brake import batches
 from tests.gateway.linking.fake import granted
 from tests.gateway.linking.world import World
 
@@ -114,8 +117,8 @@ async def doubted(world: World) -> set[str]:
     return {row["id"] for row in await world.all("SELECT id FROM batches WHERE doubted_at IS NOT NULL")}
 
 
-async def test_which_batches_are_bad(world: World) -> None:
-    """Each at a partner of its own, all judged at once; told once, by the numbers and the codes."""
+async def test_which_batches_are_bad(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each at a partner of its own, all judged at once; told once, by numbers and codes, and counted for all."""
     now = world.clock.now()
     async with world.database.transaction() as connection:
         for name, told in CASES.items():
@@ -125,10 +128,21 @@ async def test_which_batches_are_bad(world: World) -> None:
             there, others = (f"{name}/2" if told.elsewhere else name), f"others of {name}"
             await add(connection, f"{name}/r", others, there, told.others_refused, told, now, good=False)
             await add(connection, f"{name}/g", others, there, told.others_good, told, now, good=True)
-    watch = Brake(world.database, world.clock)
-    for _ in range(2):
-        await watch.tick_batches()
-        assert await doubted(world) == {name for name, told in CASES.items() if told.bad}
+    counted: Counter[str] = Counter()
+    whole = batches.counted
+
+    async def counts(connection: Connection, batch: str, partner: str, *, paying: bool) -> BatchDoubt:
+        counted[batch] += 1
+        return await whole(connection, batch, partner, paying=paying)
+
+    monkeypatch.setattr(batches, "counted", counts)
+    workers = [Brake(world.database, world.clock) for _ in range(2)]
+    for often in (1, 2):  # once when they come into doubt, and once again for all workers
+        for worker in (*workers, *workers):
+            await worker.tick_batches()
+            assert await doubted(world) == {name for name, told in CASES.items() if told.bad}
+        assert {counted[name] for name, told in CASES.items() if told.bad} == {often}
+        world.clock.forward(COUNTED.total_seconds())
     told_of = await world.all("SELECT subject, data FROM events WHERE type = 'batch.doubted'")
     assert {row["subject"]: row["data"] for row in told_of} == {
         name: {
@@ -166,6 +180,7 @@ async def test_a_doubt_ends_with_its_cause(world: World, remedy: str) -> None:
                 " AND participant_id <= 'r19'",
                 now + timedelta(days=90),
             )
+    world.clock.forward(COUNTED.total_seconds())
     await watch.tick_batches()
     assert await doubted(world) == set()
     assert await world.all("SELECT FROM cases WHERE closed_at IS NULL") == []
@@ -209,6 +224,7 @@ async def test_a_bad_batch_holds_nobody_else_for_long_and_undoes_nothing(world: 
             await world.verification.tick(brake.GOOD_ENOUGH)
             await watch.tick()
             assert not await world.all("SELECT FROM holds WHERE released_at IS NULL"), "nobody else is kept waiting"
+            world.clock.forward(COUNTED.total_seconds())
             await watch.tick_batches()  # those refused are being asked again: a doubt does not end by it
     assert 3 <= holds <= 4
     assert await doubted(world) == {"bad"}
