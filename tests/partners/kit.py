@@ -22,7 +22,7 @@ JSON = {"content-type": "application/json", "accept": "application/json"}
 MOVES, CREATES, REJECTS = "moves money", "creates", "rejects"
 """What a request does to money: `Writes` name it by path, with the field of our reference ("": none in the body)."""
 Writes = dict[str, tuple[str, str]]
-VERIFY, READ, WRITE = "verify", "payout_read", "payout_write"
+LINK, VERIFY, READ, WRITE = "link", "verify", "payout_read", "payout_write"
 Words = Sequence[Mapping[str, Any]]
 Crowds = Mapping[str, Words]
 """By stage of the above: what a partner may say wrongly of many people there, each a word about the person, as
@@ -33,6 +33,13 @@ SNAP_WORDS: Words = (
     {"code": "404xx11", "message": "Invalid Account"},
     {"code": "403xx18", "message": "Inactive Account"},
 )
+
+
+def link_words(blocked: str) -> Words:
+    """What SNAP's binding says of an account that may not be linked: unknown, and blocked in the partner's own code."""
+    return ({"code": "404xx11", "message": "Invalid Account"}, {"code": blocked, "message": "Inactive Account"})
+
+
 LIMIT_WORDS: Words = (
     {"code": "403xx04", "message": "Activity Count Limit Exceeded"},
     {"code": "403xx14", "message": "Insufficient Funds"},

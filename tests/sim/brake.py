@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tests.partners.kit import LINK
 from tests.sim.crowd import STAGES
 from tests.sim.snapshot import Held, Incentive, Refusal
 
 if TYPE_CHECKING:
+    from tests.sim.cohort import Person
     from tests.sim.town import Town
 
-WITHIN_S = {"proof": 7 * 60.0, "verify": 7 * 60.0, "payout": 12 * 60.0}
-"""So long after its end a crowd's stage is held no more; longer where money must move to find out."""
+WITHIN_S = {"link": 8 * 3_600.0, "proof": 7 * 60.0, "verify": 7 * 60.0, "payout": 12 * 60.0}
+"""So long after its end a crowd's stage is held no more; longer where money must move to find out, and where nobody may
+come any more who could show it (six hours, seen late).
+"""
 OURS_S = 3_600.0
 """So much longer, where it was our own limit: so seldom is it tried whether that is over."""
+_MAY_NOT_LINK = ("account_not_found", "account_blocked")
 RUN_S = 6 * 3_600.0
 """What was refused so long before a hold belongs to its run."""
 
@@ -143,13 +148,26 @@ def verdict(town: Town) -> Iterator[str]:
         for one in town.state.refusals:
             if not _of_run(one, hold) or one.participant not in good or one.asked_again_s is not None:
                 continue
-            if hold.stage == "verify" and standing.get(one.participant) == one.code or _payout_stands(town, one):
+            if (
+                hold.stage in ("link", "verify")
+                and standing.get(one.participant) == one.code
+                or _payout_stands(town, one)
+            ):
                 yield f"participant {one.participant} was refused in a crowd and never asked again"
 
 
 def _of_run(refusal: Refusal, hold: Held) -> bool:
     same = (refusal.partner, refusal.stage) == (hold.partner, hold.stage)
     return same and hold.since_s - RUN_S <= refusal.said_s <= (hold.released_s or float("inf"))
+
+
+def comes_again(town: Town, person: Person, standing: str | None, participant: int) -> bool:
+    """Whether somebody whom a crowd kept from linking tries again unasked: who was refused in a hold is invited."""
+    crowd = town.crowd
+    if crowd is None or crowd.stage != LINK or person.case != "ok" or standing not in _MAY_NOT_LINK:
+        return False
+    said = [one for one in town.state.refusals if one.participant == participant and one.stage == "link"]
+    return not any(_of_run(one, hold) for one in said[-1:] for hold in town.state.holds if hold.kind == "brake")
 
 
 def _payout_stands(town: Town, refusal: Refusal) -> bool:

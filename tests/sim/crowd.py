@@ -12,7 +12,7 @@ from contracts.hold import HoldStage
 from mock_partners.kit.scenario.model import Rule, Scenario
 from mock_partners.kit.scenario.play import Player
 from tests.partners import each
-from tests.partners.kit import LIMIT_WORDS, READ, SNAP_WORDS, TOKEN_WORDS, VERIFY, WRITE, Crowds, Words
+from tests.partners.kit import LIMIT_WORDS, LINK, READ, SNAP_WORDS, TOKEN_WORDS, VERIFY, WRITE, Crowds, Words
 from tests.sim.baton import Actor
 from tests.sim.chance import Profile
 from tests.sim.people import Gone, asked
@@ -32,10 +32,10 @@ STALE_S = 31 * 86_400.0
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 20)
 AROUND = (None, None, None, "outage before", "outage after", "pause", "kill", "blackout", "cache")
 """What else happens while the crowd is answered wrongly, or at its edges."""
-STAGES = {VERIFY: HoldStage.VERIFY, READ: HoldStage.PAYOUT, WRITE: HoldStage.PAYOUT}
-KNOWN_AFTER = {VERIFY: "verified", READ: "paid", WRITE: "paid"}
+STAGES = {LINK: HoldStage.LINK, VERIFY: HoldStage.VERIFY, READ: HoldStage.PAYOUT, WRITE: HoldStage.PAYOUT}
+KNOWN_AFTER = {LINK: "verified", VERIFY: "verified", READ: "paid", WRITE: "paid"}
 WORDS: dict[str, Crowds] = {slug: story.CROWD for slug, story in each("story").items()}
-_OPERATION = {VERIFY: "verify", READ: "inquiry", WRITE: "payout"}
+_OPERATION = {LINK: "link", VERIFY: "verify", READ: "inquiry", WRITE: "payout"}
 _NAME, _WRONG = "a crowd", "wrong"
 
 
@@ -130,7 +130,7 @@ def drawn(seed: int) -> Crowd:
     """The crowd of a seed."""
     rng = random.Random(f"{seed} crowd")
     partner = rng.choice(sorted(WORDS))
-    stage = rng.choice(sorted(WORDS[partner]))
+    stage = rng.choice(sorted(WORDS[partner].keys() - {LINK}))
     words = list(WORDS[partner][stage])
     rng.shuffle(words)
     by = rng.choice(("person", "person", "dice", "shard"))
@@ -162,6 +162,11 @@ def drawn(seed: int) -> Crowd:
         stale=False,
     )
     crowd.stale = stage == VERIFY and crowd.known_first > 0.0 and not crowd.clean and later.random() < 0.2
+    links = random.Random(f"{seed} crowds at linking")  # likewise
+    may = LINK in WORDS[partner] and not (crowd.clean or crowd.about_us or crowd.stale)
+    if may and links.random() < 0.1:
+        crowd.stage, crowd.words = LINK, (links.choice(WORDS[partner][LINK]),)
+        crowd.known_first = links.choice((0.0, 0.5))
     return crowd
 
 

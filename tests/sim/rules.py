@@ -295,7 +295,8 @@ def _rests(town: Town, incentive: Incentive, net: Counter[int]) -> bool:
         return False
     person = next(p for p in town.people if p.participant_id == incentive.participant_id)
     full = code == "balance_limit" and person.case == "full"  # tried again and again, and full whenever it is
-    return (incentive.own_next_s is None or full) and not (code in COMES_BACK and may_come(person.visits, person.case))
+    comes = code in COMES_BACK or brake.comes_again(town, person, code, incentive.participant)
+    return (incentive.own_next_s is None or full) and not (comes and may_come(person.visits, person.case))
 
 
 def shown_later(town: Town, incentive: Incentive, net: Counter[int]) -> bool:

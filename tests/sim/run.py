@@ -384,7 +384,8 @@ class _Run:
             if row is None or person.visiting or not rules.may_come(person.visits, person.case):
                 continue
             challenged = row.link_id is not None and standing.get(row.link_id) == "challenged"
-            if row.link_active or not (row.standing is None or row.standing in rules.COMES_BACK or challenged):
+            comes = row.standing is None or row.standing in rules.COMES_BACK or challenged
+            if row.link_active or not (comes or brake.comes_again(town, person, row.standing, row.id)):
                 continue
             found.append((person.next_visit_s, f"person {person.participant_id}", self._visit(person)))
         return found

@@ -58,7 +58,7 @@ def refusal(
     return Refusal(1, "bni", "verify", 1, "nik_mismatch", said_s, asked_again_s, next_look_s)
 
 
-@pytest.mark.parametrize(("stage", "minutes"), [("verify", 7), ("payout", 12)])
+@pytest.mark.parametrize(("stage", "minutes"), [("link", 480), ("verify", 7), ("payout", 12)])
 def test_a_hold_ends_within_minutes_of_its_cause(stage: str, minutes: int) -> None:
     last_s, rows = OVER_S + 60.0 * minutes, {"incentives": [waiting()]}
     assert list(brake.broken(town(last_s, holds=[hold(stage=stage)], **rows))) == []

@@ -57,18 +57,22 @@ async def test_crowds_of_equal_answers_break_no_rule(tmp_path: Path, long: bool)
     assert found["paid"] > found["incentives"] / 2
 
 
-@pytest.mark.parametrize("kind", ["ours", "token", "stale"])
+@pytest.mark.parametrize("kind", ["link", "ours", "token", "stale"])
 async def test_a_crowd_of_a_seldom_kind_breaks_no_rule(kind: str, store: Store) -> None:
-    """About our own limit or token, or once nobody was known good for a month: the smallest of its kind."""
+    """At linking, about our own limit or token, or once nobody was known good for a month: the smallest of its kind."""
     crowds = [(seed, drawn(seed)) for seed in range(1, 400)]
     seed = min(
         (one.size, seed)
         for seed, one in crowds
-        if getattr(one, kind) and not one.clean and one.share == 1.0 and not one.onset_s
+        if (one.stage == kind or getattr(one, kind, False))
+        and one.size > 6 * (kind == "link")
+        and not one.clean
+        and one.share == 1.0
+        and not one.onset_s
     )[1]
     played = await run(seed, store, profile=CROWDED.name)
     assert played.violations == []
-    told = {"ours": "our own limit", "token": "our own token", "stale": "known good a month ago"}[kind]
+    told = {"link": "link", "ours": "our own limit", "token": "our own token", "stale": "known good a month ago"}[kind]
     assert f"crowd, {told}" in played.faults
     assert played.paid > 0
 

@@ -10,7 +10,19 @@ from contracts.secret import Secret
 from mock_partners.bni.autopay import Desk
 from mock_partners.kit.world import Account, World
 from tests.partners.consents import missing
-from tests.partners.kit import FAILS, MOVES, NIK_WORDS, READ, SNAP_WORDS, VERIFY, WRITE, Crowds, Writes
+from tests.partners.kit import (
+    FAILS,
+    LINK,
+    MOVES,
+    NIK_WORDS,
+    READ,
+    SNAP_WORDS,
+    VERIFY,
+    WRITE,
+    Crowds,
+    Writes,
+    link_words,
+)
 
 if TYPE_CHECKING:
     from tests.sim.partners import PartnerSide
@@ -18,7 +30,12 @@ if TYPE_CHECKING:
 GOES_ON = {"payout.inquiry": {"responseCode": "2001500", "beneficiaryAccountNo": "0115476151"}}
 WRITES: Writes = {"/snap-service/v1/transfer-intrabank": (MOVES, "partnerReferenceNo")}
 CHANGED = ("/transfer/status", "amount.value", "latestTransactionStatus", "06")
-CROWD: Crowds = {VERIFY: (*NIK_WORDS, *SNAP_WORDS), READ: SNAP_WORDS, WRITE: (*SNAP_WORDS, FAILS)}
+CROWD: Crowds = {
+    LINK: link_words("403xx18"),
+    VERIFY: (*NIK_WORDS, *SNAP_WORDS),
+    READ: SNAP_WORDS,
+    WRITE: (*SNAP_WORDS, FAILS),
+}
 
 
 def customer_token(world: World, account: Account) -> str:

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from tests.partners.consents import customer_token, grant, revoke
-from tests.partners.kit import FAILS, MOVES, NIK_WORDS, READ, SNAP_WORDS, VERIFY, WRITE, Crowds, Writes
+from tests.partners.kit import (
+    FAILS,
+    LINK,
+    MOVES,
+    NIK_WORDS,
+    READ,
+    SNAP_WORDS,
+    VERIFY,
+    WRITE,
+    Crowds,
+    Writes,
+    link_words,
+)
 
 __all__ = ["CHANGED", "CROWD", "GOES_ON", "WRITES", "customer_token", "grant", "revoke"]
 
@@ -14,4 +26,9 @@ GOES_ON = {
 }
 WRITES: Writes = {"/OVOSNAP/v2.0/emoney/topup": (MOVES, "partnerReferenceNo")}
 CHANGED = ("/emoney/topup-status", "amount.value", "latestTransactionStatus", "03")
-CROWD: Crowds = {VERIFY: (*NIK_WORDS, *SNAP_WORDS), READ: SNAP_WORDS, WRITE: (*SNAP_WORDS, FAILS)}
+CROWD: Crowds = {
+    LINK: link_words("403xx07"),
+    VERIFY: (*NIK_WORDS, *SNAP_WORDS),
+    READ: SNAP_WORDS,
+    WRITE: (*SNAP_WORDS, FAILS),
+}
