@@ -17,6 +17,9 @@ from gateway.security.vault import KEY_ID_BYTES, StoredKey
 from gateway.storage.base.database import Connection
 from gateway.storage.base.rows import into
 
+_WHOLE_S = 600.0
+"""So long a look through one whole table may take: of millions, where little is left under another key."""
+
 
 class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     """One key of the ring."""
@@ -160,13 +163,14 @@ async def sealed_under(connection: Connection) -> dict[bytes, int]:
     """How many sealed values there are by key id: reads every table that holds any."""
     counts: dict[bytes, int] = {}
     for table in TABLES:
-        for column in table.columns:
-            rows = await connection.fetch(
-                f"SELECT substring({column} FROM 1 FOR {KEY_ID_BYTES}) AS key_id, count(*) AS n FROM {table.name}"
-                f" WHERE octet_length({column}) > 0 GROUP BY 1"
-            )
-            for row in rows:
-                counts[row["key_id"]] = counts.get(row["key_id"], 0) + row["n"]
+        rows = await connection.fetch(
+            f"SELECT substring(value FROM 1 FOR {KEY_ID_BYTES}) AS key_id, count(*) AS n FROM {table.name},"
+            f" LATERAL (VALUES {', '.join(f'({column})' for column in table.columns)}) AS v (value)"
+            " WHERE octet_length(value) > 0 GROUP BY 1",
+            timeout=_WHOLE_S,
+        )
+        for row in rows:
+            counts[row["key_id"]] = counts.get(row["key_id"], 0) + row["n"]
     return counts
 
 
@@ -190,6 +194,7 @@ async def others(
             active,
             limit,
             *given,
+            timeout=_WHOLE_S,
         )
     )
 
