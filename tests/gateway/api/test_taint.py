@@ -182,6 +182,7 @@ def test_a_mark_is_found_however_it_is_written(mark: str) -> None:
     assert shown(mark[::-1]) and shown(quote(mark, safe="")) and shown(f"x{raw.hex()}y") and not shown("anything else")
 
 
+@pytest.mark.timeout(1_200)  # its full size on a busy machine
 async def test_nothing_of_a_person_comes_out_of_what_fails(
     api: Api, capfd: pytest.CaptureFixture[str], long: bool
 ) -> None:
@@ -254,6 +255,7 @@ async def _dump(town: Town) -> str:
     return "\n".join(one["row"] for found in rows for one in found)
 
 
+@pytest.mark.timeout(1_200)  # its full size on a busy machine
 async def test_nor_out_of_what_goes_wrong_at_the_real_partners(
     database: str, capfd: pytest.CaptureFixture[str], long: bool
 ) -> None:
@@ -288,7 +290,9 @@ async def test_nor_out_of_what_goes_wrong_at_the_real_partners(
         moment = Incentives(city.database, city.clock, manifests).moment()
         async with city.database.connection() as connection:
             measures = generate_latest(await measured(connection, moment, views)).decode()
-    spelled = re.compile("|".join(re.escape(one) for mark in tainted for one in spellings(mark)), re.IGNORECASE)
+    # Not turned round: these numbers count people, and 7000000004 so is any reference with 4000000007 in it.
+    told_as = {one for mark in tainted for one in spellings(mark) - {mark[::-1]}}
+    spelled = re.compile("|".join(map(re.escape, told_as)), re.IGNORECASE)
     logged = "".join(capfd.readouterr())
     assert "unknown" in text and "gateway_incentives" in measures
     for where, said in {"store": text, "commands": told, "measures": measures, "log": logged}.items():
