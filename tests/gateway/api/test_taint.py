@@ -145,6 +145,14 @@ async def stored(api: Api) -> str:
     return "\n".join(one[0] for found in rows for one in found)
 
 
+async def cached(api: Api) -> str:
+    """Every key of Valkey with what lies under it."""
+    redis = api.core.resources.redis
+    assert redis is not None
+    found = [key + b" " + (await redis.dump(key) or b"") async for key in redis.scan_iter(count=1_000)]
+    return b"\n".join(found).decode("latin-1")
+
+
 def spellings(mark: str) -> set[str]:
     """As it is, and as programs write it: in hexadecimal (so a dump shows bytes), base64 at each of the three places
     that it may begin at, for addresses, turned round, and with signs between its groups.
@@ -201,6 +209,8 @@ async def test_nothing_of_a_person_comes_out_of_what_fails(
     assert shown((await api.http.get("/metrics")).text) == []
     text = await stored(api)
     assert [line for line in text.splitlines() if shown(line)] == []
+    kept = await cached(api)
+    assert "limit:" in kept and shown(kept) == []
     logged = "".join(capfd.readouterr())
     assert "route=" in logged and shown(logged) == []
 

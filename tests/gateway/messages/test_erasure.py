@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -86,6 +87,13 @@ class Past:
         ]
         return [NIK, ACCOUNT, phone[3:], f"Name {self.person}", f"token-{self.person}", *(one.hex() for one in indexes)]
 
+    def guesses(self) -> list[str]:
+        """What whoever guesses a value could compute of it, and look for: hashes that need no key."""
+        phone = phone_of(self.person)
+        told = (NIK, ACCOUNT, f"Name {self.person}", phone, phone[1:], f"0{phone[3:]}", phone[3:])
+        kinds = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3_256", "blake2b", "blake2s")
+        return [hashlib.new(kind, one.encode()).hexdigest() for one in told for kind in kinds]
+
 
 @pytest.fixture
 async def past(database: str) -> AsyncIterator[Past]:
@@ -148,6 +156,7 @@ async def test_after_it_nothing_of_the_person_is_anywhere_and_the_books_are_righ
     await end(past)
     before = await past.texts()
     assert [value for value in past.values() if value not in before] == [], "the search finds them"
+    assert [guess for guess in past.guesses() if guess in before] == [], "nor could anybody without our key"
     assert (await past.erasing.erase(past.pid, "eva")).erased_at is None
     assert (await past.erasing.erase(past.pid, "eva-2")).erased_at is None, "the same person by another client"
     assert past.values()[0] in await past.texts(), "nothing is erased on one person's word"
