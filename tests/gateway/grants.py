@@ -35,7 +35,7 @@ _OPEN = re.compile(r"\b(FROM|INTO|JOIN|UPDATE) {}")
 PUT_IN: Mapping[str, Collection[str]] = {
     "DELETE FROM {} WHERE participant = $1": ("account_owners", "nik_corrections", "refusals"),
     "DELETE FROM {} WHERE line BETWEEN": (),  # its own temporary tables
-    "SELECT substring({} FROM": [table.name for table in keys.TABLES],
+    "SELECT substring(value FROM": [table.name for table in keys.TABLES],
     "SELECT {} FROM {} WHERE ({})": [table.name for table in keys.TABLES],
     "WITH n AS (SELECT * FROM unnest({})": [table.name for table in keys.TABLES],
 }
