@@ -24,7 +24,7 @@ from gateway.services.ops.partners import Partners
 from gateway.services.ops.plan import Planner
 from gateway.services.ops.silence import Guard
 from gateway.services.payouts.driver import Payouts
-from gateway.services.payouts.settling import Settling
+from gateway.services.payouts.settlements import Settlements
 from gateway.services.reconciliation.reconcile import Reconciliations
 from gateway.services.reconciliation.strays import Strays
 
@@ -47,7 +47,7 @@ class Core:
     singles: Singles
     corrections: Corrections
     partners: Partners
-    settling: Settling
+    settlements: Settlements
     plan: Planner
     guard: Guard
     operators: Operators
@@ -82,7 +82,7 @@ def build_core(resources: Resources) -> Core:
         entitlements=Entitlements(database, clock, vault, manifests, programmes, incentives),
         singles=Singles(database, clock, vault, manifests, programmes, incentives, batches),
         corrections=Corrections(resources),
-        settling=Settling(database, clock, payouts),
+        settlements=Settlements(database, clock, payouts),
         partners=Partners(database, clock, manifests, resources.settings.quotas),
         plan=Planner(database, clock, manifests, resources.settings.quotas),
         guard=Guard(database, clock, manifests),

@@ -26,8 +26,8 @@ from gateway.routes.access import front, oauth
 from gateway.routes.intake import batches, entitlements, incentives, participants, plans, programmes
 from gateway.routes.linking import connect, links, proofs, verifications, withdrawals
 from gateway.routes.messages import callbacks, events, webhooks
-from gateway.routes.ops import cases, decisions, funnel, health, partners, settlements
-from gateway.routes.payouts import payouts
+from gateway.routes.ops import cases, decisions, funnel, health, partners
+from gateway.routes.payouts import payouts, settlements
 from gateway.routes.reconciliation import reconciliations
 from gateway.security.limits import Limits
 from gateway.services.ops.holds import REFRESH_S

@@ -14,7 +14,7 @@ from gateway.cli.common import As, AsJson, settings, table, tell, terminal, who,
 from gateway.core import Core, build_core
 from gateway.resources import open_resources
 from gateway.services.intake.incentives import Incentives
-from gateway.services.payouts.settling import SettledAs
+from gateway.services.payouts.settlements import SettledAs
 from gateway.storage.base.database import Database
 from gateway.storage.payouts import settlements as stored
 from gateway.storage.payouts.settlements import Settlement
@@ -69,7 +69,7 @@ def propose(
             raise InvalidRequest(f"--{name} has 3 to 300 characters.", field=name)
     made = _acting(
         person,
-        lambda core, actor: core.settling.propose(
+        lambda core, actor: core.settlements.propose(
             payout, verdict, reason=reason, document=document, why=why, actor=actor
         ),
     )
@@ -86,7 +86,7 @@ def confirm(
     as_json: AsJson = False,
 ) -> None:
     """Take the document for the partner's word; by another person than the one who brought it."""
-    row = _acting(person, lambda core, actor: core.settling.confirm(settlement, actor=actor))
+    row = _acting(person, lambda core, actor: core.settlements.confirm(settlement, actor=actor))
     if as_json:
         tell({"payout_id": str(row.id), "state": row.state})
         return

@@ -17,7 +17,7 @@ from gateway.services.intake.batches import Decision
 from gateway.services.intake.framing import CsvCells
 from gateway.services.linking.bound import cookie_name
 from gateway.services.linking.steps import Shown
-from gateway.services.payouts.settling import SettledAs
+from gateway.services.payouts.settlements import SettledAs
 from mock_partners.kit.http import Abort
 from mock_partners.kit.world import Account
 from tests.sim.baton import Crash
@@ -292,11 +292,11 @@ async def settle(town: Town, payout: Payout) -> None:
     try:
         made = await asked(
             town,
-            lambda s: s.settling.propose(
+            lambda s: s.settlements.propose(
                 payout.id, verdict, reason=None, document="letter", why="asked on paper", actor="operator"
             ),
         )
-        await asked(town, lambda s: s.settling.confirm(made.id, actor="another"))  # type: ignore[attr-defined]
+        await asked(town, lambda s: s.settlements.confirm(made.id, actor="another"))  # type: ignore[attr-defined]
     except Gone as why:
         town.bad(f"payout {payout.id} ({payout.state}) cannot be settled by a document: {why}")
     town.settled.add(payout.id)

@@ -15,7 +15,7 @@ from gateway.services.linking.verification import Verification
 from gateway.services.messages.inbox import Inbox
 from gateway.services.ops.partners import Partners
 from gateway.services.payouts.driver import Payouts
-from gateway.services.payouts.settling import Settling
+from gateway.services.payouts.settlements import Settlements
 from gateway.services.reconciliation.recovery import Recoveries
 from gateway.services.reconciliation.statements import Statements
 from gateway.storage.base.timeline import Timeline
@@ -46,7 +46,7 @@ class Services:
             Programmes(resources.database, resources.clock),
         )
         self.incentives = Incentives(resources.database, resources.clock, manifests)
-        self.settling = Settling(resources.database, resources.clock, self.payouts)
+        self.settlements = Settlements(resources.database, resources.clock, self.payouts)
         self.corrections = Corrections(resources)
         self.recoveries = Recoveries(resources, self.payouts, self.statements)
         self.partners = Partners(resources.database, resources.clock, manifests, resources.settings.quotas)

@@ -27,7 +27,7 @@ from gateway.routes.ops.session import FORM_BYTES, Browser, form, page, signed_i
 from gateway.security import personal
 from gateway.services.intake.participants import Participants
 from gateway.services.linking.proof import DOCUMENT, AccountProofs
-from gateway.services.payouts.settling import SettledAs
+from gateway.services.payouts.settlements import SettledAs
 from gateway.storage.ops import audit, story
 
 REASON_MIN, REASON_MAX = 3, 300
@@ -124,7 +124,7 @@ async def _cancel(core: Core, target: Target, _: Typed, actor: str) -> None:
 
 async def _settle(core: Core, target: Target, typed: Typed, actor: str) -> None:
     reason = BlockerCode(typed["refused_for"]) if typed["refused_for"] else None
-    await core.settling.propose(
+    await core.settlements.propose(
         _number(target.payout),
         SettledAs(typed["verdict"]),
         reason=reason,
@@ -135,7 +135,7 @@ async def _settle(core: Core, target: Target, typed: Typed, actor: str) -> None:
 
 
 async def _confirm(core: Core, target: Target, _: Typed, actor: str) -> None:
-    await core.settling.confirm(_number(target.settlement), actor=actor)
+    await core.settlements.confirm(_number(target.settlement), actor=actor)
 
 
 async def _release(core: Core, target: Target, typed: Typed, actor: str) -> None:

@@ -12,7 +12,7 @@ from gateway.clock import start_of_jakarta_day
 from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.ends import LIFTED_BY_LINK
 from gateway.services.payouts.refusing import LAST_LOOK
-from gateway.services.payouts.settling import SettledAs, Settling
+from gateway.services.payouts.settlements import SettledAs, Settlements
 from gateway.storage.intake import incentive_timers
 from tests.gateway.payouts.town import Town
 
@@ -164,7 +164,7 @@ async def test_what_nothing_confirms_is_somebodys_and_goes_on_by_a_document(town
     await drive_days(town, worker, 1)
     assert (bank.seen.count("transfer"), bank.seen.count("status")) == (1, asked)
     payout = await town.payout(incentive)
-    settling = Settling(town.database, town.clock, worker)
+    settling = Settlements(town.database, town.clock, worker)
     made = await settling.propose(payout.id, SettledAs.REFUSED, reason=None, document="L-1", why="asked", actor="ann")
     await settling.confirm(made.id, actor="bob")
     assert await town.stands(incentive) == ("scheduled", "account_not_found")

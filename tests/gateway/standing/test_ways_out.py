@@ -16,15 +16,15 @@ from contracts.lifting import LIFTED_BY
 from contracts.observation import Source
 from contracts.payout import PayoutState, rejected, reversed_, succeeded
 from gateway.api.app import create_app
-from gateway.services.payouts.settling import SettledAs, Settling
+from gateway.services.payouts.settlements import SettledAs, Settlements
 from gateway.storage.payouts import payouts
 from tests.gateway.payouts.town import Town
 
 S, B = PayoutState, BlockerCode
 
 
-def settling(town: Town) -> Settling:
-    return Settling(town.database, town.clock, town.worker("desk"))
+def settling(town: Town) -> Settlements:
+    return Settlements(town.database, town.clock, town.worker("desk"))
 
 
 async def settle(town: Town, payout: int, verdict: SettledAs, reason: BlockerCode | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Settling by a partner's document what its systems leave in doubt: one person brings it, another confirms it.
+"""Settlements by a partner's document what its systems leave in doubt: one person brings it, another confirms it.
 
 It is a word of the partner like any other, stored as an observation: it ends a payout by the same rules, contradicts
 what contradicts it, and never sends anything by itself.
@@ -31,7 +31,7 @@ class SettledAs(enum.Enum):
     REFUSED = "refused"
 
 
-class Settling:
+class Settlements:
     """Proposals and confirmations."""
 
     def __init__(self, database: Database, clock: Clock, driver: Payouts) -> None:

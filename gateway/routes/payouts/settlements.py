@@ -16,7 +16,7 @@ from gateway.api.queries import the_number
 from gateway.core import Core
 from gateway.security.clients import Caller, require
 from gateway.security.tenancy import must_own
-from gateway.services.payouts.settling import SettledAs
+from gateway.services.payouts.settlements import SettledAs
 
 Call = Request[Any, Caller, Any]
 _Text = Annotated[str, msgspec.Meta(min_length=3, max_length=300)]
@@ -62,7 +62,7 @@ async def propose_settlement(core: NamedDependency[Core], request: Call, data: J
     """Bring a document. Nothing changes until another client confirms it."""
     payout_id = the_number(data.payout_id, "payout_id")
     await must_own(core.resources.database, request.auth.organisation, {"payout_id": payout_id})
-    made = await core.settling.propose(
+    made = await core.settlements.propose(
         payout_id,
         data.verdict,
         reason=data.reason,
@@ -87,7 +87,7 @@ async def propose_settlement(core: NamedDependency[Core], request: Call, data: J
 @post("/{settlement_id:int}/confirm", guards=[require("ops")], status_code=200)
 async def confirm_settlement(core: NamedDependency[Core], request: Call, settlement_id: FromPath[int]) -> Settled:
     """Take the document for the partner's word; by another client than the one that brought it."""
-    row = await core.settling.confirm(settlement_id, actor=request.auth.client_id)
+    row = await core.settlements.confirm(settlement_id, actor=request.auth.client_id)
     return Settled(payout_id=str(row.id), state=row.state)
 
 
