@@ -53,7 +53,7 @@ class Journal(Protocol):
         """Keep it; never blocks, never raises."""
 
 
-class Sending(Protocol):
+class Transport(Protocol):
     """One host's transport: `gateway.partners.transport.Sender`, or a mock application in process."""
 
     async def send(
@@ -66,7 +66,7 @@ class Executor:
     """Runs plans of one partner. Each request waits for its turn (`pace`) right before it leaves; None: none waits."""
 
     def __init__(
-        self, partner: str, hosts: Mapping[str, Sending], clock: Clock, journal: Journal, pace: Pace | None = None
+        self, partner: str, hosts: Mapping[str, Transport], clock: Clock, journal: Journal, pace: Pace | None = None
     ) -> None:
         self._partner = partner
         self._pace = pace

@@ -31,7 +31,7 @@ from contracts.payout import Outcome, OutcomeKind, PayoutOrder
 from contracts.secret import Secret
 from gateway.clock import Clock, jakarta_day, start_of_jakarta_day
 from gateway.partners.desk import Desk
-from gateway.partners.executor import Exchange, Executor, Sending
+from gateway.partners.executor import Exchange, Executor, Transport
 from gateway.partners.tokens import Tokens
 from gateway.security.vault import Vault
 from gateway.settings import Waits
@@ -69,7 +69,7 @@ class Bench:
         *,
         credentials: Mapping[str, Secret],
         hosts: Mapping[str, str],
-        senders: Mapping[str, Sending],
+        senders: Mapping[str, Transport],
         person: Person,
         clock: Clock,
         wishes: Wishes,

@@ -22,7 +22,7 @@ from contracts.partner import AccessToken, Capability, Context, Notification, Pa
 from contracts.payout import Outcome, OutcomeKind, PayoutOrder, unknown
 from contracts.plan import Plan, Request, Response
 from contracts.secret import Secret
-from gateway.partners.executor import Exchange, Executor, Sending
+from gateway.partners.executor import Exchange, Executor, Transport
 from gateway.partners.transport import Reply
 from mock_partners.kit.behaviour import Behaviour
 from mock_partners.kit.clock import JAKARTA, Clock, Scheduler
@@ -106,7 +106,7 @@ class Stage:
         self._count = itertools.count(1)
         self.use(self.sender)
 
-    def use(self, sender: Sending) -> None:
+    def use(self, sender: Transport) -> None:
         """Reach the partner through another transport."""
         self._executor = Executor(self.manifest.slug, dict.fromkeys(self.manifest.hosts, sender), self, self)
 

@@ -71,7 +71,7 @@ UNSIGNED = frozenset({"/callbacks/gopay/v1/callback/partner"})
 
 
 class Line:
-    """The gateway's way to one partner: `gateway.partners.executor.Sending`."""
+    """The gateway's way to one partner: `gateway.partners.executor.Transport`."""
 
     def __init__(self, town: Town, side: PartnerSide) -> None:
         self._town, self._side = town, side

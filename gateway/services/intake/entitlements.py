@@ -220,7 +220,7 @@ class Entitlements:
         self, connection: Connection, client_id: str, row: PlanRow, checker: Checker, now: datetime
     ) -> str | None:
         """The batch of what the notices make; none where all of it was paid before."""
-        settled = staging.Settled(live=await staging.count(connection), known=True, shared=True)
+        settled = staging.Decided(live=await staging.count(connection), known=True, shared=True)
         if not settled.live:
             return None
         batch = await self._merging.store(connection, client_id, settled, checker, now, plan_id=row.id)

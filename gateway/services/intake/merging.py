@@ -24,7 +24,7 @@ from gateway.storage.base.database import Connection, Database
 from gateway.storage.intake import accepted, staging
 from gateway.storage.intake import batches as stored
 from gateway.storage.intake.batches import BatchRow
-from gateway.storage.intake.staging import Settled
+from gateway.storage.intake.staging import Decided
 from gateway.storage.messages import events
 
 Result = TypeVar("Result")
@@ -78,7 +78,7 @@ class Merging:
         self,
         connection: Connection,
         client_id: str,
-        settled: Settled,
+        settled: Decided,
         checker: Checker,
         now: datetime,
         plan_id: str | None = None,
@@ -152,7 +152,7 @@ class Growing:
         await stored.begin(connection, batch_id, client_id, now)
         return cls(connection, batch_id, client_id, now)
 
-    async def add(self, settled: Settled, *, alone: bool) -> None:
+    async def add(self, settled: Decided, *, alone: bool) -> None:
         """Move in the staged rows that are accepted (`staging.move`); their lines are behind those of before."""
         connection = self._connection
         fresh = await staging.move(connection, self.id, settled, self._now, alone=alone)

@@ -29,7 +29,7 @@ from gateway.security import approval, places
 from gateway.security.sealed import open_grant
 from gateway.services.payouts.absence import ResendPermit
 from gateway.services.payouts.commits import Commits
-from gateway.services.payouts.stops import Stops, Watch
+from gateway.services.payouts.stops import Stops, Watched
 from gateway.services.payouts.words import Finding, Item, What, Word, agreed
 from gateway.storage.ops.switches import LEAVES_S
 from gateway.storage.payouts.queue import Begun, Intent, Leased
@@ -270,7 +270,7 @@ class Sending:
         intent: Intent,
         frozen: bytes,
         deadline: datetime,
-        watch: Watch,
+        watch: Watched,
     ) -> tuple[Item, Hint]:
         payout, attempt, left = intent.payout, intent.attempt, Left()
 
@@ -311,7 +311,7 @@ class Sending:
             return said(unknown())
         return said(outcome)
 
-    async def _last_look(self, watch: Watch, deadline: datetime) -> None:
+    async def _last_look(self, watch: Watched, deadline: datetime) -> None:
         """Right before the WRITE: nothing has stopped it, and the look itself has not taken the time that its answer
         may need. Raises `HeldBack`.
         """

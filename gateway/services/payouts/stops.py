@@ -30,7 +30,7 @@ ASK_S = 2.0
 _log = structlog.get_logger(__name__)
 
 
-class Watch:
+class Watched:
     """One attempt under way."""
 
     def __init__(self, attempt: Attempt) -> None:
@@ -44,14 +44,14 @@ class Stops:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._watches: defaultdict[str, set[Watch]] = defaultdict(set)
+        self._watches: defaultdict[str, set[Watched]] = defaultdict(set)
         self._polled_at: float | None = None
         self._listening = False
 
     @contextmanager
-    def watch(self, payout: PayoutRow, *, moves_nothing: bool) -> Iterator[Watch]:
+    def watch(self, payout: PayoutRow, *, moves_nothing: bool) -> Iterator[Watched]:
         """Watch an attempt, from before its intent is committed; `moves_nothing`: only a recovery stops it."""
-        watch = Watch(Attempt(payout.id, moves_nothing))
+        watch = Watched(Attempt(payout.id, moves_nothing))
         names = [f"recovery:{payout.partner}"]
         if not moves_nothing:
             names += [f"partner:{payout.partner}", f"link:{payout.link_id}", f"incentive:{payout.incentive}"]
@@ -65,7 +65,7 @@ class Stops:
                 if not self._watches[name]:
                     del self._watches[name]
 
-    async def look(self, watch: Watch) -> None:
+    async def look(self, watch: Watched) -> None:
         """The last look before a WRITE. Raises `HeldBack`, also where the store must be asked and does not answer."""
         if not watch.stopped and not self._fresh():
             try:
@@ -97,7 +97,7 @@ class Stops:
         polled_at = self._polled_at
         return self._listening and polled_at is not None and self._clock.monotonic() - polled_at <= FRESH_S
 
-    async def _ask(self, watches: set[Watch] | list[Watch]) -> None:
+    async def _ask(self, watches: set[Watched] | list[Watched]) -> None:
         if not watches:
             return
         async with self._database.connection() as connection:

@@ -165,7 +165,7 @@ class _Met(Exception):
     """Somebody else has stored one of the participants meanwhile, and otherwise."""
 
 
-class Settled(msgspec.Struct, frozen=True, kw_only=True):
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
     """What was decided about the staged rows."""
 
     live: int
@@ -203,7 +203,7 @@ async def take_turn(connection: Connection) -> bool:
     return bool(await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK))
 
 
-async def settle(connection: Connection, *, client_id: str, merging: bool, analyse: bool) -> Settled:
+async def settle(connection: Connection, *, client_id: str, merging: bool, analyse: bool) -> Decided:
     """Decide about every row that the client hands over, in the caller's transaction.
 
     `merging`: one large merge after the other; else it waits for none that it shares no row with, and for another's
@@ -234,7 +234,7 @@ async def settle(connection: Connection, *, client_id: str, merging: bool, analy
     await _speak_against(connection, known=known, niks=known or await _niks_met(connection))
     if shared:
         await _settle_contested(connection)
-    return Settled(live=await count(connection), known=known, shared=shared)
+    return Decided(live=await count(connection), known=known, shared=shared)
 
 
 async def meets_itself(connection: Connection, batch_id: str) -> bool:
@@ -325,7 +325,7 @@ async def walk(
     await connection.execute(f"CLOSE intake_{name}")
 
 
-async def move(connection: Connection, batch_id: str, settled: Settled, now: datetime, *, alone: bool) -> bool:
+async def move(connection: Connection, batch_id: str, settled: Decided, now: datetime, *, alone: bool) -> bool:
     """Put the accepted rows where they belong; whether each of them brought its own, new participant. Rows that
     somebody else has handed over meanwhile are decided about again: nobody who hands over one incentive ends a merge.
     Not `alone` in the batch: raises `MergeUnsettled` instead, as what is decided again could meet rows of earlier
@@ -341,7 +341,7 @@ async def move(connection: Connection, batch_id: str, settled: Settled, now: dat
     return made == settled.live
 
 
-async def _move_all(connection: Connection, batch_id: str, settled: Settled, now: datetime) -> int | None:
+async def _move_all(connection: Connection, batch_id: str, settled: Decided, now: datetime) -> int | None:
     """Try it without looking beforehand whether each row is there already, which costs a third of the insertions; how
     many participants are new. None: not every row was free, and nothing is done.
     """

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from contracts.hold import HoldStage
-from gateway.partners.executor import Executor, Sending
+from gateway.partners.executor import Executor, Transport
 from gateway.partners.transport import Reply
 from gateway.services.brake.brake import Brake
 from gateway.worker.outage import Outages
@@ -72,7 +72,7 @@ class Liar:
 
     def __init__(self, city: City, wrong: Wrong) -> None:
         desk = city.desks[wrong.slug]
-        self._inner: Sending = next(iter(desk._executor._hosts.values()))
+        self._inner: Transport = next(iter(desk._executor._hosts.values()))
         self._city, self._wrong, self._until = city, wrong, city.clock.now() + timedelta(seconds=WRONG_S)
         self.lies = 0
         desk._executor = Executor(wrong.slug, dict.fromkeys(desk.manifest.hosts, self), city.clock, Quiet())

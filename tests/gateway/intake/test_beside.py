@@ -42,7 +42,7 @@ async def test_rows_that_are_handed_over_while_a_batch_is_merged_are_decided_abo
     settle = staging.settle
     meanwhile: list[Any] = []
 
-    async def overtaken(connection: Any, **options: Any) -> staging.Settled:
+    async def overtaken(connection: Any, **options: Any) -> staging.Decided:
         settled = await settle(connection, **options)
         if not meanwhile:
             meanwhile.append(None)  # the batch holds whatever it holds while it merges, and yet:
@@ -79,7 +79,7 @@ async def test_somebody_who_becomes_another_person_while_a_batch_is_merged_is_no
     settle = staging.settle
     meanwhile: list[Any] = []
 
-    async def overtaken(connection: Any, **options: Any) -> staging.Settled:
+    async def overtaken(connection: Any, **options: Any) -> staging.Decided:
         settled = await settle(connection, **options)
         if not meanwhile:
             meanwhile.append(None)

@@ -49,7 +49,7 @@ TROUBLES = ("refused", "dropped", "late", "lost")
 
 
 class Wire:
-    """The way to one mock: `gateway.partners.executor.Sending`."""
+    """The way to one mock: `gateway.partners.executor.Transport`."""
 
     def __init__(self, city: City, side: PartnerSide) -> None:
         self._city, self._side = city, side

@@ -109,7 +109,7 @@ async def test_an_instruction_is_not_approved_once_stopped(town: Town, stop: str
     worker = town.worker()
     look, looks = worker.stops.look, []
 
-    async def look_late(watch: stops.Watch) -> None:
+    async def look_late(watch: stops.Watched) -> None:
         looks.append(watch)
         if len(looks) == 2:  # the create has been answered, the approval is about to leave
             await _do(town, stop)
