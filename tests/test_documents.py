@@ -42,6 +42,13 @@ def test_files_and_links_are_there() -> None:
     assert {one for one in lost if one.partition(": ")[2] not in NOT_YET} == set()
 
 
+def test_every_document_is_found_from_the_first() -> None:
+    """A decision record from its folder, a partner's facts from theirs."""
+    linked = {ROOT / (found[1] or found[2]) for found in QUOTED.finditer((ROOT / "README.md").read_text())}
+    held = sorted((ROOT / "docs").rglob("*.md"))
+    assert [document for document in held if linked.isdisjoint((document, document.parent))] == []
+
+
 def test_the_walks_name_what_the_files_hold() -> None:
     for item in re.split(r"\n(?=\d+\. |## )", (ROOT / "docs/walk.md").read_text()):
         bold = re.match(r"\d+\. \*\*`([^`]+)`\*\*", item)
