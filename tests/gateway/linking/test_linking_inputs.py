@@ -14,6 +14,7 @@ from contracts.linking import LinkInputs, LinkRefused, Unlinked
 from contracts.secret import Secret
 from tests.gateway.linking.fake import granted
 from tests.gateway.linking.world import HOME, World, csrf, press
+from tests.turns import in_turn
 
 CARD, WRONG_OTP, OTP = "5371769900000009", "111222", "246813"
 BEGIN = LinkInputs(names=("card_no",))
@@ -111,7 +112,7 @@ async def test_reload_and_double_submit_send_nothing_again(world: World) -> None
     assert world.banks["bank"].calls("answer") == 1
 
 
-@pytest.mark.parametrize(
+@in_turn(
     "fields",
     [{}, {"card_no": ""}, {"card_no": "123"}, {"card_no": CARD + "0"}, {"otp": OTP}, {"card_no": CARD, "otp": OTP}],
 )

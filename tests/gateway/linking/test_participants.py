@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-import pytest
 
 from contracts.identity import IdentityAnswer, Verdict
 from contracts.incentive import BlockerCode
@@ -13,6 +12,7 @@ from contracts.linking import LinkInputs
 from gateway.storage.intake import participants
 from tests.gateway.linking.fake import granted
 from tests.gateway.linking.world import World
+from tests.turns import in_turn
 
 OTHER = {"partner": "sole", "account": "+6281200000077", "phone": "+6281200000077"}
 
@@ -107,7 +107,7 @@ async def test_an_account_left_while_an_otp_is_awaited_bars_no_other(world: Worl
     assert await world.facts(pid) == (True, False, None)
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("changes", "code"),
     [
         ({"partner": "nobody"}, "partner_unknown"),

@@ -12,6 +12,7 @@ from gateway.storage.base.database import Connection, Database
 from gateway.storage.payouts import ledger
 from gateway.storage.payouts.ledger import ACCOUNTS, PLACE, Entry, entries_between
 from tests.gateway.payouts.town import Town, open_town
+from tests.turns import in_turn
 
 AMOUNT_RUPIAH = 600_000
 
@@ -46,7 +47,7 @@ async def imbalance(town: Town) -> int:
         return await ledger.imbalance(connection)
 
 
-@pytest.mark.parametrize("state", list(PayoutState))
+@in_turn("state", list(PayoutState))
 async def test_exactly_the_movements_of_a_state_are_taken(town: Town, state: PayoutState) -> None:
     payout = await reserved(town)
     await town.execute("UPDATE payouts SET state = $2 WHERE id = $1", payout, state.value)
