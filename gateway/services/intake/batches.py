@@ -83,6 +83,22 @@ class BatchView(msgspec.Struct, frozen=True, kw_only=True):
     approvals: tuple[ApprovalRow, ...] = ()
 
 
+def other_approvers(
+    what: str, before: Mapping[str, ApprovalRow], client_id: str, person: str, decision: Decision
+) -> int:
+    """How many other people have approved it, by clients that still are some; raises `Forbidden` where this person is
+    about to approve it once more by another client. `before`: what each client has said last and not taken back.
+    """
+    others = {row.person for who, row in before.items() if row.enabled and who != client_id}
+    if decision is Decision.APPROVE and person in others:
+        raise Forbidden(
+            f"You have approved the {what} already, by another client.",
+            code="second_person_needed",
+            remedy="Another person must look at it and approve it too.",
+        )
+    return len(others)
+
+
 class Batches:
     """Receives batches and takes decisions about them."""
 
@@ -177,14 +193,8 @@ class Batches:
                         if batch.state is BatchState.APPROVED
                         else "Nothing of it will be paid: hand over again what is still to be paid.",
                     )
-                others = {row.person for who, row in before.items() if row.enabled and who != client_id}
-                if decision is Decision.APPROVE and person in others:
-                    raise Forbidden(
-                        "You have approved the batch already, by another client.",
-                        code="second_person_needed",
-                        remedy="Another person must look at it and approve it too.",
-                    )
-                await _decide(connection, batch, client_id, decision, len(others), now)
+                others = other_approvers("batch", before, client_id, person, decision)
+                await _decide(connection, batch, client_id, decision, others, now)
             return await _view(connection, batch_id)
 
         async with self._database.connection() as connection:

@@ -22,7 +22,7 @@ from contracts.payment_plan import (
 from gateway.clock import Clock, jakarta_day
 from gateway.security import personal
 from gateway.security.tenancy import must_be_enabled
-from gateway.services.intake.batches import Decision
+from gateway.services.intake.batches import Decision, other_approvers
 from gateway.services.intake.programmes import Programmes
 from gateway.storage.access import clients
 from gateway.storage.base.database import Connection, Database, transact
@@ -108,14 +108,8 @@ class Plans:
                     if row.state is PlanState.APPROVED
                     else "Propose another plan instead.",
                 )
-            others = {one.person for who, one in before.items() if one.enabled and who != client_id}
-            if decision is Decision.APPROVE and person in others:
-                raise Forbidden(
-                    "You have approved the plan already, by another client.",
-                    code="second_person_needed",
-                    remedy="Another person must look at it and approve it too.",
-                )
-            await self._decide(connection, row, client_id, decision, len(others))
+            others = other_approvers("plan", before, client_id, person, decision)
+            await self._decide(connection, row, client_id, decision, others)
             return await _view(connection, plan_id)
 
         return await transact(self._database, store)
