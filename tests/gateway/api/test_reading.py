@@ -113,7 +113,7 @@ async def test_health_needs_no_token(api: Api) -> None:
 
 
 async def test_without_redis_it_is_degraded_and_without_a_store_not_ready(core: Core) -> None:
-    nothing = Redis(host="127.0.0.1", port=9, socket_connect_timeout=1)
+    nothing = Redis.from_url("redis://127.0.0.1:9", socket_connect_timeout=1)  # as the gateway: it never tries again
     crippled = replace(core, resources=replace(core.resources, redis=nothing))
     transport = httpx.ASGITransport(app_of(crippled), raise_app_exceptions=False)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway.test") as client:
