@@ -41,7 +41,7 @@ from gateway.partners.transport import Reply
 from gateway.services.payouts.ends import Standing, Terms
 from gateway.services.payouts.rules import decide
 from gateway.services.payouts.sending import Sending
-from gateway.services.payouts.stops import Watch
+from gateway.services.payouts.stops import Watched
 from gateway.services.payouts.words import Finding, Item, What, Word, agreed
 from gateway.settings import Waits
 from gateway.storage.payouts.observations import Heard
@@ -97,7 +97,7 @@ class Player:
 class Unstopped:
     """Nothing stops what is about to leave."""
 
-    async def look(self, watch: Watch) -> None:
+    async def look(self, watch: Watched) -> None:
         """Let it go."""
 
 
@@ -153,7 +153,7 @@ class Partner:
         )  # fmt: skip
         item, _ = await self.sending._run(
             self.desk, leased, order, take.operation, lambda _c, _o: take.make(), intent, _frozen(take),
-            self.clock.now() + timedelta(days=1), Watch(Attempt(1, moves_nothing=prepares)),
+            self.clock.now() + timedelta(days=1), Watched(Attempt(1, moves_nothing=prepares)),
         )  # fmt: skip
         state = self._decided(payout, item)
         if isinstance(item, Finding) and item.what is What.REFUSED:
