@@ -250,7 +250,7 @@ class Turns:
         return 0.0
 
 
-STANDING_S, MOST_STANDING = 0.25, 128
+STANDING_S, MOST_STANDING = 0.25, 256
 """What is begun ahead of its first call: what leaves in so much time."""
 
 
@@ -285,8 +285,8 @@ class Room:
         return max(0, self._most() - self._inside)
 
     async def wait(self) -> None:
-        """Wait until some more may come in: a quarter of all, so that they are fetched together."""
-        while self.free < max(1, self._most() // 4):
+        """Wait until some more may come in: a half of all, so that they are fetched together."""
+        while self.free < max(1, self._most() // 2):
             self._free.clear()
             await self._free.wait()
 

@@ -40,6 +40,9 @@ AT_ONCE = 16
 """Look-ups of one tick side by side."""
 MOST_BATCHES = 20
 """So many batches of incentives are looked at for one claim, where most may not be paid after all."""
+STANDING_S = 1.0
+"""So often a pass looks for payouts that stand already: all that were made since the oldest transaction began are walked
+through for it."""
 MOST_REMEMBERED = 10_000
 """So many approved batches are not asked about again."""
 ASKABLE = frozenset(
@@ -71,19 +74,25 @@ class Payouts:
         self._sending = Sending(resources, links, self._commits, self.stops, self.worker)
         self._following = Following(resources, self._commits, self._sending, self.worker)
         self._cursors: dict[str, Cursor] = {}
+        self._looked_at: dict[str, datetime] = {}
+        """When a partner's payouts that stand already were last looked for."""
         self._approved: dict[str, bytes] = {}
         """Batches of which the store said that two people approved them, which stays so."""
 
     # --- sending ---------------------------------------------------------------------------------------------------
 
     async def claim(self, partner: str, limit: int) -> list[Leased]:
-        """Lease what is due at a partner: first payouts that stand already, then new ones for incentives that are due.
+        """Lease what is due at a partner: first payouts that stand already (once a second while a pass is under way),
+        then new ones for incentives that are due.
 
         Walks the incentives with a cursor; an empty answer means that this pass is over and nothing is left.
         """
-        claim = self._claim(partner, limit)
-        async with self._database.connection() as connection:
-            ids = await queue.lease(connection, claim, _SENT_FROM, even_paused=False)
+        ids: list[int] = []
+        if partner not in self._cursors or self._stands(partner):
+            claim = self._claim(partner, limit)
+            self._looked_at[partner] = claim.now
+            async with self._database.connection() as connection:
+                ids = await queue.lease(connection, claim, _SENT_FROM, even_paused=False)
         for _ in range(MOST_BATCHES):
             if len(ids) >= limit:
                 break
@@ -109,6 +118,7 @@ class Payouts:
 
     async def give_back(self, leased: Sequence[Leased]) -> None:
         """End leases of payouts that were not sent."""
+        self._looked_at.clear()
         await self._commits.give_back([one.payout.id for one in leased])
 
     async def tick_send(self, partner: str, limit: int = 32) -> int:
@@ -248,6 +258,11 @@ class Payouts:
         return row
 
     # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _stands(self, partner: str) -> bool:
+        """Whether it is time to look for payouts that stand already."""
+        looked_at = self._looked_at.get(partner)
+        return looked_at is None or abs((self._clock.now() - looked_at).total_seconds()) >= STANDING_S
 
     def _claim(self, partner: str, limit: int) -> Claim:
         now = self._clock.now()
