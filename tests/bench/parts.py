@@ -1,6 +1,6 @@
 """`python -m tests.bench.parts`: what one payout costs, by part of the worker and by statement of PostgreSQL.
 
-Beside the dev group it needs py-spy on the path, and a PostgreSQL that has pg_stat_statements.
+It needs a PostgreSQL that has pg_stat_statements, as a distribution's has; the embedded one has not.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import signal
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable
@@ -103,7 +104,16 @@ class Parts(Bench):
             await connection.execute("SELECT pg_stat_statements_reset()")
             before = {name: cpu_s(pid, with_children=True) for name, pid in self.pids.items()}
             spy = await asyncio.create_subprocess_exec(
-                *("py-spy", "record", "--pid", str(worker.pid), "--format", "raw", "--rate", "200"),
+                *(
+                    str(Path(sys.executable).with_name("py-spy")),
+                    "record",
+                    "--pid",
+                    str(worker.pid),
+                    "--format",
+                    "raw",
+                    "--rate",
+                    "200",
+                ),
                 *("--output", str(stacks)),
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,

@@ -41,8 +41,8 @@ AT_ONCE = 16
 MOST_BATCHES = 20
 """So many batches of incentives are looked at for one claim, where most may not be paid after all."""
 STANDING_S = 1.0
-"""So often a pass looks for payouts that stand already: all that were made since the oldest transaction began are walked
-through for it."""
+"""So often a pass looks for payouts that stand already: beside an old transaction all that were made since it began are
+walked through for it."""
 MOST_REMEMBERED = 10_000
 """So many approved batches are not asked about again."""
 ASKABLE = frozenset(

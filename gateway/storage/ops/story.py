@@ -141,7 +141,7 @@ async def evidence(connection: Connection, payout: int, before: int | None = Non
         MOST + 1,
         before,
     )
-    entries = await connection.fetch("SELECT * FROM ledger WHERE payout = $1 ORDER BY id + 0 LIMIT $2", payout, MOST)
+    entries = await connection.fetch("SELECT * FROM ledger WHERE payout = $1 ORDER BY id LIMIT $2", payout, MOST)
     cases = await connection.fetch("SELECT * FROM cases WHERE payout = $1 ORDER BY id LIMIT $2", payout, MOST)
     return Evidence(_newest(words), _newest(calls), entries, cases)
 
