@@ -64,6 +64,26 @@ OFFSET 0: a look-up for each, never a join over all of these.
 
 _READY = "i.partner = $1 AND i.stage = 'scheduled' AND i.blocker IS NULL"
 """Incentives that may be due, in the words of `incentives_ready_in_turn`."""
+_PROGRAMMES_ASKED = f"""
+WITH RECURSIVE known AS MATERIALIZED (
+    SELECT * FROM json_to_recordset($6::json) AS c (programme text COLLATE "C", due_on date, id bigint)),
+-- Each programme that is known by the cursor, and between two of them each other that has any: what was looked
+-- at before is not walked through again, which while an old transaction is open is all that was paid since.
+named AS (SELECT '' COLLATE "C" AS programme UNION ALL SELECT (
+    SELECT CASE WHEN k.next IS NULL THEN (SELECT min(i.programme) FROM incentives i WHERE {_READY}
+            AND i.programme > n.programme)
+        ELSE coalesce((SELECT min(i.programme) FROM incentives i WHERE {_READY}
+            AND i.programme > n.programme AND i.programme < k.next), k.next) END
+    FROM (SELECT min(c.programme) AS next FROM known c WHERE c.programme > n.programme) AS k)
+    FROM named n WHERE n.programme IS NOT NULL),
+asked AS MATERIALIZED (
+    SELECT n.programme, coalesce(c.due_on, '-infinity') AS due_on, coalesce(c.id, 0) AS id
+    FROM named n LEFT JOIN known c ON c.programme = n.programme
+    WHERE EXISTS (SELECT FROM incentives i WHERE {_READY} AND i.programme = n.programme
+        AND i.due_on <= $4 AND (i.due_on, i.id)
+        > (coalesce(c.due_on, '-infinity'), coalesce(c.id, 0)) OFFSET 0)),  -- a look-up, no join over all
+"""  # noqa: S608 - constants
+"""Each programme with anything due that this pass has not looked at, and where in it the pass goes on."""
 _INSTANCE_USED = """
 INSERT INTO instances (instance, since, until) SELECT $8, $3, $3 FROM made
 WHERE NOT EXISTS (SELECT FROM instances WHERE instance = $8 AND until > $3 - interval '1 hour') LIMIT 1
@@ -80,23 +100,7 @@ async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[
     """
     rows = await connection.fetch(
         f"""
-        WITH RECURSIVE known AS MATERIALIZED (
-            SELECT * FROM json_to_recordset($6::json) AS c (programme text COLLATE "C", due_on date, id bigint)),
-        -- Each programme that is known by the cursor, and between two of them each other that has any: what was looked
-        -- at before is not walked through again, which while an old transaction is open is all that was paid since.
-        named AS (SELECT '' COLLATE "C" AS programme UNION ALL SELECT (
-            SELECT CASE WHEN k.next IS NULL THEN (SELECT min(i.programme) FROM incentives i WHERE {_READY}
-                    AND i.programme > n.programme)
-                ELSE coalesce((SELECT min(i.programme) FROM incentives i WHERE {_READY}
-                    AND i.programme > n.programme AND i.programme < k.next), k.next) END
-            FROM (SELECT min(c.programme) AS next FROM known c WHERE c.programme > n.programme) AS k)
-            FROM named n WHERE n.programme IS NOT NULL),
-        asked AS MATERIALIZED (
-            SELECT n.programme, coalesce(c.due_on, '-infinity') AS due_on, coalesce(c.id, 0) AS id
-            FROM named n LEFT JOIN known c ON c.programme = n.programme
-            WHERE EXISTS (SELECT FROM incentives i WHERE {_READY} AND i.programme = n.programme
-                AND i.due_on <= $4 AND (i.due_on, i.id)
-                > (coalesce(c.due_on, '-infinity'), coalesce(c.id, 0)) OFFSET 0)),  -- a look-up, no join over all
+        {_PROGRAMMES_ASKED}
         share AS MATERIALIZED (SELECT ceil($7::integer::float8 / greatest(1, count(*)))::integer AS rows FROM asked),
         due AS MATERIALIZED (
             -- Each time in another order: whichever comes last is the one that is cut short.
