@@ -26,7 +26,7 @@ from gateway.services.payouts import apply as applying
 from gateway.services.payouts.ends import Effects
 from gateway.services.reconciliation.rounds import Round
 from gateway.storage.base.database import Connection
-from tests.gateway.payouts.fake import VirtualClock
+from tests.gateway.payouts.fake import Bank, VirtualClock
 from tests.gateway.payouts.town import NOON, Town
 
 S = PayoutState
@@ -199,16 +199,29 @@ async def test_who_waits_for_a_token_shares_the_try_it_waits_for(town: Town) -> 
     assert tries == 2
 
 
+def over_at(monkeypatch: pytest.MonkeyPatch, bank: Bank, operation: str) -> None:
+    """An attempt's time is over once the partner is asked this, which it never answers; no other limit is ever met."""
+    limits: list[tuple[float, asyncio.Timeout]] = []
+
+    def timeout(_: VirtualClock, seconds: float) -> asyncio.Timeout:
+        limits.append((seconds, asyncio.timeout(None)))
+        return limits[-1][1]
+
+    async def silent(asked: str) -> None:
+        if asked == operation:
+            _, longest = max(limits, key=lambda limit: limit[0])
+            longest.reschedule(asyncio.get_running_loop().time())
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(VirtualClock, "timeout", timeout)
+    bank.before = silent
+
+
 async def test_a_read_that_takes_all_of_an_attempts_time_leaves_no_doubt(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(VirtualClock, "timeout", lambda self, seconds: asyncio.timeout(seconds / 500.0))
     bank = town.partner()
-
-    async def silent(operation: str) -> None:
-        await asyncio.sleep(60)
-
-    bank.before = silent
+    over_at(monkeypatch, bank, "inquiry")
     incentive = await town.due()
     await town.worker().tick_send("fake")
     payout = await town.payout(incentive)
@@ -217,14 +230,7 @@ async def test_a_read_that_takes_all_of_an_attempts_time_leaves_no_doubt(
 
 
 async def test_a_write_that_takes_all_of_an_attempts_time_does(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(VirtualClock, "timeout", lambda self, seconds: asyncio.timeout(seconds / 25.0))
-    bank = town.partner()
-
-    async def silent(operation: str) -> None:
-        if operation == "transfer":
-            await asyncio.sleep(60)
-
-    bank.before = silent
+    over_at(monkeypatch, town.partner(), "transfer")
     incentive = await town.due()
     await town.worker().tick_send("fake")
     assert (await town.payout(incentive)).state is S.UNKNOWN
