@@ -43,5 +43,8 @@ STILL = (
     one("clock/a_recovery_does_not_ask", "gateway/services/reconciliation/recovery.py", "        self._on_time()\n", "", _CLOCKS, times=2, first="test_each_loop_but_two_asks_and_so_does_a_recovery"),
     one("profile/a_demo_runs_where_production_does", "gateway/resources.py", "            await profile.agrees(connection, settings)\n", "", "tests/gateway/test_witness.py", first="test_where_production_runs_nothing_else_starts"),
     one("profile/any_servers_production_counts", "gateway/security/profile.py", "ON h.server = p.server", "ON true", "tests/gateway/test_witness.py", first="test_where_production_runs_nothing_else_starts"),
+    one("links/since_the_last_try", "gateway/storage/base/schema/0155_unlooked.sql", "coalesce(OLD.unlooked_since, NEW.health_due_at)", "NEW.health_due_at", "tests/gateway/linking/test_inbox.py", first="test_a_look_that_cannot_be_read_is_made_again_by_itself"),
+    one("links/a_look_before_a_payment_is_forgotten", "gateway/services/linking/upkeep.py", "await looks.to_be_looked_at(connection, link_id, self._clock.now() + LOOK_AGAIN)", "pass", "tests/gateway/linking/test_inbox.py", first="test_a_look_that_cannot_be_read_is_made_again_by_itself"),
+    one("links/unreadable_for_a_week_untold", "gateway/storage/ops/silence.py", "health_due_at IS NOT NULL AND unlooked_since < $1", "health_due_at < $1 AND unlooked_since < $1", "tests/gateway/standing/test_silence.py", first="test_links_that_nothing_readable_is_said_of_for_a_week_are_one_case_a_partner"),
     one("clock/nobody_is_asked", "gateway/worker/runner.py", "wake.ready = self._on_time", "wake.ready = wake.ready", _CLOCKS, first="test_each_loop_but_two_asks_and_so_does_a_recovery"),
 )  # fmt: skip

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from contracts.brake import Level
-from contracts.errors import Hint, NotFound, OutcomeUnknown, PartnerError, PartnerUnavailable
+from contracts.errors import Hint, NotFound, OutcomeUnknown, PartnerError, PartnerProtocolError, PartnerUnavailable
 from contracts.hold import HoldStage
 from contracts.incentive import BlockerCode
 from contracts.linking import Grant, LinkHealth, LinkState
@@ -25,7 +25,7 @@ from gateway.storage.base.ids import new_id
 from gateway.storage.brake import refusals
 from gateway.storage.intake import participants
 from gateway.storage.intake.participants import ParticipantRow
-from gateway.storage.linking import links, proofs, verifications
+from gateway.storage.linking import links, looks, proofs, verifications
 from gateway.storage.linking.links import LinkRow
 from gateway.storage.ops import audit, holds
 
@@ -55,7 +55,14 @@ class LinkUpkeep:
         Raises `NotSupported` where the partner has no such call, `PartnerError` when it could not be asked.
         """
         link = await self._get(link_id)
-        health = await self._look(link)
+        try:
+            health = await self._look(link)
+        except (
+            PartnerProtocolError
+        ):  # of this person alone, perhaps: tried again by itself, and told if that is in vain
+            async with self._database.connection() as connection:
+                await looks.to_be_looked_at(connection, link_id, self._clock.now() + LOOK_AGAIN)
+            raise
         if health is LinkHealth.REVOKED:
             if not await self._refreshed(link):
                 return health

@@ -30,6 +30,8 @@ UNDECIDED_FOR = timedelta(days=7)
 """So long a NIK check may go without a verdict before somebody is asked to talk to the partner."""
 UNRENEWED_FOR = timedelta(days=7)
 """So long after its end a person's access may get neither a fresh token nor a refusal."""
+UNLOOKED_FOR = timedelta(days=7)
+"""So long a partner may answer nothing that can be read about whether a person's link stands."""
 TICK_S = 60.0
 MOST = 200
 """Payouts of one look; the next look finds the others."""
@@ -37,6 +39,7 @@ _BY = "guard"
 _REFUSES, _AWAY = "refuses us at ", "has been away, closed or too busy for us at "
 _UNDECIDED = "NIK checks without a verdict for more than a week"
 _UNRENEWED = "access that ended could not be renewed for more than a week"
+_UNLOOKED = "links of which the partner has said nothing readable for more than a week"
 _WAITING = tuple(
     code
     for code, text in BLOCKERS.items()
@@ -74,6 +77,9 @@ class Guard:
         ended = await silence.unrenewed(connection, now - UNRENEWED_FOR, now + LATE)
         texts = {partner: f"of {people} people; nothing is paid to them until then" for partner, people in ended}
         await self._people(connection, BlockerCode.PARTNER_UNAVAILABLE, _UNRENEWED, texts)
+        links = await silence.unlooked(connection, now - UNLOOKED_FOR)
+        texts = {partner: f"of {people} people; what is due to them may wait for it" for partner, people in links}
+        await self._people(connection, BlockerCode.PARTNER_UNAVAILABLE, _UNLOOKED, texts)
 
     async def _people(self, connection: Connection, code: BlockerCode, what: str, texts: Mapping[str, str]) -> None:
         """One case a partner, however many people wait: what one word of theirs lifts is one matter."""

@@ -181,3 +181,17 @@ async def unrenewed(connection: Connection, before: datetime, soon: datetime) ->
         soon,
     )
     return [(row["partner"], row["people"]) for row in rows]
+
+
+async def unlooked(connection: Connection, before: datetime) -> list[tuple[str, int]]:
+    """Partners at which active links were to be looked at before then, and no look brought an answer since, unless they
+    are held: partner, and how many people.
+    """
+    rows = await connection.fetch(
+        "SELECT partner, count(*) AS people FROM links WHERE health_due_at IS NOT NULL AND unlooked_since < $1"
+        " AND state = 'active' AND doubted_at IS NULL"
+        " AND partner NOT IN (SELECT partner FROM holds WHERE released_at IS NULL AND stage IN ('link', 'proof'))"
+        " GROUP BY partner ORDER BY partner",
+        before,
+    )
+    return [(row["partner"], row["people"]) for row in rows]

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 import pytest
 
-from contracts.errors import Hint, PartnerUnavailable
+from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import IdentityAnswer, Verdict
 from contracts.linking import LinkHealth
 from gateway.storage.messages import inbox
@@ -248,6 +248,25 @@ async def test_a_look_at_a_link_under_a_dead_token(world: World) -> None:
     world.banks["sole"].will("refresh", None)
     assert await world.linking.prove(link_id) is LinkHealth.REVOKED
     assert (await world.link(link_id))["doubted_at"] == world.clock.now()
+
+
+async def test_a_look_that_cannot_be_read_is_made_again_by_itself(world: World) -> None:
+    """As before a payment, which waits for it; since when is kept, however often it is put off."""
+    link_id = await world.linked(await world.person("sole"), granted("token-1"))
+    unreadable = PartnerProtocolError("unreadable")
+    world.banks["sole"].will("health", unreadable, unreadable, unreadable, LinkHealth.ACTIVE)
+    with pytest.raises(PartnerProtocolError):
+        await world.linking.prove(link_id)
+    since = (await world.link(link_id))["health_due_at"]
+    for _ in range(2):
+        world.clock.forward(61)
+        assert await world.linking.tick_health() == 1
+        link = await world.link(link_id)
+        assert link["health_due_at"] > world.clock.now() and link["unlooked_since"] == since
+    world.clock.forward(61)
+    await world.linking.tick_health()
+    link = await world.link(link_id)
+    assert (link["health_due_at"], link["unlooked_since"]) == (None, None)
 
 
 async def test_what_cannot_be_stored_is_not_acknowledged(world: World) -> None:

@@ -11,7 +11,7 @@ import pytest
 from contracts.hold import CallFault, HoldKind, HoldStage
 from contracts.incentive import BlockerCode
 from gateway.partners.watch import Told
-from gateway.services.ops.silence import AWAY_FOR, LATE, REFUSED_FOR, UNDECIDED_FOR, UNRENEWED_FOR, Guard
+from gateway.services.ops.silence import AWAY_FOR, LATE, REFUSED_FOR, UNDECIDED_FOR, UNLOOKED_FOR, UNRENEWED_FOR, Guard
 from gateway.storage.ops import holds, switches
 from gateway.storage.ops.holds import NewHold
 from gateway.worker.outage import FAILURES, QUIET_S, Outages
@@ -319,3 +319,29 @@ async def test_access_that_cannot_be_renewed_for_a_week_is_one_case_a_partner(to
     await town.execute("UPDATE links SET grant_expires_at = $1, refresh_at = $1 WHERE id = $2", later, second)
     await watch.tick()
     assert await told(town) == []
+
+
+async def test_links_that_nothing_readable_is_said_of_for_a_week_are_one_case_a_partner(town: Town) -> None:
+    watch = guard(town)
+    for _ in range(3):
+        await town.person()
+    first, second, doubted = [row["id"] for row in await town.fetch("SELECT id FROM links ORDER BY id")]
+    await town.execute("UPDATE links SET health_due_at = $1", town.clock.now())
+    await town.execute("UPDATE links SET doubted_at = $1 WHERE id = $2", town.clock.now(), doubted)
+    await town.pass_time(UNLOOKED_FOR.total_seconds())
+    await town.execute("UPDATE links SET health_due_at = $1", town.clock.now())  # each try puts the next one off
+    await watch.tick()
+    assert await told(town) == []
+    await town.pass_time(1.0)
+    for _ in range(2):
+        await watch.tick()
+    (case,) = await town.fetch("SELECT code, partner, detail FROM cases WHERE closed_at IS NULL")
+    assert (case["code"], case["partner"]) == ("partner_unavailable", "fake")
+    assert "more than a week, of 2 people" in case["detail"]
+    await town.execute("UPDATE links SET health_due_at = NULL WHERE id = $1", first)
+    await watch.tick()
+    assert len(await told(town)) == 1, "one is left"
+    await town.execute("UPDATE links SET health_due_at = NULL WHERE id = $1", second)
+    await town.execute("UPDATE links SET health_due_at = $1 WHERE id = $2", town.clock.now(), second)
+    await watch.tick()
+    assert await told(town) == [], "asked for anew, it counts anew"
