@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ async def server() -> AsyncIterator[EmbeddedPostgres]:
 class Connected(asyncpg.Connection[asyncpg.Record] if TYPE_CHECKING else asyncpg.Connection):
     """A connection that knows whether it has been asked to change anything, and in which tables."""
 
-    __slots__ = ("tables", "written", "wrote")
+    __slots__ = ("changed", "tables", "written", "wrote")
     written: Written
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -59,7 +60,8 @@ class Connected(asyncpg.Connection[asyncpg.Record] if TYPE_CHECKING else asyncpg
 
     def begin(self) -> None:
         """From now on nothing was written."""
-        self.wrote, self.tables = False, set[str]()
+        self.wrote = self.changed = False
+        self.tables = set[str]()
 
     async def execute(self, query: str, *args: Any, **options: Any) -> Any:
         if not args:  # the driver sends such by itself
@@ -71,7 +73,7 @@ class Connected(asyncpg.Connection[asyncpg.Record] if TYPE_CHECKING else asyncpg
         try:
             told = await super()._execute(query, *args, return_status=True, **options)  # type: ignore[misc]
         except BaseException:
-            self.wrote = True  # as far as anybody knows
+            self.wrote = self.changed = True  # as far as anybody knows
             self.tables |= self.written.by(query)
             raise
         self._mark(query, told[1] or b"")
@@ -83,9 +85,16 @@ class Connected(asyncpg.Connection[asyncpg.Record] if TYPE_CHECKING else asyncpg
             return
         if not word.startswith(_CHANGE_NOTHING) or "begin_payouts" in query:
             self.wrote = True
+            self.changed = self.changed or _UNSEEN.match(query) is None
             self.tables |= self.written.by(query)
 
 
+_UNSEEN = re.compile(
+    r"\s*(INSERT INTO|UPDATE|DELETE FROM) (statement_(findings|lines|reads)|lookalikes|store_timeline|instances)\b"
+)
+"""Statements after which nobody looks. After any other somebody does, though it may have changed nothing that is shown:
+what another one did whose answer was lost is seen then.
+"""
 _COUNTED = ("INSERT", "UPDATE", "DELETE")
 _CHANGE_NOTHING = ("SELECT", "BEGIN", "COMMIT", "ROLLBA", "SAVEPO", "RELEAS")
 
@@ -238,7 +247,7 @@ class FaultyDatabase(Database):
         if self._epoch != self._store.epoch:
             self._epoch = self._store.epoch
             await self._compare(connection)
-            connection.wrote = False
+            connection.wrote = connection.changed = False
         return connection
 
     @asynccontextmanager
@@ -259,7 +268,7 @@ class FaultyDatabase(Database):
             await transaction.commit()
         finally:
             self._store.give_back(connection)
-        await self._after(not connection.tables.isdisjoint(SHOWN))
+        await self._after(connection.changed)
         if fault == "unheard":
             raise asyncpg.ConnectionDoesNotExistError("the connection broke; the commit had arrived")
 
@@ -273,7 +282,7 @@ class FaultyDatabase(Database):
                 fault = await self._commit(alone=False)
         finally:
             self._store.give_back(connection)
-        await self._after(not connection.tables.isdisjoint(SHOWN))
+        await self._after(connection.changed)
         if fault == "unheard":
             raise asyncpg.ConnectionDoesNotExistError("the connection broke; the statement had been carried out")
 
