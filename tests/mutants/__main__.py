@@ -8,8 +8,9 @@ import os
 import queue
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.mutants.adapters_bytes import BYTES
@@ -108,7 +109,7 @@ def _run(mutants: list[Mutant], trees: list[Path], memory: Memory) -> list[Verdi
             free.put(tree)
 
     verdicts = []
-    with ThreadPoolExecutor(len(trees)) as pool:
+    with ThreadPoolExecutor(len(trees)) as pool, _left_out_when_broken_off(pool):
         for done in as_completed([pool.submit(one, mutant) for mutant in mutants]):
             verdict = done.result()
             verdicts.append(verdict)
@@ -120,6 +121,16 @@ def _run(mutants: list[Mutant], trees: list[Path], memory: Memory) -> list[Verdi
             place = f"[{len(verdicts)}/{len(mutants)}, {clock.left()} left]"
             print(f"{place:>23} {word} {verdict.mutant.name}: {verdict.by} ({verdict.took_s:.1f} s)", flush=True)
     return verdicts
+
+
+@contextmanager
+def _left_out_when_broken_off(pool: ThreadPoolExecutor) -> Iterator[None]:
+    """Ctrl-C ends the run after the mutants under way, not after all that wait; `--again` goes on with those."""
+    try:
+        yield
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
 
 
 def _likely_s(mutant: Mutant, seconds: Mapping[str, float]) -> float:

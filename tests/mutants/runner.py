@@ -39,7 +39,7 @@ LIMIT_S = 30
 """Of processor time, a mutant; more where its tests take longer than that without one."""
 UNMEASURED_S = 120.0
 """Until a run whose tests were not measured is given up."""
-START_S, WALL_FACTOR = 30.0, 4
+START_S, WALL_FACTOR = 90.0, 4
 """Until a run is given up: so long to begin, and so many times what its tests took without a mutant."""
 SECONDS = "seconds.json"
 """In a tree: how long each file of the last run took."""
