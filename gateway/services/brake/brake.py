@@ -96,7 +96,9 @@ class Brake:
                     connection, now, hold.id, now - ASK_EVERY
                 ):
                     since = hold.since - timedelta(seconds=RING_LIFE_S)
-                    some = await refusals.run(connection, now, hold.partner, hold.stage, since=since, limit=GOOD_ENOUGH)
+                    some = await refusals.run(
+                        connection, now, hold.partner, hold.stage, since=since, limit=GOOD_ENOUGH, in_turn=True
+                    )
                     await refusals.lift(connection, now, hold.stage, some)
                     await _choose(connection, now, hold)
         async with self._database.transaction() as connection:

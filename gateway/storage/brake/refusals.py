@@ -242,15 +242,20 @@ async def run(
     until: datetime | None = None,
     code: str | None = None,
     limit: int = 1_000,
+    in_turn: bool = False,
 ) -> list[tuple[int, BlockerCode]]:
     """Take up people who were refused in a time and have not been asked again, with what they were refused for, the
-    latest first; each is handed out once.
+    latest first; each refusal is handed out once. `in_turn`: those first of whom the partner was never asked again, or
+    longest ago; who is refused anew would else come before everybody, and be the only one asked.
     """
     rows = await connection.fetch(
         "UPDATE refusals r SET asked_again_at = $1, next_look_at = NULL"
-        " FROM (SELECT id FROM refusals WHERE partner = $2 AND stage = $3"
+        " FROM (SELECT id FROM refusals s WHERE partner = $2 AND stage = $3"
         " AND asked_again_at IS NULL AND said_at >= $4 AND ($5::timestamptz IS NULL OR said_at <= $5)"
-        " AND ($6::text IS NULL OR $6 IN (code, partner_code)) ORDER BY id DESC LIMIT $7 FOR UPDATE SKIP LOCKED) w"
+        " AND ($6::text IS NULL OR $6 IN (code, partner_code))"
+        " ORDER BY CASE WHEN $8 THEN (SELECT max(o.asked_again_at) FROM refusals o WHERE o.partner = s.partner"
+        " AND o.stage = s.stage AND o.account_index = s.account_index) END NULLS FIRST, id DESC"
+        " LIMIT $7 FOR UPDATE SKIP LOCKED) w"
         " WHERE r.id = w.id RETURNING r.participant, r.code",
         now,
         partner,
@@ -259,6 +264,7 @@ async def run(
         until,
         code,
         limit,
+        in_turn,
     )
     return [(row["participant"], BlockerCode(row["code"])) for row in rows]
 

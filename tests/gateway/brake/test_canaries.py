@@ -149,3 +149,27 @@ async def test_a_hold_that_comes_back_at_once_is_for_those_who_wait(world: World
     assert len(await chosen(world)) == GOOD_ENOUGH
     assert set(await chosen(world)) <= known
     assert BACK > ASK_EVERY
+
+
+async def test_who_is_refused_by_right_keeps_nobody_else_of_the_run_from_being_asked(world: World) -> None:
+    """Nobody is known good and nobody waits: those refused are all there is, and the last two are refused by right."""
+    new = await crowd(world, first=0, n=7)
+    last = await world.all(
+        "SELECT participant_id FROM refusals r JOIN participants p ON p.id = r.participant ORDER BY r.id DESC LIMIT 2"
+    )
+    theirs = {new.index(row["participant_id"]) for row in last}
+    bank, watch = world.banks["bank"], Brake(world.database, world.clock)
+
+    async def verify() -> IdentityAnswer:
+        return MISMATCH if bank.sent[-1][1]["token"] in {f"token-{n}" for n in theirs} else MATCH
+
+    bank.always["verify"] = verify
+    for _ in range(2):
+        world.clock.forward(ASK_EVERY.total_seconds() + 1)
+        await watch.tick()
+        assert await world.verification.tick() == GOOD_ENOUGH
+    await watch.tick()
+    assert await open_holds(world) == 0
+    while await world.verification.tick():
+        pass
+    assert await verified(world, new) == [n not in theirs for n in range(7)]
