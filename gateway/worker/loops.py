@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 import asyncpg
 import structlog
 
+from gateway.storage.base.clocks import ClockOff
 from gateway.storage.base.database import connect
 
 CHANNEL = "gateway"
@@ -27,12 +28,15 @@ class Wake(asyncio.Event):
         self.ready: Callable[[], None] = lambda: None
         """Raises where nothing may be taken up now."""
         self.failure: tuple[str, float] | None = None
-        """The class of the last try's error, and since when (the event loop's time) each try ends with one."""
+        """The class of the last try's error (of `ClockOff` with its words), and since when (the event loop's time) each
+        try ends with one.
+        """
 
     def failed(self, error: Exception) -> None:
         """A try ended with an error."""
         since = self.failure[1] if self.failure else asyncio.get_running_loop().time()
-        self.failure = type(error).__name__, since
+        name = type(error).__name__  # alone: the text may quote data
+        self.failure = f"{name}: {error}" if isinstance(error, ClockOff) else name, since
 
 
 class Loop(NamedTuple):

@@ -109,7 +109,7 @@ async def once(running: Any, wake: Wake, stopping: asyncio.Event) -> None:
             await asyncio.sleep(0)
     stopping.set()
     await task
-    assert wake.failure is not None and wake.failure[0] == "ClockOff"
+    assert wake.failure is not None and wake.failure[0] == "ClockOff: an hour"
 
 
 async def test_nothing_is_taken_up_and_it_is_told() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from adapters.registry import PARTNERS
 from contracts.hold import HoldKind, HoldStage
 from gateway.clock import JAKARTA, jakarta_day, start_of_jakarta_day
+from gateway.services.payouts.absence import first_day
 from gateway.services.payouts.commits import LOST_S
 from gateway.services.reconciliation.statements import MOST_DAYS_A_TICK
 from tests.sim import feeding
@@ -124,10 +125,10 @@ def _statements(town: Town) -> Iterator[Chore]:
     for payout in town.state.payouts:
         if payout.next_s is None or payout.first_sent_s is None:
             continue
-        first_day = jakarta_day(datetime.fromtimestamp(payout.first_sent_s, JAKARTA))
+        first_sent_at = datetime.fromtimestamp(payout.first_sent_s, JAKARTA)
         if (
             payout.state == "unknown"
-            and (payout.attempt > 1 or first_day != today)
+            and (payout.attempt > 1 or first_day(first_sent_at) != today)
             or payout.state == "rejected"
             and (payout.statements_from_s or float("inf")) <= town.now_s
             or payout.state == "rejected"

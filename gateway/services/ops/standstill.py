@@ -77,7 +77,7 @@ class Standstill(msgspec.Struct, frozen=True, kw_only=True):
     not answered yet), `not_taken_up`, `waits` (all that is left waits for its next time).
     """
     words: str
-    """The partner's own, an operator's, or the error's class; may be empty."""
+    """The partner's own, an operator's, or the error's class (`ClockOff` with how far off); may be empty."""
     next_at: datetime | None
     """When the gateway tries again by itself; null: that can't be told, or not before somebody has acted."""
     text: Text
@@ -87,8 +87,16 @@ async def read(connection: Connection, now: datetime) -> list[Standstill]:
     """What stands still now, by partner and stage."""
     newest = await stored.newest(connection)
     if newest is None or now - newest > GONE:
+        # None works, unless those that are there tell why they sample nothing either: their clocks are off, say.
+        failing = await _failing(connection)
         present = await backlog.measure(connection, now, jakarta_day(now), WAITING)
-        return [_made(one.partner, one.stage, newest, Because.NO_WORKER) for one in present if one.due > 0]
+        return [
+            _made(one.partner, one.stage, newest, Because.FAILING, error)
+            if (error := failing.get((one.partner, one.stage)))
+            else _made(one.partner, one.stage, newest, Because.NO_WORKER)
+            for one in present
+            if one.due > 0
+        ]
     unmoved = await stored.unmoved(connection)
     found = {(one.partner, one.stage): one for one in await _stopped(connection, unmoved)}
     left = [one for one in unmoved if (one.partner, one.stage) not in found and now - one.since >= QUIET]
@@ -122,16 +130,28 @@ async def _holds(connection: Connection, *, stop: bool) -> dict[tuple[str, str],
     return found
 
 
+async def _failing(connection: Connection) -> Mapping[tuple[str, str], str]:
+    """With what error the workers fail to take up a stage at a partner: the one that they told of first."""
+    told = {one.work: one.error for one in reversed(await stored.fails(connection, GONE))}
+    return {
+        (slug, stage): error
+        for stage, loops in _LOOPS.items()
+        for loop in reversed(loops)
+        for work, error in told.items()
+        if (slug := work.removeprefix(f"{loop}:")) != work
+    }
+
+
 async def _explained(connection: Connection, now: datetime, stage: str, unmoved: Sequence[Unmoved]) -> list[Standstill]:
     partners = [one.partner for one in unmoved]
-    failing: Mapping[str, str] = {one.work: one.error for one in reversed(await stored.fails(connection, now - GONE))}
+    failing = await _failing(connection)
     slowed = await _holds(connection, stop=False)
     taken = await stored.taken(connection, now, now - QUIET, stage, partners)
     asked = dict.fromkeys(_KINDS[stage], partners)
     left = {slug for _, slug in await due.at_partners(connection, now - QUIET, jakarta_day(now), asked)}
     found = []
     for one in unmoved:
-        error = next((failing[name] for loop in _LOOPS[stage] if (name := f"{loop}:{one.partner}") in failing), None)
+        error = failing.get((one.partner, stage))
         slow = slowed.get((one.partner, stage))
         words, next_at = error or "", None
         if error is not None:

@@ -20,6 +20,7 @@ from contracts.payout import OutcomeKind, PayoutState
 from gateway.clock import jakarta_day, start_of_jakarta_day
 from gateway.services.payouts.ends import SKEW_S, Terms, counts
 from gateway.services.payouts.words import MISMATCH
+from gateway.storage.base.clocks import TOLERANCE_S
 from gateway.storage.payouts.observations import Heard
 from gateway.storage.payouts.payouts import PayoutRow
 
@@ -37,7 +38,9 @@ class ResendPermit(msgspec.Struct, frozen=True, kw_only=True):
     reference: str
     frozen_hash: bytes
     window_until: datetime
-    """End of the Jakarta day of the first attempt, or of the reference's life where that is shorter."""
+    """`TOLERANCE_S` before the end of the Jakarta day of the first attempt, or of the reference's life where that is
+    shorter: by then the answer must have come, for the partner may have begun another day already.
+    """
     proof: Absence
     last_heard: int
     """The proof rests on everything heard up to here."""
@@ -77,9 +80,10 @@ def resend_permit(
         return NoPermit.NOT_PROVED
     if not silent(heard, payout.attempt):
         return NoPermit.NOT_PROVED
-    until = start_of_jakarta_day(jakarta_day(payout.first_sent_at) + timedelta(days=1))
+    until = start_of_jakarta_day(first_day(payout.first_sent_at) + timedelta(days=1))
     if lifetimes.reference_s is not None:
         until = min(until, payout.first_sent_at + timedelta(seconds=lifetimes.reference_s))
+    until -= timedelta(seconds=TOLERANCE_S)
     proof = Absence(
         last_attempt_at=payout.sent_deadline,
         not_found_at=tuple(h.at for h in heard if h.kind is OutcomeKind.NOT_FOUND and h.source is Source.LOOKUP),
@@ -100,11 +104,18 @@ def resend_permit(
     )
 
 
+def first_day(first_sent_at: datetime) -> date:
+    """The Jakarta day at whose end a partner may forget a first attempt. What left in a day's first minute may have
+    been booked before it began, by a clock that is behind ours.
+    """
+    return jakarta_day(first_sent_at - timedelta(seconds=TOLERANCE_S))
+
+
 def only_statements_can_tell(terms: Terms, payout: PayoutRow, now: datetime) -> bool:
     """Whether look-ups prove nothing about this payout any more: sent twice, or its first day is over."""
     if payout.state is not PayoutState.UNKNOWN or payout.first_sent_at is None or not terms.manifest.absence.by_lookup:
         return False
-    return payout.attempt > 1 or jakarta_day(payout.first_sent_at) != jakarta_day(now)
+    return payout.attempt > 1 or first_day(payout.first_sent_at) != jakarta_day(now)
 
 
 def key_until(lifetimes: Lifetimes, first_sent_at: datetime) -> datetime | None:

@@ -133,15 +133,15 @@ class Payouts:
         async with self._database.connection() as connection:
             due_by = now + timedelta(seconds=LOST_S)
             rows = await queue.unpayable(connection, partner, now, jakarta_day(now), limit, due_by=due_by)
-        reserved = [row.id for row in rows if row.state is _S.RESERVED]
-        if reserved:
-            found = [Finding(payout=one, what=What.UNPAYABLE) for one in reserved]
-            await together("unpayable", found, self._commits.apply)
         prepared = [row.id for row in rows if row.state is _S.PREPARED]
         if prepared:
             async with self._database.connection() as connection:
                 prepared = list(await queue.take(connection, self._claim(partner, limit), prepared, _S.PREPARED))
             await each("withdraw", await self._load(prepared), self._following.withdraw, at_once=self._at_once)
+        reserved = [row.id for row in rows if row.state is _S.RESERVED]
+        if reserved:  # last, as one row that cannot be done is raised
+            found = [Finding(payout=one, what=What.UNPAYABLE) for one in reserved]
+            await together("unpayable", found, self._commits.apply)
         return len(reserved) + len(prepared)
 
     # --- following -------------------------------------------------------------------------------------------------
@@ -180,12 +180,13 @@ class Payouts:
             passed += await incentive_timers.lift_due(connection, now, limit)
         async with self._database.connection() as connection:
             passed += await incentive_timers.block_refused_before(connection, now, limit)
+        passed += await transact(self._database, lambda connection: _block_paid_before(connection, now, limit))
         async with self._database.connection() as connection:
             late = await payouts.refused_too_late(connection, limit)
-        if late:
+        if late:  # last, as one row that cannot be done is raised
             found = [Finding(payout=one, what=What.TOO_LATE) for one in late]
             passed += len(await together("timers", found, self._commits.apply))
-        return passed + await transact(self._database, lambda connection: _block_paid_before(connection, now, limit))
+        return passed
 
     # --- partners' words and callers' wishes -------------------------------------------------------------------------
 

@@ -94,7 +94,8 @@ def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: da
         refusing.rejected(terms, s, counted, word, now, effects)
     elif end is not payout.state:
         (ends.succeeded if end is _S.SUCCEEDED else ends.reversed_)(s, now, effects)
-    if folded.contradiction and end is _S.REVERSED and s.incentive.own is not _B.CONTRADICTION:
+    replaced = s.incentive.own is not _B.CONTRADICTION or any(other.state in ends.UNSENT for other in s.others)
+    if folded.contradiction and end is _S.REVERSED and replaced:
         ends.paid_again(s, now, effects)
     if folded.contradiction or broken_promise:
         ends.contradiction(s, effects, "refused and paid: the partner said both")

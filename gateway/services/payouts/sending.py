@@ -128,6 +128,7 @@ class Sending:
 
     def __init__(self, resources: Resources, links: Links, commits: Commits, stops: Stops, worker: str) -> None:
         self._clock = resources.clock
+        self._on_time = resources.on_time
         self._vault = resources.vault
         self._desks = resources.desks
         self._links = links
@@ -227,6 +228,7 @@ class Sending:
             if not gate.admit():
                 await self._commits.give_back([payout.id])
                 return Answer.SKIPPED
+            self._on_time()  # the clock may have been set while this one waited
             with watching as watch:
                 begun = await self._commits.intents.add(intent)
                 if begun is None:

@@ -53,6 +53,7 @@ class Statements:
 
     def __init__(self, resources: Resources) -> None:
         self._clock = resources.clock
+        self._on_time = resources.on_time
         self._database = resources.database
         self._vault = resources.vault
         self._desks = resources.desks
@@ -75,6 +76,7 @@ class Statements:
         broken: Exception | None = None
         read, turns, failed, due = 0, self._turns[partner], False, await self._due(desk)
         for day in turns.order(due, jakarta_day(self._clock.now()), self._clock.monotonic())[:MOST_DAYS_A_TICK]:
+            self._on_time()  # many pages were read since the last time
             try:
                 await self.read(partner, day)
             except (PartnerError, CallerError) as error:
@@ -101,6 +103,7 @@ class Statements:
             read, failed = read + 1, False
         if read:
             self._rounds[partner].read_on()
+        self._on_time()
         waiting = await self._unlisted.settle(desk, self._rounds[partner])
         if read == 0 and waiting > MANY:
             rest_until = self._clock.monotonic() + min(REST_S, self._sweep_s / 4)

@@ -50,7 +50,7 @@ class Clocks:
         off_s = (self._clock.now() - self._zero).total_seconds() - self._clock.monotonic()
         if abs(off_s) > TOLERANCE_S:
             raise ClockOff(
-                f"This clock is {off_s:+.0f} s from the database's: set both by NTP; nothing is done before."
+                f"This machine's clock is {off_s:+.0f} s from the database's: set both by NTP; nothing is done before."
             )
 
 

@@ -38,29 +38,35 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def tell(connection: Connection, now: datetime, worker: str, fails: Sequence[Fail]) -> None:
-    """Store what a worker cannot take up, in the place of what it told before."""
+    """Store what a worker cannot take up, in the place of what it told before. When is told by the store's clock: the
+    worker's own, `now`, may be what is wrong.
+    """
     await connection.execute(
-        "DELETE FROM work_fails WHERE worker = $1 AND NOT work = ANY($2::text[]) OR told_at < $3",
+        "DELETE FROM work_fails WHERE worker = $1 AND NOT work = ANY($2::text[])"
+        " OR told_at NOT BETWEEN clock_timestamp() - $3::interval AND clock_timestamp()",
         worker,
         [one.work for one in fails],
-        now - FORGOTTEN,
+        FORGOTTEN,
     )
     await connection.execute(
         "INSERT INTO work_fails (worker, work, error, since, told_at)"
-        " SELECT $1, w, e, s, $2 FROM unnest($3::text[], $4::text[], $5::timestamptz[]) AS t (w, e, s)"
-        " ON CONFLICT (worker, work) DO UPDATE SET error = excluded.error, since = excluded.since, told_at = $2",
+        " SELECT $1, w, e, clock_timestamp() - lasted, clock_timestamp()"
+        " FROM unnest($2::text[], $3::text[], $4::interval[]) AS t (w, e, lasted)"
+        " ON CONFLICT (worker, work) DO UPDATE SET (error, since, told_at)"
+        " = (excluded.error, excluded.since, excluded.told_at)",
         worker,
-        now,
         [one.work for one in fails],
         [one.error for one in fails],
-        [one.since for one in fails],
+        [now - one.since for one in fails],
     )
 
 
-async def fails(connection: Connection, told_after: datetime) -> list[Fail]:
-    """What workers told since then that they cannot take up, oldest first."""
+async def fails(connection: Connection, lately: timedelta) -> list[Fail]:
+    """What workers told lately, by the store's clock, that they cannot take up, oldest first."""
     rows = await connection.fetch(
-        "SELECT work, error, since FROM work_fails WHERE told_at > $1 ORDER BY since, work", told_after
+        "SELECT work, error, since FROM work_fails WHERE told_at > clock_timestamp() - $1::interval"
+        " ORDER BY since, work",
+        lately,
     )
     return [msgspec.convert(dict(row), Fail) for row in rows]
 

@@ -42,7 +42,7 @@ PLANTED = {
     "CaseOverdue": _CASE.format(code="partner_rejected", unit="day").replace("+", "-"),
     "NoWorker": "UPDATE backlog_samples SET at = $1::timestamptz - interval '2 minutes'",
     "WorkFails": (
-        "WITH told AS (INSERT INTO work_fails VALUES ('w1', 'dispatch:fake', 'OutOfTime', $1, $1))"
+        "WITH told AS (INSERT INTO work_fails VALUES ('w1', 'dispatch:fake', 'OutOfTime', $1, clock_timestamp()))"
         " INSERT INTO backlog_samples SELECT at - interval '90 seconds', partner, stage, due, blocked, ended"
         " FROM backlog_samples"
     ),

@@ -24,12 +24,16 @@ from gateway.services.payouts.absence import (
 )
 from gateway.services.payouts.ends import SKEW_S, Standing, Terms, fact, release_again
 from gateway.settings import Waits
+from gateway.storage.base.clocks import TOLERANCE_S
 from gateway.storage.payouts.observations import Heard
 from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
 from tests.gateway.payouts.fake import NOON, manifest
 from tests.gateway.payouts.town import Town
 
 HOUR = timedelta(hours=1)
+TOLERANCE = timedelta(seconds=TOLERANCE_S)
+MIDNIGHT = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
+"""In Jakarta."""
 ENOUGH = (60, 600, 1800, 3600)
 
 
@@ -73,7 +77,7 @@ def test_a_permit_carries_reference_window_and_proof() -> None:
     given = permit(payout, not_found(payout))
     assert isinstance(given, ResendPermit)
     assert (given.reference, given.frozen_hash, given.last_heard) == (payout.reference, b"h", 4)
-    assert given.window_until == datetime(2026, 11, 24, 17, 0, tzinfo=UTC), "midnight in Jakarta"
+    assert given.window_until == MIDNIGHT - TOLERANCE
     assert len(given.proof.not_found_at) == 4
 
 
@@ -145,18 +149,28 @@ def test_a_partner_that_has_spoken_of_it_knows_it(word: Heard) -> None:
 
 
 def test_the_resends_own_deadline_lies_in_the_day_of_the_first_attempt() -> None:
-    midnight = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
-    payout = in_doubt(midnight - 3 * HOUR)
+    """By the clock of a partner that is ahead of ours too, as far as clocks may differ."""
+    payout = in_doubt(MIDNIGHT - 3 * HOUR)
     heard = not_found(payout)
-    assert isinstance(permit(payout, heard, now=midnight - timedelta(seconds=50)), ResendPermit)
-    assert permit(payout, heard, now=midnight - timedelta(seconds=49)) is NoPermit.NOT_PROVED
-    assert permit(payout, heard, now=midnight + HOUR) is NoPermit.NOT_PROVED
+    last = MIDNIGHT - TOLERANCE - timedelta(seconds=50)
+    assert isinstance(permit(payout, heard, now=last), ResendPermit)
+    assert permit(payout, heard, now=last + timedelta(seconds=1)) is NoPermit.NOT_PROVED
+    assert permit(payout, heard, now=MIDNIGHT + HOUR) is NoPermit.NOT_PROVED
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_what_left_as_a_day_began_may_be_the_partners_of_yesterday(early: bool) -> None:
+    """By a clock that is behind ours it has been forgotten since: its statements tell."""
+    payout = in_doubt(MIDNIGHT + TOLERANCE - timedelta(seconds=early))
+    at = MIDNIGHT + 2 * HOUR
+    assert isinstance(permit(payout, not_found(payout), now=at), NoPermit if early else ResendPermit)
+    assert only_statements_can_tell(terms(), payout, at) is early
 
 
 def test_the_references_life_bounds_the_window_too() -> None:
     payout = in_doubt()
     short = Lifetimes(
-        reference_s=3_700.0, external_id="none", create_key_s=None, lookup_reach_s=1e6, mark=Mark.SEEN, source="test"
+        reference_s=3_760.0, external_id="none", create_key_s=None, lookup_reach_s=1e6, mark=Mark.SEEN, source="test"
     )
     given = permit(payout, not_found(payout), lifetimes=short)
     assert isinstance(given, ResendPermit)

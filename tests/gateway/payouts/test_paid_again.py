@@ -88,3 +88,17 @@ def test_a_payment_said_late_but_made_before_it_came_back_changes_nothing(rules:
     s = story.is_replaced(S.RESERVED)
     effects = story.says(dated(succeeded(), 1))
     assert (s.others[0].state, s.incentive.payout, effects.cases) == (S.RESERVED, "open", [])
+
+
+@pytest.mark.parametrize("rules", BACK)
+@pytest.mark.parametrize("state", [S.RESERVED, S.PREPARING, S.PREPARED])
+def test_nor_does_it_where_the_partner_had_contradicted_itself_before(rules: str, state: PayoutState) -> None:
+    """An answer about another amount, say: told of, and no reason to withdraw anything."""
+    story = Story(rules)
+    story.says(dated(succeeded(), 0))
+    story.says(dated(BACK[rules], 1))
+    s = story.is_replaced(state)
+    s.incentive.own = BlockerCode.CONTRADICTION
+    story.says(dated(succeeded(), 2))
+    assert s.others[0].state is (S.CANCELLED if state is S.RESERVED else state)
+    assert s.incentive.payout == "reversed"

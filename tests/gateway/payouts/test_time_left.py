@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
 
 from contracts.errors import PartnerUnavailable
 from contracts.plan import Effect, Request, Response
+from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.sending import WRITE_S, Left, within
+from gateway.services.reconciliation.statements import Statements
+from gateway.storage.base.clocks import ClockOff
 from tests.gateway.payouts.fake import VirtualClock
+from tests.gateway.payouts.town import Town
 
 START = datetime(2026, 11, 24, 3, tzinfo=UTC)
 
@@ -47,3 +53,30 @@ def test_a_read_leaves_whenever_it_likes() -> None:
     clock, left = VirtualClock(START), Left()
     assert next(within(asking(Effect.READ, 60.0), clock, clock.now(), left)).effect is Effect.READ
     assert left.wrote is False
+
+
+async def test_a_clock_that_is_set_after_the_claim_lets_nothing_leave(town: Town) -> None:
+    """Nor judge a payout, nor read a day."""
+    bank, on_time = town.partner(), Mock()
+    resources = dataclasses.replace(town.resources, on_time=on_time)
+    await town.due()
+    worker, statements = Payouts(resources, town.links, worker="w1", grouped=False), Statements(resources)
+    (leased,) = await worker.claim("fake", 1)
+    on_time.side_effect = ClockOff("an hour")
+    with pytest.raises(ClockOff):
+        await worker.send(leased)
+    assert bank.seen == []
+    (row,) = await town.fetch("SELECT state, attempt, first_sent_at FROM payouts")
+    assert row == {"state": "reserved", "attempt": 0, "first_sent_at": None}
+    with pytest.raises(ClockOff):
+        await statements.tick("fake")
+    assert bank.seen == []
+    on_time.side_effect = None
+    assert await statements.tick("fake") > 0
+    on_time.side_effect, statements._unlisted = ClockOff("an hour"), Mock()
+    with pytest.raises(ClockOff):
+        await statements.tick("fake")
+    statements._unlisted.settle.assert_not_called()
+    on_time.side_effect = None
+    await worker.send(leased)
+    assert bank.seen.count("transfer") == 1

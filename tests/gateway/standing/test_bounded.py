@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import AsyncMock
 
 import asyncpg
 import pytest
@@ -15,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gateway
-from contracts.errors import PartnerUnavailable
+from contracts.errors import NotFound, PartnerUnavailable
 from contracts.partner import AccessToken
 from contracts.payout import PayoutState
 from contracts.secret import Secret
@@ -23,6 +25,7 @@ from gateway.clock import growing_s
 from gateway.partners.tokens import Tokens
 from gateway.services.each import together
 from gateway.services.payouts import apply as applying
+from gateway.services.payouts import driver
 from gateway.services.payouts.ends import Effects
 from gateway.services.reconciliation.rounds import Round
 from gateway.storage.base.database import Connection
@@ -234,3 +237,23 @@ async def test_a_write_that_takes_all_of_an_attempts_time_does(town: Town, monke
     incentive = await town.due()
     await town.worker().tick_send("fake")
     assert (await town.payout(incentive)).state is S.UNKNOWN
+
+
+async def test_a_row_that_cannot_be_done_keeps_no_other_work_of_its_tick(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is raised, so that it is told: last."""
+    worker, blocked, withdrawn = town.worker(), AsyncMock(return_value=0), AsyncMock()
+    monkeypatch.setattr(driver, "_block_paid_before", blocked)
+    monkeypatch.setattr(driver.payouts, "refused_too_late", AsyncMock(return_value=[7]))
+    with pytest.raises(NotFound):
+        await worker.tick_timers()
+    blocked.assert_awaited_once()
+    rows = [SimpleNamespace(id=7, state=S.RESERVED), SimpleNamespace(id=8, state=S.PREPARED)]
+    monkeypatch.setattr(driver.queue, "unpayable", AsyncMock(return_value=rows))
+    monkeypatch.setattr(driver.queue, "take", AsyncMock(return_value={8}))
+    monkeypatch.setattr(worker, "_load", AsyncMock(side_effect=lambda ids: ids))
+    monkeypatch.setattr(worker._following, "withdraw", withdrawn)
+    with pytest.raises(NotFound):
+        await worker.tick_unpayable("fake")
+    withdrawn.assert_awaited_once_with(8)

@@ -15,11 +15,13 @@ from gateway.services.ops import standstill
 from gateway.services.ops.holds import Holds
 from gateway.services.ops.plan import Planner
 from gateway.services.ops.standstill import Because, Standstill
+from gateway.storage.base.clocks import ClockOff
 from gateway.storage.ops import switches
 from gateway.worker.dispatch import Dispatcher
 from gateway.worker.failing import Failing
 from gateway.worker.lanes import Lanes
 from gateway.worker.loops import Loop, Wakes
+from tests.gateway.payouts.fake import VirtualClock
 from tests.gateway.payouts.town import Town
 
 B = Because
@@ -84,11 +86,16 @@ async def refused_elsewhere(town: Town) -> None:
     await tells(town, "dispatch:other", asyncpg.InsufficientPrivilegeError("payouts"))
 
 
-async def tells(town: Town, work: str, error: Exception | None) -> None:
-    wakes = Wakes("", {})
+async def tells(town: Town, work: str, error: Exception | None, *, worker: str = "w1", off_s: float = 0.0) -> None:
+    wakes, clock = Wakes("", {}), VirtualClock(town.clock.now())
+    clock.advance(off_s)
     if error is not None:
         wakes.event(work).failed(error)
-    await Failing(town.database, town.clock, wakes, "w1").tick()
+    await Failing(town.database, clock, wakes, worker).tick()
+
+
+async def pass_by_the_stores_clock(town: Town, seconds: float) -> None:
+    await town.execute("UPDATE work_fails SET told_at = told_at - make_interval(secs => $1)", seconds)
 
 
 WHY: dict[Callable[[Town], Awaitable[None]], tuple[Because, str]] = {
@@ -132,11 +139,31 @@ async def test_workers_that_fail_are_told_while_they_tell_it(town: Town) -> None
     await tells(town, "", None)
     assert (await standing_now(town))["fake", "payout"].because is B.NOT_TAKEN_UP
     await refused(town)
-    found = await watched(town)
-    assert found["fake", "payout"].because is B.NOT_TAKEN_UP, "a worker that has told nothing since is gone"
-    town.clock.advance(7_200)
-    await tells(town, "", None)
+    await pass_by_the_stores_clock(town, 30.0)
+    assert (await standing_now(town))["fake", "payout"].because is B.NOT_TAKEN_UP, "one that tells nothing is gone"
+    await tells(town, "", None, worker="w2")
+    assert len(await town.fetch("SELECT FROM work_fails")) == 1
+    await pass_by_the_stores_clock(town, 3_600.0)
+    await tells(town, "", None, worker="w2")
     assert await town.fetch("SELECT FROM work_fails") == []
+
+
+@pytest.mark.parametrize("off_s", [3_600.0, -3_600.0])
+@pytest.mark.parametrize("ever", [True, False])
+async def test_a_clock_that_is_off_is_told_by_the_worker_whose_it_is(town: Town, ever: bool, off_s: float) -> None:
+    """It samples nothing and dates what it tells an hour from now; that is no worker that is gone."""
+    town.partner()
+    if ever:
+        await planner(town).tick()
+    await town.due()
+    town.clock.advance(45)
+    await tells(town, "dispatch:other", ClockOff("an hour"), off_s=off_s)
+    assert [one.because for one in (await standing_now(town)).values()] == [B.NO_WORKER]
+    await tells(town, "dispatch:fake", ClockOff("This machine's clock is an hour off"), off_s=off_s)
+    one = (await standing_now(town))["fake", "payout"]
+    assert (one.because, one.words) == (B.FAILING, "ClockOff: This machine's clock is an hour off")
+    await pass_by_the_stores_clock(town, 30.0)
+    assert [one.because for one in (await standing_now(town)).values()] == [B.NO_WORKER], "gone since"
 
 
 async def test_what_moves_stands_not_still(town: Town) -> None:
