@@ -223,8 +223,8 @@ HOUSE = (
     one(
         "house/refused_signature_ends_a_link_at_once",
         SNAP_LINKS,
-        'if envelope.case == "40100" and second_look is not None:',
-        'if envelope.case == "40100" and second_look is None:\n        return None\n    if envelope.case == "40100" and second_look:',
+        "        look, look_body = second_look\n",
+        "        if second_look:\n            return None\n        look, look_body = second_look\n",
         _REFRESHES,
     ),
 )
