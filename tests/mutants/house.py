@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - the texts to find and put are as long as in the source
 """What an answer about a payout shows of what was asked, not compared. It is planted where it is read: in the house for
 those whose payouts it reads, and in an adapter whose payouts are not SNAP's. Each runs against every partner that it
 concerns: who is not asked lets it live. At the end what the house does for links and lists of bookings.
