@@ -64,6 +64,9 @@ async def apply(
     items = [_agreed(item, by_id[item.payout]) for item in items]
     items = await _own_numbers(connection, items, by_id)
     heard = await _store(connection, now, terms, items, by_id)
+    told = [by_id[item.payout] for item in items if isinstance(item, Word)]
+    unsent = {row.partner for row in told if row.state is PayoutState.RESERVED and row.attempt == 0}
+    recovering = await payouts.recovering(connection, unsent) if unsent else frozenset()
 
     applied, effects = [], []
     for item in items:
@@ -73,6 +76,7 @@ async def apply(
             payout=row,
             incentive=incentives[row.incentive],
             others=[other for other in family[row.incentive] if other is not row],
+            recovering=row.partner in recovering,
         )
         effects.append((row, decide(terms[row.partner], standing, heard.get(row.id, []), item, now)))
         applied.append(Applied(payout=row, before=was, heard=heard.get(row.id, [])))

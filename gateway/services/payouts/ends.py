@@ -60,6 +60,8 @@ class Standing(msgspec.Struct, kw_only=True):
     payout: PayoutRow
     incentive: IncentiveFacts
     others: list[PayoutRow]
+    recovering: bool = False
+    """A recovery is under way at its partner: the store may have forgotten what has left."""
 
 
 class Effects(msgspec.Struct, kw_only=True):

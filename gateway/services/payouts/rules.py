@@ -86,8 +86,10 @@ def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: da
     if end is _S.REJECTED and payout.state in OPEN_STATES and _taken_back(s, refusals):
         _withdrawn(s, word, now)
         return
-    # With an attempt behind it, a reserved payout comes out of a restored database: it may have been sent since.
-    broken_promise = payout.state is _S.RESERVED and payout.attempt == 0 and end is _S.SUCCEEDED
+    # With an attempt behind it, or during a recovery, a reserved payout comes out of a restored database: it may have
+    # been sent since.
+    unsent = payout.state is _S.RESERVED and payout.attempt == 0 and not s.recovering
+    broken_promise = unsent and end is _S.SUCCEEDED
     if end is None:
         _passing(terms, s, word, now, effects)
     elif end is _S.REJECTED:

@@ -225,6 +225,14 @@ def _incentive_facts(payout: PayoutRow, values: dict[str, Any]) -> IncentiveFact
     )
 
 
+async def recovering(connection: Connection, partners: Collection[str]) -> frozenset[str]:
+    """Of some partners those at which a recovery is under way."""
+    rows = await connection.fetch(
+        "SELECT partner FROM recoveries WHERE released_at IS NULL AND partner = ANY($1::text[])", list(partners)
+    )
+    return frozenset(row["partner"] for row in rows)
+
+
 async def returned(connection: Connection, incentive: int) -> int | None:
     """The payout of an incentive that came back, if its participant has linked another account since, and the partner
     lists no credit of it beyond what it lists as given back. Where the partner contradicted itself about it, it must

@@ -397,3 +397,21 @@ async def test_a_copy_from_any_moment_brings_no_double_and_loses_nobody(
     assert stands == {"paid": 2 * people}
     assert set(restoring.credits().values()) == {1} and len(restoring.credits()) == 2 * people
     await town.check()
+
+
+async def test_a_list_that_is_read_before_anybody_recovers_contradicts_nothing(restoring: Restoring) -> None:
+    """The store holds by itself what may be forgotten; its sweeps go on, and list what the copy has as unsent."""
+    town = restoring.town
+    town.partner()
+    incentive = await town.due()
+    (leased,) = await town.worker().claim("fake", 10)
+    await restoring.copy()
+    await town.worker().send(leased)
+    await restoring.restore()
+    now = town.clock.now()
+    async with town.database.transaction() as connection:
+        await recovery.begin(connection, "fake", since=now, opened_at=now, settled_at=now)
+    await Statements(town.resources).read("fake", jakarta_day(now))
+    assert await town.states(incentive) == [S.SUCCEEDED]
+    assert await town.cases() == []
+    await town.check()
