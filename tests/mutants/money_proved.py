@@ -51,7 +51,7 @@ _REFUSED = (
     one("refused/handed_over_again_is_paid_at_once", _UNCONFIRMED, " OR {REFUSED_BEFORE})\"", ")\"", REFUSED_LATELY, first="test_an_instalment_handed_over_again_waits_and_says_for_what"),
     one("refused/handed_over_again_waits_without_a_word", _TIMERS, "i.payout IS NULL AND i.own IS NULL RETURNING i.id", "i.id < 0 RETURNING i.id", REFUSED_LATELY, first="test_an_instalment_handed_over_again_waits_and_says_for_what"),
     one("refused/room_in_one_account_is_room_in_another", _UNCONFIRMED, "IS DISTINCT FROM (t.partner, t.account_index)", "IS DISTINCT FROM (l.partner, l.account_index)", REFUSED_LATELY, first="test_room_in_an_account_says_nothing_of_another_one"),
-    one("refused/a_full_month_is_not_followed", _REFUSING, "        _confirm_reason(terms, s, said, word, now, effects, known=known)\n    elif", "        if reason in ASKED_AGAIN:\n            _confirm_reason(terms, s, said, word, now, effects, known=known)\n    elif", REFUSED_LATELY, first="test_nothing_takes_its_place_before_a_second_look"),
+    one("refused/a_full_month_is_not_followed", _REFUSING, "        _confirm_reason(terms, s, said, word, now, effects, known=known)\n    elif", "        if reason in OF_A_PERSON:\n            _confirm_reason(terms, s, said, word, now, effects, known=known)\n    elif", REFUSED_LATELY, first="test_nothing_takes_its_place_before_a_second_look"),
 )  # fmt: skip
 
 _ACCOUNTS = (
