@@ -14,7 +14,7 @@ from contracts.partner import AbsenceRule, Mark
 from contracts.payout import PayoutState
 from gateway.clock import jakarta_day
 from gateway.services.payouts.absence import Calendar
-from gateway.services.reconciliation import rounds, statements
+from gateway.services.reconciliation import rounds, statements, unlisted
 from gateway.services.reconciliation.statements import Statements
 from tests.gateway.payouts.fake import NOON
 from tests.gateway.payouts.town import Town
@@ -121,7 +121,8 @@ async def test_a_thousand_stuck_payouts_stall_nothing_and_are_told_of_once(unsur
 
 async def test_those_behind_them_have_their_turn(unsure: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "MOST_WAITING", 10)
-    monkeypatch.setattr(statements, "MOST_WAITING", 10)
+    for module in (statements, unlisted):
+        monkeypatch.setattr(module, "MOST_WAITING", 10)
     await stuck(unsure, 25, 2)
     service = unsure.statements()
     await ticks(unsure, service, 20, step_s=8.0)
