@@ -119,8 +119,9 @@ class Partner:
         )  # fmt: skip
         self.terms = Terms(manifest=adapter.manifest, pace=pace(adapter.manifest, waits))
         resources: Any = SimpleNamespace(
-            clock=self.clock, vault=None, desks={self.slug: self.desk}, settings=SimpleNamespace(max_in_flight=1)
-        )
+            clock=self.clock, vault=None, desks={self.slug: self.desk}, settings=SimpleNamespace(max_in_flight=1),
+            on_time=lambda: None,
+        )  # fmt: skip
         self.sending = Sending(resources, None, None, Unstopped(), "w")  # type: ignore[arg-type]
         self.account = recording.order.account
 
