@@ -200,12 +200,21 @@ class Readings(NamedTuple):
 
 
 def enough_readings(
-    first_day: date, since: datetime, reads: Calendar, *, now: datetime, again_s: float | None
+    first_day: date,
+    since: datetime,
+    reads: Calendar,
+    *,
+    now: datetime,
+    again_s: float | None,
+    last_day: date | None = None,
 ) -> Readings:
-    """Whether every day from `first_day` to today was read completely since `since`, and again `again_s` later."""
+    """Whether every day from `first_day` to today, or to `last_day` where nothing is booked later, was read completely
+    since `since`, and again `again_s` later. Of more than `MOST_DAYS` up to today nothing can be said any more.
+    """
     today = jakarta_day(now)
-    days = [first_day + timedelta(days=n) for n in range(min((today - first_day).days, MOST_DAYS) + 1)]
-    if days[-1] != today:
+    last = today if last_day is None else min(last_day, today)
+    days = [first_day + timedelta(days=n) for n in range((last - first_day).days + 1)]
+    if last_day is None and len(days) > MOST_DAYS + 1:
         return Readings(False, ())
     for _ in range(1 if again_s is None else 2):
         if now < since:

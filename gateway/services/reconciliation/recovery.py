@@ -30,6 +30,7 @@ from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.ends import SKEW_S, Terms
 from gateway.services.payouts.sending import ANSWER_S, frozen_hash, within
 from gateway.services.payouts.words import Finding, What, agreed
+from gateway.services.reconciliation.lines import BOOKED_WITHIN
 from gateway.services.reconciliation.statements import Statements
 from gateway.services.reconciliation.strays import MOST, Strays
 from gateway.services.reconciliation.weighed import looks_alike
@@ -293,16 +294,18 @@ class Recoveries:
 
     async def _readings(self, desk: Desk, one: Recovery) -> Readings:
         """Once at the opening, to learn at once what can be learnt; what counts are the two readings that come late
-        enough.
+        enough. Days after what had left was booked tell nothing of it, however long the recovery takes.
         """
         now, first_day = self._clock.now(), jakarta_day(one.since - timedelta(seconds=SKEW_S))
+        last_day = jakarta_day(one.settled_at + BOOKED_WITHIN)
         async with self._database.connection() as connection:
             reads = await statements.reads(connection, desk.slug, first_day)
         readings = Calendar(reads)
-        early = enough_readings(first_day, one.opened_at, readings, now=now, again_s=None)
+        early = enough_readings(first_day, one.opened_at, readings, now=now, again_s=None, last_day=last_day)
         if not early.enough:
             return Readings(False, early.days)
-        return enough_readings(first_day, one.settled_at, readings, now=now, again_s=desk.pace.confirm_rejection_s)
+        again_s = desk.pace.confirm_rejection_s
+        return enough_readings(first_day, one.settled_at, readings, now=now, again_s=again_s, last_day=last_day)
 
     # --- releasing ----------------------------------------------------------------------------------------------------
 

@@ -489,3 +489,14 @@ async def test_days_that_a_partner_no_longer_gives_keep_today_from_nothing(
     monkeypatch.setattr(bank, "_statement", lambda asked: read(asked) if asked["day"] == str(today) else {"kind": "no"})
     assert await statements.tick("fake") == 1
     assert [one.day for one in await statements.last_reads()] == [today]
+
+
+async def test_what_never_left_and_is_called_paid_is_told_of(town: Town) -> None:
+    """Reserved and never tried: the word is of money that nobody asked for, or of a store that forgot."""
+    town.partner()
+    incentive, worker = await town.due(), town.worker()
+    await worker.claim("fake", 1)
+    payout = await town.payout(incentive)
+    await worker.observe(None, payout.id, Source.NOTIFICATION, succeeded(), "one")
+    assert await town.states(incentive) == [S.SUCCEEDED]
+    assert await town.cases() == ["contradiction"]

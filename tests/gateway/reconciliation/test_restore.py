@@ -415,3 +415,18 @@ async def test_a_list_that_is_read_before_anybody_recovers_contradicts_nothing(r
     assert await town.states(incentive) == [S.SUCCEEDED]
     assert await town.cases() == []
     await town.check()
+
+
+@pytest.mark.parametrize(("copied_days", "idle_days"), [(1, 70), (62, 0), (62, 3)])
+async def test_a_recovery_ends_however_old_the_copy_is_and_however_late_somebody_goes_on(
+    restoring: Restoring, copied_days: int, idle_days: int
+) -> None:
+    """Only days on which something from before the opening may be booked must be read, not all until today."""
+    incentive = await forgotten(restoring)
+    town, worker = restoring.town, restoring.town.worker()
+    await restoring.recoveries(worker).open(town.clock.now() - timedelta(days=copied_days), actor="cli")
+    town.clock.advance(idle_days * 86_400.0)
+    await restoring.recover(worker)
+    assert await town.states(incentive) == [S.SUCCEEDED]
+    assert not await restoring.recoveries(worker).under_way()
+    await town.check()
