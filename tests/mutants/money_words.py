@@ -88,7 +88,7 @@ _SILENCE = (
     one("absence/though_the_partner_spoke", _ABSENCE, "if not silent(heard, payout.attempt):", "if payout.attempt < 0:", ABSENCE),
     one("absence/one_reading_is_enough", _ABSENCE, "for _ in range(1 if again_s is None else 2):", "for _ in range(1):", ABSENCE),
     one("absence/readings_of_before_count", _ABSENCE, "at = bisect_left(starts, since)", "at = 0", ABSENCE),
-    one("absence/only_the_first_day_read", _ABSENCE, "for n in range(min((today - first_day).days, MOST_DAYS) + 1)]", "for n in ((today - first_day).days and 0, (today - first_day).days)]", ABSENCE),
+    one("absence/only_the_first_day_read", _ABSENCE, "for n in range((last - first_day).days + 1)]", "for n in ((today - first_day).days and 0, (today - first_day).days)]", ABSENCE),
     one("absence/called_over_a_late_word", _UNLISTED, "if locked[row.id] == row]", "if locked[row.id] == row or True]", ABSENCE, first="test_what_has_moved_on_since_it_was_weighed_is_not_judged"),
     one("statement/of_the_wrong_day", _STATEMENTS, "desk.partner.statement(context, day, cursor)", "desk.partner.statement(context, day - timedelta(days=1), cursor)", FOLLOWING, first="test_a_second_silence_waits_for_statements_then_pays_anew"),
     one("statement/first_page_only", _STATEMENTS, "cursor = page.next_cursor", "cursor = None", WORDS, first="test_a_statement_cut_short_counts_as_not_read"),
