@@ -272,11 +272,18 @@ async def change_account(town: Town, person: Person) -> None:
     except Gone as why:
         town.trace(f"account not changed: {why}")
     await put_up_lapsed(town)
+    move(town, person)
+
+
+def move(town: Town, person: Person) -> None:
+    """The person goes by the account that the store has of them, if it is another one of theirs."""
     row = next((t for t in town.state.participants if t.participant_id == person.participant_id), None)
-    if row is not None and row.account == town.account_index(partner, account) and (partner, account) in person.spare:
-        person.spare.remove((partner, account))
-        person.partner, person.account, person.case = partner, account, "ok"
-        person.visits, person.next_visit_s = 0, town.now_s
+    for partner, account in person.spare if row is not None else ():
+        if row.account == town.account_index(partner, account):
+            person.spare.remove((partner, account))
+            person.partner, person.account, person.case = partner, account, "ok"
+            person.visits, person.next_visit_s = 0, town.now_s
+            return
 
 
 async def settle(town: Town, payout: Payout) -> None:

@@ -16,7 +16,7 @@ from gateway.services.reconciliation.recovery import Progress, nobodys
 from gateway.storage.reconciliation.strays import Stray
 from tests.sim.baton import Actor
 from tests.sim.cohort import Person
-from tests.sim.people import Gone, asked, change_account
+from tests.sim.people import Gone, asked, change_account, move
 from tests.sim.store import Copy
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ async def put_back(town: Town, rng: random.Random) -> None:
             await town.baton.rest(town.now_s + 5.0)
     town.dirty = True
     await town.look()
+    for person in town.people:  # a change that the copy has, and its maker had not heard of yet
+        move(town, person)
     town.baton.add(Actor("recover", lambda: _recover(town, rng.choice(NOTICED_S))))
 
 
