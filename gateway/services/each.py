@@ -45,13 +45,17 @@ async def together(tick: str, rows: Sequence[T], work: Callable[[Sequence[T]], A
     except Exception as error:
         if len(rows) < 2:
             raise
-        failed: Exception = error
+        _log.warning("tick_group_failed", tick=tick, rows=len(rows), error=type(error).__name__, frames=frames(error))
+    done: list[R] = []
+    failed: Exception | None = None
     for row in rows:
         try:
-            await work([row])
+            done += await work([row])
         except AWAY:
             raise
         except Exception as error:  # noqa: BLE001 - raised below, once the others are done
             _log.error("tick_row_failed", tick=tick, error=type(error).__name__, frames=frames(error))
             failed = error
-    raise failed
+    if failed is not None:
+        raise failed
+    return done

@@ -119,15 +119,14 @@ async def show_reconciliation(
 ) -> Response[str]:
     """One comparison and what differed, a page at a time."""
     row = await core.reconciliations.get(number)
-    found = await core.reconciliations.breaks(number, min(max(after, 0), 2**31 - 1), story.MOST + 1)
-    breaks = found[: story.MOST]
+    found = story.page(await core.reconciliations.breaks(number, min(max(after, 0), 2**31 - 1), story.MOST + 1))
     return page(
         request,
         "reconciliation.html",
         here="/ops/reconciliations",
         row=row,
-        breaks=breaks,
-        more=breaks[-1].n if len(found) > len(breaks) else None,
+        breaks=found.rows,
+        more=found.rows[-1].n if found.more else None,
     )
 
 

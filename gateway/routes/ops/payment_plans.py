@@ -26,9 +26,9 @@ async def list_payment_plans(
     core: NamedDependency[Core], request: Browser, before: FromQuery[str] = ""
 ) -> Response[str]:
     """The newest plans, with what each lets be paid in all, a page at a time."""
-    found = await core.plans.find(None, None, _PLANS.before(before), story.MOST + 1)
-    rows = [as_plan(view) for view in found[: story.MOST]]
-    more = _PLANS.after(rows[-1].received_at, rows[-1].plan_id) if len(found) > story.MOST else None
+    found = story.page(await core.plans.find(None, None, _PLANS.before(before), story.MOST + 1))
+    rows = [as_plan(view) for view in found.rows]
+    more = _PLANS.after(rows[-1].received_at, rows[-1].plan_id) if found.more else None
     return page(request, "plans.html", here=_HERE, rows=rows, more=more)
 
 

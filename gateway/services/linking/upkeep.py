@@ -57,9 +57,8 @@ class LinkUpkeep:
         link = await self._get(link_id)
         try:
             health = await self._look(link)
-        except (
-            PartnerProtocolError
-        ):  # of this person alone, perhaps: tried again by itself, and told if that is in vain
+        except PartnerProtocolError:
+            # Of this person alone, perhaps: tried again by itself, and told if that is in vain.
             async with self._database.connection() as connection:
                 await looks.to_be_looked_at(connection, link_id, self._clock.now() + LOOK_AGAIN)
             raise

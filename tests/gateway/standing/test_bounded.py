@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -257,3 +257,14 @@ async def test_a_row_that_cannot_be_done_keeps_no_other_work_of_its_tick(
     with pytest.raises(NotFound):
         await worker.tick_unpayable("fake")
     withdrawn.assert_awaited_once_with(8)
+
+
+async def test_a_group_of_which_each_can_be_done_by_itself_is_done() -> None:
+    """Two that cannot stand in one transaction, say: nothing is left to try again."""
+
+    async def work(rows: Sequence[int]) -> list[int]:
+        if len(rows) > 1:
+            raise ValueError("not in one transaction")
+        return [row * 10 for row in rows]
+
+    assert await together("ticks", [1, 2, 3], work) == [10, 20, 30]
