@@ -103,6 +103,7 @@ class Desk:
         self._hosts = hosts
         self._executor = executor
         self._tokens = tokens
+        tokens.got_with(self.slug, credentials, hosts)
         self._clock = clock
         self._entropy = entropy or random.SystemRandom()
         self._watches: list[Watch] = []

@@ -7,6 +7,7 @@ tokens asked for twice in a second are normal).
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
@@ -46,6 +47,14 @@ class Tokens:
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
         self._failures: dict[tuple[str, str], tuple[int, PartnerError]] = {}
         """How often none could be had, and what was said last."""
+        self._marks: dict[str, str] = {}
+
+    def got_with(self, slug: str, credentials: Mapping[str, Secret], hosts: Mapping[str, str]) -> None:
+        """With what a partner's tokens are got here, and where. One got with anything else is another client's, and
+        what we sign would not agree with it. The mark says nothing of what it is made of.
+        """
+        facts = (sorted((name, held.reveal()) for name, held in credentials.items()), sorted(hosts.items()))
+        self._marks[slug] = hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:32]
 
     async def get(self, slug: str, name: str, fetch: Fetch) -> Secret:
         """A token with some life left; raises `PartnerUnavailable` when none can be had."""
@@ -81,7 +90,7 @@ class Tokens:
             try:
                 shared = await self._read(key)
                 if shared is not None and shared.value == value:
-                    await self._redis.delete(_redis_key(key))
+                    await self._redis.delete(self._place(key))
             except RedisError:
                 continue
 
@@ -98,11 +107,11 @@ class Tokens:
     async def _read(self, key: tuple[str, str]) -> _Stored | None:
         if self._redis is None:
             return None
-        sealed = await self._redis.get(_redis_key(key))
+        sealed = await self._redis.get(self._place(key))
         if not isinstance(sealed, bytes):
             return None
         try:
-            return msgspec.json.decode(self._vault.open(_redis_key(key), bytes(sealed)), type=_Stored)
+            return msgspec.json.decode(self._vault.open(self._place(key), bytes(sealed)), type=_Stored)
         except (SealBroken, msgspec.DecodeError):
             return None
 
@@ -142,11 +151,11 @@ class Tokens:
         if self._redis is None:
             return
         try:
-            sealed = self._vault.seal(_redis_key(key), msgspec.json.encode(stored).decode())
-            await self._redis.set(_redis_key(key), sealed, ex=max(1, int(life_s)))
+            sealed = self._vault.seal(self._place(key), msgspec.json.encode(stored).decode())
+            await self._redis.set(self._place(key), sealed, ex=max(1, int(life_s)))
         except (RedisError, KeysNotFollowed):
             return  # the token works without being shared
 
-
-def _redis_key(key: tuple[str, str]) -> str:
-    return f"token:{key[0]}:{key[1]}"
+    def _place(self, key: tuple[str, str]) -> str:
+        slug, name = key
+        return f"token:{slug}:{name}:{self._marks.get(slug, '')}"

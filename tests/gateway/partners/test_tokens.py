@@ -94,14 +94,14 @@ def cache() -> Cache:
     return Cache()
 
 
-def process(teller: Teller, cache: Cache) -> Desk:
+def process(teller: Teller, cache: Cache, key: str = "k", host: str = "http://127.0.0.1:1") -> Desk:
     """A process of the gateway: memory of its own, the cache shared."""
     clock, vault = teller.clock, Vault(bytes(32))
     partner: Any = teller
     return Desk(
         partner,
-        credentials={},
-        hosts={"api": "http://127.0.0.1:1"},
+        credentials={"signing_key": Secret(key)},
+        hosts={"api": host},
         executor=Executor("fake", {"api": teller}, clock, Quiet()),
         tokens=Tokens(cache, vault, clock),  # type: ignore[arg-type]
         clock=clock,
@@ -120,6 +120,20 @@ async def pay(teller: Teller, desk: Desk) -> Outcome:
 
 async def test_processes_share_one_token(teller: Teller, cache: Cache) -> None:
     assert await status(teller, process(teller, cache)) == await status(teller, process(teller, cache)) == "T1"
+
+
+@pytest.mark.parametrize("other", [{"key": "rotated"}, {"host": "http://127.0.0.1:2"}])
+async def test_a_token_is_of_the_client_that_got_it(teller: Teller, cache: Cache, other: dict[str, str]) -> None:
+    """After a key was exchanged the old client's token was used until its end, and while one process still had the old
+    key both took each other's: what each signed went with another's token.
+    """
+    before, after = process(teller, cache), process(teller, cache, **other)
+    assert [await status(teller, desk) for desk in (before, after, before, after)] == ["T1", "T2", "T1", "T2"]
+    assert await status(teller, process(teller, cache, **other)) == "T2", "shared all the same"
+    teller.dead.add("T2")
+    assert await status(teller, after) == "T3"
+    assert await status(teller, process(teller, cache)) == "T1", "nor is the other's forgotten"
+    assert len(cache.values) == 2 and not any("rotated" in place for place in cache.values)
 
 
 async def test_a_token_refused_on_a_read_is_replaced_at_once(teller: Teller, cache: Cache) -> None:
