@@ -179,10 +179,10 @@ async def give_back(
 
 def refresh_at(grant: Grant, now: datetime) -> datetime | None:
     """When a grant is to be refreshed; None where it has no end. One that lives for seconds is refreshed when it is
-    used: by itself no more often than `REFRESH_EVERY_S`.
+    used: by itself no more often than `REFRESH_EVERY_S`. One that cannot be refreshed is good until its end.
     """
     if grant.expires_at is None:
         return None
-    early_s = min(REFRESH_EARLY_S, (grant.expires_at - now).total_seconds() / 10)
+    early_s = min(REFRESH_EARLY_S, (grant.expires_at - now).total_seconds() / 10) if grant.refresh_token else 0.0
     planned = grant.expires_at - timedelta(seconds=max(early_s, 0.0))
     return max(planned, now + timedelta(seconds=REFRESH_EVERY_S))

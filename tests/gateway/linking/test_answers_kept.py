@@ -109,6 +109,9 @@ async def test_nothing_is_kept_of_what_was_not_answered(world: World, monkeypatc
 def test_a_token_that_lives_for_seconds_is_not_refreshed_all_the_time() -> None:
     now = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
     for life_s, after_s in ((1, 300), (60, 300), (330, 300), (1000, 900), (15 * 86_400, 14 * 86_400)):
-        grant = Grant(access_token=Secret("t"), expires_at=now + timedelta(seconds=life_s))
+        ends = now + timedelta(seconds=life_s)
+        grant = Grant(access_token=Secret("t"), refresh_token=Secret("r"), expires_at=ends)
         assert facts.refresh_at(grant, now) == now + timedelta(seconds=after_s)
+        alone = Grant(access_token=Secret("t"), expires_at=ends)
+        assert facts.refresh_at(alone, now) == max(ends, now + timedelta(seconds=300)), "good until its end"
     assert facts.refresh_at(Grant(access_token=Secret("t")), now) is None
