@@ -274,12 +274,22 @@ async def _partner_clocks(
                 try:
                     reply = await http.get(url)
                 except httpx.HTTPError as error:
-                    yield Finding(what, State.BAD, type(error).__name__, "check the address and what lies between")
+                    yield Finding(what, State.BAD, _unreached(error), "check the address and what lies between")
                     continue
                 at = None
                 with contextlib.suppress(KeyError, ValueError):
                     at = parsedate_to_datetime(reply.headers["date"])
                 yield Finding(what, State.GOOD, "answers, without a Date") if at is None else _clock(what, at)
+
+
+def _unreached(error: BaseException) -> str:
+    """What kept a host from answering; of a certificate that is not believed, why."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not believed: {cause.verify_message}"
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 def _clock(what: str, at: datetime) -> Finding:

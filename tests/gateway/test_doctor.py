@@ -11,8 +11,9 @@ import asyncpg
 import pytest
 
 from contracts.secret import Secret
-from gateway.cli.doctor import State, _database
+from gateway.cli.doctor import State, _database, _partner_clocks
 from gateway.embedded import EmbeddedPostgres, create_database_from_template
+from gateway.partners.tls import contexts
 from gateway.security import ages
 from gateway.security.vault import Vault
 from gateway.settings import Tls
@@ -20,7 +21,7 @@ from gateway.storage.base import witness
 from gateway.storage.base.migrate import migrate
 from tests.conftest import MASTER_KEY
 from tests.gateway.api.conftest import settings_on
-from tests.gateway.partners.test_tls import Authority
+from tests.gateway.partners.test_tls import OTHER, Authority, partner
 
 PRODUCTION = Path(__file__).parents[2] / "docs/production.md"
 
@@ -56,6 +57,16 @@ async def test_a_durable_database_is_good_and_wants_a_synchronous_standby(databa
     found = await _database(settings_on(database, "unix://none"))
     assert [finding.state for finding in found if finding.what == "database"] == [State.WARNING, State.GOOD]
     assert "no synchronous standby" in [finding.found for finding in found]
+
+
+async def test_a_partner_whose_certificate_is_not_believed_is_told_with_why(tmp_path: Path) -> None:
+    """It was a `ConnectError` like any other, and whoever looked took it for a wall between."""
+    async with partner(tmp_path) as (url, _):
+        hosts = {"bni": {"api": url, "gone": "http://127.0.0.1:1"}}
+        trusted = contexts({"bni": Tls(ca_pem=OTHER.pem)})
+        found = {told.what: told.found async for told in _partner_clocks(hosts, trusted)}
+    assert "certificate" in found[f"bni {url}"] and "issuer" in found[f"bni {url}"]
+    assert found["bni http://127.0.0.1:1"] == "ConnectError"
 
 
 def test_certificates_are_told_before_they_end() -> None:
