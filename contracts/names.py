@@ -27,14 +27,25 @@ TITLES = frozenset(
 
 _MAYBE_TITLES = frozenset({"h", "r"})
 """Haji and Raden, or the first letter of a name."""
+_SPELT = {
+    "muhammad": re.compile(r"m[uo](?:h|ch|kh)(?:am+[ae]d)?|m[uo]?hd"),
+    "ahmad": re.compile(r"a(?:h|ch|kh)m[ae]d|a[ck]h"),
+    "abdul": re.compile(r"abd(?:u[lr])?"),
+}
+"""Words that everybody spells and shortens as they like: `Moh.`, `Mochamad`, `Muhamad`; `Ach.`, `Akhmad`; `Abd.`."""
 
 
 def agree(one: str, other: str) -> bool:
-    """Whether both have the same words: in any order, without titles, an initial standing for a word.
+    """Whether both have the same words: in any order, without titles, an initial standing for a word; or, in one order,
+    the same letters, wherever words are parted (`Nur Hidayah`, `Nurhidayah`).
 
     At least one word is the same in full. Whatever stands behind a comma is titles.
     """
-    return any(_same(first, second) for first in _readings(one) for second in _readings(other))
+    return any(
+        _same(_counted(first), _counted(second)) or _as_one(first) == _as_one(second) != ""
+        for first in _readings(one)
+        for second in _readings(other)
+    )
 
 
 def plain(name: str) -> str:
@@ -72,16 +83,27 @@ def _fit(first: dict[str, tuple[int, int]], second: dict[str, tuple[int, int]]) 
     )
 
 
-def _readings(name: str) -> list[Counter[str]]:
-    """The words of a name, with and without what may be a title or an initial; a word written twice counts once."""
+def _readings(name: str) -> tuple[list[str], list[str]]:
+    """The words of a name as they stand, with and without what may be a title or an initial."""
     plain = (
         unicodedata.normalize("NFKD", _WITHIN.sub("", name.split(",")[0])).encode("ascii", "ignore").decode().lower()
     )
     words: list[str] = []
     for token in filter(None, _APART.split(plain)):
         if token.replace(".", "") not in TITLES:
-            words += [word for word in token.split(".") if word and word not in TITLES]
-    readings = [words, [word for word in words if word not in _MAYBE_TITLES]]
-    return [
-        Counter(each for each in one if len(each) == 1) + Counter({w for w in one if len(w) > 1}) for one in readings
-    ]
+            words += [_spelt(word) for word in token.split(".") if word and word not in TITLES]
+    return words, [word for word in words if word not in _MAYBE_TITLES]
+
+
+def _counted(words: list[str]) -> Counter[str]:
+    """A word written twice counts once, an initial as often as it stands there."""
+    return Counter(each for each in words if len(each) == 1) + Counter({word for word in words if len(word) > 1})
+
+
+def _as_one(words: list[str]) -> str:
+    """The letters in a row; none where one is an initial, which stands for a word."""
+    return "" if any(len(word) == 1 for word in words) else "".join(words)
+
+
+def _spelt(word: str) -> str:
+    return next((usual for usual, forms in _SPELT.items() if forms.fullmatch(word)), word)

@@ -23,6 +23,14 @@ SAME = [
     ("JOSÉ WIDODO", "Jose Widodo"),
     ("Sri Sri Rahayu", "SRI RAHAYU"),
     ("SUHARTO", "Suharto"),
+    ("MUHAMMAD RIZKI", "Moh. Rizki"),
+    ("MOCHAMAD ARIFIN", "Muhamad Arifin"),
+    ("ACH. FAUZI", "ACHMAD FAUZI"),
+    ("Akhmad Fauzi", "AHMAD FAUZI"),
+    ("ABD. RAHMAN", "Abdul Rahman"),
+    ("NUR HIDAYAH", "Nurhidayah"),
+    ("AHMAD AL FATIH", "Ahmad Alfatih"),
+    ("DE VIRA", "Devira"),
 ]
 DIFFERENT = [
     ("SITI AMINAH", "SITI"),
@@ -39,6 +47,13 @@ DIFFERENT = [
     ("***", "***"),
     ("B*** S*****", "BUDI SANTOSO"),
     ("SITI AMINAH", "SITI AMINA"),
+    ("M. ALI", "MALI"),
+    ("MUHAMMAD", "M."),
+    ("MUHAMMAD FAUZI", "AHMAD FAUZI"),
+    ("BUDI SANTOSO", "Santosobudi"),
+    ("A WIJAYA", "Awijaya"),
+    ("NUR HIDAYAH", "Nurhidayat"),
+    ("Mohan Rizki", "Muhammad Rizki"),
 ]
 
 
