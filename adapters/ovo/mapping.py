@@ -99,7 +99,7 @@ def bound(reply: Response) -> LinkStep:
     if envelope.code == sign.BIND.done:
         carry = {"linkage_token": values.token(envelope, "linkageToken")}
         return LinkRedirect(url=values.url(envelope, "redirectUrl"), carry=carry)
-    if step := _held(envelope) or links.refused(envelope, LINK_REFUSALS, of_account=True):
+    if step := _held(envelope) or links.refused(envelope, LINK_REFUSALS, of_account=envelope.code not in HELD):
         return step
     raise sign.BIND.unavailable(envelope)
 

@@ -38,15 +38,11 @@ HINTS: MappingProxyType[str, Hint] = MappingProxyType(
 """What a case hints at (snap-bni.md 1.8, 4.2), where a partner or an endpoint does not mean another thing by it."""
 
 UNUSABLE: MappingProxyType[str, Verdict] = MappingProxyType(
-    {
-        "40307": Verdict.ACCOUNT_BLOCKED,
-        "40309": Verdict.ACCOUNT_BLOCKED,
-        "40318": Verdict.ACCOUNT_BLOCKED,
-        "40411": Verdict.ACCOUNT_NOT_FOUND,
-    }
+    dict.fromkeys(("40305", "40307", "40309", "40318"), Verdict.ACCOUNT_BLOCKED) | {"40411": Verdict.ACCOUNT_NOT_FOUND}
 )
-"""Cases by which the standard refuses an account itself: blocked, dormant, inactive, unknown (snap-bni.md 1.8). Where
-an account is asked about and no money moves, they are taken from every partner, whether its document lists them or not.
+"""Cases by which the standard refuses an account itself: of an abnormal state (05), blocked, dormant, inactive, unknown
+(snap-bni.md 1.8). Where an account is asked about and no money moves, they are taken from every partner, whether its
+document lists them or not, but for a code by which it means another thing there (`Call.hints`).
 """
 
 NOT_ACCEPTED = frozenset({"40100", "40101", "40103", "40306", "40314", "42900"})
@@ -61,6 +57,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """`HHHSSCC`."""
     body: dict[str, Any]
     reply: Response
+    hinted: bool = False
+    """The partner means a thing of its own by this very code."""
 
     def __repr__(self) -> str:
         return f"Envelope({self.code})"
@@ -73,7 +71,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def unusable(self) -> Verdict | None:
         """What is wrong with the account asked about, by the standard's case."""
-        return UNUSABLE.get(self.case)
+        return None if self.hinted else UNUSABLE.get(self.case)
 
     @property
     def unusable_because(self) -> BlockerCode | None:
@@ -142,7 +140,7 @@ def read(
         if code in hints:
             raise answers.unavailable(reply, f"responseCode {code}", hints[code], code)
         raise answers.no_answer(reply, "no seven-digit responseCode", our_token)
-    envelope = Envelope(code=code, body=body, reply=reply)
+    envelope = Envelope(code=code, body=body, reply=reply, hinted=code in hints)
     case = envelope.case
     if code[:3] != f"{reply.status:03d}":  # no verdict; why there is none may be believed all the same
         if case in hints:

@@ -33,9 +33,9 @@ SNAP = Codes(
     not_known=frozenset({"40401"}),
     # A link that ended or is blocked, a day without a booking.
     answers=frozenset({("link_health", "40102"), ("statement", "40401")})
-    | {("link_health", code) for code in ("40307", "40309", "40318", "40411")},
+    | {("link_health", code) for code in ("40305", "40307", "40309", "40318", "40411")},
     no_account=frozenset({"40411"}),
-    blocked=frozenset({"40307", "40309", "40318"}),
+    blocked=frozenset({"40305", "40307", "40309", "40318"}),
     # The customer's token or card (snap-bni.md 6.2, wallets.md 2.3.8, decisions L12, O10, D10).
     gone=frozenset({"40101", "40102", "40103", "40104", "40411"}),
 )

@@ -30,6 +30,7 @@ def test_binding(say: Say) -> None:
     assert mapping.bound(say("4030705", additionalInfo={"reason": "ALREADY_LINKED"})) == LinkHeld(
         partner_code="4030705"
     )
+    assert mapping.bound(say("4030718")) == LinkRefused(code=BlockerCode.ACCOUNT_BLOCKED, partner_code="4030718")
     with pytest.raises(PartnerUnavailable):
         mapping.bound(say("4030705", additionalInfo={"reason": "OTHER"}))
 

@@ -13,6 +13,7 @@ from adapters import answers
 from adapters.snap import codes
 from adapters.snap.calls import Call
 from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUnavailable
+from contracts.identity import Verdict
 from contracts.plan import Effect, Response
 
 
@@ -86,6 +87,18 @@ def test_what_is_no_json_object_is_refused(content: bytes) -> None:
 def test_noise_is_no_envelope(status: int, content: bytes) -> None:
     with pytest.raises(PartnerError):
         codes.read(Response(status=status, headers={}, content=content), "17")
+
+
+@pytest.mark.parametrize("case", ["05", "07", "09", "18"])
+def test_an_account_that_cannot_be_used_is_refused_but_where_a_code_means_a_thing_of_its_own(case: str) -> None:
+    """05 is *account or user status is abnormal*; OVO says it of a consent that is missing."""
+    code = f"40337{case}"
+    reply = answer(403, {"responseCode": code})
+    assert codes.read(reply, "37").unusable is Verdict.ACCOUNT_BLOCKED
+    own = codes.read(reply, "37", hints={code: Hint.CUSTOMER_TOKEN})
+    assert (own.unusable, own.unusable_because) == (None, None)
+    other = codes.read(reply, "37", hints={"4013700": Hint.CREDENTIALS})
+    assert other.unusable is Verdict.ACCOUNT_BLOCKED
 
 
 @pytest.mark.parametrize(("case", "hint"), sorted(codes.HINTS.items()))
