@@ -23,6 +23,8 @@ FACTS = (
     assumed("decision D10", "A second binding gives another token, and the earlier one stays good."),
     seen("dana.md", "partnerReferenceNo is the idempotent key of a top-up: 2003800 again, 5003800 failed."),
     assumed("decision D12", "A refusal by code keeps nothing: the reference stays free."),
+    seen("dana.md", "An account that is frozen or not there is 05, Do Not Honor, with the word in resultMsg."),
+    seen("dana.md", "An authCode that is used, too old or unknown is 4017400, as a wrong signature is."),
     seen("dana.md", "latestTransactionStatus 00 to 07, serviceCode always 38."),
     assumed("decision D13", "An unknown reference is HTTP 200 with status 07 (4043901 is taken alike)."),
     assumed("decisions D14, X14", "Statement: SNAP's history; 4041201: nothing booked. No query of our deposit."),
@@ -32,6 +34,8 @@ FACTS = (
 CODES = {
     **CASES,
     **codes(Blame.PERSON, "decisions D11, D12: over a ceiling", "4033702", "4033802"),
+    **codes(Blame.PERSON, "dana.md: frozen, or not there", "4033705", "4033805", mark=Mark.SEEN),
+    **codes(Blame.AMBIGUOUS, "dana.md: the authCode, or our signature", "4017400", mark=Mark.SEEN),
     **codes(Blame.PERSON, "decision D5: refused or locked on DANA's page", "access_denied", "pin_blocked"),
     **codes(Blame.PERSON, "decision D7: token, or account", "ACCESS_TOKEN_INVALID", "USER_STATUS_ABNORMAL"),
     **codes(Blame.PERSON, "decision D7: never verified", "KYC_NOT_VERIFIED"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from adapters import accounts, answers
 from adapters.dana import sign
 from adapters.snap import links, statements
@@ -12,6 +14,7 @@ from contracts.incentive import BlockerCode
 from contracts.linking import LinkFinish, LinkGranted, LinkReturn, LinkStep
 from contracts.observation import StatementKind
 from contracts.partner import Context
+from contracts.payout import Outcome
 from contracts.plan import Response
 
 RETURN_REFUSALS: dict[str, BlockerCode] = {
@@ -24,6 +27,8 @@ RETURN_REFUSALS: dict[str, BlockerCode] = {
 
 EXCHANGE_OVER: dict[str, BlockerCode] = {"4047411": BlockerCode.CONSENT_ABANDONED}
 """The authCode is no longer good: the participant starts again (decision D6, assumed)."""
+CODE_OVER, OF_A_CODE = {"4017400": BlockerCode.CONSENT_ABANDONED}, "auth code"
+"""The same in the code that also refuses our signature: only the words tell which (seen: UAT, decision D6)."""
 
 PAYOUTS = Payouts(
     inquiry=sign.INQUIRY,
@@ -31,18 +36,24 @@ PAYOUTS = Payouts(
     status=sign.STATUS,
     inquiry_refusals={
         "4033702": BlockerCode.BALANCE_LIMIT,
+        "4033705": BlockerCode.ACCOUNT_BLOCKED,
         "4033718": BlockerCode.ACCOUNT_BLOCKED,
         "4043711": BlockerCode.ACCOUNT_NOT_FOUND,
     },
     refusals={
         "4033802": BlockerCode.BALANCE_LIMIT,
+        "4033805": BlockerCode.ACCOUNT_BLOCKED,
         "4033818": BlockerCode.ACCOUNT_BLOCKED,
         "4043811": BlockerCode.ACCOUNT_NOT_FOUND,
     },
     account="customerNumber",
     account_of=accounts.mobile,
 )
-"""Refusals are final (decisions D11, D12, assumed); 5003800 only says that an earlier attempt failed: looked up."""
+"""Refusals are final (decisions D11, D12, assumed; 02 and 05 seen: UAT); 5003800 only says that an earlier attempt
+failed: looked up.
+"""
+NOBODY = "PAYEE_USER_NOT_EXIST"
+"""`resultMsg` beside 05 of a number that has no account; of a frozen one PAYEE_USER_STATUS_DISABLE (seen: UAT)."""
 
 HISTORY = statements.History(
     call=sign.HISTORY,
@@ -70,6 +81,15 @@ def returned(query: Mapping[str, str]) -> LinkReturn:
 def exchanged(ctx: Context, finish: LinkFinish, reply: Response) -> LinkStep:
     """What the exchange said. The account is kept beside the token, of which it is not known yet whose it is (D8)."""
     envelope = sign.EXCHANGE.read(reply)
-    if refusal := links.refused(envelope, EXCHANGE_OVER):
+    of_the_code = OF_A_CODE in answers.written(envelope.body.get("responseMessage")).casefold()
+    if refusal := links.refused(envelope, EXCHANGE_OVER | CODE_OVER if of_the_code else EXCHANGE_OVER):
         return refusal
     return LinkGranted(grant=links.granted(ctx, sign.EXCHANGE.expect(reply), extra={"account": finish.account}))
+
+
+def refused(outcome: Outcome, reply: Response) -> Outcome:
+    """A payout's outcome, where it refuses the payee with the word for why."""
+    word = answers.at(answers.json_value(reply), "additionalInfo", "resultMsg")
+    if outcome.reason is not BlockerCode.ACCOUNT_BLOCKED or answers.written(word).upper() != NOBODY:
+        return outcome
+    return msgspec.structs.replace(outcome, reason=BlockerCode.ACCOUNT_NOT_FOUND)
