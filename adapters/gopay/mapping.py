@@ -202,11 +202,10 @@ def created(reply: Response, order: PayoutOrder) -> Outcome:
         return queued(wire.reference_no(found[0].reference_no))
     if reply.status == 400:
         refusal = _refusal(reply)
-        detail = _words(refusal, order)
-        if refusal.error_message == wire.CREATE_REFUSED and wire.texts(refusal.errors):
-            return rejected(_B.PARTNER_REJECTED, partner_code="400", detail=detail)  # seen: wallets.md 2.6.1
-        # Among others a key already used for another body: something stands there.
-        return unknown(partner_code="400", detail=detail, retry_after_s=answers.retry_after_s(reply))
+        refused = refusal.error_message == wire.CREATE_REFUSED and wire.texts(refusal.errors)
+        if refused and wire.ours(refusal.words) is None:  # seen: wallets.md 2.6.1
+            return rejected(_B.PARTNER_REJECTED, partner_code="400", detail=_words(refusal, order))
+    # Among others a key already used for another body: something stands there.
     return _refused_or_unknown(reply, order)
 
 
@@ -238,14 +237,19 @@ def _words(refusal: wire.IrisErrorReply, order: PayoutOrder) -> str | None:
 
 
 def _refused_or_unknown(reply: Response, order: PayoutOrder) -> Outcome:
-    """401 in Iris' own envelope: our key was refused, nothing was done (seen: wallets.md 2.6, 2.2). Anything else is
-    unknown, what stands in front of Iris included.
+    """401 in Iris' own words: our key was refused, nothing was done (seen: wallets.md 2.6, 2.2), nor is anything where
+    our deposit is too small (a create moves nothing, and a number is approved once). Anything else is unknown, what
+    stands in front of Iris included.
     """
     detail, wait_s = None, answers.retry_after_s(reply)
+    if reply.status == 401 and wire.DENIED in reply.content:
+        return not_accepted(Hint.CREDENTIALS, partner_code="401", retry_after_s=wait_s)
     if reply.status in (400, 401, 404):
         refusal = _refusal(reply)
         if reply.status == 401 and refusal.error_message:
             return not_accepted(Hint.CREDENTIALS, partner_code="401", retry_after_s=wait_s)
+        if reply.status == 400 and wire.ours(refusal.words) is Hint.FLOAT_SHORT:
+            return not_accepted(Hint.FLOAT_SHORT, partner_code=wire.SHORT, retry_after_s=wait_s)
         detail = _words(refusal, order)
     return unknown(partner_code=f"{reply.status:03d}", detail=detail, retry_after_s=wait_s)
 

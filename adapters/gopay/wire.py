@@ -13,7 +13,7 @@ import msgspec
 
 from adapters import accounts, answers
 from contracts import names
-from contracts.errors import PartnerProtocolError
+from contracts.errors import Hint, PartnerProtocolError
 from contracts.money import decimal_string
 from contracts.partner import Context
 from contracts.payout import PayoutOrder
@@ -21,6 +21,16 @@ from contracts.secret import Masked, Secret
 
 CREATE_REFUSED = "An error occurred when creating payouts"
 """Iris' words for a create that failed validation; it has no code for it (wallets.md 2.6)."""
+DENIED = b"HTTP Basic: Access denied"
+"""What Iris' own server says in plain text to a key that it does not know (seen: wallets.md 2.6)."""
+SHORT = "016"
+"""Iris' code of a deposit that is too small, which it says in words where it has no codes."""
+OURS = {
+    "sufficient balance": Hint.FLOAT_SHORT,
+    "not authorized": Hint.CREDENTIALS,
+    **dict.fromkeys(("currently unavailable", "cannot reach", "something went wrong"), Hint.NONE),
+}
+"""Words of refusals that speak of us, or of nobody; all others are of the instruction (seen: MT error-mapping)."""
 
 TOKEN = {"grantType": "client_credentials"}
 """Service 73 (wallets.md 2.2)."""
@@ -159,3 +169,9 @@ def texts(value: object) -> list[str]:
         return [value]
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [text for each in inner for text in texts(each)]
+
+
+def ours(said: object) -> Hint | None:
+    """What a refusal in words means that is none of the person's or the instruction's; None: it is."""
+    words = " ".join(texts(said)).casefold()
+    return next((hint for each, hint in OURS.items() if each in words), None)

@@ -154,6 +154,8 @@ def _nothing_done(terms: Terms, s: Standing, hint: Hint, retry_after_s: float | 
         payout.refusals += 1
         payout.next_at = now + timedelta(seconds=max(_backoff_s(payout.refusals), retry_after_s or 0.0))
     elif _back(terms, s, now):
+        if payout.state is _S.RESERVED and hint is Hint.FLOAT_SHORT and terms.manifest.two_step:
+            payout.refusals = MOST_REFUSALS  # a create's key may be answered alike once there is money: the next one's
         _wait(s, hint, retry_after_s, now)
 
 

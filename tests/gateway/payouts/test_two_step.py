@@ -175,6 +175,35 @@ async def test_a_create_that_was_not_accepted_goes_back(town: Town, bank: Bank) 
     await town.check()
 
 
+async def test_a_create_refused_for_our_deposit_is_not_asked_again_under_its_key(town: Town, bank: Bank) -> None:
+    """A key keeps its answer for a day: what was refused for want of money might stay refused once there is some."""
+    incentive = await town.due()
+    worker = town.worker()
+    bank.script("create", {"act": "say", "kind": "not_accepted", "hint": "float_short"})
+    await worker.tick_send("fake")
+    assert await town.states(incentive) == [S.CANCELLED]
+    assert await town.stands(incentive) == ("scheduled", "partner_float_short")
+    await town.drive(worker, town.statements(), hours=0.5)
+    assert await town.states(incentive) == [S.CANCELLED, S.SUCCEEDED]
+    created = [body for operation, body in bank.bodies if operation == "create"]
+    assert len(created) == 2 and created[0] != created[1]
+    await town.check()
+
+
+async def test_an_approval_refused_for_our_deposit_stands(town: Town, bank: Bank) -> None:
+    """It has no key: what is queued is approved once there is money."""
+    incentive = await town.due()
+    worker = town.worker()
+    bank.script("approve", {"act": "say", "kind": "not_accepted", "hint": "float_short"})
+    await worker.tick_send("fake")
+    payout = await town.payout(incentive)
+    assert (payout.state, payout.refusals) == (S.PREPARED, 1)
+    await town.drive(worker, town.statements(), hours=0.5)
+    assert await town.states(incentive) == [S.SUCCEEDED]
+    assert bank.seen.count("create") == 1
+    await town.check()
+
+
 async def test_what_may_no_longer_be_paid_is_withdrawn_at_the_partner(town: Town, bank: Bank) -> None:
     incentive = await town.due()
     worker = town.worker()
