@@ -110,7 +110,7 @@ def _passing(terms: Terms, s: Standing, word: Word, now: datetime, effects: Effe
     payout, kind = s.payout, word.outcome.kind
     current = word.attempt is None or word.attempt == payout.attempt
     if kind is _K.NOT_ACCEPTED and current:
-        _nothing_done(terms, s, word.outcome.hint, word.outcome.retry_after_s, now)
+        _nothing_done(terms, s, word.outcome.hint, word.outcome.retry_after_s, now, effects)
     elif kind in (_K.UNKNOWN, _K.REJECTED) and payout.state is _S.SUBMITTING and current:
         _in_doubt(terms, s, now, word.outcome.retry_after_s)
     elif kind is _K.UNKNOWN and payout.state is _S.PREPARING and word.source is Source.REPLY:
@@ -147,15 +147,23 @@ def _queued(terms: Terms, s: Standing, word: Word, now: datetime, effects: Effec
         _look_up_again(terms, s, now, effects)
 
 
-def _nothing_done(terms: Terms, s: Standing, hint: Hint, retry_after_s: float | None, now: datetime) -> None:
-    """Nothing was done: back to where it was, under the same reference."""
+def _nothing_done(
+    terms: Terms, s: Standing, hint: Hint, retry_after_s: float | None, now: datetime, effects: Effects
+) -> None:
+    """Nothing was done: back to where it was, under the same reference. A create that was refused for our deposit is
+    not made again: its key may give the same answer once there is money.
+    """
     payout = s.payout
     if payout.state is _S.PREPARING and payout.looks > 0:
+        if hint is Hint.FLOAT_SHORT:
+            payout.next_at = payout.sent_deadline = None
+            _unknown_case(s, effects, "a create in doubt was refused for our deposit: find it there, by our reference")
+            return
         payout.refusals += 1
         payout.next_at = now + timedelta(seconds=max(_backoff_s(payout.refusals), retry_after_s or 0.0))
     elif _back(terms, s, now):
         if payout.state is _S.RESERVED and hint is Hint.FLOAT_SHORT and terms.manifest.two_step:
-            payout.refusals = MOST_REFUSALS  # a create's key may be answered alike once there is money: the next one's
+            payout.refusals = MOST_REFUSALS
         _wait(s, hint, retry_after_s, now)
 
 
@@ -299,7 +307,7 @@ def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: 
             refusing.refused_unsent(terms, s, finding.refused, now, effects)
     elif what is What.NOTHING_LEFT:
         if current:
-            _nothing_done(terms, s, finding.hint, finding.retry_after_s, now)
+            _nothing_done(terms, s, finding.hint, finding.retry_after_s, now, effects)
     elif what is What.OVERDUE and payout.sent_deadline is not None and payout.sent_deadline < now:
         if payout.state is _S.SUBMITTING:
             _in_doubt(terms, s, now)

@@ -190,6 +190,19 @@ async def test_a_create_refused_for_our_deposit_is_not_asked_again_under_its_key
     await town.check()
 
 
+async def test_a_create_in_doubt_that_is_refused_for_our_deposit_is_an_operators(town: Town, bank: Bank) -> None:
+    """Each further answer of its key would have held the partner for everybody, for as long as the key lives."""
+    incentive = await town.due()
+    worker = town.worker()
+    bank.script("create", "lost", *[{"act": "say", "kind": "not_accepted", "hint": "float_short"}] * 9)
+    await worker.tick_send("fake")
+    await town.drive(worker, town.statements(), hours=1.0)
+    assert await town.states(incentive) == [S.PREPARING]
+    assert await town.stands(incentive) == ("paying", "outcome_unknown")
+    assert await town.cases() == ["outcome_unknown"]
+    assert bank.seen.count("create") == 2
+
+
 async def test_an_approval_refused_for_our_deposit_stands(town: Town, bank: Bank) -> None:
     """It has no key: what is queued is approved once there is money."""
     incentive = await town.due()
