@@ -18,7 +18,7 @@ from gateway.api.bodies import MAX_BODY_BYTES, StrictBody
 from gateway.api.openapi import CONFIG as OPENAPI
 from gateway.api.problems import HANDLERS
 from gateway.api.queries import refuse_unknown
-from gateway.api.refusals import noted
+from gateway.api.refused_calls import noted
 from gateway.api.request_ids import told
 from gateway.core import Core, build_core
 from gateway.resources import open_resources

@@ -16,7 +16,7 @@ from litestar.types import ExceptionHandlersMap, Scope
 from contracts.batch import RowFault
 from contracts.errors import GatewayError, InvalidRequest, TooLarge
 from gateway import pages
-from gateway.api import refusals
+from gateway.api import refused_calls
 from gateway.api.queries import values_of
 from gateway.api.request_ids import request_id_of
 from gateway.logs import frames
@@ -185,7 +185,7 @@ _OWN_ROWS = "Check the identifier, and the client: it sees what was handed over 
 
 def respond(error: GatewayError, scope: Scope) -> Response[Problem]:
     """A problem document for one of our own errors, met by the request of `scope`."""
-    refusals.mark(scope, error)
+    refused_calls.mark(scope, error)
     headers: dict[str, str] = {}
     if error.http_status == 401:
         headers["WWW-Authenticate"] = (

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import InvalidRequest
-from gateway.api.refusals import _OURS
+from gateway.api.refused_calls import _OURS
 from gateway.security.personal import names_somebody, refuse, without_time
 from gateway.services.intake.rows import is_key
 

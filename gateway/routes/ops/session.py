@@ -18,7 +18,7 @@ from litestar.params import FromPath, QueryParameter
 
 from contracts.errors import Forbidden, GatewayError, InvalidRequest, NotFound, Unauthenticated
 from gateway import ops
-from gateway.api import guards, refusals
+from gateway.api import guards, refused_calls
 from gateway.core import Core
 from gateway.security.limits import SIGN_INS, SIGN_INS_FAILED, SIGN_INS_REFUSED
 from gateway.services.ops.operators import LIFE_S, Operator
@@ -202,7 +202,7 @@ def _own(asked: str, *, sign_in: bool = False) -> str:
 
 def told(request: Request[Any, Any, Any], error: GatewayError) -> Response[str]:
     """A problem as a page."""
-    refusals.mark(request.scope, error)
+    refused_calls.mark(request.scope, error)
     return page(
         request, "message.html", code=error.http_status, text=error.detail, remedy=error.remedy,
         status=error.http_status,
