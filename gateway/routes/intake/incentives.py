@@ -24,7 +24,7 @@ from gateway.security.clients import Caller, require
 from gateway.services.intake.batches import BatchView
 from gateway.services.intake.framing import json_record
 from gateway.services.intake.incentives import IncentiveView
-from gateway.services.intake.refusals import RowInvalid
+from gateway.services.intake.row_faults import RowInvalid
 from gateway.storage.intake.incentives import Filter
 
 Call = Request[Any, Caller, Any]

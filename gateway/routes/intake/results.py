@@ -21,7 +21,7 @@ from gateway.core import Core
 from gateway.cursors import cursor_of, numbers_of
 from gateway.security.clients import Caller, require
 from gateway.services.intake.batches import RowOutcome
-from gateway.services.intake.refusals import faults_of
+from gateway.services.intake.row_faults import faults_of
 from gateway.storage.intake.batches import ResultRow, StageTotal
 
 _PAGE = 1_000

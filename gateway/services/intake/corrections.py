@@ -22,7 +22,7 @@ from gateway.resources import Resources
 from gateway.security import places
 from gateway.services.intake.cells import cleaned, folded, name_index
 from gateway.services.intake.participants import ParticipantView, known, view_of
-from gateway.services.intake.refusals import RowConflict, RowInvalid
+from gateway.services.intake.row_faults import RowConflict, RowInvalid
 from gateway.services.intake.rows import Checker, rules_of
 from gateway.services.linking import facts
 from gateway.services.payouts.ends import LIFTED_BY_ACCOUNT

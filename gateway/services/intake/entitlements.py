@@ -25,7 +25,7 @@ from gateway.services.intake.incentives import Incentives, IncentiveView
 from gateway.services.intake.merging import Merging, Overtaken
 from gateway.services.intake.plan_items import Completion, Entry, Item, Items, Person, Taking
 from gateway.services.intake.programmes import Programmes
-from gateway.services.intake.refusals import faults_of
+from gateway.services.intake.row_faults import faults_of
 from gateway.services.intake.rows import Checker, rules_of
 from gateway.storage.access import clients
 from gateway.storage.base.database import Connection, Database, transact

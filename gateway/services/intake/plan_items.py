@@ -26,7 +26,7 @@ from gateway.security import places
 from gateway.security.vault import Vault
 from gateway.services.intake.cells import cleaned
 from gateway.services.intake.framing import Cells, Record
-from gateway.services.intake.refusals import faults_of
+from gateway.services.intake.row_faults import faults_of
 from gateway.services.intake.rows import Checker
 from gateway.storage.base.database import Connection
 from gateway.storage.intake import entitlements as stored

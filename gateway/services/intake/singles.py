@@ -25,7 +25,7 @@ from gateway.services.intake.incentives import Incentives, IncentiveView
 from gateway.services.intake.merging import Busy, Overtaken
 from gateway.services.intake.merkle import MerkleTree
 from gateway.services.intake.programmes import Programmes
-from gateway.services.intake.refusals import refusal
+from gateway.services.intake.row_faults import refusal
 from gateway.services.intake.rows import Checker, refused_for, rules_of
 from gateway.storage.access import idempotency
 from gateway.storage.base.database import AWAY, Connection, Database, GroupCommit

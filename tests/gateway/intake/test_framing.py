@@ -18,7 +18,7 @@ from contracts.batch import COLUMNS, NOTES, RowCode, remedy_of
 from gateway.security.vault import KeysNotFollowed, Vault
 from gateway.services.intake.cells import plain
 from gateway.services.intake.framing import MAX_RECORD_CHARS, CsvCells, Decoder, FileRefused, JsonCells, Record
-from gateway.services.intake.refusals import faults_of
+from gateway.services.intake.row_faults import faults_of
 from gateway.services.intake.rows import PHONE, Checker, Reader, rules_of
 from gateway.storage.intake.copying import Refused, Row
 from tests.gateway.api.kit import as_csv, as_ndjson, nik, row

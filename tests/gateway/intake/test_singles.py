@@ -20,7 +20,7 @@ from gateway.services.intake import batches
 from gateway.services.intake.batches import BatchView
 from gateway.services.intake.framing import CsvCells
 from gateway.services.intake.incentives import IncentiveView
-from gateway.services.intake.refusals import RowConflict
+from gateway.services.intake.row_faults import RowConflict
 from gateway.services.intake.singles import Handed
 from gateway.services.messages.retention import Retention
 from gateway.storage.access import idempotency
