@@ -21,7 +21,7 @@ class _Vain(NamedTuple):
     """Not asked for before, by the monotonic clock."""
 
 
-class Turns:
+class UnreadDays:
     """One partner's days that could not be read lately."""
 
     def __init__(self) -> None:

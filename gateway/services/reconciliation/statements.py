@@ -18,7 +18,7 @@ from gateway.services.payouts.absence import (
     listed_from,
 )
 from gateway.services.payouts.ends import SKEW_S, Terms
-from gateway.services.reconciliation.days import Turns
+from gateway.services.reconciliation.days import UnreadDays
 from gateway.services.reconciliation.lines import NAMED, Lines
 from gateway.services.reconciliation.listing import Listing
 from gateway.services.reconciliation.rounds import MOST_WAITING, Round, whole_since
@@ -63,7 +63,7 @@ class Statements:
         self._lines, self._unlisted = Lines(resources, terms), Unlisted(resources, terms)
         self._not_before = {slug: self._clock.monotonic() for slug in resources.desks}
         self._rounds = {slug: Round() for slug in resources.desks}
-        self._turns = {slug: Turns() for slug in resources.desks}
+        self._unread_days = {slug: UnreadDays() for slug in resources.desks}
 
     async def tick(self, partner: str) -> int:
         """Read the statements of a partner that are due, and settle what waited for them; how many were read."""
@@ -74,8 +74,8 @@ class Statements:
         ):
             return 0
         broken: Exception | None = None
-        read, turns, failed, due = 0, self._turns[partner], False, await self._due(desk)
-        for day in turns.order(due, jakarta_day(self._clock.now()), self._clock.monotonic())[:MOST_DAYS_A_TICK]:
+        read, unread, failed, due = 0, self._unread_days[partner], False, await self._due(desk)
+        for day in unread.order(due, jakarta_day(self._clock.now()), self._clock.monotonic())[:MOST_DAYS_A_TICK]:
             self._on_time()  # many pages were read since the last time
             try:
                 await self.read(partner, day)
@@ -83,7 +83,7 @@ class Statements:
                 _log.warning("statement_not_read", partner=partner, day=str(day), error=type(error).__name__)
                 odd = isinstance(error, PartnerProtocolError)
                 first_s = self._sweep_s if odd else AFTER_FAILURE_S
-                turns.in_vain(day, self._clock.monotonic(), first_s, self._sweep_s)
+                unread.in_vain(day, self._clock.monotonic(), first_s, self._sweep_s)
                 if odd:
                     continue  # one day that cannot be read keeps no other from being read
                 # Nor does one that is refused, as some partners refuse the day that still runs. Two in a row are the
@@ -96,10 +96,10 @@ class Statements:
             except AWAY:
                 raise
             except Exception as error:  # noqa: BLE001 - raised below: nor does a row of one day that cannot be applied
-                turns.in_vain(day, self._clock.monotonic(), self._sweep_s, self._sweep_s)
+                unread.in_vain(day, self._clock.monotonic(), self._sweep_s, self._sweep_s)
                 broken = error
                 continue
-            turns.read(day)
+            unread.read(day)
             read, failed = read + 1, False
         if read:
             self._rounds[partner].read_on()
