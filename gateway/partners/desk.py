@@ -20,7 +20,7 @@ from contracts.secret import Secret
 from gateway.clock import Clock, growing_s
 from gateway.partners.executor import Executor, HeldBack, Look
 from gateway.partners.tokens import Tokens
-from gateway.partners.watch import Seen, Told, Watch, of_error, of_result, seen_by
+from gateway.partners.watch import LastAnswer, Told, Watch, of_error, of_result, seen_by
 from gateway.settings import Waits
 
 T = TypeVar("T")
@@ -145,7 +145,7 @@ class Desk:
         (nothing left) or `OutcomeUnknown` (a WRITE left).
         """
         names = self.manifest.needs.get(operation, ())
-        seen = Seen()
+        seen = LastAnswer()
 
         def watched(context: Context) -> Plan[T]:
             return seen_by(make(context), seen)
@@ -163,7 +163,7 @@ class Desk:
         self._tell(operation, await self._slowed(of_result(result, seen, self.manifest), seen))
         return result
 
-    async def _slowed(self, told: Told, seen: Seen) -> Told:
+    async def _slowed(self, told: Told, seen: LastAnswer) -> Told:
         """Where the partner said that there were too many: slow down, and say how much with it."""
         if told.fault is not CallFault.THROTTLED or seen.operation is None:
             return told

@@ -50,7 +50,7 @@ class Watch(Protocol):
         """An operation of `Partner` ended; never blocks, never raises."""
 
 
-class Seen:
+class LastAnswer:
     """What of the last answer that a plan got is about the partner; None: it got none."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Seen:
         self.retry_after_s: float | None = None
 
 
-def seen_by(plan: Plan[T], seen: Seen) -> Plan[T]:
+def seen_by(plan: Plan[T], seen: LastAnswer) -> Plan[T]:
     """The same plan, whose answers' status is kept in `seen`."""
     try:
         request = next(plan)
@@ -75,7 +75,7 @@ def seen_by(plan: Plan[T], seen: Seen) -> Plan[T]:
         plan.close()
 
 
-def of_error(error: PartnerError | OutcomeUnknown, seen: Seen, manifest: Manifest) -> Told:
+def of_error(error: PartnerError | OutcomeUnknown, seen: LastAnswer, manifest: Manifest) -> Told:
     """What an error tells."""
     if error.hint in _OF_THE_PERSON:
         return Told(good=False)
@@ -85,7 +85,7 @@ def of_error(error: PartnerError | OutcomeUnknown, seen: Seen, manifest: Manifes
     return _told(fault, error.partner_code, seen, error.retry_after_s or seen.retry_after_s)
 
 
-def of_result(result: object, seen: Seen, manifest: Manifest) -> Told:
+def of_result(result: object, seen: LastAnswer, manifest: Manifest) -> Told:
     """What an answer tells."""
     if isinstance(result, IdentityAnswer | Outcome) and manifest.blames(result.partner_code) is Blame.OURS:
         hint = result.hint if isinstance(result, Outcome) else Hint.NONE
@@ -105,7 +105,7 @@ def of_result(result: object, seen: Seen, manifest: Manifest) -> Told:
     return Told(good=result.kind in (OutcomeKind.SUCCEEDED, OutcomeKind.PENDING, OutcomeKind.QUEUED))
 
 
-def _told(fault: CallFault, code: str | None, seen: Seen, wait_s: float | None) -> Told:
+def _told(fault: CallFault, code: str | None, seen: LastAnswer, wait_s: float | None) -> Told:
     words = code or (f"HTTP {seen.status}" if seen.status is not None else "no answer")
     return Told(good=False, fault=fault, words=words, retry_after_s=wait_s)
 

@@ -17,7 +17,7 @@ from contracts.incentive import BlockerCode
 from contracts.partner import Blame
 from contracts.payout import Outcome, not_accepted, rejected, unknown
 from gateway.clock import SystemClock
-from gateway.partners.watch import Seen, of_error, of_result
+from gateway.partners.watch import LastAnswer, of_error, of_result
 from gateway.worker.outage import Outage
 
 
@@ -42,10 +42,10 @@ def test_the_first_word_that_a_partner_refuses_us_holds_and_touches_nobody(slug:
     manifest, code = PARTNERS[slug].manifest, code.replace("xx", "17")
     refused = PartnerUnavailable("refused", partner_code=code)
     for told in (
-        of_result(not_accepted(Hint.NONE, partner_code=code), Seen(), manifest),
-        of_result(unknown(partner_code=code), Seen(), manifest),
-        of_result(IdentityAnswer(verdict=Verdict.UNSUPPORTED, partner_code=code), Seen(), manifest),
-        of_error(refused, Seen(), manifest),
+        of_result(not_accepted(Hint.NONE, partner_code=code), LastAnswer(), manifest),
+        of_result(unknown(partner_code=code), LastAnswer(), manifest),
+        of_result(IdentityAnswer(verdict=Verdict.UNSUPPORTED, partner_code=code), LastAnswer(), manifest),
+        of_error(refused, LastAnswer(), manifest),
     ):
         assert told.fault is not None
         assert told.words == code
@@ -90,6 +90,6 @@ async def test_who_refuses_a_person_at_a_check_has_let_us_in(kind: HoldKind, sta
         word, operation = rejected(BlockerCode.ACCOUNT_NOT_FOUND), "payout"
     held = Held(kind)
     outage = Outage(slug, stage, held, SystemClock(), asyncio.Event())  # type: ignore[arg-type]
-    outage.told(operation, of_result(word, Seen(), manifest))
+    outage.told(operation, of_result(word, LastAnswer(), manifest))
     await outage.settle()
     assert (held.open is None) is ends

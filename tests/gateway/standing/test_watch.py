@@ -17,7 +17,7 @@ from contracts.incentive import BlockerCode
 from contracts.linking import LinkHealth, LinkHeld, LinkInputs, LinkRefused
 from contracts.partner import Blame, Code, Mark
 from gateway.partners.transport import Reply
-from gateway.partners.watch import Seen, Told, of_error, of_result
+from gateway.partners.watch import LastAnswer, Told, of_error, of_result
 from tests.gateway.payouts.fake import manifest
 from tests.gateway.payouts.town import Town
 
@@ -105,7 +105,7 @@ async def test_retry_after_may_be_a_date_by_our_clock(town: Town) -> None:
 )
 def test_a_token_of_a_person_tells_nothing_about_the_partner(hint: Hint, fault: CallFault | None) -> None:
     error = PartnerUnavailable("refused", hint=hint)
-    assert of_error(error, Seen(), manifest()).fault is fault
+    assert of_error(error, LastAnswer(), manifest()).fault is fault
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_token_of_a_person_tells_nothing_about_the_partner(hint: Hint, fault: 
     ],
 )
 def test_a_refusal_while_linking_is_no_sign_of_health(result: object, good: bool) -> None:
-    assert of_result(result, Seen(), manifest()) == Told(good=good)
+    assert of_result(result, LastAnswer(), manifest()) == Told(good=good)
 
 
 async def test_a_refusal_about_a_person_tells_nothing_and_one_of_ours_does(town: Town) -> None:
@@ -145,6 +145,6 @@ async def test_a_refusal_about_a_person_tells_nothing_and_one_of_ours_does(town:
 @pytest.mark.parametrize("verdict", Verdict)
 def test_what_a_check_says_of_a_person_says_nothing_good_of_the_partner(verdict: Verdict) -> None:
     """A partner that comes back with wrong words must not be fed at full rate for each of them."""
-    told = of_result(IdentityAnswer(verdict=verdict, partner_code="x"), Seen(), manifest())
+    told = of_result(IdentityAnswer(verdict=verdict, partner_code="x"), LastAnswer(), manifest())
     assert told.good is (verdict in (Verdict.MATCH, Verdict.PENDING))
     assert told.fault is None
