@@ -95,7 +95,7 @@ def seal_answer(core: Core, client_id: str, key: str, answer: bytes) -> bytes:
     return core.resources.vault.seal(places.idempotency_answer(client_id, key), answer.decode())
 
 
-def replay(core: Core, client_id: str, key: str, claim: idempotency.Claim, fingerprint: bytes) -> Response[Any]:
+def replay(core: Core, client_id: str, key: str, claim: idempotency.UnderKey, fingerprint: bytes) -> Response[Any]:
     """The stored answer; raises `IdempotencyConflict` for another request, `Conflict` while the first is running."""
     if claim.fingerprint != fingerprint:
         raise IdempotencyConflict

@@ -15,7 +15,7 @@ RUNNING_S = 120.0
 """A request that has not been answered after this died with its process; the same request may take its place."""
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
+class UnderKey(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored under a key. `mine`: this request goes on; else `status` None means another one is running."""
 
     mine: bool
@@ -24,7 +24,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     answer: bytes | None
 
 
-async def claim(connection: Connection, client_id: str, key: str, fingerprint: bytes, now: datetime) -> Claim:
+async def claim(connection: Connection, client_id: str, key: str, fingerprint: bytes, now: datetime) -> UnderKey:
     """Take the key for this request, or say what holds it."""
     taken = await connection.fetchval(
         "INSERT INTO idempotency AS i (client_id, key, fingerprint, created_at) VALUES ($1, $2, $3, $4)"
@@ -37,20 +37,20 @@ async def claim(connection: Connection, client_id: str, key: str, fingerprint: b
         now - timedelta(seconds=RUNNING_S),
     )
     if taken:
-        return Claim(mine=True, fingerprint=fingerprint, status=None, answer=None)
+        return UnderKey(mine=True, fingerprint=fingerprint, status=None, answer=None)
     found = await find(connection, client_id, key)
     # Released between the two statements: the caller sees it as running and comes again.
-    return found or Claim(mine=False, fingerprint=fingerprint, status=None, answer=None)
+    return found or UnderKey(mine=False, fingerprint=fingerprint, status=None, answer=None)
 
 
-async def find(connection: Connection, client_id: str, key: str) -> Claim | None:
+async def find(connection: Connection, client_id: str, key: str) -> UnderKey | None:
     """What is stored under a key, if anything."""
     row = await connection.fetchrow(
         "SELECT false AS mine, fingerprint, status, answer FROM idempotency WHERE client_id = $1 AND key = $2",
         client_id,
         key,
     )
-    return None if row is None else msgspec.convert(dict(row), Claim)
+    return None if row is None else msgspec.convert(dict(row), UnderKey)
 
 
 async def keep(
