@@ -58,7 +58,7 @@ async def once(
         answer = msgspec.json.encode(await work())
     except Exception:
         async with resources.database.connection() as connection:
-            await idempotency.release(connection, client_id, key)
+            await idempotency.free(connection, client_id, key)
         raise
     async with resources.database.connection() as connection:
         sealed = seal_answer(core, client_id, key, answer)

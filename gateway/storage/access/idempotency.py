@@ -39,7 +39,7 @@ async def claim(connection: Connection, client_id: str, key: str, fingerprint: b
     if taken:
         return UnderKey(mine=True, fingerprint=fingerprint, status=None, answer=None)
     found = await find(connection, client_id, key)
-    # Released between the two statements: the caller sees it as running and comes again.
+    # Freed between the two statements: the caller sees it as running and comes again.
     return found or UnderKey(mine=False, fingerprint=fingerprint, status=None, answer=None)
 
 
@@ -91,7 +91,7 @@ async def keep_all(
     return int(done.split()[-1]) == len(answers)
 
 
-async def release(connection: Connection, client_id: str, key: str) -> None:
+async def free(connection: Connection, client_id: str, key: str) -> None:
     """The request was refused and changed nothing: the key is free again."""
     await connection.execute(
         "DELETE FROM idempotency WHERE client_id = $1 AND key = $2 AND status IS NULL", client_id, key
