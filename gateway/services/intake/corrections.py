@@ -206,7 +206,7 @@ class Corrections:
         sealed = self._vault.seal(places.nik(person.participant_id), wanted.values["nik"])
         await participants.change_nik(connection, person.id, sealed, wanted.nik_index, now)
         await reapprovals.lapse_person(connection, person.id, "nik_changed", now)
-        await owners.release(connection, person.id, person.partner, person.account_index)
+        await owners.free(connection, person.id, person.partner, person.account_index)
         if person.link_id is None:
             return
         await verifications.drop(connection, person.link_id, now)
@@ -231,7 +231,7 @@ class Corrections:
         if link is not None:
             await self._end(connection, person, link, now)
             await verifications.drop(connection, link.id, now)
-        await owners.release(connection, person.id, person.partner, person.account_index)
+        await owners.free(connection, person.id, person.partner, person.account_index)
 
     async def _end(self, connection: Connection, person: ParticipantRow, link: LinkRow, now: datetime) -> None:
         code = BlockerCode.LINK_REQUIRED

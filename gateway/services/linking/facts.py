@@ -67,7 +67,7 @@ async def ended(
         return None
     await participants.link_ended(connection, person.id, link.id, because, now)
     await verifications.drop(connection, link.id, now)
-    await owners.release(connection, person.id, link.partner, link.account_index)
+    await owners.free(connection, person.id, link.partner, link.account_index)
     return moved
 
 

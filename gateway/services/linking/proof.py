@@ -121,4 +121,4 @@ async def doubt(
         await verifications.drop(connection, holder.link_id, now)
         held = await links.get(connection, holder.link_id)
         if held is not None:
-            await owners.release(connection, person.id, held.partner, held.account_index)
+            await owners.free(connection, person.id, held.partner, held.account_index)

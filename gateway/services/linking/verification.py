@@ -302,7 +302,7 @@ class Verification:
             standing = BlockerCode.ACCOUNT_SHARED
         await participants.not_verified(connection, person.id, link.id, standing, now)
         if verdict is Verdict.MISMATCH and hard:
-            await owners.release(connection, person.id, link.partner, link.account_index)
+            await owners.free(connection, person.id, link.partner, link.account_index)
             if self._desks[link.partner].manifest.link_exclusive:
                 # Nobody else can link the account while this one holds it.
                 code = BlockerCode.NIK_MISMATCH
