@@ -18,7 +18,7 @@ from gateway.storage.intake import participants
 from gateway.storage.intake.participants import ParticipantRow
 from gateway.storage.linking import links, owners, proofs, verifications
 from gateway.storage.linking.links import LinkRow
-from gateway.storage.linking.proofs import Holder
+from gateway.storage.linking.proofs import TokenHolder
 from gateway.storage.ops import audit
 
 _UNPROVED = BlockerCode.ACCOUNT_UNPROVED
@@ -86,7 +86,7 @@ async def check_again(connection: Connection, person: ParticipantRow, link_id: s
 
 async def others_with(
     connection: Connection, link: LinkRow, grant_index: bytes
-) -> tuple[ParticipantRow, list[tuple[Holder, ParticipantRow]]]:
+) -> tuple[ParticipantRow, list[tuple[TokenHolder, ParticipantRow]]]:
     """The link's participant, and who else knows the token under another account; all locked, in one order."""
     await proofs.lock_token(connection, link.partner, grant_index)
     holders = await proofs.under_other_accounts(
@@ -109,7 +109,7 @@ async def refuse(
 
 
 async def doubt(
-    connection: Connection, link: LinkRow, others: list[tuple[Holder, ParticipantRow]], now: datetime
+    connection: Connection, link: LinkRow, others: list[tuple[TokenHolder, ParticipantRow]], now: datetime
 ) -> None:
     """What was believed of this token under other accounts is believed no longer, documents aside."""
     for holder, person in others:

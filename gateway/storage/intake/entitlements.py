@@ -52,7 +52,7 @@ class PersonRow(msgspec.Struct, frozen=True, kw_only=True):
         return f"PersonRow({self.participant_id}, ***)"
 
 
-class Holder(NamedTuple):
+class Entitled(NamedTuple):
     """Who is entitled in a programme under a NIK."""
 
     participant_id: str
@@ -103,7 +103,7 @@ async def under(connection: Connection, plan_id: str, people: Collection[str]) -
 
 async def holders(
     connection: Connection, programme: str, organisation: str, niks: Collection[bytes]
-) -> dict[bytes, Holder]:
+) -> dict[bytes, Entitled]:
     """By NIK index: who is entitled in the programme."""
     rows = await connection.fetch(
         "SELECT one.nik AS nik_index, e.participant_id, e.organisation = $2 AS ours"  # noqa: S608 - a constant
@@ -114,7 +114,7 @@ async def holders(
         organisation,
         list(niks),
     )
-    return {row["nik_index"]: Holder(row["participant_id"], row["ours"]) for row in rows}
+    return {row["nik_index"]: Entitled(row["participant_id"], row["ours"]) for row in rows}
 
 
 async def persons(connection: Connection, people: Collection[str]) -> dict[str, PersonRow]:

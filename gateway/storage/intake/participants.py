@@ -231,7 +231,7 @@ async def change_nik(connection: Connection, participant: int, sealed: bytes, in
     await connection.execute("DELETE FROM nik_corrections WHERE participant = $1", participant)
 
 
-class Holder(msgspec.Struct, frozen=True, kw_only=True):
+class InstalmentHolder(msgspec.Struct, frozen=True, kw_only=True):
     """Who holds an instalment under a NIK."""
 
     participant_id: str
@@ -240,7 +240,7 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     """Of the same organisation; what is another's is not told."""
 
 
-async def instalment_of_another(connection: Connection, participant: int, nik_index: bytes) -> Holder | None:
+async def instalment_of_another(connection: Connection, participant: int, nik_index: bytes) -> InstalmentHolder | None:
     """Who else holds one of the participant's instalments under this NIK, and which incentive."""
     row = await connection.fetchrow(
         "SELECT o.participant_id, o.id AS incentive, o.organisation = i.organisation AS ours"
@@ -251,7 +251,7 @@ async def instalment_of_another(connection: Connection, participant: int, nik_in
         participant,
         nik_index,
     )
-    return None if row is None else into(Holder, row)
+    return None if row is None else into(InstalmentHolder, row)
 
 
 async def paid_and_erased(connection: Connection, participant: int, nik_index: bytes) -> bool:

@@ -66,7 +66,7 @@ async def proved(connection: Connection, person: ParticipantRow) -> bool:
     )
 
 
-class Holder(msgspec.Struct, frozen=True, kw_only=True):
+class TokenHolder(msgspec.Struct, frozen=True, kw_only=True):
     """A link that holds, or held, a token that turned up under another account."""
 
     link_id: str
@@ -82,7 +82,7 @@ async def lock_token(connection: Connection, partner: str, grant_index: bytes) -
 
 async def under_other_accounts(
     connection: Connection, partner: str, grant_index: bytes, account_index: bytes, participant: int
-) -> list[Holder]:
+) -> list[TokenHolder]:
     """Links that know this token under another account: in use, believed once, or refused for the very reason. What
     the participant has ended without a match, a mistyped account say, counts no more.
     """
@@ -100,7 +100,7 @@ async def under_other_accounts(
         account_index,
         participant,
     )
-    return [into(Holder, row) for row in rows]
+    return [into(TokenHolder, row) for row in rows]
 
 
 async def note_token(connection: Connection, link_id: str, grant_index: bytes) -> None:
