@@ -17,7 +17,7 @@ from gateway.clock import Clock, SystemClock
 from gateway.partners import tls
 from gateway.partners.desk import Desk
 from gateway.partners.executor import Executor
-from gateway.partners.quota import Pace
+from gateway.partners.quota import Quotas
 from gateway.partners.tokens import Tokens
 from gateway.partners.transport import Sender
 from gateway.security import profile
@@ -44,7 +44,7 @@ class Resources:
     desks: Mapping[str, Desk]
     entropy: random.Random = field(default_factory=random.SystemRandom)
     """Where secrets of a browser's session come from: the operating system, but in a simulation."""
-    paces: Mapping[str, Pace] = field(default_factory=dict)
+    quotas: Mapping[str, Quotas] = field(default_factory=dict)
     """By partner, what its quotas let leave."""
     on_time: Callable[[], None] = lambda: None
     """Raises `ClockOff` where this process's clock is not the database's: whoever judges by time asks it first."""
@@ -79,8 +79,9 @@ async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: boo
         tokens = Tokens(redis, vault, clock)
         desks: dict[str, Desk] = {}
         trusted = tls.contexts(settings.tls)
-        paces = {
-            slug: Pace(redis, partner.manifest, settings.quotas.get(slug), clock) for slug, partner in PARTNERS.items()
+        quotas = {
+            slug: Quotas(redis, partner.manifest, settings.quotas.get(slug), clock)
+            for slug, partner in PARTNERS.items()
         }
         for slug, partner in PARTNERS.items():
             senders = {}
@@ -97,7 +98,7 @@ async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: boo
                 partner,
                 credentials=settings.partners[slug],
                 hosts=settings.hosts[slug],
-                executor=Executor(slug, senders, clock, tracing.traced(journal), paces[slug]),
+                executor=Executor(slug, senders, clock, tracing.traced(journal), quotas[slug]),
                 tokens=tokens,
                 clock=clock,
                 waits=settings.waits,
@@ -113,6 +114,6 @@ async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: boo
             redis=redis,
             vault=vault,
             desks=desks,
-            paces=paces,
+            quotas=quotas,
             on_time=both.agree,
         )

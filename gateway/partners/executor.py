@@ -18,7 +18,7 @@ import msgspec
 from contracts.errors import CallerError, OutcomeUnknown, PartnerProtocolError, PartnerUnavailable
 from contracts.plan import Effect, Plan, Request, Response
 from gateway.clock import Clock
-from gateway.partners.quota import PIECE, NoTurn, Pace
+from gateway.partners.quota import PIECE, NoTurn, Quotas
 from gateway.partners.transport import NEVER_SENT, Reply
 
 T = TypeVar("T")
@@ -63,13 +63,13 @@ class Transport(Protocol):
 
 
 class Executor:
-    """Runs plans of one partner. Each request waits for its turn (`pace`) right before it leaves; None: none waits."""
+    """Runs one partner's plans. Each request waits for its turn (`quotas`) right before it leaves; None: none waits."""
 
     def __init__(
-        self, partner: str, hosts: Mapping[str, Transport], clock: Clock, journal: Journal, pace: Pace | None = None
+        self, partner: str, hosts: Mapping[str, Transport], clock: Clock, journal: Journal, quotas: Quotas | None = None
     ) -> None:
         self._partner = partner
-        self._pace = pace
+        self._quotas = quotas
         self._hosts = hosts
         self._clock = clock
         self._journal = journal
@@ -127,15 +127,15 @@ class Executor:
 
     async def refused(self, operation: str, retry_after_s: float | None) -> float | None:
         """The partner refused a request because there were too many; returns the calls a second from now on."""
-        return None if self._pace is None else await self._pace.of(operation).refused(retry_after_s)
+        return None if self._quotas is None else await self._quotas.of(operation).refused(retry_after_s)
 
     async def _clear(self, request: Request, last_look: Look | None) -> None:
         """Wait until this request may leave, now. Raises `HeldBack`."""
         for _ in range(_TURNS):
             turn = None
-            if self._pace is not None:
+            if self._quotas is not None:
                 try:
-                    turn = await self._pace.of(request.operation).turn(first=request.effect is Effect.WRITE)
+                    turn = await self._quotas.of(request.operation).turn(first=request.effect is Effect.WRITE)
                 except NoTurn as error:
                     raise HeldBack(str(error)) from error
             try:

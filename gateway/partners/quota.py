@@ -304,7 +304,7 @@ class Room:
         self._free.set()
 
 
-class Pace:
+class Quotas:
     """All quotas of one partner: which one each operation takes its turns of."""
 
     def __init__(self, redis: Redis | None, manifest: Manifest, agreed_per_s: float | None, clock: Clock) -> None:

@@ -130,8 +130,8 @@ async def _until(stopping: asyncio.Event) -> None:
 
 def _room(resources: Resources, slug: str, family: str) -> Room | None:
     """Where work that calls such operations waits for its first turn; None: nothing paces this partner (tests)."""
-    pace = resources.paces.get(slug)
-    return None if pace is None else pace.room(family)
+    quotas = resources.quotas.get(slug)
+    return None if quotas is None else quotas.room(family)
 
 
 def _partner_loops(

@@ -156,7 +156,7 @@ _ATTEMPT = (
 )  # fmt: skip
 
 _WORKER = (
-    one("worker/quota_not_taken", _EXECUTOR, "if self._pace is not None:\n                try:", "if self._pace is not None and last_look is not None:\n                try:", WORKER, first="test_no_more_is_begun_than_leaves_soon_and_its_turn_is_waited_for"),
+    one("worker/quota_not_taken", _EXECUTOR, "if self._quotas is not None:\n                try:", "if self._quotas is not None and last_look is not None:\n                try:", WORKER, first="test_no_more_is_begun_than_leaves_soon_and_its_turn_is_waited_for"),
     one("worker/turn_used_too_late", _EXECUTOR, "if turn is None or turn.good():", "if turn is None or turn:", "tests/gateway/partners/test_executor.py", first="test_a_write_leaves_on_a_turn_that_is_still_good_after_the_last_look"),
     one("worker/checks_begun_without_room", "gateway/partners/quota.py", "self._inside += 1", "self._inside += 0", QUOTA, first="test_room_is_for_what_leaves_soon"),
     one("worker/turns_too_short_to_use", "gateway/partners/quota.py", "min(LATE_S, self._soon_s * SLOWER)", "SOON_S", QUOTA, first="test_a_process_that_is_slow_to_use_its_turns_loses_few"),

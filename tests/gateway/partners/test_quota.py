@@ -11,7 +11,7 @@ import pytest
 from contracts.partner import Mark, Quota
 from contracts.quotas import UNKNOWN_QUOTA
 from gateway.clock import SystemClock
-from gateway.partners.quota import MOST_WAIT_S, NoTurn, Pace, Room, Turn, Turns
+from gateway.partners.quota import MOST_WAIT_S, NoTurn, Quotas, Room, Turn, Turns
 from tests.gateway.partners.paced import CHECKS_A_SECOND, World, check_all, in_virtual_time, most_in
 from tests.gateway.payouts.fake import NOON, VirtualClock, manifest
 
@@ -207,11 +207,11 @@ def test_each_operation_counts_to_the_quota_that_names_it(redis_url: str) -> Non
         Quota(operations=("payout.create",), per_s=2.0, mark=Mark.ASSUMED, source="test"),
     )
     clock = SystemClock()
-    pace = Pace(None, manifest(quotas=declared), None, clock)
-    assert pace.of("payout.status") is pace.of("identity.verify")
-    assert pace.of("payout.create.again").per_s == 2.0
-    assert pace.of("link.begin").per_s == UNKNOWN_QUOTA.per_s
-    agreed = Pace(None, manifest(quotas=declared), 3.0, clock)
+    quotas = Quotas(None, manifest(quotas=declared), None, clock)
+    assert quotas.of("payout.status") is quotas.of("identity.verify")
+    assert quotas.of("payout.create.again").per_s == 2.0
+    assert quotas.of("link.begin").per_s == UNKNOWN_QUOTA.per_s
+    agreed = Quotas(None, manifest(quotas=declared), 3.0, clock)
     assert agreed.of("payout.create") is agreed.of("token.b2b")
     assert agreed.of("token.b2b").per_s == 3.0
 

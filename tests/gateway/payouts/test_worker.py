@@ -15,7 +15,7 @@ import msgspec
 from contracts.hold import CallFault, HoldStage
 from gateway.clock import SystemClock, jakarta_day, start_of_jakarta_day
 from gateway.core import Core
-from gateway.partners.quota import Pace
+from gateway.partners.quota import Quotas
 from gateway.partners.watch import Told
 from gateway.services.ops.holds import Holds
 from gateway.worker import Worker
@@ -159,9 +159,9 @@ async def test_no_more_is_begun_than_leaves_soon_and_its_turn_is_waited_for(town
     bank = town.partner()
     for _ in range(12):
         await town.due()
-    pace = Pace(None, town.desks["fake"].manifest, 16.0, town.clock)
-    town.desks["fake"]._executor._pace = pace
-    room, stopping, begun = pace.room("payout."), asyncio.Event(), asyncio.get_running_loop().time()
+    quotas = Quotas(None, town.desks["fake"].manifest, 16.0, town.clock)
+    town.desks["fake"]._executor._quotas = quotas
+    room, stopping, begun = quotas.room("payout."), asyncio.Event(), asyncio.get_running_loop().time()
     dispatcher = Dispatcher(town.worker(), "fake", lanes=12, room=room, outage=outage_of(town), wake=Wake())
     running = asyncio.create_task(dispatcher.run(stopping))
 
