@@ -127,7 +127,7 @@ _LOCKS = (
     one("stop/under_way_for_ever", "gateway/storage/ops/switches.py", "AND next_at IS NULL AND sent_deadline > $1 GROUP", "AND next_at IS NULL AND $1 < 'infinity' GROUP", STOPS, first="test_what_a_dead_worker_had_begun_may_leave_until_its_time_is_over"),
 )  # fmt: skip
 
-_CALL = "outcome = await desk.run(\n                    operation,"
+_CALL = "outcome = await one.desk.run(\n                    one.operation,"
 _ATTEMPT = (
     one("attempt/over_the_limit", _SENDING, "if not desk.manifest.min_amount_rupiah <=", "if False and not desk.manifest.min_amount_rupiah <=", SENDING, first="test_an_amount_over_the_partners_limit_is_never_sent"),
     one("attempt/link_never_proved", _SENDING, "        if proved_after is None:\n", "        if proved_after is not None or proved_after is None:\n", SENDING, first="test_wallets_prove_the_link_within_a_day"),

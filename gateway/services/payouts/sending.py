@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -89,6 +89,19 @@ class _Open:
 
 
 OPEN: Gate = _Open()
+
+
+class Try(NamedTuple):
+    """One try at a partner: what is asked, and the intent that is committed first."""
+
+    desk: Desk
+    leased: Leased
+    order: PayoutOrder
+    operation: str
+    make: Callable[[Context, PayoutOrder], Plan[Outcome]]
+    frozen: bytes
+    """Hash of the first WRITE's body."""
+    intent: Intent
 
 
 class Left:
@@ -222,6 +235,7 @@ class Sending:
             not_after=permit.window_until if permit else None,
             last_heard=permit.last_heard if permit else None,
         )
+        one = Try(desk, leased, order, operation, make, frozen, intent)
         watching = self._stops.watch(payout, moves_nothing=payout.state is _S.PREPARING)
         # No more than the seats can be in doubt when the partner or we go down.
         async with self._seats[desk.slug]:
@@ -233,10 +247,9 @@ class Sending:
                 begun = await self._commits.intents.add(intent)
                 if begun is None:
                     return Answer.SKIPPED
-                item, hint = self._differs(desk, leased, intent, order, begun), Hint.NONE
+                item, hint = self._differs(one, begun), Hint.NONE
                 if item is None:
-                    run = self._run(desk, leased, order, operation, make, intent, frozen, begun.deadline, watch)
-                    item, hint = await run
+                    item, hint = await self._run(one, begun.deadline, watch)
             answer = _answer(item, hint)
             gate.note(answer)
         applied = await self._commits.outcomes.add(item)
@@ -244,16 +257,17 @@ class Sending:
         await self._mind(leased, hint)
         return answer
 
-    def _differs(self, desk: Desk, leased: Leased, intent: Intent, order: PayoutOrder, begun: Begun) -> Item | None:
+    def _differs(self, one: Try, begun: Begun) -> Item | None:
         """What becomes of an attempt whose rows are not the ones that two people approved; None: they are.
 
         The account is the one that the order pays, whatever the rows say of it.
         """
+        intent = one.intent
         if intent.before is _S.PREPARING:
             return None  # a create that is in doubt: it moves nothing, and without it nobody can withdraw it
-        account = self._vault.index(places.account_index(desk.slug), order.account.reveal())
+        account = self._vault.index(places.account_index(one.desk.slug), one.order.account.reveal())
         if (
-            (under := leased.approved_under) is not None
+            (under := one.leased.approved_under) is not None
             and begun.approved_row is not None
             and begun.digest is not None
             and hmac.compare_digest(approval.digest(self._vault, begun.approved_row, account, under), begun.digest)
@@ -262,19 +276,8 @@ class Sending:
         _log.error("approval_mismatch", payout=intent.payout)
         return Finding(payout=intent.payout, what=What.APPROVAL_MISMATCH, attempt=intent.attempt, worker=self._worker)
 
-    async def _run(
-        self,
-        desk: Desk,
-        leased: Leased,
-        order: PayoutOrder,
-        operation: str,
-        make: Callable[[Context, PayoutOrder], Plan[Outcome]],
-        intent: Intent,
-        frozen: bytes,
-        deadline: datetime,
-        watch: Watched,
-    ) -> tuple[Item, Hint]:
-        payout, attempt, left = intent.payout, intent.attempt, Left()
+    async def _run(self, one: Try, deadline: datetime, watch: Watched) -> tuple[Item, Hint]:
+        payout, attempt, left = one.intent.payout, one.intent.attempt, Left()
 
         def said(outcome: Outcome) -> tuple[Item, Hint]:
             if outcome.kind is _K.REJECTED and outcome.reason is not None and not left.wrote:
@@ -285,21 +288,21 @@ class Sending:
             word = Word(
                 payout=payout,
                 source=Source.REPLY,
-                outcome=agreed(outcome, leased.payout, order.account),
+                outcome=agreed(outcome, one.leased.payout, one.order.account),
                 attempt=attempt,
                 worker=self._worker,
-                keep_lease=operation == "prepare",
+                keep_lease=one.operation == "prepare",
             )
             return word, outcome.hint
 
         try:
             async with self._clock.timeout((deadline - self._clock.now()).total_seconds() + 1.0):
-                outcome = await desk.run(
-                    operation,
-                    lambda context: within(make(context, order), self._clock, deadline, left),
+                outcome = await one.desk.run(
+                    one.operation,
+                    lambda context: within(one.make(context, one.order), self._clock, deadline, left),
                     subject=str(payout),
                     # The approval's own body is another one; it is keyed by the partner's number.
-                    frozen_hash=None if operation == "approve" else frozen,
+                    frozen_hash=None if one.operation == "approve" else one.frozen,
                     last_look=lambda: self._last_look(watch, deadline),
                 )
         except (PartnerError, CallerError) as error:
