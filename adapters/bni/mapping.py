@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from adapters import accounts, answers
+from adapters import accounts, answers, paging
 from adapters.bni import sign, wire
 from adapters.bni.identity import account_of
 from adapters.snap import links, statements, values
@@ -152,12 +152,12 @@ def statement_page(reply: Response, asked: int, source_account: Secret) -> State
     if envelope is None:
         return StatementPage(lines=(), proves_absence=False)
     _of_ours(envelope, source_account)
-    rows = statements.rows(envelope.body, "detailData")
+    rows = paging.rows(envelope.body, "detailData")
     more = statements.follows(asked, envelope)
     if more and not rows:
         raise PartnerProtocolError("the statement does not end")
     whole = more or asked > 1 or _entries(envelope) <= len(rows)
-    return statements.page(asked, reply, more=more, rows=rows, read=_line, whole=whole)
+    return paging.page(asked, reply, more=more, rows=rows, read=_line, whole=whole)
 
 
 def _entries(envelope: Envelope) -> int:

@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from datetime import date
 
+from adapters import paging
 from adapters.base import Adapter
 from adapters.bni import identity, mapping, sign, wire
 from adapters.bni.manifest import MANIFEST
 from adapters.bni.mapping import PAYOUTS
 from adapters.bni.sign import AUTOPAY, SNAP
-from adapters.snap import calls, statements, values
+from adapters.snap import calls, values
 from contracts.errors import InvalidRequest
 from contracts.identity import IdentityAnswer, IdentityQuery
 from contracts.linking import LinkAnswer, LinkInputs, LinkStart, LinkStep, UnlinkOrder, UnlinkStep
@@ -81,7 +82,7 @@ class Bni(Adapter):
 
     def statement(self, ctx: Context, day: date, cursor: str | None) -> Plan[StatementPage]:
         """One page of the source account's statement; the cursor is the page's number (decision S5)."""
-        page = statements.page_number(cursor)
+        page = paging.page_number(cursor)
         request, ours = ctx.external_id(0), ctx.credentials["source_account"]
         reply = yield SNAP.ask(ctx, sign.STATEMENT, wire.statement(request, ours, day, page))
         return mapping.statement_page(reply, page, ours)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
+from adapters import paging
 from adapters.base import Adapter
 from adapters.dana import identity, mapping, sign, wire
 from adapters.dana.manifest import MANIFEST
 from adapters.dana.mapping import PAYOUTS
 from adapters.dana.sign import DANA, DEVICE
-from adapters.snap import calls, links, statements
+from adapters.snap import calls, links
 from contracts.identity import IdentityAnswer, IdentityQuery
 from contracts.linking import Grant, LinkFinish, LinkHealth, LinkReturn, LinkStart, LinkStep, UnlinkOrder, UnlinkStep
 from contracts.observation import StatementPage
@@ -80,7 +81,7 @@ class Dana(Adapter):
 
     def statement(self, ctx: Context, day: date, cursor: str | None) -> Plan[StatementPage]:
         """The bookings of a day, page by page (assumed, decision D14)."""
-        page = statements.page_number(cursor)
+        page = paging.page_number(cursor)
         reply = yield DANA.ask(ctx, sign.HISTORY, wire.history(ctx.external_id(0), day, page))
         return mapping.HISTORY.read(page, reply)
 

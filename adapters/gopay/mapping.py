@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from adapters import accounts, answers
+from adapters import accounts, answers, paging
 from adapters.answers import typed
 from adapters.gopay import sign, wire
-from adapters.snap import links, statements, values
+from adapters.snap import links, values
 from contracts.errors import Hint, PartnerProtocolError
 from contracts.identity import Verdict
 from contracts.incentive import BlockerCode
@@ -290,7 +290,7 @@ assert {kind for sides in STATEMENT_KINDS.values() for kind in sides.values()} |
 def statement(reply: Response) -> StatementPage:
     """A day's bookings; Iris has no pages."""
     rows = typed(_told(reply), list[Any], "the day's bookings")
-    return statements.page(1, reply, more=False, rows=rows, read=_line)
+    return paging.page(1, reply, more=False, rows=rows, read=_line)
 
 
 def _line(value: object) -> StatementLine:

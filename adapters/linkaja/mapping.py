@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from adapters import accounts, answers
+from adapters import accounts, answers, paging
 from adapters.linkaja import sign, wire
 from adapters.linkaja.wire import LinkAjaAnswer
-from adapters.snap import links, statements, values
+from adapters.snap import links, values
 from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import IdentityAnswer, IdentityQuery, Verdict
 from contracts.incentive import BlockerCode
@@ -264,9 +264,9 @@ def report(asked: int, reply: Response) -> StatementPage:
     if said.code != "00":
         raise _unavailable(said, reply)
     page, pages = (_count(said, name) for name in ("page", "pages"))
-    if page != asked or pages > statements.MAX_PAGES:
+    if page != asked or pages > paging.MAX_PAGES:
         raise PartnerProtocolError("field data is not the page asked for")
-    return statements.page(asked, reply, more=asked < pages, rows=statements.rows(said.fields, "rows"), read=_line)
+    return paging.page(asked, reply, more=asked < pages, rows=paging.rows(said.fields, "rows"), read=_line)
 
 
 def _read(reply: Response, our_token: Hint = Hint.OUR_TOKEN) -> LinkAjaAnswer:

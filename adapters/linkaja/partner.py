@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
+from adapters import paging
 from adapters.base import Adapter
 from adapters.linkaja import mapping, sign, wire
 from adapters.linkaja.manifest import MANIFEST
 from adapters.linkaja.sign import SNAP
-from adapters.snap import calls, links, statements, values
+from adapters.snap import calls, links, values
 from contracts.errors import NotSupported
 from contracts.identity import IdentityAnswer, IdentityQuery
 from contracts.linking import Grant, LinkFinish, LinkReturn, LinkStart, LinkStep, UnlinkOrder, UnlinkStep
@@ -94,7 +95,7 @@ class LinkAja(Adapter):
 
     def statement(self, ctx: Context, day: date, cursor: str | None) -> Plan[StatementPage]:
         """The report of a day, page by page (assumed, decisions L13)."""
-        page = statements.page_number(cursor)
+        page = paging.page_number(cursor)
         reply = yield sign.ask(ctx, sign.REPORT, query=f"?date={day.isoformat()}&page={page}")
         return mapping.report(page, reply)
 

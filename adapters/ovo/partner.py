@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
+from adapters import paging
 from adapters.base import Adapter
 from adapters.ovo import mapping, sign, wire
 from adapters.ovo.manifest import MANIFEST
 from adapters.ovo.mapping import PAYOUTS
 from adapters.ovo.sign import OVO
-from adapters.snap import calls, links, statements, values
+from adapters.snap import calls, links, values
 from contracts.identity import IdentityAnswer, IdentityQuery
 from contracts.linking import Grant, LinkFinish, LinkReturn, LinkStart, LinkStep, Unlinked, UnlinkOrder, UnlinkStep
 from contracts.observation import Balance, StatementPage
@@ -85,7 +86,7 @@ class Ovo(Adapter):
 
     def statement(self, ctx: Context, day: date, cursor: str | None) -> Plan[StatementPage]:
         """The deposit's history of a day, page by page (assumed, decisions O12)."""
-        page = statements.page_number(cursor)
+        page = paging.page_number(cursor)
         reply = yield OVO.ask(ctx, sign.HISTORY, query=f"?date={day.isoformat()}&page={page}")
         return mapping.HISTORY.read(page, reply)
 

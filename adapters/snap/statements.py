@@ -1,59 +1,18 @@
-"""Pages of a partner's statement: a cursor is a page's number, and an answer says whether another one follows. What
-SNAP lists of bookings (service 12) is read once; a partner says under which names.
-"""
+"""What SNAP lists of bookings (services 12, 14): read once; a partner says under which names."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
 
 import msgspec
 
-from adapters import accounts, answers
+from adapters import accounts, answers, paging
 from adapters.snap import values
 from adapters.snap.calls import Call
 from adapters.snap.codes import Envelope
 from contracts.errors import PartnerProtocolError
-from contracts.observation import StatementKind, StatementLine, StatementPage, read_rows
+from contracts.observation import StatementKind, StatementLine, StatementPage
 from contracts.plan import Response
-
-T = TypeVar("T")
-
-_PAGE = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
-MAX_PAGES = 10_000
-
-
-def page_number(cursor: str | None) -> int:
-    """A statement's cursor is a page number; ours alone, so that a bad one is a bug."""
-    if cursor is None:
-        return 1
-    if _PAGE.fullmatch(cursor) is None or int(cursor) > MAX_PAGES:
-        raise ValueError("not a cursor of this statement")
-    return int(cursor)
-
-
-def page(
-    asked: int,
-    reply: Response,
-    *,
-    more: bool,
-    rows: Iterable[T],
-    read: Callable[[T], StatementLine],
-    whole: bool = True,
-) -> StatementPage:
-    """One page, row by row: what cannot be read is counted, since a statement also proves absence; one out of a cache,
-    or one that says that it is not the `whole`, proves none.
-    """
-    if more and asked >= MAX_PAGES:
-        raise PartnerProtocolError("the statement does not end")
-    lines, unreadable = read_rows(rows, read)
-    return StatementPage(
-        lines=lines,
-        next_cursor=str(asked + 1) if more else None,
-        unreadable=unreadable,
-        proves_absence=whole and not answers.stale(reply),
-    )
 
 
 def follows(asked: int, envelope: Envelope, number: str = "page") -> bool:
@@ -66,11 +25,6 @@ def follows(asked: int, envelope: Envelope, number: str = "page") -> bool:
     if more is None:
         raise PartnerProtocolError("field additionalInfo.hasMore is neither Y nor N")
     return more
-
-
-def rows(body: Mapping[str, Any], field: str) -> list[Any]:
-    """The bookings of an answer, each still to be read; a list of none may be written as null, but not left out."""
-    return [] if body.get(field, "") is None else answers.items(body.get(field), f"field {field}")
 
 
 def listed(call: Call, asked: int, reply: Response) -> Envelope | None:
@@ -102,7 +56,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         if envelope is None:
             return StatementPage(lines=(), proves_absence=False)
         more = follows(asked, envelope, self.number)
-        return page(asked, reply, more=more, rows=rows(envelope.body, "detailData"), read=self._line)
+        rows = paging.rows(envelope.body, "detailData")
+        return paging.page(asked, reply, more=more, rows=rows, read=self._line)
 
     def _line(self, row: object) -> StatementLine:
         kind, status = answers.listed(answers.at(row, "type"), self.kinds), answers.written(answers.at(row, "status"))

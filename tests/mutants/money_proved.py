@@ -159,7 +159,7 @@ _LISTS = (
     one("list/what_waited_for_a_whole_list_waits_for_ever", _ROUNDS, "self._judged.pop(payout, None)", "pass", _OTHERS, first="test_what_is_on_no_whole_list_is_absent_and_paid"),
     one("list/never_read_again_after_two_days", _ROUNDS, ", 30 * 3_600.0, 8 * 86_400.0)", ", 30 * 3_600.0)", _OTHERS, first="test_a_day_that_is_corrected_a_week_later_is_read_once_more"),
     one("list/any_days_list_will_do", _STATEMENTS, "listing.proves and listing.of(day)", "listing.proves", _OTHERS, first="test_a_lone_payment_is_not_absent_from_another_days_list"),
-    one("list/a_cache_proves_absence", "adapters/snap/statements.py", "proves_absence=whole and not answers.stale(reply),", "proves_absence=whole,", _OF_ANOTHER, first="test_a_list_out_of_a_cache_proves_nothing_absent"),
+    one("list/a_cache_proves_absence", "adapters/paging.py", "proves_absence=whole and not answers.stale(reply),", "proves_absence=whole,", _OF_ANOTHER, first="test_a_list_out_of_a_cache_proves_nothing_absent"),
     one("refund/a_part_is_the_whole", "adapters/snap/payouts.py", "amount_rupiah=values.amount(envelope) or None,", "amount_rupiah=None,", _OF_ANOTHER, first="test_a_part_given_back_or_from_elsewhere_is_no_payment_given_back"),
     one("refresh/of_somebody_else_is_kept", "gateway/services/linking/upkeep.py", "link.id, data)\n                return False\n", "link.id, data)\n", "tests/gateway/linking/test_one_account.py", first="test_a_refresh_that_brings_somebody_elses_token_is_none"),
     one("list/yesterday_is_read_once", _ROUNDS, "POSTED_AFTER_S = (0.0, 6 * 3_600.0, 30 * 3_600.0, 8 * 86_400.0)", "POSTED_AFTER_S = (0.0,)", LISTED, first="test_a_refund_posted_into_yesterday_is_heard"),

@@ -8,7 +8,8 @@ from tests.mutants.mutant import Edit, Mutant
 
 SNAP_SIGN, SNAP_CODES = "adapters/snap/sign.py", "adapters/snap/codes.py"
 PAY, CALLS, VALUES, SNAP_LINKS = (f"adapters/snap/{name}.py" for name in ("payouts", "calls", "values", "links"))
-STMT, BASE, ANSWERS = "adapters/snap/statements.py", "adapters/base.py", "adapters/answers.py"
+STMT, PAGING = "adapters/snap/statements.py", "adapters/paging.py"
+BASE, ANSWERS = "adapters/base.py", "adapters/answers.py"
 PLANS, DAMAGE, CODES, LINKS, PAYOUTS, IDENTITY, NOTICES, TOKENS, ONE_ACCOUNT = (
     f"tests/contract/test_{name}.py"
     for name in ("plans", "damage", "codes", "links", "payouts", "identity", "notifications", "tokens", "one_account")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapters.snap import statements
+from adapters import paging
 from adapters.snap.calls import READ, Call
 from adapters.snap.statements import History
 from contracts.errors import PartnerProtocolError, PartnerUnavailable
@@ -120,4 +120,4 @@ def test_the_page_is_the_one_asked_for() -> None:
 @pytest.mark.parametrize("cursor", ["0", "-1", "x", "10001", "1.0"])
 def test_a_foreign_cursor_is_a_bug(cursor: str) -> None:
     with pytest.raises(ValueError):
-        statements.page_number(cursor)
+        paging.page_number(cursor)
