@@ -50,9 +50,6 @@ KYC = Call(
     method="GET", bearer=Bearer.GIVEN,
 )  # fmt: skip
 
-TOLERANCE_S = 900
-"""How far X-TIMESTAMP of a notification may lie from our clock (decision X6)."""
-
 _SEPARATOR = re.compile(r"[,\s]+")
 _MOST_SIGNATURES = 4
 
@@ -117,7 +114,7 @@ def link_notice_valid(ctx: Context, note: Notification) -> bool:
     """Whether a key of Midtrans' signed this link notification, and recently (wallets.md 2.3.9, decision X2)."""
     at = note.headers.get("x-timestamp", "")
     said_at = answers.said_at(at)
-    if said_at is None or abs((ctx.now - said_at).total_seconds()) > TOLERANCE_S:
+    if said_at is None or not answers.of_now(said_at, ctx.now):
         return False
     text = snap.asymmetric_string_to_sign(note.method, note.target, snap.minify(note.body), at)
     signature = note.headers.get("x-signature", "")

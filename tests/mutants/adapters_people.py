@@ -206,7 +206,7 @@ _INBOUND = (
     *kind(
         "stale_notices_taken",
         (NOTICES,),
-        {"gopay": (at("gopay", "sign", "TOLERANCE_S = 900", "TOLERANCE_S = 900_000_000"),)},
+        {"gopay": (at("gopay", "sign", "not answers.of_now(said_at, ctx.now)", "False"),)},
     ),
     *kind(
         "notice_of_another_path",
