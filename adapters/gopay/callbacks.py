@@ -81,6 +81,3 @@ def _linking_token(note: Notification) -> Secret | None:
         return answers.secret(note.headers.get("authorization"), "Authorization")
     except PartnerProtocolError:
         return None
-
-
-CALLBACKS = GopayCallbacks()

@@ -47,10 +47,7 @@ def sure(refused: PartnerUnavailable, health: LinkHealth) -> PartnerUnavailable:
     if health is LinkHealth.REVOKED:
         return refused
     return PartnerUnavailable(
-        "HTTP 401",
-        hint=Hint.CREDENTIALS,
-        partner_code=refused.partner_code,
-        retry_after_s=refused.retry_after_s,
+        "HTTP 401", hint=Hint.CREDENTIALS, partner_code=refused.partner_code, retry_after_s=refused.retry_after_s
     )
 
 

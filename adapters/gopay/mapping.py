@@ -194,7 +194,7 @@ def created(reply: Response, order: PayoutOrder) -> Outcome:
     """Answer to a create, a WRITE: queued under Iris' number, refused by validation, or no verdict."""
     if reply.status == 201:
         payouts = answers.items(answers.at(answers.json_value(reply), "payouts"), "an accepted create")
-        found = typed(payouts, list[wire.IrisCreated], "an accepted create")
+        found = typed(payouts, list[wire.IrisPayout], "an accepted create")
         if len(found) != 1 or answers.written(found[0].status).lower() != "queued":
             return unknown(partner_code="201")
         if found[0].amount not in (None, "") and answers.whole(found[0].amount, "amount") != order.amount_rupiah:

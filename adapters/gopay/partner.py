@@ -8,7 +8,7 @@ from datetime import date
 from adapters import accounts
 from adapters.base import Adapter
 from adapters.gopay import identity, mapping, sign, wire
-from adapters.gopay.callbacks import CALLBACKS
+from adapters.gopay.callbacks import GopayCallbacks
 from adapters.gopay.manifest import MANIFEST
 from adapters.gopay.sign import SNAP
 from adapters.snap import calls, links, values
@@ -25,7 +25,7 @@ class Gopay(Adapter):
     """GoPay behind the contract."""
 
     manifest = MANIFEST
-    callbacks = CALLBACKS
+    callbacks = GopayCallbacks()
 
     def fetch_token(self, ctx: Context, name: str, held: AccessToken | None) -> Plan[AccessToken]:
         """The SNAP token (service 73); there is no refresh."""

@@ -78,14 +78,6 @@ def statement(day: date) -> object:
     return {"from_date": day.isoformat(), "to_date": day.isoformat()}
 
 
-class IrisCreated(msgspec.Struct, frozen=True):
-    """One accepted payout of a create."""
-
-    status: Any
-    reference_no: Any
-    amount: Any = None
-
-
 class IrisErrorReply(Masked, frozen=True):
     """Iris' error envelope; `errors` is free-form (wallets.md 2.6.1)."""
 
@@ -99,7 +91,7 @@ class IrisErrorReply(Masked, frozen=True):
 
 
 class IrisPayout(Masked, frozen=True):
-    """Answer of `GET payouts/{reference_no}` (wallets.md 2.6.3)."""
+    """A payout as a create accepts it (wallets.md 2.6.1), or as `GET payouts/{reference_no}` shows it (2.6.3)."""
 
     reference_no: Any
     status: Any
