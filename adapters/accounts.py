@@ -18,7 +18,7 @@ e-wallets); longer than any phone.
 """
 _NIK = re.compile(r"[0-9]{16}", re.ASCII)
 _KIND = re.compile(r"\+?(?:62|0)?8?[0-9]{0,2}", re.ASCII)
-"""The begin of a mobile number, which tells an operator and nobody."""
+"""The beginning of a mobile number, which tells a mobile operator and no person."""
 _PROOF_DIGITS = 4
 _SHOWN = re.compile(r"[0-9Xx*•#]{4,32}")
 _SEPARATORS = str.maketrans("", "", " .-/()\t\u00a0\u2009\u202f\u2010\u2011\u2012\u2013\u2014")

@@ -1,4 +1,4 @@
-"""Whose words are an answer's, before anything in it is believed? Three kinds, told apart here for all partners:
+"""In whose words is an answer? Asked before anything in it is believed; three kinds, told apart for all partners:
 
 - the partner's own: a JSON object, which the partner's mapping then judges by the codes that it lists;
 - those of what stands in front of it (an API gateway, a balancer): by HTTP status alone, `in_front`;

@@ -1,6 +1,6 @@
-"""Is an answer the one to what was asked? It is held against its request before any mapping reads it, alike for all
-partners and operations: what it shows of the request must be right wherever it shows it, in a refusal too, and it must
-be of now.
+"""Is an answer the answer to what was asked? It is held against its request before any mapping reads it, alike for all
+partners and operations: whatever it shows of the request must be right, in a refusal too, and it must not come out of a
+cache.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ ACCOUNTS = frozenset(
 )
 """Fields with the account, card or phone asked about."""
 _ACCOUNT_FIRST = ("link.", "payout.create")
-"""Whose success is held against the account too. Elsewhere its mapping judges one: of a payment or a NIK check an
-account that is not ours says more than "could not tell".
+"""Operations whose success must show no other account. Elsewhere the mapping judges that: at a payment or a NIK check
+another account says more than "could not tell".
 """
 DAYS = frozenset({"fromDateTime", "date"})
 LASTING = ("payout.status", "statement", "token.")
-"""Operations of whose answers, out of a cache, something stays true: their mappings say what."""
+"""Operations whose answers may come out of a cache: some of what they say stays true, and their mappings know what."""
 
 
 def answering(method: Callable[..., Plan[T]]) -> Callable[..., Plan[T]]:

@@ -1,8 +1,8 @@
-"""When a crowd of equal refusals is about the partner and not about each person: pure, and nothing is learned.
+"""When a crowd of equal refusals is about the partner and not about each person: pure functions with fixed limits.
 
 What one partner says at one stage is weighed: `weigh` looks for too many refusals among the last answers. Limits come
-from fixed priors of how refusal rates differ between batches: a fault must not teach itself to be normal. All figures
-are *assumed*.
+from priors of how refusal rates differ between batches, which are never learned: a fault must not become what is
+normal. All figures are *assumed*.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Table(enum.Enum):
     """How refusals are spread over batches, by what is known about the accounts: a prior for `weigh`."""
 
     KNOWN = "known"
-    """Of whom this partner said something good within 30 days: 0.3 % refused on average, 2 % in the worst batches."""
+    """Accounts of which the partner said something good within 30 days: 0.3 % refused on average, 2 % at worst."""
     USUAL = "usual"
     """New people: 7 %, in clusters of up to 37 %."""
     HIGH = "high"
@@ -53,9 +53,9 @@ PRIORS = {
     Table.HIGH: Prior(3.0, 7.0, 1e-2, 1e-4),
 }
 WINDOWS = (3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256)
-"""Of so many last answers each is looked at."""
+"""How many of the last answers are looked at, one count after the other."""
 RING = WINDOWS[-1]
-"""So many answers of a stream are kept."""
+"""How many answers of a stream are kept."""
 RING_LIFE_S = 6 * 3_600.0
 ONCE_S = 86_400.0
 """An account counts once in a stage within this time."""
@@ -78,13 +78,13 @@ OF_A_PERSON = frozenset(
 )
 """What is weighed: words that blame an account or the person behind it. Limits heal with time; our deposit is ours."""
 HARD_LOOK = 1
-"""Nothing that is hard to undo (a grant deleted, an account given back or another's) follows from a refusal before so
-many seconds as this look waits have passed since the first one, and the partner still says so."""
+"""Which of `LOOKS_S` must have passed since a refusal was said first, with the partner still saying so, before anything
+follows that is hard to undo: a grant deleted, an account given back or let go to another."""
 
 
 def next_look(now: datetime, looks: int, looks_s: Sequence[float], last_at: datetime) -> datetime | None:
-    """When a refusal is asked about again that was `looks` times already; once more at `last_at` at the latest, None
-    after that.
+    """When a refusal is asked about again, after it was `looks` times; once more at `last_at` at the latest, None after
+    that.
     """
     at = now + timedelta(seconds=looks_s[looks]) if looks < len(looks_s) else None
     if now < last_at:

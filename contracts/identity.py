@@ -22,7 +22,7 @@ class Verdict(enum.Enum):
     ACCOUNT_NOT_FOUND = "account_not_found"
     ACCOUNT_BLOCKED = "account_blocked"
     ACCOUNT_UNPROVED = "account_unproved"
-    """The NIK is that of whoever gave access, but not by the partner's own word the one on the declared account."""
+    """The NIK is that of whoever gave access; no word of the partner says that theirs is the declared account."""
     UNSUPPORTED = "unsupported"
     PENDING = "pending"
     """The partner's KYC is still running: no verdict, asked again."""

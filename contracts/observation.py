@@ -20,7 +20,7 @@ from contracts.secret import Secret
 
 T = TypeVar("T")
 POSTED_WITHIN = timedelta(seconds=900)
-"""A booking may be posted so long after midnight under the day before, with a time of that day."""
+"""For this long after midnight a booking may still be posted under the day before, with a time of that day."""
 
 
 class Source(enum.Enum):
@@ -75,7 +75,7 @@ class StatementKind(enum.Enum):
     REVERSAL = "reversal"
     FEE = "fee"
     PENDING = "pending"
-    """Not booked yet: whose it is may still be paid, and nobody else is concerned."""
+    """Not booked yet: the payout it names may still be paid; it says nothing of any other."""
     OTHER = "other"
     """Nothing to do with payouts: a deposit, say."""
 
@@ -105,7 +105,7 @@ class StatementPage(msgspec.Struct, frozen=True, kw_only=True):
     unreadable: int = 0
     """Lines that could not be understood: the others count, but the page proves no absence."""
     proves_absence: bool = True
-    """No where the partner gave no list, and that this means an empty one is assumed."""
+    """False where the partner gave no list at all: that this means an empty one is only assumed."""
 
 
 def read_rows(rows: Iterable[T], read: Callable[[T], StatementLine]) -> tuple[tuple[StatementLine, ...], int]:
@@ -169,7 +169,7 @@ Times = set[datetime | None]
 
 
 def _times(words: Iterable[Said]) -> tuple[Times, Times, Times, Times]:
-    """When *completed*, *booked*, *failed* and *given back* were said, to the second: finer than that no partner is."""
+    """When *completed*, *booked*, *failed* and *given back* were said, to the second: no partner is finer."""
     paid, booked, failed, back = Times(), Times(), Times(), Times()
     for word in words:
         at = None if word.said_at is None else word.said_at.replace(microsecond=0)
@@ -189,8 +189,8 @@ def _earlier(some: Times, others: Times) -> bool:
 
 
 def _paid_after(back: Times, paid: Times) -> bool:
-    """Whether the partner dates a payment after one that was given back. A first payment is none: something must have
-    been given back, and a booking may be posted under the day before (decisions X12).
+    """Whether the partner dates a payment after money was given back. The first payment is never that one: it is what
+    was given back, and may have been posted under the day before (decisions X12).
     """
     dated = [at for at in paid if at is not None]
     return any(

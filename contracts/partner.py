@@ -214,7 +214,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Full-match pattern of an account in our form, `+62...` where it is a phone, and one that is nobody's."""
     account_is_phone: bool
     account_proof: ProofBy
-    """A NIK check whose account is not proved so is no `MATCH`, and nothing is paid on it."""
+    """A NIK check whose account is not proved in this way is no `MATCH`, and nothing is paid on it."""
     link_exclusive: bool
     """The partner links one account to one of our customers only; a mismatch therefore gives it back."""
     inputs: Mapping[str, InputField] = {}
@@ -304,8 +304,8 @@ class Callbacks(Protocol):
 
     def verify(self, ctx: Context, note: Notification) -> None:
         """Raise `SignatureInvalid` unless the notification is the partner's own, over the raw bytes. A kind that the
-        partner does not sign is verified as far as its documents allow, and is then only a hint.
-        A `note.kind` that the partner does not send is refused too.
+        partner does not sign is verified as far as its documents allow, and is then only a hint. A `note.kind` that the
+        partner does not send is refused too.
         """
 
     def dedupe_key(self, note: Notification) -> str:

@@ -59,9 +59,8 @@ TRANSITIONS: dict[PayoutState, frozenset[PayoutState]] = {
 }
 """Which state may follow which.
 
-`rejected | cancelled -> reversed` only where the manifest says `completed_can_fail`; either `-> succeeded` only as
-contradiction;
-`submitting -> reserved | prepared` only when no WRITE left or the partner did not accept it.
+`rejected | cancelled -> reversed` only where the manifest says `completed_can_fail`; either `-> succeeded` only as a
+contradiction; `submitting -> reserved | prepared` only when no WRITE left or the partner did not accept it.
 """
 
 OPEN_STATES = frozenset({_S.RESERVED, _S.PREPARING, _S.PREPARED, _S.SUBMITTING, _S.UNKNOWN, _S.PENDING})
@@ -83,7 +82,7 @@ def check_transition(before: PayoutState, after: PayoutState) -> None:
 
 DETAIL_MAX = 300
 NAME_MIN = 3
-"""So many letters of a name or more stand for a person by themselves."""
+"""A part of a name with this many letters is enough to know a person by."""
 
 
 def safe_detail(text: str, *private: Secret) -> str | None:
@@ -125,9 +124,9 @@ class Refusal(enum.Enum):
     WITHDRAWN = "withdrawn"
     """An instruction was taken back before it was approved (two-step partners): it moved nothing."""
     STATEMENT_DECIDES = "statement_decides"
-    """Nobody knows yet: nothing takes its place before the statements of its day and the next do not list it."""
+    """Nobody knows yet: nothing takes its place until the statements of its day and of the next do not list it."""
     PERHAPS_PAID = "perhaps_paid"
-    """Refused as a repeat of what was done before: that may have paid, so that only a person may let it be replaced."""
+    """Refused as a repeat of an earlier request, which may have paid: only a person may have it replaced."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -79,7 +79,7 @@ def returned(query: Mapping[str, str]) -> LinkReturn:
 
 
 def exchanged(ctx: Context, finish: LinkFinish, reply: Response) -> LinkStep:
-    """What the exchange said. The account is kept beside the token, of which it is not known yet whose it is (D8)."""
+    """What the exchange said. The account is kept beside the token: whose that is, nobody knows yet (D8)."""
     envelope = sign.EXCHANGE.read(reply)
     of_the_code = OF_A_CODE in answers.written(envelope.body.get("responseMessage")).casefold()
     if refusal := links.refused(envelope, EXCHANGE_OVER | CODE_OVER if of_the_code else EXCHANGE_OVER):
