@@ -18,7 +18,8 @@ _log = structlog.get_logger(__name__)
 
 
 async def kept(clock: Clock, write: Callable[[], Awaitable[T]], *, tries: int, answers: int = 1) -> T:
-    """Do `write`, so many times while the database is away (some two seconds each); then only the log has the answers.
+    """Do `write`; while the database is away up to `tries` times, some two seconds apart. After the last one it raises:
+    then only the log has the answers.
 
     It may have been written though the database went away before it said so: `write` must bear being done again.
     """
@@ -30,4 +31,4 @@ async def kept(clock: Clock, write: Callable[[], Awaitable[T]], *, tries: int, a
                 raise
             _log.warning("answers_kept", answers=answers, error=type(error).__name__)
             await clock.sleep(growing_s(FIRST_S, 2.0, done - 1, LONGEST_S))
-    raise AssertionError("itertools.count ends never")
+    raise AssertionError("itertools.count never ends")

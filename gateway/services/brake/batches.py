@@ -32,13 +32,13 @@ COUNTED = timedelta(seconds=30)
 
 
 def bad(found: BatchDoubt) -> bool:
-    """Whether half of a batch's people or more are refused, of whom the partner has said anything."""
+    """Whether half or more of those people of a batch are refused of whom the partner has said anything."""
     return found.refused > 0 and 2 * found.refused >= found.answered
 
 
 async def judge(connection: Connection, now: datetime, *, by: str) -> None:
-    """Put batches in doubt, and count again those that are, which one worker does for all: a doubt ends once fewer than
-    half are refused (their rows were corrected, or the batch was stopped).
+    """Put batches in doubt, and count again those that are; one worker does it for all. A doubt ends once fewer than
+    half are refused: their rows were corrected, or the batch was stopped.
     """
     for batch, is_on, before in await batches.take_doubted(connection, now, now - COUNTED):
         if is_on and await holds.braked_since(connection, before.partner, now - ASKED):

@@ -80,8 +80,9 @@ class Brake:
         self._clock = clock
 
     async def tick(self) -> int:
-        """Release what the partner's good answers allow; else have two of the run asked again now and then, who may be
-        the only ones there are. Whoever released a hold, its run is asked again. Nothing more to do at once: 0.
+        """Release the holds that the partner's good answers allow; else have two of those refused asked again now and
+        then: there may be nobody else to ask. Whoever released a hold, all who were refused in it are asked again.
+        Returns 0: there is nothing more to do at once.
         """
         async with self._database.connection() as connection:
             held = [one for one in await holds.open_holds(connection) if one.kind is HoldKind.BRAKE]
@@ -207,7 +208,7 @@ async def _hold(connection: Connection, now: datetime, said: NewRefusal, answers
 
 
 async def _quiet(connection: Connection, now: datetime, hold: holds.Hold) -> bool:
-    """Whether nobody was refused any more for hours where only participants can show that a partner is right."""
+    """Whether nobody was refused for hours, at the stage where only participants can show that a partner is right."""
     if hold.stage is not HoldStage.LINK:
         return False
     return True not in await refusals.ring(connection, now, hold.partner, hold.stage, known=False)

@@ -86,8 +86,8 @@ class BatchView(msgspec.Struct, frozen=True, kw_only=True):
 def other_approvers(
     what: str, before: Mapping[str, ApprovalRow], client_id: str, person: str, decision: Decision
 ) -> int:
-    """How many other people have approved it, by clients that still are some; raises `Forbidden` where this person is
-    about to approve it once more by another client. `before`: what each client has said last and not taken back.
+    """How many other people have approved it, by clients that are still enabled; raises `Forbidden` where this person
+    is about to approve it once more by another client. `before`: what each client has said last and not taken back.
     """
     others = {row.person for who, row in before.items() if row.enabled and who != client_id}
     if decision is Decision.APPROVE and person in others:

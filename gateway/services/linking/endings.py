@@ -165,9 +165,9 @@ class LinkEndings(LinkUpkeep):
             await self._stays(connection, person, link, now)
 
     async def _stays(self, connection: Connection, person: ParticipantRow, link: LinkRow, now: datetime) -> None:
-        """A link that could not be given back stays active; a check of the NIK that was dropped meanwhile is due. One
-        that its participant has left for another account is over all the same, as active it would bar the next one; so
-        is one without consent.
+        """A link that could not be given back stays active; a check of the NIK that was dropped meanwhile is due. It is
+        over all the same where its participant has left it for another account, since it would bar the next one, and
+        where their consent is withdrawn.
         """
         withdrawn = link.ended_because == BlockerCode.CONSENT_WITHDRAWN.value
         if withdrawn or person.link_id != link.id:

@@ -105,8 +105,8 @@ class Linking(LinkSteps):
         return self._view(link, person)
 
     async def _make_way(self, connection: Connection, person: ParticipantRow, current: LinkRow, now: datetime) -> None:
-        """End a link that was not finished, or that is in doubt: whose it is wants another. Raises `Conflict` while it
-        is used.
+        """End a link that was not finished, or that is in doubt: its participant wants another. Raises `Conflict` while
+        it is used.
         """
         if current.state is LinkState.ACTIVE and current.doubted_at is not None:
             await facts.ended(connection, person, current, LinkState.REVOKED, BlockerCode.LINK_REVOKED, now)
@@ -322,8 +322,8 @@ class Linking(LinkSteps):
         return at if lives and link.answers < MOST_ANSWERS else None
 
     async def anew(self, link_id: str, cookies: Mapping[str, str], csrf: str) -> Shown:
-        """The participant asks for another code: the form begins anew, which has the partner send one. Too early it
-        stays as it is.
+        """The participant asks for another code: the form begins anew, which has the partner send one. Asked
+        too early, it stays as it is.
         """
         link = await self._of_form(link_id, cookies, csrf)
         at, now = self.anew_from(link), self._clock.now()

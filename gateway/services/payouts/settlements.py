@@ -1,4 +1,4 @@
-"""Settlements by a partner's document what its systems leave in doubt: one person brings it, another confirms it.
+"""Settles by a partner's document what its systems leave in doubt: one person brings it, another confirms it.
 
 It is a word of the partner like any other, stored as an observation: it ends a payout by the same rules, contradicts
 what contradicts it, and never sends anything by itself.

@@ -1,6 +1,6 @@
 """What the readings of a statement came upon, and what of it is told to staff.
 
-Credits in excess are told of at once, as money moves on. What an answer may have shown by being damaged on its way is
+Credits in excess are told of at once, as money moves on. What may only come of an answer that was damaged on its way is
 told once the next reading shows it too.
 """
 
@@ -58,7 +58,7 @@ class Weighed:
         return sorted({payout for payout, _, _ in self.listed})
 
     def doubtful(self) -> dict[str, int]:
-        """How often each of `KINDS` was found; what was not looked for to its end is left out where it is none."""
+        """How often each of `KINDS` was found; one that was not found is left out unless the day was read whole."""
         found = {FOREIGN: len(self.foreign), UNREADABLE: min(1, self.unreadable)}
         return {f"{kind}:{self.day}": count for kind, count in found.items() if count or self.whole}
 
@@ -86,7 +86,7 @@ async def suspects(connection: Connection, weighed: Weighed) -> list[int]:
 
 
 async def forget(connection: Connection, now: datetime, weighed: Weighed, payouts: Sequence[int]) -> None:
-    """Count no more what the day does not list any more of some payouts, if it was read so that it tells."""
+    """Stop counting, for some payouts, what the day no longer lists, if it was read so that this can be told."""
     if weighed.settled:
         await statements.forget(connection, now, weighed.day, payouts, weighed.listed)
 
