@@ -1,4 +1,8 @@
-"""Feeding one partner: payouts claimed in batches, sent by as many lanes as may be in flight, at the partner's pace."""
+"""Feeding one partner: payouts claimed in batches, sent by as many lanes as may be in flight, at the partner's pace.
+
+All other work goes in `lanes.py`, which claims what it has a lane for. Payouts are claimed ahead, so that a lane that
+falls free finds one that is leased already.
+"""
 
 from __future__ import annotations
 
