@@ -35,20 +35,6 @@ _ENDPOINT = "https://gateway/oauth/token"
 """What authlib checks for https is the front's business (docs/production.md); here it is only a name."""
 
 
-class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The form; a client that authenticates by HTTP Basic leaves `client_id` and `client_secret` out."""
-
-    grant_type: str
-    scope: str | None = None
-    """Space-separated; all of the client's when left out."""
-    client_id: str | None = None
-    client_secret: str | None = None
-    client_assertion_type: str | None = None
-    """`urn:ietf:params:oauth:client-assertion-type:jwt-bearer`, of a client that has keys instead of a secret."""
-    client_assertion: str | None = None
-    """A JWT (ES256 or PS256) of the client about itself, for this gateway; good once and for five minutes at most."""
-
-
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """An access token, valid for `expires_in` seconds."""
 
