@@ -22,6 +22,15 @@ def compact(body: object) -> bytes:
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def code(reply: httpx.Response) -> str:
+    """The responseCode, which must agree with the HTTP status."""
+    told = str(reply.json()["responseCode"])
+    assert told[:3] == str(reply.status_code)
+    assert len(told) == 7
+    assert reply.headers["X-TIMESTAMP"]
+    return told
+
+
 @functools.cache
 def private_key(pem: str) -> RSAPrivateKey:
     key = serialization.load_pem_private_key(pem.encode(), password=None)

@@ -26,16 +26,9 @@ class NewStray(msgspec.Struct, frozen=True, kw_only=True):
     reversed: bool
 
 
-class Stray(msgspec.Struct, frozen=True, kw_only=True):
+class Stray(NewStray, frozen=True, kw_only=True):
     """One that is kept."""
 
-    partner: str
-    reference: str
-    partner_reference: str | None
-    amount_rupiah: int
-    account_index: bytes | None
-    booked_at: datetime
-    reversed: bool
     case_id: int | None
     settled_at: datetime | None
     known_account: bool

@@ -15,7 +15,7 @@ from mock_partners.kit.behaviour import Behaviour
 from mock_partners.kit.clock import JAKARTA, Clock, Scheduler
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
-from tests.mock_partners.signing import SnapClient
+from tests.mock_partners.signing import SnapClient, code
 
 NOON = datetime(2026, 1, 15, 12, 0, 0, tzinfo=JAKARTA)
 NIK, OTHER_NIK = "3174052209989901", "3174056209989901"
@@ -91,15 +91,6 @@ class Bni:
         bound = (await self.bind(reference, account)).json()
         assert await self.verify_otp(bound, await self.newest_otp()) == "2000400"
         return str(bound["bankCardToken"])
-
-
-def code(reply: httpx.Response) -> str:
-    """The responseCode, which must agree with the HTTP status."""
-    told = str(reply.json()["responseCode"])
-    assert told[:3] == str(reply.status_code)
-    assert len(told) == 7
-    assert reply.headers["X-TIMESTAMP"]
-    return told
 
 
 @pytest.fixture

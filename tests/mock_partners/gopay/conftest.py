@@ -20,7 +20,7 @@ from mock_partners.kit.clock import JAKARTA, Clock, Scheduler
 from mock_partners.kit.notify import Notice
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
-from tests.mock_partners.signing import SnapClient, rsa_signature
+from tests.mock_partners.signing import SnapClient, code, rsa_signature
 
 NOON = datetime(2026, 1, 15, 12, 0, 0, tzinfo=JAKARTA)
 NIK = "3174012304909901"
@@ -207,14 +207,6 @@ class Gopay:
 
 def query(url: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
-
-
-def code(reply: httpx.Response) -> str:
-    """The responseCode, which must agree with the HTTP status."""
-    told = str(reply.json()["responseCode"])
-    assert told[:3] == str(reply.status_code)
-    assert len(told) == 7
-    return told
 
 
 def other(text: str) -> str:

@@ -18,7 +18,7 @@ from mock_partners.kit.snap.links import Links
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 from mock_partners.ovo import CREDENTIALS, create_app
-from tests.mock_partners.signing import SnapClient, compact, hmac_signature, rsa_signature
+from tests.mock_partners.signing import SnapClient, code, compact, hmac_signature, rsa_signature
 
 NOON = datetime(2026, 1, 15, 12, 0, 0, tzinfo=JAKARTA)
 NIK, OTHER_NIK = "3174052209989901", "3174056209989901"
@@ -160,15 +160,6 @@ def returned(reply: httpx.Response) -> dict[str, str]:
     location = reply.headers["Location"]
     assert location.startswith(f"{RETURN}&")
     return {name: values[0] for name, values in parse_qs(urlsplit(location).query).items() if name != "st"}
-
-
-def code(reply: httpx.Response) -> str:
-    """The responseCode, which must agree with the HTTP status."""
-    told = str(reply.json()["responseCode"])
-    assert told[:3] == str(reply.status_code)
-    assert len(told) == 7
-    assert reply.headers["X-TIMESTAMP"]
-    return told
 
 
 @pytest.fixture
