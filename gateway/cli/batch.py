@@ -17,6 +17,7 @@ from contracts.batch import BatchState
 from gateway.cli import files
 from gateway.cli.common import AsJson, further, rupiah, table, tell, terminal
 from gateway.cli.remote import API, ApiRefused, ClientId, Secret, Url, answered
+from gateway.client import NoAnswer
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -216,6 +217,8 @@ def _read(reply: httpx.Response) -> Any:
     if reply.is_success:
         return reply.json()
     problem = reply.json() if "json" in reply.headers.get("content-type", "") else {}
+    if reply.status_code >= 500 and "code" not in problem:
+        raise NoAnswer(f"HTTP {reply.status_code} of what stands in front of it")
     detail = problem.get("detail") or problem.get("error_description") or f"HTTP {reply.status_code}."
     raise ApiRefused(str(detail), code=problem.get("code"), remedy=problem.get("remedy"))
 

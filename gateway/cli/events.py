@@ -45,15 +45,21 @@ async def _events(
 ) -> None:
     async with AsyncGateway(url, client_id, client_secret) as gateway, httpx.AsyncClient() as receiver:
         for _ in range(_MOST_POLLS):
+            asked = after
             try:
-                async for event in gateway.pages(calls.list_events(after=after)):
-                    line = msgspec.json.encode(event)
-                    if forward is not None:
-                        await _forward(receiver, forward, line, after)
-                    typer.echo(line.decode())
-                    after = event.cursor
+                page = await gateway.send(calls.list_events(after=after).first)
             except NoAnswer as error:
                 raise NotForwarded(f"{url} gave no answer ({error}) after the cursor {after}.") from None
+            for event in page["events"]:
+                line = msgspec.json.encode(event)
+                if forward is not None:
+                    await _forward(receiver, forward, line, after)
+                typer.echo(line.decode())
+                after = event["cursor"]
+            # Not the last event's: others' events may follow it by the million, and are not walked through again.
+            after = page["next_cursor"]
+            if page["events"] or after != asked:
+                continue
             if not follow:
                 return
             await asyncio.sleep(_POLL_S)

@@ -17,6 +17,8 @@ import msgspec
 from gateway.client import models
 
 T = TypeVar("T")
+_WHOLE_BATCH_S = 900.0
+"""Up to a million rows are merged, or cancelled, before the answer begins."""
 
 
 class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -27,13 +29,15 @@ class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     method: str
     path: str
     answer: type[T]
-    query: dict[str, str] = {}
+    query: dict[str, str | Sequence[str]] = {}
     body: bytes | None = None
     content_type: str | None = None
     key: str | None = None
     """Its `Idempotency-Key`."""
     repeatable: bool = False
     """Whether sending it again can do nothing twice."""
+    patience_s: float = 60.0
+    """For how long nothing may come of an answer."""
 
     def __repr__(self) -> str:
         return f"Call({self.operation})"
@@ -55,10 +59,11 @@ def _get(operation: str, path: str, answer: type[T], **query: object) -> Call[T]
 
 def _do(
     operation: str, method: str, path: str, answer: type[T], body: Mapping[str, object] | None = None, *,
-    key: str | None = None, repeatable: bool = False,
+    key: str | None = None, repeatable: bool = False, patience_s: float = 60.0,
 ) -> Call[T]:  # fmt: skip
     return Call(
         operation=operation, method=method, path=path, answer=answer, key=key, repeatable=repeatable or key is not None,
+        patience_s=patience_s,
         body=None if body is None else msgspec.json.encode(body),
         content_type=None if body is None else "application/json",
     )  # fmt: skip
@@ -73,15 +78,15 @@ def _part(value: object) -> str:
 
 
 def submit_batch(
-    rows: bytes, *, content_type: str = "text/csv", key: str | None = None, **declared: str
+    rows: bytes, *, content_type: str = "text/csv", key: str | None = None, **declared: str | Sequence[str]
 ) -> Call[models.Batch]:
     """Hand over a batch (CSV, or `application/x-ndjson`). Without a key one is made of the content: the same file is
-    one batch. `declared`: further query parameters.
+    one batch. `declared`: what it should hold, as further query parameters; `partner_rupiah` is a list.
     """
     key = key or f"file-{hashlib.sha256(rows).hexdigest()}"
     return Call(
         operation="submit_batch", method="POST", path="/v1/batches", answer=models.Batch, query=dict(declared),
-        body=rows, content_type=content_type, key=key, repeatable=True,
+        body=rows, content_type=content_type, key=key, repeatable=True, patience_s=_WHOLE_BATCH_S,
     )  # fmt: skip
 
 
@@ -99,7 +104,7 @@ def decide_batch(batch_id: str, decision: str, content_root: str) -> Call[models
     """Approve (`approve`) or reject (`reject`) exactly this content; saying the same twice changes nothing."""
     body = {"decision": decision, "content_root": content_root}
     path = f"/v1/batches/{_part(batch_id)}/approvals"
-    return _do("decide_batch", "POST", path, models.Batch, body, repeatable=True)
+    return _do("decide_batch", "POST", path, models.Batch, body, repeatable=True, patience_s=_WHOLE_BATCH_S)
 
 
 def read_results(batch_id: str, *, limit: int = 500) -> Pages[models.RowResult]:

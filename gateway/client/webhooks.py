@@ -31,6 +31,6 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes) -> Message:
     named = {name.lower(): value for name, value in headers.items()}
     try:
         Webhook(secret).verify(body, named, json_parse=False)
-        return msgspec.convert({"id": named["webhook-id"], **msgspec.json.decode(body)}, Message)
+        return msgspec.convert({**msgspec.json.decode(body), "id": named["webhook-id"]}, Message)
     except (WebhookVerificationError, ValueError, msgspec.MsgspecError) as error:
         raise InvalidWebhook(str(error)) from None

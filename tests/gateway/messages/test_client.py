@@ -4,11 +4,13 @@ do something twice.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 import types
 import typing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import httpx
@@ -91,7 +93,7 @@ async def test_each_call_is_an_operation_of_the_schema(name: str, http: httpx.As
     ]
     if isinstance(made, Pages):
         assert "cursor" in parameters
-        assert int(call.query["limit"]) <= parameters["limit"]["schema"]["maximum"]
+        assert int(str(call.query["limit"])) <= parameters["limit"]["schema"]["maximum"]
         page = schemas[told["$ref"].rsplit("/", 1)[-1]]
         assert "next_cursor" in page["required"]
         assert _differences(made.item, page["properties"][made.items]["items"], schemas, name) == []
@@ -223,3 +225,142 @@ async def test_a_webhook_is_verified_and_anything_else_is_not(api: Api) -> None:
     ):  # fmt: skip
         with pytest.raises(InvalidWebhook):
             verify(secret, named, raw)
+
+
+def _page(events: list[dict[str, Any]], cursor: str) -> httpx.Response:
+    return httpx.Response(200, json={"events": events, "next_cursor": cursor})
+
+
+EVENT = {"cursor": "b", "type": "case.opened", "subject": "7", "data": {}, "at": "2026-05-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize("after", [None, "a"])
+def test_pages_go_on_over_a_stretch_of_others_events(after: str | None) -> None:
+    """Another organisation's file was merged: a page without an event of ours leads on, and only one that leads to
+    itself is the last.
+    """
+    answers = [_page([], "x"), _page([], "y"), _page([EVENT], "b"), _page([], "c"), _page([], "c")]
+    script = Script(*answers)
+    with _gateway(script) as client:
+        assert [event.cursor for event in client.pages(calls.list_events(after=after))] == ["b"]
+    assert [request.url.params.get("cursor") for request in script.requests] == [after, "x", "y", "b", "c"]
+
+
+async def test_both_clients_read_pages_alike() -> None:
+    script = Script(_page([], "x"), _page([EVENT], "b"), _page([], "b"))
+    async with AsyncGateway("http://api", "core", "secret", transport=httpx.MockTransport(script)) as client:
+        assert [event.cursor async for event in client.pages(calls.list_events(after="a"))] == ["b"]
+    odd = Script(httpx.Response(200, json={"events": [{"cursor": 1}], "next_cursor": "x"}))
+    with _gateway(odd) as client, pytest.raises(NoAnswer, match="page"):
+        list(client.pages(calls.list_events()))
+
+
+TOKEN = httpx.Response(200, json={"access_token": "t", "expires_in": 900})
+TROUBLES = (
+    httpx.Response(503, headers={"Retry-After": "1"}, json={"code": "unavailable"}), httpx.Response(429), BAD_GATEWAY,
+    httpx.ReadTimeout("x"), httpx.ConnectTimeout("x"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=repr)
+def test_a_token_is_asked_for_again_whatever_it_is_for(trouble: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that may be sent once only has not left while its token is asked for."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    told = [trouble, trouble, TOKEN, GOOD]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        said = told.pop(0)
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    def gateway() -> Gateway:
+        return Gateway("http://api", "core", "secret", transport=httpx.MockTransport(answer))
+
+    with gateway() as client:
+        assert client.send(calls.test_webhook_endpoint("we1")).delivered
+    wrong = httpx.Response(401, json={"code": "invalid_client", "error": "invalid_client"})
+    told = [wrong, GOOD]
+    with gateway() as client, pytest.raises(Refused, match="invalid_client"):
+        client.send(calls.read_payout("1"))
+    assert told == [GOOD], "wrong credentials are told at once"
+
+
+@pytest.mark.parametrize("kind", [httpx.ConnectTimeout, httpx.ProxyError, httpx.PoolTimeout])
+def test_what_never_left_is_whyever(kind: type[httpx.TransportError], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with _gateway(Script(kind("x"), GOOD)) as client:
+        assert client.send(calls.test_webhook_endpoint("we1")).delivered
+
+
+@pytest.mark.parametrize("status", [500, 502, 504, 520])
+def test_what_stands_in_front_refuses_nothing(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A balancer that gave up waiting: whoever takes that for a refusal hands the same over once more, otherwise."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    for text in ("<html>", "{}", "[]", ""):
+        script = Script(*[httpx.Response(status, text=text)] * 4)
+        with _gateway(script) as client, pytest.raises(NoAnswer, match=str(status)):
+            client.send(calls.hasten_payout("1"))
+    ours = httpx.Response(status, json={"code": "internal", "detail": "x", "remedy": "y"})
+    with _gateway(Script(*[ours] * 4)) as client, pytest.raises(Refused, match="internal"):
+        client.send(calls.hasten_payout("1"))
+
+
+def test_a_body_that_cannot_be_unpacked_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/oauth/token":
+            return TOKEN
+        return httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip"))
+
+    transport = httpx.MockTransport(answer)
+    with Gateway("http://api", "core", "secret", transport=transport) as client, pytest.raises(NoAnswer):
+        client.send(calls.read_payout("1"))
+
+
+def test_a_day_and_hour_to_come_back_at_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    soon, past = (
+        httpx.Response(503, headers={"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=s))})
+        for s in (20, -20)
+    )
+    with _gateway(Script(soon, past, GOOD)) as client:
+        client.send(msgspec.structs.replace(calls.test_webhook_endpoint("we1"), repeatable=True))
+    assert 15 < waited[0] <= 20 and 0.5 < waited[1] <= 2, waited
+
+
+async def test_a_token_that_was_taken_back_is_fetched_once_for_all_who_held_it() -> None:
+    """As many fetches as there are calls under way would use up the allowance of tokens, and all would fail."""
+    tokens = 0
+    old = asyncio.Event()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal tokens
+        if request.url.path == "/oauth/token":
+            tokens += 1
+            return httpx.Response(200, json={"access_token": f"t{tokens}", "expires_in": 900})
+        if request.headers["Authorization"] == "Bearer t1":
+            await old.wait()  # all hold the same one
+            await asyncio.sleep(0.001 * int(request.url.path.rpartition("/")[2]))  # and hear of it one after the other
+            return httpx.Response(401, json={"code": "invalid_token"})
+        return httpx.Response(404, json={"code": "not_found"})
+
+    async with AsyncGateway("http://api", "core", "secret", transport=httpx.MockTransport(answer)) as client:
+        asking = [asyncio.create_task(client.send(calls.read_payout(str(n)))) for n in range(20)]
+        await asyncio.sleep(0.05)
+        old.set()
+        told = await asyncio.gather(*asking, return_exceptions=True)
+    assert {getattr(one, "code", one) for one in told} == {"not_found"}
+    assert tokens == 2
+
+
+def test_a_batch_is_waited_for_as_long_as_it_takes_and_declared_for_each_partner() -> None:
+    batch = calls.submit_batch(b"x", partner_rupiah=["bni:1", "ovo:2"])
+    script = Script(httpx.Response(409, json={"code": "x"}))
+    with _gateway(script) as client, pytest.raises(Refused):
+        client.send(batch)
+    (request,) = script.requests
+    assert request.url.params.get_list("partner_rupiah") == ["bni:1", "ovo:2"]
+    assert request.extensions["timeout"]["read"] >= 600 > request.extensions["timeout"]["connect"]
