@@ -96,7 +96,8 @@ class _Round:
         self._vain = 0
         """Failures in a row, in this round."""
 
-    def _over(self) -> bool:
+    def over(self) -> bool:
+        """Whether nothing more is to be tried in this round."""
         enough = self._vain >= CALLS_AT_ONCE or self.gone or self.wait_s > 0
         return enough or self._deliverer.clock.monotonic() > self._ends_s
 
@@ -109,7 +110,7 @@ class _Round:
                 if event is None:  # purged: there is nothing left to tell
                     self.delivered.append(place)
                     continue
-                if blocked or self._over():
+                if blocked or self.over():
                     blocked = True
                     if before is None:
                         self._keep(place, subject, 0, clock.now(), clock.now(), None)
@@ -212,8 +213,9 @@ class Deliverer:
         place, replayed, full = (row.tx, row.seq), None, waiting.total() >= MOST_WAITING
         if row.replay_tx is not None and row.replay_seq is not None:
             replayed = (row.replay_tx, row.replay_seq)
-        # While it fails, one delivery that waits tries it again now and then; where none waits, the next page must.
-        if turn.failing_since is None and not full or not waiting:
+        # While it fails, one delivery that waits tries it again now and then, and one that is new: it may be that only
+        # what waits is refused, as often as it is sent, and everything else would wait for that.
+        if not full and not turn.over() or not waiting:
             if replayed is not None:
                 replayed = await self._page(turn, row, replayed, waiting, _until(row))
             else:
@@ -224,14 +226,17 @@ class Deliverer:
     async def _page(
         self, turn: _Round, row: EndpointRow, after: Place, waiting: Counter[str], until: Place | None
     ) -> Place | None:
-        """Deliver the next page, and say where it ends; None: there was nothing (more) to deliver."""
+        """Deliver the next page, of a failing endpoint one event, and say where it ends; None: there was nothing (more)
+        to deliver.
+        """
         async with self._database.connection() as connection:
             page = await events.read_after(connection, *after, PAGE, organisation=row.organisation)
         wanted = [one for one in page if until is None or (one.tx, one.seq) <= until]
+        ended = until is not None and (len(wanted) < len(page) or not page)
         lanes: dict[str, list[Call]] = {}
         now = self.clock.now()
         retried = set(turn.delivered)
-        for event in wanted:
+        for number, event in enumerate(wanted, 1):
             place = (event.tx, event.seq)
             if not event.mine or row.types and event.type not in row.types or place in retried:
                 continue
@@ -239,10 +244,13 @@ class Deliverer:
                 turn.waits.append(
                     Waiting(tx=event.tx, seq=event.seq, subject=event.subject, tries=0, since=now, next_at=now)
                 )
-            else:
-                lanes.setdefault(event.subject, []).append((place, event, None))
+                continue
+            lanes.setdefault(event.subject, []).append((place, event, None))
+            if turn.failing_since is not None:
+                ended, wanted = ended and number == len(wanted), wanted[:number]
+                break
         await asyncio.gather(*(turn.lane(subject, queue) for subject, queue in lanes.items()))
-        if until is not None and (len(wanted) < len(page) or not page):
+        if ended:
             return None
         return (wanted[-1].tx, wanted[-1].seq) if wanted else None
 
@@ -251,7 +259,8 @@ class Deliverer:
         because = "gone" if turn.gone else None
         if turn.failing_since is not None and now - turn.failing_since >= DISABLE_AFTER:
             because = "failing"
-        rest_s = min(2.0 ** min(turn.failures, 10), _REST_MOST_S) if turn.failing_since else 1.0 if full else 0.0
+        tried = turn.delivered or turn.failures > row.failures  # else only events of others were passed by
+        rest_s = min(2.0 ** min(turn.failures, 10), _REST_MOST_S) if turn.failing_since and tried else float(full)
         rest_s = max(rest_s, turn.wait_s)
         after = Served(
             place=place, failing_since=turn.failing_since, failures=turn.failures, error=turn.error,

@@ -21,7 +21,7 @@ from gateway.services.messages.delivery import message_id, secrets_of
 from gateway.services.messages.post import Delivery, Network, Post, check_url
 from gateway.storage.base.database import Connection, Database
 from gateway.storage.base.ids import new_id
-from gateway.storage.messages import webhooks
+from gateway.storage.messages import events, webhooks
 from gateway.storage.messages.webhooks import EndpointRow
 from gateway.storage.ops import audit
 
@@ -172,11 +172,16 @@ class Webhooks:
             return NewEndpointView(endpoint=await self._view(connection, row), secret=secret)
 
     async def enable(self, client_id: str | None, endpoint_id: str, *, actor: str) -> EndpointView:
-        """Call a disabled endpoint again, from the event at which it was disabled."""
+        """Call a disabled endpoint again, from the event at which it was disabled; one that fails, at once."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
             row = await self._own(connection, client_id, endpoint_id)
-            await webhooks.enable(connection, row.id)
+            if await events.is_purged(connection, row.tx, row.seq):
+                raise Conflict(
+                    "Events that this endpoint was not called for yet were forgotten.", code="cursor_too_old",
+                    remedy="Delete it and make another: that one is called for what happens from then on.",
+                )  # fmt: skip
+            await webhooks.enable(connection, row.id, now)
             await audit.record(connection, now, actor, "webhook.enable", row.id, {})
             return await self._view(connection, await self._own(connection, client_id, endpoint_id))
 
@@ -195,6 +200,11 @@ class Webhooks:
                     raise Conflict(
                         "A replay is going on.", code="replay_open", remedy="Wait until it is through, then ask again."
                     )
+                if after and await events.is_purged(connection, first[0], first[1]):
+                    raise InvalidRequest(
+                        "Events behind the cursor were forgotten.", field="after", code="cursor_too_old",
+                        remedy="Give a later cursor, or none for all events that there still are.",
+                    )  # fmt: skip
                 last = numbers_of(until, 2) if until else (row.tx, row.seq)
                 last_tx, last_seq = min(last, (row.tx, row.seq))  # what comes after is delivered anyway
                 if first >= (last_tx, last_seq):

@@ -115,11 +115,16 @@ async def change(
             endpoint_id,
             url,
         )
-        await connection.execute(
-            "UPDATE webhook_deliveries SET next_at = $2 WHERE endpoint = $1 AND dead_at IS NULL AND next_at > $2",
-            endpoint_id,
-            now,
-        )
+        await _hasten(connection, endpoint_id, now)
+
+
+async def _hasten(connection: Connection, endpoint_id: str, now: datetime) -> None:
+    """Whoever has mended the receiver does not wait for hours more for what was refused until then."""
+    await connection.execute(
+        "UPDATE webhook_deliveries SET next_at = $2 WHERE endpoint = $1 AND dead_at IS NULL AND next_at > $2",
+        endpoint_id,
+        now,
+    )
 
 
 async def delete(connection: Connection, endpoint_id: str) -> None:
@@ -144,13 +149,14 @@ async def replay(connection: Connection, endpoint_id: str, after: Place, until: 
     )  # fmt: skip
 
 
-async def enable(connection: Connection, endpoint_id: str) -> None:
-    """Call it (again), from where it was."""
+async def enable(connection: Connection, endpoint_id: str, now: datetime) -> None:
+    """Call it (again), from where it was; what waits is tried at once."""
     await connection.execute(
         "UPDATE webhook_endpoints SET disabled_at = NULL, disabled_because = NULL, failing_since = NULL, failures = 0,"
         " next_at = '-infinity' WHERE id = $1",
         endpoint_id,
     )
+    await _hasten(connection, endpoint_id, now)
 
 
 async def revive(connection: Connection, endpoint_id: str, now: datetime) -> int:

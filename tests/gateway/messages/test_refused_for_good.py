@@ -1,0 +1,146 @@
+"""A receiver that refuses some events as often as they are sent (their kind, their size) has all others meanwhile."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+import pytest
+
+from contracts.errors import Conflict, InvalidRequest
+from contracts.events import EventType
+from gateway.services.messages import delivery
+from gateway.services.messages.delivery import Deliverer
+from tests.gateway.messages.receiver import Receiver, receiving
+from tests.gateway.messages.test_delivery import SUBJECTS, Desk, desk
+
+__all__ = ["desk"]
+
+
+async def _pass(desk: Desk, worker: Deliverer, hours: float, step_s: float) -> None:
+    """Time goes by in steps; calls are signed for a time that has not come."""
+    steps = int(hours * 3_600 / step_s)
+    for _ in range(steps):
+        desk.clock.ahead += timedelta(seconds=step_s)
+        await desk.deliver(worker)
+
+
+@pytest.mark.parametrize("refused", [1, 12, 40])
+async def test_what_a_receiver_never_takes_keeps_nothing_else_waiting(desk: Desk, refused: int) -> None:
+    """Each round has events of its own, as where little happens; those of some subjects are refused for good."""
+    rng = random.Random(refused)
+    bad = {f"s{n}" for n in rng.sample(range(SUBJECTS), refused)}
+
+    async def manner(receiver: Receiver) -> int:
+        return 413 if receiver.message["subject"] in bad else 200
+
+    async with receiving(manner) as receiver:
+        endpoint = await desk.endpoint(receiver)
+        receiver.secret = ""
+        worker = desk.worker()
+        fine: set[int] = set()
+        for number in range(60):
+            subject = rng.choice(sorted(bad)) if number % 2 == 0 else f"s{rng.randrange(SUBJECTS)}"
+            n = int(subject[1:]) + SUBJECTS * number
+            await desk.tell(range(n, n + 1))
+            fine |= {n} - {n for _ in range(subject in bad)}
+            await _pass(desk, worker, 0.05, 60)
+        await _pass(desk, worker, 1, 300)
+        assert {message["data"]["n"] for message in receiver.firsts()} == fine
+        view = await desk.webhooks.get("core", endpoint)
+        assert view.disabled_at is None and 0 < view.waiting <= 60
+        await worker.close()
+
+
+async def test_a_dead_receiver_is_tried_seldom_and_little_piles_up(desk: Desk) -> None:
+    async def manner(receiver: Receiver) -> int:
+        return 500
+
+    async with receiving(manner) as receiver:
+        endpoint = await desk.endpoint(receiver)
+        receiver.secret = ""
+        worker = desk.worker()
+        for hour in range(48):
+            await desk.tell(range(hour * 100, hour * 100 + 100))
+            await _pass(desk, worker, 1, 300)
+        view = await desk.webhooks.get("core", endpoint)
+        assert receiver.calls <= 2 * 48 * 12 + 4 * delivery.CALLS_AT_ONCE, "two calls in five minutes"
+        assert view.waiting <= delivery.MOST_WAITING + delivery.PAGE
+        await worker.close()
+
+
+async def test_events_of_others_are_passed_by_without_a_rest(desk: Desk) -> None:
+    """A failing endpoint that is called for one type, behind thousands of events of another."""
+
+    async def manner(receiver: Receiver) -> int:
+        return 500 if receiver.message["subject"] == "s0" else 200
+
+    async with receiving(manner) as receiver:
+        await desk.endpoint(receiver, EventType.CASE_OPENED)
+        receiver.secret = ""
+        worker = desk.worker()
+        await desk.tell(range(1), EventType.CASE_OPENED)
+        await desk.deliver(worker)
+        await desk.tell(range(1, 1_500))
+        await desk.tell(range(1_500, 1_501), EventType.CASE_OPENED)
+        desk.clock.ahead += timedelta(seconds=3)
+        await desk.deliver(worker)
+        assert [message["data"]["n"] for message in receiver.firsts()] == [1_500]
+        await worker.close()
+
+
+async def test_a_range_goes_on_beside_what_is_refused(desk: Desk) -> None:
+    bad: set[str] = set()
+
+    async def manner(receiver: Receiver) -> int:
+        return 400 if receiver.message["subject"] in bad else 200
+
+    async with receiving(manner) as receiver:
+        endpoint = await desk.endpoint(receiver)
+        worker = desk.worker()
+        await desk.tell(range(8))
+        await desk.deliver(worker)
+        assert len(receiver.taken) == 8
+        receiver.secret = ""
+        bad.add("s3")
+        await desk.webhooks.replay("core", endpoint, None, None, dead=False, actor="core")
+        await _pass(desk, worker, 1, 30)
+        again = [message["data"]["n"] for _, message in receiver.taken[8:]]
+        assert sorted(again) == [0, 1, 2, 4, 5, 6, 7]
+        assert (await desk.webhooks.get("core", endpoint)).waiting == 1
+        await worker.close()
+
+
+async def test_who_mends_a_receiver_and_says_so_has_what_waits_at_once(desk: Desk) -> None:
+    broken = True
+
+    async def manner(receiver: Receiver) -> int:
+        return 500 if broken else 200
+
+    async with receiving(manner) as receiver:
+        endpoint = await desk.endpoint(receiver)
+        receiver.secret = ""
+        worker = desk.worker()
+        await desk.tell(range(3))
+        await _pass(desk, worker, 30, 1_800)
+        assert (await desk.webhooks.get("core", endpoint)).waiting == 3
+        broken = False
+        await desk.webhooks.enable("core", endpoint, actor="core")
+        await desk.deliver(worker)
+        assert [message["data"]["n"] for message in receiver.firsts()] == [0, 1, 2]
+        await worker.close()
+
+
+async def test_what_was_forgotten_is_not_called_delivered(desk: Desk) -> None:
+    """Neither a range nor an endpoint that was disabled for longer than events are kept goes on without a word."""
+    endpoint = await desk.endpoint("http://127.0.0.1:9/hook")
+    await desk.tell(range(1))
+    async with desk.store.connection() as connection:
+        await connection.execute("UPDATE events_purged SET tx = pg_current_xact_id(), seq = 1")
+    with pytest.raises(InvalidRequest) as early:
+        await desk.webhooks.replay("core", endpoint, "MS4x", None, dead=False, actor="core")
+    assert (early.value.code, early.value.field) == ("cursor_too_old", "after")
+    with pytest.raises(Conflict) as long_ago:
+        await desk.webhooks.enable("core", endpoint, actor="core")
+    assert long_ago.value.code == "cursor_too_old"
+    await desk.webhooks.replay("core", endpoint, None, None, dead=True, actor="core")
