@@ -29,7 +29,7 @@ from gateway.services.intake.row_faults import faults_of
 from gateway.services.intake.rows import Checker, rules_of
 from gateway.storage.access import clients
 from gateway.storage.base.database import Connection, Database, transact
-from gateway.storage.intake import batches, plans, staging
+from gateway.storage.intake import batches, plans, reapprovals, staging
 from gateway.storage.intake import entitlements as stored
 from gateway.storage.intake.copying import row_bytes
 from gateway.storage.intake.entitlements import CompletionRow, EntitlementRow, Filter
@@ -226,6 +226,7 @@ class Entitlements:
         batch = await self._merging.store(connection, client_id, settled, checker, now, plan_id=row.id)
         if batch.rows_accepted != settled.live:
             raise Overtaken
+        await reapprovals.lapse_stopped(connection, batch.id, now)
         await batches.approve(connection, batch.id, now)
         approved = (EventType.BATCH_APPROVED, batch.id, {"content_root": batch.content_root.hex()})
         await events.emit(connection, now, [approved])

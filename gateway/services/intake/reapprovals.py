@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from contracts.batch import BatchState, PartnerTotal
+from contracts.batch import BatchState, PartnerTotal, WarningCode
 from contracts.errors import Conflict
 from contracts.events import EventType
 from gateway.security import approval
@@ -35,12 +35,13 @@ async def put_up(connection: Connection, vault: Vault, client_id: str, now: date
             code="nothing_lapsed",
             remedy="Nothing is to be done: GET /v1/incentives?blocker=approval_missing lists what waits.",
         )
-    digests = [approval.digest(vault, approval.approved_row(*row[2:-1]), row.account_index) for row in rows]
+    digests = [approval.digest(vault, approval.approved_row(*row[3:-1]), row.account_index) for row in rows]
     tree = MerkleTree()
     tree.add(digests)
     counted, amounts = Counter(row.partner for row in rows), Counter[str]()
     for row in rows:
         amounts[row.partner] += row.amount_rupiah
+    stopped = sum(row.stopped for row in rows)
     totals = [
         PartnerTotal(partner=partner, rows=counted[partner], amount_rupiah=amounts[partner])
         for partner in sorted(counted)
@@ -59,7 +60,7 @@ async def put_up(connection: Connection, vault: Vault, client_id: str, now: date
         content_root=tree.root(),
         content_key_sealed=None,
         partners=msgspec.json.encode(totals).decode(),
-        warnings="[]",
+        warnings=msgspec.json.encode([(WarningCode.PEOPLE_STOPPED, stopped)] if stopped else []).decode(),
         received_at=now,
         decided_at=None,
     )

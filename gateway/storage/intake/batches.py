@@ -226,8 +226,10 @@ async def approve(connection: Connection, batch_id: str, now: datetime) -> None:
     """
     await _decide(connection, batch_id, BatchState.APPROVED, now)
     await connection.execute(
-        "DELETE FROM stopped_people s WHERE (SELECT bool_or(i.batch_id = $1 AND NOT i.cancelled) FROM incentives i"
-        " WHERE i.participant = s.participant)",
+        "DELETE FROM stopped_people s WHERE (SELECT bool_or(NOT i.cancelled AND i.lapsed_at IS NULL"
+        " AND (i.batch_id = $1 OR EXISTS"
+        " (SELECT FROM reapprovals r WHERE r.incentive = i.id AND r.batch_id = $1 OFFSET 0)))"
+        " FROM incentives i WHERE i.participant = s.participant)",
         batch_id,
     )
     await _mark(connection, batch_id, 0, AT_ONCE, now)

@@ -19,6 +19,8 @@ class Lapsed(NamedTuple):
 
     incentive: int
     lapsed_at: datetime
+    stopped: bool
+    """Payments to the participant were stopped, and nothing approved since."""
     programme: str
     purpose: str
     period: str
@@ -36,6 +38,14 @@ async def lapse_person(connection: Connection, participant: int, because: str, n
     be. `because`: `account_changed` or `nik_changed`.
     """
     await _lapse(connection, now, "participant = $1", participant, because)
+
+
+async def lapse_stopped(connection: Connection, batch_id: str, now: datetime) -> None:
+    """Of a batch that a plan approves those of people whose payments were stopped: the plan's approvers knew nothing of
+    that.
+    """
+    which = "batch_id = $1 AND participant IN (SELECT participant FROM stopped_people)"
+    await _lapse(connection, now, which, batch_id, "person_stopped")
 
 
 async def lapse(connection: Connection, incentives: Sequence[int], now: datetime) -> None:
@@ -66,8 +76,10 @@ async def lapsed(connection: Connection, client_id: str, limit: int) -> list[Lap
     """
     rows = await connection.fetch(
         """
-        SELECT i.id, i.lapsed_at, i.programme, i.purpose, i.period, i.participant_id, i.nik_index, i.partner,
-            i.amount_rupiah, i.due_on, i.deadline_on, t.account_index
+        SELECT i.id, i.lapsed_at,
+            EXISTS (SELECT FROM stopped_people s WHERE s.participant = i.participant OFFSET 0),
+            i.programme, i.purpose, i.period, i.participant_id, i.nik_index, i.partner, i.amount_rupiah, i.due_on,
+            i.deadline_on, t.account_index
         FROM incentives i JOIN participants t ON t.id = i.participant JOIN batches b ON b.id = i.batch_id
         WHERE i.lapsed_at IS NOT NULL AND i.organisation = organisation_of($2) AND NOT i.cancelled
           AND i.payout IS DISTINCT FROM 'succeeded'

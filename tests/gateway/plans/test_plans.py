@@ -285,6 +285,37 @@ async def test_nothing_more_is_made_for_who_was_stopped(api: Api) -> None:
     assert outcomes(await entitle(api, plans[1], person(1))) == ["made"], "a mistake is put right by entitling anew"
 
 
+async def test_who_was_stopped_and_is_entitled_anew_is_paid_once_two_people_have_looked(api: Api) -> None:
+    """Core sends everybody again each night: nobody has decided that the one who died is to be paid after all."""
+    plan_id, day = await approved(api), _today(api).isoformat()
+    other = str(person(2)["participant_id"])
+    await entitle(api, plan_id, person(1), person(2))
+    await api.call("POST", f"/v1/participants/{PID}/stop", role="operator")
+    assert outcomes(await entitle(api, plan_id, person(1), person(2))) == ["made", "repeated"]
+    assert outcomes(await complete(api, plan_id, PID, other, finished_on=day)) == ["made"] * 2
+
+    async def of(pid: str) -> set[tuple[bool, str]]:
+        found = (await api.call("GET", f"/v1/incentives?participant_id={pid}")).json()["incentives"]
+        return {(one["approved"], one["stage"]) for one in found if one["stage"] != "cancelled"}
+
+    assert (await of(PID), await of(other)) == ({(False, "awaiting_link")}, {(True, "awaiting_link")})
+    told = (await api.call("GET", "/v1/events", params={"limit": 1_000})).json()["events"]
+    assert [e["data"]["because"] for e in told if e["type"] == "approval.lapsed"] == ["person_stopped"] * 4
+    for _ in range(2):  # of what is put up and rejected nothing is paid, and the next one says the same
+        batch = (await api.call("POST", "/v1/batches/reapprovals", key=f"again-{_}")).json()
+        assert [(w["code"], w["rows"]) for w in batch["warnings"]] == [("people_stopped", 4)]
+        assert (await api.decide(batch, "one", "reject")).status_code == 200
+    later = await complete(api, plan_id, PID, other, finished_on=day, notice="survey-1")
+    assert outcomes(later) == ["made"] * 2
+    assert (await of(PID), await of(other)) == ({(False, "awaiting_link")}, {(True, "awaiting_link")})
+    batch = (await api.call("POST", "/v1/batches/reapprovals", key="last")).json()
+    assert (batch["rows_accepted"], batch["warnings"][0]["rows"]) == (5, 5)
+    for role in ("one", "two"):
+        assert (await api.decide(batch, role)).status_code == 200
+    assert await of(PID) == {(True, "awaiting_link")}
+    assert not await api.fetch("SELECT FROM stopped_people"), "it was decided"
+
+
 async def test_a_notice_that_comes_too_late_says_how_much_is_lost(api: Api) -> None:
     plan_id = await approved(api)
     await entitle(api, plan_id, person(1), person(2))
