@@ -120,12 +120,10 @@ def working_day(plan: PaymentPlan, day: date) -> date:
     """The day, or the first working one after it; where that is another month, the last one before it, so that an
     instalment stays in its month. A month without any working day leaves the day as it is.
     """
-    for step in (1, -1):
-        moved = day
-        while (moved.year, moved.month) == (day.year, day.month):
-            if _works(plan, moved):
-                return moved
-            moved += timedelta(days=step)
+    last = calendar.monthrange(day.year, day.month)[1]
+    for number in (*range(day.day, last + 1), *range(day.day - 1, 0, -1)):
+        if _works(plan, moved := day.replace(day=number)):
+            return moved
     return day
 
 

@@ -15,6 +15,7 @@ import re
 from typing import Any, NamedTuple
 
 from contracts.batch import COLUMNS, NOTES, Fault, RowCode
+from gateway.services.intake.cells import cleaned
 from gateway.services.intake.foreign import HEAD_BYTES, SAVE_AS, FileRefused, refuse_foreign
 
 MAX_RECORD_CHARS = 65_536
@@ -156,8 +157,10 @@ class CsvCells:
             if cells is None or len(cells) != self._width:
                 hint = None if cells is None else f"{len(cells)}/{self._width}"
                 return Record(line, (), Fault(None, RowCode.ROW_MALFORMED.value, hint))
+        if cells[0][:1] == _MARK:  # of the next file, where files were put one behind the other
+            cells[0] = cells[0].lstrip(_MARK)
         if cells == self._names or not (cells[0].strip() or any(map(str.strip, cells))):
-            return None  # the header again, where files were put one behind the other, or an empty row
+            return None  # the header again, or an empty row
         row = tuple([cells[at] for at in self._order])
         return Record(line, row, _encoding(row) if broken else None)
 
@@ -220,9 +223,15 @@ def _refuse_other_text(first_line: str) -> None:
 
 
 def _order_of(names: list[str]) -> tuple[list[int], int]:
-    names = [name.strip().lower() for name in names]
+    names = [cleaned(name).lower() for name in names]
     missing = [name for name in COLUMNS if name not in names]
     begin = f"Begin with: {','.join(COLUMNS)}"
+    if len(names) == 1 and names[0].split(",")[0] in COLUMNS and len(names[0].split(",")) >= len(COLUMNS):
+        raise FileRefused(
+            "Each line stands within double quotes as a whole, so that it is one cell.",
+            code="header_invalid",
+            remedy=f"In the spreadsheet put the columns apart (Data, Text to Columns, by commas). {SAVE_AS}",
+        )
     if len(missing) == 1 and any(name.startswith(missing[0]) for name in names):
         raise FileRefused(
             "The rows stand in one line: the line breaks are missing.",

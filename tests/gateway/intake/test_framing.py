@@ -157,6 +157,7 @@ FOREIGN = {
     "a document": (b"{\\rtf1\\ansi " + _BODY + b"}", "file_foreign"),
     "a page": (b"<!DOCTYPE html>\n<title>Sign in</title>\n", "file_foreign"),
     "a form": (b'--x1\r\nContent-Disposition: form-data; name="f"\r\n\r\n' + _BODY + b"\r\n--x1--\r\n", "file_foreign"),
+    "lines within quotes": (b"".join(b'"%b"\n' % line.encode() for line in _TEXT.splitlines()), "header_invalid"),
     "xml": (b"<?xml version='1.0'?>\n<rows/>\n", "file_foreign"),
 }
 _LINES = _TEXT.splitlines()
@@ -168,6 +169,10 @@ HARMLESS = {
     "columns once used, no last line end": ",,\n".join(_LINES).encode() + b",,",
     "rows of spaces": (_TEXT + " , ,\u00a0,\t, , , , , , , , \n,,,,,,,,,,,,,,\n").encode(),
     "files one behind the other": _BODY.replace(_LINES[2].encode(), f"{HEAD}\n{_LINES[2]}".encode()),
+    "files one behind the other, each with its mark": b"".join(
+        b"\xef\xbb\xbf" + f"{HEAD}\n{line}\n".encode() for line in _LINES[1:]
+    ),
+    "what cannot be seen in a column's name": _TEXT.replace(",nik,", ",\u200bnik\u00a0,", 1).encode(),
     "two marks": b"\xef\xbb\xbf" * 2 + _BODY,
     "an old end of file": _BODY.replace(b"\n", b"\r\n") + b"\x1a",
     "an old end of file in the last line": _BODY.rstrip(b"\n") + b"\x1a",

@@ -67,6 +67,11 @@ def test_a_due_day_works_and_stays_in_its_month(noticed: date, months: int, off:
         assert due == first
 
 
+def test_the_first_and_the_last_day_that_there_are_have_working_days_beside_them() -> None:
+    assert working_day(_plan(date.max), date.max) == date.max - timedelta(days=1)
+    assert working_day(_plan(date.min), date.min) == date.min + timedelta(days=1)
+
+
 def test_a_month_without_a_working_day_leaves_the_day() -> None:
     whole = tuple(date(2026, 11, n) for n in range(1, 31))
     assert working_day(_plan(*whole), date(2026, 11, 20)) == date(2026, 11, 20)
