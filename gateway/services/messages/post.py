@@ -211,8 +211,8 @@ class Post:
             error = "the address is not a public one" if refused_here else "it cannot be reached"
         except (aiohttp.ClientError, OSError, ValueError) as failed:
             error = f"no answer ({type(failed).__name__})"
-        if status is not None and not 200 <= status < 300:
-            error = f"HTTP {status}"
+        if status is not None:  # it says all; nobody needs the body, whole or not
+            error = None if 200 <= status < 300 else f"HTTP {status}"
         took_ms = round((time.monotonic() - began) * 1000)
         return Delivery(status=status, error=error, took_ms=took_ms, wait_s=wait_s)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,8 +12,9 @@ from contracts.errors import Conflict, InvalidRequest
 from contracts.events import EventType
 from gateway.services.messages import delivery
 from gateway.services.messages.delivery import Deliverer
+from gateway.services.messages.post import Post
 from tests.gateway.messages.receiver import Receiver, receiving
-from tests.gateway.messages.test_delivery import SUBJECTS, Desk, desk
+from tests.gateway.messages.test_delivery import LOOPBACK, SUBJECTS, Desk, desk
 
 __all__ = ["desk"]
 
@@ -129,6 +131,35 @@ async def test_who_mends_a_receiver_and_says_so_has_what_waits_at_once(desk: Des
         await desk.deliver(worker)
         assert [message["data"]["n"] for message in receiver.firsts()] == [0, 1, 2]
         await worker.close()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"Content-Length: 99\r\n\r\nok", b"Transfer-Encoding: chunked\r\n\r\nzz\r\nok",
+        b"Transfer-Encoding: chunked\r\n\r\n",
+        b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok", b"\r\n", b"Content-Length: 0\r\n\r\n",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(("status", "error"), [(200, None), (204, None), (500, "HTTP 500"), (404, "HTTP 404")])
+async def test_what_a_receiver_writes_behind_its_status_matters_to_nobody(
+    said: bytes, status: int, error: str | None
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(b"HTTP/1.1 %d X\r\n%b" % (status, said))
+        await writer.drain()
+        if said.endswith(b"chunked\r\n\r\n"):
+            await asyncio.sleep(1.5)  # longer than it is waited for
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    post = Post(LOOPBACK, timeout_s=0.5)
+    told = await post.send(f"http://127.0.0.1:{port}/", ["whsec_" + "a" * 32], "msg_1", datetime.now(UTC), b"{}")
+    await post.close()
+    server.close()
+    assert (told.status, told.error) == (status, error)
 
 
 async def test_what_was_forgotten_is_not_called_delivered(desk: Desk) -> None:
