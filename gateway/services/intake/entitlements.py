@@ -82,8 +82,10 @@ class Entitlements:
             await entry.read(connection, people)
             if entry.rows:
                 await self._settle(connection, client_id, entry)
-                left = entry.plan.most_participants - await stored.count(connection, plan_id)
-                for item in entry.standing()[max(0, left) :]:
+                named = [str(item.participant_id) for item in entry.standing()]
+                taken, theirs = await stored.places(connection, plan_id, named)
+                new = [item for item in entry.standing() if item.participant_id not in theirs]
+                for item in new[max(0, entry.plan.most_participants - taken) :]:
                     entry.refuse(item.number, NoticeCode.PLAN_FULL)
                     await stored.withdraw(connection, *entry.lines_of(item.number))
                 await staging.enrol(connection, now)

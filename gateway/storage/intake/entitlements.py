@@ -140,13 +140,28 @@ async def not_taken(connection: Connection, people: Mapping[str, tuple[bytes, by
     return {row["participant_id"]: tuple(filter(None, (row["name"], row["phone"]))) for row in rows}
 
 
-async def count(connection: Connection, plan_id: str) -> int:
-    """How many are entitled under the plan."""
-    return int(
-        await connection.fetchval(
-            "SELECT count(*) FROM entitlements WHERE plan_id = $1 AND state <> 'cancelled'", plan_id
-        )
+async def places(connection: Connection, plan_id: str, among: Collection[str]) -> tuple[int, frozenset[str]]:
+    """How many people the plan is used up for, and which of those named have a place without being entitled: what was
+    paid under a cancelled entitlement, or has left, is of the total that was approved.
+    """
+    row = await connection.fetchrow(
+        """
+        WITH kept AS MATERIALIZED (SELECT DISTINCT e.participant_id FROM entitlements e
+            WHERE e.plan_id = $1 AND e.state = 'cancelled'
+              AND NOT EXISTS (SELECT FROM entitlements o WHERE o.participant = e.participant AND o.plan_id = $1
+                  AND o.state <> 'cancelled' OFFSET 0)
+              AND EXISTS (SELECT FROM completions c WHERE c.entitlement = e.id AND EXISTS
+                  (SELECT FROM incentives i WHERE i.participant = e.participant AND i.batch_id = c.batch_id
+                      AND NOT i.cancelled OFFSET 0) OFFSET 0))
+        SELECT (SELECT count(*) FROM entitlements WHERE plan_id = $1 AND state <> 'cancelled')
+            + (SELECT count(*) FROM kept) AS taken,
+            ARRAY(SELECT participant_id FROM kept WHERE participant_id = ANY($2::text[])) AS theirs
+        """,
+        plan_id,
+        list(among),
     )
+    assert row is not None
+    return row["taken"], frozenset(row["theirs"])
 
 
 async def insert(

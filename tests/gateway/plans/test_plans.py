@@ -316,6 +316,23 @@ async def test_who_was_stopped_and_is_entitled_anew_is_paid_once_two_people_have
     assert not await api.fetch("SELECT FROM stopped_people"), "it was decided"
 
 
+async def test_cancelling_whom_it_has_paid_makes_no_room_for_more_people_than_were_approved(api: Api) -> None:
+    """Else one client could have any number paid under a plan that two people have approved for two."""
+    plan_id, day = await approved(api, most_participants=2), _today(api).isoformat()
+    other = str(person(2)["participant_id"])
+    mine, unpaid = await entitle(api, plan_id, person(1), person(2))
+    await complete(api, plan_id, PID, other, finished_on=day)
+    await _pay(api, "1")
+    for item in (mine, unpaid):
+        assert (await api.call("POST", f"/v1/entitlements/{item['entitlement_id']}/cancel")).status_code == 200
+    assert outcomes(await entitle(api, plan_id, person(3), person(4))) == ["made", "plan_full"], "nobody paid the other"
+    assert outcomes(await entitle(api, plan_id, person(4), person(1))) == ["plan_full", "made"], "the place is theirs"
+    assert outcomes(await entitle(api, plan_id, person(4), person(1), person(2))) == [
+        "plan_full", "repeated", "plan_full",
+    ]  # fmt: skip
+    assert outcomes(await complete(api, plan_id, PID, finished_on=day)) == ["made"], "what is left of it"
+
+
 async def test_a_notice_that_comes_too_late_says_how_much_is_lost(api: Api) -> None:
     plan_id = await approved(api)
     await entitle(api, plan_id, person(1), person(2))
