@@ -77,7 +77,7 @@ class Entitlement(msgspec.Struct, frozen=True, kw_only=True):
     """What was finished, oldest first."""
     incentives: list[IncentiveView]
     """What was made, each with where it stands and why it does not move; under `at_risk_days` only what is at risk.
-    None of somebody who is at risk: the training is not finished.
+    None of somebody who is at risk: the training, or a survey, is not finished.
     """
     created_at: datetime
     changed_at: datetime
@@ -114,7 +114,7 @@ async def list_entitlements(
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> EntitlementPage:
     """Entitlements; with `at_risk_days` those of whom something lapses within so many days from today that is due and
-    not paid, and why: the incentives' stages and blockers, or a training that is not finished.
+    not paid, and why: the incentives' stages and blockers, or a training or survey that is not finished.
     """
     wanted = Filter(
         organisation=request.auth.organisation, plan_id=plan_id, participant_id=participant_id, state=state_

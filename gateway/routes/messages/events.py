@@ -10,7 +10,7 @@ from litestar import Request, Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
-from contracts.errors import GatewayError
+from contracts.errors import GatewayError, InvalidRequest
 from gateway.core import Core
 from gateway.cursors import cursor_of, numbers_of
 from gateway.security.clients import Caller, require
@@ -72,6 +72,11 @@ async def list_events(
     if cursor == NOW:
         async with core.resources.database.connection() as connection:
             return Events(events=[], next_cursor=cursor_of(*await stored.present(connection)))
+    if cursor and after:
+        raise InvalidRequest(
+            "cursor and after are one parameter under two names.", field="after", code="parameter_repeated",
+            remedy="Give cursor alone.",
+        )  # fmt: skip
     tx, seq = numbers_of(cursor or after, 2)
     async with core.resources.database.connection() as connection:
         if (cursor or after) and await stored.is_purged(connection, tx, seq):

@@ -245,7 +245,7 @@ async def incentives_of(connection: Connection, entitlements: Collection[int]) -
     """(entitlement, incentive) of what their notices made."""
     rows = await connection.fetch(
         "SELECT e.id, i.id AS incentive FROM entitlements e"
-        " CROSS JOIN LATERAL (SELECT batch_id FROM completions WHERE entitlement = e.id OFFSET 0) c"
+        " CROSS JOIN LATERAL (SELECT DISTINCT batch_id FROM completions WHERE entitlement = e.id OFFSET 0) c"
         " CROSS JOIN LATERAL (SELECT id FROM incentives WHERE participant = e.participant AND batch_id = c.batch_id"
         " OFFSET 0) i"
         " WHERE e.id = ANY($1::bigint[]) ORDER BY i.id",
@@ -288,8 +288,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     participant_id: str | None = None
     state: EntitlementState | None = None
     at_risk: tuple[date, date] | None = None
-    """From today to a day: something of theirs lapses by then that is due and not paid, or that they finished no
-    training for.
+    """From today to a day: something of theirs lapses by then that is due and not paid, or whose training or survey
+    they have not finished.
     """
 
 
@@ -298,6 +298,9 @@ async def find(connection: Connection, wanted: Filter, after: int, limit: int) -
     first, last = wanted.at_risk or (None, None)
     rows = await connection.fetch(
         f"""
+        WITH fixed AS MATERIALIZED (SELECT p.id AS plan_id, n ->> 'after' AS notice
+            FROM plans p, jsonb_array_elements(convert_from(p.content, 'UTF8')::jsonb -> 'instalments') AS n
+            WHERE (n ->> 'deadline_on')::date BETWEEN $7 AND $8)
         SELECT {", ".join(f"e.{name}" for name in EntitlementRow.__struct_fields__)} FROM entitlements e
         WHERE e.id > $1 AND ($3::text IS NULL OR e.organisation = $3) AND ($4::text IS NULL OR e.plan_id = $4)
           AND ($5::text IS NULL OR e.participant_id = $5) AND ($6::text IS NULL OR e.state = $6)
@@ -307,9 +310,8 @@ async def find(connection: Connection, wanted: Filter, after: int, limit: int) -
               WHERE c.entitlement = e.id AND i.deadline_on BETWEEN $7 AND $8
                 AND i.stage NOT IN ('paid', 'returned', 'cancelled')
                 AND (i.stage <> 'scheduled' OR i.blocker IS NOT NULL OR i.due_on <= $7))
-            OR e.state = 'open' AND EXISTS (
-              SELECT FROM plans p, jsonb_array_elements(convert_from(p.content, 'UTF8')::jsonb -> 'instalments') AS n
-              WHERE p.id = e.plan_id AND (n ->> 'deadline_on')::date BETWEEN $7 AND $8))
+            OR e.state <> 'cancelled' AND EXISTS (SELECT FROM fixed f WHERE f.plan_id = e.plan_id
+              AND NOT EXISTS (SELECT FROM completions c WHERE c.entitlement = e.id AND c.notice = f.notice OFFSET 0)))
         ORDER BY e.id LIMIT $2
         """,  # noqa: S608 - our columns
         after,

@@ -17,7 +17,7 @@ from tests.turns import in_turn
 PID = str(person(1)["participant_id"])
 
 
-def _today(api: Api, days: int = 0) -> date:
+def today(api: Api, days: int = 0) -> date:
     return jakarta_day(api.core.resources.clock.now()) + timedelta(days=days)
 
 
@@ -66,10 +66,10 @@ async def test_a_plan_whose_fixed_deadline_is_over_is_refused_and_one_that_ends_
                  "due_on": (day - timedelta(days=9)).isoformat(), "deadline_on": day.isoformat()}  # fmt: skip
         return plan(weekends=True, instalments=[plan()["instalments"][0], fixed])
 
-    over = await api.call("POST", "/v1/plans", key="over", json=ending(_today(api, -1)))
+    over = await api.call("POST", "/v1/plans", key="over", json=ending(today(api, -1)))
     assert (over.status_code, over.json()["code"], over.json()["field"]) == (422, "plan_invalid", "deadline_on")
     assert "Instalment 2" in over.json()["detail"]
-    assert (await api.call("POST", "/v1/plans", key="today", json=ending(_today(api)))).status_code == 201
+    assert (await api.call("POST", "/v1/plans", key="today", json=ending(today(api)))).status_code == 201
 
 
 @in_turn(
@@ -100,7 +100,7 @@ async def test_the_notice_makes_the_incentives_with_their_days(api: Api) -> None
     assert item["outcome"] == "made"
     known = await api.call("GET", f"/v1/participants/{PID}")
     assert known.status_code == 200, "may link while the training runs"
-    day = _today(api, -1)
+    day = today(api, -1)
     (done,) = await complete(api, plan_id, PID, finished_on=day.isoformat())
     assert (done["outcome"], done["incentives"], done["entitlement_id"]) == ("made", 4, item["entitlement_id"])
     shown = (await api.call("GET", f"/v1/entitlements/{item['entitlement_id']}")).json()
@@ -113,25 +113,25 @@ async def test_the_notice_makes_the_incentives_with_their_days(api: Api) -> None
         assert due.weekday() < 5 and deadline == due + timedelta(days=60)
     batch = (await api.call("GET", f"/v1/batches/{made[0]['batch_id']}")).json()
     assert (batch["plan_id"], batch["state"], batch["rows_accepted"]) == (plan_id, "approved", 4)
-    (bonus,) = await complete(api, plan_id, PID, finished_on=_today(api).isoformat(), notice="survey-1")
+    (bonus,) = await complete(api, plan_id, PID, finished_on=today(api).isoformat(), notice="survey-1")
     assert (bonus["outcome"], bonus["incentives"]) == ("made", 1)
 
 
 async def test_a_notice_is_taken_once_whatever_became_of_its_incentives(api: Api) -> None:
-    plan_id, day = await approved(api), _today(api).isoformat()
+    plan_id, day = await approved(api), today(api).isoformat()
     await entitle(api, plan_id, person(1))
     assert outcomes(await complete(api, plan_id, PID, finished_on=day)) == ["made"]
     (first, *_) = (await api.call("GET", f"/v1/incentives?participant_id={PID}")).json()["incentives"]
     assert (await api.call("POST", f"/v1/incentives/{first['incentive_id']}/cancel")).status_code == 200
     before = await api.state()
     assert outcomes(await complete(api, plan_id, PID, finished_on=day)) == ["repeated"]
-    earlier = _today(api, -3).isoformat()
+    earlier = today(api, -3).isoformat()
     assert outcomes(await complete(api, plan_id, PID, finished_on=earlier)) == ["notice_differs"]
     assert await api.state() == before, "neither makes the cancelled one again, nor changes anything"
 
 
 async def test_notices_that_cannot_be_taken_say_why_and_stop_nobody_else(api: Api) -> None:
-    plan_id, day = await approved(api), _today(api).isoformat()
+    plan_id, day = await approved(api), today(api).isoformat()
     people = [person(n) for n in range(1, 5)]
     ids = [str(one["participant_id"]) for one in people]
     items = await entitle(api, plan_id, *people)
@@ -146,9 +146,9 @@ async def test_notices_that_cannot_be_taken_say_why_and_stop_nobody_else(api: Ap
     ]  # fmt: skip
     assert twice[5]["entitlement_id"] == twice[0]["entitlement_id"]
     assert outcomes(await complete(api, plan_id, ids[0], finished_on=day, notice="survey-9")) == ["notice_unknown"]
-    tomorrow = _today(api, 1).isoformat()
+    tomorrow = today(api, 1).isoformat()
     assert outcomes(await complete(api, plan_id, ids[0], finished_on=tomorrow, notice="survey-1")) == ["notice_date"]
-    yesterday = _today(api, -1).isoformat()
+    yesterday = today(api, -1).isoformat()
     assert outcomes(await complete(api, plan_id, ids[0], finished_on=yesterday, notice="survey-1")) == ["notice_date"]
     await entitle(api, plan_id, person(9))
     ninth = str(person(9)["participant_id"])
@@ -190,7 +190,7 @@ async def test_whom_a_plan_cannot_take_is_told_why(api: Api) -> None:
 
 
 async def test_cancelling_stops_what_has_not_left_and_frees_the_person(api: Api) -> None:
-    plan_id, day = await approved(api), _today(api).isoformat()
+    plan_id, day = await approved(api), today(api).isoformat()
     (item,) = await entitle(api, plan_id, person(1))
     await complete(api, plan_id, PID, finished_on=day)
     path = f"/v1/entitlements/{item['entitlement_id']}/cancel"
@@ -203,7 +203,7 @@ async def test_cancelling_stops_what_has_not_left_and_frees_the_person(api: Api)
     assert outcomes(await complete(api, plan_id, PID, finished_on=day)) == ["made"]
 
 
-async def _pay(api: Api, period: str) -> None:
+async def pay(api: Api, period: str) -> None:
     async with api.core.resources.database.connection() as connection:
         await connection.execute(
             "UPDATE incentives SET payout = 'succeeded' WHERE participant_id = $1 AND period = $2", PID, period
@@ -213,7 +213,7 @@ async def _pay(api: Api, period: str) -> None:
 @pytest.mark.parametrize("paid_by", ["the plan", "another plan", "a file", "the same row in a file"])
 async def test_what_was_paid_before_is_left_out_and_the_rest_is_made(api: Api, paid_by: str) -> None:
     """Whoever was noticed with a wrong day, moves to another plan or was paid from a file so far gets what is left."""
-    day = _today(api)
+    day = today(api)
     plan_id = await approved(api)
     if "file" in paid_by:
         days = {"due_on": "2026-05-07", "deadline_on": "2099-12-31"}
@@ -223,11 +223,11 @@ async def test_what_was_paid_before_is_left_out_and_the_rest_is_made(api: Api, p
             plan_id = await approved(api, "fixed", name="fixed", instalments=fixed)
             days["due_on"] = "2026-05-08"
         await api.submit(as_csv([row(1, **days)]))
-        await _pay(api, "1")
+        await pay(api, "1")
     else:
         (item,) = await entitle(api, plan_id, person(1))
         await complete(api, plan_id, PID, finished_on=(day - timedelta(days=1)).isoformat())
-        await _pay(api, "1")
+        await pay(api, "1")
         await api.call("POST", f"/v1/entitlements/{item['entitlement_id']}/cancel")
         if paid_by == "another plan":
             plan_id = await approved(api, "other", name="other", most_participants=9)
@@ -256,10 +256,10 @@ async def test_a_notice_of_which_all_was_paid_is_taken_and_nobody_is_entitled_to
     await api.submit(as_csv([row(1)]))
     unpaid = await entitle(api, both, person(1))
     assert outcomes(unpaid) == ["incentive_conflict"], "it can be cancelled first: which of the two is meant?"
-    await _pay(api, "1")
+    await pay(api, "1")
     assert outcomes(await entitle(api, alone, person(1))) == ["instalment_paid"]
     assert outcomes(await entitle(api, both, person(1))) == ["made"]
-    day = _today(api).isoformat()
+    day = today(api).isoformat()
     (none,) = await complete(api, both, PID, finished_on=day)
     assert (none["outcome"], none["incentives"], none["deadlines_over"]) == ("made", 0, 0)
     (some,) = await complete(api, both, PID, finished_on=day, notice="survey-1")
@@ -270,7 +270,7 @@ async def test_a_notice_of_which_all_was_paid_is_taken_and_nobody_is_entitled_to
 async def test_nothing_more_is_made_for_who_was_stopped(api: Api) -> None:
     """Somebody has died: no later notice of anybody makes money for them, under no plan of any programme."""
     plans = [await approved(api, key, programme=key) for key in ("a", "b")]
-    day = _today(api).isoformat()
+    day = today(api).isoformat()
     for plan_id in plans:
         assert outcomes(await entitle(api, plan_id, person(1), person(2))) == ["made"] * 2
     await complete(api, plans[0], PID, finished_on=day)
@@ -285,66 +285,18 @@ async def test_nothing_more_is_made_for_who_was_stopped(api: Api) -> None:
     assert outcomes(await entitle(api, plans[1], person(1))) == ["made"], "a mistake is put right by entitling anew"
 
 
-async def test_who_was_stopped_and_is_entitled_anew_is_paid_once_two_people_have_looked(api: Api) -> None:
-    """Core sends everybody again each night: nobody has decided that the one who died is to be paid after all."""
-    plan_id, day = await approved(api), _today(api).isoformat()
-    other = str(person(2)["participant_id"])
-    await entitle(api, plan_id, person(1), person(2))
-    await api.call("POST", f"/v1/participants/{PID}/stop", role="operator")
-    assert outcomes(await entitle(api, plan_id, person(1), person(2))) == ["made", "repeated"]
-    assert outcomes(await complete(api, plan_id, PID, other, finished_on=day)) == ["made"] * 2
-
-    async def of(pid: str) -> set[tuple[bool, str]]:
-        found = (await api.call("GET", f"/v1/incentives?participant_id={pid}")).json()["incentives"]
-        return {(one["approved"], one["stage"]) for one in found if one["stage"] != "cancelled"}
-
-    assert (await of(PID), await of(other)) == ({(False, "awaiting_link")}, {(True, "awaiting_link")})
-    told = (await api.call("GET", "/v1/events", params={"limit": 1_000})).json()["events"]
-    assert [e["data"]["because"] for e in told if e["type"] == "approval.lapsed"] == ["person_stopped"] * 4
-    for _ in range(2):  # of what is put up and rejected nothing is paid, and the next one says the same
-        batch = (await api.call("POST", "/v1/batches/reapprovals", key=f"again-{_}")).json()
-        assert [(w["code"], w["rows"]) for w in batch["warnings"]] == [("people_stopped", 4)]
-        assert (await api.decide(batch, "one", "reject")).status_code == 200
-    later = await complete(api, plan_id, PID, other, finished_on=day, notice="survey-1")
-    assert outcomes(later) == ["made"] * 2
-    assert (await of(PID), await of(other)) == ({(False, "awaiting_link")}, {(True, "awaiting_link")})
-    batch = (await api.call("POST", "/v1/batches/reapprovals", key="last")).json()
-    assert (batch["rows_accepted"], batch["warnings"][0]["rows"]) == (5, 5)
-    for role in ("one", "two"):
-        assert (await api.decide(batch, role)).status_code == 200
-    assert await of(PID) == {(True, "awaiting_link")}
-    assert not await api.fetch("SELECT FROM stopped_people"), "it was decided"
-
-
-async def test_cancelling_whom_it_has_paid_makes_no_room_for_more_people_than_were_approved(api: Api) -> None:
-    """Else one client could have any number paid under a plan that two people have approved for two."""
-    plan_id, day = await approved(api, most_participants=2), _today(api).isoformat()
-    other = str(person(2)["participant_id"])
-    mine, unpaid = await entitle(api, plan_id, person(1), person(2))
-    await complete(api, plan_id, PID, other, finished_on=day)
-    await _pay(api, "1")
-    for item in (mine, unpaid):
-        assert (await api.call("POST", f"/v1/entitlements/{item['entitlement_id']}/cancel")).status_code == 200
-    assert outcomes(await entitle(api, plan_id, person(3), person(4))) == ["made", "plan_full"], "nobody paid the other"
-    assert outcomes(await entitle(api, plan_id, person(4), person(1))) == ["plan_full", "made"], "the place is theirs"
-    assert outcomes(await entitle(api, plan_id, person(4), person(1), person(2))) == [
-        "plan_full", "repeated", "plan_full",
-    ]  # fmt: skip
-    assert outcomes(await complete(api, plan_id, PID, finished_on=day)) == ["made"], "what is left of it"
-
-
 async def test_a_notice_that_comes_too_late_says_how_much_is_lost(api: Api) -> None:
     plan_id = await approved(api)
     await entitle(api, plan_id, person(1), person(2))
-    (late,) = await complete(api, plan_id, PID, finished_on=_today(api, -100).isoformat())
-    (good,) = await complete(api, plan_id, str(person(2)["participant_id"]), finished_on=_today(api).isoformat())
+    (late,) = await complete(api, plan_id, PID, finished_on=today(api, -100).isoformat())
+    (good,) = await complete(api, plan_id, str(person(2)["participant_id"]), finished_on=today(api).isoformat())
     assert (late["outcome"], late["incentives"], good["deadlines_over"]) == ("made", 4, 0)
     days = await api.fetch("SELECT deadline_on FROM incentives WHERE participant_id = $1", PID)
-    assert late["deadlines_over"] == sum(one["deadline_on"] < _today(api) for one in days) > 0
+    assert late["deadlines_over"] == sum(one["deadline_on"] < today(api) for one in days) > 0
 
 
 async def test_whoever_approved_hands_nothing_over_and_a_changed_plan_makes_nothing(api: Api) -> None:
-    plan_id, day = await approved(api), _today(api).isoformat()
+    plan_id, day = await approved(api), today(api).isoformat()
     await entitle(api, plan_id, person(1))
     await api.fetch("UPDATE clients SET person = 'one' WHERE id = 'maker'")
     body = {"plan_id": plan_id, "completions": [{"participant_id": PID, "finished_on": day}]}
@@ -364,11 +316,11 @@ async def test_whoever_approved_hands_nothing_over_and_a_changed_plan_makes_noth
 
 async def test_who_is_at_risk_and_why(api: Api) -> None:
     fixed = {"purpose": "training", "period": 1, "amount_rupiah": 600_000,
-             "due_on": _today(api, -9).isoformat(), "deadline_on": _today(api, 5).isoformat()}  # fmt: skip
+             "due_on": today(api, -9).isoformat(), "deadline_on": today(api, 5).isoformat()}  # fmt: skip
     plan_id = await approved(api, instalments=[fixed], weekends=True)
     await entitle(api, plan_id, person(1), person(2), person(3))
     second = str(person(2)["participant_id"])
-    assert outcomes(await complete(api, plan_id, PID, second, finished_on=_today(api, -10).isoformat())) == ["made"] * 2
+    assert outcomes(await complete(api, plan_id, PID, second, finished_on=today(api, -10).isoformat())) == ["made"] * 2
     await api.call("POST", f"/v1/participants/{second}/stop")
     assert (await api.call("GET", "/v1/entitlements?at_risk_days=4")).json()["entitlements"] == []
     risky = (await api.call("GET", "/v1/entitlements?at_risk_days=5")).json()["entitlements"]
