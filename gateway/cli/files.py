@@ -65,7 +65,8 @@ def write(target: Path, file: Path, rejected: Iterable[dict[str, Any]], *, ndjso
             if record is None:
                 raise ResultsRefused("The file has changed since it was handed over.", remedy="Write it from that one.")
             faults = msgspec.convert(row["faults"], list[RowFault])
-            cells = map(plain, record.cells or [""] * len(COLUMNS))
+            # What stands for a value of another type is no value: its cell is left to be filled in.
+            cells = ["" if cell[:1] == "\0" else plain(cell) for cell in record.cells or [""] * len(COLUMNS)]
             writer.writerow([*cells, *_notes(row["line"], faults, record)])
             count += 1
     return count
