@@ -11,7 +11,7 @@ import typer
 from contracts.errors import InvalidRequest
 from contracts.payment_plan import Instalment, PaymentPlan, PlanState, content_of, root_of
 from gateway.cli.common import AsJson, rupiah, table, tell, terminal
-from gateway.cli.remote import API, ClientId, Secret, Url, asked, connected
+from gateway.cli.remote import API, ClientId, Secret, Url, connected
 from gateway.client import calls, models
 
 app = typer.Typer(
@@ -19,18 +19,29 @@ app = typer.Typer(
     help="Payment plans (docs/plans.md), over HTTP with a client's credentials: PRAKERJA_CLIENT_ID,"
     " PRAKERJA_CLIENT_SECRET, and the API's address in PRAKERJA_API_URL or --url.",
 )
+_ANEW = frozenset({PlanState.REJECTED.value, PlanState.EXPIRED.value})
+_TIMES = 50
 PlanId = Annotated[str, typer.Argument(help="As `gateway plans submit` printed it.")]
 PlanFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A plan as JSON: docs/plans.md.")]
 
 
 @app.command()
 def submit(file: PlanFile, client_id: ClientId, client_secret: Secret, url: Url = API) -> None:
-    """Propose a plan (scope `batches`). The same file sent twice is one plan."""
+    """Propose a plan (scope `batches`). The same file sent twice is one plan; one that was rejected or has expired is
+    proposed anew.
+    """
     plan = _read(file)
     key = f"plan-{root_of(content_of(plan)).hex()}"
-    made = asked(url, client_id, client_secret, calls.propose_plan(msgspec.to_builtins(plan), key=key))
-    _show(made)
-    terminal().print(f"two others approve it: gateway plans approve {made.plan_id}", style="dim")
+    with connected(url, client_id, client_secret) as gateway:
+        for turn in range(_TIMES):
+            again = f"-{turn}" if turn else ""
+            made = gateway.send(calls.propose_plan(msgspec.to_builtins(plan), key=key + again))
+            shown = gateway.send(calls.read_plan(made.plan_id))  # a key gives its first answer for a week
+            if shown.state not in _ANEW:
+                break
+    _show(shown)
+    if shown.state == PlanState.AWAITING_APPROVAL.value:
+        terminal().print(f"two others approve it: gateway plans approve {shown.plan_id}", style="dim")
 
 
 @app.command()

@@ -81,7 +81,8 @@ def submit_batch(
     rows: bytes, *, content_type: str = "text/csv", key: str | None = None, **declared: str | Sequence[str]
 ) -> Call[models.Batch]:
     """Hand over a batch (CSV, or `application/x-ndjson`). Without a key one is made of the content: the same file is
-    one batch. `declared`: what it should hold, as further query parameters; `partner_rupiah` is a list.
+    one batch, for seven days also once that was rejected or stopped; then give another key. `declared`: what it should
+    hold, as further query parameters; `partner_rupiah` is a list.
     """
     key = key or f"file-{hashlib.sha256(rows).hexdigest()}"
     return Call(

@@ -32,6 +32,7 @@ from gateway.settings import Settings
 from gateway.storage.base.database import Database
 from tests.gateway.api.conftest import settings_on
 from tests.gateway.api.kit import PROGRAMMES, PURPOSES, as_csv, as_ndjson, nik, row
+from tests.gateway.plans.kit import plan
 from tests.gateway.program import run, run_apart
 
 
@@ -232,6 +233,27 @@ def test_events_are_printed_in_order_and_forwarded_from_where_it_broke(served: d
         thread.join()
     assert Forwarded.taken == [*printed[:3], *printed[2:]]
     assert "scope" in run("events", status=2, **served["one"])
+
+
+def test_a_plan_that_was_rejected_is_proposed_anew_and_one_that_stands_is_not(
+    served: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps(plan()))
+
+    def submitted() -> str:
+        (found,) = re.findall("plan (pl[0-9]+)", run("plans", "submit", str(file), **served["maker"]))
+        return str(found)
+
+    first = submitted()
+    assert submitted() == first
+    root = run("plans", "root", str(file)).strip()
+    run("plans", "approve", first, "--root", root, "--reject", **served["one"])
+    second = submitted()
+    assert second != first and submitted() == second
+    for role in ("one", "two"):
+        assert "approved" in run("plans", "approve", second, "--root", root, **served[role])
+    assert "two others approve it" not in run("plans", "submit", str(file), **served["maker"])
 
 
 class Taken(http.server.BaseHTTPRequestHandler):
