@@ -106,6 +106,8 @@ _CONDITIONS = {
     "stage": "i.shown_stage = {}",
     "blocker": "i.shown_blocker = {}",
 }
+_PUT_UP = {"batch_id": "i.id = ANY(ARRAY(SELECT r.incentive FROM reapprovals r WHERE r.batch_id = {}))"}
+"""A batch of reapprovals has incentives of other batches."""
 _COUNTED = {
     "organisation": "f.organisation = {}",
     "programme": "f.programme = {}",
@@ -138,13 +140,17 @@ async def find(connection: Connection, wanted: Filter, after: int, limit: int, m
     """The next incentives in order of id, in the caller's transaction."""
     if wanted.participant_id is None and wanted.batch_id is None:  # by those they are few, or close together
         await along_key(connection)
+    known = _CONDITIONS
+    if wanted.batch_id is not None:
+        of_others = await connection.fetchval("SELECT reapproval FROM batches WHERE id = $1", wanted.batch_id)
+        known = _CONDITIONS | (_PUT_UP if of_others else {})
     conditions, values = ["i.id > $4"], [*moment.values, after, limit]
     counted = []
     for name in wanted.__struct_fields__:
         value = getattr(wanted, name)
         if value is not None:
             values.append(value.value if isinstance(value, Stage | BlockerCode) else value)
-            conditions.append(_CONDITIONS[name].format(f"${len(values)}"))
+            conditions.append(known[name].format(f"${len(values)}"))
             if name in _COUNTED:
                 counted.append(_COUNTED[name].format(f"${len(values)}"))
     if counted:

@@ -32,6 +32,11 @@ async def test_who_was_stopped_and_is_entitled_anew_is_paid_once_two_people_have
     assert (await of(PID), await of(other)) == ({(False, "awaiting_link")}, {(True, "awaiting_link")})
     batch = (await api.call("POST", "/v1/batches/reapprovals", key="last")).json()
     assert (batch["rows_accepted"], batch["warnings"][0]["rows"]) == (5, 5)
+    shown = await api.call("GET", "/v1/incentives", params={"batch_id": batch["batch_id"], "limit": 4})
+    assert len(shown.json()["incentives"]) == 4
+    more = {"batch_id": batch["batch_id"], "cursor": shown.json()["next_cursor"]}
+    (last,) = (await api.call("GET", "/v1/incentives", params=more)).json()["incentives"]
+    assert last["purpose"] == "survey" and last["batch_id"] != batch["batch_id"]
     for role in ("one", "two"):
         assert (await api.decide(batch, role)).status_code == 200
     assert await of(PID) == {(True, "awaiting_link")}
