@@ -256,10 +256,10 @@ class Deliverer:
 
     async def _keep(self, row: EndpointRow, turn: _Round, place: Place, replayed: Place | None, *, full: bool) -> None:
         now = self.clock.now()
+        tried = bool(turn.delivered) or turn.failures > row.failures  # else only events of others were passed by
         because = "gone" if turn.gone else None
-        if turn.failing_since is not None and now - turn.failing_since >= DISABLE_AFTER:
+        if tried and turn.failing_since is not None and now - turn.failing_since >= DISABLE_AFTER:
             because = "failing"
-        tried = turn.delivered or turn.failures > row.failures  # else only events of others were passed by
         rest_s = min(2.0 ** min(turn.failures, 10), _REST_MOST_S) if turn.failing_since and tried else float(full)
         rest_s = max(rest_s, turn.wait_s)
         after = Served(

@@ -91,6 +91,31 @@ async def test_events_of_others_are_passed_by_without_a_rest(desk: Desk) -> None
         await worker.close()
 
 
+async def test_an_endpoint_is_disabled_by_a_call_in_vain_and_by_no_event_of_others(desk: Desk) -> None:
+    """Down for three days, then mended, and nothing to tell it of for a week."""
+    broken = True
+
+    async def manner(receiver: Receiver) -> int:
+        return 500 if broken else 200
+
+    async with receiving(manner) as receiver:
+        endpoint = await desk.endpoint(receiver, EventType.CASE_OPENED)
+        receiver.secret = ""
+        worker = desk.worker()
+        await desk.tell(range(1), EventType.CASE_OPENED)
+        await _pass(desk, worker, 80, 3_600)
+        assert (await desk.webhooks.get("core", endpoint)).dead_letters == 1
+        broken = False
+        for number in range(1, 8):
+            await desk.tell(range(number, number + 1))
+            await _pass(desk, worker, 24, 43_200)
+        assert (await desk.webhooks.get("core", endpoint)).disabled_at is None
+        await desk.tell(range(8, 9), EventType.CASE_OPENED)
+        await desk.deliver(worker)
+        assert [message["data"]["n"] for message in receiver.firsts()] == [8]
+        await worker.close()
+
+
 async def test_a_range_goes_on_beside_what_is_refused(desk: Desk) -> None:
     bad: set[str] = set()
 
