@@ -79,8 +79,8 @@ Call: TypeAlias = tuple[Place, Event | None, Waiting | None]
 class _Round:
     """One endpoint, served for a while."""
 
-    def __init__(self, deliverer: Deliverer, row: EndpointRow) -> None:
-        self._deliverer, self._row = deliverer, row
+    def __init__(self, deliverer: Deliverer, row: EndpointRow, by: str) -> None:
+        self._deliverer, self._row, self.by = deliverer, row, by
         now = deliverer.clock.now()
         self._secrets = secrets_of(deliverer.vault, row, now)
         self._seats = asyncio.Semaphore(CALLS_AT_ONCE)
@@ -155,7 +155,8 @@ class Deliverer:
         """`name`: of this process, unlike all others'."""
         self.clock, self.vault = clock, vault
         self._database, self._post, self._name = database, post, name
-        self._serving: dict[str, asyncio.Task[None]] = {}
+        self._serving: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._leases = 0
         self._purged_s = float("-inf")
 
     async def tick(self) -> int:
@@ -166,9 +167,11 @@ class Deliverer:
         if room <= 0:
             return 0
         async with self._database.connection() as connection:
-            rows = await webhooks.lease(connection, now, now + LEASE, self._name, room)
+            self._leases += 1
+            by = f"{self._name}.{self._leases}"  # one that was taken away and given again is another lease
+            rows = await webhooks.lease(connection, now, now + LEASE, by, room)
         for row in rows:
-            self._serving[row.id] = asyncio.create_task(self._serve(row))
+            self._serving[row.id, by] = asyncio.create_task(self._serve(row, by))
         if self.clock.monotonic() - self._purged_s > _PURGE_EVERY_S:
             self._purged_s = self.clock.monotonic()
             async with self._database.connection() as connection:
@@ -191,19 +194,19 @@ class Deliverer:
         """One event to one endpoint."""
         return await self._post.send(row.url, secrets, message_id(place), self.clock.now(), body_of(event))
 
-    async def _serve(self, row: EndpointRow) -> None:
+    async def _serve(self, row: EndpointRow, by: str) -> None:
         try:
-            await self._serve_once(row)
+            await self._serve_once(row, by)
         except Exception as error:  # noqa: BLE001 - one endpoint's trouble is no other's; the lease runs out
             _log.error("webhooks_not_served", endpoint=row.id, error=type(error).__name__, frames=frames(error))
 
-    async def _serve_once(self, row: EndpointRow) -> None:
+    async def _serve_once(self, row: EndpointRow, by: str) -> None:
         now = self.clock.now()
         failing = row.failing_since is not None
         async with self._database.connection() as connection:
             due = await webhooks.due(connection, row.id, now, 1 if failing else PAGE)
             waiting = Counter(await webhooks.subjects_waiting(connection, row.id))
-        turn = _Round(self, row)
+        turn = _Round(self, row, by)
         lanes: dict[str, list[Call]] = {}
         for one, event in due:
             lanes.setdefault(one.subject, []).append(((one.tx, one.seq), event, one))
@@ -267,7 +270,7 @@ class Deliverer:
             next_at=now + timedelta(seconds=rest_s), disabled_because=because,
         )  # fmt: skip
         async with self._database.transaction() as connection:
-            if not await webhooks.served(connection, row.id, self._name, after, now):
+            if not await webhooks.served(connection, row.id, turn.by, after, now):
                 _log.warning("webhooks_taken_over", endpoint=row.id)
                 return
             if row.replay_tx is not None:  # one that was asked for meanwhile stays as it is

@@ -110,8 +110,9 @@ async def change(
         await connection.execute("UPDATE webhook_endpoints SET types = $2 WHERE id = $1", endpoint_id, list(types))
     if url is not None:
         await connection.execute(
-            "UPDATE webhook_endpoints SET url = $2, failing_since = NULL, failures = 0, next_at = '-infinity'"
-            " WHERE id = $1",
+            # Whoever is calling the old address has no say about the new one.
+            "UPDATE webhook_endpoints SET url = $2, failing_since = NULL, failures = 0, next_at = '-infinity',"
+            " lease_until = NULL, leased_by = NULL WHERE id = $1",
             endpoint_id,
             url,
         )

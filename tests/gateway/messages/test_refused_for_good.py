@@ -187,6 +187,36 @@ async def test_what_a_receiver_writes_behind_its_status_matters_to_nobody(
     assert (told.status, told.error) == (status, error)
 
 
+async def test_what_the_old_address_says_is_no_word_of_the_new_one(desk: Desk) -> None:
+    """Changed in the moment in which the old one is called: it asks to be left alone for hours, or says it is gone."""
+    for status in (503, 410):
+        held = asyncio.Event()
+
+        async def manner(receiver: Receiver, held: asyncio.Event = held, status: int = status) -> int:
+            await held.wait()
+            return status
+
+        async with receiving(manner) as old, receiving() as new:
+            old.retry_after = "36000"
+            endpoint = await desk.endpoint(old)
+            new.secret = old.secret
+            await desk.tell(range(3))
+            worker = desk.worker()
+            await worker.tick()
+            async with asyncio.timeout(5):
+                while old.calls < 3:
+                    await asyncio.sleep(0.01)
+            await desk.webhooks.change("core", endpoint, new.url, None, actor="core")
+            await worker.tick()  # the same worker calls the new one, while the old one has not answered yet
+            held.set()
+            await worker.settle()
+            await desk.deliver(worker)
+            assert (await desk.webhooks.get("core", endpoint)).failing_since is None
+            assert sorted(message["data"]["n"] for message in new.firsts()) == [0, 1, 2], status
+            await desk.webhooks.delete("core", endpoint, actor="core")
+            await worker.close()
+
+
 async def test_what_was_forgotten_is_not_called_delivered(desk: Desk) -> None:
     """Neither a range nor an endpoint that was disabled for longer than events are kept goes on without a word."""
     endpoint = await desk.endpoint("http://127.0.0.1:9/hook")
