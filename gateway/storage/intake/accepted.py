@@ -76,7 +76,7 @@ async def sharing(connection: Connection) -> int:
 async def of_stopped(connection: Connection) -> int:
     """How many accepted rows are of people whose payments were stopped, with nothing approved since."""
     found = await connection.fetchval(
-        f"SELECT count(*) {LIVE} AND r.participant_id IN (SELECT participant_id FROM stopped_people)",
+        f"SELECT count(*) {LIVE} AND {rules.of_stopped('r')}",
         timeout=STATEMENT_S,
     )
     return int(found)

@@ -219,19 +219,25 @@ async def too_old(connection: Connection, before: datetime, limit: int) -> list[
     return [row["id"] for row in rows]
 
 
+_NO_LONGER_STOPPED = """
+DELETE FROM stopped_people s WHERE EXISTS (SELECT FROM (
+        SELECT i.id, i.batch_id, i.lapsed_at FROM incentives i WHERE i.participant = s.participant AND NOT i.cancelled
+        UNION ALL SELECT i.id, i.batch_id, i.lapsed_at
+        FROM (SELECT nik_index FROM participants WHERE id = s.participant OFFSET 0) t
+        CROSS JOIN LATERAL (SELECT * FROM incentives i WHERE i.nik_index = t.nik_index AND NOT i.cancelled OFFSET 0) i
+    ) i WHERE i.lapsed_at IS NULL AND (i.batch_id = $1 OR EXISTS
+        (SELECT FROM reapprovals r WHERE r.incentive = i.id AND r.batch_id = $1 OFFSET 0)) OFFSET 0)
+"""
+"""Of whom a row was approved, under their id or another one of their NIK."""
+
+
 async def approve(connection: Connection, batch_id: str, now: datetime) -> None:
     """The batch's incentives may be paid, but for those whose account has changed since: these are approved anew. Of a
     large batch the first rows are marked at once, the others by `mark_next`. Whose payments were stopped before is no
     longer told of: the approvers were.
     """
     await _decide(connection, batch_id, BatchState.APPROVED, now)
-    await connection.execute(
-        "DELETE FROM stopped_people s WHERE (SELECT bool_or(NOT i.cancelled AND i.lapsed_at IS NULL"
-        " AND (i.batch_id = $1 OR EXISTS"
-        " (SELECT FROM reapprovals r WHERE r.incentive = i.id AND r.batch_id = $1 OFFSET 0)))"
-        " FROM incentives i WHERE i.participant = s.participant)",
-        batch_id,
-    )
+    await connection.execute(_NO_LONGER_STOPPED, batch_id)
     await _mark(connection, batch_id, 0, AT_ONCE, now)
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from contracts.events import EventType
 from gateway.storage.base.database import Connection
+from gateway.storage.intake import rules
 from gateway.storage.intake.staging import STATEMENT_S
 from gateway.storage.messages import events
 
@@ -44,7 +45,7 @@ async def lapse_stopped(connection: Connection, batch_id: str, now: datetime) ->
     """Of a batch that a plan approves those of people whose payments were stopped: the plan's approvers knew nothing of
     that.
     """
-    which = "batch_id = $1 AND participant IN (SELECT participant FROM stopped_people)"
+    which = f"batch_id = $1 AND {rules.of_stopped('incentives')}"
     await _lapse(connection, now, which, batch_id, "person_stopped")
 
 
@@ -75,9 +76,8 @@ async def lapsed(connection: Connection, client_id: str, limit: int) -> list[Lap
     batch puts up as they stand; locked, so that they stay as they are.
     """
     rows = await connection.fetch(
-        """
-        SELECT i.id, i.lapsed_at,
-            EXISTS (SELECT FROM stopped_people s WHERE s.participant = i.participant OFFSET 0),
+        f"""
+        SELECT i.id, i.lapsed_at, {rules.of_stopped("i")},
             i.programme, i.purpose, i.period, i.participant_id, i.nik_index, i.partner, i.amount_rupiah, i.due_on,
             i.deadline_on, t.account_index
         FROM incentives i JOIN participants t ON t.id = i.participant JOIN batches b ON b.id = i.batch_id
@@ -87,7 +87,7 @@ async def lapsed(connection: Connection, client_id: str, limit: int) -> list[Lap
           AND NOT EXISTS (SELECT 1 FROM reapprovals r JOIN batches o ON o.id = r.batch_id
                           WHERE r.incentive = i.id AND r.lapsed_at = i.lapsed_at AND o.state = 'awaiting_approval')
         ORDER BY i.id LIMIT $1 FOR NO KEY UPDATE OF i
-        """,
+        """,  # noqa: S608 - constants
         limit,
         client_id,
         timeout=STATEMENT_S,

@@ -74,6 +74,21 @@ REPEATED = (
 """Notes which incentive each repeated row of the batch ($1) stands for."""
 
 
+_STOPPED_NIKS = (
+    "SELECT t.nik_index FROM stopped_people s"
+    " CROSS JOIN LATERAL (SELECT nik_index FROM participants WHERE id = s.participant OFFSET 0) t"
+)
+
+
+def of_stopped(row: str) -> str:
+    """Whether payments to the row's person were stopped, under its id or another one of the same NIK, and nothing
+    approved since. Each list is made once for all rows.
+    """
+    return (
+        f"({row}.participant_id IN (SELECT participant_id FROM stopped_people) OR {row}.nik_index IN ({_STOPPED_NIKS}))"
+    )
+
+
 def of_nik(which: str) -> str:
     """Selects those of the row's NIK, found by that alone."""
     return f"SELECT * FROM incentives i WHERE i.nik_index = r.nik_index AND {which} OFFSET 0"

@@ -50,7 +50,7 @@ SELECT r.line, m.code, m.fields, m.hint, EXISTS (SELECT FROM idempotency k
         WHERE (i.programme, i.purpose, i.period) = (r.programme, r.purpose, r.period)) END AS incentive_id,
     p.id IS NULL AS unknown, p.id IS NOT NULL AND NOT {rules.AS_KNOWN} AS differs,
     {rules.unusual("r")} AS unusual,
-    EXISTS (SELECT FROM stopped_people s WHERE s.participant_id = r.participant_id OFFSET 0) AS stopped,
+    {rules.of_stopped("r")} AS stopped,
     'b' || new_id($2) AS batch_id
 FROM intake_rows r LEFT JOIN met m USING (line) LEFT JOIN participants p USING (participant_id)
 """

@@ -191,6 +191,21 @@ async def test_who_approves_is_told_that_payments_to_somebody_were_stopped(api: 
     assert (await of_stopped(row(1, period="4")))[1] == 1, "their row was cancelled: nothing of them was approved"
 
 
+async def test_who_was_stopped_is_known_under_another_id(api: Api) -> None:
+    """Core has made the person anew: the NIK is the one that was stopped."""
+    await _decide_both(api, (await _submit(api, as_csv([row(1), row(2)]))).json())
+    for pid in ("P00000001", "P00000002"):
+        assert (await api.call("POST", f"/v1/participants/{pid}/stop", role="one")).status_code == 200
+    anew = row(1, participant_id="P-anew", period="2")
+    batch = (await _submit(api, as_csv([anew, row(3)]), key="anew")).json()
+    assert (batch["rows_accepted"], [(w["code"], w["rows"]) for w in batch["warnings"]]) == (2, [("people_stopped", 1)])
+    single = await api.call("POST", "/v1/incentives", key="s", json=anew | {"period": "3"})
+    assert [w["code"] for w in single.json()["batch"]["warnings"]] == ["people_stopped"]
+    await _decide_both(api, batch)
+    later = (await _submit(api, as_csv([anew | {"period": "4"}, row(2, period="4")]), key="later")).json()
+    assert [(w["code"], w["rows"]) for w in later["warnings"]] == [("people_stopped", 1)], "the other one still is"
+
+
 async def _decide_both(api: Api, batch: dict[str, Any]) -> None:
     for role in ("one", "two"):
         assert (await api.decide(batch, role)).status_code == 200
