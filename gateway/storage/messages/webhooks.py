@@ -193,7 +193,9 @@ async def dead(connection: Connection, endpoint_id: str, after: Place, limit: in
 
 
 async def lease(connection: Connection, now: datetime, until: datetime, by: str, limit: int) -> list[EndpointRow]:
-    """Endpoints that something is to be delivered to, each for one process at a time."""
+    """Endpoints that something is to be delivered to, each for one process at a time. What waits behind another
+    delivery of its subject is due with that one.
+    """
     rows = await connection.fetch(
         f"""
         UPDATE webhook_endpoints w SET lease_until = $2, leased_by = $3 FROM (
@@ -202,7 +204,9 @@ async def lease(connection: Connection, now: datetime, until: datetime, by: str,
               AND (w.lease_until IS NULL OR w.lease_until <= $1)
               AND (w.replay_tx IS NOT NULL
                    OR EXISTS (SELECT FROM webhook_deliveries d
-                              WHERE d.endpoint = w.id AND d.dead_at IS NULL AND d.next_at <= $1)
+                              WHERE d.endpoint = w.id AND d.dead_at IS NULL AND d.next_at <= $1 AND NOT EXISTS
+                                  (SELECT FROM webhook_deliveries b WHERE b.endpoint = w.id AND b.subject = d.subject
+                                   AND b.dead_at IS NULL AND (b.tx, b.seq) < (d.tx, d.seq) OFFSET 0))
                    OR EXISTS (SELECT FROM events e WHERE (e.tx, e.seq) > (w.tx, w.seq)
                               AND e.tx < pg_snapshot_xmin(pg_current_snapshot())))
             ORDER BY w.next_at LIMIT $4 FOR UPDATE OF w SKIP LOCKED) AS due
