@@ -29,7 +29,7 @@ class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     method: str
     path: str
     answer: type[T]
-    query: dict[str, str | Sequence[str]] = {}
+    query: Mapping[str, str | Sequence[str]] = {}
     body: bytes | None = None
     content_type: str | None = None
     key: str | None = None

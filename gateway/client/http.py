@@ -82,7 +82,7 @@ class _Base(Generic[T]):
         if call.key is not None:
             headers["Idempotency-Key"] = call.key
         timeout = httpx.Timeout(_ASKING_S, read=call.patience_s)
-        return {"params": call.query | (after or {}), "headers": headers, "content": call.body, "timeout": timeout}
+        return {"params": {**call.query, **(after or {})}, "headers": headers, "content": call.body, "timeout": timeout}
 
     def _wait_s(
         self, call: Call[Any], tries: int, outcome: httpx.Response | Exception, *, left: bool, renewed: bool | None

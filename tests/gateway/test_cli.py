@@ -252,7 +252,8 @@ def test_a_plan_that_was_rejected_is_proposed_anew_and_one_that_stands_is_not(
     second = submitted()
     assert second != first and submitted() == second
     for role in ("one", "two"):
-        assert "approved" in run("plans", "approve", second, "--root", root, **served[role])
+        said = run("plans", "approve", second, "--root", root, **served[role])
+    assert "approved" in said
     assert "two others approve it" not in run("plans", "submit", str(file), **served["maker"])
 
 
