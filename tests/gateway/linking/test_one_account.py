@@ -195,7 +195,8 @@ async def test_a_refresh_that_brings_somebody_elses_token_is_none(world: World) 
     """Answers that were swapped on their way: the person's own token stays, and a fresh one is asked for again."""
     ends = world.clock.now() + timedelta(days=15)
     one = await world.linked(await world.person("sole", X), granted("one-token"))
-    other = await world.linked(await world.person("sole", Y), granted("other-token", expires_at=ends))
+    refreshable = granted("other-token", expires_at=ends, refresh_token=Secret("refresh-token"))
+    other = await world.linked(await world.person("sole", Y), refreshable)
     held = [(await world.link(each))["grant_index"] for each in (one, other)]
     world.clock.forward(14 * 86_400 + 1)
     world.banks["sole"].will("refresh", granted("one-token").grant, granted("fresh-token").grant)

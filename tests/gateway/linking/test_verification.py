@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import VERDICT_BLOCKER, IdentityAnswer, Verdict
 from contracts.linking import LinkHealth
+from contracts.secret import Secret
 from gateway.security import places
 from tests.gateway.linking.fake import granted
 from tests.gateway.linking.world import World
@@ -231,7 +232,8 @@ async def test_a_verdict_about_another_account_is_dropped(world: World) -> None:
 
 async def test_grants_are_refreshed_before_they_end(world: World) -> None:
     ends = world.clock.now() + timedelta(days=15)
-    link_id = await world.linked(await world.person("sole"), granted("token-1", expires_at=ends))
+    again = Secret("refresh-token-1")
+    link_id = await world.linked(await world.person("sole"), granted("token-1", expires_at=ends, refresh_token=again))
     world.clock.forward(13 * 86_400)
     assert await world.linking.tick_refresh() == 0
     world.clock.forward(86_400 + 1)
