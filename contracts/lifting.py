@@ -13,6 +13,8 @@ _CHECK = "POST /v1/verifications"
 _MOVE = "POST /v1/payouts"
 _SETTLE = "POST /v1/settlements"
 _RELEASE = "POST /v1/partners/holds/{hold_id}/release"
+_COMPARE = "POST /v1/reconciliations"
+CLOSE = "POST /v1/cases/{case_id}/close"
 
 LIFTED_BY: dict[BlockerCode, tuple[str, ...]] = {
     _B.NIK_INVALID: (_PERSON, _CANCEL),
@@ -27,11 +29,11 @@ LIFTED_BY: dict[BlockerCode, tuple[str, ...]] = {
     _B.LINK_REQUIRED: (_LINK,),
     _B.LINK_PENDING: (_LINK,),
     _B.LINK_REVOKED: (_LINK,),
-    _B.LINK_HALF_DONE: (_LINK,),
-    _B.NOTIFICATION_DROPPED: ("POST /v1/reconciliations",),
+    _B.LINK_HALF_DONE: (_LINK, CLOSE),
+    _B.NOTIFICATION_DROPPED: (_COMPARE, CLOSE),
     _B.CONSENT_DENIED: (_LINK,),
     _B.CONSENT_ABANDONED: (_LINK,),
-    _B.CONSENT_WITHDRAWN: (_LINK,),
+    _B.CONSENT_WITHDRAWN: (_LINK, CLOSE),
     _B.VERIFICATION_PENDING: (_CHECK,),
     _B.VERIFICATION_UNSUPPORTED: (_ACCOUNT,),
     _B.VERIFICATION_EXPIRED: (_CHECK,),
@@ -44,10 +46,14 @@ LIFTED_BY: dict[BlockerCode, tuple[str, ...]] = {
     _B.PARTNER_PAUSED: ("POST /v1/partners/{partner}/resume",),
     _B.PARTNER_FLOAT_SHORT: (_MOVE, _RELEASE),
     _B.OUTCOME_UNKNOWN: (_SETTLE,),
-    _B.CONTRADICTION: ("POST /v1/reconciliations",),
+    _B.CONTRADICTION: (_COMPARE, _SETTLE, CLOSE, _CANCEL),
     _B.APPROVAL_MISSING: ("POST /v1/batches/{batch_id}/approvals",),
     _B.APPROVAL_MISMATCH: ("POST /v1/batches/{batch_id}/approvals", _CANCEL),
     _B.DEADLINE_PASSED: (_CANCEL,),
-    _B.STALLED: (_MOVE, _CHECK, "POST /v1/reconciliations"),
+    _B.STALLED: (_MOVE, _CHECK, _COMPARE),
 }
 """By blocker, the first that helps first; as `METHOD path` of the API."""
+
+CLOSED_BY_HAND = frozenset(code for code, ways in LIFTED_BY.items() if CLOSE in ways)
+"""Cases about what is settled between people, outside of the gateway: only they can say that it is. All others close by
+themselves once what they tell of is over."""

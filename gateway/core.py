@@ -19,6 +19,7 @@ from gateway.services.linking.verification import Verification
 from gateway.services.messages.inbox import Inbox
 from gateway.services.messages.webhooks import Webhooks
 from gateway.services.ops.audit import Sealing
+from gateway.services.ops.cases import Cases
 from gateway.services.ops.operators import Operators
 from gateway.services.ops.partners import Partners
 from gateway.services.ops.plan import Planner
@@ -48,6 +49,7 @@ class Core:
     corrections: Corrections
     partners: Partners
     settlements: Settlements
+    cases: Cases
     plan: Planner
     guard: Guard
     operators: Operators
@@ -83,6 +85,7 @@ def build_core(resources: Resources) -> Core:
         singles=Singles(database, clock, vault, manifests, programmes, incentives, batches),
         corrections=Corrections(resources),
         settlements=Settlements(database, clock, payouts),
+        cases=Cases(database, clock),
         partners=Partners(database, clock, manifests, resources.settings.quotas),
         plan=Planner(database, clock, manifests, resources.settings.quotas),
         guard=Guard(database, clock, manifests),

@@ -57,6 +57,7 @@ BODIES: dict[str, Any] = {
     "replay_webhook_events": {"dead_letters": True},
     "pause_partner": {"reason": "the partner asked us to wait until noon"},
     "release_hold": {"reason": "the partner says that it is back"},
+    "close_case": {"reason": "the partner gave the second credit back, letter 17"},
     "ask_again": {"stage": "payout", "since": "2026-11-20T00:00:00Z", "code": "account_blocked"},
     "propose_settlement": {
         "payout_id": _PAYOUT_ID, "verdict": "paid", "document": "letter 2026/11/18 of the partner",

@@ -1,4 +1,4 @@
-"""`gateway cases`: what somebody must look at."""
+"""`gateway cases`: what somebody must look at, and that it is settled."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from typing import Annotated
 
 import typer
 
-from contracts.errors import NotFound
+from contracts.errors import InvalidRequest, NotFound
 from contracts.incentive import BlockerCode
 from contracts.lifting import LIFTED_BY
-from gateway.cli.common import AsJson, further, local, table, tell, terminal, with_store
+from gateway.cli.common import As, AsJson, further, local, table, tell, terminal, who, with_store
+from gateway.clock import SystemClock
 from gateway.services.intake.incentives import Incentives
+from gateway.services.ops.cases import Cases
 from gateway.storage.base.database import Database
 from gateway.storage.ops import story
+from gateway.storage.ops.cases import Case
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +23,7 @@ app = typer.Typer(
         "Cases for an operator, read straight from the store at DATABASE_URL."
         "\n\n    gateway cases list --partner ovo"
         "\n\n    gateway cases show CASE"
+        '\n\n    gateway cases close CASE "the credit was given back, letter 17" --as NAME'
         "\n\nSettling one by the partner's document: gateway settlements --help."
     ),
 )
@@ -77,3 +81,27 @@ def show(
         terminal().print(
             f"`gateway payouts show {row['payout']}` has the partner's words and every exchange", style="dim"
         )
+
+
+@app.command()
+def close(
+    case_id: Annotated[int, typer.Argument(help="As `gateway cases list` names it.")],
+    reason: Annotated[
+        str, typer.Argument(help="What was settled, and with whom, 3 to 300 characters; nothing personal.")
+    ],
+    person: As = None,
+    as_json: AsJson = False,
+) -> None:
+    """Call a case settled that ends outside of the gateway; all others close by themselves. Nothing is paid by it."""
+    if not 3 <= len(reason) <= 300:
+        raise InvalidRequest("A reason has 3 to 300 characters.", field="reason")
+
+    async def work(database: Database, _: Incentives) -> Case:
+        actor = await who(database, person, "operator")
+        return await Cases(database, SystemClock()).close(case_id, reason, actor=actor)
+
+    case = with_store(work)
+    if as_json:
+        tell(case)
+        return
+    terminal().print(f"case {case.id} is closed")

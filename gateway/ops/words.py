@@ -180,6 +180,10 @@ ACTS = {
         "Membenarkan dokumen yang diajukan orang lain: pembayaran ini lalu selesai seperti kata dokumen itu.",
         "Confirms the document that somebody else brought: the payment then ends as it says.",
     ),
+    "close": (
+        "Untuk yang sudah dibereskan dengan mitra atau peserta di luar gateway. Tidak ada yang dibayar karenanya.",
+        "For what was settled with the partner or the participant outside of the gateway. Nothing is paid by it.",
+    ),
     "pause": (
         "Tidak ada lagi pembayaran yang dikirim ke mitra ini sampai dijalankan lagi. Yang sudah dikirim tetap diikuti.",
         "No payment is sent to this partner any more until it is resumed. What has left is followed to its end.",

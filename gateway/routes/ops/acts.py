@@ -18,7 +18,7 @@ from litestar.params import FromPath
 from contracts.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from contracts.hold import HoldStage
 from contracts.incentive import BlockerCode
-from contracts.lifting import LIFTED_BY
+from contracts.lifting import CLOSE, CLOSED_BY_HAND, LIFTED_BY
 from contracts.secret import Secret
 from gateway.clock import JAKARTA
 from gateway.core import Core
@@ -44,6 +44,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     batch: str | None = None
     settlement: int | None = None
     endpoint: str | None = None
+    case: int | None = None
 
     def given(self) -> dict[str, object]:
         """The ids that are there."""
@@ -140,6 +141,10 @@ async def _confirm(core: Core, target: Target, _: Typed, actor: str) -> None:
 
 async def _release(core: Core, target: Target, typed: Typed, actor: str) -> None:
     await core.partners.release(_number(target.hold), typed["reason"], actor=actor)
+
+
+async def _close(core: Core, target: Target, typed: Typed, actor: str) -> None:
+    await core.cases.close(_number(target.case), typed["reason"], actor=actor)
 
 
 async def _pause(core: Core, target: Target, typed: Typed, actor: str) -> None:
@@ -248,6 +253,7 @@ ACT_OF: dict[str, Act] = {
     "POST /v1/batches/{batch_id}/approvals": Act(
         "approve", "batch", ("Ajukan yang gugur untuk disetujui", "Put up what has lapsed for approval"), _approve
     ),
+    CLOSE: Act("close", "case", ("Tutup kasus", "Close the case"), _close),
 }
 """By operation that lifts a blocker."""
 OTHERS = (
@@ -283,6 +289,12 @@ def lifting(code: BlockerCode, *targets: Target) -> list[tuple[Act, Target]]:
         act = ACT_OF[operation]
         found += [(act, target) for target in targets if act.needs in target.given()]
     return found
+
+
+def closing(*rows: story.Row) -> list[tuple[Act, Target]]:
+    """Of some cases those that are open, and that a person closes."""
+    found = [row for row in rows if row["closed_at"] is None and BlockerCode(row["code"]) in CLOSED_BY_HAND]
+    return [(ACT_OF[CLOSE], Target(case=row["id"])) for row in found]
 
 
 @post("/acts/{name:str}", guards=[signed_in()], request_max_body_size=FORM_BYTES)

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Router, get
+from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
 from contracts.incentive import BlockerCode
 from gateway.api.queries import number
@@ -17,6 +17,7 @@ from gateway.core import Core
 from gateway.cursors import cursor_of, numbers_of
 from gateway.security.clients import Caller, require
 from gateway.storage.ops import cases
+from gateway.storage.ops.cases import Case
 
 _LIST = "cases/"
 
@@ -44,6 +45,13 @@ class CaseView(msgspec.Struct, frozen=True, kw_only=True):
     """By when an operator should have decided."""
     closed_at: datetime | None
     closed_by: str | None
+
+
+class Closing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why a case is settled."""
+
+    reason: Annotated[str, msgspec.Meta(min_length=3, max_length=300)]
+    """What was agreed and with whom; no personal data."""
 
 
 class Cases(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,23 +86,37 @@ async def list_cases(
         found = await cases.find(
             connection, wanted, is_open=is_open, after=numbers_of(cursor, 1, _LIST)[0], limit=limit + 1
         )
-    page = [
-        CaseView(
-            case_id=str(row.id),
-            state=CaseState.OPEN if row.closed_at is None else CaseState.CLOSED,
-            code=BlockerCode(row.code),
-            partner=row.partner,
-            payout_id=None if row.payout is None else str(row.payout),
-            incentive_id=None if row.incentive is None else str(row.incentive),
-            detail=row.detail,
-            opened_at=row.opened_at,
-            due_at=row.due_at,
-            closed_at=row.closed_at,
-            closed_by=row.closed_by,
-        )
-        for row in found[:limit]
-    ]
+    page = [_view(row) for row in found[:limit]]
     return Cases(cases=page, next_cursor=cursor_of(int(page[-1].case_id), of=_LIST) if len(found) > limit else None)
 
 
-router = Router(path="/v1/cases", route_handlers=[list_cases], tags=["cases"])
+@post("/{case_id:int}/close", guards=[require("ops")], status_code=200)
+async def close_case(
+    core: NamedDependency[Core],
+    request: Request[Any, Caller, Any],
+    case_id: Annotated[int, PathParameter(ge=1, le=2**63 - 1)],
+    data: JSONBody[Closing],
+) -> CaseView:
+    """Call a case settled that ends outside of the gateway (`contradiction`, `notification_dropped`, `link_half_done`,
+    `consent_withdrawn`); all others close by themselves. It pays nothing and lets nothing be paid.
+    """
+    return _view(await core.cases.close(case_id, data.reason, actor=request.auth.client_id))
+
+
+def _view(row: Case) -> CaseView:
+    return CaseView(
+        case_id=str(row.id),
+        state=CaseState.OPEN if row.closed_at is None else CaseState.CLOSED,
+        code=BlockerCode(row.code),
+        partner=row.partner,
+        payout_id=None if row.payout is None else str(row.payout),
+        incentive_id=None if row.incentive is None else str(row.incentive),
+        detail=row.detail,
+        opened_at=row.opened_at,
+        due_at=row.due_at,
+        closed_at=row.closed_at,
+        closed_by=row.closed_by,
+    )
+
+
+router = Router(path="/v1/cases", route_handlers=[list_cases, close_case], tags=["cases"])

@@ -19,7 +19,7 @@ from gateway import ops
 from gateway.clock import JAKARTA, jakarta_day
 from gateway.core import Core
 from gateway.cursors import ByTime
-from gateway.routes.ops.acts import ACTS, Act, Target, lifting
+from gateway.routes.ops.acts import ACTS, Act, Target, closing, lifting
 from gateway.routes.ops.session import FORM_BYTES, Browser, form, language, page, signed_in, to
 from gateway.security import places
 from gateway.security.vault import SealBroken
@@ -182,7 +182,6 @@ async def show_payout(
         proposals = [one for one in await settlements.of(connection, payout_id) if one.open]
     incentive = await core.incentives.get(row["incentive"])
     mine = request.auth.client_id
-    codes = [BlockerCode(case["code"]) for case in found.cases if case["closed_at"] is None]
     confirming = [(ACTS["confirm"], Target(settlement=one.id)) for one in proposals if one.proposed_by != mine]
     return page(
         request,
@@ -193,7 +192,7 @@ async def show_payout(
         found=found,
         letter=_letter(core, row, language(request)),
         proposals=proposals,
-        offered=confirming + await _offered(core, incentive, payout_id, *codes),
+        offered=confirming + await _offered(core, incentive, payout_id, found.cases),
     )
 
 
@@ -251,9 +250,9 @@ async def show_case(
     about = row["incentive"] if payout is None else payout["incentive"]
     incentive = None if about is None else await core.incentives.get(about)
     if incentive is None:
-        offered = await _at_partner(core, row["partner"], code)
+        offered = await _at_partner(core, row["partner"], code) + closing(row)
     else:
-        offered = await _offered(core, incentive, row["payout"], code)
+        offered = await _offered(core, incentive, row["payout"], [row])
     return page(
         request,
         "case.html",
@@ -272,19 +271,22 @@ async def show_incentive(core: NamedDependency[Core], request: Browser, incentiv
     row = await core.incentives.get(incentive_id)
     payout = None if row.payout_id is None else int(row.payout_id)
     today = jakarta_day(core.resources.clock.now())
-    return page(request, "incentive.html", row=row, today=today, offered=await _offered(core, row, payout))
+    async with core.resources.database.connection() as connection:
+        found = await story.cases_of(connection, incentive_id)
+    return page(request, "incentive.html", row=row, today=today, offered=await _offered(core, row, payout, found))
 
 
-async def _offered(core: Core, row: IncentiveView, payout: int | None, *more: BlockerCode) -> list[tuple[Act, Target]]:
-    """What lifts an incentive's blocker, and those of its cases; each act once."""
+async def _offered(core: Core, row: IncentiveView, payout: int | None, cases: story.Rows) -> list[tuple[Act, Target]]:
+    """What lifts an incentive's blocker, and those of its open cases; each act once."""
     target = Target(
         incentive=int(row.incentive_id), participant=row.participant_id, partner=row.partner, payout=payout,
         batch=row.batch_id,
     )  # fmt: skip
     holds = await _holds(core, row.partner)
+    more = [BlockerCode(case["code"]) for case in cases if case["closed_at"] is None]
     codes = dict.fromkeys((*(() if row.blocker is None else (row.blocker.code,)), *more))
     found = {(act.name, str(there)): (act, there) for code in codes for act, there in lifting(code, target, *holds)}
-    return list(found.values())
+    return [*found.values(), *closing(*cases)]
 
 
 async def _at_partner(core: Core, partner: str, code: BlockerCode) -> list[tuple[Act, Target]]:

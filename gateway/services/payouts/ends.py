@@ -34,6 +34,8 @@ UNSENT = frozenset({PayoutState.RESERVED, PayoutState.PREPARING, PayoutState.PRE
 """States in which nothing that moves money has left."""
 
 _S, _K, _B = PayoutState, OutcomeKind, BlockerCode
+ANSWERED_BY_AN_END = (_B.OUTCOME_UNKNOWN, _B.REASON_MISSING, _B.PARTNER_REJECTED)
+"""What may have been asked of staff about a payout, and is known once it has ended for good."""
 _PAID = (_S.PENDING, _S.SUCCEEDED, _S.REVERSED)
 _VIA: dict[tuple[PayoutState, PayoutState], tuple[PayoutState, ...]] = {
     **{(_S.RESERVED, end): (_S.SUBMITTING,) for end in (*_PAID, _S.REJECTED)},
@@ -152,7 +154,7 @@ def succeeded(s: Standing, now: datetime, effects: Effects) -> None:
     if any(other.state is _S.SUCCEEDED for other in s.others):
         contradiction(s, effects, "two payouts of this incentive were paid: have one given back")
         effects.pauses[payout.partner] = f"payout {payout.id} was the second one paid for its incentive"
-    effects.answered += [_B.OUTCOME_UNKNOWN, _B.REASON_MISSING]
+    effects.answered += ANSWERED_BY_AN_END
 
 
 def reversed_(s: Standing, now: datetime, effects: Effects) -> None:
@@ -167,7 +169,7 @@ def reversed_(s: Standing, now: datetime, effects: Effects) -> None:
     s.incentive.payout = fact([payout, *s.others])
     if s.incentive.payout == "reversed":
         s.incentive.own = s.incentive.own_next_at = None
-    effects.answered += [_B.OUTCOME_UNKNOWN, _B.REASON_MISSING]
+    effects.answered += ANSWERED_BY_AN_END
 
 
 def release(s: Standing, now: datetime, own: BlockerCode | None) -> None:

@@ -119,11 +119,12 @@ def _confirm(
         payout.confirmed_at, payout.statements_from = now, None
         if sum(one.technical for one in (payout, *s.others)) < MOST_PAYOUTS:
             release(s, now, None)
-            return
-        codes = [h.partner_code for h in said]
-        _to_be_weighed(s, rejected_for(_B.PARTNER_REJECTED, partner_code=codes[-1]), effects)
-        release(s, now, _B.PARTNER_REJECTED)
-        _look_again(terms, s, now)
+        else:
+            codes = [h.partner_code for h in said]
+            _to_be_weighed(s, rejected_for(_B.PARTNER_REJECTED, partner_code=codes[-1]), effects)
+            release(s, now, _B.PARTNER_REJECTED)
+            _look_again(terms, s, now)
+        _answered(s, effects)
     elif now < second or payout.next_at is None:
         payout.next_at = max(second, now)
     elif word.source is Source.LOOKUP:
@@ -169,14 +170,21 @@ def _confirm_reason(
         payout.confirmed_at, payout.next_at, payout.statements_from = now, None, None
         if incentive.payout is None and incentive.own is _B.OUTCOME_UNKNOWN:
             incentive.own, incentive.own_next_at = payout.reason, now
-            effects.answered.append(_B.OUTCOME_UNKNOWN)
         elif incentive.own is payout.reason and incentive.own in _LIMITS:
             _look_again(terms, s, now)
+        _answered(s, effects)
     elif now < second or payout.next_at is None:
         payout.next_at = max(second, now)
     elif word.source is Source.LOOKUP:
         _ask_statements(terms, s, word, now, known=known)
         look_for_confirmation(terms, s, now, effects)
+
+
+def _answered(s: Standing, effects: Effects) -> None:
+    """Whether the refusal holds is known: staff need not ask the partner, but where the incentive waits for them."""
+    effects.answered.append(_B.OUTCOME_UNKNOWN)
+    if s.incentive.own is not _B.PARTNER_REJECTED:
+        effects.answered.append(_B.PARTNER_REJECTED)
 
 
 def _said_again(said: Sequence[Heard], second: datetime) -> bool:

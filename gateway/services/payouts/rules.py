@@ -87,6 +87,7 @@ def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: da
         _withdrawn(s, word, now)
         return
     # With an attempt behind it, or during a recovery, a reserved payout comes out of a restored database: it may have
+        effects.answered += ends.ANSWERED_BY_AN_END
     # been sent since.
     unsent = payout.state is _S.RESERVED and payout.attempt == 0 and not s.recovering
     broken_promise = unsent and end is _S.SUCCEEDED
@@ -340,7 +341,7 @@ def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: 
         effects.answered += [_B.REASON_MISSING, _B.PARTNER_REJECTED]
         ends.release(s, now, None)
     elif what is What.REPLACED and payout.state is _S.REJECTED and payout.released_at is None:
-        effects.answered += [_B.REASON_MISSING, _B.PARTNER_REJECTED, _B.OUTCOME_UNKNOWN]
+        effects.answered += ends.ANSWERED_BY_AN_END
         ends.release(s, now, None)
     elif what is What.RESTORED and finding.until is not None:
         _restored(terms, s, finding.until, now)

@@ -52,6 +52,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     closed_by: str | None
 
 
+_COLUMNS = ", ".join(Case.__struct_fields__)
+
+
 async def open_cases(connection: Connection, now: datetime, cases: Sequence[NewCase]) -> int:
     """Open cases, at most one open per payout and code (per text where there is no payout); how many were new."""
     opened = 0
@@ -116,6 +119,53 @@ async def close_about(connection: Connection, now: datetime, partner: str, begin
     )
 
 
+class Left(msgspec.Struct, frozen=True, kw_only=True):
+    """What in the gateway a case may still be about."""
+
+    payout_state: str | None
+    stray: str | None
+    """Our reference of a credit that belongs to no payout and is not settled."""
+    blocked: bool
+    """Its incentive is neither paid nor cancelled, and blocked by a contradiction."""
+
+
+async def lock(connection: Connection, case_id: int) -> Case | None:
+    """One case, which nobody else closes before the end of the transaction."""
+    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM cases WHERE id = $1 FOR UPDATE", case_id)
+    return None if row is None else into(Case, row)
+
+
+async def left(connection: Connection, case: Case) -> Left:
+    """What it may still be about."""
+    row = await connection.fetchrow(
+        "SELECT (SELECT state FROM payouts WHERE id = $1) AS payout_state,"
+        " (SELECT min(reference) FROM strays WHERE case_id = $2 AND settled_at IS NULL) AS stray,"
+        " EXISTS (SELECT FROM incentives WHERE id = $3 AND payout IS NULL AND NOT cancelled AND own = $4) AS blocked",
+        case.payout,
+        case.id,
+        case.incentive,
+        BlockerCode.CONTRADICTION.value,
+    )
+    assert row is not None, "a row of sub-selects"
+    return into(Left, row)
+
+
+async def close(connection: Connection, now: datetime, case: Case, *, by: str) -> Case:
+    """Close a locked case. A paid incentive whose last contradiction this was is blocked by none any more."""
+    row = await connection.fetchrow(
+        f"UPDATE cases SET closed_at = $2, closed_by = $3 WHERE id = $1 RETURNING {_COLUMNS}", case.id, now, by
+    )
+    assert row is not None, "it is locked"
+    await connection.execute(
+        "UPDATE incentives SET own = NULL, own_next_at = NULL, facts_at = $2 WHERE id = $1 AND payout = 'succeeded'"
+        " AND own = $3 AND NOT EXISTS (SELECT FROM cases WHERE incentive = $1 AND code = $3 AND closed_at IS NULL)",
+        case.incentive,
+        now,
+        BlockerCode.CONTRADICTION.value,
+    )
+    return into(Case, row)
+
+
 async def count_open(connection: Connection, partner: str, code: BlockerCode) -> int:
     """How many cases of one code are open at a partner."""
     text = "SELECT count(*) FROM cases WHERE partner = $1 AND code = $2 AND closed_at IS NULL"
@@ -137,7 +187,7 @@ async def find(
     if is_open is not None:
         conditions.append("closed_at IS NULL" if is_open else "closed_at IS NOT NULL")
     rows = await connection.fetch(
-        f"SELECT {', '.join(Case.__struct_fields__)} FROM cases WHERE {' AND '.join(conditions)} ORDER BY id LIMIT $2",
+        f"SELECT {_COLUMNS} FROM cases WHERE {' AND '.join(conditions)} ORDER BY id LIMIT $2",
         *values,
     )
     return [into(Case, row) for row in rows]

@@ -146,6 +146,13 @@ async def evidence(connection: Connection, payout: int, before: int | None = Non
     return Evidence(_newest(words), _newest(calls), entries, cases)
 
 
+async def cases_of(connection: Connection, incentive: int) -> Rows:
+    """Open cases about one incentive, or a payout of it."""
+    return await connection.fetch(
+        "SELECT * FROM cases WHERE incentive = $1 AND closed_at IS NULL ORDER BY id LIMIT $2", incentive, MOST
+    )
+
+
 async def payouts_in(
     connection: Connection, state: str, partner: str | None, after: tuple[datetime, str] | None = None
 ) -> Page:

@@ -248,7 +248,7 @@ async def returned(connection: Connection, incentive: int) -> int | None:
         " HAVING bool_or(s.kind = 'reversal')"
         " AND count(*) FILTER (WHERE s.kind = 'credit') > count(*) FILTER (WHERE s.kind = 'reversal'))"
         " AND (NOT EXISTS"
-        " (SELECT FROM cases c WHERE c.payout = p.id AND c.code = 'contradiction' AND c.closed_at IS NULL)"
+        " (SELECT FROM cases c WHERE c.payout = p.id AND c.code = 'contradiction')"
         " OR EXISTS (SELECT FROM statement_lines s WHERE s.payout = p.id AND s.gone_at IS NULL AND s.kind = 'reversal'"
         " AND s.booked_at >= (SELECT coalesce(max(o.said_at), '-infinity') FROM observations o"
         " WHERE o.payout = p.id AND o.kind = 'succeeded')))"

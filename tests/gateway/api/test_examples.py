@@ -32,7 +32,7 @@ STORY = (
 """Who sends which, in an order in which each can be done; what is answered last is the description's example."""
 NOT_NOW = {
     "answer_link": "maker", "request_verification": "maker", "give_proof": "operator", "release_hold": "operator",
-    "propose_settlement": "operator",
+    "propose_settlement": "operator", "close_case": "operator",
 }  # fmt: skip
 """What these are about is not there: they are read, and refused for that alone."""
 _MADE = re.compile(r"(.*_)?(id|at|on|url|root|key|secret|cursor|until|since)")
@@ -99,7 +99,7 @@ async def test_each_example_is_taken(api: Api, operations: dict[str, tuple[str, 
         _same(examples.ANSWERS[name], answer, name)
     for name, role in NOT_NOW.items():
         method, path, said = operations[name]
-        ids = known | {"hold_id": "1", "settlement_id": "1"}
+        ids = known | {"hold_id": "1", "settlement_id": "1", "case_id": "1"}
         reply = await api.call(method, path.format(**ids), role=role, key=name, json=said["example"])
         assert reply.status_code in (404, 409) or reply.json()["code"] == "not_supported", f"{name}: {reply.text}"
     assert {name for _, name in STORY} | set(NOT_NOW) == set(operations), "each is sent"

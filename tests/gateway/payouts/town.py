@@ -257,6 +257,11 @@ class Town:
             " FROM payouts GROUP BY incentive"
         ):
             assert row["standing"] <= 1
+        asked = await self.fetch(
+            "SELECT p.id, p.state, c.code FROM cases c JOIN payouts p ON p.id = c.payout WHERE c.closed_at IS NULL"
+            " AND c.code IN ('outcome_unknown', 'reason_missing') AND p.state IN ('succeeded', 'reversed', 'cancelled')"
+        )
+        assert not asked, "staff are asked what is known"
         for row in await self.fetch(
             "SELECT p.id FROM payouts p WHERE p.state IN ('succeeded', 'rejected', 'reversed')"
             " AND NOT EXISTS (SELECT 1 FROM observations o WHERE o.payout = p.id)"
