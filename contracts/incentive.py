@@ -193,7 +193,9 @@ BLOCKERS: dict[BlockerCode, BlockerText] = {
         _R, "Mitra sedang tidak dapat dihubungi.", "The partner could not be asked."
     ),
     BlockerCode.PARTNER_PAUSED: BlockerText(
-        _O, "Pembayaran melalui mitra ini dihentikan sementara.", "Payouts at this partner are paused."
+        _O,
+        "Pembayaran melalui mitra ini dihentikan sementara.",
+        "Payouts at this partner are paused, or wait until `gateway recover` has ended.",
     ),
     BlockerCode.PARTNER_FLOAT_SHORT: BlockerText(
         _O, "Dana di mitra tidak mencukupi.", "Our deposit at the partner is too low: top it up."

@@ -44,8 +44,9 @@ from gateway.storage.base import witness
 from gateway.storage.base.clocks import TOLERANCE_S
 from gateway.storage.base.migrate import pending
 from gateway.storage.base.witness import WrongKey
-from gateway.storage.reconciliation import instances
+from gateway.storage.reconciliation import instances, recovery
 from gateway.storage.reconciliation.instances import Instance
+from gateway.storage.reconciliation.recovery import Recovery
 
 _TIMEOUT_S = 5.0
 _FREE_DISK_BYTES = 1 << 30
@@ -204,12 +205,7 @@ async def _database(settings: Settings) -> list[Finding]:
             findings.append(_instance(settings.instance, await instances.used(connection)))
             findings += _safe(await profile.unsafe_database(connection), settings)
             findings += _aged(await ages.stored(connection, datetime.now(UTC)))
-            why = await connection.fetchval("SELECT min(demanded) FROM recoveries WHERE released_at IS NULL")
-            if why:
-                mend = (
-                    "nothing is sent until it is known what partners did since: run gateway recover (docs/runbook.md)"
-                )
-                findings.append(Finding("database", State.BAD, f"may have forgotten payouts: {why}", mend))
+            findings += _recovering(await recovery.open_ones(connection))
     finally:
         await connection.close()
     if waiting:
@@ -217,6 +213,19 @@ async def _database(settings: Settings) -> list[Finding]:
     else:
         findings.append(Finding("database", State.GOOD, f"PostgreSQL {major}, schema up to date"))
     return findings
+
+
+def _recovering(open_ones: Sequence[Recovery]) -> list[Finding]:
+    """Recoveries that nobody has begun, or that were broken off: the payments of these partners stand still."""
+    if not open_ones:
+        return []
+    why = {one.demanded for one in open_ones if one.demanded is not None}
+    found = f"may have forgotten payouts: {min(why)}" if why else "a recovery was begun and is not over"
+    partners = ", ".join(one.partner for one in open_ones)
+    mend = (
+        f"nothing is sent ({partners}) until it is known what partners did since: run gateway recover (docs/runbook.md)"
+    )
+    return [Finding("database", State.BAD, found, mend)]
 
 
 def _aged(found: Iterable[ages.Aged]) -> list[Finding]:

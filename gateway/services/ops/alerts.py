@@ -46,6 +46,10 @@ ALERTS = (
         {"kind": "throttled"},
     ),
     Alert("PartnerPaused", "gateway_partner_paused_seconds", 4 * _HOUR_S, "A partner is still paused."),
+    Alert(
+        "RecoveryWaits", "gateway_standing_seconds", 300, "Payments wait for a recovery.", {"because": "recovering"},
+        page=True,
+    ),
     Alert("UnknownForADay", "gateway_unknown_oldest_seconds", _DAY_S, "A payout is unknown for a day."),
     Alert("CaseOverdue", "gateway_cases_overdue", 0, "A case should have been decided."),
     Alert(

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-from contracts.errors import NotFound
+from contracts.errors import Conflict, NotFound
 from contracts.hold import HoldKind, HoldStage
 from contracts.partner import Capability, Fact, Manifest, Mark
 from contracts.quotas import all_quotas
@@ -19,7 +19,7 @@ from gateway.services.ops.standstill import Standstill
 from gateway.storage.base.database import Database
 from gateway.storage.ops import audit, backlog, holds, switches
 from gateway.storage.ops.backlog import Answered, Trouble
-from gateway.storage.reconciliation import statements
+from gateway.storage.reconciliation import recovery, statements
 
 LATELY = timedelta(minutes=5)
 """How a partner answers is told of so long."""
@@ -200,12 +200,16 @@ class Partners:
         return await self._one(partner)
 
     async def resume(self, partner: str, *, actor: str) -> PartnerView:
-        """Let payouts flow again."""
+        """Let payouts flow again. Raises `Conflict` where it is a recovery alone that stops them."""
         self.known(partner)
         now = self._clock.now()
         async with self._database.transaction() as connection:
             if await switches.resume(connection, now, partner, by=actor):
                 await audit.record(connection, now, actor, "partner.resume", partner, {})
+            elif any(one.partner == partner for one in await recovery.open_ones(connection)):
+                raise Conflict(
+                    "It is not paused: a recovery holds it.", remedy="`gateway recover` lets it go (docs/runbook.md)."
+                )
         return await self._one(partner)
 
     async def holds(self, partner: str | None, limit: int) -> list[holds.Hold]:

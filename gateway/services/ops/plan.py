@@ -66,7 +66,7 @@ def stopped(one: Forecast, stands: Standstill | None) -> Forecast:
     """Nothing is forecast of what does not move."""
     if stands is None or not one.due:
         return one
-    basis = "held" if stands.because in (Because.HELD, Because.PAUSED) else "standing"
+    basis = "held" if stands.because in (Because.HELD, Because.PAUSED, Because.RECOVERING) else "standing"
     return msgspec.structs.replace(one, basis=basis, done_at=None, stands=stands)
 
 

@@ -22,6 +22,7 @@ from gateway.storage.ops import standstill as stored
 from gateway.storage.ops.due import Kind
 from gateway.storage.ops.holds import Hold
 from gateway.storage.ops.standstill import Unmoved
+from gateway.storage.reconciliation import recovery
 
 QUIET = timedelta(seconds=20)
 """Two samples that say the same of what is due: it stands still."""
@@ -39,6 +40,7 @@ class Because(enum.Enum):
     """Why work that is due stands still."""
 
     NO_WORKER = "no_worker"
+    RECOVERING = "recovering"
     PAUSED = "paused"
     HELD = "held"
     THROTTLED = "throttled"
@@ -52,6 +54,9 @@ TEXTS = {
     Because.NO_WORKER: Text(
         "tidak ada worker yang bekerja, atau tidak dapat menulis ke basis data",
         "no worker works, or none can write to the database",
+    ),
+    Because.RECOVERING: Text(
+        "menunggu `gateway recover` selesai menanyai mitra", "it waits until `gateway recover` has asked the partner"
     ),
     Because.PAUSED: Text("mitra dihentikan oleh petugas", "the partner is paused"),
     Because.HELD: Text("mitra ditahan", "the partner is held"),
@@ -73,11 +78,14 @@ class Standstill(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None
     """Of a hold or pause: its own beginning; null: since no worker has ever worked."""
     because: Because
-    """`no_worker`, `paused`, `held`, `throttled`, `failing` (workers fail to take it up), `under_way` (the partner has
-    not answered yet), `not_taken_up`, `waits` (all that is left waits for its next time).
+    """`no_worker`, `recovering` (a recovery is not over), `paused`, `held`, `throttled`, `failing` (workers fail to
+    take it up), `under_way` (the partner has not answered yet), `not_taken_up`, `waits` (all that is left waits for its
+    next time).
     """
     words: str
-    """The partner's own, an operator's, or the error's class (`ClockOff` with how far off); may be empty."""
+    """The partner's own, an operator's, why the store demands a recovery, or the error's class (`ClockOff` with how far
+    off); may be empty.
+    """
     next_at: datetime | None
     """When the gateway tries again by itself; null: that can't be told, or not before somebody has acted."""
     text: Text
@@ -108,12 +116,17 @@ async def read(connection: Connection, now: datetime) -> list[Standstill]:
 
 
 async def _stopped(connection: Connection, unmoved: Sequence[Unmoved]) -> list[Standstill]:
-    """What is due where a hold or a pause stops it, however lately."""
+    """What is due where a recovery, a pause or a hold stops it, however lately."""
+    recovering = {one.partner: one for one in await recovery.open_ones(connection)}
     paused, held = await switches.paused(connection), await _holds(connection, stop=True)
     found = []
     for one in unmoved:
         switch, holding = paused.get(one.partner), held.get((one.partner, one.stage))
-        if switch is not None and one.stage == "payout":
+        under_way = recovering.get(one.partner)
+        if under_way is not None and one.stage == "payout":
+            why = under_way.demanded or ""
+            found.append(_made(one.partner, one.stage, under_way.opened_at, Because.RECOVERING, why))
+        elif switch is not None and one.stage == "payout":
             found.append(_made(one.partner, one.stage, switch.paused_at, Because.PAUSED, switch.reason))
         elif holding is not None:
             words = " ".join(filter(None, (holding.kind.value, holding.fault, holding.words)))

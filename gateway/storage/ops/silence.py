@@ -25,9 +25,10 @@ class Silent(msgspec.Struct, frozen=True, kw_only=True):
 _FED = "p.partner NOT IN (SELECT partner FROM unfed WHERE stage = '{stage}')"
 _SILENT = f"""
 WITH unfed AS MATERIALIZED (
-    -- What is held or paused says so by itself.
+    -- What is held, paused or recovering says so by itself.
     SELECT partner, stage FROM holds WHERE released_at IS NULL
     UNION ALL SELECT partner, 'payout' FROM partner_switches WHERE paused_at IS NOT NULL
+    UNION ALL SELECT partner, 'payout' FROM recoveries WHERE released_at IS NULL
     UNION ALL SELECT partner, 'payout' FROM holds WHERE released_at IS NULL AND stage = 'proof'),
 overdue_payouts AS (
     SELECT p.partner, p.id, p.incentive FROM payouts p

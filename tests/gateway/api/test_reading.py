@@ -104,6 +104,17 @@ async def test_a_partner_is_paused_and_resumed_once_on_the_record(api: Api) -> N
 
 async def test_health_needs_no_token(api: Api) -> None:
     assert (await api.http.get("/health/live")).json() == {"status": "live"}
+async def test_whoever_resumes_what_a_recovery_holds_is_told_what_lets_it_go(api: Api) -> None:
+    await api.fetch(
+        "INSERT INTO recoveries (partner, since, opened_at, settled_at) VALUES ('dana', now(), now(), now())"
+    )
+    await api.call("POST", "/v1/partners/dana/pause", role="operator", json={"reason": "cut-off"})
+    assert (await api.call("POST", "/v1/partners/dana/resume", role="operator")).status_code == 200, "the pause is over"
+    refused = await api.call("POST", "/v1/partners/dana/resume", role="operator")
+    assert refused.status_code == 409 and "gateway recover" in refused.json()["remedy"]
+    assert (await api.call("POST", "/v1/partners/bni/resume", role="operator")).status_code == 200
+
+
     assert (await api.http.get("/health/ready")).json() == {
         "status": "ready",
         "database": "up",

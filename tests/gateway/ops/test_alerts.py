@@ -38,6 +38,10 @@ PLANTED = {
     "CrowdRefused": _HOLD.format(kind="brake"),
     "PartnerThrottles": _HOLD.format(kind="throttled").replace("2 hours", "5 hours"),
     "PartnerPaused": "INSERT INTO partner_switches VALUES ('fake', $1::timestamptz - interval '5 hours', 'ann', 'why')",
+    "RecoveryWaits": (
+        "INSERT INTO recoveries (partner, since, opened_at, settled_at, demanded) VALUES ('fake', $1, $1::timestamptz"
+        " - interval '6 minutes', $1, 'a copy')"
+    ),
     "UnknownForADay": "UPDATE payouts SET first_sent_at = $1::timestamptz - interval '25 hours'",
     "CaseOverdue": _CASE.format(code="partner_rejected", unit="day").replace("+", "-"),
     "NoWorker": "UPDATE backlog_samples SET at = $1::timestamptz - interval '2 minutes'",

@@ -14,6 +14,7 @@ from gateway.partners.watch import Told
 from gateway.services.ops.silence import AWAY_FOR, LATE, REFUSED_FOR, UNDECIDED_FOR, UNLOOKED_FOR, UNRENEWED_FOR, Guard
 from gateway.storage.ops import holds, switches
 from gateway.storage.ops.holds import NewHold
+from gateway.storage.reconciliation import recovery
 from gateway.worker.outage import FAILURES, QUIET_S, Outages
 from tests.gateway.payouts.town import Town
 
@@ -127,7 +128,7 @@ async def test_more_silence_than_one_look_takes_in_is_told_in_the_next(
     assert await told(town) == []
 
 
-@pytest.mark.parametrize("why", ["held", "paused", "case"])
+@pytest.mark.parametrize("why", ["held", "paused", "recovering", "case"])
 async def test_what_says_why_it_waits_is_not_silent(town: Town, why: str) -> None:
     town.partner()
     await lost_next_step(town)
@@ -138,6 +139,8 @@ async def test_what_says_why_it_waits_is_not_silent(town: Town, why: str) -> Non
             await holds.hold(connection, now, a_hold(town, HoldKind.OUTAGE, "5xx"))
         elif why == "paused":
             await switches.pause(connection, now, "fake", by="ann", reason="wait")
+        elif why == "recovering":
+            await recovery.begin(connection, "fake", since=now, opened_at=now, settled_at=now)
     if why == "case":
         await town.execute("UPDATE incentives SET cancelled = true WHERE payout IS NULL")
         await town.execute(

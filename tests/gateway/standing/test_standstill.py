@@ -78,6 +78,16 @@ async def paused(town: Town) -> None:
         await switches.pause(connection, town.clock.now(), "fake", by="ann", reason="deposit")
 
 
+async def recovering(town: Town) -> None:
+    """Also paused, which nobody need lift before the recovery is over."""
+    await paused(town)
+    await town.execute(
+        "INSERT INTO recoveries (partner, since, opened_at, settled_at, demanded)"
+        " VALUES ('fake', $1, $1, $1, 'a copy')",
+        town.clock.now(),
+    )
+
+
 async def refused(town: Town) -> None:
     await tells(town, "dispatch:fake", asyncpg.InsufficientPrivilegeError("payouts"))
 
@@ -104,6 +114,7 @@ WHY: dict[Callable[[Town], Awaitable[None]], tuple[Because, str]] = {
     unknown: (B.WAITS, ""),
     held: (B.HELD, "outage 5xx 502"),
     paused: (B.PAUSED, "deposit"),
+    recovering: (B.RECOVERING, "a copy"),
     throttled: (B.THROTTLED, "429; from now on 2/s"),
     refused_elsewhere: (B.NOT_TAKEN_UP, ""),
 }
@@ -126,7 +137,7 @@ async def test_what_does_not_move_says_since_when_and_why(town: Town, plant: Cal
         assert one.next_at == since + timedelta(hours=1)
     (mine,) = [one for one in (await planner(town).burn_down()).forecasts if one.stage == "payout"]
     assert mine.stands == one and mine.done_at is None, "nothing is forecast of it"
-    assert mine.basis == ("held" if because in (B.HELD, B.PAUSED) else "standing")
+    assert mine.basis == ("held" if because in (B.HELD, B.PAUSED, B.RECOVERING) else "standing")
 
 
 async def test_workers_that_fail_are_told_while_they_tell_it(town: Town) -> None:
