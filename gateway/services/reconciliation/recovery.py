@@ -23,18 +23,18 @@ from gateway.clock import jakarta_day
 from gateway.partners.desk import Desk
 from gateway.resources import Resources
 from gateway.security import approval
-from gateway.services.each import each
-from gateway.services.payouts.absence import MOST_DAYS, Calendar, Readings, enough_readings, key_until
-from gateway.services.payouts.apply import apply
+from gateway.services.each import each, together
+from gateway.services.payouts.absence import Calendar, Readings, enough_readings, key_until
+from gateway.services.payouts.apply import Applied, apply
 from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.ends import SKEW_S, Terms
 from gateway.services.payouts.sending import ANSWER_S, frozen_hash, within
-from gateway.services.payouts.words import Finding, What, agreed
+from gateway.services.payouts.words import Finding, Item, What, agreed
 from gateway.services.reconciliation.lines import BOOKED_WITHIN
 from gateway.services.reconciliation.statements import Statements
 from gateway.services.reconciliation.strays import MOST, Strays
 from gateway.services.reconciliation.weighed import looks_alike
-from gateway.storage.base.database import Connection, transact
+from gateway.storage.base.database import AWAY, Connection, transact
 from gateway.storage.ops import audit
 from gateway.storage.payouts import queue
 from gateway.storage.payouts.queue import Leased
@@ -45,6 +45,8 @@ from gateway.storage.reconciliation.strays import Stray
 LOOKUPS_A_ROUND = 200
 LOOKUPS_AT_ONCE = 16
 _CHUNK = 500
+_A_SLIP = timedelta(days=365)
+"""So far back is a moment whose year was mistyped. What the store itself demands is never too old."""
 INSTANCE = re.compile("[1-9][0-9]", re.ASCII)
 _log = structlog.get_logger(__name__)
 
@@ -104,8 +106,11 @@ class Recoveries:
     async def open(self, since: datetime, *, actor: str) -> list[Held]:
         """Hold every partner from now on. Raises `InvalidRequest`, and `ClockOff` (settled is a time by this clock)."""
         self._on_time()
+        self._check(since, self._clock.now())
+        return await self._begin(since, actor)
+
+    async def _begin(self, since: datetime, actor: str) -> list[Held]:
         now = self._clock.now()
-        self._check(since, now)
 
         async def hold(connection: Connection) -> None:
             for _, desk in sorted(self._desks.items()):  # as the senders share the partners' fences
@@ -147,25 +152,35 @@ class Recoveries:
         self._on_time()
         demanded = [one.since for one in await self.under_way() if one.demanded is not None]
         if demanded:
-            await self.open(min([*demanded, self._clock.now()]), actor="gateway")
+            await self._begin(min([*demanded, self._clock.now()]), "gateway")
         await self._mark_all()
-        while await self._payouts.tick_deadlines():
-            pass
-        progress = []
-        for one in await self.under_way():
+        await each("recover", [self._payouts], _end_attempts)
+        asked: dict[str, tuple[int, bool]] = {}
+        freed: set[str] = set()
+
+        async def ask(one: Recovery) -> None:
             desk = self._desks[one.partner]
-            to_look_up = await self._look_up(desk, one)
-            progress.append((one, to_look_up, await self._read(desk, one)))
+            asked[one.partner] = await self._look_up(desk, one), await self._read(desk, one)
+
+        async def release(one: Recovery) -> None:
+            if await self._release(one):
+                freed.add(one.partner)
+
+        # A partner at which something cannot be done stays held; it holds up no other.
+        held = await self.under_way()
+        await each("recover", [one for one in held if one.marked_at is not None], ask)
         await self.strays.adopt()
         blocked = bool(nobodys(await self.strays.unsettled()))
         told = []
-        for one, to_look_up, read in progress:
+        for one in held:
+            to_look_up, read = asked.get(one.partner, (0, False))
             settled = not to_look_up and read
-            released = settled and not blocked and await self._release(one)
+            if settled and not blocked:
+                await each("recover", [one], release)
             told.append(
                 Progress(
                     partner=one.partner,
-                    released=released,
+                    released=one.partner in freed,
                     to_look_up=to_look_up,
                     statements_read=read,
                     settled=settled,
@@ -179,8 +194,8 @@ class Recoveries:
     def _check(self, since: datetime, now: datetime) -> None:
         if since > now:
             raise InvalidRequest("The moment lies in the future.", field="since")
-        if (jakarta_day(now) - jakarta_day(since)).days > MOST_DAYS:
-            raise InvalidRequest(f"The moment is more than {MOST_DAYS} days ago.", field="since")
+        if now - since >= _A_SLIP:  # nobody can take it back, and partners would be asked for every day of it
+            raise InvalidRequest("The moment is a year ago: is its year right?", field="since")
         for desk in self._desks.values():
             desk.require(Capability.STATEMENT)
 
@@ -202,18 +217,38 @@ class Recoveries:
         """Take every payout that has not ended as perhaps sent since the copy, once the partner is held."""
         for one in await self.under_way():
             if one.marked_at is None:
-                await transact(self._database, lambda connection, one=one: self._mark(connection, one))  # type: ignore[misc]
+                await each("recover", [one], self._mark)
 
-    async def _mark(self, connection: Connection, one: Recovery) -> None:
-        now = self._clock.now()
+    async def _mark(self, one: Recovery) -> None:
+        """Those that can be are marked also where one cannot: then its partner stays held, and is marked again."""
         until = one.opened_at + timedelta(seconds=max(ANSWER_S.values()))
         after = 0
-        while chunk := await recovery.not_ended(connection, one.partner, after, _CHUNK):
+        failed: Exception | None = None
+        while True:
+            async with self._database.connection() as connection:
+                chunk = await recovery.not_ended(connection, one.partner, after, _CHUNK)
+            if not chunk:
+                break
             found = [Finding(payout=payout, what=What.RESTORED, until=until) for payout in chunk]
-            await apply(connection, now, self._terms, found)
+            try:
+                await together("recover", found, self._apply)
+            except AWAY:
+                raise
+            except Exception as error:  # noqa: BLE001 - raised once all others are marked
+                failed = error
             after = chunk[-1]
+        if failed is not None:
+            raise failed
+        await transact(self._database, lambda connection: self._marked(connection, one))
+
+    async def _marked(self, connection: Connection, one: Recovery) -> None:
         await recovery.distrust_links(connection, one.partner)
-        await recovery.marked(connection, one.id, now)
+        await recovery.marked(connection, one.id, self._clock.now())
+
+    async def _apply(self, found: Sequence[Item]) -> list[Applied]:
+        return await transact(
+            self._database, lambda connection: apply(connection, self._clock.now(), self._terms, found)
+        )
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
@@ -283,13 +318,20 @@ class Recoveries:
         await self._payouts.observe(None, payout.id, Source.REPLY, said)
 
     async def _read(self, desk: Desk, one: Recovery) -> bool:
-        """Read the statements that are to be read now; whether they have all been read as often and late as needed."""
-        for day in (await self._readings(desk, one)).days:
+        """Read the statements that are to be read now, the latest day first, as partners give the oldest no more;
+        whether they have all been read as often and late as needed. Two in a row that cannot be read are the partner's
+        trouble.
+        """
+        in_vain = 0
+        for day in reversed((await self._readings(desk, one)).days):
             try:
                 await self._statements.read(desk.slug, day)
+                in_vain = 0
             except (PartnerError, CallerError) as error:
                 _log.warning("statement_not_read", partner=desk.slug, day=str(day), error=type(error).__name__)
-                return False
+                in_vain += 1
+                if in_vain > 1:
+                    break
         return (await self._readings(desk, one)).enough
 
     async def _readings(self, desk: Desk, one: Recovery) -> Readings:
@@ -334,6 +376,12 @@ class Recoveries:
         data = {"since": one.since.isoformat(), "untouched": len(untouched) - len(alike)}
         await audit.record(connection, now, "gateway", "recovery.release", one.partner, data)
         return True
+
+
+async def _end_attempts(payouts: Payouts) -> None:
+    """All that were never answered are in doubt from now on."""
+    while await payouts.tick_deadlines():
+        pass
 
 
 def nobodys(strays: Sequence[Stray]) -> list[Stray]:

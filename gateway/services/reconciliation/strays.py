@@ -20,6 +20,7 @@ from contracts.payout import reversed_, succeeded
 from gateway.clock import jakarta_day
 from gateway.resources import Resources
 from gateway.security import places
+from gateway.services.each import each
 from gateway.services.payouts.absence import listed_from
 from gateway.services.payouts.apply import apply
 from gateway.services.payouts.ends import SKEW_S, Terms
@@ -131,10 +132,17 @@ class Strays:
         for stray in waiting:
             groups[stray.key].append(stray)
         pairs = [pair for key, group in groups.items() for pair in matched(group, by_key[key])]
-        free = [(stray, to) for stray, to in pairs if await self._replaced(connection, to) is None]
-        for stray, to in free:
-            await self._adopt(connection, stray, to, by="gateway")
-        return len(free)
+        adopted: list[int] = []
+
+        async def adopt(pair: tuple[Stray, Candidate]) -> None:
+            stray, to = pair
+            async with connection.transaction():  # of one that cannot be adopted nothing is kept
+                free = await self._replaced(connection, to) is None
+                payout = await self._adopt(connection, stray, to, by="gateway") if free else None
+            adopted.extend([] if payout is None else [payout])
+
+        await each("strays", pairs, adopt)
+        return len(adopted)
 
     async def _replaced(self, connection: Connection, to: Candidate) -> Conflict | None:
         """Let a refused payout stand in nobody's way: a credit paid in its place. What is against it, where it has

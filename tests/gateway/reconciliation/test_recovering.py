@@ -1,0 +1,122 @@
+"""A recovery goes on where one row, one day or one partner cannot be done: nothing else waits for it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from contracts.errors import InvalidRequest, PartnerUnavailable
+from contracts.payout import PayoutState
+from gateway.services.payouts import apply as apply_
+from gateway.services.payouts.ends import Effects, Standing
+from gateway.services.payouts.words import Finding, Item, What
+from gateway.services.reconciliation.statements import Statements
+from gateway.storage.reconciliation import strays
+from tests.gateway.reconciliation.restoring import Restoring
+from tests.gateway.reconciliation.test_restore import forgotten
+
+S = PayoutState
+
+
+async def test_what_the_store_demands_is_begun_however_old_it_is(restoring: Restoring) -> None:
+    """Nobody looked for three months, or the copy is that old: no other command would ever let the partners go."""
+    incentive = await forgotten(restoring)
+    town, worker = restoring.town, restoring.town.worker()
+    await town.execute(
+        "INSERT INTO recoveries (partner, since, opened_at, settled_at, demanded)"
+        " VALUES ('fake', $1::timestamptz - interval '90 days', $1, $1, 'a copy')",
+        town.clock.now(),
+    )
+    await restoring.recover(worker)
+    assert await town.states(incentive) == [S.SUCCEEDED]
+    assert not await restoring.recoveries(worker).under_way()
+    with pytest.raises(InvalidRequest, match="year"):
+        await restoring.recoveries(worker).open(town.clock.now() - timedelta(days=366), actor="cli")
+    await town.check()
+
+
+async def test_a_row_that_cannot_be_marked_keeps_its_own_partner_held_and_no_other(
+    restoring: Restoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town = restoring.town
+    for slug in ("fake", "other"):
+        town.partner(slug).script("transfer", *["reset"] * 2)
+    people = {slug: [await town.due(slug) for _ in range(2)] for slug in town.desks}
+    worker = town.worker()
+    for slug in town.desks:
+        await worker.tick_send(slug)
+    broken = await town.payout(people["fake"][0])
+    decide = apply_.decide
+
+    def failing(terms: Any, standing: Standing, heard: Any, item: Item, now: datetime) -> Effects:
+        if isinstance(item, Finding) and item.what is What.RESTORED and item.payout == broken.id:
+            raise ValueError("a row that cannot be done")
+        return decide(terms, standing, heard, item, now)
+
+    monkeypatch.setattr(apply_, "decide", failing)
+    service = restoring.recoveries(worker)
+    await service.open(town.clock.now(), actor="cli")
+    rows = await town.fetch("SELECT id FROM payouts WHERE attempt < 2")
+    assert [row["id"] for row in rows] == [broken.id], "all others are marked"
+    await restoring.recover(worker)
+    assert [one.partner for one in await service.under_way()] == ["fake"]
+    assert await worker.claim("fake", 10) == []
+    monkeypatch.setattr(apply_, "decide", decide)
+    await restoring.recover(worker)
+    assert await service.under_way() == []
+    await town.check()
+
+
+async def test_a_credit_that_cannot_be_adopted_keeps_no_other_from_it(
+    restoring: Restoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town = restoring.town
+    town.partner()
+    incentives = [await town.due() for _ in range(3)]
+    await restoring.copy()
+    await town.worker().tick_send("fake")
+    town.clock.advance(60)
+    await restoring.restore()
+    worker = town.worker("after")
+    service = restoring.recoveries(worker)
+    await service.open(town.clock.now() - timedelta(minutes=5), actor="cli")
+    settle = strays.settle
+
+    async def failing(connection: Any, now: datetime, stray: Any, **more: Any) -> None:
+        if stray.reference == town.banks["fake"].booked[0]["reference"]:
+            raise ValueError("a row that cannot be done")
+        await settle(connection, now, stray, **more)
+
+    monkeypatch.setattr(strays, "settle", failing)
+    await service.round()
+    assert sorted(map(len, [await town.states(one) for one in incentives])) == [0, 1, 1]
+    await town.check()
+    monkeypatch.setattr(strays, "settle", settle)
+    await restoring.recover(worker)
+    assert [await town.states(one) for one in incentives] == [[S.SUCCEEDED]] * 3
+    assert set(restoring.credits().values()) == {1}
+    await town.check()
+
+
+@pytest.mark.parametrize("gone", [1, 5])
+async def test_days_that_the_partner_gives_no_more_hold_up_none_that_it_gives(
+    restoring: Restoring, monkeypatch: pytest.MonkeyPatch, gone: int
+) -> None:
+    """What is forgotten is adopted all the same; the partner stays held, as those days may have had more."""
+    incentive = await forgotten(restoring)
+    town, worker = restoring.town, restoring.town.worker()
+    read, oldest = Statements.read, town.today(-6)
+
+    async def refusing(self: Statements, partner: str, day: date) -> Any:
+        if day < oldest + timedelta(days=gone):
+            raise PartnerUnavailable("the day is too old")
+        return await read(self, partner, day)
+
+    monkeypatch.setattr(Statements, "read", refusing)
+    await restoring.recoveries(worker).open(town.clock.now() - timedelta(days=6), actor="cli")
+    await restoring.recover(worker)
+    assert await town.states(incentive) == [S.SUCCEEDED]
+    assert [one.partner for one in await restoring.recoveries(worker).under_way()] == ["fake"]
+    await town.check()
