@@ -61,7 +61,7 @@ _ENDINGS = (
     one("end/given_back_is_paid_again", _ENDS, "if any(p.state is _S.REVERSED and (stands(p) or", "if any(p.state is _S.REVERSED and False and (stands(p) or", WORDS, TWO_STEP, first="test_given_back_after_a_replacement_was_made"),
     one("end/paid_after_it_was_withdrawn_unseen", _RULES, "        if end in (_S.SUCCEEDED, _S.REVERSED):\n            _paid_though_cancelled(s, end, now, effects)\n", "", _WITHDRAWN, first="test_it_counts_as_paid"),
     one("end/paid_after_it_was_withdrawn_and_failed_unseen", _RULES, "        if end in (_S.SUCCEEDED, _S.REVERSED):\n", "        if end is _S.SUCCEEDED:\n", _WITHDRAWN, first="test_where_completed_can_fail_it_counts_as_given_back"),
-    one("end/replacement_of_a_withdrawn_one_unseen", "gateway/storage/payouts/payouts.py", "one.payouts > 1 or one.id in cancelled]", "one.payouts > 1]", _WITHDRAWN, first="test_a_replacement_that_has_not_left_is_withdrawn"),
+    one("end/replacement_of_a_withdrawn_one_unseen", "gateway/storage/payouts/payouts.py", "one.payouts > 1 or one.id in cancelled or one.id in tried]", "one.payouts > 1 or one.id in tried]", _WITHDRAWN, first="test_a_replacement_that_has_not_left_is_withdrawn"),
     one("end/contradicted_before_and_its_replacement_leaves", _RULES, " or any(other.state in ends.UNSENT for other in s.others)", "", _PAID_AGAIN),
     one("end/paid_once_more_and_its_replacement_leaves", _RULES, "        ends.paid_again(s, now, effects)\n", "        pass\n", _PAID_AGAIN),
     one("end/paid_once_more_and_what_stands_is_approved", _ENDS, 'fact([s.payout, *s.others]) if left else "reversed"', "fact([s.payout, *s.others])", _PAID_AGAIN, first="test_what_was_made_in_its_place_does_not_leave"),

@@ -24,8 +24,10 @@ from gateway.storage.payouts.observations import Heard
 
 MOST_REFUSALS = 6
 """So often "nothing was done" is tried again soon; then the incentive says what it waits for."""
-BLOCKED_S = 300.0
-"""How long it then waits before the gateway tries again."""
+BLOCKED_S, BLOCKED_MAX_S = 300.0, 3_600.0
+"""How long it then waits before the gateway tries again; twice as long each time within a day, up to an hour, as each
+time is a payout that ends unsent.
+"""
 BACKOFF_MAX_S = 60.0
 HELD_BACK_S = 1.0
 """What we held back ourselves is looked at again so soon."""
@@ -85,9 +87,9 @@ def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: da
     refusals = [h for h in counted if h.kind is _K.REJECTED]
     if end is _S.REJECTED and payout.state in OPEN_STATES and _taken_back(s, refusals):
         _withdrawn(s, word, now)
+        effects.answered += ends.ANSWERED_BY_AN_END
         return
     # With an attempt behind it, or during a recovery, a reserved payout comes out of a restored database: it may have
-        effects.answered += ends.ANSWERED_BY_AN_END
     # been sent since.
     unsent = payout.state is _S.RESERVED and payout.attempt == 0 and not s.recovering
     broken_promise = unsent and end is _S.SUCCEEDED
@@ -213,7 +215,10 @@ def _wait(s: Standing, hint: Hint, retry_after_s: float | None, now: datetime) -
     payout.next_at = now + timedelta(seconds=max(_backoff_s(payout.refusals), retry_after_s or 0.0))
     if payout.refusals < MOST_REFUSALS:
         return
-    until = now + timedelta(seconds=max(BLOCKED_S, retry_after_s or 0.0))
+    unsent = [one for one in s.others if one.state is _S.CANCELLED and one.refusals >= MOST_REFUSALS]
+    before = sum(one.ended_at is not None and one.ended_at > now - timedelta(days=1) for one in unsent)
+    wait_s = growing_s(BLOCKED_S, 2.0, before, BLOCKED_MAX_S)
+    until = now + timedelta(seconds=max(wait_s, retry_after_s or 0.0))
     if payout.state is _S.RESERVED:
         ends.cancel(s, payout, now)
     else:

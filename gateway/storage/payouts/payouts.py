@@ -206,7 +206,8 @@ async def lock(connection: Connection, payouts: Sequence[int]) -> tuple[list[Pay
         locked.append(payout)
         incentives[payout.incentive] = _incentive_facts(payout, beside)
     cancelled = {payout.incentive for payout in locked if payout.state is PayoutState.CANCELLED}  # they count as none
-    several = [one.id for one in incentives.values() if one.payouts > 1 or one.id in cancelled]
+    tried = {payout.incentive for payout in locked if payout.refusals}  # how often before says how long it waits now
+    several = [one.id for one in incentives.values() if one.payouts > 1 or one.id in cancelled or one.id in tried]
     if several:
         others = await connection.fetch(
             "SELECT * FROM payouts WHERE incentive = ANY($1::bigint[]) AND id <> ALL($2::bigint[])"

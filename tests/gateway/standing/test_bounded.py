@@ -6,6 +6,7 @@ import ast
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -268,3 +269,30 @@ async def test_a_group_of_which_each_can_be_done_by_itself_is_done() -> None:
         return [row * 10 for row in rows]
 
     assert await together("ticks", [1, 2, 3], work) == [10, 20, 30]
+
+
+@pytest.mark.parametrize("how", ["inquiry", "answer"])
+async def test_a_payment_that_cannot_begin_is_tried_ever_more_seldom_and_at_once_when_core_asks(
+    town: Town, how: str
+) -> None:
+    """One person's alone, so that nothing holds the partner: each round of tries leaves a payout that ended unsent."""
+    bank = town.partner()
+    busy = {"act": "say", "kind": "unavailable"} if how == "inquiry" else {"act": "say", "kind": "not_accepted"}
+    bank.script("inquiry" if how == "inquiry" else "transfer", *[busy] * 10_000)
+    incentive, worker = await town.due(), town.worker()
+    for _ in range(10 * 60):
+        town.clock.advance(60.0)
+        await worker.tick_timers()
+        await worker.tick_send("fake")
+    ended = await town.states(incentive)
+    assert 8 <= ended.count(S.CANCELLED) <= 13, "an hour apart in the end"
+    (row,) = await town.fetch("SELECT own, own_next_at FROM incentives")
+    assert row["own_next_at"] is None or row["own_next_at"] <= town.clock.now() + timedelta(hours=1)
+    bank.acts.clear()
+    for _ in range(10):
+        await worker.hasten(incentive)
+        town.clock.advance(60.0)
+        await worker.tick_timers()
+        await worker.tick_send("fake")
+    assert (await town.stands(incentive)) == ("paid", None)
+    await town.check()
