@@ -19,6 +19,7 @@ from gateway.core import Core
 from gateway.security.limits import ACCESS_REFUSED
 from gateway.services.ops import gauges
 from gateway.storage.base import witness
+from gateway.storage.base.clocks import ClockOff
 from gateway.storage.base.witness import WrongKey
 
 _TIMEOUT_S = 3.0
@@ -38,6 +39,10 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     redis: str
     key: str
     """`good`, or `other`: the database belongs to another master key, and nothing is served."""
+    clock: str
+    """`good`, or `off`: this machine's clock is over a minute from the database's. What it gives out (challenges,
+    tokens) would end too soon or too late on all others.
+    """
 
 
 @get("/health/live")
@@ -48,15 +53,17 @@ async def live() -> Live:
 
 @get("/health/ready")
 async def ready(core: NamedDependency[Core]) -> Response[Ready]:
-    """Whether the store answers and belongs to our key (503 if not), and whether the cache answers."""
+    """Whether the store answers, belongs to our key and has our time (503 if not), and whether the cache answers."""
     (database, key), redis = await asyncio.gather(_database(core), _redis(core))
-    good = database and key
+    clock = _on_time(core)
+    good = database and key and clock
     status = "down" if not good else "ready" if redis else "degraded"
     body = Ready(
         status=status,
         database="up" if database else "down",
         redis="up" if redis else "down",
         key="good" if key else "other",
+        clock="good" if clock else "off",
     )
     return Response(body, status_code=200 if good else 503)
 
@@ -71,6 +78,14 @@ async def _database(core: Core) -> tuple[bool, bool]:
     except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return False, True
     return True, True
+
+
+def _on_time(core: Core) -> bool:
+    try:
+        core.resources.on_time()
+    except ClockOff:
+        return False
+    return True
 
 
 async def _redis(core: Core) -> bool:

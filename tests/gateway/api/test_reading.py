@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import httpx
@@ -16,7 +16,9 @@ from redis.asyncio import Redis
 from adapters.registry import PARTNERS
 from contracts.events import EventType
 from gateway.api.examples import ANSWERS, BODIES
+from gateway.clock import SystemClock
 from gateway.core import Core
+from gateway.storage.base.clocks import Clocks
 from gateway.storage.messages import events
 from tests.gateway.api.kit import Api, as_csv, row
 from tests.gateway.app import app_of
@@ -102,8 +104,6 @@ async def test_a_partner_is_paused_and_resumed_once_on_the_record(api: Api) -> N
     assert [tuple(r) for r in audited] == [("operator", "partner.pause"), ("operator", "partner.resume")]
 
 
-async def test_health_needs_no_token(api: Api) -> None:
-    assert (await api.http.get("/health/live")).json() == {"status": "live"}
 async def test_whoever_resumes_what_a_recovery_holds_is_told_what_lets_it_go(api: Api) -> None:
     await api.fetch(
         "INSERT INTO recoveries (partner, since, opened_at, settled_at) VALUES ('dana', now(), now(), now())"
@@ -115,12 +115,41 @@ async def test_whoever_resumes_what_a_recovery_holds_is_told_what_lets_it_go(api
     assert (await api.call("POST", "/v1/partners/bni/resume", role="operator")).status_code == 200
 
 
+async def test_health_needs_no_token(api: Api) -> None:
+    assert (await api.http.get("/health/live")).json() == {"status": "live"}
     assert (await api.http.get("/health/ready")).json() == {
         "status": "ready",
         "database": "up",
         "redis": "up",
         "key": "good",
+        "clock": "good",
     }
+
+
+class Astray(SystemClock):
+    """The machine's clock, and how far it is off."""
+
+    off = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.off
+
+
+@pytest.mark.parametrize("off_s", [3_600.0, -3_600.0])
+async def test_a_node_whose_clock_is_not_the_databases_is_not_ready(core: Core, off_s: float) -> None:
+    """One that a balancer feeds all the same would hand out challenges and tokens that are over on the other nodes."""
+    clock = Astray()
+    clocks = Clocks(clock)
+    async with core.resources.database.connection() as connection:
+        await clocks.ask(connection)
+    astray = replace(core, resources=replace(core.resources, on_time=clocks.agree))
+    transport = httpx.ASGITransport(app_of(astray), raise_app_exceptions=False)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway.test") as client:
+        for wrong in (False, True, False):
+            clock.off = timedelta(seconds=off_s if wrong else 0.0)
+            reply = await client.get("/health/ready")
+            assert (reply.status_code, reply.json()["clock"]) == ((503, "off") if wrong else (200, "good"))
+        assert (await client.get("/health/live")).status_code == 200
 
 
 async def test_without_redis_it_is_degraded_and_without_a_store_not_ready(core: Core) -> None:
