@@ -10,6 +10,7 @@ _STUCK = "tests/gateway/standing/test_thousand_stuck.py"
 _KEPT = "tests/gateway/linking/test_answers_kept.py"
 _ROUNDS = "gateway/services/reconciliation/rounds.py"
 _DUE = "tests/gateway/payouts/test_due.py"
+_CASES, _RECOVERING = "tests/gateway/standing/test_cases.py", "tests/gateway/reconciliation/test_recovering.py"
 _CLOCKS, _OFF = "tests/gateway/test_clocks.py", "gateway/storage/base/clocks.py"
 
 STILL = (
@@ -51,4 +52,13 @@ STILL = (
     one("clock/what_is_unlisted_does_not_ask", "gateway/services/reconciliation/statements.py", "        self._on_time()\n        waiting =", "        waiting =", "tests/gateway/payouts/test_time_left.py"),
     one("clock/a_worker_that_is_off_is_none", "gateway/services/ops/standstill.py", "        failing = await _failing(connection)\n        present", "        failing: Mapping[tuple[str, str], str] = {}\n        present", "tests/gateway/standing/test_standstill.py", first="test_a_clock_that_is_off_is_told_by_the_worker_whose_it_is"),
     one("clock/nobody_is_asked", "gateway/worker/runner.py", "wake.ready = self._on_time", "wake.ready = wake.ready", _CLOCKS, first="test_each_loop_but_two_asks_and_so_does_a_recovery"),
+    one("recover/one_row_stops_the_marking", "gateway/services/reconciliation/recovery.py", 'await each("recover", [one], self._mark)', "await self._mark(one)", _RECOVERING, first="test_a_row_that_cannot_be_marked_keeps_its_own_partner_held_and_no_other"),
+    one("recover/one_credit_stops_the_others", "gateway/services/reconciliation/strays.py", 'await each("strays", pairs, adopt)', "[await adopt(pair) for pair in pairs]", _RECOVERING, first="test_a_credit_that_cannot_be_adopted_keeps_no_other_from_it"),
+    one("recover/the_oldest_day_comes_first", "gateway/services/reconciliation/recovery.py", "for day in reversed((await self._readings(desk, one)).days):", "for day in (await self._readings(desk, one)).days:", _RECOVERING, first="test_days_that_the_partner_gives_no_more_hold_up_none_that_it_gives"),
+    one("recover/is_called_silent", "gateway/storage/ops/silence.py", "    UNION ALL SELECT partner, 'payout' FROM recoveries WHERE released_at IS NULL\n", "", "tests/gateway/standing/test_silence.py", first="test_what_says_why_it_waits_is_not_silent"),
+    one("case/closed_while_its_payout_is_in_doubt", "gateway/services/ops/cases.py", "PayoutState(left.payout_state) in OPEN_STATES", "PayoutState(left.payout_state) in ()", _CASES, first="test_a_contradiction_is_closed_once_its_payout_has_ended_and_the_paid_are_blocked_no_more"),
+    one("case/a_closed_one_frees_what_came_back", "gateway/storage/payouts/payouts.py", "c.code = 'contradiction')\"", "c.code = 'contradiction' AND c.closed_at IS NULL)\"", _CASES, first="test_closing_a_contradiction_frees_no_payment_that_came_back"),
+    one("case/stays_once_it_is_answered", "gateway/services/payouts/refusing.py", "    effects.answered.append(_B.OUTCOME_UNKNOWN)\n    if s.incentive.own", "    if s.incentive.own", _CASES, first="test_a_document_answers_whatever_was_asked_of_a_refusal"),
+    one("blocked/as_soon_each_time", "gateway/services/payouts/rules.py", "wait_s = growing_s(BLOCKED_S, 2.0, before, BLOCKED_MAX_S)", "wait_s = BLOCKED_S", _BOUNDED, first="test_a_payment_that_cannot_begin_is_tried_ever_more_seldom_and_at_once_when_core_asks"),
+    one("clock/a_node_that_is_off_is_ready", "gateway/routes/ops/health.py", "good = database and key and clock", "good = database and key", "tests/gateway/api/test_reading.py", first="test_a_node_whose_clock_is_not_the_databases_is_not_ready"),
 )  # fmt: skip
