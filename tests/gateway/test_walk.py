@@ -50,7 +50,8 @@ class Walker:
         incentive = await self.city.due(SLUG, amount=10_000 + n)
         with watched() as entered:
             reply = await self.http.post("/v1/payouts", json={"incentive_id": str(incentive)}, headers=BEARER)
-            await self.core.payouts.tick_send(SLUG)
+            for leased in await self.core.payouts.claim(SLUG, 32):
+                await self.core.payouts.send(leased)
         assert reply.status_code == 202, reply.text
         assert await self.city.states(incentive) == [PayoutState.SUCCEEDED]
         return entered

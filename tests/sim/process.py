@@ -14,11 +14,11 @@ from gateway.services.linking.links import Linking
 from gateway.services.linking.verification import Verification
 from gateway.services.messages.inbox import Inbox
 from gateway.services.ops.partners import Partners
-from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.settlements import Settlements
 from gateway.services.reconciliation.recovery import Recoveries
 from gateway.services.reconciliation.statements import Statements
 from gateway.storage.base.timeline import Timeline
+from tests.gateway.payouts.ticks import Ticking
 from tests.sim.feeding import Feeding
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Services:
         self.brake = Brake(resources.database, resources.clock)
         self.linking = Linking(resources)
         self.verification = Verification(resources)
-        self.payouts = Payouts(resources, self.linking, worker=worker, grouped=False)
+        self.payouts = Ticking(resources, self.linking, worker=worker, grouped=False)
         self.statements = Statements(resources)
         self.inbox = Inbox(resources, self.verification, self.payouts, grouped=False)
         manifests = {slug: desk.manifest for slug, desk in resources.desks.items()}

@@ -37,7 +37,7 @@ _S = PayoutState
 _SENT_FROM = (_S.RESERVED, _S.PREPARED)
 _FOLLOWED = (_S.PREPARING, _S.UNKNOWN, _S.PENDING, _S.REJECTED)
 AT_ONCE = 16
-"""Look-ups of one tick side by side."""
+"""Withdrawals of one tick side by side."""
 MOST_BATCHES = 20
 """So many batches of incentives are looked at for one claim, where most may not be paid after all."""
 STANDING_S = 1.0
@@ -116,17 +116,6 @@ class Payouts:
             return Answer.SKIPPED
         return await self._sending.send(leased, gate)
 
-    async def give_back(self, leased: Sequence[Leased]) -> None:
-        """End leases of payouts that were not sent."""
-        self._looked_at.clear()
-        await self._commits.give_back([one.payout.id for one in leased])
-
-    async def tick_send(self, partner: str, limit: int = 32) -> int:
-        """Claim and send up to `limit` payouts."""
-        leased = await self.claim(partner, limit)
-        await each("send", leased, self.send, at_once=self._at_once)
-        return len(leased)
-
     async def tick_unpayable(self, partner: str, limit: int = 100) -> int:
         """Withdraw payouts that moved nothing and may no longer be paid."""
         now = self._clock.now()
@@ -155,12 +144,6 @@ class Payouts:
     async def follow(self, leased: Leased) -> None:
         """Look one leased payout up, or do what else is due for it."""
         await self._following.follow(leased)
-
-    async def tick_lookups(self, partner: str, limit: int = 32) -> int:
-        """Do what is due for up to `limit` payouts that have left."""
-        leased = await self.claim_followed(partner, limit)
-        await each("follow", leased, self.follow, at_once=self._at_once)
-        return len(leased)
 
     async def tick_deadlines(self, limit: int = 200) -> int:
         """Attempts that were never answered are in doubt from now on."""

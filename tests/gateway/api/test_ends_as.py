@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from gateway.core import build_core
+from gateway.services.each import each
 from tests.gateway.api.kit import Api, as_csv, row
 from tests.gateway.app import app_of
 from tests.gateway.payouts.city import City, open_city
@@ -51,8 +52,8 @@ async def test_each_row_ends_as_the_table_says(city: City, cells: list[str]) -> 
             await _link(api, city, card, phone, otp)
         for _ in range(8):
             await core.verification.tick()
-            await core.payouts.tick_send("bni")
-            await core.payouts.tick_lookups("bni")
+            await each("send", await core.payouts.claim("bni", 32), core.payouts.send)
+            await each("follow", await core.payouts.claim_followed("bni", 32), core.payouts.follow)
             await city.pass_time(60.0)
         (found,) = (await api.call("GET", f"/v1/incentives?participant_id={PERSON}")).json()["incentives"]
         why = found["blocker"] or {}

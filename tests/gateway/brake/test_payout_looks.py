@@ -9,11 +9,11 @@ import pytest
 from contracts.brake import LOOKS_S, next_look
 from contracts.payout import PayoutState
 from gateway.clock import start_of_jakarta_day
-from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.ends import LIFTED_BY_LINK
 from gateway.services.payouts.refusing import LAST_LOOK
 from gateway.services.payouts.settlements import SettledAs, Settlements
 from gateway.storage.intake import incentive_timers
+from tests.gateway.payouts.ticks import Ticking
 from tests.gateway.payouts.town import Town
 
 NOBODY = {"act": "say", "kind": "rejected", "reason": "account_not_found", "code": "4041511"}
@@ -22,7 +22,7 @@ S = PayoutState
 CONFIRM_S = 30.0
 
 
-async def work(town: Town, worker: Payouts) -> None:
+async def work(town: Town, worker: Ticking) -> None:
     """What the worker's loops do, until nothing is due."""
     for _ in range(3):
         await worker.tick_timers()
@@ -103,7 +103,7 @@ async def test_no_new_payout_follows_a_refusal_that_is_not_confirmed(town: Town,
     assert bank.seen.count("transfer") == 1
 
 
-async def drive_days(town: Town, worker: Payouts, days: int) -> None:
+async def drive_days(town: Town, worker: Ticking, days: int) -> None:
     """Let days go by, statements read, in steps of six hours."""
     statements = town.statements()
     for _ in range(4 * days):

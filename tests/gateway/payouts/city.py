@@ -22,7 +22,6 @@ from gateway.partners.executor import Executor
 from gateway.partners.tokens import Tokens
 from gateway.partners.transport import Reply
 from gateway.services.linking.links import Linking
-from gateway.services.payouts.driver import Payouts
 from gateway.settings import Settings, Waits
 from gateway.storage.base.database import Database
 from mock_partners.kit.clock import Kind
@@ -31,6 +30,7 @@ from mock_partners.kit.notify import Notice
 from mock_partners.kit.world import Account
 from tests.contract.stage import credentials
 from tests.gateway.payouts.fake import NOON, VirtualClock
+from tests.gateway.payouts.ticks import Ticking
 from tests.gateway.payouts.town import Quiet, Town, phone_of, town_settings
 from tests.partners import each
 from tests.sim.chance import PROFILES, Chance
@@ -114,9 +114,9 @@ class City(Town):
                 entropy=self.rng,
             )
 
-    def worker(self, name: str = "w1", *, grouped: bool = True) -> Payouts:
+    def worker(self, name: str = "w1", *, grouped: bool = True) -> Ticking:
         """A worker's payout service, over the real linking service."""
-        return Payouts(self.resources, Linking(self.resources), worker=name, grouped=grouped)
+        return Ticking(self.resources, Linking(self.resources), worker=name, grouped=grouped)
 
     def account(self, slug: str, n: int) -> str:
         """The n-th person's account, which the mock knows from now on."""

@@ -14,9 +14,9 @@ import pytest
 
 from gateway.embedded import EmbeddedPostgres, create_database_from_template, drop_database
 from gateway.partners.transport import Reply
-from gateway.services.payouts.driver import Payouts
 from gateway.services.reconciliation.statements import Statements
 from tests.gateway.payouts.fake import Bank, VirtualClock
+from tests.gateway.payouts.ticks import Ticking
 from tests.gateway.payouts.town import Town, open_town
 
 EVENING = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)  # 19:00 in Jakarta: the disorder runs over midnight
@@ -93,7 +93,7 @@ class WildBank(Bank):
         return Reply(200, {}, json.dumps(value).encode())
 
 
-async def act(rng: random.Random, town: Town, workers: list[Payouts], statements: list[Statements]) -> None:
+async def act(rng: random.Random, town: Town, workers: list[Ticking], statements: list[Statements]) -> None:
     """One thing that a worker does, at random; a crash replaces the worker by a new one."""
     n, slug = rng.randrange(2), rng.choice(sorted(town.desks))
     worker = workers[n]

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from contracts.payout import PayoutState
-from gateway.services.payouts.driver import Payouts
 from gateway.services.reconciliation.statements import Statements
 from tests.gateway.payouts.fake import Bank
+from tests.gateway.payouts.ticks import Ticking
 from tests.gateway.payouts.town import Town
 
 S = PayoutState
 HOUR = 3_600.0
 
 
-async def in_doubt_over_midnight(town: Town, bank: Bank, act: str) -> tuple[int, Payouts, Statements]:
+async def in_doubt_over_midnight(town: Town, bank: Bank, act: str) -> tuple[int, Ticking, Statements]:
     """An incentive whose payout left just before midnight, and whose end look-ups never tell."""
     bank.script("transfer", act)
     worker, statements = town.worker(), town.statements()
@@ -28,7 +28,7 @@ async def in_doubt_over_midnight(town: Town, bank: Bank, act: str) -> tuple[int,
     return incentive, worker, statements
 
 
-async def follow(town: Town, worker: Payouts, statements: Statements, hours: int) -> None:
+async def follow(town: Town, worker: Ticking, statements: Statements, hours: int) -> None:
     for _ in range(hours):
         town.clock.advance(HOUR)
         await worker.tick_deadlines()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from contracts.incentive import BlockerCode
 from contracts.observation import Source
 from contracts.payout import PayoutState, rejected, succeeded
-from gateway.services.payouts.driver import Payouts
+from tests.gateway.payouts.ticks import Ticking
 from tests.gateway.payouts.town import Town
 
 S = PayoutState
 
 
-async def refused_and_cancelled(town: Town) -> tuple[Payouts, int, int, int]:
+async def refused_and_cancelled(town: Town) -> tuple[Ticking, int, int, int]:
     """A worker, a person, their cancelled incentive, its refused payout."""
     town.partner().script("transfer", {"act": "say", "kind": "rejected", "reason": "partner_rejected"})
     worker, person = town.worker(), await town.person("fake")
@@ -24,13 +24,13 @@ async def refused_and_cancelled(town: Town) -> tuple[Payouts, int, int, int]:
     return worker, person, first, payout.id
 
 
-async def said_again(town: Town, worker: Payouts, payout: int) -> None:
+async def said_again(town: Town, worker: Ticking, payout: int) -> None:
     """A day later the partner still calls it refused, so that another may take its place."""
     town.clock.advance(86_460.0)
     await worker.observe(None, payout, Source.LOOKUP, rejected(BlockerCode.PARTNER_REJECTED))
 
 
-async def turns_out_paid(worker: Payouts, payout: int) -> None:
+async def turns_out_paid(worker: Ticking, payout: int) -> None:
     await worker.observe(None, payout, Source.STATEMENT, succeeded(), "late")
 
 

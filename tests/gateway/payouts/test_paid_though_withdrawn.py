@@ -8,21 +8,21 @@ import pytest
 
 from contracts.observation import Source
 from contracts.payout import PayoutState, rejected, succeeded
-from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.words import ABSENT
+from tests.gateway.payouts.ticks import Ticking
 from tests.gateway.payouts.town import Town
 
 S = PayoutState
 
 
 @pytest.fixture
-def worker(town: Town) -> Payouts:
+def worker(town: Town) -> Ticking:
     """Of a partner that pays in one step."""
     town.partner()
     return town.worker()
 
 
-async def withdrawn(town: Town, worker: Payouts) -> tuple[int, int]:
+async def withdrawn(town: Town, worker: Ticking) -> tuple[int, int]:
     """An incentive whose payout was withdrawn before it was sent, and which may be paid again; that payout."""
     incentive = await town.due()
     (leased,) = await worker.claim("fake", 2)
@@ -34,7 +34,7 @@ async def withdrawn(town: Town, worker: Payouts) -> tuple[int, int]:
     return incentive, leased.payout.id
 
 
-async def turns_out_paid(town: Town, worker: Payouts, payout: int) -> None:
+async def turns_out_paid(town: Town, worker: Ticking, payout: int) -> None:
     """The partner is paused, and operators let it go on."""
     await worker.observe(None, payout, Source.STATEMENT, succeeded(), "late")
     (switch,) = await town.fetch("SELECT paused_at, paused_by FROM partner_switches")
@@ -43,7 +43,7 @@ async def turns_out_paid(town: Town, worker: Payouts, payout: int) -> None:
     await town.execute("UPDATE partner_switches SET paused_at = NULL")
 
 
-async def test_it_counts_as_paid(town: Town, worker: Payouts) -> None:
+async def test_it_counts_as_paid(town: Town, worker: Ticking) -> None:
     incentive, first = await withdrawn(town, worker)
     await turns_out_paid(town, worker, first)
     assert await town.stands(incentive) == ("paid", "contradiction")
@@ -52,7 +52,7 @@ async def test_it_counts_as_paid(town: Town, worker: Payouts) -> None:
     await town.check()
 
 
-async def test_a_replacement_that_has_not_left_is_withdrawn(town: Town, worker: Payouts) -> None:
+async def test_a_replacement_that_has_not_left_is_withdrawn(town: Town, worker: Ticking) -> None:
     incentive, first = await withdrawn(town, worker)
     (leased,) = await worker.claim("fake", 2)
     await turns_out_paid(town, worker, first)
@@ -64,7 +64,7 @@ async def test_a_replacement_that_has_not_left_is_withdrawn(town: Town, worker: 
     await town.check()
 
 
-async def test_a_replacement_that_has_left_and_is_refused_gets_no_other(town: Town, worker: Payouts) -> None:
+async def test_a_replacement_that_has_left_and_is_refused_gets_no_other(town: Town, worker: Ticking) -> None:
     incentive, first = await withdrawn(town, worker)
     town.banks["fake"].script("transfer", "reset")
     assert await worker.tick_send("fake") == 1
@@ -80,7 +80,7 @@ async def test_a_replacement_that_has_left_and_is_refused_gets_no_other(town: To
     await town.check()
 
 
-async def test_the_same_instalment_handed_over_again_is_not_paid(town: Town, worker: Payouts) -> None:
+async def test_the_same_instalment_handed_over_again_is_not_paid(town: Town, worker: Ticking) -> None:
     incentive, first = await withdrawn(town, worker)
     await town.execute("UPDATE incentives SET cancelled = true")
     again = await town.incentive((await town.payout(incentive)).participant)

@@ -11,16 +11,16 @@ import pytest
 from contracts.incentive import BlockerCode
 from contracts.observation import Source
 from contracts.payout import PayoutState, rejected, succeeded
-from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.ends import LIFTED_BY_ACCOUNT, LIFTED_BY_LINK
 from gateway.storage.intake import incentive_timers
+from tests.gateway.payouts.ticks import Ticking
 from tests.gateway.payouts.town import Town
 
 S, B = PayoutState, BlockerCode
 DAY_S = 86_400.0
 
 
-async def refused(town: Town, reason: BlockerCode) -> tuple[Payouts, int, int]:
+async def refused(town: Town, reason: BlockerCode) -> tuple[Ticking, int, int]:
     """A worker, a person, and their incentive whose payment the partner refused."""
     town.partner().script("transfer", {"act": "say", "kind": "rejected", "reason": reason.value})
     worker, person = town.worker(), await town.person("fake")
@@ -42,7 +42,7 @@ async def moved(town: Town, person: int) -> None:
         await incentive_timers.lift(connection, town.clock.now(), person, LIFTED_BY_ACCOUNT)
 
 
-async def look(town: Town, worker: Payouts, incentive: int, *, seconds: float = 0.0) -> None:
+async def look(town: Town, worker: Ticking, incentive: int, *, seconds: float = 0.0) -> None:
     """Time passes, and a look-up of the first payout says refused again."""
     town.clock.advance(seconds)
     (first,) = await town.fetch("SELECT id, reason FROM payouts WHERE incentive = $1 ORDER BY id LIMIT 1", incentive)

@@ -21,9 +21,9 @@ from gateway.embedded import EmbeddedPostgres, create_database_from_template, dr
 from gateway.services.intake.incentives import Incentives
 from gateway.services.ops.partners import Partners, SwitchState
 from gateway.services.payouts import stops
-from gateway.services.payouts.driver import Payouts
 from gateway.storage.intake import participants
 from tests.gateway.payouts.fake import Bank
+from tests.gateway.payouts.ticks import Ticking
 from tests.gateway.payouts.town import Town, open_town
 
 SLUGS = {"one": False, "two": True}
@@ -59,7 +59,7 @@ class Crowded:
         await asyncio.sleep(self.rng.choice((0.0, 0.001, 0.004)))
 
     @asynccontextmanager
-    async def ear(self, dsn: str, worker: Payouts) -> AsyncIterator[None]:
+    async def ear(self, dsn: str, worker: Ticking) -> AsyncIterator[None]:
         """A worker hears what stops, after a while: what must not leave is then not known to it yet."""
         loop = asyncio.get_running_loop()
 
@@ -75,12 +75,12 @@ class Crowded:
             worker.stops.listens(False)
             await connection.close()
 
-    async def work(self, dsn: str, worker: Payouts) -> None:
+    async def work(self, dsn: str, worker: Ticking) -> None:
         """A worker's loops, until nothing more is to be done."""
         async with self.ear(dsn, worker):
             await self._loops(worker)
 
-    async def _loops(self, worker: Payouts) -> None:
+    async def _loops(self, worker: Ticking) -> None:
         while not self.over.is_set():
             await worker.stops.poll()
             slug = self.rng.choice(list(SLUGS))

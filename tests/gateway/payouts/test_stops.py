@@ -12,7 +12,6 @@ import pytest
 from contracts.payout import PayoutState
 from gateway.services.ops.partners import Partners, PausedView, SwitchState
 from gateway.services.payouts import stops
-from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.sending import Answer
 from gateway.storage.base.database import Connection, Database
 from gateway.storage.ops import switches
@@ -20,6 +19,7 @@ from gateway.storage.payouts import queue
 from gateway.storage.reconciliation import recovery
 from gateway.worker.loops import Wakes
 from tests.gateway.payouts.test_begin import CHANGES
+from tests.gateway.payouts.ticks import Ticking
 from tests.gateway.payouts.town import Town
 
 S = PayoutState
@@ -48,7 +48,7 @@ TOLD = [name for name in STOPS if name != "forgotten credit"]
 """What the database tells at once; the rest is found by the poll."""
 
 
-async def _during_the_inquiry(town: Town, worker: Payouts, do: Callable[[], Awaitable[object]]) -> Answer:
+async def _during_the_inquiry(town: Town, worker: Ticking, do: Callable[[], Awaitable[object]]) -> Answer:
     """Send one payout; when its inquiry is on its way, `do` happens, and 14 s later the partner answers it."""
     bank = town.banks["two"]
 
@@ -143,7 +143,7 @@ async def test_a_create_in_doubt_is_stopped_by_a_recovery_alone(town: Town) -> N
 class Listening:
     """A worker's ear at the database, as the worker process has it."""
 
-    def __init__(self, town: Town, worker: Payouts) -> None:
+    def __init__(self, town: Town, worker: Ticking) -> None:
         self._stops, self._stopping = worker.stops, asyncio.Event()
         wakes = Wakes(town.settings.database_url.reveal(), {stops.CHANNEL: worker.stops})
         self._task = asyncio.create_task(wakes.listen(self._stopping))

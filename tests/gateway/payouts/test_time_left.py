@@ -11,11 +11,11 @@ import pytest
 
 from contracts.errors import PartnerUnavailable
 from contracts.plan import Effect, Request, Response
-from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.sending import WRITE_S, Left, within
 from gateway.services.reconciliation.statements import Statements
 from gateway.storage.base.clocks import ClockOff
 from tests.gateway.payouts.fake import VirtualClock
+from tests.gateway.payouts.ticks import Ticking
 from tests.gateway.payouts.town import Town
 
 START = datetime(2026, 11, 24, 3, tzinfo=UTC)
@@ -60,7 +60,7 @@ async def test_a_clock_that_is_set_after_the_claim_lets_nothing_leave(town: Town
     bank, on_time = town.partner(), Mock()
     resources = dataclasses.replace(town.resources, on_time=on_time)
     await town.due()
-    worker, statements = Payouts(resources, town.links, worker="w1", grouped=False), Statements(resources)
+    worker, statements = Ticking(resources, town.links, worker="w1", grouped=False), Statements(resources)
     (leased,) = await worker.claim("fake", 1)
     on_time.side_effect = ClockOff("an hour")
     with pytest.raises(ClockOff):

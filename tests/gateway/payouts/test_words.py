@@ -26,10 +26,10 @@ from contracts.payout import (
 from gateway.clock import jakarta_day, start_of_jakarta_day
 from gateway.services.payouts import ends
 from gateway.services.payouts.absence import Calendar, enough_readings
-from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.words import Word
 from gateway.storage.payouts import ledger
 from tests.gateway.payouts.fake import NOON
+from tests.gateway.payouts.ticks import Ticking
 from tests.gateway.payouts.town import Town
 
 S = PayoutState
@@ -63,7 +63,7 @@ def night(second: int, said: Said) -> Said:
     return source, msgspec.structs.replace(outcome, said_at=midnight + timedelta(seconds=second))
 
 
-async def submitting(town: Town, worker: Payouts, count: int) -> list[int]:
+async def submitting(town: Town, worker: Ticking, count: int) -> list[int]:
     """Incentives whose payouts have left, each one attempt, unanswered."""
     incentives = [await town.due() for _ in range(count)]
     while await worker.claim("fake", 200):
@@ -78,7 +78,7 @@ async def submitting(town: Town, worker: Payouts, count: int) -> list[int]:
     return incentives
 
 
-async def outcomes_of(town: Town, worker: Payouts, words: tuple[Said, ...], *, twice: bool = False) -> set[Any]:
+async def outcomes_of(town: Town, worker: Ticking, words: tuple[Said, ...], *, twice: bool = False) -> set[Any]:
     """How payouts end to which the words came in every order."""
     orders = list(itertools.permutations(words))
     found = set()
@@ -170,7 +170,7 @@ async def test_repeats_change_nothing(town: Town) -> None:
     assert {row["n"] for row in rows} == {3}
 
 
-async def replaced(town: Town, worker: Payouts) -> tuple[int, int]:
+async def replaced(town: Town, worker: Ticking) -> tuple[int, int]:
     """An incentive whose first payout was refused, confirmed and replaced by a reserved one; and the first's id."""
     (incentive,) = await submitting(town, worker, 1)
     first = (await town.payout(incentive)).id

@@ -19,13 +19,13 @@ from gateway.resources import Resources
 from gateway.security import approval, places
 from gateway.security.sealed import seal_grant
 from gateway.security.vault import Vault
-from gateway.services.payouts.driver import Payouts
 from gateway.services.reconciliation.statements import Statements
 from gateway.settings import Settings, Waits
 from gateway.storage.base.database import Connection, Database
 from gateway.storage.payouts import ledger, payouts
 from gateway.storage.payouts.payouts import PayoutRow
 from tests.gateway.payouts.fake import NOON, Bank, FakePartner, Links, VirtualClock, manifest
+from tests.gateway.payouts.ticks import Ticking
 
 LONG_STEP_S = 240.0
 
@@ -77,9 +77,9 @@ class Town:
             desks=self.desks,
         )
 
-    def worker(self, name: str = "w1", *, grouped: bool = False) -> Payouts:
+    def worker(self, name: str = "w1", *, grouped: bool = False) -> Ticking:
         """A worker's payout service."""
-        return Payouts(self.resources, self.links, worker=name, grouped=grouped)
+        return Ticking(self.resources, self.links, worker=name, grouped=grouped)
 
     def statements(self) -> Statements:
         """The statement service."""
@@ -268,7 +268,7 @@ class Town:
         ):
             raise AssertionError(f"payout {row['id']} ended without a partner's word")
 
-    async def drive(self, worker: Payouts, statements: Statements, *, hours: float, step_s: float = 20.0) -> None:
+    async def drive(self, worker: Ticking, statements: Statements, *, hours: float, step_s: float = 20.0) -> None:
         """Let time pass with every tick in every step. While nothing is due steps grow, up to `LONG_STEP_S`: what is
         due then was due for hours, and each tick that finds nothing costs its queries all the same.
         """

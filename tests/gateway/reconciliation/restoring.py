@@ -11,11 +11,11 @@ import msgspec
 
 from contracts.secret import Secret
 from gateway.embedded import create_database_from_template, drop_database
-from gateway.services.payouts.driver import Payouts
 from gateway.services.reconciliation.recovery import Progress, Recoveries
 from gateway.services.reconciliation.statements import Statements
 from gateway.services.reconciliation.strays import Strays
 from gateway.storage.base.database import Database
+from tests.gateway.payouts.ticks import Ticking
 from tests.gateway.payouts.town import Town
 
 
@@ -50,11 +50,11 @@ class Restoring:
         self.town.settings = msgspec.structs.replace(self.town.settings, database_url=Secret(self._copied))
         self.town.database = await Database.open(self._copied, size=8)
 
-    def recoveries(self, worker: Payouts) -> Recoveries:
+    def recoveries(self, worker: Ticking) -> Recoveries:
         """The service as the command line has it."""
         return Recoveries(self.town.resources, worker, Statements(self.town.resources))
 
-    async def tick(self, worker: Payouts, statements: Statements) -> None:
+    async def tick(self, worker: Ticking, statements: Statements) -> None:
         """What workers do all the time, once."""
         await worker.tick_deadlines()
         await worker.tick_timers()
@@ -65,7 +65,7 @@ class Restoring:
             await statements.tick(slug)
         await Strays(self.town.resources).tick()
 
-    async def recover(self, worker: Payouts, *, hours: float = 6.0, step_s: float = 300.0) -> list[Progress]:
+    async def recover(self, worker: Ticking, *, hours: float = 6.0, step_s: float = 300.0) -> list[Progress]:
         """Rounds beside a worker that never stops trying, until every partner is let go; the last of each."""
         service, statements = self.recoveries(worker), Statements(self.town.resources)
         last: dict[str, Progress] = {}
