@@ -46,7 +46,7 @@ def add(
     terminal().print(f"name      {name}", highlight=False)
     terminal().print(f"password  {made.password}", highlight=False, soft_wrap=True)
     terminal().print(f"code      {made.totp_uri}", highlight=False, soft_wrap=True)
-    terminal().print("Neither is shown again.", style="dim")
+    terminal().print("Neither is shown again. Another password: /ops/password.", style="dim")
 
 
 @app.command("list")

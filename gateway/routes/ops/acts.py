@@ -23,7 +23,7 @@ from contracts.secret import Secret
 from gateway.clock import JAKARTA
 from gateway.core import Core
 from gateway.ops import words
-from gateway.routes.ops.session import FORM_BYTES, Browser, form, page, signed_in, to
+from gateway.routes.ops.session import FORM_BYTES, Browser, form, own, page, signed_in, to
 from gateway.security import personal
 from gateway.services.intake.participants import Participants
 from gateway.services.linking.proof import DOCUMENT, AccountProofs
@@ -320,7 +320,7 @@ async def act(core: NamedDependency[Core], request: Browser, name: FromPath[str]
         subject = str(target.given()[chosen.needs])
         await audit.record(connection, now, actor, f"ops.{name}", subject, {"reason": reason} | _ids(target))
     told = await chosen.do(core, target, filled | {"reason": reason}, actor)
-    where = back if back.startswith("/ops/") else "/ops"
+    where = own(back)
     if told is None:
         return to(where)
     return page(request, "done.html", act=chosen, told=told, back=where)

@@ -157,7 +157,8 @@ async def list_decisions(
 router = Router(
     path="/ops",
     route_handlers=[
-        session.show_sign_in, session.sign_in, session.sign_out, session.choose_language, session.read_asset,
+        session.show_sign_in, session.sign_in, session.sign_out, session.show_password,
+        session.change_password, session.choose_language, session.read_asset,
         *overview.HANDLERS, *people.HANDLERS, *payment_plans.HANDLERS,
         list_batches, show_batch, decide_batch, list_reconciliations, show_reconciliation,
         list_webhooks, list_decisions, acts.act,

@@ -27,11 +27,12 @@ Browser = Request[Any, Operator, Any]
 Connection = ASGIConnection[Any, Any, Any, Any]
 FORM_BYTES = 8_192
 _FIELDS = 20
-_SESSION, _LANGUAGE = "ops", "ops_language"
+_SESSION, _LANGUAGE, _KNOWN = "ops", "ops_language", "ops_known"
+_KNOWN_S = 180 * 86_400
 _HOME = "/ops"
 _SIGN_IN = re.compile(r"/ops/sign-in(?:\?page=[A-Za-z0-9_%.+-]{0,400})?")
 _PAGE = re.compile(
-    r"/ops/(?!sign-|assets/|language/|live|acts|search)[A-Za-z0-9_/.-]{1,200}(?:\?[A-Za-z0-9_=&%.+-]{0,200})?"
+    r"/ops/(?!sign-|assets/|language/|live|acts|search)[A-Za-z0-9_/.:-]{1,200}(?:\?[A-Za-z0-9_=&%.+-]{0,200})?"
 )
 """Where one may be led after signing in: what is shown, not what is sent in."""
 
@@ -46,7 +47,8 @@ def signed_in(*roles: str) -> Callable[[Connection, BaseRouteHandler], Awaitable
     async def guard(connection: Connection, _: BaseRouteHandler) -> None:
         core: Core = connection.app.state.core
         token = connection.cookies.get(session_cookie(core))
-        operator = await core.operators.recognise(token) if token else None
+        living = "hx-request" in connection.headers
+        operator = await core.operators.recognise(token, by_itself=living) if token else None
         if operator is None:
             raise SignInNeeded
         connection.scope["auth"] = operator
@@ -57,8 +59,13 @@ def signed_in(*roles: str) -> Callable[[Connection, BaseRouteHandler], Awaitable
 
 
 def session_cookie(core: Core) -> str:
-    """The cookie's name; where the address is https, the prefix keeps other hosts from setting it."""
-    return f"__Host-{_SESSION}" if core.resources.settings.public_url.startswith("https:") else _SESSION
+    """The name of a session's cookie."""
+    return _host_cookie(core, _SESSION)
+
+
+def _host_cookie(core: Core, name: str) -> str:
+    """Where the address is https, the prefix keeps other hosts from setting it."""
+    return f"__Host-{name}" if core.resources.settings.public_url.startswith("https:") else name
 
 
 def language(request: Request[Any, Any, Any]) -> str:
@@ -106,28 +113,38 @@ async def form(request: Request[Any, Any, Any], *, signed: bool = True) -> dict[
 @get("/sign-in")
 async def show_sign_in(request: Browser, page_: Annotated[str, QueryParameter(name="page")] = "") -> Response[str]:
     """The form; it leads to the page that was asked for."""
-    return page(request, "login.html", refused=False, wanted=_own(page_))
+    return page(request, "login.html", refused=False, wanted=own(page_))
 
 
 @post("/sign-in", request_max_body_size=FORM_BYTES)
 async def sign_in(core: NamedDependency[Core], request: Browser) -> Response[Any]:
-    """Name, password and code."""
-    await guards.look(request, SIGN_INS_REFUSED)
+    """Name, password and code. A browser in which the person has signed in before has an allowance of its own: what
+    others guess, from wherever, keeps nobody out of it.
+    """
     typed = await form(request, signed=False)
     name = typed.get("name", "")
     whose = f"name {name.strip().lower()}"
-    await guards.take(request, SIGN_INS, f"{guards.address(request)} {whose}")
-    await guards.look(request, SIGN_INS_FAILED, whose)
+    known = core.operators.is_known(name, request.cookies.get(_host_cookie(core, _KNOWN), ""))
+    if known:
+        await guards.take(request, SIGN_INS, f"known {whose}")
+    else:
+        await guards.look(request, SIGN_INS_REFUSED)
+        await guards.take(request, SIGN_INS, f"{guards.address(request)} {whose}")
+        await guards.look(request, SIGN_INS_FAILED, whose)
     try:
         token = await core.operators.sign_in(
             name, typed.get("password", ""), typed.get("code", ""), alone="alone" in typed
         )
     except Unauthenticated:
-        await guards.take(request, SIGN_INS_REFUSED)
-        await guards.take(request, SIGN_INS_FAILED, whose)
-        return page(request, "login.html", refused=True, wanted=_own(typed.get("page", "")), status=403)
-    response: Response[Any] = to(_own(typed.get("page", "")))
+        if not known:
+            await guards.take(request, SIGN_INS_REFUSED)
+            await guards.take(request, SIGN_INS_FAILED, whose)
+        return page(request, "login.html", refused=True, wanted=own(typed.get("page", "")), status=403)
+    if before := request.cookies.get(session_cookie(core)):
+        await core.operators.sign_out(before)  # nothing reaches it any more, and signing out would leave it open
+    response: Response[Any] = to(own(typed.get("page", "")))
     response.set_cookie(_cookie(core, session_cookie(core), token, max_age=int(LIFE_S)))
+    response.set_cookie(_cookie(core, _host_cookie(core, _KNOWN), core.operators.known(name), max_age=_KNOWN_S))
     return response
 
 
@@ -137,7 +154,33 @@ async def sign_out(core: NamedDependency[Core], request: Browser) -> Response[An
     await form(request)
     await core.operators.sign_out(request.cookies[session_cookie(core)])
     response: Response[Any] = to("/ops/sign-in")
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
     response.set_cookie(_cookie(core, session_cookie(core), "", max_age=0))
+    return response
+
+
+@get("/password", guards=[signed_in()])
+async def show_password(request: Browser) -> Response[str]:
+    """The form for another password."""
+    return page(request, "password.html", problem=None)
+
+
+@post("/password", guards=[signed_in()], request_max_body_size=FORM_BYTES)
+async def change_password(core: NamedDependency[Core], request: Browser) -> Response[Any]:
+    """Another password for who is signed in, and knows the present one: theirs ends everywhere else."""
+    typed = await form(request)
+    await guards.take(request, SIGN_INS, f"changes {request.auth.client_id}")
+    present, code, new = (typed.get(name, "") for name in ("present", "code", "new"))
+    if new != typed.get("again"):
+        return page(request, "password.html", problem="differ", status=422)
+    try:
+        token = await core.operators.change_password(request.auth, present, code, new)
+    except InvalidRequest:
+        return page(request, "password.html", problem="weak", status=422)
+    except Unauthenticated:
+        return page(request, "password.html", problem="refused", status=403)
+    response: Response[Any] = to(_HOME)
+    response.set_cookie(_cookie(core, session_cookie(core), token, max_age=int(LIFE_S)))
     return response
 
 
@@ -147,7 +190,7 @@ async def choose_language(core: NamedDependency[Core], request: Browser, chosen:
     if chosen not in ops.LANGUAGES:
         raise NotFound("There is no such language here.")
     back = _parts(request.headers.get("referer", ""))
-    response: Response[Any] = to(_own(f"{back.path}?{back.query}" if back.query else back.path, sign_in=True))
+    response: Response[Any] = to(own(f"{back.path}?{back.query}" if back.query else back.path, sign_in=True))
     response.set_cookie(_cookie(core, _LANGUAGE, chosen, max_age=365 * 86_400))
     return response
 
@@ -176,7 +219,7 @@ def to_sign_in(request: Request[Any, Any, Any], _: SignInNeeded) -> Response[Any
     if not living and request.method in ("GET", "HEAD"):
         asked = b"?".join((request.scope["raw_path"], request.scope["query_string"])).decode("ascii", "replace")
     parts = _parts(asked)
-    wanted = _own(f"{parts.path}?{parts.query}" if parts.query else parts.path)
+    wanted = own(f"{parts.path}?{parts.query}" if parts.query else parts.path)
     address = "/ops/sign-in" if wanted == _HOME else f"/ops/sign-in?{urlencode({'page': wanted})}"
     if living:
         return Response(None, status_code=204, headers={"HX-Redirect": address, **ops.HEADERS})
@@ -191,13 +234,13 @@ def _parts(told: str) -> SplitResult:
         return urlsplit("")
 
 
-def _own(asked: str, *, sign_in: bool = False) -> str:
-    """A page here that somebody who has signed in is led to (the form to sign in itself where `sign_in`); the overview
-    in the place of anything else.
+def own(asked: str, *, sign_in: bool = False) -> str:
+    """A page here that somebody who has signed in, or has sent a form, is led to (the form to sign in itself where
+    `sign_in`); the overview in the place of anything else.
     """
     if sign_in and _SIGN_IN.fullmatch(asked):
         return asked
-    return asked if _PAGE.fullmatch(asked) and "//" not in asked else _HOME
+    return asked if _PAGE.fullmatch(asked) and "//" not in asked and "/." not in asked else _HOME
 
 
 def told(request: Request[Any, Any, Any], error: GatewayError) -> Response[str]:

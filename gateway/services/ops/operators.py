@@ -37,7 +37,9 @@ IDLE_S, LIFE_S = 1_800.0, 28_800.0
 STEP_S, DIGITS, EARLY_STEPS = 30, 6, 1
 """One step to either side is taken: phones' clocks differ."""
 FREE_TRIES, LOCK_S, LONGEST_LOCK_S = 5, 60.0, 3_600.0
-MIN_PASSWORD = 12
+MIN_PASSWORD, MAX_PASSWORD = 12, 128
+_FEWEST_SIGNS = 5
+"""Different ones in a password."""
 _MEMORY_KIB, _ITERATIONS, _LANES = 19_456, 2, 1  # OWASP's figures for Argon2id
 
 
@@ -72,16 +74,13 @@ class Operators:
         self._nobody = _nobodys_hash()
         self._at_once = asyncio.Semaphore(2)  # a derivation takes 19 MiB and a core for some 20 ms
 
-    async def enrol(self, name: str, roles: tuple[str, ...], *, actor: str, password: str | None = None) -> Enrolled:
-        """A new account; without `password` one is made. Raises `InvalidRequest`, `Conflict`."""
+    async def enrol(self, name: str, roles: tuple[str, ...], *, actor: str) -> Enrolled:
+        """A new account, with a password that is made here. Raises `InvalidRequest`, `Conflict`."""
         if not roles or not set(roles) <= set(ROLES):
             raise InvalidRequest(f"Roles are: {', '.join(ROLES)}.", field="roles")
         if not re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", name) or len(name) > 37:
             raise InvalidRequest("A name has 1 to 37 lower-case letters, digits and single dashes.", field="name")
-        if password is not None and len(password) < MIN_PASSWORD:
-            raise InvalidRequest(f"A password has at least {MIN_PASSWORD} characters.", field="password")
-        password = password or secrets.token_urlsafe(15)
-        client_id, secret = PERSONS + name, secrets.token_bytes(20)
+        client_id, password, secret = PERSONS + name, secrets.token_urlsafe(15), secrets.token_bytes(20)
         now = self._clock.now()
         scopes = sorted({scope for role in roles for scope in ROLES[role]})
         row = clients.ClientRow(
@@ -146,16 +145,44 @@ class Operators:
         await operators.open_session(connection, hashed(token), row.client_id, now, now + timedelta(seconds=LIFE_S))
         return token
 
-    async def recognise(self, token: str) -> Operator | None:
-        """Whose session this is, while it is used at least every half hour and for eight hours at most."""
+    async def change_password(self, operator: Operator, present: str, code: str, new: str) -> str:
+        """Another password for somebody who has the present one and a code, as for signing in; a new session's token,
+        as every session of theirs ends. Raises `InvalidRequest` for a weak one, `Unauthenticated`.
+        """
+        name = operator.client_id.removeprefix(PERSONS)
+        _refuse_weak(name, new)
+        if new == present:
+            raise InvalidRequest("That is the password there was.", field="new")
+        async with self._at_once:
+            encoded = await asyncio.to_thread(_password_hash, new)
+        token = await self.sign_in(name, present, code, alone=True)
+        async with self._database.transaction() as connection:
+            await operators.set_password(connection, operator.client_id, encoded)
+            await audit.record(connection, self._clock.now(), operator.client_id, "operator.password", "ops", {})
+        return token
+
+    async def recognise(self, token: str, *, by_itself: bool = False) -> Operator | None:
+        """Whose session this is, while it is used at least every half hour and for eight hours at most. What a page
+        asks for `by_itself` is no use: somebody may have left it open.
+        """
         token_hash, now = hashed(token), self._clock.now()
         async with self._database.connection() as connection:
             row = await operators.session(connection, token_hash)
             if row is None or row.expires_at <= now or row.seen_at + timedelta(seconds=IDLE_S) <= now:
                 return None
-            if row.seen_at + timedelta(seconds=60) < now:
+            if not by_itself and row.seen_at + timedelta(seconds=60) < now:
                 await operators.seen(connection, token_hash, now)
         return Operator(client_id=row.client_id, roles=row.roles, csrf=self._vault.token(f"ops csrf {token}"))
+
+    def known(self, name: str) -> str:
+        """What a browser keeps in which this person has signed in. It lets nobody in: who has it is not kept from
+        trying by what others have guessed.
+        """
+        return self._vault.token(f"ops known {PERSONS}{name.strip().lower()}")
+
+    def is_known(self, name: str, given: str) -> bool:
+        """Whether a browser's `known` is this person's."""
+        return secrets.compare_digest(given.encode(), self.known(name).encode())
 
     async def sign_out(self, token: str) -> None:
         """The session ends."""
@@ -171,6 +198,17 @@ class Operators:
             if right and step > row.totp_step:
                 return step
         return None
+
+
+def _refuse_weak(name: str, password: str) -> None:
+    """Raise `InvalidRequest` for a password that is short, endless, or soon guessed."""
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        told = f"A password has {MIN_PASSWORD} to {MAX_PASSWORD} characters."
+    elif len(set(password)) < _FEWEST_SIGNS or name in password.lower() or "prakerja" in password.lower():
+        told = f"It holds your name or the programme's, or fewer than {_FEWEST_SIGNS} different characters."
+    else:
+        return
+    raise InvalidRequest(told, field="password", remedy="Choose another one: some words that do not belong together.")
 
 
 def _totp(secret: bytes) -> TOTP:

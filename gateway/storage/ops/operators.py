@@ -86,6 +86,11 @@ async def passed(connection: Connection, client_id: str, step: int) -> None:
     )
 
 
+async def set_password(connection: Connection, client_id: str, password_hash: str) -> None:
+    """Another password."""
+    await connection.execute("UPDATE operators SET password_hash = $2 WHERE client_id = $1", client_id, password_hash)
+
+
 async def open_session(
     connection: Connection, token_hash: bytes, client_id: str, now: datetime, expires_at: datetime
 ) -> None:

@@ -25,6 +25,7 @@ PAGES = (
     "/audit",
     "/partners/bni",
     "/webhooks",
+    "/password",
 )
 
 
@@ -53,7 +54,7 @@ async def test_a_link_out_of_a_message_leads_to_its_page_behind_the_sign_in(desk
         assert (await desk.sign_in(browser, "operator", page=asked)).headers["location"] == asked
     elsewhere = ("https://evil.test/ops/x", "//evil.test/ops", "/ops//evil.test", "/ops/sign-out", "/v1/x")
     async with desk.browser() as browser:
-        for page in (*elsewhere, "/ops/acts/pause", "/ops/x\r\ny: z", "/ops/\\evil.test"):
+        for page in (*elsewhere, "/ops/acts/pause", "/ops/x\r\ny: z", "/ops/\\evil.test", "/ops/../v1", "/ops/./x"):
             assert 'name="page" value="/ops"' in (await browser.get("/ops/sign-in", params={"page": page})).text, page
 
 
@@ -120,6 +121,47 @@ async def test_guesses_from_many_addresses_are_bounded_together(desk: Desk, monk
         assert (await desk.sign_in(browser, "operator")).status_code == 303
 
 
+async def test_who_has_signed_in_here_before_is_kept_out_by_nobody_elses_guesses(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From everywhere, from the same address, under any name: also where no one else gets in there any more."""
+    for name in ("SIGN_INS_FAILED", "SIGN_INS_REFUSED", "SIGN_INS"):
+        monkeypatch.setattr(session, name, Rate(f"few {name}", 3, 1 / 3_600))
+    async with desk.browser("127.0.0.3") as mine, desk.browser() as guesser, desk.browser("127.0.0.2") as other:
+        assert (await desk.sign_in(mine, "operator")).status_code == 303
+        assert (await send(mine, "/ops/sign-out")).status_code == 303
+        tries = [await desk.sign_in(guesser, "operator", password="guess") for _ in range(5)]
+        assert [reply.status_code for reply in tries] == [403, 403, 403, 429, 429]
+        assert (await desk.sign_in(other, "operator")).status_code == 429, "by name, from everywhere"
+        assert (await desk.sign_in(guesser, "auditor")).status_code == 429, "by address"
+        later = code(desk.people["operator"], desk.now_s() + 30)
+        assert (await desk.sign_in(mine, "operator", code=later)).status_code == 303
+        assert (await send(mine, "/ops/sign-out")).status_code == 303
+        stolen = dict(mine.cookies)
+        for cookies, name in (
+            (stolen, "auditor"),
+            ({"ops_known": "x" * 32}, "operator"),
+            ({"ops_known": "\u00e9"}, "x"),
+        ):
+            header = "; ".join(f"{key}={value}" for key, value in cookies.items()).encode("latin-1")
+            reply = await guesser.post(
+                "/ops/sign-in", data={"name": f"{name}-one", "password": "p", "code": "1"}, headers={b"Cookie": header}
+            )
+            assert reply.status_code == 429, "one person's, or a made up one, opens nothing to another"
+        tries = [await desk.sign_in(mine, "operator", password="guess") for _ in range(4)]
+        assert tries[-1].status_code == 429, "nor may whoever has it guess on and on"
+
+
+async def test_signing_in_again_ends_the_session_that_this_browser_had(desk: Desk) -> None:
+    async with desk.signed_in("operator") as browser, desk.browser() as thief:
+        stolen = {"Cookie": f"ops={browser.cookies['ops']}"}
+        assert (await thief.get("/ops", headers=stolen)).status_code == 200
+        assert (await desk.sign_in(browser, "auditor")).status_code == 303
+        assert (await thief.get("/ops", headers=stolen)).status_code == 303
+        out = await send(browser, "/ops/sign-out")
+        assert out.headers["clear-site-data"] == '"cache", "storage"', "nothing of the pages stays in the browser"
+
+
 @pytest.mark.parametrize("column", ["seen_at", "expires_at"])
 async def test_a_session_ends(desk: Desk, column: str) -> None:
     async with desk.signed_in("operator") as browser:
@@ -127,6 +169,20 @@ async def test_a_session_ends(desk: Desk, column: str) -> None:
         past = timedelta(seconds=(IDLE_S if column == "seen_at" else LIFE_S) + 1)
         await desk.api.fetch(f"UPDATE operator_sessions SET {column} = {column} - $1::interval", past)
         assert (await browser.get("/ops")).status_code == 303
+
+
+async def test_a_page_that_refreshes_itself_keeps_no_session_open(desk: Desk) -> None:
+    """Somebody has gone home, and the overview stays on the screen."""
+    living = {"HX-Request": "true"}
+    async with desk.signed_in("operator") as browser:
+        past = timedelta(seconds=IDLE_S * 0.7)
+        for headers, status in ((living, 200), (living, 204)):
+            await desk.api.fetch("UPDATE operator_sessions SET seen_at = seen_at - $1::interval", past)
+            assert (await browser.get("/ops/live", headers=headers)).status_code == status
+    async with desk.signed_in("auditor") as browser:
+        for page in ("/ops/cases", "/ops"):
+            await desk.api.fetch("UPDATE operator_sessions SET seen_at = seen_at - $1::interval", past)
+            assert (await browser.get(page)).status_code == 200, "a look does"
 
 
 async def test_signing_out_ends_it_in_the_store(desk: Desk) -> None:
@@ -161,6 +217,18 @@ async def test_a_form_of_another_session_or_site_changes_nothing(desk: Desk) -> 
         )
         assert await desk.api.fetch("SELECT * FROM partner_switches") == before
         assert (await mine.post(path, data=own, headers={"Origin": "http://127.0.0.1"})).status_code == 303
+
+
+async def test_a_form_leads_back_to_a_page_here_and_nowhere_else(desk: Desk) -> None:
+    """A header that holds a line end or another script's letters would be refused after the deed was done."""
+    back = {"/ops/partners/bni": "/ops/partners/bni", "/ops/participants/P:1.a": "/ops/participants/P:1.a"}
+    elsewhere = ("https://evil.test", "//evil.test", "/ops/x\r\nSet-Cookie: a=b", "/ops/\u03a9", "/ops/../x", "")
+    back |= dict.fromkeys((*elsewhere, "/ops/sign-out"), "/ops")
+    async with desk.signed_in("operator") as browser:
+        for n, (asked, led) in enumerate(back.items()):
+            act = ("/ops/acts/pause", "/ops/acts/resume")[n % 2]
+            reply = await send(browser, act, partner="bni", reason="a good reason", back=asked)
+            assert (reply.status_code, reply.headers["location"]) == (303, led), asked
 
 
 async def test_a_role_does_only_its_own(desk: Desk) -> None:
