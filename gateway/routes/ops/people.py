@@ -75,10 +75,11 @@ async def search(core: NamedDependency[Core], request: Browser) -> Response[Any]
             connection, text, niks=niks, phones=phones, number=number, partners=list(core.resources.desks)
         )
         if by := [name for name, wanted in (("niks", niks), ("phones", phones)) if wanted]:  # told of nobody's as well
+            now, actor = core.resources.clock.now(), request.auth.client_id
             about = {"by": by, "found": len(found.rows)}
-            await audit.record(
-                connection, core.resources.clock.now(), request.auth.client_id, "participant.search", "ops", about
-            )
+            await audit.record(connection, now, actor, "participant.search", "ops", about)
+            for one in found.rows:  # whose the NIK or phone is was told, whether they are looked at next or not
+                await audit.record(connection, now, actor, "participant.found", one["participant_id"], {"by": by})
     if len(found.rows) == 1:
         return to(f"/ops/participants/{found.rows[0]['participant_id']}")
     return page(request, "found.html", found=found)

@@ -69,7 +69,7 @@ def check(text: bytes, key: str) -> dict[str, Any]:
         given = msgspec.json.decode(text, type=Bundle)
         public = Ed25519PublicKey.from_public_bytes(base64.b64decode(key, validate=True))
         public.verify(base64.b64decode(given.signature, validate=True), CONTEXT + canonical(given.record))
-    except (msgspec.DecodeError, ValueError, InvalidSignature):
+    except (msgspec.DecodeError, ValueError, RecursionError, InvalidSignature):
         raise InvalidRequest(
             "This is not a bundle as the holder of this key signed it.",
             code="bundle_invalid",

@@ -56,8 +56,10 @@ class Exposures:
 
 
 def _opened(path: Path | None) -> TextIO:
-    """Never over a file that is there."""
+    """Never over a file that is there, and for its owner alone."""
     try:
-        return open(os.devnull if path is None else path, "w" if path is None else "x", encoding="utf-8")
+        if path is None:
+            return open(os.devnull, "w", encoding="utf-8")
+        return open(path, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600))
     except OSError as error:
         raise InvalidRequest(f"The file cannot be written: {error.strerror}.", field="reach") from None

@@ -47,8 +47,8 @@ async def seen(connection: Connection, actor: str, since: datetime, until: datet
     """
     rows = await connection.fetch(
         "SELECT subject AS participant_id, count(*) AS times, min(at) AS first_at, max(at) AS last_at FROM audit_log"
-        " WHERE actor = $1 AND action LIKE 'participant.%' AND at >= $2 AND at < $3 GROUP BY subject"
-        " ORDER BY min(at), subject LIMIT $4",
+        " WHERE actor = $1 AND action LIKE 'participant.%' AND action <> 'participant.search' AND at >= $2 AND at < $3"
+        " GROUP BY subject ORDER BY min(at), subject LIMIT $4",
         actor,
         since,
         until,

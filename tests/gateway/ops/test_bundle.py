@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import stat
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -132,9 +133,11 @@ async def test_whose_data_somebody_saw(town: Town, tmp_path: Path) -> None:
         for actor, name, at in looks:
             await audit.record(connection, at, actor, "participant.read", name, {})
         await audit.record(connection, now, "op-ani", "batch.approve", names[2], {})
+        await audit.record(connection, now, "op-ani", "participant.search", "ops", {"by": ["niks"], "found": 0})
     file = tmp_path / "told.txt"
     found = await exposures.of("op-ani", before, later, actor="dewi", now=now, into=file)
     assert [(one.participant_id, one.times) for one in found.seen] == [(names[0], 2)], "before the end of the time"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert (found.reach.organisation, found.within_reach) == (None, 3) and file.read_text().split() == names
     ours = await exposures.of("core", before, later, actor="dewi", now=now, into=None)
     assert (ours.within_reach, ours.seen) == (0, []), "nobody is of its organisation"

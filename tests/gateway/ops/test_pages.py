@@ -114,6 +114,8 @@ async def test_a_person_is_found_by_every_number_and_shown_masked(desk: Desk) ->
     assert [one["data"] for one in looked_for][-1] == {"by": ["niks"], "found": 0}, "that nobody is told of one too"
     assert len(looked_for) == 6, "a NIK or a phone, however it is spelled, and no other number"
     assert nik(77) not in str(looked_for)
+    found = await desk.api.fetch("SELECT subject FROM audit_log WHERE action = 'participant.found'")
+    assert [one["subject"] for one in found] == [person["participant_id"]] * 5, "whose it is, each time it was told"
     assert "participant.read" in record
     assert "op-auditor-one" in record
 
