@@ -204,6 +204,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     read_on: date
     capabilities: frozenset[Capability]
     hosts: Mapping[str, Host]
+    pages: tuple[str, ...] = ()
+    """Names beside its `hosts` at which the page may be to which its answer sends a participant, each with all below
+    it: `ovo.id`. A setting adds to them.
+    """
     credentials: Mapping[str, Credential]
     tokens: Mapping[str, Token] = {}
     needs: Mapping[str, tuple[str, ...]] = {}

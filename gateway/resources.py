@@ -98,6 +98,7 @@ async def open_resources(settings: Settings, *, pool_size: int = 10, by_key: boo
                 partner,
                 credentials=settings.partners[slug],
                 hosts=settings.hosts[slug],
+                pages=settings.pages.get(slug, ()),
                 executor=Executor(slug, senders, clock, tracing.traced(journal), quotas[slug]),
                 tokens=tokens,
                 clock=clock,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -16,11 +17,14 @@ from contracts.partner import Manifest
 from contracts.secret import Secret
 
 PREFIX = "GATEWAY_"
-UNPREFIXED = ("database_url", "redis_url")
-"""Settings under the names that hosting platforms give them."""
+UNPREFIXED = ("database_url", "redis_url", "forwarded_allow_ips")
+"""Settings under the names that hosting platforms and the server give them."""
 PRODUCTION: Final = "production"
 MOST_CALLS_PER_S = 1_000_000.0
 MOST_KEYS = 8
+
+
+_NAME = re.compile(r"(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}", re.ASCII)
 
 
 class SettingsError(Exception):
@@ -86,6 +90,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
     verdict_life_s: Annotated[float, msgspec.Meta(gt=0, le=3650 * 86_400)] = 90 * 86_400.0
     waits: Waits = Waits()
+    forwarded_allow_ips: str = "127.0.0.1"
+    """The proxies that are believed who asks; the HTTP server reads it itself."""
     max_in_flight: Annotated[int, msgspec.Meta(ge=1, le=4_096)] = 64
     """Payouts in flight per worker and partner."""
     quotas: Mapping[str, float] = {}
@@ -100,6 +106,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Credentials by partner, complete according to the manifests."""
     hosts: Mapping[str, Mapping[str, str]] = {}
     """Base address of each of a partner's hosts."""
+    pages: Mapping[str, tuple[str, ...]] = {}
+    """By partner, names beside those of its manifest at which its pages may be."""
     tls: Mapping[str, Tls] = {}
     """By partner."""
 
@@ -130,6 +138,28 @@ def read_keys(text: Secret) -> tuple[bytes, ...]:
     return keys
 
 
+def read_address(variable: str, text: str) -> Secret:
+    """The address of a server with a password in it; raises `SettingsError` where drivers would stumble over it: their
+    texts quote what they stumble over, which is a part of the password where that holds signs of an address.
+    """
+    try:
+        parts = urlsplit(text)
+        parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        user, _, servers = parts.netloc.rpartition("@")
+        ports = [one.rpartition("]")[2].partition(":")[2] for one in servers.split(",")]
+        good = "://" in text and all(port == "" or (port.isascii() and port.isdigit()) for port in ports)
+        good &= "@" not in user and (not parts.netloc or "@" not in parts.path + parts.fragment)
+    except ValueError:
+        good = False
+    if not good:
+        raise SettingsError(
+            f"{variable} cannot be read as SCHEME://USER:PASSWORD@HOST:PORT/NAME: within user and password write each"
+            " sign but letters and digits as % and its two digits (/ is %2F, # is %23, ? is %3F, @ is %40). `gateway"
+            " doctor` looks."
+        )
+    return Secret(text)
+
+
 def from_environment(environment: Mapping[str, str], manifests: Mapping[str, Manifest]) -> Settings:
     """Read `GATEWAY_*` and each partner's `{SLUG}_*`; raises `SettingsError`.
 
@@ -139,7 +169,7 @@ def from_environment(environment: Mapping[str, str], manifests: Mapping[str, Man
     given.update({name: environment[name.upper()] for name in UNPREFIXED if name.upper() in environment})
     values: dict[str, object] = {}
     for field in msgspec.structs.fields(Settings):
-        if field.name in ("partners", "hosts", "tls"):
+        if field.name in ("partners", "hosts", "pages", "tls"):
             continue
         text = given.pop(field.name, None)
         if text is None:
@@ -153,8 +183,9 @@ def from_environment(environment: Mapping[str, str], manifests: Mapping[str, Man
     for slug, manifest in manifests.items():
         credentials[slug] = partner_credentials(environment, manifest)
         hosts[slug] = partner_hosts(environment, manifest)
+    pages = {slug: partner_pages(environment, slug) for slug in manifests}
     tls = {slug: partner_tls(environment, slug) for slug in manifests}
-    settings = Settings(**values, partners=credentials, hosts=hosts, tls=tls)  # type: ignore[arg-type]
+    settings = Settings(**values, partners=credentials, hosts=hosts, pages=pages, tls=tls)  # type: ignore[arg-type]
     _check(settings)
     return settings
 
@@ -185,7 +216,9 @@ def parse_waits(text: str) -> Waits:
 def _convert(name: str, text: str, kind: object, partners: Collection[str]) -> object:
     if name == "waits":
         return parse_waits(text)
-    if name in ("database_url", "redis_url", "master_key", "metrics_token"):
+    if name in ("database_url", "redis_url"):
+        return read_address(_variable(name), text)
+    if name in ("master_key", "metrics_token"):
         return Secret(text)
     if name == "quotas":
         return _quotas(text, partners)
@@ -252,6 +285,15 @@ def partner_hosts(environment: Mapping[str, str], manifest: Manifest) -> dict[st
         name: environment.get(f"{slug}_{name}_url".upper(), base or host.sandbox_url).rstrip("/")
         for name, host in manifest.hosts.items()
     }
+
+
+def partner_pages(environment: Mapping[str, str], slug: str) -> tuple[str, ...]:
+    """One partner's `{SLUG}_PAGE_HOSTS`, in small letters; raises `SettingsError` for what is no name in a domain."""
+    variable = f"{slug}_page_hosts".upper()
+    names = tuple(part.strip().lower() for part in environment.get(variable, "").split(",") if part.strip())
+    if not all(map(_NAME.fullmatch, names)):
+        raise SettingsError(f"{variable} is names of hosts with commas between, without https://: page.{slug}.example")
+    return names
 
 
 def _check(settings: Settings) -> None:

@@ -32,6 +32,7 @@ FACTS = (
     ),
     assumed("decisions L2", "On the way back error=access_denied means refused, error=pin_blocked locked."),
     assumed("decisions L2", "`state` always comes back."),
+    assumed("wallets.md 4.1", "Its PIN page is at a name of LinkAja's own: below linkaja.com or linkaja.id."),
     assumed("decisions L3, wallets.md 4.6", "nikMatch is Y, N, U (no NIK on file) or P (still running)."),
     assumed("decisions L4", "Each endpoint's envelope is as in the samples; data is read wherever it stands."),
     assumed(
@@ -95,6 +96,7 @@ MANIFEST = Manifest(
         Capability.PAYOUT_ONE_STEP,
     },
     hosts={"gateway": Host(sandbox_url="https://partner-dev.linkaja.com", source="wallets.md 4.1")},
+    pages=("linkaja.com", "linkaja.id"),
     credentials={
         "hmac_username": Credential(help="user name of the hmac signature", secret=False),
         "hmac_secret": Credential(help="key of the hmac-sha256 signature"),

@@ -25,6 +25,7 @@ FACTS = (
         "Binding: 4040711 no such account, 4030707 blocked, 4030705 with reason ALREADY_LINKED linked to another "
         "of our customers; the token exchange says the last as 4037405.",
     ),
+    assumed("wallets.md 3.1", "Its linking page is at a name of its own, below ovo.id or (sandbox) byte-stack.net."),
     assumed("decisions O4", "`state` in the redirect is OVO's own and is ignored."),
     assumed("decisions O5", "OV00006 on the way back means refused, OV00007 locked; anything else, not finished."),
     recalled("wallets.md 3.2", "The customer's token lives 15 days; its refresh token has no end."),
@@ -86,6 +87,7 @@ MANIFEST = Manifest(
         Capability.BALANCE,
     },
     hosts={"snap": Host(sandbox_url="https://app.byte-stack.net", source="wallets.md 3.1")},
+    pages=("ovo.id", "byte-stack.net"),
     credentials={
         "client_id": Credential(help="X-CLIENT-KEY, signed in token requests", secret=False),
         "client_secret": Credential(help="key of the HMAC-SHA512 signature"),

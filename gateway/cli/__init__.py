@@ -115,8 +115,12 @@ def main() -> None:
         if message is None:
             raise
         from rich.console import Console
+        from rich.text import Text
 
-        Console(stderr=True).print(f"[red]error:[/] {message}", highlight=False, soft_wrap=True)
+        from gateway.cli.common import shown
+
+        told = Text.assemble(("error:", "red"), " ", shown(message))
+        Console(stderr=True).print(told, highlight=False, soft_wrap=True)
         raise SystemExit(2) from None
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from unicodedata import category
 
 import msgspec
 import typer
@@ -20,7 +21,7 @@ from contracts.secret import Secret
 from gateway.clock import JAKARTA, SystemClock
 from gateway.security import sources
 from gateway.services.intake.incentives import BlockerView, Incentives
-from gateway.settings import Settings, SettingsError, from_environment, read_keys
+from gateway.settings import Settings, SettingsError, from_environment, read_address, read_keys
 from gateway.storage.base.database import Database
 
 if TYPE_CHECKING:  # these take long to load: ciphers, where nothing is opened; what draws tables, for JSON and help
@@ -62,7 +63,7 @@ def database_url() -> str:
     url = _one(sources.DATABASE_URL)
     if not url:
         raise SettingsError("DATABASE_URL is not set")
-    return url
+    return read_address(sources.DATABASE_URL, url).reveal()
 
 
 def _one(name: str) -> str | None:
@@ -167,7 +168,15 @@ def table(title: str, *columns: str, rows: Iterable[Iterable[object]]) -> Table:
 def _cell(value: object) -> str:
     if value is None:
         return "–"
-    return local(value) if isinstance(value, datetime) else str(value)
+    return local(value) if isinstance(value, datetime) else shown(str(value))
+
+
+_ACTED_ON, _INSTEAD = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"}), "\N{REPLACEMENT CHARACTER}"
+
+
+def shown(text: str) -> str:
+    """A text that may be somebody else's: without signs that a terminal would act on instead of showing them."""
+    return "".join(sign if sign == "\n" or category(sign) not in _ACTED_ON else _INSTEAD for sign in text)
 
 
 def local(at: datetime | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def write(target: Path, file: Path, rejected: Iterable[dict[str, Any]], *, ndjso
     """Write the refused rows of `file` to `target`; how many. Bytes that are not UTF-8 stay as they are."""
     found = records(file, ndjson=ndjson)
     count = 0
-    with target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as sink:
+    with open(target, "w", encoding="utf-8", errors="surrogateescape", newline="", opener=_private) as sink:
         writer = csv.writer(sink)
         writer.writerow([*COLUMNS, *NOTES])
         for row in rejected:
@@ -70,6 +71,11 @@ def write(target: Path, file: Path, rejected: Iterable[dict[str, Any]], *, ndjso
             writer.writerow([*cells, *_notes(row["line"], faults, record)])
             count += 1
     return count
+
+
+def _private(path: str, flags: int) -> int:
+    """A new file is its owner's alone: it holds people's NIKs."""
+    return os.open(path, flags, 0o600)
 
 
 def _notes(line: int, faults: list[RowFault], record: Record) -> tuple[str, str]:

@@ -116,7 +116,10 @@ def settings_(
             (f"{manifest.slug}_{name}_url".upper(), "", host.sandbox_url, f"Base address of its host `{name}`")
             for name, host in manifest.hosts.items()
         ]
-        terminal().print(table(manifest.name, "variable", "", "default", "what it is", rows=[*variables, *hosts]))
+        told = "Names, with commas, at which its pages may be beside these and its hosts"
+        pages = (f"{manifest.slug}_page_hosts".upper(), "", ", ".join(manifest.pages) or None, told)
+        rows = [*variables, *hosts, pages]
+        terminal().print(table(manifest.name, "variable", "", "default", "what it is", rows=rows))
 
 
 def wrong(kinds: dict[str, int]) -> str | None:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
+import structlog
 
 from contracts.brake import HARD_LOOK, LOOKS_S
-from contracts.errors import Hint, NotSupported, OutcomeUnknown, PartnerError, PartnerUnavailable
+from contracts.errors import (
+    Hint,
+    NotSupported,
+    OutcomeUnknown,
+    PartnerError,
+    PartnerProtocolError,
+    PartnerUnavailable,
+)
 from contracts.hold import CallFault
+from contracts.linking import LinkRedirect, LinkStart, LinkStep
 from contracts.partner import AccessToken, Capability, Context, Manifest, Partner
 from contracts.payout import Outcome
 from contracts.plan import Plan
@@ -24,6 +35,9 @@ from gateway.partners.watch import LastAnswer, Told, Watch, of_error, of_result,
 from gateway.settings import Waits
 
 T = TypeVar("T")
+_PLACE = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?=[/?#]|\Z)", re.ASCII | re.IGNORECASE)
+"""Scheme and host of an address in which no browser reads another one: no user, no backslash, nothing encoded."""
+_log = structlog.get_logger(__name__)
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,18 +103,21 @@ class Desk:
         *,
         credentials: Mapping[str, Secret],
         hosts: Mapping[str, str],
+        pages: Sequence[str] = (),
         executor: Executor,
         tokens: Tokens,
         clock: Clock,
         waits: Waits,
         entropy: random.Random | None = None,
     ) -> None:
+        """`pages`: names beside the manifest's at which the partner's pages may be."""
         self.partner = partner
         self.manifest = partner.manifest
         self.slug = partner.manifest.slug
         self.pace = pace(partner.manifest, waits)
         self._credentials = credentials
         self._hosts = hosts
+        self._pages = (*partner.manifest.pages, *pages)
         self._executor = executor
         self._tokens = tokens
         tokens.got_with(self.slug, credentials, hosts)
@@ -118,6 +135,27 @@ class Desk:
         """Raise `NotSupported` unless the partner's manifest declares it."""
         if capability not in self.manifest.capabilities:
             raise NotSupported(f"{self.manifest.name} does not offer {capability.value}")
+
+    def begin_link(self, context: Context, start: LinkStart) -> Plan[LinkStep]:
+        """The partner's own plan. A page that does not stand where the partner's do makes its answer an unreadable one:
+        whoever is sent there types a PIN.
+        """
+        step = yield from self.partner.begin_link(context, start)
+        if isinstance(step, LinkRedirect) and not self._is_theirs(step.url):
+            host = (_PLACE.match(step.url) or ("", "", "none that can be read"))[2]
+            _log.warning("page_elsewhere", partner=self.slug, host=host)
+            raise PartnerProtocolError(f"the page to which it sends the participant is at {host}, which is none of its")
+        return step
+
+    def _is_theirs(self, url: str) -> bool:
+        found = _PLACE.match(url)
+        if found is None:
+            return False
+        scheme, host = found[1].lower(), found[2].lower().removesuffix(".")
+        ours = [urlsplit(base) for base in self._hosts.values()]
+        if any(base.hostname == host.strip("[]") and scheme in (base.scheme, "https") for base in ours):
+            return True
+        return scheme == "https" and any(host == name or host.endswith(f".{name}") for name in self._pages)
 
     def bare_context(self) -> Context:
         """A context without our tokens: for verifying notifications and for token plans."""

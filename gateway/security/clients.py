@@ -37,6 +37,12 @@ PERSONS = "op-"
 _NOT_CLIENTS = frozenset({"cli", "command-line", "gateway", "nobody", "worker"})
 """Who else acts on the record."""
 _SLUG = re.compile(r"(?=.{1,40}\Z)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
+_RETURN = re.compile(
+    r"https?://(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+    r"(?:[/?][A-Za-z0-9._~:/?@!$&()*+,;=%-]*)?",
+    re.ASCII,
+)
+"""Nothing in it that one reader takes for a host and another for a path, and nothing that ends a header's word."""
 ASKED_METHOD = "asked_method"
 """In a request's state: which it came with, where it is answered as another (api/guards.py)."""
 _CACHE_S = 3.0
@@ -108,8 +114,11 @@ async def register(
     for field, text in (("organisation", organisation), ("person", person)):
         if text is not None and _SLUG.fullmatch(text) is None and (field, text) != ("organisation", EVERYWHERE):
             raise InvalidRequest(f"--{field} is 1 to 40 lower-case letters, digits and single dashes.", field=field)
-    if not all(url.startswith(("https://", "http://")) for url in return_urls):
-        raise InvalidRequest("Return addresses begin with https:// or http://.", field="return_urls")
+    if not all(map(_RETURN.fullmatch, return_urls)):
+        raise InvalidRequest(
+            "A return address is https:// or http://, a host and a path, as a browser reads it: no user, no fragment.",
+            field="return_urls",
+        )
     client = Registered(client_id=client_id, secret=secrets.token_urlsafe(_SECRET_BYTES))
     row = stored.ClientRow(
         id=client.client_id,

@@ -56,6 +56,10 @@ def unsafe(settings: Settings, manifests: Mapping[str, Manifest]) -> list[str]:
         found.append("GATEWAY_WAITS is set: demonstrations shorten waits, production waits as the partners say")
     if settings.resend_on_assumed_absence:
         found.append("GATEWAY_RESEND_ON_ASSUMED_ABSENCE is on: where absence is only assumed, an operator decides")
+    if settings.console_url:
+        found.append("GATEWAY_CONSOLE_URL is set: there are no mock partners in production")
+    if any(one.strip() == "*" or one.strip().endswith("/0") for one in settings.forwarded_allow_ips.split(",")):
+        found.append("FORWARDED_ALLOW_IPS is everybody, who may then ask as anybody: name the addresses of the proxy")
     for slug, manifest in manifests.items():
         for name, host in manifest.hosts.items():
             address, variable = settings.hosts[slug][name], f"{slug}_{name}_url".upper()
@@ -119,7 +123,14 @@ async def unsafe_database(connection: asyncpg.Connection[asyncpg.Record]) -> lis
         sorted(MAKING),
     )
     found += [f"the client {row['id']} both hands over and decides: make two, and disable it" for row in rows]
-    return found
+    rows = await connection.fetch(
+        "SELECT id, url FROM clients, unnest(return_urls) AS url WHERE disabled_at IS NULL AND url LIKE 'http:%'"
+        " ORDER BY id, url LIMIT 20"
+    )
+    clear = dict.fromkeys(row["id"] for row in rows if _in_clear(row["url"]))
+    return found + [
+        f"the client {one} has people led back over http: make one with https, and disable it" for one in clear
+    ]
 
 
 def _in_clear(url: str) -> bool:

@@ -72,6 +72,10 @@ def test_a_safe_one_is_refused_nothing() -> None:
         ({"public_url": "http://localhost.evil.id"}, "GATEWAY_PUBLIC_URL"),
         ({"waits": parse_waits("link_life_s=45")}, "GATEWAY_WAITS"),
         ({"resend_on_assumed_absence": True}, "GATEWAY_RESEND_ON_ASSUMED_ABSENCE"),
+        ({"console_url": "http://127.0.0.1:9100"}, "GATEWAY_CONSOLE_URL"),
+        ({"forwarded_allow_ips": "*"}, "FORWARDED_ALLOW_IPS"),
+        ({"forwarded_allow_ips": "10.0.0.1, 0.0.0.0/0"}, "FORWARDED_ALLOW_IPS"),
+        ({"forwarded_allow_ips": "10.0.0.1,::/0"}, "FORWARDED_ALLOW_IPS"),
         (_with("hosts", "ovo", "snap", MANIFESTS["ovo"].hosts["snap"].sandbox_url), "OVO_SNAP_URL"),
         (_with("hosts", "bni", "autopay", "http://api.bni.co.id"), "BNI_AUTOPAY_URL"),
         (_with("partners", "bni", "private_key_pem", Secret("no key")), "BNI_PRIVATE_KEY_PEM"),
@@ -184,6 +188,14 @@ async def test_a_superuser_and_a_client_of_two_duties_are_named(database: str) -
         with pytest.raises(SettingsError, match="superuser"):
             await profile.refuse_database(connection, good())
         await profile.refuse_database(connection, good(profile="demo"))
+        await connection.execute(
+            "INSERT INTO clients (id, name, secret_hash, scopes, return_urls, created_at, disabled_at) VALUES"
+            " ('clear', '', '', '{links}', '{https://a.id/x,http://a.id/x}', now(), NULL),"
+            " ('here', '', '', '{links}', '{http://127.0.0.1:9/x}', now(), NULL),"
+            " ('gone', '', '', '{links}', '{http://a.id/x}', now(), now())"
+        )
+        assert [what.split()[2] for what in (await profile.unsafe_database(connection))[1:]] == ["both", "clear"]
+        await connection.execute("UPDATE clients SET return_urls = '{}'")
         await connection.execute("CREATE ROLE plain; GRANT SELECT ON clients TO plain; SET ROLE plain")
         assert len(await profile.unsafe_database(connection)) == 1
         await connection.execute("RESET ROLE; ALTER TABLE audit_log OWNER TO plain; SET ROLE plain")

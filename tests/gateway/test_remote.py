@@ -9,7 +9,7 @@ import httpx
 import pytest
 import respx
 
-from gateway.cli import main
+from gateway.cli import common, main
 from gateway.client import http
 
 API = "http://gateway.invalid:8000"
@@ -61,3 +61,18 @@ def test_a_refusal_is_one_line_with_the_remedy(
     wire.get(path__startswith="/v1/").respond(403, json=problem)
     said = ended(monkeypatch, capsys, *command)
     assert "It takes another scope. Ask for it." in said
+
+
+@pytest.mark.parametrize(
+    "told", ["[/red]", "[link=https://evil.test]x[/link]", "[red", "\x1b]0;evil\x07", "\x9b31m", "a\u202eb"]
+)
+def test_what_an_api_says_is_shown_and_nothing_in_it_is_done(
+    wire: respx.MockRouter, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], told: str
+) -> None:
+    """Neither by the library that colours lines nor by the terminal; the same in a table's cells."""
+    wire.post("/oauth/token").respond(200, json={"access_token": "t", "expires_in": 60})
+    refused = wire.get(path__startswith="/v1/").respond(403, json={"code": "x", "detail": told, "remedy": "Ask."})
+    said = ended(monkeypatch, capsys, "batch", "list")
+    plain = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in told)
+    assert said == f"error: {plain} Ask.\n" and refused.called
+    assert str(common.table("t", "a", "b", rows=[(told, told)]).columns[1]._cells[0]) == plain

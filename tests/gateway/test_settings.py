@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters.registry import PARTNERS
 from gateway.settings import SettingsError, from_environment
+from tests.gateway.program import run
 
 MANIFESTS = {"gopay": PARTNERS["gopay"].manifest, "ovo": PARTNERS["ovo"].manifest}
 COMPLETE = {
@@ -77,3 +81,28 @@ def test_what_cannot_be_is_refused_by_name_and_without_its_value(name: str, text
     said = str(refused.value)
     assert said.startswith((name, "waits:"))
     assert len(text) < 5 or text not in said
+
+
+SIGNS = st.text("abcXYZ0123456789/#?@:[]%&=+ ", min_size=8, max_size=24)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+@given(password=SIGNS)
+def test_a_password_with_signs_of_an_address_is_told_of_and_never_shown(name: str, password: str) -> None:
+    """Drivers quote what they stumble over: a port, say, that is the first half of a password."""
+    scheme = "redis" if name == "REDIS_URL" else "postgresql"
+    settings = from_environment(COMPLETE | {name: f"{scheme}://u:{quote(password, safe='')}@h:1/0"}, MANIFESTS)
+    assert quote(password, safe="") in (settings.redis_url if name == "REDIS_URL" else settings.database_url).reveal()
+    try:
+        from_environment(COMPLETE | {name: f"{scheme}://u:{password}@h:1/0"}, MANIFESTS)
+    except SettingsError as refused:
+        said = str(refused).replace("USER:PASSWORD@HOST:PORT/NAME", "")
+        assert said.startswith(f"{name} cannot be read") and password not in said
+    else:
+        assert "?" in password or not set("/#@") & set(password), "what ends a server's name does not pass"
+
+
+@pytest.mark.parametrize("password", ["Sw0rd/fish", "Sw0rd#fish", "12#Sw0rdfish", "Sw0rd?fish", "[Sw0rdfish"])
+def test_no_command_shows_a_part_of_a_password(password: str) -> None:
+    said = run("funnel", status=2, DATABASE_URL=f"postgresql://gateway:{password}@127.0.0.1:1/x")
+    assert said.startswith("error: DATABASE_URL cannot be read") and "Sw0rd" not in said

@@ -120,9 +120,7 @@ class LinkSteps(LinkWithdrawals):
             redirect_uri=self._redirect_uri(link.partner, state),
         )
         try:
-            step = await desk.run(
-                "begin_link", lambda context: desk.partner.begin_link(context, start), subject=link.id
-            )
+            step = await desk.run("begin_link", lambda context: desk.begin_link(context, start), subject=link.id)
         except (PartnerError, OutcomeUnknown) as error:
             _log.info("link_not_begun", link=link.id, partner_code=error.partner_code)
             return Shown(link=link, unavailable=True)

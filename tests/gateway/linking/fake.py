@@ -241,6 +241,7 @@ def manifest(slug: str, capabilities: frozenset[Capability], *, exclusive: bool 
         read_on=date(2026, 1, 2),
         capabilities=capabilities,
         hosts={"fake": Host(sandbox_url="http://fake.test", source="test")},
+        pages=("example.test",),
         credentials={},
         tokens={},
         needs={},
