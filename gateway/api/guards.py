@@ -25,6 +25,10 @@ _ONCE = frozenset(
     {b"authorization", b"content-length", b"content-type", b"host", b"idempotency-key", b"origin", b"transfer-encoding"}
 )
 _YEAR_S = 31_536_000
+_FILES = {
+    "application/json": "json", "application/problem+json": "json", "application/x-ndjson": "ndjson", "text/csv": "csv",
+}  # fmt: skip
+"""How a file with an answer of the API is called (ASVS 14.4.2)."""
 _ABSOLUTE = re.compile(r"https?://[^/?#]+(?=/)", re.ASCII | re.IGNORECASE)
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
@@ -118,12 +122,20 @@ def _check(headers: Any) -> None:
 
 
 async def protect(message: Message, scope: Scope) -> None:
-    """Headers of every answer: nothing is kept by caches or guessed at, and https stays https."""
+    """Headers of every answer: nothing is kept by caches or guessed at, https stays https, and what is no page is none:
+    it runs nothing, stands in no frame, and a browser that is led to it keeps a file.
+    """
     if message["type"] != "http.response.start":
         return
     headers = MutableScopeHeaders.from_message(message)
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    headers.setdefault("X-Frame-Options", "DENY")
+    kind = headers.get("Content-Type", "").partition(";")[0]
+    if str(scope["path"]).startswith("/v1/") and kind in _FILES:
+        headers.setdefault("Content-Disposition", f'attachment; filename="api.{_FILES[kind]}"')
     core: Core | None = scope["litestar_app"].state.get("core")
     if core is not None and core.resources.settings.public_url.startswith("https:"):
         headers.setdefault("Strict-Transport-Security", f"max-age={_YEAR_S}")

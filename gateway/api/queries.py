@@ -37,6 +37,8 @@ nothing.
 _READS = ("GET", "HEAD", "OPTIONS")
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 """What stands for bytes that are not UTF-8."""
+_SPELLED = re.compile(rb"%(?:2[D-F]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9A])|//", re.IGNORECASE)
+"""Letters, digits, `-._` and `/` written as numbers, as no library writes them, and an empty part."""
 _PREFIX = "/v1/"
 """Where participants' browsers and partners come in, others put their own parameters into the address."""
 
@@ -48,7 +50,7 @@ async def refuse_unknown(request: Request[Any, Any, Any]) -> None:
     """
     path = str(request.scope["path"])
     numbers = [str(value) for value in request.path_params.values() if isinstance(value, int)]
-    if b"//" in request.scope.get("raw_path", b"") or not set(numbers) <= set(path.split("/")):
+    if _SPELLED.search(request.scope.get("raw_path", b"")) or not set(numbers) <= set(path.split("/")):
         raise NotFound("There is nothing at this address.")
     _refuse_other_numbers(request)
     if path.startswith(_PREFIX):

@@ -229,7 +229,8 @@ async def test_bodies_are_bounded_and_never_written_to_a_disk(start: Start, app:
 
 async def test_what_is_for_inside_is_not_there(start: Start, app: App) -> None:
     front = await start()
-    for path in (b"/metrics", b"/%6Detrics", b"/x/../metrics", b"//metrics", b"/metrics/", b"/health/ready"):
+    plain = (b"/metrics", b"/%6Detrics", b"/x/../metrics", b"//metrics", b"/metrics/", b"/health/ready")
+    for path in (*plain, b"/metrics/%2F", b"/metrics%2f%2f", b"/health/%2Fready", b"/health//ready/%2F/"):
         assert b" 404 " in await front.ask(b"GET " + path + b" HTTP/1.1\r\n" + HOST), path
     assert app.seen == []
     with pytest.raises(ssl.SSLError):
@@ -239,6 +240,23 @@ async def test_what_is_for_inside_is_not_there(start: Start, app: App) -> None:
     answer = await reader.read()
     writer.close()
     assert b" 308 " in answer and b"Location: https://pay.example/connect/x\r\n" in answer
+
+
+async def test_of_tls_only_what_keeps_a_recorded_connection_shut_is_taken(start: Start) -> None:
+    """Each suite of TLS 1.2 that this machine has, offered alone."""
+    front = await start()
+    taken, all_of_them = set(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    all_of_them.set_ciphers("ALL:!PSK:!SRP:@SECLEVEL=0")
+    for suite in all_of_them.get_ciphers():
+        front.trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        front.trust.check_hostname, front.trust.verify_mode = False, ssl.CERT_NONE
+        front.trust.maximum_version = ssl.TLSVersion.TLSv1_2
+        with contextlib.suppress(OSError):
+            front.trust.set_ciphers(f"{suite['name']}:@SECLEVEL=0")
+            if (await front.ask(b"GET / HTTP/1.1\r\n" + HOST)).startswith(b"HTTP/1.1 200"):
+                taken.add(suite["name"])
+    assert "ECDHE-ECDSA-AES128-GCM-SHA256" in taken
+    assert all(name.startswith("ECDHE-") and ("-GCM-" in name or "CHACHA20" in name) for name in taken), taken
 
 
 async def test_one_address_takes_nothing_from_another(start: Start, app: App) -> None:

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from contracts.errors import NotFound, SignatureInvalid, TooLarge
+from contracts.errors import NotFound, TooLarge
 from contracts.partner import Notification
 from gateway.api import guards
 from gateway.core import Core
@@ -41,11 +41,7 @@ async def receive(
         body=body,
     )
     accept = core.inbox.accept if route.signed else core.inbox.take_hint
-    try:
-        status, answer = await accept(partner, note)
-    except SignatureInvalid:
-        await guards.take(request, NOTICES_REFUSED)
-        raise
+    status, answer = await accept(partner, note, lambda: guards.take(request, NOTICES_REFUSED))
     return Response(answer, status_code=status, media_type=MediaType.JSON)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 import structlog
@@ -53,6 +53,13 @@ class PayoutNotices(Protocol):
         """`applied`, or `no_such_payout`."""
 
 
+Allowed: TypeAlias = Callable[[], Awaitable[None]]
+
+
+async def _always() -> None:
+    """No bound."""
+
+
 class _Raw(Masked, frozen=True):
     """A notification as it is sealed."""
 
@@ -79,11 +86,13 @@ class Inbox:
             GroupCommit(self._store, window_s=WINDOW_S, enough=ENOUGH) if grouped else OneByOne(self._store)
         )
 
-    async def accept(self, partner: str, note: Notification) -> tuple[int, bytes]:
-        """Store a notification and acknowledge it as the partner wants; raises `SignatureInvalid`, nothing stored."""
+    async def accept(self, partner: str, note: Notification, allowed: Allowed = _always) -> tuple[int, bytes]:
+        """Store a notification and acknowledge it as the partner wants; raises `SignatureInvalid`, nothing stored.
+        `allowed` is asked before one that is not taken is counted, which is a write too; it may raise.
+        """
         desk = self._desks[partner]
         callbacks = desk.partner.callbacks
-        await self._verified(partner, note)
+        await self._verified(partner, note, allowed)
         event_key = self._event_key(partner, note)
         raw = _Raw(
             method=note.method,
@@ -95,15 +104,16 @@ class Inbox:
         await self._arrivals.add(Arrival(partner=partner, kind=note.kind, event_key=event_key, raw_sealed=sealed))
         return callbacks.reply(note)
 
-    async def take_hint(self, partner: str, note: Notification) -> tuple[int, bytes]:
+    async def take_hint(self, partner: str, note: Notification, allowed: Allowed = _always) -> tuple[int, bytes]:
         """A notification that nobody vouches for: its token is looked up, and only what it asks for is written, however
         often it comes. Of one that names no token of ours nothing is kept, and the answer is the same.
         """
         callbacks = self._desks[partner].partner.callbacks
-        await self._verified(partner, note)
+        await self._verified(partner, note, allowed)
         try:
             notice = callbacks.read(note)
         except PartnerProtocolError:
+            await allowed()
             await self._count(partner, note.kind, "unreadable")
             return callbacks.reply(note)
         match notice:
@@ -112,14 +122,16 @@ class Inbox:
             case LinkNotice():
                 await self._hint_link(partner, notice)
             case _:
+                await allowed()
                 raise SignatureInvalid
         return callbacks.reply(note)
 
-    async def _verified(self, partner: str, note: Notification) -> None:
+    async def _verified(self, partner: str, note: Notification, allowed: Allowed) -> None:
         desk = self._desks[partner]
         try:
             desk.partner.callbacks.verify(desk.bare_context(), note)
         except SignatureInvalid:
+            await allowed()
             await self._count(partner, note.kind, "signature")
             raise
 

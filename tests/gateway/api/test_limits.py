@@ -12,12 +12,15 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
+from adapters.registry import PARTNERS
+from contracts.partner import CallbackRoute
 from contracts.secret import Secret
 from gateway.api.app import create_app
 from gateway.cli.serve import server_config
 from gateway.core import Core
 from gateway.demo.browser import Browser
 from gateway.demo.player import address_of
+from gateway.routes.messages import callbacks
 from gateway.security import clients, limits
 from gateway.security.clients import register
 from gateway.security.limits import Limits, Rate, TooManyRequests
@@ -199,13 +202,20 @@ async def test_addresses_that_lead_nowhere_are_bounded(api: Api, path: str) -> N
     assert page.status_code == 429 and "Terlalu banyak" in page.text and "retry-after" in page.headers
 
 
-async def test_notifications_that_nobody_signed_are_bounded(api: Api) -> None:
-    replies = [
-        await api.http.post("/callbacks/gopay/iris", content=b"{}", headers={"Content-Type": "application/json"})
-        for _ in range(limits.NOTICES_REFUSED.burst + 30)
-    ]
-    known = {reply.status_code for reply in replies}
-    assert replies[-1].status_code == (404 if 404 in known else 429), known
+ROUTES = [(slug, route) for slug, one in PARTNERS.items() for route in one.manifest.callbacks]
+
+
+@pytest.mark.parametrize(("partner", "route"), ROUTES, ids=[f"{slug} {route.kind}" for slug, route in ROUTES])
+async def test_notifications_that_are_not_taken_are_bounded_and_so_is_what_is_written_of_them(
+    api: Api, monkeypatch: pytest.MonkeyPatch, partner: str, route: CallbackRoute
+) -> None:
+    monkeypatch.setattr(callbacks, "NOTICES_REFUSED", Rate("few", 3, 1 / 60))
+    path, first = f"/callbacks/{partner}{route.path}", 401 if route.signed else 200
+    kind = {"Content-Type": "application/json", "Authorization": "linking-token-of-nobody-0123456789"}
+    replies = [await api.http.request(route.method, path, content=b"[}", headers=kind) for _ in range(6)]
+    assert [reply.status_code for reply in replies] == [first] * 3 + [429] * 3
+    (counted,) = await api.fetch("SELECT sum(times) FROM inbox_refusals")
+    assert counted[0] == 3, "whoever floods us does not write a row anew with each"
 
 
 async def test_signing_in_is_bounded_by_address_whatever_the_name(api: Api) -> None:
@@ -245,6 +255,10 @@ async def test_every_answer_is_protected(api: Api, core: Core, path: str) -> Non
     reply = await api.http.get(path)
     assert (reply.headers["x-content-type-options"], reply.headers["cache-control"]) == ("nosniff", "no-store")
     assert "strict-transport-security" not in reply.headers
+    assert reply.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert (reply.headers["referrer-policy"], reply.headers["x-frame-options"]) == ("no-referrer", "DENY")
+    named = 'attachment; filename="api.json"' if path.startswith("/v1/") else None
+    assert reply.headers.get("content-disposition") == named
     secure = msgspec.structs.replace(core.resources.settings, public_url="https://pay.test")
     async with node(core, settings=secure) as other:
         assert "max-age=31536000" in (await other.get(path)).headers["strict-transport-security"]
