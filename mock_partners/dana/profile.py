@@ -72,7 +72,7 @@ class Profiles:
         try:
             envelope = msgspec.json.decode(call.body, type=Envelope)
             asked = msgspec.json.decode(envelope.request, type=Request)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._told("PARAM_ILLEGAL", "")
         message_id = asked.head.req_msg_id
         checking("client")

@@ -87,7 +87,7 @@ class Core:
     async def _create(self, call: Call) -> Reply:
         try:
             body = msgspec.json.decode(call.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._refused("413", "The request cannot be processed due to malformed syntax in the request body")
         partner = body.get("gopay_partner") if isinstance(body, dict) else None
         if not isinstance(partner, dict) or body.get("payment_type") != "gopay":

@@ -143,7 +143,7 @@ def period(call: Call, today: date) -> tuple[date, int]:
     if call.body:
         try:
             asked = msgspec.json.decode(call.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise IrisRefusal(400, "Bad request") from None
     days_asked = asked if isinstance(asked, dict) else {}
     last_month = {"from_date": f"{today - timedelta(days=MAX_STATEMENT_DAYS - 1)}", "to_date": f"{today}"}

@@ -283,7 +283,7 @@ def _aware(moment: datetime) -> datetime:
 def _read(call: Call, shape: type[T]) -> T:
     try:
         return msgspec.json.decode(call.body, type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         # A validation error of msgspec names type and place; only an invalid enum would echo a value.
         raise Wrong(400, str(problem)) from None
 

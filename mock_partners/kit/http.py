@@ -154,7 +154,7 @@ def json_object(raw: bytes) -> dict[str, Any] | None:
     """A body that is a JSON object; None for any other."""
     try:
         body = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
 

@@ -303,9 +303,9 @@ def parse_worlds(
     }
     month = (at.year, at.month) if at is not None else None
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    if tuple(reader.fieldnames or ()) != COLUMNS:
-        raise WorldError(f"{name} line 1: the columns must be {','.join(COLUMNS)}")
     try:
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise WorldError(f"{name} line 1: the columns must be {','.join(COLUMNS)}")
         for row in reader:
             account = _account(row, f"{name} line {reader.line_num}")
             account.month = month

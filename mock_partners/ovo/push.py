@@ -57,7 +57,7 @@ class Push:
             return json_reply(200, {"responseCode": "63"})
         try:
             message = msgspec.json.decode(call.body, type=Message)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return json_reply(200, {"responseCode": "30"})
         code = self._done(message)
         return NOBODY_ANSWERED if code is None else json_reply(200, self._told(message, code))

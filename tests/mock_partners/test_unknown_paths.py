@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -44,3 +45,18 @@ async def test_an_unknown_method_of_a_known_path(mock_partner: Callable[..., Par
 async def test_the_control_api_speaks_for_itself(mock_partner: Callable[..., PartnerInProcess], partner: str) -> None:
     reply = await mock_partner(partner).http.get("/__mock__/nothing")
     assert (reply.status_code, list(reply.json())) == (404, ["error"])
+
+
+@pytest.mark.parametrize("partner", PARTNERS)
+async def test_a_body_without_a_bottom_is_refused_wherever_one_is_read(
+    mock_partner: Callable[..., PartnerInProcess], partner: str
+) -> None:
+    """Also where no signature stands before it: JSON of thousands of levels, which no reader follows to its end."""
+    mock = mock_partner(partner)
+    routes = [route for route in mock.mock.app.routes if route.method in ("POST", "PUT", "PATCH")]
+    assert len(routes) > 5
+    for route in routes:
+        path = re.sub(r"\{(\w+):\w+\}", "1", route.path)
+        for body in (b'{"a":' + b"[" * 50_000, b"[" * 50_000, b'{"partner":' * 20_000):
+            reply = await mock.http.request(route.method, path, content=body)
+            assert reply.status_code < 500, (route.operation, reply.text)

@@ -116,7 +116,7 @@ class _Console:
         mock, text = self._mock(call), call.form().get("expect", "")
         try:
             asked = msgspec.json.decode(text.encode(), type=Asked)
-        except msgspec.DecodeError as problem:
+        except (msgspec.DecodeError, RecursionError) as problem:
             found = html.notice("bad", "These expectations cannot be read.", [str(problem)])
             return self._page(mock, {}, expect=text, notice=found, status=400)
         wrong = problems(asked, mock.backstage.log, mock.world, mock.backstage.operations)

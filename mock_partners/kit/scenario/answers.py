@@ -183,7 +183,7 @@ def _damaged(do: Mapping[str, Any], body: bytes, told: Any) -> bytes:
 def _decoded(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body) if body else None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
