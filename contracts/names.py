@@ -28,11 +28,13 @@ TITLES = frozenset(
 _MAYBE_TITLES = frozenset({"h", "r"})
 """Haji and Raden, or the first letter of a name."""
 _SPELT = {
-    "muhammad": re.compile(r"m[uo](?:h|ch|kh)(?:am+[ae]d)?|m[uo]?hd"),
-    "ahmad": re.compile(r"a(?:h|ch|kh)m[ae]d|a[ck]h"),
-    "abdul": re.compile(r"abd(?:u[lr])?"),
+    "muhammad": (re.compile(r"m[uo](?:h|ch|kh)am+[ae]d"), re.compile(r"m[uo](?:h|ch|kh)|m[uo]?hd")),
+    "ahmad": (re.compile(r"a(?:h|ch|kh)m[ae]d"), re.compile(r"a[ck]h")),
+    "abdul": (re.compile(r"abdu[lr]"), re.compile(r"abd")),
 }
-"""Words that everybody spells and shortens as they like: `Moh.`, `Mochamad`, `Muhamad`; `Ach.`, `Akhmad`; `Abd.`."""
+"""Words that everybody spells (also within another) and shortens as they like: `Mochamad`, `Moh.`; `Akhmad`, `Ach.`;
+`Abdur`, `Abd.`.
+"""
 
 
 def agree(one: str, other: str) -> bool:
@@ -102,8 +104,11 @@ def _counted(words: list[str]) -> Counter[str]:
 
 def _as_one(words: list[str]) -> str:
     """The letters in a row; none where one is an initial, which stands for a word."""
-    return "" if any(len(word) == 1 for word in words) else "".join(words)
+    letters = "" if any(len(word) == 1 for word in words) else "".join(words)
+    for usual, (spelt, _) in _SPELT.items():
+        letters = spelt.sub(usual, letters)
+    return letters
 
 
 def _spelt(word: str) -> str:
-    return next((usual for usual, forms in _SPELT.items() if forms.fullmatch(word)), word)
+    return next((usual for usual, forms in _SPELT.items() if any(form.fullmatch(word) for form in forms)), word)

@@ -31,6 +31,10 @@ SAME = [
     ("NUR HIDAYAH", "Nurhidayah"),
     ("AHMAD AL FATIH", "Ahmad Alfatih"),
     ("DE VIRA", "Devira"),
+    ("ABDUR RAHMAN", "Abdurrahman"),
+    ("ABDUL RAHMAN", "Abdurrahman"),
+    ("MUHAMMAD NUR HIDAYAH", "Moh. Nurhidayah"),
+    ("MUHAMMADYUSUF", "Mochamad Yusuf"),
 ]
 DIFFERENT = [
     ("SITI AMINAH", "SITI"),
@@ -54,6 +58,8 @@ DIFFERENT = [
     ("A WIJAYA", "Awijaya"),
     ("NUR HIDAYAH", "Nurhidayat"),
     ("Mohan Rizki", "Muhammad Rizki"),
+    ("ABDULLAH", "Abdul"),
+    ("Abdur Rahman", "Abdurrahim"),
 ]
 
 
@@ -79,6 +85,28 @@ def test_a_name_agrees_with_its_words_in_any_order_and_with_initials_and_with_no
         assert agree(" ".join(name), " ".join(written).title()), (name, written)
         other = rng.sample(words, rng.randint(1, 4))
         assert agree(" ".join(name), " ".join(other)) == (set(name) == set(other)), (name, other)
+
+
+SPELT = [
+    ("muhammad", "mohammad", "muhamad", "mochamad", "mokhamad", "muhammed", "muh", "moh", "moch", "mohd", "mhd"),
+    ("ahmad", "achmad", "akhmad", "ahmed", "ach"),
+    ("abdul", "abdur", "abd"),
+]
+
+
+def test_a_name_agrees_with_itself_however_it_is_spelt_and_parted_and_with_no_name_of_a_letter_more() -> None:
+    rng, words = random.Random(8), ["siti", "budi", "nur", "aminah", "wijaya", "lestari", "hidayah", "utami"]
+    for _ in range(2_000):
+        name = rng.sample(words, rng.randint(1, 3))
+        alike = list(name)
+        if rng.random() < 0.5:
+            one, other = rng.sample(rng.choice(SPELT), 2)
+            name.insert(0, one)
+            alike.insert(0, other)
+        assert agree(" ".join(name), " ".join(alike)), (name, alike)
+        parted = "".join(word + (rng.choice(["", " "]) if len(word) > 4 else " ") for word in alike)
+        assert agree(" ".join(name), parted), (name, parted)
+        assert not agree(" ".join(name), parted + rng.choice("bdkmnst")), (name, parted)
 
 
 @pytest.mark.parametrize(
