@@ -31,6 +31,8 @@ _BITS = {b"\x1f\x8b": 31, b"\x78": 15, b"": -15}
 MOST_PRESSES = 2
 _ENCODED = ("content-encoding", "content-length", "transfer-encoding")
 """Headers that speak of the reply as it came over the wire."""
+_ALWAYS = CIMultiDict({"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "prakerja-gateway"})
+"""What every request says beside its plan's headers: firewalls refuse one that does not say who sends it."""
 _AUTO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")  # what aiohttp would add unasked
 
 
@@ -117,12 +119,13 @@ class Sender:
         self, method: str, url: yarl.URL, headers: Mapping[str, str], content: bytes, limit: int
     ) -> Reply:
         session = self._session or self._open()
-        body = bytearray()
+        body, said = bytearray(), _ALWAYS.copy()
+        said.update(headers)
         try:
             async with session.request(
                 method,
                 url,
-                headers=CIMultiDict({"Accept-Encoding": "identity", **headers}),
+                headers=said,
                 data=content or None,
                 allow_redirects=False,
                 timeout=self._timeout,

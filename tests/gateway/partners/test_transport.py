@@ -99,6 +99,21 @@ def encoded(name: bytes, body: bytes) -> Behaviour:
     return says(b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n%b" % (name, len(body), body))
 
 
+@pytest.mark.parametrize("own", [{}, {"accept": "application/json"}, {"User-Agent": "sdk"}])
+async def test_a_request_says_who_sends_it_and_what_it_takes(own: dict[str, str]) -> None:
+    """Firewalls in front of partners refuse one that does not, with 403, whatever it is signed with; a plan's own
+    header takes the place of ours.
+    """
+    async with partner(says(OK)) as (it, url), sender(url) as out:
+        await out.send("POST", "/pay", own, b"{}", 5.0)
+    head = it.seen[0].lower().split(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+    said = [tuple(line.split(b": ", 1)) for line in head]
+    usual = {b"accept": b"*/*", b"accept-encoding": b"identity", b"user-agent": b"prakerja-gateway"}
+    wanted = usual | {name.lower().encode(): value.encode() for name, value in own.items()}
+    assert sorted(pair for pair in said if pair[0] in usual) == sorted(wanted.items()), "each once"
+    assert {name for name, _ in said} - set(usual) == {b"host", b"content-length"}
+
+
 async def closes(it: Partner, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     raise ConnectionAbortedError
 
