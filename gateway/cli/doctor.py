@@ -292,11 +292,13 @@ async def _partner_clocks(
 
 
 def _unreached(error: BaseException) -> str:
-    """What kept a host from answering; of a certificate that is not believed, why."""
+    """What kept a host from answering: of TLS, why."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not believed: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError):
+            return f"no TLS: {cause.reason}"
         cause = cause.__cause__ or cause.__context__
     return type(error).__name__
 

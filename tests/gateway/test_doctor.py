@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,14 +60,24 @@ async def test_a_durable_database_is_good_and_wants_a_synchronous_standby(databa
     assert "no synchronous standby" in [finding.found for finding in found]
 
 
-async def test_a_partner_whose_certificate_is_not_believed_is_told_with_why(tmp_path: Path) -> None:
+async def speaks_no_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
+async def test_a_partner_that_cannot_be_reached_by_tls_is_told_with_why(tmp_path: Path) -> None:
     """It was a `ConnectError` like any other, and whoever looked took it for a wall between."""
-    async with partner(tmp_path) as (url, _):
-        hosts = {"bni": {"api": url, "gone": "http://127.0.0.1:1"}}
-        trusted = contexts({"bni": Tls(ca_pem=OTHER.pem)})
-        found = {told.what: told.found async for told in _partner_clocks(hosts, trusted)}
-    assert "certificate" in found[f"bni {url}"] and "issuer" in found[f"bni {url}"]
-    assert found["bni http://127.0.0.1:1"] == "ConnectError"
+    async with partner(tmp_path) as (url, _), asyncio.timeout(30):
+        plain = await asyncio.start_server(speaks_no_tls, "127.0.0.1")
+        async with plain:
+            port = plain.sockets[0].getsockname()[1]
+            hosts = {"bni": {"api": url, "old": f"https://127.0.0.1:{port}", "gone": "http://127.0.0.1:1"}}
+            trusted = contexts({"bni": Tls(ca_pem=OTHER.pem)})
+            found = [told.found async for told in _partner_clocks(hosts, trusted)]
+    assert "certificate" in found[0] and "issuer" in found[0]
+    assert found[1].startswith("no TLS: ") and found[1] != "no TLS: None"
+    assert found[2] == "ConnectError"
 
 
 def test_certificates_are_told_before_they_end() -> None:
