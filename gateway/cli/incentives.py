@@ -10,7 +10,7 @@ from contracts.incentive import BlockerCode, Stage
 from gateway.cli.common import AsJson, blocked, further, rupiah, table, tell, terminal, with_store
 from gateway.services.intake.incentives import Incentives, IncentiveView
 from gateway.storage.base.database import Database
-from gateway.storage.intake.incentives import Filter
+from gateway.storage.intake.incentives import IncentiveFilter
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,7 +35,9 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """Incentives in the order in which they were handed over; `gateway why ID` explains one."""
-    wanted = Filter(programme=programme, participant_id=participant, partner=partner, stage=stage, blocker=blocker)
+    wanted = IncentiveFilter(
+        programme=programme, participant_id=participant, partner=partner, stage=stage, blocker=blocker
+    )
 
     async def work(_: Database, incentives: Incentives) -> list[IncentiveView]:
         return await incentives.find(wanted, after, limit + 1)

@@ -13,7 +13,7 @@ import asyncpg
 from adapters.registry import PARTNERS
 from contracts.events import DATA, EventType
 from gateway.services.intake.incentives import Incentives, IncentiveView
-from gateway.storage.intake.incentives import Filter
+from gateway.storage.intake.incentives import IncentiveFilter
 from gateway.storage.messages import events
 from tests.gateway.messages.described import documented
 from tests.sim.clock import VirtualClock
@@ -126,7 +126,7 @@ async def compare(town: Town, observer: asyncpg.Connection[asyncpg.Record]) -> l
         tx, seq = page[-1].tx, page[-1].seq
     manifests = {slug: partner.manifest for slug, partner in PARTNERS.items()}
     service = Incentives(_Observed(observer), VirtualClock(town), manifests)  # type: ignore[arg-type]
-    shown = await service.find(Filter(), 0, 10_000)
+    shown = await service.find(IncentiveFilter(), 0, 10_000)
     return [*_incentives(town, consumer, shown), *_others(town, consumer)]
 
 

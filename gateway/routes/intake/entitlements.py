@@ -18,7 +18,7 @@ from gateway.security.clients import Caller, require
 from gateway.services.intake.entitlements import EntitlementView
 from gateway.services.intake.incentives import IncentiveView
 from gateway.services.intake.plan_items import Completion, Item, Person
-from gateway.storage.intake.entitlements import Filter
+from gateway.storage.intake.entitlements import EntitlementFilter
 
 Call = Request[Any, Caller, Any]
 EntitlementId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
@@ -116,7 +116,7 @@ async def list_entitlements(
     """Entitlements; with `at_risk_days` those of whom something lapses within so many days from today that is due and
     not paid, and why: the incentives' stages and blockers, or a training or survey that is not finished.
     """
-    wanted = Filter(
+    wanted = EntitlementFilter(
         organisation=request.auth.organisation, plan_id=plan_id, participant_id=participant_id, state=state_
     )
     found = await core.entitlements.find(wanted, at_risk_days, numbers_of(cursor, 1, _LIST)[0], limit + 1)

@@ -25,7 +25,7 @@ from gateway.services.intake.batches import BatchView
 from gateway.services.intake.framing import json_record
 from gateway.services.intake.incentives import IncentiveView
 from gateway.services.intake.row_faults import RowInvalid
-from gateway.storage.intake.incentives import Filter
+from gateway.storage.intake.incentives import IncentiveFilter
 
 Call = Request[Any, Caller, Any]
 _LIST = "incentives/"
@@ -136,7 +136,7 @@ async def list_incentives(
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> Incentives:
     """Incentives in the order in which they were handed over."""
-    wanted = Filter(
+    wanted = IncentiveFilter(
         organisation=request.auth.organisation,
         programme=programme,
         batch_id=batch_id,

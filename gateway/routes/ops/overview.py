@@ -26,7 +26,7 @@ from gateway.services.ops.standstill import Because
 from gateway.storage.ops import funnel as stored
 from gateway.storage.ops import story
 from gateway.storage.ops.backlog import Sample
-from gateway.storage.ops.funnel import RefusedRow
+from gateway.storage.ops.funnel import RefusedCount
 
 WORK = {"verification": ("Pencocokan NIK", "Verification"), "payout": ("Pembayaran", "Payouts")}
 
@@ -100,7 +100,7 @@ async def _glance(core: Core, chosen: str) -> dict[str, Any]:
     }
 
 
-def _by_code(refused: list[RefusedRow]) -> Counter[str]:
+def _by_code(refused: list[RefusedCount]) -> Counter[str]:
     found = Counter[str]()
     for row in refused:
         found[row.code] += row.rows

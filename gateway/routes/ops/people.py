@@ -24,7 +24,7 @@ from gateway.routes.ops.session import FORM_BYTES, Browser, form, language, page
 from gateway.security import places
 from gateway.security.vault import SealBroken
 from gateway.services.intake.incentives import IncentiveView
-from gateway.storage.intake.incentives import Filter
+from gateway.storage.intake.incentives import IncentiveFilter
 from gateway.storage.ops import audit, holds, story
 from gateway.storage.payouts import settlements
 
@@ -45,7 +45,7 @@ async def list_incentives(
     """Incentives by stage, blocker and partner, a page at a time; an empty choice of the form is all."""
     chosen = {"stage": stage, "blocker": blocker, "partner": partner}
     try:
-        wanted = msgspec.convert({name: value for name, value in chosen.items() if value}, Filter)
+        wanted = msgspec.convert({name: value for name, value in chosen.items() if value}, IncentiveFilter)
     except msgspec.ValidationError:
         raise NotFound("There is no such stage or blocker.") from None
     found = await core.incentives.find(wanted, min(max(after, 0), 2**63 - 1), PAGE + 1)
@@ -112,7 +112,9 @@ async def show_participant(
         links = await story.links(connection, person["id"])
         checks = await story.verifications(connection, person["id"])
         payouts = await story.payouts(connection, person["id"])
-    incentives = story.page(await core.incentives.find(Filter(participant_id=participant_id), 0, story.MOST + 1))
+    incentives = story.page(
+        await core.incentives.find(IncentiveFilter(participant_id=participant_id), 0, story.MOST + 1)
+    )
     return page(
         request,
         "participant.html",

@@ -23,7 +23,7 @@ from gateway.clock import Clock, jakarta_day
 from gateway.security.vault import Vault
 from gateway.services.intake.incentives import Incentives, IncentiveView
 from gateway.services.intake.merging import Merging, Overtaken
-from gateway.services.intake.plan_items import Completion, Entry, Item, Items, Person, Taking
+from gateway.services.intake.plan_items import Completion, Enrolment, Item, Items, Person, Taking
 from gateway.services.intake.programmes import Programmes
 from gateway.services.intake.row_faults import faults_of
 from gateway.services.intake.rows import Checker, rules_of
@@ -32,7 +32,7 @@ from gateway.storage.base.database import Connection, Database, transact
 from gateway.storage.intake import batches, plans, reapprovals, staging
 from gateway.storage.intake import entitlements as stored
 from gateway.storage.intake.copying import row_bytes
-from gateway.storage.intake.entitlements import CompletionRow, EntitlementRow, Filter
+from gateway.storage.intake.entitlements import CompletionRow, EntitlementFilter, EntitlementRow
 from gateway.storage.intake.plans import PlanRow
 from gateway.storage.messages import events
 from gateway.storage.ops import audit
@@ -78,7 +78,7 @@ class Entitlements:
         async def store(connection: Connection, now: datetime) -> list[Item]:
             row = await self._plan(connection, client_id, plan_id)
             await stored.hold(connection, row.programme)
-            entry = Entry(row, Checker(self._rules, self._vault, known, secrets.token_bytes(32)), jakarta_day(now))
+            entry = Enrolment(row, Checker(self._rules, self._vault, known, secrets.token_bytes(32)), jakarta_day(now))
             await entry.read(connection, people)
             if entry.rows:
                 await self._settle(connection, client_id, entry)
@@ -147,7 +147,9 @@ class Entitlements:
                 raise NotFound("There is no such entitlement.")
             return (await self._views(connection, [row], None))[0]
 
-    async def find(self, wanted: Filter, at_risk_days: int | None, after: int, limit: int) -> list[EntitlementView]:
+    async def find(
+        self, wanted: EntitlementFilter, at_risk_days: int | None, after: int, limit: int
+    ) -> list[EntitlementView]:
         """The next entitlements in order of id; with `at_risk_days` those of whom something lapses within so many days,
         with these incentives alone.
         """

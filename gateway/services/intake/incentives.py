@@ -15,7 +15,7 @@ from gateway.clock import Clock, jakarta_day
 from gateway.storage.base.database import Connection, Database, transact
 from gateway.storage.base.moment import Moment
 from gateway.storage.intake import incentives as stored
-from gateway.storage.intake.incentives import Filter, IncentiveRow
+from gateway.storage.intake.incentives import IncentiveFilter, IncentiveRow
 from gateway.storage.ops import audit
 
 _ENDED = frozenset({Stage.PAID, Stage.RETURNED, Stage.CANCELLED})
@@ -84,7 +84,7 @@ class Incentives:
         """Some incentives in the caller's transaction, in order of id."""
         return [self._view(row) for row in await stored.several(connection, incentives, self.moment())]
 
-    async def find(self, wanted: Filter, after: int, limit: int) -> list[IncentiveView]:
+    async def find(self, wanted: IncentiveFilter, after: int, limit: int) -> list[IncentiveView]:
         """The next incentives in order of id."""
         async with self._database.transaction() as connection:
             rows = await stored.find(connection, wanted, after, limit, self.moment())

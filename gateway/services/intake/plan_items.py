@@ -160,7 +160,7 @@ class Items:
         return [item for _, item in sorted(self.items.items())]
 
 
-class Entry(Items):
+class Enrolment(Items):
     """Participants to be entitled."""
 
     async def read(self, connection: Connection, people: Sequence[Person]) -> None:

@@ -57,7 +57,7 @@ merge beside the reading takes dozens of turns for each of its pieces, and Postg
 """
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True):
+class PartnerRule(msgspec.Struct, frozen=True, kw_only=True):
     """What one partner takes."""
 
     account: re.Pattern[str]
@@ -66,10 +66,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     max_amount_rupiah: int
 
 
-def rules_of(manifests: Mapping[str, Manifest]) -> dict[str, Rule]:
+def rules_of(manifests: Mapping[str, Manifest]) -> dict[str, PartnerRule]:
     """The partners' rules, from their manifests."""
     return {
-        slug: Rule(
+        slug: PartnerRule(
             account=re.compile(manifest.account_pattern, re.ASCII),
             account_example=manifest.account_example,
             min_amount_rupiah=manifest.min_amount_rupiah,
@@ -91,7 +91,7 @@ class Checker:
     """Checks, cleans, seals and indexes rows."""
 
     def __init__(
-        self, rules: Mapping[str, Rule], vault: Vault, programmes: Mapping[str, frozenset[str]], key: bytes, *,
+        self, rules: Mapping[str, PartnerRule], vault: Vault, programmes: Mapping[str, frozenset[str]], key: bytes, *,
         under: bytes = b"",
     ) -> None:  # fmt: skip
         """`programmes`: the purposes of each one that is registered; `key`: the batch's own; `under`: the root of the
@@ -268,7 +268,7 @@ def is_key(text: str) -> bool:
     return _KEY.fullmatch(text) is not None
 
 
-def _amount(text: str, rule: Rule | None) -> int | None:
+def _amount(text: str, rule: PartnerRule | None) -> int | None:
     if _AMOUNT.fullmatch(text) is None:
         return None
     amount_rupiah = int(text)

@@ -280,7 +280,7 @@ async def withdraw(connection: Connection, first: int, last: int) -> None:
         await connection.execute(f"DELETE FROM {table} WHERE line BETWEEN $1 AND $2", first, last)  # noqa: S608
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
+class EntitlementFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which entitlements; None: all."""
 
     organisation: str | None = None
@@ -293,7 +293,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """
 
 
-async def find(connection: Connection, wanted: Filter, after: int, limit: int) -> list[EntitlementRow]:
+async def find(connection: Connection, wanted: EntitlementFilter, after: int, limit: int) -> list[EntitlementRow]:
     """The next entitlements in order of id."""
     first, last = wanted.at_risk or (None, None)
     rows = await connection.fetch(

@@ -85,7 +85,7 @@ FROM ({_SHOWN}) AS i
 """  # noqa: S608 - constants
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
+class IncentiveFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which incentives; None: all."""
 
     organisation: str | None = None
@@ -136,7 +136,9 @@ async def several(connection: Connection, incentives: Sequence[int], moment: Mom
     return [msgspec.convert(dict(row), IncentiveRow) for row in rows]
 
 
-async def find(connection: Connection, wanted: Filter, after: int, limit: int, moment: Moment) -> list[IncentiveRow]:
+async def find(
+    connection: Connection, wanted: IncentiveFilter, after: int, limit: int, moment: Moment
+) -> list[IncentiveRow]:
     """The next incentives in order of id, in the caller's transaction."""
     if wanted.participant_id is None and wanted.batch_id is None:  # by those they are few, or close together
         await along_key(connection)

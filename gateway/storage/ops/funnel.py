@@ -9,7 +9,7 @@ from gateway.storage.base.database import Connection
 from gateway.storage.base.moment import Moment
 
 
-class FunnelRow(msgspec.Struct, frozen=True, kw_only=True):
+class StageCount(msgspec.Struct, frozen=True, kw_only=True):
     """One stage and blocker at one partner."""
 
     programme: str
@@ -22,7 +22,7 @@ class FunnelRow(msgspec.Struct, frozen=True, kw_only=True):
     amount_rupiah: int
 
 
-class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):
+class RefusedCount(msgspec.Struct, frozen=True, kw_only=True):
     """Rows refused at intake, by reason."""
 
     programme: str | None
@@ -76,15 +76,15 @@ GROUP BY 1, 2, 3, 4, 5 HAVING sum(n) <> 0 ORDER BY 1, 2, 3, 4 NULLS FIRST, 5
 
 async def counts(
     connection: Connection, programme: str | None, moment: Moment, *, organisation: str | None = None
-) -> list[FunnelRow]:
+) -> list[StageCount]:
     """The funnel of one organisation (None: of all): exact in every snapshot, as the counters change with the facts
     and all is one statement; the same rules as of each incentive (`storage.intake.incentives`).
     """
     rows = await connection.fetch(_COUNTS, *moment.values, programme, organisation)
-    return [msgspec.convert(dict(row), FunnelRow) for row in rows]
+    return [msgspec.convert(dict(row), StageCount) for row in rows]
 
 
-async def refused(connection: Connection, organisation: str | None, programme: str | None) -> list[RefusedRow]:
+async def refused(connection: Connection, organisation: str | None, programme: str | None) -> list[RefusedCount]:
     """Rows refused at intake, of one organisation or all; `programme` None where it could not be read."""
     rows = await connection.fetch(
         "SELECT nullif(c.programme, '') AS programme, c.code, sum(c.rows)::bigint AS rows FROM refused_counts c"
@@ -94,4 +94,4 @@ async def refused(connection: Connection, organisation: str | None, programme: s
         programme,
         organisation,
     )
-    return [msgspec.convert(dict(row), RefusedRow) for row in rows]
+    return [msgspec.convert(dict(row), RefusedCount) for row in rows]

@@ -327,7 +327,7 @@ async def compare(
     return found
 
 
-class Tried(msgspec.Struct, frozen=True, kw_only=True):
+class DayTried(msgspec.Struct, frozen=True, kw_only=True):
     """How often somebody compared a day."""
 
     times: int
@@ -338,7 +338,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     last_at: datetime
 
 
-async def tries(connection: Connection, partner: str, since: date, by: str) -> dict[date, Tried]:
+async def tries(connection: Connection, partner: str, since: date, by: str) -> dict[date, DayTried]:
     """What `by` has compared of a partner's days from `since` on."""
     rows = await connection.fetch(
         "SELECT day, count(*)::int AS times, max(started_at) AS last_at,"
@@ -350,7 +350,7 @@ async def tries(connection: Connection, partner: str, since: date, by: str) -> d
         since,
         by,
     )
-    return {row["day"]: into(Tried, row) for row in rows}
+    return {row["day"]: into(DayTried, row) for row in rows}
 
 
 async def days_tried(connection: Connection, partner: str, reach: date, by: str) -> tuple[date | None, date | None]:

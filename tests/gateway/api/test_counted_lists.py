@@ -12,7 +12,7 @@ import pytest
 from contracts.incentive import BlockerCode, Stage
 from gateway.services.intake.incentives import IncentiveView
 from gateway.storage.intake import incentives as stored
-from gateway.storage.intake.incentives import Filter
+from gateway.storage.intake.incentives import IncentiveFilter
 from tests.gateway.api.kit import Api, as_csv, row
 
 
@@ -49,7 +49,7 @@ async def test_a_filter_shows_what_all_shows_of_it(api: Api, seed: int) -> None:
         if key == 0:
             assert (await api.submit(as_csv([row(n) for n in range(1, 11)]))).status_code == 201
         await _change(api, rng)
-        everyone = await api.core.incentives.find(Filter(), 0, 100)
+        everyone = await api.core.incentives.find(IncentiveFilter(), 0, 100)
         assert len(everyone) == 10
 
         def shown(view: IncentiveView) -> BlockerCode | None:
@@ -68,7 +68,7 @@ async def test_a_filter_shows_what_all_shows_of_it(api: Api, seed: int) -> None:
                 for b in (BlockerCode.LINK_REQUIRED, BlockerCode.APPROVAL_MISSING)
             ),
         ):
-            found = await api.core.incentives.find(Filter(**filters), 0, 100)
+            found = await api.core.incentives.find(IncentiveFilter(**filters), 0, 100)
             assert found == [view for view in everyone if matches(view)], filters
 
 
@@ -90,7 +90,7 @@ async def test_what_nobody_has_is_not_looked_for(api: Api, wanted: dict[str, Any
 
     async with api.core.resources.database.connection() as connection:
         explained = Explained(connection)
-        await stored.find(explained, Filter(**wanted), 0, 50, api.core.incentives.moment())  # type: ignore[arg-type]
+        await stored.find(explained, IncentiveFilter(**wanted), 0, 50, api.core.incentives.moment())  # type: ignore[arg-type]
         assert "on incentives i" in explained.plan
         looked = [line for line in explained.plan.splitlines() if "on incentives i" in line]
         assert all("never executed" in line for line in looked), explained.plan
@@ -99,7 +99,7 @@ async def test_what_nobody_has_is_not_looked_for(api: Api, wanted: dict[str, Any
 async def test_what_only_waits_for_its_partner_is_listed_by_that(api: Api) -> None:
     await api.submit(as_csv([row(n) for n in range(1, 4)]))
     await api.fetch("UPDATE incentives SET link_active = true, verified = true, approved = true")
-    wanted = Filter(blocker=BlockerCode.PARTNER_PAUSED)
+    wanted = IncentiveFilter(blocker=BlockerCode.PARTNER_PAUSED)
     assert await api.core.incentives.find(wanted, 0, 50) == []
     await api.fetch(
         "INSERT INTO partner_switches (partner, paused_at, paused_by, reason) VALUES ('ovo', now(), 'x', 'x')"

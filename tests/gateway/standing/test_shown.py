@@ -13,7 +13,7 @@ from contracts.incentive import Owner
 from gateway.services.intake.incentives import Incentives, IncentiveView
 from gateway.services.ops.holds import Holds
 from gateway.services.ops.partners import Partners
-from gateway.storage.intake.incentives import Filter
+from gateway.storage.intake.incentives import IncentiveFilter
 from gateway.storage.ops import funnel, switches
 from gateway.storage.ops import moving as moves
 from tests.gateway.payouts.town import Town
@@ -169,12 +169,12 @@ async def test_funnel_lists_and_each_incentive_agree_whatever_happened(town: Tow
                 "UPDATE participants SET verified = false, verified_until = NULL WHERE id = $1", dice.randint(1, 14)
             )
         town.clock.advance(dice.choice([1, 30, 4_000, 90_000]))
-        views = await incentives(town).find(Filter(), 0, 100)
+        views = await incentives(town).find(IncentiveFilter(), 0, 100)
         expected = Counter(key(view) for view in views)
         assert await counted(town) == expected
         for view in dice.sample(views, 3):
             code = None if view.blocker is None else view.blocker.code
-            wanted = Filter(partner=view.partner, stage=view.stage, blocker=code)
+            wanted = IncentiveFilter(partner=view.partner, stage=view.stage, blocker=code)
             ids = {one.incentive_id for one in await incentives(town).find(wanted, 0, 100)}
             same = {one.incentive_id for one in views if key(one)[:3] == key(view)[:3]}
             assert ids >= same if code is None else ids == same
