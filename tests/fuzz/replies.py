@@ -42,7 +42,7 @@ from gateway.services.payouts.ends import Standing, Terms
 from gateway.services.payouts.rules import decide
 from gateway.services.payouts.sending import Sending
 from gateway.services.payouts.stops import Watched
-from gateway.services.payouts.words import Finding, Item, What, Word, agreed
+from gateway.services.payouts.words import Finding, What, Word, WordOrFinding, agreed
 from gateway.settings import Waits
 from gateway.storage.payouts.observations import Heard
 from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
@@ -165,7 +165,7 @@ class Partner:
 
     async def _looked_up(self, take: Take) -> Taken:
         payout = _payout(self.slug, S.UNKNOWN, self.clock.now())
-        item: Item
+        item: WordOrFinding
         try:
             outcome = await self.desk.run_bare(lambda _: take.make(), subject="fuzz")
         except PartnerError:
@@ -175,7 +175,7 @@ class Partner:
         state = self._decided(payout, item)
         return Taken(None if state is S.UNKNOWN else state, self.player.wrote)
 
-    def _decided(self, payout: PayoutRow, item: Item) -> PayoutState:
+    def _decided(self, payout: PayoutRow, item: WordOrFinding) -> PayoutState:
         heard = []
         if isinstance(item, Word):
             said = item.outcome

@@ -10,7 +10,7 @@ from gateway.clock import Clock
 from gateway.security import personal
 from gateway.storage.base.database import Connection, Database, transact
 from gateway.storage.ops import audit, cases
-from gateway.storage.ops.cases import Case, Left
+from gateway.storage.ops.cases import Case, StillAbout
 
 
 class Cases:
@@ -50,7 +50,7 @@ class Cases:
         return await transact(self._database, work)
 
 
-def _nothing_left(left: Left) -> None:
+def _nothing_left(left: StillAbout) -> None:
     """Raise `Conflict` where closing the case would leave somebody waiting with nothing to say why."""
     if left.payout_state is not None and PayoutState(left.payout_state) in OPEN_STATES:
         raise Conflict(

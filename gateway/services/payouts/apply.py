@@ -22,7 +22,7 @@ from gateway.clock import jakarta_day
 from gateway.services.brake import brake
 from gateway.services.payouts.ends import Effects, Standing, Terms
 from gateway.services.payouts.rules import decide
-from gateway.services.payouts.words import OTHER_NUMBER, Item, Word, agreed
+from gateway.services.payouts.words import OTHER_NUMBER, Word, WordOrFinding, agreed
 from gateway.storage.base.database import Connection
 from gateway.storage.brake import refusals
 from gateway.storage.intake import reapprovals
@@ -46,7 +46,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def apply(
-    connection: Connection, now: datetime, terms: Mapping[str, Terms], items: Sequence[Item]
+    connection: Connection, now: datetime, terms: Mapping[str, Terms], items: Sequence[WordOrFinding]
 ) -> list[Applied]:
     """Apply words and findings inside the caller's transaction; one result for each, in order. Raises `NotFound` where
     the store knows nothing of a payout.
@@ -90,12 +90,14 @@ async def apply(
     return applied
 
 
-def _agreed(item: Item, row: PayoutRow) -> Item:
+def _agreed(item: WordOrFinding, row: PayoutRow) -> WordOrFinding:
     """A word about another amount than ours is no verdict, whoever brought it."""
     return msgspec.structs.replace(item, outcome=agreed(item.outcome, row, None)) if isinstance(item, Word) else item
 
 
-async def _own_numbers(connection: Connection, items: Sequence[Item], by_id: Mapping[int, PayoutRow]) -> Sequence[Item]:
+async def _own_numbers(
+    connection: Connection, items: Sequence[WordOrFinding], by_id: Mapping[int, PayoutRow]
+) -> Sequence[WordOrFinding]:
     """A reply whose number another payout of the partner has may be the answer to that one (a cache in front gave it
     again, two were swapped): no verdict, a look-up by our own reference decides. Numbers of bookings may come again on
     another day; one by which an instruction is approved never may.
@@ -144,7 +146,7 @@ async def _store(
     connection: Connection,
     now: datetime,
     terms: Mapping[str, Terms],
-    items: Sequence[Item],
+    items: Sequence[WordOrFinding],
     by_id: Mapping[int, PayoutRow],
 ) -> dict[int, list[Heard]]:
     """Keep the words; everything heard about their payouts."""

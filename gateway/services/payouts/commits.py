@@ -11,7 +11,7 @@ from gateway.resources import Resources
 from gateway.services.kept import kept
 from gateway.services.payouts.apply import Applied, apply
 from gateway.services.payouts.ends import Terms
-from gateway.services.payouts.words import Item
+from gateway.services.payouts.words import WordOrFinding
 from gateway.storage.base.database import GroupCommit, again, transact
 from gateway.storage.payouts import queue
 from gateway.storage.payouts.queue import Begun, Intent
@@ -62,14 +62,14 @@ class Commits:
         }
         self.intents: Adds[Intent, Begun | None]
         """The compare-and-set; None: not to be sent."""
-        self.outcomes: Adds[Item, Applied]
+        self.outcomes: Adds[WordOrFinding, Applied]
         if grouped:
             self.intents = GroupCommit(self._begin, window_s=INTENTS_S, enough=ENOUGH)
             self.outcomes = GroupCommit(self.apply, window_s=OUTCOMES_S, enough=ENOUGH)
         else:
             self.intents, self.outcomes = OneByOne(self._begin), OneByOne(self.apply)
 
-    async def apply(self, items: Sequence[Item]) -> list[Applied]:
+    async def apply(self, items: Sequence[WordOrFinding]) -> list[Applied]:
         """Apply words and findings in a transaction of their own; kept while the database is away. A word that had been
         written all the same (the connection went with the answer) changes nothing once more.
         """

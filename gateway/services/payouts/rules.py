@@ -18,7 +18,7 @@ from contracts.payout import OPEN_STATES, Outcome, OutcomeKind, PayoutState, Ref
 from gateway.clock import growing_s
 from gateway.services.payouts import ends, refusing
 from gateway.services.payouts.ends import Effects, Standing, Terms
-from gateway.services.payouts.words import MISMATCH, Finding, Item, What, Word
+from gateway.services.payouts.words import MISMATCH, Finding, What, Word, WordOrFinding
 from gateway.storage.ops.cases import NewCase
 from gateway.storage.payouts.observations import Heard
 
@@ -38,7 +38,7 @@ _S, _K, _B = PayoutState, OutcomeKind, BlockerCode
 _FOLLOWED = (_S.UNKNOWN, _S.PENDING)
 
 
-def decide(terms: Terms, s: Standing, heard: Sequence[Heard], item: Item, now: datetime) -> Effects:
+def decide(terms: Terms, s: Standing, heard: Sequence[Heard], item: WordOrFinding, now: datetime) -> Effects:
     """Change the locked copies in `s` as `item` demands; `heard` is everything said so far, `item` included."""
     effects, own = Effects(), s.incentive.own
     payout = s.payout

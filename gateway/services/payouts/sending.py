@@ -30,7 +30,7 @@ from gateway.security.sealed import open_grant
 from gateway.services.payouts.absence import ResendPermit
 from gateway.services.payouts.commits import Commits
 from gateway.services.payouts.stops import Stops, Watched
-from gateway.services.payouts.words import Finding, Item, What, Word, agreed
+from gateway.services.payouts.words import Finding, What, Word, WordOrFinding, agreed
 from gateway.storage.ops.switches import LEAVES_S
 from gateway.storage.payouts.queue import Begun, Intent, Leased
 
@@ -257,7 +257,7 @@ class Sending:
         await self._mind(leased, hint)
         return answer
 
-    def _differs(self, one: Try, begun: Begun) -> Item | None:
+    def _differs(self, one: Try, begun: Begun) -> WordOrFinding | None:
         """What becomes of an attempt whose rows are not the ones that two people approved; None: they are.
 
         The account is the one that the order pays, whatever the rows say of it.
@@ -276,10 +276,10 @@ class Sending:
         _log.error("approval_mismatch", payout=intent.payout)
         return Finding(payout=intent.payout, what=What.APPROVAL_MISMATCH, attempt=intent.attempt, worker=self._worker)
 
-    async def _run(self, one: Try, deadline: datetime, watch: Watched) -> tuple[Item, Hint]:
+    async def _run(self, one: Try, deadline: datetime, watch: Watched) -> tuple[WordOrFinding, Hint]:
         payout, attempt, left = one.intent.payout, one.intent.attempt, Left()
 
-        def said(outcome: Outcome) -> tuple[Item, Hint]:
+        def said(outcome: Outcome) -> tuple[WordOrFinding, Hint]:
             if outcome.kind is _K.REJECTED and outcome.reason is not None and not left.wrote:
                 what = What.REFUSED
                 return Finding(
@@ -373,7 +373,7 @@ class Sending:
         return self._clock.now() - timedelta(seconds=LINK_PROOF_S)
 
 
-def _answer(item: Item, hint: Hint) -> Answer:
+def _answer(item: WordOrFinding, hint: Hint) -> Answer:
     if isinstance(item, Finding):
         if item.what in (What.STOPPED, What.APPROVAL_MISMATCH):
             return Answer.SKIPPED  # by us

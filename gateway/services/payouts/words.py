@@ -95,7 +95,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     keep_lease: bool = False
 
 
-Item = Word | Finding
+WordOrFinding = Word | Finding
 
 
 def agreed(outcome: Outcome, payout: PayoutRow, account: Secret | None) -> Outcome:

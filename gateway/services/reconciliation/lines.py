@@ -17,7 +17,7 @@ from gateway.security import places
 from gateway.services.each import together
 from gateway.services.payouts.apply import Applied, apply
 from gateway.services.payouts.ends import Terms
-from gateway.services.payouts.words import Item, Word, agreed
+from gateway.services.payouts.words import Word, WordOrFinding, agreed
 from gateway.services.reconciliation.listing import Listed, booking_identity
 from gateway.services.reconciliation.strays import numbered
 from gateway.services.reconciliation.weighed import (
@@ -60,7 +60,7 @@ class Lines:
             by_reference, by_number = await statements.ours(connection, partner, [one.line for one in moves])
             rows = [*by_reference.values(), *(row for same in by_number.values() for row in same)]
             known = await statements.known_lines(connection, [row.id for row in rows])
-        words: list[Item] = []
+        words: list[WordOrFinding] = []
         news: list[tuple[int, bytes, StatementLine]] = []
         without: list[Listed] = []
         times: Counter[tuple[int, str, datetime]] = Counter()
@@ -100,7 +100,7 @@ class Lines:
                 await statements.keep_lines(connection, self._clock.now(), day, news)
         return without
 
-    async def _applied(self, words: Sequence[Item]) -> list[Applied]:
+    async def _applied(self, words: Sequence[WordOrFinding]) -> list[Applied]:
         return await transact(
             self._database, lambda connection: apply(connection, self._clock.now(), self._terms, words)
         )

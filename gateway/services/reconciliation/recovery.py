@@ -29,7 +29,7 @@ from gateway.services.payouts.apply import Applied, apply
 from gateway.services.payouts.driver import Payouts
 from gateway.services.payouts.ends import SKEW_S, Terms
 from gateway.services.payouts.sending import ANSWER_S, frozen_hash, within
-from gateway.services.payouts.words import Finding, Item, What, agreed
+from gateway.services.payouts.words import Finding, What, WordOrFinding, agreed
 from gateway.services.reconciliation.lines import BOOKED_WITHIN
 from gateway.services.reconciliation.statements import Statements
 from gateway.services.reconciliation.strays import MOST, Strays
@@ -245,7 +245,7 @@ class Recoveries:
         await recovery.distrust_links(connection, one.partner)
         await recovery.marked(connection, one.id, self._clock.now())
 
-    async def _apply(self, found: Sequence[Item]) -> list[Applied]:
+    async def _apply(self, found: Sequence[WordOrFinding]) -> list[Applied]:
         return await transact(
             self._database, lambda connection: apply(connection, self._clock.now(), self._terms, found)
         )

@@ -22,7 +22,7 @@ from gateway.services.payouts.absence import (
 )
 from gateway.services.payouts.apply import apply
 from gateway.services.payouts.ends import Terms
-from gateway.services.payouts.words import ABSENT, Finding, Item, What, Word
+from gateway.services.payouts.words import ABSENT, Finding, What, Word, WordOrFinding
 from gateway.services.reconciliation.rounds import MOST_WAITING, Round
 from gateway.services.reconciliation.weighed import (
     looks_alike,
@@ -116,7 +116,7 @@ class Unlisted:
         await apply(connection, now, self._terms, [self._absent(desk, row, alike.get(row.id)) for row in sure])
         return same, unsure
 
-    def _absent(self, desk: Desk, row: PayoutRow, alike: date | None) -> Item:
+    def _absent(self, desk: Desk, row: PayoutRow, alike: date | None) -> WordOrFinding:
         if alike is not None:
             return looks_alike(row.id, alike)
         in_doubt = row.state is PayoutState.UNKNOWN

@@ -119,7 +119,7 @@ async def close_about(connection: Connection, now: datetime, partner: str, begin
     )
 
 
-class Left(msgspec.Struct, frozen=True, kw_only=True):
+class StillAbout(msgspec.Struct, frozen=True, kw_only=True):
     """What in the gateway a case may still be about."""
 
     payout_state: str | None
@@ -135,7 +135,7 @@ async def lock(connection: Connection, case_id: int) -> Case | None:
     return None if row is None else into(Case, row)
 
 
-async def left(connection: Connection, case: Case) -> Left:
+async def left(connection: Connection, case: Case) -> StillAbout:
     """What it may still be about."""
     row = await connection.fetchrow(
         "SELECT (SELECT state FROM payouts WHERE id = $1) AS payout_state,"
@@ -147,7 +147,7 @@ async def left(connection: Connection, case: Case) -> Left:
         BlockerCode.CONTRADICTION.value,
     )
     assert row is not None, "a row of sub-selects"
-    return into(Left, row)
+    return into(StillAbout, row)
 
 
 async def close(connection: Connection, now: datetime, case: Case, *, by: str) -> Case:

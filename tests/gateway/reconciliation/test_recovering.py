@@ -11,7 +11,7 @@ from contracts.errors import InvalidRequest, PartnerUnavailable
 from contracts.payout import PayoutState
 from gateway.services.payouts import apply as apply_
 from gateway.services.payouts.ends import Effects, Standing
-from gateway.services.payouts.words import Finding, Item, What
+from gateway.services.payouts.words import Finding, What, WordOrFinding
 from gateway.services.reconciliation.statements import Statements
 from gateway.storage.reconciliation import strays
 from tests.gateway.reconciliation.restoring import Restoring
@@ -50,7 +50,7 @@ async def test_a_row_that_cannot_be_marked_keeps_its_own_partner_held_and_no_oth
     broken = await town.payout(people["fake"][0])
     decide = apply_.decide
 
-    def failing(terms: Any, standing: Standing, heard: Any, item: Item, now: datetime) -> Effects:
+    def failing(terms: Any, standing: Standing, heard: Any, item: WordOrFinding, now: datetime) -> Effects:
         if isinstance(item, Finding) and item.what is What.RESTORED and item.payout == broken.id:
             raise ValueError("a row that cannot be done")
         return decide(terms, standing, heard, item, now)
