@@ -46,6 +46,7 @@ SECTIONS = {
         "operators": ("operators:app", "Who signs in at /ops."),
         "keys": ("keys:app", "The master keys: add, rotate, retire."),
         "audit": ("audit:app", "The record of who decided what: verify it, bundle it, who saw what."),
+        "archive": ("archive:app", "Old events and calls, in files in the place of the store."),
         "recover": ("recover:recover", "After a restore: hold every partner until all it did is known."),
     },
     "Build on it": {

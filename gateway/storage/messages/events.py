@@ -34,7 +34,7 @@ EventRow = tuple[EventType, str, Mapping[str, object]]
 """Type, subject (an id) and data; no personal data in any of them."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One event as read back."""
 
     tx: int

@@ -1,0 +1,91 @@
+"""What only grows, read in pieces to be kept elsewhere, and taken out once it is: events, and the journal of calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from gateway.storage.base.database import Connection
+from gateway.storage.base.rows import into
+
+Place = tuple[int, int]
+"""Of an event: transaction and number."""
+
+_FIRST_WANTED = """
+    SELECT tx::text::bigint, seq FROM (
+        SELECT tx, seq FROM webhook_deliveries
+        UNION ALL SELECT tx, seq FROM webhook_endpoints WHERE disabled_at IS NULL
+        UNION ALL SELECT replay_tx, replay_seq FROM webhook_endpoints WHERE replay_tx IS NOT NULL) AS wanted
+    ORDER BY tx, seq LIMIT 1
+"""
+"""Of an endpoint the last one it has: everything up to there may go, and at a delivery nothing from there on."""
+
+_OPEN = """
+    SELECT id::text FROM payouts
+    WHERE state IN ('reserved', 'preparing', 'prepared', 'submitting', 'unknown', 'pending')
+    UNION SELECT payout::text FROM cases WHERE closed_at IS NULL AND payout IS NOT NULL
+"""
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the journal of calls, as it lies in the store."""
+
+    id: int
+    at: datetime
+    partner: str
+    operation: str
+    effect: str
+    subject: str
+    status: int | None
+    error: str | None
+    left_us: bool
+    took_ms: int
+
+
+async def first_wanted(connection: Connection) -> Place | None:
+    """Up to where every webhook endpoint that is called has been told; None without one."""
+    row = await connection.fetchrow(_FIRST_WANTED)
+    return None if row is None else (int(row[0]), int(row[1]))
+
+
+async def forget_events(connection: Connection, until: Place) -> int:
+    """Take out all events up to a place, in the caller's transaction, and have readers behind it told; how many."""
+    await connection.execute("SELECT set_config('gateway.purging', 'on', true)")
+    done = await connection.execute(
+        "DELETE FROM events WHERE (tx, seq) <= ($1::text::xid8, $2::bigint)", str(until[0]), until[1]
+    )
+    await connection.execute("SELECT set_config('gateway.purging', 'off', true)")
+    await connection.execute(
+        "UPDATE events_purged SET tx = $1::text::xid8, seq = $2 WHERE (tx, seq) < ($1::text::xid8, $2::bigint)",
+        str(until[0]),
+        until[1],
+    )
+    return int(done.split()[-1])
+
+
+async def first_exchange(connection: Connection) -> datetime | None:
+    """When the oldest line of the journal was written. Reads all of it: once a command."""
+    return await connection.fetchval("SELECT min(at) FROM exchanges")
+
+
+async def exchanges(connection: Connection, since: datetime, until: datetime, most: int) -> list[Exchange]:
+    """Lines of a span of time but those of payouts that have not ended or have an open case, the lowest numbers first."""
+    rows = await connection.fetch(
+        f"WITH open AS MATERIALIZED ({_OPEN})"  # noqa: S608 - a constant
+        " SELECT e.* FROM exchanges e WHERE e.at >= $1 AND e.at < $2 AND e.subject NOT IN (SELECT id FROM open)"
+        " ORDER BY e.id LIMIT $3",
+        since,
+        until,
+        most,
+    )
+    return [into(Exchange, row) for row in rows]
+
+
+async def forget_exchanges(connection: Connection, since: datetime, until: datetime, numbers: Sequence[int]) -> int:
+    """Take these lines of a span of time out; how many there were."""
+    done = await connection.execute(
+        "DELETE FROM exchanges WHERE at >= $1 AND at <= $2 AND id = ANY($3::bigint[])", since, until, list(numbers)
+    )
+    return int(done.split()[-1])

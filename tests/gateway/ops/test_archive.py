@@ -1,0 +1,231 @@
+"""What is old leaves the store for files, whole and once, whenever the command dies; what is open stays."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from contracts.errors import Conflict, InvalidRequest
+from gateway.services.ops import archive
+from gateway.services.ops.archive import Archive, Filed
+from gateway.storage.base.database import Database
+from gateway.storage.messages import events
+from tests.bench.reading import FILL
+from tests.gateway.payouts.fake import VirtualClock
+
+NOW = datetime(2026, 11, 28, 1, 2, 3, 456789, tzinfo=UTC)
+DAY = timedelta(days=1)
+KEPT = 90 * DAY
+ROWS = 60
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[Database]:
+    opened = await Database.open(database, size=3)
+    async with opened.connection() as connection:
+        await connection.execute("SET session_replication_role = replica")
+        for statement in FILL:
+            await connection.execute(statement, ROWS, NOW)
+        await connection.execute("DELETE FROM events")
+        await connection.execute("RESET session_replication_role")
+    yield opened
+    await opened.close()
+
+
+async def _tell(store: Database, *ages: int) -> None:
+    """An event of each age in days, in this order."""
+    for age in ages:
+        async with store.transaction() as connection:
+            await connection.execute(
+                "INSERT INTO events (type, subject, data, at) VALUES ('partner.paused', $1, '{}', $2)",
+                str(age),
+                NOW - age * DAY,
+            )
+
+
+async def _call(store: Database, age: int, subject: str) -> None:
+    async with store.connection() as connection:
+        await connection.execute(
+            "INSERT INTO exchanges (at, partner, operation, effect, subject, status, left_us, took_ms)"
+            " VALUES ($1, 'bni', 'payout', 'write', $2, 200, true, 7)",
+            NOW - age * DAY,
+            subject,
+        )
+
+
+async def _subjects(store: Database, table: str) -> list[str]:
+    async with store.connection() as connection:
+        return [row[0] for row in await connection.fetch(f"SELECT subject FROM {table} ORDER BY at")]  # noqa: S608
+
+
+async def _run(store: Database, folder: Path, piece: int = 4) -> list[Filed]:
+    made = Archive(store, VirtualClock(NOW), folder)
+    return [filed async for filed in made.run(KEPT, "op-me", piece=piece)]
+
+
+def _read(folder: Path, kind: str) -> list[dict[str, Any]]:
+    files = sorted(folder.glob(f"{kind}-*.jsonl.gz"), key=lambda path: path.name.rsplit("-", 1)[1])
+    return [msgspec.json.decode(line) for path in files for line in gzip.decompress(path.read_bytes()).splitlines()]
+
+
+async def _ended(store: Database) -> list[str]:
+    async with store.connection() as connection:
+        return [str(row[0]) for row in await connection.fetch("SELECT id FROM payouts ORDER BY id")]
+
+
+async def test_old_events_go_in_order_up_to_the_first_that_is_not_old(store: Database, tmp_path: Path) -> None:
+    await _tell(store, *range(209, 199, -1), 10, 150)
+    filed = await _run(store, tmp_path)
+    assert [one.rows for one in filed] == [4, 4, 2]
+    assert [line["subject"] for line in _read(tmp_path, "events")] == [str(age) for age in range(209, 199, -1)]
+    assert sorted(await _subjects(store, "events")) == ["10", "150"], "what lies behind a newer one waits for it"
+    assert archive.verify(tmp_path) == []
+    assert (tmp_path / filed[0].file).stat().st_mode & 0o077 == 0
+    async with store.connection() as connection:
+        last = _read(tmp_path, "events")[-1]
+        assert await events.is_purged(connection, last["tx"], last["seq"] - 1)
+        assert not await events.is_purged(connection, last["tx"], last["seq"])
+        told = await connection.fetch("SELECT actor, subject, data FROM audit_log WHERE action = 'archive.filed'")
+    assert [(row["actor"], row["subject"], row["data"]["sha256"]) for row in told] == [
+        ("op-me", one.file, one.sha256) for one in filed
+    ]
+    assert await _run(store, tmp_path) == []
+
+
+async def test_what_an_endpoint_has_not_taken_stays(store: Database, tmp_path: Path) -> None:
+    await _tell(store, *range(209, 199, -1))
+    async with store.connection() as connection:
+        await connection.execute(
+            "INSERT INTO clients (id, name, secret_hash, scopes, created_at) VALUES ('c', 'c', '', '{}', $1)", NOW
+        )
+        third, sixth = (await connection.fetch("SELECT tx::text, seq FROM events ORDER BY tx, seq"))[2:6:3]
+        await connection.execute(
+            "INSERT INTO webhook_endpoints (id, client_id, url, secret_sealed, created_at, tx, seq)"
+            " VALUES ('w', 'c', 'https://x', '', $1, $2::text::xid8, $3)",
+            NOW,
+            sixth["tx"],
+            sixth["seq"],
+        )
+        await connection.execute(
+            "INSERT INTO webhook_deliveries (endpoint, tx, seq, subject, tries, since, next_at)"
+            " VALUES ('w', $1::text::xid8, $2, '', 1, $3, $3)",
+            third["tx"],
+            third["seq"],
+            NOW,
+        )
+    assert sum(one.rows for one in await _run(store, tmp_path)) == 2, "up to the delivery that waits, without it"
+    async with store.connection() as connection:
+        await connection.execute("DELETE FROM webhook_deliveries")
+    assert sum(one.rows for one in await _run(store, tmp_path)) == 4, "up to what the endpoint has taken"
+    async with store.connection() as connection:
+        await connection.execute("UPDATE webhook_endpoints SET disabled_at = $1, disabled_because = 'failing'", NOW)
+    assert sum(one.rows for one in await _run(store, tmp_path)) == 4
+
+
+async def test_calls_of_what_is_open_stay(store: Database, tmp_path: Path) -> None:
+    under_way, doubted, *ended = (await _ended(store))[:6]
+    async with store.connection() as connection:
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute("UPDATE payouts SET state = 'unknown', ended_at = NULL WHERE id = $1", int(under_way))
+        await connection.execute("RESET session_replication_role")
+        await connection.execute(
+            "INSERT INTO cases (id, code, partner, payout, detail, opened_at, due_at)"
+            " VALUES (1, 'contradiction', 'bni', $1, '', $2, $2)",
+            int(doubted),
+            NOW,
+        )
+    for number, subject in enumerate((under_way, doubted, *ended, "lnk_x")):
+        for age in (100, 130 + number, 89):
+            await _call(store, age, subject)
+    filed = await _run(store, tmp_path, piece=3)
+    gone = sorted(line["subject"] for line in _read(tmp_path, "exchanges"))
+    assert gone == sorted([*ended, "lnk_x"] * 2)
+    assert max(one.rows for one in filed) == 3
+    assert sorted(await _subjects(store, "exchanges")) == sorted([under_way, doubted] * 2 + [under_way, doubted, *ended, "lnk_x"])
+    async with store.connection() as connection:
+        await connection.execute("UPDATE cases SET closed_at = $1, closed_by = 'x'", NOW)
+    assert [one.rows for one in await _run(store, tmp_path)] == [1, 1], "a day each"
+
+
+@pytest.mark.parametrize("dies", ["before the record", "before rows go", "with half a line on record"])
+async def test_killed_in_between_the_next_run_goes_on(
+    store: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: str
+) -> None:
+    await _tell(store, *range(209, 199, -1))
+    for age in (200, 201):
+        await _call(store, age, "lnk_x")
+    with monkeypatch.context() as patch:
+
+        async def killed(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(Archive, "_take_out", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await _run(store, tmp_path)
+    record = tmp_path / "archive.jsonl"
+    if dies == "before the record":
+        record.unlink()
+    elif dies == "with half a line on record":
+        record.write_bytes(record.read_bytes()[:-20])
+    assert len(await _subjects(store, "events")) == 10
+    await _run(store, tmp_path)
+    assert [line["subject"] for line in _read(tmp_path, "events")] == [str(age) for age in range(209, 199, -1)]
+    assert len(_read(tmp_path, "exchanges")) == 2
+    assert await _subjects(store, "events") == await _subjects(store, "exchanges") == []
+    assert archive.verify(tmp_path) == []
+
+
+async def test_two_at_once_take_nothing_out_that_neither_filed(store: Database, tmp_path: Path) -> None:
+    await _tell(store, *range(209, 199, -1))
+    one = Archive(store, VirtualClock(NOW), tmp_path / "one").run(KEPT, "op-me", piece=4)
+    await anext(one)
+    async with store.transaction() as connection:  # another one takes a part of what comes next
+        await connection.execute("SET LOCAL gateway.purging = 'on'")
+        await connection.execute("DELETE FROM events WHERE subject = '204'")
+    file = Archive._file
+
+    async def late(self: Archive, kind: str, rows: Any, actor: str) -> Filed:
+        async with store.transaction() as connection:
+            await connection.execute("SET LOCAL gateway.purging = 'on'")
+            await connection.execute("DELETE FROM events WHERE subject = '203'")
+        return await file(self, kind, rows, actor)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Conflict, match="another folder"):
+        patch.setattr(Archive, "_file", late)
+        await anext(one)
+    assert await _subjects(store, "events") == ["205", "202", "201", "200"], "nothing went but what others took"
+    assert sum(one.rows for one in await _run(store, tmp_path / "two")) == 4
+
+
+@pytest.mark.parametrize("change", ["a byte", "a file", "a line", "rows"])
+async def test_what_was_changed_is_named_and_nothing_more_is_filed(
+    store: Database, tmp_path: Path, change: str
+) -> None:
+    await _tell(store, *range(209, 199, -1))
+    first = (await _run(store, tmp_path))[0]
+    path, record = tmp_path / first.file, tmp_path / "archive.jsonl"
+    if change == "a byte":
+        path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+    elif change == "a file":
+        path.unlink()
+    elif change == "a line":
+        record.write_bytes(b"".join(record.read_bytes().splitlines(keepends=True)[1:]))
+    else:
+        record.write_bytes(record.read_bytes().replace(b'"rows":2', b'"rows":3'))
+    assert archive.verify(tmp_path)
+    await _tell(store, 199)
+    with pytest.raises(InvalidRequest, match="another folder"):
+        await _run(store, tmp_path)
+    assert await _subjects(store, "events") == ["199"]
+
+
+async def test_what_is_young_never_goes(store: Database, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="45 days"):
+        async for _ in Archive(store, VirtualClock(NOW), tmp_path).run(44 * DAY, "op-me"):
+            pass
