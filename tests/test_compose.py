@@ -1,4 +1,4 @@
-"""docker-compose.yml against the command lines that it calls, and against itself."""
+"""The compose files against the command lines that they call, and against themselves."""
 
 import base64
 import importlib
@@ -19,27 +19,50 @@ from gateway.storage.base import roles
 from mock_partners.registry import PARTNERS, port_of
 
 ROOT = Path(__file__).parent.parent
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+FILES = ("docker-compose.yml", "docker-compose.ha.yml")
+COMPOSE: dict[str, dict[str, Any]] = {name: yaml.safe_load((ROOT / name).read_text()) for name in FILES}
 SCRIPTS = {"gateway": ("gateway.cli", "app"), "mock_partners": ("mock_partners.cli", "main")}
-OURS = sorted(name for name, service in SERVICES.items() if "build" in service)
+Services = dict[str, dict[str, Any]]
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_every_command_and_option_exists(name: str) -> None:
-    python, dash_m, script, subcommand, *arguments = SERVICES[name]["command"]
-    assert (python, dash_m) == ("python", "-m")
-    module, name_of_app = SCRIPTS[script]
-    command: Any = typer.main.get_command(getattr(importlib.import_module(module), name_of_app))
-    known = {option for parameter in command.get_command(None, subcommand).params for option in parameter.opts}
-    assert set(arguments[::2]) <= known  # all of them are pairs of an option and its value
+@pytest.fixture(params=FILES)
+def compose(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Each file."""
+    return COMPOSE[request.param]
 
 
-def test_every_partner_is_reached_at_its_mock() -> None:
+@pytest.fixture
+def services(compose: dict[str, Any]) -> Services:
+    """Its services, by name."""
+    found: Services = compose["services"]
+    return found
+
+
+def _ours(services: Services) -> list[str]:
+    return sorted(name for name, service in services.items() if "build" in service)
+
+
+def _nodes(services: Services) -> list[dict[str, Any]]:
+    """Those that serve the API."""
+    return [service for name, service in services.items() if re.fullmatch(r"gateway(-\d)?", name)]
+
+
+def test_every_command_and_option_exists(services: Services) -> None:
+    for name in _ours(services):
+        python, dash_m, script, subcommand, *arguments = services[name]["command"]
+        assert (python, dash_m) == ("python", "-m")
+        module, name_of_app = SCRIPTS[script]
+        command: Any = typer.main.get_command(getattr(importlib.import_module(module), name_of_app))
+        known = {option for parameter in command.get_command(None, subcommand).params for option in parameter.opts}
+        assert set(arguments[::2]) <= known, name  # all of them are pairs of an option and its value
+
+
+def test_every_partner_is_reached_at_its_mock(services: Services) -> None:
     """One partner more: its address for the gateway, its port to this machine, its port in the mocks' health check."""
-    mocks = SERVICES["mocks"]
+    mocks = services["mocks"]
     base = int(mocks["command"][mocks["command"].index("--port-base") + 1])
-    told = {name: value for name, value in SERVICES["gateway"]["environment"].items() if name.endswith("_BASE_URL")}
+    environment = _nodes(services)[0]["environment"]
+    told = {name: value for name, value in environment.items() if name.endswith("_BASE_URL")}
     assert told == {f"{name.upper()}_BASE_URL": f"http://mocks:{port_of(name, base)}" for name in PARTNERS}
     last = base + len(PARTNERS)
     assert mocks["ports"] == [f"127.0.0.1:{base + 1}-{last}:{base + 1}-{last}"]
@@ -47,23 +70,23 @@ def test_every_partner_is_reached_at_its_mock() -> None:
     assert asked == {port_of(name, base) for name in PARTNERS}
 
 
-def test_every_dependency_is_a_service_that_can_meet_its_condition() -> None:
-    for name, service in SERVICES.items():
+def test_every_dependency_is_a_service_that_can_meet_its_condition(services: Services) -> None:
+    for name, service in services.items():
         for other, needed in service.get("depends_on", {}).items():
             if needed["condition"] == "service_healthy":
-                assert "healthcheck" in SERVICES[other], (name, other)
+                assert "healthcheck" in services[other], (name, other)
             else:
                 assert needed["condition"] == "service_completed_successfully", (name, other)
-                assert SERVICES[other]["restart"] == "no", (name, other)
+                assert services[other]["restart"] == "no", (name, other)
 
 
-def test_what_runs_may_do_no_more_than_it_needs() -> None:
-    for name, service in SERVICES.items():
+def test_what_runs_may_do_no_more_than_it_needs(services: Services) -> None:
+    for name, service in services.items():
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert service.get("privileged") is None and service.get("network_mode") is None, name
-    for name in OURS:
-        assert (SERVICES[name]["read_only"], SERVICES[name]["cap_drop"]) == (True, ["ALL"]), name
-        assert "/tmp" in [*SERVICES[name].get("tmpfs", ()), *SERVICES[name].get("volumes", ())], f"{name}: uploads wait"
+    for name in _ours(services):
+        assert (services[name]["read_only"], services[name]["cap_drop"]) == (True, ["ALL"]), name
+        assert "/tmp" in [*services[name].get("tmpfs", ()), *services[name].get("volumes", ())], f"{name}: uploads wait"
     for stage in _stages().values():
         assert any(re.match("USER (?!root)", line) for line in stage)
 
@@ -76,51 +99,62 @@ def _stages() -> dict[str, list[str]]:
     }
     return {
         name: stages[name]
-        for name in {service["build"]["target"] for service in SERVICES.values() if "build" in service}
+        for name in {
+            service["build"]["target"]
+            for compose in COMPOSE.values()
+            for service in compose["services"].values()
+            if "build" in service
+        }
     }
 
 
-def test_no_mock_is_in_the_image_of_the_gateway_and_nothing_of_the_gateway_in_theirs() -> None:
+def test_no_mock_is_in_the_image_of_the_gateway_and_nothing_of_the_gateway_in_theirs(services: Services) -> None:
     copied = {name: {line.split()[1] for line in lines if line.startswith("COPY")} for name, lines in _stages().items()}
     assert copied == {"gateway": {"contracts", "adapters", "gateway"}, "mocks": {"mock_partners"}}
-    for name in OURS:
-        assert SERVICES[name]["build"]["target"] == ("mocks" if name == "mocks" else "gateway"), name
+    for name in _ours(services):
+        assert services[name]["build"]["target"] == ("mocks" if name == "mocks" else "gateway"), name
     installed = [line for line in _lines("Dockerfile") if "pip install" in line]
     assert all("--require-hashes" in line for line in installed), (
         "building a package fetches what builds it, by no hash"
     )
 
 
-def test_each_process_signs_in_under_a_role_of_its_own_and_the_cache_asks_for_a_password() -> None:
-    urls = {name: service["environment"]["DATABASE_URL"] for name, service in SERVICES.items() if "env_file" in service}
+def test_each_process_signs_in_under_a_role_of_its_own_and_the_cache_asks_for_a_password(
+    compose: dict[str, Any], services: Services
+) -> None:
+    urls = {name: service["environment"]["DATABASE_URL"] for name, service in services.items() if "env_file" in service}
     users = {name: re.match(r"postgresql://(\w+):\$\{(\w+):", url) for name, url in urls.items()}
-    assert {name: found and found.groups() for name, found in users.items()} == {
+    expected = {
         "migrate": ("gateway", "POSTGRES_PASSWORD"),
         "gateway": (roles.SERVE, "ROLES_PASSWORD"),
         "worker": (roles.WORKER, "ROLES_PASSWORD"),
     }
+    assert {name: found and found.groups() for name, found in users.items()} == {
+        name: expected[name.partition("-")[0]] for name in urls
+    }
     for name in urls:
-        assert SERVICES[name]["environment"]["POSTGRES_PASSWORD"] == "", f"{name} has the owner's password"
-        assert re.match(r"redis://:\$\{VALKEY_PASSWORD:", SERVICES[name]["environment"]["REDIS_URL"])
+        assert services[name]["environment"]["POSTGRES_PASSWORD"] == "", f"{name} has the owner's password"
+        assert re.match(r"redis://:\$\{VALKEY_PASSWORD:", services[name]["environment"]["REDIS_URL"])
     made = re.findall(
-        r"^CREATE ROLE (\w+) LOGIN PASSWORD '\$\{ROLES_PASSWORD:", COMPOSE["configs"]["roles"]["content"], re.M
+        r"^CREATE ROLE (\w+) LOGIN PASSWORD '\$\{ROLES_PASSWORD:", compose["configs"]["roles"]["content"], re.M
     )
-    assert sorted(made) == sorted(roles.ROLES)
-    assert COMPOSE["configs"]["valkey"]["content"].startswith("requirepass ${VALKEY_PASSWORD:?")
-    assert not any("requirepass" in word for word in SERVICES["valkey"]["command"]), "everybody reads a command line"
+    assert sorted(set(made) - {"gateway_standby"}) == sorted(roles.ROLES)
+    assert compose["configs"]["valkey"]["content"].startswith("requirepass ${VALKEY_PASSWORD:?")
+    assert not any("requirepass" in word for word in services["valkey"]["command"]), "everybody reads a command line"
 
 
-def test_no_secret_is_written_down_and_every_variable_is_explained() -> None:
-    text = (ROOT / "docker-compose.yml").read_text()
+@pytest.mark.parametrize("file", FILES)
+def test_no_secret_is_written_down_and_every_variable_is_explained(file: str) -> None:
+    text, services = (ROOT / file).read_text(), COMPOSE[file]["services"]
     example = dict(re.findall(r"^([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
-    assert set(re.findall(r"\$\{([A-Z_]+)", text)) <= example.keys()
+    assert set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", text)) <= example.keys()
     assert {name for name in example if re.search("PASSWORD|KEY|SECRET", name) and example[name]} == set()
-    for service in SERVICES.values():
+    for service in services.values():
         for name, value in service.get("environment", {}).items():
             assert not value or "${" in value or not re.search("PASSWORD|KEY|SECRET", name), name
 
 
-def test_what_the_example_says_makes_settings_the_gateway_starts_with() -> None:
+def test_what_the_example_says_makes_settings_the_gateway_starts_with(services: Services) -> None:
     """Its values, and what its one command appends; the rest compose sets itself."""
     example = (ROOT / ".env.example").read_text()
     command = next(line.removeprefix("#   ") for line in example.splitlines() if "mock-partners credentials" in line)
@@ -133,13 +167,13 @@ def test_what_the_example_says_makes_settings_the_gateway_starts_with() -> None:
     given = {name: value for name, value in lines if re.fullmatch("[A-Z_]+", name)}
     assert (ROOT / given["WORLD_FILE"]).is_file()
     assert not any("$" in value or " #" in value for value in given.values()), "compose would read more into it"
-    given |= SERVICES["gateway"]["environment"] | {"GATEWAY_MASTER_KEY": base64.b64encode(bytes(32)).decode()}
+    given |= _nodes(services)[0]["environment"] | {"GATEWAY_MASTER_KEY": base64.b64encode(bytes(32)).decode()}
     settings = from_environment(given, {slug: partner.manifest for slug, partner in ADAPTERS.items()})
     assert "\n" in settings.partners["bni"]["private_key_pem"].reveal()
 
 
-def test_ports_are_open_to_this_machine_alone() -> None:
-    assert all(port.startswith("127.0.0.1:") for service in SERVICES.values() for port in service.get("ports", []))
+def test_ports_are_open_to_this_machine_alone(services: Services) -> None:
+    assert all(port.startswith("127.0.0.1:") for service in services.values() for port in service.get("ports", []))
 
 
 def _pinned(name: str) -> dict[str, set[str]]:
@@ -169,7 +203,12 @@ def _lines(name: str) -> list[str]:
 
 NAMED = re.compile(r"[a-z/]+:[0-9][\w.-]*(@sha256:[0-9a-f]{64})?")
 """By version, and by digest where somebody has pinned them to what was tested."""
-IMAGES = {service["image"] for service in SERVICES.values() if "build" not in service}
+IMAGES = {
+    service["image"]
+    for compose in COMPOSE.values()
+    for service in compose["services"].values()
+    if "build" not in service
+}
 
 
 def test_what_is_fetched_is_named_by_version_and_nothing_is_run_from_elsewhere() -> None:
@@ -196,8 +235,8 @@ def test_what_is_fetched_is_named_by_version_and_nothing_is_run_from_elsewhere()
     assert not (ROOT / ".github").exists(), "pipelines of a host have rules of their own: look at them by its linter"
 
 
-def test_nothing_is_reached_from_beyond_this_machine_but_by_a_proxy() -> None:
-    for name, service in SERVICES.items():
+def test_nothing_is_reached_from_beyond_this_machine_but_by_a_proxy(services: Services) -> None:
+    for name, service in services.items():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
         mounts = [str(mount) for mount in service.get("volumes", ())]
         assert not any("docker.sock" in mount or mount.startswith("/:") for mount in mounts), name

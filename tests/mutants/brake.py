@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tests.mutants.planting import WORKER, one
+from tests.mutants.planting import FOLLOWING, WORKER, one
 
 _CROWDS, _TABLES = (f"tests/gateway/brake/test_{name}.py" for name in ("crowds", "tables"))
 _WEIGHED = "tests/gateway/brake/test_weighed.py"
@@ -47,7 +47,8 @@ BRAKE = (
     one("doubt/a_link_in_doubt_may_pay", "gateway/services/linking/facts.py", "        await participants.link_ended(connection, person.id, link.id, BlockerCode.LINK_REVOKED, now)\n", "", _DOUBT),
     one("looks/a_refusal_that_nothing_confirmed_is_replaced", "gateway/storage/intake/incentive_timers.py", "AND payout IS NULL AND NOT {UNCONFIRMED}", "AND payout IS NULL AND ({UNCONFIRMED} OR true)", _LOOKS),
     one("looks/half_an_hour_after_a_write", _REFUSING, "incentive.looks = max(incentive.looks, HARD_LOOK)", "incentive.looks = max(incentive.looks, 0)", _LOOKS),
-    one("looks/counted_among_the_three", _REFUSING, "if sum(one.technical for one in (payout, *s.others)) < MOST_PAYOUTS:", "if s.incentive.payouts < MOST_PAYOUTS:", _LOOKS),
+    one("looks/refused_for_what_is_said_about_us", _REFUSING, "< MOST_PAYOUTS or _about_us(terms, counted):", "< MOST_PAYOUTS:", FOLLOWING, first="test_a_partner_that_refuses_us_time_and_again_refuses_nobody_else"),
+    one("looks/counted_among_the_three", _REFUSING, "if sum(one.technical for one in (payout, *s.others)) < MOST_PAYOUTS or", "if s.incentive.payouts < MOST_PAYOUTS or", _LOOKS),
     one("looks/what_the_partner_has_is_absent", _REFUSING, "known = any(h.kind in _KNOWN or h.partner_code in MISMATCH for h in counted)", "known = False", _LOOKS, first="test_what_nothing_confirms_is_somebodys_and_goes_on_by_a_document"),
     one("looks/the_statements_of_its_day_are_not_awaited", _REFUSING, "(payout.statements_from or _day_after(payout.ended_at)) if lost", "(payout.statements_from or payout.ended_at) if lost", _LOOKS, first="test_a_refusal_that_no_look_up_finds_is_tried_again_once_no_statement_lists_it"),
     one("looks/what_no_look_up_finds_stands_still", "gateway/storage/reconciliation/statements.py", "(statements_from IS NOT NULL OR (released_at IS NULL AND reason_due_at IS NOT NULL))", "released_at IS NULL AND (statements_from IS NOT NULL OR reason_due_at IS NOT NULL)", _LOOKS, first="test_a_refusal_that_no_look_up_finds_is_tried_again_once_no_statement_lists_it"),

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from contracts.brake import HARD_LOOK, OF_A_PERSON, next_look
 from contracts.incentive import BlockerCode
 from contracts.observation import Source
+from contracts.partner import Blame
 from contracts.payout import Outcome, OutcomeKind, PayoutState, Refusal
 from contracts.payout import rejected as rejected_for
 from gateway.clock import jakarta_day, start_of_jakarta_day
@@ -81,7 +82,7 @@ def rejected(terms: Terms, s: Standing, counted: Sequence[Heard], word: Word, no
         effects.answered.append(_B.REASON_MISSING)
         if s.incentive.own is _B.REASON_MISSING:
             s.incentive.own = s.incentive.own_next_at = None
-        _confirm(terms, s, said, word, now, effects, known=known)
+        _confirm(terms, s, counted, word, now, effects, known=known)
 
 
 def _perhaps_paid(s: Standing, word: Word, now: datetime, effects: Effects) -> None:
@@ -101,12 +102,12 @@ def _perhaps_paid(s: Standing, word: Word, now: datetime, effects: Effects) -> N
 
 
 def _confirm(
-    terms: Terms, s: Standing, said: Sequence[Heard], word: Word, now: datetime, effects: Effects, *, known: bool
+    terms: Terms, s: Standing, counted: Sequence[Heard], word: Word, now: datetime, effects: Effects, *, known: bool
 ) -> None:
     """A refusal without a reason counts once a look-up, made long enough after the first word, says it again; one that
     is in doubt itself, or that no look-up finds, only once the statements of its day and the next do not list it.
     """
-    payout = s.payout
+    payout, said = s.payout, [h for h in counted if h.kind is _K.REJECTED]
     assert payout.ended_at is not None
     second = payout.ended_at + timedelta(seconds=terms.pace.confirm_rejection_s)
     absent = _absent(said)
@@ -117,7 +118,7 @@ def _confirm(
             s.incentive.own = _B.OUTCOME_UNKNOWN
     if absent or (not doubtful and _said_again(said, second)):
         payout.confirmed_at, payout.statements_from = now, None
-        if sum(one.technical for one in (payout, *s.others)) < MOST_PAYOUTS:
+        if sum(one.technical for one in (payout, *s.others)) < MOST_PAYOUTS or _about_us(terms, counted):
             release(s, now, None)
         else:
             codes = [h.partner_code for h in said]
@@ -137,6 +138,14 @@ def _confirm(
             s.incentive.own, s.incentive.own_next_at = code, None
             detail = "a refusal that no statement" if doubtful else "a refusal that no look-up"
             effects.cases.append(new_case(payout, code, f"{detail} ever confirmed"))
+
+
+def _about_us(terms: Terms, counted: Sequence[Heard]) -> bool:
+    """Whether what it last answered to a payment that was not made spoke of us: our token, limit, deposit. However often
+    it says so, it says nothing of the person; that it refuses us is told once for all.
+    """
+    answers = [h.partner_code for h in counted if h.source is Source.REPLY]
+    return bool(answers) and terms.manifest.blames(answers[-1]) is Blame.OURS
 
 
 def refused_unsent(terms: Terms, s: Standing, outcome: Outcome, now: datetime, effects: Effects) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from contracts.partner import Blame, Code, Mark
 from contracts.payout import PayoutState
 from gateway.security import places
 from gateway.services.messages.retention import Retention
@@ -191,6 +194,25 @@ async def test_three_payouts_at_most_start_by_themselves(town: Town) -> None:
     await town.drive(worker, statements, hours=0.5)
     assert await town.states(incentive) == [S.REJECTED] * 4, "the look a day later is none of the three"
     assert await town.stands(incentive) == ("scheduled", "partner_rejected")
+
+
+@pytest.mark.parametrize(
+    ("blames", "payouts", "ends"), [(Blame.OURS, 6, ("paid", None)), (Blame.AMBIGUOUS, 3, ("scheduled", "partner_rejected"))]
+)
+async def test_a_partner_that_refuses_us_time_and_again_refuses_nobody_else(
+    town: Town, blames: Blame, payouts: int, ends: tuple[str, str | None]
+) -> None:
+    code = Code(blames=blames, mark=Mark.ASSUMED, source="test")
+    bank = town.partner(codes={"4010000": code})
+    incentive = await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", *[{"act": "say", "kind": "unknown", "code": "4010000"}] * 5)
+    for _ in range(payouts):
+        await worker.tick_send("fake")
+        await town.drive(worker, statements, hours=4, step_s=600)
+    assert await town.stands(incentive) == ends
+    assert len(await town.states(incentive)) == payouts
+    assert bank.seen.count("transfer") <= 6
 
 
 async def test_pending_is_looked_up_until_it_has_ended(town: Town) -> None:
