@@ -24,16 +24,14 @@ Folder = Annotated[Path, typer.Argument(help="Where the files are kept: one fold
 @app.command()
 def run(
     folder: Folder,
-    older_than: Annotated[
-        int, typer.Option(min=archive.LEAST_KEPT.days, help="Days that stay in the store.")
-    ] = 90,
+    older_than: Annotated[int, typer.Option(min=archive.LEAST_KEPT.days, help="Days that stay in the store.")] = 90,
     as_: As = None,
     as_json: AsJson = False,
 ) -> None:
     """File what is older, then take it out of the store: a file is on the disk, and read again, before its rows go.
 
-    Online, and to be stopped at any time: the next run goes on. What a webhook endpoint has not taken yet stays, and the
-    calls of a payout that has not ended or has an open case. Reads DATABASE_URL.
+    Online, and to be stopped at any time: the next run goes on. What a webhook endpoint has not taken yet stays, and
+    the calls of a payout that has not ended or has an open case. Reads DATABASE_URL.
     """
 
     async def work(database: Database, _: Incentives) -> list[archive.Filed]:

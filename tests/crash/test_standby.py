@@ -1,12 +1,11 @@
-"""The standby of docker-compose.ha.yml, made by the scripts that stand there from a server that was set up by them: every
-commit waits for it, and promoted it waits for nobody.
+"""The standby of docker-compose.ha.yml, made by the scripts that stand there, from a server that was set up by them:
+every commit waits for it, and promoted it waits for nobody.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,10 +26,10 @@ def _script(name: str) -> str:
     return str(CONFIGS[name]["content"]).replace("$$", "$").replace("${ROLES_PASSWORD:?set it in .env}", "secret")
 
 
-async def _ask(dsn: str, statement: str, timeout: float = 10.0) -> Any:
+async def _ask(dsn: str, statement: str) -> Any:
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
-        return await connection.fetchval(statement, timeout=timeout)
+        return await connection.fetchval(statement, timeout=10)
     finally:
         connection.terminate()
 
@@ -53,8 +52,10 @@ async def _standby(primary: EmbeddedPostgres, folder: Path) -> AsyncIterator[tup
     own_directory(folder / "sockets", 0o700, account)
     own_directory(folder / "data", 0o700, account)
     data = folder / "data" / "standby"
-    process = subprocess.Popen(
-        ["sh", "-c", _script("standby")],
+    process = await asyncio.create_subprocess_exec(
+        "sh",
+        "-c",
+        _script("standby"),
         env=server_environment()
         | {
             "PATH": f"{Path(postgres).parent}:{os.defpath}",
@@ -71,20 +72,23 @@ async def _standby(primary: EmbeddedPostgres, folder: Path) -> AsyncIterator[tup
         yield f"postgresql://postgres@/postgres?host={quote(str(folder / 'sockets'), safe='')}", data
     finally:
         process.terminate()
-        process.wait(READY_S)
+        await asyncio.wait_for(process.wait(), READY_S)
 
 
-async def test_every_commit_waits_for_it_and_promoted_it_waits_for_nobody(tmp_path_factory: Any) -> None:
-    folder: Path = tmp_path_factory.mktemp("standby")
+async def _run(*command: str, **options: Any) -> None:
+    process = await asyncio.create_subprocess_exec(*command, **options)
+    assert await asyncio.wait_for(process.wait(), READY_S) == 0, command
+
+
+async def test_every_commit_waits_for_it_and_promoted_it_waits_for_nobody(servers_home: Path) -> None:
+    folder = servers_home / "pair"
+    folder.mkdir()
     primary = EmbeddedPostgres(folder / "postgres", settings={"cluster_name": "postgres"})
-    for path in (folder, folder.parent):
-        path.chmod(0o755)
     await primary.start()
     try:
-        await _ask(primary.dsn, _script("roles"))
-        subprocess.run(
-            ["sh", "-c", _script("replication")], env={"PGDATA": str(primary.data_dir), "PATH": os.defpath}, check=True
-        )
+        for statement in _script("roles").strip().split("\n"):
+            await _ask(primary.dsn, statement)
+        await _run("sh", "-c", _script("replication"), env={"PGDATA": str(primary.data_dir), "PATH": os.defpath})
         # Both are on one machine here, without TCP: what the copy listens on is the test's to say.
         with (primary.data_dir / "postgresql.auto.conf").open("a") as more:
             more.write(f"listen_addresses = ''\nunix_socket_directories = '{folder / 'sockets'}'\n")
@@ -93,13 +97,15 @@ async def test_every_commit_waits_for_it_and_promoted_it_waits_for_nobody(tmp_pa
         await primary.start()
         async with _standby(primary, folder) as (dsn, data):
             await _becomes(dsn, "SELECT pg_is_in_recovery()", True)
-            await _becomes(primary.dsn, "SELECT application_name || ' ' || sync_state FROM pg_stat_replication", "standby sync")
+            await _becomes(
+                primary.dsn, "SELECT application_name || ' ' || sync_state FROM pg_stat_replication", "standby sync"
+            )
             await _ask(primary.dsn, "CREATE TABLE told (n integer)")
             await _ask(primary.dsn, "INSERT INTO told VALUES (1)")
             await primary.stop()
             (postgres, *_), account = primary.prepare()
-            promote = [str(Path(postgres).parent / "pg_ctl"), "promote", "-D", str(data)]
-            subprocess.run(promote, check=True, user=account and account.pw_uid, cwd=data, capture_output=True)
+            promote = (str(Path(postgres).parent / "pg_ctl"), "promote", "-D", str(data))
+            await _run(*promote, user=account and account.pw_uid, cwd=data)
             await _becomes(dsn, "SELECT pg_is_in_recovery()", False)
             await _ask(dsn, "INSERT INTO told VALUES (2)")
             assert await _ask(dsn, "SELECT count(*) FROM told") == 2

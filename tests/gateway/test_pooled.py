@@ -20,30 +20,7 @@ import pytest
 
 from gateway.storage.base.database import Database
 from tests.gateway.api.conftest import api, core, http
-from tests.gateway.intake.test_approvals import test_an_approval_waits_for_another_one_and_counts_it
-from tests.gateway.intake.test_batches import (
-    test_a_batch_all_of_conflicts_ends_as_one_row_at_a_time_would,
-    test_a_batch_is_stored_and_waits_for_approval,
-    test_a_race_of_equal_batches_stores_one,
-    test_a_race_of_overlapping_batches_accepts_each_row_once,
-    test_a_rejected_batch_is_cancelled_and_may_come_again,
-    test_approvals_race_to_exactly_one_decision,
-    test_conflicts_inside_one_batch,
-    test_conflicts_with_what_is_stored,
-    test_each_bad_row_is_named_and_the_rest_goes_on,
-    test_results_as_streams_and_pages,
-    test_two_others_approve_exactly_this_content,
-)
-from tests.gateway.intake.test_singles import (
-    test_one_key_is_one_row_whoever_comes_with_it_at_once,
-    test_one_that_cannot_be_stored_takes_nobody_with_it,
-    test_rows_handed_over_together_end_as_in_batches_one_after_the_other,
-)
 from tests.gateway.reconciliation.conftest import bureau
-from tests.gateway.reconciliation.test_breaks import (
-    test_a_clean_day_has_no_difference_to_the_rupiah,
-    test_each_break_is_found_alone,
-)
 
 __all__ = [name for name in dir() if name.startswith("test_")] + ["api", "bureau", "core", "http"]
 PGBOUNCER = os.environ.get("PGBOUNCER") or shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
@@ -95,19 +72,19 @@ max_prepared_statements = 500
         if as_whom and path.stat().st_uid == 0 and path != Path("/"):
             path.chmod(path.stat().st_mode | 0o711)
     (tmp_path / "users").chmod(0o644)
-    process = subprocess.Popen([PGBOUNCER, "-q", *as_whom, str(tmp_path / "pgbouncer.ini")])
+    process = await asyncio.create_subprocess_exec(PGBOUNCER, "-q", *as_whom, str(tmp_path / "pgbouncer.ini"))
     try:
         pooled = f"postgresql://{parts.username}@127.0.0.1:{port}{parts.path}"
         await _answers(pooled, process)
         yield pooled
     finally:
         process.terminate()
-        process.wait(10)
+        await asyncio.wait_for(process.wait(), 10)
 
 
-async def _answers(dsn: str, process: subprocess.Popen[bytes]) -> None:
+async def _answers(dsn: str, process: asyncio.subprocess.Process) -> None:
     for _ in range(100):
-        assert process.poll() is None, "it ended"
+        assert process.returncode is None, "it ended"
         try:
             await (await asyncpg.connect(dsn, timeout=2)).close()
         except (OSError, asyncpg.PostgresError):

@@ -1,8 +1,9 @@
 """What only grows, written into files and then taken out of the store: events, and the journal of calls to partners.
 
-A folder holds `events-...jsonl.gz` and `exchanges-...jsonl.gz`, one JSON object a line, and `archive.jsonl`, which names
-each file with its rows and its SHA-256; each of its lines has the hash of the one before. A file is on the disk, read
-again and on record before anything is taken out; killed in between, the next run takes out what the last file holds.
+A folder holds `events-...jsonl.gz` and `exchanges-...jsonl.gz`, one JSON object a line, and `archive.jsonl`, which
+names each file with its rows and its SHA-256; each of its lines has the hash of the one before. A file is on the disk,
+read again and on record before anything is taken out; killed in between, the next run takes out what the last file
+holds.
 """
 
 from __future__ import annotations
@@ -155,9 +156,7 @@ class Archive:
             await audit.record(connection, self._clock.now(), actor, "archive.filed", filed.file, seen)
 
 
-async def _forget(
-    connection: Connection, filed: Filed, rows: Sequence[events.Event | stored.Exchange]
-) -> int:
+async def _forget(connection: Connection, filed: Filed, rows: Sequence[events.Event | stored.Exchange]) -> int:
     if filed.kind == "events":
         last = rows[-1]
         assert isinstance(last, events.Event)
@@ -167,7 +166,7 @@ async def _forget(
 
 
 def verify(folder: Path) -> list[Wrong]:
-    """Each file of a folder that is missing or changed, and each line of its record that was; empty where all is well."""
+    """Each file of a folder that is missing or changed, and each line of its record that was."""
     wrong, previous = [], ""
     for filed in _filed(folder):
         if filed.previous != previous:
@@ -196,7 +195,9 @@ def _filed(folder: Path) -> list[Filed]:
     try:
         return [msgspec.json.decode(line, type=Filed) for line in _whole(path.read_bytes()).splitlines()]
     except msgspec.DecodeError as error:
-        raise InvalidRequest(f"{path} was changed: a line of it cannot be read. Archive into another folder.") from error
+        raise InvalidRequest(
+            f"{path} was changed: a line of it cannot be read. Archive into another folder."
+        ) from error
 
 
 def _whole(lines: bytes) -> bytes:

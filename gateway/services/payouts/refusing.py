@@ -141,8 +141,8 @@ def _confirm(
 
 
 def _about_us(terms: Terms, counted: Sequence[Heard]) -> bool:
-    """Whether what it last answered to a payment that was not made spoke of us: our token, limit, deposit. However often
-    it says so, it says nothing of the person; that it refuses us is told once for all.
+    """Whether what it last answered to a payment that was not made spoke of us: our token, limit, deposit. However
+    often it says so, it says nothing of the person; that it refuses us is told once for all.
     """
     answers = [h.partner_code for h in counted if h.source is Source.REPLY]
     return bool(answers) and terms.manifest.blames(answers[-1]) is Blame.OURS

@@ -15,12 +15,12 @@ Place = tuple[int, int]
 
 _FIRST_WANTED = """
     SELECT tx::text::bigint, seq FROM (
-        SELECT tx, seq FROM webhook_deliveries
+        SELECT tx, seq - 1 AS seq FROM webhook_deliveries
         UNION ALL SELECT tx, seq FROM webhook_endpoints WHERE disabled_at IS NULL
         UNION ALL SELECT replay_tx, replay_seq FROM webhook_endpoints WHERE replay_tx IS NOT NULL) AS wanted
     ORDER BY tx, seq LIMIT 1
 """
-"""Of an endpoint the last one it has: everything up to there may go, and at a delivery nothing from there on."""
+"""The last one that every endpoint has taken up: all up to there may go, but for what waits to be delivered."""
 
 _OPEN = """
     SELECT id::text FROM payouts
@@ -67,11 +67,12 @@ async def forget_events(connection: Connection, until: Place) -> int:
 
 async def first_exchange(connection: Connection) -> datetime | None:
     """When the oldest line of the journal was written. Reads all of it: once a command."""
-    return await connection.fetchval("SELECT min(at) FROM exchanges")
+    at: datetime | None = await connection.fetchval("SELECT min(at) FROM exchanges")
+    return at
 
 
 async def exchanges(connection: Connection, since: datetime, until: datetime, most: int) -> list[Exchange]:
-    """Lines of a span of time but those of payouts that have not ended or have an open case, the lowest numbers first."""
+    """Lines of a span of time, the lowest numbers first, but those of payouts that are open or have an open case."""
     rows = await connection.fetch(
         f"WITH open AS MATERIALIZED ({_OPEN})"  # noqa: S608 - a constant
         " SELECT e.* FROM exchanges e WHERE e.at >= $1 AND e.at < $2 AND e.subject NOT IN (SELECT id FROM open)"

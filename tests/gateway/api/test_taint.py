@@ -306,7 +306,8 @@ async def test_nor_out_of_what_goes_wrong_at_the_real_partners(
     logged = "".join(capfd.readouterr())
     assert "unknown" in text and "gateway_incentives" in measures
     for where, said in {"store": text, "commands": told, "measures": measures, "log": logged}.items():
-        assert spelled.findall(said) == [], where
+        # Our own ids begin with the second in which they were made: any ten digits stand in one sooner or later.
+        assert spelled.findall(re.sub(r"\b1[78]\d{15}\b", "", said)) == [], where
 
 
 async def _sealed(city: City, person: int) -> bytes:

@@ -23,6 +23,10 @@ MOST = 900
 MOST_OF_ALL = 12 * store.ROWS
 """Also where it reads a table whole: each a few times, never one for each row of another."""
 WHOLE = {
+    "archive.exchanges": "a command's: a day of the journal, by a block range index",
+    "archive.first_exchange": "a command's, once",
+    "archive.first_wanted": "a command's: what waits at all endpoints, once a file",
+    "archive.forget_exchanges": "a command's: a day of the journal, by a block range index",
     "batches.stop": "the index of what is not cancelled is read beside that of the batch, once",
     "story.endpoints": "what waits at all endpoints is counted",
     "webhooks.lease": "what waits at the endpoints whose time has come, 2,200 each at most, once",
