@@ -54,9 +54,9 @@ class Wrong(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-_LINES: dict[str, type[events.Event] | type[stored.Exchange]] = {
+_LINES: dict[str, type[events.Event] | type[stored.Line]] = {
     "events": events.Event,
-    "exchanges": stored.Exchange,
+    "exchanges": stored.Line,
 }
 
 
@@ -117,7 +117,7 @@ class Archive:
             else:
                 day = until
 
-    async def _file(self, kind: str, rows: Sequence[events.Event | stored.Exchange], actor: str) -> Filed:
+    async def _file(self, kind: str, rows: Sequence[events.Event | stored.Line], actor: str) -> Filed:
         times = [row.at for row in rows]
         known = _filed(self._folder)
         name = f"{kind}-{min(times):%Y%m%d}-{len(known) + 1:06}.jsonl.gz"
@@ -156,12 +156,12 @@ class Archive:
             await audit.record(connection, self._clock.now(), actor, "archive.filed", filed.file, seen)
 
 
-async def _forget(connection: Connection, filed: Filed, rows: Sequence[events.Event | stored.Exchange]) -> int:
+async def _forget(connection: Connection, filed: Filed, rows: Sequence[events.Event | stored.Line]) -> int:
     if filed.kind == "events":
         last = rows[-1]
         assert isinstance(last, events.Event)
         return await stored.forget_events(connection, (last.tx, last.seq))
-    numbers = [row.id for row in rows if isinstance(row, stored.Exchange)]
+    numbers = [row.id for row in rows if isinstance(row, stored.Line)]
     return await stored.forget_exchanges(connection, filed.first_at, filed.last_at, numbers)
 
 
@@ -205,7 +205,7 @@ def _whole(lines: bytes) -> bytes:
     return lines[: lines.rfind(b"\n") + 1]
 
 
-def _rows(path: Path, kind: str) -> Iterator[events.Event | stored.Exchange]:
+def _rows(path: Path, kind: str) -> Iterator[events.Event | stored.Line]:
     decoder = msgspec.json.Decoder(_LINES[kind])
     with gzip.open(path) as lines:
         for line in lines:

@@ -29,7 +29,7 @@ _OPEN = """
 """
 
 
-class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+class Line(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the journal of calls, as it lies in the store."""
 
     id: int
@@ -71,7 +71,7 @@ async def first_exchange(connection: Connection) -> datetime | None:
     return at
 
 
-async def exchanges(connection: Connection, since: datetime, until: datetime, most: int) -> list[Exchange]:
+async def exchanges(connection: Connection, since: datetime, until: datetime, most: int) -> list[Line]:
     """Lines of a span of time, the lowest numbers first, but those of payouts that are open or have an open case."""
     rows = await connection.fetch(
         f"WITH open AS MATERIALIZED ({_OPEN})"  # noqa: S608 - a constant
@@ -81,7 +81,7 @@ async def exchanges(connection: Connection, since: datetime, until: datetime, mo
         until,
         most,
     )
-    return [into(Exchange, row) for row in rows]
+    return [into(Line, row) for row in rows]
 
 
 async def forget_exchanges(connection: Connection, since: datetime, until: datetime, numbers: Sequence[int]) -> int:
