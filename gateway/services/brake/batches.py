@@ -50,7 +50,7 @@ async def judge(connection: Connection, now: datetime, *, by: str) -> None:
             await cases.close_about(connection, now, before.partner, _begins(batch), by=by)
     for suspect in await batches.suspects(connection, now, LEAST):
         found = await batches.counted(connection, suspect.batch, suspect.partner, paying=suspect.paying)
-        again = 0 if suspect.paying else max(0, suspect.refused - found.refused)  # as a crowd's hold has just ended
+        again = 0 if suspect.paying else max(0, suspect.refused - found.refused)  # asked again after a hold
         known = msgspec.structs.replace(found, refused=found.refused + again, answered=found.answered + again)
         if known.refused < LEAST or not bad(known) or not found.codes:
             continue

@@ -62,7 +62,7 @@ class Daily:
         found = ", ".join(f"{times} {name}" for name, times in sorted(classes.items()))
         detail = f"the statement of {day} differs from our books: {found}; see reconciliation {done.id}"
         counts = {_finding(day, one): classes.get(one.value, 0) for one in BreakClass}
-        if not done.complete:  # what was not compared is not in order for that
+        if not done.complete:  # what was not compared may differ all the same
             counts = {finding: times for finding, times in counts.items() if times}
         await self._tell(partner, day, counts, detail, since=done.started_at, at_once=await self._last(partner, day))
         return 1

@@ -76,8 +76,8 @@ class Lines:
                 elif one.line.kind in _MOVES:
                     without.append(one)
                 continue
-            # Whose it is being known, only kind and moment tell its bookings apart: a number that comes in another
-            # form, or not at all, makes no second one.
+            # Of one payout only kind and moment tell bookings apart: a number that comes in another form, or not at
+            # all, makes no second one.
             booking = (row.id, one.line.kind.value, one.line.booked_at)
             times[booking] += 1
             new = times[booking] > known.get(booking, 0)

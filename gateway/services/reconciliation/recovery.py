@@ -299,7 +299,7 @@ class Recoveries:
         until = key_until(desk.manifest.lifetimes, payout.first_sent_at or payout.created_at)
         late = self._clock.now() + timedelta(seconds=ANSWER_S["prepare"])
         if until is None or late > until:
-            return  # what follows payouts tells so
+            return  # told by whatever follows payouts (`payouts/following.py`)
         frozen = frozen_hash(desk, order)
         kept = approval.kept_hash(self._vault, frozen, payout.frozen_hash)
         async with self._database.connection() as connection:
