@@ -77,11 +77,11 @@ def differences(recorded: Cassette, mock: Cassette) -> list[Difference]:
 
 def _takes(operation: str, recorded: Kept | None, mock: Kept | None) -> Iterator[Difference]:
     if recorded is None or mock is None:
-        yield _difference(operation, "", "plan", *(_there(recorded, mock)))
+        yield _difference(operation, "", "plan", *_there(recorded is not None))
         return
     for request, one, other in _pairs(_named(recorded), _named(mock)):
         if one is None or other is None:
-            yield _difference(operation, request, "request", *(_there(one, other)))
+            yield _difference(operation, request, "request", *_there(one is not None))
             continue
         for part in ("request", "reply"):
             a, b = msgspec.to_builtins(getattr(one, part)), msgspec.to_builtins(getattr(other, part))
@@ -95,8 +95,9 @@ def _named(take: Kept) -> list[tuple[str, Exchange]]:
     return [(exchange.request.operation, exchange) for exchange in take.exchanges]
 
 
-def _there(recorded: object, mock: object) -> tuple[Kind, str | None, str | None]:
-    return (Kind.ADDED, None, "there") if recorded is None else (Kind.MISSING, "there", None)
+def _there(recorded: bool) -> tuple[Kind, str | None, str | None]:
+    """What only one of the two has: the recording, or else the mock."""
+    return (Kind.MISSING, "there", None) if recorded else (Kind.ADDED, None, "there")
 
 
 def _pairs(recorded: list[tuple[str, T]], mock: list[tuple[str, T]]) -> Iterator[tuple[str, T | None, T | None]]:
@@ -126,17 +127,13 @@ def _walk(recorded: Any, mock: Any, path: str, name: str = "") -> Iterator[Found
                 yield from _walk(recorded[key], mock[key], where, key)
     elif isinstance(recorded, list) and isinstance(mock, list):
         if bool(recorded) != bool(mock):
-            yield f"{path}[]", Kind.MISSING if recorded else Kind.ADDED, *_either(recorded, mock)
+            yield f"{path}[]", *_there(bool(recorded))
         for one, other in zip(recorded, mock, strict=False):
             yield from _walk(one, other, f"{path}[]", name)
     elif _type(recorded) != _type(mock):
         yield path, Kind.TYPE, _type(recorded), _type(mock)
     elif recorded != mock:
         yield from _values(recorded, mock, path, name)
-
-
-def _either(recorded: list[Any], mock: list[Any]) -> tuple[str | None, str | None]:
-    return ("there", None) if recorded else (None, "there")
 
 
 def _values(recorded: Any, mock: Any, path: str, name: str) -> Iterator[Found]:

@@ -184,7 +184,7 @@ class ControlApi:
         found = self._accounts(asked.account)
         if len(found) != 1:
             raise Wrong(404, "no such account: see GET /__mock__/customers")
-        problem = views.change_problem(found[0], asked.set)
+        problem = views.change_problem(asked.set)
         if problem:
             raise Wrong(400, problem)
         views.change(found[0], asked.set)

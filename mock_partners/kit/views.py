@@ -40,7 +40,7 @@ def customer(account: Account) -> dict[str, Any]:
     }
 
 
-def change_problem(account: Account, columns: Mapping[str, str | int]) -> str:
+def change_problem(columns: Mapping[str, str | int]) -> str:
     """What is wrong with new columns; empty if nothing is. The value is never told."""
     for name, value in columns.items():
         if name not in CHANGEABLE:

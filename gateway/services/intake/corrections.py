@@ -242,7 +242,7 @@ class Corrections:
             case LinkState.EXCHANGING:
                 moved = None
             case LinkState.ACTIVE if exclusive:
-                moved = await facts.give_back(connection, person, link, code, now, due_at=now)
+                moved = await facts.give_back(connection, link, code, now, due_at=now)
             case LinkState.ACTIVE | LinkState.UNLINKING:
                 moved = await facts.ended(connection, person, link, LinkState.UNLINKED, code, now)
             case _:

@@ -68,7 +68,7 @@ class LinkEndings(LinkUpkeep):
                     moved = await facts.ended(connection, person, link, LinkState.UNLINKED, because, now)
                 case LinkState.ACTIVE:
                     lease = now + UNLINK_LEASE
-                    moved = await facts.give_back(connection, person, link, because, now, due_at=lease)
+                    moved = await facts.give_back(connection, link, because, now, due_at=lease)
                 case _:
                     return link
             if moved is None:

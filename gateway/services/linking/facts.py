@@ -151,7 +151,6 @@ async def granted(
 
 async def give_back(
     connection: Connection,
-    person: ParticipantRow,
     link: LinkRow,
     because: BlockerCode,
     now: datetime,

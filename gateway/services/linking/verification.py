@@ -306,7 +306,7 @@ class Verification:
             if self._desks[link.partner].manifest.link_exclusive:
                 # Nobody else can link the account while this one holds it.
                 code = BlockerCode.NIK_MISMATCH
-                await facts.give_back(connection, person, link, code, now, due_at=now)
+                await facts.give_back(connection, link, code, now, due_at=now)
         return standing
 
 

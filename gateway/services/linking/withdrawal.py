@@ -87,7 +87,7 @@ class LinkWithdrawals(LinkEndings):
                 moved = await facts.ended(connection, person, link, LinkState.UNLINKED, _WITHDRAWN, now, **more)
             else:
                 due_at = now + UNLINK_LEASE
-                moved = await facts.give_back(connection, person, link, _WITHDRAWN, now, due_at=due_at, **more)
+                moved = await facts.give_back(connection, link, _WITHDRAWN, now, due_at=due_at, **more)
             if moved is not None:
                 await participants.link_ended(connection, person.id, link.id, _WITHDRAWN, now)
                 await verifications.drop(connection, link.id, now)

@@ -106,7 +106,7 @@ class _Console:
         account = mock.world.accounts.get(fields.pop("account", ""))
         if account is None:
             raise Wrong(404, "no such account")
-        problem = views.change_problem(account, fields)
+        problem = views.change_problem(fields)
         if problem:
             raise Wrong(400, problem)
         views.change(account, fields)
