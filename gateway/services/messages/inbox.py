@@ -238,7 +238,8 @@ class Inbox:
 
 def _dropped(partner: str, kind: str, reason: str) -> NewCase:
     detail = {
-        "signature": f"{kind} notifications come under a signature that our keys do not explain: has a key changed?",
+        "signature": f"{kind} notifications come under a signature that our keys do not explain, or too long after they"
+        " were signed: has a key changed, or did they wait while we were away?",
         "unreadable": f"signed {kind} notifications cannot be read: has their form changed? They are kept, sealed",
     }[reason]
     return NewCase(code=BlockerCode.NOTIFICATION_DROPPED, partner=partner, detail=detail)
