@@ -8,7 +8,7 @@ import typer
 
 from contracts.errors import InvalidRequest, NotFound
 from contracts.incentive import BlockerCode
-from contracts.lifting import LIFTED_BY
+from contracts.lifting import CLOSED_BY_HAND, LIFTED_BY
 from gateway.cli.common import As, AsJson, further, local, table, tell, terminal, who, with_store
 from gateway.clock import SystemClock
 from gateway.services.intake.incentives import Incentives
@@ -77,6 +77,8 @@ def show(
         terminal().print(f"closed {local(row['closed_at'])} by {row['closed_by']}")
     terminal().print(row["detail"], markup=False)
     terminal().print(f"what lifts it: {', or '.join(lifts)}", markup=False)
+    if row["closed_at"] is None and BlockerCode(row["code"]) in CLOSED_BY_HAND:
+        terminal().print(f"once it is settled: `gateway cases close {row['id']} REASON`", style="dim")
     if row["payout"] is not None:
         terminal().print(
             f"`gateway payouts show {row['payout']}` has the partner's words and every exchange", style="dim"

@@ -27,7 +27,8 @@ async def measure(connection: Connection, now: datetime) -> Measured:
         UNION ALL SELECT 'notifications_oldest_seconds', partner, NULL, extract(epoch FROM $1 - min(received_at))
             FROM inbox WHERE applied_at IS NULL GROUP BY partner
         UNION ALL SELECT 'approval_oldest_seconds', NULL, NULL, extract(epoch FROM $1 - min(received_at))
-            FROM batches WHERE state = 'awaiting_approval' HAVING count(*) > 0
+            FROM (SELECT received_at FROM batches WHERE state = 'awaiting_approval'
+                  UNION ALL SELECT received_at FROM plans WHERE state = 'awaiting_approval') AS w HAVING count(*) > 0
         UNION ALL SELECT 'webhook_dead_letters', NULL, NULL, count(*) FROM webhook_deliveries
             WHERE dead_at IS NOT NULL HAVING count(*) > 0
         UNION ALL SELECT 'statements_out_of_time', NULL, statement, sum(times) FROM statements_out_of_time

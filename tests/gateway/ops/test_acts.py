@@ -179,6 +179,26 @@ async def test_a_hold_is_released_and_what_waited_is_due(town: Town, desk: Desk)
         assert (await press(browser, "/ops/partners/fake", "ask-again")).status_code == 200
 
 
+async def test_a_case_of_a_partner_is_closed_on_its_own_page_and_those_of_a_payout_on_its(
+    town: Town, desk: Desk
+) -> None:
+    incentive = await town.due()
+    await town.worker().tick_send("fake")
+    payout = (await town.payout(incentive)).id
+    about = ((None, None), (payout, incentive))
+    new = [NewCase(code=B.CONTRADICTION, partner="fake", detail="d", payout=p, incentive=i) for p, i in about]
+    async with town.database.transaction() as connection:
+        await cases.open_cases(connection, town.clock.now(), new)
+    of_all, of_one = [row["id"] for row in await town.fetch("SELECT id FROM cases ORDER BY id")]
+    pages = {of_all: f"/ops/cases/{of_all}", of_one: f"/ops/payouts/{payout}"}
+    async with desk.signed_in("operator") as browser:
+        for case, page in pages.items():
+            assert buttons((await browser.get(page)).text)["close"]["case"] == str(case)
+            assert (await press(browser, page, "close")).status_code == 303
+            assert "close" not in buttons((await browser.get(page)).text)
+    assert await town.cases() == []
+
+
 async def test_a_person_and_a_batch_are_stopped(town: Town, desk: Desk) -> None:
     first, second = await town.due(), await town.due()
     async with desk.signed_in("operator") as browser:

@@ -102,6 +102,19 @@ async def test_it_fires_for_its_cause_alone(core: Core, alert: object) -> None:
     assert await fires(core) == [name]
 
 
+async def test_a_plan_that_waits_for_its_approvals_is_told_as_a_batch_is(core: Core) -> None:
+    """Nobody under it is entitled to anything, and after thirty days it has expired."""
+    async with core.resources.database.connection() as connection:
+        await connection.execute("INSERT INTO programmes VALUES ('p', 't', now())")
+        await connection.execute(
+            "INSERT INTO plans (id, organisation, client_id, programme, name, state, content, content_root, received_at)"
+            " SELECT 'pl1', 'o', id, 'p', 'four-months', 'awaiting_approval', '', '',"
+            " $1::timestamptz - interval '25 hours' FROM clients LIMIT 1",
+            core.resources.clock.now(),
+        )
+    assert await fires(core) == ["ApprovalWaits"]
+
+
 async def test_prometheus_and_doctor_judge_what_the_api_tells(core: Core, database: str) -> None:
     """Every expression names a metric that /metrics has, and doctor fails where one fires."""
     quiet = await asyncio.to_thread(run, database, "doctor", "--live", columns=160)

@@ -19,7 +19,7 @@ from gateway.storage.ops.cases import NewCase
 from tests.conftest import MASTER_KEY
 from tests.gateway import program
 from tests.gateway.api.kit import as_csv, row
-from tests.gateway.ops.desk import Desk, code
+from tests.gateway.ops.desk import Desk, code, send
 
 HEAVY = ("litestar", "aiohttp", "httpx", "redis", "uvicorn", "jinja2", "structlog", "rich", "plotext")
 CIPHERS = ("cryptography",)
@@ -136,6 +136,32 @@ async def test_cases_name_what_lifts_them(desk: Desk, database: str) -> None:
     shown = run(database, "cases", "show", str(only[0]["id"]))
     assert "what lifts it: POST /v1/reconciliations" in shown
     assert "There is no such case" in run(database, "cases", "show", "1", status=2)
+
+
+async def test_a_case_is_closed_by_a_person_with_the_role_wherever_they_sit(desk: Desk, database: str) -> None:
+    words = ("the first statement", "the second", "the third")
+    new = [NewCase(code=BlockerCode.CONTRADICTION, partner="bni", detail=text) for text in words]
+    async with desk.api.core.resources.database.transaction() as connection:
+        await cases.open_cases(connection, desk.api.core.resources.clock.now(), new)
+    first, second, third = [row["id"] for row in await desk.api.fetch("SELECT id FROM cases ORDER BY id")]
+    assert f"gateway cases close {first}" in run(database, "cases", "show", str(first))
+    close = ("cases", "close", str(first), "given back, letter 17")
+    assert "--as NAME" in run(database, *close, status=2)
+    other = run(database, *close, "--as", "auditor-one", typed=typed(desk, "auditor"), status=2)
+    assert "needs the role operator" in other
+    assert "3 to 300" in run(database, *close[:3], "ok", status=2)
+    assert f"case {first} is closed" in run(database, *close, "--as", "operator-one", typed=typed(desk, "operator"))
+    path, body = f"/v1/cases/{second}/close", {"reason": "given back, letter 18"}
+    assert (await desk.api.call("POST", path, role="reader", json=body)).status_code == 403
+    assert (await desk.api.call("POST", path, role="operator", json={"reason": "ok"})).status_code == 422
+    told = await desk.api.call("POST", path, role="operator", json=body)
+    assert (told.status_code, told.json()["state"], told.json()["closed_by"]) == (200, "closed", "operator")
+    async with desk.signed_in("approver") as browser:
+        assert (await send(browser, "/ops/acts/close", case=str(third), reason="letter 19")).status_code == 403
+    left = json.loads(run(database, "cases", "list", "--json"))
+    assert [one["id"] for one in left] == [third]
+    records = await desk.api.fetch("SELECT actor, subject FROM audit_log WHERE action = 'case.close' ORDER BY seq")
+    assert [tuple(row) for row in records] == [("op-operator-one", str(first)), ("operator", str(second))]
 
 
 async def test_a_partner_is_paused_by_a_person_with_the_role(desk: Desk, database: str) -> None:
