@@ -107,8 +107,8 @@ async def test_a_plan_that_waits_for_its_approvals_is_told_as_a_batch_is(core: C
     async with core.resources.database.connection() as connection:
         await connection.execute("INSERT INTO programmes VALUES ('p', 't', now())")
         await connection.execute(
-            "INSERT INTO plans (id, organisation, client_id, programme, name, state, content, content_root, received_at)"
-            " SELECT 'pl1', 'o', id, 'p', 'four-months', 'awaiting_approval', '', '',"
+            "INSERT INTO plans (id, organisation, client_id, programme, name, state, content, content_root,"
+            " received_at) SELECT 'pl1', 'o', id, 'p', 'four-months', 'awaiting_approval', '', '',"
             " $1::timestamptz - interval '25 hours' FROM clients LIMIT 1",
             core.resources.clock.now(),
         )
