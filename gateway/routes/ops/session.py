@@ -154,7 +154,7 @@ async def sign_out(core: NamedDependency[Core], request: Browser) -> Response[An
     await form(request)
     await core.operators.sign_out(request.cookies[session_cookie(core)])
     response: Response[Any] = to("/ops/sign-in")
-    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    response.headers["Clear-Site-Data"] = '"cache"'
     response.set_cookie(_cookie(core, session_cookie(core), "", max_age=0))
     return response
 
