@@ -117,7 +117,7 @@ class Bench:
             self.pids["worker"] = worker.pid
             await self._pay(connection, 0)  # caches, plans and connections are warm from here on
             floors.append(await self._floor())
-            disk = await _disk(connection)
+            disk, hot = await _disk(connection)
             for turn in range(1, self.rounds + 1):
                 works.append(await self._pay(connection, turn))
                 floors.append(await self._floor())
@@ -127,7 +127,7 @@ class Bench:
                     f" {floors[-1]['per_s']:.0f}/s: {ratios[-1]:.2f}",
                     style="dim",
                 )
-        disk = await _disk(connection) - disk
+        now, now_hot = await _disk(connection)
         imbalance = await ledger.imbalance(connection)
         if imbalance:
             raise SystemExit(f"the books are wrong by {imbalance} rupiah")
@@ -142,7 +142,8 @@ class Bench:
             ],
             "cpu_ms_a_payout": {key[4:]: round(work[key], 3) for key in sorted(work) if key.startswith("cpu_")},
             "floor_cpu_ms": round(floor["cpu_floor"], 3),
-            "disk_bytes_a_payout": round(disk / (self.rounds * self.payouts)),
+            "disk_bytes_a_payout": round((now - disk) / (self.rounds * self.payouts)),
+            "disk_bytes_for_good": round((now_hot - hot) / (self.rounds * self.payouts)),
             "intake_rows_per_s": round(await self._take_in(), 1),
             "payouts_a_round": self.payouts,
             "processors": os.cpu_count(),
@@ -201,10 +202,15 @@ class Bench:
         return self.intake / took_s
 
 
-async def _disk(connection: asyncpg.Connection[asyncpg.Record]) -> int:
-    """Bytes of the database, with what is dead in it free to be used again."""
+async def _disk(connection: asyncpg.Connection[asyncpg.Record]) -> tuple[int, int]:
+    """Bytes of the database, with what is dead in it free to be used again; and without what `gateway archive` takes."""
     await connection.execute("VACUUM", timeout=600)
-    return int(await connection.fetchval("SELECT pg_database_size(current_database())"))
+    row = await connection.fetchrow(
+        "SELECT pg_database_size(current_database()) AS whole,"
+        " pg_total_relation_size('events') + pg_total_relation_size('exchanges') AS archived"
+    )
+    assert row is not None
+    return int(row["whole"]), int(row["whole"] - row["archived"])
 
 
 def _median(rounds: list[dict[str, float]]) -> dict[str, float]:
@@ -220,6 +226,7 @@ def _show(result: dict[str, Any]) -> None:
     for name, used in result["cpu_ms_a_payout"].items():
         table.add_row(f"CPU a payout: {name}", f"{used:.2f} ms")
     table.add_row("disk a payout, with its trail", f"{result['disk_bytes_a_payout']} bytes")
+    table.add_row("of which stay once it is archived", f"{result['disk_bytes_for_good']} bytes")
     table.add_row("intake", f"{result['intake_rows_per_s']:.0f} rows/s")
     console.print(table)
 
