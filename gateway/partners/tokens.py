@@ -7,7 +7,6 @@ tokens asked for twice in a second are normal).
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
@@ -47,14 +46,14 @@ class Tokens:
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
         self._failures: dict[tuple[str, str], tuple[int, PartnerError]] = {}
         """How often none could be had, and what was said last."""
-        self._marks: dict[str, str] = {}
+        self._clients: dict[str, Secret] = {}
 
     def got_with(self, slug: str, credentials: Mapping[str, Secret], hosts: Mapping[str, str]) -> None:
         """With what a partner's tokens are got here, and where. One got with anything else is another client's, and
-        what we sign would not agree with it. The mark says nothing of what it is made of.
+        what we sign would not agree with it.
         """
         facts = (sorted((name, held.reveal()) for name, held in credentials.items()), sorted(hosts.items()))
-        self._marks[slug] = hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:32]
+        self._clients[slug] = Secret(msgspec.json.encode(facts).decode())
 
     async def get(self, slug: str, name: str, fetch: Fetch) -> Secret:
         """A token with some life left; raises `PartnerUnavailable` when none can be had."""
@@ -158,4 +157,5 @@ class Tokens:
 
     def _place(self, key: tuple[str, str]) -> str:
         slug, name = key
-        return f"token:{slug}:{name}:{self._marks.get(slug, '')}"
+        mark = self._vault.index("token client", self._clients[slug].reveal()).hex() if slug in self._clients else ""
+        return f"token:{slug}:{name}:{mark}"

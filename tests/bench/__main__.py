@@ -203,7 +203,7 @@ class Bench:
 
 
 async def _disk(connection: asyncpg.Connection[asyncpg.Record]) -> tuple[int, int]:
-    """Bytes of the database, with what is dead in it free to be used again; and without what `gateway archive` takes."""
+    """Bytes of the database, what is dead in it free to be used again; and without what `gateway archive` takes."""
     await connection.execute("VACUUM", timeout=600)
     row = await connection.fetchrow(
         "SELECT pg_database_size(current_database()) AS whole,"
