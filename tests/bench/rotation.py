@@ -175,7 +175,8 @@ async def tell(store: Database, rows: int, over: asyncio.Event) -> None:
     while not over.is_set():
         async with store.connection() as connection:
             part = await connection.fetchval(
-                "SELECT avg((substring(nik_sealed FROM 1 FOR 2) = $1)::int) FROM participants WHERE id % 997 = 0",
+                # A few pages: whoever reads them all is a load of its own.
+                "SELECT avg((substring(nik_sealed FROM 1 FOR 2) = $1)::int) FROM participants TABLESAMPLE SYSTEM (0.1)",
                 new,
             )
         passed = time.perf_counter() - started
