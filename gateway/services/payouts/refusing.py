@@ -26,7 +26,7 @@ from gateway.services.payouts.ends import (
     release,
     stands,
 )
-from gateway.services.payouts.words import ABSENT, MISMATCH, Word
+from gateway.services.payouts.words import ABSENT, MISMATCH, REFUSED_US, Word
 from gateway.storage.payouts.observations import Heard
 from gateway.storage.payouts.payouts import PayoutRow
 
@@ -145,7 +145,7 @@ def _about_us(terms: Terms, counted: Sequence[Heard]) -> bool:
     often it says so, it says nothing of the person; that it refuses us is told once for all.
     """
     answers = [h.partner_code for h in counted if h.source is Source.REPLY]
-    return bool(answers) and terms.manifest.blames(answers[-1]) is Blame.OURS
+    return bool(answers) and (answers[-1] in REFUSED_US or terms.manifest.blames(answers[-1]) is Blame.OURS)
 
 
 def refused_unsent(terms: Terms, s: Standing, outcome: Outcome, now: datetime, effects: Effects) -> None:

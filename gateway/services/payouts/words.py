@@ -19,6 +19,8 @@ MISMATCH = frozenset({OTHER_AMOUNT, OTHER_ACCOUNT})
 """Codes of our own under which money that is not ours is kept: it ends nothing and is a contradiction."""
 OTHER_NUMBER = "other_number"
 """Code of our own: the partner's number in an answer is another payout's, so that the answer may be another's too."""
+REFUSED_US = frozenset({"401", "403", "407", "429"})
+"""HTTP statuses by which what stands in front of a partner refuses us, kept as the code of an answer that has none."""
 ABSENT = "absent_in_statement"
 """Code of our own: two complete readings of the statements do not list the payout."""
 

@@ -197,17 +197,24 @@ async def test_three_payouts_at_most_start_by_themselves(town: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    ("blames", "payouts", "ends"),
-    [(Blame.OURS, 6, ("paid", None)), (Blame.AMBIGUOUS, 3, ("scheduled", "partner_rejected"))],
+    ("said", "payouts", "ends"),
+    [
+        ("4010000", 6, ("paid", None)),
+        ("429", 6, ("paid", None)),
+        ("4030500", 3, ("scheduled", "partner_rejected")),
+        ("500", 3, ("scheduled", "partner_rejected")),
+    ],
 )
 async def test_a_partner_that_refuses_us_time_and_again_refuses_nobody_else(
-    town: Town, blames: Blame, payouts: int, ends: tuple[str, str | None]
+    town: Town, said: str, payouts: int, ends: tuple[str, str | None]
 ) -> None:
-    code = Code(blames=blames, mark=Mark.ASSUMED, source="test")
-    bank = town.partner(codes={"4010000": code})
+    blamed = {"4010000": Blame.OURS, "4030500": Blame.AMBIGUOUS}
+    bank = town.partner(
+        codes={code: Code(blames=blames, mark=Mark.ASSUMED, source="test") for code, blames in blamed.items()}
+    )
     incentive = await town.due()
     worker, statements = town.worker(), town.statements()
-    bank.script("transfer", *[{"act": "say", "kind": "unknown", "code": "4010000"}] * 11)  # twice each
+    bank.script("transfer", *[{"act": "say", "kind": "unknown", "code": said}] * 11)  # twice each
     for _ in range(payouts):
         await worker.tick_send("fake")
         await town.drive(worker, statements, hours=4, step_s=600)
