@@ -159,7 +159,12 @@ def _plain(name: str, kind: Any, module: ModuleType) -> list[object]:
 
 def _structs(kind: Any) -> list[object]:
     module = sys.modules[kind.__module__]
-    hints = {k: _evaluated(v, module) for k, v in inspect.get_annotations(kind).items()}
+    # Those of what it is made from come first: a struct may be another one with more fields.
+    hints = {
+        k: _evaluated(v, sys.modules[one.__module__])
+        for one in reversed(kind.__mro__)
+        for k, v in inspect.get_annotations(one).items()
+    }
     options = [_values(field, hint, module) for field, hint in hints.items()]
     made = []
     for chosen in _each_varied(options):
