@@ -15,8 +15,8 @@ TOKENS = "tests/gateway/partners/test_tokens.py"
 SOCKETS = "tests/gateway/test_sockets.py"
 OPENING = "tests/gateway/linking/test_opening.py"
 SNAP_CODES, OVO_MAPPING = "tests/adapters/snap/test_codes.py", "tests/adapters/ovo/test_mapping.py"
-GOPAY_MAPPING, GOPAY_PLANS, GOPAY_SIGN = (
-    f"tests/adapters/gopay/test_{name}.py" for name in ("mapping", "plans", "sign")
+GOPAY_MAPPING, GOPAY_PLANS, GOPAY_SIGN, GOPAY_WORDS = (
+    f"tests/adapters/gopay/test_{name}.py" for name in ("mapping", "plans", "sign", "words")
 )
 BNI_PLANS, BNI_MAPPING = "tests/adapters/bni/test_plans.py", "tests/adapters/bni/test_mapping.py"
 ANSWERED = "tests/adapters/test_answers.py"
@@ -98,6 +98,13 @@ _WHOSE_WORDS = (
     one("front/retry_after_by_our_clock_alone", _ANSWERS, "until, now = parsedate_to_datetime(value), parsedate_to_datetime(reply.headers.get(\"date\", \"\"))", "until, now = parsedate_to_datetime(value), parsedate_to_datetime(value)", ANSWERED, first="test_a_date_to_wait_for_is_reckoned_by_the_clock_that_names_it"),
     one("front/retry_after_is_believed_for_years", _ANSWERS, "return min(wait_s, RETRY_AFTER_MAX_S) if wait_s > 0 else None", "return wait_s if wait_s > 0 else None", SNAP_CODES, first="test_retry_after_is_a_plain_number_within_an_hour"),
     one("front/a_token_refused_under_another_service_is_unreadable", _CODES, "        if reply.status == 401:\n", "        if reply.status == 499:\n", SNAP_CODES, first="test_a_token_refused_before_the_service_was_known_is_a_token_refused"),
+    one("front/a_token_of_another_client", _TOKENS, "return f\"token:{slug}:{name}:{self._marks.get(slug, '')}\"", "return f\"token:{slug}:{name}\"", TOKENS, first="test_a_token_is_of_the_client_that_got_it"),
+    one("front/nobody_sends_it", _TRANSPORT, ", \"User-Agent\": \"prakerja-gateway\"})", "})", TRANSPORT, first="test_a_request_says_who_sends_it_and_what_it_takes"),
+    one("front/a_deposit_refuses_the_person", "adapters/gopay/wire.py", "    \"sufficient balance\": Hint.FLOAT_SHORT,\n", "", GOPAY_WORDS, first="test_a_deposit_that_is_too_small_refuses_nobody"),
+    one("front/a_key_unknown_to_iris_leaves_doubt", _GOPAY, "if reply.status == 401 and wire.DENIED in reply.content:", "if reply.status == 499:", GOPAY_WORDS, first="test_a_key_that_iris_does_not_know_has_done_nothing"),
+    one("front/a_key_that_keeps_its_refusal_is_used_again", _RULES, "            payout.refusals = MOST_REFUSALS\n", "            payout.refusals += 0\n", TWO_STEP, first="test_a_create_refused_for_our_deposit_is_not_asked_again_under_its_key"),
+    one("front/a_create_in_doubt_holds_everybody_again", _RULES, "        if hint is Hint.FLOAT_SHORT:\n            payout.next_at", "        if hint is None:\n            payout.next_at", TWO_STEP, first="test_a_create_in_doubt_that_is_refused_for_our_deposit_is_an_operators"),
+    one("front/a_partners_own_meaning_is_the_standards", _CODES, "return None if self.hinted else UNUSABLE.get(self.case)", "return UNUSABLE.get(self.case)", SNAP_CODES, first="test_an_account_that_cannot_be_used_is_refused_but_where_a_code_means_a_thing_of_its_own"),
     one("front/a_refused_token_is_kept", _DESK, "        await self._tokens.drop(self.slug, tokens)\n", "", TOKENS, first="test_a_token_refused_on_a_read_is_replaced_at_once"),
     one("front/a_refused_token_is_not_tried_fresh", _DESK, "            if error.hint is not Hint.OUR_TOKEN or not names:\n", "            if names or not names:\n", TOKENS, first="test_a_token_refused_on_a_read_is_replaced_at_once"),
     Mutant(

@@ -15,7 +15,7 @@ from contracts.incentive import BlockerCode
 from contracts.partner import Context
 from contracts.payout import OutcomeKind, PayoutOrder
 from contracts.plan import Response
-from gateway.partners.watch import Seen, of_result
+from gateway.partners.watch import LastAnswer, of_result
 
 Drive = Callable[..., Any]
 Answer = Callable[..., Response]
@@ -45,7 +45,7 @@ def test_a_deposit_that_is_too_small_refuses_nobody(
     for body in shapes(words):
         said, _ = drive(plan(ctx, order), answer(400, body, **{"retry-after": "7"}))
         assert (said.kind, said.hint, said.retry_after_s) == (OutcomeKind.NOT_ACCEPTED, Hint.FLOAT_SHORT, 7.0)
-        told = of_result(said, Seen(), PARTNER.manifest)
+        told = of_result(said, LastAnswer(), PARTNER.manifest)
         assert (told.good, told.fault, told.words) == (False, CallFault.FLOAT_SHORT, "016"), "it holds everybody"
     for status in (404, 409, 422, 500, 502, 503, 504):
         try:
