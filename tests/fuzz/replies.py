@@ -40,7 +40,7 @@ from gateway.partners.executor import Exchange, Executor
 from gateway.partners.transport import Reply
 from gateway.services.payouts.ends import Standing, Terms
 from gateway.services.payouts.rules import decide
-from gateway.services.payouts.sending import Sending
+from gateway.services.payouts.sending import Sending, Try
 from gateway.services.payouts.stops import Watched
 from gateway.services.payouts.words import Finding, What, Word, WordOrFinding, agreed
 from gateway.settings import Waits
@@ -115,7 +115,8 @@ class Partner:
         )  # fmt: skip
         self.desk = Desk(
             adapter, credentials=recording.stage.credentials, hosts={}, executor=executor,
-            tokens=SimpleNamespace(get=_no_token, drop=_no_token), clock=self.clock, waits=waits,  # type: ignore[arg-type]
+            tokens=SimpleNamespace(get=_no_token, drop=_no_token, got_with=lambda *_: None),  # type: ignore[arg-type]
+            clock=self.clock, waits=waits,
         )  # fmt: skip
         self.terms = Terms(manifest=adapter.manifest, pace=pace(adapter.manifest, waits))
         resources: Any = SimpleNamespace(
@@ -152,10 +153,9 @@ class Partner:
             payout=1, before=payout.state, after=S.PREPARING if prepares else S.SUBMITTING, attempt=1,
             hash=_frozen(take), answer_s=60.0, proved_after=None, not_after=None, last_heard=None,
         )  # fmt: skip
-        item, _ = await self.sending._run(
-            self.desk, leased, order, take.operation, lambda _c, _o: take.make(), intent, _frozen(take),
-            self.clock.now() + timedelta(days=1), Watched(Attempt(1, moves_nothing=prepares)),
-        )  # fmt: skip
+        one = Try(self.desk, leased, order, take.operation, lambda _c, _o: take.make(), _frozen(take), intent)
+        watched = Watched(Attempt(1, moves_nothing=prepares))
+        item, _ = await self.sending._run(one, self.clock.now() + timedelta(days=1), watched)
         state = self._decided(payout, item)
         if isinstance(item, Finding) and item.what is What.REFUSED:
             # Refused before the WRITE: the payout never was one, and the person is refused all the same.
