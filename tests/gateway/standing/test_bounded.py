@@ -24,7 +24,7 @@ from contracts.payout import PayoutState
 from contracts.secret import Secret
 from gateway.clock import growing_s
 from gateway.partners.tokens import Tokens
-from gateway.services.each import together
+from gateway.services.each import each, together
 from gateway.services.payouts import apply as applying
 from gateway.services.payouts import driver
 from gateway.services.payouts.ends import Effects
@@ -296,3 +296,25 @@ async def test_a_payment_that_cannot_begin_is_tried_ever_more_seldom_and_at_once
         await worker.tick_send("fake")
     assert (await town.stands(incentive)) == ("paid", None)
     await town.check()
+
+
+class _Dies(BaseException):
+    """As the simulator's death of a process, which nothing that goes on after an exception may catch."""
+
+
+async def test_nothing_goes_on_behind_whoever_dies_in_the_middle_of_a_tick() -> None:
+    begun: list[int] = []
+
+    async def work(row: int) -> None:
+        begun.append(row)
+        await asyncio.sleep(0)
+        if row == 2:
+            raise _Dies
+        if row == 1:
+            raise ValueError
+
+    with pytest.raises(_Dies):
+        await each("test", range(5), work)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert begun == [0, 1, 2], "one that fails holds up no other, and after a death there is none"
