@@ -246,6 +246,21 @@ def test_pages_go_on_over_a_stretch_of_others_events(after: str | None) -> None:
     assert [request.url.params.get("cursor") for request in script.requests] == [after, "x", "y", "b", "c"]
 
 
+async def test_an_event_behind_a_whole_file_of_another_organisation_is_read(api: Api, core: Core) -> None:
+    """More than one answer looks through."""
+    store, now = core.resources.database, core.resources.clock.now()
+    reader = await register(store, now, name="reads on", scopes=["read"], organisation="prakerja")
+    await api.fetch(
+        "INSERT INTO events (type, subject, data, at) SELECT 'incentive.changed', n::text,"
+        " '{\"participant_id\": \"X\"}', $1 FROM generate_series(1, 21000) AS n",
+        now,
+    )
+    await api.fetch("INSERT INTO events (type, subject, data, at) VALUES ('partner.resumed', 'ovo', '{}', $1)", now)
+    way = httpx.ASGITransport(app_of(core))  # type: ignore[arg-type]
+    async with AsyncGateway("http://api", reader.client_id, reader.secret, transport=way) as client:
+        assert [event.subject async for event in client.pages(calls.list_events())] == ["ovo"]
+
+
 async def test_both_clients_read_pages_alike() -> None:
     script = Script(_page([], "x"), _page([EVENT], "b"), _page([], "b"))
     async with AsyncGateway("http://api", "core", "secret", transport=httpx.MockTransport(script)) as client:
