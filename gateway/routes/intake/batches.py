@@ -170,7 +170,7 @@ async def submit_batch(
     try:
         view = await core.batches.receive(
             request.auth.client_id,
-            CsvCells() if kind == _CSV else JsonCells(),
+            CsvCells() if kind == _CSV else JsonCells(begun=kind == _JSON),
             object_lines(body()) if kind == _JSON else body(),
             keep,
             declared,

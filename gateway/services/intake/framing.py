@@ -289,10 +289,11 @@ def _encoding(cells: Cells) -> Fault | None:
 class JsonCells:
     """Text of NDJSON as rows: one object a line with exactly the columns as keys."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, begun: bool = False) -> None:
+        """`begun`: it is known to be JSON, so that its first line is a row like any other."""
         self._rest = ""
         self._lines = 0
-        self._begun = False
+        self._begun = begun
 
     def feed(self, text: str, *, last: bool = False) -> list[Record]:
         """The rows that are whole now; raises `FileRefused`."""

@@ -216,6 +216,17 @@ async def test_a_row_twice_named_in_json_is_refused_alone(api: Api) -> None:
     assert (made["rows_accepted"], made["rows_rejected"]) == (1, 1)
 
 
+async def test_what_is_no_object_in_json_is_a_refused_row_wherever_it_stands(api: Api) -> None:
+    """Also as the first one: the file was refused then, with what to do about another kind of file."""
+    for n, odd in enumerate(("1", "null", '"x"', "[]", "[{}]")):
+        for rows in ([odd, json.dumps(row(n + 1))], [json.dumps(row(n + 1)), odd], [odd]):
+            body = f'{{"rows": [{", ".join(rows)}]}}'.encode()
+            made = (await api.submit(body, kind="application/json", key=f"{n}{len(rows)}{rows[0][:1]}")).json()
+            assert made["rows_rejected"] == 1, made
+            told = (await api.call("GET", made["results_url"], params={"outcome": "rejected"})).json()["rows"]
+            assert [(r["line"], r["code"]) for r in told] == [(rows.index(odd) + 1, "row_malformed")]
+
+
 async def test_ids_are_text_wherever_they_stand(api: Api, core: Core) -> None:
     document = (await api.http.get("/schema")).json()
     numbers = [
