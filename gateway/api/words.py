@@ -336,6 +336,7 @@ ERRORS: dict[str, str] = {
     "separator_unsupported": "The columns are not separated by commas.",
     "settlement_over": "The proposal was decided or dropped.",
     "signature_invalid": "The notification's signature is not the partner's.",
+    "slug_alike": "A programme or purpose is another spelling of one that is registered.",
     "slug_invalid": "A programme or purpose is no slug.",
     "too_large": "The body is larger than the operation takes.",
     "too_many_endpoints": "A client has ten webhook endpoints at most.",

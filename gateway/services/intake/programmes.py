@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 import msgspec
 
-from contracts.errors import InvalidRequest
+from contracts.errors import Conflict, InvalidRequest
 from gateway.clock import Clock
 from gateway.security import personal
 from gateway.storage.base.database import Database
@@ -55,7 +55,9 @@ class Programmes:
         return [Programme(programme=name, purposes=tuple(sorted(known[name]))) for name in sorted(known)]
 
     async def register(self, programme: str, purposes: Sequence[str], actor: str) -> Programme:
-        """Add a programme, or purposes to one. What is registered already stays."""
+        """Add a programme, or purposes to one. What is registered already stays. Raises `Conflict` for what is but
+        another spelling of something registered: an instalment would have two.
+        """
         if not 1 <= len(purposes) <= _MOST:
             raise InvalidRequest(f"A programme is registered with 1 to {_MOST} purposes at once.", field="purposes")
         for field, slug in [("programme", programme), *(("purposes", purpose) for purpose in purposes)]:
@@ -69,11 +71,32 @@ class Programmes:
             personal.refuse(slug, field)
         now = self._clock.now()
         async with self._database.transaction() as connection:
+            await stored.hold(connection)
+            there = await stored.get_all(connection)
+            _refuse_alike({programme}, there.keys())
+            _refuse_alike(set(purposes), there.get(programme, frozenset()))
             fresh = await stored.register(connection, programme, purposes, actor, now)
             if fresh:
                 await audit.record(connection, now, actor, "programme.register", programme, {"purposes": fresh})
         known = await self.known()
         return Programme(programme=programme, purposes=tuple(sorted(known[programme])))
+
+
+def _refuse_alike(slugs: Set[str], registered: Set[str]) -> None:
+    """What is registered already as it is stays."""
+    for slug in sorted(slugs - registered):
+        for other in sorted((slugs | registered) - {slug}):
+            if _read_aloud(other) == _read_aloud(slug):
+                raise Conflict(
+                    f"{other} is the same but for hyphens or zeros: who has one instalment under both is paid twice.",
+                    code="slug_alike",
+                    remedy=f"Hand over under {other}; if both are meant, name this one otherwise.",
+                )
+
+
+def _read_aloud(slug: str) -> list[str]:
+    """The same for slugs that differ in hyphens between letters, or beside numbers, and in zeros before numbers."""
+    return [part.lstrip("0") or "0" for part in re.findall("[a-z]+|[0-9]+", re.sub("(?<=[a-z])-(?=[a-z])", "", slug))]
 
 
 def nearest(word: str, registered: Iterable[str]) -> str | None:

@@ -17,6 +17,11 @@ async def get_all(connection: Connection) -> dict[str, frozenset[str]]:
     return {row["programme"]: frozenset(row["purposes"]) for row in rows}
 
 
+async def hold(connection: Connection) -> None:
+    """Nobody else registers until the transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('programmes'), 0)")
+
+
 async def register(
     connection: Connection, programme: str, purposes: Sequence[str], actor: str, now: datetime
 ) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib import resources
 
 import asyncpg
@@ -55,6 +56,47 @@ async def test_only_slugs_are_registered(api: Api, slug: str) -> None:
         reply = await api.call("POST", "/v1/programmes", json=body)
         assert reply.status_code == 422, slug
     assert (await api.call("POST", "/v1/programmes", role="reader", json=REGISTERED)).status_code == 403
+
+
+ALIKE = {
+    "prakerja-2026-1": ("prakerja-2026-01", "prakerja2026-1", "pra-kerja-2026-1", "prakerja-02026-1"),
+    "prakerja-2026-11": ("prakerja-2026-011",),
+    "a1": ("a-1", "a-01"),
+}
+APART = ("prakerja-20261", "prakerja-2026", "prakerja-2026-1-1", "prakerja-2026-2", "prakerja-2026-10", "prakerja-1a")
+
+
+async def test_another_spelling_of_what_is_registered_is_not_registered_beside_it(api: Api) -> None:
+    """Whoever was paid under the one would be paid once more under the other, and no approver would see it."""
+    for slug in (*ALIKE, *APART):
+        made = await api.call("POST", "/v1/programmes", json={"programme": slug, "purposes": ["training", "survey-1"]})
+        assert made.status_code == 200, made.text
+    before = await api.state()
+    for slug, spellings in ALIKE.items():
+        for other in spellings:
+            reply = await api.call("POST", "/v1/programmes", json={"programme": other, "purposes": ["training"]})
+            assert (reply.status_code, reply.json()["code"]) == (409, "slug_alike"), other
+            assert slug in reply.json()["remedy"]
+        for purposes in (["survey-01"], ["survey1"], ["bonus-1", "bonus1"]):
+            reply = await api.call("POST", "/v1/programmes", json={"programme": slug, "purposes": purposes})
+            assert (reply.status_code, reply.json()["code"]) == (409, "slug_alike"), purposes
+    assert await api.state() == before
+    more = {"programme": "a1", "purposes": ["training", "survey-2"]}
+    assert (await api.call("POST", "/v1/programmes", json=more)).status_code == 200
+
+
+async def test_two_who_register_two_spellings_at_once_register_one(api: Api) -> None:
+    bodies = [{"programme": slug, "purposes": ["training"]} for slug in ("once-1", "once-01", "once1", "on-ce-1")]
+    replies = await asyncio.gather(*(api.call("POST", "/v1/programmes", json=body) for body in bodies))
+    assert sorted(reply.status_code for reply in replies) == [200, 409, 409, 409]
+
+
+async def test_one_that_was_registered_beside_its_like_before_has_further_purposes(api: Api) -> None:
+    one = "registered_by, registered_at FROM programmes LIMIT 1"
+    await api.fetch(f"INSERT INTO programmes SELECT 'prakerja-2026-01', {one}")
+    for slug in ("prakerja-2026-01", "prakerja-2026-1"):
+        made = await api.call("POST", "/v1/programmes", json={"programme": slug, "purposes": ["bonus"]})
+        assert made.status_code == 200, made.text
 
 
 async def test_spellings_from_before_become_one_or_are_named(api: Api) -> None:
