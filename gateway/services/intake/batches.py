@@ -176,7 +176,8 @@ class Batches:
             batch = await _held(connection, batch_id)
             await must_be_enabled(connection, client_id)
             person = await clients.person_of(connection, client_id)
-            if person == await clients.person_of(connection, batch.client_id):
+            own = person == await clients.person_of(connection, batch.client_id)
+            if own or (batch.reapproval and await lapsed.has_rows_of(connection, batch_id, person)):
                 raise Forbidden("A batch is decided by other people than the one who submitted it.", code="own_batch")
             if batch.content_root != content_root:
                 raise Conflict("The content_root is not this batch's.", code="content_root_differs")

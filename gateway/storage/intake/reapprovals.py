@@ -95,6 +95,21 @@ async def lapsed(connection: Connection, client_id: str, limit: int) -> list[Lap
     return [Lapsed(*row) for row in rows]
 
 
+async def has_rows_of(connection: Connection, batch_id: str, person: str) -> bool:
+    """Whether this person made any of what the batch puts up: its own batch, or the plan that this is of."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM (SELECT DISTINCT i.batch_id FROM reapprovals r"
+            " CROSS JOIN LATERAL (SELECT batch_id FROM incentives WHERE id = r.incentive OFFSET 0) i"
+            " WHERE r.batch_id = $1) AS its JOIN batches b ON b.id = its.batch_id LEFT JOIN plans p ON p.id = b.plan_id"
+            " WHERE $2 IN (person_of(b.client_id), person_of(p.client_id)))",
+            batch_id,
+            person,
+            timeout=STATEMENT_S,
+        )
+    )
+
+
 async def put_up(connection: Connection, batch_id: str, rows: Sequence[tuple[int, bytes, datetime]]) -> None:
     """Keep what a batch puts up: incentive, digest and when it lapsed, in the order of its lines."""
     await connection.copy_records_to_table(
