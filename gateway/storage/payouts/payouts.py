@@ -310,6 +310,20 @@ async def write_incentives(connection: Connection, now: datetime, rows: Sequence
         as_json(rows),
         now,
     )
+    if over := [row.id for row in rows if row.payout is None]:
+        await connection.execute(_STOPPED_MEANWHILE, over)
+
+
+_STOPPED_MEANWHILE = """
+UPDATE incentives i SET cancelled = true WHERE i.id = ANY($1::bigint[]) AND NOT i.cancelled AND (
+    EXISTS (SELECT FROM batches b WHERE b.id = i.batch_id AND b.state = 'stopped' OFFSET 0)
+    OR EXISTS (SELECT FROM stopped_people s WHERE s.participant = i.participant OFFSET 0)
+    OR EXISTS (SELECT FROM entitlements e JOIN completions c ON c.entitlement = e.id
+        WHERE e.participant = i.participant AND e.state = 'cancelled' AND c.batch_id = i.batch_id OFFSET 0))
+"""
+"""What had left when its batch, its person or its entitlement was stopped, and has come to nothing: no other payout
+follows.
+"""
 
 
 async def plain_hashes(connection: Connection, most: int) -> dict[int, bytes]:

@@ -1,0 +1,73 @@
+"""What has left when its batch, its person or its entitlement is stopped: followed to its end, and no other follows."""
+
+from __future__ import annotations
+
+import pytest
+
+from contracts.payout import PayoutState
+from tests.gateway.payouts.fake import Bank
+from tests.gateway.payouts.town import Town
+
+S = PayoutState
+BATCH = "UPDATE batches SET state = 'stopped'"
+PERSON = "INSERT INTO stopped_people SELECT id, participant_id, now() FROM participants"
+ENTITLEMENT = """
+INSERT INTO programmes VALUES ('kp', 'c', now());
+INSERT INTO plans (id, client_id, organisation, programme, name, state, content, content_root, received_at)
+VALUES ('pl1', 'c', 'main', 'kp', 'n', 'approved', '', '', now());
+INSERT INTO entitlements (id, plan_id, organisation, programme, participant, participant_id, state, client_id,
+    created_at, changed_at) SELECT 1, 'pl1', 'main', 'kp', id, participant_id, 'cancelled', 'c', now(), now()
+FROM participants;
+INSERT INTO completions VALUES (1, 'training', '2026-01-01', 'b', 'c', now())
+"""
+
+
+async def _under_way(town: Town, *acts: str) -> tuple[Bank, int]:
+    bank = town.partner()
+    incentive = await town.due()
+    bank.script("transfer", *acts)
+    await town.worker().tick_send("fake")
+    return bank, incentive
+
+
+@pytest.mark.parametrize("stop", [BATCH, PERSON, ENTITLEMENT], ids=["batch", "person", "entitlement"])
+async def test_what_comes_to_nothing_is_not_made_again(town: Town, stop: str) -> None:
+    bank, incentive = await _under_way(town, "pending")
+    bank.script("status", *[{"act": "say", "kind": "rejected", "technical": True}] * 2)
+    assert await town.states(incentive) == [S.PENDING]
+    await town.execute(stop)
+    await town.drive(town.worker(), town.statements(), hours=2)
+    assert await town.states(incentive) == [S.REJECTED]
+    assert await town.stands(incentive) == ("cancelled", None)
+    assert bank.booked == [] and await town.cases() == []
+
+
+async def test_what_nobody_has_stopped_is(town: Town) -> None:
+    """Its neighbour was: another person, another batch."""
+    bank, incentive = await _under_way(town, "pending")
+    bank.script("status", *[{"act": "say", "kind": "rejected", "technical": True}] * 2)
+    await town.person()
+    await town.execute(f"{PERSON} WHERE id <> (SELECT participant FROM incentives)")
+    await town.drive(town.worker(), town.statements(), hours=2)
+    assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
+
+
+@pytest.mark.parametrize("stop", [BATCH, PERSON, ENTITLEMENT], ids=["batch", "person", "entitlement"])
+async def test_what_was_paid_is_paid(town: Town, stop: str) -> None:
+    bank, incentive = await _under_way(town, "lost")
+    await town.execute(stop)
+    await town.drive(town.worker(), town.statements(), hours=1)
+    assert await town.stands(incentive) == ("paid", None)
+    assert len(bank.booked) == 1
+
+
+async def test_a_refusal_that_was_none_is_known_for_the_payment(town: Town) -> None:
+    """Cancelled by then, and the partner takes it back: paid all the same, and told to staff."""
+    bank, incentive = await _under_way(town, "lost")
+    bank.script("status", *[{"act": "say", "kind": "rejected", "technical": True}] * 2)
+    bank.script("statement", *["unavailable"] * 20)
+    await town.execute(BATCH)
+    await town.drive(town.worker(), town.statements(), hours=24)
+    (row,) = await town.fetch("SELECT payout, cancelled FROM incentives WHERE id = $1", incentive)
+    assert row == {"payout": "succeeded", "cancelled": True}
+    assert await town.states(incentive) == [S.SUCCEEDED] and len(bank.booked) == 1
