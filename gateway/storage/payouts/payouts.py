@@ -310,20 +310,25 @@ async def write_incentives(connection: Connection, now: datetime, rows: Sequence
         as_json(rows),
         now,
     )
-    if over := [row.id for row in rows if row.payout is None]:
-        await connection.execute(_STOPPED_MEANWHILE, over)
 
 
-_STOPPED_MEANWHILE = """
-UPDATE incentives i SET cancelled = true WHERE i.id = ANY($1::bigint[]) AND NOT i.cancelled AND (
-    EXISTS (SELECT FROM batches b WHERE b.id = i.batch_id AND b.state = 'stopped' OFFSET 0)
-    OR EXISTS (SELECT FROM stopped_people s WHERE s.participant = i.participant OFFSET 0)
-    OR EXISTS (SELECT FROM entitlements e JOIN completions c ON c.entitlement = e.id
-        WHERE e.participant = i.participant AND e.state = 'cancelled' AND c.batch_id = i.batch_id OFFSET 0))
-"""
-"""What had left when its batch, its person or its entitlement was stopped, and has come to nothing: no other payout
-follows.
-"""
+async def cancel_stopped(connection: Connection, now: datetime, incentives: Collection[int]) -> None:
+    """Cancel those whose batch, person or entitlement was stopped while a payout was under way that has come to
+    nothing, or has not left after all: none follows.
+    """
+    await connection.execute(
+        """
+        UPDATE incentives i SET cancelled = true, facts_at = $2 WHERE i.id = ANY($1::bigint[]) AND NOT i.cancelled AND (
+            EXISTS (SELECT FROM batches b WHERE b.id = i.batch_id AND b.state = 'stopped' OFFSET 0)
+            OR EXISTS (SELECT FROM stopped_people s WHERE s.participant = i.participant OFFSET 0)
+            OR EXISTS (SELECT FROM (SELECT id FROM entitlements
+                    WHERE participant = i.participant AND state = 'cancelled' OFFSET 0) e
+                CROSS JOIN LATERAL (SELECT FROM completions c
+                    WHERE c.entitlement = e.id AND c.batch_id = i.batch_id OFFSET 0) c OFFSET 0))
+        """,
+        list(incentives),
+        now,
+    )
 
 
 async def plain_hashes(connection: Connection, most: int) -> dict[int, bytes]:

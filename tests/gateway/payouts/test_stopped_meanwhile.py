@@ -42,6 +42,28 @@ async def test_what_comes_to_nothing_is_not_made_again(town: Town, stop: str) ->
     assert bank.booked == [] and await town.cases() == []
 
 
+@pytest.mark.parametrize("act", ["refused_connection", "reset"])
+@pytest.mark.parametrize("stop", [BATCH, PERSON, ENTITLEMENT], ids=["batch", "person", "entitlement"])
+async def test_what_has_not_left_after_all_does_not_leave_later(town: Town, stop: str, act: str) -> None:
+    """Stopped in the moment in which it was to leave: no connection, or an answer lost that was never asked."""
+    bank = town.partner()
+    incentive = await town.due()
+    bank.script("transfer", act)
+    bank.script("status", *["not_found"] * 50)
+
+    async def stopped(operation: str) -> None:
+        bank.before = None
+        await town.execute(stop)
+
+    bank.before = stopped
+    await town.worker().tick_send("fake")
+    await town.drive(town.worker(), town.statements(), hours=30)
+    assert bank.seen.count("transfer") == 1
+    assert bank.booked == []
+    assert (await town.stands(incentive))[0] == "cancelled"
+    assert await town.states(incentive) == [S.CANCELLED]
+
+
 async def test_what_nobody_has_stopped_is(town: Town) -> None:
     """Its neighbour was: another person, another batch."""
     bank, incentive = await _under_way(town, "pending")
