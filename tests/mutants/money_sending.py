@@ -174,6 +174,8 @@ _APPROVALS = (
     one("approval/of_other_content", "gateway/services/intake/batches.py", "if batch.content_root != content_root:", "if not content_root:", BATCHES, first="test_two_others_approve_exactly_this_content"),
     one("approval/after_the_decision", "gateway/services/intake/batches.py", "if batch.state is not BatchState.AWAITING_APPROVAL:", "if batch.state is None:", BATCHES, first="test_two_others_approve_exactly_this_content"),
     one("approval/two_at_once", "gateway/services/intake/batches.py", "stored.get(connection, batch_id, lock=True)", "stored.get(connection, batch_id)", "tests/gateway/intake/test_approvals.py", first="test_an_approval_waits_for_another_one_and_counts_it"),
+    one("stop/what_was_stopped_is_made_again", "gateway/services/payouts/apply.py", "        await payouts.cancel_stopped(connection, now, free)\n", "        assert free\n", "tests/gateway/payouts/test_stopped_meanwhile.py", first="test_what_comes_to_nothing_is_not_made_again"),
+    one("stop/what_has_not_left_leaves_later", "gateway/services/payouts/apply.py", "return unsent | {row.id", "return {row.id", "tests/gateway/payouts/test_stopped_meanwhile.py", first="test_what_has_not_left_after_all_does_not_leave_later"),
     one("approval/rejected_and_still_payable", "gateway/storage/intake/batches.py", "UPDATE incentives SET cancelled = true, facts_at", "UPDATE incentives SET cancelled = false, facts_at", BATCHES, first="test_a_rejected_batch_is_cancelled_and_may_come_again"),
 )  # fmt: skip
 
