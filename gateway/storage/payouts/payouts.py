@@ -312,20 +312,28 @@ async def write_incentives(connection: Connection, now: datetime, rows: Sequence
     )
 
 
+_STOPPED = """(EXISTS (SELECT FROM batches b WHERE b.id = i.batch_id AND b.state = 'stopped' OFFSET 0)
+    OR EXISTS (SELECT FROM stopped_people s WHERE s.participant = i.participant OFFSET 0)
+    OR EXISTS (SELECT FROM (SELECT id FROM entitlements
+            WHERE participant = i.participant AND state = 'cancelled' OFFSET 0) e
+        CROSS JOIN LATERAL (SELECT FROM completions c
+            WHERE c.entitlement = e.id AND c.batch_id = i.batch_id OFFSET 0) c OFFSET 0))"""
+"""Whether the batch, person or entitlement of incentive `i` was stopped."""
+
+
+async def is_stopped(connection: Connection, payout: int) -> bool:
+    """Whether the payout's batch, person or entitlement was stopped, so that nothing of it may leave once more."""
+    query = f"SELECT {_STOPPED} FROM payouts p JOIN incentives i ON i.id = p.incentive WHERE p.id = $1"
+    return bool(await connection.fetchval(query, payout))
+
+
 async def cancel_stopped(connection: Connection, now: datetime, incentives: Collection[int]) -> None:
     """Cancel those whose batch, person or entitlement was stopped while a payout was under way that has come to
     nothing, or has not left after all: none follows.
     """
     await connection.execute(
-        """
-        UPDATE incentives i SET cancelled = true, facts_at = $2 WHERE i.id = ANY($1::bigint[]) AND NOT i.cancelled AND (
-            EXISTS (SELECT FROM batches b WHERE b.id = i.batch_id AND b.state = 'stopped' OFFSET 0)
-            OR EXISTS (SELECT FROM stopped_people s WHERE s.participant = i.participant OFFSET 0)
-            OR EXISTS (SELECT FROM (SELECT id FROM entitlements
-                    WHERE participant = i.participant AND state = 'cancelled' OFFSET 0) e
-                CROSS JOIN LATERAL (SELECT FROM completions c
-                    WHERE c.entitlement = e.id AND c.batch_id = i.batch_id OFFSET 0) c OFFSET 0))
-        """,
+        "UPDATE incentives i SET cancelled = true, facts_at = $2"
+        f" WHERE i.id = ANY($1::bigint[]) AND NOT i.cancelled AND {_STOPPED}",
         list(incentives),
         now,
     )
