@@ -49,7 +49,7 @@ async def test_nobody_approves_anew_what_they_have_handed_over_themselves(api: A
     batch = (await api.submit(as_csv([row(1)]))).json()
     for role in ("one", "two"):
         assert (await api.decide(batch, role)).status_code == 200
-    for number, key in ((1, "of a batch"), (2, "of a plan")):  # who made the plan is the same person
+    for number, key in ((1, "of-a-batch"), (2, "of-a-plan")):  # who made the plan is the same person
         account = ACCOUNT | {"account": f"+628120000009{number}"}
         path = f"/v1/participants/{row(number)['participant_id']}/account"
         assert (await api.call("PUT", path, json=account)).status_code == 200
