@@ -312,12 +312,11 @@ async def write_incentives(connection: Connection, now: datetime, rows: Sequence
     )
 
 
-_STOPPED = """(EXISTS (SELECT FROM batches b WHERE b.id = i.batch_id AND b.state = 'stopped' OFFSET 0)
+_STOPPED = """((SELECT b.state = 'stopped' FROM batches b WHERE b.id = i.batch_id)
     OR EXISTS (SELECT FROM stopped_people s WHERE s.participant = i.participant OFFSET 0)
-    OR EXISTS (SELECT FROM (SELECT id FROM entitlements
-            WHERE participant = i.participant AND state = 'cancelled' OFFSET 0) e
-        CROSS JOIN LATERAL (SELECT FROM completions c
-            WHERE c.entitlement = e.id AND c.batch_id = i.batch_id OFFSET 0) c OFFSET 0))"""
+    OR EXISTS (SELECT FROM (SELECT id, state FROM entitlements WHERE participant = i.participant OFFSET 0) e
+        CROSS JOIN LATERAL (SELECT batch_id FROM completions WHERE entitlement = e.id OFFSET 0) c
+        WHERE e.state = 'cancelled' AND c.batch_id = i.batch_id OFFSET 0))"""
 """Whether the batch, person or entitlement of incentive `i` was stopped."""
 
 
@@ -331,12 +330,17 @@ async def cancel_stopped(connection: Connection, now: datetime, incentives: Coll
     """Cancel those whose batch, person or entitlement was stopped while a payout was under way that has come to
     nothing, or has not left after all: none follows.
     """
-    await connection.execute(
-        "UPDATE incentives i SET cancelled = true, facts_at = $2"
-        f" WHERE i.id = ANY($1::bigint[]) AND NOT i.cancelled AND {_STOPPED}",
+    rows = await connection.fetch(
+        "SELECT i.id FROM (SELECT * FROM incentives WHERE id = ANY($1::bigint[]) OFFSET 0) i"
+        f" WHERE NOT i.cancelled AND {_STOPPED}",
         list(incentives),
-        now,
     )
+    if rows:
+        await connection.execute(
+            "UPDATE incentives SET cancelled = true, facts_at = $2 WHERE id = ANY($1::bigint[])",
+            [row["id"] for row in rows],
+            now,
+        )
 
 
 async def plain_hashes(connection: Connection, most: int) -> dict[int, bytes]:
