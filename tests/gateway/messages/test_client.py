@@ -252,7 +252,7 @@ async def test_an_event_behind_a_whole_file_of_another_organisation_is_read(api:
     reader = await register(store, now, name="reads on", scopes=["read"], organisation="prakerja")
     await api.fetch(
         "INSERT INTO events (type, subject, data, at) SELECT 'incentive.changed', n::text,"
-        " '{\"participant_id\": \"X\"}', $1 FROM generate_series(1, 21000) AS n",
+        ' \'{"participant_id": "X"}\', $1 FROM generate_series(1, 21000) AS n',
         now,
     )
     await api.fetch("INSERT INTO events (type, subject, data, at) VALUES ('partner.resumed', 'ovo', '{}', $1)", now)
