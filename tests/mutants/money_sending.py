@@ -169,7 +169,8 @@ _WORKER = (
 )  # fmt: skip
 
 _APPROVALS = (
-    one("approval/by_who_submitted_it", "gateway/services/intake/batches.py", "if person == await clients.person_of(connection, batch.client_id):", "if batch.client_id is None:", BATCHES, first="test_a_maker_with_the_approvers_scope_still_may_not"),
+    one("approval/anew_by_who_handed_over", "gateway/services/intake/batches.py", "if own or (batch.reapproval and await lapsed.has_rows_of(connection, batch_id, person)):", "if own:", "tests/gateway/intake/test_approvals.py", first="test_nobody_approves_anew_what_they_have_handed_over_themselves"),
+    one("approval/by_who_submitted_it", "gateway/services/intake/batches.py", "own = person == await clients.person_of(connection, batch.client_id)", "own = batch.client_id is None", BATCHES, first="test_a_maker_with_the_approvers_scope_still_may_not"),
     one("approval/one_is_enough", "gateway/services/intake/batches.py", "and before + 1 >= REQUIRED_APPROVALS:", "and before + 1 >= 1:", BATCHES, first="test_two_others_approve_exactly_this_content"),
     one("approval/of_other_content", "gateway/services/intake/batches.py", "if batch.content_root != content_root:", "if not content_root:", BATCHES, first="test_two_others_approve_exactly_this_content"),
     one("approval/after_the_decision", "gateway/services/intake/batches.py", "if batch.state is not BatchState.AWAITING_APPROVAL:", "if batch.state is None:", BATCHES, first="test_two_others_approve_exactly_this_content"),
