@@ -32,7 +32,7 @@ async def each(tick: str, rows: Iterable[T], work: Callable[[T], Awaitable[objec
             return True
 
     if at_once == 1:  # nothing goes on behind whoever dies in the middle of it
-        return sum([await one(row) for row in rows])
+        return sum([await asyncio.create_task(one(row)) for row in rows])  # what each is about is told of it alone
     return sum(await asyncio.gather(*(one(row) for row in rows)))
 
 

@@ -6,6 +6,7 @@ import ast
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -304,8 +305,11 @@ class _Dies(BaseException):
 
 async def test_nothing_goes_on_behind_whoever_dies_in_the_middle_of_a_tick() -> None:
     begun: list[int] = []
+    about: ContextVar[int | None] = ContextVar("about", default=None)
 
     async def work(row: int) -> None:
+        assert about.get() is None, "what one row is about is told of no other"
+        about.set(row)
         begun.append(row)
         await asyncio.sleep(0)
         if row == 2:
