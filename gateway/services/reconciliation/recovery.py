@@ -168,7 +168,9 @@ class Recoveries:
 
         # A partner at which something cannot be done stays held; it holds up no other.
         held = await self.under_way()
-        await each("recover", [one for one in held if one.marked_at is not None], ask)
+        for one in held:
+            if one.marked_at is not None:
+                await each("recover", [one], ask)
         await self.strays.adopt()
         blocked = bool(nobodys(await self.strays.unsettled()))
         told = []

@@ -141,7 +141,8 @@ class Strays:
                 payout = await self._adopt(connection, stray, to, by="gateway") if free else None
             adopted.extend([] if payout is None else [payout])
 
-        await each("strays", pairs, adopt)
+        for pair in pairs:
+            await each("strays", [pair], adopt)
         return len(adopted)
 
     async def _replaced(self, connection: Connection, to: Candidate) -> Conflict | None:
