@@ -18,9 +18,7 @@ from contracts.secret import Secret
 DONE, BLOCKED = ("S", "SUCCESS"), ("F", "USER_STATUS_ABNORMAL")
 HINTS: dict[tuple[str, str], Hint] = {
     ("F", "ACCESS_TOKEN_INVALID"): Hint.CUSTOMER_TOKEN,
-    ("F", "RESOURCE_NOT_DEFINED"): Hint.CREDENTIALS,
-    ("F", "INVALID_SIGNATURE"): Hint.CREDENTIALS,
-    ("F", "AUTHENTICATION_FAIL"): Hint.CREDENTIALS,
+    **{("F", code): Hint.CREDENTIALS for code in ("RESOURCE_NOT_DEFINED", "INVALID_SIGNATURE", "AUTHENTICATION_FAIL")},
 }
 """`resultStatus` and `resultCode` (D7: SUCCESS and RESOURCE_NOT_DEFINED seen, the rest assumed)."""
 

@@ -23,8 +23,7 @@ FACTS = (
     assumed("decision D10", "A second binding gives another token, and the earlier one stays good."),
     seen("dana.md", "partnerReferenceNo is the idempotent key of a top-up: 2003800 again, 5003800 failed."),
     assumed("decision D12", "A refusal by code keeps nothing: the reference stays free."),
-    seen("dana.md", "An account that is frozen or not there is 05, Do Not Honor, with the word in resultMsg."),
-    seen("dana.md", "An authCode that is used, too old or unknown is 4017400, as a wrong signature is."),
+    seen("dana.md", "05 is a payee who is frozen, or by resultMsg not there; 4017400 a wrong signature or authCode."),
     seen("dana.md", "latestTransactionStatus 00 to 07, serviceCode always 38."),
     assumed("decision D13", "An unknown reference is HTTP 200 with status 07 (4043901 is taken alike)."),
     assumed("decisions D14, X14", "Statement: SNAP's history; 4041201: nothing booked. No query of our deposit."),
@@ -68,9 +67,7 @@ MANIFEST = Manifest(
         "merchant_id": Credential(help="merchantId of linking calls", secret=False),
         "channel_id": Credential(help="CHANNEL-ID", secret=False, default="95221"),
         "device_id": Credential(help="X-DEVICE-ID of unbinding", secret=False, default="prakerja-gateway"),
-        "dana_public_key_pem": Credential(
-            help="DANA's RSA public key for the profile query's answers; two while it changes", secret=False, pem=True
-        ),
+        "dana_public_key_pem": Credential(help="DANA's RSA key of profile answers (or two)", secret=False, pem=True),
     },
     account_pattern=r"\+628[0-9]{7,12}",
     account_example="+6281200000000",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
 from adapters import accounts, answers
 from adapters.dana import sign
 from adapters.snap import links, statements
@@ -14,7 +12,6 @@ from contracts.incentive import BlockerCode
 from contracts.linking import LinkFinish, LinkGranted, LinkReturn, LinkStep
 from contracts.observation import StatementKind
 from contracts.partner import Context
-from contracts.payout import Outcome
 from contracts.plan import Response
 
 RETURN_REFUSALS: dict[str, BlockerCode] = {
@@ -30,30 +27,22 @@ EXCHANGE_OVER: dict[str, BlockerCode] = {"4047411": BlockerCode.CONSENT_ABANDONE
 CODE_OVER, OF_A_CODE = {"4017400": BlockerCode.CONSENT_ABANDONED}, "auth code"
 """The same in the code that also refuses our signature: only the words tell which (seen: UAT, decision D6)."""
 
+_REFUSALS = dict.fromkeys(("40305", "40318"), BlockerCode.ACCOUNT_BLOCKED) | {
+    "40302": BlockerCode.BALANCE_LIMIT,
+    "40411": BlockerCode.ACCOUNT_NOT_FOUND,
+}
 PAYOUTS = Payouts(
     inquiry=sign.INQUIRY,
     transfer=sign.TOPUP,
     status=sign.STATUS,
-    inquiry_refusals={
-        "4033702": BlockerCode.BALANCE_LIMIT,
-        "4033705": BlockerCode.ACCOUNT_BLOCKED,
-        "4033718": BlockerCode.ACCOUNT_BLOCKED,
-        "4043711": BlockerCode.ACCOUNT_NOT_FOUND,
-    },
-    refusals={
-        "4033802": BlockerCode.BALANCE_LIMIT,
-        "4033805": BlockerCode.ACCOUNT_BLOCKED,
-        "4033818": BlockerCode.ACCOUNT_BLOCKED,
-        "4043811": BlockerCode.ACCOUNT_NOT_FOUND,
-    },
+    inquiry_refusals=sign.INQUIRY.coded(_REFUSALS),
+    refusals=sign.TOPUP.coded(_REFUSALS),
     account="customerNumber",
     account_of=accounts.mobile,
+    word=("additionalInfo", "resultMsg"),
+    words={"PAYEE_USER_NOT_EXIST": BlockerCode.ACCOUNT_NOT_FOUND},  # beside 05; frozen: PAYEE_USER_STATUS_DISABLE
 )
-"""Refusals are final (decisions D11, D12, assumed; 02 and 05 seen: UAT); 5003800 only says that an earlier attempt
-failed: looked up.
-"""
-NOBODY = "PAYEE_USER_NOT_EXIST"
-"""`resultMsg` beside 05 of a number that has no account; of a frozen one PAYEE_USER_STATUS_DISABLE (seen: UAT)."""
+"""Final (decisions D11, D12; 02, 05 and words seen: UAT); 5003800 only says that an earlier attempt failed."""
 
 HISTORY = statements.History(
     call=sign.HISTORY,
@@ -85,11 +74,3 @@ def exchanged(ctx: Context, finish: LinkFinish, reply: Response) -> LinkStep:
     if refusal := links.refused(envelope, EXCHANGE_OVER | CODE_OVER if of_the_code else EXCHANGE_OVER):
         return refusal
     return LinkGranted(grant=links.granted(ctx, sign.EXCHANGE.expect(reply), extra={"account": finish.account}))
-
-
-def refused(outcome: Outcome, reply: Response) -> Outcome:
-    """A payout's outcome, where it refuses the payee with the word for why."""
-    word = answers.at(answers.json_value(reply), "additionalInfo", "resultMsg")
-    if outcome.reason is not BlockerCode.ACCOUNT_BLOCKED or answers.written(word).upper() != NOBODY:
-        return outcome
-    return msgspec.structs.replace(outcome, reason=BlockerCode.ACCOUNT_NOT_FOUND)

@@ -70,9 +70,9 @@ class Dana(Adapter):
         reply = yield DANA.ask(ctx, sign.INQUIRY, wire.inquiry(order))
         refusal = PAYOUTS.inquired(order, reply)
         if refusal is not None:
-            return mapping.refused(refusal, reply)
+            return refusal
         reply = yield DANA.ask(ctx, sign.TOPUP, wire.topup(order), n=1)
-        return mapping.refused(PAYOUTS.transferred(order, reply), reply)
+        return PAYOUTS.transferred(order, reply)
 
     def find_payout(self, ctx: Context, order: PayoutOrder) -> Plan[Outcome]:
         """topup-status (decision D13)."""

@@ -237,9 +237,8 @@ def _words(refusal: wire.IrisErrorReply, order: PayoutOrder) -> str | None:
 
 
 def _refused_or_unknown(reply: Response, order: PayoutOrder) -> Outcome:
-    """401 in Iris' own words: our key was refused, nothing was done (seen: wallets.md 2.6, 2.2), nor is anything where
-    our deposit is too small (a create moves nothing, and a number is approved once). Anything else is unknown, what
-    stands in front of Iris included.
+    """In Iris' own words our key was refused, or our deposit is too small (its 016): nothing was done (wallets.md 2.6;
+    a number is approved once). Anything else is unknown, what stands in front of Iris included.
     """
     detail, wait_s = None, answers.retry_after_s(reply)
     if reply.status == 401 and wire.DENIED in reply.content:
@@ -249,7 +248,7 @@ def _refused_or_unknown(reply: Response, order: PayoutOrder) -> Outcome:
         if reply.status == 401 and refusal.error_message:
             return not_accepted(Hint.CREDENTIALS, partner_code="401", retry_after_s=wait_s)
         if reply.status == 400 and wire.ours(refusal.words) is Hint.FLOAT_SHORT:
-            return not_accepted(Hint.FLOAT_SHORT, partner_code=wire.SHORT, retry_after_s=wait_s)
+            return not_accepted(Hint.FLOAT_SHORT, partner_code="016", retry_after_s=wait_s)
         detail = _words(refusal, order)
     return unknown(partner_code=f"{reply.status:03d}", detail=detail, retry_after_s=wait_s)
 
@@ -282,9 +281,7 @@ STATEMENT_KINDS: dict[str, dict[str, StatementKind]] = {
 """Type and direction of a booking (decision S2). Any other pair makes the page unreadable: a payout under a new name
 must not pass for "not listed".
 """
-assert {kind for sides in STATEMENT_KINDS.values() for kind in sides.values()} | {StatementKind.PENDING} == set(
-    StatementKind
-)
+assert {kind for one in STATEMENT_KINDS.values() for kind in one.values()} == {*StatementKind} - {StatementKind.PENDING}
 
 
 def statement(reply: Response) -> StatementPage:

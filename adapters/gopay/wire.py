@@ -23,8 +23,6 @@ CREATE_REFUSED = "An error occurred when creating payouts"
 """Iris' words for a create that failed validation; it has no code for it (wallets.md 2.6)."""
 DENIED = b"HTTP Basic: Access denied"
 """What Iris' own server says in plain text to a key that it does not know (seen: wallets.md 2.6)."""
-SHORT = "016"
-"""Iris' code of a deposit that is too small, which it says in words where it has no codes."""
 OURS = {
     "sufficient balance": Hint.FLOAT_SHORT,
     "not authorized": Hint.CREDENTIALS,

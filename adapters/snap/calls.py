@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,6 +22,8 @@ from contracts.nik import Nik
 from contracts.partner import Context
 from contracts.plan import Effect, Request, Response
 from contracts.secret import Secret
+
+T = TypeVar("T")
 
 READ, WRITE = Effect.READ, Effect.WRITE
 TOKEN_S = 10.0
@@ -88,6 +90,10 @@ class Call(msgspec.Struct, frozen=True):
         if envelope.code != self.done:
             raise self.unavailable(envelope)
         return envelope
+
+    def coded(self, cases: Mapping[str, T]) -> dict[str, T]:
+        """By this endpoint's whole codes what is told by case: `40305` is 403, its service, 05."""
+        return {f"{case[:3]}{self.service}{case[3:]}": told for case, told in cases.items()}
 
     def unavailable(self, envelope: Envelope) -> PartnerUnavailable:
         """What to raise for an answer that is no verdict: could not tell, with the hint that its code or case gives."""

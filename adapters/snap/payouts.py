@@ -62,6 +62,10 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
     """Where a look-up shows the partner's number; the first one that is there."""
     refused_before: str = ""
     """The field of a look-up with the code that refused the transfer, where the partner has one."""
+    word: tuple[str, ...] = ()
+    """Where a code that refuses an account says in a word why."""
+    words: Mapping[str, BlockerCode] = {}
+    """The words by which it is not blocked, but something else."""
 
     def __post_init__(self) -> None:
         """A table with a slip in it is not imported."""
@@ -79,7 +83,7 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
         envelope = self.inquiry.read(reply)
         refusal = self.inquiry_refusals.get(envelope.code) or envelope.unusable_because
         if refusal is not None:
-            return rejected(refusal, partner_code=envelope.code)
+            return rejected(self._in_words(envelope, refusal), partner_code=envelope.code)
         if envelope.case in self.inquiry_known:
             return unknown(partner_code=envelope.code, retry_after_s=answers.retry_after_s(reply))
         if envelope.code != self.inquiry.done:
@@ -99,11 +103,16 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
             return pending(partner_code=code, partner_reference=envelope.optional_number("referenceNo"))
         stands = _stands(envelope) in (OutcomeKind.SUCCEEDED, OutcomeKind.PENDING, OutcomeKind.REVERSED)
         if code in self.refusals and not stands:
-            return rejected(self.refusals[code], partner_code=code)
+            return rejected(self._in_words(envelope, self.refusals[code]), partner_code=code)
         wait_s = answers.retry_after_s(reply)
         if envelope.case in codes.NOT_ACCEPTED and not stands:
             return not_accepted(codes.HINTS[envelope.case], partner_code=code, retry_after_s=wait_s)
         return unknown(partner_code=code, retry_after_s=wait_s)
+
+    def _in_words(self, envelope: Envelope, refusal: BlockerCode) -> BlockerCode:
+        if refusal is not BlockerCode.ACCOUNT_BLOCKED or not self.word:
+            return refusal
+        return self.words.get(answers.written(answers.at(envelope.body, *self.word)).upper(), refusal)
 
     def found(self, order: PayoutOrder, reply: Response) -> Outcome:
         """What a look-up says; its own responseCode only says that the asking worked (snap-bni.md 1.11)."""

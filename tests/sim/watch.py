@@ -72,7 +72,7 @@ def leaves(town: Town, side: PartnerSide, write: Write, timeout_s: float) -> Non
         return
     if payout.state != _STATE[write.does]:
         town.bad(f"payout {payout.id} is {payout.state}, and a request that {write.does} left for it")
-    if write.does is REJECTS:
+    if write.does is REJECTS or asked_by_key:  # for the second the key's life is what bounds it
         return
     if payout.sent_deadline_s is None or town.now_s + timeout_s > payout.sent_deadline_s + 0.001:
         town.bad(f"payout {payout.id}: a request that {write.does} left too late for its deadline")
