@@ -17,7 +17,7 @@ def new_partner(
     name: Annotated[str, typer.Argument(help="2 to 12 letters a to z: folders, settings, the word in the API.")],
 ) -> None:
     """Write the skeleton of a partner into the project's tree, its line into both registries, its mock's address into
-    docker-compose.yml.
+    the compose files.
 
     Run it in the project's folder. It writes adapters/NAME (a SNAP wallet that links by a page and pays in one step),
     mock_partners/NAME, a fact sheet in docs/partners with the questions to answer, and tests/partners/NAME.

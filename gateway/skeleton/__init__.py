@@ -1,6 +1,6 @@
 """The skeleton of a partner: the files below this folder, laid out as in the tree; the partner is called *contoh*.
 
-Making one is copying them under another name, adding its line to each registry and its mock to docker-compose.yml.
+Making one is copying them under another name, adding its line to each registry and its mock to the compose files.
 Nothing is interpreted: a file that lies there reads as it will read, with `.txt` behind its name, so that nobody takes
 it for code of the gateway.
 """
@@ -18,7 +18,7 @@ SKELETON = Path(__file__).parent
 EXAMPLE, EXAMPLE_DAY = "contoh", "date(2001, 1, 1)"
 NAME = re.compile(r"[a-z]{2,12}", re.ASCII)
 REGISTRIES = ("adapters/registry.py", "mock_partners/registry.py")
-COMPOSE = "docker-compose.yml"
+COMPOSE = ("docker-compose.yml", "docker-compose.ha.yml")
 _ADDRESS = re.compile(r"^( +)[A-Z]+_BASE_URL: (http://\S+:)(\d+)\n", re.MULTILINE)
 _TREE = "Stand in the project's folder: `adapters/registry.py` and `mock_partners/registry.py` must be below it."
 
@@ -50,8 +50,11 @@ def new_partner(root: Path, name: str, today: date) -> list[str]:
             remedy="Take another name, or remove what is left of an earlier try: its files, and its registry lines.",
         )
     registries = {root / path: _entered((root / path).read_text("utf-8"), name) for path in REGISTRIES}
-    if (compose := root / COMPOSE).is_file():
-        registries[compose] = _composed(compose.read_text("utf-8"), name)
+    registries |= {
+        root / path: _composed(path, (root / path).read_text("utf-8"), name)
+        for path in COMPOSE
+        if (root / path).is_file()
+    }
     for target, source in files.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(_made(source.read_text("utf-8"), name, today), "utf-8")
@@ -99,10 +102,10 @@ def _entered(registry: str, name: str) -> str:
     return f'{head}{opened}{body}\n    "{name}": {value},{closed}{tail}'
 
 
-def _composed(text: str, name: str) -> str:
+def _composed(path: str, text: str, name: str) -> str:
     """The services with the partner's mock behind the last one: its address, its port and its health."""
     if not (found := [*_ADDRESS.finditer(text)]):
-        raise InvalidRequest(f"{COMPOSE} has no `..._BASE_URL: http://mocks:...` to add a line behind.", remedy=_TREE)
+        raise InvalidRequest(f"{path} has no `..._BASE_URL: http://mocks:...` to add a line behind.", remedy=_TREE)
     indent, host, port = (last := found[-1]).groups()
     following = f"{int(port) + 1}"
     text = f"{text[: last.end()]}{indent}{name.upper()}_BASE_URL: {host}{following}\n{text[last.end() :]}"

@@ -22,13 +22,21 @@ from mock_partners.registry import PARTNERS as MOCKED
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 FOLDERS = ("contracts", "adapters", "gateway", "mock_partners", "tests", "docs")
-FILES = ("pyproject.toml", "docker-compose.yml", ".env.example", "README.md", "CHANGELOG.md", "Makefile")
+FILES = (
+    "pyproject.toml",
+    "docker-compose.yml",
+    "docker-compose.ha.yml",
+    ".env.example",
+    "README.md",
+    "CHANGELOG.md",
+    "Makefile",
+)
 CACHES = shutil.ignore_patterns("__pycache__", "*.pyc")
 NAMES = ("ab", "middling", "zzzzzzzzzzzz")
 """First, in the middle and last among the imports, and as short and as long as a name may be."""
 TODAY = date(2026, 1, 2)
 MADE = ("adapters", "mock_partners")
-WRITTEN = 22
+WRITTEN = 23
 WIDE = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")} | {"COLUMNS": "400"}
 """A reason is not cut off behind the name of its test."""
 

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from adapters.registry import PARTNERS
 from contracts.linking import LinkRedirect
 from contracts.secret import Secret
+from gateway.clock import SystemClock
 from gateway.partners.desk import Desk
+from gateway.partners.tokens import Tokens
+from gateway.security.vault import Vault
 from gateway.settings import SettingsError, Waits, partner_pages
 from tests.gateway.linking.world import World, press
 
@@ -29,8 +32,8 @@ ELSEWHERE = (
 
 def desk(slug: str, *pages: str, **hosts: str) -> Desk:
     return Desk(
-        PARTNERS[slug], credentials={}, hosts=hosts, pages=pages, executor=None, tokens=None,  # type: ignore[arg-type]
-        clock=None, waits=Waits(),  # type: ignore[arg-type]
+        PARTNERS[slug], credentials={}, hosts=hosts, pages=pages, executor=None,  # type: ignore[arg-type]
+        tokens=Tokens(None, Vault(bytes(32)), SystemClock()), clock=SystemClock(), waits=Waits(),
     )  # fmt: skip
 
 
