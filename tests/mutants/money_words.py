@@ -54,7 +54,7 @@ _HEARD = (
 _ENDINGS = (
     one("end/failure_confirmed_only_once", _REFUSING, "any(h.source is Source.LOOKUP and h.at >= second for h in said)", "bool(said)", FOLLOWING, first="test_a_technical_rejection_is_confirmed_before_it_is_replaced"),
     one("end/failure_confirmed_at_once", _REFUSING, "h.source is Source.LOOKUP and h.at >= second for", "h.source is Source.LOOKUP and h.at is not None for", FOLLOWING, first="test_a_technical_rejection_is_confirmed_before_it_is_replaced"),
-    one("end/payouts_without_end", _REFUSING, "if sum(one.technical for one in (payout, *s.others)) < MOST_PAYOUTS or", "if sum(one.technical for one in (payout, *s.others)) < 99 * MOST_PAYOUTS or", FOLLOWING, first="test_three_payouts_at_most_start_by_themselves"),
+    one("end/payouts_without_end", _REFUSING, "if sum(one.technical for one in (payout, *s.others)) < MOST_PAYOUTS:", "if sum(one.technical for one in (payout, *s.others)) < 99 * MOST_PAYOUTS:", FOLLOWING, first="test_three_payouts_at_most_start_by_themselves"),
     one("end/replacement_not_cancelled", _ENDS, "    cancel_reserved(s, now)\n    for other in s.others:", "    for other in s.others:", WORDS, first="test_paid_after_all_cancels_a_replacement_that_has_not_left"),
     one("end/second_one_left_and_no_pause", _ENDS, "effects.pauses |= {s.payout.partner: reason, other.partner: reason}", "effects.pauses |= {}", WORDS, first="test_paid_after_all_pauses_the_partner_where_a_replacement_has_left"),
     one("end/no_wait_for_the_reason", _REFUSING, "elif word.outcome.reason_may_follow and payout.reason_due_at is None and", "elif word.outcome.reason_may_follow and payout.reason_due_at is not None and", TWO_STEP, first="test_failed_without_a_code_waits_for_the_reason"),

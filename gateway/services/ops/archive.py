@@ -54,6 +54,7 @@ class Wrong(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
+Row = events.Event | stored.Line
 _LINES: dict[str, type[events.Event] | type[stored.Line]] = {
     "events": events.Event,
     "exchanges": stored.Line,
@@ -117,7 +118,7 @@ class Archive:
             else:
                 day = until
 
-    async def _file(self, kind: str, rows: Sequence[events.Event | stored.Line], actor: str) -> Filed:
+    async def _file(self, kind: str, rows: Sequence[Row], actor: str) -> Filed:
         times = [row.at for row in rows]
         known = _filed(self._folder)
         name = f"{kind}-{min(times):%Y%m%d}-{len(known) + 1:06}.jsonl.gz"
@@ -143,23 +144,24 @@ class Archive:
 
     async def _take_out(self, filed: Filed, actor: str, *, again: bool = False) -> None:
         """Take a file's rows out of the store: all of them, or, `again`, none where that was done before."""
+        rows = list(_rows(self._folder / filed.file, filed.kind))
         async with self._database.transaction() as connection:
-            gone = await _forget(connection, filed, list(_rows(self._folder / filed.file, filed.kind)))
-            if gone == 0 and again:
+            gone = await _forget(connection, filed, rows)
+            if not gone and again:
                 return
-            if gone != filed.rows:
+            if gone != rows:  # row by row: the folder may be another store's, or somebody else took some
                 raise Conflict(
-                    f"{filed.file} holds {filed.rows} rows, of which the store has {gone}: something else takes rows"
-                    " out too. Nothing was taken out; archive into another folder once that is over."
+                    f"The store does not hold what is in {filed.file}, or no longer all of it. Nothing was taken out;"
+                    " archive into another folder, and one store into one folder."
                 )
+            if isinstance(last := rows[-1], events.Event):
+                await stored.purged(connection, (last.tx, last.seq))
             seen = {"kind": filed.kind, "rows": filed.rows, "sha256": filed.sha256}
             await audit.record(connection, self._clock.now(), actor, "archive.filed", filed.file, seen)
 
 
-async def _forget(connection: Connection, filed: Filed, rows: Sequence[events.Event | stored.Line]) -> int:
-    if filed.kind == "events":
-        last = rows[-1]
-        assert isinstance(last, events.Event)
+async def _forget(connection: Connection, filed: Filed, rows: Sequence[Row]) -> Sequence[Row]:
+    if isinstance(last := rows[-1], events.Event):
         return await stored.forget_events(connection, (last.tx, last.seq))
     numbers = [row.id for row in rows if isinstance(row, stored.Line)]
     return await stored.forget_exchanges(connection, filed.first_at, filed.last_at, numbers)
@@ -205,7 +207,7 @@ def _whole(lines: bytes) -> bytes:
     return lines[: lines.rfind(b"\n") + 1]
 
 
-def _rows(path: Path, kind: str) -> Iterator[events.Event | stored.Line]:
+def _rows(path: Path, kind: str) -> Iterator[Row]:
     decoder = msgspec.json.Decoder(_LINES[kind])
     with gzip.open(path) as lines:
         for line in lines:

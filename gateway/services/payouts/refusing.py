@@ -37,6 +37,8 @@ ASKED_AGAIN = OF_A_PERSON | _LIMITS
 """Refusals after which the gateway tries again by itself: a full account empties, a wallet is upgraded, and the limit
 may have been ours, or a slip of the partner's.
 """
+REFUSED_US_WAIT = timedelta(hours=1)
+"""Between the payouts of one incentive that a partner refuses in words about us, after the first three."""
 LAST_LOOK = timedelta(hours=6)
 """When on its last day a refused payout is tried once more, from 00:00 Jakarta."""
 
@@ -118,8 +120,12 @@ def _confirm(
             s.incentive.own = _B.OUTCOME_UNKNOWN
     if absent or (not doubtful and _said_again(said, second)):
         payout.confirmed_at, payout.statements_from = now, None
-        if sum(one.technical for one in (payout, *s.others)) < MOST_PAYOUTS or _about_us(terms, counted):
+        if sum(one.technical for one in (payout, *s.others)) < MOST_PAYOUTS:
             release(s, now, None)
+        elif _about_us(terms, counted):
+            release(s, now, _B.PARTNER_UNAVAILABLE)
+            if s.incentive.own is _B.PARTNER_UNAVAILABLE:
+                s.incentive.own_next_at = now + REFUSED_US_WAIT
         else:
             codes = [h.partner_code for h in said]
             _to_be_weighed(s, rejected_for(_B.PARTNER_REJECTED, partner_code=codes[-1]), effects)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-import msgspec
-
+from gateway.partners.executor import Exchange
 from gateway.storage.base.database import Connection
 from gateway.storage.base.rows import into
+from gateway.storage.messages.events import Event
 
 Place = tuple[int, int]
 """Of an event: transaction and number."""
@@ -26,22 +26,14 @@ _OPEN = """
     SELECT id::text FROM payouts
     WHERE state IN ('reserved', 'preparing', 'prepared', 'submitting', 'unknown', 'pending')
     UNION SELECT payout::text FROM cases WHERE closed_at IS NULL AND payout IS NOT NULL
+    UNION SELECT p.id::text FROM cases c JOIN payouts p ON p.incentive = c.incentive WHERE c.closed_at IS NULL
 """
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class Line(Exchange, frozen=True, kw_only=True):
     """One line of the journal of calls, as it lies in the store."""
 
     id: int
-    at: datetime
-    partner: str
-    operation: str
-    effect: str
-    subject: str
-    status: int | None
-    error: str | None
-    left_us: bool
-    took_ms: int
 
 
 async def first_wanted(connection: Connection) -> Place | None:
@@ -50,19 +42,30 @@ async def first_wanted(connection: Connection) -> Place | None:
     return None if row is None else (int(row[0]), int(row[1]))
 
 
-async def forget_events(connection: Connection, until: Place) -> int:
-    """Take out all events up to a place, in the caller's transaction, and have readers behind it told; how many."""
+async def forget_events(connection: Connection, until: Place) -> list[Event]:
+    """Take out all events up to a place, in the caller's transaction: which they were, in their order."""
     await connection.execute("SELECT set_config('gateway.purging', 'on', true)")
-    done = await connection.execute(
-        "DELETE FROM events WHERE (tx, seq) <= ($1::text::xid8, $2::bigint)", str(until[0]), until[1]
+    rows = await connection.fetch(
+        "WITH gone AS (DELETE FROM events WHERE (tx, seq) <= ($1::text::xid8, $2::bigint) RETURNING *)"
+        " SELECT tx::text AS number, seq, type, subject, data, at FROM gone ORDER BY gone.tx, seq",
+        str(until[0]),
+        until[1],
     )
     await connection.execute("SELECT set_config('gateway.purging', 'off', true)")
+    return [
+        Event(tx=int(row["number"]), seq=row["seq"], type=row["type"], subject=row["subject"], data=row["data"],
+              at=row["at"])
+        for row in rows
+    ]  # fmt: skip
+
+
+async def purged(connection: Connection, until: Place) -> None:
+    """From now on readers that are behind this place are told that they have missed something."""
     await connection.execute(
         "UPDATE events_purged SET tx = $1::text::xid8, seq = $2 WHERE (tx, seq) < ($1::text::xid8, $2::bigint)",
         str(until[0]),
         until[1],
     )
-    return int(done.split()[-1])
 
 
 async def first_exchange(connection: Connection) -> datetime | None:
@@ -84,9 +87,15 @@ async def exchanges(connection: Connection, since: datetime, until: datetime, mo
     return [into(Line, row) for row in rows]
 
 
-async def forget_exchanges(connection: Connection, since: datetime, until: datetime, numbers: Sequence[int]) -> int:
-    """Take these lines of a span of time out; how many there were."""
-    done = await connection.execute(
-        "DELETE FROM exchanges WHERE at >= $1 AND at <= $2 AND id = ANY($3::bigint[])", since, until, list(numbers)
+async def forget_exchanges(
+    connection: Connection, since: datetime, until: datetime, numbers: Sequence[int]
+) -> list[Line]:
+    """Take these lines of a span of time out, in the caller's transaction: which they were, by their numbers."""
+    rows = await connection.fetch(
+        "WITH gone AS (DELETE FROM exchanges WHERE at >= $1 AND at <= $2 AND id = ANY($3::bigint[]) RETURNING *)"
+        " SELECT * FROM gone ORDER BY id",
+        since,
+        until,
+        list(numbers),
     )
-    return int(done.split()[-1])
+    return [into(Line, row) for row in rows]

@@ -230,6 +230,42 @@ async def test_what_was_changed_is_named_and_nothing_more_is_filed(
     assert await _subjects(store, "events") == ["199"]
 
 
+@pytest.mark.parametrize("other", ["empty", "as many at the same places"])
+async def test_another_stores_folder_takes_nothing_out(
+    store: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """What a folder says was filed is looked for row by row, not by its number and place."""
+    await _tell(store, *range(203, 199, -1))
+    with monkeypatch.context() as patch:
+
+        async def killed(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(Archive, "_take_out", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await _run(store, tmp_path)
+    filed = _read(tmp_path, "events")
+    async with store.transaction() as connection:
+        await connection.execute("SET LOCAL gateway.purging = 'on'; DELETE FROM events")
+        if other != "empty":
+            for line in filed:
+                await connection.execute(
+                    "INSERT INTO events (tx, seq, type, subject, data, at) OVERRIDING SYSTEM VALUE"
+                    " VALUES ($1::text::xid8, $2, 'partner.paused', 'another', '{}', $3)",
+                    str(line["tx"]),
+                    line["seq"],
+                    NOW - 200 * DAY,
+                )
+    if other == "empty":
+        assert await _run(store, tmp_path) == []
+    else:
+        with pytest.raises(Conflict, match="another folder"):
+            await _run(store, tmp_path)
+        assert len(await _subjects(store, "events")) == 4
+    async with store.connection() as connection:
+        assert not await events.is_purged(connection, 0, 0), "no reader is told that something is gone"
+
+
 async def test_what_is_young_never_goes(store: Database, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="45 days"):
         async for _ in Archive(store, VirtualClock(NOW), tmp_path).run(44 * DAY, "op-me"):

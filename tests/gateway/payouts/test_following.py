@@ -219,7 +219,8 @@ async def test_a_partner_that_refuses_us_time_and_again_refuses_nobody_else(
         await worker.tick_send("fake")
         await town.drive(worker, statements, hours=4, step_s=600)
     assert await town.stands(incentive) == ends
-    assert len(await town.states(incentive)) == payouts
+    made = len(await town.states(incentive))
+    assert made >= payouts if ends[1] is None else made == payouts
     assert bank.seen.count("transfer") == min(2 * payouts, 12)
 
 
