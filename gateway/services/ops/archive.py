@@ -54,7 +54,7 @@ class Wrong(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-Row = events.Event | stored.Line
+_Row = events.Event | stored.Line
 _LINES: dict[str, type[events.Event] | type[stored.Line]] = {
     "events": events.Event,
     "exchanges": stored.Line,
@@ -118,7 +118,7 @@ class Archive:
             else:
                 day = until
 
-    async def _file(self, kind: str, rows: Sequence[Row], actor: str) -> Filed:
+    async def _file(self, kind: str, rows: Sequence[_Row], actor: str) -> Filed:
         times = [row.at for row in rows]
         known = _filed(self._folder)
         name = f"{kind}-{min(times):%Y%m%d}-{len(known) + 1:06}.jsonl.gz"
@@ -160,7 +160,7 @@ class Archive:
             await audit.record(connection, self._clock.now(), actor, "archive.filed", filed.file, seen)
 
 
-async def _forget(connection: Connection, filed: Filed, rows: Sequence[Row]) -> Sequence[Row]:
+async def _forget(connection: Connection, filed: Filed, rows: Sequence[_Row]) -> Sequence[_Row]:
     if isinstance(last := rows[-1], events.Event):
         return await stored.forget_events(connection, (last.tx, last.seq))
     numbers = [row.id for row in rows if isinstance(row, stored.Line)]
@@ -207,7 +207,7 @@ def _whole(lines: bytes) -> bytes:
     return lines[: lines.rfind(b"\n") + 1]
 
 
-def _rows(path: Path, kind: str) -> Iterator[Row]:
+def _rows(path: Path, kind: str) -> Iterator[_Row]:
     decoder = msgspec.json.Decoder(_LINES[kind])
     with gzip.open(path) as lines:
         for line in lines:
