@@ -30,13 +30,9 @@ class Client:
         self._until = 0.0
 
     async def call(self, method: str, path: str, **options: Any) -> Any:
-        """A JSON answer; raises `ApiError` for a problem document."""
+        """A JSON answer; raises `ApiError` for a problem document, also where the token is refused."""
         headers = {**options.pop("headers", {}), "Authorization": f"Bearer {await self._bearer()}"}
-        reply = await self._http.request(method, path, headers=headers, **options)
-        if reply.status_code >= 400:
-            problem = reply.json() if "json" in reply.headers.get("content-type", "") else {}
-            raise ApiError(reply.status_code, problem.get("code", "?"), problem.get("detail", ""))
-        return reply.json() if reply.content else None
+        return _answer(await self._http.request(method, path, headers=headers, **options))
 
     async def submit_batch(self, content: bytes, key: str) -> Any:
         """Submit a CSV as a batch, in chunks; the same key and content give the same batch again."""
@@ -50,9 +46,16 @@ class Client:
 
     async def _bearer(self) -> str:
         if time.monotonic() > self._until:
-            reply = await self._http.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=self._auth)
-            reply.raise_for_status()
-            answer = reply.json()
+            data = {"grant_type": "client_credentials"}
+            answer = _answer(await self._http.post("/oauth/token", data=data, auth=self._auth))
             self._token = answer["access_token"]
             self._until = time.monotonic() + float(answer["expires_in"]) * 0.8
         return self._token
+
+
+def _answer(reply: httpx.Response) -> Any:
+    if reply.status_code >= 400:
+        problem = reply.json() if "json" in reply.headers.get("content-type", "") else {}
+        code = problem.get("code", problem.get("error", "?"))  # the second where a token is refused
+        raise ApiError(reply.status_code, code, problem.get("detail", problem.get("error_description", "")))
+    return reply.json() if reply.content else None
