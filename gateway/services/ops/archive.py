@@ -8,10 +8,12 @@ holds.
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -72,23 +74,29 @@ class Archive:
     async def run(self, kept: timedelta, actor: str, piece: int = PIECE) -> AsyncIterator[Filed]:
         """File what is older than `kept` and take it out, a file at a time; each once that is done.
 
-        Raises `InvalidRequest` for a time that is too short, or a folder whose record is not whole.
+        Raises `InvalidRequest` for a time that is too short, or a folder whose record is not whole, and `Conflict`
+        while another run archives into it.
         """
         if kept < LEAST_KEPT:
             raise InvalidRequest(f"{LEAST_KEPT.days} days at least stay in the store.")
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _alone(self._folder):
+            before = self._clock.now() - kept
+            await self._go_on(actor)
+            async for filed in self._events(before, actor, piece):
+                yield filed
+            async for filed in self._exchanges(before, actor, piece):
+                yield filed
+
+    async def _go_on(self, actor: str) -> None:
+        """Where the last run was killed."""
         if wrong := verify(self._folder):
             raise InvalidRequest(f"{wrong[0].file}: {wrong[0].why}. Archive into another folder.")
         manifest = self._folder / _MANIFEST
         if manifest.exists():
             os.truncate(manifest, len(_whole(manifest.read_bytes())))
-        before = self._clock.now() - kept
         if last := _filed(self._folder)[-1:]:
             await self._take_out(last[0], actor, again=True)
-        async for filed in self._events(before, actor, piece):
-            yield filed
-        async for filed in self._exchanges(before, actor, piece):
-            yield filed
 
     async def _events(self, before: datetime, actor: str, piece: int) -> AsyncIterator[Filed]:
         """The oldest events, in their order, up to the first that is not old or that a webhook endpoint still wants."""
@@ -165,6 +173,20 @@ async def _forget(connection: Connection, filed: Filed, rows: Sequence[_Row]) ->
         return await stored.forget_events(connection, (last.tx, last.seq))
     numbers = [row.id for row in rows if isinstance(row, stored.Line)]
     return await stored.forget_exchanges(connection, filed.first_at, filed.last_at, numbers)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two that count the files at once would give one of them the other's name. Raises `Conflict`."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict("Another run archives into this folder.", remedy="Wait until it has ended.") from error
+        yield
+    finally:
+        os.close(held)
 
 
 def verify(folder: Path) -> list[Wrong]:

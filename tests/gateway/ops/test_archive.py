@@ -206,6 +206,19 @@ async def test_two_at_once_take_nothing_out_that_neither_filed(store: Database, 
     assert sum(one.rows for one in await _run(store, tmp_path / "two")) == 4
 
 
+async def test_two_at_once_into_one_folder_are_one(store: Database, tmp_path: Path) -> None:
+    """Both would count the same files, and one of them write over what the other has taken out."""
+    await _tell(store, *range(209, 199, -1))
+    one = Archive(store, VirtualClock(NOW), tmp_path).run(KEPT, "op-me", piece=4)
+    filed = [await anext(one)]
+    with pytest.raises(Conflict, match="Another run"):
+        await _run(store, tmp_path)
+    filed += [each async for each in one]
+    assert [each.rows for each in filed] == [4, 4, 2]
+    assert await _run(store, tmp_path) == [], "it has ended"
+    assert archive.verify(tmp_path) == []
+
+
 @pytest.mark.parametrize("change", ["a byte", "a file", "a line", "rows"])
 async def test_what_was_changed_is_named_and_nothing_more_is_filed(
     store: Database, tmp_path: Path, change: str
