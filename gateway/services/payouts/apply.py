@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from contracts.errors import NotFound
+from contracts.errors import Hint, NotFound
 from contracts.events import EventType
 from contracts.hold import HoldStage
 from contracts.incentive import BlockerCode
@@ -52,7 +52,8 @@ async def apply(
     """Apply words and findings inside the caller's transaction; one result for each, in order. Raises `NotFound` where
     the store knows nothing of a payout.
     """
-    rows, incentives = await payouts.lock(connection, list({item.payout for item in items}))
+    short = {item.payout for item in items if _hint(item) is Hint.FLOAT_SHORT}  # perhaps at once the last try
+    rows, incentives = await payouts.lock(connection, list({item.payout for item in items}), short)
     by_id = {row.id: row for row in rows}
     if gone := {item.payout for item in items} - by_id.keys():  # this process has outlived a failover
         remedy = "What a failover or a restore has lost, `gateway recover` finds."
@@ -91,6 +92,10 @@ async def apply(
     await _follow(connection, now, effects, before)
     await _weigh(connection, now, terms, effects, before)
     return applied
+
+
+def _hint(item: WordOrFinding) -> Hint:
+    return item.outcome.hint if isinstance(item, Word) else item.hint
 
 
 def _free(

@@ -184,8 +184,11 @@ async def find(
 _BESIDE = ("payout", "own", "own_next_at", "payouts", "looks", "deadline_on")
 
 
-async def lock(connection: Connection, payouts: Sequence[int]) -> tuple[list[PayoutRow], dict[int, IncentiveFacts]]:
-    """Lock some payouts, their incentives and the incentives' other payouts, in order of id, and read them.
+async def lock(
+    connection: Connection, payouts: Sequence[int], counted: Collection[int] = ()
+) -> tuple[list[PayoutRow], dict[int, IncentiveFacts]]:
+    """Lock some payouts, their incentives and the incentives' other payouts, in order of id, and read them. Where all
+    others were never sent, only for those that were tried before, or of which they are to be `counted`.
 
     A claim locks the incentive before it makes a payout, so none appears once the incentive is locked.
     """
@@ -206,7 +209,8 @@ async def lock(connection: Connection, payouts: Sequence[int]) -> tuple[list[Pay
         locked.append(payout)
         incentives[payout.incentive] = _incentive_facts(payout, beside)
     cancelled = {payout.incentive for payout in locked if payout.state is PayoutState.CANCELLED}  # they count as none
-    tried = {payout.incentive for payout in locked if payout.refusals}  # how often before says how long it waits now
+    # How often before says how long it waits now.
+    tried = {payout.incentive for payout in locked if payout.refusals or payout.id in counted}
     several = [one.id for one in incentives.values() if one.payouts > 1 or one.id in cancelled or one.id in tried]
     if several:
         others = await connection.fetch(

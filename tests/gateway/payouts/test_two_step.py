@@ -190,6 +190,14 @@ async def test_a_create_refused_for_our_deposit_is_not_asked_again_under_its_key
     await town.check()
 
 
+async def test_a_create_is_refused_for_our_deposit_ever_more_seldom(town: Town, bank: Bank) -> None:
+    """Each time is a payout that ends unsent."""
+    incentive = await town.due()
+    bank.script("create", *[{"act": "say", "kind": "not_accepted", "hint": "float_short"}] * 99)
+    await town.drive(town.worker(), town.statements(), hours=4)
+    assert 5 <= len(await town.states(incentive)) <= 8, "after 5, 10, 20, 40 and then each 60 minutes"
+
+
 async def test_a_create_in_doubt_that_is_refused_for_our_deposit_is_an_operators(town: Town, bank: Bank) -> None:
     """Each further answer of its key would have held the partner for everybody, for as long as the key lives."""
     incentive = await town.due()
