@@ -386,6 +386,8 @@ def _restored(terms: Terms, s: Standing, until: datetime, now: datetime) -> None
         payout.attempt, payout.first_sent_at, payout.sent_at = 1, payout.created_at, until
     elif payout.state is _S.UNKNOWN and not terms.manifest.two_step:
         payout.attempt = max(payout.attempt, 2)
+    if payout.state is _S.PREPARING:
+        payout.looks = max(payout.looks, 1)  # whatever the next create is answered, an earlier one may stand
     if payout.state in OPEN_STATES and payout.state is not _S.PREPARED:
         payout.sent_deadline = until
     if payout.state in _FOLLOWED or (payout.state is _S.REJECTED and payout.reason_due_at is None):

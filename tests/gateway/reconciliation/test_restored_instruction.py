@@ -82,3 +82,25 @@ async def test_a_link_that_may_have_been_revoked_since_the_copy_is_proved_anew(r
     await town.incentive(person)
     await worker.tick_send("fake")
     assert town.links.proved and bank.booked == []
+
+
+@pytest.mark.parametrize("hint", ["float_short", "credentials"])
+async def test_what_its_key_is_refused_takes_nothing_back_that_may_stand(restoring: Restoring, hint: str) -> None:
+    """Only this asking did nothing. Made anew, or by another payout, it could be approved beside the forgotten one."""
+    incentive = await instructed(restoring)
+    town, bank = restoring.town, restoring.town.banks["fake"]
+    town.clock.advance(60)
+    await restoring.restore()
+    bank.script("status", *["not_found"] * 1_000)
+    bank.script("create", {"act": "say", "kind": "not_accepted", "hint": hint})
+    worker = town.worker("after")
+    service = restoring.recoveries(worker)
+    await service.open(town.clock.now() - timedelta(minutes=5), actor="cli")
+    await service.round()
+    assert await town.states(incentive) == [S.PREPARING] and bank.seen.count("create") == 2
+    town.clock.advance(30 * HOUR_S)
+    await restoring.recover(worker, hours=12)
+    await town.drive(worker, town.statements(), hours=4, step_s=600)
+    assert bank.seen.count("create") == 2 and len(bank.queued) == 1
+    assert await town.states(incentive) == [S.PREPARING]
+    assert await town.cases() == ["outcome_unknown"]
