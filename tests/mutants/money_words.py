@@ -107,7 +107,7 @@ _SILENCE = (
 
 _RESTORED = (
     one("recover/released_at_once", _RECOVERY, "settled = not to_look_up and read", "settled = True", RESTORE, first="test_what_had_not_left_is_sent_once_nobody_knows_of_it"),
-    one("recover/nothing_marked", _RECOVERY, "if one.marked_at is None:", "if one.marked_at is not None:", RESTORE, first="test_an_attempt_in_doubt_may_have_been_the_second_one"),
+    one("recover/nothing_marked", _RECOVERY, "if one.marked_at is None]", "if one.marked_at is not None]", RESTORE, first="test_an_attempt_in_doubt_may_have_been_the_second_one"),
     Mutant(
         "recover/credit_to_nobody_ignored",  # asked once more where it is let go
         (

@@ -168,9 +168,7 @@ class Recoveries:
 
         # A partner at which something cannot be done stays held; it holds up no other.
         held = await self.under_way()
-        for one in held:
-            if one.marked_at is not None:
-                await each("recover", [one], ask)
+        await each("recover", [one for one in held if one.marked_at is not None], ask)
         await self.strays.adopt()
         blocked = bool(nobodys(await self.strays.unsettled()))
         told = []
@@ -217,9 +215,7 @@ class Recoveries:
 
     async def _mark_all(self) -> None:
         """Take every payout that has not ended as perhaps sent since the copy, once the partner is held."""
-        for one in await self.under_way():
-            if one.marked_at is None:
-                await each("recover", [one], self._mark)
+        await each("recover", [one for one in await self.under_way() if one.marked_at is None], self._mark)
 
     async def _mark(self, one: Recovery) -> None:
         """Those that can be are marked also where one cannot: then its partner stays held, and is marked again."""
@@ -245,7 +241,7 @@ class Recoveries:
 
     async def _marked(self, connection: Connection, one: Recovery) -> None:
         await recovery.distrust_links(connection, one.partner)
-        await recovery.marked(connection, one.id, self._clock.now())
+        await recovery.marked(connection, one, self._clock.now())
 
     async def _apply(self, found: Sequence[WordOrFinding]) -> list[Applied]:
         return await transact(

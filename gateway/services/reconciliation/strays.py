@@ -141,8 +141,7 @@ class Strays:
                 payout = await self._adopt(connection, stray, to, by="gateway") if free else None
             adopted.extend([] if payout is None else [payout])
 
-        for pair in pairs:
-            await each("strays", [pair], adopt)
+        await each("strays", pairs, adopt)
         return len(adopted)
 
     async def _replaced(self, connection: Connection, to: Candidate) -> Conflict | None:

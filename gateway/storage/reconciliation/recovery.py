@@ -97,9 +97,11 @@ async def distrust_links(connection: Connection, partner: str) -> None:
     )
 
 
-async def marked(connection: Connection, recovery: int, now: datetime) -> None:
-    """Every payout that had not ended is marked."""
-    await connection.execute("UPDATE recoveries SET marked_at = $2 WHERE id = $1", recovery, now)
+async def marked(connection: Connection, recovery: Recovery, now: datetime) -> None:
+    """Every payout that had not ended is marked; one that was held anew meanwhile is marked anew."""
+    await connection.execute(
+        "UPDATE recoveries SET marked_at = $3 WHERE id = $1 AND opened_at = $2", recovery.id, recovery.opened_at, now
+    )
 
 
 async def not_looked_up(

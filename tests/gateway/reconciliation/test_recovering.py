@@ -13,7 +13,7 @@ from gateway.services.payouts import apply as apply_
 from gateway.services.payouts.ends import Effects, Standing
 from gateway.services.payouts.words import Finding, What, WordOrFinding
 from gateway.services.reconciliation.statements import Statements
-from gateway.storage.reconciliation import strays
+from gateway.storage.reconciliation import recovery, strays
 from tests.gateway.reconciliation.restoring import Restoring
 from tests.gateway.reconciliation.test_restore import forgotten
 
@@ -67,6 +67,28 @@ async def test_a_row_that_cannot_be_marked_keeps_its_own_partner_held_and_no_oth
     await restoring.recover(worker)
     assert await service.under_way() == []
     await town.check()
+
+
+async def test_what_is_held_anew_while_it_is_marked_is_marked_anew(
+    restoring: Restoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else runs it too, or the store went back once more: these marks are of the earlier hold."""
+    town = restoring.town
+    town.partner()
+    service, distrust = restoring.recoveries(town.worker()), recovery.distrust_links
+
+    async def held_anew(connection: Any, partner: str) -> None:
+        await distrust(connection, partner)
+        at = town.clock.now() + timedelta(seconds=1)
+        async with town.database.transaction() as other:
+            await recovery.begin(other, partner, since=at, opened_at=at, settled_at=at)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recovery, "distrust_links", held_anew)
+        await service.open(town.clock.now(), actor="cli")
+    assert [one.marked_at for one in await service.under_way()] == [None]
+    await restoring.recover(town.worker())
+    assert not await service.under_way()
 
 
 async def test_a_credit_that_cannot_be_adopted_keeps_no_other_from_it(
