@@ -154,7 +154,7 @@ class Partner:
             hash=_frozen(take), answer_s=60.0, proved_after=None, not_after=None, last_heard=None,
         )  # fmt: skip
         one = Try(self.desk, leased, order, take.operation, lambda _c, _o: take.make(), _frozen(take), intent)
-        watched = Watched(Attempt(1, moves_nothing=prepares))
+        watched = Watched(Attempt(1, moves_nothing=prepares, again=False))
         item, _ = await self.sending._run(one, self.clock.now() + timedelta(days=1), watched)
         state = self._decided(payout, item)
         if isinstance(item, Finding) and item.what is What.REFUSED:

@@ -177,6 +177,9 @@ _APPROVALS = (
     one("approval/two_at_once", "gateway/services/intake/batches.py", "stored.get(connection, batch_id, lock=True)", "stored.get(connection, batch_id)", "tests/gateway/intake/test_approvals.py", first="test_an_approval_waits_for_another_one_and_counts_it"),
     one("stop/what_was_stopped_is_made_again", "gateway/services/payouts/apply.py", "        await payouts.cancel_stopped(connection, now, free)\n", "        assert free\n", "tests/gateway/payouts/test_stopped_meanwhile.py", first="test_what_comes_to_nothing_is_not_made_again"),
     one("stop/what_has_not_left_leaves_later", "gateway/services/payouts/apply.py", "return unsent | {row.id", "return {row.id", "tests/gateway/payouts/test_stopped_meanwhile.py", first="test_what_has_not_left_after_all_does_not_leave_later"),
+    one("stop/one_more_leaves", "gateway/services/payouts/stops.py", "(watch.attempt.again or not self._fresh())", "not self._fresh()", "tests/gateway/payouts/test_stopped_meanwhile.py", first="test_one_more_attempt_does_not_leave_that_is_stopped_right_before_it"),
+    one("stop/what_stands_is_approved", "gateway/services/payouts/driver.py", " or await self._is_stopped(leased.payout.id)):", "):", "tests/gateway/payouts/test_stopped_meanwhile.py", first="test_an_instruction_that_stands_is_taken_back"),
+    one("stop/a_create_in_doubt_is_approved_at_once", _SENDING, "            if in_doubt:  #", "            if in_doubt and False:  #", "tests/gateway/payouts/test_stopped_meanwhile.py", first="test_an_instruction_that_stands_is_taken_back"),
     one("approval/rejected_and_still_payable", "gateway/storage/intake/batches.py", "UPDATE incentives SET cancelled = true, facts_at", "UPDATE incentives SET cancelled = false, facts_at", BATCHES, first="test_a_rejected_batch_is_cancelled_and_may_come_again"),
 )  # fmt: skip
 

@@ -26,7 +26,6 @@ from gateway.services.payouts.apply import Applied
 from gateway.services.payouts.commits import Commits
 from gateway.services.payouts.sending import ANSWER_S, Sending, within
 from gateway.services.payouts.words import Finding, What, Word, agreed
-from gateway.storage.payouts import payouts
 from gateway.storage.payouts.queue import Leased
 from gateway.storage.reconciliation import lookalikes, statements
 
@@ -99,7 +98,7 @@ class Following:
             act_on_assumed=self._act_on_assumed,
         )
         same = isinstance(permit, ResendPermit) and self._sending.is_body(permit.frozen_hash, leased)
-        if isinstance(permit, ResendPermit) and same and await self._may_leave_again(applied.payout.id):
+        if isinstance(permit, ResendPermit) and same and not await self._perhaps_listed(applied.payout.id):
             await self._sending.send_again(permit, leased)
             return
         if permit is NoPermit.ASSUMED:
@@ -115,12 +114,10 @@ class Following:
             return
         await self._commits.give_back([applied.payout.id])
 
-    async def _may_leave_again(self, payout: int) -> bool:
-        """Unless a statement has a credit that may be this payout, whatever look-ups say, or it was stopped meanwhile:
-        then statements alone decide what became of it.
-        """
+    async def _perhaps_listed(self, payout: int) -> bool:
+        """Whether a statement has a credit that may be this payout, whatever look-ups say."""
         async with self._database.connection() as connection:
-            return not await lookalikes.of(connection, [payout]) and not await payouts.is_stopped(connection, payout)
+            return bool(await lookalikes.of(connection, [payout]))
 
     async def _ask(self, desk: Desk, leased: Leased, *, withdrawing: bool) -> Applied | None:
         """One look-up, and what it says applied; None: it said nothing."""

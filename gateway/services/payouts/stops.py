@@ -49,9 +49,9 @@ class Stops:
         self._listening = False
 
     @contextmanager
-    def watch(self, payout: PayoutRow, *, moves_nothing: bool) -> Iterator[Watched]:
-        """Watch an attempt, from before its intent is committed; `moves_nothing`: only a recovery stops it."""
-        watch = Watched(Attempt(payout.id, moves_nothing))
+    def watch(self, payout: PayoutRow, *, moves_nothing: bool, again: bool) -> Iterator[Watched]:
+        """Watch an attempt, from before its intent is committed; `moves_nothing`, `again`: as `Attempt`."""
+        watch = Watched(Attempt(payout.id, moves_nothing, again))
         names = [f"recovery:{payout.partner}"]
         if not moves_nothing:
             names += [f"partner:{payout.partner}", f"link:{payout.link_id}", f"incentive:{payout.incentive}"]
@@ -66,8 +66,10 @@ class Stops:
                     del self._watches[name]
 
     async def look(self, watch: Watched) -> None:
-        """The last look before a WRITE. Raises `HeldBack`, also where the store must be asked and does not answer."""
-        if not watch.stopped and not self._fresh():
+        """The last look before a WRITE. Raises `HeldBack`, also where the store must be asked and does not answer: for
+        one more attempt always, as nobody tells what stops that alone.
+        """
+        if not watch.stopped and (watch.attempt.again or not self._fresh()):
             try:
                 async with self._clock.timeout(ASK_S):
                     await self._ask([watch])

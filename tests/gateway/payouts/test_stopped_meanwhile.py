@@ -63,6 +63,50 @@ async def test_what_has_not_left_after_all_does_not_leave_later(town: Town, stop
     assert await town.stands(incentive) == ("cancelled", None)
 
 
+@pytest.mark.parametrize("stop", [BATCH, PERSON, ENTITLEMENT], ids=["batch", "person", "entitlement"])
+async def test_one_more_attempt_does_not_leave_that_is_stopped_right_before_it(town: Town, stop: str) -> None:
+    """Its absence was proved and its intent is committed: the last look asks the store, though nobody tells of it."""
+    bank = town.partner()
+    incentive = await town.due()
+    bank.script("transfer", "reset")
+    bank.script("status", *["not_found"] * 50)
+    worker = town.worker()
+    await worker.tick_send("fake")
+
+    async def stopped(operation: str) -> None:
+        if operation == "inquiry":
+            bank.before = None
+            worker.stops.listens(True)
+            await worker.stops.poll()
+            await town.execute(stop)
+
+    bank.before = stopped
+    await town.drive(worker, town.statements(), hours=60, step_s=600)
+    assert bank.seen.count("inquiry") == 2, "it was about to leave"
+    assert bank.seen.count("transfer") == 1 and bank.booked == []
+    assert await town.states(incentive) == [S.REJECTED]
+    assert await town.stands(incentive) == ("cancelled", None)
+
+
+@pytest.mark.parametrize(
+    ("operation", "act"),
+    [("create", "lost"), ("create", "reset"), ("approve", "refused_connection"), ("approve", "reset")],
+)
+@pytest.mark.parametrize("stop", [BATCH, PERSON, ENTITLEMENT], ids=["batch", "person", "entitlement"])
+async def test_an_instruction_that_stands_is_taken_back(town: Town, stop: str, operation: str, act: str) -> None:
+    """Approved after the stop it would pay: its create was in doubt, or its approval has not left."""
+    bank = town.partner(two_step=True)
+    incentive = await town.due()
+    bank.script(operation, act)
+    await town.worker().tick_send("fake")
+    approved = bank.seen.count("approve")
+    await town.execute(stop)
+    await town.drive(town.worker(), town.statements(), hours=2)
+    assert bank.seen.count("approve") == approved and not bank.booked and not bank.queued
+    assert await town.states(incentive) == [S.CANCELLED]
+    assert await town.stands(incentive) == ("cancelled", None)
+
+
 async def test_what_nobody_has_stopped_is(town: Town) -> None:
     """Its neighbour was: another person, another batch."""
     bank, incentive = await _under_way(town, "pending")

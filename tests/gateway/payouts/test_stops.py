@@ -9,7 +9,8 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from contracts.payout import PayoutState
+from contracts.observation import Source
+from contracts.payout import PayoutState, succeeded
 from gateway.services.ops.partners import Partners, PausedView, SwitchState
 from gateway.services.payouts import stops
 from gateway.services.payouts.sending import Answer
@@ -131,13 +132,48 @@ async def test_a_create_in_doubt_is_stopped_by_a_recovery_alone(town: Town) -> N
     await worker.tick_send("two")
     await _do(town, "pause")
     payout = await town.payout(incentive)
-    one = queue.Attempt(payout.id, moves_nothing=True)
+    one = queue.Attempt(payout.id, moves_nothing=True, again=False)
     async with town.database.connection() as connection:
         assert await queue.stopped(connection, [one]) == set()
         assert await queue.stopped(connection, [one._replace(moves_nothing=False)]) == {payout.id}
         now = town.clock.now()
         await recovery.begin(connection, "two", since=now, opened_at=now, settled_at=now)
         assert await queue.stopped(connection, [one]) == {payout.id}
+
+
+async def _paid_after_all(town: Town, worker: Ticking, payout: int) -> None:
+    await worker.observe(None, payout, Source.NOTIFICATION, succeeded())
+
+
+async def _listed_under_another_name(town: Town, worker: Ticking, payout: int) -> None:
+    await town.execute("INSERT INTO lookalikes VALUES ($1, $2, 'x', $3, $3)", payout, town.today(), town.clock.now())
+
+
+@pytest.mark.parametrize("learnt", [_paid_after_all, _listed_under_another_name])
+async def test_one_more_attempt_asks_the_store_right_before_it_leaves(
+    town: Town, learnt: Callable[[Town, Ticking, int], Awaitable[None]]
+) -> None:
+    """What its absence was proved by may be over, and nobody tells a worker of that."""
+    bank = town.partner("two")
+    incentive = await town.due("two")
+    worker = town.worker()
+    bank.script("transfer", "reset")
+    bank.script("status", *["not_found"] * 50)
+    await worker.tick_send("two")
+    payout = await town.payout(incentive)
+
+    async def meanwhile(operation: str) -> None:
+        if operation == "inquiry":
+            bank.before = None
+            worker.stops.listens(True)
+            await worker.stops.poll()
+            await learnt(town, worker, payout.id)
+
+    bank.before = meanwhile
+    await town.drive(worker, town.statements(), hours=3)
+    assert bank.seen.count("inquiry") == 2, "it was about to leave"
+    assert bank.seen.count("transfer") == 1 and bank.booked == []
+    assert len(await town.states(incentive)) == 1
 
 
 class Listening:
