@@ -21,6 +21,7 @@ from gateway.core import Core
 from gateway.cursors import cursor_of, numbers_of
 from gateway.security.clients import Caller, require
 from gateway.services.intake.batches import RowOutcome
+from gateway.services.intake.cells import plain
 from gateway.services.intake.row_faults import faults_of
 from gateway.storage.intake.batches import ResultRow, StageTotal
 
@@ -151,6 +152,7 @@ async def _csv(pages: AsyncIterator[list[RowResult]]) -> AsyncIterator[bytes]:
         text = io.StringIO()
         writer = csv.writer(text)
         for row in page:
-            plain = msgspec.to_builtins(row)
-            writer.writerow([*(plain[name] for name in names), " ".join(row.not_taken), *notes_of(row.faults)])
+            builtins = msgspec.to_builtins(row)
+            cells = (*(builtins[name] for name in names), " ".join(row.not_taken), *notes_of(row.faults))
+            writer.writerow(map(plain, cells))  # the partner's number is whatever the partner says
         yield text.getvalue().encode()

@@ -475,6 +475,30 @@ async def test_results_as_streams_and_pages(api: Api) -> None:
     assert lines == list(range(2, 32))
 
 
+@pytest.mark.parametrize("number", ["=1+1|x", "@SUM(A1)", "-2+3+cmd", "20261129000417"])
+async def test_no_number_of_a_partner_is_computed_by_who_opens_the_results_as_a_sheet(api: Api, number: str) -> None:
+    """A partner gives its payments the numbers that it likes; a program reads them as they are."""
+    batch = (await api.submit(as_csv([row(1)]))).json()
+    await api.fetch(
+        "INSERT INTO links (id, participant, client_id, partner, account_index, account_sealed, state, return_url,"
+        " created_at, updated_at) SELECT 'L1', id, 'maker', partner, '', '', 'active', '', now(), now()"
+        " FROM participants"
+    )
+    await api.fetch(
+        "INSERT INTO payouts (id, reference, partner_reference, incentive, participant, link_id, partner,"
+        " amount_rupiah, state, created_at, updated_at, ended_at) SELECT 1, '1', $1, id, participant, 'L1', partner,"
+        " amount_rupiah, 'succeeded', now(), now(), now() FROM incentives",
+        number,
+    )
+    await api.fetch("UPDATE incentives SET payout = 'succeeded'")
+    sheet = await api.call("GET", batch["results_url"], headers={"Accept": "text/csv"})
+    (line,) = csv.DictReader(io.StringIO(sheet.text))
+    assert line["partner_reference"] == (number if number.isdigit() else f"'{number}")
+    assert (line["participant_id"], line["amount_rupiah"], line["field"]) == ("P00000001", "600000", "")
+    for kind in ("application/x-ndjson", "application/json"):
+        assert json.dumps(number) in (await api.call("GET", batch["results_url"], headers={"Accept": kind})).text
+
+
 async def test_an_upload_that_falls_silent_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_routes, "_SILENCE_S", 0.05)
     before = await api.state()
