@@ -14,7 +14,7 @@ from gateway.cli.common import As, AsJson, settings, table, tell, terminal, who,
 from gateway.core import Core, build_core
 from gateway.resources import open_resources
 from gateway.services.intake.incentives import Incentives
-from gateway.services.payouts.settlements import SettledAs
+from gateway.services.payouts.settlements import REFUSED_FOR, SettledAs
 from gateway.storage.base.database import Database
 from gateway.storage.payouts import settlements as stored
 from gateway.storage.payouts.settlements import Settlement
@@ -58,7 +58,10 @@ def propose(
     document: Annotated[str, typer.Option(help="The partner's number or name of the document.")],
     why: Annotated[str, typer.Option(help="What makes you believe it; no personal data.")],
     reason: Annotated[
-        BlockerCode | None, typer.Option(help="Of a refusal that names the account or the person.")
+        BlockerCode | None,
+        typer.Option(
+            help=f"Of a refusal that blames the account or person: {', '.join(one.value for one in REFUSED_FOR)}."
+        ),
     ] = None,
     person: As = None,
     as_json: AsJson = False,

@@ -27,7 +27,7 @@ from gateway.routes.ops.session import FORM_BYTES, Browser, form, own, page, sig
 from gateway.security import personal
 from gateway.services.intake.participants import Participants
 from gateway.services.linking.proof import DOCUMENT, AccountProofs
-from gateway.services.payouts.settlements import SettledAs
+from gateway.services.payouts.settlements import REFUSED_FOR, SettledAs
 from gateway.storage.ops import audit, story
 
 REASON_MIN, REASON_MAX = 3, 300
@@ -179,7 +179,7 @@ async def _prove(core: Core, target: Target, typed: Typed, actor: str) -> None:
 
 async def _approve(core: Core, target: Target, _: Typed, actor: str) -> None:
     """Approving is done on the batch's own page, where its content is shown; this puts up what has lapsed."""
-    await core.batches.reapprove(actor)
+    await core.batches.reapprove(actor, like=_name(target.batch))
 
 
 async def _stop_batch(core: Core, target: Target, _: Typed, actor: str) -> None:
@@ -205,9 +205,6 @@ async def _try(core: Core, target: Target, _: Typed, actor: str) -> str:
 
 _DOCUMENT = Field("document", ("Nama atau nomor dokumen mitra", "Name or number of the partner's document"))
 _DAY = Field("day", ("Hari (WIB)", "Day (Jakarta)"), kind="date")
-_ABOUT_A_PERSON = ("", *(code.value for code in (
-    BlockerCode.ACCOUNT_NOT_FOUND, BlockerCode.ACCOUNT_BLOCKED, BlockerCode.BALANCE_LIMIT, BlockerCode.MONTHLY_LIMIT,
-)))  # fmt: skip
 _OTHER_ACCOUNT = (
     Field("new_partner", ("Mitra", "Partner")),
     Field("account", ("Akun baru", "New account")),
@@ -215,7 +212,9 @@ _OTHER_ACCOUNT = (
 )
 _SETTLING = (
     Field("verdict", ("Menurut dokumen", "The document says"), tuple(one.value for one in SettledAs)),
-    Field("refused_for", ("Ditolak karena", "Refused because"), _ABOUT_A_PERSON, optional=True),
+    Field(
+        "refused_for", ("Ditolak karena", "Refused because"), ("", *(one.value for one in REFUSED_FOR)), optional=True
+    ),
     _DOCUMENT,
 )
 

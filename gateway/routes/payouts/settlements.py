@@ -31,7 +31,9 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The partner's number or name of the document."""
     why: _Text
     reason: BlockerCode | None = None
-    """Of a refusal that names the account or the person; without it, it is technical and a new payout may follow."""
+    """Of a refusal that blames the account or the person: `account_not_found`, `account_blocked`, `balance_limit`,
+    `monthly_limit`, `partner_rejected`. Without it, it is technical and a new payout may follow.
+    """
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,7 +27,7 @@ from gateway.services.intake.merging import Busy, Merging
 from gateway.services.intake.programmes import Programmes
 from gateway.services.intake.rows import Checker, Declared, Reader, rules_of
 from gateway.services.intake.spool import Spool
-from gateway.storage.access import clients
+from gateway.storage.access import clients, owners
 from gateway.storage.base.database import Connection, Database, transact
 from gateway.storage.intake import batches as stored
 from gateway.storage.intake import reapprovals as lapsed
@@ -229,11 +229,19 @@ class Batches:
         async with self._database.connection() as connection:
             return await self._merging.in_one(connection, store)
 
-    async def reapprove(self, client_id: str) -> BatchView:
-        """Put what has lapsed up for approval (`reapprovals.put_up`)."""
+    async def reapprove(self, client_id: str, like: str | None = None) -> BatchView:
+        """Put what has lapsed up for approval (`reapprovals.put_up`): of the client's organisation, or of the one whose
+        the batch `like` is, for somebody who acts for all. Raises `NotFound` where there is no such batch.
+        """
 
         async def store(connection: Connection, now: datetime) -> BatchView:
-            return BatchView(batch=await reapprovals.put_up(connection, self._vault, client_id, now))
+            if like is None:
+                whose: str | None = await clients.organisation_of(connection, client_id)
+            else:
+                whose = await owners.find(connection, "batch_id", like)
+            if whose is None:
+                raise NotFound("There is no such batch.")
+            return BatchView(batch=await reapprovals.put_up(connection, self._vault, client_id, whose, now))
 
         async with self._database.connection() as connection:
             return await self._merging.in_one(connection, store)

@@ -22,13 +22,13 @@ MOST_LAPSED = 100_000
 """Put up in one batch; the next one takes the rest."""
 
 
-async def put_up(connection: Connection, vault: Vault, client_id: str, now: datetime) -> BatchRow:
-    """A batch of every incentive of the client's organisation whose approval lapsed, at most `MOST_LAPSED`, with a root
-    over their digests.
+async def put_up(connection: Connection, vault: Vault, client_id: str, organisation: str, now: datetime) -> BatchRow:
+    """A batch of every incentive of an organisation whose approval lapsed, at most `MOST_LAPSED`, with a root over
+    their digests.
 
     Raises `Conflict` where there is none that is not put up already.
     """
-    rows = await reapprovals.lapsed(connection, client_id, MOST_LAPSED)
+    rows = await reapprovals.lapsed(connection, organisation, MOST_LAPSED)
     if not rows:
         raise Conflict(
             "No approval has lapsed that is not up for approval already.",
@@ -64,7 +64,7 @@ async def put_up(connection: Connection, vault: Vault, client_id: str, now: date
         received_at=now,
         decided_at=None,
     )
-    await batches.begin(connection, batch.id, client_id, now)
+    await batches.begin(connection, batch.id, client_id, now, organisation)
     await batches.finish(connection, batch)
     marked = [(row.incentive, made, row.lapsed_at) for row, made in zip(rows, digests, strict=True)]
     await reapprovals.put_up(connection, batch.id, marked)

@@ -23,6 +23,17 @@ from gateway.storage.payouts import payouts, settlements
 from gateway.storage.payouts.payouts import PayoutRow
 from gateway.storage.payouts.settlements import Settlement
 
+REFUSED_FOR = (
+    BlockerCode.ACCOUNT_NOT_FOUND,
+    BlockerCode.ACCOUNT_BLOCKED,
+    BlockerCode.BALANCE_LIMIT,
+    BlockerCode.MONTHLY_LIMIT,
+    BlockerCode.PARTNER_REJECTED,
+)
+"""Why a document may say that somebody was not paid, as partners' codes do. Under any other blocker the incentive would
+wait for an answer to what nobody has asked.
+"""
+
 
 class SettledAs(enum.Enum):
     """What the document says became of the money."""
@@ -44,10 +55,17 @@ class Settlements:
     ) -> Settlement:
         """Bring a document; nothing changes until another person confirms it. Raises `NotFound`, `Conflict` where the
         payout is in no doubt or a refusal comes while an attempt is on its way, `InvalidRequest` for a reason of
-        something that was paid.
+        something that was paid, or one that is none of `REFUSED_FOR`.
         """
         if verdict is SettledAs.PAID and reason is not None:
             raise InvalidRequest("What was paid has no reason for a refusal.", field="reason")
+        if reason is not None and reason not in REFUSED_FOR:
+            raise InvalidRequest(
+                "No partner refuses a payment for this.",
+                field="reason",
+                code="field_invalid",
+                remedy=f"Give one of {', '.join(one.value for one in REFUSED_FOR)}, or none.",
+            )
         personal.refuse(document, "document")
         personal.refuse(why, "why")
         now = self._clock.now()

@@ -97,15 +97,20 @@ async def new_batch_id(connection: Connection, now: datetime) -> str:
     return f"b{await connection.fetchval('SELECT new_id($1)', now)}"
 
 
-async def begin(connection: Connection, batch_id: str, client_id: str, now: datetime) -> None:
-    """Store a batch for its incentives to belong to; `finish` says how it ended, in the same transaction."""
+async def begin(
+    connection: Connection, batch_id: str, client_id: str, now: datetime, organisation: str | None = None
+) -> None:
+    """Store a batch for its incentives to belong to; `finish` says how it ended, in the same transaction.
+    `organisation`: whose it is, when left out the client's.
+    """
     await connection.execute(
         "INSERT INTO batches (id, client_id, organisation, state, single, rows_accepted, rows_rejected, rows_repeated,"
         " amount_rupiah, content_root, received_at)"
-        " VALUES ($1, $2, organisation_of($2), 'empty', false, 0, 0, 0, 0, '', $3)",
+        " VALUES ($1, $2, coalesce($4, organisation_of($2)), 'empty', false, 0, 0, 0, 0, '', $3)",
         batch_id,
         client_id,
         now,
+        organisation,
     )
 
 

@@ -71,8 +71,8 @@ async def _lapse(connection: Connection, now: datetime, which: str, value: objec
     await events.emit(connection, now, told)
 
 
-async def lapsed(connection: Connection, client_id: str, limit: int) -> list[Lapsed]:
-    """Incentives of the client's organisation whose approval lapsed, whose batch was approved, and that no undecided
+async def lapsed(connection: Connection, organisation: str, limit: int) -> list[Lapsed]:
+    """Incentives of an organisation whose approval lapsed, whose batch was approved, and that no undecided
     batch puts up as they stand; locked, so that they stay as they are.
     """
     rows = await connection.fetch(
@@ -81,7 +81,7 @@ async def lapsed(connection: Connection, client_id: str, limit: int) -> list[Lap
             i.programme, i.purpose, i.period, i.participant_id, i.nik_index, i.partner, i.amount_rupiah, i.due_on,
             i.deadline_on, t.account_index
         FROM incentives i JOIN participants t ON t.id = i.participant JOIN batches b ON b.id = i.batch_id
-        WHERE i.lapsed_at IS NOT NULL AND i.organisation = organisation_of($2) AND NOT i.cancelled
+        WHERE i.lapsed_at IS NOT NULL AND i.organisation = $2 AND NOT i.cancelled
           AND i.payout IS DISTINCT FROM 'succeeded'
           AND i.payout IS DISTINCT FROM 'open' AND NOT i.past_deadline AND b.state = 'approved'
           AND NOT EXISTS (SELECT 1 FROM reapprovals r JOIN batches o ON o.id = r.batch_id
@@ -89,7 +89,7 @@ async def lapsed(connection: Connection, client_id: str, limit: int) -> list[Lap
         ORDER BY i.id LIMIT $1 FOR NO KEY UPDATE OF i
         """,  # noqa: S608 - constants
         limit,
-        client_id,
+        organisation,
         timeout=STATEMENT_S,
     )
     return [Lapsed(*row) for row in rows]

@@ -16,6 +16,7 @@ from contracts.lifting import LIFTED_BY
 from contracts.observation import Source
 from contracts.payout import PayoutState, rejected, reversed_, succeeded
 from gateway.api.app import create_app
+from gateway.services.payouts import settlements
 from gateway.services.payouts.settlements import SettledAs, Settlements
 from gateway.storage.payouts import payouts
 from tests.gateway.payouts.town import Town
@@ -133,6 +134,24 @@ async def test_a_document_may_name_the_account_and_then_nothing_follows(town: To
     await town.drive(town.worker(), town.statements(), hours=1, step_s=60)
     assert await town.stands(incentive) == ("scheduled", "account_blocked")
     assert bank.booked == []
+
+
+@pytest.mark.parametrize("code", BlockerCode, ids=lambda code: code.value)
+async def test_a_document_leaves_nobody_under_a_blocker_that_nothing_lifts(town: Town, code: BlockerCode) -> None:
+    """Who types another reason is told those that there are; what is taken ends by time, or by what is named for it."""
+    town.partner()
+    incentive = await in_doubt(town, "reset")
+    payout = (await town.payout(incentive)).id
+    if code not in settlements.REFUSED_FOR:
+        with pytest.raises(InvalidRequest) as refused:
+            await settle(town, payout, SettledAs.REFUSED, code)
+        assert (refused.value.field, await town.stands(incentive)) == ("reason", ("paying", "outcome_unknown"))
+        assert all(one.value in refused.value.remedy for one in settlements.REFUSED_FOR)
+        return
+    await settle(town, payout, SettledAs.REFUSED, code)
+    assert await town.stands(incentive) == ("scheduled", code.value)
+    await town.drive(town.worker(), town.statements(), hours=32 * 24, step_s=3 * 3600)
+    assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
 
 
 async def test_a_create_whose_key_is_over_is_settled_by_a_document(town: Town) -> None:
