@@ -148,7 +148,9 @@ async def take(connection: AnyConnection, rate: Rate, whose: str | None = None) 
 
 
 async def look(connection: AnyConnection, rate: Rate, whose: str | None = None) -> None:
-    """Raise `TooManyRequests` where `whose` allowance, or that of the address that asks, is used up."""
+    """Raise `TooManyRequests` where `whose` allowance, or that of the address that asks, is used up. Of requests side
+    by side all may find one left: where that matters, `take`.
+    """
     limits: Limits = connection.app.state.limits
     await limits.look(connection.app.state.core.resources.redis, rate, whose or address(connection))
 

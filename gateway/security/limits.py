@@ -79,8 +79,10 @@ SIGN_INS_REFUSED = Rate("sign-in-refused", 30, 0.2)
 """Wrong passwords or codes from one address, whatever the names."""
 SIGN_INS = Rate("sign-in", 10, 1 / 60)
 """Tries under one name from one address."""
-SIGN_INS_FAILED = Rate("sign-in-failed", 100, 1 / 36)
-"""Wrong passwords or codes under one name from everywhere: what one address may try leaves the person some of it."""
+SIGN_INS_BY_NAME = Rate("sign-in-name", 100, 1 / 36)
+"""Tries under one name from everywhere, in browsers in which the person has not signed in before: what one address may
+try leaves the person some of it.
+"""
 
 
 def network_of(host: str) -> str:

@@ -20,7 +20,7 @@ from contracts.errors import Forbidden, GatewayError, InvalidRequest, NotFound, 
 from gateway import ops
 from gateway.api import guards, refused_calls
 from gateway.core import Core
-from gateway.security.limits import SIGN_INS, SIGN_INS_FAILED, SIGN_INS_REFUSED
+from gateway.security.limits import SIGN_INS, SIGN_INS_BY_NAME, SIGN_INS_REFUSED
 from gateway.services.ops.operators import LIFE_S, Operator
 
 Browser = Request[Any, Operator, Any]
@@ -130,7 +130,7 @@ async def sign_in(core: NamedDependency[Core], request: Browser) -> Response[Any
     else:
         await guards.look(request, SIGN_INS_REFUSED)
         await guards.take(request, SIGN_INS, f"{guards.address(request)} {whose}")
-        await guards.look(request, SIGN_INS_FAILED, whose)
+        await guards.take(request, SIGN_INS_BY_NAME, whose)  # before the try: many at once would all find one left
     try:
         token = await core.operators.sign_in(
             name, typed.get("password", ""), typed.get("code", ""), alone="alone" in typed
@@ -138,7 +138,6 @@ async def sign_in(core: NamedDependency[Core], request: Browser) -> Response[Any
     except Unauthenticated:
         if not known:
             await guards.take(request, SIGN_INS_REFUSED)
-            await guards.take(request, SIGN_INS_FAILED, whose)
         return page(request, "login.html", refused=True, wanted=own(typed.get("page", "")), status=403)
     if before := request.cookies.get(session_cookie(core)):
         await core.operators.sign_out(before)  # nothing reaches it any more, and signing out would leave it open

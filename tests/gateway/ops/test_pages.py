@@ -92,6 +92,41 @@ async def test_a_pause_says_why_and_who(desk: Desk) -> None:
         assert (await send(browser, "/ops/acts/pause", partner="nobody", reason="why not")).status_code == 404
 
 
+async def test_what_others_wrote_is_text_on_every_page(desk: Desk) -> None:
+    """A partner's words, a client's address, somebody's reason: none of it is markup, in a letter either."""
+    bad, shown = "<script>alert(1)</script>\"'", "&lt;script&gt;alert(1)&lt;/script&gt;"
+    await batch_of(desk, range(1, 2))
+    api = desk.api
+    await api.fetch("UPDATE clients SET name = $1", bad)
+    await api.fetch(
+        "INSERT INTO links (id, participant, client_id, partner, account_index, account_sealed, state, return_url,"
+        " partner_code, created_at, updated_at) SELECT 'L1', id, 'maker', partner, '', '', 'failed', $1, $1, now(),"
+        " now() FROM participants",
+        bad,
+    )
+    await api.fetch(
+        "INSERT INTO payouts (id, reference, partner_reference, incentive, participant, link_id, partner,"
+        " amount_rupiah, state, created_at, updated_at) SELECT 7, '7', $1, id, participant, 'L1', partner,"
+        " amount_rupiah, 'unknown', now(), now() FROM incentives",
+        bad,
+    )
+    await api.fetch(
+        "INSERT INTO cases (id, code, partner, payout, incentive, detail, opened_at, due_at)"
+        " SELECT 8, 'outcome_unknown', partner, 7, id, $1, now(), now() FROM incentives",
+        bad,
+    )
+    async with desk.signed_in("operator") as browser:
+        assert (await send(browser, "/ops/acts/pause", partner="ovo", reason=bad)).status_code == 303
+        pages = ("", "/live", "/audit", "/cases", "/cases/8", "/payouts/7", "/payouts", "/partners/ovo", "/incentives")
+        told = {page: (await browser.get(f"/ops{page}")).text for page in pages}
+        person = (await browser.get(f"/ops/participants/{row(1)['participant_id']}")).text
+        found = await send(browser, "/ops/search", q=bad)
+    assert not [page for page, text in told.items() if "<script>alert" in text]
+    assert "<script>alert" not in person + found.text
+    for page in ("", "/live", "/audit", "/cases", "/cases/8", "/payouts/7", "/partners/ovo"):
+        assert shown in told[page], page
+
+
 async def test_a_person_is_found_by_every_number_and_shown_masked(desk: Desk) -> None:
     await batch_of(desk, range(1, 4))
     person, phone = row(2), str(row(2)["phone"])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 from datetime import timedelta
 
 import httpx
+import msgspec
 import pytest
 
 from contracts.errors import InvalidRequest
@@ -12,6 +15,7 @@ from gateway.routes.ops import session
 from gateway.security import clients
 from gateway.security.limits import SIGN_INS, Rate
 from gateway.services.ops.operators import FREE_TRIES, IDLE_S, LIFE_S
+from tests.gateway.app import app_of
 from tests.gateway.ops.desk import Desk, code, csrf, send
 
 PAGES = (
@@ -86,6 +90,33 @@ async def test_what_is_wrong_is_not_told(desk: Desk, changes: dict[str, str]) ->
         assert "salah" in reply.text
 
 
+@pytest.mark.parametrize(("public", "prefix"), [("https://pay.test", "__Host-"), ("http://127.0.0.1", "")])
+async def test_a_session_is_this_hosts_alone_and_no_scripts(desk: Desk, public: str, prefix: str) -> None:
+    core = desk.api.core
+    settings = msgspec.structs.replace(core.resources.settings, public_url=public)
+    there = dataclasses.replace(core, resources=dataclasses.replace(core.resources, settings=settings))
+    transport = httpx.ASGITransport(app_of(there), raise_app_exceptions=False)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url=public) as browser:
+        cookies = (await desk.sign_in(browser, "operator")).headers.get_list("set-cookie")
+        assert (await browser.get("/ops")).status_code == 200
+        assert (await browser.get("/ops/language/en")).status_code == 303
+    assert {cookie.partition("=")[0] for cookie in cookies} == {f"{prefix}ops", f"{prefix}ops_known"}
+    for cookie in cookies:
+        parts = {part.strip().lower() for part in cookie.split(";")[1:]}
+        assert {"httponly", "samesite=strict", "path=/"} <= parts and ("secure" in parts) == bool(prefix), cookie
+        assert "domain" not in cookie.lower(), "other hosts of the domain never see it"
+
+
+async def test_a_password_is_kept_as_what_takes_long_to_try(desk: Desk) -> None:
+    """Argon2id with OWASP's figures: 19 MiB, two passes, one lane."""
+    kept = await desk.api.fetch("SELECT password_hash, operators::text AS line FROM operators")
+    assert len(kept) == len(desk.people)
+    for row in kept:
+        assert row["password_hash"].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+        assert not any(person.password in row["line"] for person in desk.people.values())
+    assert len({row["password_hash"].rsplit("$", 2)[1] for row in kept}) == len(kept), "a salt of its own each"
+
+
 async def test_a_code_is_good_once_and_for_one_person(desk: Desk) -> None:
     async with desk.browser() as first, desk.browser() as second:
         mine = code(desk.people["operator"], desk.now_s())
@@ -113,7 +144,7 @@ async def test_nobody_is_locked_out_by_passwords_that_others_guess(desk: Desk) -
 
 
 async def test_guesses_from_many_addresses_are_bounded_together(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "SIGN_INS_FAILED", Rate("few", 3, 1 / 36))
+    monkeypatch.setattr(session, "SIGN_INS_BY_NAME", Rate("few", 3, 1 / 36))
     for n, answer in enumerate((403, 403, 403, 429)):
         async with desk.browser(f"127.0.1.{n}") as browser:
             assert (await desk.sign_in(browser, "operator", name="nobody")).status_code == answer
@@ -121,12 +152,28 @@ async def test_guesses_from_many_addresses_are_bounded_together(desk: Desk, monk
         assert (await desk.sign_in(browser, "operator")).status_code == 303
 
 
+async def test_guesses_side_by_side_are_no_more_than_one_after_the_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All at once, each from an address of its own: none has counted yet when the last is looked at."""
+    monkeypatch.setattr(session, "SIGN_INS_BY_NAME", Rate("few at once", 3, 1 / 36))
+
+    async def guess(n: int) -> int:
+        async with desk.browser(f"127.0.2.{n}") as browser:
+            return (await desk.sign_in(browser, "operator", password="guess")).status_code
+
+    answers = await asyncio.gather(*map(guess, range(12)))
+    assert sorted(answers) == [403] * 3 + [429] * 9
+    tried = await desk.api.fetch("SELECT FROM audit_log WHERE action = 'operator.refused'")
+    assert len(tried) == 3
+
+
 async def test_who_has_signed_in_here_before_is_kept_out_by_nobody_elses_guesses(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From everywhere, from the same address, under any name: also where no one else gets in there any more."""
-    for name in ("SIGN_INS_FAILED", "SIGN_INS_REFUSED", "SIGN_INS"):
-        monkeypatch.setattr(session, name, Rate(f"few {name}", 3, 1 / 3_600))
+    for name, burst in (("SIGN_INS_BY_NAME", 4), ("SIGN_INS_REFUSED", 3), ("SIGN_INS", 3)):
+        monkeypatch.setattr(session, name, Rate(f"few {name}", burst, 1 / 3_600))
     async with desk.browser("127.0.0.3") as mine, desk.browser() as guesser, desk.browser("127.0.0.2") as other:
         assert (await desk.sign_in(mine, "operator")).status_code == 303
         assert (await send(mine, "/ops/sign-out")).status_code == 303
