@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import builtins
 import collections.abc
+import contextlib
 import enum
 import importlib
 import inspect
@@ -14,16 +15,20 @@ import itertools
 import pkgutil
 import sys
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from types import ModuleType, NoneType, UnionType
-from typing import Any, NamedTuple
+from types import FrameType, ModuleType, NoneType, UnionType
+from typing import Any, NamedTuple, Protocol, TypeVar
 
+import asyncpg
 import msgspec
 
 import gateway.storage
 from gateway.security.vault import Vault
+from gateway.storage.base.database import _prepare
+from gateway.storage.intake import staging
+from gateway.storage.reconciliation import reconciliation
 from tests.conftest import MASTER_KEY
 
 ROOT = Path(gateway.storage.__file__).parent
@@ -40,20 +45,60 @@ TEXTS = {
 """What a text parameter of that name holds; others hold `x`."""
 
 
-class Site(NamedTuple):
-    """Where a statement is asked: module below `gateway.storage`, and the line of the call."""
+class Listens(Protocol):
+    """Who stands in a connection's place, and notes what it is asked."""
 
-    module: str
+    real: asyncpg.Connection[Any]
+
+
+Ear = TypeVar("Ear", bound=Listens)
+
+
+class Place(NamedTuple):
+    """Where a statement is asked: file and line of the call, and the function it stands in."""
+
+    file: str
     line: int
     within: str
 
 
-class Question(NamedTuple):
-    """A statement as it was asked."""
+def place() -> Place:
+    """Of the innermost function of `gateway.storage` that is being called."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not frame.f_code.co_filename.startswith(str(ROOT)):
+        frame = frame.f_back
+    return Place("", 0, "") if frame is None else Place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
 
-    site: Site
-    query: str
-    values: tuple[object, ...]
+
+@contextlib.asynccontextmanager
+async def connected(dsn: str, settings: dict[str, str]) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """A connection as the gateway's are, with the tables for the session that some functions work on."""
+    connection = await asyncpg.connect(dsn, server_settings=settings, command_timeout=60)
+    try:
+        await _prepare(connection)
+        await staging.prepare(connection)
+        await reconciliation.prepare(connection)
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def run(ear: Ear, call: Callable[[Ear], Any]) -> Ear:
+    """Call it in a transaction that is taken back; what it makes of the answers is not what is tested."""
+    transaction = ear.real.transaction()
+    await transaction.start()
+    try:
+        with contextlib.suppress(Exception):
+            answer = call(ear)
+            if inspect.isasyncgen(answer):
+                async with contextlib.aclosing(answer):
+                    async for _ in answer:
+                        pass
+            elif inspect.isawaitable(answer):
+                await answer
+    finally:
+        await transaction.rollback()
+    return ear
 
 
 def sites() -> dict[str, list[tuple[int, int, str]]]:
@@ -108,6 +153,8 @@ def _each_varied(choices: list[list[object]]) -> Iterator[tuple[object, ...]]:
 
 
 def _evaluated(annotation: Any, module: ModuleType) -> Any:
+    if isinstance(annotation, typing.ForwardRef):  # a field of a NamedTuple
+        annotation = annotation.__forward_arg__
     if not isinstance(annotation, str):
         return annotation
     names = {**vars(builtins), **vars(collections.abc), **vars(typing), **vars(module)}

@@ -5,17 +5,11 @@ as a worker's.
 
 from __future__ import annotations
 
-import contextlib
-import inspect
-import sys
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import asyncpg
 
-from gateway.storage.base.database import _BY_KEY, _prepare
-from gateway.storage.intake import staging
-from gateway.storage.reconciliation import reconciliation
+from gateway.storage.base.database import _BY_KEY
 from tests.gateway.storage import asked, store
 
 MOST = 900
@@ -27,6 +21,7 @@ WHOLE = {
     "archive.first_exchange": "a command's, once",
     "archive.first_wanted": "a command's: what waits at all endpoints, once a file",
     "archive.forget_exchanges": "a command's: a day of the journal, by a block range index",
+    "batches.others_good": "the last 1,000 people of whom a partner said something good, for a batch that is suspected",
     "batches.stop": "the index of what is not cancelled is read beside that of the batch, once",
     "story.endpoints": "what waits at all endpoints is counted",
     "webhooks.lease": "what waits at the endpoints whose time has come, 2,200 each at most, once",
@@ -89,7 +84,7 @@ class Ear:
         return getattr(self.real, name)
 
     async def _asked(self, method: str, query: str, *values: object, **options: Any) -> Any:
-        place = _place()
+        place = asked.place()[:2]
         before = await self._so_far()
         try:
             found = await getattr(self.real, method)(query, *values, **options)
@@ -122,50 +117,14 @@ class Ear:
         return await self._asked("executemany", *asked, **options)
 
     def cursor(self, query: str, *values: object, **options: Any) -> Any:
-        self.read.append((*_place(), query, 0))
+        self.read.append((*asked.place()[:2], query, 0))
         return self.real.cursor(query, *values, **options)
-
-
-def _place() -> tuple[str, int]:
-    frame = sys._getframe(2)
-    while frame is not None and not frame.f_code.co_filename.startswith(str(asked.ROOT)):
-        frame = frame.f_back  # type: ignore[assignment]
-    return (frame.f_code.co_filename, frame.f_lineno) if frame is not None else ("", 0)
-
-
-async def _run(connection: asyncpg.Connection[Any], oids: list[int], call: Callable[[Ear], Any]) -> Ear:
-    """Call it in a transaction that is taken back; what it makes of the answers is not what is tested."""
-    ear = Ear(connection, oids)
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
-        with contextlib.suppress(Exception):
-            answer = call(ear)
-            if inspect.isasyncgen(answer):
-                async with contextlib.aclosing(answer):
-                    async for _ in answer:
-                        pass
-            elif inspect.isawaitable(answer):
-                await answer
-    finally:
-        await transaction.rollback()
-    return ear
-
-
-@contextlib.asynccontextmanager
-async def _connection(dsn: str, settings: dict[str, str]) -> AsyncIterator[asyncpg.Connection[Any]]:
-    connection = await asyncpg.connect(dsn, server_settings=settings, command_timeout=60)
-    try:
-        await _prepare(connection)
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def test_nothing_is_read_from_end_to_end_whatever_is_believed_of_it(database: str, long: bool) -> None:
     reached: set[tuple[str, int]] = set()
     found: dict[tuple[str, str, str], int] = {}
-    async with _connection(database, {}) as first:
+    async with asked.connected(database, {}) as first:
         await store.fill(first)
         oids = [row[0] for row in await first.fetch(
             "SELECT oid FROM pg_class WHERE oid = ANY($1::regclass[]) UNION ALL SELECT indexrelid FROM pg_index"
@@ -175,14 +134,12 @@ async def test_nothing_is_read_from_end_to_end_whatever_is_believed_of_it(databa
         for kind, settings in KINDS.items():
             if (statistics == "true" or kind.endswith("for all")) and not long:
                 continue  # with --long alone: those that went wrong went wrong with statistics of empty tables
-            async with _connection(database, settings) as connection:
+            async with asked.connected(database, settings) as connection:
                 if statistics == "true" and kind == "api":
                     await connection.execute("ANALYZE")
-                await staging.prepare(connection)
-                await reconciliation.prepare(connection)
                 for module, function in asked.functions():
                     for arguments in asked.calls(module, function):
-                        ear = await _run(connection, oids, lambda ear, f=function, a=arguments: f(ear, **a))
+                        ear = await asked.run(Ear(connection, oids), lambda ear, f=function, a=arguments: f(ear, **a))
                         for path, line, query, read in ear.read:
                             reached.add((path, line))
                             at = f"{module.__name__.rpartition('.')[2]}.{function.__name__}"
@@ -215,7 +172,7 @@ def test_each_exception_is_of_a_function_that_there_is() -> None:
 async def test_a_plan_that_reads_for_each_row_is_noticed(database: str) -> None:
     """The look-up of an incentive's last payout as it was, and as it is."""
     query = "SELECT p.id FROM incentives i, LATERAL (SELECT id FROM {} ORDER BY id DESC LIMIT 1) p"
-    async with _connection(database, {}) as connection:
+    async with asked.connected(database, {}) as connection:
         await store.fill(connection)
         oids = [row[0] for row in await connection.fetch("SELECT 'payouts'::regclass::oid UNION ALL"
                 " SELECT indexrelid FROM pg_index WHERE indrelid = 'payouts'::regclass")]  # fmt: skip
@@ -223,5 +180,5 @@ async def test_a_plan_that_reads_for_each_row_is_noticed(database: str) -> None:
             ("payouts WHERE incentive = i.id", True),
             ("(SELECT * FROM payouts WHERE incentive = i.id OFFSET 0) its", False),
         ):
-            ear = await _run(connection, oids, lambda ear, text=looked_up: ear.fetch(query.format(text)))
+            ear = await asked.run(Ear(connection, oids), lambda ear, text=looked_up: ear.fetch(query.format(text)))
             assert (ear.read[0][3] > MOST_OF_ALL) is noticed, looked_up
