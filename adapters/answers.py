@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUnavailable
-from contracts.money import parse_decimal_string
+from contracts.money import parse_decimal_string, without_sen
 from contracts.payout import Outcome, OutcomeKind
 from contracts.plan import Response
 from contracts.secret import Secret
@@ -261,10 +261,13 @@ def said_at(value: object) -> datetime | None:
     return None if parsed is None or parsed.tzinfo is None else parsed
 
 
-def whole(value: object, field: str) -> int:
-    """A decimal string, or a number, as whole rupiah."""
+def whole(value: object, field: str, *, sen: bool = False) -> int:
+    """A decimal string, or a number, as whole rupiah. `sen`: where it is no payment, they may stand behind it and are
+    left out.
+    """
+    text = written(value)
     try:
-        return parse_decimal_string(written(value))
+        return parse_decimal_string(without_sen(text) if sen else text)
     except ValueError:
         raise PartnerProtocolError(f"field {field} is not a whole amount of rupiah") from None
 

@@ -22,6 +22,7 @@ _GROUPED = re.compile(
     re.ASCII,
 )
 """Groups of three, where another sign for the decimals or a second group tells them from decimals."""
+_SEN = re.compile(r"([.,])(?:[0-9]{1,2}|[0-9]{4,14})$", re.ASCII)
 _EXPONENT = re.compile(r"([1-9](?:\.[0-9]{1,12})?)E\+?([0-9]{1,2})", re.ASCII | re.IGNORECASE)
 
 
@@ -47,3 +48,8 @@ def parse_decimal_string(text: str) -> int:
         if len(fraction) <= (shift := int(found[2])) <= 14:
             return int(whole + fraction.ljust(shift, "0"))
     raise ValueError("not a whole amount of rupiah")
+
+
+def without_sen(text: str) -> str:
+    """`"12,345.67"` as `"12,345.00"`: what a bank adds by itself (interest, its tax, a fee) has sen, no payment has."""
+    return _SEN.sub(r"\g<1>00", text)

@@ -80,6 +80,10 @@ class StatementKind(enum.Enum):
     """Nothing to do with payouts: a deposit, say."""
 
 
+PAYMENTS = frozenset({StatementKind.CREDIT, StatementKind.REVERSAL, StatementKind.PENDING})
+"""What names a payout; fees and deposits do not."""
+
+
 class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
     """One booking as the partner's own statement shows it."""
 

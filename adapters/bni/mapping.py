@@ -13,7 +13,7 @@ from adapters.snap.payouts import Payouts
 from contracts.errors import Hint, PartnerProtocolError
 from contracts.incentive import BlockerCode
 from contracts.linking import Grant, LinkGranted, LinkInputs, LinkStep, Unlinked, UnlinkStep
-from contracts.observation import Balance, StatementKind, StatementLine, StatementPage
+from contracts.observation import PAYMENTS, Balance, StatementKind, StatementLine, StatementPage
 from contracts.plan import Response
 from contracts.secret import Secret
 
@@ -174,7 +174,7 @@ def balance(reply: Response, source_account: Secret) -> Balance:
     if len(infos) != 1:
         raise PartnerProtocolError("field accountInfos does not hold one account")
     available = answers.at(infos[0], "availableBalance")
-    return Balance(amount_rupiah=values.rupiah(available, "accountInfos.availableBalance"))
+    return Balance(amount_rupiah=values.rupiah(available, "accountInfos.availableBalance", sen=True))
 
 
 def _of_ours(envelope: Envelope, source_account: Secret) -> None:
@@ -208,7 +208,7 @@ def _line(value: object) -> StatementLine:
         raise PartnerProtocolError("a transfer without partnerReferenceNo")
     return StatementLine(
         kind=kind,
-        amount_rupiah=values.rupiah(booking.amount, "detailData.amount"),
+        amount_rupiah=values.rupiah(booking.amount, "detailData.amount", sen=kind not in PAYMENTS),
         reference=reference,
         partner_reference=answers.number(booking.transaction_id),
         account=accounts.listed(info.beneficiary_account_no, account_of),

@@ -63,7 +63,7 @@ def proved(answer: IdentityAnswer, name: str | None, account: Secret, reply: Res
     Another name proves no other NIK: it only leaves the account unproved.
     """
     unproved = IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED, partner_code=answer.partner_code)
-    if reply.status == 400 and (ours := wire.ours(answers.json_value(reply))) is not None:
+    if reply.status in (400, 403) and (ours := wire.ours(answers.json_value(reply))) is not None:
         raise answers.unavailable(reply, "no name", ours, "016" if ours is Hint.FLOAT_SHORT else "400")
     if reply.status == 400 and answers.at(answers.json_value(reply, Hint.CREDENTIALS), "errors", "account"):
         return unproved

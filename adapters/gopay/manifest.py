@@ -91,7 +91,7 @@ _CODES = {
     **codes(Blame.AMBIGUOUS, "decisions G8: failed, the reason is not told", "failed"),
     **codes(Blame.AMBIGUOUS, "wallets.md 2.6.1: a create that failed validation", "400", mark=Mark.SEEN),
     **codes(Blame.AMBIGUOUS, "an approver's no, which may be a person at Midtrans' dashboard", "rejected"),
-    **codes(Blame.OURS, "wallets.md 2.6: an Iris key was refused", "401", mark=Mark.SEEN),
+    **codes(Blame.OURS, "wallets.md 2.6: an Iris key was refused, or may not", "401", "403", mark=Mark.SEEN),
     **codes(Blame.PERSON, "wallets.md 2.3.6, decisions G1: unknown to GoPay", "4041012", mark=Mark.SEEN),
     **codes(Blame.PERSON, "decisions G3: refused on GoPay's page", "4031005", "abort", "failure"),
     **codes(Blame.PERSON, "decisions G6: never verified, or not verifiable", "1519", "COMPLETED.INVALID"),

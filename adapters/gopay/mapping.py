@@ -243,12 +243,12 @@ def _refused_or_unknown(reply: Response, order: PayoutOrder) -> Outcome:
     detail, wait_s = None, answers.retry_after_s(reply)
     if reply.status == 401 and wire.DENIED in reply.content:
         return not_accepted(Hint.CREDENTIALS, partner_code="401", retry_after_s=wait_s)
-    if reply.status in (400, 401, 404):
+    if reply.status in (400, 401, 403, 404):
         refusal = _refusal(reply)
-        if reply.status == 401 and refusal.error_message:
-            return not_accepted(Hint.CREDENTIALS, partner_code="401", retry_after_s=wait_s)
-        if reply.status == 400 and wire.ours(refusal.words) is Hint.FLOAT_SHORT:
+        if reply.status in (400, 403) and wire.ours(refusal.words) is Hint.FLOAT_SHORT:
             return not_accepted(Hint.FLOAT_SHORT, partner_code="016", retry_after_s=wait_s)
+        if reply.status in (401, 403) and refusal.error_message:
+            return not_accepted(Hint.CREDENTIALS, partner_code=f"{reply.status}", retry_after_s=wait_s)
         detail = _words(refusal, order)
     return unknown(partner_code=f"{reply.status:03d}", detail=detail, retry_after_s=wait_s)
 
@@ -262,11 +262,9 @@ def found_payout(reply: Response, number: str, order: PayoutOrder) -> Outcome:
         raise PartnerProtocolError("the look-up answered about another reference_no")
     if answers.within(found.notes) not in (None, order.reference):
         raise PartnerProtocolError("the look-up answered about another payout of ours")
-    paid = answers.written(found.status).lower() == "completed"
-    told = paid and found.beneficiary_account not in (None, "")
-    shown = (
-        accounts.echoed(answers.written(found.beneficiary_account), order.account, accounts.mobile) if told else None
-    )
+    paid, account = answers.written(found.status).lower() == "completed", found.beneficiary_account
+    told = paid and account not in (None, "")
+    shown = accounts.echoed(answers.written(account), order.account, accounts.mobile) if told else None
     return answers.lasting(payout(found, number, shown), reply)
 
 
@@ -275,11 +273,12 @@ def found_payout(reply: Response, number: str, order: PayoutOrder) -> Outcome:
 STATEMENT_KINDS: dict[str, dict[str, StatementKind]] = {
     "Payout": {"debit": StatementKind.CREDIT},
     "Refund": {"credit": StatementKind.REVERSAL},
-    "Fee": {"debit": StatementKind.FEE},
-    "Topup": {"credit": StatementKind.OTHER},
+    "Payout fee": {"debit": StatementKind.FEE},
+    **{each: {"credit": StatementKind.OTHER} for each in ("Topup", "Manual")},
+    **{each: {"debit": StatementKind.OTHER} for each in ("Topup reversal", "Account validation fee")},
 }
-"""Type and direction of a booking (decision S2). Any other pair makes the page unreadable: a payout under a new name
-must not pass for "not listed".
+"""Type and direction of a booking (seen: MT/transaction-history, decision S2). Any other pair makes the page
+unreadable: a payout under a new name must not pass for "not listed".
 """
 assert {kind for one in STATEMENT_KINDS.values() for kind in one.values()} == {*StatementKind} - {StatementKind.PENDING}
 
@@ -299,7 +298,7 @@ def _line(value: object) -> StatementLine:
     ours = kind in (StatementKind.CREDIT, StatementKind.REVERSAL)
     return StatementLine(
         kind=kind,
-        amount_rupiah=answers.whole(row.amount, "amount"),
+        amount_rupiah=answers.whole(row.amount, "amount", sen=not ours),
         reference=answers.within(row.notes),
         partner_reference=wire.reference_no(row.reference_no) if ours else None,
         account=accounts.listed(row.beneficiary_account, accounts.mobile),
@@ -309,4 +308,4 @@ def _line(value: object) -> StatementLine:
 
 def balance(reply: Response) -> Balance:
     """What is left of our deposit."""
-    return Balance(amount_rupiah=answers.whole(answers.at(_told(reply), "balance"), "balance"))
+    return Balance(amount_rupiah=answers.whole(answers.at(_told(reply), "balance"), "balance", sen=True))

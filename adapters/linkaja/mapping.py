@@ -19,7 +19,7 @@ from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.identity import IdentityAnswer, IdentityQuery, Verdict
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkGranted, LinkHeld, LinkRedirect, LinkReturn, LinkStep
-from contracts.observation import StatementKind, StatementLine, StatementPage
+from contracts.observation import PAYMENTS, StatementKind, StatementLine, StatementPage
 from contracts.partner import AccessToken, Context
 from contracts.payout import (
     Outcome,
@@ -334,7 +334,7 @@ def _line(value: object) -> StatementLine:
         raise PartnerProtocolError("field rows.type has an unlisted value")
     return StatementLine(
         kind=kind,
-        amount_rupiah=answers.whole(row.amount, "rows.amount"),
+        amount_rupiah=answers.whole(row.amount, "rows.amount", sen=kind not in PAYMENTS),
         reference=answers.reference(row.merchant_trx_id),
         partner_reference=answers.number(row.link_ref_num),
         account=accounts.listed(row.msisdn, accounts.mobile),

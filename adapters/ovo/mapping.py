@@ -154,7 +154,7 @@ def balance(reply: Response) -> Balance:
     deposits = [info for info in infos if answers.written(answers.at(info, "balanceType")).upper() == "DEPOSIT"]
     if len(deposits) != 1:
         raise PartnerProtocolError("field accountInfos does not hold one DEPOSIT")
-    return Balance(amount_rupiah=values.rupiah(deposits[0].get("availableBalance"), "availableBalance"))
+    return Balance(amount_rupiah=values.rupiah(deposits[0].get("availableBalance"), "availableBalance", sen=True))
 
 
 def _held(envelope: Envelope) -> LinkHeld | None:

@@ -11,7 +11,7 @@ from adapters.snap import values
 from adapters.snap.calls import Call
 from adapters.snap.codes import Envelope
 from contracts.errors import PartnerProtocolError
-from contracts.observation import StatementKind, StatementLine, StatementPage
+from contracts.observation import PAYMENTS, StatementKind, StatementLine, StatementPage
 from contracts.plan import Response
 
 
@@ -68,7 +68,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         within = answers.at(row, *self.below)
         return StatementLine(
             kind=kind,
-            amount_rupiah=values.rupiah(answers.at(row, "amount"), "detailData.amount"),
+            amount_rupiah=values.rupiah(answers.at(row, "amount"), "detailData.amount", sen=kind not in PAYMENTS),
             reference=answers.reference(answers.at(within, "partnerReferenceNo")),
             partner_reference=answers.number(answers.at(within, "referenceNo")),
             account=accounts.listed(answers.at(within, "customerNumber"), accounts.mobile),

@@ -65,15 +65,15 @@ def idr(amount_rupiah: int) -> dict[str, str]:
     return {"value": decimal_string(amount_rupiah), "currency": "IDR"}
 
 
-def rupiah(value: Any, field: str) -> int:
+def rupiah(value: Any, field: str, *, sen: bool = False) -> int:
     """SNAP's amount as whole rupiah; a number instead of a string is one too. The currency is evidence: partners pay in
-    rupiah alone, and some leave it out, or write its ISO number or its name. A `PartnerProtocolError` for a fraction,
-    another currency and anything else.
+    rupiah alone, and some leave it out, or write its ISO number or its name. A `PartnerProtocolError` for a fraction
+    (but for `sen`, see `answers.whole`), another currency and anything else.
     """
     currency = answers.at(value, "currency")
     if currency not in (None, "") and answers.written(currency).upper() not in _RUPIAH:
         raise PartnerProtocolError(f"field {field} is not an amount in IDR")
-    return answers.whole(answers.at(value, "value"), field)
+    return answers.whole(answers.at(value, "value"), field, sen=sen)
 
 
 def amount(envelope: Envelope, field: str = "amount") -> int | None:

@@ -27,7 +27,7 @@ DENIED = "HTTP Basic: Access denied"
 FORBIDDEN = "You are not authorized to perform this action"
 APPROVING, REJECTING = "An error occurred when approving payouts", "An error occurred when rejecting payouts"
 STATEMENT_KINDS = {
-    Kind.CREDIT: ("Payout", "debit"), Kind.REVERSAL: ("Refund", "credit"), Kind.FEE: ("Fee", "debit"),
+    Kind.CREDIT: ("Payout", "debit"), Kind.REVERSAL: ("Refund", "credit"), Kind.FEE: ("Payout fee", "debit"),
     Kind.OTHER: ("Adjustment", "debit"),
 }  # fmt: skip
 """Type and direction of a statement's row (decisions S2)."""

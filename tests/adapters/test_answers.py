@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters import answers
 from contracts.errors import Hint, PartnerError, PartnerProtocolError, PartnerUnavailable
@@ -127,6 +129,27 @@ def test_an_amount_counts_where_it_can_mean_one_thing(text: str, amount: int | N
         return
     with pytest.raises(ValueError):
         parse_decimal_string(text)
+
+
+@given(
+    rupiah=st.integers(0, 10**14),
+    sen=st.integers(0, 99),
+    style=st.sampled_from(["{}.{:02d}", "{:,}.{:02d}", "{:_},{:02d}"]),
+)
+def test_sen_are_left_out_where_they_may_stand(rupiah: int, sen: int, style: str) -> None:
+    text = style.format(rupiah, sen).replace("_", ".")
+    if "," in text and rupiah < 1_000:
+        return  # "12,34" is in no form that is read
+    assert answers.whole(text, "amount", sen=True) == rupiah
+    if sen:
+        with pytest.raises(PartnerProtocolError):
+            answers.whole(text, "amount")
+
+
+@pytest.mark.parametrize("text", ["12.345", "12,345", "-1.50", "", "x.50", "1.2.3"])
+def test_what_can_mean_two_things_is_no_amount_with_sen_either(text: str) -> None:
+    with pytest.raises(PartnerProtocolError):
+        answers.whole(text, "amount", sen=True)
 
 
 @pytest.mark.parametrize(

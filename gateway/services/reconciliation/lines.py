@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-from contracts.observation import Source, StatementKind, StatementLine
+from contracts.observation import PAYMENTS, Source, StatementKind, StatementLine
 from contracts.payout import OutcomeKind, PayoutState, reversed_, succeeded
 from contracts.secret import Secret
 from gateway.clock import jakarta_day
@@ -31,8 +31,6 @@ from gateway.storage.reconciliation import statements
 BOOKED_WITHIN = timedelta(days=2)
 """So long after a partner said that it paid it may date the booking."""
 _MOVES = (StatementKind.CREDIT, StatementKind.REVERSAL)
-NAMED = (*_MOVES, StatementKind.PENDING)
-"""What names a payout; fees and deposits do not."""
 
 
 def _number_came_again(row: PayoutRow, line: StatementLine, known: Mapping[tuple[int, str, datetime], int]) -> bool:
@@ -55,7 +53,7 @@ class Lines:
 
     async def apply(self, partner: str, day: date, lines: Sequence[Listed], weighed: Weighed) -> list[Listed]:
         """Apply lines; the credits and reversals among them that name no payout of ours."""
-        moves = [one for one in lines if one.line.kind in NAMED]
+        moves = [one for one in lines if one.line.kind in PAYMENTS]
         async with self._database.connection() as connection:
             by_reference, by_number = await statements.ours(connection, partner, [one.line for one in moves])
             rows = [*by_reference.values(), *(row for same in by_number.values() for row in same)]

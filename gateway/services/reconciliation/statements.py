@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import structlog
 
 from contracts.errors import CallerError, PartnerError, PartnerProtocolError
-from contracts.observation import StatementKind, StatementPage
+from contracts.observation import PAYMENTS, StatementKind, StatementPage
 from contracts.partner import Capability
 from gateway.clock import jakarta_day
 from gateway.partners.desk import Desk
@@ -19,7 +19,7 @@ from gateway.services.payouts.absence import (
 )
 from gateway.services.payouts.ends import SKEW_S, Terms
 from gateway.services.reconciliation.days import UnreadDays
-from gateway.services.reconciliation.lines import NAMED, Lines
+from gateway.services.reconciliation.lines import Lines
 from gateway.services.reconciliation.listing import Listing
 from gateway.services.reconciliation.rounds import MOST_WAITING, Round, whole_since
 from gateway.services.reconciliation.strays import Strays
@@ -185,7 +185,7 @@ class Statements:
         for _ in range(MOST_PAGES):
             page = await self._page(desk, day, cursor)
             lines = listing.add(page)
-            nobodys = [one for one in lines if one.line.kind in NAMED and not one.line.names_anything]
+            nobodys = [one for one in lines if one.line.kind in PAYMENTS and not one.line.names_anything]
             listing.unreadable += len(nobodys)
             weighed.unreadable = max(weighed.unreadable, listing.unreadable)
             without = await self._lines.apply(desk.slug, day, [one for one in lines if one not in nobodys], weighed)

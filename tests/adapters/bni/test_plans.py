@@ -277,6 +277,14 @@ def test_a_statements_lines_in_our_words() -> None:
     assert line.booked_at == datetime(2026, 1, 15, 3, 0, 1, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(("kind", "side"), [("FEE", "DEBIT"), ("DEPOSIT", "CREDIT")])
+def test_the_sen_of_what_is_no_payment_spoil_no_day(kind: str, side: str) -> None:
+    """Interest and fees have them; the amount of a payment has none."""
+    odd = {**samples.booking(kind, side), "amount": {"value": "12345.67", "currency": "IDR"}}
+    found = page(samples.statement(samples.booking(), odd))
+    assert ([line.amount_rupiah for line in found.lines], found.unreadable) == ([600_000, 12_345], 0)
+
+
 def test_a_statements_pages_follow_each_other() -> None:
     assert page(samples.statement(samples.booking(), more="Y")).next_cursor == "2"
     plan = PARTNER.statement(samples.context(), date(2026, 1, 15), "2")
@@ -351,6 +359,8 @@ def test_a_day_without_an_answer_is_not_an_empty_day() -> None:
 def test_the_balance_is_what_is_available() -> None:
     start, replies = ALL_PLANS["balance"]
     assert drive(start(), *replies)[1].amount_rupiah == 5_000_000
+    left = {"accountInfos": [{"availableBalance": {"value": "5,000,000.37", "currency": "IDR"}}]}
+    assert drive(start(), reply("2001100", left))[1].amount_rupiah == 5_000_000
     for infos in ([], [{"availableBalance": samples.amount()}] * 2, [{"availableBalance": {"value": "-1.00"}}], None):
         with pytest.raises(PartnerProtocolError):
             drive(start(), reply("2001100", {"accountInfos": infos}))

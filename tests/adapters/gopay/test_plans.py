@@ -479,7 +479,7 @@ def test_statement(ctx, drive, answer):
     rows = [
         row(),
         row(type="Refund", status="credit"),
-        row(type="Fee", amount="2500.00", notes="fee"),
+        row(type="Payout fee", amount="2500.50", notes="fee"),
         {"type": "Topup", "status": "credit", "amount": "1000000000.00", "created_at": "2026-01-01T20:00:00Z"},
         row(beneficiary_account="1234567890", notes="rent"),
     ]
@@ -504,7 +504,30 @@ def test_statement(ctx, drive, answer):
         datetime(2026, 1, 1, 20, tzinfo=UTC),
     )
     assert (foreign.reference, foreign.account) == (None, Secret("1234567890"))
-    assert page.lines[3].amount_rupiah == 1_000_000_000
+    assert page.lines[3].amount_rupiah == 1_000_000_000 and page.lines[2].amount_rupiah == 2_500
+
+
+@pytest.mark.parametrize(
+    ("kind", "side", "ours"),
+    [
+        ("Payout fee", "debit", StatementKind.FEE),
+        ("Account validation fee", "debit", StatementKind.OTHER),
+        ("Topup reversal", "debit", StatementKind.OTHER),
+        ("Manual", "credit", StatementKind.OTHER),
+        ("Manual", "debit", None),
+        ("Account validation fee", "credit", None),
+        ("Payout reversal", "credit", None),
+    ],
+)
+def test_a_day_is_whole_with_the_bookings_that_midtrans_documents(kind, side, ours, ctx, drive, answer):
+    """Each check of a name costs a fee: every day had a line that could not be read, and no day proved anything."""
+    rows = [
+        row(),
+        {"account": "BANK", "type": kind, "amount": "3000.0", "status": side, "created_at": "2026-01-02T03:00:00Z"},
+    ]
+    page, _ = drive(PARTNER.statement(ctx, date(2026, 1, 2), None), answer(200, rows))
+    assert [line.kind for line in page.lines] == [StatementKind.CREDIT, *([ours] if ours else [])]
+    assert page.unreadable == (ours is None)
 
 
 @pytest.mark.parametrize(
@@ -540,6 +563,7 @@ def test_statement_and_balance_that_could_not_tell(ctx, drive, answer):
         (b'{"balance":100000}', 100_000),
         (b'{"balance": 100000.0 }', 100_000),
         (b'{"balance":"0"}', 0),
+        (b'{"balance":"100000.37"}', 100_000),
     ],
 )
 def test_balance(content, wanted, ctx, drive, answer):
@@ -549,7 +573,7 @@ def test_balance(content, wanted, ctx, drive, answer):
 
 @pytest.mark.parametrize(
     "content",
-    [b'{"balance":1.5}', b'{"balance":null}', b'{"balance":"-1"}', b'{"balance":1e999}', b"{}", b'{"balance":"'],
+    [b'{"balance":1.512}', b'{"balance":null}', b'{"balance":"-1"}', b'{"balance":1e999}', b"{}", b'{"balance":"'],
 )
 def test_unreadable_balance(content, ctx, drive, answer):
     with pytest.raises(PartnerProtocolError):

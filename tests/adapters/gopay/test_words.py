@@ -47,6 +47,8 @@ def test_a_deposit_that_is_too_small_refuses_nobody(
         assert (said.kind, said.hint, said.retry_after_s) == (OutcomeKind.NOT_ACCEPTED, Hint.FLOAT_SHORT, 7.0)
         told = of_result(said, LastAnswer(), PARTNER.manifest)
         assert (told.good, told.fault, told.words) == (False, CallFault.FLOAT_SHORT, "016"), "it holds everybody"
+    said, _ = drive(plan(ctx, order), answer(403, shapes(words)[0]))
+    assert (said.kind, said.hint) == (OutcomeKind.NOT_ACCEPTED, Hint.FLOAT_SHORT)
     for status in (404, 409, 422, 500, 502, 503, 504):
         try:
             said, _ = drive(plan(ctx, order), answer(status, shapes(words)[0]))
@@ -85,6 +87,16 @@ def test_a_key_that_iris_does_not_know_has_done_nothing(
             drive(plan(ctx, order), Response(status=401, headers={}, content=b"<html>401</html>"))
 
 
+def test_a_key_that_may_not_has_done_nothing(ctx: Context, order: PayoutOrder, drive: Drive, answer: Answer) -> None:
+    """403 in Iris' own words was no verdict; of a firewall it is none."""
+    for plan in (PARTNER.prepare, PARTNER.approve, PARTNER.withdraw):
+        words = {"error_message": "You are not authorized to perform this action", "errors": []}
+        said, _ = drive(plan(ctx, order), answer(403, words))
+        assert (said.kind, said.hint, said.partner_code) == (OutcomeKind.NOT_ACCEPTED, Hint.CREDENTIALS, "403")
+        with pytest.raises(PartnerUnavailable):
+            drive(plan(ctx, order), answer(403, b"<html>Request blocked</html>"))
+
+
 def test_a_name_that_iris_cannot_tell_leaves_no_account_unproved(
     ctx: Context, query: IdentityQuery, drive: Drive, answer: Answer
 ) -> None:
@@ -94,10 +106,11 @@ def test_a_name_that_iris_cannot_tell_leaves_no_account_unproved(
     pull = answer(200, {"success": True, "data": data})
     for words in (*SHORT, *NOBODYS):
         for errors in ({"account": [words]}, {"balance": [words]}, [words]):
-            refusal = answer(400, {"id": "x", "error_message": VALIDATING, "errors": errors})
-            with pytest.raises(PartnerUnavailable) as raised:
-                drive(PARTNER.verify_nik(ctx, query), pull, refusal)
-            assert raised.value.hint is (Hint.FLOAT_SHORT if words in SHORT else Hint.NONE)
+            for status in (400, 403):
+                refusal = answer(status, {"id": "x", "error_message": VALIDATING, "errors": errors})
+                with pytest.raises(PartnerUnavailable) as raised:
+                    drive(PARTNER.verify_nik(ctx, query), pull, refusal)
+                assert raised.value.hint is (Hint.FLOAT_SHORT if words in SHORT else Hint.NONE)
     for words in THEIRS:
         refusal = answer(400, {"id": "x", "error_message": VALIDATING, "errors": {"account": [words]}})
         found, _ = drive(PARTNER.verify_nik(ctx, query), pull, refusal)

@@ -260,12 +260,16 @@ ROW = {
 
 
 def test_report(say: Say, order: PayoutOrder) -> None:
-    rows = [ROW, {**ROW, "type": "REVERSAL"}, {**ROW, "type": "FEE", "merchantTrxID": "", "msisdn": None}]
+    rows = [
+        ROW,
+        {**ROW, "type": "REVERSAL"},
+        {**ROW, "type": "FEE", "merchantTrxID": "", "msisdn": None, "amount": "2.5"},
+    ]
     page = mapping.report(1, say({"status": "00", "data": {"rows": rows, "page": 1, "pages": 3}}))
     assert page.next_cursor == "2"
     assert [line.kind for line in page.lines] == [StatementKind.CREDIT, StatementKind.REVERSAL, StatementKind.FEE]
     assert (page.lines[0].amount_rupiah, page.lines[0].account) == (50_000, order.account)
-    assert (page.lines[2].reference, page.lines[2].account) == (None, None)
+    assert (page.lines[2].reference, page.lines[2].account, page.lines[2].amount_rupiah) == (None, None, 2)
     for pages in (0, 1):
         empty = mapping.report(1, say({"status": "00", "data": {"rows": [], "page": 1, "pages": pages}}))
         assert (empty.lines, empty.next_cursor) == ((), None)

@@ -53,6 +53,14 @@ def test_a_booking_is_read_where_it_stands(shape: str) -> None:
     assert (line.account, page.next_cursor, page.unreadable) == (Secret("+6281234567890"), "2", 0)
 
 
+@pytest.mark.parametrize("shape", ROWS)
+def test_the_sen_of_a_fee_spoil_no_day(shape: str) -> None:
+    history, row = ROWS[shape]
+    amount = {"amount": {"value": "2500.5", "currency": "IDR"}}
+    page = listed(history, row, {**row, **amount, "type": "FEE"}, {**row, **amount})
+    assert ([line.amount_rupiah for line in page.lines], page.unreadable) == ([600_000, 2_500], 1)
+
+
 @pytest.mark.parametrize(
     "odd", [{"type": "OTHER"}, {"type": ["TOPUP"]}, {"amount": None}, {"dateTime": 7}, {"dateTime": "2026-01-02"}]
 )
