@@ -208,8 +208,9 @@ async def decide_batch(
 
 @post("/{batch_id:str}/stop", guards=[require("batches", "batches:approve", "ops")], status_code=200)
 async def stop_batch(core: NamedDependency[Core], request: Call, batch_id: FromPath[str]) -> Batch:
-    """Stop an approved batch: whatever has not left is cancelled and may be handed over again; what has left is
-    followed to its end, and if that is none no other payout is made. Stopping again changes nothing.
+    """Stop an approved batch: whatever has not left is cancelled and may be handed over again, once an instruction that
+    waits at the partner was withdrawn there; what has left is followed to its end, and if that is none no other payout
+    is made. Stopping again changes nothing.
     """
     return as_batch(await core.batches.stop(request.auth.client_id, batch_id))
 

@@ -310,7 +310,8 @@ async def stop(connection: Connection, batch_id: str, now: datetime) -> int:
 
 async def stop_incentives(connection: Connection, column: str, value: str | int, now: datetime) -> int:
     """Cancel those incentives of a batch (`batch_id`) or person (`participant`), or one (`id`), of which no payout has
-    left: one that is reserved is taken away from the worker that holds it, which then loses its compare-and-set.
+    left: one that is reserved is taken away from the worker that holds it, which then loses its compare-and-set. An
+    instruction that stands at the partner, or may, is approved no more: what is not payable is withdrawn there.
     """
     assert column in ("batch_id", "participant", "id")
     # The lock on the incentives keeps new payouts from coming.
@@ -320,6 +321,14 @@ async def stop_incentives(connection: Connection, column: str, value: str | int,
     await connection.execute(
         "UPDATE payouts p SET lease_until = NULL, leased_by = NULL, next_at = $2 FROM incentives i"
         f" WHERE i.{column} = $1 AND i.payout = 'open' AND p.incentive = i.id AND p.state = 'reserved'",
+        value,
+        now,
+        timeout=STATEMENT_S,
+    )
+    await connection.execute(
+        f"UPDATE incentives i SET approved = false, facts_at = $2 WHERE i.{column} = $1 AND i.payout = 'open'"
+        " AND i.approved AND EXISTS (SELECT FROM payouts p WHERE p.incentive = i.id AND p.released_at IS NULL"
+        "      AND p.state IN ('preparing', 'prepared') OFFSET 0)",
         value,
         now,
         timeout=STATEMENT_S,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts.payout import PayoutState
+from gateway.storage.intake import batches
 from tests.gateway.payouts.fake import Bank
 from tests.gateway.payouts.town import Town
 
@@ -103,6 +104,28 @@ async def test_an_instruction_that_stands_is_taken_back(town: Town, stop: str, o
     await town.execute(stop)
     await town.drive(town.worker(), town.statements(), hours=2)
     assert bank.seen.count("approve") == approved and not bank.booked and not bank.queued
+    assert await town.states(incentive) == [S.CANCELLED]
+    assert await town.stands(incentive) == ("cancelled", None)
+
+
+@pytest.mark.parametrize(("column", "value"), [("batch_id", "b"), ("participant", 1), ("id", 1)])
+async def test_what_is_stopped_while_it_is_created_is_not_approved(town: Town, column: str, value: str | int) -> None:
+    """Its instruction stands the moment after, and its approval would leave at once."""
+    bank = town.partner(two_step=True)
+    incentive = await town.due()
+
+    async def stopped(operation: str) -> None:
+        bank.before = None
+        async with town.database.transaction() as connection:
+            assert await batches.stop_incentives(connection, column, value, town.clock.now()) == 0
+            await connection.execute(BATCH)
+
+    bank.before = stopped
+    await town.worker().tick_send("fake")
+    assert bank.seen == ["create"]
+    assert await town.stands(incentive) == ("paying", None), "not to be handed over again while it stands there"
+    await town.drive(town.worker(), town.statements(), hours=1)
+    assert not bank.booked and not bank.queued
     assert await town.states(incentive) == [S.CANCELLED]
     assert await town.stands(incentive) == ("cancelled", None)
 
