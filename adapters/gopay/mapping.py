@@ -245,9 +245,10 @@ def _refused_or_unknown(reply: Response, order: PayoutOrder) -> Outcome:
         return not_accepted(Hint.CREDENTIALS, partner_code="401", retry_after_s=wait_s)
     if reply.status in (400, 401, 403, 404):
         refusal = _refusal(reply)
-        if reply.status in (400, 403) and wire.ours(refusal.words) is Hint.FLOAT_SHORT:
+        ours = wire.ours(refusal.words)
+        if reply.status in (400, 403) and ours is Hint.FLOAT_SHORT:
             return not_accepted(Hint.FLOAT_SHORT, partner_code="016", retry_after_s=wait_s)
-        if reply.status in (401, 403) and refusal.error_message:
+        if reply.status == 401 and refusal.error_message or reply.status == 403 and ours is Hint.CREDENTIALS:
             return not_accepted(Hint.CREDENTIALS, partner_code=f"{reply.status}", retry_after_s=wait_s)
         detail = _words(refusal, order)
     return unknown(partner_code=f"{reply.status:03d}", detail=detail, retry_after_s=wait_s)

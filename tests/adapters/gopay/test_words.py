@@ -95,6 +95,8 @@ def test_a_key_that_may_not_has_done_nothing(ctx: Context, order: PayoutOrder, d
         assert (said.kind, said.hint, said.partner_code) == (OutcomeKind.NOT_ACCEPTED, Hint.CREDENTIALS, "403")
         with pytest.raises(PartnerUnavailable):
             drive(plan(ctx, order), answer(403, b"<html>Request blocked</html>"))
+        key = {"error_message": "idempotency-key is not unique", "errors": "idempotency-key is not unique"}
+        assert drive(plan(ctx, order), answer(403, key))[0].kind is OutcomeKind.UNKNOWN, "something stands there"
 
 
 def test_a_name_that_iris_cannot_tell_leaves_no_account_unproved(
