@@ -139,15 +139,14 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LookupSchedule(msgspec.Struct, frozen=True, kw_only=True):
-    """When an unknown or pending payout is looked up: after `first_s`, then `factor` times longer each time up to
-    `max_s`.
-    """
+    """An unknown or pending payout is looked up after `first_s`, then `factor` times longer each time up to `max_s`."""
 
     first_s: float
     factor: float
     max_s: float
     horizon_s: float
     """After this an unknown outcome is an operator's case (and is looked up all the same)."""
+    weekends: bool = True  # whether they count toward it
     mark: Mark
     source: str
 

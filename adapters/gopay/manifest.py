@@ -143,8 +143,9 @@ MANIFEST = Manifest(
         factor=2.0,
         max_s=900.0,
         horizon_s=2 * DAY_S,
+        weekends=False,
         mark=Mark.ASSUMED,
-        source="wallets.md 2.6 (settles the same day or the next)",
+        source="wallets.md 2.6 (settles the same working day or the next)",
     ),
     absence=AbsenceRule(by_lookup=False, after_s=DAY_S, lookups=4, mark=Mark.ASSUMED, source="decisions G11"),
     lifetimes=Lifetimes(

@@ -97,8 +97,7 @@ class Gopay(Adapter):
         """By Iris' number; while a create has not told it, nothing can be asked: the create is sent again instead."""
         if order.partner_reference is None:
             return unknown()
-        number = _number(order)
-        reply = yield sign.iris(ctx, sign.STATUS, tail=number)
+        reply = yield sign.iris(ctx, sign.STATUS, tail=(number := _number(order)))
         return mapping.found_payout(reply, number, order)
 
     def statement(self, ctx: Context, day: date, cursor: str | None) -> Plan[StatementPage]:

@@ -73,8 +73,8 @@ def show(partner: Name, as_json: AsJson = False) -> None:
     terminal().print(f"one payout: {rupiah(manifest.min_amount_rupiah)} to {rupiah(manifest.max_amount_rupiah)}")
     terminal().print(f"capabilities: {', '.join(sorted(c.value for c in manifest.capabilities))}")
     terminal().print(f"that a link is of the declared account is proved as: {manifest.account_proof.value}")
-    horizon_h = manifest.lookups.horizon_s / 3600
-    terminal().print(f"an unknown outcome becomes an operator's case after {horizon_h:g} h of looking up")
+    horizon_h, weekends = manifest.lookups.horizon_s / 3600, "" if manifest.lookups.weekends else ", weekends apart"
+    terminal().print(f"an unknown outcome becomes an operator's case after {horizon_h:g} h of looking up{weekends}")
     quotas = (
         (f"{q.per_s:g}/s", q.mark.value, ", ".join(q.operations) or "all others", q.source)
         for q in all_quotas(manifest)

@@ -6,6 +6,7 @@ import asyncio
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from contracts.errors import (
     PartnerUnavailable,
 )
 from contracts.hold import CallFault
+from contracts.jakarta import long_before
 from contracts.linking import LinkRedirect, LinkStart, LinkStep
 from contracts.partner import AccessToken, Capability, Context, Manifest, Partner
 from contracts.payout import Outcome
@@ -47,6 +49,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     lookup_factor: float
     lookup_max_s: float
     horizon_s: float
+    weekends: bool
     absence_s: float
     absence_lookups: int
     confirm_rejection_s: float
@@ -60,6 +63,10 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     def hard_s(self) -> float:
         """How old a refusal must be before anything that is hard to undo may follow from it."""
         return self.looks_s[HARD_LOOK]
+
+    def over_since(self, now: datetime) -> datetime:
+        """Of what began by this moment the look-up horizon is over."""
+        return long_before(now, self.horizon_s, weekends=self.weekends)
 
     def lookup_after_s(self, looks: int) -> float:
         """How long after the n-th look-up (0: after sending) the next one follows."""
@@ -82,6 +89,7 @@ def pace(manifest: Manifest, waits: Waits) -> Pace:
         if absence.by_lookup
         else longest_s,
         horizon_s=schedule.horizon_s,
+        weekends=schedule.weekends,
         absence_s=absence_s,
         absence_lookups=absence.lookups,
         confirm_rejection_s=waits.confirm_rejection_s or manifest.confirm_rejection_s,

@@ -92,7 +92,7 @@ _SILENCE = (
     one("absence/called_over_a_late_word", _UNLISTED, "if locked[row.id] == row]", "if locked[row.id] == row or True]", ABSENCE, first="test_what_has_moved_on_since_it_was_weighed_is_not_judged"),
     one("statement/of_the_wrong_day", _STATEMENTS, "desk.partner.statement(context, day, cursor)", "desk.partner.statement(context, day - timedelta(days=1), cursor)", FOLLOWING, first="test_a_second_silence_waits_for_statements_then_pays_anew"),
     one("statement/first_page_only", _STATEMENTS, "cursor = page.next_cursor", "cursor = None", WORDS, first="test_a_statement_cut_short_counts_as_not_read"),
-    one("statement/reversal_ignored", _LINES, "moves = [one for one in lines if one.line.kind in NAMED]", "moves = [one for one in lines if one.line.kind is StatementKind.CREDIT]", WORDS, first="test_the_reversal_shows_in_the_statement"),
+    one("statement/reversal_ignored", _LINES, "moves = [one for one in lines if one.line.kind in PAYMENTS]", "moves = [one for one in lines if one.line.kind is StatementKind.CREDIT]", WORDS, first="test_the_reversal_shows_in_the_statement"),
     one("statement/second_credit_unseen", "gateway/storage/reconciliation/statements.py", "WHERE credits - reversals > 1 OR", "WHERE credits - reversals > 9 OR", WORDS, first="test_a_second_credit_under_one_reference_pauses_the_partner"),
     Mutant(
         "statement/cut_short_counts",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 import msgspec
 
 from contracts.errors import Conflict, NotFound
 from contracts.incentive import BLOCKERS, BlockerCode, Owner, Stage, owner_of
+from contracts.jakarta import long_before
 from contracts.partner import Manifest
 from contracts.text import Text
 from gateway.clock import Clock, jakarta_day
@@ -66,7 +67,7 @@ class Incentives:
     def __init__(self, database: Database, clock: Clock, manifests: Mapping[str, Manifest]) -> None:
         self._database = database
         self._clock = clock
-        self._horizons = {slug: timedelta(seconds=manifest.lookups.horizon_s) for slug, manifest in manifests.items()}
+        self._lookups = {slug: manifest.lookups for slug, manifest in manifests.items()}
 
     async def get(self, incentive_id: int) -> IncentiveView:
         """One incentive; raises `NotFound`."""
@@ -121,7 +122,10 @@ class Incentives:
         return Moment(
             now=now,
             today=jakarta_day(now),
-            sent_before={slug: now - horizon for slug, horizon in self._horizons.items()},
+            sent_before={
+                slug: long_before(now, lookups.horizon_s, weekends=lookups.weekends)
+                for slug, lookups in self._lookups.items()
+            },
         )
 
     def _view(self, row: IncentiveRow) -> IncentiveView:

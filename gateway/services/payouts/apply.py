@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
@@ -153,7 +153,7 @@ def _event_key(terms: Terms, row: PayoutRow, word: Word, now: datetime) -> str |
     if word.event_key is not None or not passing or first is None:
         return word.event_key
     today = jakarta_day(now)
-    if now < first + timedelta(seconds=terms.pace.horizon_s) or today == jakarta_day(first):
+    if first > terms.pace.over_since(now) or today == jakarta_day(first):
         return None
     return f"look:{row.attempt}:{outcome.kind.value}:{outcome.partner_code}:{today}"
 

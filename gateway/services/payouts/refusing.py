@@ -139,7 +139,7 @@ def _confirm(
             _ask_statements(terms, s, word, now, known=known)
         _look_up_later(terms, payout, now)
         since = payout.statements_from or payout.ended_at
-        if now >= since + timedelta(seconds=terms.pace.horizon_s):
+        if since <= terms.pace.over_since(now):
             code = _B.OUTCOME_UNKNOWN if doubtful else _B.PARTNER_REJECTED
             s.incentive.own, s.incentive.own_next_at = code, None
             detail = "a refusal that no statement" if doubtful else "a refusal that no look-up"
@@ -235,7 +235,7 @@ def look_for_confirmation(terms: Terms, s: Standing, now: datetime, effects: Eff
     assert payout.ended_at is not None
     _look_up_later(terms, payout, now)
     since = payout.statements_from or payout.ended_at + timedelta(seconds=terms.pace.hard_s)
-    if now < since + timedelta(seconds=terms.pace.horizon_s):
+    if since > terms.pace.over_since(now):
         return
     payout.next_at = payout.statements_from = None
     if incentive.payout is None and incentive.own is payout.reason and payout.reason in OF_A_PERSON:

@@ -253,10 +253,10 @@ def _look_up_again(terms: Terms, s: Standing, now: datetime, effects: Effects) -
         return
     payout.looks += 1
     payout.next_at = now + timedelta(seconds=terms.pace.lookup_after_s(payout.looks))
-    horizon = timedelta(seconds=terms.pace.horizon_s)
-    if payout.state in _FOLLOWED and payout.first_sent_at is not None and now >= payout.first_sent_at + horizon:
+    over_since = terms.pace.over_since(now)
+    if payout.state in _FOLLOWED and payout.first_sent_at is not None and payout.first_sent_at <= over_since:
         _unknown_case(s, effects, f"{payout.looks} look-ups since the last attempt, and the look-up horizon is over")
-    elif payout.state is _S.REJECTED and payout.ended_at is not None and now >= payout.ended_at + horizon:
+    elif payout.state is _S.REJECTED and payout.ended_at is not None and payout.ended_at <= over_since:
         _unconfirmed(s, effects)
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contracts.partner import Blame, Code, Mark
+from contracts.partner import Blame, Code, LookupSchedule, Mark
 from contracts.payout import PayoutState
 from gateway.security import places
 from gateway.services.messages.retention import Retention
@@ -256,6 +256,28 @@ async def test_past_the_horizon_it_is_an_operators_and_looked_up_all_the_same(to
     await town.drive(worker, statements, hours=2, step_s=600)
     assert await town.states(incentive) == [S.SUCCEEDED]
     assert await town.cases() == []
+
+
+@pytest.mark.parametrize(("weekends", "hours"), [(True, 49), (False, 97)])
+async def test_a_weekend_is_no_look_up_horizon_where_nothing_settles_on_it(
+    town: Town, weekends: bool, hours: int
+) -> None:
+    """What left on a Friday evening is settled on Monday: an operator had been asked on Sunday."""
+    schedule = LookupSchedule(
+        first_s=60, factor=3, max_s=3600, horizon_s=2 * 86_400, weekends=weekends, mark=Mark.ASSUMED, source="test"
+    )
+    bank = town.partner(lookups=schedule)
+    town.clock.go_to(datetime(2026, 11, 27, 11, 0, tzinfo=UTC))
+    await town.due()
+    worker, statements = town.worker(), town.statements()
+    bank.script("transfer", "pending")
+    bank.script("status", *["pending"] * 400)
+    bank.script("statement", *["unavailable"] * 9000)
+    await worker.tick_send("fake")
+    await town.drive(worker, statements, hours=hours - 3, step_s=1800)
+    assert await town.cases() == []
+    await town.drive(worker, statements, hours=5, step_s=1800)
+    assert await town.cases() == ["outcome_unknown"]
 
 
 async def test_another_amount_under_our_reference_is_no_success(town: Town) -> None:
