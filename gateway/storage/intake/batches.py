@@ -310,8 +310,8 @@ async def stop(connection: Connection, batch_id: str, now: datetime) -> int:
 
 async def stop_incentives(connection: Connection, column: str, value: str | int, now: datetime) -> int:
     """Cancel those incentives of a batch (`batch_id`) or person (`participant`), or one (`id`), of which no payout has
-    left: one that is reserved is taken away from the worker that holds it, which then loses its compare-and-set. An
-    instruction that stands at the partner, or may, is approved no more: what is not payable is withdrawn there.
+    left: one that is reserved is taken away from the worker that holds it, which then loses its compare-and-set. What
+    may stand at the partner is approved no more, and then withdrawn there.
     """
     assert column in ("batch_id", "participant", "id")
     # The lock on the incentives keeps new payouts from coming.
@@ -326,13 +326,10 @@ async def stop_incentives(connection: Connection, column: str, value: str | int,
         timeout=STATEMENT_S,
     )
     await connection.execute(
-        f"UPDATE incentives i SET approved = false, facts_at = $2 WHERE i.{column} = $1 AND i.payout = 'open'"
-        " AND i.approved AND EXISTS (SELECT FROM payouts p WHERE p.incentive = i.id AND p.released_at IS NULL"
-        "      AND p.state IN ('preparing', 'prepared') OFFSET 0)",
-        value,
-        now,
-        timeout=STATEMENT_S,
-    )
+        f"UPDATE incentives i SET approved = false, facts_at = $2 WHERE {column} = $1 AND payout = 'open' AND approved"
+        " AND EXISTS (SELECT FROM payouts WHERE incentive = i.id AND state IN ('preparing', 'prepared') OFFSET 0)",
+        value, now, timeout=STATEMENT_S,
+    )  # fmt: skip
     done = await connection.execute(
         f"UPDATE incentives i SET cancelled = true, facts_at = $2 WHERE i.{column} = $1 AND NOT i.cancelled"
         " AND (i.payout IS NULL OR i.payout = 'open' AND NOT EXISTS (SELECT FROM payouts p WHERE p.incentive = i.id"
