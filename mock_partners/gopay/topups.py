@@ -55,7 +55,7 @@ class Topups:
     ) -> None:  # fmt: skip
         self._world, self._clock, self._gate, self._notifier = world, clock, gate, notifier
         self._payouts = world.keep(
-            "gopay.snap_payouts", lambda: Payouts(world, clock, scheduler, waits, on_reversed=self._notify)
+            "gopay.snap_payouts", lambda: Payouts(world, clock, scheduler, waits, on_end=self._notify)
         )
 
     def unsettled(self) -> int:
@@ -81,29 +81,20 @@ class Topups:
         order = Order(reference, amount, (amount, "IDR", number), details)
         done = "Request has been processed successfully"
         return await pay(
-            self._payouts, order, lambda: self._payee(number, amount), self._reference, self._topped_up, done=done,
-            taken=self._taken,
-        )  # fmt: skip
+            self._payouts, order, lambda: self._payee(number, amount), self._reference, self._topped_up, done=done
+        )
 
     def _payee(self, number: str, amount_rupiah: int) -> Account:
         return topups.payee(self._world, self._clock, number, amount_rupiah)
-
-    def _taken(self, payout: Payout) -> None:
-        if payout.state is State.BOOKED:
-            self._notify(payout)
 
     async def status(self, asked: Asked) -> Reply:
         """transfer/status, service 36, of a top-up; unknown is 4043601 as at the other partners (assumed)."""
         fields = Fields(asked.body)
         reference = fields.text("originalPartnerReferenceNo", 64)
         fields.text("serviceCode", 2, pattern=SERVICE_CODE)
-        known = self._payouts.get(reference)
-        before = known.state if known is not None else None
         payout = self._payouts.look_up(reference)
         if payout is None:
             raise Refusal(404, "01", "Transaction Not Found")
-        if before is State.PENDING and payout.state is not State.PENDING:
-            self._notify(payout)
         return self._gate.say(200, asked.service, **topups.looked_up(payout), additionalInfo={})
 
     def _topped_up(self, status: int, message: str, payout: Payout) -> Reply:

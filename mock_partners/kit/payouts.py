@@ -1,4 +1,4 @@
-"""Payouts of partners that are polled (BNI, OVO, LinkAja, DANA): duplicates, scripts, look-ups, settlement."""
+"""Payouts of partners that are polled, or tell of each end: duplicates, scripts, look-ups, settlement."""
 
 from __future__ import annotations
 
@@ -70,14 +70,16 @@ class Payout:
 
 
 class Payouts:
-    """The payout desk of one polled partner; keep it in the world, so that it outlives a restarted app."""
+    """The payout desk of one partner; keep it in the world, so that it outlives a restarted app. `on_end` hears of each
+    payout as it is booked, fails or is given back, whatever the caller hears: what a notification is made of.
+    """
 
     def __init__(
         self, world: World, clock: Clock, scheduler: Scheduler, waits: Waits,
-        on_reversed: Callable[[Payout], None] = lambda payout: None,
+        on_end: Callable[[Payout], None] = lambda payout: None,
     ) -> None:  # fmt: skip
         self._world, self._clock, self._scheduler, self._waits = world, clock, scheduler, waits
-        self._on_reversed = on_reversed
+        self._on_end = on_end
         self._payouts: dict[str, Payout] = {}
         self._pending: set[str] = set()
 
@@ -178,6 +180,7 @@ class Payouts:
         if payout.behaviour is Behaviour.PENDING_THEN_FAILED:
             self._world.refund(payout.amount_rupiah)
             payout.state = State.FAILED
+            self._on_end(payout)
         else:
             self._book(payout)
 
@@ -187,6 +190,7 @@ class Payouts:
             partner_reference=payout.partner_reference, at=self._clock.now(),
         )  # fmt: skip
         payout.state = State.BOOKED
+        self._on_end(payout)
         if payout.reverse_after_s is not None:
             self._scheduler.after(payout.reverse_after_s, Kind.SCHEDULED, lambda: self._reverse(payout))
 
@@ -194,7 +198,7 @@ class Payouts:
         assert payout.credit is not None
         self._world.reverse(payout.account, payout.credit, self._clock.now())
         payout.state = State.REVERSED
-        self._on_reversed(payout)
+        self._on_end(payout)
 
 
 def pay_behaviour(account: Account, reference: str) -> Behaviour:

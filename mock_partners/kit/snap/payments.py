@@ -35,11 +35,11 @@ class Order:
 
 async def pay(
     payouts: Payouts, order: Order, payee: Callable[[], Account], partner_reference: Callable[[], str], told: Told, *,
-    done: str = "Successful", taken: Callable[[Payout], None] = lambda _payout: None,
+    done: str = "Successful",
 ) -> Reply:  # fmt: skip
     """Takes a payout or tells what became of it. Duplicates come before business rules (snap-bni.md 6.1, decisions X7).
 
-    `payee` finds the account and refuses; `taken` hears of every payout that was taken, whatever the caller hears.
+    `payee` finds the account and refuses.
     """
     known = payouts.get(order.reference)
     match payouts.duplicate(order.reference, order.parameters):
@@ -56,7 +56,6 @@ async def pay(
     payout = payouts.get(order.reference)
     if answer is None or payout is None:
         raise Refusal(403, "14", "Insufficient Funds")
-    taken(payout)
     match answer:
         case Answer.LOST:
             raise Abort
