@@ -66,12 +66,14 @@ def unmatched(wanted: Iterable[str], operations: Iterable[str]) -> list[str]:
 
 
 def _is_end(end: str, method: str, path: str) -> bool:
-    """`end` equals the path or what follows one of its slashes; `*` stands for one part of it."""
+    """`end` equals the path or what follows one of its slashes; one that begins with a slash is the whole path. `*`
+    stands for one part of it.
+    """
     if " " in end:
         wanted_method, _, end = end.partition(" ")
         if wanted_method.upper() != method:
             return False
     wanted, given = end.strip("/").split("/"), path.strip("/").split("/")
-    if len(wanted) > len(given):
+    if len(wanted) > len(given) or (end.startswith("/") and len(wanted) < len(given)):
         return False
     return all(one in ("*", other) for one, other in zip(reversed(wanted), reversed(given), strict=False))

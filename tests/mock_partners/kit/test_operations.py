@@ -28,7 +28,8 @@ def test_every_served_call_has_one_word() -> None:
     several = {one: roles_of(one) for served in SERVED.values() for one in served if len(roles_of(one)) > 1}
     assert without == [], "give its path a word in its scenario.toml"
     hint = (
-        f"a path that ends like another partner's has the word that it has there, in its scenario.toml too: {several}"
+        "a path that ends like another partner's is written whole in scenario.toml, with its first slash"
+        f" (`POST /v1/payouts`), or has the word that it has there: {several}"
     )
     assert [*several] == ["POST /OVOSNAP/v2.0/emoney/account-inquiry"], hint
 
