@@ -14,7 +14,9 @@ from adapters.registry import PARTNERS
 from contracts.errors import NotSupported
 from contracts.partner import EVERY_PARTNER, Capability, Manifest, Mark, Partner
 from contracts.partner import Partner as Contract
+from mock_partners.registry import name_of
 from tests.contract.recording import Recording
+from tests.partners import each
 
 OPERATIONS = frozenset(
     name for name, member in vars(Contract).items() if inspect.isfunction(member) and not name.startswith("_")
@@ -148,6 +150,28 @@ def test_the_partner_hands_over_what_the_adapter_needs(slug: str, manifest: Mani
     needed = {name for name, credential in manifest.credentials.items() if credential.default is None}
     assert needed <= set(given)
     assert set(given) <= set(manifest.credentials), "the partner hands over what nobody uses"
+
+
+MODULES = {
+    Capability.LINK_REDIRECT: ("pages", "a browser goes to its page: `WALLET`, as ovo's"),
+    **dict.fromkeys(
+        NOTIFYING.values(), ("notices", "it sends notifications: how the suites sign and read them, as gopay's")
+    ),
+}
+
+
+def test_the_suites_are_told_what_they_need_of_it(slug: str, manifest: Manifest) -> None:
+    """Beside `client.py` and `story.py`, without which nothing begins."""
+    missing = [
+        f"tests/partners/{slug}/{module}.py is missing: {why}"
+        for capability, (module, why) in MODULES.items()
+        if capability in manifest.capabilities and slug not in each(module)
+    ]
+    assert missing == []
+
+
+def test_people_are_shown_one_name_of_it(slug: str, manifest: Manifest) -> None:
+    assert name_of(slug) == manifest.name, "the mocks' console has another: mock_partners/registry.py, _NAMES"
 
 
 UNDECLARED: dict[Capability, tuple[str, ...]] = {

@@ -125,9 +125,8 @@ def taken(partner: Partner, ctx: Context, note: Notification) -> bool:
 async def test_a_spoilt_notification_is_refused_or_is_only_a_hint(stage: Stage) -> None:
     """What a partner does not sign may start a look-up and nothing else."""
     ctx_of, partner = stage.bare_context, stage.partner
-    told = SENT.get(stage.manifest.slug)
     for note in await everything(stage):
-        for copy in spoilt_copies(note, told):
+        for copy in spoilt_copies(note, SENT[stage.manifest.slug]):
             if copy.headers != note.headers or copy != note:
                 assert not taken(partner, ctx_of(), copy) or note.kind in UNSIGNED
         if note.kind in UNSIGNED:
@@ -143,8 +142,7 @@ async def test_a_notification_under_another_key_is_refused(stage: Stage) -> None
 
 async def test_a_stale_notification_is_refused_where_it_is_dated(stage: Stage) -> None:
     """An old one that someone kept; undated ones are told apart by their events alone."""
-    told = SENT.get(stage.manifest.slug)
-    sent = [note for note in await everything(stage) if note.kind in told.TIME]
+    sent = [note for note in await everything(stage) if note.kind in SENT[stage.manifest.slug].TIME]
     for seconds in (-3_600, 3_600):
         ctx = stage.bare_context()
         now = max(ctx.now.timestamp(), 0) + seconds * 24
