@@ -16,7 +16,7 @@ from mock_partners.kit.waits import Waits
 from mock_partners.pytest import PartnerServer, world_of
 from tests.browser.axe import faults
 from tests.browser.conftest import Callback
-from tests.browser.wallet import LOCAL, PHONE, PIN, WORLD, Wallet
+from tests.browser.wallet import LOCAL, PHONE, PIN, Wallet
 from tests.browser.wallets import WALLETS
 
 WIDEST = 430
@@ -75,7 +75,7 @@ class Visit:
 def server(request: pytest.FixtureRequest, programme: Callback) -> Iterator[tuple[Wallet, PartnerServer]]:
     """One mock for all tests of a wallet: a page that nobody exchanges a code for links nothing."""
     wallet: Wallet = request.param
-    world = world_of(wallet.name, WORLD)
+    world = world_of(wallet.name, [{"account": wallet.account, "phone": PHONE, "pin": PIN}])
     running = PartnerServer(Mock(world, waits=Waits(), notify_base=programme.url))
     yield wallet, running
     running.close()
@@ -106,7 +106,7 @@ def test_link(visit: Visit) -> None:
             visit.go(step)
     came = visit.back_at_the_programme()
     assert came["st"] == "st-1"
-    assert came["authCode"]
+    assert came[visit.wallet.code]
     assert len(visit.callback.returned) == 1
 
 

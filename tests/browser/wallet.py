@@ -13,11 +13,13 @@ import httpx
 from mock_partners.kit.clock import JAKARTA
 from mock_partners.kit.look import Look, Step
 from mock_partners.pytest import PartnerServer
+from mock_partners.registry import PARTNERS
 from tests.mock_partners.signers import Signer
 from tests.mock_partners.wire import Sent
 
 PHONE, LOCAL, PIN = "+6281100000001", "081100000001", "135790"
-WORLD = [{"account": PHONE, "phone": PHONE, "pin": PIN}]
+NUMBER = "7000000001"
+"""The account where it is no phone."""
 
 
 def signer(partner: str, secrets: dict[str, str], product: str = "snap") -> Signer:
@@ -36,7 +38,9 @@ def send(url: str, sent: Sent) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Wallet:
-    """One wallet's linking: `denied` and `locked` are parameters that the browser comes back with."""
+    """One partner's linking by pages: `denied` and `locked` are parameters that the browser comes back with, `code` is
+    the one that the consent's code stands in.
+    """
 
     name: str
     look: Look
@@ -45,3 +49,9 @@ class Wallet:
     denied: dict[str, str]
     locked: dict[str, str]
     opens_once: bool = False
+    code: str = "authCode"
+
+    @property
+    def account(self) -> str:
+        """Whose consent is asked for: `PHONE`'s."""
+        return PHONE if PARTNERS[self.name].fullmatch(PHONE) else NUMBER

@@ -324,7 +324,7 @@ async def statement(stage: Stage) -> list[StatementLine]:
     lines: list[StatementLine] = []
     cursor = None
     day = jakarta_day(stage.now())
-    for _ in range(10):
+    for _ in range(1_000):
         page = await stage.run("statement", lambda ctx, c=cursor: stage.partner.statement(ctx, day, c))
         lines += page.lines
         cursor = page.next_cursor
