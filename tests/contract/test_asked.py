@@ -5,7 +5,7 @@ request, account, card, phone or day is none, nor one that says two things; and 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,8 +18,9 @@ from contracts.plan import Effect, Request, Response
 from tests.contract.recording import Recording
 from tests.contract.replay import Played, document, fresh, leaves, play, put, told
 from tests.contract.stage import Take
-from tests.contract.test_codes import SNAP_CODE, bare
+from tests.contract.test_codes import SNAP_CODE, bare, codes
 from tests.contract.test_of_another import aged
+from tests.partners.kit import Codes
 
 CASES = ("40001", "40102", "40302", "40307", "40311", "40318", "40401", "40411")
 SHORT = ("15", "25", "26", "40", "51", "62")
@@ -36,10 +37,24 @@ OTHERS = {"partnerReferenceNo": "1000000000000000999", "merchantTrxID": "1000000
 ACCOUNTS = ("customerNumber", "phoneNo", "msisdn", "beneficiaryAccountNo", "accountNo")
 
 
-def refusals(reply: Response) -> Iterator[Response]:
-    """The answer itself, and it as a refusal by each of those codes."""
+def others(recording: Recording) -> dict[str, str]:
+    """And by the fields that the partner's own sheet names, in `codes.py` of its tests."""
+    account = "+6281299999999" if recording.stage.manifest.account_is_phone else "7000099999"
+    own = codes(recording)
+    return OTHERS | dict.fromkeys(own.reference, "1000000000000000999") | dict.fromkeys(own.account, account)
+
+
+def named(body: dict[str, Any], names: Container[str]) -> Iterator[tuple[Any, ...]]:
+    """Where a request has one of these fields, but for those inside of lists."""
+    return (path for path in leaves(body) if path and path[-1] in names and all(isinstance(at, str) for at in path))
+
+
+def refusals(reply: Response, own: Codes) -> Iterator[Response]:
+    """The answer itself, and it as a refusal by each of those codes, or by a whole error of the partner's own."""
     body = document(reply)
     yield reply
+    for _, status, error in own.errors:
+        yield fresh(reply, status=status, content=json.dumps(error).encode())
     for holder in (body, body["data"] if isinstance(body.get("data"), dict) else {}):
         code = str(holder.get("responseCode") or holder.get("status") or "")
         for case in CASES if SNAP_CODE.fullmatch(code) else SHORT if len(code) == 2 else ():
@@ -76,33 +91,32 @@ def shown(reply: Response, path: tuple[Any, ...], value: object) -> Iterator[byt
 
 def test_what_shows_another_request_or_account_is_no_answer(recording: Recording) -> None:
     seen, names_one = set(), False
+    another, accounts = others(recording), {*ACCOUNTS, *codes(recording).account}
     for take, index, request, body in steps(recording):
-        for path in leaves(body):
-            if not path or path[-1] not in OTHERS:
-                continue
+        for path in named(body, another):
             names_one |= request.effect is Effect.WRITE
-            for reply in refusals(take.replies[index]):
+            for reply in refusals(take.replies[index], codes(recording)):
                 plain = said(take, index, reply)
-                of_account = path[-1] in ACCOUNTS
+                of_account = path[-1] in accounts
                 if not plain.verdict or of_account and reply.status < 400 and not request.operation.startswith("link."):
                     continue
-                for content in shown(reply, path, OTHERS[path[-1]]):
+                for content in shown(reply, path, another[path[-1]]):
                     other = said(take, index, fresh(reply, content=content))
-                    assert not other.verdict, (request.operation, path, reply.status, other.kind)
+                    told_as = f"{request.operation}, HTTP {reply.status}: {other.kind}"
+                    assert not other.verdict, f"{path[-1]} is not compared ({told_as}): name it in adapters/asked.py"
                     seen.add(path[-1])
     assert seen or not names_one, "no answer was compared with its request"
 
 
 def test_what_shows_ours_or_nothing_is_the_same_answer(recording: Recording) -> None:
+    accounts = {*ACCOUNTS, *codes(recording).account}
     for take, index, request, body in steps(recording):
-        for path in leaves(body):
+        for path in named(body, others(recording)):
             value: Any = body
             for name in path:
                 value = value[name]
-            if not path or path[-1] not in OTHERS:
-                continue
             plain = said(take, index, take.replies[index])
-            fields = ("", None, "null", "-", f" {value}\n") if path[-1] not in ACCOUNTS else (value,)
+            fields = ("", None, "null", "-", f" {value}\n") if path[-1] not in accounts else (value,)
             for form in fields:
                 for content in shown(take.replies[index], path, form):
                     other = said(take, index, fresh(take.replies[index], content=content))
@@ -121,7 +135,7 @@ def test_a_cache_answers_nothing_but_what_lasts(recording: Recording) -> None:
     for take, index, request, _ in steps(recording):
         if request.operation.startswith(("payout.status", "statement", "token.")):
             continue
-        for reply in refusals(take.replies[index]):
+        for reply in refusals(take.replies[index], codes(recording)):
             assert not said(take, index, aged(reply)).verdict, (request.operation, reply.status)
 
 
@@ -148,7 +162,7 @@ def test_a_refusal_beside_what_it_refuses_is_none(recording: Recording) -> None:
         ):
             continue
         body = document(take.replies[index])
-        for reply in list(refusals(take.replies[index]))[1:]:
+        for reply in list(refusals(take.replies[index], codes(recording)))[1:]:
             plain = said(take, index, reply)
             refused |= plain.verdict
             given = {name: value for name, value in body.items() if name not in document(reply)}

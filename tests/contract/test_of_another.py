@@ -18,6 +18,7 @@ from gateway.services.payouts.words import agreed
 from tests.contract.recording import Recording
 from tests.contract.replay import damaged, document, fresh, leaves, play, put, told, written
 from tests.contract.stage import NIK, OTHER_NIK, Take
+from tests.contract.test_codes import codes
 
 
 def aged(reply: Response) -> Response:
@@ -122,17 +123,20 @@ NAMES = {
     "merchantTrxID": ("merchantTrxID",),
     "notes": ("notes",),
 }
-"""Under which names an answer shows the number that its request bears under this one."""
+"""Under which names an answer shows the number that its request bears under this one; the partner's own names for it are
+in `codes.py` of its tests.
+"""
 
 
 def test_an_answer_that_names_another_request_is_none(recording: Recording) -> None:
     """Whichever request bears a number of ours, and wherever its answer shows it: linking and inquiries too."""
     seen = 0
+    shown_as = {name: (name,) for name in codes(recording).reference} | NAMES
     for take, index in told(recording.takes):
         request, reply = take.exchanges[index]
         asked: Any = json.loads(request.content or b"{}")
         body: Any = document(reply)
-        for shown in {shown for name in NAMES.keys() & _names(asked) for shown in NAMES[name]}:
+        for shown in {shown for name in shown_as.keys() & _names(asked) for shown in shown_as[name]}:
             for path in leaves(body):
                 if path and path[-1] == shown and all(isinstance(each, str) for each in path):
                     content = json.dumps(put(body, path, "1000000000000000999")).encode()
