@@ -123,8 +123,8 @@ NAMES = {
     "merchantTrxID": ("merchantTrxID",),
     "notes": ("notes",),
 }
-"""Under which names an answer shows the number that its request bears under this one; the partner's own names for it are
-in `codes.py` of its tests.
+"""Under which names an answer shows the number that its request bears under this one; the partner's own names for it
+are in `codes.py` of its tests.
 """
 
 

@@ -196,23 +196,23 @@ def test_the_partner_is_told_our_reference(partner: Partner, recording: Recordin
 
 @given(amount=st.integers(1, MAX_AMOUNT_RUPIAH))
 def test_an_amount_is_said_once_and_exactly(partner: Partner, recording: Recording, amount: int) -> None:
-    """Digits of the amount with two decimals, written as the partner wants them; never a float, never scaled."""
+    """Its digits, with two decimals or none, in a text or as a whole number; never a float, never scaled."""
     amount = min(amount, partner.manifest.max_amount_rupiah)
     order = msgspec.structs.replace(recording.order, amount_rupiah=amount)
     kept = json.loads(partner.frozen_body(_context(recording), order))
-    found = [text for text in _strings(kept) if _is_amount(text, amount)]
+    found = [value for value in _values(kept) if _is_amount(value, amount)]
     assert len(found) == 1
 
 
-def _is_amount(text: str, amount: int) -> bool:
-    """`50000.00`, or padded to twelve digits of which two are decimals."""
-    return text in (f"{amount}.00", f"{amount:010d}00")
+def _is_amount(value: object, amount: int) -> bool:
+    """`50000`, `"50000"`, `"50000.00"`, or padded to twelve digits of which two are decimals."""
+    return value in (f"{amount}", f"{amount}.00", f"{amount:010d}00") or (type(value) is int and value == amount)
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _values(value: Any) -> Iterator[Any]:
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _strings(inner)
-    if isinstance(value, str):
+        yield from _values(inner)
+    if not isinstance(value, dict | list):
         yield value
 
 
