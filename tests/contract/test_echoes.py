@@ -33,9 +33,11 @@ def echoes(reply: Response, own: Codes) -> Iterator[tuple[str, str, bytes]]:
         value: Any = body
         for name in path:
             value = value[name]
+        field = path[-1]
+        if field == "amount" and type(value) is int:
+            yield "amount", ".".join(map(str, path)), written(reply, put(body, path, int(f"7{value}")))
         if not isinstance(value, str) or not value:
             continue
-        field = path[-1]
         if field in ACCOUNT | own.account:
             what, other = "account", value[:-2] + ("11" if value[-2:] != "11" else "22")
         elif field in REFERENCE | own.reference:
@@ -77,7 +79,9 @@ def test_every_echo_of_a_payment_is_compared(recording: Recording) -> None:
                 if not ends and what != "account":
                     continue  # an inquiry is about the account alone: nothing else of it is believed
                 said = play(take, index, only(reply, fresh(reply, content=other)))
-                assert noticed(take, said), f"{take.operation}, {request.operation}: {field} is not compared"
+                assert noticed(take, said), (
+                    f"{take.operation}, {request.operation}: {field} is not compared: adapters/asked.py"
+                )
                 seen[what] += 1
     assert seen.total(), "some answer shows something of what was asked"
 
