@@ -54,9 +54,8 @@ class Topups:
         self, world: World, clock: Clock, scheduler: Scheduler, waits: Waits, gate: Gate, notifier: Notifier
     ) -> None:  # fmt: skip
         self._world, self._clock, self._gate, self._notifier = world, clock, gate, notifier
-        self._payouts = world.keep(
-            "gopay.snap_payouts", lambda: Payouts(world, clock, scheduler, waits, on_end=self._notify)
-        )
+        self._payouts = world.keep("gopay.snap_payouts", lambda: Payouts(world, clock, scheduler, waits))
+        self._payouts.on_end = self._notify
 
     def unsettled(self) -> int:
         """Top-ups that wait for a look-up."""

@@ -70,16 +70,14 @@ class Payout:
 
 
 class Payouts:
-    """The payout desk of one partner; keep it in the world, so that it outlives a restarted app. `on_end` hears of each
-    payout as it is booked, fails or is given back, whatever the caller hears: what a notification is made of.
-    """
+    """The payout desk of one partner; keep it in the world, so that it outlives a restarted app."""
 
-    def __init__(
-        self, world: World, clock: Clock, scheduler: Scheduler, waits: Waits,
-        on_end: Callable[[Payout], None] = lambda payout: None,
-    ) -> None:  # fmt: skip
+    def __init__(self, world: World, clock: Clock, scheduler: Scheduler, waits: Waits) -> None:
         self._world, self._clock, self._scheduler, self._waits = world, clock, scheduler, waits
-        self._on_end = on_end
+        self.on_end: Callable[[Payout], None] = lambda payout: None
+        """Hears of each payout as it is booked, fails or is given back, whatever the caller hears: what a partner that
+        notifies sets, in each app that goes on with the desk.
+        """
         self._payouts: dict[str, Payout] = {}
         self._pending: set[str] = set()
 
@@ -180,7 +178,7 @@ class Payouts:
         if payout.behaviour is Behaviour.PENDING_THEN_FAILED:
             self._world.refund(payout.amount_rupiah)
             payout.state = State.FAILED
-            self._on_end(payout)
+            self.on_end(payout)
         else:
             self._book(payout)
 
@@ -190,7 +188,7 @@ class Payouts:
             partner_reference=payout.partner_reference, at=self._clock.now(),
         )  # fmt: skip
         payout.state = State.BOOKED
-        self._on_end(payout)
+        self.on_end(payout)
         if payout.reverse_after_s is not None:
             self._scheduler.after(payout.reverse_after_s, Kind.SCHEDULED, lambda: self._reverse(payout))
 
@@ -198,7 +196,7 @@ class Payouts:
         assert payout.credit is not None
         self._world.reverse(payout.account, payout.credit, self._clock.now())
         payout.state = State.REVERSED
-        self._on_end(payout)
+        self.on_end(payout)
 
 
 def pay_behaviour(account: Account, reference: str) -> Behaviour:

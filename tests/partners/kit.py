@@ -26,7 +26,7 @@ LINK, VERIFY, READ, WRITE = "link", "verify", "payout_read", "payout_write"
 Words = Sequence[Mapping[str, Any]]
 Crowds = Mapping[str, Words]
 """By stage of the above: what a partner may say wrongly of many people there, each a word about the person, as
-`[rule.do]` of a scenario has it.
+`[rule.do]` of a scenario has it. A stage at which there is none is left out.
 """
 NIK_WORDS: Words = ({"nik_check": "mismatch"}, {"nik_check": "not_on_file"})
 SNAP_WORDS: Words = (

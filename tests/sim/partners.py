@@ -14,6 +14,7 @@ from mock_partners.kit.host import package
 from mock_partners.kit.http import Call, MockApp, Reply, Route
 from mock_partners.kit.notify import Notice
 from mock_partners.kit.scenario.play import Player
+from mock_partners.kit.scenario.roles import concerns
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, World
 from mock_partners.registry import PARTNERS
@@ -111,7 +112,7 @@ class PartnerSide:
             found = pattern.fullmatch(path) if route.method == method else None
             if found is not None:
                 named = {"host": self.host, "content-length": str(len(content)), **headers}
-                if self.holes_armed and LIST.search(path) is not None:
+                if self.holes_armed and concerns("statement", route.operation):
                     self.holes_armed, self.holes_until_s = False, self.clock.real_seconds() + HOLES_S
                 call = Call(method, path, query, named, content, found.groupdict())
                 with in_turn(self._manners.effects(self, moves)) as turn:
@@ -144,10 +145,6 @@ class PartnerSide:
     async def revoke(self, account: Account) -> bool:
         """The customer ends the link in the partner's own app; False: there is none."""
         return bool(await _STORIES[self.slug].revoke(self, account))
-
-
-LIST = re.compile(r"/(statements|bank-statement|history|report)$")
-"""Paths of the partners' statements."""
 
 
 def _compiled(route: Route) -> tuple[Route, re.Pattern[str]]:
