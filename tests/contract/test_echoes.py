@@ -33,7 +33,7 @@ def echoes(reply: Response, own: Codes) -> Iterator[tuple[str, str, bytes]]:
         value: Any = body
         for name in path:
             value = value[name]
-        field = path[-1]
+        field = path[-1] if path else ""
         if field == "amount" and type(value) is int:
             yield "amount", ".".join(map(str, path)), written(reply, put(body, path, int(f"7{value}")))
         if not isinstance(value, str) or not value:
