@@ -119,6 +119,8 @@ class Codes:
     no_account: frozenset[str] = frozenset()
     """At a NIK check: no account, or none with a verified NIK."""
     blocked: frozenset[str] = frozenset()
+    another_account: frozenset[str] = frozenset()
+    """At a NIK check: the access is of another account than the one asked about."""
     gone: frozenset[str] = frozenset()
     """The customer's access is not known any more."""
     errors: tuple[tuple[str, int, object], ...] = ()
