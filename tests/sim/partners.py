@@ -112,7 +112,7 @@ class PartnerSide:
             found = pattern.fullmatch(path) if route.method == method else None
             if found is not None:
                 named = {"host": self.host, "content-length": str(len(content)), **headers}
-                if self.holes_armed and concerns("statement", route.operation):
+                if self.holes_armed and self.lists(path):
                     self.holes_armed, self.holes_until_s = False, self.clock.real_seconds() + HOLES_S
                 call = Call(method, path, query, named, content, found.groupdict())
                 with in_turn(self._manners.effects(self, moves)) as turn:
@@ -120,6 +120,11 @@ class PartnerSide:
                         return await self.player.play(route, call, turn)
                     return self._as_it_was(method, call, await route.handler(call))
         return Reply(404, b'{"error":"no such path"}', {"Content-Type": "application/json"})
+
+    def lists(self, path: str) -> bool:
+        """Whether it is of the partner's statement, by the word that its mock has for it."""
+        statements = (way for route, way in self._routes if concerns("statement", route.operation))
+        return any(way.fullmatch(path) for way in statements)
 
     def _as_it_was(self, method: str, call: Call, reply: Reply) -> Reply:
         """What a copy of Iris' books that is behind says to a look-up."""

@@ -24,7 +24,7 @@ from mock_partners.kit.http import Reply as Answer
 from mock_partners.kit.notify import Notice
 from tests.sim.baton import Crash
 from tests.sim.manners import DATELESS, signed_anew, without_times
-from tests.sim.partners import LIST, PUBLIC, PartnerSide
+from tests.sim.partners import PUBLIC, PartnerSide
 from tests.sim.watch import MOVES, leaves, taken, write_of
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Line:
         answer: Answer | None = _FRONT
         if kind not in NOT_DELIVERED:
             answer = await self._deliver(method, target, named, content)
-        reply = self._after(kind, rng, answer, timeout_s, LIST.search(path) is not None)
+        reply = self._after(kind, rng, answer, timeout_s, side.lists(path))
         town.trace(f"receive {place} {reply.status}", reply.content)
         await town.point(f"receive {place}")
         return reply
