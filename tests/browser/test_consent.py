@@ -129,7 +129,7 @@ def test_refuse(visit: Visit) -> None:
     visit.page.get_by_role("button", name=visit.wallet.look.refuse, exact=True).click()
     came = visit.back_at_the_programme()
     assert is_within(came, visit.wallet.denied), came
-    assert "authCode" not in came
+    assert visit.wallet.code not in came
 
 
 def test_a_wrong_pin_three_times(visit: Visit) -> None:
@@ -142,7 +142,7 @@ def test_a_wrong_pin_three_times(visit: Visit) -> None:
     visit.go(Step.PIN)
     came = visit.back_at_the_programme()
     assert is_within(came, visit.wallet.locked), came
-    assert "authCode" not in came
+    assert visit.wallet.code not in came
 
 
 def test_a_page_that_has_expired(visit: Visit) -> None:
@@ -166,7 +166,7 @@ def test_the_back_button(visit: Visit) -> None:
         visit.at(step)
         visit.enter(step)
         visit.go(step)
-    assert visit.back_at_the_programme()["authCode"]
+    assert visit.back_at_the_programme()[visit.wallet.code]
 
 
 def test_a_second_click(visit: Visit) -> None:
@@ -185,5 +185,5 @@ def test_a_second_click(visit: Visit) -> None:
     visit.enter(Step.PIN)
     visit.go(Step.PIN)
     visit.go(Step.PIN)
-    assert visit.back_at_the_programme()["authCode"]
+    assert visit.back_at_the_programme()[visit.wallet.code]
     assert [f"{visit.callback.url}{path}" for path in visit.callback.returned] == ends
