@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+
+from adapters.registry import PARTNERS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
@@ -93,3 +96,30 @@ def test_every_point_of_security_names_a_test_a_reason_or_what_is_open() -> None
             file = ROOT / path
             held = file.is_dir() or re.search(r"^(async )?def test_", file.read_text(), re.MULTILINE)
             assert held, f"{path} tests nothing"
+
+
+MODULES = {name: f"adapters.{name}" for name in ("accounts", "answers", "paging", "rsa")} | {
+    name: f"adapters.snap.{name}" for name in ("calls", "links", "values")
+}
+"""What docs/adding-a-partner.md writes before a point; `kit` is the mocks'."""
+OF_MODULE = re.compile(r"(?<![\w/.])(kit(?:\.[a-z_]+)*|[a-z]+)\.(?!py\b)([A-Za-z_]+)")
+
+
+def is_held(module: str, name: str) -> bool:
+    held = importlib.import_module(MODULES.get(module, f"mock_partners.{module}"))
+    below = {path.stem for folder in getattr(held, "__path__", ()) for path in Path(folder).iterdir()}
+    return hasattr(held, name) or name in below
+
+
+def test_what_fills_the_blanks_of_a_partner_is_there() -> None:
+    quoted = re.findall(r"`([^`\n]+)`", (ROOT / "docs/adding-a-partner.md").read_text())
+    named = {(found[1], found[2]) for text in quoted for found in OF_MODULE.finditer(text)}
+    ours = {(module, name) for module, name in named if module in MODULES or module.startswith("kit")}
+    assert len(ours) > 20
+    assert [f"{module}.{name}" for module, name in sorted(ours) if not is_held(module, name)] == []
+
+
+def test_who_begins_to_read_is_told_of_every_partner() -> None:
+    text = (ROOT / "README.md").read_text()
+    unnamed = [one.manifest.name for one in PARTNERS.values() if one.manifest.name not in text]
+    assert unnamed == [], "name it in README.md, beside the others"
