@@ -47,9 +47,9 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 @get("/", guards=[require("read", "ops", "batches", "links")])
-async def list_partners(core: NamedDependency[Core]) -> Partners:
+async def list_partners(core: NamedDependency[Core], request: Call) -> Partners:
     """Capabilities, limits, quotas, assumptions, switches and the last complete statement."""
-    return Partners(partners=await core.partners.all())
+    return Partners(partners=await core.partners.all(organisation=request.auth.organisation))
 
 
 @post("/{partner:str}/pause", guards=[require("ops")], status_code=200)

@@ -23,6 +23,7 @@ from gateway.routes.ops.acts import ACTS, Act, Target, closing, lifting
 from gateway.routes.ops.session import FORM_BYTES, Browser, form, language, page, signed_in, to
 from gateway.security import places
 from gateway.security.vault import SealBroken
+from gateway.services.brake.batches import begins
 from gateway.services.intake.incentives import IncentiveView
 from gateway.storage.intake.incentives import IncentiveFilter
 from gateway.storage.ops import audit, holds, story
@@ -256,6 +257,8 @@ async def show_case(
         offered = await _at_partner(core, row["partner"], code) + closing(row)
     else:
         offered = await _offered(core, incentive, row["payout"], [row])
+        if row["closed_at"] is None and row["detail"].startswith(begins(incentive.batch_id)):
+            offered.append((ACTS["stop-batch"], Target(batch=incentive.batch_id)))
     return page(
         request,
         "case.html",

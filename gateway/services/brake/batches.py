@@ -47,7 +47,7 @@ async def judge(connection: Connection, now: datetime, *, by: str) -> None:
         still = is_on and bad(found)
         await batches.recounted(connection, batch, found if still else None)
         if not still:
-            await cases.close_about(connection, now, before.partner, _begins(batch), by=by)
+            await cases.close_about(connection, now, before.partner, begins(batch), by=by)
     for suspect in await batches.suspects(connection, now, LEAST):
         found = await batches.counted(connection, suspect.batch, suspect.partner, paying=suspect.paying)
         again = 0 if suspect.paying else max(0, suspect.refused - found.refused)  # asked again after a hold
@@ -67,7 +67,7 @@ async def _doubt(connection: Connection, now: datetime, suspect: Suspect, found:
         return
     codes = ", ".join(f"{code} {n} times" for code, n in found.codes.items())
     detail = (
-        f"{_begins(suspect.batch)} {found.refused} of {found.answered} people of whom the partner said anything are"
+        f"{begins(suspect.batch)} {found.refused} of {found.answered} people of whom the partner said anything are"
         f" refused ({codes}), and others are not. Are its columns right? Stop the batch, or correct its people"
     )
     told = NewCase(code=batches.main_code(found), partner=suspect.partner, incentive=incentive, detail=detail)
@@ -83,6 +83,6 @@ async def _doubt(connection: Connection, now: datetime, suspect: Suspect, found:
             await holds.release(connection, now, suspect.partner, stage, [HoldKind.BRAKE], by=by)
 
 
-def _begins(batch: str) -> str:
+def begins(batch: str) -> str:
     """How the case of a bad batch begins."""
     return f"batch {batch}:"

@@ -33,7 +33,7 @@ async def put_up(connection: Connection, vault: Vault, client_id: str, organisat
         raise Conflict(
             "No approval has lapsed that is not up for approval already.",
             code="nothing_lapsed",
-            remedy="Nothing is to be done: GET /v1/incentives?blocker=approval_missing lists what waits.",
+            remedy="What waits beside that was never approved: GET /v1/batches?state=awaiting_approval lists it.",
         )
     digests = [approval.digest(vault, approval.approved_row(*row[3:-1]), row.account_index) for row in rows]
     tree = MerkleTree()

@@ -83,7 +83,7 @@ class HoldView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadView(msgspec.Struct, frozen=True, kw_only=True):
-    """What is at stake at a held partner."""
+    """What of the caller's organisation is at stake at a held partner."""
 
     in_flight: int
     backlog: int
@@ -140,8 +140,12 @@ class Partners:
         self._manifests = manifests
         self._quotas = quotas
 
-    async def all(self, stands: Sequence[Standstill] | None = None) -> list[PartnerView]:
-        """Every partner of this installation. `stands`: what stands still, where that is known."""
+    async def all(
+        self, stands: Sequence[Standstill] | None = None, organisation: str | None = None
+    ) -> list[PartnerView]:
+        """Every partner of this installation. `stands`: what stands still, where that is known; `organisation`: of
+        whose rows the load is, None for everybody's.
+        """
         async with self._database.connection() as connection:
             paused = await switches.paused(connection)
             under_way = await switches.under_way(connection, self._clock.now())
@@ -151,7 +155,7 @@ class Partners:
             if stands is None:
                 stands = await standstill.read(connection, self._clock.now())
             loads = await holds.loads(
-                connection, jakarta_day(self._clock.now()), {hold.partner for hold in held} | set(paused)
+                connection, jakarta_day(self._clock.now()), {hold.partner for hold in held} | set(paused), organisation
             )
         return [
             _view(

@@ -91,24 +91,32 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     amount_rupiah: int
 
 
-async def loads(connection: Connection, today: date, partners: Collection[str]) -> dict[str, Load]:
-    """By partner: what waits there. It walks over all that is due, so only ask of partners that are held."""
+async def loads(
+    connection: Connection, today: date, partners: Collection[str], organisation: str | None = None
+) -> dict[str, Load]:
+    """By partner: what waits there, of one organisation or of all. It walks over all that is due, so only ask of
+    partners that are held.
+    """
     rows = await connection.fetch(
         """
         SELECT n AS partner,
-            (SELECT count(*) FROM payouts WHERE partner = n AND state IN ('submitting', 'preparing')
-                AND next_at IS NULL) AS in_flight, count(d.id) AS backlog,
-            coalesce(sum(d.amount_rupiah), 0)::bigint AS amount_rupiah
+            (SELECT count(*) FROM payouts p WHERE partner = n AND state IN ('submitting', 'preparing')
+                AND next_at IS NULL AND ($3::text IS NULL
+                    OR (SELECT i.organisation FROM incentives i WHERE i.id = p.incentive) = $3)) AS in_flight,
+            count(d.id) AS backlog, coalesce(sum(d.amount_rupiah), 0)::bigint AS amount_rupiah
         FROM unnest($1::text[]) AS n LEFT JOIN LATERAL (
             SELECT id, amount_rupiah FROM incentives WHERE partner = n AND stage = 'scheduled' AND approved
                 AND (blocker IS NULL OR blocker IN ('partner_unavailable', 'partner_float_short')) AND due_on <= $2
+                AND ($3::text IS NULL OR organisation = $3)
             UNION ALL
             SELECT i.id, i.amount_rupiah FROM payouts p JOIN incentives i ON i.id = p.incentive
-            WHERE p.partner = n AND p.state IN ('reserved', 'prepared') AND i.payout = 'open') AS d ON true
+            WHERE p.partner = n AND p.state IN ('reserved', 'prepared') AND i.payout = 'open'
+                AND ($3::text IS NULL OR i.organisation = $3)) AS d ON true
         GROUP BY n
         """,
         list(partners),
         today,
+        organisation,
     )
     return {row["partner"]: msgspec.convert(dict(row), Load) for row in rows}
 

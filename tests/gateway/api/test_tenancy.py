@@ -370,6 +370,33 @@ async def _looked_at_by_key_and_no_more_than_asked_for(api: Api, core: Core) -> 
     assert set(sizes) == {1, events._LOOKED_AT}, "more than was asked for only behind what is all somebody else's"
 
 
+async def test_what_waits_at_a_held_partner_is_told_to_whose_it_is(api: Api, first: First) -> None:
+    """A sum over everybody less one's own is somebody else's."""
+    await api.fetch(
+        "UPDATE participants SET link_active = true, verified = true, verified_until = now() + interval '1 day',"
+        " facts_at = now()"
+    )
+    await api.fetch(
+        "UPDATE payouts SET state = 'submitting', next_at = NULL, sent_deadline = now() + interval '1 hour'"
+    )
+    mine = as_csv([row(n, amount_rupiah=10_000 + n) for n in (60, 61)])
+    batch = (await api.submit(mine, role="other maker", key="theirs")).json()
+    for role in ("one", "other approver"):
+        assert (await api.decide(batch, role)).status_code == 200
+    await api.fetch(
+        "UPDATE participants SET link_active = true, verified = true, verified_until = now() + interval '1 day',"
+        " facts_at = now() WHERE NOT link_active"
+    )
+    await api.call("POST", "/v1/partners/ovo/pause", role="operator", json={"reason": "cut-off"})
+    loads = {}
+    for role in ("reader", "other reader", "operator"):
+        partners = (await api.call("GET", "/v1/partners", role=role)).json()["partners"]
+        (loads[role],) = [tuple(one["load"].values()) for one in partners if one["partner"] == "ovo"]
+    assert loads["other reader"] == (0, 2, 20_121)
+    assert loads["reader"][0] == 1
+    assert loads["operator"] == tuple(a + b for a, b in zip(loads["reader"], loads["other reader"], strict=True))
+
+
 async def test_lapsed_approvals_are_put_up_by_whose_they_are(api: Api, first: First) -> None:
     await api.fetch("UPDATE incentives SET approved = false, lapsed_at = now()")
     theirs = await api.call("POST", "/v1/batches/reapprovals", role="other maker", key="r")

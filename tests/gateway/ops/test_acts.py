@@ -199,6 +199,22 @@ async def test_a_case_of_a_partner_is_closed_on_its_own_page_and_those_of_a_payo
     assert await town.cases() == []
 
 
+async def test_a_case_about_a_batch_stops_the_batch(town: Town, desk: Desk) -> None:
+    """Its code is what most of its people are refused for; what lifts that lifts it for one person alone."""
+    incentive = await town.due()
+    details = ("batch b: 21 of 34 people are refused", "batch bb: 21 of 34 people are refused", "of one person")
+    async with town.database.transaction() as connection:
+        new = [NewCase(code=B.NIK_MISMATCH, partner="fake", detail=d, incentive=incentive) for d in details]
+        for one in new:
+            await cases.open_cases(connection, town.clock.now(), [one])
+    about, *others = [row["id"] for row in await town.fetch("SELECT id FROM cases ORDER BY id")]
+    async with desk.signed_in("operator") as browser:
+        for other in others:
+            assert "stop-batch" not in buttons((await browser.get(f"/ops/cases/{other}")).text)
+        assert (await press(browser, f"/ops/cases/{about}", "stop-batch")).status_code == 303
+    assert await town.stands(incentive) == ("cancelled", None)
+
+
 async def test_a_person_and_a_batch_are_stopped(town: Town, desk: Desk) -> None:
     first, second = await town.due(), await town.due()
     async with desk.signed_in("operator") as browser:
