@@ -302,11 +302,13 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[P
     )
     if isinstance(error, OutOfTime):
         return respond(_OutOfTime(), request.scope)
-    if isinstance(error, _STORE_AWAY):
+    if isinstance(error, (*_STORE_AWAY, asyncpg.InvalidCachedStatementError)):
         code, title, remedy = _BY_STATUS[503]
-        return _response(
-            request.scope, 503, code, title, "The store cannot be reached.", remedy, headers={"Retry-After": "5"}
-        )
+        # Prepared before a migration, and not to be prepared anew in a transaction: it is undone, and the next one can.
+        migrated = isinstance(error, asyncpg.InvalidCachedStatementError)
+        said = "The store is being upgraded." if migrated else "The store cannot be reached."
+        retry_after = {"Retry-After": "1" if migrated else "5"}
+        return _response(request.scope, 503, code, title, said, remedy, headers=retry_after)
     return _response(request.scope, 500, GatewayError.code, GatewayError.title, GatewayError.title, GatewayError.remedy)
 
 

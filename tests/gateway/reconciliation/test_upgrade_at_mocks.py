@@ -17,6 +17,7 @@ from gateway.services.reconciliation.reconcile import Reconciliations
 from gateway.services.reconciliation.statements import Statements
 from gateway.storage.base.database import Connection, Database, transact
 from gateway.storage.base.rows import into
+from tests.gateway.older import next_version
 from tests.gateway.payouts.city import TROUBLES, open_city
 from tests.gateway.reconciliation.test_restore_at_mocks import SMALL, settled
 
@@ -28,20 +29,6 @@ class Row(msgspec.Struct, frozen=True):
     """What this version reads of a table."""
 
     id: int
-
-
-async def next_version(dsn: str) -> int:
-    """Migrate as the next version would, each table in a transaction of its own; how many tables there were."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
-        for (table,) in tables:
-            async with connection.transaction():
-                await connection.execute(f'ALTER TABLE "{table}" ADD COLUMN of_the_next text DEFAULT $$new$$')
-                await connection.execute(f'CREATE INDEX ON "{table}" (of_the_next)')
-        return len(tables)
-    finally:
-        await connection.close()
 
 
 async def test_a_transaction_that_a_migration_overtakes_is_done_again(empty_database: str) -> None:
