@@ -12,7 +12,7 @@ from contracts.partner import Context
 from contracts.plan import Request
 from contracts.secret import Secret
 
-DANA = Side(secret="", partner_id="client_id")
+DANA = Side(secret="", partner_id="client_id", token_headers={"X-PARTNER-ID": "client_id", "CHANNEL-ID": "channel_id"})
 DEVICE = Side(secret="", partner_id="client_id", headers={"X-DEVICE-ID": "device_id"})
 """Unbinding alone names the device (decision D10)."""
 

@@ -118,6 +118,8 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     milliseconds: bool = False
     headers: Mapping[str, str] = {}
     """More headers of transaction calls, by the credential that holds their value."""
+    token_headers: Mapping[str, str] = {}
+    """The same of requests for a token."""
 
     def ask(
         self,
@@ -151,8 +153,8 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
             headers["Authorization"] = f"Bearer {token}"
         if grant is not None:
             headers["Authorization-Customer"] = f"Bearer {grant.access_token.reveal()}"
-        if not call.rsa:
-            headers |= {name: ctx.credential(held) for name, held in self.headers.items()}
+        more = self.token_headers if call.rsa else self.headers
+        headers |= {name: ctx.credential(held) for name, held in more.items()}
         return call.request(self.host, target, headers, content)
 
     def _signature(self, ctx: Context, method: str, target: str, token: str, content: bytes, at: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container, Mapping
 from datetime import datetime, timedelta
 from urllib.parse import quote
@@ -19,7 +20,10 @@ from contracts.secret import Secret
 
 _GIVEN = ("accessToken", "refreshToken", "accountToken", "bankCardToken", "linkageToken", "redirectUrl")
 _NOT_UNBOUND = frozenset({"failed", "failure", "fail", "false", "error", "rejected", "pending", "processing", "active"})
-"""What `unlinkResult` says where the link still stands; every other word is left to the code (snap-bni.md 6.2)."""
+"""How `unlinkResult` ends where the link still stands (`UNBINDING_PENDING`, seen at Finpay); every other word is left
+to the code (snap-bni.md 6.2).
+"""
+_WORDS = re.compile("[a-z]+")
 _EXPIRY_MARGIN = timedelta(minutes=5)
 CUSTOMER_TOKEN_LIFE = timedelta(days=15)
 """Where an answer names no life (snap-bni.md 1.4)."""
@@ -108,7 +112,8 @@ def unbound(call: Call, reply: Response, gone: Container[str] = ()) -> Unlinked:
     envelope = call.read(reply)
     if envelope.code not in gone:
         call.expect(reply)
-    if answers.written(envelope.body.get("unlinkResult")).casefold() in _NOT_UNBOUND:
+    words = _WORDS.findall(answers.written(envelope.body.get("unlinkResult")).casefold())
+    if not _NOT_UNBOUND.isdisjoint(words[-1:]) and "not" not in words:
         raise call.unavailable(envelope)
     return Unlinked(partner_code=envelope.code)
 

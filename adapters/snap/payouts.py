@@ -58,6 +58,8 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
     account_of: Callable[[str], Secret | None]
     account_needed: bool = False
     """The document promises the field with every success."""
+    number_needed: bool = True
+    """The document promises theirs with a transfer's success."""
     numbers: tuple[str, ...] = ("originalReferenceNo",)
     """Where a look-up shows the partner's number; the first one that is there."""
     refused_before: str = ""
@@ -97,7 +99,10 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
         envelope = self.transfer.read(reply)
         code = envelope.code
         if code == self.transfer.done:
-            _must_be_done(envelope)
+            if self.number_needed and not answers.named(envelope.body.get("referenceNo")):
+                raise PartnerProtocolError("field referenceNo is missing")
+            if _stands(envelope) not in (None, OutcomeKind.SUCCEEDED):
+                raise PartnerProtocolError("field latestTransactionStatus disagrees with the code")
             return self._booked(envelope, order, code, envelope.optional_number("referenceNo"))
         if code == f"202{self.transfer.service}00":
             return pending(partner_code=code, partner_reference=envelope.optional_number("referenceNo"))
@@ -179,14 +184,6 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
 def _stands(envelope: Envelope) -> OutcomeKind | None:
     """How a payment stands by the state that an answer shows, None where it shows none of the standard's."""
     return STATUS.get(answers.digits(envelope.body.get("latestTransactionStatus"), 2))
-
-
-def _must_be_done(envelope: Envelope) -> None:
-    """A transfer's own success: it names a number of theirs, in whatever form, and no state that says otherwise."""
-    if not answers.named(envelope.body.get("referenceNo")):
-        raise PartnerProtocolError("field referenceNo is missing")
-    if _stands(envelope) not in (None, OutcomeKind.SUCCEEDED):
-        raise PartnerProtocolError("field latestTransactionStatus disagrees with the code")
 
 
 def _must_be_kept(envelope: Envelope) -> None:

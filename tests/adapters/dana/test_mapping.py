@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from adapters.dana import PARTNER
-from contracts.errors import Hint, PartnerUnavailable
+from contracts.errors import Hint, PartnerProtocolError, PartnerUnavailable
 from contracts.incentive import BlockerCode
-from contracts.linking import LinkFinish, LinkRefused
+from contracts.linking import Grant, LinkFinish, LinkRefused
 from contracts.partner import Blame, Context
 from contracts.payout import Outcome, OutcomeKind, PayoutOrder
 from contracts.plan import Response
@@ -33,6 +33,46 @@ def order() -> PayoutOrder:
 
 def inquired(ctx: Context, order: PayoutOrder, code: str, **fields: Any) -> Outcome:
     return drive(PARTNER.payout(ctx, order), snap_reply(code, **fields))[1]
+
+
+DONE = {"customerNumber": "6281234567890", "amount": {"value": "600000.00", "currency": "IDR"}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({}, OutcomeKind.SUCCEEDED),
+        ({"referenceNo": ""}, OutcomeKind.SUCCEEDED),
+        ({"referenceNo": "tx-1"}, OutcomeKind.SUCCEEDED),
+        ({"latestTransactionStatus": "06"}, None),
+        ({"partnerReferenceNo": "1000000000000000999"}, None),
+    ],
+)
+def test_a_top_up_is_made_though_no_number_is_told(
+    ctx: Context, order: PayoutOrder, fields: dict[str, Any], kind: OutcomeKind | None
+) -> None:
+    """DANA does not promise one: each such payment was in doubt, and five of them held the partner."""
+    replies = (
+        snap_reply("2003700", **DONE),
+        snap_reply("2003800", **DONE, **{"partnerReferenceNo": REFERENCE, **fields}),
+    )
+    if kind is None:
+        with pytest.raises(PartnerProtocolError):
+            drive(PARTNER.payout(ctx, order), *replies)
+        return
+    assert drive(PARTNER.payout(ctx, order), *replies)[1].kind is kind
+
+
+def test_who_we_are_stands_beside_a_request_for_a_token(ctx: Context) -> None:
+    """DANA's document and client send both there, which the standard does not."""
+    grant = Grant(access_token=Secret("a"), refresh_token=Secret("r"), extra={"account": PHONE})
+    finish = LinkFinish(
+        link_id="L1", reference=REFERENCE, code=Secret("c"), carry={}, redirect_uri="x", phone=PHONE, account=PHONE
+    )
+    for plan in (PARTNER.finish_link(ctx, finish), PARTNER.refresh_grant(ctx, grant)):
+        headers = next(plan).headers
+        assert headers["X-PARTNER-ID"] == headers["X-CLIENT-KEY"] == ctx.credential("client_id")
+        assert headers["CHANNEL-ID"] == ctx.credential("channel_id")
 
 
 @pytest.mark.parametrize(
