@@ -34,7 +34,6 @@ from gateway.storage.payouts.payouts import PayoutRow
 
 MISMATCHES_PAUSE = 3
 """So many open cases of rows that are not the approved ones, and the partner is paused."""
-_RESERVED = PayoutState.RESERVED
 _SETTLE_NOTHING = frozenset({OutcomeKind.NOT_FOUND, OutcomeKind.UNKNOWN, OutcomeKind.PENDING})
 
 
@@ -87,7 +86,7 @@ async def apply(
     changed = [row for key, row in incentives.items() if row != incentives_before[key]]
     if changed:
         await payouts.write_incentives(connection, now, changed)
-    if free := _free(rows, before, changed):
+    if free := [row.id for row in changed if row.payout is None]:
         await payouts.cancel_stopped(connection, now, free)
     await _follow(connection, now, effects, before)
     await _weigh(connection, now, terms, effects, before)
@@ -96,14 +95,6 @@ async def apply(
 
 def _hint(item: WordOrFinding) -> Hint:
     return item.outcome.hint if isinstance(item, Word) else item.hint
-
-
-def _free(
-    rows: Sequence[PayoutRow], before: Mapping[int, PayoutRow], changed: Sequence[payouts.IncentiveFacts]
-) -> set[int]:
-    """Incentives for which something may leave again."""
-    unsent = {row.incentive for row in rows if row.state is _RESERVED and before[row.id].state is not _RESERVED}
-    return unsent | {row.id for row in changed if row.payout is None}
 
 
 def _agreed(item: WordOrFinding, row: PayoutRow) -> WordOrFinding:

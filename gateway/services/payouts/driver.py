@@ -108,11 +108,10 @@ class Payouts:
     async def send(self, leased: Leased, gate: Gate = OPEN) -> Answer:
         """Take one leased payout to its partner, if `gate` still lets it through when its turn comes.
 
-        An instruction that stands there is not approved but taken back where its batch, person or entitlement was
-        stopped, or where it has another body than we would send now (a new version, a changed setting): that is made
-        anew.
+        An instruction that stands there with another body than we would send now (a new version, a changed setting) is
+        not approved: it is taken back, and made anew.
         """
-        if leased.prepared and (not self._sending.as_created(leased) or await self._is_stopped(leased.payout.id)):
+        if leased.prepared and not self._sending.as_created(leased):
             await self._following.withdraw(leased)
             return Answer.SKIPPED
         return await self._sending.send(leased, gate)
@@ -248,10 +247,6 @@ class Payouts:
         """Whether it is time to look for payouts that stand already."""
         looked_at = self._looked_at.get(partner)
         return looked_at is None or abs((self._clock.now() - looked_at).total_seconds()) >= STANDING_S
-
-    async def _is_stopped(self, payout: int) -> bool:
-        async with self._database.connection() as connection:
-            return await payouts.is_stopped(connection, payout)
 
     def _claim(self, partner: str, limit: int) -> Claim:
         now = self._clock.now()

@@ -168,12 +168,8 @@ class Sending:
         if not desk.manifest.two_step:
             return await self._attempt(desk, leased, order, "payout", desk.partner.payout, gate)
         if leased.payout.state in (_S.RESERVED, _S.PREPARING):
-            in_doubt = leased.payout.state is _S.PREPARING
             answer = await self._attempt(desk, leased, order, "prepare", desk.partner.prepare, gate)
             if not leased.prepared:
-                return answer
-            if in_doubt:  # for hours, perhaps: whoever takes it up sees whether it is still to be approved
-                await self._commits.give_back([leased.payout.id])
                 return answer
             order = msgspec.structs.replace(order, partner_reference=leased.payout.partner_reference)
         return await self._attempt(desk, leased, order, "approve", desk.partner.approve, gate)

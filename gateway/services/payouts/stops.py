@@ -1,4 +1,5 @@
-"""What must not leave any more though its intent is committed: a pause, a recovery, a link or verdict that fell.
+"""What must not leave any more though its intent is committed: a pause, a recovery, a link or verdict that fell, a
+batch or person that was stopped.
 
 An attempt is watched from before its intent to its WRITE. The database tells of whatever stops it (NOTIFY, sent by
 triggers, so that no writer can forget it); a poll covers what was not heard. The last look before the WRITE is in

@@ -310,8 +310,9 @@ async def stop(connection: Connection, batch_id: str, now: datetime) -> int:
 
 async def stop_incentives(connection: Connection, column: str, value: str | int, now: datetime) -> int:
     """Cancel those incentives of a batch (`batch_id`) or person (`participant`), or one (`id`), of which no payout has
-    left: one that is reserved is taken away from the worker that holds it, which then loses its compare-and-set. What
-    may stand at the partner is approved no more, and then withdrawn there.
+    left: one that is reserved is taken away from the worker that holds it, which then loses its compare-and-set. The
+    others' approval lapses: what is about to leave is held back, what may stand at the partner is withdrawn there, and
+    nothing is sent once more.
     """
     assert column in ("batch_id", "participant", "id")
     # The lock on the incentives keeps new payouts from coming.
@@ -325,11 +326,6 @@ async def stop_incentives(connection: Connection, column: str, value: str | int,
         now,
         timeout=STATEMENT_S,
     )
-    await connection.execute(
-        f"UPDATE incentives i SET approved = false, facts_at = $2 WHERE {column} = $1 AND payout = 'open' AND approved"
-        " AND EXISTS (SELECT FROM payouts WHERE incentive = i.id AND state IN ('preparing', 'prepared') OFFSET 0)",
-        value, now, timeout=STATEMENT_S,
-    )  # fmt: skip
     done = await connection.execute(
         f"UPDATE incentives i SET cancelled = true, facts_at = $2 WHERE i.{column} = $1 AND NOT i.cancelled"
         " AND (i.payout IS NULL OR i.payout = 'open' AND NOT EXISTS (SELECT FROM payouts p WHERE p.incentive = i.id"
@@ -338,6 +334,11 @@ async def stop_incentives(connection: Connection, column: str, value: str | int,
         now,
         timeout=STATEMENT_S,
     )
+    await connection.execute(
+        f"UPDATE incentives SET approved = false, lapsed_at = $2, facts_at = $2 WHERE {column} = $1"
+        " AND payout = 'open' AND approved AND NOT cancelled",
+        value, now, timeout=STATEMENT_S,
+    )  # fmt: skip
     return int(done.split()[-1])
 
 

@@ -316,7 +316,7 @@ async def write_incentives(connection: Connection, now: datetime, rows: Sequence
     )
 
 
-STOPPED = """((SELECT b.state = 'stopped' FROM batches b WHERE b.id = i.batch_id)
+_STOPPED = """((SELECT b.state = 'stopped' FROM batches b WHERE b.id = i.batch_id)
     OR EXISTS (SELECT FROM stopped_people s WHERE s.participant = i.participant OFFSET 0)
     OR EXISTS (SELECT FROM (SELECT id, state FROM entitlements WHERE participant = i.participant OFFSET 0) e
         CROSS JOIN LATERAL (SELECT batch_id FROM completions WHERE entitlement = e.id OFFSET 0) c
@@ -324,19 +324,13 @@ STOPPED = """((SELECT b.state = 'stopped' FROM batches b WHERE b.id = i.batch_id
 """Whether the batch, person or entitlement of incentive `i` was stopped."""
 
 
-async def is_stopped(connection: Connection, payout: int) -> bool:
-    """Whether the payout's batch, person or entitlement was stopped, so that nothing of it may leave once more."""
-    query = f"SELECT {STOPPED} FROM payouts p JOIN incentives i ON i.id = p.incentive WHERE p.id = $1"
-    return bool(await connection.fetchval(query, payout))
-
-
 async def cancel_stopped(connection: Connection, now: datetime, incentives: Collection[int]) -> None:
     """Cancel those whose batch, person or entitlement was stopped while a payout was under way that has come to
-    nothing, or has not left after all: none follows.
+    nothing: none follows.
     """
     rows = await connection.fetch(
         "SELECT i.id FROM (SELECT * FROM incentives WHERE id = ANY($1::bigint[]) OFFSET 0) i"
-        f" WHERE NOT i.cancelled AND {STOPPED}",
+        f" WHERE NOT i.cancelled AND {_STOPPED}",
         list(incentives),
     )
     if rows:

@@ -12,7 +12,7 @@ import msgspec
 from contracts.payout import PayoutState
 from gateway.storage.base.database import Connection, as_json
 from gateway.storage.base.unconfirmed import UNCONFIRMED
-from gateway.storage.payouts.payouts import STOPPED, PayoutRow, payout_row
+from gateway.storage.payouts.payouts import PayoutRow, payout_row
 
 Cursor = Mapping[str, tuple[date, int]]
 """By programme: due date and id of the last incentive looked at."""
@@ -275,27 +275,25 @@ class Attempt(NamedTuple):
     moves_nothing: bool
     """A create that is in doubt already: only a recovery stops it."""
     again: bool
-    """One more after one that may have left: a credit that may be that one stops it too, and a batch, person or
-    entitlement that was stopped.
-    """
+    """One more after one that may have left: a credit that may be that one stops it too."""
 
 
 async def stopped(connection: Connection, attempts: Sequence[Attempt]) -> set[int]:
     """Payouts of attempts under way that must not leave any more: something that `begin` asks for is no longer so."""
     rows = await connection.fetch(
-        f"""
+        """
         SELECT p.id FROM payouts p JOIN participants t ON t.id = p.participant JOIN links l ON l.id = p.link_id
             JOIN incentives i ON i.id = p.incentive
         WHERE p.id = ANY($1::bigint[]) AND (
             EXISTS (SELECT 1 FROM recoveries r WHERE r.partner = p.partner AND r.released_at IS NULL)
-            OR p.id = ANY($3::bigint[]) AND (EXISTS (SELECT 1 FROM lookalikes k WHERE k.payout = p.id) OR {STOPPED})
+            OR p.id = ANY($3::bigint[]) AND EXISTS (SELECT 1 FROM lookalikes k WHERE k.payout = p.id)
             OR p.id <> ALL($2::bigint[]) AND (
                 NOT (t.link_id = p.link_id AND t.link_active AND t.verified AND l.state = 'active'
                      AND i.payout = 'open' AND i.approved AND NOT i.cancelled)
                 OR EXISTS (SELECT 1 FROM partner_switches s WHERE s.partner = p.partner AND s.paused_at IS NOT NULL)
                 OR EXISTS (SELECT 1 FROM strays s WHERE s.partner = p.partner AND s.account_index = l.account_index
                            AND s.settled_at IS NULL)))
-        """,  # noqa: S608 - a constant
+        """,
         [one.payout for one in attempts],
         [one.payout for one in attempts if one.moves_nothing],
         [one.payout for one in attempts if one.again],

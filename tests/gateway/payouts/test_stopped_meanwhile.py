@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from contracts.payout import PayoutState
-from gateway.storage.intake import batches
+from gateway.storage.intake import batches, entitlements, participants
 from tests.gateway.payouts.fake import Bank
 from tests.gateway.payouts.town import Town
 
 S = PayoutState
-BATCH = "UPDATE batches SET state = 'stopped'"
-PERSON = "INSERT INTO stopped_people SELECT id, participant_id, now() FROM participants"
-ENTITLEMENT = """
+Stop = Callable[[Town], Awaitable[None]]
+ENTITLED = """
 INSERT INTO programmes VALUES ('kp', 'c', now());
 INSERT INTO plans (id, client_id, organisation, programme, name, state, content, content_root, received_at)
 VALUES ('pl1', 'c', 'main', 'kp', 'n', 'approved', '', '', now());
 INSERT INTO entitlements (id, plan_id, organisation, programme, participant, participant_id, state, client_id,
-    created_at, changed_at) SELECT 1, 'pl1', 'main', 'kp', id, participant_id, 'cancelled', 'c', now(), now()
+    created_at, changed_at) SELECT 1, 'pl1', 'main', 'kp', id, participant_id, 'finished', 'c', now(), now()
 FROM participants;
 INSERT INTO completions VALUES (1, 'training', '2026-01-01', 'b', 'c', now())
 """
+
+
+async def batch(town: Town) -> None:
+    """As `Batches.stop`."""
+    async with town.database.transaction() as connection:
+        await batches.stop(connection, "b", town.clock.now())
+
+
+async def person(town: Town, participant_id: str = "P00001") -> None:
+    """As `Participants.stop`."""
+    async with town.database.transaction() as connection:
+        found = await participants.find(connection, participant_id, lock=True)
+        assert found is not None
+        await batches.stop_incentives(connection, "participant", found.id, town.clock.now())
+        assert await participants.stop(connection, found, town.clock.now())
+
+
+async def entitlement(town: Town) -> None:
+    """As `Entitlements.cancel`."""
+    await town.execute(ENTITLED)
+    async with town.database.transaction() as connection:
+        for incentive in await connection.fetch("SELECT id FROM incentives"):
+            await batches.stop_incentives(connection, "id", incentive["id"], town.clock.now())
+        await entitlements.cancel(connection, 1, town.clock.now())
+
+
+STOPS = pytest.mark.parametrize("stop", [batch, person, entitlement])
 
 
 async def _under_way(town: Town, *acts: str) -> tuple[Bank, int]:
@@ -31,12 +59,12 @@ async def _under_way(town: Town, *acts: str) -> tuple[Bank, int]:
     return bank, incentive
 
 
-@pytest.mark.parametrize("stop", [BATCH, PERSON, ENTITLEMENT], ids=["batch", "person", "entitlement"])
-async def test_what_comes_to_nothing_is_not_made_again(town: Town, stop: str) -> None:
+@STOPS
+async def test_what_comes_to_nothing_is_not_made_again(town: Town, stop: Stop) -> None:
     bank, incentive = await _under_way(town, "pending")
     bank.script("status", *[{"act": "say", "kind": "rejected", "technical": True}] * 2)
     assert await town.states(incentive) == [S.PENDING]
-    await town.execute(stop)
+    await stop(town)
     await town.drive(town.worker(), town.statements(), hours=2)
     assert await town.states(incentive) == [S.REJECTED]
     assert await town.stands(incentive) == ("cancelled", None)
@@ -44,8 +72,8 @@ async def test_what_comes_to_nothing_is_not_made_again(town: Town, stop: str) ->
 
 
 @pytest.mark.parametrize("act", ["refused_connection", "reset"])
-@pytest.mark.parametrize("stop", [BATCH, PERSON, ENTITLEMENT], ids=["batch", "person", "entitlement"])
-async def test_what_has_not_left_after_all_does_not_leave_later(town: Town, stop: str, act: str) -> None:
+@STOPS
+async def test_what_has_not_left_after_all_does_not_leave_later(town: Town, stop: Stop, act: str) -> None:
     """Stopped in the moment in which it was to leave: no connection, or an answer lost that was never asked."""
     bank = town.partner()
     incentive = await town.due()
@@ -53,8 +81,9 @@ async def test_what_has_not_left_after_all_does_not_leave_later(town: Town, stop
     bank.script("status", *["not_found"] * 50)
 
     async def stopped(operation: str) -> None:
-        bank.before = None
-        await town.execute(stop)
+        if operation == "transfer":
+            bank.before = None
+            await stop(town)
 
     bank.before = stopped
     await town.worker().tick_send("fake")
@@ -64,8 +93,29 @@ async def test_what_has_not_left_after_all_does_not_leave_later(town: Town, stop
     assert await town.stands(incentive) == ("cancelled", None)
 
 
-@pytest.mark.parametrize("stop", [BATCH, PERSON, ENTITLEMENT], ids=["batch", "person", "entitlement"])
-async def test_one_more_attempt_does_not_leave_that_is_stopped_right_before_it(town: Town, stop: str) -> None:
+@pytest.mark.parametrize("two_step", [False, True], ids=["one step", "two steps"])
+@STOPS
+async def test_what_is_about_to_leave_does_not(town: Town, stop: Stop, two_step: bool) -> None:
+    """Its intent is committed, and nothing that moves money has left: the last look asks."""
+    bank = town.partner(two_step=two_step)
+    incentive = await town.due()
+
+    async def stopped(operation: str) -> None:
+        bank.before = None
+        await stop(town)
+
+    bank.before = stopped
+    await town.worker().tick_send("fake")
+    assert bank.seen == ["create" if two_step else "inquiry"]
+    assert await town.stands(incentive) == ("paying", None), "not to be handed over again while it stands there"
+    await town.drive(town.worker(), town.statements(), hours=1)
+    assert "approve" not in bank.seen and "transfer" not in bank.seen and not bank.queued
+    assert await town.states(incentive) == [S.CANCELLED]
+    assert await town.stands(incentive) == ("cancelled", None)
+
+
+@STOPS
+async def test_one_more_attempt_does_not_leave_that_is_stopped_right_before_it(town: Town, stop: Stop) -> None:
     """Its absence was proved and its intent is committed: the last look asks the store, though nobody tells of it."""
     bank = town.partner()
     incentive = await town.due()
@@ -79,7 +129,7 @@ async def test_one_more_attempt_does_not_leave_that_is_stopped_right_before_it(t
             bank.before = None
             worker.stops.listens(True)
             await worker.stops.poll()
-            await town.execute(stop)
+            await stop(town)
 
     bank.before = stopped
     await town.drive(worker, town.statements(), hours=60, step_s=600)
@@ -93,39 +143,17 @@ async def test_one_more_attempt_does_not_leave_that_is_stopped_right_before_it(t
     ("operation", "act"),
     [("create", "lost"), ("create", "reset"), ("approve", "refused_connection"), ("approve", "reset")],
 )
-@pytest.mark.parametrize("stop", [BATCH, PERSON, ENTITLEMENT], ids=["batch", "person", "entitlement"])
-async def test_an_instruction_that_stands_is_taken_back(town: Town, stop: str, operation: str, act: str) -> None:
+@STOPS
+async def test_an_instruction_that_stands_is_taken_back(town: Town, stop: Stop, operation: str, act: str) -> None:
     """Approved after the stop it would pay: its create was in doubt, or its approval has not left."""
     bank = town.partner(two_step=True)
     incentive = await town.due()
     bank.script(operation, act)
     await town.worker().tick_send("fake")
     approved = bank.seen.count("approve")
-    await town.execute(stop)
+    await stop(town)
     await town.drive(town.worker(), town.statements(), hours=2)
     assert bank.seen.count("approve") == approved and not bank.booked and not bank.queued
-    assert await town.states(incentive) == [S.CANCELLED]
-    assert await town.stands(incentive) == ("cancelled", None)
-
-
-@pytest.mark.parametrize(("column", "value"), [("batch_id", "b"), ("participant", 1), ("id", 1)])
-async def test_what_is_stopped_while_it_is_created_is_not_approved(town: Town, column: str, value: str | int) -> None:
-    """Its instruction stands the moment after, and its approval would leave at once."""
-    bank = town.partner(two_step=True)
-    incentive = await town.due()
-
-    async def stopped(operation: str) -> None:
-        bank.before = None
-        async with town.database.transaction() as connection:
-            assert await batches.stop_incentives(connection, column, value, town.clock.now()) == 0
-            await connection.execute(BATCH)
-
-    bank.before = stopped
-    await town.worker().tick_send("fake")
-    assert bank.seen == ["create"]
-    assert await town.stands(incentive) == ("paying", None), "not to be handed over again while it stands there"
-    await town.drive(town.worker(), town.statements(), hours=1)
-    assert not bank.booked and not bank.queued
     assert await town.states(incentive) == [S.CANCELLED]
     assert await town.stands(incentive) == ("cancelled", None)
 
@@ -135,15 +163,15 @@ async def test_what_nobody_has_stopped_is(town: Town) -> None:
     bank, incentive = await _under_way(town, "pending")
     bank.script("status", *[{"act": "say", "kind": "rejected", "technical": True}] * 2)
     await town.person()
-    await town.execute(f"{PERSON} WHERE id <> (SELECT participant FROM incentives)")
+    await person(town, "P00002")
     await town.drive(town.worker(), town.statements(), hours=2)
     assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
 
 
-@pytest.mark.parametrize("stop", [BATCH, PERSON, ENTITLEMENT], ids=["batch", "person", "entitlement"])
-async def test_what_was_paid_is_paid(town: Town, stop: str) -> None:
+@STOPS
+async def test_what_was_paid_is_paid(town: Town, stop: Stop) -> None:
     bank, incentive = await _under_way(town, "lost")
-    await town.execute(stop)
+    await stop(town)
     await town.drive(town.worker(), town.statements(), hours=1)
     assert await town.stands(incentive) == ("paid", None)
     assert len(bank.booked) == 1
@@ -154,7 +182,7 @@ async def test_a_refusal_that_was_none_is_known_for_the_payment(town: Town) -> N
     bank, incentive = await _under_way(town, "lost")
     bank.script("status", *[{"act": "say", "kind": "rejected", "technical": True}] * 2)
     bank.script("statement", *["unavailable"] * 20)
-    await town.execute(BATCH)
+    await batch(town)
     await town.drive(town.worker(), town.statements(), hours=24)
     (row,) = await town.fetch("SELECT payout, cancelled FROM incentives WHERE id = $1", incentive)
     assert row == {"payout": "succeeded", "cancelled": True}

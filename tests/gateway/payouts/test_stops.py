@@ -15,6 +15,7 @@ from gateway.services.ops.partners import Partners, PausedView, SwitchState
 from gateway.services.payouts import stops
 from gateway.services.payouts.sending import Answer
 from gateway.storage.base.database import Connection, Database
+from gateway.storage.intake import batches, participants
 from gateway.storage.ops import switches
 from gateway.storage.payouts import queue
 from gateway.storage.reconciliation import recovery
@@ -34,6 +35,13 @@ async def _stray(town: Town, connection: Connection) -> object:
     )
 
 
+async def _person(town: Town, connection: Connection) -> object:
+    person = await participants.find(connection, "P00001", lock=True)
+    assert person is not None
+    await batches.stop_incentives(connection, "participant", person.id, town.clock.now())
+    return await participants.stop(connection, person, town.clock.now())
+
+
 STOPS: dict[str, Stop] = {
     **{
         name: CHANGES[name]
@@ -43,6 +51,8 @@ STOPS: dict[str, Stop] = {
     "mismatch": lambda town, c: c.execute(
         "UPDATE participants SET verified = false, verified_until = NULL, standing = 'nik_mismatch'"
     ),
+    "batch stopped": lambda town, c: batches.stop(c, "b", town.clock.now()),
+    "person stopped": _person,
     "forgotten credit": _stray,
 }
 TOLD = [name for name in STOPS if name != "forgotten credit"]
