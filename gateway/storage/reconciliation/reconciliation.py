@@ -52,7 +52,10 @@ SELECT l.line, l.kind, l.amount_rupiah AS there, l.reference, l.number, l.accoun
     l.kind IN ('credit', 'reversal') AND ((l.reference IS NULL AND l.number IS NULL) OR l.amount_rupiah <= 0) AS bad,
     p.id AS payout, p.incentive, p.state, p.amount_rupiah AS here, coalesce(p.first_sent_at, p.created_at) AS sent_from,
     p.sent_deadline, p.ended_at, k.account_index AS account_here, i.amount_rupiah AS instructed, i.cancelled,
-    i.approved AND b.state = 'approved' AS approved, i.due_on, i.payouts
+    -- What had left when its batch was stopped, or its approval lapsed, was approved.
+    coalesce(i.approved OR p.sent_at <= i.lapsed_at, false)
+        AND coalesce(b.state = 'approved' OR b.state = 'stopped' AND p.sent_at <= b.decided_at, false) AS approved,
+    i.due_on, i.payouts
 FROM recon_lines l LEFT JOIN recon_matches m ON m.line = l.line LEFT JOIN payouts p ON p.id = m.payout
     LEFT JOIN links k ON k.id = p.link_id LEFT JOIN incentives i ON i.id = p.incentive
     LEFT JOIN batches b ON b.id = i.batch_id

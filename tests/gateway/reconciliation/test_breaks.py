@@ -48,6 +48,21 @@ async def test_what_looks_odd_and_is_none_is_not_reported(bureau: Bureau) -> Non
     assert breaks == []
 
 
+@pytest.mark.parametrize(
+    "what", ["batches SET state = 'stopped', decided_at", "incentives SET approved = false, lapsed_at"]
+)
+@pytest.mark.parametrize(("seconds", "broken"), [(1, 0), (-1, 9)])
+async def test_what_had_left_when_it_was_stopped_was_instructed(
+    bureau: Bureau, what: str, seconds: int, broken: int
+) -> None:
+    """It is followed to its end: nobody let it be paid after the stop. What left after that was let."""
+    await bureau.hold(Day(DAY, 9))
+    at = f"(SELECT {'max' if seconds > 0 else 'min'}(sent_at) FROM payouts) + interval '{seconds} s'"
+    await bureau.town.execute(f"UPDATE {what} = {at}")
+    _, breaks = await bureau.compare()
+    assert [one.kind for one in breaks] == [BreakClass.NOT_INSTRUCTED.value] * broken
+
+
 @pytest.mark.parametrize("way", WAYS)
 async def test_each_break_is_found_alone(bureau: Bureau, way: str) -> None:
     day = Day(DAY, 9)
