@@ -256,7 +256,10 @@ class Around:
     async def _pause(self) -> None:
         slug = self._crowd.partner
         try:
-            await asked(self._town, lambda s: s.partners.pause(slug, "what do they say?", actor="operator"))
+            try:
+                await asked(self._town, lambda s: s.partners.pause(slug, "what do they say?", actor="operator"))
+            except Gone as why:
+                self._town.trace(f"pause: {why}")  # it may hold all the same
             await self._town.baton.rest(self._town.now_s + self._rng.choice((30.0, 400.0, 5_000.0)))
         finally:
             while any(one.partner == slug for one in self._town.state.paused):
