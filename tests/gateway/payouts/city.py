@@ -128,7 +128,7 @@ class City(Town):
         return number
 
     def _number(self, slug: str, n: int) -> str:
-        return phone_of(n) if PARTNERS[slug].manifest.account_is_phone else f"{7_000_000_000 + n}"
+        return phone_of(n) if PARTNERS[slug].manifest.account_is_phone else f"{7_000_000_000 + n * 618_033_989 % 10**9}"
 
     def grant(self, slug: str, n: int) -> Grant:
         """The n-th person's consent, as the mock would have given it after its pages."""

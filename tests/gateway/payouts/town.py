@@ -307,8 +307,8 @@ async def approve_batch(connection: Connection, batch: str, now: datetime) -> No
 
 
 def phone_of(n: int) -> str:
-    """The n-th person's phone."""
-    return f"+62811{n:07d}"
+    """The n-th person's phone, with digits that stand in no count, time or id."""
+    return f"+62811{n * 6_180_339 % 10**7:07d}"
 
 
 def town_settings(dsn: str, *, act_on_assumed: bool = True, waits: Waits | None = None) -> Settings:
