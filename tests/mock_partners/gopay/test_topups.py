@@ -122,6 +122,17 @@ async def test_behaviours(wallet: Wallet, behaviour: str, answer: str, statuses:
     assert [status for _, status in wallet.notified()] == notices
 
 
+async def test_an_end_that_comes_by_itself_is_told_though_nobody_looks(wallet: Wallet) -> None:
+    body = b'title = "x"\n[[rule]]\nname = "x"\nwhen = { operation = "payout" }\ndo = { settle_after_s = 30 }\n'
+    assert (await wallet.mock.send(Sent("PUT", "/__mock__/scenario", body=body))).status == 200
+    assert await wallet.code("38", partnerReferenceNo="P1") == "2023800"
+    assert wallet.notified() == []
+    wallet.mock.clock.shift(30)
+    await wallet.mock.scheduler.run_due()
+    await wallet.mock.scheduler.run_due()
+    assert wallet.notified() == [("P1", "completed")]
+
+
 def identity(wallet: Wallet, path: str, token: str, **headers: str) -> Sent:
     named = {"x-merchant-id": "PRAKERJA", "authorization": token}
     return Sent(
