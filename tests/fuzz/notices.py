@@ -158,6 +158,14 @@ class World:
             found += await self.town.fetch(query)
         return found
 
+    async def blamed(self, ids: list[int], batch: list[tuple[str, Note]]) -> list[tuple[str, Note]]:
+        """Those of a batch that name one of these payouts; the whole of it where they are about something else."""
+        rows = await self.town.fetch(
+            "SELECT reference, partner_reference FROM payouts WHERE id = ANY($1::bigint[])", ids
+        )  # fmt: skip
+        names = [str(name).encode() for row in rows for name in row.values()]
+        return [(label, note) for label, note in batch if any(name in note.body for name in names)] or batch
+
     async def stored(self) -> int:
         """How many notifications are in the inbox."""
         (row,) = await self.town.fetch("SELECT count(*)::int AS n FROM inbox")
@@ -290,7 +298,8 @@ async def run(rng: Random, world: World, cases: int) -> Tally:
         await world.apply()
         if (after := await world.settled()) != before:
             changed = [(a, b) for a, b in zip(before, after, strict=False) if a != b][:3]
-            tally.bad.append(f"a batch changed {changed}: one of {[(label, note.body[:300]) for label, note in batch]}")
+            why = [(label, note.body[:300]) for label, note in await world.blamed([a["id"] for a, _ in changed], batch)]
+            tally.bad.append(f"a batch changed {changed}: one of {why}")
             before = after
     tally.bad += await control(rng, world)
     return tally

@@ -282,7 +282,8 @@ def _nothing(take: Take, request: Request, taken: Taken) -> bool:
 
 def _contradicts(account: str, take: Take, index: int, made: Damaged) -> bool:
     """Whether a reference, amount or account that we had sent came back as another one: a value that is gone, null or
-    empty says nothing, and contradicts nothing. An inquiry before the WRITE is about the account alone.
+    empty says nothing, and contradicts nothing; a list of it alone is it. An inquiry before the WRITE is about the
+    account alone.
     """
     if not made.path or take.operation not in (*WRITES, "find_payout") or made.kind in ("doubled", "missing"):
         return False
@@ -292,7 +293,7 @@ def _contradicts(account: str, take: Take, index: int, made: Damaged) -> bool:
     if take.operation in WRITES and take.exchanges[index][0].effect is Effect.READ:
         sent = {text for text in sent if text.endswith(account[-_TAIL:])}
     intact, altered = (at(json.loads(content), made.path) for content in (take.replies[index].content, made.content))
-    return isinstance(intact, str) and intact in sent and altered not in (intact, None, "")
+    return isinstance(intact, str) and intact in sent and altered not in (intact, [intact], None, "")
 
 
 def _swapped(rng: Random, take: Take, index: int) -> Damaged | None:
