@@ -28,6 +28,8 @@ CLOSE = "mock_partners.close"
 CONTROL = "/__mock__/"
 DELIVERY, APP = "mock_partners.delivery", "mock_partners.app"
 CHUNKS = 10
+NOT_WRITTEN = "not written yet: "
+"""What a blank of a mock that is being written answers with."""
 
 
 class Abort(httpx.ReadError):
@@ -298,10 +300,12 @@ def _litestar_handler(n: int, method: Method, path: str) -> HTTPRouteHandler:
             delivery.lost = lost
             return Response(b"", status_code=200)
         except Exception as problem:  # noqa: BLE001  (a bug of the mock, reported as one)
-            # The place, not the message: that may hold what a person sent.
+            # The place, not the message: that may hold what a person sent. A blank of the mock quotes the code alone.
             place = "".join(traceback.format_tb(problem.__traceback__))
             LOG.error("the mock's own %s %s failed: %s\n%s", route.method, route.path, type(problem).__name__, place)
-            return Response(b"the mock itself failed: see its log", status_code=500, media_type="text/plain")
+            unwritten = isinstance(problem, NotImplementedError)
+            told = f"{NOT_WRITTEN}{problem}" if unwritten else "the mock itself failed: see its log"
+            return Response(told.encode(), status_code=500, media_type="text/plain")
 
     return HTTPRouteHandler(path, http_method=method, status_code=200)(endpoint)
 

@@ -29,6 +29,7 @@ from mock_partners.kit.clock import JAKARTA, Clock, Scheduler
 from mock_partners.kit.notify import Notice
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import Account, Booking, World
+from tests.mock_partners.wire import must_be_written
 
 T = TypeVar("T")
 NOON = datetime(2026, 1, 15, 12, 0, tzinfo=JAKARTA)
@@ -69,6 +70,7 @@ class InProcess:
         url = httpx.URL(MOCK + target)
         assert url.raw_path == target.encode(), "a target is sent as it was signed"
         reply = await self._http.send(httpx.Request(method, url, headers=dict(headers), content=content))
+        must_be_written(reply.content)
         return Reply(reply.status_code, dict(reply.headers.items()), reply.content)
 
 

@@ -26,4 +26,4 @@ def test_every_partner_has_people_who_are_paid() -> None:
         paid = {row["participant_id"] for row in csv.DictReader(file) if row["outcome"] == "paid"}
     with (SMALL / "incentives.csv").open(newline="") as file:
         partners = {row["partner"] for row in csv.DictReader(file) if row["participant_id"] in paid}
-    assert partners == set(PARTNERS)
+    assert partners == set(PARTNERS), f"make it anew: {REMEDY}"

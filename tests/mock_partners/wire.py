@@ -9,9 +9,11 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
+import pytest
+
 from mock_partners.kit.clock import JAKARTA, Clock, Scheduler
 from mock_partners.kit.host import package
-from mock_partners.kit.http import MockApp
+from mock_partners.kit.http import NOT_WRITTEN, MockApp
 from mock_partners.kit.notify import Notice
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World
@@ -58,6 +60,12 @@ class Got:
         return told
 
 
+def must_be_written(answer: bytes) -> None:
+    """Ends the test with what a mock's blank says is to be written."""
+    if answer.startswith(NOT_WRITTEN.encode()):
+        pytest.fail(answer.decode(), pytrace=False)
+
+
 @dataclass
 class Mock:
     """One mock on a frozen clock and a scheduler driven by hand."""
@@ -94,6 +102,7 @@ class Mock:
         await self.app(scope, receive, send)
         start = next(message for message in told if message["type"] == "http.response.start")
         body = b"".join(message.get("body", b"") for message in told if message["type"] == "http.response.body")
+        must_be_written(body)
         return Got(start["status"], tuple(sorted(map(tuple, start["headers"]))), body)
 
     def customer_token(self) -> str:
