@@ -28,7 +28,7 @@ CLOSE = "mock_partners.close"
 CONTROL = "/__mock__/"
 DELIVERY, APP = "mock_partners.delivery", "mock_partners.app"
 CHUNKS = 10
-NOT_WRITTEN = "not written yet: "
+TO_WRITE = "to be written: "
 """What a blank of a mock that is being written answers with."""
 
 
@@ -304,7 +304,7 @@ def _litestar_handler(n: int, method: Method, path: str) -> HTTPRouteHandler:
             place = "".join(traceback.format_tb(problem.__traceback__))
             LOG.error("the mock's own %s %s failed: %s\n%s", route.method, route.path, type(problem).__name__, place)
             unwritten = isinstance(problem, NotImplementedError)
-            told = f"{NOT_WRITTEN}{problem}" if unwritten else "the mock itself failed: see its log"
+            told = f"{TO_WRITE}{problem}" if unwritten else "the mock itself failed: see its log"
             return Response(told.encode(), status_code=500, media_type="text/plain")
 
     return HTTPRouteHandler(path, http_method=method, status_code=200)(endpoint)

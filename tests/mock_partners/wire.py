@@ -13,7 +13,7 @@ import pytest
 
 from mock_partners.kit.clock import JAKARTA, Clock, Scheduler
 from mock_partners.kit.host import package
-from mock_partners.kit.http import NOT_WRITTEN, MockApp
+from mock_partners.kit.http import TO_WRITE, MockApp
 from mock_partners.kit.notify import Notice
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World
@@ -62,7 +62,7 @@ class Got:
 
 def must_be_written(answer: bytes) -> None:
     """Ends the test with what a mock's blank says is to be written."""
-    if answer.startswith(NOT_WRITTEN.encode()):
+    if answer.startswith(TO_WRITE.encode()):
         pytest.fail(answer.decode(), pytrace=False)
 
 

@@ -56,7 +56,7 @@ async def test_a_blank_of_a_mock_says_what_to_write_and_a_bug_of_it_quotes_nobod
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mock") as http:
         told = [await http.get(path) for path in ("/blank", "/bug")]
     assert [reply.status_code for reply in told] == [500, 500]
-    assert told[0].text == "not written yet: newpay, mock linking.bind: opens a page (sheet 3)"
+    assert told[0].text == "to be written: newpay, mock linking.bind: opens a page (sheet 3)"
     assert "person" not in told[1].text
     with pytest.raises(pytest.fail.Exception, match=r"newpay, mock linking\.bind"):
         must_be_written(told[0].content)
