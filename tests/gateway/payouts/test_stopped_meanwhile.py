@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from contracts.payout import PayoutState
-from gateway.storage.intake import batches, entitlements, participants
+from contracts.observation import Source
+from contracts.payout import PayoutState, reversed_
+from gateway.storage.intake import batches, entitlements, participants, reapprovals
 from tests.gateway.payouts.fake import Bank
 from tests.gateway.payouts.town import Town
 
@@ -187,3 +188,36 @@ async def test_a_refusal_that_was_none_is_known_for_the_payment(town: Town) -> N
     (row,) = await town.fetch("SELECT payout, cancelled FROM incentives WHERE id = $1", incentive)
     assert row == {"payout": "succeeded", "cancelled": True}
     assert await town.states(incentive) == [S.SUCCEEDED] and len(bank.booked) == 1
+
+
+async def test_whose_stop_was_a_mistake_is_approved_anew(town: Town) -> None:
+    """Something of theirs was approved since: what was under way by then waits for two people, not for ever."""
+    bank, incentive = await _under_way(town, "pending")
+    bank.script("status", *[{"act": "say", "kind": "rejected", "technical": True}] * 2)
+    await person(town)
+    await town.execute("DELETE FROM stopped_people")
+    await town.drive(town.worker(), town.statements(), hours=2)
+    assert await town.states(incentive) == [S.REJECTED]
+    assert await town.stands(incentive) == ("scheduled", "approval_missing")
+    async with town.database.transaction() as connection:
+        assert [one.incentive for one in await reapprovals.lapsed(connection, "main", 10)] == [incentive]
+
+
+@STOPS
+async def test_what_came_back_after_a_stop_is_not_paid_to_another_account(town: Town, stop: Stop) -> None:
+    bank, incentive = await _under_way(town, "ok")
+    worker = town.worker()
+    payout = await town.payout(incentive)
+    await stop(town)
+    assert await town.stands(incentive) == ("paid", None)
+    await worker.observe(None, payout.id, Source.STATEMENT, reversed_())
+    await town.execute("UPDATE links SET state = 'revoked'")
+    await town.execute(
+        "INSERT INTO links (id, participant, client_id, partner, account_index, account_sealed, state, return_url,"
+        " created_at, updated_at) SELECT 'L2', participant, client_id, partner, 'another', account_sealed, 'active',"
+        " return_url, created_at, updated_at FROM links"
+    )
+    await town.execute("UPDATE participants SET link_id = 'L2'")
+    assert (await worker.hasten(incentive))["hastened"]
+    await town.drive(worker, town.statements(), hours=1)
+    assert await town.stands(incentive) == ("cancelled", None) and len(bank.booked) == 1
