@@ -198,9 +198,9 @@ async def decide_batch(
     core: NamedDependency[Core], request: Call, batch_id: FromPath[str], data: JSONBody[DecideBatch]
 ) -> Batch:
     """Approve or reject, or withdraw what you said before. Two approvals by two clients that are enabled, neither of
-    them the one that submitted it (or, of reapprovals, any of what it puts up), let the money flow; one rejection
-    cancels everything. While an approval is missing who has approved may still withdraw or reject. Deciding the same
-    again changes nothing.
+    them the one that submitted it (or, of reapprovals, any of what it puts up, or changed a NIK or account there), let
+    the money flow; one rejection cancels everything. While an approval is missing who has approved may still withdraw
+    or reject. Deciding the same again changes nothing.
     """
     view = await core.batches.decide(request.auth.client_id, batch_id, data.decision, bytes.fromhex(data.content_root))
     return as_batch(view, core.batches.content_key(view.batch))

@@ -178,7 +178,10 @@ class Batches:
             person = await clients.person_of(connection, client_id)
             own = person == await clients.person_of(connection, batch.client_id)
             if own or (batch.reapproval and await lapsed.has_rows_of(connection, batch_id, person)):
-                raise Forbidden("A batch is decided by other people than the one who submitted it.", code="own_batch")
+                raise Forbidden(
+                    "A batch is decided by other people than those who handed over, or changed, what it puts up.",
+                    code="own_batch",
+                )
             if batch.content_root != content_root:
                 raise Conflict("The content_root is not this batch's.", code="content_root_differs")
             before = {row.client_id: row for row in await stored.approvals(connection, batch_id)}

@@ -95,19 +95,29 @@ async def lapsed(connection: Connection, organisation: str, limit: int) -> list[
     return [Lapsed(*row) for row in rows]
 
 
+_HAS_ROWS_OF = """
+SELECT EXISTS (
+    SELECT FROM (SELECT DISTINCT i.batch_id FROM reapprovals r
+        CROSS JOIN LATERAL (SELECT batch_id FROM incentives WHERE id = r.incentive OFFSET 0) i
+        WHERE r.batch_id = $1) AS its
+    JOIN batches b ON b.id = its.batch_id LEFT JOIN plans p ON p.id = b.plan_id
+    WHERE $2 IN (person_of(b.client_id), person_of(p.client_id)))
+OR EXISTS (
+    SELECT FROM reapprovals r
+    CROSS JOIN LATERAL (SELECT participant_id, created_at FROM incentives WHERE id = r.incentive OFFSET 0) i
+    CROSS JOIN LATERAL (
+        SELECT actor FROM audit_log WHERE subject = i.participant_id COLLATE "default" AND at >= i.created_at
+            AND action = 'participant.correct'
+            AND (data -> 'fields' ?| '{nik,account}' OR data -> 'asked_for' ? 'nik') OFFSET 0) a
+    WHERE r.batch_id = $1 AND person_of(a.actor) = $2)
+"""
+
+
 async def has_rows_of(connection: Connection, batch_id: str, person: str) -> bool:
-    """Whether this person made any of what the batch puts up: its own batch, or the plan that this is of."""
-    return bool(
-        await connection.fetchval(
-            "SELECT EXISTS (SELECT FROM (SELECT DISTINCT i.batch_id FROM reapprovals r"
-            " CROSS JOIN LATERAL (SELECT batch_id FROM incentives WHERE id = r.incentive OFFSET 0) i"
-            " WHERE r.batch_id = $1) AS its JOIN batches b ON b.id = its.batch_id LEFT JOIN plans p ON p.id = b.plan_id"
-            " WHERE $2 IN (person_of(b.client_id), person_of(p.client_id)))",
-            batch_id,
-            person,
-            timeout=STATEMENT_S,
-        )
-    )
+    """Whether this person made any of what the batch puts up: its own batch, the plan that this is of, or the NIK or
+    account that somebody has by now.
+    """
+    return bool(await connection.fetchval(_HAS_ROWS_OF, batch_id, person, timeout=STATEMENT_S))
 
 
 async def put_up(connection: Connection, batch_id: str, rows: Sequence[tuple[int, bytes, datetime]]) -> None:

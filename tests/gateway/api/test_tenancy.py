@@ -464,6 +464,34 @@ async def test_two_clients_of_one_person_are_one_pair_of_eyes(api: Api) -> None:
     ]
 
 
+async def test_nobody_approves_the_account_or_nik_that_they_have_given_somebody(api: Api) -> None:
+    """By another client of theirs, or at /ops; who changed a phone, or somebody else's account, is as any other."""
+    people = {"links": ("links", "incentives", "read"), "decides": ("batches:approve", "read")}
+    for who in ("ani", "budi", "cici", "dina"):
+        for duty, scopes in people.items():
+            more = {"organisation": "prakerja"} if duty == "links" else {}
+            await admit(api, f"{who} {duty}", scopes, person=who, **more)
+    batch = (await api.submit(as_csv([row(1), row(2), row(3), row(4)]))).json()
+    for role in ("one", "two"):
+        assert (await api.decide(batch, role)).status_code == 200
+    changes = {
+        "ani": (1, {"account": "+6281299990001"}),
+        "budi": (2, {"nik": nik(90)}),
+        "cici": (3, {"phone": "+6281299990003"}),
+    }
+    for who, (n, change) in changes.items():
+        reply = await api.call("PUT", f"/v1/participants/P{n:08d}", role=f"{who} links", json=change)
+        assert reply.status_code == 200, reply.text
+    again = (await api.call("POST", "/v1/batches/reapprovals", key="r")).json()
+    assert again["rows_accepted"] == 2
+    reply = await api.call("PUT", "/v1/participants/P00000004", role="dina links", json={"nik": nik(91)})
+    assert reply.status_code == 200, "not among them"
+    told = {who: (await api.decide(again, f"{who} decides")) for who in ("ani", "budi", "cici", "dina")}
+    assert [told[who].json().get("code") for who in ("ani", "budi")] == ["own_batch"] * 2
+    assert [told[who].status_code for who in ("cici", "dina")] == [200, 200]
+    assert told["dina"].json()["state"] == "approved"
+
+
 async def test_a_settlement_is_confirmed_by_another_person_not_only_another_client(api: Api, first: First) -> None:
     await admit(api, "budi one", ("ops",), person="budi")
     await admit(api, "budi two", ("ops",), person="budi")
