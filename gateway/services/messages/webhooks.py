@@ -129,7 +129,9 @@ class Webhooks:
     async def change(
         self, client_id: str | None, endpoint_id: str, url: str | None, types: Sequence[EventType] | None, *, actor: str
     ) -> EndpointView:
-        """Another address, which what waits is delivered to at once, or other types; None: as it was."""
+        """Another address, which what waits is delivered to at once, or other types: what waits of none of them is
+        forgotten. None: as it was.
+        """
         if url is None and types is None:
             raise InvalidRequest("Nothing is to be changed.", code="field_missing", remedy="Give url, types or both.")
         if url is not None:
@@ -176,7 +178,8 @@ class Webhooks:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             row = await self._own(connection, client_id, endpoint_id)
-            if await events.is_purged(connection, row.tx, row.seq):
+            await events.stay(connection)
+            if await events.is_purged(connection, *await webhooks.behind(connection, row)):
                 raise Conflict(
                     "Events that this endpoint was not called for yet were forgotten.", code="cursor_too_old",
                     remedy="Delete it and make another: that one is called for what happens from then on.",
@@ -193,6 +196,7 @@ class Webhooks:
         first = numbers_of(after, 2)
         async with self._database.transaction() as connection:
             row = await self._own(connection, client_id, endpoint_id)
+            await events.stay(connection)
             if dead:
                 await webhooks.revive(connection, row.id, now)
             else:

@@ -154,15 +154,23 @@ class Archive:
         """Take a file's rows out of the store: all of them, or, `again`, none where that was done before."""
         rows = list(_rows(self._folder / filed.file, filed.kind))
         async with self._database.transaction() as connection:
+            await events.take_out_alone(connection)
+            wanted = await stored.first_wanted(connection)
             gone = await _forget(connection, filed, rows)
             if not gone and again:
                 return
+            last = rows[-1]
+            if isinstance(last, events.Event) and wanted is not None and (last.tx, last.seq) > wanted:
+                raise Conflict(
+                    f"A webhook endpoint is to be told once more of what is in {filed.file}. Nothing was taken out;"
+                    " archive again once it was told."
+                )
             if gone != rows:  # row by row: the folder may be another store's, or somebody else took some
                 raise Conflict(
                     f"The store does not hold what is in {filed.file}, or no longer all of it. Nothing was taken out;"
                     " archive into another folder, and one store into one folder."
                 )
-            if isinstance(last := rows[-1], events.Event):
+            if isinstance(last, events.Event):
                 await stored.purged(connection, (last.tx, last.seq))
             seen = {"kind": filed.kind, "rows": filed.rows, "sha256": filed.sha256}
             await audit.record(connection, self._clock.now(), actor, "archive.filed", filed.file, seen)

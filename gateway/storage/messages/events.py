@@ -30,6 +30,8 @@ _IS_OF = """CASE WHEN type LIKE 'partner.%' THEN true
 else its rows decide. One probe of a key an event: as EXISTS the planner would rather read the whole table, and as a
 function (`event_is_of`, which older versions ask) it costs five times as much."""
 
+_TAKEN_OUT = "hashtextextended('events taken out', 0)"
+
 EventRow = tuple[EventType, str, Mapping[str, object]]
 """Type, subject (an id) and data; no personal data in any of them."""
 
@@ -128,3 +130,15 @@ async def is_purged(connection: Connection, tx: int, seq: int) -> bool:
             "SELECT (p.tx, p.seq) > ($1::text::xid8, $2::bigint) FROM events_purged p", str(tx), seq
         )
     )
+
+
+async def stay(connection: Connection) -> None:
+    """Until the transaction ends no archive takes events out: whoever is to be told of some has said so before it
+    looks.
+    """
+    await connection.execute(f"SELECT pg_advisory_xact_lock_shared({_TAKEN_OUT})")
+
+
+async def take_out_alone(connection: Connection) -> None:
+    """Until the transaction ends nobody asks to be told of old events; waits for whoever is about to."""
+    await connection.execute(f"SELECT pg_advisory_xact_lock({_TAKEN_OUT})")

@@ -105,14 +105,25 @@ async def get(connection: Connection, client_id: str | None, endpoint_id: str) -
 async def change(
     connection: Connection, endpoint_id: str, url: str | None, types: Sequence[str] | None, now: datetime
 ) -> None:
-    """Another address, that is tried at once, or other types; None: as it was."""
+    """Another address, that is tried at once, or other types, of which alone something waits from then on; None: as it
+    was.
+    """
+    # Whoever calls it as it was has no say about what it is now.
+    await connection.execute(
+        "UPDATE webhook_endpoints SET lease_until = NULL, leased_by = NULL WHERE id = $1", endpoint_id
+    )
     if types is not None:
         await connection.execute("UPDATE webhook_endpoints SET types = $2 WHERE id = $1", endpoint_id, list(types))
+        await connection.execute(
+            "DELETE FROM webhook_deliveries d USING events e WHERE d.endpoint = $1 AND d.dead_at IS NULL"
+            " AND (e.tx, e.seq) = (d.tx, d.seq) AND cardinality($2::text[]) > 0 AND e.type <> ALL($2::text[])",
+            endpoint_id,
+            list(types),
+        )
     if url is not None:
         await connection.execute(
-            # Whoever is calling the old address has no say about the new one.
-            "UPDATE webhook_endpoints SET url = $2, failing_since = NULL, failures = 0, next_at = '-infinity',"
-            " lease_until = NULL, leased_by = NULL WHERE id = $1",
+            "UPDATE webhook_endpoints SET url = $2, failing_since = NULL, failures = 0, next_at = '-infinity'"
+            " WHERE id = $1",
             endpoint_id,
             url,
         )
@@ -158,6 +169,21 @@ async def enable(connection: Connection, endpoint_id: str, now: datetime) -> Non
         endpoint_id,
     )
     await _hasten(connection, endpoint_id, now)
+
+
+async def behind(connection: Connection, row: EndpointRow) -> Place:
+    """From where on it is still to be told: its place, or before that what waits, or a replay that is not through."""
+    found = await connection.fetchrow(
+        "SELECT tx::text::bigint, seq - 1 FROM webhook_deliveries d WHERE endpoint = $1 AND dead_at IS NULL"
+        " ORDER BY d.tx, d.seq LIMIT 1",
+        row.id,
+    )
+    places = [(row.tx, row.seq)]
+    if found is not None:
+        places.append((int(found[0]), int(found[1])))
+    if row.replay_tx is not None and row.replay_seq is not None:
+        places.append((row.replay_tx, row.replay_seq))
+    return min(places)
 
 
 async def revive(connection: Connection, endpoint_id: str, now: datetime) -> int:

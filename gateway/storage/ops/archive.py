@@ -14,13 +14,17 @@ Place = tuple[int, int]
 """Of an event: transaction and number."""
 
 _FIRST_WANTED = """
+    WITH called AS MATERIALIZED (SELECT w.* FROM webhook_endpoints w JOIN clients c ON c.id = w.client_id
+        WHERE w.disabled_at IS NULL AND c.disabled_at IS NULL)
     SELECT tx::text::bigint, seq FROM (
-        SELECT tx, seq - 1 AS seq FROM webhook_deliveries
-        UNION ALL SELECT tx, seq FROM webhook_endpoints WHERE disabled_at IS NULL
-        UNION ALL SELECT replay_tx, replay_seq FROM webhook_endpoints WHERE replay_tx IS NOT NULL) AS wanted
+        SELECT d.tx, d.seq - 1 AS seq FROM called w JOIN webhook_deliveries d ON d.endpoint = w.id
+        UNION ALL SELECT tx, seq FROM called
+        UNION ALL SELECT replay_tx, replay_seq FROM called WHERE replay_tx IS NOT NULL) AS wanted
     ORDER BY tx, seq LIMIT 1
 """
-"""The last one that every endpoint has taken up: all up to there may go, but for what waits to be delivered."""
+"""The last one that every endpoint has taken up: all up to there may go, but for what waits to be delivered. Nobody
+calls an endpoint that is disabled, or whose client is: what waits there would keep everything for ever.
+"""
 
 _OPEN = """
     SELECT id::text FROM payouts

@@ -236,3 +236,60 @@ async def test_what_was_forgotten_is_not_called_delivered(desk: Desk) -> None:
         await desk.webhooks.enable("core", endpoint, actor="core")
     assert long_ago.value.code == "cursor_too_old"
     await desk.webhooks.replay("core", endpoint, None, None, dead=True, actor="core")
+
+
+@pytest.mark.parametrize("most", [delivery.MOST_WAITING, 8])
+async def test_who_no_longer_wants_a_type_is_rid_of_what_waits_of_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """A receiver that refuses one type for good: it would have been sent for three days more, with everything of its
+    subjects behind it, and once enough of it waits with everything else.
+    """
+    monkeypatch.setattr(delivery, "MOST_WAITING", most)
+
+    async def manner(receiver: Receiver) -> int:
+        return 400 if receiver.message["type"] == EventType.CASE_OPENED.value else 200
+
+    async with receiving(manner) as receiver:
+        endpoint = await desk.endpoint(receiver)
+        receiver.secret = ""
+        worker = desk.worker()
+        await desk.tell(range(20), EventType.CASE_OPENED)
+        await desk.tell(range(20, 40))
+        await _pass(desk, worker, 2, 600)
+        rng = random.Random(most)
+        late = sorted(rng.sample(range(40), 10))
+        for n in late:
+            await desk.tell(range(n + 40, n + 41))
+        view = await desk.webhooks.get("core", endpoint)
+        assert view.waiting >= min(most, 20)
+        wanted = [EventType.INCENTIVE_CHANGED, EventType.CASE_CLOSED]
+        await desk.webhooks.change("core", endpoint, None, wanted, actor="core")
+        calls = receiver.calls
+        await _pass(desk, worker, 0.2, 300)
+        view = await desk.webhooks.get("core", endpoint)
+        assert (view.waiting, view.failing_since) == (0, None)
+        fine = {*range(20, 40), *(n + 40 for n in late)}
+        assert {message["data"]["n"] for message in receiver.firsts()} == fine
+        assert receiver.calls - calls <= len(fine), "nothing of the type is sent any more"
+        await worker.close()
+
+
+async def test_a_call_that_is_under_way_keeps_nothing_of_a_type_that_is_no_longer_wanted(desk: Desk) -> None:
+    meanwhile = asyncio.Event()
+
+    async def manner(receiver: Receiver) -> int:
+        await desk.webhooks.change("core", endpoint, None, [EventType.CASE_CLOSED], actor="core")
+        meanwhile.set()
+        return 400
+
+    async with receiving(manner) as receiver:
+        endpoint = await desk.endpoint(receiver)
+        receiver.secret = ""
+        worker = desk.worker()
+        await desk.tell(range(1), EventType.CASE_OPENED)
+        await desk.deliver(worker)
+        assert meanwhile.is_set()
+        assert (await desk.webhooks.get("core", endpoint)).waiting == 0
+        assert receiver.calls == 1
+        await worker.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,9 @@ import msgspec
 import pytest
 
 from contracts.errors import Conflict, InvalidRequest
+from gateway.cursors import cursor_of
+from gateway.security.vault import Vault
+from gateway.services.messages.webhooks import Webhooks
 from gateway.services.ops import archive
 from gateway.services.ops.archive import Archive, Filed
 from gateway.storage.base.database import Database
@@ -23,6 +27,7 @@ NOW = datetime(2026, 11, 28, 1, 2, 3, 456789, tzinfo=UTC)
 DAY = timedelta(days=1)
 KEPT = 90 * DAY
 ROWS = 60
+VAULT = Vault(bytes(32))
 
 
 @pytest.fixture
@@ -104,7 +109,7 @@ async def test_what_an_endpoint_has_not_taken_stays(store: Database, tmp_path: P
         await connection.execute(
             "INSERT INTO clients (id, name, secret_hash, scopes, created_at) VALUES ('c', 'c', '', '{}', $1)", NOW
         )
-        third, sixth = (await connection.fetch("SELECT tx::text, seq FROM events ORDER BY tx, seq"))[2:6:3]
+        third, sixth = (await connection.fetch("SELECT tx::text, seq FROM events e ORDER BY e.tx, e.seq"))[2:6:3]
         await connection.execute(
             "INSERT INTO webhook_endpoints (id, client_id, url, secret_sealed, created_at, tx, seq)"
             " VALUES ('w', 'c', 'https://x', '', $1, $2::text::xid8, $3)",
@@ -126,6 +131,101 @@ async def test_what_an_endpoint_has_not_taken_stays(store: Database, tmp_path: P
     async with store.connection() as connection:
         await connection.execute("UPDATE webhook_endpoints SET disabled_at = $1, disabled_because = 'failing'", NOW)
     assert sum(one.rows for one in await _run(store, tmp_path)) == 4
+
+
+_UNCALLED = {
+    "the endpoint is disabled": "UPDATE webhook_endpoints SET disabled_at = now(), disabled_because = 'failing'",
+    "its client is": "UPDATE clients SET disabled_at = now()",
+}
+
+
+async def _endpoint(store: Database, place: int, *, waiting: int | None = None, replay: int | None = None) -> None:
+    """One that has taken up the first `place` events, but for one that waits, or is told anew from one on."""
+    async with store.connection() as connection:
+        await connection.execute(
+            "INSERT INTO clients (id, name, secret_hash, scopes, created_at) VALUES ('c', 'c', '', '{}', $1)", NOW
+        )
+        places = await connection.fetch("SELECT tx::text, seq FROM events e ORDER BY e.tx, e.seq")
+        await connection.execute(
+            "INSERT INTO webhook_endpoints (id, client_id, url, secret_sealed, created_at, tx, seq)"
+            " VALUES ('w', 'c', 'https://x', '', $1, $2::text::xid8, $3)",
+            NOW,
+            *places[place - 1],
+        )
+        if waiting is not None:
+            await connection.execute(
+                "INSERT INTO webhook_deliveries (endpoint, tx, seq, subject, tries, since, next_at)"
+                " VALUES ('w', $1::text::xid8, $2, '', 1, $3, $3)",
+                *places[waiting - 1],
+                NOW,
+            )
+        if replay is not None:
+            await connection.execute(_REPLAY, *places[replay - 1], *places[place - 1])
+
+
+_REPLAY = (
+    "UPDATE webhook_endpoints SET replay_tx = $1::text::xid8, replay_seq = $2, until_tx = $3::text::xid8,"
+    " until_seq = $4"
+)
+
+
+@pytest.mark.parametrize("uncalled", list(_UNCALLED))
+@pytest.mark.parametrize("left", [{"waiting": 3}, {"replay": 2}, {}], ids=["a delivery", "a replay", "nothing"])
+async def test_what_is_left_where_nobody_is_called_keeps_nothing(
+    store: Database, tmp_path: Path, uncalled: str, left: dict[str, int]
+) -> None:
+    """Else the archive stands still for ever, without a word, because a client has gone."""
+    await _tell(store, *range(209, 199, -1))
+    await _endpoint(store, 5, **left)
+    assert sum(one.rows for one in await _run(store, tmp_path)) == (2 if left else 5)
+    async with store.connection() as connection:
+        await connection.execute(_UNCALLED[uncalled])
+    await _run(store, tmp_path)
+    assert await _subjects(store, "events") == []
+
+
+@pytest.mark.parametrize(("left", "enabled"), [({"waiting": 3}, False), ({"replay": 2}, False), ({}, True)])
+async def test_an_endpoint_of_which_something_was_taken_out_is_not_enabled_as_if_nothing_were(
+    store: Database, tmp_path: Path, left: dict[str, int], *, enabled: bool
+) -> None:
+    await _tell(store, 209, 208, 207, 206, 205, 4, 3, 2, 1, 0)
+    await _endpoint(store, 8, **left)
+    async with store.connection() as connection:
+        await connection.execute(_UNCALLED["the endpoint is disabled"])
+    assert sum(one.rows for one in await _run(store, tmp_path)) == 5
+    webhooks = Webhooks(store, VirtualClock(NOW), VAULT, ())
+    if enabled:
+        assert (await webhooks.enable(None, "w", actor="op-me")).disabled_at is None
+        return
+    with pytest.raises(Conflict) as told:
+        await webhooks.enable(None, "w", actor="op-me")
+    assert told.value.code == "cursor_too_old"
+
+
+async def test_a_replay_that_is_asked_for_meanwhile_misses_nothing(store: Database, tmp_path: Path) -> None:
+    """Between the archive's look at the endpoints and its taking out."""
+    await _tell(store, *range(209, 199, -1))
+    await _endpoint(store, 10)
+    webhooks = Webhooks(store, VirtualClock(NOW), VAULT, ())
+    async with store.transaction() as connection:
+        await events.stay(connection)
+        run = asyncio.create_task(_run(store, tmp_path, piece=6))
+        while not list(tmp_path.glob("archive.jsonl")):
+            await asyncio.sleep(0.01)
+        places = await connection.fetch("SELECT tx::text, seq FROM events e ORDER BY e.tx, e.seq")
+        await connection.execute(_REPLAY, *places[3], *places[9])
+    with pytest.raises(Conflict, match="told once more"):
+        await run
+    assert len(await _subjects(store, "events")) == 10
+    with pytest.raises(Conflict, match="told once more"):
+        await _run(store, tmp_path, piece=6)
+    async with store.connection() as connection:
+        await connection.execute("UPDATE webhook_endpoints SET replay_tx = NULL, until_tx = NULL")
+    await _run(store, tmp_path, piece=6)
+    assert (await _subjects(store, "events"), archive.verify(tmp_path)) == ([], [])
+    with pytest.raises(InvalidRequest) as told:
+        await webhooks.replay(None, "w", cursor_of(int(places[3][0]), places[3][1]), None, dead=False, actor="op-me")
+    assert told.value.code == "cursor_too_old"
 
 
 async def test_calls_of_what_is_open_stay(store: Database, tmp_path: Path) -> None:
