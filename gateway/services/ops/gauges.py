@@ -19,6 +19,7 @@ _NUMBERS = {
     "unknown_oldest_seconds": ("Since when the oldest unknown payout is on its way.", ("partner",)),
     "notifications_oldest_seconds": ("How long the oldest notification waits to be applied.", ("partner",)),
     "approval_oldest_seconds": ("How long the oldest batch or plan waits for approval.", ()),
+    "second_person_oldest_seconds": ("How long the oldest act waits for a second person; code: which.", ("code",)),
     "refusals_provisional": ("Refusals of people that are asked about again by themselves.", ("partner", "code")),
     "statements_out_of_time": ("Statements that took too long, today and yesterday; code: who asked.", ("code",)),
     "webhook_dead_letters": ("Deliveries to clients that were given up.", ()),

@@ -6,6 +6,8 @@ from datetime import datetime
 
 import msgspec
 
+from contracts.brake import OF_A_PERSON
+from contracts.payout import IN_DOUBT
 from gateway.storage.base.database import Connection
 
 
@@ -85,9 +87,18 @@ async def of(connection: Connection, payout: int) -> list[Settlement]:
     return [msgspec.convert(dict(row), Settlement) for row in rows]
 
 
+WAITING = f"""
+    SELECT s.* FROM settlements s
+    CROSS JOIN LATERAL (SELECT * FROM payouts WHERE id = s.payout OFFSET 0) p
+    WHERE s.confirmed_at IS NULL AND s.dropped_at IS NULL
+      AND (p.state IN ({", ".join(sorted(f"'{state.value}'" for state in IN_DOUBT))}) OR p.state = 'rejected'
+        AND (p.released_at IS NULL OR p.confirmed_at IS NULL
+            AND p.reason IN ({", ".join(sorted(f"'{code.value}'" for code in OF_A_PERSON))})))
+"""  # noqa: S608 - our own words
+"""Proposals that a second person may confirm: once the partner itself has spoken there is nothing left to confirm."""
+
+
 async def open_ones(connection: Connection, limit: int = 200) -> list[Settlement]:
     """Proposals that wait for a second person, oldest first."""
-    rows = await connection.fetch(
-        "SELECT * FROM settlements WHERE confirmed_at IS NULL AND dropped_at IS NULL ORDER BY id LIMIT $1", limit
-    )
+    rows = await connection.fetch(f"{WAITING} ORDER BY s.id LIMIT $1", limit)
     return [msgspec.convert(dict(row), Settlement) for row in rows]

@@ -61,6 +61,10 @@ PLANTED = {
         " content_root, received_at) VALUES ('w', 'c', 'awaiting_approval', 0, 0, 0, 0, '',"
         " $1::timestamptz - interval '25 hours')"
     ),
+    "SecondPersonWaits": (
+        "INSERT INTO settlements (payout, verdict, document, why, proposed_by, proposed_at) SELECT id, 'paid', 'd',"
+        " 'w', 'ann', $1::timestamptz - interval '25 hours' FROM payouts"
+    ),
     "OutOfTime": "INSERT INTO statements_out_of_time VALUES ('linking/listing.py find', $1::timestamptz::date, 1)",
     "DeadLetters": "INSERT INTO webhook_deliveries VALUES ('e', '7', 7, 'P1', 9, $1, $1, $1, 'answered 500')",
 }
@@ -113,6 +117,39 @@ async def test_a_plan_that_waits_for_its_approvals_is_told_as_a_batch_is(core: C
             core.resources.clock.now(),
         )
     assert await fires(core) == ["ApprovalWaits"]
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        "INSERT INTO nik_corrections SELECT p.id, 'x', c.id, $1::timestamptz - interval '25 hours'"
+        " FROM participants p, clients c LIMIT 1",
+        "INSERT INTO erasures SELECT p.id, c.id, $1::timestamptz - interval '25 hours' FROM participants p, clients c"
+        " LIMIT 1",
+    ],
+    ids=["nik", "erasure"],
+)
+async def test_half_of_an_act_of_two_people_is_told_until_it_is_forgotten(core: Core, half: str) -> None:
+    async with core.resources.database.connection() as connection:
+        await connection.execute(half, core.resources.clock.now())
+    assert await fires(core) == ["SecondPersonWaits"]
+    async with core.resources.database.connection() as connection:
+        await connection.execute("DELETE FROM nik_corrections")
+        await connection.execute("UPDATE erasures SET asked_at = asked_at - interval '6 days'")
+    assert await fires(core) == []
+
+
+async def test_a_document_that_the_partner_has_overtaken_waits_for_nobody(core: Core, database: str) -> None:
+    """Confirming it is refused by then, as nothing is in doubt."""
+    async with core.resources.database.connection() as connection:
+        await connection.execute(PLANTED["SecondPersonWaits"], core.resources.clock.now())
+    assert "ann" in await asyncio.to_thread(run, database, "settlements", "list", columns=160)
+    async with core.resources.database.connection() as connection:
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute("UPDATE payouts SET state = 'succeeded', ended_at = now()")
+        await connection.execute("RESET session_replication_role")
+    assert "ann" not in await asyncio.to_thread(run, database, "settlements", "list", columns=160)
+    assert await fires(core) == []
 
 
 async def test_prometheus_and_doctor_judge_what_the_api_tells(core: Core, database: str) -> None:
