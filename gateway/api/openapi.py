@@ -31,7 +31,9 @@ from gateway.storage.reconciliation.reconciliation_rules import BreakClass
 _PROBLEM = "Problem"
 _KEYED = {("/v1/batches", "post"): True, ("/v1/incentives", "post"): True, ("/v1/links", "post"): False,
           ("/v1/verifications", "post"): False, ("/v1/payouts", "post"): False, ("/v1/plans", "post"): True,
-          ("/v1/entitlements", "post"): False, ("/v1/completions", "post"): False}  # fmt: skip
+          ("/v1/entitlements", "post"): False, ("/v1/completions", "post"): False,
+          ("/v1/batches/reapprovals", "post"): True, ("/v1/webhook-endpoints", "post"): False,
+          ("/v1/webhook-endpoints/{webhook_endpoint_id}/rotate-secret", "post"): False}  # fmt: skip
 """Operations that read an Idempotency-Key, and whether they insist."""
 _VERDICTS = [*(one.value for one in Verdict if one is not Verdict.PENDING), None]
 _CHECKS: list[str | None] = ["open", "decided", "dropped"]

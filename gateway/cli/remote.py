@@ -13,7 +13,7 @@ import typer
 
 from contracts.errors import GatewayError
 from gateway.client import Gateway, NoAnswer, Refused
-from gateway.client.calls import Call
+from gateway.client.call import Call
 
 T = TypeVar("T")
 

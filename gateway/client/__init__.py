@@ -12,7 +12,7 @@ is published; the rest may change.
 """
 
 from gateway.client import calls, models
-from gateway.client.calls import Call, Pages
+from gateway.client.call import Call, Pages
 from gateway.client.http import AsyncGateway, Gateway, NoAnswer, Refused
 from gateway.client.webhooks import InvalidWebhook, Message, verify
 

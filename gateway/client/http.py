@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import httpx
 import msgspec
 
-from gateway.client.calls import Call, Pages
+from gateway.client.call import Call, Pages
 
 T = TypeVar("T")
 TRIES = 4

@@ -60,6 +60,14 @@ class Approval(Model, frozen=True, kw_only=True):
     at: datetime
 
 
+class BatchWarning(Model, frozen=True, kw_only=True):
+    """What is odd about so many rows of a batch: for its approvers to read."""
+
+    code: str
+    rows: int
+    text: Text
+
+
 class Batch(Model, frozen=True, kw_only=True):
     """Incentives handed over at once; approve exactly this `content_root`."""
 
@@ -75,6 +83,10 @@ class Batch(Model, frozen=True, kw_only=True):
     approvals_missing: int
     received_at: datetime
     decided_at: datetime | None
+    reapproval: bool = False
+    plan_id: str | None = None
+    partners: list[dict[str, Any]] = []
+    warnings: list[BatchWarning] = []
 
 
 class Submitted(Model, frozen=True, kw_only=True):
@@ -102,8 +114,8 @@ class Plan(Model, frozen=True, kw_only=True):
     decided_at: datetime | None
 
 
-class ItemFault(Model, frozen=True, kw_only=True):
-    """Why a participant or notice was refused."""
+class Fault(Model, frozen=True, kw_only=True):
+    """Why a row, a participant or a notice was refused."""
 
     code: str
     field: str | None
@@ -118,7 +130,9 @@ class PlanItem(Model, frozen=True, kw_only=True):
     participant_id: str | None = None
     entitlement_id: str | None = None
     incentives: int = 0
-    faults: list[ItemFault] = []
+    deadlines_over: int = 0
+    not_taken: list[str] = []
+    faults: list[Fault] = []
 
 
 class PlanItems(Model, frozen=True, kw_only=True):
@@ -165,10 +179,18 @@ class RowResult(Model, frozen=True, kw_only=True):
     line: int
     outcome: str = "accepted"
     programme: str | None = None
+    purpose: str | None = None
+    period: str | None = None
     participant_id: str | None = None
     incentive_id: str | None = None
     stage: str | None = None
     blocker: str | None = None
+    partner: str | None = None
+    amount_rupiah: int | None = None
+    paid_at: datetime | None = None
+    partner_reference: str | None = None
+    not_taken: list[str] = []
+    faults: list[Fault] = []
     field: str | None = None
     code: str | None = None
 

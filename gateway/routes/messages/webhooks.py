@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Router, delete, get, patch, post
+from litestar import Request, Response, Router, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from contracts.errors import InvalidRequest
 from contracts.events import EventType
 from gateway.core import Core
+from gateway.routes.access.idempotent import once
 from gateway.security.clients import Caller, require
 from gateway.services.messages.webhooks import DeadLetter, EndpointView, NewEndpointView, Tried
 
@@ -63,9 +64,16 @@ class DeadLetters(msgspec.Struct, frozen=True, kw_only=True):
 @post("/", guards=[require("read")])
 async def create_webhook_endpoint(
     core: NamedDependency[Core], request: Call, data: JSONBody[NewEndpoint]
-) -> NewEndpointView:
-    """Be called about what happens from now on. The secret in the answer is shown once: it proves who calls."""
-    return await core.webhooks.create(request.auth.client_id, data.url, data.types, actor=request.auth.client_id)
+) -> Response[NewEndpointView]:
+    """Be called about what happens from now on. The secret in the answer is shown once (and again to the same request
+    under its `Idempotency-Key`): it proves who calls.
+    """
+    client_id = request.auth.client_id
+
+    async def work() -> NewEndpointView:
+        return await core.webhooks.create(client_id, data.url, data.types, actor=client_id)
+
+    return await once(request, core, work, required=False)
 
 
 @get("/", guards=[require("read")])
@@ -102,9 +110,16 @@ async def delete_webhook_endpoint(
 @post("/{webhook_endpoint_id:str}/rotate-secret", guards=[require("read")], status_code=200)
 async def rotate_webhook_secret(
     core: NamedDependency[Core], request: Call, webhook_endpoint_id: FromPath[str]
-) -> NewEndpointView:
-    """A new secret. For 24 hours the old one signs beside it, so that receivers can change over without a gap."""
-    return await core.webhooks.rotate(request.auth.client_id, webhook_endpoint_id, actor=request.auth.client_id)
+) -> Response[NewEndpointView]:
+    """A new secret. For 24 hours the old one signs beside it, so that receivers can change over without a gap. Send an
+    `Idempotency-Key`: where the answer is lost, the same request has the same secret again.
+    """
+    client_id = request.auth.client_id
+
+    async def work() -> NewEndpointView:
+        return await core.webhooks.rotate(client_id, webhook_endpoint_id, actor=client_id)
+
+    return await once(request, core, work, status=200, required=False)
 
 
 @post("/{webhook_endpoint_id:str}/enable", guards=[require("read")], status_code=200)

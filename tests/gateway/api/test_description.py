@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -130,3 +131,20 @@ async def test_people_find_everything_from_the_root_without_the_internet(api: Ap
         assert "default-src 'none'" in reply.headers["content-security-policy"]
     anchors = set(re.findall(r'href="#([^"]+)"', page.text))
     assert anchors <= set(re.findall(r'id="([^"]+)"', page.text)), "no link of the page leads nowhere"
+
+
+def test_the_key_is_described_wherever_one_is_read_and_nowhere_else(document: dict[str, Any]) -> None:
+    """A client that was made of the description can send nothing else: what insists on one is out of its reach."""
+    read: dict[str, bool] = {}
+    for route in create_app(core=SimpleNamespace()).routes:  # type: ignore[arg-type]
+        for handler in getattr(route, "route_handlers", ()):
+            source = inspect.getsource(handler.fn)
+            if re.search(r"\bonce\(\s*request|InWork\(request", source):
+                read[handler.handler_name] = "required=False" not in source
+    described = {
+        operation["operationId"]: one.get("required", False)
+        for _, operation in _operations(document)
+        for one in operation.get("parameters", [])
+        if one["name"] == "Idempotency-Key"
+    }
+    assert described == read and len(read) > 8

@@ -18,8 +18,8 @@ import msgspec
 import pytest
 
 import gateway.client
-from gateway.client import AsyncGateway, Gateway, InvalidWebhook, NoAnswer, Refused, calls, verify
-from gateway.client.calls import Call, Pages
+from gateway.client import AsyncGateway, Gateway, InvalidWebhook, NoAnswer, Refused, calls, models, verify
+from gateway.client.call import Call, Pages
 from gateway.core import Core
 from gateway.security.clients import register
 from gateway.services.messages.post import Post
@@ -36,7 +36,7 @@ ARGUMENTS: dict[str, Any] = {
 CALLS = {
     name: made
     for name, made in vars(calls).items()
-    if inspect.isfunction(made) and not name.startswith("_") and made.__module__ == calls.__name__ and name != "quote"
+    if inspect.isfunction(made) and not name.startswith("_") and made.__module__ == calls.__name__
 }
 
 
@@ -99,6 +99,18 @@ async def test_each_call_is_an_operation_of_the_schema(name: str, http: httpx.As
         assert _differences(made.item, page["properties"][made.items]["items"], schemas, name) == []
     else:
         assert _differences(call.answer, told, schemas, name) == []
+
+
+async def test_what_somebody_decides_by_is_in_the_models(http: httpx.AsyncClient) -> None:
+    """What is odd about a batch, what to do about a refused row, when and under which number a paid one was paid."""
+    schemas = (await http.get("/schema")).json()["components"]["schemas"]
+    left = {
+        name: set(schemas[name]["properties"]) - {field.encode_name for field in msgspec.structs.fields(model)}
+        for name, model in {"Batch": models.Batch, "Item": models.PlanItem, "RowResult": models.RowResult}.items()
+    }
+    assert left == {
+        "Batch": {"content_key", "doubt", "doubted_at", "results_url"}, "Item": set(), "RowResult": {"owner"},
+    }  # fmt: skip
 
 
 def test_what_is_published_is_there() -> None:

@@ -79,6 +79,23 @@ async def test_from_the_endpoint_to_the_first_event(api: Api, core: Core) -> Non
     assert [r["action"] for r in audited] == ["webhook.create", "webhook.replay", "webhook.rotate", "webhook.delete"]
 
 
+@pytest.mark.parametrize("operation", ["create", "rotate"])
+async def test_a_secret_whose_answer_was_lost_is_told_again_under_its_key_alone(api: Api, operation: str) -> None:
+    """The new secret is the only one that signs after a day: who has never seen it would take no call any more."""
+    path, body, status = PATH, {"url": "http://127.0.0.1:9/hook"}, 201
+    if operation == "rotate":
+        made = (await api.call("POST", path, json=body)).json()
+        path, body, status = f"{PATH}/{made['endpoint']['webhook_endpoint_id']}/rotate-secret", None, 200
+    first, again = [await api.call("POST", path, json=body, key="lost") for _ in range(2)]
+    assert (first.status_code, again.status_code) == (status, status)
+    assert first.json() == again.json() and first.json()["secret"].startswith("whsec_")
+    assert again.headers["Idempotent-Replayed"] == "true"
+    other = await api.call("POST", path, json=body, key="other")
+    assert (other.status_code, "secret" in other.json()) == (409, False)
+    theirs = await api.call("POST", path, json=body, key="lost", role="reader")
+    assert "secret" not in theirs.json() or theirs.json()["secret"] != first.json()["secret"]
+
+
 async def test_another_client_sees_and_changes_none_of_it(api: Api) -> None:
     made = (await api.call("POST", PATH, json={"url": "http://127.0.0.1:9/hook"})).json()
     own = f"{PATH}/{made['endpoint']['webhook_endpoint_id']}"
