@@ -33,7 +33,7 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 """Between a host's points (RFC 1123 section 2.1; an underscore is in names of some private networks)."""
 _WRITTEN = re.compile(r"(?:[\w\-.~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*", re.ASCII)
 """An address with nothing in it that would have to be encoded first."""
-_LONGEST_ANSWER = 1_024
+_LONGEST_ANSWER, _LONGEST_WHY = 1_024, 200
 _NAMES_AT_ONCE = 16
 _LATER = (429, 503)
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -143,6 +143,19 @@ def _wait_s(text: str, now: datetime) -> float:
         return 0.0
 
 
+def _unreached(failed: aiohttp.ClientConnectorError) -> str:
+    """Why there is no connection, for whoever runs the receiver: each of them mends another thing."""
+    match failed:
+        case aiohttp.ClientConnectorDNSError():
+            return "its name cannot be resolved"
+        case aiohttp.ClientConnectorCertificateError():
+            why = str(getattr(failed.certificate_error, "verify_message", ""))
+            return f"its certificate is not accepted ({why[:_LONGEST_WHY]})"
+        case aiohttp.ClientSSLError():
+            return "it does not speak TLS as we do"
+    return "the address is not a public one" if isinstance(failed.os_error, AddressRefused) else "it cannot be reached"
+
+
 def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
@@ -207,8 +220,7 @@ class Post:
         except TimeoutError:
             error = f"no answer within {self._timeout_s:g} s"
         except aiohttp.ClientConnectorError as failed:
-            refused_here = isinstance(failed.os_error, AddressRefused)
-            error = "the address is not a public one" if refused_here else "it cannot be reached"
+            error = _unreached(failed)
         except (aiohttp.ClientError, OSError, ValueError) as failed:
             error = f"no answer ({type(failed).__name__})"
         if status is not None:  # it says all; nobody needs the body, whole or not

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from contracts.errors import InvalidRequest
 from gateway.services.messages.post import Post, check_url, may_reach
 from gateway.settings import SettingsError, from_environment
 from tests.gateway.messages.receiver import Receiver, receiving
+from tests.gateway.partners.test_tls import partner
 from tests.gateway.test_settings import COMPLETE, MANIFESTS
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
@@ -69,6 +72,7 @@ SAID = (
     "the address is not a public one",
     "The url leads to a private address.",
     "it cannot be reached",
+    "its name cannot be resolved",
     *(
         f"The url is no address that can be called: {schemes}, a host, at most 2000 characters, no user and no fragment"
         " in it."
@@ -126,6 +130,30 @@ async def test_a_name_is_checked_by_what_it_resolves_to_at_each_call(monkeypatch
             await post.close()  # no connection is kept open between them
         assert told == [None, "the address is not a public one", "the address is not a public one", None]
         assert receiver.calls == 2
+
+
+async def test_whoever_runs_a_receiver_is_told_why_there_is_no_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate without its intermediate one, http at the port of https, a name that is gone: three errands."""
+    post = Post(LOOPBACK, timeout_s=5)
+
+    async def why(url: str) -> str | None:
+        return (await post.send(url, [SECRET], "msg_1", AT, b"{}")).error
+
+    async with partner(tmp_path) as (url, seen), receiving() as receiver:
+        told = await why(url)
+        assert told is not None and re.fullmatch(r"its certificate is not accepted \(.*certificate.*\)", told)
+        assert await why(receiver.url.replace("http:", "https:")) == "it does not speak TLS as we do"
+        assert (seen, receiver.calls) == ([], 0)
+    assert await why(url) == "it cannot be reached"
+
+    def gone(*_: Any, **__: Any) -> list[Any]:
+        raise socket.gaierror(socket.EAI_NONAME, "nobody of that name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", gone)
+    assert await why("https://gone.example/") == "its name cannot be resolved"
+    await post.close()
 
 
 async def test_a_redirect_is_not_followed() -> None:
