@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Annotated
@@ -137,8 +138,9 @@ class Items:
         """
         rows: list[Row] = []
         faults: list[RowFault] = []
+        seal = self._checker.sealer(self.width)
         for line, one in enumerate(instalments, self.lines_of(number)[0]):
-            row = self._checker.check(Record(line, _cells(self.plan, one, person, noticed_on)))
+            row = self._checker.check(Record(line, _cells(self.plan, one, person, noticed_on)), seal)
             if isinstance(row, Refused):
                 faults += faults_of(row.faults)
             else:
@@ -165,10 +167,12 @@ class Enrolment(Items):
 
     async def read(self, connection: Connection, people: Sequence[Person]) -> None:
         """Decide as far as it does not take the staged rows."""
-        checked = {
-            number: self.check(number, self.plan.instalments, _fields(person), self.today)
-            for number, person in enumerate(people, 1)
-        }
+        checked: dict[int, list[Row] | list[RowFault]] = {}
+        for number, person in enumerate(people, 1):
+            checked[number] = self.check(number, self.plan.instalments, _fields(person), self.today)
+            await asyncio.sleep(
+                0
+            )  # a thousand people take a second or more, and nobody else of the process waits for it
         fine = {number: rows for number, rows in checked.items() if isinstance(rows[0], Row)}
         ids = {number: str(rows[0].participant_id) for number, rows in fine.items() if isinstance(rows[0], Row)}
         niks = [rows[0].nik_index for rows in fine.values() if isinstance(rows[0], Row)]
@@ -251,6 +255,7 @@ class Taking(Items):
         }
         seen: dict[tuple[str, str], tuple[int, date]] = {}
         for number, (pid, notice) in enumerate(zip(ids, notices, strict=True), 1):
+            await asyncio.sleep(0)
             row = entitled.get(pid)
             first, day = seen.setdefault((pid, notice.notice), (number, notice.finished_on))
             if first != number and day == notice.finished_on:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.services.intake.rows import Checker
 from tests.gateway.api.kit import Api
 from tests.gateway.plans.kit import approved, complete, entitle, outcomes, person, plan
 from tests.gateway.plans.test_plans import PID, pay, today
@@ -81,3 +87,32 @@ async def test_whoever_has_not_done_a_survey_that_ends_soon_is_at_risk(api: Api)
     shown = {one["participant_id"]: [each["period"] for each in one["incentives"]] for one in risky}
     assert shown == {ids[0]: ["1", "2"], ids[1]: ["2"], ids[2]: []}
     assert (await api.call("GET", "/v1/entitlements?at_risk_days=4")).json()["entitlements"] == []
+
+
+async def test_a_request_about_many_people_gives_everybody_else_a_turn_after_each(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand take a second or more: health checks, links and single incentives of the process would wait for it."""
+    turns, seen = 0, []
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def check(self: Checker, *given: Any) -> Any:
+        seen.append(turns)
+        return real(self, *given)
+
+    real = Checker.check
+    monkeypatch.setattr(Checker, "check", check)
+    plan_id, day, people = await approved(api), today(api).isoformat(), [person(n) for n in range(1, 41)]
+    beside = asyncio.create_task(others())
+    await entitle(api, plan_id, *people)
+    assert len(set(seen)) == len(people), "five rows each"
+    seen.clear()
+    await complete(api, plan_id, *(str(one["participant_id"]) for one in people), finished_on=day)
+    assert len(set(seen)) == len(people)
+    beside.cancel()
+    await asyncio.gather(beside, return_exceptions=True)
