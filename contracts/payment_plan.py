@@ -35,6 +35,8 @@ class PlanState(enum.Enum):
     REJECTED = "rejected"
     EXPIRED = "expired"
     """Nobody approved it in time."""
+    STOPPED = "stopped"
+    """It was approved, and then stopped as a whole."""
 
 
 class EntitlementState(enum.Enum):

@@ -16,7 +16,7 @@ SCOPES: dict[str, str] = {
     "incentives": "Hand over single incentives, participants and notices under a plan, cancel, correct participants.",
     "payouts": "Bring an incentive's next step forward, read payouts.",
     "batches": "Hand over batches, plans and notices, put lapsed approvals up again, correct participants.",
-    "batches:approve": "Approve and reject batches and plans, stop batches, be second to correct a paid person's NIK.",
+    "batches:approve": "Approve, reject and stop batches and plans, be second to correct a paid person's NIK.",
     "read": "Read everything but one-time addresses, and be called by webhooks.",
     "ops": "Pause and resume partners, settle what is in doubt, compare statements, stop payments.",
 }
@@ -316,7 +316,7 @@ ERRORS: dict[str, str] = {
     "partner_protocol_error": "The partner's answer cannot be read.",
     "partner_unavailable": "The partner cannot be reached.",
     "payout_open": "A payout is on its way.",
-    "plan_decided": "The plan is approved, rejected or expired.",
+    "plan_decided": "The plan is approved, rejected, expired or stopped.",
     "plan_exists": "A plan that says the same waits for approval or is approved.",
     "plan_invalid": "The plan cannot be: `field` says which part.",
     "plan_mismatch": "What the plan says was not approved by two people other than its maker and the caller.",

@@ -19,7 +19,7 @@ app = typer.Typer(
     help="Payment plans (docs/plans.md), over HTTP with a client's credentials: PRAKERJA_CLIENT_ID,"
     " PRAKERJA_CLIENT_SECRET, and the API's address in PRAKERJA_API_URL or --url.",
 )
-_ANEW = frozenset({PlanState.REJECTED.value, PlanState.EXPIRED.value})
+_ANEW = frozenset({PlanState.REJECTED.value, PlanState.EXPIRED.value, PlanState.STOPPED.value})
 _TIMES = 50
 PlanId = Annotated[str, typer.Argument(help="As `gateway plans submit` printed it.")]
 PlanFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A plan as JSON: docs/plans.md.")]
@@ -27,8 +27,8 @@ PlanFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A p
 
 @app.command()
 def submit(file: PlanFile, client_id: ClientId, client_secret: Secret, url: Url = API) -> None:
-    """Propose a plan (scope `batches`). The same file sent twice is one plan; one that was rejected or has expired is
-    proposed anew.
+    """Propose a plan (scope `batches`). The same file sent twice is one plan; one that was rejected, was stopped or has
+    expired is proposed anew.
     """
     plan = _read(file)
     key = f"plan-{root_of(content_of(plan)).hex()}"
@@ -63,6 +63,15 @@ def approve(
             typer.confirm("Reject exactly this?" if reject else "Approve exactly this?", abort=True)
             root = shown.content_root
         _show(gateway.send(calls.decide_plan(plan_id, "reject" if reject else "approve", root)))
+
+
+@app.command()
+def stop(plan_id: PlanId, client_id: ClientId, client_secret: Secret, url: Url = API) -> None:
+    """End an approved plan, with whatever of it has not left; what has left is followed to its end (scope `batches`,
+    `batches:approve` or `ops`).
+    """
+    with connected(url, client_id, client_secret) as gateway:
+        _show(gateway.send(calls.stop_plan(plan_id)))
 
 
 @app.command()

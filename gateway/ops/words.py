@@ -198,6 +198,12 @@ ACTS = {
         "Semua dari berkas ini yang belum dikirim dibatalkan; yang sudah dikirim tetap diikuti.",
         "All of this batch that has not left is cancelled; what has left is followed to its end.",
     ),
+    "stop-plan": (
+        "Tidak ada lagi yang berhak menurut rencana ini, dan semua darinya yang belum dikirim dibatalkan;"
+        " yang sudah dikirim tetap diikuti.",
+        "Nobody is entitled under this plan any more, and all of it that has not left is cancelled; what has left is"
+        " followed to its end.",
+    ),
     "stop-person": (
         "Semua pembayaran orang ini yang belum dikirim dibatalkan; yang sudah dikirim tetap diikuti.",
         "All of this person's payments that have not left are cancelled; what has left is followed to its end.",

@@ -8,6 +8,7 @@ from tests.mutants.planting import one
 
 PLANS = "tests/gateway/plans/test_plans.py"
 BOUNDS = "tests/gateway/plans/test_bounds.py"
+STOPPED = "tests/gateway/plans/test_stopped.py"
 PAID = "tests/gateway/plans/test_paid_by_a_plan.py"
 DAYS = "tests/gateway/plans/test_days.py"
 TENANCY = "tests/gateway/api/test_tenancy.py"
@@ -25,6 +26,8 @@ PLANNED: tuple[Mutant, ...] = (
     one("plan/who_was_paid_makes_room_for_another", "gateway/storage/intake/entitlements.py", " + (SELECT count(*) FROM kept) AS taken", " AS taken", BOUNDS, first="test_cancelling_whom_it_has_paid_makes_no_room_for_more_people_than_were_approved"),
     one("plan/who_was_stopped_is_paid", _SERVICE, "        await reapprovals.lapse_stopped(connection, batch.id, now)\n", "        assert reapprovals\n", BOUNDS, first="test_who_was_stopped_and_is_entitled_anew_is_paid_once_two_people_have_looked"),
     one("plan/cancelling_stops_nothing", _SERVICE, 'await batches.stop_incentives(connection, "id", incentive, now)', "assert incentive", PLANS, first="test_cancelling_stops_what_has_not_left_and_frees_the_person"),
+    one("plan/stopping_it_stops_nothing", "gateway/services/intake/plans.py", "one: await batches.stop(connection, one, now)", "one: 0 * len(one)", STOPPED, first="test_it_ends_with_all_that_has_not_left_and_the_right_one_pays_the_rest"),
+    one("plan/a_notice_slips_by_a_stop", _STORED, "{' FOR UPDATE' if lock else ''}", "{'' if lock else ''}", STOPPED, first="test_no_notice_slips_by_while_it_is_stopped"),
     one("plan/one_approval_is_enough", "gateway/services/intake/plans.py", "others + 1 >= REQUIRED_APPROVALS:", "others + 1 >= 1:", PLANS, first="test_two_others_approve_exactly_this_plan"),
     one("plan/a_changed_amount_is_paid", _STORED, '    return [Vouched(row["id"], row["content_root"]) for row in rows if root_of(row["content"]) == row["content_root"]]', '    return [Vouched(row["id"], row["content_root"]) for row in rows]', PAID, first="test_what_was_changed_after_the_approval_is_not"),
     one("plan/approvals_of_what_it_said_before", _STORED, "a.plan_id = p.id AND a.content_root = p.content_root ORDER BY", "a.plan_id = p.id ORDER BY", PLANS, first="test_whoever_approved_hands_nothing_over_and_a_changed_plan_makes_nothing"),

@@ -79,6 +79,15 @@ async def decide_plan(
     return as_plan(await core.plans.decide(request.auth.client_id, plan_id, data.decision, root))
 
 
+@post("/{plan_id:str}/stop", guards=[require("batches", "batches:approve", "ops")], status_code=200)
+async def stop_plan(core: NamedDependency[Core], request: Call, plan_id: FromPath[str]) -> Plan:
+    """Stop an approved plan: every entitlement under it ends, and whatever its notices made and has not left is
+    cancelled and may be handed over again, under another plan; what has left is followed to its end, and if that is
+    none no other payout is made. Stopping again changes nothing.
+    """
+    return as_plan(await core.plans.stop(request.auth.client_id, plan_id))
+
+
 @get("/{plan_id:str}", guards=[require("batches", "incentives", "batches:approve", "read")])
 async def read_plan(core: NamedDependency[Core], plan_id: FromPath[str]) -> Plan:
     """A plan with what was said about it."""
@@ -128,4 +137,6 @@ def as_plan(view: PlanView) -> Plan:
     )
 
 
-router = Router(path="/v1/plans", route_handlers=[propose_plan, decide_plan, read_plan, list_plans], tags=["plans"])
+router = Router(
+    path="/v1/plans", route_handlers=[propose_plan, decide_plan, stop_plan, read_plan, list_plans], tags=["plans"]
+)

@@ -42,6 +42,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     payout: int | None = None
     hold: int | None = None
     batch: str | None = None
+    plan: str | None = None
     settlement: int | None = None
     endpoint: str | None = None
     case: int | None = None
@@ -186,6 +187,10 @@ async def _stop_batch(core: Core, target: Target, _: Typed, actor: str) -> None:
     await core.batches.stop(actor, _name(target.batch))
 
 
+async def _stop_plan(core: Core, target: Target, _: Typed, actor: str) -> None:
+    await core.plans.stop(actor, _name(target.plan))
+
+
 async def _stop_person(core: Core, target: Target, _: Typed, actor: str) -> None:
     await Participants(core.resources).stop(_name(target.participant), actor)
 
@@ -267,6 +272,7 @@ OTHERS = (
         ),
     ),
     Act("stop-batch", "batch", ("Hentikan berkas", "Stop the batch"), _stop_batch, stops=True),
+    Act("stop-plan", "plan", ("Hentikan rencana", "Stop the plan"), _stop_plan, stops=True),
     Act(
         "stop-person", "participant", ("Hentikan pembayaran orang ini", "Stop this person's payments"), _stop_person,
         stops=True,

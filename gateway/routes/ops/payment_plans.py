@@ -9,9 +9,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from contracts.errors import InvalidRequest
+from contracts.payment_plan import PlanState
 from gateway.core import Core
 from gateway.cursors import ByTime
 from gateway.routes.intake.plans import as_plan
+from gateway.routes.ops.acts import ACTS, Target
 from gateway.routes.ops.session import FORM_BYTES, Browser, form, page, signed_in, to
 from gateway.services.intake.batches import Decision
 from gateway.storage.ops import story
@@ -36,7 +38,9 @@ async def list_payment_plans(
 async def show_payment_plan(core: NamedDependency[Core], request: Browser, plan_id: FromPath[str]) -> Response[str]:
     """What one plan entitles to, and who has decided."""
     plan = as_plan(await core.plans.get(plan_id))
-    return page(request, "plan.html", here=_HERE, plan=plan, may_decide="approver" in request.auth.roles)
+    offered = [(ACTS["stop-plan"], Target(plan=plan_id))] if plan.state is PlanState.APPROVED else []
+    may_decide = "approver" in request.auth.roles
+    return page(request, "plan.html", here=_HERE, plan=plan, may_decide=may_decide, offered=offered)
 
 
 @post("/plans/{plan_id:str}", guards=[signed_in("approver")], request_max_body_size=FORM_BYTES)

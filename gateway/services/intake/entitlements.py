@@ -189,7 +189,9 @@ class Entitlements:
             raise Conflict(
                 f"The plan is {row.state.value}.",
                 code="plan_not_approved",
-                remedy="Two people approve it first: POST /v1/plans/{plan_id}/approvals.",
+                remedy="Two people approve it first: POST /v1/plans/{plan_id}/approvals."
+                if row.state is PlanState.AWAITING_APPROVAL
+                else "Nothing is paid under it any more: propose another plan, and hand over under that.",
             )
         if not await plans.stands(connection, plan_id, client_id):
             raise Forbidden(

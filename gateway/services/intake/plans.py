@@ -10,6 +10,7 @@ import msgspec
 
 from contracts.batch import REQUIRED_APPROVALS
 from contracts.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from contracts.events import EventType
 from contracts.payment_plan import (
     TRAINING,
     Instalment,
@@ -26,9 +27,11 @@ from gateway.services.intake.batches import Decision, other_approvers
 from gateway.services.intake.programmes import Programmes
 from gateway.storage.access import clients
 from gateway.storage.base.database import Connection, Database, transact
+from gateway.storage.intake import batches, entitlements
 from gateway.storage.intake import plans as stored
 from gateway.storage.intake.batches import ApprovalRow
 from gateway.storage.intake.plans import PlanRow
+from gateway.storage.messages import events
 from gateway.storage.ops import audit
 
 _EXPIRES_AFTER = timedelta(days=30)
@@ -87,9 +90,7 @@ class Plans:
         """One client's approval or rejection of exactly this plan, or its withdrawal."""
 
         async def store(connection: Connection) -> PlanView:
-            row = await stored.get(connection, plan_id, lock=True)
-            if row is None:
-                raise NotFound("There is no such plan.")
+            row = await _held(connection, plan_id)
             await must_be_enabled(connection, client_id)
             person = await clients.person_of(connection, client_id)
             if person == await clients.person_of(connection, row.client_id):
@@ -104,7 +105,7 @@ class Plans:
                 raise Conflict(
                     f"The plan is {row.state.value}.",
                     code="plan_decided",
-                    remedy="Cancel who is entitled under it: POST /v1/entitlements/{entitlement_id}/cancel."
+                    remedy="Stop it: POST /v1/plans/{plan_id}/stop ends it with whatever of it has not left."
                     if row.state is PlanState.APPROVED
                     else "Propose another plan instead.",
                 )
@@ -125,6 +126,37 @@ class Plans:
             await stored.settle(connection, row.id, PlanState.REJECTED, now)
         elif decision is Decision.APPROVE and others + 1 >= REQUIRED_APPROVALS:
             await stored.settle(connection, row.id, PlanState.APPROVED, now)
+
+    async def stop(self, client_id: str, plan_id: str) -> PlanView:
+        """End an approved plan: nobody is entitled under it any more, no notice is taken, and whatever of its batches
+        has not left is cancelled; what has left is followed to its end.
+        """
+
+        async def store(connection: Connection) -> PlanView:
+            row, now = await _held(connection, plan_id), self._clock.now()
+            if row.state is PlanState.STOPPED:
+                return await _view(connection, plan_id)
+            if row.state is not PlanState.APPROVED:
+                raise Conflict(
+                    f"The plan is {row.state.value}.",
+                    code="plan_not_approved",
+                    remedy="Only an approved plan is stopped; one that waits for approval is rejected instead.",
+                )
+            # In the order in which whoever takes a notice, or stops a person, locks them.
+            ended = await entitlements.cancel_under(connection, plan_id, now)
+            stopped = {
+                one: await batches.stop(connection, one, now) for one in await stored.batches_of(connection, plan_id)
+            }
+            await stored.settle(connection, plan_id, PlanState.STOPPED, now)
+            about = {"entitlements": ended, "incentives": sum(stopped.values())}
+            await audit.record(connection, now, client_id, "plan.stop", plan_id, about)
+            await events.emit(
+                connection, now, [(EventType.BATCH_STOPPED, one, {"incentives": n}) for one, n in stopped.items()]
+            )
+            await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
+            return await _view(connection, plan_id)
+
+        return await transact(self._database, store)
 
     async def get(self, plan_id: str) -> PlanView:
         """A plan; raises `NotFound`."""
@@ -173,6 +205,14 @@ def _wrong_instalment(plan: PaymentPlan, one: Instalment, today: date, where: st
             yield "deadline_on", f"{where} the deadline is over (today it is {today} in Jakarta): nobody would be paid."
     elif fixed != (None, None):
         yield "due_on", f"{where} give either {_FIXED}, or {_COUNTED}."
+
+
+async def _held(connection: Connection, plan_id: str) -> PlanRow:
+    """A plan about which nobody else decides, and under which nobody hands anything over, meanwhile."""
+    row = await stored.get(connection, plan_id, lock=True)
+    if row is None:
+        raise NotFound("There is no such plan.")
+    return row
 
 
 async def _view(connection: Connection, plan_id: str) -> PlanView:

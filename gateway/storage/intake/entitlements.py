@@ -241,6 +241,17 @@ async def cancel_of(connection: Connection, participant: int, now: datetime) -> 
     return int(done.split()[-1])
 
 
+async def cancel_under(connection: Connection, plan_id: str, now: datetime) -> int:
+    """Whatever anybody is entitled to under the plan ends; how many entitlements that were."""
+    done = await connection.execute(
+        "UPDATE entitlements SET state = 'cancelled', changed_at = $2 WHERE plan_id = $1 AND state <> 'cancelled'",
+        plan_id,
+        now,
+        timeout=staging.STATEMENT_S,
+    )
+    return int(done.split()[-1])
+
+
 async def incentives_of(connection: Connection, entitlements: Collection[int]) -> list[tuple[int, int]]:
     """(entitlement, incentive) of what their notices made."""
     rows = await connection.fetch(

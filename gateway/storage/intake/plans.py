@@ -147,8 +147,16 @@ async def expire(connection: Connection, before: datetime, now: datetime, limit:
     return [row["id"] for row in rows]
 
 
+async def batches_of(connection: Connection, plan_id: str) -> list[str]:
+    """The approved batches that its notices made, held against whoever would stop one of them."""
+    rows = await connection.fetch(
+        "SELECT id FROM batches WHERE plan_id = $1 AND state = 'approved' ORDER BY id FOR UPDATE", plan_id
+    )
+    return [row["id"] for row in rows]
+
+
 _APPROVED = """
-p.state = 'approved' AND (SELECT count(DISTINCT said.person) FROM (SELECT DISTINCT ON (a.client_id) a.decision,
+(SELECT count(DISTINCT said.person) FROM (SELECT DISTINCT ON (a.client_id) a.decision,
     coalesce(c.person, c.id) AS person FROM plan_approvals a JOIN clients c ON c.id = a.client_id
     WHERE a.plan_id = p.id AND a.content_root = p.content_root ORDER BY a.client_id, a.seq DESC) AS said
   WHERE said.decision = 'approve' AND said.person NOT IN (person_of(p.client_id), person_of({handed_over_by}))) >= $2
@@ -170,7 +178,7 @@ async def vouched(connection: Connection, among: Collection[str]) -> list[Vouche
     rows = await connection.fetch(
         "SELECT b.id, p.content, p.content_root FROM batches b JOIN plans p ON p.id = b.plan_id"
         f" WHERE b.id = ANY($1::text[]) AND b.organisation = p.organisation AND b.state IN ('approved', 'stopped')"
-        f" AND {_APPROVED.format(handed_over_by='b.client_id')}",
+        f" AND p.state IN ('approved', 'stopped') AND {_APPROVED.format(handed_over_by='b.client_id')}",
         list(among),
         REQUIRED_APPROVALS,
     )
@@ -180,7 +188,7 @@ async def vouched(connection: Connection, among: Collection[str]) -> list[Vouche
 async def stands(connection: Connection, plan_id: str, client_id: str) -> bool:
     """Whether the plan says what was approved by people other than the holder of this client."""
     row = await connection.fetchrow(
-        "SELECT p.content, p.content_root FROM plans p WHERE p.id = $1"
+        "SELECT p.content, p.content_root FROM plans p WHERE p.id = $1 AND p.state = 'approved'"
         f" AND {_APPROVED.format(handed_over_by='$3::text')}",
         plan_id,
         REQUIRED_APPROVALS,

@@ -111,6 +111,34 @@ async def test_what_was_changed_after_the_approval_is_not(town: Town, how: str) 
     assert await town.cases() == ["approval_mismatch"]
 
 
+async def test_nothing_leaves_once_the_plan_was_stopped(town: Town) -> None:
+    """Not even what a worker has in its hands."""
+    bank = await _due(town)
+    worker = town.worker()
+    (leased,) = await worker.claim("fake", 9)
+    plan_id = (await town.fetch("SELECT plan_id FROM batches"))[0]["plan_id"]
+    await Plans(town.database, town.clock, Programmes(town.database, town.clock)).stop("ann", plan_id)
+    assert await worker.send(leased) is Answer.SKIPPED
+    assert (bank.seen, await town.cases()) == ([], [])
+    assert await worker.tick_unpayable("fake") == 1
+    assert [row["stage"] for row in await town.fetch("SELECT stage FROM incentives")] == ["cancelled"]
+
+
+async def test_what_had_left_before_the_plan_was_stopped_is_followed_to_its_end(town: Town) -> None:
+    bank = await _due(town)
+    bank.script("transfer", "lost")
+    worker = town.worker()
+    (leased,) = await worker.claim("fake", 9)
+    await worker.send(leased)
+    plan_id = (await town.fetch("SELECT plan_id FROM batches"))[0]["plan_id"]
+    await Plans(town.database, town.clock, Programmes(town.database, town.clock)).stop("ann", plan_id)
+    for _ in range(3):
+        town.clock.advance(600)
+        await worker.tick_lookups("fake")
+    assert [row["stage"] for row in await town.fetch("SELECT stage FROM incentives")] == ["paid"]
+    assert (len(bank.booked), await town.cases()) == (1, [])
+
+
 async def test_a_row_of_a_file_is_not_paid_by_a_plans_approval(town: Town) -> None:
     bank = await _due(town)
     digest = "(SELECT digest FROM incentives ORDER BY id LIMIT 1)"

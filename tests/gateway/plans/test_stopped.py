@@ -1,0 +1,96 @@
+"""A plan that was approved and turns out to be wrong is stopped as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+
+import pytest
+
+from tests.gateway.api.kit import Api
+from tests.gateway.plans.kit import approved, complete, entitle, outcomes, person, propose, say
+from tests.gateway.plans.test_plans import PID, pay, today
+
+
+def _pid(number: int) -> str:
+    return str(person(number)["participant_id"])
+
+
+async def _stages(api: Api) -> Counter[tuple[str, str]]:
+    rows = await api.fetch("SELECT participant_id, stage FROM incentives")
+    return Counter((row["participant_id"], row["stage"]) for row in rows)
+
+
+async def test_it_ends_with_all_that_has_not_left_and_the_right_one_pays_the_rest(api: Api) -> None:
+    made = await propose(api)
+    path = f"/v1/plans/{made['plan_id']}/stop"
+    early = await api.call("POST", path)
+    assert (early.status_code, early.json()["code"]) == (409, "plan_not_approved")
+    for role in ("one", "two"):
+        await say(api, made, role)
+    plan_id, day = made["plan_id"], today(api).isoformat()
+    await entitle(api, plan_id, *map(person, range(1, 4)))
+    for number in (1, 2):
+        assert outcomes(await complete(api, plan_id, _pid(number), finished_on=day)) == ["made"]
+    await pay(api, "1")
+    before = await api.state()
+    assert (await api.call("POST", path, role="reader")).status_code == 403
+    assert await api.state() == before
+    stopped = await api.call("POST", path, role="one")
+    assert (stopped.status_code, stopped.json()["state"]) == (200, "stopped")
+    assert await _stages(api) == {(PID, "paid"): 1, (PID, "cancelled"): 3, (_pid(2), "cancelled"): 4}
+    assert {row["state"] for row in await api.fetch("SELECT state FROM entitlements")} == {"cancelled"}
+    assert {row["state"] for row in await api.fetch("SELECT state FROM batches")} == {"stopped"}
+    told = (await api.call("GET", "/v1/events", params={"limit": 1_000})).json()["events"]
+    assert [one["data"]["state"] for one in told if one["type"] == "plan.changed"][-1] == "stopped"
+    assert sorted(one["data"]["incentives"] for one in told if one["type"] == "batch.stopped") == [3, 4]
+    before = await api.state()
+    assert (await api.call("POST", path)).json() == stopped.json(), "again changes nothing"
+    for late in (
+        await api.call("POST", "/v1/entitlements", json={"plan_id": plan_id, "entitlements": [person(4)]}),
+        await api.call(
+            "POST", "/v1/completions",
+            json={"plan_id": plan_id, "completions": [{"participant_id": _pid(3), "finished_on": day}]},
+        ),
+    ):  # fmt: skip
+        assert (late.status_code, late.json()["code"]) == (409, "plan_not_approved")
+        assert "another plan" in late.json()["remedy"], "nobody can approve it any more"
+    assert "stopped" in (await say(api, made, "three")).json()["detail"]
+    assert await api.state() == before
+    anew = await approved(api, "anew")
+    assert outcomes(await entitle(api, anew, *map(person, range(1, 4)))) == ["made"] * 3
+    items = await complete(api, anew, *map(_pid, range(1, 4)), finished_on=day)
+    assert [item["incentives"] for item in items] == [3, 4, 4], "what was paid is left out"
+
+
+async def test_no_notice_slips_by_while_it_is_stopped(api: Api) -> None:
+    plan_id, day = await approved(api), today(api).isoformat()
+    people = range(1, 13)
+    await entitle(api, plan_id, *map(person, people))
+
+    async def notice(number: int) -> int:
+        await asyncio.sleep(random.Random(number).random() / 10)
+        body = {"plan_id": plan_id, "completions": [{"participant_id": _pid(number), "finished_on": day}]}
+        return int((await api.call("POST", "/v1/completions", json=body)).status_code)
+
+    async def stop() -> int:
+        await asyncio.sleep(0.05)
+        return int((await api.call("POST", f"/v1/plans/{plan_id}/stop", role="operator")).status_code)
+
+    *taken, ended = await asyncio.gather(*map(notice, people), stop())
+    assert ended == 200 and set(taken) <= {200, 409}
+    found = await api.fetch("SELECT DISTINCT stage FROM incentives")
+    assert {row["stage"] for row in found} <= {"cancelled"}
+    assert len(await api.fetch("SELECT FROM completions")) == taken.count(200)
+
+
+@pytest.mark.parametrize("decision", ["reject", "expire"])
+async def test_what_nobody_can_approve_any_more_is_not_said_to_wait_for_approvals(api: Api, decision: str) -> None:
+    made = await propose(api)
+    if decision == "reject":
+        await say(api, made, "one", "reject")
+    else:
+        await api.fetch("UPDATE plans SET state = 'expired', decided_at = now()")
+    late = await api.call("POST", "/v1/entitlements", json={"plan_id": made["plan_id"], "entitlements": [person(1)]})
+    assert (late.json()["code"], "approvals" in late.json()["remedy"]) == ("plan_not_approved", False)
