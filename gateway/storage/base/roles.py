@@ -35,7 +35,7 @@ RIGHTS = {
     "entitlements": ("siu", "su", "su"),
     "erased_instalments": ("", "", "si"),
     "erased_and_paid": ("s", "s", "s"),
-    "erasures": ("", "", "siu"),
+    "erasures": ("s", "", "siu"),
     "events": ("si", "sid", "sid"),
     "events_purged": ("s", "su", "su"),
     "exchanges": ("si", "sid", "sid"),
@@ -83,7 +83,7 @@ RIGHTS = {
     "strays": ("siu", "siu", "siu"),
     "usual_amounts": ("siu", "siu", "siu"),
     "verifications": ("siu", "siu", "siu"),
-    "webhook_deliveries": ("su", "siud", "s"),
+    "webhook_deliveries": ("sud", "siud", "s"),
     "webhook_endpoints": ("siud", "siud", "siud"),
 }
 """By table or view: what their statements need, as far as the code tells (tests/gateway/test_roles.py)."""
