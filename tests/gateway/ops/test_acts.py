@@ -13,6 +13,7 @@ import pytest
 from contracts.hold import HoldKind, HoldStage
 from contracts.incentive import BlockerCode
 from contracts.lifting import LIFTED_BY
+from contracts.payment_plan import Instalment, PaymentPlan, content_of, root_of
 from contracts.payout import PayoutState
 from gateway.core import build_core
 from gateway.routes.ops.acts import ACT_OF, ACTS
@@ -222,6 +223,27 @@ async def test_a_person_and_a_batch_are_stopped(town: Town, desk: Desk) -> None:
         assert [await town.stands(one) for one in (first, second)] == [("cancelled", None), ("scheduled", None)]
         assert (await press(browser, "/ops/batches/b", "stop-batch")).status_code == 303
     assert await town.stands(second) == ("cancelled", None)
+
+
+async def test_a_plan_is_stopped_on_its_page(town: Town, desk: Desk) -> None:
+    incentive = await town.due()
+    one = Instalment(purpose="training", period=1, amount_rupiah=600_000, deadline_after_days=30)
+    content = content_of(PaymentPlan(programme="p", name="wrong", most_participants=1, instalments=(one,)))
+    await town.execute(
+        "WITH p AS (INSERT INTO programmes VALUES ('p', 't', now()) RETURNING programme) INSERT INTO plans (id,"
+        " organisation, client_id, programme, name, state, content, content_root, received_at) SELECT 'pl1', 'o',"
+        " c.id, p.programme, 'wrong', 'awaiting_approval', $1, $2, now() FROM p, clients c LIMIT 1",
+        content,
+        root_of(content),
+    )
+    async with desk.signed_in("operator") as browser:
+        assert "stop-plan" not in buttons((await browser.get("/ops/plans/pl1")).text), "it is rejected instead"
+        await town.execute("UPDATE plans SET state = 'approved'")
+        await town.execute("UPDATE batches SET plan_id = 'pl1'")
+        assert (await press(browser, "/ops/plans/pl1", "stop-plan")).status_code == 303
+        shown = (await browser.get("/ops/plans/pl1")).text
+        assert "stopped" in shown and "stop-plan" not in buttons(shown)
+    assert await town.stands(incentive) == ("cancelled", None)
 
 
 async def test_the_days_of_a_partner_and_webhooks_are_shown(town: Town, desk: Desk) -> None:

@@ -16,6 +16,7 @@ from gateway.services.intake.plan_items import Completion, Person
 from gateway.services.intake.plans import Plans
 from gateway.services.intake.programmes import Programmes
 from gateway.services.payouts.sending import Answer
+from gateway.storage.intake import plans as stored
 from tests.gateway.api.kit import nik
 from tests.gateway.payouts.conftest import town
 from tests.gateway.payouts.fake import Bank
@@ -132,6 +133,10 @@ async def test_what_had_left_before_the_plan_was_stopped_is_followed_to_its_end(
     await worker.send(leased)
     plan_id = (await town.fetch("SELECT plan_id FROM batches"))[0]["plan_id"]
     await Plans(town.database, town.clock, Programmes(town.database, town.clock)).stop("ann", plan_id)
+    (batch,) = await town.fetch("SELECT id FROM batches")
+    async with town.database.connection() as connection:  # as a process asks that has just begun
+        assert [one.batch_id for one in await stored.vouched(connection, [batch["id"]])] == [batch["id"]]
+        assert not await stored.stands(connection, plan_id, "clerk")
     for _ in range(3):
         town.clock.advance(600)
         await worker.tick_lookups("fake")

@@ -60,7 +60,8 @@ OF_A_WORKER = frozenset({
 })  # fmt: skip
 """Asked over a worker's connections alone."""
 OF_THE_API = frozenset({
-    "cases.find", "entitlements.incentives_of", "entitlements.places", "listing.find", "participants.instalment_of_another", "payouts.find",
+    "cases.find", "entitlements.incentives_of", "entitlements.places", "listing.find",
+    "participants.instalment_of_another", "payouts.find",
     "staging.settle", "story.decisions", "story.evidence", "story.payouts_in",
 })  # fmt: skip
 """Asked over the API's alone, and planned for the values given."""
