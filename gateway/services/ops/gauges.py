@@ -12,6 +12,7 @@ from gateway.services.ops.partners import PartnerView
 from gateway.storage.base.database import Connection
 from gateway.storage.base.moment import Moment
 from gateway.storage.ops import funnel, gauges
+from gateway.storage.payouts import settlements
 
 _NUMBERS = {
     "cases_open": ("Open cases.", ("partner", "code")),
@@ -41,6 +42,9 @@ async def measured(connection: Connection, moment: Moment, views: Sequence[Partn
     }
     for name, found, value in await gauges.measure(connection, moment.now):
         (made[name].labels(**found) if found else made[name]).set(value)
+    if (since := await settlements.first_open(connection)) is not None:
+        waits_s = (moment.now - since).total_seconds()
+        made["second_person_oldest_seconds"].labels(code="settlement").set(waits_s)
     _partners(registry, views, moment.now)
     return registry
 

@@ -6,20 +6,19 @@ from datetime import datetime
 
 from contracts.brake import OF_A_PERSON
 from gateway.storage.base.database import Connection, by_key
-from gateway.storage.payouts import settlements
 
 Measured = list[tuple[str, dict[str, str], float]]
 """Name, labels, value."""
 
 
 async def measure(connection: Connection, now: datetime) -> Measured:
-    """Cases by code and partner, overdue ones, the oldest of what is unknown, unapplied, unapproved, or said by one
-    person of two; dead letters; refusals of people that the gateway asks about again by itself. In the caller's
+    """Cases by code and partner, overdue ones, the oldest of what is unknown, unapplied, unapproved, or said of a
+    person by one of two; dead letters; refusals of people that the gateway asks about again by itself. In the caller's
     transaction.
     """
     await by_key(connection)
     rows = await connection.fetch(
-        f"""
+        """
         SELECT 'cases_open' AS name, partner, code, count(*)::float8 AS value FROM cases WHERE closed_at IS NULL
             GROUP BY partner, code
         UNION ALL SELECT 'cases_overdue', partner, NULL, count(*) FROM cases WHERE closed_at IS NULL AND due_at < $1
@@ -32,8 +31,7 @@ async def measure(connection: Connection, now: datetime) -> Measured:
             FROM (SELECT received_at FROM batches WHERE state = 'awaiting_approval'
                   UNION ALL SELECT received_at FROM plans WHERE state = 'awaiting_approval') AS w HAVING count(*) > 0
         UNION ALL SELECT 'second_person_oldest_seconds', NULL, code, extract(epoch FROM $1 - min(since))
-            FROM (SELECT 'settlement' AS code, proposed_at AS since FROM ({settlements.WAITING}) AS s
-                  UNION ALL SELECT 'nik', asked_at FROM nik_corrections
+            FROM (SELECT 'nik' AS code, asked_at AS since FROM nik_corrections
                   UNION ALL SELECT 'erasure', asked_at FROM erasures WHERE erased_at IS NULL
                       AND asked_at >= $1 - interval '7 days') AS w
             GROUP BY code
@@ -45,7 +43,7 @@ async def measure(connection: Connection, now: datetime) -> Measured:
             SELECT partner, code FROM refusals WHERE next_look_at IS NOT NULL
             UNION ALL SELECT partner, own FROM incentives WHERE own_next_at IS NOT NULL AND own = ANY($2::text[])) AS r
             GROUP BY partner, code
-        """,  # noqa: S608 - a constant
+        """,
         now,
         [code.value for code in OF_A_PERSON],
     )

@@ -87,7 +87,7 @@ async def of(connection: Connection, payout: int) -> list[Settlement]:
     return [msgspec.convert(dict(row), Settlement) for row in rows]
 
 
-WAITING = f"""
+_WAITING = f"""
     SELECT s.* FROM settlements s
     CROSS JOIN LATERAL (SELECT * FROM payouts WHERE id = s.payout OFFSET 0) p
     WHERE s.confirmed_at IS NULL AND s.dropped_at IS NULL
@@ -100,5 +100,13 @@ WAITING = f"""
 
 async def open_ones(connection: Connection, limit: int = 200) -> list[Settlement]:
     """Proposals that wait for a second person, oldest first."""
-    rows = await connection.fetch(f"{WAITING} ORDER BY s.id LIMIT $1", limit)
+    rows = await connection.fetch(f"{_WAITING} ORDER BY s.id LIMIT $1", limit)
     return [msgspec.convert(dict(row), Settlement) for row in rows]
+
+
+async def first_open(connection: Connection) -> datetime | None:
+    """Since when the oldest of them waits."""
+    found: datetime | None = await connection.fetchval(
+        f"SELECT min(proposed_at) FROM ({_WAITING}) AS s"  # noqa: S608 - a constant
+    )
+    return found
