@@ -44,6 +44,7 @@ class Pages(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 
 
 def get(operation: str, path: str, answer: type[T], **query: object) -> Call[T]:
+    """What reads; a part of the query that is None is left out."""
     asked = {name: str(value) for name, value in query.items() if value is not None}
     return Call(operation=operation, method="GET", path=path, answer=answer, query=asked, repeatable=True)
 
@@ -52,6 +53,7 @@ def do(
     operation: str, method: str, path: str, answer: type[T], body: Mapping[str, object] | None = None, *,
     key: str | None = None, repeatable: bool = False, patience_s: float = 60.0,
 ) -> Call[T]:  # fmt: skip
+    """What changes something; one with a key may be repeated."""
     return Call(
         operation=operation, method=method, path=path, answer=answer, key=key, repeatable=repeatable or key is not None,
         patience_s=patience_s,
@@ -61,8 +63,10 @@ def do(
 
 
 def new_key() -> str:
+    """One for one request."""
     return uuid.uuid4().hex
 
 
 def part(value: object) -> str:
+    """An id as a part of an address."""
     return quote(str(value), safe="")
