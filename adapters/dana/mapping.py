@@ -39,7 +39,7 @@ PAYOUTS = Payouts(
     refusals=sign.TOPUP.coded(_REFUSALS),
     account="customerNumber",
     account_of=accounts.mobile,
-    number_needed=False,  # seen: DANA
+    named_by=("referenceNo", "partnerReferenceNo"),  # the first is optional
     word=("additionalInfo", "resultMsg"),
     words={"PAYEE_USER_NOT_EXIST": BlockerCode.ACCOUNT_NOT_FOUND},  # beside 05; frozen: PAYEE_USER_STATUS_DISABLE
 )

@@ -58,8 +58,8 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
     account_of: Callable[[str], Secret | None]
     account_needed: bool = False
     """The document promises the field with every success."""
-    number_needed: bool = True
-    """The document promises theirs with a transfer's success."""
+    named_by: tuple[str, ...] = ("referenceNo",)
+    """Numbers of which a transfer's success has one at least, by the document's promise."""
     numbers: tuple[str, ...] = ("originalReferenceNo",)
     """Where a look-up shows the partner's number; the first one that is there."""
     refused_before: str = ""
@@ -99,8 +99,8 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
         envelope = self.transfer.read(reply)
         code = envelope.code
         if code == self.transfer.done:
-            if self.number_needed and not answers.named(envelope.body.get("referenceNo")):
-                raise PartnerProtocolError("field referenceNo is missing")
+            if not any(answers.named(envelope.body.get(field)) for field in self.named_by):
+                raise PartnerProtocolError(f"field {self.named_by[0]} is missing")
             if _stands(envelope) not in (None, OutcomeKind.SUCCEEDED):
                 raise PartnerProtocolError("field latestTransactionStatus disagrees with the code")
             return self._booked(envelope, order, code, envelope.optional_number("referenceNo"))

@@ -46,6 +46,8 @@ DONE = {"customerNumber": "6281234567890", "amount": {"value": "600000.00", "cur
         ({"referenceNo": "tx-1"}, OutcomeKind.SUCCEEDED),
         ({"latestTransactionStatus": "06"}, None),
         ({"partnerReferenceNo": "1000000000000000999"}, None),
+        ({"partnerReferenceNo": None}, None),
+        ({"partnerReferenceNo": None, "referenceNo": "tx-1"}, OutcomeKind.SUCCEEDED),
     ],
 )
 def test_a_top_up_is_made_though_no_number_is_told(
