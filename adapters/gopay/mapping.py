@@ -274,7 +274,7 @@ def found_payout(reply: Response, number: str, order: PayoutOrder) -> Outcome:
 STATEMENT_KINDS: dict[str, dict[str, StatementKind]] = {
     "Payout": {"debit": StatementKind.CREDIT},
     "Refund": {"credit": StatementKind.REVERSAL},
-    "Payout fee": {"debit": StatementKind.FEE},
+    **{each: {"debit": StatementKind.FEE} for each in ("Payout fee", "Fee")},
     **{each: {"credit": StatementKind.OTHER} for each in ("Topup", "Manual")},
     **{each: {"debit": StatementKind.OTHER} for each in ("Topup reversal", "Account validation fee")},
 }

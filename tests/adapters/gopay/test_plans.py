@@ -511,6 +511,7 @@ def test_statement(ctx, drive, answer):
     ("kind", "side", "ours"),
     [
         ("Payout fee", "debit", StatementKind.FEE),
+        ("Fee", "debit", StatementKind.FEE),
         ("Account validation fee", "debit", StatementKind.OTHER),
         ("Topup reversal", "debit", StatementKind.OTHER),
         ("Manual", "credit", StatementKind.OTHER),
