@@ -190,6 +190,7 @@ _DAYS = (
     one("daily/given_up_without_a_word", _DAILY, "return one is not None and one.times >= MOST_TRIES", "return one is not None and one.times > 9 * MOST_TRIES", DAILY, first="test_a_day_that_cannot_be_compared_is_tried_a_few_times_and_then_a_persons"),
     one("recover/a_second_instruction_is_made", _RULES, "if payout.state is _S.RESERVED and terms.manifest.two_step:", "if payout.state is _S.RESERVED and not payout.id:", INSTRUCTED, first="test_once_its_key_may_be_over_nothing_is_created_and_a_person_is_told"),
     one("recover/asked_under_a_key_that_is_over", _RECOVERY, "if until is None or late > until:", "if until is None:", INSTRUCTED, first="test_once_its_key_may_be_over_nothing_is_created_and_a_person_is_told"),
+    one("recover/keys_that_are_over_come_first", "gateway/storage/reconciliation/recovery.py", "ORDER BY p.id DESC LIMIT $3", "ORDER BY p.id LIMIT $3", INSTRUCTED, first="test_one_whose_key_is_over_keeps_no_other_from_being_asked_under_its_own"),
     one("recover/what_may_stand_is_taken_back", _RULES, "payout.looks = max(payout.looks, 1)", "payout.looks = max(payout.looks, 0)", INSTRUCTED, first="test_what_its_key_is_refused_takes_nothing_back_that_may_stand"),
     one("recover/links_are_trusted_as_copied", _RECOVERY, "        await recovery.distrust_links(connection, one.partner)\n", "", INSTRUCTED, first="test_a_link_that_may_have_been_revoked_since_the_copy_is_proved_anew"),
 )  # fmt: skip

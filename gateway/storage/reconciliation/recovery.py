@@ -128,11 +128,13 @@ async def not_looked_up(
 
 
 async def preparing(connection: Connection, partner: str, opened_at: datetime, limit: int) -> list[int]:
-    """Payouts older than the opening whose create may have been sent, and was not asked about since."""
+    """Payouts older than the opening whose create may have been sent, and was not asked about since. The youngest come
+    first: the key of an old one may be over, and then nobody asks.
+    """
     rows = await connection.fetch(
         "SELECT p.id FROM payouts p WHERE p.partner = $1 AND p.state = 'preparing' AND p.created_at <= $2"
         " AND NOT EXISTS (SELECT 1 FROM observations o WHERE o.payout = p.id AND o.source = 'reply' AND o.at >= $2)"
-        " ORDER BY p.id LIMIT $3",
+        " ORDER BY p.id DESC LIMIT $3",
         partner,
         opened_at,
         limit,

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from contracts.payout import PayoutState
+from gateway.services.reconciliation import recovery
 from tests.gateway.reconciliation.restoring import Restoring
 
 S = PayoutState
@@ -104,3 +105,21 @@ async def test_what_its_key_is_refused_takes_nothing_back_that_may_stand(restori
     assert bank.seen.count("create") == 2 and len(bank.queued) == 1
     assert await town.states(incentive) == [S.PREPARING]
     assert await town.cases() == ["outcome_unknown"]
+
+
+async def test_one_whose_key_is_over_keeps_no_other_from_being_asked_under_its_own(
+    restoring: Restoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody ever hears of it: more of them than a round takes would stand before all others until these are over."""
+    town = restoring.town
+    bank = town.partner(two_step=True)
+    for made in (1, 2):
+        await town.due()
+        assert len(await town.worker().claim("fake", made)) == made
+        town.clock.advance(20 * HOUR_S)
+    monkeypatch.setattr(recovery, "LOOKUPS_A_ROUND", 1)
+    service = restoring.recoveries(town.worker())
+    await service.open(town.clock.now(), actor="cli")
+    await service.round()
+    assert bank.seen.count("create") == 1
+    assert sorted(row["state"] for row in await town.fetch("SELECT state FROM payouts")) == ["prepared", "preparing"]
