@@ -54,16 +54,18 @@ class Bench:
         incentives: int | None = None,
         analyze: bool = True,
         known: int | None = None,
+        calls_per_s: int = ENOUGH_CALLS_A_SECOND,
     ) -> None:
         """`settings`: more of PostgreSQL's. `people`, `incentives`: how many there are, and of each of them; else as
         many as the rounds take. `analyze`: off, PostgreSQL believes that all tables are empty. `known`: so many of
-        them, the first, are known at the partner; None: all.
+        them, the first, are known at the partner; None: all. `calls_per_s`: its quota.
         """
         self.folder = folder
         self.settings = settings
         self.payouts: int = arguments.payouts
         self.rounds: int = arguments.rounds
         self.intake: int = arguments.intake
+        self.calls_per_s = calls_per_s
         self.people = people or self.payouts
         self.incentives = incentives or self.rounds + 1
         self.analyze = analyze
@@ -93,7 +95,7 @@ class Bench:
                     *("mock_partners", "serve", "--world", str(world), "--port-base", str(port_base)),
                 )
             )
-            quotas = ",".join(f"{slug}={ENOUGH_CALLS_A_SECOND}" for slug in PARTNERS)
+            quotas = ",".join(f"{slug}={self.calls_per_s}" for slug in PARTNERS)
             known = await mock_credentials(port_base)
             self.environment = environment(self.dsn, valkey.url, self.key, known, GATEWAY_QUOTAS=quotas)
             self.pids = {"postgres": postgres.pid, "valkey": valkey.pid, "mock": mock.pid}
@@ -238,9 +240,13 @@ def main() -> None:
     parser.add_argument("--payouts", type=int, default=2_000, help="payouts a round")
     parser.add_argument("--rounds", type=int, default=5, help="worker between two floors, so often")
     parser.add_argument("--intake", type=int, default=100_000, help="rows of the batch that is taken in")
+    parser.add_argument(
+        "--calls-per-s", type=int, default=ENOUGH_CALLS_A_SECOND, help="the partner's quota; a payout is two calls"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        result = asyncio.run(Bench(data_home(Path(folder) / "servers"), arguments).run())
+        home = data_home(Path(folder) / "servers")
+        result = asyncio.run(Bench(home, arguments, calls_per_s=arguments.calls_per_s).run())
     _show(result)
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")

@@ -50,10 +50,17 @@ class Benchmark(NamedTuple):
     small: str
     long: bool = False
     """Takes far more than minutes: only with `--long`, or named."""
+    size: str = ""
+    """Otherwise: what makes it this one of the module's."""
 
 
 BENCHES: dict[str, Benchmark] = {
     "payouts": Benchmark("tests.bench", "--payouts 300 --rounds 1 --intake 2000"),
+    "slow": Benchmark(
+        "tests.bench",
+        "--payouts 100 --rounds 1 --intake 2000 --calls-per-s 268",
+        size="--payouts 1000 --rounds 2 --intake 2000 --calls-per-s 268",
+    ),
     "singles": Benchmark("tests.bench.singles", "--posts 300 --merged 3000"),
     "intake": Benchmark("tests.bench.intake", "--rows 3000 --refused 3000"),
     "reading": Benchmark("tests.bench.reading", "--rows 20000"),
@@ -84,6 +91,7 @@ _TWO_CALLS = (
     "beside the two calls, which are the floor's whole cost, stand claim, intent and outcome: three commits' share of"
     " payout, incentive, ledger, events and counters, and the event loop"
 )
+_FEW = "groups of one or two carry the fixed cost of their statements, and what looks for work does so at any pace"
 _SHARED = "the load, the API, PostgreSQL and the merge share the processors"
 _A_ROW = "of what PostgreSQL takes for a row two thirds are index entries, which lists, claim and uniqueness live on"
 
@@ -102,7 +110,8 @@ GOALS = (
         lambda f: _a_payout(f) / f["floor_cpu_ms"],
         why=_TWO_CALLS,
     ),
-    Goal("a payout, worker and PostgreSQL", "<=", 1.2, "ms", "payouts", _a_payout, cpu=True),
+    Goal("a payout, worker and PostgreSQL", "<=", 1.2, "ms", "payouts", _a_payout, cpu=True, why=_TWO_CALLS),
+    Goal("a payout at 134 a second, worker and PostgreSQL", "<=", 1.2, "ms", "slow", _a_payout, cpu=True, why=_FEW),
     Goal("payouts a second against the floor", ">=", 0.75, "", "payouts", _at("payout_ratio"), why=_TWO_CALLS),
     Goal(
         "disk a payout, old events and calls archived",
@@ -116,7 +125,9 @@ GOALS = (
     Goal("single incentives", ">=", 1_500, "/s", "singles", _at("per_s"), why=_SHARED),
     Goal("a single incentive, p99", "<=", 40, "ms", "singles", _at("p99_ms"), why=_SHARED),
     Goal("a single incentive beside a merge, p99", "<=", 120, "ms", "singles", _at("beside_p99_ms"), why=_SHARED),
+    Goal("a single incentive beside a merge, the longest wait", "<=", 1_000, "ms", "singles", _at("beside_most_ms")),
     Goal("a single, PostgreSQL", "<=", 0.25, "ms", "singles", _at("cpu_ms_each", "postgres"), cpu=True),
+    Goal("a single, log of PostgreSQL", "<=", 4_096, "bytes", "singles", _at("wal_bytes_each")),
     Goal("intake, one row in twenty refused", ">=", 28_000, "rows/s", "intake", _at("mixed", "rows_per_s"), why=_A_ROW),
     Goal("intake, all refused", ">=", 28_000, "rows/s", "intake", _at("all_refused", "rows_per_s"), why=_SHARED),
     Goal("intake, the most memory of the API", "<=", 150, "MB", "intake", _at("all_refused", "most_mb", "api")),
@@ -197,7 +208,7 @@ def measure(names: Sequence[str], *, small: bool = False) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         for name in names:
             bench, file = BENCHES[name], Path(folder) / f"{name}.json"
-            size = bench.small.split() if small else ()
+            size = (bench.small if small else bench.size).split()
             # Those that judge themselves end with 1 where they missed; without figures they failed.
             command = [sys.executable, "-m", bench.module, "--json", str(file), *size]
             ended = subprocess.run(command, check=False, timeout=4 * 3_600)

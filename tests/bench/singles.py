@@ -89,7 +89,9 @@ class Bench:
                 "refused_per_s": round(self._count / refused.seconds, 1),
                 "refused_cpu_ms_each": round(1_000 * used / self._count, 3),
             }
+            begun = await _log(postgres.dsn)
             figures |= await self._load("", port, posts(token, 2_100_000, self._count), pids)
+            figures["wal_bytes_each"] = round((await _log(postgres.dsn) - begun) / self._count)
             figures["ratio"] = round(figures["per_s"] / figures["refused_per_s"], 3)
             figures["cpu_ratio"] = round(figures["cpu_ms_each"]["api"] / figures["refused_cpu_ms_each"], 2)
             async with asyncio.TaskGroup() as group:
@@ -147,6 +149,15 @@ class Bench:
             f"{name}most_ms": round(1_000 * waits_s[-1], 1),
             f"{name}cpu_ms_each": {pid: round(1_000 * used[pid] / done, 3) for pid in pids},
         }
+
+
+async def _log(dsn: str) -> int:
+    """How many bytes of its log PostgreSQL has written."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return int(await connection.fetchval("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn"))
+    finally:
+        await connection.close()
 
 
 async def _upload(url: str, token: str, rows: int) -> int:
