@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from contracts.identity import Verdict
 from contracts.payout import Outcome, OutcomeKind
 from contracts.plan import Effect, Response
 from tests.contract.recording import Recording
@@ -84,6 +85,18 @@ def test_every_echo_of_a_payment_is_compared(recording: Recording) -> None:
                 )
                 seen[what] += 1
     assert seen.total(), "some answer shows something of what was asked"
+
+
+def test_a_match_that_shows_another_account_is_none(recording: Recording) -> None:
+    """Whatever proves the account at this partner: the NIK would be of whoever the answer is about."""
+    for take in recording.of("verify_nik"):
+        if take.result.verdict is not Verdict.MATCH:
+            continue
+        for index, reply in enumerate(take.replies):
+            for what, field, other in echoes(reply, codes(recording)):
+                if what == "account":
+                    said = play(take, index, only(reply, fresh(reply, content=other)))
+                    assert said.kind is not Verdict.MATCH, f"{field} is not compared with the account asked about"
 
 
 def test_the_code_of_another_service_is_no_verdict(recording: Recording) -> None:
