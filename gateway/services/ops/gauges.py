@@ -44,7 +44,7 @@ async def measured(connection: Connection, moment: Moment, views: Sequence[Partn
         (made[name].labels(**found) if found else made[name]).set(value)
     if (since := await settlements.first_open(connection)) is not None:
         waits_s = (moment.now - since).total_seconds()
-        made["second_person_oldest_seconds"].labels(code="settlement").set(waits_s)
+        made["second_person_oldest_seconds"].labels("settlement").set(waits_s)
     _partners(registry, views, moment.now)
     return registry
 
