@@ -160,7 +160,8 @@ def test_a_write_that_pays_ends_only_by_what_is_listed(recording: Recording) -> 
                 assert code in listed.pending, f"{code}: {UNLISTED.format('pending')}"
             else:
                 assert outcome.kind is OutcomeKind.UNKNOWN, code
-            assert outcome.partner_code is None or outcome.partner_code == _sent(outcome.partner_code, code)
+            kept = outcome.partner_code
+            assert kept is None or kept.casefold() == _sent(kept, code).casefold(), "in whichever letters"
     assert refused or recording.stage.manifest.two_step, "no code refuses: each was sent with the HTTP status it names"
 
 
