@@ -170,7 +170,7 @@ _WORKER = (
 
 _APPROVALS = (
     one("approval/anew_by_who_handed_over", "gateway/services/intake/batches.py", "if own or (batch.reapproval and await lapsed.has_rows_of(connection, batch_id, person)):", "if own:", "tests/gateway/intake/test_approvals.py", first="test_nobody_approves_anew_what_they_have_handed_over_themselves"),
-    one("approval/anew_by_who_changed_the_account", "gateway/storage/intake/reapprovals.py", "person_of(a.actor) = $2)", "false)", "tests/gateway/api/test_tenancy.py", first="test_nobody_approves_the_account_or_nik_that_they_have_given_somebody"),
+    one("approval/anew_by_who_changed_the_account", "gateway/storage/intake/reapprovals.py", "person_of(a.actor) = $2 AND", "false AND", "tests/gateway/api/test_tenancy.py", first="test_nobody_approves_the_account_or_nik_that_they_have_given_somebody"),
     one("approval/by_who_submitted_it", "gateway/services/intake/batches.py", "own = person == await clients.person_of(connection, batch.client_id)", "own = batch.client_id is None", BATCHES, first="test_a_maker_with_the_approvers_scope_still_may_not"),
     one("approval/one_is_enough", "gateway/services/intake/batches.py", "and before + 1 >= REQUIRED_APPROVALS:", "and before + 1 >= 1:", BATCHES, first="test_two_others_approve_exactly_this_content"),
     one("approval/of_other_content", "gateway/services/intake/batches.py", "if batch.content_root != content_root:", "if not content_root:", BATCHES, first="test_two_others_approve_exactly_this_content"),

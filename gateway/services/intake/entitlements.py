@@ -233,6 +233,7 @@ class Entitlements:
         if batch.rows_accepted != settled.live:
             raise Overtaken
         await reapprovals.lapse_stopped(connection, batch.id, now)
+        await reapprovals.lapse_given(connection, batch.id, now)
         await batches.approve(connection, batch.id, now)
         approved = (EventType.BATCH_APPROVED, batch.id, {"content_root": batch.content_root.hex()})
         await events.emit(connection, now, [approved])

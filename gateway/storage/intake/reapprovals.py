@@ -13,6 +13,9 @@ from gateway.storage.intake.staging import STATEMENT_S
 from gateway.storage.messages import events
 
 _OPEN = "NOT cancelled AND payout IS DISTINCT FROM 'succeeded'"
+_GIVEN = """subject = {}.participant_id COLLATE "default" AND action = 'participant.correct'
+    AND (data -> 'fields' ?| '{{nik,account}}' OR data -> 'asked_for' ? 'nik')"""
+"""What is on record of another NIK or account that somebody has given this participant."""
 
 
 class Lapsed(NamedTuple):
@@ -47,6 +50,18 @@ async def lapse_stopped(connection: Connection, batch_id: str, now: datetime) ->
     """
     which = f"batch_id = $1 AND {rules.of_stopped('incentives')}"
     await _lapse(connection, now, which, batch_id, "person_stopped")
+
+
+async def lapse_given(connection: Connection, batch_id: str, now: datetime) -> None:
+    """Of a batch that a plan approves those of people whose NIK or account one of the plan's approvers has changed
+    since it was proposed: nobody decides about what they have made.
+    """
+    which = f"""batch_id = $1 AND EXISTS (
+        SELECT FROM (SELECT actor, at FROM audit_log WHERE {_GIVEN.format("incentives")} OFFSET 0) a
+        JOIN batches b ON b.id = $1 JOIN plans p ON p.id = b.plan_id AND p.received_at <= a.at
+        JOIN plan_approvals v ON v.plan_id = p.id AND v.decision = 'approve'
+        WHERE person_of(v.client_id) = person_of(a.actor))"""  # noqa: S608 - constants
+    await _lapse(connection, now, which, batch_id, "account_changed")
 
 
 async def lapse(connection: Connection, incentives: Sequence[int], now: datetime) -> None:
@@ -95,7 +110,7 @@ async def lapsed(connection: Connection, organisation: str, limit: int) -> list[
     return [Lapsed(*row) for row in rows]
 
 
-_HAS_ROWS_OF = """
+_HAS_ROWS_OF = f"""
 SELECT EXISTS (
     SELECT FROM (SELECT DISTINCT i.batch_id FROM reapprovals r
         CROSS JOIN LATERAL (SELECT batch_id FROM incentives WHERE id = r.incentive OFFSET 0) i
@@ -104,13 +119,11 @@ SELECT EXISTS (
     WHERE $2 IN (person_of(b.client_id), person_of(p.client_id)))
 OR EXISTS (
     SELECT FROM reapprovals r
-    CROSS JOIN LATERAL (SELECT participant_id, created_at FROM incentives WHERE id = r.incentive OFFSET 0) i
-    CROSS JOIN LATERAL (
-        SELECT actor FROM audit_log WHERE subject = i.participant_id COLLATE "default" AND at >= i.created_at
-            AND action = 'participant.correct'
-            AND (data -> 'fields' ?| '{nik,account}' OR data -> 'asked_for' ? 'nik') OFFSET 0) a
-    WHERE r.batch_id = $1 AND person_of(a.actor) = $2)
-"""
+    CROSS JOIN LATERAL (SELECT participant_id, batch_id, created_at FROM incentives WHERE id = r.incentive OFFSET 0) i
+    CROSS JOIN LATERAL (SELECT actor, at FROM audit_log WHERE {_GIVEN.format("i")} OFFSET 0) a
+    WHERE r.batch_id = $1 AND person_of(a.actor) = $2 AND a.at >= coalesce(
+        (SELECT p.received_at FROM batches b JOIN plans p ON p.id = b.plan_id WHERE b.id = i.batch_id), i.created_at))
+"""  # noqa: S608 - constants
 
 
 async def has_rows_of(connection: Connection, batch_id: str, person: str) -> bool:

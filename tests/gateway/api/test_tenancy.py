@@ -19,7 +19,7 @@ from gateway.storage.access import clients as stored
 from gateway.storage.access.owners import OWNERS
 from gateway.storage.messages import events
 from tests.gateway.api.kit import Api, as_csv, nik, row
-from tests.gateway.plans.kit import approved, complete, entitle, outcomes, person, plan, say
+from tests.gateway.plans.kit import approved, complete, entitle, outcomes, person, plan, propose, say
 from tests.turns import in_turn
 
 MAKING = ("links", "verifications", "incentives", "payouts", "batches", "read")
@@ -490,6 +490,32 @@ async def test_nobody_approves_the_account_or_nik_that_they_have_given_somebody(
     assert [told[who].json().get("code") for who in ("ani", "budi")] == ["own_batch"] * 2
     assert [told[who].status_code for who in ("cici", "dina")] == [200, 200]
     assert told["dina"].json()["state"] == "approved"
+
+
+async def test_a_plan_vouches_for_no_account_that_its_approvers_have_given_somebody(api: Api) -> None:
+    """Between the entitlement and the notice: what the notice makes for them waits for two others."""
+    for who in ("ani", "budi"):
+        await admit(api, f"{who} links", ("links", "incentives", "read"), person=who, organisation="prakerja")
+        await admit(api, f"{who} decides", ("batches:approve", "read"), person=who)
+    made = await propose(api)
+    for role in ("ani decides", "two"):
+        assert (await say(api, made, role)).status_code == 200
+    people = [row(n)["participant_id"] for n in (30, 31, 32)]
+    await entitle(api, made["plan_id"], *(person(n) for n in (30, 31, 32)))
+    for who, one in (("ani", people[0]), ("budi", people[1])):
+        change = {"account": "+6281299990001" if who == "ani" else "+6281299990002"}
+        assert (await api.call("PUT", f"/v1/participants/{one}", role=f"{who} links", json=change)).status_code == 200
+    assert outcomes(await complete(api, made["plan_id"], *people, finished_on="2026-11-01")) == ["made"] * 3
+    stand = await api.fetch(
+        "SELECT participant_id, bool_or(approved) AS approved FROM incentives GROUP BY 1 ORDER BY 1"
+    )
+    assert [row["approved"] for row in stand] == [False, True, True]
+    again = (await api.call("POST", "/v1/batches/reapprovals", key="r")).json()
+    refused = await api.decide(again, "ani decides")
+    assert (refused.status_code, refused.json()["code"]) == (403, "own_batch")
+    for role in ("one", "budi decides"):
+        assert (await api.decide(again, role)).status_code == 200
+    assert all(row["approved"] for row in await api.fetch("SELECT approved FROM incentives"))
 
 
 async def test_a_settlement_is_confirmed_by_another_person_not_only_another_client(api: Api, first: First) -> None:

@@ -38,6 +38,7 @@ WHOLE = {
     "ledger.imbalance": "the whole ledger is compared with the payouts",
     "erasures.in_the_way": "one person's erasure",
     "reapprovals.has_rows_of": "each row that a batch of reapprovals puts up, once for a decision",
+    "reapprovals.lapse_given": "each row that notices made, and what is on record of its person",
     "reapprovals.lapsed": "who puts up lapsed approvals asks for all of an organisation's",
     "holds.loads": "all that is due at a partner, while it is held",
     "batches.suspects": "the last 1,000 refusals, each looked up, every half a minute",
