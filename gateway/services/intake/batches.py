@@ -31,7 +31,7 @@ from gateway.storage.access import clients, owners
 from gateway.storage.base.database import Connection, Database, transact
 from gateway.storage.intake import batches as stored
 from gateway.storage.intake import reapprovals as lapsed
-from gateway.storage.intake import staging
+from gateway.storage.intake import staging, stopping
 from gateway.storage.intake.batches import ApprovalRow, BatchRow, ResultRow, StageTotal
 from gateway.storage.messages import events
 from gateway.storage.ops import audit
@@ -223,7 +223,7 @@ class Batches:
                     code="batch_not_approved",
                     remedy="Only an approved batch is stopped; one that waits for approval is rejected instead.",
                 )
-            stopped = await stored.stop(connection, batch_id, now)
+            stopped = (await stopping.stop_batches(connection, [batch_id], now))[batch_id]
             await audit.record(connection, now, client_id, "batch.stop", batch_id, {"incentives": stopped})
             await events.emit(connection, now, [(EventType.BATCH_STOPPED, batch_id, {"incentives": stopped})])
             await connection.execute("SELECT pg_notify('gateway', 'dispatch')")

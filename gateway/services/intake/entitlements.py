@@ -29,7 +29,7 @@ from gateway.services.intake.row_faults import faults_of
 from gateway.services.intake.rows import Checker, rules_of
 from gateway.storage.access import clients
 from gateway.storage.base.database import Connection, Database, transact
-from gateway.storage.intake import batches, plans, reapprovals, staging
+from gateway.storage.intake import batches, plans, reapprovals, staging, stopping
 from gateway.storage.intake import entitlements as stored
 from gateway.storage.intake.copying import row_bytes
 from gateway.storage.intake.entitlements import CompletionRow, EntitlementFilter, EntitlementRow
@@ -130,8 +130,8 @@ class Entitlements:
             if row is None:
                 raise NotFound("There is no such entitlement.")
             if row.state is not EntitlementState.CANCELLED:
-                for _, incentive in await stored.incentives_of(connection, [row.id]):
-                    await batches.stop_incentives(connection, "id", incentive, now)
+                made = [incentive for _, incentive in await stored.incentives_of(connection, [row.id])]
+                await stopping.stop_incentives(connection, "id", made, now)
                 await stored.cancel(connection, row.id, now)
                 await audit.record(connection, now, client_id, "entitlement.cancel", str(row.id), {})
             (view,) = await self._views(connection, [row], None)

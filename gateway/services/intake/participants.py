@@ -12,7 +12,7 @@ from contracts.linking import LinkState
 from contracts.text import Text
 from gateway.resources import Resources
 from gateway.storage.base.database import Connection, transact
-from gateway.storage.intake import batches, entitlements, participants
+from gateway.storage.intake import entitlements, participants, stopping
 from gateway.storage.intake.participants import ParticipantRow
 from gateway.storage.linking import links, verifications
 from gateway.storage.ops import audit
@@ -95,7 +95,7 @@ class Participants:
             # First the entitlements, then the person: who takes a notice locks them in this order.
             ended = await entitlements.cancel_of(connection, (await known(connection, participant_id)).id, now)
             person = await known(connection, participant_id, lock=True)
-            stopped = await batches.stop_incentives(connection, "participant", person.id, now)
+            stopped = (await stopping.stop_incentives(connection, "participant", [person.id], now)).total()
             if await participants.stop(connection, person, now) or stopped or ended:
                 about = {"incentives": stopped, "entitlements": ended}
                 await audit.record(connection, now, actor, "participant.stop", participant_id, about)

@@ -27,7 +27,7 @@ from gateway.services.intake.batches import Decision, other_approvers
 from gateway.services.intake.programmes import Programmes
 from gateway.storage.access import clients
 from gateway.storage.base.database import Connection, Database, transact
-from gateway.storage.intake import batches, entitlements
+from gateway.storage.intake import entitlements, stopping
 from gateway.storage.intake import plans as stored
 from gateway.storage.intake.batches import ApprovalRow
 from gateway.storage.intake.plans import PlanRow
@@ -144,9 +144,7 @@ class Plans:
                 )
             # In the order in which whoever takes a notice, or stops a person, locks them.
             ended = await entitlements.cancel_under(connection, plan_id, now)
-            stopped = {
-                one: await batches.stop(connection, one, now) for one in await stored.batches_of(connection, plan_id)
-            }
+            stopped = await stopping.stop_batches(connection, await stored.batches_of(connection, plan_id), now)
             await stored.settle(connection, plan_id, PlanState.STOPPED, now)
             about = {"entitlements": ended, "incentives": sum(stopped.values())}
             await audit.record(connection, now, client_id, "plan.stop", plan_id, about)

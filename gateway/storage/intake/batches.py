@@ -301,47 +301,6 @@ async def drop(connection: Connection, batch_id: str, state: BatchState, now: da
     await _decide(connection, batch_id, state, now)
 
 
-async def stop(connection: Connection, batch_id: str, now: datetime) -> int:
-    """Cancel whatever of an approved batch has not left; how many incentives."""
-    stopped = await stop_incentives(connection, "batch_id", batch_id, now)
-    await _decide(connection, batch_id, BatchState.STOPPED, now)
-    return stopped
-
-
-async def stop_incentives(connection: Connection, column: str, value: str | int, now: datetime) -> int:
-    """Cancel those incentives of a batch (`batch_id`) or person (`participant`), or one (`id`), of which no payout has
-    left: one that is reserved is taken away from the worker that holds it, which then loses its compare-and-set. The
-    others' approval lapses: what is about to leave is held back, what may stand at the partner is withdrawn there, and
-    nothing is sent once more.
-    """
-    assert column in ("batch_id", "participant", "id")
-    # The lock on the incentives keeps new payouts from coming.
-    await connection.execute(
-        f"SELECT FROM incentives WHERE {column} = $1 ORDER BY id FOR NO KEY UPDATE", value, timeout=STATEMENT_S
-    )
-    await connection.execute(
-        "UPDATE payouts p SET lease_until = NULL, leased_by = NULL, next_at = $2 FROM incentives i"
-        f" WHERE i.{column} = $1 AND i.payout = 'open' AND p.incentive = i.id AND p.state = 'reserved'",
-        value,
-        now,
-        timeout=STATEMENT_S,
-    )
-    done = await connection.execute(
-        f"UPDATE incentives i SET cancelled = true, facts_at = $2 WHERE i.{column} = $1 AND NOT i.cancelled"
-        " AND (i.payout IS NULL OR i.payout = 'open' AND NOT EXISTS (SELECT FROM payouts p WHERE p.incentive = i.id"
-        "      AND p.released_at IS NULL AND p.state NOT IN ('reserved', 'cancelled') OFFSET 0))",
-        value,
-        now,
-        timeout=STATEMENT_S,
-    )
-    await connection.execute(
-        f"UPDATE incentives SET approved = false, lapsed_at = $2, facts_at = $2 WHERE {column} = $1"
-        " AND payout = 'open' AND approved AND NOT cancelled",
-        value, now, timeout=STATEMENT_S,
-    )  # fmt: skip
-    return int(done.split()[-1])
-
-
 async def _decide(connection: Connection, batch_id: str, state: BatchState, now: datetime) -> None:
     await connection.execute("UPDATE batches SET state = $2, decided_at = $3 WHERE id = $1", batch_id, state.value, now)
 

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.observation import Source
 from contracts.payout import PayoutState, reversed_
-from gateway.storage.intake import batches, entitlements, participants, reapprovals
+from gateway.storage.intake import entitlements, participants, reapprovals, stopping
 from tests.gateway.payouts.fake import Bank
 from tests.gateway.payouts.town import Town
 
@@ -28,7 +28,7 @@ INSERT INTO completions VALUES (1, 'training', '2026-01-01', 'b', 'c', now())
 async def batch(town: Town) -> None:
     """As `Batches.stop`."""
     async with town.database.transaction() as connection:
-        await batches.stop(connection, "b", town.clock.now())
+        await stopping.stop_batches(connection, ["b"], town.clock.now())
 
 
 async def person(town: Town, participant_id: str = "P00001") -> None:
@@ -36,7 +36,7 @@ async def person(town: Town, participant_id: str = "P00001") -> None:
     async with town.database.transaction() as connection:
         found = await participants.find(connection, participant_id, lock=True)
         assert found is not None
-        await batches.stop_incentives(connection, "participant", found.id, town.clock.now())
+        await stopping.stop_incentives(connection, "participant", [found.id], town.clock.now())
         assert await participants.stop(connection, found, town.clock.now())
 
 
@@ -45,7 +45,7 @@ async def entitlement(town: Town) -> None:
     await town.execute(ENTITLED)
     async with town.database.transaction() as connection:
         for incentive in await connection.fetch("SELECT id FROM incentives"):
-            await batches.stop_incentives(connection, "id", incentive["id"], town.clock.now())
+            await stopping.stop_incentives(connection, "id", [incentive["id"]], town.clock.now())
         await entitlements.cancel(connection, 1, town.clock.now())
 
 

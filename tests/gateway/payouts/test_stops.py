@@ -15,7 +15,7 @@ from gateway.services.ops.partners import Partners, PausedView, SwitchState
 from gateway.services.payouts import stops
 from gateway.services.payouts.sending import Answer
 from gateway.storage.base.database import Connection, Database
-from gateway.storage.intake import batches, participants
+from gateway.storage.intake import participants, stopping
 from gateway.storage.ops import switches
 from gateway.storage.payouts import queue
 from gateway.storage.reconciliation import recovery
@@ -38,7 +38,7 @@ async def _stray(town: Town, connection: Connection) -> object:
 async def _person(town: Town, connection: Connection) -> object:
     person = await participants.find(connection, "P00001", lock=True)
     assert person is not None
-    await batches.stop_incentives(connection, "participant", person.id, town.clock.now())
+    await stopping.stop_incentives(connection, "participant", [person.id], town.clock.now())
     return await participants.stop(connection, person, town.clock.now())
 
 
@@ -51,7 +51,7 @@ STOPS: dict[str, Stop] = {
     "mismatch": lambda town, c: c.execute(
         "UPDATE participants SET verified = false, verified_until = NULL, standing = 'nik_mismatch'"
     ),
-    "batch stopped": lambda town, c: batches.stop(c, "b", town.clock.now()),
+    "batch stopped": lambda town, c: stopping.stop_batches(c, ["b"], town.clock.now()),
     "person stopped": _person,
     "forgotten credit": _stray,
 }

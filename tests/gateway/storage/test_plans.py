@@ -22,7 +22,7 @@ WHOLE = {
     "archive.first_wanted": "a command's: what waits at all endpoints, once a file",
     "archive.forget_exchanges": "a command's: a day of the journal, by a block range index",
     "batches.others_good": "the last 1,000 people of whom a partner said something good, for a batch that is suspected",
-    "batches.stop": "the index of what is not cancelled is read beside that of the batch, once",
+    "stopping.stop_batches": "the index of what is not cancelled is read beside that of the batch, once",
     "story.endpoints": "what waits at all endpoints is counted",
     "webhooks.lease": "what waits at the endpoints whose time has come, 2,200 each at most, once",
     "verifications.lease": "of all partners at once: a simulator's; a worker asks for one partner's",
