@@ -65,8 +65,9 @@ async def send(town: Town, services: Services, slug: str, limit: int) -> None:
     town.tried_s[slug, HoldStage.PAYOUT.value] = town.now_s
     if await outage.turn() > 0.0:
         return
-    gate = _Gate(outage)
-    for leased in await services.payouts.claim(slug, 1 if outage.down else limit):
+    gate, most = _Gate(outage), 1 if outage.down else limit
+    claimed = await services.payouts.claim(slug, most)
+    for leased in claimed or await services.payouts.claim(slug, most):  # none: a pass was over, and it begins anew
         try:
             await services.payouts.send(leased, gate)
         except town.accidents as error:

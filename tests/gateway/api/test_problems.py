@@ -184,6 +184,7 @@ BY_EITHER = {
     "/v1/participants/{participant_id}",  # a correction, whose second word is another person's
     "/v1/participants/{participant_id}/stop",
     "/v1/batches/{batch_id}/stop",
+    "/v1/plans/{plan_id}/stop",
     "/v1/programmes",
 }
 """What both who makes and who decides may ask for: it lets nobody be paid."""
