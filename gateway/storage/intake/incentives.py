@@ -11,6 +11,7 @@ from contracts.incentive import BlockerCode, Stage
 from gateway.storage.base.database import Connection, along_key
 from gateway.storage.base.filters import OF_PERSON
 from gateway.storage.base.moment import Moment
+from gateway.storage.intake import stopping
 
 
 class IncentiveRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,8 +186,7 @@ async def withdraw_reserved(connection: Connection, incentive_id: int, now: date
         now,
     )
     beyond = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM payouts WHERE incentive = $1 AND released_at IS NULL"
-        " AND state NOT IN ('reserved', 'cancelled'))",
+        f"SELECT EXISTS (SELECT FROM payouts p WHERE p.incentive = $1 AND {stopping.PERHAPS_LEFT})",  # noqa: S608
         incentive_id,
     )
     return not beyond

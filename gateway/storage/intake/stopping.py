@@ -11,6 +11,12 @@ from datetime import datetime
 from gateway.storage.base.database import Connection
 from gateway.storage.intake.staging import STATEMENT_S
 
+PERHAPS_LEFT = """p.released_at IS NULL AND p.state <> 'cancelled' AND (p.state <> 'reserved' OR p.attempt > 0
+    OR EXISTS (SELECT FROM recoveries r WHERE r.partner = p.partner AND r.released_at IS NULL))"""
+"""Of a payout `p`: no recorded decision has ended it, and it has left or stands at the partner. One that is reserved
+has not, but in a restored database: it may have been sent after the copy.
+"""
+
 
 async def stop_batches(connection: Connection, batch_ids: Collection[str], now: datetime) -> dict[str, int]:
     """Cancel whatever of approved batches has not left; how many incentives of each."""
@@ -48,7 +54,7 @@ async def stop_incentives(
         f"WITH done AS (UPDATE incentives i SET cancelled = true, facts_at = $2 WHERE i.{column} = ANY($1)"
         " AND NOT i.cancelled"
         " AND (i.payout IS NULL OR i.payout = 'open' AND NOT EXISTS (SELECT FROM payouts p WHERE p.incentive = i.id"
-        "      AND p.released_at IS NULL AND p.state NOT IN ('reserved', 'cancelled') OFFSET 0))"
+        f"      AND {PERHAPS_LEFT} OFFSET 0))"
         " RETURNING i.batch_id) SELECT batch_id, count(*) AS n FROM done GROUP BY batch_id",
         list(values),
         now,

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import InvalidRequest, PartnerUnavailable
+from contracts.errors import Conflict, InvalidRequest, PartnerUnavailable
 from contracts.payout import PayoutState
+from gateway.services.intake.incentives import Incentives
 from gateway.services.payouts import apply as apply_
 from gateway.services.payouts.ends import Effects, Standing
 from gateway.services.payouts.words import Finding, What, WordOrFinding
 from gateway.services.reconciliation.statements import Statements
 from gateway.storage.reconciliation import recovery, strays
+from tests.gateway.payouts.test_stopped_meanwhile import Stop, batch, entitlement, person
 from tests.gateway.reconciliation.restoring import Restoring
 from tests.gateway.reconciliation.test_restore import forgotten
 
@@ -144,3 +146,32 @@ async def test_days_that_the_partner_gives_no_more_hold_up_none_that_it_gives(
     await restoring.recover(worker)
     assert [one.partner for one in await service.under_way()] == ["fake"]
     await town.check()
+
+
+@pytest.mark.parametrize("left", [True, False])
+@pytest.mark.parametrize("stop", [batch, person, entitlement])
+async def test_what_is_stopped_in_a_recovery_is_free_once_it_is_known_what_became_of_it(
+    restoring: Restoring, stop: Stop, left: bool
+) -> None:
+    """It is only reserved in the copy, and may have been paid since: handed over again it would be paid twice."""
+    town = restoring.town
+    bank = town.partner()
+    incentive = await town.due()
+    (leased,) = await town.worker().claim("fake", 1)
+    await restoring.copy()
+    if left:
+        await town.worker().send(leased)
+    town.clock.advance(60)
+    await restoring.restore()
+    worker = town.worker("after")
+    await restoring.recoveries(worker).open(town.clock.now() - timedelta(minutes=5), actor="cli")
+    incentives = Incentives(town.database, town.clock, {"fake": town.desks["fake"].manifest})
+    with pytest.raises(Conflict) as caught:
+        await incentives.cancel(incentive, actor="test")
+    assert caught.value.code == "payout_open"
+    await stop(town)
+    assert await town.fetch("SELECT cancelled, approved FROM incentives") == [{"cancelled": False, "approved": False}]
+    await restoring.recover(worker)
+    await town.drive(worker, town.statements(), hours=2, step_s=60)
+    assert await town.stands(incentive) == (("paid", None) if left else ("cancelled", None))
+    assert len(bank.booked) == left
