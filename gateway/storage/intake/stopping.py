@@ -61,8 +61,12 @@ async def stop_incentives(
         timeout=STATEMENT_S,
     )
     await connection.execute(
-        f"UPDATE incentives SET approved = false, lapsed_at = $2, facts_at = $2 WHERE {column} = ANY($1)"
-        " AND payout = 'open' AND approved AND NOT cancelled",
-        list(values), now, timeout=STATEMENT_S,
-    )  # fmt: skip
+        # Whatever left while this waited for its locks, or by a clock ahead of ours, had left before.
+        "UPDATE incentives i SET approved = false, facts_at = $2,"
+        "  lapsed_at = greatest($2, (SELECT max(p.sent_at) FROM payouts p WHERE p.incentive = i.id))"
+        f" WHERE i.{column} = ANY($1) AND i.payout = 'open' AND i.approved AND NOT i.cancelled",
+        list(values),
+        now,
+        timeout=STATEMENT_S,
+    )
     return Counter({row["batch_id"]: row["n"] for row in cancelled})

@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
+from gateway.storage.base.clocks import TOLERANCE_S
 from gateway.storage.base.database import Connection
 from gateway.storage.base.rows import into
 from gateway.storage.reconciliation.reconciliation_rules import BreakClass, breaks_query
@@ -46,20 +47,23 @@ WHERE (l.reference ~ '^[0-9]{19}$') IS NOT TRUE GROUP BY l.line
 the last payout that had left by the day of the booking (clocks may differ by a quarter of an hour).
 """
 
-_PAIRS = """
+_PAIRS = f"""
 CREATE TEMP TABLE recon_pairs ON COMMIT DROP AS
 SELECT l.line, l.kind, l.amount_rupiah AS there, l.reference, l.number, l.account_index AS account_there, l.booked_at,
     l.kind IN ('credit', 'reversal') AND ((l.reference IS NULL AND l.number IS NULL) OR l.amount_rupiah <= 0) AS bad,
     p.id AS payout, p.incentive, p.state, p.amount_rupiah AS here, coalesce(p.first_sent_at, p.created_at) AS sent_from,
     p.sent_deadline, p.ended_at, k.account_index AS account_here, i.amount_rupiah AS instructed, i.cancelled,
-    -- What had left when its batch was stopped, or its approval lapsed, was approved.
-    coalesce(i.approved OR p.sent_at <= i.lapsed_at, false)
-        AND coalesce(b.state = 'approved' OR b.state = 'stopped' AND p.sent_at <= b.decided_at, false) AS approved,
+    -- What had left when its approval lapsed, or its batch was stopped, was approved. A stop dates the lapse of what
+    -- is under way by when each had left (storage/intake/stopping.py). What had ended by then has none, and the time of
+    -- the stop itself was taken before it waited for locks, by a clock that may be behind.
+    coalesce(b.state = 'approved' OR b.state = 'stopped' AND (NOT i.approved
+        OR p.sent_at <= b.decided_at + make_interval(secs => {TOLERANCE_S})), false)
+        AND coalesce(i.approved OR p.sent_at <= i.lapsed_at, false) AS approved,
     i.due_on, i.payouts
 FROM recon_lines l LEFT JOIN recon_matches m ON m.line = l.line LEFT JOIN payouts p ON p.id = m.payout
     LEFT JOIN links k ON k.id = p.link_id LEFT JOIN incentives i ON i.id = p.incentive
     LEFT JOIN batches b ON b.id = i.batch_id
-"""
+"""  # noqa: S608 - a constant
 
 _TWICE = """
 CREATE TEMP TABLE recon_twice ON COMMIT DROP AS

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.services.reconciliation import reconcile
 from gateway.services.reconciliation.breaks import NEXT_STEPS, BreakClass
+from gateway.storage.intake import stopping
 from tests.gateway.reconciliation.day import AMOUNT_RUPIAH, WAYS, Breaking, Day, Expected, harmless, near_midnight
 from tests.gateway.reconciliation.desk import DAY, Bureau, PartnerProtocolError, PartnerUnavailable
 
@@ -51,7 +52,7 @@ async def test_what_looks_odd_and_is_none_is_not_reported(bureau: Bureau) -> Non
 @pytest.mark.parametrize(
     "what", ["batches SET state = 'stopped', decided_at", "incentives SET approved = false, lapsed_at"]
 )
-@pytest.mark.parametrize(("seconds", "broken"), [(1, 0), (-1, 9)])
+@pytest.mark.parametrize(("seconds", "broken"), [(1, 0), (-61, 9)])
 async def test_what_had_left_when_it_was_stopped_was_instructed(
     bureau: Bureau, what: str, seconds: int, broken: int
 ) -> None:
@@ -61,6 +62,19 @@ async def test_what_had_left_when_it_was_stopped_was_instructed(
     await bureau.town.execute(f"UPDATE {what} = {at}")
     _, breaks = await bureau.compare()
     assert [one.kind for one in breaks] == [BreakClass.NOT_INSTRUCTED.value] * broken
+
+
+@pytest.mark.parametrize("under_way", [True, False], ids=["under way", "ended meanwhile"])
+async def test_what_left_while_a_stop_waited_for_its_locks_was_instructed(bureau: Bureau, under_way: bool) -> None:
+    """Its time is taken before that, and by another clock than the time at which something left."""
+    await bureau.hold(Day(DAY, 1))
+    if under_way:
+        await bureau.town.execute("UPDATE incentives SET payout = 'open'")
+    async with bureau.town.database.transaction() as connection:
+        began = await connection.fetchval("SELECT sent_at - interval '20 s' FROM payouts")
+        await stopping.stop_batches(connection, ["b"], began)
+    await bureau.town.execute("UPDATE incentives SET payout = 'succeeded'")
+    assert (await bureau.compare())[1] == []
 
 
 @pytest.mark.parametrize("way", WAYS)
