@@ -229,8 +229,15 @@ async def test_what_nothing_holds_up_says_when_its_turn_comes(desk: Desk) -> Non
     found = await desk.api.fetch("SELECT id FROM incentives ORDER BY participant_id")
     async with desk.signed_in("auditor") as browser:
         later, now = [(await browser.get(f"/ops/incentives/{one['id']}")).text for one in found]
+        await desk.api.fetch("UPDATE incentives SET payout = 'open'")  # then it is stopped: its approval has ended
+        under_way = []
+        for approved in ("true", "false"):
+            await desk.api.fetch(f"UPDATE incentives SET approved = {approved}")
+            under_way.append((await browser.get(f"/ops/incentives/{found[1]['id']}")).text)
     assert "jatuh tempo 2099-01-05, mulai pukul 00:00 WIB" in later and "segera tiba" not in later
     assert "segera tiba" in now and "jatuh tempo 2026" not in now
+    for shown in under_way:
+        assert "diikuti sampai selesai" in shown and "belum disetujui" not in shown and "segera tiba" not in shown
 
 
 @pytest.mark.parametrize("state", PayoutState)
