@@ -53,16 +53,14 @@ SELECT l.line, l.kind, l.amount_rupiah AS there, l.reference, l.number, l.accoun
     l.kind IN ('credit', 'reversal') AND ((l.reference IS NULL AND l.number IS NULL) OR l.amount_rupiah <= 0) AS bad,
     p.id AS payout, p.incentive, p.state, p.amount_rupiah AS here, coalesce(p.first_sent_at, p.created_at) AS sent_from,
     p.sent_deadline, p.ended_at, k.account_index AS account_here, i.amount_rupiah AS instructed, i.cancelled,
-    -- What had left when its approval lapsed, or its batch was stopped, was approved. A stop dates the lapse of what
-    -- is under way by when each had left (storage/intake/stopping.py). What had ended by then has none, and the time of
-    -- the stop itself was taken before it waited for locks, by a clock that may be behind.
-    coalesce(b.state = 'approved' OR b.state = 'stopped' AND (NOT i.approved
-        OR p.sent_at <= b.decided_at + make_interval(secs => {TOLERANCE_S})), false)
-        AND coalesce(i.approved OR p.sent_at <= i.lapsed_at, false) AS approved,
+    -- What had left when its approval lapsed, or its batch was stopped, was approved. Both times are taken before locks
+    -- are waited for, by a clock that may be behind; a stop dates the lapse of what is under way by when each had left.
+    coalesce(i.approved OR p.sent_at <= i.lapsed_at + t.tolerance, false) AND coalesce(b.state = 'approved'
+        OR b.state = 'stopped' AND (NOT i.approved OR p.sent_at <= b.decided_at + t.tolerance), false) AS approved,
     i.due_on, i.payouts
 FROM recon_lines l LEFT JOIN recon_matches m ON m.line = l.line LEFT JOIN payouts p ON p.id = m.payout
     LEFT JOIN links k ON k.id = p.link_id LEFT JOIN incentives i ON i.id = p.incentive
-    LEFT JOIN batches b ON b.id = i.batch_id
+    LEFT JOIN batches b ON b.id = i.batch_id CROSS JOIN (SELECT make_interval(secs => {TOLERANCE_S}) AS tolerance) t
 """  # noqa: S608 - a constant
 
 _TWICE = """
