@@ -148,6 +148,7 @@ class NoticeCode(enum.Enum):
     ENTITLEMENT_ELSEWHERE = "entitlement_elsewhere"
     PLAN_FULL = "plan_full"
     INSTALMENT_ELSEWHERE = "instalment_elsewhere"
+    INSTALMENT_STOPPED = "instalment_stopped"
     ITEM_REPEATED = "item_repeated"
     NOTICE_UNKNOWN = "notice_unknown"
     NOTICE_EARLY = "notice_early"
@@ -177,6 +178,12 @@ NOTICE_REMEDIES: dict[NoticeCode, Text] = {
         " /v1/incentives/{incentive_id}/cancel, lalu kirim lagi.",
         "An instalment of the plan was handed over in a file or by itself: cancel that incentive with POST"
         " /v1/incentives/{incentive_id}/cancel, then send this again.",
+    ),
+    NoticeCode.INSTALMENT_STOPPED: Text(
+        "Pembayaran cicilan ini dihentikan ketika sudah berjalan: kirim lagi setelah selesai;"
+        " GET /v1/incentives?stage=paying menyebut yang belum.",
+        "An instalment's payment was stopped while it was under way: send this again once it has ended;"
+        " GET /v1/incentives?stage=paying lists what has not.",
     ),
     NoticeCode.ITEM_REPEATED: Text(
         "Peserta ini ada dua kali dalam permintaan: kirim satu kali saja.",

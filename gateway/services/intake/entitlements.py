@@ -203,7 +203,8 @@ class Entitlements:
 
     async def _settle(self, connection: Connection, client_id: str, items: Items) -> None:
         """Stage the rows, and take out everything of an item of which one contradicts others or stands already; but
-        only those themselves that were paid before, by whatever plan or file.
+        only those themselves that were paid before, by whatever plan or file. A notice waits for a payment that was
+        stopped while it was under way: left out it would never be made where that comes to nothing.
         """
         await staging.add(connection, b"".join(map(row_bytes, items.rows)))
         await staging.settle(connection, client_id=client_id, merging=False, analyse=False)
@@ -211,15 +212,18 @@ class Entitlements:
         known = await stored.repeated(connection)
         paid = {line for line, faults in refused.items() if {one.code for one in faults} == {RowCode.INSTALMENT_PAID}}
         paid |= {line for line, ended in known.items() if ended}
+        stopped = await stored.stopped_under_way(connection) if isinstance(items, Taking) else set()
         for number in sorted({items.number_of(line) for line in (*refused, *known)}):
             first, last = items.lines_of(number)
             lines = {line for line in (*refused, *known) if first <= line <= last}
-            if lines <= paid and items.leave_out(number, lines):
+            held = lines <= paid and not lines.isdisjoint(stopped)
+            if lines <= paid and not held and items.leave_out(number, lines):
                 for line in lines:
                     await stored.withdraw(connection, line, line)
                 continue
             faults = [fault for line in sorted(lines) for fault in refused.get(line, ())]
-            items.refuse(number, *(faults or (NoticeCode.INSTALMENT_ELSEWHERE,)))
+            whole = (NoticeCode.INSTALMENT_STOPPED,) if held else faults or (NoticeCode.INSTALMENT_ELSEWHERE,)
+            items.refuse(number, *whole)
             await stored.withdraw(connection, first, last)
 
     async def _make(

@@ -285,6 +285,15 @@ async def repeated(connection: Connection) -> dict[int, bool]:
     return {row["line"]: row["paid"] for row in rows}
 
 
+async def stopped_under_way(connection: Connection) -> set[int]:
+    """The lines of rows of which a payment is on its way that was stopped: where it comes to nothing none follows."""
+    rows = await connection.fetch(
+        "SELECT line FROM intake_rows r WHERE EXISTS (SELECT FROM"  # noqa: S608 - constants
+        f" ({rules.STANDING}) i WHERE {rules.SAME} AND i.payout = 'open' AND NOT i.approved)"
+    )
+    return {row["line"] for row in rows}
+
+
 async def withdraw(connection: Connection, first: int, last: int) -> None:
     """Take the lines from `first` to `last` out, and what was said about them."""
     for table in ("intake_rows", "intake_refused", "intake_fate", "intake_copies"):

@@ -94,3 +94,35 @@ async def test_what_nobody_can_approve_any_more_is_not_said_to_wait_for_approval
         await api.fetch("UPDATE plans SET state = 'expired', decided_at = now()")
     late = await api.call("POST", "/v1/entitlements", json={"plan_id": made["plan_id"], "entitlements": [person(1)]})
     assert (late.json()["code"], "approvals" in late.json()["remedy"]) == ("plan_not_approved", False)
+
+
+UNDER_WAY = (
+    "INSERT INTO links (id, participant, client_id, partner, account_index, account_sealed, state, return_url,"
+    " created_at, updated_at) SELECT 'L', id, 'maker', partner, account_index, account_sealed, 'revoked', '', now(),"
+    " now() FROM participants",
+    "INSERT INTO payouts (id, reference, incentive, participant, link_id, partner, amount_rupiah, state, attempt,"
+    " first_sent_at, sent_at, sent_deadline, created_at, updated_at) SELECT 1, '1', id, participant, 'L', partner,"
+    " amount_rupiah, 'pending', 1, now(), now(), now(), now(), now() FROM incentives WHERE period = '1'",
+    "UPDATE incentives SET payout = 'open' WHERE period = '1'",
+)
+
+
+@pytest.mark.parametrize("paid", [True, False])
+@pytest.mark.parametrize("stopped", ["plan", "entitlement"])
+async def test_a_notice_waits_for_what_was_under_way_when_it_was_stopped(api: Api, stopped: str, paid: bool) -> None:
+    """Left out, an instalment would be lost whose payment comes to nothing: it is cancelled, and nothing follows."""
+    plan_id, day = await approved(api), today(api).isoformat()
+    (item,) = await entitle(api, plan_id, person(1))
+    await complete(api, plan_id, PID, finished_on=day)
+    for statement in UNDER_WAY:
+        await api.fetch(statement)
+    path = f"/v1/plans/{plan_id}/stop" if stopped == "plan" else f"/v1/entitlements/{item['entitlement_id']}/cancel"
+    assert (await api.call("POST", path)).status_code == 200
+    anew = await approved(api, "anew", name="anew")
+    assert outcomes(await entitle(api, anew, person(1))) == ["made"]
+    (waits,) = await complete(api, anew, PID, finished_on=day)
+    assert (waits["outcome"], [one["code"] for one in waits["faults"]]) == ("refused", ["instalment_stopped"])
+    ended = "payout = 'succeeded'" if paid else "payout = NULL, cancelled = true"
+    await api.fetch(f"UPDATE incentives SET {ended} WHERE period = '1'")
+    (taken,) = await complete(api, anew, PID, finished_on=day)
+    assert (taken["outcome"], taken["incentives"]) == ("made", 3 if paid else 4)
