@@ -274,8 +274,10 @@ _REMEDIES: dict[tuple[RowCode, str | None], tuple[str, str]] = {  # by code, and
         " again; if not, take the row out.",
     ),
     (RowCode.INSTALMENT_PAID, None): (
-        "Cicilan ini sudah atau sedang dibayarkan ({hint}): keluarkan baris ini, tidak ada yang perlu dikirim lagi.",
-        "The instalment is paid or on its way ({hint}): take the row out, nothing is left to hand over.",
+        "Cicilan ini sudah atau sedang dibayarkan ({hint}): keluarkan baris ini; serahkan lagi hanya bila itu akhirnya"
+        " dibatalkan.",
+        "The instalment is paid or on its way ({hint}): take the row out; hand it over again only if that ends as"
+        " cancelled.",
     ),
 }
 assert {code for code, field in _REMEDIES if field is None} == set(RowCode), "every row error says what to do"
