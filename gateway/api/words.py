@@ -47,7 +47,7 @@ COMMON: dict[str, str] = {
     "amount_rupiah": "Whole rupiah.",
     "approvals": "What each approver said last.",
     "approvals_missing": "How many approvals are still wanted.",
-    "approved": "Whether two people have approved it as it stands.",
+    "approved": "Whether two people have approved it as it stands. A stop ends that, of what is under way too.",
     "as_of": "When it was read.",
     "asked": "How many were asked again.",
     "asked_at": "When.",
