@@ -1,5 +1,5 @@
-"""In SQL: what was refused and may still be paid, as partners pay hours after a *failed*. OFFSET 0: each is a look-up,
-never a join over all that waits.
+"""In SQL: what was refused and may still be paid, as partners pay hours after a *failed*, and what may have left.
+OFFSET 0: each is a look-up, never a join over all that waits.
 """
 
 from __future__ import annotations
@@ -21,4 +21,9 @@ _ROOM = """p.reason = 'balance_limit' AND NOT EXISTS (SELECT FROM links l JOIN p
 UNCONFIRMED = f"(EXISTS (SELECT {_LATELY} AND NOT ({_ROOM}) OFFSET 0) OR {REFUSED_BEFORE})"
 """Either, but for a full account that is still the participant's: it is tried again by itself only after such a
 look-up, but at once when core says that there is room.
+"""
+PERHAPS_LEFT = """p.released_at IS NULL AND p.state <> 'cancelled' AND (p.state <> 'reserved' OR p.attempt > 0
+    OR EXISTS (SELECT FROM recoveries r WHERE r.partner = p.partner AND r.released_at IS NULL))"""
+"""Of a payout `p`: no recorded decision has ended it, and it has left or stands at the partner. One that is reserved
+has not, but in a restored database: it may have been sent after the copy.
 """

@@ -11,7 +11,7 @@ from contracts.incentive import BlockerCode, Stage
 from gateway.storage.base.database import Connection, along_key
 from gateway.storage.base.filters import OF_PERSON
 from gateway.storage.base.moment import Moment
-from gateway.storage.intake import stopping
+from gateway.storage.base.unconfirmed import PERHAPS_LEFT
 
 
 class IncentiveRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,7 +186,7 @@ async def withdraw_reserved(connection: Connection, incentive_id: int, now: date
         now,
     )
     beyond = await connection.fetchval(
-        f"SELECT EXISTS (SELECT FROM payouts p WHERE p.incentive = $1 AND {stopping.PERHAPS_LEFT})",  # noqa: S608
+        f"SELECT EXISTS (SELECT FROM payouts p WHERE p.incentive = $1 AND {PERHAPS_LEFT})",  # noqa: S608
         incentive_id,
     )
     return not beyond

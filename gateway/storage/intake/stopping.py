@@ -9,13 +9,8 @@ from collections.abc import Collection
 from datetime import datetime
 
 from gateway.storage.base.database import Connection
+from gateway.storage.base.unconfirmed import PERHAPS_LEFT
 from gateway.storage.intake.staging import STATEMENT_S
-
-PERHAPS_LEFT = """p.released_at IS NULL AND p.state <> 'cancelled' AND (p.state <> 'reserved' OR p.attempt > 0
-    OR EXISTS (SELECT FROM recoveries r WHERE r.partner = p.partner AND r.released_at IS NULL))"""
-"""Of a payout `p`: no recorded decision has ended it, and it has left or stands at the partner. One that is reserved
-has not, but in a restored database: it may have been sent after the copy.
-"""
 
 
 async def stop_batches(connection: Connection, batch_ids: Collection[str], now: datetime) -> dict[str, int]:
