@@ -255,6 +255,18 @@ async def test_calls_of_what_is_open_stay(store: Database, tmp_path: Path) -> No
     assert [one.rows for one in await _run(store, tmp_path)] == [1, 1], "a day each"
 
 
+async def _filed_and_killed(store: Database, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that dies once its first file is on record, before its rows go."""
+
+    async def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Archive, "_take_out", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await _run(store, folder)
+
+
 @pytest.mark.parametrize("dies", ["before the record", "before rows go", "with half a line on record"])
 async def test_killed_in_between_the_next_run_goes_on(
     store: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: str
@@ -262,14 +274,7 @@ async def test_killed_in_between_the_next_run_goes_on(
     await _tell(store, *range(209, 199, -1))
     for age in (200, 201):
         await _call(store, age, "lnk_x")
-    with monkeypatch.context() as patch:
-
-        async def killed(*_: object, **__: object) -> None:
-            raise KeyboardInterrupt
-
-        patch.setattr(Archive, "_take_out", killed)
-        with pytest.raises(KeyboardInterrupt):
-            await _run(store, tmp_path)
+    await _filed_and_killed(store, tmp_path, monkeypatch)
     record = tmp_path / "archive.jsonl"
     if dies == "before the record":
         record.unlink()
@@ -349,14 +354,7 @@ async def test_another_stores_folder_takes_nothing_out(
 ) -> None:
     """What a folder says was filed is looked for row by row, not by its number and place."""
     await _tell(store, *range(203, 199, -1))
-    with monkeypatch.context() as patch:
-
-        async def killed(*_: object, **__: object) -> None:
-            raise KeyboardInterrupt
-
-        patch.setattr(Archive, "_take_out", killed)
-        with pytest.raises(KeyboardInterrupt):
-            await _run(store, tmp_path)
+    await _filed_and_killed(store, tmp_path, monkeypatch)
     filed = _read(tmp_path, "events")
     async with store.transaction() as connection:
         await connection.execute("SET LOCAL gateway.purging = 'on'; DELETE FROM events")
