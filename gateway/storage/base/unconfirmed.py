@@ -1,5 +1,5 @@
-"""In SQL: what was refused and may still be paid, as partners pay hours after a *failed*, and what may have left.
-OFFSET 0: each is a look-up, never a join over all that waits.
+"""In SQL: what was refused and may still be paid, as partners pay hours after a *failed*, what may have left, and
+what was stopped. OFFSET 0: each is a look-up, never a join over all that waits.
 """
 
 from __future__ import annotations
@@ -27,3 +27,9 @@ PERHAPS_LEFT = """p.released_at IS NULL AND p.state <> 'cancelled' AND (p.state 
 """Of a payout `p`: no recorded decision has ended it, and it has left or stands at the partner. One that is reserved
 has not, but in a restored database: it may have been sent after the copy.
 """
+STOPPED = """((SELECT b.state = 'stopped' FROM batches b WHERE b.id = i.batch_id)
+    OR EXISTS (SELECT FROM stopped_people s WHERE s.participant = i.participant OFFSET 0)
+    OR EXISTS (SELECT FROM (SELECT id, state FROM entitlements WHERE participant = i.participant OFFSET 0) e
+        CROSS JOIN LATERAL (SELECT batch_id FROM completions WHERE entitlement = e.id OFFSET 0) c
+        WHERE e.state = 'cancelled' AND c.batch_id = i.batch_id OFFSET 0))"""
+"""Whether the batch, person or entitlement of incentive `i` was stopped."""

@@ -10,6 +10,7 @@ import msgspec
 
 from contracts.payment_plan import EntitlementState
 from gateway.storage.base.database import Connection
+from gateway.storage.base.unconfirmed import STOPPED
 from gateway.storage.intake import rules, staging
 
 
@@ -286,10 +287,12 @@ async def repeated(connection: Connection) -> dict[int, bool]:
 
 
 async def stopped_under_way(connection: Connection) -> set[int]:
-    """The lines of rows of which a payment is on its way that was stopped: where it comes to nothing none follows."""
+    """The lines of rows of which a payment is on its way that was stopped: where it comes to nothing none follows. One
+    whose approval lapsed otherwise stands, and is paid once two people give it anew.
+    """
     rows = await connection.fetch(
         "SELECT line FROM intake_rows r WHERE EXISTS (SELECT FROM"  # noqa: S608 - constants
-        f" ({rules.STANDING}) i WHERE {rules.SAME} AND i.payout = 'open' AND NOT i.approved)"
+        f" ({rules.STANDING}) i WHERE {rules.SAME} AND i.payout = 'open' AND {STOPPED})"
     )
     return {row["line"] for row in rows}
 

@@ -16,6 +16,7 @@ from contracts.payout import PayoutState
 from gateway.storage.base.database import Connection, along_key, as_json
 from gateway.storage.base.filters import OF_PERSON, where
 from gateway.storage.base.rows import into
+from gateway.storage.base.unconfirmed import STOPPED
 
 _FILTERS = {
     "incentive": "incentive = {}",
@@ -316,21 +317,13 @@ async def write_incentives(connection: Connection, now: datetime, rows: Sequence
     )
 
 
-_STOPPED = """((SELECT b.state = 'stopped' FROM batches b WHERE b.id = i.batch_id)
-    OR EXISTS (SELECT FROM stopped_people s WHERE s.participant = i.participant OFFSET 0)
-    OR EXISTS (SELECT FROM (SELECT id, state FROM entitlements WHERE participant = i.participant OFFSET 0) e
-        CROSS JOIN LATERAL (SELECT batch_id FROM completions WHERE entitlement = e.id OFFSET 0) c
-        WHERE e.state = 'cancelled' AND c.batch_id = i.batch_id OFFSET 0))"""
-"""Whether the batch, person or entitlement of incentive `i` was stopped."""
-
-
 async def cancel_stopped(connection: Connection, now: datetime, incentives: Collection[int]) -> None:
     """Cancel those whose batch, person or entitlement was stopped while a payout was under way that has come to
     nothing: none follows.
     """
     rows = await connection.fetch(
         "SELECT i.id FROM (SELECT * FROM incentives WHERE id = ANY($1::bigint[]) OFFSET 0) i"
-        f" WHERE NOT i.cancelled AND {_STOPPED}",
+        f" WHERE NOT i.cancelled AND {STOPPED}",
         list(incentives),
     )
     if rows:

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from tests.gateway.api.kit import Api
+from tests.gateway.api.kit import Api, as_csv, row
 from tests.gateway.plans.kit import approved, complete, entitle, outcomes, person, propose, say
 from tests.gateway.plans.test_plans import PID, pay, today
 
@@ -126,3 +126,37 @@ async def test_a_notice_waits_for_what_was_under_way_when_it_was_stopped(api: Ap
     await api.fetch(f"UPDATE incentives SET {ended} WHERE period = '1'")
     (taken,) = await complete(api, anew, PID, finished_on=day)
     assert (taken["outcome"], taken["incentives"]) == ("made", 3 if paid else 4)
+
+
+async def test_it_waits_too_where_a_node_of_the_version_before_stopped_it_and_ended_no_approval(api: Api) -> None:
+    plan_id, day = await approved(api), today(api).isoformat()
+    await entitle(api, plan_id, person(1))
+    await complete(api, plan_id, PID, finished_on=day)
+    for statement in UNDER_WAY:
+        await api.fetch(statement)
+    assert (await api.call("POST", f"/v1/plans/{plan_id}/stop")).status_code == 200
+    await api.fetch("UPDATE incentives SET approved = true, lapsed_at = NULL WHERE period = '1'")
+    anew = await approved(api, "anew", name="anew")
+    await entitle(api, anew, person(1))
+    assert outcomes(await complete(api, anew, PID, finished_on=day)) == ["instalment_stopped"]
+
+
+async def test_what_is_under_way_and_lapsed_without_a_stop_stands_and_is_left_out(api: Api) -> None:
+    """Two people approve it anew if it comes to nothing: no notice need wait for that."""
+    plan_id, day = await approved(api), today(api).isoformat()
+    await entitle(api, plan_id, person(1), person(2))
+    await complete(api, plan_id, _pid(2), finished_on=day)
+    (dates,) = await api.fetch("SELECT due_on::text, deadline_on::text FROM incentives WHERE period = '1'")
+    batch = (await api.submit(as_csv([row(1, **dates)]))).json()
+    for role in ("one", "two"):
+        assert (await api.decide(batch, role)).status_code == 200
+    mine = f"participant_id = '{PID}'"
+    for statement in UNDER_WAY:
+        await api.fetch(
+            statement.replace("FROM participants", f"FROM participants WHERE {mine}").replace(
+                "= '1'", f"= '1' AND {mine}"
+            )
+        )
+    await api.fetch(f"UPDATE incentives SET approved = false, lapsed_at = now() WHERE {mine}")
+    (taken,) = await complete(api, plan_id, PID, finished_on=day)
+    assert (taken["outcome"], taken["incentives"]) == ("made", 3)
