@@ -125,20 +125,21 @@ async def sign_in(core: NamedDependency[Core], request: Browser) -> Response[Any
     name = typed.get("name", "")
     whose = f"name {name.strip().lower()}"
     known = core.operators.is_known(name, request.cookies.get(_host_cookie(core, _KNOWN), ""))
-    if known:
-        await guards.take(request, SIGN_INS, f"known {whose}")
-    else:
-        await guards.look(request, SIGN_INS_REFUSED)
-        await guards.take(request, SIGN_INS, f"{guards.address(request)} {whose}")
-        await guards.take(request, SIGN_INS_BY_NAME, whose)  # before the try: many at once would all find one left
-    try:
-        token = await core.operators.sign_in(
-            name, typed.get("password", ""), typed.get("code", ""), alone="alone" in typed
-        )
-    except Unauthenticated:
-        if not known:
-            await guards.take(request, SIGN_INS_REFUSED)
-        return page(request, "login.html", refused=True, wanted=own(typed.get("page", "")), status=403)
+    async with core.operators.at_once:
+        if known:
+            await guards.take(request, SIGN_INS, f"known {whose}")
+        else:
+            await guards.look(request, SIGN_INS_REFUSED)
+            await guards.take(request, SIGN_INS, f"{guards.address(request)} {whose}")
+            await guards.take(request, SIGN_INS_BY_NAME, whose)  # before the try: all nodes would find one left
+        try:
+            token = await core.operators.sign_in(
+                name, typed.get("password", ""), typed.get("code", ""), alone="alone" in typed
+            )
+        except Unauthenticated:
+            if not known:
+                await guards.take(request, SIGN_INS_REFUSED)
+            return page(request, "login.html", refused=True, wanted=own(typed.get("page", "")), status=403)
     if before := request.cookies.get(session_cookie(core)):
         await core.operators.sign_out(before)  # nothing reaches it any more, and signing out would leave it open
     response: Response[Any] = to(own(typed.get("page", "")))

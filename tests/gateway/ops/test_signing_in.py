@@ -168,6 +168,18 @@ async def test_guesses_side_by_side_are_no_more_than_one_after_the_other(
     assert len(tried) == 3
 
 
+async def test_so_are_guesses_under_many_names_from_one_address(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two are weighed at a time in a process: the last one left may be found by both."""
+    monkeypatch.setattr(session, "SIGN_INS_REFUSED", Rate("few wrong ones", 5, 1 / 3_600))
+    async with desk.browser("127.0.0.9") as browser:
+        tries = await asyncio.gather(*(desk.sign_in(browser, "operator", name=f"n{n}") for n in range(25)))
+        answers = [reply.status_code for reply in tries]
+        assert set(answers) == {403, 429}
+        assert (await desk.sign_in(browser, "auditor")).status_code == 429
+    tried = await desk.api.fetch("SELECT FROM audit_log WHERE action = 'operator.refused'")
+    assert 5 <= len(tried) <= 6
+
+
 async def test_who_has_signed_in_here_before_is_kept_out_by_nobody_elses_guesses(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
