@@ -329,8 +329,7 @@ async def test_what_was_changed_is_named_and_nothing_more_is_filed(
     store: Database, tmp_path: Path, change: str
 ) -> None:
     await _tell(store, *range(209, 199, -1))
-    first = (await _run(store, tmp_path))[0]
-    path, record = tmp_path / first.file, tmp_path / "archive.jsonl"
+    path, record = tmp_path / (await _run(store, tmp_path))[-1].file, tmp_path / "archive.jsonl"
     if change == "a byte":
         content = bytearray(path.read_bytes())
         content[-7] ^= 1
@@ -346,6 +345,24 @@ async def test_what_was_changed_is_named_and_nothing_more_is_filed(
     with pytest.raises(InvalidRequest, match="another folder"):
         await _run(store, tmp_path)
     assert await _subjects(store, "events") == ["199"]
+
+
+async def test_a_run_reads_no_more_of_what_was_filed_than_its_last_file(
+    store: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _tell(store, *range(219, 199, -1))
+    before, rows = await _run(store, tmp_path), archive._rows
+    read: list[str] = []
+    monkeypatch.setattr(archive, "_rows", lambda path, kind: read.append(path.name) or rows(path, kind))
+    await _tell(store, 199)
+    (new,) = await _run(store, tmp_path)
+    assert set(read) == {before[-1].file, new.file}
+    (tmp_path / before[1].file).write_bytes(b"")
+    assert await _run(store, tmp_path) == []
+    assert [one.file for one in archive.verify(tmp_path)] == [before[1].file], "asked for, all of it is"
+    (tmp_path / before[1].file).unlink()
+    with pytest.raises(InvalidRequest, match=before[1].file):
+        await _run(store, tmp_path)
 
 
 @pytest.mark.parametrize("other", ["empty", "as many at the same places"])
