@@ -8,7 +8,7 @@ from mock_partners.dana.profile import Profiles
 from mock_partners.dana.topups import Topups
 from mock_partners.kit.clock import Clock, Scheduler
 from mock_partners.kit.control import control_routes
-from mock_partners.kit.http import MockApp, Route
+from mock_partners.kit.http import Handler, MockApp, Route
 from mock_partners.kit.notify import Send
 from mock_partners.kit.payouts import Payouts
 from mock_partners.kit.redirects import RegisteredRedirect
@@ -35,11 +35,16 @@ def create_app(
             Route("POST", "/v1.0/access-token/b2b2c.htm", gate.asymmetric(CUSTOMER_TOKEN_SERVICE, linking.token)),
             Route("POST", "/v1.0/registration-account-unbinding.htm", unbind),
             Route("POST", "/dana/member/query/queryUserProfile.htm", Profiles(world, clock, gate, linking).query),
-            Route("POST", "/rest/v1.0/emoney/account-inquiry", gate.symmetric("37", topups.inquire)),
-            Route("POST", "/rest/v1.0/emoney/topup", gate.symmetric("38", topups.top_up)),
-            Route("POST", "/rest/v1.0/emoney/topup-status", gate.symmetric("39", topups.status)),
+            *_emoney("account-inquiry", gate.symmetric("37", topups.inquire)),
+            *_emoney("topup", gate.symmetric("38", topups.top_up)),
+            *_emoney("topup-status", gate.symmetric("39", topups.status)),
             Route("POST", "/v1.0/transaction-history-list.htm", gate.symmetric("12", topups.history)),
             *control_routes(world, clock, scheduler, unsettled=payouts.unsettled),
         ],
         gate.no_such_path,
     )
+
+
+def _emoney(name: str, handler: Handler) -> list[Route]:
+    """At the newer SDKs' path, and at the one that DANA's pages and older SDKs have (dana.md 1)."""
+    return [Route("POST", path, handler) for path in (f"/rest/v1.0/emoney/{name}", f"/v1.0/emoney/{name}.htm")]

@@ -9,7 +9,7 @@ from mock_partners.kit.snap import topups
 from mock_partners.kit.snap.fields import Fields, rupiah
 from mock_partners.kit.snap.gate import Asked, Gate
 from mock_partners.kit.snap.payments import Order, pay
-from mock_partners.kit.snap.refusals import Refusal, malformed
+from mock_partners.kit.snap.refusals import Refusal
 from mock_partners.kit.snap.topups import SERVICE_CODE, Details
 from mock_partners.kit.statements import PAGE_ROWS, listed, page
 from mock_partners.kit.world import Account, Booking, World
@@ -44,8 +44,7 @@ class Topups:
         fields = Fields(asked.body)
         reference = fields.text("partnerReferenceNo", 64)
         number, amount = self._read(fields)
-        if fields.object("feeAmount").text("value", 19) != "0.00":
-            raise malformed("feeAmount.value")
+        fields.amount("feeAmount", zero=True)
         fields.text("notes", 255, required=False)
         parameters = (amount, "IDR", number)
         known = self._payouts.get(reference)

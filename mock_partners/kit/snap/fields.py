@@ -33,13 +33,13 @@ class Fields:
             raise malformed(self._inside + name)
         return value
 
-    def amount(self, name: str) -> int:
-        """Whole rupiah out of {"value":"10000.00","currency":"IDR"}; zero is malformed."""
+    def amount(self, name: str, *, zero: bool = False) -> int:
+        """Whole rupiah out of {"value":"10000.00","currency":"IDR"}; zero is malformed, but for a fee."""
         money = self.object(name)
         found = AMOUNT.fullmatch(money.text("value", 19))
         if money.text("currency", 3) != "IDR":
             raise malformed(f"{self._inside}{name}.currency")
-        if found is None or int(found[1]) == 0:
+        if found is None or not (zero or int(found[1])):
             raise malformed(f"{self._inside}{name}.value")
         return int(found[1])
 

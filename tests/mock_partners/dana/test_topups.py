@@ -110,3 +110,24 @@ async def test_an_external_id_is_used_once_a_day(dana: Dana) -> None:
     dana.account()
     told = [(await dana.post(TOPUP, dana.payout(), **{"X-EXTERNAL-ID": "e1"}))["responseCode"] for _ in range(2)]
     assert told == ["2003800", "4093800"]
+
+
+@pytest.mark.parametrize("fee", ["0.00", "1.00", "2500.00"])
+async def test_the_paths_of_danas_pages_and_any_fee(dana: Dana, fee: str) -> None:
+    """Its pages and older SDKs write `/v1.0/emoney/..htm`, its acceptance tests a fee of 1.00 (dana.md 1, 5)."""
+    dana.account()
+    asked = dana.payout() | {"feeAmount": {"value": fee, "currency": "IDR"}}
+    status = {"originalPartnerReferenceNo": "R1", "serviceCode": "38"}
+    told = [
+        await dana.post(f"/v1.0/emoney/{name}.htm", body)
+        for name, body in (("account-inquiry", asked), ("topup", asked), ("topup-status", status))
+    ]
+    assert [each["responseCode"] for each in told] == ["2003700", "2003800", "2003900"]
+    assert told[2]["latestTransactionStatus"] == await dana.status() == "00"
+    assert [each.amount_rupiah for each in dana.world.books] == [600_000]
+
+
+async def test_a_fee_is_an_amount(dana: Dana) -> None:
+    for fee in ("1.50", "-1.00", "1", ""):
+        asked = dana.payout() | {"feeAmount": {"value": fee, "currency": "IDR"}}
+        assert (await dana.post(TOPUP, asked))["responseCode"] in ("4003801", "4003802"), fee

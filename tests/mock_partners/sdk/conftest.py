@@ -19,6 +19,7 @@ import pytest
 import uvicorn
 
 import mock_partners.bni
+import mock_partners.dana
 import mock_partners.gopay
 from mock_partners.kit.clock import Clock, Scheduler
 from mock_partners.kit.notify import Notice
@@ -30,6 +31,7 @@ HERE = Path(__file__).parent
 NPM_PACKAGE = "midtrans-client@1.4.3"
 BNI_PACKAGES = ("bnipython==0.8.9", "pyOpenSSL==24.1.0")
 """pyOpenSSL 24.1 is the last line of it that still has `crypto.sign`, which the SDK calls."""
+DANA_PACKAGE = "dana-python==2.2.2"
 INSTALL_S, ANSWER_S = 240.0, 30.0
 
 
@@ -77,6 +79,11 @@ def gopay() -> Iterator[Served]:
 @pytest.fixture
 def bni() -> Iterator[Served]:
     yield from serve(mock_partners.bni, "bni")
+
+
+@pytest.fixture
+def dana() -> Iterator[Served]:
+    yield from serve(mock_partners.dana, "dana")
 
 
 class Driver:
@@ -138,10 +145,14 @@ def bni_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     python = python_312()
     if python is None:
         pytest.skip(f"{why}: no Python 3.12 or later on this machine")
-    folder = tmp_path_factory.mktemp("bni")
+    return python_with(why, python, BNI_PACKAGES, tmp_path_factory.mktemp("bni"))
+
+
+def python_with(why: str, python: str, packages: tuple[str, ...], folder: Path) -> Path:
+    """A Python of its own that holds some packages."""
     install(why, python, "-m", "venv", "venv", cwd=folder)
     made = folder / "venv" / "bin" / "python"
-    install(why, str(made), "-m", "pip", "install", "--quiet", "--only-binary", ":all:", *BNI_PACKAGES, cwd=folder)
+    install(why, str(made), "-m", "pip", "install", "--quiet", "--only-binary", ":all:", *packages, cwd=folder)
     return made
 
 
@@ -149,5 +160,20 @@ def bni_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bni_sdk(bni: Served, bni_python: Path, tmp_path: Path) -> Iterator[Driver]:
     (tmp_path / "private.key").write_text(bni.credentials["credentials"]["private_key_pem"])
     driver = Driver(str(bni_python), str(HERE / "bni_driver.py"), bni.url, "private.key", cwd=tmp_path)
+    yield driver
+    driver.close()
+
+
+@pytest.fixture(scope="session")
+def dana_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python that has DANA's SDK."""
+    folder = tmp_path_factory.mktemp("dana")
+    return python_with("DANA's Python SDK was NOT run", sys.executable, (DANA_PACKAGE,), folder)
+
+
+@pytest.fixture
+def dana_sdk(dana: Served, dana_python: Path, tmp_path: Path) -> Iterator[Driver]:
+    (tmp_path / "credentials.json").write_text(json.dumps(dana.credentials["credentials"]))
+    driver = Driver(str(dana_python), str(HERE / "dana_driver.py"), dana.url, "credentials.json", cwd=tmp_path)
     yield driver
     driver.close()
