@@ -120,15 +120,15 @@ def only_statements_can_tell(terms: Terms, payout: PayoutRow, now: datetime) -> 
 
 def key_until(lifetimes: Lifetimes, first_sent_at: datetime) -> datetime | None:
     """Until when a create that may have been sent from a moment on can be sent again without making a second
-    instruction; None: the partner promises nothing.
+    instruction; None: the partner promises nothing. What is sent just after midnight, a clock that is behind ours has
+    kept under the day before.
     """
     if lifetimes.create_key_s is None:
         return None
     until = first_sent_at + timedelta(seconds=lifetimes.create_key_s)
     if lifetimes.create_keys_purged_daily:
-        midnight = until.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        until = midnight + timedelta(days=1) - timedelta(seconds=SKEW_S)
-        until = max(until, first_sent_at + timedelta(seconds=lifetimes.create_key_s))
+        day = (until - timedelta(seconds=SKEW_S)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        until = max(until, day + timedelta(days=1) - timedelta(seconds=SKEW_S))
     return until
 
 

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from contracts.observation import Absence, Source
 from contracts.partner import AbsenceRule, Lifetimes, Mark
@@ -266,6 +268,28 @@ def test_a_key_is_trusted_no_longer_than_its_life_or_until_it_is_purged(sent_h: 
     until = key_until(lifetimes, sent)
     purged = datetime(2026, 11, 26, tzinfo=UTC) - timedelta(seconds=SKEW_S)
     assert until == (purged if daily else sent + timedelta(days=1))
+
+
+@example(sent_ms=5_000, ahead_s=-15, took_s=0, later_s=86_400 + 36_000)
+@given(
+    st.integers(0, 86_399_999), st.integers(-int(SKEW_S), int(SKEW_S)), st.integers(0, 60), st.integers(0, 3 * 86_400)
+)
+def test_no_key_is_trusted_once_a_partner_whose_clock_differs_has_purged_it(
+    sent_ms: int, ahead_s: int, took_s: int, later_s: int
+) -> None:
+    """The partner keeps a key when a create arrives, and purges at its own midnight UTC what is older than a day."""
+    sent = datetime(2026, 11, 24, tzinfo=UTC) + timedelta(milliseconds=sent_ms)
+    ahead = timedelta(seconds=ahead_s)
+    kept_at = sent + timedelta(seconds=took_s) + ahead
+    asked_at = sent + timedelta(seconds=later_s)
+    midnight = (asked_at + ahead).replace(hour=0, minute=0, second=0, microsecond=0)
+    lifetimes = msgspec.structs.replace(
+        manifest(two_step=True).lifetimes, create_key_s=86_400.0, create_keys_purged_daily=True
+    )
+    until = key_until(lifetimes, sent)
+    assert until is not None and until >= sent + timedelta(days=1)
+    if asked_at < until:
+        assert not midnight - kept_at > timedelta(days=1), "a second instruction would be made"
 
 
 def test_what_came_back_is_released_though_it_came_back_this_very_moment() -> None:
