@@ -71,7 +71,8 @@ _DEAD_ENDS = (
     one("still/past_the_horizon_without_a_case", _RULES, "if payout.state in _FOLLOWED and payout.first_sent_at is not None and payout.first_sent_at <= over_since:", "if False and payout.first_sent_at:", FOLLOWING, first="test_past_the_horizon_it_is_an_operators_and_looked_up_all_the_same"),
     one("still/assumed_absence_without_a_case", _RULES, "        _unknown_case(s, effects, finding.detail)\n    elif what is What.LOOKALIKE", "        pass\n    elif what is What.LOOKALIKE", FOLLOWING, first="test_assumed_absence_is_an_operators_where_the_setting_is_off"),
     one("still/a_reason_is_awaited_for_ever", _FOLLOWING, "if not readings.enough:", "if readings.enough or not readings.enough:", TWO_STEP, first="test_a_reason_that_never_comes_is_an_operators"),
-    one("still/the_key_is_thought_to_outlive_its_purge", _ABSENCE, "until = midnight + timedelta(days=1) - timedelta(seconds=SKEW_S)", "until = midnight + timedelta(days=2)", ABSENCE, first="test_a_key_is_trusted_no_longer_than_its_life_or_until_it_is_purged"),
+    one("still/the_key_is_thought_to_outlive_its_purge", _ABSENCE, "day + timedelta(days=1) - timedelta(seconds=SKEW_S))", "day + timedelta(days=2))", ABSENCE, first="test_a_key_is_trusted_no_longer_than_its_life_or_until_it_is_purged"),
+    one("still/the_key_of_just_after_midnight_is_thought_to_live_a_day_more", _ABSENCE, "day = (until - timedelta(seconds=SKEW_S)).astimezone(UTC)", "day = until.astimezone(UTC)", ABSENCE, first="test_no_key_is_trusted_once_a_partner_whose_clock_differs_has_purged_it"),
     one("still/blocked_without_a_next_time", _RULES, "    s.incentive.own_next_at = until\n", "", SENDING, first="test_too_many_refusals_become_a_blocker_that_lifts_itself"),
     one("still/one_word_at_a_time_for_a_token", _TOKENS, "if since > failures and error is not None:", "if since > failures + 1_000 and error is not None:", BOUNDED, first="test_who_waits_for_a_token_shares_the_try_it_waits_for"),
 )  # fmt: skip
