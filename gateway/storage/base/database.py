@@ -44,13 +44,16 @@ _BY_KEY = {"plan_cache_mode": "force_generic_plan"} | dict.fromkeys(
 """Row by row, by an index, planned once for each connection: a plan made while a table was small must not go on reading
 it from end to end as it grows."""
 
-SET_BY_KEY = """set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+
+def set_by_key(enough_bytes: int) -> str:
+    """The same for one transaction of any process, whose connections may be as old as the store: a plan is kept only
+    once the incentives take so many bytes. In an empty table one index is as good as another, and a kept plan would go
+    on reading the whole of the wrong one as the table grows.
+    """
+    return f"""set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
     set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', CASE
-        WHEN pg_relation_size('incentives') < 8388608 THEN 'force_custom_plan' ELSE 'force_generic_plan' END, true)"""
-"""The same for one transaction of any process, whose connections may be as old as the store: a plan is kept only once
-there is enough to plan for. In an empty table one index is as good as another, and a kept plan would go on reading the
-whole of the wrong one as the table grows.
-"""
+        WHEN pg_relation_size('incentives') < {enough_bytes} THEN 'force_custom_plan' ELSE 'force_generic_plan' END,
+    true)"""
 
 
 class Compares(Protocol):
@@ -171,8 +174,8 @@ async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
 
 
 async def by_key(connection: Connection) -> None:
-    """Plan what follows in this transaction as `SET_BY_KEY` says."""
-    await connection.execute(f"SELECT {SET_BY_KEY}")
+    """Plan what follows in this transaction as `set_by_key` says."""
+    await connection.execute(f"SELECT {set_by_key(8_388_608)}")
 
 
 async def along_key(connection: Connection) -> None:

@@ -24,10 +24,14 @@ from gateway.services.intake.row_faults import RowConflict
 from gateway.services.intake.singles import Handed
 from gateway.services.messages.retention import Retention
 from gateway.storage.access import idempotency
-from gateway.storage.intake import singles
+from gateway.storage.intake import incentives, singles
 from tests.gateway.api.kit import Api, as_csv, nik, row
 
 Row = dict[str, Any]
+_READ = (
+    "SELECT sum(pg_stat_get_xact_tuples_returned(oid))::int FROM pg_class WHERE relkind IN ('r', 'i') AND oid > 16383"
+)
+"""Entries of indexes and rows that this transaction has looked at."""
 
 
 def _seal(incentive: IncentiveView, batch: BatchView) -> bytes:
@@ -238,3 +242,30 @@ async def test_what_stands_is_looked_up_by_whom_it_is_of_also_by_statistics_of_e
     for index, column in leads.items():
         used = [after for line, after in itertools.pairwise(plan) if f"using {index}" in line]
         assert used and all(line.removeprefix("Index Cond: ").lstrip("(").startswith(column) for line in used), used
+
+
+async def test_a_group_reads_no_more_as_the_store_grows(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its plans are kept from the first few hundred incentives on, by statistics of empty tables."""
+    await api.fetch("ANALYZE incentives, participants, idempotency, links, entitlements, usual_amounts, payouts")
+    read: list[int] = []
+
+    def counted(real: Any) -> Any:
+        async def asked(connection: Any, *values: Any) -> Any:
+            before = await connection.fetchval(_READ)
+            answer = await real(connection, *values)
+            read.append(await connection.fetchval(_READ) - before)
+            return answer
+
+        return asked
+
+    for module, name in ((singles, "fates"), (singles, "store"), (incentives, "several")):
+        monkeypatch.setattr(module, name, counted(getattr(module, name)))
+    numbers, most = itertools.count(1), []
+    for size in (0, singles._ENOUGH_BYTES, 3 * singles._ENOUGH_BYTES):
+        while (await api.fetch("SELECT pg_relation_size('incentives')"))[0][0] < size:
+            await asyncio.gather(*[_alone(api, row(next(numbers))) for _ in range(60)])
+        read.clear()
+        for _ in range(3):
+            await asyncio.gather(*[_alone(api, row(next(numbers))) for _ in range(12)])
+        most.append(max(read))
+    assert most[0] >= most[1] == most[2], most
