@@ -148,8 +148,9 @@ class Payouts(msgspec.Struct, frozen=True, kw_only=True):
             if self._named(envelope, order.account) not in (None, order.account):
                 raise PartnerProtocolError(f"field {self.account} is not the account that was to be paid")
             before = envelope.optional_text(self.refused_before) or ""
-            if before in self.refusals:
-                return rejected(self.refusals[before], partner_code=before)
+            short = BlockerCode.PARTNER_FLOAT_SHORT if before == f"403{self.transfer.service}14" else None
+            if (reason := self.refusals.get(before, short)) is not None:
+                return rejected(reason, partner_code=before)
             return rejected(None, technical=True, partner_code=status)
         raise PartnerProtocolError("field latestTransactionStatus is missing or has an unlisted value")
 

@@ -12,6 +12,7 @@ BOUNDED, HOLDS, WATCH, WAYS_OUT, SHOWN = (
     f"tests/gateway/standing/test_{name}.py" for name in ("bounded", "holds", "watch", "ways_out", "shown")
 )
 TOKENS = "tests/gateway/partners/test_tokens.py"
+DEPOSIT_SHORT = "tests/gateway/payouts/test_deposit_short.py"
 SOCKETS = "tests/gateway/test_sockets.py"
 OPENING = "tests/gateway/linking/test_opening.py"
 SNAP_CODES, OVO_MAPPING = "tests/adapters/snap/test_codes.py", "tests/adapters/ovo/test_mapping.py"
@@ -36,6 +37,7 @@ _TOKENS = "gateway/partners/tokens.py"
 _TRANSPORT = "gateway/partners/transport.py"
 _ANSWERS = "adapters/answers.py"
 _CODES = "adapters/snap/codes.py"
+_SNAP_PAYOUTS = "adapters/snap/payouts.py"
 _VALUES = "adapters/snap/values.py"
 _ECHOES = "adapters/accounts.py"
 _GOPAY = "adapters/gopay/mapping.py"
@@ -73,6 +75,8 @@ _DEAD_ENDS = (
     one("still/a_reason_is_awaited_for_ever", _FOLLOWING, "if not readings.enough:", "if readings.enough or not readings.enough:", TWO_STEP, first="test_a_reason_that_never_comes_is_an_operators"),
     one("still/the_key_is_thought_to_outlive_its_purge", _ABSENCE, "day + timedelta(days=1) - timedelta(seconds=SKEW_S))", "day + timedelta(days=2))", ABSENCE, first="test_a_key_is_trusted_no_longer_than_its_life_or_until_it_is_purged"),
     one("still/the_key_of_just_after_midnight_is_thought_to_live_a_day_more", _ABSENCE, "day = (until - timedelta(seconds=SKEW_S)).astimezone(UTC)", "day = until.astimezone(UTC)", ABSENCE, first="test_no_key_is_trusted_once_a_partner_whose_clock_differs_has_purged_it"),
+    one("still/failed_for_our_deposit_waits_for_a_person", _REFUSING, "            incentive.own_next_at = now  # it was never", "            pass  # it was never", DEPOSIT_SHORT, first="test_failed_for_our_deposit_is_paid_anew_by_itself_once_a_look_a_day_later_confirms_it"),
+    one("still/a_look_up_that_names_our_deposit_is_technical", _SNAP_PAYOUTS, "self.refusals.get(before, short)", "self.refusals.get(before)", BNI_MAPPING, first="test_a_failure_for_our_deposit_is_none_of_the_persons"),
     one("still/blocked_without_a_next_time", _RULES, "    s.incentive.own_next_at = until\n", "", SENDING, first="test_too_many_refusals_become_a_blocker_that_lifts_itself"),
     one("still/one_word_at_a_time_for_a_token", _TOKENS, "if since > failures and error is not None:", "if since > failures + 1_000 and error is not None:", BOUNDED, first="test_who_waits_for_a_token_shares_the_try_it_waits_for"),
 )  # fmt: skip

@@ -187,6 +187,8 @@ def _confirm_reason(
             incentive.own, incentive.own_next_at = payout.reason, now
         elif incentive.own is payout.reason and incentive.own in _LIMITS:
             _look_again(terms, s, now)
+        elif incentive.payout is None and incentive.own is payout.reason is _B.PARTNER_FLOAT_SHORT:
+            incentive.own_next_at = now  # it was never about the person; a deposit still too small says so again
         _answered(s, effects)
     elif now < second or payout.next_at is None:
         payout.next_at = max(second, now)

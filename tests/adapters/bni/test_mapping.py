@@ -156,6 +156,14 @@ def test_a_failure_whose_reason_is_named_keeps_it() -> None:
     assert found(status_of("06", previousResponseCode="4041511")).technical
 
 
+@pytest.mark.parametrize("status", ["05", "06"])
+def test_a_failure_for_our_deposit_is_none_of_the_persons(status: str) -> None:
+    """As a technical one it would be made three times while there is no money, and then be a case for each person."""
+    outcome = found(status_of(status, previousResponseCode="4031714"))
+    assert (outcome.reason, outcome.technical) == (BlockerCode.PARTNER_FLOAT_SHORT, False)
+    assert found(status_of(status, previousResponseCode="4033814")).technical, "of another service"
+
+
 def test_an_unknown_reference_is_not_found_either_way() -> None:
     assert found(reply("4043601")).kind is OutcomeKind.NOT_FOUND
     bare = reply("2003600", {"latestTransactionStatus": "07", "beneficiaryAccountNo": "", "amount": None})
