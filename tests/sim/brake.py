@@ -45,15 +45,21 @@ def _right_s(town: Town) -> float:
     return max(crowd.until_s, town.sides[crowd.partner].down_until_s)
 
 
-def restless(town: Town) -> list[str]:
-    """What a crowd leaves to be done: its holds, and looks at whom it was wrong about."""
+def restless(town: Town, *, documents: bool = False) -> list[str]:
+    """What a crowd leaves to be done: its holds, and looks at whom it was wrong about. A hold of payments may wait for
+    `documents`: the only payment that could end it may be in doubt.
+    """
     if town.crowd is None or town.crowd.begun_s is None:
         return []  # it begins once everything else rests, at the latest
     if town.now_s < _right_s(town):
         return ["the crowd is not over"]
     good = _good(town)
     standing = {one.id: one.standing for one in town.state.participants if not one.verified}
-    found = [f"{one.kind} hold at {one.stage}" for one in town.state.holds if one.open]
+    found = [
+        f"{one.kind} hold at {one.stage}"
+        for one in town.state.holds
+        if one.open and not (documents and one.stage == "payout")
+    ]
     found += [
         f"participant {one.participant} is looked at again"
         for one in town.state.refusals

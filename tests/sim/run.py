@@ -199,7 +199,10 @@ class _Run:
         return bool(doubts)
 
     def _rests(self) -> bool:
-        return not self._town.baton.actors and rules.at_rest(self._town) and not brake.restless(self._town)
+        town = self._town
+        if town.baton.actors or not rules.at_rest(town):
+            return False
+        return not brake.restless(town, documents=bool(rules.doubtful(town)))
 
     def _restless(self) -> str:
         town = self._town

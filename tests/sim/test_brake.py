@@ -125,6 +125,12 @@ def test_a_run_rests_only_once_everything_was_looked_at() -> None:
         assert brake.restless(town(OVER_S, **rows)) != [], rows
 
 
+def test_a_document_comes_before_the_payment_that_ends_a_hold() -> None:
+    held = town(OVER_S, holds=[hold(stage="payout")])
+    assert brake.restless(held) != [] and brake.restless(held, documents=True) == []
+    assert brake.restless(town(OVER_S, holds=[hold()]), documents=True) != [], "checks need no document"
+
+
 def test_a_link_that_a_crowd_ended_is_hard() -> None:
     ended = Link("L1", 1, "bni", "unlinking", None, None, None, None, None, 0.0, [], "nik_mismatch")
     assert len(list(brake.broken(town(OVER_S, stage=WRITE, links=[ended])))) == 1
