@@ -31,7 +31,7 @@ from mock_partners.kit.world import Account, World
 
 PROVIDERS = "gopay"
 """additionalInfo.beneficiaryProvider; its values are not public (assumed)."""
-NOTES = "[A-Za-z0-9 _]{1,50}"
+NOTES = "[A-Za-z0-9 _]{1,100}"
 NOTIFIED = {
     State.BOOKED: ("completed", ""),
     State.FAILED: ("failed", TECHNICAL),
@@ -76,7 +76,7 @@ class Topups:
         fields = _fields(asked)
         reference, number, amount = fields.text("partnerReferenceNo", 64), _number(fields), fields.amount("amount")
         details = Named(number, asked.external_id, fields.text("customerName", 255))
-        fields.text("notes", 50, pattern=NOTES, required=False)
+        fields.text("notes", 100, pattern=NOTES)
         order = Order(reference, amount, (amount, "IDR", number), details)
         done = "Request has been processed successfully"
         return await pay(

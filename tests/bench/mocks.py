@@ -146,7 +146,7 @@ def gopay(mock: Mock, payouts: int) -> Iterator[bytes]:
     sign = Signer(mock)
     info = {"additionalInfo": {"beneficiaryProvider": "gopay"}}
     for number in range(payouts):
-        who = {"customerNumber": "08215023424", "customerName": "BUDI SANTOSO"}
+        who = {"customerNumber": "08215023424", "customerName": "BUDI SANTOSO", "notes": f"P{number}"}
         yield sign("/v1.0/emoney/topup", {"partnerReferenceNo": f"P{number}", **who, "amount": AMOUNT, **info})
         yield sign("/v1.0/transfer/status", {"originalPartnerReferenceNo": f"P{number}", "serviceCode": "38"})
 

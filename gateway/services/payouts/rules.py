@@ -31,6 +31,9 @@ time is a payout that ends unsent.
 BACKOFF_MAX_S = 60.0
 HELD_BACK_S = 1.0
 """What we held back ourselves is looked at again so soon."""
+_HOLIDAYS = (
+    "; it says *pending*: it settles on working days alone, so holidays delay it, and this then closes by itself"
+)
 LEASE_S = 30.0
 """How long a worker may keep a payout before it sends it, or looks it up."""
 
@@ -255,7 +258,9 @@ def _look_up_again(terms: Terms, s: Standing, now: datetime, effects: Effects) -
     payout.next_at = now + timedelta(seconds=terms.pace.lookup_after_s(payout.looks))
     over_since = terms.pace.over_since(now)
     if payout.state in _FOLLOWED and payout.first_sent_at is not None and payout.first_sent_at <= over_since:
-        _unknown_case(s, effects, f"{payout.looks} look-ups since the last attempt, and the look-up horizon is over")
+        holidays = "" if payout.state is _S.UNKNOWN or terms.pace.weekends else _HOLIDAYS
+        over = "look-ups since the last attempt, and the look-up horizon is over"
+        _unknown_case(s, effects, f"{payout.looks} {over}{holidays}")
     elif payout.state is _S.REJECTED and payout.ended_at is not None and payout.ended_at <= over_since:
         _unconfirmed(s, effects)
 

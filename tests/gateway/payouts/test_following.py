@@ -268,7 +268,7 @@ async def test_a_weekend_is_no_look_up_horizon_where_nothing_settles_on_it(
     )
     bank = town.partner(lookups=schedule)
     town.clock.go_to(datetime(2026, 11, 27, 11, 0, tzinfo=UTC))
-    await town.due()
+    incentive = await town.due()
     worker, statements = town.worker(), town.statements()
     bank.script("transfer", "pending")
     bank.script("status", *["pending"] * 400)
@@ -278,6 +278,13 @@ async def test_a_weekend_is_no_look_up_horizon_where_nothing_settles_on_it(
     assert await town.cases() == []
     await town.drive(worker, statements, hours=5, step_s=1800)
     assert await town.cases() == ["outcome_unknown"]
+    (case,) = await town.fetch("SELECT detail FROM cases")
+    assert ("holidays" in case["detail"]) is not weekends, "nobody keeps a calendar here: staff are told what it may be"
+    payout = await town.payout(incentive)
+    bank.acts["status"].clear()
+    bank.book(payout.reference, payout.amount_rupiah, "0000000001")
+    await town.drive(worker, statements, hours=2, step_s=600)
+    assert (await town.states(incentive), await town.cases()) == ([S.SUCCEEDED], [])
 
 
 async def test_another_amount_under_our_reference_is_no_success(town: Town) -> None:

@@ -42,7 +42,7 @@ ENDPOINTS = (
     }, customer=True, needs_fields=True),
     Endpoint(SLUG, "POST", f"{PATHS}/emoney/account-inquiry", "37", _TOPUP),
     Endpoint(SLUG, "POST", f"{PATHS}/emoney/topup", "38", {
-        **_TOPUP, "partnerReferenceNo": "38", "customerName": "José",
+        **_TOPUP, "partnerReferenceNo": "38", "customerName": "José", "notes": "insentif 1",
     }),
     Endpoint(SLUG, "POST", f"{PATHS}/transfer/status", "36", {
         "originalPartnerReferenceNo": "é", "serviceCode": "38",
