@@ -78,9 +78,11 @@ class Lanes(Generic[T]):
                 return min(wait_s, MOST_WAIT_S)
             if self._outage.down:
                 places = 1 if self._outage.admit() else 0
+        if places == 0 and not self._under_way:
+            return FULL_S  # the canary was taken back: another hold stays
         if places == 0:
             await asyncio.wait(self._under_way, timeout=FULL_S, return_when=asyncio.FIRST_COMPLETED)
-            return 0.0 if self._under_way else FULL_S
+            return 0.0
         if self._room is not None:
             await self._room.wait()
             places = min(places, self._room.free)

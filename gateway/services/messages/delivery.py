@@ -222,8 +222,10 @@ class Deliverer:
             if replayed is not None:
                 replayed = await self._page(turn, row, replayed, waiting, _until(row))
             else:
-                moved = await self._page(turn, row, place, waiting, None)
-                place = moved or place
+                while (moved := await self._page(turn, row, place, waiting, None)) is not None:
+                    place = moved
+                    if turn.delivered or turn.waits or turn.over():
+                        break  # else they were all others': it lags behind by no round of ours for each page of those
         await self._keep(row, turn, place, replayed, full=full)
 
     async def _page(

@@ -91,6 +91,25 @@ async def test_events_of_others_are_passed_by_without_a_rest(desk: Desk) -> None
         await worker.close()
 
 
+async def test_a_file_of_others_is_passed_by_in_one_round(desk: Desk) -> None:
+    """A page a round is a few hundred events a second: who wants one of ten thousand would be told hours late."""
+    async with receiving() as receiver:
+        endpoint = await desk.endpoint(receiver, EventType.BATCH_APPROVED)
+        worker = desk.worker()
+        await desk.tell(range(25 * delivery.PAGE))
+        await desk.tell(range(1), EventType.BATCH_APPROVED)
+        await desk.tell(range(1, 3))
+        assert await worker.tick() == 1
+        await worker.settle()
+        assert [message["type"] for _, message in receiver.taken] == ["batch.approved"]
+        await desk.tell(range(2 * delivery.PAGE))
+        assert await worker.tick() == 1
+        await worker.settle()
+        assert await worker.tick() == 0, "its place is behind them"
+        assert (await desk.webhooks.get("core", endpoint)).waiting == 0
+        await worker.close()
+
+
 async def test_an_endpoint_is_disabled_by_a_call_in_vain_and_by_no_event_of_others(desk: Desk) -> None:
     """Down for three days, then mended, and nothing to tell it of for a week."""
     broken = True

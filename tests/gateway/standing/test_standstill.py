@@ -261,6 +261,23 @@ async def test_every_kind_of_loop_knows_that_it_fails_and_that_it_works_again(
         await task
 
 
+async def test_lanes_whose_canary_was_taken_back_wait_and_do_not_fail() -> None:
+    """One of two holds was released between the turn and the try: nothing is under way that could be waited for."""
+    held: Any = type(
+        "_Held", (), {"down": True, "turn": staticmethod(lambda: asyncio.sleep(0, 0.0)), "admit": lambda _: False}
+    )()
+
+    async def work(_: object) -> list[object]:
+        raise AssertionError("nothing may be begun")
+
+    wake, stopping = Wakes("", {}).event("x"), asyncio.Event()
+    task = asyncio.create_task(Lanes("x", work, work, room=None, outage=held).run(wake, stopping))
+    await asyncio.wait_for(_until(lambda: wake.awaited or wake.failure is not None), 60)
+    assert wake.failure is None
+    stopping.set()
+    await task
+
+
 async def _until(true: Callable[[], bool]) -> None:
     while not true():
         await asyncio.sleep(0.001)
