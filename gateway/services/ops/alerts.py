@@ -60,6 +60,7 @@ ALERTS = (
         "WorkFails", "gateway_standing_seconds", 60, "Workers fail to take up what is due.", {"because": "failing"},
         page=True,
     ),
+    Alert("LoopFails", "gateway_loop_failing_seconds", 600, "Something that a worker does fails each time.", page=True),
     Alert("Stalled", "gateway_cases_open", 0, "Something stands still.", {"code": "stalled"}, page=True),
     Alert("Contradiction", "gateway_cases_open", 0, "A partner said both paid and failed.", {"code": "contradiction"}),
     Alert("NotificationsWait", "gateway_notifications_oldest_seconds", 600, "Notifications wait.", page=True),

@@ -13,8 +13,8 @@ Measured = list[tuple[str, dict[str, str], float]]
 
 async def measure(connection: Connection, now: datetime) -> Measured:
     """Cases by code and partner, overdue ones, the oldest of what is unknown, unapplied, unapproved, or said of a
-    person by one of two; dead letters; refusals of people that the gateway asks about again by itself. In the caller's
-    transaction.
+    person by one of two; since when a worker's loop fails; dead letters; refusals of people that the gateway asks about
+    again by itself. In the caller's transaction.
     """
     await by_key(connection)
     rows = await connection.fetch(
@@ -37,6 +37,8 @@ async def measure(connection: Connection, now: datetime) -> Measured:
             GROUP BY code
         UNION ALL SELECT 'webhook_dead_letters', NULL, NULL, count(*) FROM webhook_deliveries
             WHERE dead_at IS NOT NULL HAVING count(*) > 0
+        UNION ALL SELECT 'loop_failing_seconds', NULL, work, extract(epoch FROM clock_timestamp() - min(since))
+            FROM work_fails WHERE told_at > clock_timestamp() - interval '30 seconds' GROUP BY work
         UNION ALL SELECT 'statements_out_of_time', NULL, statement, sum(times) FROM statements_out_of_time
             WHERE day >= current_date - 1 GROUP BY statement
         UNION ALL SELECT 'refusals_provisional', partner, code, count(*) FROM (

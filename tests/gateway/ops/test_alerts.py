@@ -50,6 +50,10 @@ PLANTED = {
         " INSERT INTO backlog_samples SELECT at - interval '90 seconds', partner, stage, due, blocked, ended"
         " FROM backlog_samples"
     ),
+    "LoopFails": (
+        "INSERT INTO work_fails VALUES ('w1', 'daily:fake', 'InsufficientPrivilegeError', $1::timestamptz"
+        " - interval '11 minutes', clock_timestamp())"
+    ),
     "Stalled": _CASE.format(code="stalled", unit="day"),
     "Contradiction": _CASE.format(code="contradiction", unit="day"),
     "NotificationsWait": (
