@@ -30,6 +30,8 @@ STAGE_OF: dict[str, HoldStage] = {
     "approve": HoldStage.PAYOUT,
 }
 """By operation of `Partner`. Look-ups and statements hold nothing: they go on whatever stands still."""
+HALF = "prepare"
+"""The operation whose success moves nothing: an instruction stands, and what carries it out may fail all the same."""
 
 
 class HoldKind(enum.Enum):

@@ -206,7 +206,8 @@ class Desk:
         except asyncio.CancelledError:
             self._tell(operation, Told(good=False, fault=CallFault.TIMED_OUT, words="no answer"))
             raise
-        self._tell(operation, await self._slowed(of_result(result, seen, self.manifest), seen))
+        if seen.operation is not None:  # else nobody was asked: the participant is sent to a page, say
+            self._tell(operation, await self._slowed(of_result(result, seen, self.manifest), seen))
         return result
 
     async def _slowed(self, told: Told, seen: LastAnswer) -> Told:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from contracts.hold import STAGE_OF, CallFault, HoldKind, HoldStage, kind_of
+from contracts.hold import HALF, STAGE_OF, CallFault, HoldKind, HoldStage, kind_of
 from gateway.clock import Clock, growing_s, jakarta_day, start_of_jakarta_day
 from gateway.partners.watch import Told
 from gateway.resources import Resources
@@ -66,7 +66,8 @@ class Outage:
         self._let_in = False
         self._failed_at: datetime | None = None
         self._throttled: Told | None = None
-        self._canaries = 0
+        self._canaries, self._trying = 0, False
+        """How many may be let through while held; whether the one that was has not been heard of yet."""
         self._news = news
 
     @property
@@ -109,14 +110,17 @@ class Outage:
             return True
         if self._canaries == 0:
             return False
-        self._canaries -= 1
+        self._canaries, self._trying = self._canaries - 1, True
         return True
 
     def told(self, operation: str, told: Told) -> None:
         """Take in what an operation told about the partner."""
         if STAGE_OF.get(operation) is not self._stage:
             return
-        if told.good:
+        trying, self._trying = self._trying, False
+        if told.good and operation == HALF:
+            self._canaries += trying and self.down  # the canary goes on to what carries it out
+        elif told.good:
             self._failures, self._opening = 0, False
             held = self.held
             if held is not None and held.kind in _OPENED_HERE and not self._closing:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from tests.mutants.planting import WORKER, one
 
 _BOUNDED = "tests/gateway/standing/test_bounded.py"
+_HALVES = "tests/gateway/standing/test_halves.py"
 _STUCK = "tests/gateway/standing/test_thousand_stuck.py"
 _KEPT = "tests/gateway/linking/test_answers_kept.py"
 _ROUNDS = "gateway/services/reconciliation/rounds.py"
@@ -14,7 +15,9 @@ _CASES, _RECOVERING = "tests/gateway/standing/test_cases.py", "tests/gateway/rec
 _CLOCKS, _OFF = "tests/gateway/test_clocks.py", "gateway/storage/base/clocks.py"
 
 STILL = (
-    one("worker/an_outage_is_ended_by_a_refusal", "gateway/worker/outage.py", "        if told.good:\n", "        if told.good or told.fault is None:\n", WORKER, first="test_outage_opens_after_a_run_of_failures_and_closes_at_a_word"),
+    one("worker/a_create_ends_an_outage", "gateway/worker/outage.py", "if told.good and operation == HALF:", "if told.good and not operation:", _HALVES, first="test_a_run_of_approvals_that_fail_is_not_broken_by_creates_that_do_not"),
+    one("worker/a_page_without_a_call_is_an_answer", "gateway/partners/desk.py", "if seen.operation is not None:  # else nobody", "if operation:  # else nobody", _HALVES, first="test_a_page_that_needs_no_call_says_nothing_of_the_partner"),
+    one("worker/an_outage_is_ended_by_a_refusal", "gateway/worker/outage.py", "        elif told.good:\n", "        elif told.good or told.fault is None:\n", WORKER, first="test_outage_opens_after_a_run_of_failures_and_closes_at_a_word"),
     one("worker/two_canaries_at_once", "gateway/storage/ops/holds.py", "released_at IS NULL AND next_canary_at <= $2", "released_at IS NULL AND $2::timestamptz IS NOT NULL", WORKER, first="test_what_one_worker_saw_holds_in_the_other"),
     one("worker/throttling_taken_for_an_outage", "gateway/worker/outage.py", "elif told.fault is CallFault.THROTTLED:", "elif told.fault is CallFault.REFUSED:", WORKER, first="test_throttling_is_no_outage_and_its_retry_after_is_obeyed"),
     one("answers/dropped_while_the_database_is_away", "gateway/services/kept.py", "if done >= tries:", "if done >= 0:", _BOUNDED, first="test_answers_outlive_a_database_that_is_away"),
