@@ -203,8 +203,8 @@ class Singles:
             )
             for line, one in handed.items()
         ]
-        if answers and not await idempotency.keep_all(connection, answers, 201, now):
-            raise Overtaken
+        if answers:
+            await idempotency.keep_all(connection, answers, 201, now)
         return [handed.get(fate.line) if fate.answered or fate.line in handed else _refused(fate) for fate in fates]
 
     def _batch(self, item: _Item, fate: Fate, now: datetime) -> BatchRow:

@@ -76,19 +76,18 @@ async def keep(
 
 async def keep_all(
     connection: Connection, answers: Sequence[tuple[str, str, bytes, bytes]], status: int, now: datetime
-) -> bool:
-    """The same for several answers, by client, key, fingerprint and answer. False: something is stored under one of the
-    keys, or has just been.
+) -> None:
+    """The same for several answers, by client, key, fingerprint and answer. Raises `asyncpg.UniqueViolationError` where
+    something is stored under one of the keys, or has just been.
     """
-    done = await connection.execute(
+    await connection.execute(
         "INSERT INTO idempotency (client_id, key, fingerprint, status, answer, created_at)"
         " SELECT c, k, f, $5, a, $6 FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[]) AS t (c, k, f, a)"
-        " ORDER BY c, k ON CONFLICT DO NOTHING",
+        " ORDER BY c, k",
         *[[answer[at] for answer in answers] for at in range(4)],
         status,
         now,
     )
-    return int(done.split()[-1]) == len(answers)
 
 
 async def free(connection: Connection, client_id: str, key: str) -> None:

@@ -242,7 +242,7 @@ ORDER BY r.line {overtaken}
 """
 
 
-def all_new(ours: str, live: str, batch: str, now: str) -> str:
+def all_new(ours: str, live: str, batch: str, now: str, line: str = "r.line") -> str:
     """Inserts the accepted rows where each brings a participant of its own who is not known yet, and that participant:
     nobody who is stored is looked at.
     """
@@ -252,7 +252,7 @@ WITH p AS (
     SELECT {_PARTICIPANT}, {now}, {now}, {ours} {live} ORDER BY r.line
     RETURNING id, participant_id, link_active, verified, standing, organisation)
 INSERT INTO incentives ({_INCENTIVE})
-SELECT {_incentive(batch, now, "r.line")} FROM p JOIN intake_rows r USING (participant_id) ORDER BY r.line
+SELECT {_incentive(batch, now, line)} FROM p JOIN intake_rows r USING (participant_id) ORDER BY r.line
 """
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
+import asyncpg
 import msgspec
 
 from gateway.storage.base.database import Connection, set_by_key
@@ -59,9 +60,11 @@ SELECT r.line, m.code, m.fields, m.hint, EXISTS (SELECT FROM idempotency k
 FROM intake_rows r LEFT JOIN met m USING (line) LEFT JOIN participants p USING (participant_id)
 """
 _CORRECT = _ROWS + rules.corrected_participants(_OURS, _LIVE, "$2")
-_PARTICIPANTS = _ROWS + rules.new_participants(_OURS, _LIVE, "$2")
+_PARTICIPANTS = _ROWS + rules.new_participants(_OURS, _LIVE, "$2", overtaken="")
 _NOTE = _ROWS + rules.notes("r.batch_id", _LIVE, line="1")
-_INCENTIVES = _ROWS + rules.new_incentives(_OURS, _LIVE, "r.batch_id", "$2", line="1") + " RETURNING id, batch_id"
+_MADE = " RETURNING id, batch_id"
+_INCENTIVES = _ROWS + rules.new_incentives(_OURS, _LIVE, "r.batch_id", "$2", line="1", overtaken="") + _MADE
+_ALL_NEW = f"{_ROWS}, {rules.all_new(_OURS, _LIVE, 'r.batch_id', '$2', line='1').strip().removeprefix('WITH ')}{_MADE}"
 _BATCHES = """
 INSERT INTO batches (id, client_id, organisation, state, single, rows_accepted, rows_rejected, rows_repeated,
     amount_rupiah, content_root, content_key_sealed, partners, warnings, received_at)
@@ -139,18 +142,24 @@ async def fates(connection: Connection, rows: Sequence[Single], now: datetime, l
 async def store(
     connection: Connection, rows: Sequence[Single], batches: Sequence[BatchRow], fates: Sequence[Fate], now: datetime
 ) -> dict[str, int]:
-    """Put accepted rows where they belong, each into its batch; the incentives by batch. Rows that somebody else has
-    stored since they were decided about are missing: decide about them anew, in another transaction.
+    """Put accepted rows where they belong, each into its batch; the incentives by batch. Where somebody else has stored
+    what one of them says since they were decided about, its incentive is missing, or `asyncpg.UniqueViolationError` is
+    raised: decide about them anew, in another transaction.
     """
     content = _as_json(rows)
     await connection.execute(_BATCHES, _as_json(batches))
+    if all(fate.unknown for fate in fates):
+        return _by_batch(await connection.fetch(_ALL_NEW, content, now))
     if any(fate.differs for fate in fates):
         await connection.execute(_CORRECT, content, now)
     if any(fate.unknown for fate in fates):
         await connection.execute(_PARTICIPANTS, content, now)
     if any(fate.differs for fate in fates):
         await connection.execute(_NOTE, content)
-    made = await connection.fetch(_INCENTIVES, content, now)
+    return _by_batch(await connection.fetch(_INCENTIVES, content, now))
+
+
+def _by_batch(made: Sequence[asyncpg.Record]) -> dict[str, int]:
     return {row["batch_id"]: row["id"] for row in made}
 
 

@@ -201,6 +201,34 @@ async def test_one_key_is_one_row_whoever_comes_with_it_at_once(api: Api) -> Non
             assert reply.json()["code"] == first.json()["code"] == "idempotency_conflict"
 
 
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize(
+    "change", [{}, {"period": "2"}, {"participant_id": "P00000009"}, {"account": "+6281299999999"}]
+)
+async def test_who_is_overtaken_is_decided_about_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch, known: bool, change: dict[str, str]
+) -> None:
+    """Between the decision and the storing somebody else's row is stored: all end as one after the other."""
+    if known:
+        await _alone(api, row(2, period="0"))
+    real, others = singles.store, [row(1) | change]
+
+    async def late(*values: Any) -> Any:
+        if others:
+            await _in_a_batch(api, others.pop(), "maker")
+        return await real(*values)
+
+    monkeypatch.setattr(singles, "store", late)
+    fates = await asyncio.gather(*[_alone(api, row(n)) for n in (1, 2, 3)])
+    same, person = not change, "participant_id" not in change
+    expected = (None, "") if same or "period" in change else ("incentive_conflict", "account") if person else (
+        "nik_duplicate", "nik")  # fmt: skip
+    assert [_told(fate) for fate in fates] == [expected, (None, ""), (None, "")]
+    held = await api.fetch("SELECT participant_id, period FROM incentives WHERE period <> '0' ORDER BY 1, 2")
+    first = [("P00000009", "1")] if not person else [("P00000001", "1")] + [("P00000001", "2")] * ("period" in change)
+    assert sorted(map(tuple, held)) == sorted([*first, ("P00000002", "1"), ("P00000003", "1")])
+
+
 async def test_old_keys_are_forgotten(api: Api) -> None:
     for n in (1, 2):
         await _alone(api, row(n), key=f"k{n}")
