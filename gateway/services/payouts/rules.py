@@ -180,7 +180,7 @@ def _held_back(terms: Terms, s: Standing, now: datetime) -> None:
         payout.next_at = now + timedelta(seconds=HELD_BACK_S)
 
 
-def _mismatched(terms: Terms, s: Standing, now: datetime, effects: Effects) -> None:
+def _mismatched(terms: Terms, s: Standing, detail: str, now: datetime, effects: Effects) -> None:
     """What was about to be paid is not what was approved: taken back, and nothing is sent before people have looked.
 
     A reserved payout ends; one that stands prepared is withdrawn, as nothing that is not approved is payable.
@@ -189,7 +189,7 @@ def _mismatched(terms: Terms, s: Standing, now: datetime, effects: Effects) -> N
     if s.payout.state is _S.RESERVED:
         ends.cancel(s, s.payout, now)
     s.incentive.own, s.incentive.own_next_at = _B.APPROVAL_MISMATCH, None
-    effects.cases.append(ends.new_case(s.payout, _B.APPROVAL_MISMATCH, "its row is not the one that was approved"))
+    effects.cases.append(ends.new_case(s.payout, _B.APPROVAL_MISMATCH, detail))
     effects.lapsed = True
 
 
@@ -311,7 +311,7 @@ def _found(terms: Terms, s: Standing, finding: Finding, now: datetime, effects: 
             _held_back(terms, s, now)
     elif what is What.APPROVAL_MISMATCH:
         if current:
-            _mismatched(terms, s, now, effects)
+            _mismatched(terms, s, finding.detail or "its row is not the one that was approved", now, effects)
     elif what is What.REFUSED and finding.refused is not None:
         if current and _back(terms, s, now):
             ends.cancel(s, payout, now)

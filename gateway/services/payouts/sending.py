@@ -266,6 +266,11 @@ class Sending:
         if intent.before is _S.PREPARING:
             return None  # a create that is in doubt: it moves nothing, and without it nobody can withdraw it
         account = self._vault.index(places.account_index(one.desk.slug), one.order.account.reveal())
+        if one.leased.paid_by_ledger:
+            detail = "the ledger has its incentive paid: rows of before were put back"
+            _log.error("paid_by_ledger", payout=intent.payout)
+            what = What.APPROVAL_MISMATCH
+            return Finding(payout=intent.payout, what=what, attempt=intent.attempt, worker=self._worker, detail=detail)
         if (
             (under := one.leased.approved_under) is not None
             and begun.approved_row is not None

@@ -35,6 +35,10 @@ class Leased(msgspec.Struct, kw_only=True):
     """The root of the payment plan that two people approved for that batch, empty where they approved the batch itself;
     None: nobody did. Read where the payout is leased.
     """
+    paid_by_ledger: bool = False
+    """The ledger, which nobody changes, has its incentive paid and nothing given back, whatever the rows say: they were
+    put back.
+    """
 
     @property
     def prepared(self) -> bool:
@@ -186,6 +190,10 @@ async def load(connection: Connection, payouts: Sequence[int]) -> list[Leased]:
     rows = await connection.fetch(
         """
         SELECT p.*, t.participant_id, t.name_sealed, t.phone_sealed, l.account_sealed, l.grant_sealed, l.proved_at,
+            EXISTS (SELECT FROM (SELECT id FROM payouts WHERE incentive = p.incentive OFFSET 0) o
+                CROSS JOIN LATERAL (SELECT kind FROM ledger WHERE payout = o.id OFFSET 0) l
+                GROUP BY o.id HAVING bool_or(l.kind IN ('settle', 'settle_late')) AND NOT bool_or(l.kind = 'return'))
+                AS paid_by_ledger,
             coalesce((SELECT r.batch_id FROM reapprovals r WHERE r.incentive = i.id AND r.digest = i.digest
                       ORDER BY r.lapsed_at DESC LIMIT 1), i.batch_id) AS approved_in
         FROM payouts p JOIN participants t ON t.id = p.participant JOIN links l ON l.id = p.link_id
@@ -205,6 +213,7 @@ _BESIDE = (
     "grant_sealed",
     "proved_at",
     "approved_in",
+    "paid_by_ledger",
 )
 
 
