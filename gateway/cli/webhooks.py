@@ -85,9 +85,16 @@ def replay(
     )
 
 
+@app.command("end-replay")
+def end_replay(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = API) -> None:
+    """Deliver no more of a range again; what is new goes on."""
+    asked(url, client_id, client_secret, calls.end_webhook_replay(endpoint))
+    terminal().print(f"{endpoint} is told what is new", highlight=False)
+
+
 @app.command()
 def dead(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: Url = API) -> None:
-    """What was given up after 72 hours, one JSON object a line."""
+    """What was given up, one JSON object a line."""
     with connected(url, client_id, client_secret) as gateway:
         for letter in gateway.pages(calls.list_dead_letters(endpoint)):
             typer.echo(msgspec.json.encode(letter).decode())
@@ -101,9 +108,12 @@ def change(
     url: Url = API,
     address: Annotated[str | None, typer.Option(help="Where it is called from now on.")] = None,
     types: Annotated[list[str] | None, typer.Option("--type", help="Only this event type; once for each.")] = None,
+    all_types: Annotated[bool, typer.Option("--all-types", help="All event types again.")] = False,
 ) -> None:
     """Another address or other event types; the secret and the place in the events stay."""
-    wanted = calls.change_webhook_endpoint(endpoint, url=address, types=types or None)
+    if types and all_types:
+        raise typer.BadParameter("give --type or --all-types")
+    wanted = calls.change_webhook_endpoint(endpoint, url=address, types=[] if all_types else types or None)
     done = asked(url, client_id, client_secret, wanted)
     terminal().print(f"{done.webhook_endpoint_id}: {done.url}, {' '.join(done.types) or 'all'}", highlight=False)
 
@@ -125,7 +135,9 @@ def enable(endpoint: Endpoint, client_id: ClientId, client_secret: Secret, url: 
 def _state(one: models.WebhookEndpoint) -> str:
     if one.disabled_at is not None:
         return f"disabled: {one.disabled_because}"
-    return f"failing: {one.last_error}" if one.failing_since is not None else "called"
+    if one.failing_since is not None:
+        return f"failing: {one.last_error}"
+    return "called" if one.replay_cursor is None else "called, a range again"
 
 
 def _secret(made: models.NewWebhookEndpoint) -> None:

@@ -274,7 +274,10 @@ def list_cases(
 
 
 def list_events(*, after: str | None = None, limit: int = 500) -> Pages[models.Event]:
-    """Events after a cursor, up to the last one that there is now; keep the last event's cursor and go on from it."""
+    """Events after a cursor, up to the last one that there is now. Sent as a `Call`, its `first` page is a dict whose
+    `next_cursor` is the place to go on from later: of `now` the present, and else the last event's, or one behind it
+    that leads past what is others'.
+    """
     first = get("list_events", "/v1/events", dict, cursor=after, limit=limit)
     return Pages(first=first, items="events", item=models.Event)
 
@@ -340,6 +343,12 @@ def replay_webhook_events(
     body = {"after": after, "until": until, "dead_letters": dead_letters}
     path = f"{_ENDPOINTS}/{part(webhook_endpoint_id)}/replay"
     return do("replay_webhook_events", "POST", path, models.WebhookEndpoint, body)
+
+
+def end_webhook_replay(webhook_endpoint_id: str) -> Call[models.WebhookEndpoint]:
+    """Deliver no more of a range again."""
+    path = f"{_ENDPOINTS}/{part(webhook_endpoint_id)}/replay"
+    return do("end_webhook_replay", "DELETE", path, models.WebhookEndpoint, repeatable=True)
 
 
 def list_dead_letters(webhook_endpoint_id: str, *, limit: int = 500) -> Pages[models.DeadLetter]:

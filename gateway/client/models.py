@@ -203,17 +203,22 @@ class Challenge(Model, frozen=True, kw_only=True):
     expires_at: datetime | None = None
 
 
-class Link(Model, frozen=True, kw_only=True):
-    """A participant's consent at one partner."""
+class LinkLine(Model, frozen=True, kw_only=True):
+    """A link in a list."""
 
     link_id: str
     participant_id: str
     partner: str
     state: str
     ended_because: str | None
-    challenge: Challenge | None
     created_at: datetime
     updated_at: datetime
+
+
+class Link(LinkLine, frozen=True, kw_only=True):
+    """A participant's consent at one partner."""
+
+    challenge: Challenge | None
 
 
 class Withdrawal(Model, frozen=True, kw_only=True):
@@ -300,18 +305,6 @@ class Payout(Model, frozen=True, kw_only=True):
     ended_at: datetime | None
 
 
-class LinkLine(Model, frozen=True, kw_only=True):
-    """A link in a list."""
-
-    link_id: str
-    participant_id: str
-    partner: str
-    state: str
-    ended_because: str | None
-    created_at: datetime
-    updated_at: datetime
-
-
 class Case(Model, frozen=True, kw_only=True):
     """What an operator must look at."""
 
@@ -353,6 +346,7 @@ class WebhookEndpoint(Model, frozen=True, kw_only=True):
     waiting: int
     dead_letters: int
     two_secrets_until: datetime | None
+    replay_cursor: str | None = None
 
 
 class NewWebhookEndpoint(Model, frozen=True, kw_only=True):

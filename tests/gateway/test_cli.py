@@ -6,16 +6,19 @@ import asyncio
 import base64
 import http.server
 import json
+import os
 import re
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 from urllib.parse import urlencode, urlsplit
 
+import httpx
 import msgspec
 import pytest
 import uvicorn
@@ -24,6 +27,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from adapters.registry import PARTNERS
 from gateway.api.app import create_app
 from gateway.cli import COMMANDS, demo
+from gateway.cli import batch as batch_cli
 from gateway.cli.serve import server_config
 from gateway.clock import SystemClock
 from gateway.demo.cluster import bare_environment
@@ -71,6 +75,10 @@ def test_migrate_and_clients(empty_database: str) -> None:
     listed = run("clients", "list", **store)
     assert "first-one" in listed
     assert client["client_secret"] not in listed
+    alone = run("clients", "create", "core two", "--scope", "batches", **store)
+    assert "organisation of its own, core-two" in alone, "what it hands over by mistake is lost to the others"
+    for more in (("--organisation", "prakerja"), ("--scope", "read", "--json")):
+        assert "of its own" not in run("clients", "create", f"core {more[1]} x", "--scope", "batches", *more, **store)
     assert "Scopes are" in run("clients", "create", "x", "--scope", "all", status=2, **store)
     assert "Choose another name" in run("clients", "create", "first one", "--scope", "read", status=2, **store)
     assert "disabled" in run("clients", "disable", "first-one", **store)
@@ -126,6 +134,8 @@ def test_a_batch_from_file_to_approval_and_why(served: dict[str, Any], database:
     assert nik(1) not in text
     refused = tmp_path / "refused.csv"
     run("batch", "submit", str(file), "--refused", str(refused), **served["maker"])
+    again = run("batch", "submit", str(file), **served["maker"])
+    assert "handed over before" in again and "not looked at again" in again and "not looked at again" not in text
     mended = refused.read_text().replace(",123,", f",{nik(2)},")
     refused.write_text(mended)
     assert "1 incentives" in run("batch", "submit", str(refused), **served["maker"]), "corrected, it is taken as it is"
@@ -162,6 +172,34 @@ def test_a_batch_from_file_to_approval_and_why(served: dict[str, Any], database:
     why = run("why", "1", **store)
     assert "who must act: participant, by 2099-12-31" in why
     assert "no such payout" in run("payouts", "show", "1", status=2, **store)
+
+
+def test_a_token_ends_while_a_file_is_sent_or_somebody_thinks(
+    served: dict[str, Any], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lives a quarter of an hour, a file of half a gigabyte or a question at the terminal may take longer. And a
+    pipe is read once, where a file is hashed before it is sent: an empty batch would go.
+    """
+    asked: list[str] = []
+    send = httpx.Client._send_single_request
+
+    def ended_after(client: httpx.Client, request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        if request.url.path != "/oauth/token" and len(asked) % 2:  # every second request finds its token at its end
+            clock[0] += 1_000.0
+        return send(client, request)
+
+    clock = [time.monotonic()]
+    monkeypatch.setattr(batch_cli, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(httpx.Client, "_send_single_request", ended_after)
+    file = tmp_path / "rows.csv"
+    file.write_bytes(as_csv([row(1), row(2, nik="123")]))
+    text = run("batch", "submit", str(file), "--refused", str(tmp_path / "refused.csv"), **served["maker"])
+    assert "nik_invalid" in text and "123" in (tmp_path / "refused.csv").read_text()
+    assert asked.count("/oauth/token") > 1
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    assert "no file but a pipe" in run("batch", "submit", str(pipe), status=2, **served["maker"])
 
 
 def test_a_client_that_offers_http_2_is_read_whole(served: dict[str, Any]) -> None:
@@ -248,6 +286,9 @@ def test_a_plan_that_was_rejected_is_proposed_anew_and_one_that_stands_is_not(
     first = submitted()
     assert submitted() == first
     root = run("plans", "root", str(file)).strip()
+    marked = tmp_path / "marked.json"
+    marked.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())  # as some editors save a file
+    assert run("plans", "root", str(marked)).strip() == root
     run("plans", "approve", first, "--root", root, "--reject", **served["one"])
     second = submitted()
     assert second != first and submitted() == second
@@ -300,7 +341,13 @@ def test_webhooks_are_made_tried_and_kept_from_the_command_line(served: dict[str
     assert endpoint in listed and "batch.received" in listed and "whsec_" not in listed
     changed = run("webhooks", "change", endpoint, "--type", "case.opened", **me)
     assert "case.opened" in changed and "127.0.0.1" in changed
+    assert "all" in run("webhooks", "change", endpoint, "--all-types", **me)
+    both = run("webhooks", "change", endpoint, "--all-types", "--type", "case.opened", status=2, **me)
+    assert "--type or --all-types" in both
     assert endpoint in run("webhooks", "replay", endpoint, **me)
+    assert "a range again" in run("webhooks", "list", **me)
+    assert endpoint in run("webhooks", "end-replay", endpoint, **me)
+    assert "a range again" not in run("webhooks", "list", **me)
     assert "error:" in run("webhooks", "replay", endpoint, "--after", "%%%", status=2, **me)
     assert run("webhooks", "dead", endpoint, **me) == ""
     run("webhooks", "remove", endpoint, **me)

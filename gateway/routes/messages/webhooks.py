@@ -151,6 +151,14 @@ async def replay_webhook_events(
     )
 
 
+@delete("/{webhook_endpoint_id:str}/replay", guards=[require("read")], status_code=200)
+async def end_webhook_replay(
+    core: NamedDependency[Core], request: Call, webhook_endpoint_id: FromPath[str]
+) -> EndpointView:
+    """Deliver no more of a range again: what is new goes on. Where none is going on nothing changes."""
+    return await core.webhooks.end_replay(request.auth.client_id, webhook_endpoint_id, actor=request.auth.client_id)
+
+
 @get("/{webhook_endpoint_id:str}/dead-letters", guards=[require("read")])
 async def list_dead_letters(
     core: NamedDependency[Core],
@@ -159,7 +167,7 @@ async def list_dead_letters(
     cursor: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=1_000)] = 100,
 ) -> DeadLetters:
-    """Deliveries given up after 72 hours, in the order of their events."""
+    """Deliveries given up, after 72 hours or as too many waited, in the order of their events."""
     found = await core.webhooks.dead_letters(request.auth.client_id, webhook_endpoint_id, cursor, limit)
     return DeadLetters(dead_letters=found, next_cursor=found[-1].cursor if len(found) == limit else None)
 
@@ -169,7 +177,8 @@ router = Router(
     route_handlers=[
         create_webhook_endpoint, list_webhook_endpoints, get_webhook_endpoint, change_webhook_endpoint,
         delete_webhook_endpoint,
-        rotate_webhook_secret, enable_webhook_endpoint, test_webhook_endpoint, replay_webhook_events, list_dead_letters,
+        rotate_webhook_secret, enable_webhook_endpoint, test_webhook_endpoint, replay_webhook_events,
+        end_webhook_replay, list_dead_letters,
     ],
     tags=["webhooks"],
 )  # fmt: skip

@@ -32,16 +32,20 @@ ENDPOINTS_AT_ONCE = 64
 CALLS_AT_ONCE = 8
 """Calls to one endpoint side by side, each for another subject."""
 PAGE = 200
-MOST_WAITING = 2_000
-"""Deliveries that may wait for one endpoint; then its place in the events stays."""
+MOST_WAITING = 10_000
+"""Deliveries that may wait for one endpoint; then its place in the events stays, and the oldest are given up."""
 BUDGET_S = 20.0
 """How long an endpoint is served before its place is kept."""
 LEASE = timedelta(seconds=90)
 GIVE_UP = timedelta(hours=72)
+GIVE_UP_EARLY = timedelta(hours=1)
+"""Where so many wait that the others could not go on."""
 DISABLE_AFTER = timedelta(days=5)
 KEEP_DEAD = timedelta(days=30)
 _FIRST_S, _MOST_S, _REST_MOST_S = 5.0, 43_200.0, 300.0
 _PURGE_EVERY_S = 60.0
+_GIVEN_UP = 1_000
+"""At once, each second at most."""
 _GONE = 410
 _log = structlog.get_logger(__name__)
 
@@ -216,23 +220,23 @@ class Deliverer:
         place, replayed, full = (row.tx, row.seq), None, waiting.total() >= MOST_WAITING
         if row.replay_tx is not None and row.replay_seq is not None:
             replayed = (row.replay_tx, row.replay_seq)
-        # While it fails, one delivery that waits tries it again now and then, and one that is new: it may be that only
-        # what waits is refused, as often as it is sent, and everything else would wait for that.
-        if not full and not turn.over() or not waiting:
+        # While it fails, or no more may wait, one delivery that waits tries it again now and then, and one that is new:
+        # it may be that only what waits is refused, as often as it is sent, and everything else would wait for that.
+        if not turn.over() or not waiting:
             if replayed is not None:
-                replayed = await self._page(turn, row, replayed, waiting, _until(row))
+                replayed = await self._page(turn, row, replayed, waiting, _until(row), full=full)
             else:
-                while (moved := await self._page(turn, row, place, waiting, None)) is not None:
+                while (moved := await self._page(turn, row, place, waiting, None, full=full)) is not None:
                     place = moved
                     if turn.delivered or turn.waits or turn.over():
                         break  # else they were all others': it lags behind by no round of ours for each page of those
         await self._keep(row, turn, place, replayed, full=full)
 
     async def _page(
-        self, turn: _Round, row: EndpointRow, after: Place, waiting: Counter[str], until: Place | None
+        self, turn: _Round, row: EndpointRow, after: Place, waiting: Counter[str], until: Place | None, *, full: bool
     ) -> Place | None:
-        """Deliver the next page, of a failing endpoint one event, and say where it ends; None: there was nothing (more)
-        to deliver.
+        """Deliver the next page, of a failing or `full` endpoint one event, and say where it ends; None: there was
+        nothing (more) to deliver.
         """
         async with self._database.connection() as connection:
             page = await events.read_after(connection, *after, PAGE, organisation=row.organisation)
@@ -249,9 +253,9 @@ class Deliverer:
                 turn.waits.append(
                     Waiting(tx=event.tx, seq=event.seq, subject=event.subject, tries=0, since=now, next_at=now)
                 )
-                continue
-            lanes.setdefault(event.subject, []).append((place, event, None))
-            if turn.failing_since is not None:
+            else:
+                lanes.setdefault(event.subject, []).append((place, event, None))
+            if full or lanes and turn.failing_since is not None:
                 ended, wanted = ended and number == len(wanted), wanted[:number]
                 break
         await asyncio.gather(*(turn.lane(subject, queue) for subject, queue in lanes.items()))
@@ -275,10 +279,12 @@ class Deliverer:
             if not await webhooks.served(connection, row.id, turn.by, after, now):
                 _log.warning("webhooks_taken_over", endpoint=row.id)
                 return
-            if row.replay_tx is not None:  # one that was asked for meanwhile stays as it is
-                await webhooks.replayed(connection, row.id, replayed)
+            if row.replay_tx is not None:
+                await webhooks.replayed(connection, row, replayed)
             await webhooks.delivered(connection, row.id, turn.delivered)
             await webhooks.wait(connection, row.id, turn.waits)
+            if full and turn.failing_since is None:  # it takes others, which these keep waiting
+                await webhooks.give_up(connection, row.id, now - GIVE_UP_EARLY, now, _GIVEN_UP)
             if because is not None:
                 data = {"webhook_endpoint_id": row.id, "because": because, "last_error": turn.error}
                 await events.emit(connection, now, [(EventType.WEBHOOK_DISABLED, row.id, data)])

@@ -48,11 +48,14 @@ class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
     failing_since: datetime | None
     last_error: str | None
     waiting: int
-    """Deliveries that are tried again or wait behind one; at most about 2,000: then later events wait in their turn."""
+    """Deliveries that are tried again or wait behind one. Where 10,000 do, later events wait too, until those that were
+    refused for an hour are given up."""
     dead_letters: int
-    """Deliveries given up after 72 hours; kept for 30 days."""
+    """Deliveries given up after 72 hours, or sooner where too many waited; kept for 30 days."""
     two_secrets_until: datetime | None
     """While a rotation lasts, both secrets sign."""
+    replay_cursor: str | None
+    """How far a replay is; null: none is going on."""
 
 
 class NewEndpointView(Masked, frozen=True, kw_only=True):
@@ -202,7 +205,9 @@ class Webhooks:
             else:
                 if row.replay_tx is not None:
                     raise Conflict(
-                        "A replay is going on.", code="replay_open", remedy="Wait until it is through, then ask again."
+                        "A replay is going on.",
+                        code="replay_open",
+                        remedy="Wait until it is through, or end it (DELETE on the same address), then ask again.",
                     )
                 if after and await events.is_purged(connection, first[0], first[1]):
                     raise InvalidRequest(
@@ -219,6 +224,17 @@ class Webhooks:
                     )
                 await webhooks.replay(connection, row.id, (first[0], first[1]), (last_tx, last_seq))
             await audit.record(connection, now, actor, "webhook.replay", row.id, {"after": after, "until": until})
+            return await self._view(connection, await self._own(connection, client_id, endpoint_id))
+
+    async def end_replay(self, client_id: str | None, endpoint_id: str, *, actor: str) -> EndpointView:
+        """Deliver no more of a range again; what was delivered of it was, and what was refused of it waits on."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            row = await self._own(connection, client_id, endpoint_id)
+            if row.replay_tx is not None and row.replay_seq is not None:
+                await webhooks.end_replay(connection, row.id)
+                data = {"at": cursor_of(row.replay_tx, row.replay_seq)}
+                await audit.record(connection, now, actor, "webhook.end_replay", row.id, data)
             return await self._view(connection, await self._own(connection, client_id, endpoint_id))
 
     async def dead_letters(
@@ -264,11 +280,13 @@ class Webhooks:
     async def _view(self, connection: Connection, row: EndpointRow) -> EndpointView:
         waiting, dead = await webhooks.counts(connection, row.id)
         until = row.old_until if row.old_until is not None and row.old_until > self._clock.now() else None
+        at = None if row.replay_tx is None or row.replay_seq is None else cursor_of(row.replay_tx, row.replay_seq)
         return EndpointView(
             webhook_endpoint_id=row.id, url=row.url, types=[EventType(kind) for kind in row.types],
             created_at=row.created_at, disabled_at=row.disabled_at, disabled_because=row.disabled_because,
             cursor=cursor_of(row.tx, row.seq), failing_since=row.failing_since, last_error=row.last_error,
             waiting=waiting, dead_letters=dead, two_secrets_until=until,
+            replay_cursor=at,
         )  # fmt: skip
 
 

@@ -187,7 +187,8 @@ async def behind(connection: Connection, row: EndpointRow) -> Place:
 
 
 async def revive(connection: Connection, endpoint_id: str, now: datetime) -> int:
-    """Try its dead letters again; how many."""
+    """Try its dead letters again, and at once what waits: whoever asks has mended the receiver; how many."""
+    await _hasten(connection, endpoint_id, now)
     rows = await connection.fetch(
         "UPDATE webhook_deliveries SET dead_at = NULL, tries = 0, since = $2, next_at = $2"
         " WHERE endpoint = $1 AND dead_at IS NOT NULL RETURNING 1",
@@ -299,6 +300,17 @@ async def delivered(connection: Connection, endpoint_id: str, places: Sequence[P
     )
 
 
+async def give_up(connection: Connection, endpoint_id: str, before: datetime, now: datetime, limit: int) -> None:
+    """Make dead letters of the oldest that it has refused since before then, but for what is to be tried again now."""
+    await connection.execute(
+        "UPDATE webhook_deliveries d SET dead_at = $3 FROM (SELECT endpoint, tx, seq FROM webhook_deliveries w"
+        " WHERE endpoint = $1 AND dead_at IS NULL AND tries > 0 AND since <= $2 AND next_at > $3"
+        " ORDER BY w.tx, w.seq LIMIT $4) AS old"
+        " WHERE (d.endpoint, d.tx, d.seq) = (old.endpoint, old.tx, old.seq)",
+        endpoint_id, before, now, limit,
+    )  # fmt: skip
+
+
 class Served(msgspec.Struct, frozen=True, kw_only=True):
     """How an endpoint stands after it was served."""
 
@@ -323,15 +335,26 @@ async def served(connection: Connection, endpoint_id: str, by: str, after: Serve
     return bool(done)
 
 
-async def replayed(connection: Connection, endpoint_id: str, place: Place | None) -> None:
-    """Keep how far a replay is; None: it is over."""
+async def replayed(connection: Connection, row: EndpointRow, place: Place | None) -> None:
+    """Keep how far the replay of `row` is; None: it is over. One that was ended, or asked for, meanwhile stays so."""
     await connection.execute(
         "UPDATE webhook_endpoints SET replay_tx = $2::text::xid8, replay_seq = $3,"
         " until_tx = CASE WHEN $2::text IS NOT NULL THEN until_tx END,"
-        " until_seq = CASE WHEN $2::text IS NOT NULL THEN until_seq END WHERE id = $1",
-        endpoint_id,
+        " until_seq = CASE WHEN $2::text IS NOT NULL THEN until_seq END WHERE id = $1"
+        " AND (replay_tx, replay_seq, until_tx, until_seq) = ($4::text::xid8, $5, $6::text::xid8, $7)",
+        row.id,
         None if place is None else str(place[0]),
         None if place is None else place[1],
+        str(row.replay_tx), row.replay_seq, str(row.until_tx), row.until_seq,
+    )  # fmt: skip
+
+
+async def end_replay(connection: Connection, endpoint_id: str) -> None:
+    """Go through no more of a range again."""
+    await connection.execute(
+        "UPDATE webhook_endpoints SET replay_tx = NULL, replay_seq = NULL, until_tx = NULL, until_seq = NULL"
+        " WHERE id = $1",
+        endpoint_id,
     )
 
 

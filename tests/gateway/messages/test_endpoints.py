@@ -104,6 +104,7 @@ async def test_another_client_sees_and_changes_none_of_it(api: Api) -> None:
         ("GET", own, None), ("PATCH", own, {"types": []}), ("DELETE", own, None),
         ("POST", f"{own}/rotate-secret", None),
         ("POST", f"{own}/enable", None), ("POST", f"{own}/test", None), ("POST", f"{own}/replay", {}),
+        ("DELETE", f"{own}/replay", None),
         ("GET", f"{own}/dead-letters", None),
     ):  # fmt: skip
         reply = await api.call(method, path, role="reader", json=body)

@@ -19,7 +19,7 @@ from tests.gateway.messages.test_delivery import LOOPBACK, SUBJECTS, Desk, desk
 __all__ = ["desk"]
 
 
-async def _pass(desk: Desk, worker: Deliverer, hours: float, step_s: float) -> None:
+async def pass_by(desk: Desk, worker: Deliverer, hours: float, step_s: float) -> None:
     """Time goes by in steps; calls are signed for a time that has not come."""
     steps = int(hours * 3_600 / step_s)
     for _ in range(steps):
@@ -46,8 +46,8 @@ async def test_what_a_receiver_never_takes_keeps_nothing_else_waiting(desk: Desk
             n = int(subject[1:]) + SUBJECTS * number
             await desk.tell(range(n, n + 1))
             fine |= {n} - {n for _ in range(subject in bad)}
-            await _pass(desk, worker, 0.05, 60)
-        await _pass(desk, worker, 1, 300)
+            await pass_by(desk, worker, 0.05, 60)
+        await pass_by(desk, worker, 1, 300)
         assert {message["data"]["n"] for message in receiver.firsts()} == fine
         view = await desk.webhooks.get("core", endpoint)
         assert view.disabled_at is None and 0 < view.waiting <= 24
@@ -64,7 +64,7 @@ async def test_a_dead_receiver_is_tried_seldom_and_little_piles_up(desk: Desk) -
         worker = desk.worker()
         for hour in range(6):
             await desk.tell(range(hour * 100, hour * 100 + 100))
-            await _pass(desk, worker, 1, 300)
+            await pass_by(desk, worker, 1, 300)
         view = await desk.webhooks.get("core", endpoint)
         assert receiver.calls <= 2 * 6 * 12 + 4 * delivery.CALLS_AT_ONCE, "two calls in five minutes"
         assert view.waiting <= delivery.MOST_WAITING + delivery.PAGE
@@ -122,12 +122,12 @@ async def test_an_endpoint_is_disabled_by_a_call_in_vain_and_by_no_event_of_othe
         receiver.secret = ""
         worker = desk.worker()
         await desk.tell(range(1), EventType.CASE_OPENED)
-        await _pass(desk, worker, 80, 3_600)
+        await pass_by(desk, worker, 80, 3_600)
         assert (await desk.webhooks.get("core", endpoint)).dead_letters == 1
         broken = False
         for number in range(1, 8):
             await desk.tell(range(number, number + 1))
-            await _pass(desk, worker, 24, 43_200)
+            await pass_by(desk, worker, 24, 43_200)
         assert (await desk.webhooks.get("core", endpoint)).disabled_at is None
         await desk.tell(range(8, 9), EventType.CASE_OPENED)
         await desk.deliver(worker)
@@ -150,7 +150,7 @@ async def test_a_range_goes_on_beside_what_is_refused(desk: Desk) -> None:
         receiver.secret = ""
         bad.add("s3")
         await desk.webhooks.replay("core", endpoint, None, None, dead=False, actor="core")
-        await _pass(desk, worker, 1, 30)
+        await pass_by(desk, worker, 1, 30)
         again = [message["data"]["n"] for _, message in receiver.taken[8:]]
         assert sorted(again) == [0, 1, 2, 4, 5, 6, 7]
         assert (await desk.webhooks.get("core", endpoint)).waiting == 1
@@ -168,7 +168,7 @@ async def test_who_mends_a_receiver_and_says_so_has_what_waits_at_once(desk: Des
         receiver.secret = ""
         worker = desk.worker()
         await desk.tell(range(3))
-        await _pass(desk, worker, 30, 1_800)
+        await pass_by(desk, worker, 30, 1_800)
         assert (await desk.webhooks.get("core", endpoint)).waiting == 3
         broken = False
         await desk.webhooks.enable("core", endpoint, actor="core")
@@ -275,7 +275,7 @@ async def test_who_no_longer_wants_a_type_is_rid_of_what_waits_of_it(
         worker = desk.worker()
         await desk.tell(range(20), EventType.CASE_OPENED)
         await desk.tell(range(20, 40))
-        await _pass(desk, worker, 2, 600)
+        await pass_by(desk, worker, 0.5, 300)
         rng = random.Random(most)
         late = sorted(rng.sample(range(40), 10))
         for n in late:
@@ -285,7 +285,7 @@ async def test_who_no_longer_wants_a_type_is_rid_of_what_waits_of_it(
         wanted = [EventType.INCENTIVE_CHANGED, EventType.CASE_CLOSED]
         await desk.webhooks.change("core", endpoint, None, wanted, actor="core")
         calls = receiver.calls
-        await _pass(desk, worker, 0.2, 300)
+        await pass_by(desk, worker, 0.2, 300)
         view = await desk.webhooks.get("core", endpoint)
         assert (view.waiting, view.failing_since) == (0, None)
         fine = {*range(20, 40), *(n + 40 for n in late)}
