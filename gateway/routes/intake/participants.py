@@ -90,8 +90,9 @@ async def stop_participant(
     core: NamedDependency[Core], request: Request[Any, Caller, Any], participant_id: FromPath[str]
 ) -> ParticipantView:
     """Stop a person's payments: every incentive that has not left is cancelled and may be handed over again, every
-    entitlement under a plan ends, and what has left is followed to its end, with no other payout after it. Stopping
-    again changes nothing. A later batch with a row of theirs warns its approvers.
+    entitlement under a plan ends, and what has left is followed to its end, with no other payout after it. So does what
+    your organisation has handed over for the same NIK under another participant_id. Stopping again changes nothing. A
+    later batch with a row of theirs warns its approvers.
     """
     return await Participants(core.resources).stop(participant_id, request.auth.client_id)
 

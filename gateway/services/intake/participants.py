@@ -87,17 +87,21 @@ class Participants:
 
     async def stop(self, participant_id: str, actor: str) -> ParticipantView:
         """Cancel whatever of the participant's incentives has not left, and what they are entitled to under plans, so
-        that no later notice makes more; what has left is followed to its end. Who approves a later row is told of it.
+        that no later notice makes more; what has left is followed to its end. The same under every other id that the
+        organisation has for the NIK. Who approves a later row is told of it.
         """
 
         async def store(connection: Connection) -> ParticipantView:
             now = self._clock.now()
             # First the entitlements, then the person: who takes a notice locks them in this order.
-            ended = await entitlements.cancel_of(connection, (await known(connection, participant_id)).id, now)
-            person = await known(connection, participant_id, lock=True)
-            stopped = (await stopping.stop_incentives(connection, "participant", [person.id], now)).total()
+            ids = await participants.ids_of(connection, await known(connection, participant_id))
+            ended = await entitlements.cancel_of(connection, ids, now)
+            people = [await participants.get(connection, one, lock=True) for one in ids]
+            person = next(one for one in people if one.participant_id == participant_id)
+            stopped = (await stopping.stop_incentives(connection, "participant", ids, now)).total()
             if await participants.stop(connection, person, now) or stopped or ended:
-                about = {"incentives": stopped, "entitlements": ended}
+                also = [one.participant_id for one in people if one is not person]
+                about = {"incentives": stopped, "entitlements": ended, **({"also": also} if also else {})}
                 await audit.record(connection, now, actor, "participant.stop", participant_id, about)
                 await connection.execute("SELECT pg_notify('gateway', 'dispatch')")
             return await view_of(connection, person)

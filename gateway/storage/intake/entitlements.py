@@ -232,11 +232,12 @@ async def cancel(connection: Connection, entitlement_id: int, now: datetime) -> 
     )
 
 
-async def cancel_of(connection: Connection, participant: int, now: datetime) -> int:
-    """Whatever the participant is entitled to ends; how many entitlements that were."""
+async def cancel_of(connection: Connection, people: Collection[int], now: datetime) -> int:
+    """Whatever the participants are entitled to ends; how many entitlements that were."""
     done = await connection.execute(
-        "UPDATE entitlements SET state = 'cancelled', changed_at = $2 WHERE participant = $1 AND state <> 'cancelled'",
-        participant,
+        "UPDATE entitlements SET state = 'cancelled', changed_at = $2 WHERE participant = ANY($1::bigint[])"
+        " AND state <> 'cancelled'",
+        list(people),
         now,
     )
     return int(done.split()[-1])

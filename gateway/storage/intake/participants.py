@@ -60,6 +60,16 @@ async def stop(connection: Connection, person: ParticipantRow, now: datetime) ->
     return done == "INSERT 0 1"
 
 
+async def ids_of(connection: Connection, person: ParticipantRow) -> list[int]:
+    """Whom the person is known as, oldest first: `person`, and whoever else of its organisation has the NIK."""
+    rows = await connection.fetch(
+        "SELECT id FROM participants WHERE nik_index = $2"
+        " AND organisation = (SELECT organisation FROM participants WHERE id = $1) ORDER BY id",
+        person.id, person.nik_index,
+    )  # fmt: skip
+    return [row["id"] for row in rows]
+
+
 async def get(connection: Connection, participant: int, *, lock: bool = False) -> ParticipantRow:
     """The participant of a link, verification or incentive row."""
     text = f"SELECT {_COLUMNS} FROM participants WHERE id = $1" + (" FOR NO KEY UPDATE" if lock else "")

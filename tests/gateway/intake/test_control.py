@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.gateway.api.kit import Api, as_csv, nik, row
+from tests.gateway.api.test_tenancy import admit
 
 
 async def _submit(api: Api, body: bytes, key: str = "k1", **declared: Any) -> Any:
@@ -189,6 +191,35 @@ async def test_who_approves_is_told_that_payments_to_somebody_were_stopped(api: 
     await api.call("POST", "/v1/participants/P00000001/stop", role="one")
     await _decide_both(api, other)
     assert (await of_stopped(row(1, period="4")))[1] == 1, "their row was cancelled: nothing of them was approved"
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_stop_is_the_persons_under_whatever_id(api: Api, seed: int) -> None:
+    """A spreadsheet took the zeros off the next month's ids: the person under one of them has died, and was paid under
+    the other. What another organisation owes the same person is not ours to stop.
+    """
+    rng = random.Random(seed)
+    await admit(api, "other maker", ("batches", "incentives", "read"), organisation="elsewhere")
+    ids = ["000123", "123", "P-123", "0123"][: rng.randrange(2, 5)]
+    rows = [row(1, participant_id=pid, period=str(n)) for n, pid in enumerate(ids, 1)]
+    rows += [row(2, period="1"), row(3, period="1")]
+    batch = (await _submit(api, as_csv(rows))).json()
+    assert batch["rows_accepted"] == len(rows)
+    await _decide_both(api, batch)
+    theirs = await api.submit(as_csv([row(1, participant_id="E-1", period="9")]), role="other maker", key="theirs")
+    assert theirs.json()["rows_accepted"] == 1
+    stopped = await api.call("POST", f"/v1/participants/{rng.choice(ids)}/stop", role="one")
+    assert stopped.status_code == 200, stopped.text
+    rows_now = await api.fetch("SELECT participant_id, cancelled FROM incentives")
+    assert {r["participant_id"] for r in rows_now if r["cancelled"]} == set(ids)
+    (noted,) = await api.fetch("SELECT data FROM audit_log WHERE action = 'participant.stop'")
+    assert noted["data"]["incentives"] == len(ids) and len(noted["data"]["also"]) == len(ids) - 1
+    before = await api.state()
+    again = await api.call("POST", f"/v1/participants/{noted['data']['also'][0]}/stop", role="one")
+    assert again.status_code == 200
+    assert {k: v for k, v in (await api.state()).items() if k == "incentives"} == {
+        k: v for k, v in before.items() if k == "incentives"
+    }
 
 
 async def test_who_was_stopped_is_known_under_another_id(api: Api) -> None:

@@ -160,3 +160,16 @@ async def test_what_is_under_way_and_lapsed_without_a_stop_stands_and_is_left_ou
     await api.fetch(f"UPDATE incentives SET approved = false, lapsed_at = now() WHERE {mine}")
     (taken,) = await complete(api, plan_id, PID, finished_on=day)
     assert (taken["outcome"], taken["incentives"]) == ("made", 3)
+
+
+async def test_who_is_stopped_under_another_id_is_entitled_to_nothing_more(api: Api) -> None:
+    made = await propose(api)
+    for role in ("one", "two"):
+        await say(api, made, role)
+    await entitle(api, made["plan_id"], person(1), person(2))
+    batch = (await api.submit(as_csv([row(1, participant_id="Z-1", period="77")]))).json()
+    assert batch["rows_accepted"] == 1, "core has made the person anew"
+    assert (await api.call("POST", "/v1/participants/Z-1/stop", role="one")).status_code == 200
+    day = today(api).isoformat()
+    told = [await complete(api, made["plan_id"], _pid(number), finished_on=day) for number in (1, 2)]
+    assert [outcomes(items) for items in told] == [["entitlement_cancelled"], ["made"]]
