@@ -35,6 +35,14 @@ _KEYED = {("/v1/batches", "post"): True, ("/v1/incentives", "post"): True, ("/v1
           ("/v1/batches/reapprovals", "post"): True, ("/v1/webhook-endpoints", "post"): False,
           ("/v1/webhook-endpoints/{webhook_endpoint_id}/rotate-secret", "post"): False}  # fmt: skip
 """Operations that read an Idempotency-Key, and whether they insist."""
+_REPLAYED = {
+    "Idempotent-Replayed": {
+        "schema": {"type": "string", "enum": ["true"]},
+        "description": "There where the key was used before: this is the answer that was given then.",
+    }
+}
+_LOCATED = {"Location": {"schema": {"type": "string"}, "description": "Where what was made is read."}}
+_HAVE_PLACES = frozenset({"/v1/batches", "/v1/incentives"})
 _VERDICTS = [*(one.value for one in Verdict if one is not Verdict.PENDING), None]
 _CHECKS: list[str | None] = ["open", "decided", "dropped"]
 _ENDS = [*(one.value for one in BlockerCode), None]
@@ -129,6 +137,9 @@ def describe(app: Litestar) -> dict[str, Any]:
                     parameter["schema"] = {"type": "string", "pattern": "^[0-9]{1,18}$"}
             if (path, method) in _KEYED:
                 operation.setdefault("parameters", []).append(_key_parameter(required=_KEYED[(path, method)]))
+                for status, answer in operation["responses"].items():
+                    if status != "default":
+                        answer["headers"] = _REPLAYED | (_LOCATED if path in _HAVE_PLACES else {})
     _bodies(document["paths"], schemas)
     _examples(document["paths"])
     _describe_names(document)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,10 +31,23 @@ app = typer.Typer(
 )
 
 BatchId = Annotated[str, typer.Argument(help="As `gateway batch submit` printed it.")]
+
+
+def _to_be_read_twice(file: Path) -> Path:
+    """Its content is hashed before it is sent, and a pipe gives it once."""
+    if not file.is_file():
+        raise typer.BadParameter(f"{file} is no file but a pipe: write it to a file first")
+    return file
+
+
 BatchFile = Annotated[
-    Path, typer.Argument(exists=True, dir_okay=False, help="A CSV, or NDJSON if named *.ndjson or *.jsonl.")
+    Path,
+    typer.Argument(
+        exists=True, dir_okay=False, callback=_to_be_read_twice, help="A CSV, or NDJSON if named *.ndjson or *.jsonl."
+    ),
 ]
 _CHUNK = 65_536
+_EARLY_S = 30.0
 _TIMEOUT_S = 900.0
 _ERRORS_SHOWN = 20
 
@@ -68,11 +82,15 @@ def submit(
         kind = "application/x-ndjson" if ndjson else "text/csv"
         declared = {"rows": rows, "amount_rupiah": amount, "partner_rupiah": partner_amount}
         params = {name: value for name, value in declared.items() if value}
-        batch = _submitted(http, file, kind, params, key)
+        batch, before = _submitted(http, file, kind, params, key)
         if json_file is not None:
             json_file.write_text(json.dumps(batch, indent=2) + "\n")
         _show(batch)
         _errors(http, batch)
+        if before:
+            terminal().print("This is the batch that the file made when it was handed over before.", style="dim")
+            if batch["rows_rejected"]:
+                terminal().print(_AS_THEN, style="dim")
         if refused_file is not None:
             count = files.write(refused_file, file, files.results(http, batch["results_url"]), ndjson=ndjson)
             terminal().print(f"{count} refused rows to correct and send again: {refused_file}", style="dim")
@@ -186,10 +204,18 @@ def root(file: BatchFile, batch_id: BatchId, client_id: ClientId, client_secret:
 
 _ANEW = frozenset({"rejected", "expired", "stopped", "empty"})
 _TIMES = 50
+_AS_THEN = (
+    "Its refused rows were not looked at again. What is right by now is taken from a file of these alone (--refused"
+    " FILE), or from this one under a --key of its own: what was taken before is not taken twice."
+)
 
 
-def _submitted(http: httpx.Client, file: Path, kind: str, params: dict[str, Any], key: str | None) -> dict[str, Any]:
-    """The batch as it stands now: the one that this file made before, unless that one has come to nothing."""
+def _submitted(
+    http: httpx.Client, file: Path, kind: str, params: dict[str, Any], key: str | None
+) -> tuple[dict[str, Any], bool]:
+    """The batch as it stands now, and whether it is the one that this file made before; that one has not come to
+    nothing.
+    """
     digest = _digest(file)
     for turn in range(_TIMES):
         name = key or f"sha256-{digest}" + (f"-{turn}" if turn else "")
@@ -197,20 +223,43 @@ def _submitted(http: httpx.Client, file: Path, kind: str, params: dict[str, Any]
         reply = http.post("/v1/batches", content=_chunks(file), headers=headers, params=params)
         made = _read(reply)
         if "idempotent-replayed" not in reply.headers:
-            return dict(made)
+            return dict(made), False
         batch = dict(_read(http.get(f"/v1/batches/{made['batch_id']}")))
         if key is not None or batch["state"] not in _ANEW:
-            return batch
+            return batch, True
     raise ApiRefused(f"The file was handed over {_TIMES} times.", remedy="Give a --key of your own.")
 
 
 @contextmanager
 def _client(url: str, client_id: str, client_secret: str) -> Iterator[httpx.Client]:
-    with answered(url), httpx.Client(base_url=url, timeout=_TIMEOUT_S) as http:
-        auth = httpx.BasicAuth(client_id, client_secret)
-        token = _read(http.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=auth))
-        http.headers["Authorization"] = f"Bearer {token['access_token']}"
+    auth = _Token(url, client_id, client_secret)
+    with answered(url), httpx.Client(base_url=url, timeout=_TIMEOUT_S, auth=auth) as http:
         yield http
+
+
+class _Token(httpx.Auth):
+    """Fetched with the first request, and again once it is about to end: a file may take longer than it lives, as may
+    whoever looks at a batch before they approve it.
+    """
+
+    def __init__(self, url: str, client_id: str, client_secret: str) -> None:
+        self._url = f"{url.rstrip('/')}/oauth/token"
+        self._basic = httpx.BasicAuth(client_id, client_secret)
+        self._token, self._ends_s = "", float("-inf")
+
+    def __repr__(self) -> str:
+        return "_Token(***)"
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """The request with a token that is good for it."""
+        if time.monotonic() > self._ends_s:
+            asked = httpx.Request("POST", self._url, data={"grant_type": "client_credentials"})
+            reply = yield next(self._basic.auth_flow(asked))
+            reply.read()
+            found = _read(reply)
+            self._token, self._ends_s = found["access_token"], time.monotonic() + found["expires_in"] - _EARLY_S
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
 
 
 def _read(reply: httpx.Response) -> Any:

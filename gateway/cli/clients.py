@@ -69,7 +69,16 @@ def create(
             person=person,
         )
 
-    _show(with_store(work), as_json=as_json)
+    made = with_store(work)
+    _show(made, as_json=as_json)
+    if organisation is None and made.organisation is not None and not as_json:
+        terminal().print(_OF_ITS_OWN.format(made.organisation), style="dim")
+
+
+_OF_ITS_OWN = (
+    "It has an organisation of its own, {0}: it sees no other client's rows, and a participant_id that it hands over is"
+    " nobody else's for good. If it is one of several, disable it, and make another with --organisation."
+)
 
 
 def _show(client: security.Registered, *, as_json: bool) -> None:

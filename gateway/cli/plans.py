@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import Annotated
 
@@ -116,7 +117,7 @@ def root(file: PlanFile) -> None:
 
 def _read(file: Path) -> PaymentPlan:
     try:
-        plan = msgspec.json.decode(file.read_bytes(), type=PaymentPlan)
+        plan = msgspec.json.decode(file.read_bytes().removeprefix(codecs.BOM_UTF8), type=PaymentPlan)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"{file.name} is no plan: {error}.", remedy="docs/plans.md has one.") from None
     return msgspec.structs.replace(plan, holidays=tuple(sorted(plan.holidays)))

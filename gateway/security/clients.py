@@ -81,6 +81,8 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
 
     client_id: str
     secret: str
+    organisation: str | None = None
+    """Of a new one: whose rows it sees and makes; None: all."""
 
     def __repr__(self) -> str:
         return f"Registered({self.client_id}, ***)"
@@ -119,7 +121,8 @@ async def register(
             "A return address is https:// or http://, a host and a path, as a browser reads it: no user, no fragment.",
             field="return_urls",
         )
-    client = Registered(client_id=client_id, secret=secrets.token_urlsafe(_SECRET_BYTES))
+    whose = _organisation(client_id, set(scopes), organisation)
+    client = Registered(client_id=client_id, secret=secrets.token_urlsafe(_SECRET_BYTES), organisation=whose)
     row = stored.ClientRow(
         id=client.client_id,
         name=name,
@@ -127,7 +130,7 @@ async def register(
         return_urls=tuple(return_urls),
         created_at=now,
         disabled_at=None,
-        organisation=_organisation(client_id, set(scopes), organisation),
+        organisation=whose,
         person=person or client_id,
     )
     async with database.transaction() as connection:

@@ -150,13 +150,17 @@ class InWork:
         if not await idempotency.keep(connection, self._client_id, self._key, self.fingerprint(), status, sealed, now):
             raise AnsweredMeanwhile
 
-    async def replayed(self) -> Response[Any]:
-        """The answer given under the key; raises `IdempotencyConflict` if that was another request."""
+    async def replayed(self, located: Callable[[Any], str]) -> Response[Any]:
+        """The answer given under the key, with its `Location`, which the body says; raises `IdempotencyConflict` if
+        that was another request.
+        """
         async with self._core.resources.database.connection() as connection:
             claim = await idempotency.find(connection, self._client_id, self._key)
         if claim is None:
             raise Conflict("The request under this key has just expired.", code="request_in_progress")
-        return replay(self._core, self._client_id, self._key, claim, self.fingerprint())
+        response = replay(self._core, self._client_id, self._key, claim, self.fingerprint())
+        response.headers["Location"] = located(msgspec.json.decode(response.content))
+        return response
 
 
 def as_stored(answer: bytes, status: int) -> Response[Any]:

@@ -162,7 +162,7 @@ async def submit_batch(
     if await answer.earlier():
         async for _ in body():
             pass
-        return await answer.replayed()
+        return await answer.replayed(_located)
 
     async def keep(connection: Connection, view: BatchView, now: datetime) -> None:
         await answer.keep(connection, 201, as_batch(view, core.batches.content_key(view.batch)), now)
@@ -176,9 +176,13 @@ async def submit_batch(
             declared,
         )
     except AnsweredMeanwhile:
-        return await answer.replayed()
+        return await answer.replayed(_located)
     made = as_batch(view, core.batches.content_key(view.batch))
     return Response(made, status_code=201, headers={"Location": f"/v1/batches/{view.batch.id}"})
+
+
+def _located(answer: Any) -> str:
+    return f"/v1/batches/{answer['batch_id']}"
 
 
 @post("/reapprovals", guards=[require("batches")])

@@ -107,13 +107,17 @@ async def submit_incentive(
         handed = await core.singles.hand_over(request.auth.client_id, cells, answer.key, answer.fingerprint(), seal)
     except RowInvalid:
         if await answer.earlier():  # the key is looked at first, whatever the row says
-            return await answer.replayed()
+            return await answer.replayed(_located)
         raise
     if handed is None:
-        return await answer.replayed()
+        return await answer.replayed(_located)
     response = as_stored(told[-1], 201)
     response.headers["Location"] = f"/v1/incentives/{handed.incentive.incentive_id}"
     return response
+
+
+def _located(answer: Any) -> str:
+    return f"/v1/incentives/{answer['incentive']['incentive_id']}"
 
 
 @get("/{incentive_id:int}", guards=[require("incentives", "read")])

@@ -148,3 +148,9 @@ def test_the_key_is_described_wherever_one_is_read_and_nowhere_else(document: di
         if one["name"] == "Idempotency-Key"
     }
     assert described == read and len(read) > 8
+    told = {
+        operation["operationId"]
+        for _, operation in _operations(document)
+        if all("Idempotent-Replayed" in a.get("headers", {}) for s, a in operation["responses"].items() if s < "3")
+    }
+    assert told == set(read), "that an answer is the one of before is told in no other way"

@@ -197,6 +197,7 @@ async def test_one_key_is_one_row_whoever_comes_with_it_at_once(api: Api) -> Non
         assert reply.status_code == first.status_code, "at once as one after the other"
         if reply.status_code == 201:
             assert reply.headers["Idempotent-Replayed"] == "true" and reply.text == first.text == taken[0].text
+            assert reply.headers["Location"] == f"/v1/incentives/{reply.json()['incentive']['incentive_id']}"
         else:
             assert reply.json()["code"] == first.json()["code"] == "idempotency_conflict"
 
