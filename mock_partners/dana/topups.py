@@ -8,6 +8,7 @@ from mock_partners.kit.payouts import Payout, Payouts, State
 from mock_partners.kit.snap import topups
 from mock_partners.kit.snap.fields import Fields, rupiah
 from mock_partners.kit.snap.gate import Asked, Gate
+from mock_partners.kit.snap.magic import refuse_if_magic
 from mock_partners.kit.snap.payments import Order, pay
 from mock_partners.kit.snap.refusals import Refusal
 from mock_partners.kit.snap.topups import SERVICE_CODE, Details
@@ -18,6 +19,8 @@ MAX_RUPIAH = 20_000_000
 FUND_TYPE = "AGENT_TOPUP_FOR_USER_SETTLE"
 PHONE = "62[0-9]{7,13}"
 MAX_DAYS = 31
+RESULT_MSG = {(404, "11"): "PAYEE_USER_NOT_EXIST", (403, "18"): "PAYEE_USER_STATUS_DISABLE"}
+"""What DANA says beside 403xx05 where others have a case of the standard (dana.md 5)."""
 NOT_FOUND = {"latestTransactionStatus": "07", "transactionStatusDesc": "Not Found"}
 
 
@@ -94,7 +97,14 @@ class Topups:
         return number, amount
 
     def _payee(self, number: str, amount_rupiah: int) -> Account:
-        return topups.payee(self._world, self._clock, number, amount_rupiah, MAX_RUPIAH)
+        refuse_if_magic(number)
+        try:
+            return topups.payee(self._world, self._clock, number, amount_rupiah, MAX_RUPIAH)
+        except Refusal as refusal:
+            word = RESULT_MSG.get((refusal.status, refusal.case))
+            if word is None:
+                raise
+            raise Refusal(403, "05", "Do Not Honor", additionalInfo={"resultMsg": word}) from None
 
     def _reference(self) -> str:
         return f"{self._clock.now():%Y%m%d}{self._world.number():020d}"

@@ -73,8 +73,8 @@ async def test_a_lost_answer(dana: Dana) -> None:
 @pytest.mark.parametrize(
     ("number", "value", "deposit", "expected"),
     [
-        ("6281199999999", "600000.00", 10**12, "4043811"),
-        ("6281100000002", "600000.00", 10**12, "4033818"),
+        ("6281199999999", "600000.00", 10**12, "4033805"),
+        ("6281100000002", "600000.00", 10**12, "4033805"),
         ("62800940405", "600000.00", 10**12, "4040405"),
         (NUMBER, "20000001.00", 10**12, "4033802"),
         (NUMBER, "600000.00", 599_999, "4033814"),
@@ -125,6 +125,22 @@ async def test_the_paths_of_danas_pages_and_any_fee(dana: Dana, fee: str) -> Non
     assert [each["responseCode"] for each in told] == ["2003700", "2003800", "2003900"]
     assert told[2]["latestTransactionStatus"] == await dana.status() == "00"
     assert [each.amount_rupiah for each in dana.world.books] == [600_000]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [
+        ("6281199999999", "4033705", "PAYEE_USER_NOT_EXIST"),
+        ("6281100000002", "4033705", "PAYEE_USER_STATUS_DISABLE"),
+        ("62800940411", "4043711", None),
+        ("62800940318", "4033718", None),
+    ],
+)
+async def test_a_payee_is_refused_in_danas_words(dana: Dana, number: str, code: str, word: str | None) -> None:
+    """As its acceptance tests have it (dana.md 5); a number that names a code gets that one."""
+    dana.account("+6281100000002", status="blocked")
+    told = await dana.post(INQUIRY, dana.payout("R1", number))
+    assert (told["responseCode"], told.get("additionalInfo", {}).get("resultMsg")) == (code, word)
 
 
 async def test_a_fee_is_an_amount(dana: Dana) -> None:
