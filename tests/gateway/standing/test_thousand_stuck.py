@@ -155,11 +155,11 @@ async def test_what_is_looked_up_for_two_months_is_heard_once_a_day(unsure: Town
     worker = unsure.worker()
     await worker.tick_send("fake")
     heard, asked = [], []
-    for hours in (12, 24 * 60):
+    for hours, step in ((12, 1), (24 * 60, 3)):
         until = unsure.clock.now() + timedelta(hours=hours)
         while unsure.clock.now() < until:
             await worker.tick_lookups("fake")
-            unsure.clock.advance(3_600)
+            unsure.clock.advance(step * 3_600)
         heard.append((await unsure.fetch("SELECT count(*) AS n FROM observations"))[0]["n"])
         asked.append(bank.seen.count("status"))
     assert asked[0] > 8 and heard[0] >= asked[0]
