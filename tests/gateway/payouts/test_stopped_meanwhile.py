@@ -88,7 +88,7 @@ async def test_what_has_not_left_after_all_does_not_leave_later(town: Town, stop
 
     bank.before = stopped
     await town.worker().tick_send("fake")
-    await town.drive(town.worker(), town.statements(), hours=60, step_s=600)
+    await town.drive(town.worker(), town.statements(), hours=60, step_s=1800)
     assert bank.seen.count("transfer") == 1 and bank.booked == []
     assert await town.states(incentive) in ([S.CANCELLED], [S.REJECTED])
     assert await town.stands(incentive) == ("cancelled", None)
@@ -133,7 +133,7 @@ async def test_one_more_attempt_does_not_leave_that_is_stopped_right_before_it(t
             await stop(town)
 
     bank.before = stopped
-    await town.drive(worker, town.statements(), hours=60, step_s=600)
+    await town.drive(worker, town.statements(), hours=60, step_s=1800)
     assert bank.seen.count("inquiry") == 2, "it was about to leave"
     assert bank.seen.count("transfer") == 1 and bank.booked == []
     assert await town.states(incentive) == [S.REJECTED]

@@ -27,7 +27,7 @@ from gateway.storage.payouts.payouts import PayoutRow
 from tests.gateway.payouts.fake import NOON, Bank, FakePartner, Links, VirtualClock, manifest
 from tests.gateway.payouts.ticks import Ticking
 
-LONG_STEP_S = 240.0
+LONG_STEP_S = 1_200.0
 
 
 class Quiet:
@@ -270,7 +270,8 @@ class Town:
 
     async def drive(self, worker: Ticking, statements: Statements, *, hours: float, step_s: float = 20.0) -> None:
         """Let time pass with every tick in every step. While nothing is due steps grow, up to `LONG_STEP_S`: what is
-        due then was due for hours, and each tick that finds nothing costs its queries all the same.
+        due then was due for hours, and each tick that finds nothing costs its queries all the same. Toward the end
+        they shrink again, so that what is due by then is not left for want of a tick.
         """
         until, steps, idle = self.clock.now() + timedelta(hours=hours), 0, 0
         while (left_s := (until - self.clock.now()).total_seconds()) > 0:
@@ -282,7 +283,7 @@ class Town:
             if steps % 8 == 0:
                 await self.check()
             idle = 0 if done else idle + 1
-            long_s = min(step_s * 2**idle, LONG_STEP_S, left_s)
+            long_s = min(step_s * 2**idle, LONG_STEP_S, left_s / 2)
             await self.pass_time(max(step_s, long_s // step_s * step_s))
         await self.check()
 
