@@ -18,6 +18,10 @@ from contracts.observation import StatementLine, StatementPage
 from gateway.clock import start_of_jakarta_day
 from gateway.services.payouts.ends import SKEW_S
 
+MOST_PAGES = 10_000
+"""More pages in one day's statement are not read, by whoever reads it; the read then counts as not made. A quarter of
+the programme may be paid by one partner in a day, and SNAP lists ten bookings and more on a page.
+"""
 MOST_BARREN = 3
 """So many pages in a row may have nothing new: a list that moves repeats some lines of a page, one that has lost its
 place all of them, without end.

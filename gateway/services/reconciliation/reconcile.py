@@ -23,13 +23,12 @@ from gateway.security import places
 from gateway.services.payouts.absence import MOST_DAYS
 from gateway.services.payouts.ends import SKEW_S
 from gateway.services.reconciliation.breaks import NEXT_STEPS
-from gateway.services.reconciliation.listing import Listing
+from gateway.services.reconciliation.listing import MOST_PAGES, Listing
 from gateway.storage.base.database import Connection
 from gateway.storage.ops import audit
 from gateway.storage.reconciliation import instances, reconciliation
 from gateway.storage.reconciliation.reconciliation import Break, Comparison, Line, Reconciliation
 
-MOST_PAGES = 10_000
 MOST_AT_ONCE = 2
 """Comparisons in the background of one process."""
 LIMIT_S = 3_600.0

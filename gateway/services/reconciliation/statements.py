@@ -20,7 +20,7 @@ from gateway.services.payouts.absence import (
 from gateway.services.payouts.ends import SKEW_S, Terms
 from gateway.services.reconciliation.days import UnreadDays
 from gateway.services.reconciliation.lines import Lines
-from gateway.services.reconciliation.listing import Listing
+from gateway.services.reconciliation.listing import MOST_PAGES, Listing
 from gateway.services.reconciliation.rounds import MOST_WAITING, Round, whole_since
 from gateway.services.reconciliation.strays import Strays
 from gateway.services.reconciliation.unlisted import Unlisted
@@ -36,8 +36,6 @@ from gateway.storage.base.database import AWAY, transact
 from gateway.storage.reconciliation import findings, statements
 from gateway.storage.reconciliation.statements import StatementRead
 
-MOST_PAGES = 2_000
-"""More pages in one day's statement are not read; the read then counts as not made."""
 MOST_READINGS = 4
 """So often a list of several pages is read until one reading bears out the one before it."""
 REST_S, MANY = 5.0, 100
