@@ -12,7 +12,7 @@ export PYTHONUNBUFFERED := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-browser pictures bench failover mutants fuzz sim lint types imports tests cassettes demo-small check advisories sbom fmt lock clean
+.PHONY: help demo test test-long test-browser pictures bench failover mutants fuzz sim lint types imports tests cassettes check advisories sbom fmt lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -20,7 +20,7 @@ help: ## list the targets
 demo: $(READY) ## pay a backlog at the mock partners and audit the books (ARGS="--seed 7 ...")
 	@$(BIN)/gateway demo $(ARGS)
 
-test: lint types imports tests cassettes demo-small ## everything that must pass before a change lands: a dozen minutes on two processors
+test: lint types imports tests cassettes ## everything that must pass before a change lands: a dozen minutes on two processors
 
 test-long: $(READY) ## the full sizes: all seeds, all mutants, three demos
 	@.ci/suite tests $(PYTEST) --long --timeout 3600 $(ARGS)
@@ -75,9 +75,6 @@ tests: $(READY) ## all test suites in their small size (ARGS="tests/gateway -k v
 
 cassettes: $(READY) ## the contract suite over recorded replies instead of the mocks
 	@.ci/suite cassettes $(PYTEST) -q -r fE tests/contract --against cassette $(or $(ARGS),$(QUICK))
-
-demo-small: $(READY)
-	@.ci/suite demo $(BIN)/gateway demo
 
 fmt: $(READY) ## rewrite the code in the house format
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -10,11 +10,14 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import asyncpg
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+import gateway.cli.demo
 from gateway.demo import run as demo
 from gateway.demo.cluster import Cluster
 from gateway.demo.cohort import SMALL, read_cohort
@@ -126,6 +129,14 @@ async def test_a_worker_is_killed_and_every_figure_is_zero_and_nothing_leaks(sec
     spy.search("screen", screen.getvalue())
     assert "; drained" in screen.getvalue()
     assert spy.leaks == []
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_its_exit_status_is_what_the_audit_found(clean: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = Mock()
+    report.findings.audit.clean.return_value = clean
+    monkeypatch.setattr(gateway.cli.demo, "_run", Mock(return_value=report))
+    assert CliRunner().invoke(gateway.cli.app, ["demo"]).exit_code == (0 if clean else 1)
 
 
 def test_the_search_would_find_a_leak(secrets: set[str]) -> None:

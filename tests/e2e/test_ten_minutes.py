@@ -28,7 +28,7 @@ def typed() -> str:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Path]:
-    """`make demo ARGS="--keep"`, up to the line that it prints."""
+    """`make demo ARGS="--keep"`, up to the line that it prints once it has said what the audit found."""
     screen = tmp_path / "screen"
     with screen.open("wb") as written:
         demo = subprocess.Popen(
@@ -40,6 +40,7 @@ def settings(tmp_path: Path) -> Iterator[Path]:
         while (found := re.search(r"\. (/\S+/settings\.sh)", screen.read_text("utf-8"))) is None:
             assert demo.poll() is None and time.monotonic() < give_up, screen.read_text("utf-8")[-2_000:]
             time.sleep(0.5)
+        assert ", nobody twice; " in screen.read_text("utf-8"), screen.read_text("utf-8")[-2_000:]
         yield Path(found[1])
     finally:
         demo.send_signal(signal.SIGINT)
