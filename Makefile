@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 # Three on two processors: a third of a run is waiting. The order is tests/conftest.py's: what takes longest first.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
-QUICK := -k "not test_damage and not test_codes"
+QUICK := -k "not test_damage and not test_codes and not test_blame"
 LOCKING := --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes
 export PYTHONUNBUFFERED := 1
 # The suites start some hundred processes: without compiled modules each would compile everything again.
