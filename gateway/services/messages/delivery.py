@@ -32,7 +32,7 @@ ENDPOINTS_AT_ONCE = 64
 CALLS_AT_ONCE = 8
 """Calls to one endpoint side by side, each for another subject."""
 PAGE = 200
-MOST_WAITING = 10_000
+MOST_WAITING = 5_000
 """Deliveries that may wait for one endpoint; then its place in the events stays, and the oldest are given up."""
 BUDGET_S = 20.0
 """How long an endpoint is served before its place is kept."""

@@ -48,7 +48,7 @@ class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
     failing_since: datetime | None
     last_error: str | None
     waiting: int
-    """Deliveries that are tried again or wait behind one. Where 10,000 do, later events wait too, until those that were
+    """Deliveries that are tried again or wait behind one. Where 5,000 do, later events wait too, until those that were
     refused for an hour are given up."""
     dead_letters: int
     """Deliveries given up after 72 hours, or sooner where too many waited; kept for 30 days."""

@@ -323,6 +323,7 @@ async def test_the_same_key_and_body_give_the_first_answer_and_another_body_is_r
     again = await api.submit(body)
     assert (again.status_code, again.json()) == (201, first.json())
     assert again.headers["idempotent-replayed"] == "true"
+    assert again.headers["location"] == first.headers["location"] == f"/v1/batches/{first.json()['batch_id']}"
     other = await api.submit(as_csv([row(2)]))
     assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
     assert await api.state() == before

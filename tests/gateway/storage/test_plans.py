@@ -24,7 +24,7 @@ WHOLE = {
     "batches.others_good": "the last 1,000 people of whom a partner said something good, for a batch that is suspected",
     "stopping.stop_batches": "the index of what is not cancelled is read beside that of the batch, once",
     "story.endpoints": "what waits at all endpoints is counted",
-    "webhooks.lease": "what waits at the endpoints whose time has come, 10,200 each at most, once",
+    "webhooks.lease": "what waits at the endpoints whose time has come, 5,200 each at most, once",
     "verifications.lease": "of all partners at once: a simulator's; a worker asks for one partner's",
     "witness._open_some": "a command's, each sealed field of each row",
     "refusals.counted": "of the refusals of one held partner's stage since it is held",
