@@ -19,20 +19,23 @@ from gateway.storage.base.database import Connection, set_by_key
 from gateway.storage.intake import rules
 from gateway.storage.intake.batches import BatchRow
 
-_ROWS = """WITH intake_rows AS MATERIALIZED (
+_WHOSE = "coalesce(c.organisation, 'main')"
+"""As `organisation_of` says of `t.client_id`, without a call for each row."""
+_OF_CLIENT = "LEFT JOIN clients c ON c.id = t.client_id"
+_ROWS = f"""WITH intake_rows AS MATERIALIZED (
 SELECT line, client_id, key, programme, purpose, period, participant_id, partner, amount_rupiah, due_on, deadline_on,
     decode(content_hash, 'base64') AS content_hash, decode(digest, 'base64') AS digest,
     decode(nik_index, 'base64') AS nik_index, decode(account_index, 'base64') AS account_index,
     decode(name_index, 'base64') AS name_index, decode(phone_index, 'base64') AS phone_index,
     decode(nik_sealed, 'base64') AS nik_sealed, decode(name_sealed, 'base64') AS name_sealed,
     decode(phone_sealed, 'base64') AS phone_sealed, decode(account_sealed, 'base64') AS account_sealed,
-    batch_id, coalesce(c.organisation, 'main') AS organisation
+    batch_id, {_WHOSE} AS organisation
 FROM json_to_recordset($1::json) AS t (line integer, client_id text, key text, programme text, purpose text,
     period text, participant_id text, partner text, amount_rupiah bigint, due_on date, deadline_on date,
     content_hash text, digest text, nik_index text, account_index text, name_index text, phone_index text,
     nik_sealed text,
     name_sealed text, phone_sealed text, account_sealed text, batch_id text)
-    LEFT JOIN clients c ON c.id = t.client_id)
+    {_OF_CLIENT})
 """
 """`Single`s as rows, with whose they are."""
 
@@ -47,6 +50,8 @@ _ENOUGH_BYTES = 131_072
 from then on. Planning them for each group took more than all else.
 """
 _SAFE = f"SELECT set_config('lock_timeout', $1, true), {set_by_key(_ENOUGH_BYTES)}"
+_LOCK = f"""WITH intake_rows AS MATERIALIZED (SELECT unnest($1::text[]) AS participant_id),
+{rules.LOCK.removeprefix("WITH ")}"""
 _FATES = f"""{_ROWS}, met AS (
     SELECT DISTINCT ON (line) line, code, fields, hint FROM ({_AGAINST}) AS every ORDER BY line, rule)
 SELECT r.line, m.code, m.fields, m.hint, EXISTS (SELECT FROM idempotency k
@@ -65,14 +70,14 @@ _NOTE = _ROWS + rules.notes("r.batch_id", _LIVE, line="1")
 _MADE = " RETURNING id, batch_id"
 _INCENTIVES = _ROWS + rules.new_incentives(_OURS, _LIVE, "r.batch_id", "$2", line="1", overtaken="") + _MADE
 _ALL_NEW = f"{_ROWS}, {rules.all_new(_OURS, _LIVE, 'r.batch_id', '$2', line='1').strip().removeprefix('WITH ')}{_MADE}"
-_BATCHES = """
+_BATCHES = f"""
 INSERT INTO batches (id, client_id, organisation, state, single, rows_accepted, rows_rejected, rows_repeated,
     amount_rupiah, content_root, content_key_sealed, partners, warnings, received_at)
-SELECT id, client_id, organisation_of(client_id), state, single, rows_accepted, rows_rejected, rows_repeated,
+SELECT t.id, client_id, {_WHOSE}, state, single, rows_accepted, rows_rejected, rows_repeated,
     amount_rupiah, decode(content_root, 'base64'), decode(content_key_sealed, 'base64'), partners, warnings, received_at
 FROM json_to_recordset($1::json) AS t (id text, client_id text, state text, single boolean, rows_accepted integer,
     rows_rejected integer, rows_repeated integer, amount_rupiah bigint, content_root text, content_key_sealed text,
-    partners text, warnings text, received_at timestamptz)
+    partners text, warnings text, received_at timestamptz) {_OF_CLIENT}
 """
 
 
@@ -134,9 +139,8 @@ async def fates(connection: Connection, rows: Sequence[Single], now: datetime, l
     for anybody else's lock (`asyncpg.LockNotAvailableError`).
     """
     await connection.execute(_SAFE, f"{lock_timeout_s * 1_000:.0f}ms")
-    content = _as_json(rows)
-    await connection.execute(f"{_ROWS}, {rules.LOCK.removeprefix('WITH ')}", content)
-    return [msgspec.convert(dict(row), Fate) for row in await connection.fetch(_FATES, content, now)]
+    await connection.execute(_LOCK, [row.participant_id for row in rows])
+    return [msgspec.convert(dict(row), Fate) for row in await connection.fetch(_FATES, _as_json(rows), now)]
 
 
 async def store(
