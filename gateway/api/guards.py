@@ -10,7 +10,6 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection
-from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,9 +25,17 @@ _ONCE = frozenset(
 )
 _YEAR_S = 31_536_000
 _FILES = {
-    "application/json": "json", "application/problem+json": "json", "application/x-ndjson": "ndjson", "text/csv": "csv",
+    b"application/json": b"json", b"application/problem+json": b"json", b"application/x-ndjson": b"ndjson",
+    b"text/csv": b"csv",
 }  # fmt: skip
 """How a file with an answer of the API is called (ASVS 14.4.2)."""
+_PROTECTION = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+)
 _ABSOLUTE = re.compile(r"https?://[^/?#]+(?=/)", re.ASCII | re.IGNORECASE)
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
@@ -127,18 +134,15 @@ async def protect(message: Message, scope: Scope) -> None:
     """
     if message["type"] != "http.response.start":
         return
-    headers = MutableScopeHeaders.from_message(message)
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Cache-Control", "no-store")
-    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-    headers.setdefault("Referrer-Policy", "no-referrer")
-    headers.setdefault("X-Frame-Options", "DENY")
-    kind = headers.get("Content-Type", "").partition(";")[0]
-    if str(scope["path"]).startswith("/v1/") and kind in _FILES:
-        headers.setdefault("Content-Disposition", f'attachment; filename="api.{_FILES[kind]}"')
+    there = {name.lower(): value for name, value in message["headers"]}
+    more = list(_PROTECTION)
+    kind = there.get(b"content-type", b"").partition(b";")[0]
+    if kind in _FILES and str(scope["path"]).startswith("/v1/"):
+        more.append((b"content-disposition", b'attachment; filename="api.%s"' % _FILES[kind]))
     core: Core | None = scope["litestar_app"].state.get("core")
     if core is not None and core.resources.settings.public_url.startswith("https:"):
-        headers.setdefault("Strict-Transport-Security", f"max-age={_YEAR_S}")
+        more.append((b"strict-transport-security", b"max-age=%d" % _YEAR_S))
+    message["headers"] = [*message["headers"], *[one for one in more if one[0] not in there]]
 
 
 async def take(connection: AnyConnection, rate: Rate, whose: str | None = None) -> None:
