@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import uuid4
+
+import asyncpg
 
 from contracts.errors import NotFound
 from contracts.incentive import BLOCKERS, BlockerCode, Owner
@@ -97,8 +100,14 @@ class Payouts:
             if len(ids) >= limit:
                 break
             after = self._cursors.pop(partner, START)
-            async with self._database.connection() as connection:
-                made, cursor = await queue.reserve(connection, self._claim(partner, limit - len(ids)), after)
+            claim = self._claim(partner, limit - len(ids))
+            try:
+                async with self._database.connection() as connection:
+                    made, cursor = await queue.reserve(connection, claim, after)
+            except asyncpg.UniqueViolationError:
+                if not await transact(self._database, partial(_put_right, claim=claim)):
+                    raise
+                continue  # a pass of its own, as the cursor is gone
             ids += made
             if cursor is None:
                 break
@@ -274,6 +283,20 @@ class Payouts:
         for one in leased:
             one.approved_under = self._approved.get(one.approved_in)
         return leased
+
+
+async def _put_right(connection: Connection, claim: Claim) -> int:
+    """One row that was put back keeps nobody else at its partner waiting, and is a case."""
+    found = await queue.put_right(connection, claim)
+    for incentive, payout in found.items():
+        detail = (
+            f"incentive {incentive} was due though payout {payout} of it stands: its row was put back from elsewhere"
+        )
+        case = NewCase(
+            code=BlockerCode.CONTRADICTION, partner=claim.partner, payout=payout, incentive=incentive, detail=detail
+        )
+        await cases.open_cases(connection, claim.now, [case])
+    return len(found)
 
 
 async def _block_paid_before(connection: Connection, now: datetime, limit: int) -> int:

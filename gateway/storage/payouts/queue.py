@@ -157,6 +157,22 @@ async def reserve(connection: Connection, claim: Claim, after: Cursor) -> tuple[
     return rows[-1]["made"], cursor if more else None
 
 
+async def put_right(connection: Connection, claim: Claim) -> dict[int, int]:
+    """What is due though a payout of its own stands: its row was put back as it was before, and no claim can be made
+    beside it. Its payout says what it is: incentive and payout. Reads all that is due: asked once a claim has failed.
+    """
+    rows = await connection.fetch(
+        "UPDATE incentives i SET payouts = greatest(i.payouts, 1), facts_at = $2, payout = CASE p.state"
+        " WHEN 'succeeded' THEN 'succeeded' WHEN 'reversed' THEN 'reversed' ELSE 'open' END FROM payouts p"
+        " WHERE i.partner = $1 AND i.stage = 'scheduled' AND i.payout IS NULL AND i.due_on <= $3"
+        " AND p.incentive = i.id AND p.released_at IS NULL AND p.state <> 'cancelled' RETURNING i.id, p.id AS payout",
+        claim.partner,
+        claim.now,
+        claim.today,
+    )
+    return {row["id"]: row["payout"] for row in rows}
+
+
 async def lease(connection: Connection, claim: Claim, states: Sequence[PayoutState], *, even_paused: bool) -> list[int]:
     """Lease payouts in some states whose next step is due and that no other worker holds.
 
