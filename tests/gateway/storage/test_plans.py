@@ -22,6 +22,7 @@ WHOLE = {
     "archive.first_wanted": "a command's: what waits at all endpoints, once a file",
     "archive.forget_exchanges": "a command's: a day of the journal, by a block range index",
     "batches.others_good": "the last 1,000 people of whom a partner said something good, for a batch that is suspected",
+    "queue.put_right": "all that is due is read, once a claim has failed on a row that was put back",
     "stopping.stop_batches": "the index of what is not cancelled is read beside that of the batch, once",
     "story.endpoints": "what waits at all endpoints is counted",
     "webhooks.lease": "what waits at the endpoints whose time has come, 5,200 each at most, once",
