@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
 
 from contracts.errors import Hint, PartnerError
 from contracts.identity import VERDICT_BLOCKER, IdentityAnswer, Verdict
@@ -28,25 +31,45 @@ OF_THE_ACCOUNT = {
 }
 
 
-def refusals(recording: Recording) -> Iterator[tuple[str | None, BlockerCode | None]]:
-    """Every code that some plan takes for a no, with the reason that it gives."""
+class Swept(NamedTuple):
+    """What the plans make of every code in every reply: a second or more of each partner's, so once for all tests."""
+
+    refused: set[tuple[str | None, BlockerCode | None]]
+    """Codes that some plan takes for a no, with the reason that it gives."""
+    hinted: set[tuple[Hint, str | None]]
+    """Hints with their codes; not at the end of linking, where a code's exchange shows no token of ours."""
+    raised: set[type[BaseException]]
+    """In the same."""
+
+
+@pytest.fixture(scope="module")
+def swept(recording: Recording) -> Swept:
+    found = Swept(set(), set(), set())
     for take, index in steps(recording.takes):
         for _, said in played(take, index, codes(recording)):
-            result = said.result
-            if isinstance(result, Outcome) and result.kind is OutcomeKind.REJECTED:
-                yield result.partner_code, result.reason
-            elif isinstance(result, LinkRefused):
-                yield result.partner_code, result.code
-            elif isinstance(result, LinkHeld):
-                yield result.partner_code, None
-            elif isinstance(result, IdentityAnswer) and result.verdict not in {Verdict.MATCH, Verdict.MISMATCH}:
-                yield result.partner_code, VERDICT_BLOCKER[result.verdict]
+            found.refused.update(refusals(said.result))
+            if take.operation != "finish_link":
+                told = said.error or said.result
+                found.hinted.add((getattr(told, "hint", Hint.NONE), getattr(told, "partner_code", None)))
+                found.raised.update({type(said.error)} if said.error else ())
+    return found
 
 
-def test_every_refusal_says_whom_it_speaks_of(recording: Recording, manifest: Manifest) -> None:
-    found = {(code, reason) for code, reason in refusals(recording)}
-    assert found
-    for code, reason in found:
+def refusals(result: object) -> Iterator[tuple[str | None, BlockerCode | None]]:
+    """The code of a no, with the reason that it gives; nothing of any other result."""
+    if isinstance(result, Outcome) and result.kind is OutcomeKind.REJECTED:
+        yield result.partner_code, result.reason
+    elif isinstance(result, LinkRefused):
+        yield result.partner_code, result.code
+    elif isinstance(result, LinkHeld):
+        yield result.partner_code, None
+    elif isinstance(result, IdentityAnswer) and result.verdict not in {Verdict.MATCH, Verdict.MISMATCH}:
+        yield result.partner_code, VERDICT_BLOCKER[result.verdict]
+
+
+def test_every_refusal_says_whom_it_speaks_of(swept: Swept, manifest: Manifest) -> None:
+    assert swept.refused
+    for code, reason in swept.refused:
         if code is not None and code.startswith("200"):
             continue  # a verdict in an answer that worked
         assert manifest.blames(code) is not None, f"{code}: list it in the manifest's codes"
@@ -56,24 +79,19 @@ def test_every_refusal_says_whom_it_speaks_of(recording: Recording, manifest: Ma
             assert manifest.blames(code) is Blame.OURS, code
 
 
-def test_a_hint_agrees_with_whom_its_code_speaks_of(recording: Recording, manifest: Manifest) -> None:
+def test_a_hint_agrees_with_whom_its_code_speaks_of(swept: Swept, recording: Recording, manifest: Manifest) -> None:
     """Credentials, tokens and the deposit are ours; a customer's token is never ours alone."""
     named = {code for code, _, _ in codes(recording).errors}
-    for take, index in steps([take for take in recording.takes if take.operation != "finish_link"]):
-        for _, said in played(take, index, codes(recording)):  # a code's exchange shows no token of ours
-            hint, code = (
-                getattr(said.error or said.result, "hint", Hint.NONE),
-                getattr(said.error or said.result, "partner_code", None),
-            )
-            assert said.error is None or isinstance(said.error, PartnerError)
-            if code is None or (len(code) != 7 and code not in named):
-                continue
-            if hint in {Hint.OUR_TOKEN, Hint.FLOAT_SHORT}:
-                assert manifest.blames(code) is Blame.OURS, code
-            elif hint is Hint.CREDENTIALS:
-                assert manifest.blames(code) in {Blame.OURS, Blame.AMBIGUOUS}, code
-            elif hint is Hint.CUSTOMER_TOKEN:
-                assert manifest.blames(code) in {Blame.PERSON, Blame.AMBIGUOUS}, code
+    assert all(issubclass(kind, PartnerError) for kind in swept.raised), swept.raised
+    for hint, code in swept.hinted:
+        if code is None or (len(code) != 7 and code not in named):
+            continue
+        if hint in {Hint.OUR_TOKEN, Hint.FLOAT_SHORT}:
+            assert manifest.blames(code) is Blame.OURS, code
+        elif hint is Hint.CREDENTIALS:
+            assert manifest.blames(code) in {Blame.OURS, Blame.AMBIGUOUS}, code
+        elif hint is Hint.CUSTOMER_TOKEN:
+            assert manifest.blames(code) in {Blame.PERSON, Blame.AMBIGUOUS}, code
 
 
 def test_our_own_limits_and_keys_blame_nobody(manifest: Manifest) -> None:
