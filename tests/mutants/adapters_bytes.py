@@ -150,7 +150,6 @@ _MONEY = (
         (PLANS, PAYOUTS),
         {
             "bni": (Edit(VALUES, "decimal_string(amount_rupiah)", "str(amount_rupiah)"),),
-            "gopay": (at("gopay", "wire", "decimal_string(order.amount_rupiah)", "str(order.amount_rupiah)"),),
             "ovo": (Edit(VALUES, "decimal_string(amount_rupiah)", "str(amount_rupiah)"),),
             "linkaja": (at("linkaja", "wire", "{amount_rupiah:010d}00", "{amount_rupiah:012d}"),),
         },

@@ -154,6 +154,7 @@ _VETOES = (
     one("echo/a_masked_account_is_another", _ECHOES, "return ours if any(_agrees(shown, form) for form in forms) else Secret(shown)", "return ours if shown in forms else Secret(shown)", OVO_MAPPING, first="test_an_account_that_comes_back_changed"),
     one("echo/any_masked_account_is_ours", _ECHOES, "return all(not one.isdigit() or one == other for one, other in zip(shown, form, strict=True))", "return True", OVO_MAPPING, first="test_an_account_that_comes_back_changed"),
     one("echo/nothing_but_a_mask_is_a_word", _ECHOES, "    if not any(each.isdigit() for each in shown):\n        return None\n", "", OVO_MAPPING, first="test_an_account_that_is_all_masked_says_nothing"),
+    one("gopay/amount_without_decimals", "adapters/gopay/wire.py", "decimal_string(order.amount_rupiah)", "str(order.amount_rupiah)", GOPAY_PLANS, first="test_prepare_bytes"),
     one("echo/a_nik_with_separators_is_unreadable", "adapters/accounts.py", "shown = digits(f\"{theirs}\" if type(theirs) is int else theirs.strip() if isinstance(theirs, str) else \"\")", "shown = theirs if isinstance(theirs, str) else \"\"", GOPAY_PLANS, first="test_a_nik_with_separators_is_its_digits"),
     one("echo/an_account_of_another_shape_is_none", _ECHOES, "return read(theirs) or (Secret(shown) if shown.isascii() and shown.isdigit() else None)", "return read(theirs)", "tests/adapters/test_accounts.py"),
 )  # fmt: skip

@@ -131,7 +131,15 @@ _RESTORED = (
     one("instance/used_for_ever_since", "gateway/storage/payouts/queue.py", "DO UPDATE SET until = excluded.until", "DO NOTHING", INSTANCES, first="test_each_instance_that_was_ever_used_is_known_in_the_store"),
     one("stray/a_refusal_is_in_the_way", "gateway/storage/reconciliation/strays.py", "return self.standing is not None and not self.refused", "return self.standing is not None", STRAYS, first="test_a_credit_waits_for_no_refusal_that_it_took_the_place_of"),
     one("stray/adopted_beside_what_was_paid", "gateway/services/reconciliation/strays.py", "return None if after.payout.released_at else _on", "return None if after else _on", STRAYS, first="test_a_refused_payout_that_was_paid_meanwhile_is_no_place_for_a_credit"),
-    one("stray/of_another_partners_payout_stops_all", "gateway/services/reconciliation/strays.py", "if stray.reference not in known]", "if stray]", STRAYS, first="test_a_credit_under_the_reference_of_a_payout_at_another_partner_holds_up_no_other"),
+    Mutant(
+        "stray/of_another_partners_payout_stops_all",
+        (
+            Edit("gateway/services/reconciliation/strays.py", "if stray.reference not in known]", "if stray]"),
+            Edit("gateway/services/reconciliation/strays.py", 'await each("strays", pairs, adopt)', "for pair in pairs:\n            await adopt(pair)"),
+        ),
+        (STRAYS,),
+        first="test_a_credit_under_the_reference_of_a_payout_at_another_partner_holds_up_no_other",
+    ),
     one("stray/a_choice_is_made", "gateway/services/reconciliation/strays.py", "if len(able) != len(group) or", "if len(able) < len(group) or", RESTORE, first="test_a_choice_between_incentives_is_a_persons"),
 )  # fmt: skip
 
