@@ -34,6 +34,12 @@ class Actor:
         return f"<Actor {self.name}>"
 
 
+TURN_S = 120.0
+"""A turn that takes so long by the clock never ends: an actor waits for what no turn brings; two tasks of its own at
+once for the one baton, say.
+"""
+
+
 class Baton:
     """Runs one actor at a time."""
 
@@ -52,7 +58,9 @@ class Baton:
         self.actors.append(actor)
 
     async def turn(self, actor: Actor, error: BaseException | None = None) -> None:
-        """Let an actor go on until it hands the baton back or has ended; with `error`, that is what it meets."""
+        """Let an actor go on until it hands the baton back or has ended; with `error`, that is what it meets. Raises
+        `TimeoutError` where it does neither.
+        """
         loop = asyncio.get_running_loop()
         self._handed = loop.create_future()
         if actor.task is None:
@@ -65,7 +73,8 @@ class Baton:
             gate, actor.gate = actor.gate, None
             actor.dead = actor.dead or (error is not None and actor.within)
             gate.set_exception(error) if error is not None else gate.set_result(None)
-        await self._handed
+        async with asyncio.timeout(TURN_S):
+            await self._handed
         if actor.task.done():
             self.actors.remove(actor)
             actor.task.result()
