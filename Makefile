@@ -20,7 +20,7 @@ help: ## list the targets
 demo: $(READY) ## pay a backlog at the mock partners and audit the books (ARGS="--seed 7 ...")
 	@$(BIN)/gateway demo $(ARGS)
 
-test: lint types imports tests cassettes ## everything that must pass before a change lands: a dozen minutes on two processors
+test: lint types imports tests cassettes ## everything that must pass before a change lands: a quarter of an hour on two processors
 
 test-long: $(READY) ## the full sizes: all seeds, all mutants, three demos
 	@.ci/suite tests $(PYTEST) --long --timeout 3600 $(ARGS)

@@ -49,8 +49,10 @@ do = { delay_s = 0.5 }
 """
 OPENED = """
 INSERT INTO verifications (id, participant, link_id, nik_index, state, next_attempt_at, created_at)
-SELECT new_id(now()), id, link_id, nik_index, 'open', now(), now() FROM participants
+SELECT new_id(now() + row_number() OVER () / 5000 * interval '1 second'), id, link_id, nik_index, 'open', now(), now()
+FROM participants
 """
+"""A millisecond has no more than 10,000 ids."""
 SAID = "SELECT operation, status, error, count(*) FROM exchanges GROUP BY 1, 2, 3"
 LEFT = "SELECT extract(epoch FROM at)::float8 FROM exchanges WHERE operation = 'identity.verify' ORDER BY at"
 
