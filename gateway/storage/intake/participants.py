@@ -61,10 +61,12 @@ async def stop(connection: Connection, person: ParticipantRow, now: datetime) ->
 
 
 async def ids_of(connection: Connection, person: ParticipantRow) -> list[int]:
-    """Whom the person is known as, oldest first: `person`, and whoever else of its organisation has the NIK."""
+    """Whom the person is known as, oldest first: `person`, whatever its NIK has become since it was read, and whoever
+    else of its organisation has the NIK.
+    """
     rows = await connection.fetch(
         "SELECT id FROM participants WHERE nik_index = $2"
-        " AND organisation = (SELECT organisation FROM participants WHERE id = $1) ORDER BY id",
+        " AND organisation = (SELECT organisation FROM participants WHERE id = $1) UNION SELECT $1 ORDER BY id",
         person.id, person.nik_index,
     )  # fmt: skip
     return [row["id"] for row in rows]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from typing import Any
 
+import msgspec
 import pytest
 
+from gateway.storage.intake import participants
 from tests.gateway.api.kit import Api, as_csv, row
 from tests.gateway.plans.kit import approved, complete, entitle, outcomes, person, propose, say
 from tests.gateway.plans.test_plans import PID, pay, today
@@ -173,3 +176,19 @@ async def test_who_is_stopped_under_another_id_is_entitled_to_nothing_more(api: 
     day = today(api).isoformat()
     told = [await complete(api, made["plan_id"], _pid(number), finished_on=day) for number in (1, 2)]
     assert [outcomes(items) for items in told] == [["entitlement_cancelled"], ["made"]]
+
+
+async def test_who_was_given_another_nik_while_they_are_stopped_is_stopped(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is known of a person is read before anybody is locked: somebody else may have corrected it since."""
+    assert (await api.submit(as_csv([row(1)]))).json()["rows_accepted"] == 1
+    real = participants.ids_of
+
+    async def corrected(connection: Any, one: Any) -> list[int]:
+        return await real(connection, msgspec.structs.replace(one, nik_index=b"as it was before"))
+
+    monkeypatch.setattr(participants, "ids_of", corrected)
+    whom = (await api.fetch("SELECT participant_id FROM participants"))[0]["participant_id"]
+    assert (await api.call("POST", f"/v1/participants/{whom}/stop", role="one")).status_code == 200
+    assert await api.fetch("SELECT participant_id FROM stopped_people") == [(whom,)]
