@@ -58,14 +58,20 @@ LEFT = "SELECT extract(epoch FROM at)::float8 FROM exchanges WHERE operation = '
 
 
 def verdict(left: list[float], workers: int, checks: int, took_s: float) -> dict[str, Any]:
-    """`left`: when each call left, in seconds; so many of them within `took_s`."""
+    """`left`: when each call left, in seconds; so many of them within `took_s`. `one_more_within_s`: the shortest time
+    in which one call more left than a second may hold; below 1 it says by how much the quota was missed.
+    """
     of_needed, most = took_s * CHECKS_A_SECOND / max(1, checks), most_in(left, 1.0)
+    one_more = int(CHECKS_A_SECOND)
+    spans = [late - early for early, late in zip(left, left[one_more:], strict=False)]
     return {
         "workers": workers,
         "checks": checks,
         "took_s": round(took_s, 1),
         "of_needed": round(of_needed, 4),
         "most_in_a_second": most,
+        "one_more_within_s": round(min(spans, default=0.0), 4),
+        "seconds_above": sum(span < 1.0 for span in spans),
         "held": of_needed <= MOST and most <= CHECKS_A_SECOND,
     }
 
