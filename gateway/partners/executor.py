@@ -18,8 +18,8 @@ import msgspec
 from contracts.errors import CallerError, OutcomeUnknown, PartnerProtocolError, PartnerUnavailable
 from contracts.plan import Effect, Plan, Request, Response
 from gateway.clock import Clock
-from gateway.partners.quota import PIECE, NoTurn, Quotas
-from gateway.partners.transport import NEVER_SENT, Reply
+from gateway.partners.quota import PIECE, NoTurn, Quotas, Turn
+from gateway.partners.transport import LEFT, NEVER_SENT, Reply
 
 T = TypeVar("T")
 _TURNS = 20
@@ -91,9 +91,9 @@ class Executor:
                     raise PartnerProtocolError("a plan's WRITE must be its last request")
                 if request.effect is Effect.WRITE and frozen_hash is not None:
                     _check_frozen(request, frozen_hash)
-                await self._clear(request, last_look if request.effect is Effect.WRITE else None)
+                turn = await self._clear(request, last_look if request.effect is Effect.WRITE else None)
                 try:
-                    reply = await self._send(request, subject)
+                    reply = await self._send(request, subject, turn)
                 except NEVER_SENT as error:
                     raise PartnerUnavailable(type(error).__name__) from error
                 except httpx.TransportError as error:
@@ -129,8 +129,8 @@ class Executor:
         """The partner refused a request because there were too many; returns the calls a second from now on."""
         return None if self._quotas is None else await self._quotas.of(operation).refused(retry_after_s)
 
-    async def _clear(self, request: Request, last_look: Look | None) -> None:
-        """Wait until this request may leave, now. Raises `HeldBack`."""
+    async def _clear(self, request: Request, last_look: Look | None) -> Turn | None:
+        """Wait until this request may leave, now; returns its turn. Raises `HeldBack`."""
         for _ in range(_TURNS):
             turn = None
             if self._quotas is not None:
@@ -149,7 +149,7 @@ class Executor:
                 piece = PIECE.get()
                 if piece is not None:
                     piece.gone()
-                return
+                return turn
             turn.give_back()
         raise HeldBack("this process is too slow to use its turns")
 
@@ -159,11 +159,12 @@ class Executor:
             return headers
         return {**headers, "date": format_datetime(self._clock.now().astimezone(UTC), usegmt=True)}
 
-    async def _send(self, request: Request, subject: str) -> Reply:
+    async def _send(self, request: Request, subject: str, turn: Turn | None) -> Reply:
         at, began = self._clock.now(), self._clock.monotonic()
         status: int | None = None
         error: str | None = None
         left = True
+        told = LEFT.set(None if turn is None else turn.gone)
         try:
             reply = await self._hosts[request.host].send(
                 request.method,
@@ -180,6 +181,7 @@ class Executor:
             left = not isinstance(problem, NEVER_SENT)
             raise
         finally:
+            LEFT.reset(told)
             self._journal.write(
                 Exchange(
                     at=at,

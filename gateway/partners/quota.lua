@@ -3,7 +3,8 @@
 -- ARGV: calls a second that the partner allows, calls wanted ("refused": one was refused), then
 --   of "refused": seconds for which it wants none;
 --   else: 1 where the worker could not ask before this, or 0; within how many milliseconds it uses what it is
---   granted; then calls granted before that did not leave, as pairs of stamp and number.
+--   granted; how many calls left just now whose turns were over; then calls granted before that did not leave, as pairs
+--   of stamp and number.
 -- Returns: granted, stamp, for how many milliseconds they are good, milliseconds until it is worth asking again, rate.
 
 local SECOND = 1000
@@ -62,13 +63,21 @@ if next_at > now + BURST + SECOND * (1 + 1 / (quota * LEAST * HASTE)) then next_
 local rate = rate_now(refused, refused_at)
 local span = SECOND * math.max(1, 1 / rate)
 
-for i = 5, ARGV[2] ~= 'refused' and #ARGV or 0, 2 do
+for i = 6, ARGV[2] ~= 'refused' and #ARGV or 0, 2 do
     local held = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[i])) and tonumber(redis.call('HGET', KEYS[1], ARGV[i]))
     if held then redis.call('HINCRBY', KEYS[1], ARGV[i], -math.min(held, tonumber(ARGV[i + 1]))) end
 end
 local over = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - span)
 for _, stamp in ipairs(over) do redis.call('HDEL', KEYS[1], stamp) end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - span)
+local late = ARGV[2] ~= 'refused' and tonumber(ARGV[5]) or 0
+if late > 0 then
+    local left = string.format('%.3f', now)
+    redis.call('HINCRBY', KEYS[1], left, late)
+    redis.call('ZADD', KEYS[2], left, left)
+    redis.call('PEXPIRE', KEYS[1], 7200000)
+    redis.call('PEXPIRE', KEYS[2], 60000)
+end
 local total, stamps = 0, redis.call('ZRANGE', KEYS[2], 0, -1)
 if #stamps > 0 then
     for _, count in ipairs(redis.call('HMGET', KEYS[1], unpack(stamps))) do total = total + (tonumber(count) or 0) end

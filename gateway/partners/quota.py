@@ -74,6 +74,10 @@ class Turn:
         """The call does not leave."""
         self._quota.returned(self._lot)
 
+    def gone(self) -> None:
+        """The call has left, just now."""
+        self._quota.gone(self._lot)
+
 
 class Turns:
     """One quota of a partner; `name` is the same in all processes, `per_s` more than 0."""
@@ -99,6 +103,9 @@ class Turns:
         self._held: deque[Lot] = deque()
         self._unused: dict[str, int] = {}
         self._asking: asyncio.Task[None] | None = None
+        self._late = 0
+        """How many calls left when their turn was over, and nobody has been told yet."""
+        self._telling: asyncio.Task[None] | None = None
         self._lost_redis = False
         self._ask_at = 0.0
         self._soon_s = SOON_S
@@ -131,6 +138,20 @@ class Turns:
         if lot.stamp:
             self._unused[lot.stamp] = self._unused.get(lot.stamp, 0) + 1
 
+    def gone(self, lot: Lot) -> None:
+        """A call left. Between its last look and the socket a process may stand still, or connect: a call that left
+        when its turn was over counts once more, as of now, before a second after its turn is over.
+        """
+        now = self._clock.monotonic()
+        if now < lot.until:
+            return
+        if not lot.stamp:
+            self._own.append(now)
+            return
+        self._late += 1
+        if self._telling is None:
+            self._telling = asyncio.create_task(self._tell(), name=f"quota:{self.name}:late")
+
     async def refused(self, retry_after_s: float | None) -> float:
         """The partner said that there were too many; returns the rate from now on. Without Redis this process slows
         down alone.
@@ -146,6 +167,17 @@ class Turns:
             self._unused[lot.stamp] = self._unused.get(lot.stamp, 0) + lot.left
         self._held.clear()
         return self.rate
+
+    async def _tell(self) -> None:
+        """That calls left late, at once: whoever waits for turns may ask again only when a second is over."""
+        try:
+            while self._late:
+                late, self._late = self._late, 0
+                await self._eval("0", "0", "0", str(late))
+        except RedisError as error:
+            self._lost(error, self._clock.monotonic())
+        finally:
+            self._telling = None
 
     def _too_late(self, lot: Lot) -> None:
         """It was over before it could be used: the next ones are good for longer."""
@@ -209,7 +241,7 @@ class Turns:
         self._soon_s = max(SOON_S, self._soon_s * CALMER)
         try:
             answer = await self._eval(
-                str(wanted), was_lost, soon, *(text for pair in back.items() for text in map(str, pair))
+                str(wanted), was_lost, soon, "0", *(text for pair in back.items() for text in map(str, pair))
             )
         except RedisError as error:
             self._lost(error, began)

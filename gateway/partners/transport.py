@@ -9,7 +9,8 @@ import asyncio
 import functools
 import ssl
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -34,6 +35,10 @@ _ENCODED = ("content-encoding", "content-length", "transfer-encoding")
 _ALWAYS = CIMultiDict({"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "prakerja-gateway"})
 """What every request says beside its plan's headers: firewalls refuse one that does not say who sends it."""
 _AUTO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")  # what aiohttp would add unasked
+
+
+LEFT: ContextVar[Callable[[], None] | None] = ContextVar("LEFT", default=None)
+"""Called right after the request that this task sends was handed to its connection."""
 
 
 class Reply(NamedTuple):
@@ -70,6 +75,17 @@ class _Kept(aiohttp.TCPConnector):
             kept.close()
             kept = await super()._get(key, traces)
         return kept
+
+
+class _Told(aiohttp.ClientRequest):
+    """Tells when it has left, which is later than when it was asked for: a connection may have to be made first."""
+
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        answer = await super().send(conn)
+        if (left := LEFT.get()) is not None:
+            # The body is written by a task of its own, which goes first.
+            asyncio.get_running_loop().call_soon(left)
+        return answer
 
 
 class Sender:
@@ -151,6 +167,7 @@ class Sender:
         connector = _Kept(limit=self._pool_size, keepalive_timeout=KEEPALIVE_S, ssl=self._tls)
         session = aiohttp.ClientSession(
             connector=connector,
+            request_class=_Told,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_AUTO_HEADERS,
             max_line_size=HEADER_LIMIT_BYTES,

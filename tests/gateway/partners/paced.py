@@ -97,6 +97,8 @@ class World:
         self.down = False
         self.slow_s = 0.0
         """So long at most a process takes to use a turn that it has."""
+        self.held_s = 0.0
+        """So long at most one call of ten is held between its last look and its connection."""
         self.left: list[float] = []
         self.refused: list[float] = []
         self.allows: Callable[[float], bool] = lambda _: True
@@ -124,8 +126,11 @@ class World:
             if turn.good():
                 break
             turn.give_back()
+        if self.held_s and self.chance.random() < 0.1:
+            await asyncio.sleep(self.chance.uniform(0.0, self.held_s))
         now = self.loop.now_s
         self.left.append(now)
+        turn.gone()
         if not self.allows(now):
             self.refused.append(now)
             await quota.refused(self.retry_after_s)

@@ -14,7 +14,7 @@ import pytest
 from contracts.errors import InvalidRequest, OutcomeUnknown, PartnerProtocolError, PartnerUnavailable
 from contracts.plan import Effect, Plan, Request
 from gateway.partners.executor import Exchange, Executor
-from gateway.partners.transport import Reply
+from gateway.partners.transport import LEFT, Reply
 from tests.gateway.payouts.fake import VirtualClock
 
 FROZEN = hashlib.sha256(b"body").digest()
@@ -39,6 +39,8 @@ class Far:
         self, method: str, target: str, headers: Mapping[str, str], content: bytes, timeout_s: float, limit_bytes: int
     ) -> Reply:
         self.sent.append(content)
+        if (left := LEFT.get()) is not None:
+            left()
         end = self.ends.pop(0) if self.ends else None
         if end is not None:
             raise end
@@ -70,7 +72,7 @@ class Turns:
     """A quota whose first turns come too late to be used."""
 
     def __init__(self, late: int) -> None:
-        self.late, self.given, self.returned = late, 0, 0
+        self.late, self.given, self.returned, self.used = late, 0, 0, 0
 
     def of(self, operation: str) -> Turns:
         assert operation == "payout.transfer"
@@ -86,6 +88,9 @@ class Turns:
     def give_back(self) -> None:
         self.returned += 1
 
+    def gone(self) -> None:
+        self.used += 1
+
 
 @pytest.mark.parametrize(("late", "leaves"), [(0, True), (2, True), (10**6, False)])
 async def test_a_write_leaves_on_a_turn_that_is_still_good_after_the_last_look(late: int, leaves: bool) -> None:
@@ -100,12 +105,14 @@ async def test_a_write_leaves_on_a_turn_that_is_still_good_after_the_last_look(l
     plan = executor.run(asks(W), subject="1", last_look=look)
     if leaves:
         assert await plan == "done"
-        assert (len(far.sent), looks, turns.returned) == (1, late + 1, late)
+        assert (len(far.sent), looks, turns.returned, turns.used) == (1, late + 1, late, 1)
+        assert await executor.run(asks(W), subject="2") == "done" and turns.used == 2
+        assert LEFT.get() is None, "what this task sends elsewhere is no use of the turn"
     else:
         with pytest.raises(PartnerUnavailable):
             await plan
         assert (far.sent, far.journal) == ([], [])
-        assert turns.returned == turns.given
+        assert (turns.returned, turns.used) == (turns.given, 0)
 
 
 BUG = ZeroDivisionError("a bug of ours")

@@ -50,6 +50,23 @@ def test_a_process_that_is_slow_to_use_its_turns_loses_few(redis_url: str, per_s
     assert slow >= (0.95 - 2 * slow_s) * per_s * 12 and calm >= 0.97 * per_s * 12, (slow, calm)
 
 
+@pytest.mark.parametrize(("per_s", "workers"), [(3.0, 2), (50.0, 4), (200.0, 2)])
+@pytest.mark.parametrize("held_s", [0.02, 0.6])
+def test_a_call_that_leaves_when_its_turn_is_over_is_counted_when_it_leaves(
+    redis_url: str, per_s: float, workers: int, held_s: float
+) -> None:
+    """A process stands still after its last look, or must connect first: others wait for that call as for any other."""
+
+    async def play(world: World) -> None:
+        world.held_s = held_s
+        await world.run(per_s, workers=workers, seconds=20.0)
+
+    world = in_virtual_time(redis_url, 11, play)
+    assert most_in(world.left, 1.0) <= per_s
+    used = [at for at in world.left if at >= world.left[0] + 5.0]
+    assert len(used) >= 0.85 * per_s * (used[-1] - used[0])
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_happens_no_second_is_above_the_quota(redis_url: str, seed: int, long: bool) -> None:
     """Random quotas, workers and stalls; the store goes away, comes back, loses its memory or has its clock moved."""

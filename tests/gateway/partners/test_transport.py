@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.partners.transport import NEVER_SENT, REPLY_LIMIT_BYTES, Reply, Sender
+from gateway.partners.transport import LEFT, NEVER_SENT, REPLY_LIMIT_BYTES, Reply, Sender
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Partner: bni\r\n\r\nok"
 Behaviour = Callable[["Partner", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -433,6 +433,47 @@ async def test_headers_are_read_as_they_were_meant() -> None:
     async with partner(says(raw)) as (_, url), sender(url) as out:
         reply = await pay(out)
     assert reply.headers == {"x-note": "one, two", "x-name": "René", "content-length": "2"}
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"x" * 40_000])
+async def test_a_request_is_told_of_once_it_has_left_and_not_before(content: bytes) -> None:
+    """By then all of it is with whoever listens, though nobody has read it or answered."""
+    seen: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        sender = Sender(f"http://127.0.0.1:{listening.getsockname()[1]}", connect_timeout_s=2.0, pool_size=1)
+
+        def left() -> None:
+            peer, _ = listening.accept()
+            with peer:
+                peer.setblocking(False)
+                seen.append(peer.recv(100_000, socket.MSG_PEEK))
+                peer.recv(100_000)
+                peer.sendall(OK)
+
+        told = LEFT.set(left)
+        try:
+            await sender.send("POST" if content else "GET", "/", {}, content, 5.0)
+        finally:
+            LEFT.reset(told)
+            await sender.aclose()
+    (whole,) = seen
+    assert whole.endswith(b"\r\n\r\n" + content)
+
+
+async def test_a_request_that_never_left_is_not_told_of() -> None:
+    told: list[int] = []
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        sender = Sender(f"http://127.0.0.1:{bound.getsockname()[1]}", connect_timeout_s=2.0, pool_size=1)
+        was = LEFT.set(lambda: told.append(1))
+        try:
+            with pytest.raises(NEVER_SENT):
+                await sender.send("GET", "/", {}, b"", 5.0)
+        finally:
+            LEFT.reset(was)
+            await sender.aclose()
+    await asyncio.sleep(0)
+    assert not told
 
 
 def test_httpx2_is_not_installed() -> None:
