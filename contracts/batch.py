@@ -255,9 +255,12 @@ _REMEDIES: dict[tuple[RowCode, str | None], tuple[str, str]] = {  # by code, and
         " not, correct the row.",
     ),
     (RowCode.PARTICIPANT_TAKEN, None): (
-        "Id peserta ini milik organisasi lain: pakai id lain, misalnya dengan awalan nama organisasi Anda.",
+        "Id peserta ini milik organisasi lain: pakai id lain, misalnya dengan awalan nama organisasi Anda. Bila"
+        " organisasi lain itu mengirimnya karena keliru: minta berkasnya ditolak atau insentifnya dibatalkan di sana,"
+        " lalu kirim lagi.",
         "The participant_id is another organisation's: use another one, begun with your organisation's name for"
-        " example.",
+        " example. Where it was handed over there by mistake: have that batch rejected or the incentive cancelled"
+        " there, and hand it over again.",
     ),
     (RowCode.NIK_DUPLICATE, None): (
         "Peserta lain memegang cicilan ini dengan NIK yang sama ({hint}). Bila NIK peserta itu yang salah, perbaiki"

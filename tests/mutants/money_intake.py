@@ -11,6 +11,7 @@ AHEAD = "tests/gateway/intake/test_ahead.py"
 MARKING = "tests/gateway/intake/test_marking.py"
 COPYING = "tests/gateway/intake/test_copying.py"
 LISTS = "tests/gateway/api/test_counted_lists.py"
+_FREE = "tests/gateway/intake/test_free_participants.py"
 _SINGLES = "gateway/services/intake/singles.py"
 _ROWS = "gateway/storage/intake/singles.py"
 _AHEAD = "gateway/services/intake/ahead.py"
@@ -29,6 +30,10 @@ TAKEN: tuple[Mutant, ...] = (
     one("intake/a_used_key_is_not_seen", _SINGLES, "handed.get(fate.line) if fate.answered or fate.line in handed", "handed.get(fate.line) if fate.line in handed", SINGLES, first="test_one_key_is_one_row_whoever_comes_with_it_at_once"),
     one("intake/a_file_meets_itself", _AHEAD, "if not first and await staging.meets_itself(connection, batch.id):", "if first and await staging.meets_itself(connection, batch.id):", AHEAD, first="test_any_file_ends_the_same"),
     one("intake/whose_nik_is_stored_is_not_asked", _STAGING, "niks=known or await _niks_met(connection)", "niks=known", "tests/gateway/intake/test_incentives.py", first="test_a_nik_that_is_stored_brings_in_nobody_under_another_id"),
+    one("intake/whom_others_linked_is_free", "gateway/storage/base/schema/0192_free_participants.sql", "FROM links l WHERE l.participant = who)", "FROM links l WHERE l.participant = who AND l.state = 'active')", _FREE),
+    one("intake/whom_others_paid_is_free", "gateway/storage/base/schema/0192_free_participants.sql", "(NOT i.cancelled OR i.payout IS NOT NULL OR i.payouts > 0)", "NOT i.cancelled", _FREE),
+    one("intake/corrected_by_what_was_seen_before_the_lock", "gateway/storage/intake/rules.py", "ORDER BY id FOR NO KEY UPDATE)", "ORDER BY id)", _FREE, first="test_what_is_handed_over_meanwhile_binds_them"),
+    one("intake/a_rejected_file_keeps_its_people", "gateway/storage/intake/rules.py", "ON p.organisation <> {ours} AND NOT {FREE} WHERE", "ON p.organisation <> {ours} WHERE", _FREE),
     one("intake/what_was_paid_though_cancelled_is_not_asked", "gateway/storage/intake/rules.py", " + {_COUNTED.format(_IS_PAID_THOUGH_CANCELLED)} > 0", " > 0", "tests/gateway/intake/test_incentives.py", first="test_an_instalment_paid_though_cancelled_is_not_taken_again"),
     one("intake/two_rows_of_one_nik_are_not_seen", _STAGING, "GROUPING SETS ((participant_id), (nik_index))", "GROUPING SETS ((participant_id))", AHEAD, first="test_rows_that_share_nothing_but_a_person_or_a_nik_are_told_of_each_other"),
     one("intake/two_rows_of_one_person_are_not_seen", _STAGING, "GROUPING SETS ((participant_id), (nik_index))", "GROUPING SETS ((nik_index))", AHEAD, first="test_rows_that_share_nothing_but_a_person_or_a_nik_are_told_of_each_other"),

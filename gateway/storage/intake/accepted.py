@@ -10,8 +10,9 @@ from datetime import date
 import msgspec
 
 from gateway.storage.base.database import Connection
+from gateway.storage.base.walking import walk
 from gateway.storage.intake import rules
-from gateway.storage.intake.staging import LIVE, STATEMENT_S, walk
+from gateway.storage.intake.staging import LIVE, STATEMENT_S
 
 _LEAF_BYTES = 32
 _LINES = 20_000
@@ -36,7 +37,7 @@ async def leaves(connection: Connection) -> AsyncIterator[list[bytes]]:
         f"SELECT string_agg(r.leaf, ''::bytea ORDER BY r.line) {LIVE}"
         f" GROUP BY r.line / {_LINES} ORDER BY r.line / {_LINES}"
     )
-    async for rows in walk(connection, "leaves", query, at_a_time=1):
+    async for rows in walk(connection, "leaves", query, timeout_s=STATEMENT_S, at_a_time=1):
         joined = rows[0][0]
         yield [joined[at : at + _LEAF_BYTES] for at in range(0, len(joined), _LEAF_BYTES)]
 

@@ -43,6 +43,11 @@ LOCK = (
 and is then copied to the new incentives as to all others.
 """
 
+FREE = "participant_is_free(p.id)"
+"""Whether whoever hands the participant over next may have them: of another organisation there is nothing but
+hand-overs that came to nothing.
+"""
+
 AS_KNOWN = (
     "((p.nik_index, p.partner, p.account_index, p.phone_index)"
     " IS NOT DISTINCT FROM (r.nik_index, r.partner, r.account_index, r.phone_index)"
@@ -124,7 +129,7 @@ def against(ours: str, still_open: str) -> tuple[Against, ...]:
         Against(
             "SELECT r.line, 'participant_taken' AS code, 'participant_id' AS fields, NULL AS hint"
             " FROM intake_rows r"
-            f" {_PERSON} ON p.organisation <> {ours} WHERE {still_open}",
+            f" {_PERSON} ON p.organisation <> {ours} AND NOT {FREE} WHERE {still_open}",
             of_known=True,
         ),
         # The same row as handed over, or as what was handed over was corrected to.
@@ -189,18 +194,28 @@ FROM intake_rows r JOIN (
 """
 
 
-def corrected_participants(ours: str, live: str, now: str) -> str:
-    """Takes over what the rows say of participants whom nothing binds. Whether a row says anything new of anybody is
-    asked first, as hardly ever one does.
+def hold_corrected(ours: str, live: str) -> str:
+    """Holds whom the rows say anything new of, hardly ever anybody, before `corrected_participants`: what somebody else
+    hands over of them meanwhile binds them. Selects how many they are.
     """
+    return f"""
+WITH held AS MATERIALIZED (SELECT id FROM participants WHERE id = ANY (ARRAY(SELECT p.id FROM (SELECT r.* {live}) r
+    {_PERSON} ON p.organisation <> {ours} OR NOT {AS_KNOWN})) ORDER BY id FOR NO KEY UPDATE)
+SELECT count(*) FROM held
+"""
+
+
+def corrected_participants(ours: str, live: str, now: str) -> str:
+    """Takes over what the rows say of participants whom nothing binds, or who are another organisation's no more."""
     return f"""
 UPDATE participants p SET nik_sealed = r.nik_sealed, nik_index = r.nik_index, name_sealed = r.name_sealed,
     name_index = r.name_index, phone_sealed = r.phone_sealed, phone_index = r.phone_index, partner = r.partner,
     account_sealed = r.account_sealed, account_index = r.account_index, link_id = NULL, link_active = false,
-    verified = false, verified_until = NULL, standing = NULL, facts_at = {now}, corrected_at = {now}
+    verified = false, verified_until = NULL, standing = NULL, facts_at = {now}, corrected_at = {now},
+    organisation = {ours}
 FROM intake_rows r JOIN (SELECT min(r.line) AS line {live} GROUP BY r.participant_id) AS firsts USING (line)
-WHERE p.participant_id = r.participant_id AND p.organisation = {ours} AND NOT {AS_KNOWN} AND NOT {BOUND}
-    AND (SELECT EXISTS (SELECT FROM (SELECT r.* {live}) r {_PERSON} ON p.organisation = {ours} AND NOT {AS_KNOWN}))
+WHERE p.participant_id = r.participant_id AND CASE WHEN p.organisation = {ours} THEN NOT {AS_KNOWN} AND NOT {BOUND}
+    ELSE {FREE} END
 """
 
 

@@ -58,12 +58,13 @@ SELECT r.line, m.code, m.fields, m.hint, EXISTS (SELECT FROM idempotency k
         WHERE (k.client_id, k.key) = (r.client_id, r.key) OFFSET 0) AS answered,
     CASE WHEN m.code = '{rules.REPEAT}' THEN (SELECT i.id FROM ({rules.STANDING}) i
         WHERE (i.programme, i.purpose, i.period) = (r.programme, r.purpose, r.period)) END AS incentive_id,
-    p.id IS NULL AS unknown, p.id IS NOT NULL AND NOT {rules.AS_KNOWN} AS differs,
+    p.id IS NULL AS unknown, p.id IS NOT NULL AND (p.organisation <> r.organisation OR NOT {rules.AS_KNOWN}) AS differs,
     {rules.unusual("r")} AS unusual,
     {rules.of_stopped("r")} AS stopped,
     'b' || new_id($2) AS batch_id
 FROM intake_rows r LEFT JOIN met m USING (line) LEFT JOIN participants p USING (participant_id)
 """
+_HOLD_CORRECTED = _ROWS + ", " + rules.hold_corrected(_OURS, _LIVE).strip().removeprefix("WITH ")
 _CORRECT = _ROWS + rules.corrected_participants(_OURS, _LIVE, "$2")
 _PARTICIPANTS = _ROWS + rules.new_participants(_OURS, _LIVE, "$2", overtaken="")
 _NOTE = _ROWS + rules.notes("r.batch_id", _LIVE, line="1")
@@ -125,7 +126,7 @@ class Fate(msgspec.Struct, frozen=True, kw_only=True):
     unknown: bool
     """Nobody has heard of the participant."""
     differs: bool
-    """The participant is known otherwise."""
+    """The participant is known otherwise, or as another organisation's."""
     unusual: bool
     """No such amount was ever approved for the programme and purpose, where others were."""
     stopped: bool
@@ -155,6 +156,7 @@ async def store(
     if all(fate.unknown for fate in fates):
         return _by_batch(await connection.fetch(_ALL_NEW, content, now))
     if any(fate.differs for fate in fates):
+        await connection.execute(_HOLD_CORRECTED, content)
         await connection.execute(_CORRECT, content, now)
     if any(fate.unknown for fate in fates):
         await connection.execute(_PARTICIPANTS, content, now)

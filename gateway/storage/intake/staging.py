@@ -10,7 +10,6 @@ in one transaction.
 from __future__ import annotations
 
 from array import array
-from collections.abc import AsyncIterator
 from datetime import datetime
 
 import asyncpg
@@ -20,12 +19,11 @@ from contracts.batch import RowCode
 from gateway.security.vault import KEY_ID_BYTES
 from gateway.storage.base import witness
 from gateway.storage.base.database import Connection
+from gateway.storage.base.walking import walk
 from gateway.storage.intake import copying, rules
 
 STATEMENT_S = 900.0
 """Bound on one statement over a whole batch."""
-_CHUNK = 2_000
-"""Rows that are handled at a time, so few that nobody else in the process waits for them."""
 _LOCK = 0x70_72_61_6C
 """Large merges go one after another: each keeps a core busy."""
 _ROUNDS = 20
@@ -110,6 +108,7 @@ FROM live JOIN contested USING (line) ORDER BY line
 its NIK with no differing row is accepted whatever becomes of the others.
 """
 
+_BY_LINE = "SELECT * FROM intake_contested ORDER BY line"
 _COUNT = "SELECT (SELECT count(*) FROM intake_rows) - (SELECT count(*) FROM intake_fate)"
 """Of `LIVE`: a line has one fate at most, and only one that is staged has any."""
 _COUNTS = """
@@ -122,6 +121,7 @@ _ANALYZE = (
 """Only what rows are grouped and joined by; the sealed fields would cost most of it."""
 
 _MOVE_PARTICIPANTS = rules.new_participants(_OURS, LIVE, "$1")
+_HOLD_CORRECTED = rules.hold_corrected(_OURS, LIVE)
 _CORRECT_PARTICIPANTS = rules.corrected_participants(_OURS, LIVE, "$1")
 _NOTE = rules.notes("$1", LIVE)
 _MOVE_INCENTIVES = rules.new_incentives(_OURS, LIVE, "$1", "$2")
@@ -297,7 +297,7 @@ async def _refuse_contested(connection: Connection, most: int) -> None:
     # the lines that said so.
     taken, holders, held, identities, said = (array("i", bytes(4 * (most + 1))) for _ in range(5))
     refused: list[tuple[int, str, int]] = []
-    async for rows in walk(connection, "contested", "SELECT * FROM intake_contested ORDER BY line"):
+    async for rows in walk(connection, "contested", _BY_LINE, timeout_s=STATEMENT_S):
         for line, identity_no, key_no, person_no, nik_no in rows:
             if taken[key_no]:
                 refused.append((line, RowCode.INCENTIVE_CONFLICT.value, taken[key_no]))
@@ -313,18 +313,6 @@ async def _refuse_contested(connection: Connection, most: int) -> None:
     )
 
 
-async def walk(
-    connection: Connection, name: str, query: str, *, at_a_time: int = _CHUNK
-) -> AsyncIterator[list[asyncpg.Record]]:
-    """The query's rows, some at a time. A cursor of the driver would stay open until the transaction ends, and its
-    table could not be emptied.
-    """
-    await connection.execute(f"DECLARE intake_{name} NO SCROLL CURSOR FOR {query}", timeout=STATEMENT_S)
-    while rows := await connection.fetch(f"FETCH {at_a_time} FROM intake_{name}", timeout=STATEMENT_S):
-        yield rows
-    await connection.execute(f"CLOSE intake_{name}")
-
-
 async def move(connection: Connection, batch_id: str, settled: Decided, now: datetime, *, alone: bool) -> bool:
     """Put the accepted rows where they belong; whether each of them brought its own, new participant. Rows that
     somebody else has handed over meanwhile are decided about again: nobody who hands over one incentive ends a merge.
@@ -332,13 +320,18 @@ async def move(connection: Connection, batch_id: str, settled: Decided, now: dat
     pieces.
     """
     if settled.known:
-        await connection.execute(_CORRECT_PARTICIPANTS, now, timeout=STATEMENT_S)
+        await _correct(connection, now)
     made = await _move_all(connection, batch_id, settled, now)
     if made is None:
         if not alone:
             raise MergeUnsettled
         await _move_anew(connection, batch_id, settled.live, now)
     return made == settled.live
+
+
+async def _correct(connection: Connection, now: datetime) -> None:
+    if await connection.fetchval(_HOLD_CORRECTED, timeout=STATEMENT_S):
+        await connection.execute(_CORRECT_PARTICIPANTS, now, timeout=STATEMENT_S)
 
 
 async def _move_all(connection: Connection, batch_id: str, settled: Decided, now: datetime) -> int | None:
@@ -391,7 +384,7 @@ async def close(connection: Connection, batch_id: str, *, fresh: bool) -> tuple[
 
 async def enrol(connection: Connection, now: datetime) -> None:
     """Of the accepted rows move in the participants alone."""
-    await connection.execute(_CORRECT_PARTICIPANTS, now, timeout=STATEMENT_S)
+    await _correct(connection, now)
     await connection.execute(_MOVE_PARTICIPANTS, now, timeout=STATEMENT_S)
 
 
