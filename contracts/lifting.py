@@ -14,6 +14,7 @@ _MOVE = "POST /v1/payouts"
 _SETTLE = "POST /v1/settlements"
 _RELEASE = "POST /v1/partners/holds/{hold_id}/release"
 _COMPARE = "POST /v1/reconciliations"
+_PUT_UP = "POST /v1/batches/reapprovals"
 CLOSE = "POST /v1/cases/{case_id}/close"
 
 LIFTED_BY: dict[BlockerCode, tuple[str, ...]] = {
@@ -47,8 +48,8 @@ LIFTED_BY: dict[BlockerCode, tuple[str, ...]] = {
     _B.PARTNER_FLOAT_SHORT: (_MOVE, _RELEASE),
     _B.OUTCOME_UNKNOWN: (_SETTLE,),
     _B.CONTRADICTION: (_COMPARE, _SETTLE, CLOSE, _CANCEL),
-    _B.APPROVAL_MISSING: ("POST /v1/batches/{batch_id}/approvals",),
-    _B.APPROVAL_MISMATCH: ("POST /v1/batches/{batch_id}/approvals", _CANCEL),
+    _B.APPROVAL_MISSING: (_PUT_UP,),
+    _B.APPROVAL_MISMATCH: (_PUT_UP, _CANCEL),
     _B.DEADLINE_PASSED: (_CANCEL,),
     _B.STALLED: (_MOVE, _CHECK, _COMPARE),
 }

@@ -16,7 +16,7 @@ import msgspec
 import typer
 
 from adapters.registry import PARTNERS
-from contracts.errors import Forbidden, InvalidRequest
+from contracts.errors import InvalidRequest
 from contracts.secret import Secret
 from gateway.clock import JAKARTA, SystemClock
 from gateway.security import sources
@@ -109,9 +109,9 @@ def with_store(work: Callable[[Database, Incentives], Awaitable[T]]) -> T:
 async def who(database: Database, name: str | None, role: str) -> str:
     """Who acts: `name`, proved by password and code as at /ops, with `role`; where nobody is enrolled, `cli`.
 
-    Raises `InvalidRequest` for a missing name, `Unauthenticated`, `Forbidden`.
+    Raises `InvalidRequest` for a missing name, `Unauthenticated`, `RoleMissing`.
     """
-    from gateway.services.ops.operators import Operators
+    from gateway.services.ops.operators import Operators, RoleMissing
     from gateway.storage.ops import audit
     from gateway.storage.ops import operators as stored
 
@@ -134,7 +134,7 @@ async def who(database: Database, name: str | None, role: str) -> str:
             async with database.connection() as connection:
                 about = {"code": "role_missing", "role": role}
                 await audit.record(connection, SystemClock().now(), person.client_id, "act.refused", "cli", about)
-        raise Forbidden(f"This needs the role {role}.", code="role_missing")
+        raise RoleMissing(role)
     return person.client_id
 
 

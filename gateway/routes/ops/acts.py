@@ -15,7 +15,7 @@ from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from contracts.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from contracts.errors import Conflict, InvalidRequest, NotFound
 from contracts.hold import HoldStage
 from contracts.incentive import BlockerCode
 from contracts.lifting import CLOSE, CLOSED_BY_HAND, LIFTED_BY
@@ -27,6 +27,7 @@ from gateway.routes.ops.session import FORM_BYTES, Browser, form, own, page, sig
 from gateway.security import personal
 from gateway.services.intake.participants import Participants
 from gateway.services.linking.proof import DOCUMENT, AccountProofs
+from gateway.services.ops.operators import RoleMissing
 from gateway.services.payouts.settlements import REFUSED_FOR, SettledAs
 from gateway.storage.ops import audit, story
 
@@ -254,7 +255,7 @@ ACT_OF: dict[str, Act] = {
     "POST /v1/participants/{participant_id}/account-proof": Act(
         "prove", "participant", ("Bukti akun dari mitra", "The partner's proof of the account"), _prove, (_DOCUMENT,)
     ),
-    "POST /v1/batches/{batch_id}/approvals": Act(
+    "POST /v1/batches/reapprovals": Act(
         "approve", "batch", ("Ajukan yang gugur untuk disetujui", "Put up what has lapsed for approval"), _approve
     ),
     CLOSE: Act("close", "case", ("Tutup kasus", "Close the case"), _close),
@@ -309,7 +310,7 @@ async def act(core: NamedDependency[Core], request: Browser, name: FromPath[str]
     if chosen is None:
         raise NotFound("There is no such action.")
     if chosen.role not in request.auth.roles:
-        raise Forbidden(f"This needs the role {chosen.role}.", code="role_missing")
+        raise RoleMissing(chosen.role)
     typed = await form(request)
     back = typed.pop("back", "")
     reason = typed.get("reason", "")

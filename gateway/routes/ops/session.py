@@ -21,7 +21,7 @@ from gateway import ops
 from gateway.api import guards, refused_calls
 from gateway.core import Core
 from gateway.security.limits import SIGN_INS, SIGN_INS_BY_NAME, SIGN_INS_REFUSED
-from gateway.services.ops.operators import LIFE_S, Operator
+from gateway.services.ops.operators import LIFE_S, Operator, RoleMissing
 
 Browser = Request[Any, Operator, Any]
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -53,7 +53,7 @@ def signed_in(*roles: str) -> Callable[[Connection, BaseRouteHandler], Awaitable
             raise SignInNeeded
         connection.scope["auth"] = operator
         if roles and operator.roles.isdisjoint(roles):
-            raise Forbidden(f"This needs the role {' or '.join(roles)}.", code="role_missing")
+            raise RoleMissing(*roles)
 
     return guard
 
@@ -106,7 +106,9 @@ async def form(request: Request[Any, Any, Any], *, signed: bool = True) -> dict[
         raise InvalidRequest("A field of the form is there twice.")
     single = {name: values[0].strip() for name, values in fields.items()}
     if signed and not secrets.compare_digest(single.pop("csrf", "").encode(), request.auth.csrf.encode()):
-        raise Forbidden("The form belongs to another session; load the page again.", code="foreign_form")
+        raise Forbidden(
+            "The form belongs to another session.", code="foreign_form", remedy="Load the page again, and send that."
+        )
     return single
 
 

@@ -181,6 +181,7 @@ class Batches:
                 raise Forbidden(
                     "A batch is decided by other people than those who handed over, or changed, what it puts up.",
                     code="own_batch",
+                    remedy="Two other people decide about it.",
                 )
             if batch.content_root != content_root:
                 raise Conflict("The content_root is not this batch's.", code="content_root_differs")
@@ -191,11 +192,7 @@ class Batches:
             if mine is None or mine.decision != decision.value:
                 if batch.state is not BatchState.AWAITING_APPROVAL:
                     raise Conflict(
-                        f"The batch is {batch.state.value}.",
-                        code="batch_decided",
-                        remedy="Stop it: POST /v1/batches/{batch_id}/stop cancels what has not left."
-                        if batch.state is BatchState.APPROVED
-                        else "Nothing of it will be paid: hand over again what is still to be paid.",
+                        f"The batch is {batch.state.value}.", code="batch_decided", remedy=_instead(batch, decision)
                     )
                 others = other_approvers("batch", before, client_id, person, decision)
                 await _decide(connection, batch, client_id, decision, others, now)
@@ -312,6 +309,20 @@ async def _read(reader: Reader, upload: Upload, spool: Spool, ahead: Ahead) -> N
             raise TooLarge(f"A batch has at most {MAX_ROWS} rows.")
     for rows, refused in reader.end():
         spool.add(rows, refused)
+
+
+def _instead(batch: BatchRow, decision: Decision) -> str:
+    """What to do where a batch is decided already."""
+    approved = batch.state is BatchState.APPROVED
+    if approved and decision is Decision.APPROVE:
+        return "It needs no more. What waits for approval in it has lapsed: POST /v1/batches/reapprovals puts it up."
+    if batch.reapproval and approved:
+        return "Stop the batches that its incentives were handed over in, or cancel those that are not to be paid."
+    if batch.reapproval:
+        return "POST /v1/batches/reapprovals puts up again what still waits; cancel what is not to be paid."
+    if approved:
+        return "Stop it: POST /v1/batches/{batch_id}/stop cancels what has not left."
+    return "Nothing of it will be paid: hand over again what is still to be paid."
 
 
 async def _decide(

@@ -100,7 +100,9 @@ class Corrections:
             )
             if not may_begin and not (confirms and set(values) == {"nik"}):
                 raise Forbidden(
-                    "This client may only confirm another NIK that a first one has asked for.", code="scope_missing"
+                    "This client may only confirm another NIK that a first one has asked for.",
+                    code="scope_missing",
+                    remedy="Have a client with the scope incentives or batches correct it; then confirm its NIK alone.",
                 )
             return await self._apply(connection, person, wanted, actor, now, confirms=confirms)
 

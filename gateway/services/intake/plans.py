@@ -94,7 +94,11 @@ class Plans:
             await must_be_enabled(connection, client_id)
             person = await clients.person_of(connection, client_id)
             if person == await clients.person_of(connection, row.client_id):
-                raise Forbidden("A plan is decided by other people than the one who made it.", code="own_plan")
+                raise Forbidden(
+                    "A plan is decided by other people than the one who made it.",
+                    code="own_plan",
+                    remedy="Two other people decide about it.",
+                )
             if not row.content_root == content_root == root_of(row.content):
                 raise Conflict("The content_root is not this plan's.", code="content_root_differs")
             before = {one.client_id: one for one in await stored.approvals(connection, plan_id)}
@@ -105,9 +109,7 @@ class Plans:
                 raise Conflict(
                     f"The plan is {row.state.value}.",
                     code="plan_decided",
-                    remedy="Stop it: POST /v1/plans/{plan_id}/stop ends it with whatever of it has not left."
-                    if row.state is PlanState.APPROVED
-                    else "Propose another plan instead.",
+                    remedy=_instead(row.state, decision),
                 )
             others = other_approvers("plan", before, client_id, person, decision)
             await self._decide(connection, row, client_id, decision, others)
@@ -174,6 +176,15 @@ class Plans:
         now = self._clock.now()
         async with self._database.connection() as connection:
             return len(await stored.expire(connection, now - _EXPIRES_AFTER, now, limit))
+
+
+def _instead(state: PlanState, decision: Decision) -> str:
+    """What to do where a plan is decided already."""
+    if state is not PlanState.APPROVED:
+        return "Propose another plan instead."
+    if decision is Decision.APPROVE:
+        return "It needs no more: POST /v1/entitlements names who is entitled under it."
+    return "Stop it: POST /v1/plans/{plan_id}/stop ends it with whatever of it has not left."
 
 
 def _wrong(plan: PaymentPlan, today: date) -> Iterator[tuple[str, str]]:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
-from contracts.errors import Conflict, InvalidRequest, NotFound, Unauthenticated
+from contracts.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unauthenticated
 from contracts.text import typed_digits
 from gateway.clock import Clock
 from gateway.security import places
@@ -41,6 +41,16 @@ MIN_PASSWORD, MAX_PASSWORD = 12, 128
 _FEWEST_SIGNS = 5
 """Different ones in a password."""
 _MEMORY_KIB, _ITERATIONS, _LANES = 19_456, 2, 1  # OWASP's figures for Argon2id
+
+
+class RoleMissing(Forbidden):
+    """Somebody who is signed in may not do this."""
+
+    code = "role_missing"
+    remedy = "Ask somebody who has it: `gateway operators list` shows who."
+
+    def __init__(self, *roles: str) -> None:
+        super().__init__(f"This needs the role {' or '.join(roles)}.")
 
 
 class Operator(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,96 @@
+"""Who may not decide, or comes too late to, is told what helps instead; nobody is sent to undo what they wanted."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gateway.api.kit import Api, as_csv, row
+from tests.gateway.intake.test_approvals import ACCOUNT
+from tests.gateway.plans.kit import propose, say
+
+GATEWAY = Path(__file__).parents[3] / "gateway"
+REAPPROVALS = "POST /v1/batches/reapprovals"
+
+
+async def _approved(api: Api) -> dict[str, Any]:
+    batch: dict[str, Any] = (await api.submit(as_csv([row(1)]))).json()
+    for role in ("one", "two"):
+        assert (await api.decide(batch, role)).status_code == 200
+    return batch
+
+
+async def _lapsed(api: Api) -> None:
+    await api.call("PUT", f"/v1/participants/{row(1)['participant_id']}/account", json=ACCOUNT)
+
+
+async def _put_up(api: Api, key: str = "anew") -> dict[str, Any]:
+    reply = await api.call("POST", "/v1/batches/reapprovals", key=key)
+    assert reply.status_code == 201, reply.text
+    made: dict[str, Any] = reply.json()
+    return made
+
+
+async def test_whoever_approves_what_is_approved_is_not_told_to_stop_it(api: Api) -> None:
+    """A third approver, or one who sees `approval_missing` on an instalment of it: its approval has lapsed."""
+    batch, made = await _approved(api), await propose(api)
+    for role in ("one", "two"):
+        await say(api, made, role)
+    await _lapsed(api)
+    for late in (await api.decide(batch, "three"), await say(api, made, "three")):
+        assert late.status_code == 409
+        assert "/stop" not in late.json()["remedy"]
+    assert REAPPROVALS in (await api.decide(batch, "three")).json()["remedy"]
+    for late in (await api.decide(batch, "three", "reject"), await say(api, made, "three", "reject")):
+        assert "/stop" in late.json()["remedy"]
+    anew = await _put_up(api)
+    for role in ("three", "two"):
+        decided = await api.decide(anew, role)
+    assert decided.json()["state"] == "approved"
+
+
+@pytest.mark.parametrize("way", ["rejected", "expired"])
+async def test_what_was_put_up_in_vain_is_put_up_again_not_handed_over(api: Api, way: str) -> None:
+    """Handed over again it would only repeat what stands."""
+    await _approved(api)
+    await _lapsed(api)
+    anew = await _put_up(api)
+    if way == "rejected":
+        await api.decide(anew, "one", "reject")
+    else:
+        await api.fetch("UPDATE batches SET received_at = received_at - interval '31 days' WHERE reapproval")
+        assert await api.core.batches.tick_expiry() == 1
+    late = (await api.decide(anew, "two")).json()
+    assert late["code"] == "batch_decided" and REAPPROVALS in late["remedy"], late
+    again = await _put_up(api, "again")
+    for role in ("one", "two"):
+        await api.decide(again, role)
+    assert (await api.fetch("SELECT approved FROM incentives"))[0]["approved"]
+
+
+async def test_a_batch_of_reapprovals_is_not_stopped_but_the_batches_of_its_rows(api: Api) -> None:
+    batch = await _approved(api)
+    await _lapsed(api)
+    anew = await _put_up(api)
+    for role in ("one", "two"):
+        await api.decide(anew, role)
+    late = (await api.decide(anew, "three", "reject")).json()
+    assert "POST /v1/batches/{batch_id}/stop" not in late["remedy"] and "handed over in" in late["remedy"]
+    assert (await api.call("POST", f"/v1/batches/{batch['batch_id']}/stop")).json()["state"] == "stopped"
+    assert (await api.fetch("SELECT cancelled FROM incentives"))[0]["cancelled"]
+
+
+def test_only_whoever_lacks_a_scope_is_sent_to_get_one() -> None:
+    """`Forbidden` says so by itself; whatever else forbids something says what helps."""
+    silent = []
+    for path in GATEWAY.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Forbidden"):
+                continue
+            told = ast.unparse(call.args[0])
+            if "scope" not in told and "remedy" not in {one.arg for one in call.keywords}:
+                silent.append(f"{path.relative_to(GATEWAY)}:{call.lineno} {told}")
+    assert silent == []
