@@ -286,6 +286,15 @@ _REMEDIES: dict[tuple[RowCode, str | None], tuple[str, str]] = {  # by code, and
 assert {code for code, field in _REMEDIES if field is None} == set(RowCode), "every row error says what to do"
 
 
+_HELD_ELSEWHERE = Text(
+    "Peserta organisasi lain memegang cicilan ini dengan NIK yang sama. Bila NIK di sini yang salah, perbaiki; bila"
+    " orangnya sama, keluarkan baris ini; bila NIK di sana yang salah, minta organisasi itu memperbaikinya, lalu kirim"
+    " lagi.",
+    "A participant of another organisation holds this instalment under the same NIK. If the NIK here is wrong, correct"
+    " it; if both are one person, take the row out; if theirs is wrong, have that organisation correct it, and send this"
+    " again.",
+)
+"""Of a NIK that another organisation's participant has: who that is is not told, so that nobody here can correct it."""
 _CORRECT = (
     "perbaiki peserta dengan PUT /v1/participants/{participant_id} (NIK orang yang sudah dibayar: dua orang mengirim"
     " isi yang sama)",
@@ -300,6 +309,8 @@ _CANCEL = (
 
 def remedy_of(code: RowCode, field: str | None = None, hint: str | None = None, fields: Sequence[str] = ()) -> Text:
     """What to do about a fault, in both languages; `fields` as of `Fault`."""
+    if code is RowCode.NIK_DUPLICATE and fields and hint is None:
+        return _HELD_ELSEWHERE
     indonesian, english = _REMEDIES.get((code, field or hint)) or _REMEDIES[code, None]
     said = "; ".join(part for part in (", ".join(fields), hint) if part) or "-"
     steps = [_CORRECT] if not fields or set(fields) & set(PERSON) else []

@@ -222,8 +222,10 @@ class Corrections:
         if holder := await participants.instalment_of_another(connection, person.id, nik_index):
             hint = f"participant {holder.participant_id}, incentive {holder.incentive}" if holder.ours else None
             fault = row_fault(Fault("nik", RowCode.NIK_DUPLICATE.value, hint, ("nik",)))
-            told = Text(fault.remedy.id + NIKS_EXCHANGED.id, fault.remedy.en + NIKS_EXCHANGED.en)
-            raise RowConflict([msgspec.structs.replace(fault, remedy=told)])
+            if holder.ours:
+                told = Text(fault.remedy.id + NIKS_EXCHANGED.id, fault.remedy.en + NIKS_EXCHANGED.en)
+                fault = msgspec.structs.replace(fault, remedy=told)
+            raise RowConflict([fault])
         if await participants.paid_and_erased(connection, person.id, nik_index):
             raise RowConflict([row_fault(Fault("nik", RowCode.INSTALMENT_PAID.value, None, ("nik",)))])
 

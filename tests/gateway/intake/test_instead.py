@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.api.kit import Api, as_csv, row
+from tests.gateway.api.kit import Api, as_csv, nik, row
+from tests.gateway.api.test_tenancy import MAKING, admit
 from tests.gateway.intake.test_approvals import ACCOUNT
-from tests.gateway.plans.kit import propose, say
+from tests.gateway.plans.kit import approved, entitle, person, plan, propose, say
 
 GATEWAY = Path(__file__).parents[3] / "gateway"
 REAPPROVALS = "POST /v1/batches/reapprovals"
@@ -81,6 +82,37 @@ async def test_a_batch_of_reapprovals_is_not_stopped_but_the_batches_of_its_rows
     assert "POST /v1/batches/{batch_id}/stop" not in late["remedy"] and "handed over in" in late["remedy"]
     assert (await api.call("POST", f"/v1/batches/{batch['batch_id']}/stop")).json()["state"] == "stopped"
     assert (await api.fetch("SELECT cancelled FROM incentives"))[0]["cancelled"]
+
+
+@pytest.mark.parametrize("way", ["file", "single", "correction", "entitlement"])
+async def test_nobody_is_sent_to_correct_another_organisations_participant(api: Api, way: str) -> None:
+    """Who has the NIK there is not told, so that no id could be put into an address; to us it would be a 404."""
+    await admit(api, "other maker", MAKING)
+    theirs = {"participant_id": "Q1", "nik": nik(1)}
+    if way == "entitlement":
+        await entitle(api, await approved(api), person(1))
+        made = (await api.call("POST", "/v1/plans", role="other maker", key="theirs", json=plan())).json()
+        for role in ("one", "two"):
+            await say(api, made, role)
+        (item,) = await entitle(api, made["plan_id"], person(1, **theirs), role="other maker")
+        (fault,) = item["faults"]
+    else:
+        assert (await api.submit(as_csv([row(1)]))).status_code == 201
+        if way == "correction":
+            assert (await api.submit(as_csv([row(2)]), role="other maker", key="t")).status_code == 201
+            path = f"/v1/participants/{row(2)['participant_id']}"
+            reply = await api.call("PUT", path, role="other maker", json={"nik": nik(1)})
+            (fault,) = reply.json()["faults"]
+        elif way == "single":
+            reply = await api.call("POST", "/v1/incentives", role="other maker", key="t", json=row(1, **theirs))
+            (fault,) = reply.json()["faults"]
+        else:
+            batch = (await api.submit(as_csv([row(1, **theirs)]), role="other maker", key="t")).json()
+            (refused,) = (await api.call("GET", batch["results_url"], role="other maker")).json()["rows"]
+            (fault,) = refused["faults"]
+    assert fault["code"] == "nik_duplicate"
+    assert "/v1/" not in fault["remedy"]["en"] + fault["remedy"]["id"]
+    assert "have that organisation correct it" in fault["remedy"]["en"]
 
 
 def test_only_whoever_lacks_a_scope_is_sent_to_get_one() -> None:
