@@ -278,9 +278,11 @@ _REMEDIES: dict[tuple[RowCode, str | None], tuple[str, str]] = {  # by code, and
     ),
     (RowCode.INSTALMENT_PAID, None): (
         "Cicilan ini sudah atau sedang dibayarkan ({hint}): keluarkan baris ini; serahkan lagi hanya bila itu akhirnya"
-        " dibatalkan.",
+        " dibatalkan. Bila uangnya kembali: beri pesertanya akun lain dengan PUT /v1/participants/{{participant_id}},"
+        " sambungkan, lalu POST /v1/payouts membayarnya ke sana.",
         "The instalment is paid or on its way ({hint}): take the row out; hand it over again only if that ends as"
-        " cancelled.",
+        " cancelled. If the money came back: give the participant another account with PUT"
+        " /v1/participants/{{participant_id}}, have it linked, and POST /v1/payouts pays it there.",
     ),
 }
 assert {code for code, field in _REMEDIES if field is None} == set(RowCode), "every row error says what to do"

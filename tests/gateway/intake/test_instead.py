@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,21 @@ async def test_nobody_is_sent_to_correct_another_organisations_participant(api: 
     assert fault["code"] == "nik_duplicate"
     assert "/v1/" not in fault["remedy"]["en"] + fault["remedy"]["id"]
     assert "have that organisation correct it" in fault["remedy"]["en"]
+
+
+async def test_what_came_back_is_not_handed_over_again_with_another_account(api: Api) -> None:
+    """It is never cancelled, and its account is changed where it stands."""
+    await _approved(api)
+    await api.fetch("UPDATE incentives SET payout = 'reversed', payouts = 1")
+    other = row(1, account="+6281299990001")
+    batch = (await api.submit(as_csv([other]), key="again")).json()
+    (refused,) = (await api.call("GET", batch["results_url"])).json()["rows"]
+    (fault,) = refused["faults"]
+    assert fault["code"] == "instalment_paid"
+    (put,) = re.findall(r"PUT (/v1/[a-z_/{}]+)", fault["remedy"]["en"])
+    assert "POST /v1/payouts" in fault["remedy"]["en"]
+    reply = await api.call("PUT", put.format(participant_id=other["participant_id"]), json={"account": other["account"]})
+    assert reply.status_code == 200, reply.text
 
 
 def test_only_whoever_lacks_a_scope_is_sent_to_get_one() -> None:
