@@ -293,8 +293,8 @@ _HELD_ELSEWHERE = Text(
     " orangnya sama, keluarkan baris ini; bila NIK di sana yang salah, minta organisasi itu memperbaikinya, lalu kirim"
     " lagi.",
     "A participant of another organisation holds this instalment under the same NIK. If the NIK here is wrong, correct"
-    " it; if both are one person, take the row out; if theirs is wrong, have that organisation correct it, and send this"
-    " again.",
+    " it; if both are one person, take the row out; if theirs is wrong, have that organisation correct it, and send"
+    " this again.",
 )
 """Of a NIK that another organisation's participant has: who that is is not told, so that nobody here can correct it."""
 _CORRECT = (

@@ -127,7 +127,8 @@ async def test_what_came_back_is_not_handed_over_again_with_another_account(api:
     assert fault["code"] == "instalment_paid"
     (put,) = re.findall(r"PUT (/v1/[a-z_/{}]+)", fault["remedy"]["en"])
     assert "POST /v1/payouts" in fault["remedy"]["en"]
-    reply = await api.call("PUT", put.format(participant_id=other["participant_id"]), json={"account": other["account"]})
+    path = put.format(participant_id=other["participant_id"])
+    reply = await api.call("PUT", path, json={"account": other["account"]})
     assert reply.status_code == 200, reply.text
 
 
