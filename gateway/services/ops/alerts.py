@@ -64,7 +64,7 @@ ALERTS = (
     Alert("Stalled", "gateway_cases_open", 0, "Something stands still.", {"code": "stalled"}, page=True),
     Alert("Contradiction", "gateway_cases_open", 0, "A partner said both paid and failed.", {"code": "contradiction"}),
     Alert("NotificationsWait", "gateway_notifications_oldest_seconds", 600, "Notifications wait.", page=True),
-    Alert("ApprovalWaits", "gateway_approval_oldest_seconds", _DAY_S, "A batch or a plan waits for its approvals."),
+    Alert("ApprovalWaits", "gateway_approval_oldest_seconds", _DAY_S, "Something waits for its approvals."),
     Alert("SecondPersonWaits", "gateway_second_person_oldest_seconds", _DAY_S, "An act waits for a second person."),
     Alert("OutOfTime", "gateway_statements_out_of_time", 0, "A statement took too long."),
     Alert("DeadLetters", "gateway_webhook_dead_letters", 0, "A client was not told what happened."),

@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry, Gauge
 from gateway.services.ops.partners import PartnerView
 from gateway.storage.base.database import Connection
 from gateway.storage.base.moment import Moment
+from gateway.storage.intake import reapprovals
+from gateway.storage.linking import proofs
 from gateway.storage.ops import funnel, gauges
 from gateway.storage.payouts import settlements
 
@@ -19,7 +21,7 @@ _NUMBERS = {
     "cases_overdue": ("Open cases that should have been decided.", ("partner",)),
     "unknown_oldest_seconds": ("Since when the oldest unknown payout is on its way.", ("partner",)),
     "notifications_oldest_seconds": ("How long the oldest notification waits to be applied.", ("partner",)),
-    "approval_oldest_seconds": ("How long the oldest batch or plan waits for approval.", ()),
+    "approval_oldest_seconds": ("How long approvals are waited for; code: of what.", ("code",)),
     "second_person_oldest_seconds": ("How long the oldest act waits for a second person; code: which.", ("code",)),
     "refusals_provisional": ("Refusals of people that are asked about again by themselves.", ("partner", "code")),
     "statements_out_of_time": ("Statements that took too long, today and yesterday; code: who asked.", ("code",)),
@@ -43,9 +45,13 @@ async def measured(connection: Connection, moment: Moment, views: Sequence[Partn
     }
     for name, found, value in await gauges.measure(connection, moment.now):
         (made[name].labels(**found) if found else made[name]).set(value)
-    if (since := await settlements.first_open(connection)) is not None:
-        waits_s = (moment.now - since).total_seconds()
-        made["second_person_oldest_seconds"].labels("settlement").set(waits_s)
+    for name, code, since in (
+        ("approval_oldest_seconds", "lapsed", await reapprovals.first_lapsed(connection)),
+        ("second_person_oldest_seconds", "settlement", await settlements.first_open(connection)),
+        ("second_person_oldest_seconds", "proof", await proofs.first_alone(connection)),
+    ):
+        if since is not None:
+            made[name].labels(code).set((moment.now - since).total_seconds())
     _partners(registry, views, moment.now)
     return registry
 

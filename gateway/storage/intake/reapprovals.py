@@ -13,6 +13,12 @@ from gateway.storage.intake.staging import STATEMENT_S
 from gateway.storage.messages import events
 
 _OPEN = "NOT cancelled AND payout IS DISTINCT FROM 'succeeded'"
+_LAPSED = """incentives i JOIN participants t ON t.id = i.participant JOIN batches b ON b.id = i.batch_id
+    WHERE i.lapsed_at IS NOT NULL AND NOT i.cancelled AND i.payout IS DISTINCT FROM 'succeeded'
+        AND i.payout IS DISTINCT FROM 'open' AND NOT i.past_deadline AND b.state = 'approved'
+        AND NOT EXISTS (SELECT 1 FROM reapprovals r JOIN batches o ON o.id = r.batch_id
+                        WHERE r.incentive = i.id AND r.lapsed_at = i.lapsed_at AND o.state = 'awaiting_approval')"""
+"""Incentives whose approval lapsed, whose batch was approved, and that no undecided batch puts up as they stand."""
 _GIVEN = """subject = {}.participant_id COLLATE "default" AND action = 'participant.correct'
     AND (data -> 'fields' ?| '{{nik,account}}' OR data -> 'asked_for' ? 'nik')"""
 """What is on record of another NIK or account that somebody has given this participant."""
@@ -87,20 +93,13 @@ async def _lapse(connection: Connection, now: datetime, which: str, value: objec
 
 
 async def lapsed(connection: Connection, organisation: str, limit: int) -> list[Lapsed]:
-    """Incentives of an organisation whose approval lapsed, whose batch was approved, and that no undecided
-    batch puts up as they stand; locked, so that they stay as they are.
-    """
+    """Those of an organisation (`_LAPSED`), locked, so that they stay as they are."""
     rows = await connection.fetch(
         f"""
         SELECT i.id, i.lapsed_at, {rules.of_stopped("i")},
             i.programme, i.purpose, i.period, i.participant_id, i.nik_index, i.partner, i.amount_rupiah, i.due_on,
             i.deadline_on, t.account_index
-        FROM incentives i JOIN participants t ON t.id = i.participant JOIN batches b ON b.id = i.batch_id
-        WHERE i.lapsed_at IS NOT NULL AND i.organisation = $2 AND NOT i.cancelled
-          AND i.payout IS DISTINCT FROM 'succeeded'
-          AND i.payout IS DISTINCT FROM 'open' AND NOT i.past_deadline AND b.state = 'approved'
-          AND NOT EXISTS (SELECT 1 FROM reapprovals r JOIN batches o ON o.id = r.batch_id
-                          WHERE r.incentive = i.id AND r.lapsed_at = i.lapsed_at AND o.state = 'awaiting_approval')
+        FROM {_LAPSED} AND i.organisation = $2
         ORDER BY i.id LIMIT $1 FOR NO KEY UPDATE OF i
         """,  # noqa: S608 - constants
         limit,
@@ -108,6 +107,15 @@ async def lapsed(connection: Connection, organisation: str, limit: int) -> list[
         timeout=STATEMENT_S,
     )
     return [Lapsed(*row) for row in rows]
+
+
+async def first_lapsed(connection: Connection) -> datetime | None:
+    """Since when an approval has lapsed that nobody puts up (`_LAPSED`), whosever it is; None: there is none."""
+    found: datetime | None = await connection.fetchval(
+        f"SELECT min(i.lapsed_at) FROM {_LAPSED}",  # noqa: S608 - constants
+        timeout=STATEMENT_S,
+    )
+    return found
 
 
 _HAS_ROWS_OF = f"""

@@ -27,9 +27,9 @@ async def measure(connection: Connection, now: datetime) -> Measured:
             FROM payouts WHERE state = 'unknown' GROUP BY partner
         UNION ALL SELECT 'notifications_oldest_seconds', partner, NULL, extract(epoch FROM $1 - min(received_at))
             FROM inbox WHERE applied_at IS NULL GROUP BY partner
-        UNION ALL SELECT 'approval_oldest_seconds', NULL, NULL, extract(epoch FROM $1 - min(received_at))
-            FROM (SELECT received_at FROM batches WHERE state = 'awaiting_approval'
-                  UNION ALL SELECT received_at FROM plans WHERE state = 'awaiting_approval') AS w HAVING count(*) > 0
+        UNION ALL SELECT 'approval_oldest_seconds', NULL, code, extract(epoch FROM $1 - min(received_at))
+            FROM (SELECT 'batch' AS code, received_at FROM batches WHERE state = 'awaiting_approval'
+                  UNION ALL SELECT 'plan', received_at FROM plans WHERE state = 'awaiting_approval') AS w GROUP BY code
         UNION ALL SELECT 'second_person_oldest_seconds', NULL, code, extract(epoch FROM $1 - min(since))
             FROM (SELECT 'nik' AS code, asked_at AS since FROM nik_corrections
                   UNION ALL SELECT 'erasure', asked_at FROM erasures WHERE erased_at IS NULL

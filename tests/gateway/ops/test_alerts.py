@@ -17,6 +17,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.core import Core, build_core
+from gateway.services.linking.proof import AccountProofs
 from gateway.services.ops import gauges
 from gateway.services.ops.alerts import ALERTS, as_prometheus, firing
 from tests.gateway.app import app_of
@@ -121,6 +122,36 @@ async def test_a_plan_that_waits_for_its_approvals_is_told_as_a_batch_is(core: C
             core.resources.clock.now(),
         )
     assert await fires(core) == ["ApprovalWaits"]
+
+
+async def test_an_approval_that_lapsed_waits_until_it_is_put_up(core: Core) -> None:
+    """The account was changed, and nobody calls for the approvals anew; once it is put up its batch waits instead."""
+    async with core.resources.database.connection() as connection:
+        await connection.execute(
+            "UPDATE incentives SET payout = NULL, approved = false, lapsed_at = $1::timestamptz - interval '25 hours'",
+            core.resources.clock.now(),
+        )
+    assert await fires(core) == ["ApprovalWaits"]
+    assert (await core.batches.reapprove("c", like="b")).batch.reapproval
+    assert await fires(core) == []
+
+
+async def test_one_persons_word_on_an_account_waits_for_anothers(core: Core) -> None:
+    """Until then nobody of the person's instalments is paid, and nothing else tells of the document."""
+    now = core.resources.clock.now()
+    async with core.resources.database.connection() as connection:
+        await connection.execute("UPDATE participants SET verified = false, standing = 'account_unproved'")
+        await connection.execute(
+            "INSERT INTO account_proofs (participant, partner, account_index, nik_index, document, given_by, given_at)"
+            " SELECT id, partner, account_index, nik_index, 'BA 17', 'ann', $1::timestamptz - interval '25 hours'"
+            " FROM participants",
+            now,
+        )
+    assert await fires(core) == ["SecondPersonWaits"]
+    async with core.resources.database.connection() as connection:
+        person = await connection.fetchval("SELECT participant_id FROM participants")
+    assert (await AccountProofs(core.resources).give(person, "BA 17", "bob")).proved
+    assert await fires(core) == []
 
 
 @pytest.mark.parametrize(

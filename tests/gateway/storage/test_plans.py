@@ -41,6 +41,7 @@ WHOLE = {
     "reapprovals.has_rows_of": "each row that a batch of reapprovals puts up, once for a decision",
     "reapprovals.lapse_given": "each row that notices made, and what is on record of its person",
     "reapprovals.lapsed": "who puts up lapsed approvals asks for all of an organisation's",
+    "reapprovals.first_lapsed": "the same, of everybody's, for a measure of how long they wait",
     "holds.loads": "all that is due at a partner, while it is held",
     "batches.suspects": "the last 1,000 refusals, each looked up, every half a minute",
     "canaries.check_known_good": "the last 250 matched, each looked up, once a NIK check is held for a crowd",
