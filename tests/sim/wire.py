@@ -174,6 +174,10 @@ class Line:
         return Reply(status, {**headers, "content-type": content_type}, body)
 
 
+_NUMBERS = frozenset({"value", "amount", "reference_no", "referenceNo"})
+"""Where a number is a value like any other: a partner that says it means another amount, or another payout."""
+
+
 def _wrong_types(body: bytes, rng: random.Random) -> bytes:
     """One value replaced by one of another type, or left out."""
     try:
@@ -189,7 +193,8 @@ def _wrong_types(body: bytes, rng: random.Random) -> bytes:
         del holder[key]
     else:
         others: list[Any] = [None, True, [], {}, 7, "x"]
-        holder[key] = rng.choice([one for one in others if type(one) is not type(holder[key])])
+        of_another = [one for one in others if type(one) is not type(holder[key])]
+        holder[key] = rng.choice([one for one in of_another if one != 7 or key not in _NUMBERS])
     return msgspec.json.encode(value)
 
 
