@@ -43,6 +43,7 @@ _BRAKE = "gateway/services/brake/brake.py"
 _REFUSALS = "gateway/storage/brake/refusals.py"
 _HOLDS = "gateway/storage/ops/holds.py"
 REFUSED_LATELY = "tests/gateway/payouts/test_refused_lately.py"
+_LOOKS = "tests/gateway/brake/test_payout_looks.py"
 _UNCONFIRMED, _TIMERS = "gateway/storage/base/unconfirmed.py", "gateway/storage/intake/incentive_timers.py"
 _TWO_ACCOUNTS = "test_a_token_that_turns_up_under_a_second_account_proves_neither"
 
@@ -51,6 +52,8 @@ _REFUSED = (
     one("refused/handed_over_again_is_paid_at_once", _UNCONFIRMED, " OR {REFUSED_BEFORE})\"", ")\"", REFUSED_LATELY, first="test_an_instalment_handed_over_again_waits_and_says_for_what"),
     one("refused/handed_over_again_waits_without_a_word", _TIMERS, "i.payout IS NULL AND i.own IS NULL RETURNING i.id", "i.id < 0 RETURNING i.id", REFUSED_LATELY, first="test_an_instalment_handed_over_again_waits_and_says_for_what"),
     one("refused/room_in_one_account_is_room_in_another", _UNCONFIRMED, "IS DISTINCT FROM (t.partner, t.account_index)", "IS DISTINCT FROM (l.partner, l.account_index)", REFUSED_LATELY, first="test_room_in_an_account_says_nothing_of_another_one"),
+    one("refused/a_month_that_begins_heals_what_nothing_confirmed", _REFUSING, "    if incentive.payout is None:  # whatever it was refused for", "    if incentive.payout is None and payout.reason in OF_A_PERSON:  #", _LOOKS, first="test_what_nothing_confirms_is_somebodys_and_goes_on_by_a_document"),
+    one("refused/no_document_speaks_of_a_limit", "gateway/services/payouts/settlements.py", "unconfirmed = row.reason is not None and", "unconfirmed = row.reason is BlockerCode.ACCOUNT_NOT_FOUND and", _LOOKS, first="test_what_nothing_confirms_is_somebodys_and_goes_on_by_a_document"),
     one("refused/a_full_month_is_not_followed", _REFUSING, "        _confirm_reason(terms, s, said, word, now, effects, known=known)\n    elif", "        if reason in OF_A_PERSON:\n            _confirm_reason(terms, s, said, word, now, effects, known=known)\n    elif", REFUSED_LATELY, first="test_nothing_takes_its_place_before_a_second_look"),
 )  # fmt: skip
 

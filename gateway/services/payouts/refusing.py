@@ -240,10 +240,11 @@ def look_for_confirmation(terms: Terms, s: Standing, now: datetime, effects: Eff
     if since > terms.pace.over_since(now):
         return
     payout.next_at = payout.statements_from = None
-    if incentive.payout is None and incentive.own is payout.reason and payout.reason in OF_A_PERSON:
-        incentive.own, incentive.own_next_at = _B.OUTCOME_UNKNOWN, None
+    if incentive.payout is None:  # whatever it was refused for: a limit heals with time, which proves nothing of it
         detail = "refused, and neither look-up nor statement ever confirmed it: ask the partner whether it paid"
         effects.cases.append(new_case(payout, _B.OUTCOME_UNKNOWN, detail))
+        if incentive.own is not _B.CONTRADICTION:
+            incentive.own, incentive.own_next_at = _B.OUTCOME_UNKNOWN, None
 
 
 def _look_again(terms: Terms, s: Standing, now: datetime) -> None:

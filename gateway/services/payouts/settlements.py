@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 
-from contracts.brake import OF_A_PERSON
 from contracts.errors import Conflict, InvalidRequest, NotFound
 from contracts.incentive import BlockerCode
 from contracts.observation import Source
@@ -133,7 +132,7 @@ class Settlements:
         row = next((one for one in rows if one.id == payout), None)
         if row is None:
             raise NotFound("There is no such payout.")
-        unconfirmed = row.reason in OF_A_PERSON and row.confirmed_at is None
+        unconfirmed = row.reason is not None and row.confirmed_at is None
         refused = row.state is PayoutState.REJECTED and (row.released_at is None or unconfirmed)
         if row.state not in IN_DOUBT and not refused:
             raise Conflict(

@@ -6,7 +6,6 @@ from datetime import datetime
 
 import msgspec
 
-from contracts.brake import OF_A_PERSON
 from contracts.payout import IN_DOUBT
 from gateway.storage.base.database import Connection
 
@@ -92,8 +91,7 @@ _WAITING = f"""
     CROSS JOIN LATERAL (SELECT * FROM payouts WHERE id = s.payout OFFSET 0) p
     WHERE s.confirmed_at IS NULL AND s.dropped_at IS NULL
       AND (p.state IN ({", ".join(sorted(f"'{state.value}'" for state in IN_DOUBT))}) OR p.state = 'rejected'
-        AND (p.released_at IS NULL OR p.confirmed_at IS NULL
-            AND p.reason IN ({", ".join(sorted(f"'{code.value}'" for code in OF_A_PERSON))})))
+        AND (p.released_at IS NULL OR p.confirmed_at IS NULL AND p.reason IS NOT NULL))
 """  # noqa: S608 - our own words
 """Proposals that a second person may confirm: once the partner itself has spoken there is nothing left to confirm."""
 

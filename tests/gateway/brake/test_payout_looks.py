@@ -9,7 +9,7 @@ import pytest
 from contracts.brake import LOOKS_S, next_look
 from contracts.payout import PayoutState
 from gateway.clock import start_of_jakarta_day
-from gateway.services.payouts.ends import LIFTED_BY_LINK
+from gateway.services.payouts.ends import LIFTED_BY_ACCOUNT, LIFTED_BY_LINK
 from gateway.services.payouts.refusing import LAST_LOOK
 from gateway.services.payouts.settlements import SettledAs, Settlements
 from gateway.storage.intake import incentive_timers
@@ -145,13 +145,14 @@ async def test_a_refusal_that_a_statement_lists_gets_no_other(town: Town, word: 
     assert bank.seen.count("transfer") == 1
 
 
-async def test_what_nothing_confirms_is_somebodys_and_goes_on_by_a_document(town: Town) -> None:
+@pytest.mark.parametrize("reason", ["account_not_found", "monthly_limit", "balance_limit", "partner_float_short"])
+async def test_what_nothing_confirms_is_somebodys_and_goes_on_by_a_document(town: Town, reason: str) -> None:
     """The partner refused it, said a day later that it is on its way, and then knows nothing of it: statements that do
-    not list it prove nothing, and only the partner's paper tells.
+    not list it prove nothing, and only the partner's paper tells; a month that begins, or room in an account, does not.
     """
     bank, worker = town.partner(), town.worker()
     incentive = await town.due(deadline_on=town.today(300))
-    bank.script("transfer", NOBODY)
+    bank.script("transfer", NOBODY | {"reason": reason})
     bank.script("status", {"act": "say", "kind": "pending"})
     await drive_days(town, worker, 4)
     assert await town.stands(incentive) == ("scheduled", "outcome_unknown")
@@ -160,14 +161,14 @@ async def test_what_nothing_confirms_is_somebodys_and_goes_on_by_a_document(town
     await worker.hasten(incentive)
     (row,) = await town.fetch("SELECT participant FROM incentives")
     async with town.database.transaction() as connection:
-        await incentive_timers.lift(connection, town.clock.now(), row["participant"], LIFTED_BY_LINK)
-    await drive_days(town, worker, 1)
+        await incentive_timers.lift(connection, town.clock.now(), row["participant"], LIFTED_BY_ACCOUNT)
+    await drive_days(town, worker, 9)
     assert (bank.seen.count("transfer"), bank.seen.count("status")) == (1, asked)
     payout = await town.payout(incentive)
     settling = Settlements(town.database, town.clock, worker)
     made = await settling.propose(payout.id, SettledAs.REFUSED, reason=None, document="L-1", why="asked", actor="ann")
     await settling.confirm(made.id, actor="bob")
-    assert await town.stands(incentive) == ("scheduled", "account_not_found")
+    assert await town.stands(incentive) == ("scheduled", reason)
     assert await town.cases() == []
     await work(town, worker)
     assert await town.states(incentive) == [S.REJECTED, S.SUCCEEDED]
