@@ -35,6 +35,8 @@ of which takes as much more of the quota.
 """
 SLOWER, CALMER = 2.0, 0.97
 """By how much the next ones are good for longer where one came too late, and shorter with each question."""
+CONNECT_STEP_S = 0.002
+"""How far each call moves what is known of how long connecting takes: up or down, so that half of them take longer."""
 SCRIPT = (Path(__file__).parent / "quota.lua").read_text()
 _log = structlog.get_logger(__name__)
 
@@ -59,16 +61,18 @@ class Lot:
 class Turn:
     """One call's."""
 
-    __slots__ = ("_clock", "_lot", "_quota")
+    __slots__ = ("_clock", "_looked", "_lot", "_quota")
 
     def __init__(self, quota: Turns, lot: Lot, clock: Clock) -> None:
         self._quota = quota
         self._lot = lot
         self._clock = clock
+        self._looked = lot.until
 
     def good(self) -> bool:
         """Whether the call may leave this moment."""
-        return self._clock.monotonic() < self._lot.until
+        self._looked = self._clock.monotonic()
+        return self._looked < self._lot.until
 
     def give_back(self) -> None:
         """The call does not leave."""
@@ -76,7 +80,7 @@ class Turn:
 
     def gone(self) -> None:
         """The call has left, just now."""
-        self._quota.gone(self._lot)
+        self._quota.gone(self._lot, self._looked)
 
 
 class Turns:
@@ -110,6 +114,8 @@ class Turns:
         self._ask_at = 0.0
         self._soon_s = SOON_S
         """How long a turn must be good for this process to use it, as lately seen."""
+        self._connect_s = 0.0
+        """How long after its last look every other call leaves: about nothing over kept connections."""
         self._own: deque[float] = deque()
         """When the calls of its own share leave at the latest, oldest first."""
         self._own_from = 0.0
@@ -138,11 +144,14 @@ class Turns:
         if lot.stamp:
             self._unused[lot.stamp] = self._unused.get(lot.stamp, 0) + 1
 
-    def gone(self, lot: Lot) -> None:
+    def gone(self, lot: Lot, looked: float) -> None:
         """A call left. Between its last look and the socket a process may stand still, or connect: a call that left
-        when its turn was over counts once more, as of now, before a second after its turn is over.
+        when its turn was over counts once more, as of now, before a second after its turn is over. Where a partner
+        closes each connection that would take half of the quota: turns become good for as long as connecting takes.
         """
         now = self._clock.monotonic()
+        slow = now - looked > max(SOON_S, self._connect_s)
+        self._connect_s = min(LATE_S, max(0.0, self._connect_s + (CONNECT_STEP_S if slow else -CONNECT_STEP_S)))
         if now < lot.until:
             return
         if not lot.stamp:
@@ -237,7 +246,7 @@ class Turns:
         if self._script is None or began < self._ask_at:
             return self._from_own_share(began)
         back, self._unused = self._unused, {}
-        was_lost, soon = str(int(self._lost_redis)), f"{self._soon_s * 1000:.3f}"
+        was_lost, soon = str(int(self._lost_redis)), f"{(self._soon_s + 2 * self._connect_s) * 1000:.3f}"
         self._soon_s = max(SOON_S, self._soon_s * CALMER)
         try:
             answer = await self._eval(

@@ -99,6 +99,8 @@ class World:
         """So long at most a process takes to use a turn that it has."""
         self.held_s = 0.0
         """So long at most one call of ten is held between its last look and its connection."""
+        self.connects_s = 0.0
+        """So long each call takes to connect: the partner closes after each answer."""
         self.left: list[float] = []
         self.refused: list[float] = []
         self.allows: Callable[[float], bool] = lambda _: True
@@ -128,6 +130,7 @@ class World:
             turn.give_back()
         if self.held_s and self.chance.random() < 0.1:
             await asyncio.sleep(self.chance.uniform(0.0, self.held_s))
+        await asyncio.sleep(self.connects_s)
         now = self.loop.now_s
         self.left.append(now)
         turn.gone()

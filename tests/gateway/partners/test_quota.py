@@ -67,6 +67,23 @@ def test_a_call_that_leaves_when_its_turn_is_over_is_counted_when_it_leaves(
     assert len(used) >= 0.85 * per_s * (used[-1] - used[0])
 
 
+@pytest.mark.parametrize(("per_s", "workers"), [(8.0, 1), (50.0, 4), (200.0, 2)])
+@pytest.mark.parametrize("connects_s", [0.03, 0.15])
+def test_a_partner_that_closes_each_connection_costs_no_half_of_its_quota(
+    redis_url: str, per_s: float, workers: int, connects_s: float
+) -> None:
+    """Every call connects first, and leaves tens of milliseconds after its last look: turns become good for as long."""
+
+    async def play(world: World) -> None:
+        world.connects_s = connects_s
+        await world.run(per_s, workers=workers, seconds=20.0)
+
+    world = in_virtual_time(redis_url, 5, play)
+    assert most_in(world.left, 1.0) <= per_s
+    used = [at for at in world.left if at >= world.left[0] + 5.0]
+    assert len(used) >= (0.95 - 2 * connects_s) * per_s * (used[-1] - used[0])
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_happens_no_second_is_above_the_quota(redis_url: str, seed: int, long: bool) -> None:
     """Random quotas, workers and stalls; the store goes away, comes back, loses its memory or has its clock moved."""
