@@ -14,15 +14,15 @@ from contracts.hold import HALF, STAGE_OF, CallFault, HoldKind, HoldStage, kind_
 from gateway.clock import Clock, growing_s, jakarta_day, start_of_jakarta_day
 from gateway.partners.watch import Told
 from gateway.resources import Resources
-from gateway.services.ops.holds import Holds
+from gateway.services.ops.holds import OURS_CANARY_S, SETTLEMENT, Holds
 from gateway.storage.ops.holds import Hold
 
 FAILURES = 5
 """So many tries in a row that did nothing, and feeding stops."""
 CANARY_S = 3.0
 """How often one try is let through to see whether the partner is back."""
-OURS_CANARY_S, OURS_CANARY_MAX_S = 600.0, 3_600.0
-"""The same where it refuses us: doubling, since it takes a person to mend it."""
+OURS_CANARY_MAX_S = 3_600.0
+"""The same where it refuses us, from `OURS_CANARY_S` on: doubling, since it takes a person to mend it."""
 OURS_CANARY_DAILY_S = 300.0
 """So long after 00:00 Jakarta it is tried too: a limit of ours for the day begins anew then."""
 BRAKE_CANARY_S, BRAKE_CANARY_MAX_S = 3.0, 30.0
@@ -123,7 +123,8 @@ class Outage:
         elif told.good:
             self._failures, self._opening = 0, False
             held = self.held
-            if held is not None and held.kind in _OPENED_HERE and not self._closing:
+            ends = held is not None and held.kind in _OPENED_HERE and (trying or held.opened_by != SETTLEMENT)
+            if ends and not self._closing:
                 self._closing = True
                 self._news.set()
         elif told.fault is CallFault.THROTTLED:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from contracts.hold import HoldKind, HoldStage
+from contracts.hold import CallFault, HoldKind, HoldStage
 from gateway.clock import Clock
-from gateway.storage.base.database import Database
+from gateway.storage.base.database import Connection, Database
 from gateway.storage.ops import holds as stored
 from gateway.storage.ops.holds import Hold, NewHold
 
@@ -15,6 +15,28 @@ REFRESH_S = 0.5
 """How old the view of the store may be; a wake-up makes it fresh at once."""
 KEPT = timedelta(days=90)
 """How long a released hold is remembered."""
+OURS_CANARY_S = 600.0
+"""How soon the first try follows where a partner refuses us: it takes a person to mend it."""
+SETTLEMENT = "settlement"
+"""Who has opened a hold for a payment that was taken and failed later: what is taken meanwhile ends it no more than it
+told of the shortage before.
+"""
+
+
+async def settled_short(connection: Connection, now: datetime, partner: str, words: str) -> None:
+    """The partner took a payment and failed it later for our deposit: it holds all others, as where it is said at once.
+    In the caller's transaction; `words`: the partner's code.
+    """
+    new = NewHold(
+        partner=partner,
+        stage=HoldStage.PAYOUT,
+        kind=HoldKind.OURS,
+        fault=CallFault.FLOAT_SHORT.value,
+        words=words,
+        opened_by=SETTLEMENT,
+        next_canary_at=now + timedelta(seconds=OURS_CANARY_S),
+    )
+    await stored.hold(connection, now, new)
 
 
 class Holds:

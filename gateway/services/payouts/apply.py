@@ -20,6 +20,7 @@ from contracts.observation import Source
 from contracts.payout import OutcomeKind, PayoutState, safe_detail, unknown
 from gateway.clock import jakarta_day
 from gateway.services.brake import brake
+from gateway.services.ops.holds import settled_short
 from gateway.services.payouts.ends import Effects, Standing, Terms
 from gateway.services.payouts.rules import decide
 from gateway.services.payouts.words import OTHER_NUMBER, Word, WordOrFinding, agreed
@@ -89,6 +90,7 @@ async def apply(
     if free := [row.id for row in changed if row.payout is None]:
         await payouts.cancel_stopped(connection, now, free)
     await _follow(connection, now, effects, before)
+    await _hold_short(connection, now, applied)
     await _weigh(connection, now, terms, effects, before)
     return applied
 
@@ -241,6 +243,18 @@ async def _follow(
     pauses |= {partner: reason for _, effect in effects for partner, reason in effect.pauses.items()}
     for partner in sorted(pauses):
         await switches.pause(connection, now, partner, by="gateway", reason=pauses[partner])
+
+
+async def _hold_short(connection: Connection, now: datetime, applied: Sequence[Applied]) -> None:
+    """Where a payment fails for our deposit after it was taken, no call says so, and each that follows would fail."""
+    rejected = PayoutState.REJECTED
+    short = {
+        one.payout.partner: next((h.partner_code for h in reversed(one.heard) if h.reason is one.payout.reason), None)
+        for one in applied
+        if one.before is not rejected is one.payout.state and one.payout.reason is BlockerCode.PARTNER_FLOAT_SHORT
+    }
+    for partner in sorted(short):
+        await settled_short(connection, now, partner, short[partner] or "failed for our deposit")
 
 
 async def _weigh(
