@@ -190,9 +190,18 @@ def root(file: BatchFile, batch_id: BatchId, client_id: ClientId, client_secret:
     ndjson = file.suffix.lower() in (".ndjson", ".jsonl")
     with _client(url, client_id, client_secret) as http:
         batch = _read(http.get(f"/v1/batches/{batch_id}"))
+        if batch["reapproval"]:
+            raise ApiRefused(
+                "The batch puts up anew what was handed over in others: it has no file.",
+                remedy=f"Its rows are at GET {batch['results_url']}.",
+            )
         lines = {row["line"] for row in files.results(http, batch["results_url"], outcome="accepted")}
     if batch["content_key"] is None:
-        raise ApiRefused("The root's key is not shown: it takes a client with `batches` or `batches:approve`.")
+        raise ApiRefused(
+            "The root's key is not shown.",
+            remedy="It takes a client with `batches` or `batches:approve`; once a person of the batch was erased it is"
+            " gone.",
+        )
     computed = files.root(file, lines, bytes.fromhex(batch["content_key"]), ndjson=ndjson)
     same = computed == batch["content_root"]
     terminal().print(

@@ -12,7 +12,7 @@ import typer
 from contracts.errors import InvalidRequest
 from contracts.payment_plan import Instalment, PaymentPlan, PlanState, content_of, root_of
 from gateway.cli.common import AsJson, rupiah, table, tell, terminal
-from gateway.cli.remote import API, ClientId, Secret, Url, connected
+from gateway.cli.remote import API, ApiRefused, ClientId, Secret, Url, connected
 from gateway.client import calls, models
 
 app = typer.Typer(
@@ -40,6 +40,8 @@ def submit(file: PlanFile, client_id: ClientId, client_secret: Secret, url: Url 
             shown = gateway.send(calls.read_plan(made.plan_id))  # a key gives its first answer for a week
             if shown.state not in _ANEW:
                 break
+        else:
+            raise ApiRefused(f"The plan was proposed {_TIMES} times.", remedy="Give it another name.")
     _show(shown)
     if shown.state == PlanState.AWAITING_APPROVAL.value:
         terminal().print(f"two others approve it: gateway plans approve {shown.plan_id}", style="dim")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from contracts.incentive import Stage
 from gateway.cli.common import AsJson, local, rupiah, table, tell, terminal, with_store
 from gateway.clock import SystemClock, jakarta_day
 from gateway.services.intake.incentives import Incentives, IncentiveView
@@ -48,11 +49,19 @@ async def _why(database: Database, incentives: Incentives, incentive_id: int, as
         terminal().print("`gateway payouts show ID` shows what the partner said.", style="dim")
 
 
+_WITHOUT_BLOCKER = {
+    Stage.PAID: "it is paid",
+    Stage.CANCELLED: "it was cancelled",
+    Stage.PAYING: "a payout is under way and is followed to its end",
+}
+"""An approval that is missing is a blocker; in these stages its batch may be stopped or rejected."""
+
+
 def _blocker(view: IncentiveView) -> None:
     blocker = view.blocker
     if blocker is None:
-        if not view.approved:
-            terminal().print("nothing is wrong; its batch is not approved yet")
+        if view.stage in _WITHOUT_BLOCKER:
+            terminal().print(_WITHOUT_BLOCKER[view.stage])
         elif view.due_on > jakarta_day(SystemClock().now()):
             terminal().print(f"nothing holds it up; it is due on {view.due_on}, from 00:00 in Jakarta")
         else:

@@ -31,7 +31,7 @@ class Refused(Exception):
     def __init__(self, status: int, problem: dict[str, Any], request_id: str | None) -> None:
         self.status = status
         self.code = str(problem.get("code", "unreadable"))
-        self.detail = str(problem.get("detail", f"HTTP {status}"))
+        self.detail = str(problem.get("detail") or problem.get("error_description") or f"HTTP {status}")
         self.remedy = str(problem.get("remedy", ""))
         self.field: str | None = problem.get("field")
         self.request_id = request_id

@@ -99,6 +99,20 @@ async def test_where_everybody_stands(desk: Desk, database: str) -> None:
     assert loaded(database, "funnel", "--json") == "", "nor does it on its way to an answer"
 
 
+async def test_nobody_is_told_of_a_missing_approval_where_everything_is_over(desk: Desk, database: str) -> None:
+    """What was stopped has no approval any more, whatever became of it."""
+    await desk.api.submit(as_csv([row(1)]))
+    (made,) = await desk.api.fetch("SELECT id FROM incentives")
+    for facts, told in (
+        ("payout = 'open'", "a payout is under way"),
+        ("payout = 'succeeded'", "it is paid"),
+        ("payout = NULL, cancelled = true", "it was cancelled"),
+    ):
+        await desk.api.fetch(f"UPDATE incentives SET {facts}")
+        said = run(database, "why", str(made["id"]))
+        assert told in said and "approved" not in said and "nothing" not in said, facts
+
+
 async def test_the_plan_says_when_and_draws_it(desk: Desk, database: str) -> None:
     batch = (await desk.api.submit(as_csv([row(n) for n in range(1, 41)]))).json()
     for role in ("one", "two"):
