@@ -328,6 +328,13 @@ NIKS_EXCHANGED = Text(
     " both, and hand the instalment over again.",
 )
 """What a correction that meets another participant with the same NIK says besides."""
+ENTITLED_UNDER_THE_NIK = Text(
+    " Peserta lain itu berhak menurut rencana pembayaran dalam program yang sama: batalkan salah satunya dengan POST"
+    " /v1/entitlements/{entitlement_id}/cancel, lalu perbaiki NIK.",
+    " That other one is entitled under a payment plan of the same programme: cancel one of the two entitlements with"
+    " POST /v1/entitlements/{entitlement_id}/cancel, then correct the NIK.",
+)
+"""The same where both are entitled in one programme."""
 
 
 def notes_of(faults: Sequence[RowFault]) -> tuple[str, str]:

@@ -12,6 +12,7 @@ MARKING = "tests/gateway/intake/test_marking.py"
 COPYING = "tests/gateway/intake/test_copying.py"
 LISTS = "tests/gateway/api/test_counted_lists.py"
 _FREE = "tests/gateway/intake/test_free_participants.py"
+_ONE_NIK = "tests/gateway/plans/test_one_nik.py"
 _SINGLES = "gateway/services/intake/singles.py"
 _ROWS = "gateway/storage/intake/singles.py"
 _AHEAD = "gateway/services/intake/ahead.py"
@@ -30,6 +31,8 @@ TAKEN: tuple[Mutant, ...] = (
     one("intake/a_used_key_is_not_seen", _SINGLES, "handed.get(fate.line) if fate.answered or fate.line in handed", "handed.get(fate.line) if fate.line in handed", SINGLES, first="test_one_key_is_one_row_whoever_comes_with_it_at_once"),
     one("intake/a_file_meets_itself", _AHEAD, "if not first and await staging.meets_itself(connection, batch.id):", "if first and await staging.meets_itself(connection, batch.id):", AHEAD, first="test_any_file_ends_the_same"),
     one("intake/whose_nik_is_stored_is_not_asked", _STAGING, "niks=known or await _niks_met(connection)", "niks=known", "tests/gateway/intake/test_incentives.py", first="test_a_nik_that_is_stored_brings_in_nobody_under_another_id"),
+    one("intake/a_corrected_nik_may_be_entitled_twice", "gateway/services/intake/corrections.py", "if entitled := await entitlements.entitled_beside(connection, person.id, nik_index):", "if (entitled := await entitlements.entitled_beside(connection, person.id, nik_index)) and person.id < 0:", _ONE_NIK, first="test_a_corrected_nik_makes_nobody_entitled_twice"),
+    one("intake/a_nik_is_corrected_beside_whoever_enrols", "gateway/storage/intake/entitlements.py", "\"SELECT pg_advisory_xact_lock(hashtext('entitlements'), hashtext(programme)) FROM (SELECT DISTINCT", "\"SELECT programme FROM (SELECT DISTINCT", _ONE_NIK, first="test_a_nik_is_corrected_after_whoever_is_being_entitled"),
     one("intake/whom_others_linked_is_free", "gateway/storage/base/schema/0192_free_participants.sql", "FROM links l WHERE l.participant = who)", "FROM links l WHERE l.participant = who AND l.state = 'active')", _FREE),
     one("intake/whom_others_paid_is_free", "gateway/storage/base/schema/0192_free_participants.sql", "(NOT i.cancelled OR i.payout IS NOT NULL OR i.payouts > 0)", "NOT i.cancelled", _FREE),
     one("intake/corrected_by_what_was_seen_before_the_lock", "gateway/storage/intake/rules.py", "ORDER BY id FOR NO KEY UPDATE)", "ORDER BY id)", _FREE, first="test_what_is_handed_over_meanwhile_binds_them"),

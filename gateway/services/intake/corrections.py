@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from contracts.batch import NIKS_EXCHANGED, PERSON, Fault, RowCode, row_fault
+from contracts.batch import ENTITLED_UNDER_THE_NIK, NIKS_EXCHANGED, PERSON, Fault, RowCode, row_fault
 from contracts.errors import Conflict, Forbidden, InvalidRequest
 from contracts.incentive import BlockerCode
 from contracts.linking import LinkState
@@ -28,8 +28,9 @@ from gateway.services.linking import facts
 from gateway.services.payouts.ends import LIFTED_BY_ACCOUNT
 from gateway.storage.access import clients
 from gateway.storage.base.database import Connection, transact
-from gateway.storage.intake import incentive_timers, participants, reapprovals
-from gateway.storage.intake.participants import ParticipantRow
+from gateway.storage.intake import entitlements, incentive_timers, participants, reapprovals
+from gateway.storage.intake.entitlements import Entitled
+from gateway.storage.intake.participants import InstalmentHolder, ParticipantRow
 from gateway.storage.linking import links, owners, verifications
 from gateway.storage.linking.links import LinkRow
 from gateway.storage.ops import audit
@@ -220,12 +221,11 @@ class Corrections:
 
     async def _free(self, connection: Connection, person: ParticipantRow, nik_index: bytes) -> None:
         if holder := await participants.instalment_of_another(connection, person.id, nik_index):
-            hint = f"participant {holder.participant_id}, incentive {holder.incentive}" if holder.ours else None
-            fault = row_fault(Fault("nik", RowCode.NIK_DUPLICATE.value, hint, ("nik",)))
-            if holder.ours:
-                told = Text(fault.remedy.id + NIKS_EXCHANGED.id, fault.remedy.en + NIKS_EXCHANGED.en)
-                fault = msgspec.structs.replace(fault, remedy=told)
-            raise RowConflict([fault])
+            raise _of_another(
+                f"participant {holder.participant_id}, incentive {holder.incentive}", holder, NIKS_EXCHANGED
+            )
+        if entitled := await entitlements.entitled_beside(connection, person.id, nik_index):
+            raise _of_another(f"participant {entitled.participant_id}", entitled, ENTITLED_UNDER_THE_NIK)
         if await participants.paid_and_erased(connection, person.id, nik_index):
             raise RowConflict([row_fault(Fault("nik", RowCode.INSTALMENT_PAID.value, None, ("nik",)))])
 
@@ -257,3 +257,12 @@ class Corrections:
                 code="link_in_progress",
                 remedy="Send the same again in a minute, when the partner has answered.",
             )
+
+
+def _of_another(who: str, held: InstalmentHolder | Entitled, besides: Text) -> RowConflict:
+    """Somebody else has the NIK; what is another organisation's is not told."""
+    fault = row_fault(Fault("nik", RowCode.NIK_DUPLICATE.value, who if held.ours else None, ("nik",)))
+    if held.ours:
+        told = Text(fault.remedy.id + besides.id, fault.remedy.en + besides.en)
+        fault = msgspec.structs.replace(fault, remedy=told)
+    return RowConflict([fault])

@@ -118,6 +118,27 @@ async def holders(
     return {row["nik_index"]: Entitled(row["participant_id"], row["ours"]) for row in rows}
 
 
+async def entitled_beside(connection: Connection, participant: int, nik_index: bytes) -> Entitled | None:
+    """Who else is entitled under this NIK in a programme in which the participant is; nobody enrols in one of these
+    until the transaction ends.
+    """
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtext('entitlements'), hashtext(programme)) FROM (SELECT DISTINCT programme"
+        " FROM entitlements WHERE participant = $1 AND state <> 'cancelled' ORDER BY 1) AS its",
+        participant,
+    )
+    row = await connection.fetchrow(
+        "SELECT o.participant_id, o.organisation = e.organisation AS ours"
+        " FROM (SELECT * FROM entitlements WHERE participant = $1 AND state <> 'cancelled' OFFSET 0) e"
+        " CROSS JOIN LATERAL (SELECT id FROM participants p WHERE p.nik_index = $2 AND p.id <> $1 OFFSET 0) p"
+        " JOIN entitlements o ON (o.programme, o.participant) = (e.programme, p.id) AND o.state <> 'cancelled'"
+        " ORDER BY o.id LIMIT 1",
+        participant,
+        nik_index,
+    )
+    return None if row is None else Entitled(row["participant_id"], row["ours"])
+
+
 async def persons(connection: Connection, people: Collection[str]) -> dict[str, PersonRow]:
     """The participants as known, kept as they are until the transaction ends."""
     rows = await connection.fetch(

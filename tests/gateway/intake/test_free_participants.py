@@ -101,7 +101,7 @@ async def test_what_is_handed_over_meanwhile_binds_them(api: Api, mistaken: str,
         await work.start()
         participant = await other.fetchval("SELECT id FROM participants WHERE participant_id = $1 FOR SHARE", mistaken)
         given = asyncio.create_task(_hand_over(api, way, row(1, period="2") | OTHER, role=whose))
-        await _waits(api)
+        await waits(api)
         await other.execute("UPDATE incentives SET cancelled = false WHERE participant = $1", participant)
         await work.commit()
     async with asyncio.timeout(WAITED_S):
@@ -115,8 +115,10 @@ async def test_what_is_handed_over_meanwhile_binds_them(api: Api, mistaken: str,
     assert approved_as["nik_index"] == known["nik_index"], nik(1)
 
 
-async def _waits(api: Api) -> None:
-    """Until somebody waits for a row that another one holds."""
+async def waits(api: Api) -> None:
+    """Until somebody waits for a row, or a turn, that another one holds."""
     async with asyncio.timeout(WAITED_S):
-        while not await api.fetch("SELECT FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"):
+        while not await api.fetch(
+            "SELECT FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple', 'advisory')"
+        ):
             await asyncio.sleep(0.02)
