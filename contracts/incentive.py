@@ -125,8 +125,10 @@ BLOCKERS: dict[BlockerCode, BlockerText] = {
     ),
     BlockerCode.ACCOUNT_SHARED: BlockerText(
         _P,
-        "Akun ini milik peserta lain.",
-        "The account belongs to another participant whose NIK matched it: choose another.",
+        "Akun ini milik peserta lain, atau milik orang yang sama dengan nomor peserta lain: pilih akun lain, atau"
+        " hubungi Prakerja.",
+        "The account belongs to another participant whose NIK matched it, or to the same person under another"
+        " participant_id: choose another, or have core hand it over under that id.",
     ),
     BlockerCode.ACCOUNT_UNPROVED: BlockerText(
         _C,

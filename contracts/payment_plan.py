@@ -166,18 +166,21 @@ NOTICE_REMEDIES: dict[NoticeCode, Text] = {
         "The participant's entitlement was cancelled: if by mistake, hand it over again with POST /v1/entitlements.",
     ),
     NoticeCode.ENTITLEMENT_ELSEWHERE: Text(
-        "Peserta ini sudah berhak menurut rencana lain dari program yang sama: batalkan hak itu dulu.",
-        "The participant is entitled under another plan of the programme: cancel that entitlement first.",
+        "Peserta ini sudah berhak menurut rencana lain dari program yang sama (GET"
+        " /v1/entitlements?participant_id= menyebutnya): batalkan hak itu dulu dengan POST"
+        " /v1/entitlements/{entitlement_id}/cancel.",
+        "The participant is entitled under another plan of the programme (GET /v1/entitlements?participant_id= lists"
+        " it): cancel that entitlement first, with POST /v1/entitlements/{entitlement_id}/cancel.",
     ),
     NoticeCode.PLAN_FULL: Text(
         "Jumlah peserta yang disetujui sudah tercapai: ajukan rencana baru untuk peserta berikutnya.",
         "The plan has as many participants as were approved: propose another plan for those who come after.",
     ),
     NoticeCode.INSTALMENT_ELSEWHERE: Text(
-        "Cicilan dari rencana ini sudah diserahkan lewat jalan lain: batalkan insentif itu dengan POST"
-        " /v1/incentives/{incentive_id}/cancel, lalu kirim lagi.",
-        "An instalment of the plan was handed over in a file or by itself: cancel that incentive with POST"
-        " /v1/incentives/{incentive_id}/cancel, then send this again.",
+        "Cicilan dari rencana ini sudah diserahkan lewat jalan lain (GET /v1/incentives?participant_id= menyebutnya):"
+        " batalkan insentif itu dengan POST /v1/incentives/{incentive_id}/cancel, lalu kirim lagi.",
+        "An instalment of the plan was handed over in a file or by itself (GET /v1/incentives?participant_id= lists"
+        " it): cancel that incentive with POST /v1/incentives/{incentive_id}/cancel, then send this again.",
     ),
     NoticeCode.INSTALMENT_STOPPED: Text(
         "Pembayaran cicilan ini dihentikan ketika sudah berjalan: kirim lagi setelah selesai;"
@@ -194,12 +197,17 @@ NOTICE_REMEDIES: dict[NoticeCode, Text] = {
         "The plan has no such notice: use training, or the name of one of the plan's surveys.",
     ),
     NoticeCode.NOTICE_EARLY: Text(
-        "Survei baru dapat diberitahukan setelah pelatihan selesai: kirim pemberitahuan training lebih dulu.",
-        "A survey comes after the training: send the notice of the training first.",
+        "Survei baru dapat diberitahukan setelah pelatihan selesai: kirim pemberitahuan training lebih dulu, dalam"
+        " permintaan tersendiri.",
+        "A survey comes after the training: send the notice of the training first, in a request of its own.",
     ),
     NoticeCode.NOTICE_DIFFERS: Text(
-        "Pemberitahuan ini sudah diterima dengan tanggal lain: yang pertama berlaku. Bila keliru, batalkan haknya.",
-        "The notice was taken with another day: the first one holds. If it was wrong, cancel the entitlement.",
+        "Pemberitahuan ini sudah diterima dengan tanggal lain: yang pertama berlaku. Bila keliru, batalkan haknya"
+        " dengan POST /v1/entitlements/{entitlement_id}/cancel, daftarkan lagi dengan POST /v1/entitlements, lalu kirim"
+        " pemberitahuannya lagi.",
+        "The notice was taken with another day: the first one holds. If it was wrong, cancel the entitlement with POST"
+        " /v1/entitlements/{entitlement_id}/cancel, entitle anew with POST /v1/entitlements, and send the notices"
+        " again.",
     ),
     NoticeCode.NOTICE_DATE: Text(
         "Tanggal menurut Jakarta (WIB): tidak di masa depan, tidak lebih dari 400 hari lalu, dan survei tidak sebelum"

@@ -377,7 +377,13 @@ def _refuse_while_used(link: LinkRow) -> None:
         case LinkState.ACTIVE:
             raise Conflict("The participant has an active link.", code="link_active", remedy="Delete that link first.")
         case LinkState.UNLINKING:
-            raise Conflict("The last link is being given back.", code="link_unlinking", remedy="Try again shortly.")
+            raise Conflict(
+                "The last link is being given back.",
+                code="link_unlinking",
+                remedy="It waits for its participant: POST /v1/links/{link_id}/inputs with what its challenge asks for."
+                if link.wants
+                else "Try again shortly.",
+            )
         case LinkState.EXCHANGING:
             raise Conflict(
                 "The participant is being linked at this moment.", code="link_in_progress", remedy="Read the link."

@@ -85,6 +85,29 @@ async def test_a_batch_of_reapprovals_is_not_stopped_but_the_batches_of_its_rows
     assert (await api.fetch("SELECT cancelled FROM incentives"))[0]["cancelled"]
 
 
+async def test_one_row_that_an_approver_has_changed_keeps_the_others_from_nobody(api: Api) -> None:
+    """As the runbook says: without it, its changer approves what is put up."""
+    await admit(api, "ani links", ("links", "incentives", "read"), person="ani", organisation="prakerja")
+    await admit(api, "ani decides", ("batches:approve", "read"), person="ani")
+    batch = (await api.submit(as_csv([row(1), row(2)]))).json()
+    for role in ("one", "two"):
+        await api.decide(batch, role)
+    for number, role in ((1, "ani links"), (2, "maker")):
+        change = {"account": f"+628129999000{number}"}
+        reply = await api.call("PUT", f"/v1/participants/{row(number)['participant_id']}", role=role, json=change)
+        assert reply.status_code == 200, reply.text
+    anew = await _put_up(api)
+    assert (await api.decide(anew, "ani decides")).json()["code"] == "own_batch"
+    (hers, _) = await api.fetch("SELECT id FROM incentives ORDER BY participant_id")
+    assert (await api.call("POST", f"/v1/incentives/{hers['id']}/cancel", role="ani links")).status_code == 200
+    assert (await api.decide(anew, "one", "reject")).json()["state"] == "rejected"
+    others = await _put_up(api, "others")
+    assert others["rows_accepted"] == 1
+    for role in ("ani decides", "one"):
+        assert (await api.decide(others, role)).status_code == 200
+    assert (await api.fetch("SELECT approved FROM incentives WHERE NOT cancelled"))[0]["approved"]
+
+
 @pytest.mark.parametrize("way", ["file", "single", "correction", "entitlement"])
 async def test_nobody_is_sent_to_correct_another_organisations_participant(api: Api, way: str) -> None:
     """Who has the NIK there is not told, so that no id could be put into an address; to us it would be a 404."""

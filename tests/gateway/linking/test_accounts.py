@@ -82,6 +82,26 @@ async def test_two_participants_of_one_nik_may_share_an_account(world: World) ->
     assert [await world.incentive(pid) for pid in (first, second)] == [("scheduled", None)] * 2
 
 
+async def test_one_person_under_two_ids_reads_so_where_links_are_exclusive(world: World) -> None:
+    """Their own account is nobody else's: it is paid under the id that is linked, or under the other one after that."""
+    nik = "3174014101909950"
+    first = await world.person("sole", nik=nik)
+    async with world.database.connection() as connection:
+        await connection.execute("UPDATE incentives SET period = '2'")
+    second = await world.person("sole", nik=nik)
+    held = await world.linked(first, granted())
+    await world.linked(second, LinkHeld())
+    await settle(world)
+    assert await world.incentive(second) == ("awaiting_link", "account_shared")
+    needs = (await world.api.get(f"/v1/participants/{second}")).json()["needs"]
+    assert "same person" in needs["text"]["en"] and "orang yang sama" in needs["text"]["id"]
+    assert (await world.api.delete(f"/v1/links/{held}")).status_code == 200
+    world.banks["sole"].will("verify", MATCH)
+    await world.linked(second, granted("token-2"))
+    await settle(world)
+    assert await world.incentive(second) == ("scheduled", None)
+
+
 async def test_a_mismatch_unbinds_nothing_where_links_are_shared(world: World) -> None:
     stranger, owner = await world.person("shared"), await world.person("shared")
     for pid in (stranger, owner):

@@ -310,7 +310,7 @@ async def test_giving_a_link_back_may_want_an_otp(world: World) -> None:
     assert asked.status_code == 202 and [one["name"] for one in asked.json()["challenge"]["inputs"]] == ["otp"]
     assert await world.linking.tick_unlinking() == 0
     busy = await world.api.post("/v1/links", json={"participant_id": pid, "return_url": HOME})
-    assert busy.json()["code"] == "link_unlinking"
+    assert busy.json()["code"] == "link_unlinking" and "/inputs" in busy.json()["remedy"], "time alone ends nothing"
     wrong = await world.api.post(f"{address}/inputs", json={"inputs": {"otp": WRONG_OTP}})
     assert wrong.json()["state"] == "unlinking" and wrong.json()["challenge"]["again"] is True
     right = await world.api.post(f"{address}/inputs", json={"inputs": {"otp": OTP}})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from datetime import date, timedelta
 from typing import Any
 
@@ -128,6 +129,41 @@ async def test_a_notice_is_taken_once_whatever_became_of_its_incentives(api: Api
     earlier = today(api, -3).isoformat()
     assert outcomes(await complete(api, plan_id, PID, finished_on=earlier)) == ["notice_differs"]
     assert await api.state() == before, "neither makes the cancelled one again, nor changes anything"
+
+
+async def test_what_a_refused_notice_or_participant_says_leads_on(api: Api) -> None:
+    """Each done as its remedy says, call by call, is taken."""
+    plan_id, day = await approved(api), today(api, -1).isoformat()
+    survey = {"participant_id": PID, "finished_on": today(api).isoformat(), "notice": "survey-1"}
+    trained = {"participant_id": PID, "finished_on": today(api, -2).isoformat()}
+
+    async def sent(*notices: dict[str, Any]) -> list[dict[str, Any]]:
+        reply = await api.call("POST", "/v1/completions", json={"plan_id": plan_id, "completions": list(notices)})
+        items: list[dict[str, Any]] = reply.json()["items"]
+        return items
+
+    await entitle(api, plan_id, person(1))
+    (early,) = await sent(survey)
+    assert "a request of its own" in early["faults"][0]["remedy"]["en"]
+    assert outcomes(await sent(trained)) == ["made"] and outcomes(await sent(survey)) == ["made"]
+    (differs,) = await sent({"participant_id": PID, "finished_on": day})
+    told = differs["faults"][0]["remedy"]["en"]
+    cancel, anew = re.findall(r"POST (/v1/[a-z_/{}]+)", told)
+    listed = (await api.call("GET", f"/v1/entitlements?participant_id={PID}")).json()["entitlements"]
+    path = cancel.format(entitlement_id=listed[0]["entitlement_id"])
+    assert (await api.call("POST", path)).status_code == 200
+    assert anew == "/v1/entitlements" and "send the notices again" in told
+    assert outcomes(await entitle(api, plan_id, person(1))) == ["made"]
+    assert outcomes(await sent({"participant_id": PID, "finished_on": day})) == ["made"]
+    other = await approved(api, key="other", name="others")
+    (elsewhere,) = await entitle(api, other, person(1))
+    told = elsewhere["faults"][0]["remedy"]["en"]
+    listing, cancel = re.findall(r"(?:GET|POST) (/v1/[a-z_/{}?=]+)", told)
+    (standing,) = [
+        one for one in (await api.call("GET", f"{listing}{PID}")).json()["entitlements"] if one["state"] != "cancelled"
+    ]
+    assert (await api.call("POST", cancel.format(entitlement_id=standing["entitlement_id"]))).status_code == 200
+    assert outcomes(await entitle(api, other, person(1))) == ["made"]
 
 
 async def test_notices_that_cannot_be_taken_say_why_and_stop_nobody_else(api: Api) -> None:
