@@ -12,6 +12,7 @@ from adapters.snap.statements import History
 from contracts.errors import PartnerProtocolError, PartnerUnavailable
 from contracts.observation import StatementKind
 from contracts.secret import Secret
+from gateway.services.reconciliation.listing import MOST_PAGES
 from tests.adapters.playing import snap_reply
 
 LIST = Call("statement", READ, "/list", "12")
@@ -129,3 +130,13 @@ def test_the_page_is_the_one_asked_for() -> None:
 def test_a_foreign_cursor_is_a_bug(cursor: str) -> None:
     with pytest.raises(ValueError):
         paging.page_number(cursor)
+
+
+def test_the_last_page_that_there_may_be_is_one_and_none_follows_it() -> None:
+    """As many are asked for by whoever reads a statement."""
+    assert paging.page_number(str(MOST_PAGES)) == MOST_PAGES == paging.MAX_PAGES
+    nothing: dict[str, Any] = {"reply": snap_reply("2001200"), "rows": (), "read": None}
+    assert paging.page(MOST_PAGES, more=False, **nothing).next_cursor is None
+    assert paging.page(MOST_PAGES - 1, more=True, **nothing).next_cursor == str(MOST_PAGES)
+    with pytest.raises(PartnerProtocolError):
+        paging.page(MOST_PAGES, more=True, **nothing)

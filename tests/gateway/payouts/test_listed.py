@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import PartnerProtocolError
+from contracts.errors import PartnerError, PartnerProtocolError
 from contracts.observation import StatementPage
 from contracts.payout import PayoutState
 from gateway.clock import jakarta_day
+from gateway.services.reconciliation import statements
 from gateway.services.reconciliation.listing import MOST_BARREN, Listing
 from gateway.services.reconciliation.statements import Statements
 from gateway.storage.ops import switches
@@ -38,6 +39,24 @@ def listed(bank: Bank, arrange: Callable[[list[dict[str, Any]], int], list[dict[
 
 async def paused(town: Town) -> bool:
     return bool(await town.fetch("SELECT 1 FROM partner_switches WHERE paused_at IS NOT NULL"))
+
+
+@pytest.mark.parametrize("over", [False, True])
+async def test_as_many_pages_are_read_as_there_may_be_and_no_more(
+    town: Town, monkeypatch: pytest.MonkeyPatch, over: bool
+) -> None:
+    """A list of exactly so many proves what it does not list; of a longer one nothing is believed to be absent."""
+    monkeypatch.setattr(statements, "MOST_PAGES", 3)
+    bank, reading = town.partner(), town.statements()
+    for n in range(10 if over else 9):
+        bank.book(f"R{n}", 50_000, town.account("fake", n + 1))
+    if over:
+        with pytest.raises(PartnerError, match="more than 3 pages"):
+            await reading.read("fake", town.today())
+    else:
+        await reading.read("fake", town.today())
+    read = await town.fetch("SELECT 1 FROM statement_reads")
+    assert len(read) == (0 if over else 1)
 
 
 async def paid(town: Town, count: int = 1) -> list[int]:

@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 import pytest
 
+from contracts.errors import PartnerError
 from gateway.services.reconciliation import reconcile
 from gateway.services.reconciliation.breaks import NEXT_STEPS, BreakClass
 from gateway.storage.intake import stopping
@@ -157,6 +158,23 @@ async def test_a_page_that_cannot_be_read_is_a_break_and_proves_nothing_missing(
     assert done.complete is False
     assert [(b.kind, b.payout_id) for b in breaks] == [("format", None)]
     assert "page 3" in breaks[0].detail
+
+
+@pytest.mark.parametrize("over", [False, True])
+async def test_a_day_of_as_many_pages_as_there_may_be_is_compared_and_a_longer_one_is_not(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch, over: bool
+) -> None:
+    """Compared in part, whatever is listed behind would be told as missing there."""
+    monkeypatch.setattr(reconcile, "MOST_PAGES", 3)
+    await bureau.hold(Day(DAY, 3 * bureau.shelf.size + over))
+    if not over:
+        done, breaks = await bureau.compare()
+        assert (done.complete, breaks) == (True, [])
+        return
+    with pytest.raises(PartnerError, match="more than 3 pages"):
+        await bureau.compare()
+    (row,) = await bureau.town.fetch("SELECT state, breaks FROM reconciliations")
+    assert (row["state"], row["breaks"]) == ("failed", None)
 
 
 async def test_a_page_is_asked_for_again_before_anything_is_said(bureau: Bureau) -> None:
