@@ -20,6 +20,7 @@ from mock_partners.kit.http import CLOSE, RESET
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 MAX_HEAD_BYTES = 65_536
+HEAD_END = re.compile(rb"\r?\n\r?\n")
 UPGRADE = re.compile(rb"^upgrade:[^\r\n]*\r\n", re.IGNORECASE | re.MULTILINE)
 NO_LINGER = struct.pack("ii", 1, 0)
 
@@ -34,16 +35,18 @@ class ResettableProtocol(HttpToolsProtocol):
     _head, _in_body = b"", False
 
     def data_received(self, data: bytes) -> None:
-        """Hands a request's head on when it has come whole, without `Upgrade`."""
+        """Hands a request's head on when it has come whole, without `Upgrade`; what is none (TLS, to this plain port)
+        at once, as its end would never come.
+        """
         if self._in_body:
             super().data_received(data)
             return
         self._head += data
-        end = self._head.find(b"\r\n\r\n")
-        if end < 0 and len(self._head) <= MAX_HEAD_BYTES:
+        found = HEAD_END.search(self._head)
+        if found is None and len(self._head) <= MAX_HEAD_BYTES and self._head.lstrip(b"\r\n")[:1].isalpha():
             return
-        whole, self._head = self._head, b""
-        super().data_received(UPGRADE.sub(b"", whole[: end + 2]) + whole[end + 2 :])
+        whole, self._head, end = self._head, b"", found.start() + 2 if found else 0
+        super().data_received(UPGRADE.sub(b"", whole[:end]) + whole[end:])
 
     def on_headers_complete(self) -> None:
         self._in_body = True

@@ -80,7 +80,7 @@ class Gate:
 
     def no_such_path(self, _path: str, status: int) -> Reply:
         """The answer where there is no such path or method; the service is not known then (decisions X11)."""
-        known = "Requested Function Is Not Supported" if status == HTTPStatus.METHOD_NOT_ALLOWED else "Not Found"
+        known = {405: "Requested Function Is Not Supported"}.get(status, HTTPStatus(status).phrase)
         return self.say(status, NO_SERVICE, "00", known)
 
     def symmetric(

@@ -142,6 +142,23 @@ def test_a_client_that_offers_http2_keeps_its_body(server: PartnerServer, size: 
             assert got.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(506),
+        b"POST /api/oauth/token HTTP/1.1\nHost: x\nConnection: close\nContent-Length: 2\n\n{}",
+        b"\r\nPOST /api/oauth/token HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+    ids=["TLS", "bare line feeds", "an empty line first"],
+)
+def test_whatever_comes_is_answered_and_nobody_waits_for_the_end_of_a_head(server: PartnerServer, sent: bytes) -> None:
+    """A client told `https://` for the mock's plain port is refused in its handshake, not left to its time-out."""
+    parts = urlsplit(server.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=5) as sock:
+        sock.sendall(sent)
+        assert sock.recv(65_536).startswith(b"HTTP/1.1 40")
+
+
 @pytest.mark.parametrize("atom", ["drop_before_booking", "drop_after_booking"])
 def test_a_drop_is_a_reset_on_the_wire(server: PartnerServer, atom: str) -> None:
     server.set_scenario(toml(f"{atom} = true"))
