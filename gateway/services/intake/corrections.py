@@ -31,7 +31,7 @@ from gateway.storage.base.database import Connection, transact
 from gateway.storage.intake import entitlements, incentive_timers, participants, reapprovals
 from gateway.storage.intake.entitlements import Entitled
 from gateway.storage.intake.participants import InstalmentHolder, ParticipantRow
-from gateway.storage.linking import links, owners, verifications
+from gateway.storage.linking import links, verifications
 from gateway.storage.linking.links import LinkRow
 from gateway.storage.ops import audit
 
@@ -209,7 +209,7 @@ class Corrections:
         sealed = self._vault.seal(places.nik(person.participant_id), wanted.values["nik"])
         await participants.change_nik(connection, person.id, sealed, wanted.nik_index, now)
         await reapprovals.lapse_person(connection, person.id, "nik_changed", now)
-        await owners.free(connection, person.id, person.partner, person.account_index)
+        await facts.let_go(connection, person.id, person.partner, person.account_index, now)
         if person.link_id is None:
             return
         await verifications.drop(connection, person.link_id, now)
@@ -235,7 +235,7 @@ class Corrections:
         if link is not None:
             await self._end(connection, person, link, now)
             await verifications.drop(connection, link.id, now)
-        await owners.free(connection, person.id, person.partner, person.account_index)
+        await facts.let_go(connection, person.id, person.partner, person.account_index, now)
 
     async def _end(self, connection: Connection, person: ParticipantRow, link: LinkRow, now: datetime) -> None:
         code = BlockerCode.LINK_REQUIRED

@@ -67,8 +67,17 @@ async def ended(
         return None
     await participants.link_ended(connection, person.id, link.id, because, now)
     await verifications.drop(connection, link.id, now)
-    await owners.free(connection, person.id, link.partner, link.account_index)
+    await let_go(connection, person.id, link.partner, link.account_index, now)
     return moved
+
+
+async def let_go(connection: Connection, participant: int, partner: str, account_index: bytes, now: datetime) -> None:
+    """The participant's match holds the account no longer: whoever matched it too is asked about again."""
+    if not await owners.free(connection, participant, partner, account_index):
+        return
+    for other in await participants.with_account(connection, partner, account_index):
+        if other.standing == BlockerCode.ACCOUNT_SHARED.value and other.link_id is not None:
+            await verifications.open_for(connection, other.id, other.link_id, other.nik_index, now)
 
 
 async def held(

@@ -16,7 +16,7 @@ from gateway.services.linking import facts
 from gateway.storage.base.database import Connection
 from gateway.storage.intake import participants
 from gateway.storage.intake.participants import ParticipantRow
-from gateway.storage.linking import links, owners, proofs, verifications
+from gateway.storage.linking import links, proofs, verifications
 from gateway.storage.linking.links import LinkRow
 from gateway.storage.linking.proofs import TokenHolder
 from gateway.storage.ops import audit
@@ -121,4 +121,16 @@ async def doubt(
         await verifications.drop(connection, holder.link_id, now)
         held = await links.get(connection, holder.link_id)
         if held is not None:
-            await owners.free(connection, person.id, held.partner, held.account_index)
+            await facts.let_go(connection, person.id, held.partner, held.account_index, now)
+
+
+async def doubt_holders(connection: Connection, person: ParticipantRow, link: LinkRow, now: datetime) -> None:
+    """The account matched this NIK though another's match holds it: phone numbers go to somebody else in time. Whoever
+    holds it is asked about again, and paid nothing until then.
+    """
+    for holder in await participants.with_account(connection, link.partner, link.account_index):
+        if holder.verified and holder.nik_index != person.nik_index and holder.link_id is not None:
+            data = {"also_of": link.id}
+            await audit.record(connection, now, "gateway", "link.account_of_two_niks", holder.link_id, data)
+            await verifications.open_for(connection, holder.id, holder.link_id, holder.nik_index, now)
+            await participants.unsure(connection, holder.id, now)

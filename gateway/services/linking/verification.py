@@ -26,7 +26,7 @@ from gateway.security import places
 from gateway.security.sealed import open_grant
 from gateway.services.brake import brake
 from gateway.services.each import each
-from gateway.services.linking import facts
+from gateway.services.linking import facts, proof
 from gateway.services.linking.links import Linking
 from gateway.storage.base.database import Connection
 from gateway.storage.base.ids import new_id
@@ -300,9 +300,10 @@ class Verification:
                 await participants.verified(connection, person.id, link.id, until, now)
                 return None
             standing = BlockerCode.ACCOUNT_SHARED
+            await proof.doubt_holders(connection, person, link, now)
         await participants.not_verified(connection, person.id, link.id, standing, now)
         if verdict is Verdict.MISMATCH and hard:
-            await owners.free(connection, person.id, link.partner, link.account_index)
+            await facts.let_go(connection, person.id, link.partner, link.account_index, now)
             if self._desks[link.partner].manifest.link_exclusive:
                 # Nobody else can link the account while this one holds it.
                 code = BlockerCode.NIK_MISMATCH

@@ -163,6 +163,28 @@ async def not_verified(
     return str(done) == "UPDATE 1"
 
 
+async def with_account(connection: Connection, partner: str, account_index: bytes) -> list[ParticipantRow]:
+    """Whoever has this account declared and linked."""
+    rows = await connection.fetch(
+        f"SELECT {_COLUMNS} FROM participants WHERE partner = $1 AND account_index = $2 AND link_active ORDER BY id",
+        partner,
+        account_index,
+    )
+    return [into(ParticipantRow, row) for row in rows]
+
+
+async def unsure(connection: Connection, participant: int, now: datetime) -> None:
+    """The participant's match counts no more until it is said again; where somebody has the row at this moment, who may
+    wait for what the caller has, it stands.
+    """
+    await connection.execute(
+        "UPDATE participants SET verified = false, verified_until = NULL, standing = NULL, facts_at = $2 WHERE id ="
+        " (SELECT id FROM participants WHERE id = $1 AND verified FOR NO KEY UPDATE SKIP LOCKED)",
+        participant,
+        now,
+    )
+
+
 async def expired(connection: Connection, now: datetime, limit: int) -> list[int]:
     """Participants whose verdict has become too old."""
     rows = await connection.fetch(

@@ -34,11 +34,14 @@ async def owner(connection: Connection, partner: str, account_index: bytes) -> i
     return found
 
 
-async def free(connection: Connection, participant: int, partner: str, account_index: bytes) -> None:
-    """The participant's match holds the account no longer: the link ended, or a later verdict said otherwise."""
-    await connection.execute(
+async def free(connection: Connection, participant: int, partner: str, account_index: bytes) -> bool:
+    """The participant's match holds the account no longer: the link ended, or a later verdict said otherwise. False: it
+    did not.
+    """
+    done = await connection.execute(
         "DELETE FROM account_owners WHERE partner = $1 AND account_index = $2 AND participant = $3",
         partner,
         account_index,
         participant,
     )
+    return str(done) != "DELETE 0"

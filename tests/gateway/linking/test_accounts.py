@@ -66,6 +66,7 @@ async def test_of_two_matches_at_once_one_wins(world: World) -> None:
         await asyncio.sleep(0.01)
     ready.set()
     await checking
+    await world.verification.tick()  # who won is asked once more
     outcomes = sorted([await world.incentive(pid) for pid in people], key=str)
     assert outcomes == [("awaiting_verification", "account_shared")] * 3 + [("scheduled", None)]
 
@@ -274,3 +275,36 @@ async def test_a_link_being_exchanged_is_not_ended_under_it(world: World) -> Non
     reply = await world.api.delete(f"/v1/links/{link_id}")
     assert (reply.status_code, reply.json()["code"]) == (409, "link_in_progress")
     assert await world.everything() == before
+
+
+async def test_a_number_that_went_to_somebody_else_is_paid_to_nobody_before_its_holder_was_asked_again(
+    world: World,
+) -> None:
+    """A phone number is given out anew: the partner matches its new holder, and the old one's match is months old."""
+    before, now = await world.person("shared"), await world.person("shared")
+    await world.linked(before, granted("token-1"))
+    await world.verification.tick()
+    assert await world.incentive(before) == ("scheduled", None)
+    world.clock.forward(30 * 86_400)
+    await world.linked(now, granted("token-2"))
+    await world.verification.tick()
+    assert await world.incentive(now) == ("awaiting_verification", "account_shared")
+    assert await world.incentive(before) == ("awaiting_verification", None), "both cannot be right"
+    world.banks["shared"].will("verify", *[MISMATCH] * 3)
+    await world.verification.tick()
+    assert await world.incentive(before) == ("awaiting_verification", "nik_mismatch")
+    await look_again(world)
+    await world.verification.tick()
+    assert await world.incentive(now) == ("scheduled", None), "once it is nobody else's any more"
+
+
+async def test_a_holder_who_is_right_stays_the_holder(world: World) -> None:
+    holder, other = await world.person("shared"), await world.person("shared")
+    await world.linked(holder, granted("token-1"))
+    await world.verification.tick()
+    await world.linked(other, granted("token-2"))
+    for _ in range(4):
+        await world.verification.tick()
+    assert await world.incentive(holder) == ("scheduled", None)
+    assert await world.incentive(other) == ("awaiting_verification", "account_shared")
+    assert world.banks["shared"].calls("verify") == 3
