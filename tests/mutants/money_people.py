@@ -87,7 +87,8 @@ _VERDICTS = (
     one("nik/verdict_without_end", _PARTICIPANTS, "WHERE verified AND verified_until <= $1", "WHERE verified AND verified_until IS NULL AND $1 IS NOT NULL", VERIFYING, first="test_an_expired_verdict_is_renewed_and_never_a_mismatch"),
     one("nik/failure_takes_a_verdict_away", _VERIFICATION, "row.tries >= pace.verification_tries and not person.verified:", "row.tries >= pace.verification_tries:", VERIFYING, first="test_a_technical_failure_takes_no_verdict_away"),
     one("nik/pending_is_a_verdict", _VERIFICATION, "if answer.verdict is Verdict.PENDING:", "if answer.verdict is None:", VERIFYING, first="test_no_verdict_is_asked_about_again_quickly_then_slowly"),
-    one("nik/an_end_keeps_the_account", _FACTS, "    await owners.free(connection, person.id, link.partner, link.account_index)\n", "", ACCOUNTS),
+    one("nik/an_end_keeps_the_account", _FACTS, "    await let_go(connection, person.id, link.partner, link.account_index, now)\n", "", ACCOUNTS),
+    one("nik/a_holder_is_not_asked_again", "gateway/services/linking/verification.py", "            await proof.doubt_holders(connection, person, link, now)\n", "", ACCOUNTS, first="test_a_number_that_went_to_somebody_else_is_paid_to_nobody_before_its_holder_was_asked_again"),
     one("nik/mismatch_keeps_an_exclusive_account", _VERIFICATION, "if self._desks[link.partner].manifest.link_exclusive:", "if person.verified:", ACCOUNTS, first="test_a_mismatch_frees_the_account_for_those_who_wait_one_at_a_time"),
 )  # fmt: skip
 
