@@ -130,6 +130,7 @@ _SEALED = (
 
 _ERASED = (
     one("erased/paid_again_under_another_id", "gateway/storage/intake/rules.py", "ON e.mark = instalment_mark(r.nik_index, r.programme, r.purpose, r.period)", "ON e.mark = r.nik_index", _ERASED_TESTS),
+    one("erased/the_mark_is_looked_for_before_the_nik", "gateway/storage/intake/staging.py", "        for rule in _AGAINST\n", "        for rule in (*_AGAINST[-1:], *_AGAINST[:-1])\n", _ERASED_TESTS, first="test_while_a_file_is_decided_about"),
     one("erased/paid_again_by_a_correction", "gateway/services/intake/corrections.py", "if await participants.paid_and_erased(connection, person.id, nik_index):", "if False:", _ERASED_TESTS),
     one("erased/what_was_not_paid_is_held_against_them", "gateway/storage/intake/erasures.py", "CASE WHEN payout IS DISTINCT FROM 'succeeded' THEN id END", "NULL::bigint", "tests/gateway/payouts/test_relisted.py", first="test_of_a_refused_instalment_of_somebody_erased_a_mark_counts_once_it_turns_out_paid"),
     one("erased/a_refused_one_leaves_no_mark", "gateway/storage/intake/erasures.py", "OR EXISTS (SELECT FROM payouts p WHERE p.incentive = i.id AND p.first_sent_at IS NOT NULL))", "OR false)", "tests/gateway/payouts/test_relisted.py", first="test_of_a_refused_instalment_of_somebody_erased_a_mark_counts_once_it_turns_out_paid"),

@@ -2,9 +2,9 @@
 rows of a batch in its temporary tables (`staging`) and for single rows of many clients in one statement (`singles`).
 
 Both call the rows `intake_rows r`. A row may meet, in this order: another organisation's participant, the same
-instalment handed over before (a repeat or a conflict), one that was paid though cancelled, or to somebody who was
-erased since, another NIK, partner or account than the participant's, another participant with the same NIK in the same
-instalment.
+instalment handed over before (a repeat or a conflict), one that was paid though cancelled, another NIK, partner or
+account than the participant's, another participant with the same NIK in the same instalment, one that was paid to
+somebody who was erased since.
 """
 
 # ruff: noqa: S608 - only our own constants are put into SQL
@@ -150,11 +150,6 @@ def against(ours: str, still_open: str) -> tuple[Against, ...]:
             f" WHERE {still_open} GROUP BY r.line",
             of_niks=True,
         ),
-        # Paid to somebody who was erased since, under whatever id.
-        Against(
-            "SELECT r.line, 'instalment_paid', NULL, NULL FROM intake_rows r JOIN erased_and_paid e"
-            f" ON e.mark = instalment_mark(r.nik_index, r.programme, r.purpose, r.period) WHERE {still_open}"
-        ),
         Against(
             "SELECT r.line, 'participant_conflict',"
             " concat_ws(', ', CASE WHEN p.nik_index <> r.nik_index THEN 'nik' END,"
@@ -171,6 +166,12 @@ def against(ours: str, still_open: str) -> tuple[Against, ...]:
             f" FROM intake_rows r JOIN LATERAL ({of_nik('NOT i.cancelled')}) i ON {SAME}"
             f" WHERE i.participant_id <> r.participant_id AND {still_open} GROUP BY r.line",
             of_niks=True,
+        ),
+        # Paid to somebody who was erased since, under whatever id. Last: whoever is erased between two of these statements
+        # was there when the NIK was looked for, or has left the mark by now.
+        Against(
+            "SELECT r.line, 'instalment_paid', NULL, NULL FROM intake_rows r JOIN erased_and_paid e"
+            f" ON e.mark = instalment_mark(r.nik_index, r.programme, r.purpose, r.period) WHERE {still_open}"
         ),
     )
 

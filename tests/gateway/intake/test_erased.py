@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
 
-from gateway.storage.intake import erasures
+from gateway.storage.intake import erasures, rules, staging
+from gateway.storage.intake.rules import Against
 from tests.gateway.api.kit import Api, as_csv, nik, row
+from tests.gateway.intake.test_free_participants import WAITED_S, waits
+
+TURN = 4_242
+WAITS = Against(
+    f"SELECT 0, '', '', '' FROM (SELECT pg_advisory_xact_lock({TURN})::text AS done) w WHERE done = 'never'"
+)
 
 
 @pytest.fixture
-async def erased(api: Api) -> None:
-    """The first person was paid period 1, handed over period 2 and never paid it; then erased."""
+async def paid(api: Api) -> None:
+    """The first person was paid period 1, handed over period 2 and never paid it."""
     made = (await api.submit(as_csv([row(1), row(1, period="2")]))).json()
     assert made["rows_accepted"] == 2
+    await api.fetch("UPDATE incentives SET payout = 'succeeded', payouts = 1 WHERE period = '1'")
+
+
+@pytest.fixture
+async def erased(api: Api, paid: None) -> None:
+    """Then erased."""
+    await erase(api)
+
+
+async def erase(api: Api) -> None:
     now = datetime.now(UTC)
     async with api.core.resources.database.transaction() as connection:
-        await connection.execute("UPDATE incentives SET payout = 'succeeded', payouts = 1 WHERE period = '1'")
         (person,) = await connection.fetch("SELECT id FROM participants")
         await erasures.ask(connection, person["id"], "one", now)
         await erasures.erase(connection, person["id"], "two", now)
@@ -34,6 +51,22 @@ async def test_under_another_id(api: Api) -> None:
     assert refused["code"] == "instalment_paid"
     unpaid = await api.call("POST", "/v1/incentives", key="s2", json=row(2, nik=nik(1), period="2"))
     assert unpaid.status_code == 201, "only what was paid is held against them"
+
+
+@pytest.mark.usefixtures("paid")
+@pytest.mark.parametrize("looks", range(len(rules.against("''", "true")) + 1))
+async def test_while_a_file_is_decided_about(api: Api, monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
+    """Each look at what is stored is a statement that sees what was committed before it: the erasure is between two."""
+    asked = staging._AGAINST
+    monkeypatch.setattr(staging, "_AGAINST", (*asked[:looks], WAITS, *asked[looks:]))
+    async with api.core.resources.database.connection() as other:
+        await other.execute(f"SELECT pg_advisory_lock({TURN})")
+        given = asyncio.create_task(api.submit(as_csv([row(2, nik=nik(1))]), key="b1"))
+        await waits(api)
+        await erase(api)
+        await other.execute(f"SELECT pg_advisory_unlock({TURN})")
+    async with asyncio.timeout(WAITED_S):
+        assert (await given).json()["rows_accepted"] == 0, "they were paid this instalment"
 
 
 @pytest.mark.usefixtures("erased")
