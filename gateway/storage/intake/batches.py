@@ -242,6 +242,10 @@ async def approve(connection: Connection, batch_id: str, now: datetime) -> None:
     longer told of: the approvers were.
     """
     await _decide(connection, batch_id, BatchState.APPROVED, now)
+    # Whoever is being stopped once more is waited for, and seen: what stops them cancels their rows first.
+    await connection.execute(
+        "SELECT FROM participants WHERE id IN (SELECT participant FROM stopped_people) ORDER BY id FOR SHARE"
+    )
     await connection.execute(_NO_LONGER_STOPPED, batch_id)
     await _mark(connection, batch_id, 0, AT_ONCE, now)
 

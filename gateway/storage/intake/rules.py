@@ -167,8 +167,8 @@ def against(ours: str, still_open: str) -> tuple[Against, ...]:
             f" WHERE i.participant_id <> r.participant_id AND {still_open} GROUP BY r.line",
             of_niks=True,
         ),
-        # Paid to somebody who was erased since, under whatever id. Last: whoever is erased between two of these statements
-        # was there when the NIK was looked for, or has left the mark by now.
+        # Paid to somebody who was erased since, under whatever id. Last: who is erased between two of these looks was
+        # there when the NIK was looked for, or has left the mark by now.
         Against(
             "SELECT r.line, 'instalment_paid', NULL, NULL FROM intake_rows r JOIN erased_and_paid e"
             f" ON e.mark = instalment_mark(r.nik_index, r.programme, r.purpose, r.period) WHERE {still_open}"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from gateway.storage.ops import audit
 from tests.gateway.api.kit import Api, as_csv, nik, row
 from tests.gateway.api.test_tenancy import admit
+from tests.gateway.intake.test_free_participants import WAITED_S, waits
 
 
 async def _submit(api: Api, body: bytes, key: str = "k1", **declared: Any) -> Any:
@@ -191,6 +194,39 @@ async def test_who_approves_is_told_that_payments_to_somebody_were_stopped(api: 
     await api.call("POST", "/v1/participants/P00000001/stop", role="one")
     await _decide_both(api, other)
     assert (await of_stopped(row(1, period="4")))[1] == 1, "their row was cancelled: nothing of them was approved"
+
+
+async def test_who_is_stopped_again_while_others_approve_is_still_told_of(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second stop has cancelled their row and not ended when the approval looks whose payments were stopped."""
+    stop = "/v1/participants/P00000001/stop"
+    await _decide_both(api, (await _submit(api, as_csv([row(1), row(2)]))).json())
+    assert (await api.call("POST", stop, role="one")).status_code == 200
+    batch = (await _submit(api, as_csv([row(1, period="2"), row(2, period="2")]), key="k2")).json()
+    await api.decide(batch, "one")
+    record, reached, go_on = audit.record, asyncio.Event(), asyncio.Event()
+
+    async def slow(connection: Any, now: Any, actor: str, action: str, *about: Any) -> Any:
+        if action == "participant.stop":
+            reached.set()
+            await go_on.wait()
+        return await record(connection, now, actor, action, *about)
+
+    monkeypatch.setattr(audit, "record", slow)
+    stopping = asyncio.create_task(api.call("POST", stop, role="operator"))
+    async with asyncio.timeout(WAITED_S):
+        await reached.wait()
+        approving = asyncio.create_task(api.decide(batch, "two"))
+        await waits(api)
+        go_on.set()
+        assert ((await stopping).status_code, (await approving).status_code) == (200, 200)
+    (cancelled,) = await api.fetch(
+        "SELECT cancelled FROM incentives WHERE participant_id = 'P00000001' AND period = '2'"
+    )
+    assert cancelled["cancelled"], "nothing of theirs was approved"
+    later = (await _submit(api, as_csv([row(1, period="3"), row(2, period="3")]), key="k3")).json()
+    assert [(w["code"], w["rows"]) for w in later["warnings"]] == [("people_stopped", 1)]
 
 
 @pytest.mark.parametrize("seed", range(3))
