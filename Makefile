@@ -10,6 +10,8 @@ LOCKING := --quiet --universal --python-version 3.11 --no-header --no-annotate -
 export PYTHONUNBUFFERED := 1
 # The suites start some hundred processes: without compiled modules each would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
+# Another project's, or a shell's: with any of them .venv finds other modules than its own, or not the tests.
+unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long test-browser pictures bench failover mutants fuzz sim lint types imports tests cassettes check advisories sbom fmt lock clean
@@ -88,6 +90,12 @@ clean: ## remove the virtual environment and every cache
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find contracts adapters gateway mock_partners tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# A .venv leads to the folder that it was made in: a checkout that was moved or copied gets one of its own.
+MADE_IN := $(shell cat $(READY) 2>/dev/null)
+ifneq ($(or $(MADE_IN),$(CURDIR)),$(CURDIR))
+.PHONY: $(READY)
+endif
+
 $(READY): pyproject.toml requirements.lock .ci/bootstrap
 	@.ci/bootstrap
-	@touch $@
+	@pwd -P > $@
