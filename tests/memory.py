@@ -15,6 +15,7 @@ from typing import IO
 from uuid import uuid4
 
 from gateway.embedded import data_home
+from gateway.embedded.process import own_directory
 
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 << 30
@@ -35,7 +36,7 @@ def servers_folder(memory: Path = MEMORY, *, room_bytes: int = ROOM_BYTES) -> It
             with suppress(FileNotFoundError), left.open("rb") as mark:
                 if _locked(mark):
                     _remove(left.parent)
-        mine.mkdir(mode=0o711)
+        own_directory(mine, 0o711)
         mark = (mine / MARK).open("xb")
         _locked(mark)
     with mark:

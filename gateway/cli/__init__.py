@@ -7,6 +7,8 @@ clients; so nothing here imports a command's module before its name is known, no
 from __future__ import annotations
 
 import importlib
+import io
+import sys
 from typing import Any
 
 import typer
@@ -108,7 +110,12 @@ def _gateway() -> None:
 
 
 def main() -> None:
-    """Run the command line; what the caller can mend ends with one line and status 2."""
+    """Run the command line; what the caller can mend ends with one line and status 2. It prints UTF-8, whatever the
+    locale: JSON is nothing else, and a table would break off at its first dash.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         app()
     except Exception as error:

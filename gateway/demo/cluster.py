@@ -276,7 +276,7 @@ async def _ready(cluster: Cluster) -> None:
     urls = [f"{cluster.api_url}/health/ready", *(f"{url}/__mock__/health" for url in cluster.mocks.values())]
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _READY_S
-    async with httpx.AsyncClient(timeout=5.0) as http:
+    async with httpx.AsyncClient(timeout=5.0, trust_env=False) as http:  # no proxy leads to this machine
         while urls:
             for process in cluster.processes.values():
                 if process.failed.done():

@@ -77,8 +77,11 @@ class EmbeddedPostgres(EmbeddedServer):
 
     @property
     def dsn(self) -> str:
-        """Connection URL of the database `postgres`, good in any process of this user."""
-        return f"postgresql://postgres@/postgres?host={quote(str(self.socket_dir), safe='')}"
+        """Connection URL of the database `postgres`, good in any process of this user, whatever its environment says of
+        other servers (PGPORT, PGTARGETSESSIONATTRS).
+        """
+        where = quote(str(self.socket_dir), safe="")
+        return f"postgresql://postgres@/postgres?host={where}&port=5432&target_session_attrs=any"
 
     def prepare(self) -> tuple[Sequence[str], pwd.struct_passwd | None]:
         account = unprivileged_account()

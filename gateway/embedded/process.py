@@ -223,9 +223,14 @@ def data_home(preferred: Path) -> Path:
     Root's own home is closed to the account that PostgreSQL runs under; opening it up is not ours to do.
     """
     preferred = preferred.absolute()
-    nearest = next(entry for entry in (preferred, *preferred.parents) if entry.exists())
-    if reachable(nearest, unprivileged_account()):
-        preferred.mkdir(parents=True, exist_ok=True)
+    missing = [entry for entry in (preferred, *preferred.parents) if not entry.exists()]
+    nearest = missing[-1].parent if missing else preferred
+    account = unprivileged_account()
+    if reachable(nearest, account):
+        for entry in reversed(missing):
+            entry.mkdir(exist_ok=True)
+            if account is not None:
+                entry.chmod(0o755)  # whatever our umask: the account must get through
         return preferred
     return own_directory(Path("/var/tmp") / f"prakerja-gateway-{_digest(preferred)}", 0o711)  # noqa: S108
 

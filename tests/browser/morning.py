@@ -30,6 +30,7 @@ from gateway.demo.core import Client
 from gateway.demo.player import Player
 from gateway.demo.run import RETURN_URL, WAITS, clients, hand_over, remove
 from gateway.embedded import data_home
+from gateway.embedded.process import own_directory
 from gateway.security.clients import Registered
 from gateway.security.vault import Vault
 from gateway.services.ops.operators import Enrolled, Operators
@@ -125,7 +126,7 @@ async def until(stands: Callable[[], Awaitable[bool]]) -> None:
 @asynccontextmanager
 async def made() -> AsyncIterator[Morning]:
     folder, cohort = data_home(Path("/tmp/prakerja-gateway")) / f"morning-{os.getpid()}", peaceful()
-    folder.mkdir(mode=0o755)
+    own_directory(folder, 0o755)
     async with AsyncExitStack() as stack:
         stack.callback(remove, folder)
         cluster = await stack.enter_async_context(

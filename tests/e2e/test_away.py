@@ -31,6 +31,7 @@ from gateway.demo.player import Player
 from gateway.demo.run import RETURN_URL, WAITS, clients, hand_over, remove
 from gateway.demo.stage import Stage, staged
 from gateway.embedded import data_home
+from gateway.embedded.process import own_directory
 from gateway.security.clients import register
 from gateway.storage.base.database import Database
 
@@ -155,7 +156,7 @@ def well_behaved() -> Cohort:
 @asynccontextmanager
 async def town() -> AsyncIterator[Town]:
     folder, cohort = data_home(Path("/tmp/prakerja-gateway")) / f"away-{os.getpid()}", well_behaved()
-    folder.mkdir(mode=0o755)
+    own_directory(folder, 0o755)
     try:
         async with (
             running(

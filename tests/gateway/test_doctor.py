@@ -10,10 +10,11 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from redis.asyncio import Redis
 
 from contracts.secret import Secret
-from gateway.cli.doctor import State, _database, _partner_clocks
-from gateway.embedded import EmbeddedPostgres, create_database_from_template
+from gateway.cli.doctor import State, _cache, _database, _partner_clocks
+from gateway.embedded import EmbeddedPostgres, EmbeddedValkey, create_database_from_template
 from gateway.partners.tls import contexts
 from gateway.security import ages
 from gateway.security.vault import Vault
@@ -22,7 +23,7 @@ from gateway.storage.base import witness
 from gateway.storage.base.migrate import migrate
 from tests.conftest import MASTER_KEY
 from tests.gateway.api.conftest import settings_on
-from tests.gateway.partners.test_tls import OTHER, Authority, partner
+from tests.gateway.partners.test_tls import OTHER, OURS, Authority, partner
 
 PRODUCTION = Path(__file__).parents[2] / "docs/production.md"
 
@@ -78,6 +79,30 @@ async def test_a_partner_that_cannot_be_reached_by_tls_is_told_with_why(tmp_path
     assert "certificate" in found[0] and "issuer" in found[0]
     assert found[1].startswith("no TLS: ") and found[1] != "no TLS: None"
     assert found[2] == "ConnectError"
+
+
+async def test_a_partner_is_asked_as_the_gateway_asks_it_whatever_proxy_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    async with partner(tmp_path) as (url, _), asyncio.timeout(30):
+        trusted = contexts({"bni": Tls(ca_pem=OURS.pem)})
+        found = [told async for told in _partner_clocks({"bni": {"api": url}}, trusted)]
+    assert [told.state for told in found] == [State.GOOD], found
+
+
+@pytest.mark.parametrize(
+    ("command", "why"), [("ACL SETUSER default -@scripting", "permission"), ("REPLICAOF 127.0.0.1 1", "replica")]
+)
+async def test_a_cache_that_answers_and_counts_nothing_is_told(servers_home: Path, command: str, why: str) -> None:
+    """Each worker would go by its own share of a quota for good, and nobody would say so."""
+    async with EmbeddedValkey(servers_home / uuid4().hex[:8]) as valkey, Redis.from_url(valkey.url) as client:
+        settings = settings_on("postgresql://none", valkey.url)
+        assert [told.state for told in await _cache(settings)] == [State.GOOD]
+        await client.execute_command(command)
+        (told,) = await _cache(settings)
+        assert told.state is State.BAD and why in told.found
 
 
 def test_certificates_are_told_before_they_end() -> None:

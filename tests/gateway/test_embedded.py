@@ -23,11 +23,12 @@ from gateway.embedded import (
     drop_database,
     postgres,
     postgres_dsn,
+    process,
 )
 from gateway.embedded import (
     redis_url as cache_url,
 )
-from gateway.embedded.postgres import Installation, installations
+from gateway.embedded.postgres import Installation, installations, with_database
 from gateway.embedded.process import SOCKET_PATH_LIMIT_BYTES, processes_in
 
 INSTALLATIONS = list(installations(system_first=os.geteuid() == 0))
@@ -180,6 +181,29 @@ async def test_root_is_told_of_a_folder_out_of_reach(tmp_path: Path) -> None:
     assert data_home(tmp_path / "new") != tmp_path / "new"
     assert tmp_path.stat().st_mode & 0o777 == 0o700
     data_home(tmp_path / "new").rmdir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's servers run under another account")
+async def test_a_root_that_keeps_its_files_to_itself_can_run_it(servers_home: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        folder = data_home(servers_home / uuid4().hex[:8] / "below")
+        async with EmbeddedPostgres(folder / "postgres"):
+            pass
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PGPORT", "1"), ("PGTARGETSESSIONATTRS", "standby"), ("PGSSLMODE", "require")]
+)
+async def test_settings_for_other_servers_change_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr(process, "START_LIMIT_S", 10.0)
+    async with EmbeddedPostgres(home / "postgres") as postgres:
+        assert await execute(with_database(postgres.dsn, "template1"), "SELECT 1") == 1
 
 
 async def test_a_copied_database_has_the_rows_and_is_its_own(postgres: EmbeddedPostgres) -> None:

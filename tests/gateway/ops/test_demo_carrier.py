@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -13,7 +16,7 @@ from hypothesis import strategies as st
 
 from gateway.demo.browser import Browser
 from gateway.demo.carrier import Carrier
-from gateway.demo.cluster import free_ports
+from gateway.demo.cluster import Cluster, _ready, free_ports
 from gateway.demo.pace import OVER_S, Pace, in_words
 
 SEEN = web.AppKey("seen", list[tuple[str, str]])
@@ -44,6 +47,16 @@ async def server() -> AsyncIterator[TestServer]:
     served = TestServer(app)
     async with served:
         yield served
+
+
+async def test_what_runs_on_this_machine_is_reached_whatever_proxy_is_named(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    nothing: Any = None
+    async with asyncio.timeout(5):
+        await _ready(Cluster(tmp_path, nothing, nothing, url, 0, {"bni": url}, "", {}))
 
 
 @pytest.fixture

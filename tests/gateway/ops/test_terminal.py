@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from typer.main import get_command
 
 from contracts.incentive import BlockerCode
@@ -47,6 +49,13 @@ def test_a_command_for_every_minute_loads_no_framework() -> None:
     script = f"import sys, {modules}; print(*[n for n in {HEAVY + CIPHERS!r} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("encoding", [{"LC_ALL": "C", "PYTHONUTF8": "0"}, {"PYTHONIOENCODING": "latin-1"}])
+def test_every_sign_is_printed_in_any_locale(encoding: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "gateway", "partners", "settings"]
+    done = subprocess.run(command, capture_output=True, env=os.environ | encoding, timeout=60, check=True)
+    assert "–" in done.stdout.decode()
 
 
 def loaded(database: str, *arguments: str) -> str:
