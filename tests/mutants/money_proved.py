@@ -44,6 +44,7 @@ _REFUSALS = "gateway/storage/brake/refusals.py"
 _HOLDS = "gateway/storage/ops/holds.py"
 REFUSED_LATELY = "tests/gateway/payouts/test_refused_lately.py"
 _LOOKS = "tests/gateway/brake/test_payout_looks.py"
+_CASES = "tests/gateway/standing/test_cases.py"
 _UNCONFIRMED, _TIMERS = "gateway/storage/base/unconfirmed.py", "gateway/storage/intake/incentive_timers.py"
 _TWO_ACCOUNTS = "test_a_token_that_turns_up_under_a_second_account_proves_neither"
 
@@ -148,6 +149,8 @@ _LISTS = (
     one("list/an_odd_line_is_not_told", _WEIGHED, "UNREADABLE: min(1, self.unreadable)", "UNREADABLE: min(0, self.unreadable)", LISTED, first="test_lines_without_an_owner_spoil_no_page_and_are_told_once"),
     one("list/nobodys_credit_spoils_nothing", _STATEMENTS, "listing.unreadable += len(nobodys)", "listing.unreadable += 0", LISTED, first="test_lines_without_an_owner_spoil_no_page_and_are_told_once"),
     one("list/told_again_at_every_reading", _FINDINGS, "if certain > row[\"told\"]:", "if certain:", LISTED, first="test_what_was_told_once_pauses_once_but_a_third_credit_is_news"),
+    one("list/one_open_case_hides_what_more_is_found", "gateway/storage/ops/cases.py", "AND ($2 <> $8 OR strpos(detail, $9) > 0))\"", "AND coalesce($8 || $9, '') <> '')\"", _CASES, first="test_a_credit_in_excess_is_told_beside_what_the_partner_contradicted_before"),
+    one("list/other_words_are_told_as_another_thing", "gateway/storage/ops/cases.py", "case.detail.partition(SAID)[0],", "case.detail,", _CASES, first="test_a_credit_in_excess_is_told_beside_what_the_partner_contradicted_before"),
     one("list/a_third_credit_is_no_news", _WEIGHED, 'f"twice:{payout}:{times}"', 'f"twice:{payout}"', LISTED, first="test_what_was_told_once_pauses_once_but_a_third_credit_is_news"),
     one("upgrade/a_new_column_stops_who_reads_the_old_ones", "gateway/storage/base/rows.py", "return kind(**{name: row[name] for name in kind.__struct_fields__ if name in row})", "return kind(**dict(row))", "tests/gateway/reconciliation/test_upgrade_at_mocks.py", first="test_a_transaction_that_a_migration_overtakes_is_done_again"),
     one("upgrade/a_migration_ends_a_transaction_for_good", "gateway/storage/base/database.py", "    asyncpg.InvalidCachedStatementError,", "    ", "tests/gateway/reconciliation/test_upgrade_at_mocks.py", first="test_a_transaction_that_a_migration_overtakes_is_done_again"),

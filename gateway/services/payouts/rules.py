@@ -19,7 +19,7 @@ from gateway.clock import growing_s
 from gateway.services.payouts import ends, refusing
 from gateway.services.payouts.ends import Effects, Standing, Terms
 from gateway.services.payouts.words import MISMATCH, Finding, What, Word, WordOrFinding
-from gateway.storage.ops.cases import NewCase
+from gateway.storage.ops.cases import SAID, NewCase
 from gateway.storage.payouts.observations import Heard
 
 MOST_REFUSALS = 6
@@ -70,7 +70,7 @@ def _refusal(heard: Sequence[Heard], before: Outcome | None) -> str:
 def _in_words(case: NewCase, heard: Sequence[Heard]) -> NewCase:
     """The case with the partner's latest words in it, where it gave any."""
     words = [h.detail for h in heard if h.detail is not None]
-    return msgspec.structs.replace(case, detail=f'{case.detail}; it said: "{words[-1]}"') if words else case
+    return msgspec.structs.replace(case, detail=f'{case.detail}{SAID}{words[-1]}"') if words else case
 
 
 def _said(terms: Terms, s: Standing, heard: Sequence[Heard], word: Word, now: datetime, effects: Effects) -> None:

@@ -25,6 +25,8 @@ _FILTERS = {
 
 DUE_AFTER = timedelta(days=1)
 """By when an operator should have decided."""
+SAID = '; it said: "'
+"""Between what a case is about and the partner's latest words, which may be others each time."""
 
 
 class NewCase(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,16 +58,21 @@ _COLUMNS = ", ".join(Case.__struct_fields__)
 
 
 async def open_cases(connection: Connection, now: datetime, cases: Sequence[NewCase]) -> int:
-    """Open cases, at most one open per payout and code (per text where there is no payout); how many were new."""
+    """Open cases, at most one open per payout and code (per text where there is no payout); how many were new. What
+    more contradicts a payout is told in the case that is open: whoever closes that one has read it.
+    """
     opened = 0
     for case in cases:
-        case_id = await connection.fetchval(
-            "INSERT INTO cases (id, code, partner, payout, incentive, detail, opened_at, due_at)"
+        fresh = await connection.fetchval(
+            "INSERT INTO cases AS c (id, code, partner, payout, incentive, detail, opened_at, due_at)"
             " SELECT new_id($1), $2, $3, $4, $5, $6, $1, $7"
-            " WHERE NOT EXISTS (SELECT 1 FROM cases WHERE payout = $4 AND code = $2 AND closed_at IS NULL)"
+            " WHERE NOT EXISTS (SELECT 1 FROM cases WHERE payout = $4 AND code = $2 AND closed_at IS NULL"
+            " AND ($2 <> $8 OR strpos(detail, $9) > 0))"
             " AND ($4::bigint IS NOT NULL OR NOT EXISTS (SELECT 1 FROM cases WHERE payout IS NULL"
             " AND closed_at IS NULL AND code = $2 AND partner = $3 AND detail = $6))"
-            " ON CONFLICT (payout, code) WHERE closed_at IS NULL DO NOTHING RETURNING id",
+            # Of one that somebody is closing, this waits for: closed, it is no conflict any more.
+            " ON CONFLICT (payout, code) WHERE closed_at IS NULL DO UPDATE SET detail = c.detail || '; also: ' ||"
+            " excluded.detail WHERE c.code = $8 AND strpos(c.detail, $9) = 0 RETURNING c.xmax = 0",
             now,
             case.code.value,
             case.partner,
@@ -73,10 +80,10 @@ async def open_cases(connection: Connection, now: datetime, cases: Sequence[NewC
             case.incentive,
             case.detail,
             now + DUE_AFTER,
+            BlockerCode.CONTRADICTION.value,
+            case.detail.partition(SAID)[0],
         )
-        if case_id is None:
-            continue
-        opened += 1
+        opened += bool(fresh)
     return opened
 
 

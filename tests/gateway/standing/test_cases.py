@@ -4,9 +4,11 @@ by that.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from contracts.errors import Conflict, InvalidRequest, NotFound
@@ -209,3 +211,54 @@ async def in_doubt_two_step(town: Town) -> int:
     incentive = await town.due()
     await town.worker().tick_send("fake")
     return incentive
+
+
+async def evidence(town: Town) -> str:
+    (case,) = await town.fetch("SELECT detail FROM cases WHERE code = 'contradiction' AND closed_at IS NULL")
+    return str(case["detail"])
+
+
+async def test_a_credit_in_excess_is_told_beside_what_the_partner_contradicted_before(town: Town) -> None:
+    """A finding is told once: where the payout's open case kept it out, whoever closed that one never heard of it."""
+    bank, worker, statements = town.partner(), town.worker(), town.statements()
+    incentive = await town.due()
+    await worker.tick_send("fake")
+    payout = await town.payout(incentive)
+    await worker.observe(None, payout.id, Source.NOTIFICATION, rejected(None, technical=True, detail="no"), "n1")
+    before = await evidence(town)
+    assert before.startswith("refused and paid")
+    for kind in ("reversal", "credit"):
+        town.clock.advance(1_800)
+        bank.book(payout.reference, payout.amount_rupiah, town.account("fake", 1), kind=kind)
+        await statements.tick("fake")
+    told = await evidence(town)
+    assert told.startswith(before) and "have that credit given back" in told
+    for word in ("once more", "and again"):
+        town.clock.advance(1_800)
+        await statements.tick("fake")
+        said = rejected(None, technical=True, detail=word)
+        await worker.observe(None, payout.id, Source.NOTIFICATION, said, word)
+    assert await evidence(town) == told, "each is told once, whatever words come with it"
+    assert await town.cases() == ["contradiction"]
+
+
+async def test_what_contradicts_a_payout_while_its_case_is_being_closed_is_a_case(town: Town) -> None:
+    town.partner()
+    incentive = await town.due()
+    await town.worker().tick_send("fake")
+    first = NewCase(code=B.CONTRADICTION, partner="fake", payout=(await town.payout(incentive)).id, detail="one thing")
+
+    async def found(case: NewCase) -> int:
+        async with town.database.transaction() as connection:
+            return await cases.open_cases(connection, town.clock.now(), [case])
+
+    assert [await found(first), await found(first)] == [1, 0]
+    async with town.database.transaction() as connection:
+        case = await cases.lock(connection, await opened(town, B.CONTRADICTION))
+        assert case is not None
+        await cases.close(connection, town.clock.now(), case, by="ann")
+        another = asyncio.create_task(found(msgspec.structs.replace(first, detail="another thing")))
+        await asyncio.sleep(0.2)
+        assert not another.done()
+    assert await another == 1
+    assert await evidence(town) == "another thing"
