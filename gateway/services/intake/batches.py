@@ -320,6 +320,8 @@ def _instead(batch: BatchRow, decision: Decision) -> str:
         return "Stop the batches that its incentives were handed over in, or cancel those that are not to be paid."
     if batch.reapproval:
         return "POST /v1/batches/reapprovals puts up again what still waits; cancel what is not to be paid."
+    if batch.state is BatchState.EMPTY:
+        return "Nothing of it was taken: GET /v1/batches/{batch_id}/results says why, or which incentive a row repeats."
     if approved:
         return "Stop it: POST /v1/batches/{batch_id}/stop cancels what has not left."
     return "Nothing of it will be paid: hand over again what is still to be paid."

@@ -26,7 +26,7 @@ _NUMBERS = {
     "refusals_provisional": ("Refusals of people that are asked about again by themselves.", ("partner", "code")),
     "statements_out_of_time": ("Statements that took too long, today and yesterday; code: who asked.", ("code",)),
     "loop_failing_seconds": ("How long a loop of a worker has failed at each try; code: which loop.", ("code",)),
-    "webhook_dead_letters": ("Deliveries to clients that were given up.", ()),
+    "webhook_dead_letters": ("Deliveries to enabled clients that were given up.", ()),
 }
 
 

@@ -35,8 +35,10 @@ async def measure(connection: Connection, now: datetime) -> Measured:
                   UNION ALL SELECT 'erasure', asked_at FROM erasures WHERE erased_at IS NULL
                       AND asked_at >= $1 - interval '7 days') AS w
             GROUP BY code
-        UNION ALL SELECT 'webhook_dead_letters', NULL, NULL, count(*) FROM webhook_deliveries
-            WHERE dead_at IS NOT NULL HAVING count(*) > 0
+        UNION ALL SELECT 'webhook_dead_letters', NULL, NULL, sum(n)
+            FROM (SELECT endpoint, count(*) AS n FROM webhook_deliveries WHERE dead_at IS NOT NULL GROUP BY endpoint) d
+            WHERE NOT EXISTS (SELECT FROM (SELECT client_id FROM webhook_endpoints WHERE id = d.endpoint OFFSET 0) e
+                JOIN clients c ON c.id = e.client_id WHERE c.disabled_at IS NOT NULL OFFSET 0) HAVING sum(n) > 0
         UNION ALL SELECT 'loop_failing_seconds', NULL, work, extract(epoch FROM clock_timestamp() - min(since))
             FROM work_fails WHERE told_at > clock_timestamp() - interval '30 seconds' GROUP BY work
         UNION ALL SELECT 'statements_out_of_time', NULL, statement, sum(times) FROM statements_out_of_time

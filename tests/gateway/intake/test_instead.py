@@ -73,6 +73,18 @@ async def test_what_was_put_up_in_vain_is_put_up_again_not_handed_over(api: Api,
     assert (await api.fetch("SELECT approved FROM incentives"))[0]["approved"]
 
 
+async def test_what_only_repeats_is_not_to_be_handed_over_once_more(api: Api) -> None:
+    """A colleague's file again: what it repeats waits for approval in the first batch."""
+    first = (await api.submit(as_csv([row(1)]))).json()
+    again = (await api.submit(as_csv([row(1)]), key="colleague")).json()
+    assert (again["state"], again["rows_repeated"]) == ("empty", 1)
+    late = (await api.decide(again, "one")).json()
+    assert "hand over" not in late["remedy"] and "/results" in late["remedy"]
+    (told,) = (await api.call("GET", again["results_url"])).json()["rows"]
+    meant = (await api.call("GET", f"/v1/incentives/{told['incentive_id']}")).json()
+    assert meant["batch_id"] == first["batch_id"]
+
+
 async def test_a_batch_of_reapprovals_is_not_stopped_but_the_batches_of_its_rows(api: Api) -> None:
     batch = await _approved(api)
     await _lapsed(api)

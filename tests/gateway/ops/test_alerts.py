@@ -136,6 +136,15 @@ async def test_an_approval_that_lapsed_waits_until_it_is_put_up(core: Core) -> N
     assert await fires(core) == []
 
 
+async def test_a_client_that_is_no_more_need_not_be_told(core: Core) -> None:
+    """Nothing is delivered to it again, so that no act would end the alert."""
+    async with core.resources.database.connection() as connection:
+        await connection.execute(PLANTED["DeadLetters"], core.resources.clock.now())
+        assert await fires(core) == ["DeadLetters"]
+        await connection.execute("UPDATE clients SET disabled_at = now() WHERE id = 'c'")
+    assert await fires(core) == []
+
+
 async def test_one_persons_word_on_an_account_waits_for_anothers(core: Core) -> None:
     """Until then nobody of the person's instalments is paid, and nothing else tells of the document."""
     now = core.resources.clock.now()
