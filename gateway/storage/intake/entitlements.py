@@ -131,7 +131,8 @@ async def entitled_beside(connection: Connection, participant: int, nik_index: b
         "SELECT o.participant_id, o.organisation = e.organisation AS ours"
         " FROM (SELECT * FROM entitlements WHERE participant = $1 AND state <> 'cancelled' OFFSET 0) e"
         " CROSS JOIN LATERAL (SELECT id FROM participants p WHERE p.nik_index = $2 AND p.id <> $1 OFFSET 0) p"
-        " JOIN entitlements o ON (o.programme, o.participant) = (e.programme, p.id) AND o.state <> 'cancelled'"
+        " CROSS JOIN LATERAL (SELECT * FROM entitlements WHERE programme = e.programme AND participant = p.id"
+        "  AND state <> 'cancelled' OFFSET 0) o"
         " ORDER BY o.id LIMIT 1",
         participant,
         nik_index,
