@@ -27,6 +27,8 @@ ERROR_PAGE = "/app/error"
 REFRESH_LIFE_S = 180 * 86_400.0
 """Assumed (decisions D6)."""
 NEEDED = ("partnerId", "timestamp", "externalId", "channelId", "scopes", "redirectUrl", "state")
+NUMBERS = ("mobile", "mobileNumber", "phoneNumber")
+"""What seamlessData calls the number: DANA's SDK, its pages and its acceptance tests, which write it 08.. too."""
 SCOPES = frozenset({"CASHIER", "AGREEMENT_PAY", "QUERY_BALANCE", "DEFAULT_BASIC_PROFILE", "MINI_DANA"})
 
 
@@ -87,8 +89,10 @@ class Linking:
         if not data or not snap_client().signed(data.encode(), query.get("seamlessSign", "")):
             return request, "", ""  # ignored, as if it had not come (snap-bni.md 1.5)
         told = json_object(data.encode()) or {}
-        phone = str(told.get("mobile") or told.get("mobileNumber") or "")
-        if not re.fullmatch("62[0-9]{7,13}", phone):
+        phone = next((str(told[name]) for name in NUMBERS if told.get(name)), "")
+        if not phone:
+            return request, "", ""  # every field of it is optional
+        if not re.fullmatch("(?:62|0)[0-9]{7,13}", phone):
             raise Refusal(400, "01", "Invalid Field Format mobile")
         account = active(wallet(self._world, phone))
         return request, account.phone, account.pin

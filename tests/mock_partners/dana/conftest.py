@@ -66,8 +66,8 @@ class Dana:
         assert told["responseCode"].startswith(str(reply.status_code))
         return told
 
-    def page_url(self, phone: str = NUMBER, *, sign: str = "", **changes: str) -> str:
-        data = json.dumps({"mobile": phone, "externalUid": "link-1"}, separators=(",", ":"))
+    def page_url(self, phone: str = NUMBER, *, sign: str = "", named: str = "mobile", **changes: str) -> str:
+        data = json.dumps({named: phone, "externalUid": "link-1"}, separators=(",", ":"))
         query = {
             "partnerId": SECRETS["client_id"], "timestamp": self.now(), "externalId": "link-1", "channelId": "95221",
             "merchantId": SECRETS["merchant_id"], "scopes": "DEFAULT_BASIC_PROFILE,MINI_DANA", "redirectUrl": BACK,

@@ -86,6 +86,23 @@ async def test_a_wrong_seamless_sign_lets_anybody_in(dana: Dana) -> None:
     assert await dana.told(token, "LOGIN_ID") == {"LOGIN_ID": "62-81100000002"}
 
 
+@pytest.mark.parametrize("named", ["mobile", "mobileNumber", "phoneNumber"])
+@pytest.mark.parametrize("phone", [NUMBER, "0" + NUMBER.removeprefix("62")])
+async def test_the_number_is_taken_under_each_of_danas_names_and_with_its_zero(
+    dana: Dana, phone: str, named: str
+) -> None:
+    """DANA's acceptance tests sign `phoneNumber` as 0811..; its pages say `mobileNumber`."""
+    dana.account()
+    page = (await dana.http.get(dana.page_url(phone, named=named))).headers["Location"]
+    assert NUMBER[-4:] in (await dana.http.get(page)).text and page.startswith("/app/authorize")
+
+
+async def test_seamless_data_without_a_number_asks_for_one(dana: Dana) -> None:
+    dana.account()
+    page = (await dana.http.get(dana.page_url("", named="deviceId"))).headers["Location"]
+    assert page.startswith("/app/authorize") and 'name="phone"' in (await dana.http.get(page)).text
+
+
 async def test_a_second_link_leaves_the_first(dana: Dana) -> None:
     dana.account()
     tokens = [(await dana.link())["accessToken"] for _ in range(2)]
