@@ -23,7 +23,7 @@ from contracts.errors import (
     PartnerProtocolError,
     PartnerUnavailable,
 )
-from contracts.hold import CallFault
+from contracts.hold import STAGE_OF, CallFault, HoldStage
 from contracts.jakarta import long_before
 from contracts.linking import LinkRedirect, LinkStart, LinkStep
 from contracts.partner import AccessToken, Capability, Context, Manifest, Partner
@@ -201,20 +201,23 @@ class Desk:
         except HeldBack:
             raise  # by us: that tells nothing about the partner
         except (PartnerError, OutcomeUnknown) as error:
-            self._tell(operation, await self._slowed(of_error(error, seen, self.manifest), seen))
+            self._tell(operation, await self._slowed(operation, of_error(error, seen, self.manifest), seen))
             raise
         except asyncio.CancelledError:
             self._tell(operation, Told(good=False, fault=CallFault.TIMED_OUT, words="no answer"))
             raise
         if seen.operation is not None:  # else nobody was asked: the participant is sent to a page, say
-            self._tell(operation, await self._slowed(of_result(result, seen, self.manifest), seen))
+            self._tell(operation, await self._slowed(operation, of_result(result, seen, self.manifest), seen))
         return result
 
-    async def _slowed(self, told: Told, seen: LastAnswer) -> Told:
-        """Where the partner said that there were too many: slow down, and say how much with it."""
+    async def _slowed(self, operation: str, told: Told, seen: LastAnswer) -> Told:
+        """Where the partner said that there were too many: slow down, and say how much with it. How long a participant
+        is to wait who links (too many codes, say) is a word to them alone, and closes nothing for others.
+        """
         if told.fault is not CallFault.THROTTLED or seen.operation is None:
             return told
-        rate = await self._executor.refused(seen.operation, told.retry_after_s)
+        wait_s = None if STAGE_OF.get(operation) is HoldStage.LINK else told.retry_after_s
+        rate = await self._executor.refused(seen.operation, wait_s)
         return told if rate is None else msgspec.structs.replace(told, words=f"{told.words}; from now on {rate:.3g}/s")
 
     def _tell(self, operation: str, told: Told) -> None:

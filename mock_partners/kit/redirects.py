@@ -29,8 +29,11 @@ def with_parameters(url: str, **parameters: str) -> str:
 
 
 def own_url(call: Call, path: str) -> str:
-    """A path of this mock as an absolute URL, at the address that the client reached it under."""
-    return f"http://{call.header('host')}{path}"
+    """A path of this mock as an absolute URL, at the address that the client reached it under, by https where what
+    stands in front of the mock says so.
+    """
+    scheme = "https" if call.header("x-forwarded-proto") == "https" else "http"
+    return f"{scheme}://{call.header('host')}{path}"
 
 
 def _address(url: SplitResult) -> tuple[str, str, str]:

@@ -7,9 +7,10 @@ import asyncio
 import msgspec
 import pytest
 
+from contracts.errors import Hint, PartnerUnavailable
 from contracts.hold import CallFault, HoldStage
 from contracts.linking import LinkRedirect
-from contracts.plan import Plan, done
+from contracts.plan import Effect, Plan, Request, done
 from gateway.clock import SystemClock
 from gateway.partners.watch import Told
 from gateway.worker.outage import FAILURES
@@ -98,3 +99,28 @@ async def test_a_page_that_needs_no_call_says_nothing_of_the_partner(town: Town)
         await desk.run("begin_link", page, subject="L1")
     await outage.settle()
     assert outage.down
+
+
+@pytest.mark.parametrize(("operation", "closed_s"), [("begin_link", None), ("answer_link", None), ("payout", 3_600.0)])
+async def test_too_many_codes_for_one_participant_stop_nobody_else(
+    town: Town, monkeypatch: pytest.MonkeyPatch, operation: str, closed_s: float | None
+) -> None:
+    """One quota counts all calls of most partners: an hour that somebody is to wait for a code is theirs alone."""
+    town.partner()
+    desk, told = town.desks["fake"], []
+
+    async def refused(_operation: str, retry_after_s: float | None) -> float:
+        told.append(retry_after_s)
+        return 25.0
+
+    def throttled(_context: object) -> Plan[None]:
+        yield Request(
+            operation=f"fake.{operation}", effect=Effect.READ, host="api", method="POST", target="/status", headers={},
+            content=b"{}", timeout_s=5.0,
+        )  # fmt: skip
+        raise PartnerUnavailable("HTTP 429", hint=Hint.THROTTLED, partner_code="4290700", retry_after_s=3_600.0)
+
+    monkeypatch.setattr(desk._executor, "refused", refused)
+    with pytest.raises(PartnerUnavailable):
+        await desk.run(operation, throttled, subject="L1")
+    assert told == [closed_s]

@@ -259,3 +259,11 @@ async def test_phone_look_up(ovo: Ovo) -> None:
     await ovo.link()
     assert await status(NUMBER) == "LINKED"
     assert code(await ovo.snap.get("/user/v2/account/lookup")) == "4000002"
+
+
+@pytest.mark.parametrize(("said", "scheme"), [("https", "https"), ("http", "http"), ("ftp", "http")])
+async def test_the_page_is_where_whoever_stands_in_front_of_the_mock_says(ovo: Ovo, said: str, scheme: str) -> None:
+    """A mock behind a tunnel or a proxy that ends TLS: a page on plain http is none of a partner's on https."""
+    ovo.account()
+    ovo.http.headers["X-Forwarded-Proto"] = said
+    assert (await ovo.bind()).json()["redirectUrl"].startswith(f"{scheme}://ovo/linkage/")
