@@ -1,5 +1,6 @@
 """The compose files against the command lines that they call, and against themselves."""
 
+import asyncio
 import base64
 import importlib
 import re
@@ -78,6 +79,29 @@ def test_every_dependency_is_a_service_that_can_meet_its_condition(services: Ser
             else:
                 assert needed["condition"] == "service_completed_successfully", (name, other)
                 assert services[other]["restart"] == "no", (name, other)
+
+
+@pytest.mark.parametrize("proxy", ["http_proxy", "ALL_PROXY"])
+async def test_health_is_asked_of_the_container_itself(services: Services, proxy: str) -> None:
+    """Docker hands its own proxy to whatever it runs; and PostgreSQL's image has a server without a port at first, for
+    as long as it makes the database.
+    """
+
+    async def fine(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.0 200 OK\r\n\r\n")
+        writer.close()
+
+    checks = [service["healthcheck"]["test"] for service in services.values() if "healthcheck" in service]
+    assert all("--host" in check for check in checks if check[1] == "pg_isready")
+    server = await asyncio.start_server(fine, "127.0.0.1", 0)
+    async with server:
+        here = str(server.sockets[0].getsockname()[1])
+        for script in {check[3] for check in checks if check[1] == "python"}:
+            command = re.sub(r"\b(8000|91\d\d)\b", here, script)
+            environment = {proxy: "http://127.0.0.1:1"}
+            child = await asyncio.create_subprocess_exec(sys.executable, "-c", command, env=environment)
+            assert await child.wait() == 0, script
 
 
 def test_what_runs_may_do_no_more_than_it_needs(services: Services) -> None:

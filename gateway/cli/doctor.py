@@ -190,11 +190,10 @@ async def _database(settings: Settings) -> list[Finding]:
         major = connection.get_server_version().major
         if major < OLDEST_MAJOR:
             findings.append(Finding("database", State.BAD, f"PostgreSQL {major}", f"use {OLDEST_MAJOR} or newer"))
-        for name, wanted in (("fsync", ("on",)), ("full_page_writes", ("on",)), ("synchronous_commit", _DURABLE)):
+        for name, (wanted, why) in _DEMANDED.items():
             value = await connection.fetchval("SELECT current_setting($1)", name)
             if value not in wanted:
-                mend = f"set it to {wanted[0]}: an acknowledged payout must survive a crash of the server"
-                findings.append(Finding("database", State.BAD, f"{name} is {value}", mend))
+                findings.append(Finding("database", State.BAD, f"{name} is {value}", f"set it to {wanted[0]}: {why}"))
         standbys = await connection.fetchval("SELECT current_setting('synchronous_standby_names')")
         if not standbys:
             mend = "production wants one, so that a failover loses nothing (docs/production.md)"
@@ -255,8 +254,15 @@ def _instance(now: str, used: Sequence[Instance]) -> Finding:
     return Finding("instance", State.GOOD, f"{now}; before also {before}" if before else now)
 
 
-_DURABLE = ("on", "remote_apply")
-"""Others acknowledge what a crash of the server (`off`) or a failover (`local`, `remote_write`) may lose."""
+_SURVIVES = "an acknowledged payout must survive a crash of the server"
+_DEMANDED = {
+    "fsync": (("on",), _SURVIVES),
+    "full_page_writes": (("on",), _SURVIVES),
+    # Others acknowledge what a crash of the server (`off`) or a failover (`local`, `remote_write`) may lose.
+    "synchronous_commit": (("on", "remote_apply"), _SURVIVES),
+    "default_transaction_isolation": (("read committed",), "in another one what two workers want at once is an error"),
+}
+"""By setting of the server: which values are good, and why others are not."""
 
 
 async def _cache(settings: Settings) -> list[Finding]:

@@ -20,6 +20,7 @@ from gateway.security import ages
 from gateway.security.vault import Vault
 from gateway.settings import Tls
 from gateway.storage.base import witness
+from gateway.storage.base.database import Database
 from gateway.storage.base.migrate import migrate
 from tests.conftest import MASTER_KEY
 from tests.gateway.api.conftest import settings_on
@@ -53,6 +54,16 @@ async def test_commits_that_may_be_lost_are_refused(database: str, value: str) -
     bad = [finding for finding in await _database(settings_on(database, "unix://none")) if finding.state is State.BAD]
     assert [finding.found for finding in bad] == [f"synchronous_commit is {value}"]
     assert bad[0].mend.startswith("set it to on")
+
+
+async def test_transactions_are_as_they_are_written_whatever_the_server_has_for_others(database: str) -> None:
+    await set_for(database, "default_transaction_isolation", "''repeatable read''")
+    store = await Database.open(database, size=1)
+    async with store.transaction() as connection:
+        assert await connection.fetchval("SHOW transaction_isolation") == "read committed"
+    await store.close()
+    bad = [finding for finding in await _database(settings_on(database, "unix://none")) if finding.state is State.BAD]
+    assert [finding.found for finding in bad] == ["default_transaction_isolation is repeatable read"]
 
 
 async def test_a_durable_database_is_good_and_wants_a_synchronous_standby(database: str) -> None:

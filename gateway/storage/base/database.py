@@ -124,7 +124,7 @@ class Database:
         statement took too long.
         """
         try:
-            async with self._pool.acquire() as connection, connection.transaction():
+            async with self._pool.acquire() as connection, connection.transaction(isolation="read_committed"):
                 yield connection
         except TimeoutError as error:
             raise await self._told(error) from error
