@@ -78,10 +78,10 @@ class EmbeddedPostgres(EmbeddedServer):
     @property
     def dsn(self) -> str:
         """Connection URL of the database `postgres`, good in any process of this user, whatever its environment says of
-        other servers (PGPORT, PGTARGETSESSIONATTRS).
+        other servers (PGPORT, PGSSLMODE ...).
         """
         where = quote(str(self.socket_dir), safe="")
-        return f"postgresql://postgres@/postgres?host={where}&port=5432&target_session_attrs=any"
+        return f"postgresql://postgres@/postgres?host={where}&port=5432&target_session_attrs=any&sslmode=disable"
 
     def prepare(self) -> tuple[Sequence[str], pwd.struct_passwd | None]:
         account = unprivileged_account()

@@ -195,7 +195,7 @@ async def test_a_root_that_keeps_its_files_to_itself_can_run_it(servers_home: Pa
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PGPORT", "1"), ("PGTARGETSESSIONATTRS", "standby"), ("PGSSLMODE", "require")]
+    ("name", "value"), [("PGPORT", "1"), ("PGTARGETSESSIONATTRS", "standby"), ("PGSSLMODE", "verify-full")]
 )
 async def test_settings_for_other_servers_change_nothing(
     home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
