@@ -13,6 +13,10 @@ from gateway.storage.messages import events
 
 LEAVES_S = 25.0
 """So long before an attempt's deadline its WRITE has left, or never will (services/payouts/sending.py sees to it)."""
+GATEWAY = "gateway"
+"""Who pauses where a partner contradicts itself."""
+MOST_REASONS = 2_000
+"""Characters, beyond which no further reason is added: each is a case too."""
 
 
 class Switch(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,21 +56,30 @@ async def under_way(connection: Connection, now: datetime) -> dict[str, UnderWay
 
 
 async def pause(connection: Connection, now: datetime, partner: str, *, by: str, reason: str) -> bool:
-    """Stop payouts at a partner; what has left is followed to its end. False: it was paused already.
+    """Stop payouts at a partner; what has left is followed to its end. False: it was paused already. What the gateway
+    pauses for is told then too: whoever resumes may have paused for something else.
 
     At its commit it waits for the intents that are being committed there, and workers hold back what has not left (a
     trigger; services/payouts/stops.py).
     """
-    changed = await connection.fetchval(
-        "INSERT INTO partner_switches (partner, paused_at, paused_by, reason) VALUES ($1, $2, $3, $4)"
+    fresh = await connection.fetchval(
+        "INSERT INTO partner_switches AS s (partner, paused_at, paused_by, reason) VALUES ($1, $2, $3, $4)"
         " ON CONFLICT (partner) DO UPDATE SET paused_at = excluded.paused_at, paused_by = excluded.paused_by,"
-        " reason = excluded.reason WHERE partner_switches.paused_at IS NULL RETURNING partner",
+        " reason = excluded.reason WHERE s.paused_at IS NULL RETURNING true",
         partner,
         now,
         by,
         reason,
     )
-    if changed is None:
+    if not fresh:
+        if by == GATEWAY:
+            await connection.execute(
+                "UPDATE partner_switches SET reason = reason || '; also: ' || $2 WHERE partner = $1"
+                " AND paused_at IS NOT NULL AND strpos(reason, $2) = 0 AND length(reason) < $3",
+                partner,
+                reason,
+                MOST_REASONS,
+            )
         return False
     await events.emit(connection, now, [(EventType.PARTNER_PAUSED, partner, {"by": by, "reason": reason})])
     return True

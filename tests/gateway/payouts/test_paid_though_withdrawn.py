@@ -9,6 +9,7 @@ import pytest
 from contracts.observation import Source
 from contracts.payout import PayoutState, rejected, succeeded
 from gateway.services.payouts.words import ABSENT
+from gateway.storage.ops import switches
 from tests.gateway.payouts.ticks import Ticking
 from tests.gateway.payouts.town import Town
 
@@ -112,3 +113,24 @@ async def test_where_completed_can_fail_it_counts_as_given_back(town: Town) -> N
     assert bank.booked == []
     assert await town.stands(incentive) == ("returned", "payment_reversed")
     await town.check()
+
+
+async def test_why_the_gateway_would_pause_is_told_to_whoever_has_paused_for_something_else(
+    town: Town, worker: Ticking
+) -> None:
+    """Paused for the night by somebody who resumes in the morning; meanwhile the partner pays what was withdrawn."""
+    _, payout = await withdrawn(town, worker)
+    async with town.database.transaction() as connection:
+        assert await switches.pause(connection, town.clock.now(), "fake", by="ann", reason="maintenance")
+    await worker.observe(None, payout, Source.STATEMENT, succeeded(), "late")
+    for reason in ("credited twice", "credited twice"):
+        async with town.database.transaction() as connection:
+            assert not await switches.pause(connection, town.clock.now(), "fake", by="gateway", reason=reason)
+    (switch,) = await town.fetch("SELECT paused_by, reason FROM partner_switches")
+    found = [f"payout {payout} was paid after it had been withdrawn", "credited twice"]
+    assert (switch["paused_by"], switch["reason"]) == ("ann", "; also: ".join(["maintenance", *found]))
+    async with town.database.transaction() as connection:
+        assert await switches.resume(connection, town.clock.now(), "fake", by="ann")
+        assert await switches.pause(connection, town.clock.now(), "fake", by="gateway", reason="anew")
+    (switch,) = await town.fetch("SELECT paused_by, reason FROM partner_switches")
+    assert tuple(switch.values()) == ("gateway", "anew")
