@@ -132,8 +132,10 @@ BLOCKERS: dict[BlockerCode, BlockerText] = {
     ),
     BlockerCode.ACCOUNT_UNPROVED: BlockerText(
         _C,
-        "Akun yang disetujui belum terbukti sama dengan akun yang didaftarkan.",
-        "Nothing proves that the account consented to is the declared one: another account, or the partner's document.",
+        "Akun yang disetujui belum terbukti sama dengan akun yang didaftarkan. Sambungkan lagi dengan masuk ke akun"
+        " itu.",
+        "Nothing proves that the account consented to is the declared one: link again signed in with that one, declare"
+        " another, or hand in the partner's document.",
     ),
     BlockerCode.LINK_REQUIRED: BlockerText(
         _P, "Akun belum disambungkan.", "The participant has not opened the linking page."

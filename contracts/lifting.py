@@ -26,7 +26,7 @@ LIFTED_BY: dict[BlockerCode, tuple[str, ...]] = {
     _B.ACCOUNT_NOT_FOUND: (_ACCOUNT, _LINK, _MOVE),
     _B.ACCOUNT_BLOCKED: (_ACCOUNT, _LINK, _MOVE),
     _B.ACCOUNT_SHARED: (_ACCOUNT,),
-    _B.ACCOUNT_UNPROVED: ("POST /v1/participants/{participant_id}/account-proof", _ACCOUNT),
+    _B.ACCOUNT_UNPROVED: ("POST /v1/participants/{participant_id}/account-proof", _ACCOUNT, _LINK),
     _B.LINK_REQUIRED: (_LINK,),
     _B.LINK_PENDING: (_LINK,),
     _B.LINK_REVOKED: (_LINK,),

@@ -51,6 +51,8 @@ from gateway.storage.linking.links import LinkRow
 
 ANEW_AFTER = timedelta(seconds=60)
 """An SMS may take so long; an impatient person would have several sent, of which the last alone is good."""
+_ANOTHERS = frozenset({BlockerCode.NIK_MISMATCH.value, BlockerCode.ACCOUNT_UNPROVED.value})
+"""Whoever was signed in at the partner in this browser, or on this phone, was somebody else, as far as is known."""
 _WATCH_EVERY_S, _WATCH_TIMES = 0.1, 100
 
 
@@ -105,10 +107,11 @@ class Linking(LinkSteps):
         return self._view(link, person)
 
     async def _make_way(self, connection: Connection, person: ParticipantRow, current: LinkRow, now: datetime) -> None:
-        """End a link that was not finished, or that is in doubt: its participant wants another. Raises `Conflict` while
-        it is used.
+        """End a link that was not finished, that is in doubt, or that gives access to somebody else's account where
+        that bars nobody: its participant wants another. Raises `Conflict` while it is used.
         """
-        if current.state is LinkState.ACTIVE and current.doubted_at is not None:
+        theirs = person.standing not in _ANOTHERS or self._desks[current.partner].manifest.link_exclusive
+        if current.state is LinkState.ACTIVE and (current.doubted_at is not None or not theirs):
             await facts.ended(connection, person, current, LinkState.REVOKED, BlockerCode.LINK_REVOKED, now)
             return
         _refuse_while_used(current)

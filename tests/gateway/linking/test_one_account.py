@@ -14,7 +14,7 @@ from contracts.secret import Secret
 from gateway.security.clients import hashed
 from gateway.services.intake.corrections import Corrections
 from tests.gateway.linking.fake import granted
-from tests.gateway.linking.world import World
+from tests.gateway.linking.world import HOME, World
 
 UNPROVED = ("awaiting_verification", "account_unproved")
 X, Y = "+6281200000011", "+6281200000022"
@@ -97,6 +97,28 @@ async def test_who_mistyped_an_account_is_not_barred_from_the_right_one(world: W
     await world.verification.tick()
     # Two people approved another account: they have to approve this one.
     assert await world.incentive(pid) == ("scheduled", "approval_missing")
+
+
+@pytest.mark.parametrize("verdict", [Verdict.ACCOUNT_UNPROVED, Verdict.MISMATCH])
+async def test_whoever_was_signed_in_as_somebody_else_links_again_at_once(world: World, verdict: Verdict) -> None:
+    """A phone that a family shares: the partner's page knows the one who was there before."""
+    pid = await world.person("shared", X)
+    first = await world.linked(pid, granted("of somebody else"))
+    world.banks["shared"].will("verify", IdentityAnswer(verdict=verdict))
+    await world.verification.tick()
+    await world.linked(pid, granted("mine"))
+    assert (await world.link(first))["state"] == "revoked"
+    await world.verification.tick()
+    assert await world.incentive(pid) == ("scheduled", None)
+
+
+async def test_where_links_are_exclusive_somebody_elses_is_given_back_first(world: World) -> None:
+    pid = await world.person("sole", X)
+    await world.linked(pid, granted("of somebody else"))
+    world.banks["sole"].will("verify", IdentityAnswer(verdict=Verdict.ACCOUNT_UNPROVED))
+    await world.verification.tick()
+    busy = await world.api.post("/v1/links", json={"participant_id": pid, "return_url": HOME})
+    assert (busy.status_code, busy.json()["code"]) == (409, "link_active")
 
 
 async def test_one_account_linked_again_gives_the_same_token_and_stays_good(world: World) -> None:
