@@ -39,11 +39,12 @@ def list_(
     """Open cases, the most urgent first, a page at a time."""
     wanted = None if code is None else code.value
 
-    async def work(database: Database, _: Incentives) -> story.Page:
+    async def work(database: Database, _: Incentives) -> tuple[story.Page, story.Page]:
         async with database.connection() as connection:
-            return await story.open_cases(connection, partner=partner, code=wanted, after=after)
+            found = await story.open_cases(connection, partner=partner, code=wanted, after=after)
+            return found, await story.halves(connection, SystemClock().now())
 
-    rows, more = with_store(work)
+    (rows, more), halves = with_store(work)
     if more:
         further(f"--after {rows[-1]['id']}")
     if as_json:
@@ -52,6 +53,10 @@ def list_(
     cells = ((r["id"], r["code"], r["partner"], r["payout"], r["opened_at"], r["due_at"], r["detail"]) for r in rows)
     columns = ("case", "code", "partner", "payout", "since", "decide by", "evidence")
     terminal().print(table("open cases", *columns, rows=cells))
+    if halves.rows:
+        named = ((one["code"], one["participant_id"], one["asked_by"], one["since"]) for one in halves.rows)
+        heads = ("what", "participant", "asked by", "since")
+        terminal().print(table("\nwaits for a second person", *heads, rows=named))
 
 
 @app.command()

@@ -93,6 +93,12 @@ _RECONCILIATIONS = {
     "done": ("dibandingkan", "compared"),
     "failed": ("gagal", "failed"),
 }
+_HALVES = {
+    "settlement": ("Dokumen mitra tentang pembayaran", "The partner's document about a payout"),
+    "nik": ("NIK lain untuk orang yang sudah dibayar", "Another NIK of somebody who was paid"),
+    "erasure": ("Penghapusan data seseorang", "The erasure of a person"),
+    "proof": ("Dokumen mitra tentang pemilik akun", "The partner's document about whose an account is"),
+}
 TROUBLE = {
     "no answer": ("tanpa jawaban", "no answer"),
     "401": ("401", "401"),
@@ -233,6 +239,7 @@ OF: dict[str, dict[str, tuple[str, str]]] = {
     "blocker": {code.value: (text.indonesian, text.english) for code, text in BLOCKERS.items()},
     "decision": _DECISIONS,
     "reconciliation": _RECONCILIATIONS,
+    "half": _HALVES,
     "trouble": TROUBLE,
     "turn": TURNS,
     "act": ACTS,

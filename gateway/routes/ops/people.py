@@ -227,12 +227,16 @@ async def list_cases(
             connection, partner=partner or None, code=code or None, after=min(max(after, 0), 2**63 - 1)
         )
         kinds = await story.case_kinds(connection)
+        halves = await story.halves(connection, core.resources.clock.now())
+        documents = await settlements.open_ones(connection)
     return page(
         request,
         "cases.html",
         here="/ops/cases",
         rows=rows,
         more=rows[-1]["id"] if more else None,
+        halves=halves,
+        documents=documents,
         chosen={"code": code, "partner": partner},
         codes=sorted({kind["code"] for kind in kinds}),
         partners=sorted({kind["partner"] for kind in kinds}),

@@ -12,8 +12,7 @@ from gateway.services.ops.partners import PartnerView
 from gateway.storage.base.database import Connection
 from gateway.storage.base.moment import Moment
 from gateway.storage.intake import reapprovals
-from gateway.storage.linking import proofs
-from gateway.storage.ops import funnel, gauges
+from gateway.storage.ops import funnel, gauges, story
 from gateway.storage.payouts import settlements
 
 _NUMBERS = {
@@ -45,13 +44,13 @@ async def measured(connection: Connection, moment: Moment, views: Sequence[Partn
     }
     for name, found, value in await gauges.measure(connection, moment.now):
         (made[name].labels(**found) if found else made[name]).set(value)
-    for name, code, since in (
-        ("approval_oldest_seconds", "lapsed", await reapprovals.first_lapsed(connection)),
-        ("second_person_oldest_seconds", "settlement", await settlements.first_open(connection)),
-        ("second_person_oldest_seconds", "proof", await proofs.first_alone(connection)),
-    ):
-        if since is not None:
-            made[name].labels(code).set((moment.now - since).total_seconds())
+    if (lapsed := await reapprovals.first_lapsed(connection)) is not None:
+        made["approval_oldest_seconds"].labels("lapsed").set((moment.now - lapsed).total_seconds())
+    halves = {one["code"]: one["since"] for one in reversed((await story.halves(connection, moment.now)).rows)}
+    if (document := await settlements.first_open(connection)) is not None:
+        halves["settlement"] = document
+    for code, since in halves.items():
+        made["second_person_oldest_seconds"].labels(code).set((moment.now - since).total_seconds())
     _partners(registry, views, moment.now)
     return registry
 

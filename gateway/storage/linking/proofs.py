@@ -66,19 +66,6 @@ async def proved(connection: Connection, person: ParticipantRow) -> bool:
     )
 
 
-async def first_alone(connection: Connection) -> datetime | None:
-    """Since when one person's word waits for another's, on an account that is unproved still; None: none does."""
-    found: datetime | None = await connection.fetchval(
-        "SELECT min(a.given_at) FROM account_proofs a"
-        " JOIN LATERAL (SELECT * FROM participants WHERE id = a.participant OFFSET 0) t"
-        " ON (t.partner, t.account_index, t.nik_index) = (a.partner, a.account_index, a.nik_index)"
-        f" WHERE t.standing = 'account_unproved' AND {_STANDS} AND NOT EXISTS (SELECT FROM account_proofs o"
-        " WHERE (o.participant, o.partner, o.account_index, o.nik_index)"
-        "  = (a.participant, a.partner, a.account_index, a.nik_index) AND o.seconds IS NOT NULL)"
-    )
-    return found
-
-
 class TokenHolder(msgspec.Struct, frozen=True, kw_only=True):
     """A link that holds, or held, a token that turned up under another account."""
 

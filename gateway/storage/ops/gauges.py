@@ -12,9 +12,9 @@ Measured = list[tuple[str, dict[str, str], float]]
 
 
 async def measure(connection: Connection, now: datetime) -> Measured:
-    """Cases by code and partner, overdue ones, the oldest of what is unknown, unapplied, unapproved, or said of a
-    person by one of two; since when a worker's loop fails; dead letters; refusals of people that the gateway asks about
-    again by itself. In the caller's transaction.
+    """Cases by code and partner, overdue ones, the oldest of what is unknown, unapplied or unapproved; since when a
+    worker's loop fails; dead letters; refusals of people that the gateway asks about again by itself. In the caller's
+    transaction.
     """
     await by_key(connection)
     rows = await connection.fetch(
@@ -30,11 +30,6 @@ async def measure(connection: Connection, now: datetime) -> Measured:
         UNION ALL SELECT 'approval_oldest_seconds', NULL, code, extract(epoch FROM $1 - min(received_at))
             FROM (SELECT 'batch' AS code, received_at FROM batches WHERE state = 'awaiting_approval'
                   UNION ALL SELECT 'plan', received_at FROM plans WHERE state = 'awaiting_approval') AS w GROUP BY code
-        UNION ALL SELECT 'second_person_oldest_seconds', NULL, code, extract(epoch FROM $1 - min(since))
-            FROM (SELECT 'nik' AS code, asked_at AS since FROM nik_corrections
-                  UNION ALL SELECT 'erasure', asked_at FROM erasures WHERE erased_at IS NULL
-                      AND asked_at >= $1 - interval '7 days') AS w
-            GROUP BY code
         UNION ALL SELECT 'webhook_dead_letters', NULL, NULL, sum(n)
             FROM (SELECT endpoint, count(*) AS n FROM webhook_deliveries WHERE dead_at IS NOT NULL GROUP BY endpoint) d
             WHERE NOT EXISTS (SELECT FROM (SELECT client_id FROM webhook_endpoints WHERE id = d.endpoint OFFSET 0) e

@@ -193,6 +193,33 @@ async def open_cases(
     return page(rows)
 
 
+async def halves(connection: Connection, now: datetime) -> Page:
+    """What one of two people has asked for and no other has yet: another NIK, an erasure, a word on whose an account
+    is; what waits longest first.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT w.code, p.participant_id, w.asked_by, w.since FROM (
+            SELECT 'nik' AS code, participant, asked_by, asked_at AS since FROM nik_corrections
+            UNION ALL SELECT 'erasure', participant, asked_by, asked_at FROM erasures
+                WHERE erased_at IS NULL AND asked_at >= $1::timestamptz - interval '7 days'
+            UNION ALL SELECT 'proof', a.participant, a.given_by, a.given_at FROM account_proofs a
+                JOIN LATERAL (SELECT * FROM participants WHERE id = a.participant OFFSET 0) t
+                ON (t.partner, t.account_index, t.nik_index) = (a.partner, a.account_index, a.nik_index)
+                WHERE t.standing = 'account_unproved'
+                AND NOT EXISTS (SELECT FROM clients c WHERE c.id = a.given_by AND c.disabled_at IS NOT NULL)
+                AND NOT EXISTS (SELECT FROM account_proofs o WHERE o.seconds IS NOT NULL
+                    AND (o.participant, o.partner, o.account_index, o.nik_index)
+                        = (a.participant, a.partner, a.account_index, a.nik_index))) AS w
+        CROSS JOIN LATERAL (SELECT participant_id FROM participants WHERE id = w.participant OFFSET 0) AS p
+        ORDER BY w.since, p.participant_id LIMIT $2
+        """,
+        now,
+        MOST + 1,
+    )
+    return page(rows)
+
+
 async def case_kinds(connection: Connection) -> Rows:
     """Codes and partners of the open cases."""
     return await connection.fetch("SELECT DISTINCT code, partner FROM cases WHERE closed_at IS NULL")

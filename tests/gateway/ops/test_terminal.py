@@ -122,6 +122,32 @@ async def test_nobody_is_told_of_a_missing_approval_where_everything_is_over(des
         assert told in said and "approved" not in said and "nothing" not in said, facts
 
 
+HALVES = {
+    "nik": "INSERT INTO nik_corrections SELECT id, 'x', 'maker', now() FROM participants",
+    "erasure": "INSERT INTO erasures SELECT id, 'maker', now() FROM participants",
+    "proof": "WITH stands AS (UPDATE participants SET standing = 'account_unproved' RETURNING *) INSERT INTO"
+    " account_proofs (participant, partner, account_index, nik_index, document, given_by, given_at)"
+    " SELECT id, partner, account_index, nik_index, 'BA 17', 'maker', now() FROM stands",
+}
+
+
+@pytest.mark.parametrize("code", HALVES)
+async def test_whoever_looks_for_work_finds_what_waits_for_a_second_person(
+    desk: Desk, database: str, code: str
+) -> None:
+    """About whom, and by whom: neither a case nor a list of decisions names it."""
+    await desk.api.submit(as_csv([row(1)]))
+    assert "second person" not in run(database, "cases", "list")
+    async with desk.signed_in("auditor") as browser:
+        assert "Menunggu orang kedua" not in (await browser.get("/ops/cases")).text
+        await desk.api.fetch(HALVES[code])
+        shown = (await browser.get("/ops/cases")).text
+    assert "Menunggu orang kedua" in shown
+    assert f'<a href="/ops/participants/{row(1)["participant_id"]}">' in shown and "<td>maker</td>" in shown
+    said = run(database, "cases", "list").partition("waits for a second person")[2]
+    assert re.search(rf"^{code} +{row(1)['participant_id']} +maker", said, re.M), said
+
+
 async def test_the_plan_says_when_and_draws_it(desk: Desk, database: str) -> None:
     batch = (await desk.api.submit(as_csv([row(n) for n in range(1, 41)]))).json()
     for role in ("one", "two"):
