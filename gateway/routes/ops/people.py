@@ -25,6 +25,7 @@ from gateway.security import places
 from gateway.security.vault import SealBroken
 from gateway.services.brake.batches import begins
 from gateway.services.intake.incentives import IncentiveView
+from gateway.storage.intake import participants
 from gateway.storage.intake.incentives import IncentiveFilter
 from gateway.storage.ops import audit, holds, story
 from gateway.storage.payouts import settlements
@@ -113,6 +114,10 @@ async def show_participant(
         links = await story.links(connection, person["id"])
         checks = await story.verifications(connection, person["id"])
         payouts = await story.payouts(connection, person["id"])
+        another_nik = await participants.nik_correction(connection, person["id"])
+    acts = ["stop-person"]
+    acts += ["correct"] * (another_nik is not None)  # a second person is sent here, whatever the incentives wait for
+    acts += ["prove"] * (person["standing"] == BlockerCode.ACCOUNT_UNPROVED.value)
     incentives = story.page(
         await core.incentives.find(IncentiveFilter(participant_id=participant_id), 0, story.MOST + 1)
     )
@@ -123,7 +128,7 @@ async def show_participant(
         phone=_masked(core, places.phone(participant_id), person["phone_sealed"]),
         account=_masked(core, places.account(participant_id), person["account_sealed"]),
         links=links,
-        offered=[(ACTS["stop-person"], Target(participant=participant_id))],
+        offered=[(ACTS[name], Target(participant=participant_id)) for name in acts],
         checks=checks,
         payouts=payouts,
         incentives=incentives,

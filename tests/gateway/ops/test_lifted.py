@@ -207,3 +207,28 @@ async def test_what_is_named_for_a_blocker_lifts_it(desk: Desk, code: BlockerCod
     them = await handed_over(desk, code)
     async with desk.signed_in("operator") as browser:
         await ACTS[act](them, browser)
+
+
+@pytest.mark.parametrize("what", ["nik", "proof"])
+async def test_a_second_person_finds_the_button_where_the_list_of_halves_leads(desk: Desk, what: str) -> None:
+    """Also where no incentive has a blocker that the act lifts: everything was paid."""
+    them, api = await handed_over(desk, B.ACCOUNT_UNPROVED), desk.api
+    name, page = row(1)["participant_id"], f"/ops/participants/{row(1)['participant_id']}"
+    if what == "nik":
+        await api.fetch("UPDATE incentives SET payout = 'succeeded', payouts = 1")
+        first = await api.call("PUT", f"/v1/participants/{name}", json={"nik": nik(50)})
+        assert first.status_code == 202, first.text
+    else:
+        await stands(them, active=True)
+        first = await api.call(
+            "POST", f"/v1/participants/{name}/account-proof", role="operator", json={"document": "BA 17-2026"}
+        )
+        assert first.status_code == 200, first.text
+    async with desk.signed_in("operator") as browser:
+        assert page in (await browser.get("/ops/cases")).text
+        if what == "nik":
+            done = await press(browser, page, "correct", what="nik", value=nik(50))
+        else:
+            done = await press(browser, page, "prove", document="BA 17-2026")
+        assert done.status_code == 303, done.text
+        assert page not in (await browser.get("/ops/cases")).text
