@@ -25,7 +25,7 @@ FACTS = (
     assumed("decision D12", "A refusal by code keeps nothing: the reference stays free."),
     seen("dana.md", "05 is a payee who is frozen, or by resultMsg not there; 4017400 a wrong signature or authCode."),
     seen("dana.md", "latestTransactionStatus 00 to 07, serviceCode always 38."),
-    assumed("decision D13", "An unknown reference is HTTP 200 with status 07 (4043901 is taken alike)."),
+    seen("dana.md", "An unknown reference is 4043901 (HTTP 200 with status 07 is taken alike)."),
     assumed("decisions D14, X14", "Statement: SNAP's history; 4041201: nothing booked. No query of our deposit."),
     assumed("dana.md", "No rate limit is published; 42900 slows us down."),
 )

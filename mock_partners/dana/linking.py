@@ -50,6 +50,7 @@ class Linking:
         tokens = gate.customer_tokens
         self.links = world.keep("links", lambda: Links(world, clock, tokens, refresh_life_s=REFRESH_LIFE_S))
         self.scopes: dict[str, frozenset[str]] = world.keep("dana.scopes", dict)
+        self._spent: set[str] = world.keep("dana.spent_codes", set)
         self._pages = Pages(world, clock, waits, prefix="/app/authorize", look=LOOK, finish=self._finish)
 
     def routes(self) -> list[Route]:
@@ -109,12 +110,22 @@ class Linking:
 
     async def token(self, asked: Asked) -> Reply:
         """access-token/b2b2c, service 74 (decisions D6)."""
-        token = self.links.granted(asked, lambda code: self.links.establish(self.links.consented(code)))
+        token = self.links.granted(asked, self._exchange)
         link: Link = token.subject
         return self._gate.say(
             200, asked.service, **self.links.told(token), refreshTokenExpiryTime=moment(link.refresh_until_s),
             additionalInfo={"userInfo": {"publicUserId": public_id(link)}},
         )  # fmt: skip
+
+    def _exchange(self, code: str) -> Token:
+        """A code that is no longer good is refused in the code of a wrong signature; only the words tell which."""
+        known = self.links.has_code(code)
+        consent = self.links.take_code(code)
+        if consent is None:
+            why = "Auth Code Used" if code in self._spent else "Auth Code Expired" if known else "Invalid Auth Code"
+            raise Refusal(401, "00", f"Unauthorized. {why}")
+        self._spent.add(code)
+        return self.links.establish(consent)
 
     async def unbind(self, asked: Asked) -> Reply:
         """registration-account-unbinding, service 09 (decisions D10)."""

@@ -21,7 +21,6 @@ PHONE = "62[0-9]{7,13}"
 MAX_DAYS = 31
 RESULT_MSG = {(404, "11"): "PAYEE_USER_NOT_EXIST", (403, "18"): "PAYEE_USER_STATUS_DISABLE"}
 """What DANA says beside 403xx05 where others have a case of the standard (dana.md 5)."""
-NOT_FOUND = {"latestTransactionStatus": "07", "transactionStatusDesc": "Not Found"}
 
 
 class Topups:
@@ -65,14 +64,13 @@ class Topups:
         return self._gate.say(status, SERVICE_CODE, "00", message, **topups.topped_up(payout), additionalInfo={})
 
     async def status(self, asked: Asked) -> Reply:
-        """emoney/topup-status, service 39; an unknown reference is 07 on HTTP 200 (decisions D13)."""
+        """emoney/topup-status, service 39; an unknown reference is 4043901 (dana.md 5)."""
         fields = Fields(asked.body)
         reference = fields.text("originalPartnerReferenceNo", 64)
         fields.text("serviceCode", 2, pattern=SERVICE_CODE)
         payout = self._payouts.look_up(reference)
         if payout is None:
-            told = {"originalPartnerReferenceNo": reference, "serviceCode": SERVICE_CODE, "amount": rupiah(0)}
-            return self._gate.say(200, "39", **told, **NOT_FOUND, additionalInfo={})
+            raise Refusal(404, "01", "Transaction Not Found")
         return self._gate.say(200, "39", **topups.looked_up(payout), additionalInfo={})
 
     async def history(self, asked: Asked) -> Reply:

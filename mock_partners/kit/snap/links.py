@@ -76,6 +76,10 @@ class Links:
         self._consents[code] = Consent(account, customer, bound_to, now_s + AUTH_CODE_LIFE_S)
         return code
 
+    def has_code(self, code: str) -> bool:
+        """Whether the consent of a code is kept still, be it too old by now."""
+        return code in self._consents
+
     def take_code(self, code: str, bound_to: Any = None) -> Consent | None:
         """The consent of a code, once; None if it is unknown, used, late, or belongs to something else."""
         consent = self._consents.get(code)

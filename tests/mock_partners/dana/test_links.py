@@ -27,10 +27,13 @@ async def test_linking_and_what_the_profile_tells(dana: Dana) -> None:
 async def test_a_code_is_good_once_and_for_five_minutes(dana: Dana) -> None:
     dana.account()
     code = returned(await dana.consent())["authCode"]
-    assert [(await dana.exchange(code))["responseCode"] for _ in range(2)] == ["2007400", "4047411"]
+    assert (await dana.exchange(code))["responseCode"] == "2007400"
     late = returned(await dana.consent())["authCode"]
     dana.clock.shift(300)
-    assert (await dana.exchange(late))["responseCode"] == "4047411"
+    refused = [await dana.exchange(one) for one in (code, late, "x")]
+    assert {told["responseCode"] for told in refused} == {"4017400"}
+    words = [told["responseMessage"].removeprefix("Unauthorized. ") for told in refused]
+    assert words == ["Auth Code Used", "Auth Code Expired", "Invalid Auth Code"]
 
 
 async def test_a_refresh_token_is_the_same_until_it_expires(dana: Dana) -> None:

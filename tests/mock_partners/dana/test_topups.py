@@ -34,7 +34,7 @@ async def test_inquiry_topup_status_history(dana: Dana) -> None:
     [
         ("pay:pending_then_success", ["2023800", "2023800"], ["03", "03"], 0),
         ("pay:timeout_no_credit", ["5043800", "2003800"], ["00"], 1),
-        ("pay:false_not_found", ["5043800", "2003800"], ["07", "07", "00"], 1),
+        ("pay:false_not_found", ["5043800", "2003800"], ["4043901", "4043901", "00"], 1),
     ],
 )
 async def test_behaviours(dana: Dana, behaviour: str, codes: list[str], statuses: list[str], booked: int) -> None:
@@ -88,7 +88,7 @@ async def test_refusals_keep_nothing(dana: Dana, number: str, value: str, deposi
     dana.world.deposit_rupiah = deposit
     expected = "4043805" if number.startswith("6280094") else expected
     assert await dana.pay("R1", number, value) == expected
-    assert (await dana.status(), dana.world.books) == ("07", [])
+    assert (await dana.status(), dana.world.books) == ("4043901", [])
 
 
 @pytest.mark.parametrize(

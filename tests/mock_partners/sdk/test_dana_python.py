@@ -40,7 +40,7 @@ def test_a_payout(dana: Served, dana_sdk: Driver) -> None:
     def status(reference: str) -> Any:
         model, body = "TransferToDanaInquiryStatusRequest", {"originalPartnerReferenceNo": reference}
         found = asked(dana_sdk, "disbursement", "transfer_to_dana_inquiry_status", model, **body, serviceCode="38")
-        return found["latestTransactionStatus"]
+        return found if isinstance(found, str) else found["latestTransactionStatus"]
 
     model = "DanaAccountInquiryRequest"
     found = asked(dana_sdk, "disbursement", "dana_account_inquiry", model, **about, amount=rupiah("50000.00"))
@@ -49,7 +49,7 @@ def test_a_payout(dana: Served, dana_sdk: Driver) -> None:
     assert (paid["responseCode"], paid["partnerReferenceNo"]) == ("2003800", REFERENCE)
     assert (again["responseCode"], again["referenceNo"]) == ("2003800", paid["referenceNo"])
     assert "4043818" in pay("50001.00")
-    assert [status(REFERENCE), status("nobody")] == ["00", "07"]
+    assert status(REFERENCE) == "00" and "4043901" in status("nobody")
     assert [each.amount_rupiah for each in dana.world.books] == [50_000]
 
 
@@ -67,7 +67,7 @@ def test_linking_and_the_profile(dana: Served, dana_sdk: Driver) -> None:
     grant = {"grantType": "AUTHORIZATION_CODE", "authCode": code, "additionalInfo": {}}
     given = asked(dana_sdk, "widget", "apply_token", "ApplyTokenAuthorizationCodeRequest", **grant)
     assert given["responseCode"] == "2007400"
-    assert "4047411" in asked(dana_sdk, "widget", "apply_token", "ApplyTokenAuthorizationCodeRequest", **grant)
+    assert "Auth Code Used" in asked(dana_sdk, "widget", "apply_token", "ApplyTokenAuthorizationCodeRequest", **grant)
 
     def told(token: str) -> Any:
         wanted = ["USER_KYC", "KTP_NUMBER", "LOGIN_ID"]
