@@ -138,7 +138,11 @@ class Settlements:
             raise Conflict(
                 f"The payout is {row.state.value}: nothing about it is in doubt.",
                 code="not_in_doubt",
-                remedy="A document that contradicts the end is the partner's contradiction: reconcile the day.",
+                remedy="Nothing has left: cancel the incentive, if it is not to be paid."
+                if row.state in (PayoutState.RESERVED, PayoutState.PREPARED)
+                else "A document that contradicts the end is the partner's contradiction: reconcile the day. An"
+                " incentive that waits for staff all the same is cancelled, and handed over again if it is still"
+                " to be paid.",
             )
         if verdict is SettledAs.REFUSED and row.state is PayoutState.SUBMITTING:
             raise Conflict(

@@ -16,6 +16,7 @@ from contracts.lifting import LIFTED_BY
 from contracts.observation import Source
 from contracts.payout import PayoutState, rejected, reversed_, succeeded
 from gateway.api.app import create_app
+from gateway.services.intake.incentives import Incentives
 from gateway.services.payouts import settlements
 from gateway.services.payouts.settlements import SettledAs, Settlements
 from gateway.storage.payouts import payouts
@@ -173,16 +174,35 @@ async def test_a_create_whose_key_is_over_is_settled_by_a_document(town: Town) -
     assert await town.cases() == []
 
 
+async def test_what_was_refused_three_times_is_cancelled_as_the_refused_document_says(town: Town) -> None:
+    """`partner_rejected` names a document first, where each refusal is confirmed and none of them in doubt."""
+    bank = town.partner()
+    incentive = await town.due()
+    bank.script("transfer", *["pending"] * 4)
+    bank.script("status", *[{"act": "say", "kind": "rejected", "technical": True}] * 8)
+    await town.worker().tick_send("fake")
+    await town.drive(town.worker(), town.statements(), hours=0.5)
+    assert await town.stands(incentive) == ("scheduled", "partner_rejected")
+    letter: dict[str, Any] = {"reason": None, "document": "letter 17", "why": "asked", "actor": "ann"}
+    with pytest.raises(Conflict) as refused:
+        await settling(town).propose((await town.payout(incentive)).id, SettledAs.REFUSED, **letter)
+    assert "is cancelled, and handed over again" in refused.value.remedy
+    manifests = {slug: desk.manifest for slug, desk in town.desks.items()}
+    await Incentives(town.database, town.clock, manifests).cancel(incentive, actor="ann")
+    assert await town.stands(incentive) == ("cancelled", None) and await town.cases() == []
+
+
 async def test_what_is_in_no_doubt_takes_no_document(town: Town) -> None:
     town.partner()
     paid, reserved = await town.due(), await town.due()
     worker, service = town.worker(), settling(town)
     await worker.tick_send("fake", 1)
     await worker.claim("fake", 1)
-    for incentive in (paid, reserved):
+    for incentive, helps in ((paid, "reconcile the day"), (reserved, "Nothing has left")):
         payout = await town.payout(incentive)
-        with pytest.raises(Conflict, match="in doubt"):
+        with pytest.raises(Conflict, match="in doubt") as refused:
             await service.propose(payout.id, SettledAs.PAID, reason=None, document="xxx", why="asked", actor="ann")
+        assert helps in refused.value.remedy
     with pytest.raises(NotFound):
         await service.propose(1, SettledAs.PAID, reason=None, document="xxx", why="asked", actor="ann")
     with pytest.raises(InvalidRequest):
