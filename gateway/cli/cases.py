@@ -57,6 +57,8 @@ def list_(
         named = ((one["code"], one["participant_id"], one["asked_by"], one["since"]) for one in halves.rows)
         heads = ("what", "participant", "asked by", "since")
         terminal().print(table("\nwaits for a second person", *heads, rows=named))
+        if halves.more:
+            terminal().print("only what waits longest; the others follow", style="dim")
 
 
 @app.command()
