@@ -6,7 +6,6 @@ import asyncio
 import os
 import shlex
 import sys
-import tempfile
 import time
 import webbrowser
 from collections.abc import Iterable, Mapping
@@ -28,8 +27,8 @@ from gateway.demo.drain import Stuck
 from gateway.demo.given import Given
 from gateway.demo.run import Report, demonstrate, remove
 from gateway.demo.stage import Stage
-from gateway.embedded import EmbeddedError, data_home
-from gateway.embedded.process import own_directory
+from gateway.embedded import EmbeddedError
+from gateway.embedded.process import demonstrations, own_directory
 
 LIMIT_S, A_PERSON_S = 900.0, 0.15
 """What has not drained after so long, or so long for each person where they are many, stands still."""
@@ -104,8 +103,7 @@ def cohort(
 
 def _run(given: Given, *, keep: bool, console: Console, json_file: Path | None, port_base: int | None) -> Report:
     cohort = given.cohort()
-    home = data_home(Path(tempfile.gettempdir()) / "prakerja-gateway")
-    folder = own_directory(home / f"demo-{time.time_ns():x}", 0o755)
+    folder = own_directory(demonstrations() / f"demo-{time.time_ns():x}", 0o755)
     given.write(folder)
 
     def started(stage: Stage) -> None:

@@ -10,11 +10,9 @@ import shutil
 import socket
 import ssl
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Annotated
 
 import asyncpg
@@ -29,9 +27,9 @@ from rich.table import Table
 from adapters.registry import PARTNERS
 from gateway.cli.common import MANIFESTS, AsJson, local, open_store, tell
 from gateway.clock import SystemClock
-from gateway.embedded import EmbeddedError, data_home
+from gateway.embedded import EmbeddedError
 from gateway.embedded.postgres import OLDEST_MAJOR, installations
-from gateway.embedded.process import unprivileged_account
+from gateway.embedded.process import demonstrations, unprivileged_account
 from gateway.embedded.valkey import program
 from gateway.partners import tls
 from gateway.security import ages, profile, sources
@@ -146,7 +144,10 @@ def _valkey() -> Finding:
 
 
 def _data() -> Finding:
-    home = data_home(Path(tempfile.gettempdir()) / "prakerja-gateway")
+    try:
+        home = demonstrations()
+    except EmbeddedError as error:
+        return Finding("disk", State.BAD, str(error), "the demo needs a folder to write to")
     free = shutil.disk_usage(home).free
     found = f"{home}, {free / (1 << 30):.0f} GiB free"
     if free < _FREE_DISK_BYTES:

@@ -16,6 +16,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -233,6 +234,16 @@ def data_home(preferred: Path) -> Path:
                 entry.chmod(0o755)  # whatever our umask: the account must get through
         return preferred
     return own_directory(Path("/var/tmp") / f"prakerja-gateway-{_digest(preferred)}", 0o711)  # noqa: S108
+
+
+def demonstrations() -> Path:
+    """The folder for what this account's demonstrations keep, each in one of its own; raises `EmbeddedError`."""
+    try:
+        # Of each account another: in the one that the first has made nobody else may write.
+        home = data_home(Path(tempfile.gettempdir()) / f"prakerja-gateway-{os.geteuid()}")
+        return own_directory(home, 0o711)
+    except OSError as error:
+        raise EmbeddedError(f"no folder for data: {error}; set TMPDIR to one that can be written to") from None
 
 
 def own_directory(path: Path, mode: int, owner: pwd.struct_passwd | None = None) -> Path:

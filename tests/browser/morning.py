@@ -14,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -29,8 +28,7 @@ from gateway.demo.cohort import SMALL, Cohort, read_cohort
 from gateway.demo.core import Client
 from gateway.demo.player import Player
 from gateway.demo.run import RETURN_URL, WAITS, clients, hand_over, remove
-from gateway.embedded import data_home
-from gateway.embedded.process import own_directory
+from gateway.embedded.process import demonstrations, own_directory
 from gateway.security.clients import Registered
 from gateway.security.vault import Vault
 from gateway.services.ops.operators import Enrolled, Operators
@@ -125,7 +123,7 @@ async def until(stands: Callable[[], Awaitable[bool]]) -> None:
 
 @asynccontextmanager
 async def made() -> AsyncIterator[Morning]:
-    folder, cohort = data_home(Path("/tmp/prakerja-gateway")) / f"morning-{os.getpid()}", peaceful()
+    folder, cohort = demonstrations() / f"morning-{os.getpid()}", peaceful()
     own_directory(folder, 0o755)
     async with AsyncExitStack() as stack:
         stack.callback(remove, folder)

@@ -23,8 +23,7 @@ from gateway.demo.core import Client
 from gateway.demo.drain import Stuck, Watch
 from gateway.demo.player import Player
 from gateway.demo.run import RETURN_URL, WAITS, audit_books, clients, hand_over, remove
-from gateway.embedded import data_home
-from gateway.embedded.process import own_directory
+from gateway.embedded.process import demonstrations, own_directory
 from gateway.security.clients import Registered, register
 from gateway.services.payouts.rules import LEASE_S
 from gateway.storage.base.database import Database
@@ -55,7 +54,7 @@ NODES = Size(60, 20, 24, 6.0, 1.0, 900.0)
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    path = data_home(Path("/tmp/prakerja-gateway")) / f"crash-{os.getpid()}"
+    path = demonstrations() / f"crash-{os.getpid()}"
     own_directory(path, 0o755)
     yield path
     remove(path)

@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -30,8 +29,7 @@ from gateway.demo.core import Client
 from gateway.demo.player import Player
 from gateway.demo.run import RETURN_URL, WAITS, clients, hand_over, remove
 from gateway.demo.stage import Stage, staged
-from gateway.embedded import data_home
-from gateway.embedded.process import own_directory
+from gateway.embedded.process import demonstrations, own_directory
 from gateway.security.clients import register
 from gateway.storage.base.database import Database
 
@@ -155,7 +153,7 @@ def well_behaved() -> Cohort:
 
 @asynccontextmanager
 async def town() -> AsyncIterator[Town]:
-    folder, cohort = data_home(Path("/tmp/prakerja-gateway")) / f"away-{os.getpid()}", well_behaved()
+    folder, cohort = demonstrations() / f"away-{os.getpid()}", well_behaved()
     own_directory(folder, 0o755)
     try:
         async with (

@@ -22,8 +22,7 @@ from gateway.demo import run as demo
 from gateway.demo.cluster import Cluster
 from gateway.demo.cohort import SMALL, read_cohort
 from gateway.demo.stage import Stage
-from gateway.embedded import data_home
-from gateway.embedded.process import own_directory
+from gateway.embedded.process import demonstrations, own_directory
 
 LIMIT_S = 400.0
 KILLED_AFTER_SENDING = 5
@@ -99,7 +98,7 @@ class Spy:
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    path = data_home(Path("/tmp/prakerja-gateway")) / f"e2e-{os.getpid()}"
+    path = demonstrations() / f"e2e-{os.getpid()}"
     own_directory(path, 0o755)
     yield path
     demo.remove(path)

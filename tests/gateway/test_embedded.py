@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 import redis.asyncio
 
+from gateway.cli import doctor
 from gateway.embedded import (
     EmbeddedError,
     EmbeddedPostgres,
@@ -204,6 +205,25 @@ async def test_settings_for_other_servers_change_nothing(
     monkeypatch.setattr(process, "START_LIMIT_S", 10.0)
     async with EmbeddedPostgres(home / "postgres") as postgres:
         assert await execute(with_database(postgres.dsn, "template1"), "SELECT 1") == 1
+
+
+def test_each_account_has_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, servers_home: Path) -> None:
+    """The second one on a machine could not write into the first one's."""
+    monkeypatch.setattr(process.tempfile, "tempdir", str(data_home(servers_home / uuid4().hex[:8])))
+    ours, euid = process.demonstrations(), os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: euid + 1)
+    monkeypatch.setattr(process, "unprivileged_account", lambda: None)
+    with pytest.raises(EmbeddedError, match="belongs to someone else"):  # we only say that we are another one
+        process.demonstrations()
+    assert {one.name for one in ours.parent.iterdir()} == {ours.name, f"prakerja-gateway-{euid + 1}"}
+
+
+def test_a_machine_on_which_nothing_can_be_written_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process.tempfile, "tempdir", "/proc")
+    with pytest.raises(EmbeddedError, match="set TMPDIR"):
+        process.demonstrations()
+    (told,) = [one for one in doctor.machine() if one.what == "disk"]
+    assert told.state is doctor.State.BAD
 
 
 async def test_a_copied_database_has_the_rows_and_is_its_own(postgres: EmbeddedPostgres) -> None:
