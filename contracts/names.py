@@ -19,6 +19,7 @@ TITLES = frozenset(
         *("dr", "drg", "drs", "dra", "ir", "prof", "tn", "ny", "nn", "bpk", "bapak", "ibu", "sdr", "sdri"),
         *("raden", "rr", "ra", "mr", "mrs", "ms"),
         *("se", "sh", "skom", "spd", "spdi", "ssos", "sag", "ssi", "skep", "skm", "sip", "stp", "spt", "amd", "amdkeb"),
+        *("gopay", "dnid"),  # a wallet, as banks write it before its customer's name
         *("mm", "mh", "msi", "mpd", "mkom", "mba", "msc", "phd", "mag", "mt", "ssn", "spsi", "sked"),
     }
 )

@@ -35,6 +35,8 @@ SAME = [
     ("ABDUL RAHMAN", "Abdurrahman"),
     ("MUHAMMAD NUR HIDAYAH", "Moh. Nurhidayah"),
     ("MUHAMMADYUSUF", "Mochamad Yusuf"),
+    ("GOPAY SITI AMINAH", "Siti Aminah"),
+    ("DNID BUDI SANTOSO", "BUDI SANTOSO"),
 ]
 DIFFERENT = [
     ("SITI AMINAH", "SITI"),
@@ -60,6 +62,9 @@ DIFFERENT = [
     ("Mohan Rizki", "Muhammad Rizki"),
     ("ABDULLAH", "Abdul"),
     ("Abdur Rahman", "Abdurrahim"),
+    ("GOPAY", "Gopay"),
+    ("GOPAY SITI", "GOPAY BUDI"),
+    ("Axx Sxxxxx", "ADI SUTOMO"),
 ]
 
 
