@@ -133,17 +133,20 @@ class Iris:
 
     def _named(self, body: dict[str, Any], doing: str) -> list[Payout]:
         """The queued payouts of `reference_nos`; one that is unknown or not queued refuses them all."""
-        found = [self._payouts.queued(number) for number in iris_fields.reference_nos(body, doing)]
-        payouts = [payout for payout in found if payout is not None]
-        if len(payouts) != len(found):
+        numbers = iris_fields.reference_nos(body, doing)
+        if any(self._payouts.get(number) is None for number in numbers):
             raise IrisRefusal(400, doing, NOT_FOUND)
+        found = {number: self._payouts.queued(number) for number in numbers}
+        payouts = [payout for payout in found.values() if payout is not None]
+        if gone := [number for number, payout in found.items() if payout is None]:
+            raise IrisRefusal(400, doing, (f"Reference nos '{', '.join(gone)}' are not queued",))
         return payouts
 
     async def _get(self, call: Call) -> Reply:
         """One payout; no field says why it failed (wallets.md 2.6 point 3)."""
         payout = self._payouts.look_up(call.params["reference_no"])
         if payout is None:
-            raise IrisRefusal(404, "Payout not found")
+            raise IrisRefusal(404, "Specified payout not found")
         details = {
             "amount": payout.amount,
             "beneficiary_name": payout.asked.beneficiary_name,

@@ -78,7 +78,7 @@ async def test_create_and_look_up(gopay: Gopay) -> None:
         "created_by": "Creator", "created_at": "2026-01-15T05:00:00Z", "updated_at": "2026-01-15T05:00:00Z",
     }  # fmt: skip
     reply = await gopay.iris("GET", "payouts/nobody")
-    assert (reply.status_code, reply.json()) == (404, {"error_message": "Payout not found", "errors": []})
+    assert (reply.status_code, reply.json()) == (404, {"error_message": "Specified payout not found", "errors": []})
     assert (await gopay.iris("GET", "balance")).json() == {"balance": "1000000000000.00"}
     assert gopay.world.books == []
 
@@ -191,7 +191,7 @@ async def test_approve(gopay: Gopay) -> None:
     assert [await gopay.status(number) for number in (first, second)] == ["approved"] * 2
     assert gopay.world.deposit_rupiah == 10**12 - 2 * 600_000
     again = await gopay.approve(first)
-    assert (again.status_code, again.json()) == (400, NOT_FOUND)
+    assert (again.status_code, again.json()["errors"]) == (400, [f"Reference nos '{first}' are not queued"])
     bodies: list[dict[str, Any]] = [{}, {"reference_nos": []}, {"reference_nos": [1]}, {"reference_nos": first}]
     for body in bodies:
         assert (await gopay.iris("POST", "payouts/approve", body, key="iris_approver_key")).status_code == 400

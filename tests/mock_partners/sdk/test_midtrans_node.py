@@ -139,7 +139,8 @@ def test_iris_refusals(iris: Iris) -> None:
     unknown = iris.ask("approver", "approvePayouts", {"reference_nos": ["0"]})
     assert unknown["body"]["errors"] == ["Payouts not found. Please check reference nos"]
     assert value(iris.ask("approver", "approvePayouts", {"reference_nos": [number]})) == {"status": "ok"}
-    assert iris.ask("approver", "approvePayouts", {"reference_nos": [number]})["status"] == 400
+    again = iris.ask("approver", "approvePayouts", {"reference_nos": [number]})
+    assert (again["status"], again["body"]["errors"]) == (400, [f"Reference nos '{number}' are not queued"])
     bad = iris.ask("creator", "createPayouts", {"payouts": [payout(amount="x", beneficiary_bank="nowhere")]})
     expected = ["Amount is not a number", "Beneficiary bank is not included in the list"]
     assert bad["body"] == {"error_message": "An error occurred when creating payouts", "errors": [expected]}
