@@ -191,8 +191,10 @@ ACTS = {
         "For what was settled with the partner or the participant outside of the gateway. Nothing is paid by it.",
     ),
     "pause": (
-        "Tidak ada lagi pembayaran yang dikirim ke mitra ini sampai dijalankan lagi. Yang sudah dikirim tetap diikuti.",
-        "No payment is sent to this partner any more until it is resumed. What has left is followed to its end.",
+        "Tidak ada lagi pembayaran yang dikirim ke mitra ini sampai dijalankan lagi. Yang sudah dikirim tetap diikuti."
+        " Bila sudah dihentikan, alasan ini ditambahkan.",
+        "No payment is sent to this partner any more until it is resumed. What has left is followed to its end. Paused"
+        " already, this reason is added.",
     ),
     "ask-again": (
         "Bila mitra ternyata keliru menolak orang-orang: mereka yang ditolak sejak saat itu ditanyakan lagi. Tidak ada"

@@ -52,7 +52,8 @@ async def partner_page(core: NamedDependency[Core], request: Browser, partner: F
     health = {hours: await core.partners.answered(partner, timedelta(hours=hours)) for hours in (1, 24)}
     here = Target(partner=partner)
     offered = [(ACTS["release"], Target(hold=int(hold.hold_id))) for hold in view.holds]
-    offered += [(ACTS["resume" if view.paused else "pause"], here), (ACTS["ask-again"], here)]
+    acts = ["resume"] * (view.paused is not None) + ["pause", "ask-again"]
+    offered += [(ACTS[name], here) for name in acts]
     work = {stage: said[ops.LANGUAGES.index(language(request))] for stage, said in WORK.items()}
     return page(
         request,

@@ -192,14 +192,16 @@ class Partners:
 
     async def pause(self, partner: str, reason: str, *, actor: str) -> PartnerView:
         """Stop payouts: no attempt begins any more, one that has not left is held back, one that has left is followed
-        to its end. The answer tells how many may not have left yet. Raises `InvalidRequest` for a reason that names
-        somebody.
+        to its end. The answer tells how many may not have left yet; of what is paused already, this reason too. Raises
+        `InvalidRequest` for a reason that names somebody.
         """
         self.known(partner)
         personal.refuse(reason, "reason")
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            if await switches.pause(connection, now, partner, by=actor, reason=reason):
+            if await switches.pause(connection, now, partner, by=actor, reason=reason) or await switches.pause_too(
+                connection, partner, by=actor, reason=reason
+            ):
                 await audit.record(connection, now, actor, "partner.pause", partner, {"reason": reason})
         return await self._one(partner)
 

@@ -73,16 +73,31 @@ async def pause(connection: Connection, now: datetime, partner: str, *, by: str,
     )
     if not fresh:
         if by == GATEWAY:
-            await connection.execute(
-                "UPDATE partner_switches SET reason = reason || '; also: ' || $2 WHERE partner = $1"
-                " AND paused_at IS NOT NULL AND strpos(reason, $2) = 0 AND length(reason) < $3",
-                partner,
-                reason,
-                MOST_REASONS,
-            )
+            await _also(connection, partner, by, reason, reason)
         return False
     await events.emit(connection, now, [(EventType.PARTNER_PAUSED, partner, {"by": by, "reason": reason})])
     return True
+
+
+async def pause_too(connection: Connection, partner: str, *, by: str, reason: str) -> bool:
+    """Add why one more person has a partner paused: whoever paused it before may resume it for theirs alone. False:
+    they have said so already.
+    """
+    return await _also(connection, partner, by, reason, f"{by}: {reason}")
+
+
+async def _also(connection: Connection, partner: str, by: str, reason: str, told: str) -> bool:
+    added: bool | None = await connection.fetchval(
+        "UPDATE partner_switches SET reason = reason || '; also: ' || $2 WHERE partner = $1 AND paused_at IS NOT NULL"
+        " AND strpos(reason, $2) = 0 AND NOT (paused_by = $4 AND starts_with(reason, $5)) AND length(reason) < $3"
+        " RETURNING true",
+        partner,
+        told,
+        MOST_REASONS,
+        by,
+        reason,
+    )
+    return bool(added)
 
 
 async def resume(connection: Connection, now: datetime, partner: str, *, by: str) -> bool:

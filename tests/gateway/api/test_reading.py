@@ -104,6 +104,25 @@ async def test_a_partner_is_paused_and_resumed_once_on_the_record(api: Api) -> N
     assert [tuple(r) for r in audited] == [("operator", "partner.pause"), ("operator", "partner.resume")]
 
 
+async def test_whoever_resumes_reads_why_others_have_it_paused(api: Api) -> None:
+    """Paused for the night by one, for money that went astray by another, each of whom says so twice."""
+    said = [("operator", "cut-off"), ("three", "credits went astray"), ("three", "credits went astray"),
+            ("operator", "cut-off"), ("three", "cut-off")]  # fmt: skip
+    for role, reason in said:
+        await api.fetch("UPDATE access_tokens SET scopes = '{ops}' WHERE client_id = 'three'")
+        api.core.clients.forget()
+        reply = await api.call("POST", "/v1/partners/ovo/pause", role=role, json={"reason": reason})
+        assert reply.status_code == 200, reply.text
+    paused = reply.json()["paused"]
+    assert (paused["by"], paused["reason"]) == (
+        "operator", "cut-off; also: three: credits went astray; also: three: cut-off",
+    )  # fmt: skip
+    audited = await api.fetch("SELECT actor, data ->> 'reason' AS why FROM audit_log WHERE action = 'partner.pause'")
+    assert [tuple(one) for one in audited] == [said[0], said[1], said[4]]
+    told = [e for e in (await api.call("GET", "/v1/events")).json()["events"] if e["type"] == "partner.paused"]
+    assert len(told) == 1
+
+
 async def test_whoever_resumes_what_a_recovery_holds_is_told_what_lets_it_go(api: Api) -> None:
     await api.fetch(
         "INSERT INTO recoveries (partner, since, opened_at, settled_at) VALUES ('dana', now(), now(), now())"

@@ -86,7 +86,8 @@ async def test_a_pause_says_why_and_who(desk: Desk) -> None:
     async with desk.signed_in("operator") as browser:
         assert (await send(browser, "/ops/acts/pause", partner="ovo", reason="deposit runs dry")).status_code == 303
         assert "deposit runs dry" in (await browser.get("/ops")).text
-        assert "op-operator-one" in (await browser.get("/ops/partners/ovo")).text
+        shown = (await browser.get("/ops/partners/ovo")).text
+        assert "op-operator-one" in shown and 'action="/ops/acts/pause"' in shown, "another may have a reason of theirs"
         assert (await send(browser, "/ops/acts/resume", partner="ovo", reason="topped up")).status_code == 303
         assert "deposit runs dry" not in (await browser.get("/ops")).text
         assert (await send(browser, "/ops/acts/pause", partner="nobody", reason="why not")).status_code == 404
