@@ -32,6 +32,8 @@ STATEMENT_KINDS = {
 }  # fmt: skip
 """Type and direction of a statement's row (decisions S2)."""
 NOT_FOUND = ("Payouts not found. Please check reference nos",)
+UNKNOWN = "Specified payout not found"
+"""Of one payout Midtrans' Go clients read `errors` as a text; of an approval as a list."""
 VALIDATING = "An error occured when doing account validation"
 IrisHandler = Callable[[Call], Awaitable[Reply]]
 
@@ -146,7 +148,7 @@ class Iris:
         """One payout; no field says why it failed (wallets.md 2.6 point 3)."""
         payout = self._payouts.look_up(call.params["reference_no"])
         if payout is None:
-            raise IrisRefusal(404, "Specified payout not found")
+            raise IrisRefusal(404, UNKNOWN, UNKNOWN)
         details = {
             "amount": payout.amount,
             "beneficiary_name": payout.asked.beneficiary_name,

@@ -78,7 +78,8 @@ async def test_create_and_look_up(gopay: Gopay) -> None:
         "created_by": "Creator", "created_at": "2026-01-15T05:00:00Z", "updated_at": "2026-01-15T05:00:00Z",
     }  # fmt: skip
     reply = await gopay.iris("GET", "payouts/nobody")
-    assert (reply.status_code, reply.json()) == (404, {"error_message": "Specified payout not found", "errors": []})
+    told = "Specified payout not found"
+    assert (reply.status_code, reply.json()) == (404, {"error_message": told, "errors": told})
     assert (await gopay.iris("GET", "balance")).json() == {"balance": "1000000000000.00"}
     assert gopay.world.books == []
 
