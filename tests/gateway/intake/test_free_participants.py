@@ -76,6 +76,9 @@ THERE = {
     "a link that is over": "INSERT INTO links (id, participant, client_id, partner, account_index, account_sealed,"
     " state, return_url, created_at, updated_at) SELECT 'l1', p.id, c.id, partner, account_index, account_sealed,"
     " 'revoked', '', now(), now() FROM participants p, clients c WHERE p.id = $1 LIMIT 1",
+    "a proof of their account": "INSERT INTO account_proofs (participant, partner, account_index, nik_index, document,"
+    " given_by, given_at) SELECT id, partner, account_index, nik_index, 'letter', 'one', now() FROM participants"
+    " WHERE id = $1",
 }
 
 
@@ -89,6 +92,18 @@ async def test_whoever_has_anything_keeps_them(api: Api, mistaken: str, there: s
     assert await api.fetch("SELECT * FROM participants ORDER BY id") == before
     with pytest.raises(asyncpg.RestrictViolationError):
         await api.fetch("UPDATE participants SET organisation = 'other-maker' WHERE id = $1", known["id"])
+
+
+@pytest.mark.parametrize("way", ["batch", "single"])
+async def test_whoever_has_entitled_them_keeps_them_though_it_is_over(api: Api, mistaken: str, way: str) -> None:
+    ours = (await api.call("POST", "/v1/plans", role="maker", key="ours", json=plan())).json()
+    for role in ("one", "two"):
+        assert (await say(api, ours, role)).status_code == 200
+    assert outcomes(await entitle(api, ours["plan_id"], person(1))) == ["made"]
+    assert (await api.call("POST", f"/v1/participants/{mistaken}/stop", role="one")).status_code == 200
+    (state,) = await api.fetch("SELECT state FROM entitlements")
+    assert state["state"] == "cancelled"
+    assert await _hand_over(api, way, row(1, period="2") | OTHER) == "participant_taken"
 
 
 @pytest.mark.parametrize("way", ["batch", "single"])
