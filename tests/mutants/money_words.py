@@ -150,6 +150,7 @@ _ALIKE = "gateway/storage/reconciliation/lookalikes.py"
 _OTHER_NAMES = (
     one("alike/nobody_looks", _UNLISTED, "        if alike is not None:\n            return looks_alike(row.id, alike)\n", "", LOOKALIKES),
     one("alike/not_kept", _STATEMENTS, "if alike := [line", "if not lines and [line", LOOKALIKES),
+    one("alike/the_first_alone_is_kept", "gateway/storage/base/schema/0199_each_lookalike.sql", "ON lookalikes (payout, day, booked_at, coalesce(reference, ''))", "ON lookalikes (payout)", LOOKALIKES, first="test_whose_one_such_credit_is_says_nothing_of_the_other"),
     one("alike/of_our_form_is_nobodys", _STATEMENTS, "if one in foreign or one.line.account is None]", "if one in foreign]", LOOKALIKES),
     one("alike/another_account_counts", _ALIKE, "c.account = l.account_index", "true", LOOKALIKES, first="test_a_strangers_credit_holds_nobody_up"),
     one("alike/another_amount_counts", _ALIKE, "c.amount = p.amount_rupiah AND", "c.amount > 0 AND", LOOKALIKES, first="test_a_strangers_credit_holds_nobody_up"),

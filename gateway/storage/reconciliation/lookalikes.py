@@ -23,14 +23,14 @@ class Credit(NamedTuple):
 
 
 async def keep(connection: Connection, now: datetime, partner: str, day: date, credits_: Sequence[Credit]) -> None:
-    """Note of each payout in doubt the first credit that may be it: of its amount, booked since the day it left (clocks
+    """Note of each payout in doubt the credits that may be it: of its amount, booked since the day it left (clocks
     may differ by a quarter of an hour), to its account or, where no account is told, under a reference like its own or
     none.
     """
     await connection.execute(
         """
         INSERT INTO lookalikes (payout, day, reference, booked_at, seen_at)
-        SELECT DISTINCT ON (p.id) p.id, $2, c.reference, c.booked_at, $1
+        SELECT DISTINCT p.id, $2::date, c.reference, c.booked_at, $1::timestamptz
         FROM payouts p JOIN links l ON l.id = p.link_id
             JOIN unnest($4::text[], $5::bigint[], $6::bytea[], $7::timestamptz[])
                 AS c (reference, amount, account, booked_at)
@@ -45,8 +45,7 @@ async def keep(connection: Connection, now: datetime, partner: str, day: date, c
           AND NOT EXISTS (SELECT FROM strays s WHERE s.partner = $3 AND s.reference = c.reference
                           AND s.settled_at IS NOT NULL)
           AND (p.state IN ('unknown', 'reserved') OR (p.state = 'rejected' AND p.statements_from IS NOT NULL))
-        ORDER BY p.id, c.booked_at
-        ON CONFLICT DO NOTHING
+        ORDER BY 1, 4, 3 ON CONFLICT DO NOTHING
         """,
         now,
         day,
@@ -60,6 +59,10 @@ async def keep(connection: Connection, now: datetime, partner: str, day: date, c
 
 
 async def of(connection: Connection, payouts: Sequence[int]) -> dict[int, date]:
-    """Which of some payouts have one, and the day whose statement shows it."""
-    rows = await connection.fetch("SELECT payout, day FROM lookalikes WHERE payout = ANY($1::bigint[])", list(payouts))
+    """Which of some payouts have any, and the day whose statement shows the first of them."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT ON (payout) payout, day FROM lookalikes WHERE payout = ANY($1::bigint[])"
+        " ORDER BY payout, booked_at",
+        list(payouts),
+    )
     return {row["payout"]: row["day"] for row in rows}

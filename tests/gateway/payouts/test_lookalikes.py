@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from contracts.payout import PayoutState
 from gateway.services.reconciliation.statements import Statements
+from gateway.services.reconciliation.strays import Strays
 from tests.gateway.payouts.fake import Bank
 from tests.gateway.payouts.ticks import Ticking
 from tests.gateway.payouts.town import Town
@@ -101,3 +103,24 @@ async def test_nor_is_a_refusal_that_only_statements_decide_about_believed(town:
     assert (await town.stands(incentive))[1] == "outcome_unknown"
     cases = await town.fetch("SELECT detail FROM cases WHERE code = 'outcome_unknown' AND closed_at IS NULL")
     assert any("under another reference" in case["detail"] for case in cases)
+
+
+@pytest.mark.parametrize("earlier", ["the stray", "the other"])
+async def test_whose_one_such_credit_is_says_nothing_of_the_other(town: Town, earlier: str) -> None:
+    """Two credits may be the payout. Two people know whose the one is; a worker that was started anew weighs again."""
+    bank = town.partner()
+    incentive, worker, statements = await in_doubt_over_midnight(town, bank, "lost")
+    (booked,) = bank.booked
+    stray, before = f"{int(booked['reference']) + 3}", timedelta(seconds=-60 if earlier == "the stray" else 60)
+    bank.booked.insert(0, booked | {"reference": stray, "number": "J0", "account": None, "at": booked["at"] + before})
+    booked |= {"reference": None, "number": "J1", "account": None}
+    await follow(town, worker, statements, 40)
+    await follow(town, worker, town.statements(), 2)
+    strays = Strays(town.resources)
+    for actor in ("ann", "bob"):
+        settled = await strays.settle(stray, None, actor=actor)
+    assert settled.done
+    for _ in range(2):
+        await follow(town, worker, town.statements(), 2)
+    assert (await town.states(incentive), await town.stands(incentive)) == ([S.UNKNOWN], ("paying", "outcome_unknown"))
+    assert len(bank.booked) == 2, "nobody pays again what may be paid"
