@@ -82,7 +82,7 @@ _DEAD_ENDS = (
 )  # fmt: skip
 
 _HELD = (
-    one("hold/a_release_frees_other_holds", _HOLDS, "WHERE partner = $2 AND stage = $3 AND kind = ANY($4::text[]) AND released_at IS NULL RETURNING *", "WHERE partner = $2 AND stage = $3 AND cardinality($4::text[]) > 0 AND released_at IS NULL RETURNING *", HOLDS, first="test_each_hold_is_released_for_its_own_reason_only"),
+    one("hold/a_release_frees_other_holds", _HOLDS, "WHERE partner = $2 AND stage = $3 AND kind = ANY($4::text[]) AND released_at IS NULL", "WHERE partner = $2 AND stage = $3 AND cardinality($4::text[]) > 0 AND released_at IS NULL", HOLDS, first="test_each_hold_is_released_for_its_own_reason_only"),
     one("hold/what_waited_goes_on_waiting", _HOLDS, "        await make_due(connection, now, partner, stage)\n", "        pass\n", HOLDS, first="test_a_return_makes_due_what_waited_however_it_waited"),
     one("hold/made_due_though_another_one_holds", _HOLDS, "if not any(one.stage is stage and one.stops for one in held):", "if held is not None:", HOLDS, first="test_each_hold_is_released_for_its_own_reason_only"),
     one("hold/a_canary_brings_everybody", "gateway/services/ops/holds.py", "await stored.make_due(connection, now, hold.partner, hold.stage, limit=1)", "await stored.make_due(connection, now, hold.partner, hold.stage)", HOLDS, first="test_a_canary_brings_forward_one_that_waits_and_no_more"),

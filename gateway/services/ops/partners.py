@@ -235,7 +235,7 @@ class Partners:
             held = await holds.get(connection, hold_id)
             if held is None:
                 raise NotFound("There is no such hold.")
-            if await holds.release(connection, now, held.partner, held.stage, [held.kind], by=actor):
+            if await holds.release(connection, now, held.partner, held.stage, [held.kind], by=actor, only=hold_id):
                 data = {"hold": hold_id, "kind": held.kind.value, "stage": held.stage.value, "reason": reason}
                 await audit.record(connection, now, actor, "partner.release", held.partner, data)
         return await self._one(held.partner)

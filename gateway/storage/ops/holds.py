@@ -169,17 +169,28 @@ async def take_canary(connection: Connection, now: datetime, hold_id: int, next_
 
 
 async def release(
-    connection: Connection, now: datetime, partner: str, stage: HoldStage, kinds: Sequence[HoldKind], *, by: str
+    connection: Connection,
+    now: datetime,
+    partner: str,
+    stage: HoldStage,
+    kinds: Sequence[HoldKind],
+    *,
+    by: str,
+    only: int | None = None,
 ) -> list[Hold]:
-    """Release what is held for these reasons, and make due what waited, unless another hold keeps it waiting."""
+    """Release what is held for these reasons (`only`: that hold, and none that was opened after it), and make due what
+    waited, unless another hold keeps it waiting.
+    """
     rows = await connection.fetch(
         "UPDATE holds SET released_at = $1, released_by = $5"
-        " WHERE partner = $2 AND stage = $3 AND kind = ANY($4::text[]) AND released_at IS NULL RETURNING *",
+        " WHERE partner = $2 AND stage = $3 AND kind = ANY($4::text[]) AND released_at IS NULL"
+        " AND ($6::bigint IS NULL OR id = $6) RETURNING *",
         now,
         partner,
         stage.value,
         [kind.value for kind in kinds],
         by,
+        only,
     )
     released = [_hold(row) for row in rows]
     if not released:

@@ -180,6 +180,21 @@ async def test_a_hold_is_released_and_what_waited_is_due(town: Town, desk: Desk)
         assert (await press(browser, "/ops/partners/fake", "ask-again")).status_code == 200
 
 
+async def test_a_page_of_yesterday_releases_no_hold_of_today(town: Town, desk: Desk) -> None:
+    """What was shown is over by itself, and the partner is held anew for the same reason: nobody has looked at that."""
+    shown = await held(town)
+    async with desk.signed_in("operator") as browser:
+        form = buttons((await browser.get("/ops/partners/fake")).text)["release"]
+        assert form["hold"] == str(shown)
+        await town.execute("UPDATE holds SET released_at = now(), released_by = 'w1'")
+        await held(town)
+        reply = await browser.post("/ops/acts/release", data=form | {"reason": WHY})
+    assert reply.status_code == 303, reply.text
+    assert [row["released_at"] is None for row in await town.fetch("SELECT released_at FROM holds ORDER BY id")] == [
+        False, True,
+    ]  # fmt: skip
+
+
 async def test_a_case_of_a_partner_is_closed_on_its_own_page_and_those_of_a_payout_on_its(
     town: Town, desk: Desk
 ) -> None:
