@@ -36,7 +36,11 @@ def _context(slug: str, tls: Tls) -> ssl.SSLContext:
 
 def _show(context: ssl.SSLContext, slug: str, pem: Secret) -> None:
     """Python reads a key from a file alone; this one is ours to read, and gone at once."""
-    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
+    try:
+        ours = tempfile.NamedTemporaryFile(suffix=".pem")  # noqa: SIM115 - closed below
+    except OSError:
+        raise SettingsError(f"{slug.upper()}_CLIENT_PEM: no folder can be written to, so name one in TMPDIR") from None
+    with ours as file:
         file.write(pem.reveal().encode())
         file.flush()
         try:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import ssl
+import tempfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -135,6 +136,13 @@ def test_what_cannot_be_used_is_named_and_not_shown(tls: Tls, named: str) -> Non
     with pytest.raises(SettingsError, match=named) as raised:
         contexts({"bni": tls})
     assert "BEGIN" not in str(raised.value)
+
+
+def test_a_machine_without_a_folder_to_write_to_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A container whose file system is read-only, and has no /tmp."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(SettingsError, match=r"BNI_CLIENT_PEM.* TMPDIR"):
+        contexts({"bni": Tls(client_pem=Secret(OURS.issue("gateway")))})
 
 
 def test_without_settings_the_usual_authorities_are_trusted() -> None:
