@@ -10,6 +10,10 @@ from gateway.storage.base.database import Connection
 
 ALIKE = 8
 """So many characters at the beginning or the end make a reference look like one of ours, where no account tells."""
+MOST = 20
+"""Of a payout, the earliest that a reading shows and nobody has settled: where a partner names neither references nor
+accounts, all payments of a day may be any of those in doubt.
+"""
 
 
 class Credit(NamedTuple):
@@ -23,14 +27,16 @@ class Credit(NamedTuple):
 
 
 async def keep(connection: Connection, now: datetime, partner: str, day: date, credits_: Sequence[Credit]) -> None:
-    """Note of each payout in doubt the credits that may be it: of its amount, booked since the day it left (clocks
-    may differ by a quarter of an hour), to its account or, where no account is told, under a reference like its own or
-    none.
+    """Note of each payout in doubt the credits that may be it, `MOST` at once: of its amount, booked since the day it
+    left (clocks may differ by a quarter of an hour), to its account or, where no account is told, under a reference
+    like its own or none.
     """
     await connection.execute(
         """
         INSERT INTO lookalikes (payout, day, reference, booked_at, seen_at)
-        SELECT DISTINCT p.id, $2::date, c.reference, c.booked_at, $1::timestamptz
+        SELECT DISTINCT id, $2::date, reference, booked_at, $1::timestamptz FROM (
+        SELECT p.id, c.reference, c.booked_at,
+            dense_rank() OVER (PARTITION BY p.id ORDER BY c.booked_at, c.reference) AS n
         FROM payouts p JOIN links l ON l.id = p.link_id
             JOIN unnest($4::text[], $5::bigint[], $6::bytea[], $7::timestamptz[])
                 AS c (reference, amount, account, booked_at)
@@ -44,8 +50,8 @@ async def keep(connection: Connection, now: datetime, partner: str, day: date, c
         WHERE p.partner = $3 AND p.first_sent_at IS NOT NULL
           AND NOT EXISTS (SELECT FROM strays s WHERE s.partner = $3 AND s.reference = c.reference
                           AND s.settled_at IS NOT NULL)
-          AND (p.state IN ('unknown', 'reserved') OR (p.state = 'rejected' AND p.statements_from IS NOT NULL))
-        ORDER BY 1, 4, 3 ON CONFLICT DO NOTHING
+          AND (p.state IN ('unknown', 'reserved') OR (p.state = 'rejected' AND p.statements_from IS NOT NULL))) AS each
+        WHERE n <= $9 ORDER BY 1, 4, 3 ON CONFLICT DO NOTHING
         """,
         now,
         day,
@@ -55,6 +61,7 @@ async def keep(connection: Connection, now: datetime, partner: str, day: date, c
         [one.account_index for one in credits_],
         [one.booked_at for one in credits_],
         ALIKE,
+        MOST,
     )
 
 

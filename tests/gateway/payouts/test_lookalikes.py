@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from contracts.payout import PayoutState
+from gateway.clock import jakarta_day
 from gateway.services.reconciliation.statements import Statements
 from gateway.services.reconciliation.strays import Strays
+from gateway.storage.reconciliation import lookalikes
 from tests.gateway.payouts.fake import Bank
 from tests.gateway.payouts.ticks import Ticking
 from tests.gateway.payouts.town import Town
@@ -124,3 +126,20 @@ async def test_whose_one_such_credit_is_says_nothing_of_the_other(town: Town, ea
         await follow(town, worker, town.statements(), 2)
     assert (await town.states(incentive), await town.stands(incentive)) == ([S.UNKNOWN], ("paying", "outcome_unknown"))
     assert len(bank.booked) == 2, "nobody pays again what may be paid"
+
+
+async def test_where_credits_have_no_names_some_of_them_are_kept(town: Town) -> None:
+    """Thousands of them, against each of thousands in doubt, would be millions of rows."""
+    bank = town.partner()
+    await in_doubt_over_midnight(town, bank, "lost")
+    (payout,) = await town.fetch("SELECT * FROM payouts")
+    day = jakarta_day(payout["first_sent_at"])
+    nobodys = [
+        lookalikes.Credit(None, payout["amount_rupiah"], None, payout["first_sent_at"] + timedelta(seconds=n))
+        for n in range(5 * lookalikes.MOST)
+    ]
+    async with town.resources.database.transaction() as connection:
+        for _ in range(2):
+            await lookalikes.keep(connection, town.clock.now(), payout["partner"], day, nobodys)
+    (kept,) = await town.fetch("SELECT count(*) AS n, max(booked_at) AS last FROM lookalikes")
+    assert (kept["n"], kept["last"]) == (lookalikes.MOST, nobodys[lookalikes.MOST - 1].booked_at)
