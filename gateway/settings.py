@@ -142,6 +142,7 @@ def read_address(variable: str, text: str) -> Secret:
     """The address of a server with a password in it; raises `SettingsError` where drivers would stumble over it: their
     texts quote what they stumble over, which is a part of the password where that holds signs of an address.
     """
+    text = text.strip()
     try:
         parts = urlsplit(text)
         parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
@@ -165,6 +166,7 @@ def from_environment(environment: Mapping[str, str], manifests: Mapping[str, Man
 
     A partner's `{SLUG}_BASE_URL` stands for all of its hosts (mocks serve all on one port); `{SLUG}_{HOST}_URL` is one.
     """
+    environment = {name: value.strip() for name, value in environment.items()}  # line ends of the file it was kept in
     given = {name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
     given.update({name: environment[name.upper()] for name in UNPREFIXED if name.upper() in environment})
     values: dict[str, object] = {}
@@ -282,7 +284,7 @@ def partner_hosts(environment: Mapping[str, str], manifest: Manifest) -> dict[st
     slug = manifest.slug
     base = environment.get(f"{slug}_base_url".upper())
     return {
-        name: environment.get(f"{slug}_{name}_url".upper(), base or host.sandbox_url).rstrip("/")
+        name: environment.get(f"{slug}_{name}_url".upper(), base or host.sandbox_url).strip().rstrip("/")
         for name, host in manifest.hosts.items()
     }
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 from urllib.parse import quote
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.registry import PARTNERS
+from contracts.secret import Secret
 from gateway.settings import SettingsError, from_environment
 from tests.gateway.program import run
 
@@ -44,6 +46,28 @@ def test_a_credential_is_what_stands_in_its_file_and_not_the_line_end_behind_it(
         with pytest.raises(SettingsError, match="OVO_CLIENT_SECRET has a line break") as raised:
             from_environment(COMPLETE | {"OVO_CLIENT_SECRET": broken}, MANIFESTS)
         assert "s3c" not in str(raised.value)
+
+
+@pytest.mark.parametrize("end", ["\r", " ", "\n"])
+def test_a_file_of_another_system_gives_the_same_settings(end: str) -> None:
+    """Its line ends stood in addresses that partners were given, and in a database's name."""
+    told = COMPLETE | {
+        "GATEWAY_METRICS_TOKEN": "x" * 24, "GATEWAY_PROFILE": "demo", "GATEWAY_INSTANCE": "11",
+        "GATEWAY_CONSOLE_URL": "http://c.test/", "GATEWAY_WEBHOOK_NETWORKS": "10.0.0.0/8",
+        "GATEWAY_WAITS": "link_life_s=45", "GATEWAY_MAX_IN_FLIGHT": "8",
+        "OVO_BASE_URL": "https://o.test", "OVO_PAGE_HOSTS": "page.test", "OVO_CA_PEM": "pem",
+    }  # fmt: skip
+    ended = {name: value + end for name, value in told.items()}
+    assert _all(from_environment(ended, MANIFESTS)) == _all(from_environment(told, MANIFESTS))
+
+
+def _all(node: object) -> object:
+    """Settings with their secrets."""
+    if isinstance(node, Secret):
+        return node.reveal()
+    if isinstance(node, msgspec.Struct):
+        return {name: _all(getattr(node, name)) for name in node.__struct_fields__}
+    return {key: _all(value) for key, value in node.items()} if isinstance(node, dict) else node
 
 
 @pytest.mark.parametrize("given", ["https://pay.test/", "https://pay.test//"])
