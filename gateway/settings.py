@@ -280,13 +280,19 @@ def partner_tls(environment: Mapping[str, str], slug: str) -> Tls:
 
 
 def partner_hosts(environment: Mapping[str, str], manifest: Manifest) -> dict[str, str]:
-    """The base address of each of one partner's hosts: `{SLUG}_{HOST}_URL`, `{SLUG}_BASE_URL`, or its sandbox's."""
+    """The base address of each of one partner's hosts: `{SLUG}_{HOST}_URL`, `{SLUG}_BASE_URL`, or its sandbox's; raises
+    `SettingsError`.
+    """
     slug = manifest.slug
-    base = environment.get(f"{slug}_base_url".upper())
-    return {
-        name: environment.get(f"{slug}_{name}_url".upper(), base or host.sandbox_url).strip().rstrip("/")
-        for name, host in manifest.hosts.items()
-    }
+    hosts: dict[str, str] = {}
+    for name, host in manifest.hosts.items():
+        variables = f"{slug}_{name}_url".upper(), f"{slug}_base_url".upper()
+        told = {one: text for one in variables if (text := environment.get(one, "").strip())}
+        variable, url = next(iter(told.items()), ("", host.sandbox_url))
+        if not re.match(r"https?://[^/?#\s]+(/[^?#\s]*)?$", url):
+            raise SettingsError(f"{variable} must be an http(s) address, without query or fragment")
+        hosts[name] = url.rstrip("/")
+    return hosts
 
 
 def partner_pages(environment: Mapping[str, str], slug: str) -> tuple[str, ...]:

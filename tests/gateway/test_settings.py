@@ -61,6 +61,18 @@ def test_a_file_of_another_system_gives_the_same_settings(end: str) -> None:
     assert _all(from_environment(ended, MANIFESTS)) == _all(from_environment(told, MANIFESTS))
 
 
+@pytest.mark.parametrize("name", ["OVO_SNAP_URL", "OVO_BASE_URL"])
+def test_a_partners_address_is_one(name: str) -> None:
+    usual = from_environment(COMPLETE, MANIFESTS).hosts
+    assert from_environment(COMPLETE | {name: ""}, MANIFESTS).hosts == usual, "set to nothing is not set"
+    assert from_environment(COMPLETE | {name: "http://127.0.0.1:9104/a/"}, MANIFESTS).hosts["ovo"] == {
+        "snap": "http://127.0.0.1:9104/a"
+    }
+    for wrong in ("ovo.test", "//ovo.test", "https://", "https://o vo.test", "https://ovo.test?a=b", "ftp://ovo.test"):
+        with pytest.raises(SettingsError, match=f"^{name} must be"):
+            from_environment(COMPLETE | {name: wrong}, MANIFESTS)
+
+
 def _all(node: object) -> object:
     """Settings with their secrets."""
     if isinstance(node, Secret):
