@@ -40,6 +40,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     incentive: int | None = None
     participant: str | None = None
     partner: str | None = None
+    read: str | None = None
+    """Why the partner is paused, as it was shown (`as_read`)."""
     payout: int | None = None
     hold: int | None = None
     batch: str | None = None
@@ -154,7 +156,7 @@ async def _pause(core: Core, target: Target, typed: Typed, actor: str) -> None:
 
 
 async def _resume(core: Core, target: Target, _: Typed, actor: str) -> None:
-    await core.partners.resume(_name(target.partner), actor=actor)
+    await core.partners.resume(_name(target.partner), actor=actor, read=target.read)
 
 
 async def _ask_again(core: Core, target: Target, typed: Typed, actor: str) -> str:

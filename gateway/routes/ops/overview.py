@@ -20,7 +20,7 @@ from gateway.routes.ops.acts import ACTS, Target
 from gateway.routes.ops.session import Browser, language, page, signed_in
 from gateway.services.ops import funnel, standstill
 from gateway.services.ops.funnel import FunnelRow
-from gateway.services.ops.partners import trouble
+from gateway.services.ops.partners import as_read, trouble
 from gateway.services.ops.plan import BurnDown, Forecast
 from gateway.services.ops.standstill import Because
 from gateway.storage.ops import funnel as stored
@@ -52,8 +52,9 @@ async def partner_page(core: NamedDependency[Core], request: Browser, partner: F
     health = {hours: await core.partners.answered(partner, timedelta(hours=hours)) for hours in (1, 24)}
     here = Target(partner=partner)
     offered = [(ACTS["release"], Target(hold=int(hold.hold_id))) for hold in view.holds]
-    acts = ["resume"] * (view.paused is not None) + ["pause", "ask-again"]
-    offered += [(ACTS[name], here) for name in acts]
+    if view.paused is not None:
+        offered.append((ACTS["resume"], Target(partner=partner, read=as_read(view.paused.since, view.paused.reason))))
+    offered += [(ACTS["pause"], here), (ACTS["ask-again"], here)]
     work = {stage: said[ops.LANGUAGES.index(language(request))] for stage, said in WORK.items()}
     return page(
         request,

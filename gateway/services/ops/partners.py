@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
@@ -53,6 +54,11 @@ class PausedView(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     by: str
     reason: str
+
+
+def as_read(since: datetime, reason: str) -> str:
+    """What a page that has shown a pause sends along when it is resumed: that one is meant, with these reasons."""
+    return hashlib.sha256(f"{since.timestamp()} {reason}".encode()).hexdigest()[:16]
 
 
 class StatementView(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,12 +211,18 @@ class Partners:
                 await audit.record(connection, now, actor, "partner.pause", partner, {"reason": reason})
         return await self._one(partner)
 
-    async def resume(self, partner: str, *, actor: str) -> PartnerView:
-        """Let payouts flow again. Raises `Conflict` where it is a recovery alone that stops them."""
+    async def resume(self, partner: str, *, actor: str, read: str | None = None) -> PartnerView:
+        """Let payouts flow again; `read` (`as_read`): why they are stopped, as whoever resumes has read it. Raises
+        `Conflict` where that is no longer all, and where it is a recovery alone that stops them.
+        """
         self.known(partner)
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            if await switches.resume(connection, now, partner, by=actor):
+            paused = (await switches.paused(connection)).get(partner)
+            reason = None if paused is None or read is None else paused.reason
+            if paused is not None and read not in (None, as_read(paused.paused_at, paused.reason)):
+                raise Conflict("It is paused for something else too by now.", remedy="Read why, and resume it then.")
+            if await switches.resume(connection, now, partner, by=actor, reason=reason):
                 await audit.record(connection, now, actor, "partner.resume", partner, {})
             elif any(one.partner == partner for one in await recovery.open_ones(connection)):
                 raise Conflict(

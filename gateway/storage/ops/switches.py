@@ -100,12 +100,13 @@ async def _also(connection: Connection, partner: str, by: str, reason: str, told
     return bool(added)
 
 
-async def resume(connection: Connection, now: datetime, partner: str, *, by: str) -> bool:
-    """Let payouts flow again. False: it was not paused."""
+async def resume(connection: Connection, now: datetime, partner: str, *, by: str, reason: str | None = None) -> bool:
+    """Let payouts flow again; `reason`: only if it is paused for this. False: it was not paused, or for another one."""
     changed = await connection.fetchval(
         "UPDATE partner_switches SET paused_at = NULL, paused_by = NULL, reason = NULL"
-        " WHERE partner = $1 AND paused_at IS NOT NULL RETURNING partner",
+        " WHERE partner = $1 AND paused_at IS NOT NULL AND ($2::text IS NULL OR reason = $2) RETURNING partner",
         partner,
+        reason,
     )
     if changed is None:
         return False

@@ -17,7 +17,7 @@ from contracts.payment_plan import Instalment, PaymentPlan, content_of, root_of
 from contracts.payout import PayoutState
 from gateway.core import build_core
 from gateway.routes.ops.acts import ACT_OF, ACTS
-from gateway.storage.ops import cases, holds
+from gateway.storage.ops import cases, holds, switches
 from gateway.storage.ops.cases import NewCase
 from gateway.storage.ops.holds import NewHold
 from tests.gateway.api.kit import Api
@@ -178,6 +178,24 @@ async def test_a_hold_is_released_and_what_waited_is_due(town: Town, desk: Desk)
         assert (await press(browser, "/ops/partners/fake", "pause")).status_code == 303
         assert (await press(browser, "/ops/partners/fake", "resume")).status_code == 303
         assert (await press(browser, "/ops/partners/fake", "ask-again")).status_code == 200
+
+
+async def test_a_page_of_yesterday_resumes_nothing_that_it_does_not_show(town: Town, desk: Desk) -> None:
+    """Paused for the night by somebody who left the page open; meanwhile the gateway finds a payment made twice."""
+    page = "/ops/partners/fake"
+    async with desk.signed_in("operator") as browser:
+        assert (await press(browser, page, "pause")).status_code == 303
+        form = buttons((await browser.get(page)).text)["resume"]
+        async with town.database.transaction() as connection:
+            await switches.pause(connection, town.clock.now(), "fake", by="gateway", reason="credited twice")
+        stale = await browser.post("/ops/acts/resume", data=form | {"reason": WHY})
+        assert stale.status_code == 409, stale.text
+        assert "credited twice" in (await browser.get(page)).text
+        assert (await press(browser, page, "resume")).status_code == 303
+        assert "credited twice" not in (await browser.get(page)).text
+        town.clock.advance(60)
+        assert (await press(browser, page, "pause")).status_code == 303
+        assert (await browser.post("/ops/acts/resume", data=form | {"reason": WHY})).status_code == 409, "another pause"
 
 
 async def test_a_page_of_yesterday_releases_no_hold_of_today(town: Town, desk: Desk) -> None:
