@@ -228,12 +228,15 @@ _NO_LONGER_STOPPED = """
 DELETE FROM stopped_people s WHERE EXISTS (SELECT FROM (
         SELECT i.id, i.batch_id, i.lapsed_at FROM incentives i WHERE i.participant = s.participant AND NOT i.cancelled
         UNION ALL SELECT i.id, i.batch_id, i.lapsed_at
-        FROM (SELECT nik_index FROM participants WHERE id = s.participant OFFSET 0) t
+        FROM (SELECT nik_index, organisation FROM participants WHERE id = s.participant OFFSET 0) t
         CROSS JOIN LATERAL (SELECT * FROM incentives i WHERE i.nik_index = t.nik_index AND NOT i.cancelled OFFSET 0) i
+        WHERE i.organisation = t.organisation
     ) i WHERE i.lapsed_at IS NULL AND (i.batch_id = $1 OR EXISTS
         (SELECT FROM reapprovals r WHERE r.incentive = i.id AND r.batch_id = $1 OFFSET 0)) OFFSET 0)
 """
-"""Of whom a row was approved, under their id or another one of their NIK."""
+"""Of whom a row was approved, under their id or another one of their NIK that their organisation has: what another one
+decides for itself answers nobody's stop here.
+"""
 
 
 async def approve(connection: Connection, batch_id: str, now: datetime) -> None:

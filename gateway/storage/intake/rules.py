@@ -25,7 +25,9 @@ DIFFER = """concat_ws(', ', CASE WHEN {nik} <> r.nik_index THEN 'nik' END,
     CASE WHEN {row}.deadline_on <> r.deadline_on THEN 'deadline_on' END)"""
 """Names of the fields in which a row differs from another one of its instalment, in the order of the columns."""
 
-BOUND = """(EXISTS (SELECT FROM incentives b WHERE b.participant = p.id
+_ERASED = "p.account_sealed = ''"
+"""Everything about the participant was erased, for good: what came under the id anew nobody could erase again."""
+BOUND = f"""({_ERASED} OR EXISTS (SELECT FROM incentives b WHERE b.participant = p.id
         AND (NOT b.cancelled OR b.payout IS NOT NULL OR b.payouts > 0) OFFSET 0)
     OR EXISTS (SELECT FROM entitlements e WHERE e.participant = p.id AND e.state <> 'cancelled' OFFSET 0)
     OR EXISTS (SELECT FROM links l WHERE l.participant = p.id AND l.state NOT IN ('failed', 'revoked', 'unlinked')
@@ -43,7 +45,7 @@ LOCK = (
 and is then copied to the new incentives as to all others.
 """
 
-FREE = "participant_is_free(p.id)"
+FREE = f"(NOT {_ERASED} AND participant_is_free(p.id))"
 """Whether whoever hands the participant over next may have them: of another organisation there is nothing but
 hand-overs that came to nothing.
 """

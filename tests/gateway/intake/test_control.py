@@ -229,6 +229,24 @@ async def test_who_is_stopped_again_while_others_approve_is_still_told_of(
     assert [(w["code"], w["rows"]) for w in later["warnings"]] == [("people_stopped", 1)]
 
 
+async def test_what_another_organisation_approves_answers_no_stop(api: Api) -> None:
+    """Both have the person, under ids of their own, and each decides for itself."""
+    await admit(api, "other maker", ("batches", "read"), organisation="elsewhere")
+    for role in ("other one", "other two"):
+        await admit(api, role, ("batches:approve", "read"), organisation="elsewhere")
+    await _decide_both(api, (await _submit(api, as_csv([row(1)]))).json())
+    assert (await api.call("POST", "/v1/participants/P00000001/stop", role="one")).status_code == 200
+    body = as_csv([row(1, participant_id="E-1", period="9")])
+    theirs = (await api.submit(body, role="other maker", key="theirs")).json()
+    assert [w["code"] for w in theirs["warnings"]] == ["people_stopped"]
+    for role in ("other one", "other two"):
+        assert (await api.decide(theirs, role)).status_code == 200
+    later = (await _submit(api, as_csv([row(1, period="2")]), key="later")).json()
+    assert [w["code"] for w in later["warnings"]] == ["people_stopped"]
+    await _decide_both(api, later)
+    assert not (await _submit(api, as_csv([row(1, period="3")]), key="last")).json()["warnings"]
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_stop_is_the_persons_under_whatever_id(api: Api, seed: int) -> None:
     """A spreadsheet took the zeros off the next month's ids: the person under one of them has died, and was paid under

@@ -10,6 +10,7 @@ import pytest
 from gateway.storage.intake import erasures, rules, staging
 from gateway.storage.intake.rules import Against
 from tests.gateway.api.kit import Api, as_csv, nik, row
+from tests.gateway.api.test_tenancy import MAKING, admit
 from tests.gateway.intake.test_free_participants import WAITED_S, waits
 
 TURN = 4_242
@@ -83,3 +84,20 @@ async def test_what_is_left_tells_nothing_of_anybody(api: Api) -> None:
     (mark,) = await api.fetch("SELECT mark FROM erased_instalments")
     assert mark["mark"] != index
     assert await api.fetch("SELECT 1 FROM incentives WHERE nik_index = $1", index) == []
+
+
+async def test_an_id_that_was_erased_is_nobodys_anew(api: Api) -> None:
+    """Erased for good: what came under it once more could not be erased again."""
+    batch = (await api.submit(as_csv([row(1)]))).json()
+    assert (await api.decide(batch, "one", "reject")).status_code == 200
+    await erase(api)
+    before = await api.fetch("SELECT * FROM participants")
+    await admit(api, "other maker", MAKING)
+    for role, code in (("maker", "participant_conflict"), ("other maker", "participant_taken")):
+        single = await api.call("POST", "/v1/incentives", role=role, key=role[:5], json=row(1))
+        assert (single.status_code, single.json()["code"]) == (409, code)
+        batch = (await api.submit(as_csv([row(1)]), role=role, key=f"{role[:5]}-file")).json()
+        assert (batch["rows_accepted"], batch["rows_rejected"]) == (0, 1)
+    assert await api.fetch("SELECT * FROM participants") == before
+    anew = await api.call("POST", "/v1/incentives", key="anew", json=row(1, participant_id="P-anew"))
+    assert anew.status_code == 201
