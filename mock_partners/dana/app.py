@@ -12,9 +12,12 @@ from mock_partners.kit.http import Handler, MockApp, Route
 from mock_partners.kit.notify import Send
 from mock_partners.kit.payouts import Payouts
 from mock_partners.kit.redirects import RegisteredRedirect
-from mock_partners.kit.snap.gate import CUSTOMER_TOKEN_SERVICE, Gate, Profile
+from mock_partners.kit.snap.gate import CUSTOMER_TOKEN_SERVICE, HEADER_LIMITS, Gate, Profile
 from mock_partners.kit.waits import Waits
 from mock_partners.kit.world import World
+
+LIMITS = {**HEADER_LIMITS, "channel-id": 64}
+"""DANA's Node client names its channel by the partner, `..-SERVER`; the standard has five characters (dana.md 3)."""
 
 
 def create_app(
@@ -24,7 +27,7 @@ def create_app(
     """The DANA mock on a world. It notifies nobody (decisions D9): `send` is not used, browsers go to `notify_base`."""
     scheduler = scheduler or world.keep("scheduler", lambda: Scheduler(clock))
     world.add_missing(test_accounts())
-    gate = Gate(world, clock, snap_client(), profile=Profile(rsa_calls=True))
+    gate = Gate(world, clock, snap_client(), profile=Profile(rsa_calls=True, header_limits=LIMITS))
     payouts = world.keep("payouts", lambda: Payouts(world, clock, scheduler, waits))
     linking = Linking(world, clock, gate, waits, RegisteredRedirect(notify_base, "dana"))
     topups = Topups(world, clock, gate, payouts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from mock_partners.dana.credentials import VALUES, snap_client
 from mock_partners.dana.look import LOOK
@@ -87,7 +88,9 @@ class Linking:
             raise Refusal(401, "00", "Unauthorized. [partnerId]")
         request = PageRequest(query["externalId"], scopes, return_url, query["state"])
         data = query.get("seamlessData", "")
-        if not data or not snap_client().signed(data.encode(), query.get("seamlessSign", "")):
+        given = query.get("seamlessSign", "")
+        # DANA's Python client encodes it once for its address, its Node client twice.
+        if not data or not any(snap_client().signed(data.encode(), sign) for sign in (given, unquote(given))):
             return request, "", ""  # ignored, as if it had not come (snap-bni.md 1.5)
         told = json_object(data.encode()) or {}
         phone = next((str(told[name]) for name in NUMBERS if told.get(name)), "")

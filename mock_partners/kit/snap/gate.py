@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -49,6 +49,7 @@ class Profile:
     tolerance_s: float = TOLERANCE_S
     unknown_token_case: str = "03"
     grant_names: tuple[str, ...] = ("grantType",)
+    header_limits: Mapping[str, int] = field(default_factory=lambda: HEADER_LIMITS)
     rsa_calls: bool = False
     """Transaction calls are signed by RSA, without any token of the programme's (snap-bni.md 1.7, type 2)."""
 
@@ -224,7 +225,7 @@ class Gate:
             value = call.header(name)
             if not value:
                 raise missing(name.upper())
-            if len(value) > HEADER_LIMITS.get(name, 2048):
+            if len(value) > self.profile.header_limits.get(name, 2048):
                 raise malformed(name.upper())
         if self.profile.check_content_type and call.body and not _is_json(call.header("content-type")):
             raise missing("Content-Type")

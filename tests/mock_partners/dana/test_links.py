@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
 from mock_partners.kit.snap.signatures import asymmetric_ok
 from tests.mock_partners.dana.conftest import BACK, NIK, NUMBER, PHONE, SECRETS, Dana, returned
+from tests.mock_partners.signing import rsa_signature
 
 OTHER, OTHER_NUMBER = "+6281100000002", "6281100000002"
 UNBIND = "/v1.0/registration-account-unbinding.htm"
@@ -98,6 +101,14 @@ async def test_the_number_is_taken_under_each_of_danas_names_and_with_its_zero(
     dana.account()
     page = (await dana.http.get(dana.page_url(phone, named=named))).headers["Location"]
     assert NUMBER[-4:] in (await dana.http.get(page)).text and page.startswith("/app/authorize")
+
+
+async def test_a_sign_that_is_encoded_twice_is_taken(dana: Dana) -> None:
+    """As DANA's Node client writes it; its Python client encodes it once."""
+    dana.account()
+    data = json.dumps({"mobile": NUMBER, "externalUid": "link-1"}, separators=(",", ":"))
+    page = (await dana.http.get(dana.page_url(sign=quote(rsa_signature(dana.pem, data), safe="")))).headers["Location"]
+    assert 'name="phone"' not in (await dana.http.get(page)).text, "the number is known"
 
 
 async def test_seamless_data_without_a_number_asks_for_one(dana: Dana) -> None:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from mock_partners.kit.behaviour import Behaviour
-from tests.mock_partners.dana.conftest import NUMBER, Dana
+from tests.mock_partners.dana.conftest import NUMBER, SECRETS, Dana
 
 INQUIRY, TOPUP = "/rest/v1.0/emoney/account-inquiry", "/rest/v1.0/emoney/topup"
 
@@ -98,12 +98,20 @@ async def test_refusals_keep_nothing(dana: Dana, number: str, value: str, deposi
         ({"X-PARTNER-ID": "other"}, "4013800"),
         ({"X-TIMESTAMP": "2026-01-15T11:44:59+07:00"}, "4013800"),
         ({"CHANNEL-ID": ""}, "4003802"),
+        ({"CHANNEL-ID": "c" * 65}, "4003801"),
     ],
 )
 async def test_admission(dana: Dana, headers: dict[str, str], expected: str) -> None:
     dana.account()
     assert (await dana.post(TOPUP, dana.payout(), **headers))["responseCode"] == expected
     assert dana.world.books == []
+
+
+async def test_the_channel_of_danas_node_client_is_taken(dana: Dana) -> None:
+    """It is the partner's name and `-SERVER`, not the standard's five characters."""
+    dana.account()
+    told = await dana.post(TOPUP, dana.payout(), **{"CHANNEL-ID": f"{SECRETS['client_id']}-SERVER"})
+    assert told["responseCode"] == "2003800"
 
 
 async def test_an_external_id_is_used_once_a_day(dana: Dana) -> None:

@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 NPM_PACKAGE = "midtrans-client@1.4.3"
 BNI_PACKAGES = ("bnipython==0.8.9", "pyOpenSSL==24.1.0")
 """pyOpenSSL 24.1 is the last line of it that still has `crypto.sign`, which the SDK calls."""
-DANA_PACKAGE = "dana-python==2.2.2"
+DANA_PACKAGE, DANA_NODE = "dana-python==2.2.2", "dana-node@1.5.11"
 INSTALL_S, ANSWER_S = 240.0, 30.0
 
 
@@ -118,14 +118,31 @@ def install(why: str, *command: str, cwd: Path) -> None:
 @pytest.fixture(scope="session")
 def node_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds Midtrans' Node client."""
+    return node_with("Midtrans' Node client was NOT run", NPM_PACKAGE, "driver.js", tmp_path_factory.mktemp("node"))
+
+
+def node_with(why: str, package: str, driver: str, folder: Path) -> Path:
+    """The folder, with a package from npm and what drives it."""
     if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("Midtrans' Node client was NOT run: no node and npm on this machine")
-    folder = tmp_path_factory.mktemp("node")
+        pytest.skip(f"{why}: no node and npm on this machine")
     (folder / "package.json").write_text("{}")
-    command = ("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", NPM_PACKAGE)
-    install("Midtrans' Node client was NOT run", *command, cwd=folder)
-    shutil.copy(HERE / "driver.js", folder)
+    install(why, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", package, cwd=folder)
+    shutil.copy(HERE / driver, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def dana_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds DANA's Node client."""
+    return node_with("DANA's Node client was NOT run", DANA_NODE, "dana_driver.js", tmp_path_factory.mktemp("danode"))
+
+
+@pytest.fixture
+def dana_node(dana: Served, dana_packages: Path) -> Iterator[Driver]:
+    (dana_packages / "credentials.json").write_text(json.dumps(dana.credentials["credentials"]))
+    driver = Driver("node", "dana_driver.js", dana.url, "credentials.json", cwd=dana_packages)
+    yield driver
+    driver.close()
 
 
 def python_312() -> str | None:
