@@ -28,6 +28,7 @@ from gateway.security import personal
 from gateway.services.intake.participants import Participants
 from gateway.services.linking.proof import DOCUMENT, AccountProofs
 from gateway.services.ops.operators import RoleMissing
+from gateway.services.ops.shown import as_read
 from gateway.services.payouts.settlements import REFUSED_FOR, SettledAs
 from gateway.storage.ops import audit, story
 
@@ -41,7 +42,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     participant: str | None = None
     partner: str | None = None
     read: str | None = None
-    """Why the partner is paused, as it was shown (`as_read`)."""
+    """What was shown of a pause or case (`as_read`)."""
     payout: int | None = None
     hold: int | None = None
     batch: str | None = None
@@ -148,7 +149,7 @@ async def _release(core: Core, target: Target, typed: Typed, actor: str) -> None
 
 
 async def _close(core: Core, target: Target, typed: Typed, actor: str) -> None:
-    await core.cases.close(_number(target.case), typed["reason"], actor=actor)
+    await core.cases.close(_number(target.case), typed["reason"], actor=actor, read=target.read)
 
 
 async def _pause(core: Core, target: Target, typed: Typed, actor: str) -> None:
@@ -302,7 +303,7 @@ def lifting(code: BlockerCode, *targets: Target) -> list[tuple[Act, Target]]:
 def closing(*rows: story.Row) -> list[tuple[Act, Target]]:
     """Of some cases those that are open, and that a person closes."""
     found = [row for row in rows if row["closed_at"] is None and BlockerCode(row["code"]) in CLOSED_BY_HAND]
-    return [(ACT_OF[CLOSE], Target(case=row["id"])) for row in found]
+    return [(ACT_OF[CLOSE], Target(case=row["id"], read=as_read(row["opened_at"], row["detail"]))) for row in found]
 
 
 @post("/acts/{name:str}", guards=[signed_in()], request_max_body_size=FORM_BYTES)

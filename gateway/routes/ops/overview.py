@@ -20,8 +20,9 @@ from gateway.routes.ops.acts import ACTS, Target
 from gateway.routes.ops.session import Browser, language, page, signed_in
 from gateway.services.ops import funnel, standstill
 from gateway.services.ops.funnel import FunnelRow
-from gateway.services.ops.partners import as_read, trouble
+from gateway.services.ops.partners import trouble
 from gateway.services.ops.plan import BurnDown, Forecast
+from gateway.services.ops.shown import as_read
 from gateway.services.ops.standstill import Because
 from gateway.storage.ops import funnel as stored
 from gateway.storage.ops import story

@@ -8,6 +8,7 @@ from contracts.lifting import CLOSED_BY_HAND, LIFTED_BY
 from contracts.payout import OPEN_STATES, PayoutState
 from gateway.clock import Clock
 from gateway.security import personal
+from gateway.services.ops.shown import as_read
 from gateway.storage.base.database import Connection, Database, transact
 from gateway.storage.ops import audit, cases
 from gateway.storage.ops.cases import Case, StillAbout
@@ -20,11 +21,13 @@ class Cases:
         self._database = database
         self._clock = clock
 
-    async def close(self, case_id: int, reason: str, *, actor: str) -> Case:
+    async def close(self, case_id: int, reason: str, *, actor: str, read: str | None = None) -> Case:
         """Call a case settled; one that is closed already stays as it is. It pays nothing and lets nothing be paid.
+        `read` (`as_read`): its evidence, as whoever closes it has read it.
 
-        Raises `NotFound`, `Conflict` where the gateway itself closes it once what it tells of is over, or where
-        something that only the gateway can end still waits for it, `InvalidRequest` for a reason that names somebody.
+        Raises `NotFound`, `Conflict` where there is more evidence by now, where the gateway itself closes it once what
+        it tells of is over, or where something that only the gateway can end still waits for it, `InvalidRequest` for a
+        reason that names somebody.
         """
         personal.refuse(reason, "reason")
         now = self._clock.now()
@@ -35,6 +38,8 @@ class Cases:
                 raise NotFound("There is no such case.")
             if case.closed_at is not None:
                 return case
+            if read not in (None, as_read(case.opened_at, case.detail)):
+                raise Conflict("It says more by now.", remedy="Read its evidence, and close it then.")
             code = BlockerCode(case.code)
             if code not in CLOSED_BY_HAND:
                 raise Conflict(

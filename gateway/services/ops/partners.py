@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
@@ -16,6 +15,7 @@ from contracts.quotas import all_quotas
 from gateway.clock import Clock, jakarta_day
 from gateway.security import personal
 from gateway.services.ops import standstill
+from gateway.services.ops.shown import as_read
 from gateway.services.ops.standstill import Standstill
 from gateway.storage.base.database import Database
 from gateway.storage.ops import audit, backlog, holds, switches
@@ -54,11 +54,6 @@ class PausedView(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     by: str
     reason: str
-
-
-def as_read(since: datetime, reason: str) -> str:
-    """What a page that has shown a pause sends along when it is resumed: that one is meant, with these reasons."""
-    return hashlib.sha256(f"{since.timestamp()} {reason}".encode()).hexdigest()[:16]
 
 
 class StatementView(msgspec.Struct, frozen=True, kw_only=True):

@@ -198,6 +198,32 @@ async def test_a_page_of_yesterday_resumes_nothing_that_it_does_not_show(town: T
         assert (await browser.post("/ops/acts/resume", data=form | {"reason": WHY})).status_code == 409, "another pause"
 
 
+async def test_a_page_of_yesterday_closes_no_case_that_says_more_by_now(town: Town, desk: Desk) -> None:
+    """What more contradicts a payout is told in the case that is open, as whoever closes it will have read it."""
+    incentive = await town.due()
+    await town.worker().tick_send("fake")
+    payout = (await town.payout(incentive)).id
+
+    async def told(detail: str) -> None:
+        new = NewCase(code=B.CONTRADICTION, partner="fake", detail=detail, payout=payout, incentive=incentive)
+        async with town.database.transaction() as connection:
+            await cases.open_cases(connection, town.clock.now(), [new])
+
+    await told("paid, then refused")
+    (case,) = await town.fetch("SELECT id FROM cases")
+    pages = (f"/ops/cases/{case['id']}", f"/ops/payouts/{payout}")
+    async with desk.signed_in("operator") as browser:
+        forms = [buttons((await browser.get(page)).text)["close"] for page in pages]
+        await told("credited twice")
+        for form in forms:
+            stale = await browser.post("/ops/acts/close", data=form | {"reason": WHY})
+            assert stale.status_code == 409, stale.text
+        assert await town.cases() == ["contradiction"]
+        assert "credited twice" in (await browser.get(pages[0])).text
+        assert (await press(browser, pages[0], "close")).status_code == 303
+    assert await town.cases() == []
+
+
 async def test_a_page_of_yesterday_releases_no_hold_of_today(town: Town, desk: Desk) -> None:
     """What was shown is over by itself, and the partner is held anew for the same reason: nobody has looked at that."""
     shown = await held(town)
