@@ -77,7 +77,7 @@ async def let_go(connection: Connection, participant: int, partner: str, account
         return
     for other in await participants.with_account(connection, partner, account_index):
         if other.standing == BlockerCode.ACCOUNT_SHARED.value and other.link_id is not None:
-            await verifications.open_for(connection, other.id, other.link_id, other.nik_index, now)
+            await verifications.open_beside(connection, other.id, other.link_id, other.nik_index, now)
 
 
 async def held(

@@ -132,5 +132,5 @@ async def doubt_holders(connection: Connection, person: ParticipantRow, link: Li
         if holder.verified and holder.nik_index != person.nik_index and holder.link_id is not None:
             data = {"also_of": link.id}
             await audit.record(connection, now, "gateway", "link.account_of_two_niks", holder.link_id, data)
-            await verifications.open_for(connection, holder.id, holder.link_id, holder.nik_index, now)
+            await verifications.open_beside(connection, holder.id, holder.link_id, holder.nik_index, now)
             await participants.unsure(connection, holder.id, now)

@@ -56,6 +56,24 @@ async def open_for(connection: Connection, participant: int, link_id: str, nik_i
     return number
 
 
+async def open_beside(connection: Connection, participant: int, link_id: str, nik_index: bytes, now: datetime) -> None:
+    """The same for somebody whom the caller has not locked: a check that is being decided at this moment is left to
+    itself, and not waited for, as it may wait for what the caller has.
+    """
+    await connection.execute(
+        "WITH brought AS (UPDATE verifications SET next_attempt_at = least(next_attempt_at, $5) WHERE id ="
+        " (SELECT id FROM verifications WHERE link_id = $3 AND state = 'open' FOR UPDATE SKIP LOCKED))"
+        " INSERT INTO verifications (id, participant, link_id, nik_index, state, next_attempt_at, created_at)"
+        " SELECT $1, $2, $3, $4, 'open', $5, $5"
+        " WHERE NOT EXISTS (SELECT FROM verifications WHERE link_id = $3 AND state = 'open') ON CONFLICT DO NOTHING",
+        await new_id(connection, now),
+        participant,
+        link_id,
+        nik_index,
+        now,
+    )
+
+
 async def lease(
     connection: Connection, now: datetime, until: datetime, limit: int, partner: str | None
 ) -> list[VerificationRow]:

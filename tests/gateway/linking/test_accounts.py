@@ -13,6 +13,8 @@ from contracts.errors import Hint, PartnerUnavailable
 from contracts.identity import IdentityAnswer, Verdict
 from contracts.linking import LinkHeld, Unlinked
 from gateway.services.brake.brake import Brake
+from gateway.services.linking import facts
+from gateway.storage.intake import participants
 from tests.gateway.linking.fake import granted
 from tests.gateway.linking.world import HOME, World
 
@@ -308,3 +310,24 @@ async def test_a_holder_who_is_right_stays_the_holder(world: World) -> None:
     assert await world.incentive(holder) == ("scheduled", None)
     assert await world.incentive(other) == ("awaiting_verification", "account_shared")
     assert world.banks["shared"].calls("verify") == 3
+
+
+async def test_nobody_waits_for_a_check_of_somebody_else_that_is_being_decided(world: World) -> None:
+    """That one may wait for the account's owner, which whoever lets it go has locked."""
+    holder, other = await world.person("shared"), await world.person("shared")
+    await world.linked(holder, granted("token-1"))
+    await world.verification.tick()
+    link = await world.linked(other, granted("token-2"))
+    await world.verification.tick()
+    await world.verification.tick()
+    assert await world.incentive(other) == ("awaiting_verification", "account_shared")
+    await world.verification.request(other)
+    async with world.database.transaction() as deciding, asyncio.timeout(5):
+        done = await deciding.execute(
+            "UPDATE verifications SET state = 'decided' WHERE link_id = $1 AND state = 'open'", link
+        )
+        assert done == "UPDATE 1"
+        async with world.database.transaction() as leaving:
+            person = await participants.find(leaving, holder, lock=True)
+            assert person is not None
+            await facts.let_go(leaving, person.id, "shared", person.account_index, world.clock.now())
