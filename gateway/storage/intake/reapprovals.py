@@ -94,16 +94,21 @@ async def _lapse(connection: Connection, now: datetime, which: str, value: objec
 
 async def lapsed(connection: Connection, organisation: str, limit: int) -> list[Lapsed]:
     """Those of an organisation (`_LAPSED`), locked, so that they stay as they are."""
+    # Held first: whose account is being changed is waited for, and read as it is then.
+    held = await connection.fetch(
+        f"SELECT i.id FROM {_LAPSED} AND i.organisation = $2 ORDER BY i.id LIMIT $1 FOR NO KEY UPDATE OF i",  # noqa: S608 - constants
+        limit,
+        organisation,
+        timeout=STATEMENT_S,
+    )
     rows = await connection.fetch(
         f"""
         SELECT i.id, i.lapsed_at, {rules.of_stopped("i")},
             i.programme, i.purpose, i.period, i.participant_id, i.nik_index, i.partner, i.amount_rupiah, i.due_on,
             i.deadline_on, t.account_index
-        FROM {_LAPSED} AND i.organisation = $2
-        ORDER BY i.id LIMIT $1 FOR NO KEY UPDATE OF i
+        FROM {_LAPSED} AND i.id = ANY($1::bigint[]) ORDER BY i.id
         """,  # noqa: S608 - constants
-        limit,
-        organisation,
+        [row["id"] for row in held],
         timeout=STATEMENT_S,
     )
     return [Lapsed(*row) for row in rows]

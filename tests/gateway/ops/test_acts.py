@@ -329,3 +329,6 @@ async def test_the_days_of_a_partner_and_webhooks_are_shown(town: Town, desk: De
         assert "answered 500" in shown
         assert (await press(browser, "/ops/webhooks", "revive")).status_code == 303
         assert "answered 500" not in (await browser.get("/ops/webhooks")).text
+        await town.execute("UPDATE clients SET disabled_at = now() WHERE id = 'k'")
+        over = (await browser.get("/ops/webhooks")).text
+        assert "dimatikan" in over and buttons(over) == {}, "nothing is delivered to it again, whatever is pressed"
