@@ -133,7 +133,7 @@ class Linking:
     async def unbind(self, asked: Asked) -> Reply:
         """registration-account-unbinding, service 09 (decisions D10)."""
         fields = Fields(asked.body)
-        if fields.text("merchantId", 64) != VALUES["merchant_id"]:
+        if fields.text("merchantId", 64, required=False) not in ("", VALUES["merchant_id"]):
             raise Refusal(404, "08", "Invalid Merchant")
         if not asked.call.header("x-device-id"):
             raise missing("X-DEVICE-ID")

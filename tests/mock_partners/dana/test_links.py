@@ -131,6 +131,13 @@ async def unbind(dana: Dana, token: str, merchant: str = SECRETS["merchant_id"],
     return str((await dana.post(UNBIND, body, **sent))["responseCode"])
 
 
+async def test_unbinding_names_the_merchant_or_not(dana: Dana) -> None:
+    """DANA's acceptance tests leave it out, and are told that it is done."""
+    dana.account()
+    token = (await dana.link())["accessToken"]
+    assert await unbind(dana, token, "") == "2000900"
+
+
 async def test_unbinding(dana: Dana) -> None:
     dana.account()
     token = (await dana.link())["accessToken"]
