@@ -97,8 +97,8 @@ def cohort(
 ) -> None:
     """Make a cohort for `gateway demo`: incentives.csv, world.csv and expected.csv, every NIK synthetic."""
     make_cohort(out, seed=seed, participants=participants)
-    files = f"--incentives {out}/incentives.csv --world {out}/world.csv --expected {out}/expected.csv"
-    Console().print(f"{participants} participants in {out}\ntry: gateway demo {files}", soft_wrap=True)
+    files = " ".join(f"--{name} {shlex.quote(f'{out}/{name}.csv')}" for name in ("incentives", "world", "expected"))
+    Console().print(f"{participants} participants in {out}\ntry: gateway demo {files}", soft_wrap=True, markup=False)
 
 
 def _run(given: Given, *, keep: bool, console: Console, json_file: Path | None, port_base: int | None) -> Report:
@@ -125,10 +125,11 @@ def _run(given: Given, *, keep: bool, console: Console, json_file: Path | None, 
             f"API {cluster.api_url}  OpenAPI {cluster.api_url}/schema",
             *(f"mock {name} {url}" for name, url in cluster.mocks.items()),
             f"data and logs: {folder}\nin another terminal, before any command or call:",
-            f"  . {settings}\nCtrl-C ends it" + ("" if keep else ", and removes data and logs (--keep keeps them)"),
+            f"  . {shlex.quote(str(settings))}\nCtrl-C ends it"
+            + ("" if keep else ", and removes data and logs (--keep keeps them)"),
         ]
         for line in lines:
-            console.print(line, soft_wrap=True, highlight=False)
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
         await asyncio.Event().wait()
 
     try:
@@ -147,7 +148,8 @@ def _run(given: Given, *, keep: bool, console: Console, json_file: Path | None, 
             )
         )
     except (ClusterError, Stuck):
-        console.print(f"data and logs are kept; the same once more: gateway demo --again {folder}", soft_wrap=True)
+        again = f"gateway demo --again {shlex.quote(str(folder))}"
+        console.print(f"data and logs are kept; the same once more: {again}", soft_wrap=True, markup=False)
         keep = True
         raise
     finally:
