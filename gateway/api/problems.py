@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -282,6 +283,12 @@ def _parameter(detail: str) -> str | None:
     return found.group(1) if found else None
 
 
+def _named(error: Exception) -> str:
+    """Its class, and of what the system refuses why (`OSError ENOSPC`: a disk is full): words may quote anything."""
+    why = errno.errorcode.get(error.errno or 0, "") if isinstance(error, OSError) else ""
+    return f"{type(error).__name__} {why}".rstrip()
+
+
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     if isinstance(error, asyncpg.CharacterNotInRepertoireError):
         # PostgreSQL's texts hold every character but this one; it may stand in any parameter or field.
@@ -295,7 +302,7 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[P
     _log.error(
         "request_failed",
         request_id=request_id_of(request.scope),
-        error=type(error).__name__,
+        error=_named(error),
         method=request.method,
         route=request.scope.get("path_template"),
         frames=frames(error),

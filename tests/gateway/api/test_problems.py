@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -17,6 +18,7 @@ from gateway.routes.intake import batches as batch_routes
 from gateway.security.assertions import TYPE
 from gateway.security.clients import SCOPES, register
 from gateway.security.limits import Rate
+from gateway.services.intake import spool
 from tests.gateway.api.kit import Api, as_csv, nik, row
 
 PROBLEM = "application/problem+json"
@@ -316,3 +318,17 @@ class TestToken:
     async def test_the_secret_is_kept_only_as_a_hash(self, api: Api, client: Any) -> None:
         rows = await api.fetch("SELECT c::text AS line FROM clients c UNION ALL SELECT a::text FROM audit_log a")
         assert client.secret not in json.dumps([line["line"] for line in rows])
+
+
+async def test_a_full_disk_is_named_in_the_log_and_the_file_taken_once_there_is_room(
+    api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(spool.Spool, "_write", full)
+        assert (await api.submit(as_csv([row(1)]), key="one")).status_code == 500
+    assert "OSError ENOSPC" in "".join(capsys.readouterr())
+    again = await api.submit(as_csv([row(1)]), key="one")
+    assert (again.status_code, again.json()["rows_accepted"]) == (201, 1)
