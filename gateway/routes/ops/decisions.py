@@ -137,6 +137,8 @@ async def list_webhooks(core: NamedDependency[Core], request: Browser) -> Respon
         rows, letters = await story.endpoints(connection), await story.dead_letters(connection)
 
     def offered(row: story.Row) -> list[tuple[Act, Target]]:
+        if row["client_disabled_at"] is not None:  # nothing is delivered there any more
+            return []
         names = ["try"] + ["revive"] * bool(row["dead"]) + ["enable"] * (row["disabled_at"] is not None)
         return [(ACTS[name], Target(endpoint=row["id"])) for name in names]
 

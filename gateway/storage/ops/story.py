@@ -316,6 +316,7 @@ async def endpoints(connection: Connection) -> Page:
     """Every webhook endpoint with what waits for it and what was given up, those in trouble first."""
     rows = await connection.fetch(
         "SELECT e.id, e.client_id, e.url, e.disabled_at, e.disabled_because, e.failing_since, e.last_error,"
+        " (SELECT c.disabled_at FROM clients c WHERE c.id = e.client_id) AS client_disabled_at,"
         " count(d.endpoint) FILTER (WHERE d.dead_at IS NULL) AS waiting,"
         " count(d.endpoint) FILTER (WHERE d.dead_at IS NOT NULL) AS dead"
         " FROM webhook_endpoints e LEFT JOIN webhook_deliveries d ON d.endpoint = e.id"
