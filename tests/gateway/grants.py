@@ -35,9 +35,8 @@ _OPEN = re.compile(r"\b(FROM|INTO|JOIN|UPDATE) {}")
 PUT_IN: Mapping[str, Collection[str]] = {
     "DELETE FROM {} WHERE participant = $1": ("account_owners", "nik_corrections", "refusals"),
     "DELETE FROM {} WHERE line BETWEEN": (),  # its own temporary tables
-    "i.deadline_on, t.account_index\n        FROM {} AND": (
-        "incentives",
-    ),  # which it locks; the others are read by name
+    "SELECT i.id FROM {} AND": ("incentives",),  # which it locks; the others by name
+    "i.deadline_on, t.account_index\n        FROM {} AND": ("incentives",),
     "SELECT min(i.lapsed_at) FROM {}": ("incentives",),
     "FETCH {} FROM {}": (),  # a cursor, whose statement is read where it is declared
     "SELECT substring(value FROM": [table.name for table in keys.TABLES],

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.security import approval
 from gateway.storage.ops import audit
 from tests.gateway.api.kit import Api, as_csv, nik, row
 from tests.gateway.api.test_tenancy import admit
@@ -294,6 +295,44 @@ async def test_who_was_stopped_is_known_under_another_id(api: Api) -> None:
 async def _decide_both(api: Api, batch: dict[str, Any]) -> None:
     for role in ("one", "two"):
         assert (await api.decide(batch, role)).status_code == 200
+
+
+async def test_what_is_put_up_anew_is_the_account_as_it_is_once_it_is_held(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is changed once more while somebody puts up what has lapsed: approved would be an account that is none."""
+    batch = (await api.submit(as_csv([row(1)]))).json()
+    for role in ("one", "two"):
+        await api.decide(batch, role)
+    path = "/v1/participants/P00000001"
+
+    def moved(n: int) -> dict[str, Any]:
+        return {name: row(n)[name] for name in ("account", "phone")}
+
+    assert (await api.call("PUT", path, json=moved(51))).status_code == 200
+    record, reached, go_on = audit.record, asyncio.Event(), asyncio.Event()
+
+    async def slow(connection: Any, now: Any, actor: str, action: str, *about: Any) -> Any:
+        if action == "participant.correct":
+            reached.set()
+            await go_on.wait()
+        return await record(connection, now, actor, action, *about)
+
+    monkeypatch.setattr(audit, "record", slow)
+    correcting = asyncio.create_task(api.call("PUT", path, json=moved(52)))
+    async with asyncio.timeout(WAITED_S):
+        await reached.wait()
+        putting_up = asyncio.create_task(api.call("POST", "/v1/batches/reapprovals", key="again"))
+        await waits(api)
+        go_on.set()
+        assert ((await correcting).status_code, (await putting_up).status_code) == (200, 201)
+    (up,) = await api.fetch(
+        "SELECT r.digest, p.account_index, i.programme, i.purpose, i.period, i.participant_id, i.nik_index, i.partner,"
+        " i.amount_rupiah, i.due_on, i.deadline_on FROM reapprovals r JOIN incentives i ON i.id = r.incentive"
+        " JOIN participants p ON p.id = i.participant"
+    )
+    text = approval.approved_row(**dict(list(up.items())[2:]))
+    assert up["digest"] == approval.digest(api.core.resources.vault, text, up["account_index"])
 
 
 async def test_nobody_decided_in_a_month(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
