@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,7 +26,8 @@ async def receive(
     """Verified, stored, answered; applied afterwards."""
     desk = core.resources.desks.get(partner)
     routes = desk.manifest.callbacks if desk is not None else ()
-    route = next((route for route in routes if route.path == path and route.method == request.method), None)
+    named = re.sub("/{2,}", "/", path)  # of an address that was given with a slash at its end
+    route = next((route for route in routes if route.path == named and route.method == request.method), None)
     if route is None:
         raise NotFound("There is no such callback.")
     body = await request.body()
