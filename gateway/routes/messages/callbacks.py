@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,8 +25,7 @@ async def receive(
     """Verified, stored, answered; applied afterwards."""
     desk = core.resources.desks.get(partner)
     routes = desk.manifest.callbacks if desk is not None else ()
-    named = re.sub("/{2,}", "/", path)  # of an address that was given with a slash at its end
-    route = next((route for route in routes if route.path == named and route.method == request.method), None)
+    route = next((route for route in routes if route.path == path and route.method == request.method), None)
     if route is None:
         raise NotFound("There is no such callback.")
     body = await request.body()

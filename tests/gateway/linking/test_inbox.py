@@ -36,13 +36,6 @@ async def results(world: World) -> list[tuple[str | None, int]]:
     return [(row["result"], row["tries"]) for row in await world.all("SELECT result, tries FROM inbox ORDER BY id")]
 
 
-@pytest.mark.parametrize("path", ["/callbacks/shared//v1/notify", PATH + "/", "/callbacks/shared/v1//notify"])
-async def test_a_slash_too_many_loses_no_notification(world: World, path: str) -> None:
-    """Partners append their path to what they were given, and sign what they call."""
-    assert (await post(world, notice(token="t"), path)).status_code == 202
-    assert (await post(world, notice(token="u"), path, **{"X-Signature": signature(PATH, b"x")})).status_code == 401
-
-
 async def test_only_signed_notifications_of_the_manifest_are_stored(world: World) -> None:
     body = notice(token="t")
     before = await world.everything()
