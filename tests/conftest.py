@@ -51,6 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("long" if config.getoption("--long") else "small")
     for name in ("DATABASE_URL", "REDIS_URL"):
         os.environ.pop(name, None)  # no test may reach a database that someone uses
+    for name in ("no_proxy", "NO_PROXY"):  # a machine's proxy is for what is installed, and leads nowhere here
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost")))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -97,6 +97,8 @@ async def test_a_partner_is_asked_as_the_gateway_asks_it_whatever_proxy_is_named
 ) -> None:
     for name in ("HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name)
     async with partner(tmp_path) as (url, _), asyncio.timeout(30):
         trusted = contexts({"bni": Tls(ca_pem=OURS.pem)})
         found = [told async for told in _partner_clocks({"bni": {"api": url}}, trusted)]

@@ -54,6 +54,8 @@ async def test_what_runs_on_this_machine_is_reached_whatever_proxy_is_named(
 ) -> None:
     for name in ("http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name)
     nothing: Any = None
     async with asyncio.timeout(5):
         await _ready(Cluster(tmp_path, nothing, nothing, url, 0, {"bni": url}, "", {}))
