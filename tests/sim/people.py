@@ -84,13 +84,14 @@ class Visit:
     async def run(self) -> None:
         """From the core platform's button to the end of the pages."""
         person, town = self._person, self._town
+        calm = town.chance.over
         try:
             await self._run()
         except Gone as why:
             town.trace(f"gave up: {why}")
         finally:
             person.visiting = False
-            person.visits += 1
+            person.visits += calm == town.chance.over  # one that outlasts the faults is none of those that follow them
             person.next_visit_s = town.now_s + 30.0 * person.visits
 
     async def _release(self) -> None:
