@@ -82,6 +82,9 @@ _DEAD_ENDS = (
 )  # fmt: skip
 
 _HELD = (
+    one("hold/an_old_page_releases_a_new_hold", _HOLDS, "AND ($6::bigint IS NULL OR id = $6)", "AND ($6::bigint IS NULL OR id > 0)", "tests/gateway/ops/test_acts.py", first="test_a_page_of_yesterday_releases_no_hold_of_today"),
+    one("case/an_old_page_closes_what_it_does_not_show", "gateway/services/ops/cases.py", "if read not in (None, as_read(case.opened_at, case.detail)):", "if read == case.detail:", "tests/gateway/ops/test_acts.py", first="test_a_page_of_yesterday_closes_no_case_that_says_more_by_now"),
+    one("pause/an_old_page_resumes_what_it_does_not_show", "gateway/services/ops/partners.py", "and read not in (None, as_read(paused.paused_at, paused.reason)):", "and read == paused.reason:", "tests/gateway/ops/test_acts.py", first="test_a_page_of_yesterday_resumes_nothing_that_it_does_not_show"),
     one("hold/a_release_frees_other_holds", _HOLDS, "WHERE partner = $2 AND stage = $3 AND kind = ANY($4::text[]) AND released_at IS NULL", "WHERE partner = $2 AND stage = $3 AND cardinality($4::text[]) > 0 AND released_at IS NULL", HOLDS, first="test_each_hold_is_released_for_its_own_reason_only"),
     one("hold/what_waited_goes_on_waiting", _HOLDS, "        await make_due(connection, now, partner, stage)\n", "        pass\n", HOLDS, first="test_a_return_makes_due_what_waited_however_it_waited"),
     one("hold/made_due_though_another_one_holds", _HOLDS, "if not any(one.stage is stage and one.stops for one in held):", "if held is not None:", HOLDS, first="test_each_hold_is_released_for_its_own_reason_only"),
