@@ -24,6 +24,8 @@ MOST_CALLS_PER_S = 1_000_000.0
 MOST_KEYS = 8
 
 
+MOST_PORT = 65_535
+_SCHEMES = {"DATABASE_URL": ("postgresql", "postgres"), "REDIS_URL": ("redis", "rediss", "unix")}
 _NAME = re.compile(r"(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}", re.ASCII)
 
 
@@ -148,15 +150,16 @@ def read_address(variable: str, text: str) -> Secret:
         parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
         user, _, servers = parts.netloc.rpartition("@")
         ports = [one.rpartition("]")[2].partition(":")[2] for one in servers.split(",")]
-        good = "://" in text and all(port == "" or (port.isascii() and port.isdigit()) for port in ports)
+        good = parts.scheme in _SCHEMES[variable]
+        good &= all(port == "" or (port.isascii() and port.isdigit() and int(port) <= MOST_PORT) for port in ports)
         good &= "@" not in user and (not parts.netloc or "@" not in parts.path + parts.fragment)
     except ValueError:
         good = False
     if not good:
         raise SettingsError(
-            f"{variable} cannot be read as SCHEME://USER:PASSWORD@HOST:PORT/NAME: within user and password write each"
-            " sign but letters and digits as % and its two digits (/ is %2F, # is %23, ? is %3F, @ is %40). `gateway"
-            " doctor` looks."
+            f"{variable} cannot be read as {_SCHEMES[variable][0]}://USER:PASSWORD@HOST:PORT/NAME: within user and"
+            " password write each sign but letters and digits as % and its two digits (/ is %2F, # is %23, ? is %3F, @"
+            " is %40). `gateway doctor` looks."
         )
     return Secret(text)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import resource
 
-import asyncpg
-
 from gateway.cli.common import MANIFESTS, settings
 from gateway.security import profile
 from gateway.security.vault import Vault
 from gateway.settings import Settings
 from gateway.storage.base import migrate, witness
+from gateway.storage.base.database import connect
 
 _CONNECT_S = 10
 
@@ -33,7 +32,7 @@ def _leave_no_core() -> None:
 
 async def right_store(given: Settings) -> None:
     """Refuse before anything listens or pays: inside a server's start the reason would be lost in its own words."""
-    connection = await asyncpg.connect(given.database_url.reveal(), timeout=_CONNECT_S)
+    connection = await connect(given.database_url.reveal(), timeout=_CONNECT_S)
     try:
         await witness.check(connection, Vault(*given.master_keys()))
         await profile.refuse_database(connection, given)

@@ -138,6 +138,32 @@ def test_a_password_with_signs_of_an_address_is_told_of_and_never_shown(name: st
         assert "?" in password or not set("/#@") & set(password), "what ends a server's name does not pass"
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("REDIS_URL", "http://cache"), ("REDIS_URL", "redis://cache:99999"), ("DATABASE_URL", "mysql://u@db/x"),
+        ("DATABASE_URL", "postgresql://u@db:99999/x"), ("DATABASE_URL", "postgresql://u@db:1,db:65536/x"),
+    ],
+)  # fmt: skip
+def test_what_no_driver_takes_for_an_address_is_named(name: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} cannot be read as (redis|postgresql)://"):
+        from_environment(COMPLETE | {name: text}, MANIFESTS)
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "migrate", "funnel"])
+@pytest.mark.parametrize("where", ["@nowhere.invalid/x", "@/x?host=/nowhere", "@127.0.0.1:1/x"])
+def test_a_database_that_is_not_there_is_told_in_a_line(command: str, where: str) -> None:
+    partners = {
+        f"{slug}_{name}".upper(): "x"
+        for slug, partner in PARTNERS.items()
+        for name, credential in partner.manifest.credentials.items()
+        if credential.default is None
+    }
+    given = COMPLETE | partners | {"GATEWAY_PROFILE": "demo", "DATABASE_URL": f"postgresql://gateway{where}"}
+    said = run(command, status=2, **given)
+    assert said.startswith("error: The database does not answer") and len(said.splitlines()) == 1
+
+
 @pytest.mark.parametrize("password", ["Sw0rd/fish", "Sw0rd#fish", "12#Sw0rdfish", "Sw0rd?fish", "[Sw0rdfish"])
 def test_no_command_shows_a_part_of_a_password(password: str) -> None:
     said = run("funnel", status=2, DATABASE_URL=f"postgresql://gateway:{password}@127.0.0.1:1/x")

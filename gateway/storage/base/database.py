@@ -95,20 +95,17 @@ class Database:
             if timeline is not None:
                 await timeline.compare(connection)
 
-        try:
-            pool = await asyncpg.create_pool(
-                dsn,
-                min_size=1,
-                max_size=size,
-                timeout=10,
-                command_timeout=limit_s,
-                connect=connect,
-                init=prepare,
-                reset=_as_it_is,
-                server_settings=_BY_KEY if by_key else {},
-            )
-        except OSError as error:  # no such host, no such socket, refused, silent
-            raise ConnectionError(f"The database does not answer ({type(error).__name__}).") from error
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=size,
+            timeout=10,
+            command_timeout=limit_s,
+            connect=connect,
+            init=prepare,
+            reset=_as_it_is,
+            server_settings=_BY_KEY if by_key else {},
+        )
         return cls(pool)
 
     async def close(self) -> None:
@@ -156,11 +153,15 @@ class Database:
 
 
 async def connect(*args: Any, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
-    """asyncpg's own; several servers of which none takes writes are a database that is away: one will be promoted."""
+    """asyncpg's own; raises `ConnectionError` where nothing answers. Several servers of which none takes writes are a
+    database that is away: one will be promoted.
+    """
     try:
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(*args, **options)
     except asyncpg.TargetServerAttributeNotMatched as error:
         raise ConnectionError(str(error)) from error
+    except OSError as error:  # no such host, no such socket, refused, silent
+        raise ConnectionError(f"The database does not answer ({type(error).__name__}).") from error
     return connection
 
 

@@ -8,7 +8,7 @@ from importlib import resources
 import asyncpg
 
 from gateway.storage.base import roles
-from gateway.storage.base.database import Connection
+from gateway.storage.base.database import Connection, connect
 
 _LOCK = 0x70_72_61_6B  # one migrator at a time; any constant would do
 
@@ -21,7 +21,7 @@ async def migrate(dsn: str) -> int:
     """Bring the database up to date, and let the roles that there are do what they need; returns how many files were
     applied. Safe from several processes at once.
     """
-    connection = await asyncpg.connect(dsn)
+    connection = await connect(dsn)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         await connection.execute(

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from gateway.storage.base.database import connect
+
 SERVE, WORKER, OPERATE, READ = "gateway_serve", "gateway_worker", "gateway_operate", "gateway_read"
 """Of `gateway serve`, of `gateway worker`, of all other commands, and of who only reads."""
 ROLES = (SERVE, WORKER, OPERATE, READ)
@@ -127,7 +129,7 @@ async def grant(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
 
 async def make(dsn: str) -> None:
     """Let the server have the roles, without passwords: for one that is embedded, which nobody else reaches."""
-    connection = await asyncpg.connect(dsn, timeout=10)
+    connection = await connect(dsn, timeout=10)
     try:
         known = {row["rolname"] for row in await connection.fetch("SELECT rolname FROM pg_roles")}
         for role in ROLES:

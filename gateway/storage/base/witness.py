@@ -13,7 +13,7 @@ import asyncpg
 from gateway.security import places
 from gateway.security.vault import KeyMissing, SealBroken, StoredKey, Vault
 from gateway.storage.base.again import asking
-from gateway.storage.base.database import Connection, Database
+from gateway.storage.base.database import Connection, Database, connect
 
 FOLLOW_S = 5.0
 """How often a process asks the store which key seals."""
@@ -41,7 +41,7 @@ async def prove(dsn: str, vault: Vault) -> None:
     One without a witness may hold sealed values of earlier versions: the oldest and the newest must open. Raises
     `WrongKey`; changes nothing.
     """
-    connection = await asyncpg.connect(dsn)
+    connection = await connect(dsn)
     try:
         if await _stored(connection):
             await check(connection, vault)
@@ -55,7 +55,7 @@ async def keep(dsn: str, vault: Vault) -> None:
     """After a migration: write the witness where there is none. Of two at once the first one's stands; raises
     `WrongKey` for the other.
     """
-    connection = await asyncpg.connect(dsn)
+    connection = await connect(dsn)
     try:
         first = vault.stored(vault.key_ids()[0])
         await connection.execute(
