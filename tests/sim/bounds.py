@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gateway.clock import start_of_jakarta_day
 from tests.sim import brake, rules
+from tests.sim.booked import credits_of
 from tests.sim.crowd import STALE_S
 from tests.sim.manners import SPARSE
 
@@ -44,7 +45,7 @@ def sleep_till_due(town: Town) -> float:
     """Where nothing but due dates, looks and the partners' own later work is waited for, the time until the first of
     them passes at once; how much of it.
     """
-    state, net = town.state, rules.credits_of(town)
+    state, net = town.state, credits_of(town)
     if brake.restless(town) or any(batch.state == "awaiting_approval" for batch in state.batches):
         return 0.0  # a look, a hold or somebody's decision is due before
     waiting = {incentive.id: incentive for incentive in rules.restless(town)}

@@ -13,6 +13,7 @@ from gateway.clock import JAKARTA, jakarta_day, start_of_jakarta_day
 from gateway.services.payouts.absence import MOST_DAYS
 from gateway.storage.payouts.ledger import PLACE
 from tests.sim import brake
+from tests.sim.booked import credits_of, given_back, given_back_unseen, owners
 from tests.sim.manners import DATELESS
 from tests.sim.snapshot import Incentive, Payout, Snapshot
 
@@ -56,7 +57,7 @@ def broken(town: Town) -> Iterator[str]:
         if (
             incentive.stage == "returned"
             and incentive.blocker != "deadline_passed"
-            and not any(_reversed(town, p) for p in state.payouts if p.incentive == incentive.id)
+            and not any(given_back(town, p) for p in state.payouts if p.incentive == incentive.id)
         ):
             yield f"incentive {incentive.id} is returned, and no partner has a reversal in its books"
     yield from _next_times(town)
@@ -67,7 +68,7 @@ def contradicted_incentives(town: Town) -> set[int]:
     """Incentives of which a partner called a payout failed and paid it all the same, or, without a time, both."""
     found = {one.incentive for (_, ref), one in town.forgotten.items() if ref in town.manners.contradicted}
     for payout in town.state.payouts:
-        dateless = DATELESS in town.manners and payout.partner == "gopay" and _reversed(town, payout)
+        dateless = DATELESS in town.manners and payout.partner == "gopay" and given_back(town, payout)
         if payout.reference in town.manners.contradicted or dateless:
             found.add(payout.incentive)
     return found
@@ -92,22 +93,6 @@ def _next_times(town: Town) -> Iterator[str]:
             yield f"check {check.id} does nothing for days"
 
 
-def credits_of(town: Town) -> Counter[int]:
-    """How often each incentive is paid, net, in the partners' books."""
-    owner = _owners(town)
-    net: Counter[int] = Counter()
-    for slug, reference, _, kind, _ in town.books():
-        if kind in ("credit", "reversal") and (slug, reference) in owner:
-            net[owner[slug, reference]] += 1 if kind == "credit" else -1
-    return net
-
-
-def _owners(town: Town) -> dict[tuple[str, str], int]:
-    """By partner and reference the incentive, of payouts that the store has forgotten too."""
-    owner = {key: one.incentive for key, one in town.forgotten.items()}
-    return owner | {(p.partner, p.reference): p.incentive for p in town.state.payouts}
-
-
 def _never_twice(town: Town) -> Iterator[str]:
     ours = {(p.partner, p.reference): p for p in town.state.payouts}
     net: Counter[tuple[str, str]] = Counter()
@@ -120,7 +105,7 @@ def _never_twice(town: Town) -> Iterator[str]:
         if kind in ("credit", "reversal"):
             net[slug, reference] += 1 if kind == "credit" else -1
     paid: Counter[int] = Counter()
-    owner = _owners(town)
+    owner = owners(town)
     for key, times in net.items():
         if key in owner:
             paid[owner[key]] += times
@@ -140,13 +125,13 @@ def _never_twice(town: Town) -> Iterator[str]:
         if number > 1:
             yield f"incentive {incentive} has {number} standing payouts"
     for payout in town.state.payouts:
-        if payout.state == "succeeded" and net[payout.partner, payout.reference] < 1 and not _reversed(town, payout):
+        if payout.state == "succeeded" and net[payout.partner, payout.reference] < 1 and not given_back(town, payout):
             yield f"payout {payout.id} succeeded here, and {payout.partner} has no credit"
 
 
 def _right_person(town: Town) -> Iterator[str]:
     """Money only ever reaches an account whose NIK is the participant's own."""
-    owner = _owners(town)
+    owner = owners(town)
     who = {i.id: i.participant_id for i in town.state.incentives}
     nik = {person.participant_id: person.nik for person in town.people}
     for slug, reference, _, kind, account in town.books():
@@ -155,10 +140,6 @@ def _right_person(town: Town) -> Iterator[str]:
             continue
         if town.sides[slug].world.accounts[account].nik_on_file != nik[who[incentive]]:
             yield f"incentive {incentive} was paid to an account with another NIK"
-
-
-def _reversed(town: Town, payout: Payout) -> bool:
-    return any(ref == payout.reference and kind == "reversal" for _, ref, _, kind, _ in town.books())
 
 
 def _ledger(state: Snapshot) -> Iterator[str]:
@@ -282,7 +263,7 @@ def _rests(town: Town, incentive: Incentive, net: Counter[int]) -> bool:
         told = _told_twice(town, incentive) or _held_by_a_forgotten_credit(town, incentive)
         if net[incentive.id] > 1 and not told:
             return False  # the statements show it
-        return (incentive.stage == "paid") == (net[incentive.id] >= 1)
+        return (incentive.stage == "paid") == (net[incentive.id] >= 1) or given_back_unseen(town, incentive)
     if incentive.stage == "paying":
         return _is_a_case(town, incentive) and net[incentive.id] == 0  # what was booked, a look-up finds even then
     code = incentive.blocker
@@ -304,7 +285,7 @@ def shown_later(town: Town, incentive: Incentive, net: Counter[int]) -> bool:
     if net[incentive.id] > 0:
         return True
     ours = [p for p in town.state.payouts if p.incentive == incentive.id]
-    return incentive.blocker == "partner_rejected" and any(_reversed(town, p) for p in ours)
+    return incentive.blocker == "partner_rejected" and any(given_back(town, p) for p in ours)
 
 
 COMES_BACK = {
@@ -326,7 +307,7 @@ def verdict(town: Town) -> Iterator[str]:
         told = _told_twice(town, incentive) or _held_by_a_forgotten_credit(town, incentive)
         if net[incentive.id] > 1 and not told:
             yield f"incentive {incentive.id} is paid twice by a partner that called one failed, and nobody is told"
-        if (incentive.stage == "paid") != (net[incentive.id] >= 1):
+        if (incentive.stage == "paid") != (net[incentive.id] >= 1) and not given_back_unseen(town, incentive):
             yield f"incentive {incentive.id} is {incentive.stage} and paid {net[incentive.id]} times at the partner"
         if incentive.stage != "paid" and not _excused(town, incentive):
             yield f"incentive {incentive.id} could be paid and is {incentive.stage}, {incentive.blocker}"
@@ -348,7 +329,7 @@ def _excused(town: Town, incentive: Incentive) -> bool:
     if incentive.stage == "cancelled":
         return incentive.id in town.cancelled
     if incentive.stage == "returned" and code != "deadline_passed":
-        return any(_reversed(town, p) for p in payouts)
+        return any(given_back(town, p) for p in payouts)
     if code == "deadline_passed":
         return (
             incentive.stage == "returned"
