@@ -68,8 +68,9 @@ def contradicted_incentives(town: Town) -> set[int]:
     """Incentives of which a partner called a payout failed and paid it all the same, or, without a time, both."""
     found = {one.incentive for (_, ref), one in town.forgotten.items() if ref in town.manners.contradicted}
     for payout in town.state.payouts:
-        dateless = DATELESS in town.manners and payout.partner == "gopay" and given_back(town, payout)
-        if payout.reference in town.manners.contradicted or dateless:
+        # Failed after it was paid: that it went back tells the time, or a row of the statement, which may be damaged.
+        untold = payout.partner == "gopay" and (DATELESS in town.manners or town.lists_damaged > 0)
+        if payout.reference in town.manners.contradicted or (untold and given_back(town, payout)):
             found.add(payout.incentive)
     return found
 
