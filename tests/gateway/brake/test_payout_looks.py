@@ -202,6 +202,22 @@ async def test_a_payout_made_for_a_look_is_none_of_the_three(town: Town) -> None
     await town.check()
 
 
+async def test_a_month_that_begins_lifts_nothing_that_nobody_has_confirmed(town: Town) -> None:
+    bank, worker = town.partner(), town.worker()
+    tomorrow = town.today(1).replace(day=1) + timedelta(days=32)
+    begins = start_of_jakarta_day(tomorrow.replace(day=1))
+    await town.pass_time((begins - town.clock.now()).total_seconds() - 6 * 3_600.0)
+    incentive = await town.due(deadline_on=town.today(200))
+    bank.script("transfer", NOBODY | {"reason": "monthly_limit"})
+    bank.script("status", *[{"act": "say", "kind": "pending"}] * 40)
+    await work(town, worker)
+    assert await town.stands(incentive) == ("scheduled", "monthly_limit")
+    await town.pass_time(8 * 3_600.0)
+    await work(town, worker)
+    assert await town.stands(incentive) == ("scheduled", "monthly_limit"), "it may be paid, and says so no less"
+    assert bank.seen.count("transfer") == 1
+
+
 async def test_three_failures_that_nobody_explains_are_tried_again_too(town: Town) -> None:
     bank, worker = town.partner(), town.worker()
     incentive = await town.due()
