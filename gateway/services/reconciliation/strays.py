@@ -234,12 +234,11 @@ class Strays:
         to = await strays.candidate(connection, incentive)
         if to is None or to.amount_rupiah != stray.amount_rupiah:
             raise Conflict("The credit cannot have paid that incentive: there is none, or its amount is another.")
-        elsewhere = stray.account_index is not None and stray.account_index != to.account_index
-        if to.partner != stray.partner or (
-            elsewhere and not to.ended and await strays.link_of(connection, stray, to) is None
-        ):
+        elsewhere = to.partner != stray.partner or stray.account_index not in (None, to.account_index)
+        excess = to.ended and to.partner == stray.partner
+        if elsewhere and not excess and await strays.link_of(connection, stray, to) is None:
             raise Conflict(
-                "That incentive is not paid at the credit's partner and account.",
+                "That incentive is not paid at the credit's partner and account, nor was it as far as we know.",
                 remedy="If a change of account was forgotten too, have core make it again: then settle the credit.",
             )
         if to.open and to.standing is not None:

@@ -163,27 +163,31 @@ async def test_a_credit_at_another_partner_waits_for_the_change_of_account_that_
     assert "change of account" in (refused.value.remedy or "")
 
 
+@pytest.mark.parametrize("slug", ["fake", "another"])
 @pytest.mark.parametrize("known", [False, True])
 async def test_a_credit_to_another_account_is_adopted_over_the_link_that_it_went_over_and_no_other(
-    restoring: Restoring, known: bool
+    restoring: Restoring, known: bool, slug: str
 ) -> None:
-    """Or what the partner did rightly would be told to staff as money that went elsewhere."""
+    """Or what the partner did rightly would be told to staff as money that went elsewhere. The person may have moved
+    to another partner before the credit was found.
+    """
     town = restoring.town
-    bank = town.partner()
+    banks = {name: town.partner(name) for name in ("fake", "another")}
     incentive, account, reference = await town.due(), "0123456789", f"10{9:017d}"
     if known:  # the person had it before, and has moved since
-        index = town.vault.index(places.account_index("fake"), account)
+        index = town.vault.index(places.account_index(slug), account)
         sealed = town.vault.seal(places.link_account("BEFORE"), account)
         await town.execute(
             "INSERT INTO links (id, participant, client_id, partner, account_index, account_sealed, state, return_url,"
-            " created_at, updated_at) SELECT 'BEFORE', participant, client_id, partner, $1, $2, 'unlinked', return_url,"
+            " created_at, updated_at) SELECT 'BEFORE', participant, client_id, $3, $1, $2, 'unlinked', return_url,"
             " created_at, updated_at FROM links",
             index,
             sealed,
+            slug,
         )
-    bank.book(reference, 600_000, account)
+    banks[slug].book(reference, 600_000, account)
     statements = Statements(town.resources)
-    await statements.tick("fake")
+    await statements.tick(slug)
     strays = restoring.recoveries(town.worker()).strays
     if not known:
         with pytest.raises(Conflict, match="partner and account"):
@@ -191,7 +195,7 @@ async def test_a_credit_to_another_account_is_adopted_over_the_link_that_it_went
         return
     for name in ("op", "op 2"):
         await strays.settle(reference, incentive, actor=name)
-    await statements.read("fake", town.today())
+    await statements.read(slug, town.today())
     assert (await town.payout(incentive)).link_id == "BEFORE"
     assert await town.stands(incentive) == ("paid", None)
     assert await town.cases() == []
