@@ -56,8 +56,9 @@ BODIES: dict[str, Any] = {
     "change_webhook_endpoint": {"types": ["incentive.changed", "case.opened"]},
     "replay_webhook_events": {"dead_letters": True},
     "pause_partner": {"reason": "the partner asked us to wait until noon"},
+    "resume_partner": {"read": "9d41c6f02b7ae385"},
     "release_hold": {"reason": "the partner says that it is back"},
-    "close_case": {"reason": "the partner gave the second credit back, letter 17"},
+    "close_case": {"reason": "the partner gave the second credit back, letter 17", "read": "5b0e7c19d2a6f438"},
     "ask_again": {"stage": "payout", "since": "2026-11-20T00:00:00Z", "code": "account_blocked"},
     "propose_settlement": {
         "payout_id": _PAYOUT_ID, "verdict": "paid", "document": "letter 2026/11/18 of the partner",

@@ -262,7 +262,12 @@ def _key_parameter(*, required: bool) -> dict[str, Any]:
 
 
 def _bodies(paths: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """Bodies that handlers read by themselves."""
+    """Bodies that may be left out, and those that handlers read by themselves."""
+    for body in (one.get("requestBody", {}) for operations in paths.values() for one in operations.values()):
+        for said in body.get("content", {}).values():
+            if {"type": "null"} in (ways := said["schema"].get("oneOf", [])):
+                (said["schema"],) = [way for way in ways if way != {"type": "null"}]
+                body["required"] = False
     row = {"type": "string", "description": f"One row a line: {', '.join(COLUMNS)}."}
     sheet = "A CSV may come as application/vnd.ms-excel too, as some browsers name it."
     one = {"$ref": "#/components/schemas/NewIncentive"}

@@ -13,6 +13,7 @@ from gateway.cli.common import As, AsJson, further, local, table, tell, terminal
 from gateway.clock import SystemClock
 from gateway.services.intake.incentives import Incentives
 from gateway.services.ops.cases import Cases
+from gateway.services.ops.shown import as_read
 from gateway.storage.base.database import Database
 from gateway.storage.ops import story
 from gateway.storage.ops.cases import Case
@@ -85,7 +86,8 @@ def show(
     terminal().print(row["detail"], markup=False)
     terminal().print(f"what lifts it: {', or '.join(lifts)}", markup=False)
     if row["closed_at"] is None and BlockerCode(row["code"]) in CLOSED_BY_HAND:
-        terminal().print(f"once it is settled: `gateway cases close {row['id']} REASON`", style="dim")
+        read = as_read(row["opened_at"], row["detail"])
+        terminal().print(f"once it is settled: `gateway cases close {row['id']} REASON --read {read}`", style="dim")
     if row["payout"] is not None:
         terminal().print(
             f"`gateway payouts show {row['payout']}` has the partner's words and every exchange", style="dim"
@@ -98,6 +100,7 @@ def close(
     reason: Annotated[
         str, typer.Argument(help="What was settled, and with whom, 3 to 300 characters; nothing personal.")
     ],
+    read: Annotated[str | None, typer.Option(help="As `show` gives it: nothing is closed that came later.")] = None,
     person: As = None,
     as_json: AsJson = False,
 ) -> None:
@@ -107,7 +110,7 @@ def close(
 
     async def work(database: Database, _: Incentives) -> Case:
         actor = await who(database, person, "operator")
-        return await Cases(database, SystemClock()).close(case_id, reason, actor=actor)
+        return await Cases(database, SystemClock()).close(case_id, reason, actor=actor, read=read)
 
     case = with_store(work)
     if as_json:

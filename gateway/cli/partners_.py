@@ -185,9 +185,14 @@ def pause(partner: Name, reason: Reason, person: As = None, as_json: AsJson = Fa
 
 
 @app.command()
-def resume(partner: Name, person: As = None, as_json: AsJson = False) -> None:
-    """Let payouts flow again."""
-    _told(_acting(person, lambda partners, actor: partners.resume(partner, actor=actor)), as_json)
+def resume(
+    partner: Name,
+    read: Annotated[str | None, typer.Option(help="Of the reason that was read, where others have it paused.")] = None,
+    person: As = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let payouts flow again. Where others have it paused too, or the gateway, it says why first, and how to go on."""
+    _told(_acting(person, lambda partners, actor: partners.resume(partner, actor=actor, read=read)), as_json)
 
 
 @app.command()

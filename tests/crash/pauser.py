@@ -52,7 +52,9 @@ class Pauser:
             in_doubt = await self._pause(partner)
             if in_doubt is not None:
                 await self._nothing_leaves(partner, in_doubt, self._rng.uniform(0.5, 1.5) * hold_s)
-            await self._ask("POST", f"/v1/partners/{partner}/resume")
+            paused = (await self._view(partner))["paused"]
+            if paused is not None:
+                await self._ask("POST", f"/v1/partners/{partner}/resume", json={"read": paused["read"]})
 
     async def _pause(self, partner: str) -> set[str] | None:
         """The references of the creates in doubt once the pause held; None: it was not `paused` in its time."""

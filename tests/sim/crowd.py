@@ -15,7 +15,7 @@ from tests.partners import each
 from tests.partners.kit import LIMIT_WORDS, LINK, READ, SNAP_WORDS, TOKEN_WORDS, VERIFY, WRITE, Crowds, Words
 from tests.sim.baton import Actor
 from tests.sim.chance import Profile
-from tests.sim.people import Gone, asked
+from tests.sim.people import Gone, asked, resume
 from tests.sim.wire import DROPPED, REFUSED
 
 if TYPE_CHECKING:
@@ -263,11 +263,7 @@ class Around:
             await self._town.baton.rest(self._town.now_s + self._rng.choice((30.0, 400.0, 5_000.0)))
         finally:
             while any(one.partner == slug for one in self._town.state.paused):
-                try:
-                    await asked(self._town, lambda s: s.partners.resume(slug, actor="operator"))
-                except Gone as why:
-                    self._town.trace(f"resume: {why}")
-                    await self._town.baton.rest(self._town.now_s + 5.0)
+                await resume(self._town, slug)
                 await self._town.look()
 
 

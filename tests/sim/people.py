@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 HOME = "https://core.test/back"
 CORE, APPROVERS = "core", ("approver-1", "approver-2")
 _MOST_STEPS = 8
+_MOST_RESUMES = 20
 _LOOKS_AFTER = 2
 """After so many vain visits a person looks into the partner's app."""
 _HOLDS = ("active", "unlinking", "exchanging")
@@ -72,6 +73,23 @@ async def asked(town: Town, what: Callable[[Services], Awaitable[object]]) -> ob
         raise Gone(f"{type(error).__name__} {error.code}") from None
     except town.accidents:
         raise Gone("500") from None
+
+
+async def resume(town: Town, slug: str) -> None:
+    """An operator reads why a partner is paused, and resumes it."""
+
+    async def work(services: Services) -> None:
+        view = next(one for one in await services.partners.all() if one.partner == slug)
+        read = None if view.paused is None else view.paused.read
+        await services.partners.resume(slug, actor="operator", read=read)
+
+    for _ in range(_MOST_RESUMES):
+        try:
+            await asked(town, work)
+            return
+        except Gone as why:  # more was told while they read, or the process died
+            town.trace(f"resume: {why}")
+            await town.baton.rest(town.now_s + 5.0)
 
 
 class Visit:

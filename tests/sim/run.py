@@ -230,11 +230,7 @@ class _Run:
         town.baton.add(Actor("put up", lambda: people.put_up_lapsed(town)))  # whatever kept core from it before
         for paused in town.state.paused:
             if paused.by == "operator":
-                slug = paused.partner
-                town.baton.add(Actor("resume", lambda slug=slug: self._resume(slug)))
-
-    async def _resume(self, slug: str) -> None:
-        await people.asked(self._town, lambda s: s.partners.resume(slug, actor="operator"))
+                town.baton.add(Actor("resume", lambda slug=paused.partner: people.resume(town, slug)))
 
     async def _step(self) -> bool:
         """One turn of one actor, or time passes; False: nothing is left to wait for."""
@@ -297,7 +293,7 @@ class _Run:
         for paused in town.state.paused:
             if town.chance.over and paused.by == "gateway":  # an operator has read the case
                 name, slug = f"resume {paused.partner}", paused.partner
-                found.append(self._held(name, 0.0, lambda slug=slug: self._resume(slug)))
+                found.append(self._held(name, 0.0, lambda slug=slug: people.resume(town, slug)))
         if town.restore.recovered and any(stray.told for stray in town.state.strays):  # one that turned up later
             found.append(self._held("settle strays", 0.0, lambda: restore.settle_late(town)))
         if town.free():

@@ -43,6 +43,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     partner: str | None = None
     read: str | None = None
     """What was shown of a pause or case (`as_read`)."""
+    paused_for: str | None = None
+    """Who has the partner paused and why, to be shown; no form carries it."""
     payout: int | None = None
     hold: int | None = None
     batch: str | None = None
@@ -53,7 +55,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     def given(self) -> dict[str, object]:
         """The ids that are there."""
-        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+        ids = msgspec.structs.asdict(self).items()
+        return {name: value for name, value in ids if value is not None and name != "paused_for"}
 
 
 @dataclass(frozen=True, slots=True)

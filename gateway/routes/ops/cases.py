@@ -16,6 +16,7 @@ from gateway.api.queries import number
 from gateway.core import Core
 from gateway.cursors import cursor_of, numbers_of
 from gateway.security.clients import Caller, require
+from gateway.services.ops.shown import as_read
 from gateway.storage.ops import cases
 from gateway.storage.ops.cases import Case
 
@@ -40,6 +41,8 @@ class CaseView(msgspec.Struct, frozen=True, kw_only=True):
     incentive_id: str | None
     detail: str
     """The evidence: what was seen, and what contradicts what."""
+    read: str
+    """Of this evidence: whoever closes the case sends it along, and closes nothing that came later."""
     opened_at: datetime
     due_at: datetime
     """By when an operator should have decided."""
@@ -52,6 +55,8 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     reason: Annotated[str, msgspec.Meta(min_length=3, max_length=300)]
     """What was agreed and with whom; no personal data."""
+    read: Annotated[str, msgspec.Meta(min_length=16, max_length=16)] | None = None
+    """`read` of the case: it is closed only if its evidence is still what that was of."""
 
 
 class Cases(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +105,7 @@ async def close_case(
     """Call a case settled that ends outside of the gateway (`contradiction`, `notification_dropped`, `link_half_done`,
     `consent_withdrawn`); all others close by themselves. It pays nothing and lets nothing be paid.
     """
-    return _view(await core.cases.close(case_id, data.reason, actor=request.auth.client_id))
+    return _view(await core.cases.close(case_id, data.reason, actor=request.auth.client_id, read=data.read))
 
 
 def _view(row: Case) -> CaseView:
@@ -112,6 +117,7 @@ def _view(row: Case) -> CaseView:
         payout_id=None if row.payout is None else str(row.payout),
         incentive_id=None if row.incentive is None else str(row.incentive),
         detail=row.detail,
+        read=as_read(row.opened_at, row.detail),
         opened_at=row.opened_at,
         due_at=row.due_at,
         closed_at=row.closed_at,

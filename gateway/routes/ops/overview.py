@@ -22,7 +22,6 @@ from gateway.services.ops import funnel, standstill
 from gateway.services.ops.funnel import FunnelRow
 from gateway.services.ops.partners import trouble
 from gateway.services.ops.plan import BurnDown, Forecast
-from gateway.services.ops.shown import as_read
 from gateway.services.ops.standstill import Because
 from gateway.storage.ops import funnel as stored
 from gateway.storage.ops import story
@@ -54,7 +53,7 @@ async def partner_page(core: NamedDependency[Core], request: Browser, partner: F
     here = Target(partner=partner)
     offered = [(ACTS["release"], Target(hold=int(hold.hold_id))) for hold in view.holds]
     if view.paused is not None:
-        offered.append((ACTS["resume"], Target(partner=partner, read=as_read(view.paused.since, view.paused.reason))))
+        offered.append((ACTS["resume"], Target(partner=partner, read=view.paused.read)))
     offered += [(ACTS["pause"], here), (ACTS["ask-again"], here)]
     work = {stage: said[ops.LANGUAGES.index(language(request))] for stage, said in WORK.items()}
     return page(

@@ -46,6 +46,13 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reason: Annotated[str, msgspec.Meta(min_length=3, max_length=300)]
 
 
+class Resume(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was read before."""
+
+    read: Annotated[str, msgspec.Meta(min_length=16, max_length=16)] | None = None
+    """`paused.read` of the partner: needed where others have it paused too, or the gateway."""
+
+
 @get("/", guards=[require("read", "ops", "batches", "links")])
 async def list_partners(core: NamedDependency[Core], request: Call) -> Partners:
     """Capabilities, limits, quotas, assumptions, switches and the last complete statement."""
@@ -63,9 +70,13 @@ async def pause_partner(
 
 
 @post("/{partner:str}/resume", guards=[require("ops")], status_code=200)
-async def resume_partner(core: NamedDependency[Core], request: Call, partner: FromPath[str]) -> PartnerView:
-    """Let payouts flow again."""
-    return await core.partners.resume(partner, actor=request.auth.client_id)
+async def resume_partner(
+    core: NamedDependency[Core], request: Call, partner: FromPath[str], data: JSONBody[Resume | None] = None
+) -> PartnerView:
+    """Let payouts flow again. Without a body only what this client alone has paused: a clock that ends its own pause
+    lifts nobody else's. Others' reasons, and the gateway's, are read first, and `read` says that they were.
+    """
+    return await core.partners.resume(partner, actor=request.auth.client_id, read=data.read if data else None)
 
 
 def _past(hold: Hold) -> PastHold:

@@ -25,9 +25,10 @@ from gateway.security import places
 from gateway.security.vault import SealBroken
 from gateway.services.brake.batches import begins
 from gateway.services.intake.incentives import IncentiveView
+from gateway.services.ops.shown import as_read
 from gateway.storage.intake import participants
 from gateway.storage.intake.incentives import IncentiveFilter
-from gateway.storage.ops import audit, holds, story
+from gateway.storage.ops import audit, holds, story, switches
 from gateway.storage.payouts import settlements
 
 PAGE = 100
@@ -297,20 +298,26 @@ async def _offered(core: Core, row: IncentiveView, payout: int | None, cases: st
         incentive=int(row.incentive_id), participant=row.participant_id, partner=row.partner, payout=payout,
         batch=row.batch_id,
     )  # fmt: skip
-    holds = await _holds(core, row.partner)
+    there = await _at(core, row.partner, target)
     more = [BlockerCode(case["code"]) for case in cases if case["closed_at"] is None]
     codes = dict.fromkeys((*(() if row.blocker is None else (row.blocker.code,)), *more))
-    found = {(act.name, str(there)): (act, there) for code in codes for act, there in lifting(code, target, *holds)}
+    found = {(act.name, str(it)): (act, it) for code in codes for act, it in lifting(code, *there)}
     return [*found.values(), *closing(*cases)]
 
 
 async def _at_partner(core: Core, partner: str, code: BlockerCode) -> list[tuple[Act, Target]]:
-    return lifting(code, Target(partner=partner), *await _holds(core, partner))
+    return lifting(code, *await _at(core, partner, Target(partner=partner)))
 
 
-async def _holds(core: Core, partner: str) -> list[Target]:
+async def _at(core: Core, partner: str, target: Target) -> list[Target]:
+    """The target with what whoever resumes its partner has to read, and what holds the partner."""
     async with core.resources.database.connection() as connection:
-        return [Target(hold=one.id) for one in await holds.open_holds(connection, partner)]
+        switch = (await switches.paused(connection)).get(partner)
+        held = await holds.open_holds(connection, partner)
+    if switch is not None:
+        read, why = as_read(switch.paused_at, switch.reason), f"{switch.paused_by}: {switch.reason}"
+        target = msgspec.structs.replace(target, read=read, paused_for=why)
+    return [target, *(Target(hold=one.id) for one in held)]
 
 
 HANDLERS = [

@@ -54,6 +54,8 @@ class PausedView(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     by: str
     reason: str
+    read: str
+    """Of this reason: whoever resumes what others have paused too sends it along, having read that."""
 
 
 class StatementView(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,18 +209,23 @@ class Partners:
         return await self._one(partner)
 
     async def resume(self, partner: str, *, actor: str, read: str | None = None) -> PartnerView:
-        """Let payouts flow again; `read` (`as_read`): why they are stopped, as whoever resumes has read it. Raises
-        `Conflict` where that is no longer all, and where it is a recovery alone that stops them.
+        """Let payouts flow again: with `read` (`PausedView.read`) what others have paused too, without it only what the
+        actor has. Raises `Conflict` where something else stops them too, and where it is a recovery alone that does.
         """
         self.known(partner)
         now = self._clock.now()
         async with self._database.transaction() as connection:
             paused = (await switches.paused(connection)).get(partner)
-            reason = None if paused is None or read is None else paused.reason
-            if paused is not None and read not in (None, as_read(paused.paused_at, paused.reason)):
-                raise Conflict("It is paused for something else too by now.", remedy="Read why, and resume it then.")
-            if await switches.resume(connection, now, partner, by=actor, reason=reason):
-                await audit.record(connection, now, actor, "partner.resume", partner, {})
+            if paused is not None:
+                shown = as_read(paused.paused_at, paused.reason)
+                if read != shown and (read is not None or not paused.only_of(actor)):
+                    raise Conflict(
+                        f"It is paused by {paused.paused_by}: {paused.reason}.",
+                        remedy=f"Where that is over, resume it with `read` {shown} (`--read {shown}`).",
+                    )
+                if not await switches.resume(connection, now, partner, by=actor, reason=paused.reason):
+                    raise Conflict("Its pause changed a moment ago.", remedy="Ask once more.")
+                await audit.record(connection, now, actor, "partner.resume", partner, {"reason": paused.reason})
             elif any(one.partner == partner for one in await recovery.open_ones(connection)):
                 raise Conflict(
                     "It is not paused: a recovery holds it.", remedy="`gateway recover` lets it go (docs/runbook.md)."
@@ -266,6 +273,7 @@ def _paused(switch: switches.Switch | None, under_way: switches.UnderWay | None)
         since=switch.paused_at,
         by=switch.paused_by,
         reason=switch.reason,
+        read=as_read(switch.paused_at, switch.reason),
     )
 
 

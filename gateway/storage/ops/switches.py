@@ -17,6 +17,8 @@ GATEWAY = "gateway"
 """Who pauses where a partner contradicts itself."""
 MOST_REASONS = 2_000
 """Characters, beyond which no further reason is added: each is a case too."""
+ALSO = "; also: "
+"""Before each further reason."""
 
 
 class Switch(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +28,10 @@ class Switch(msgspec.Struct, frozen=True, kw_only=True):
     paused_at: datetime
     paused_by: str
     reason: str
+
+    def only_of(self, who: str) -> bool:
+        """Whether nobody but them has it paused, and for nothing that was added since."""
+        return self.paused_by == who and ALSO not in self.reason
 
 
 async def paused(connection: Connection) -> dict[str, Switch]:
@@ -88,7 +94,7 @@ async def pause_too(connection: Connection, partner: str, *, by: str, reason: st
 
 async def _also(connection: Connection, partner: str, by: str, reason: str, told: str) -> bool:
     added: bool | None = await connection.fetchval(
-        "UPDATE partner_switches SET reason = reason || '; also: ' || $2 WHERE partner = $1 AND paused_at IS NOT NULL"
+        "UPDATE partner_switches SET reason = reason || $6 || $2 WHERE partner = $1 AND paused_at IS NOT NULL"
         " AND strpos(reason, $2) = 0 AND NOT (paused_by = $4 AND starts_with(reason, $5)) AND length(reason) < $3"
         " RETURNING true",
         partner,
@@ -96,6 +102,7 @@ async def _also(connection: Connection, partner: str, by: str, reason: str, told
         MOST_REASONS,
         by,
         reason,
+        ALSO,
     )
     return bool(added)
 

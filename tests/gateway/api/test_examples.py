@@ -27,7 +27,8 @@ STORY = (
     ("two", "decide_plan"), ("maker", "entitle"), ("maker", "complete"), ("maker", "start_link"),
     ("maker", "hasten_payout"), ("maker", "create_webhook_endpoint"), ("maker", "change_webhook_endpoint"),
     ("maker", "replay_webhook_events"),
-    ("operator", "pause_partner"), ("operator", "ask_again"), ("operator", "start_reconciliation"),
+    ("operator", "pause_partner"), ("operator", "resume_partner"), ("operator", "ask_again"),
+    ("operator", "start_reconciliation"),
 )  # fmt: skip
 """Who sends which, in an order in which each can be done; what is answered last is the description's example."""
 NOT_NOW = {
@@ -35,9 +36,9 @@ NOT_NOW = {
     "propose_settlement": "operator", "close_case": "operator",
 }  # fmt: skip
 """What these are about is not there: they are read, and refused for that alone."""
-_MADE = re.compile(r"(.*_)?(id|at|on|url|root|key|secret|cursor|until|since)")
+_MADE = re.compile(r"(.*_)?(id|at|on|url|root|key|secret|cursor|until|since|read)")
 """Names of what is another one each time: ids, times, secrets, and days that are reckoned from today."""
-_GIVEN = ("batch_id", "plan_id", "link_id", "webhook_endpoint_id", "incentive_id", "content_root")
+_GIVEN = ("batch_id", "plan_id", "link_id", "webhook_endpoint_id", "incentive_id", "content_root", "read")
 
 
 def _found(answer: Any, known: dict[str, str]) -> None:

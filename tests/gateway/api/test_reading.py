@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import httpx
@@ -15,11 +16,14 @@ from redis.asyncio import Redis
 
 from adapters.registry import PARTNERS
 from contracts.events import EventType
+from contracts.incentive import BlockerCode
 from gateway.api.examples import ANSWERS, BODIES
 from gateway.clock import SystemClock
 from gateway.core import Core
 from gateway.storage.base.clocks import Clocks
 from gateway.storage.messages import events
+from gateway.storage.ops import cases, switches
+from gateway.storage.ops.cases import NewCase
 from tests.gateway.api.kit import Api, as_csv, row
 from tests.gateway.app import app_of
 
@@ -121,6 +125,66 @@ async def test_whoever_resumes_reads_why_others_have_it_paused(api: Api) -> None
     assert [tuple(one) for one in audited] == [said[0], said[1], said[4]]
     told = [e for e in (await api.call("GET", "/v1/events")).json()["events"] if e["type"] == "partner.paused"]
     assert len(told) == 1
+
+
+async def test_a_clock_that_ends_its_own_pause_lifts_nobody_elses(api: Api) -> None:
+    """Paused for the night by one client; meanwhile somebody else, or the gateway itself, has another reason."""
+    path, database = "/v1/partners/ovo", api.core.resources.database
+    await api.fetch("UPDATE access_tokens SET scopes = '{ops}' WHERE client_id = 'three'")
+    api.core.clients.forget()
+    for other in ("three", "gateway"):
+        for first, second in (("operator", other), (other, "operator")):
+            for who in (first, second):
+                async with database.transaction() as connection:
+                    now = api.core.resources.clock.now()
+                    if not await switches.pause(connection, now, "ovo", by=who, reason=f"of {who}"):
+                        await switches.pause_too(connection, "ovo", by=who, reason=f"of {who}")
+            refused = await api.call("POST", f"{path}/resume", role="operator")
+            assert refused.status_code == 409, refused.text
+            assert f"of {other}" in refused.json()["detail"]
+            (paused,) = [p["paused"] for p in (await api.call("GET", "/v1/partners")).json()["partners"] if p["paused"]]
+            assert paused["read"] in refused.json()["remedy"], "what to send is told"
+            stale = await api.call("POST", f"{path}/resume", role="operator", json={"read": "0" * 16})
+            assert stale.status_code == 409
+            body = {"read": paused["read"]}
+            assert (await api.call("POST", f"{path}/resume", role="operator", json=body)).status_code == 200
+            again = await api.call("POST", f"{path}/resume", role="operator", json=body)
+            assert again.status_code == 200 and again.json()["paused"] is None, "asked twice"
+            [last] = await api.fetch("SELECT action, data ->> 'reason' AS why FROM audit_log ORDER BY seq DESC LIMIT 1")
+            assert last["action"] == "partner.resume" and f"of {other}" in last["why"]
+    for body in ({"read": ""}, {"read": 7}, {"reason": "x y z"}):
+        assert (await api.call("POST", f"{path}/resume", role="operator", json=body)).status_code == 422, body
+
+
+async def test_a_body_that_may_be_left_out_is_described_as_such(api: Api) -> None:
+    """Generators of clients make a method with a body that nobody must give, and no type of its own for nothing."""
+    paths = (await api.http.get("/schema")).json()["paths"]
+    body = paths["/v1/partners/{partner}/resume"]["post"]["requestBody"]
+    assert body["required"] is False
+    assert body["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Resume"}
+    assert paths["/v1/partners/{partner}/pause"]["post"]["requestBody"]["required"] is True
+
+
+async def test_a_client_closes_no_case_that_says_more_by_now(api: Api) -> None:
+    """Its evidence grew between the list that was read and the word that closes it."""
+    database, clock = api.core.resources.database, api.core.resources.clock
+    async with database.transaction() as connection:
+        new = NewCase(code=BlockerCode.CONTRADICTION, partner="ovo", detail="paid, then refused")
+        await cases.open_cases(connection, clock.now(), [new])
+
+    async def shown() -> dict[str, Any]:
+        return (await api.call("GET", "/v1/cases", role="operator")).json()["cases"][0]  # type: ignore[no-any-return]
+
+    async def close(read: str) -> int:
+        body = {"reason": "given back, letter 17", "read": read}
+        path = f"/v1/cases/{case['case_id']}/close"
+        return (await api.call("POST", path, role="operator", json=body)).status_code
+
+    case = await shown()
+    await api.fetch("UPDATE cases SET detail = detail || '; also: credited twice'")
+    more = await shown()
+    assert await close(case["read"]) == 409
+    assert await close(more["read"]) == 200
 
 
 async def test_whoever_resumes_what_a_recovery_holds_is_told_what_lets_it_go(api: Api) -> None:

@@ -198,6 +198,25 @@ async def test_a_page_of_yesterday_resumes_nothing_that_it_does_not_show(town: T
         assert (await browser.post("/ops/acts/resume", data=form | {"reason": WHY})).status_code == 409, "another pause"
 
 
+async def test_whoever_resumes_from_an_incentives_page_reads_there_why_its_partner_is_paused(
+    town: Town, desk: Desk
+) -> None:
+    """Not only that it is: what pauses it is seen nowhere else on the way there."""
+    page = f"/ops/incentives/{await town.due()}"
+    async with town.database.transaction() as connection:
+        await switches.pause(connection, town.clock.now(), "fake", by="gateway", reason="credited <b>twice</b>")
+    async with desk.signed_in("operator") as browser:
+        shown = (await browser.get(page)).text
+        assert "gateway: credited &lt;b&gt;twice&lt;/b&gt;" in shown
+        form = buttons(shown)["resume"]
+        async with town.database.transaction() as connection:
+            await switches.pause(connection, town.clock.now(), "fake", by="gateway", reason="refused, then paid")
+        assert (await browser.post("/ops/acts/resume", data=form | {"reason": WHY})).status_code == 409
+        assert "refused, then paid" in (await browser.get(page)).text
+        assert (await press(browser, page, "resume")).status_code == 303
+    assert not await town.fetch("SELECT 1 FROM partner_switches WHERE paused_at IS NOT NULL")
+
+
 async def test_a_page_of_yesterday_closes_no_case_that_says_more_by_now(town: Town, desk: Desk) -> None:
     """What more contradicts a payout is told in the case that is open, as whoever closes it will have read it."""
     incentive = await town.due()

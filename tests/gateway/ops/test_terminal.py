@@ -10,13 +10,14 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 from typer.main import get_command
 
 from contracts.incentive import BlockerCode
 from gateway.cli import COMMANDS, app
 from gateway.cli.common import LAST_MIN, table
-from gateway.storage.ops import cases
+from gateway.storage.ops import cases, switches
 from gateway.storage.ops.cases import NewCase
 from tests.conftest import MASTER_KEY
 from tests.gateway import program
@@ -256,6 +257,14 @@ async def test_where_nobody_is_enrolled_the_command_line_itself_acts(database: s
     assert "gopay: paused" in run(database, "partners", "pause", "gopay", "before the first operator")
     assert "gopay: running" in run(database, "partners", "resume", "gopay")
     assert json.loads(run(database, "partners", "holds", "--json")) == []
+    run(database, "partners", "pause", "gopay", "for the night")
+    connection = await asyncpg.connect(database)
+    await switches.pause(connection, datetime.now(UTC), "gopay", by="gateway", reason="credited twice")
+    await connection.close()
+    refused = run(database, "partners", "resume", "gopay", status=2)
+    assert "credited twice" in refused, "told why"
+    (read,) = re.findall(r"--read ([0-9a-f]{16})", refused)
+    assert "gopay: running" in run(database, "partners", "resume", "gopay", "--read", read), "and how to go on"
     asked = ("partners", "ask-again", "gopay", "--stage", "verify", "--since")
     assert "0 refusals" in run(database, *asked, "2026-01-05T09:00")
     assert "is no time" in run(database, *asked, "yesterday", status=2)

@@ -109,7 +109,8 @@ class Crowded:
             await asyncio.sleep(self.rng.uniform(0.02, 0.05))
             if self._writes(slug) != before:
                 self.left.append(f"{slug}: {before} became {self._writes(slug)} after the answered pause")
-            await self.partners.resume(slug, actor="operator")
+            view = next(one for one in await self.partners.all() if one.partner == slug)
+            await self.partners.resume(slug, actor="operator", read=view.paused.read if view.paused else None)
         self.over.set()
 
     def _writes(self, slug: str) -> Counter[str]:
