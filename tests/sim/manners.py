@@ -38,6 +38,10 @@ TRAITS = {
 """What the partners of a seed may be like, and how often they are; `SPARSE`: everything takes two months."""
 BEHIND, BEHIND_HOURS = "look-ups behind", "look-ups hours behind"
 BEHIND_OFTEN = 0.3
+SETTLES_S = 120.0
+"""What is pending is booked so long after, where look-ups are behind: a payment that they and the statement keep quiet
+about for longer than absence takes is more than the decisions allow, and look-ups that see nothing settle nothing.
+"""
 BEHIND_S: dict[str, tuple[float, ...]] = {
     BEHIND: (3.0, 60.0, 600.0, 2_400.0), BEHIND_HOURS: (10_000.0, 33_000.0, 75_000.0)
 }  # fmt: skip
@@ -229,7 +233,10 @@ class OddPayouts(Payouts):
 
     async def accept(self, reference: str, *given: Any, **named: Any) -> Any:
         answer = await super().accept(reference, *given, **named)
-        self._note(self._payouts.get(reference))
+        payout = self._payouts.get(reference)
+        self._note(payout)
+        if payout is not None and self._behind.busy:
+            self._scheduler.after(SETTLES_S, Kind.SCHEDULED, lambda: self._settle(payout))
         return answer
 
     def look_up(self, reference: str) -> Payout | None:

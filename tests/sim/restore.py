@@ -131,6 +131,7 @@ def _forget(town: Town) -> None:
         town.loose |= {key for key in (payout.reference, payout.number) if key is not None}
     town.survivors = {actor for actor in town.baton.actors if actor.process is not None}
     town.settled.clear()
+    town.notices_lost = True  # nobody says again what was heard since the copy
     before = {one.participant_id: one for one in town.restore.people}
     for person in town.people:
         was = before[person.participant_id]
