@@ -98,4 +98,3 @@ endif
 
 $(READY): pyproject.toml requirements.lock .ci/bootstrap
 	@.ci/bootstrap
-	@pwd -P > $@

@@ -1,18 +1,21 @@
 """What `make` does where there is no usable .venv yet: a first run broken off, a checkout moved or copied, a mirror."""
 
 import os
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 # A Python that only tells what it is asked for; `-m venv` makes a .venv of itself and of a uv that tells its index.
-PYTHON = """#!/bin/sh
+PYTHON = r"""#!/bin/sh
 echo "$0 $*" >> asked
 case "$*" in
 *"import pip"*) [ ! -e .venv/half-made ] ;;
-*"-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python && cp uv .venv/bin/uv ;;
+*fcntl*) exec {python} "$@" ;;
+*"-m venv"*) sleep "${TAKES_S:-0}"; mkdir -p .venv/bin && cp "$0" .venv/bin/python && cp uv .venv/bin/uv ;;
 *"config get"*) [ -n "${CONFIGURED:-}" ] && echo "$CONFIGURED" ;;
 *) echo "PIP_USER=$PIP_USER" >> asked ;;
 esac
@@ -31,7 +34,7 @@ def checkout(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     for name in ("Makefile", "pyproject.toml", "requirements.lock", ".ci/bootstrap"):
         (folder / name).write_bytes((ROOT / name).read_bytes())
     (folder / ".ci" / "bootstrap").chmod(0o755)
-    for name, text in (("python", PYTHON), ("uv", UV)):
+    for name, text in (("python", PYTHON.replace("{python}", shlex.quote(sys.executable))), ("uv", UV)):
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
     return folder
@@ -55,10 +58,23 @@ def test_it_is_made_once(checkout: Path) -> None:
     assert MADE not in asked and "uv at" in asked
 
 
+def test_two_terminals_at_once_make_one(checkout: Path) -> None:
+    """The first minute of somebody who lets the tests run and looks at the demo meanwhile."""
+    asked, said = checkout / "asked", []
+    given = {"PATH": "/usr/bin:/bin", "PYTHON": "./python", "TAKES_S": "1"}
+    command = ["make", ".venv/.ready"]
+    both = [subprocess.Popen(command, cwd=checkout, env=given, stdout=-1, stderr=-2, text=True) for _ in range(2)]
+    for one in both:
+        said.append(one.communicate(timeout=60)[0])
+        assert one.returncode == 0, said
+    assert asked.read_text().count(MADE) == 1, said
+    assert sorted("waiting for it" in text for text in said) == [False, True]
+
+
 def test_one_that_was_broken_off_in_the_making_is_made_anew(checkout: Path) -> None:
     (checkout / ".venv" / "bin").mkdir(parents=True)
     (checkout / ".venv" / "half-made").touch()
-    (checkout / ".venv" / "bin" / "python").write_text(PYTHON)
+    (checkout / ".venv" / "bin" / "python").write_bytes((checkout / "python").read_bytes())
     (checkout / ".venv" / "bin" / "python").chmod(0o755)
     assert MADE in _make(checkout)
 
