@@ -30,8 +30,8 @@ class Switch(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
     def only_of(self, who: str) -> bool:
-        """Whether nobody but them has it paused, and for nothing that was added since."""
-        return self.paused_by == who and ALSO not in self.reason
+        """Whether nobody but them has it paused: each further reason names who added it, and the gateway's nobody."""
+        return self.paused_by == who and all(one.startswith(f"{who}: ") for one in self.reason.split(ALSO)[1:])
 
 
 async def paused(connection: Connection) -> dict[str, Switch]:

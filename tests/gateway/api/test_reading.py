@@ -152,6 +152,9 @@ async def test_a_clock_that_ends_its_own_pause_lifts_nobody_elses(api: Api) -> N
             assert again.status_code == 200 and again.json()["paused"] is None, "asked twice"
             [last] = await api.fetch("SELECT action, data ->> 'reason' AS why FROM audit_log ORDER BY seq DESC LIMIT 1")
             assert last["action"] == "partner.resume" and f"of {other}" in last["why"]
+    for reason in ("for the night", "for another night"):
+        await api.call("POST", f"{path}/pause", role="operator", json={"reason": reason})
+    assert (await api.call("POST", f"{path}/resume", role="operator")).json()["paused"] is None, "both are its own"
     for body in ({"read": ""}, {"read": 7}, {"reason": "x y z"}):
         assert (await api.call("POST", f"{path}/resume", role="operator", json=body)).status_code == 422, body
 
