@@ -68,8 +68,10 @@ def contradicted_incentives(town: Town) -> set[int]:
     """Incentives of which a partner called a payout failed and paid it all the same, or, without a time, both."""
     found = {one.incentive for (_, ref), one in town.forgotten.items() if ref in town.manners.contradicted}
     for payout in town.state.payouts:
-        # Failed after it was paid: that it went back tells the time, or a row of the statement, which may be damaged.
-        untold = payout.partner == "gopay" and (DATELESS in town.manners or town.lists_damaged > 0)
+        # Failed after it was paid: that it went back tells the time, or a row of the statement, which may be damaged;
+        # beside a booking alone, before its *completed* is heard, it is none.
+        untold = DATELESS in town.manners or town.lists_damaged > 0 or town.notices_late
+        untold = untold and payout.partner == "gopay"
         if payout.reference in town.manners.contradicted or (untold and given_back(town, payout)):
             found.add(payout.incentive)
     return found
@@ -239,7 +241,16 @@ def restless(town: Town) -> list[Incentive]:
     """The incentives that something will still happen to, by itself or by those who must act."""
     booked = sum(len(side.world.books) for side in town.sides.values())
     visits = [(person.visits, person.case) for person in town.people]
-    key = (town.text, booked, visits, town.now_s // 3_600, town.resends, town.notices_lost, len(town.forgotten))
+    key = (
+        town.text,
+        booked,
+        visits,
+        town.now_s // 3_600,
+        town.resends,
+        town.notices_lost,
+        town.notices_late,
+        len(town.forgotten),
+    )
     if key != town.restless_for:
         net = credits_of(town)
         town.restless = [incentive for incentive in town.state.incentives if not _rests(town, incentive, net)]

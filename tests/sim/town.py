@@ -78,7 +78,7 @@ class Town:
         self.forgets = setup.random() < 0.3
         self.baton = Baton()
         self.cache = Cache()
-        self.notices_lost = self.deposit_was_short = False
+        self.notices_lost = self.notices_late = self.deposit_was_short = False
         self.lists_damaged = 0
         self.settled: set[int] = set()
         """Payouts about which two people brought and confirmed the partner's document."""

@@ -227,6 +227,7 @@ class Post:
             return await self.deliver(path, notice, notice.body)
         kind, rng = fault
         town.trace(f"  fault: {kind}")
+        town.notices_late = True
         match kind:
             case "dropped":
                 return None
