@@ -324,6 +324,7 @@ ERRORS: dict[str, str] = {
     "personal_data": "A text that is kept and shown holds what looks like a NIK, a card or a phone.",
     "quotes_invalid": "The double quotes are not those of a CSV.",
     "reconciliations_running": "Too many comparisons are under way.",
+    "recovery_holds": "What was paid since the copy may be forgotten.",
     "replay_open": "A replay is under way.",
     "request_in_progress": "The first request under this key is still running.",
     "return_url_not_allowed": "The address is not on the client's list.",
@@ -385,8 +386,7 @@ def of_fields(kind: type) -> dict[str, str]:
 
 
 def _of_class(kind: type) -> dict[str, str]:
-    tree = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
-    assert isinstance(tree, ast.ClassDef)
+    tree = next(one for one in ast.parse(textwrap.dedent(inspect.getsource(kind))).body if isinstance(one, ast.ClassDef))
     said = {}
     for field, text in zip(tree.body, tree.body[1:], strict=False):
         if (

@@ -34,6 +34,7 @@ from gateway.storage.intake.participants import InstalmentHolder, ParticipantRow
 from gateway.storage.linking import links, verifications
 from gateway.storage.linking.links import LinkRow
 from gateway.storage.ops import audit
+from gateway.storage.reconciliation import recovery, strays
 
 SECOND_WORD_WITHIN = timedelta(days=7)
 """A first client's word on a NIK is forgotten after this."""
@@ -78,8 +79,8 @@ class Corrections:
 
         Another NIK of somebody who was paid waits until a second client asks for the same; what else is given is
         taken at once. `may_begin`: whether this client may do more than confirm that. Raises `InvalidRequest`,
-        `NotFound`, `Forbidden`, and `Conflict` while a payout is open or where another participant holds an instalment
-        under the NIK.
+        `NotFound`, `Forbidden`, and `Conflict` while a payout is open, while a recovery holds the partner that is left,
+        or where another participant holds an instalment under the NIK.
         """
         values = {name: cleaned(value.reveal()) for name, value in given.items()}
         if not values:
@@ -152,6 +153,8 @@ class Corrections:
                 code="payout_open",
                 remedy="Change the NIK or the account once the payout has ended.",
             )
+        if wanted.partner != person.partner:
+            await _may_leave(connection, person, wanted)
         changed = await self._contact(connection, person, wanted, now)
         if wanted.account_index is not None:
             changed += ["partner"] if wanted.partner != person.partner else []
@@ -257,6 +260,21 @@ class Corrections:
                 code="link_in_progress",
                 remedy="Send the same again in a minute, when the partner has answered.",
             )
+
+
+async def _may_leave(connection: Connection, person: ParticipantRow, wanted: _Wanted) -> None:
+    """Raise `Conflict` where a recovery holds the partner that is left: what it has paid may be forgotten, and another
+    one, let go sooner, would pay it again. Where that one has a credit for the account, the change itself is forgotten.
+    """
+    held = {one.partner for one in await recovery.open_ones(connection)}
+    if person.partner not in held:
+        return
+    if wanted.account_index is None or not await strays.waits_for(connection, wanted.partner, wanted.account_index):
+        raise Conflict(
+            f"A recovery holds {person.partner}: the participant may have been paid there since the copy.",
+            code="recovery_holds",
+            remedy="Send the same again once the recovery is over: the event partner.recovery_ended tells.",
+        )
 
 
 def _of_another(who: str, held: InstalmentHolder | Entitled, besides: Text) -> RowConflict:

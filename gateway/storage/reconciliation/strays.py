@@ -132,6 +132,16 @@ async def unsettled(connection: Connection, limit: int, *, lock: bool = False) -
     return [msgspec.convert(dict(row), Stray) for row in rows]
 
 
+async def waits_for(connection: Connection, partner: str, account_index: bytes) -> bool:
+    """Whether an unsettled one was paid to this account."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT 1 FROM strays WHERE partner = $1 AND account_index = $2 AND settled_at IS NULL)",
+        partner,
+        account_index,
+    )
+    return found
+
+
 async def get(connection: Connection, reference: str) -> Stray | None:
     """One of them, locked; references of this installation are unique over all partners."""
     row = await connection.fetchrow(f"{_STRAY} WHERE s.reference = $1 FOR UPDATE OF s", reference)

@@ -9,6 +9,8 @@ import pytest
 
 from contracts.errors import Conflict, InvalidRequest, PartnerUnavailable
 from contracts.payout import PayoutState
+from contracts.secret import Secret
+from gateway.services.intake.corrections import Corrections
 from gateway.services.intake.incentives import Incentives
 from gateway.services.payouts import apply as apply_
 from gateway.services.payouts.ends import Effects, Standing
@@ -20,6 +22,7 @@ from tests.gateway.reconciliation.restoring import Restoring
 from tests.gateway.reconciliation.test_restore import forgotten
 
 S = PayoutState
+OTHER = "0987654321"
 
 
 async def test_what_the_store_demands_is_begun_however_old_it_is(restoring: Restoring) -> None:
@@ -146,6 +149,61 @@ async def test_days_that_the_partner_gives_no_more_hold_up_none_that_it_gives(
     await restoring.recover(worker)
     assert [one.partner for one in await service.under_way()] == ["fake"]
     await town.check()
+
+
+async def test_nobody_leaves_a_partner_that_may_have_paid_them_for_one_that_is_let_go_sooner(
+    restoring: Restoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The payment at the first is forgotten, its statements come a day later; the second one would make it again."""
+    town = restoring.town
+    town.partner("another")
+    incentive = await forgotten(restoring)
+    worker, read, silent = town.worker(), Statements.read, True
+
+    async def refusing(self: Statements, partner: str, day: date) -> Any:
+        if partner == "fake" and silent:
+            raise PartnerUnavailable("no statements today")
+        return await read(self, partner, day)
+
+    monkeypatch.setattr(Statements, "read", refusing)
+    corrections, moves = Corrections(town.resources), {"partner": Secret("another"), "account": Secret(OTHER)}
+    service = restoring.recoveries(worker)
+    await service.open(town.clock.now() - timedelta(minutes=5), actor="cli")
+    for _ in range(2):  # both are held; the second one is free
+        with pytest.raises(Conflict) as caught:
+            await corrections.correct("P00001", moves, "core")
+        assert caught.value.code == "recovery_holds"
+        await restoring.recover(worker)
+        assert [one.partner for one in await service.under_way()] == ["fake"]
+    assert (await corrections.correct("P00001", {"phone": Secret("+6281234509999")}, "core")) is not None
+    silent = False
+    await restoring.recover(worker)
+    assert await town.stands(incentive) == ("paid", None)
+    await corrections.correct("P00001", moves, "core")
+    await town.drive(worker, town.statements(), hours=2, step_s=60)
+    assert [len(bank.booked) for bank in town.banks.values()].count(1) == 1 and await town.cases() == []
+    await town.check()
+
+
+async def test_a_change_of_account_that_was_forgotten_is_made_again_where_a_credit_tells_of_it(
+    restoring: Restoring,
+) -> None:
+    """Or nobody could be matched with that credit, and every partner would stay held."""
+    town = restoring.town
+    bank = town.partner("another")
+    incentive = await forgotten(restoring)
+    worker, corrections = town.worker(), Corrections(town.resources)
+    service = restoring.recoveries(worker)
+    await service.open(town.clock.now() - timedelta(minutes=5), actor="cli")
+    moves = {"partner": Secret("another"), "account": Secret(OTHER)}
+    bank.book(f"10{round(town.clock.now().timestamp()) * 10_000_000 + 7:017d}", 600_000, OTHER)
+    await service.round()
+    elsewhere = {"partner": Secret("another"), "account": Secret("0987654322")}
+    with pytest.raises(Conflict, match="A recovery holds fake"):
+        await corrections.correct("P00001", elsewhere, "core")
+    await corrections.correct("P00001", moves, "core")
+    person = await town.fetch("SELECT partner FROM participants")
+    assert [one["partner"] for one in person] == ["another"] and incentive
 
 
 @pytest.mark.parametrize("left", [True, False])
