@@ -386,7 +386,7 @@ def of_fields(kind: type) -> dict[str, str]:
 
 
 def _of_class(kind: type) -> dict[str, str]:
-    tree = next(one for one in ast.parse(textwrap.dedent(inspect.getsource(kind))).body if isinstance(one, ast.ClassDef))
+    tree = next(it for it in ast.parse(textwrap.dedent(inspect.getsource(kind))).body if isinstance(it, ast.ClassDef))
     said = {}
     for field, text in zip(tree.body, tree.body[1:], strict=False):
         if (
