@@ -78,6 +78,7 @@ _DEAD_ENDS = (
     one("still/failed_for_our_deposit_waits_for_a_person", _REFUSING, "            incentive.own_next_at = now  # it was never", "            pass  # it was never", DEPOSIT_SHORT, first="test_failed_for_our_deposit_is_paid_anew_by_itself_once_a_look_a_day_later_confirms_it"),
     one("still/a_look_up_that_names_our_deposit_is_technical", _SNAP_PAYOUTS, "self.refusals.get(before, short)", "self.refusals.get(before)", BNI_MAPPING, first="test_a_failure_for_our_deposit_is_none_of_the_persons"),
     one("still/blocked_without_a_next_time", _RULES, "    s.incentive.own_next_at = until\n", "", SENDING, first="test_too_many_refusals_become_a_blocker_that_lifts_itself"),
+    one("still/a_create_is_taken_up_each_second", "gateway/services/payouts/following.py", "if answer is Answer.SKIPPED and leased.payout.state is _S.PREPARING:", "if answer is Answer.SPOKE and leased.payout.state is _S.PREPARING:", "tests/gateway/payouts/test_stops.py", first="test_a_create_in_doubt_is_not_taken_up_each_second_of_a_recovery"),
     one("still/one_word_at_a_time_for_a_token", _TOKENS, "if since > failures and error is not None:", "if since > failures + 1_000 and error is not None:", BOUNDED, first="test_who_waits_for_a_token_shares_the_try_it_waits_for"),
 )  # fmt: skip
 

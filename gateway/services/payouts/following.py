@@ -24,7 +24,7 @@ from gateway.services.payouts.absence import (
 )
 from gateway.services.payouts.apply import Applied
 from gateway.services.payouts.commits import Commits
-from gateway.services.payouts.sending import ANSWER_S, Sending, within
+from gateway.services.payouts.sending import ANSWER_S, Answer, Sending, within
 from gateway.services.payouts.words import Finding, What, Word, agreed
 from gateway.storage.payouts.queue import Leased
 from gateway.storage.reconciliation import lookalikes, statements
@@ -165,7 +165,12 @@ class Following:
         elif payout.frozen_hash is None or not self._sending.is_body(payout.frozen_hash, leased):
             over = "a create is in doubt and its body can no longer be made as it was sent"
         if over is None:
-            await self._sending.send(leased)
+            answer = await self._sending.send(leased)
+            if answer is Answer.SKIPPED and leased.payout.state is _S.PREPARING:
+                # Held by a recovery, say, which asks for it itself and may take a day.
+                await self._commits.outcomes.add(
+                    Finding(payout=payout.id, what=What.LOOKED_IN_VAIN, worker=self._worker)
+                )
         else:
             await self._commits.outcomes.add(
                 Finding(payout=payout.id, what=What.KEY_OVER, detail=over, worker=self._worker)

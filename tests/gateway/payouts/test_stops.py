@@ -151,6 +151,29 @@ async def test_a_create_in_doubt_is_stopped_by_a_recovery_alone(town: Town) -> N
         assert await queue.stopped(connection, [one]) == {payout.id}
 
 
+async def test_a_create_in_doubt_is_not_taken_up_each_second_of_a_recovery(town: Town) -> None:
+    """It lasts a day at Iris, and each time is a lease and an answer of the store."""
+    bank = town.partner("two", two_step=True)
+    incentive = await town.due("two")
+    worker = town.worker()
+    bank.script("create", "lost")
+    await worker.tick_send("two")
+    await town.execute("UPDATE payouts SET next_at = $1", town.clock.now())
+    await _do(town, "recovery")
+    taken = 0
+    for _ in range(120):
+        taken += await worker.tick_lookups("two")
+        town.clock.advance(1.0)
+    pace = town.desks["two"].pace
+    assert 1 <= taken <= 1 + 120 / pace.lookup_after_s(1)
+    assert bank.seen == ["create"]
+    await _resume(town)
+    town.clock.advance(pace.lookup_after_s(1))
+    await worker.tick_lookups("two")
+    assert bank.seen[:2] == ["create", "create"]
+    assert await town.states(incentive) != []
+
+
 async def _paid_after_all(town: Town, worker: Ticking, payout: int) -> None:
     await worker.observe(None, payout, Source.NOTIFICATION, succeeded())
 
