@@ -32,6 +32,8 @@ HOME = "https://core.test/back"
 CORE, APPROVERS = "core", ("approver-1", "approver-2")
 _MOST_STEPS = 8
 _MOST_RESUMES = 20
+_UNLINKING_S = 600.0
+"""Core is told that the partner has not let the old account go yet: it sends the person later, and not in vain."""
 _LOOKS_AFTER = 2
 """After so many vain visits a person looks into the partner's app."""
 _HOLDS = ("active", "unlinking", "exchanging")
@@ -102,15 +104,17 @@ class Visit:
     async def run(self) -> None:
         """From the core platform's button to the end of the pages."""
         person, town = self._person, self._town
-        calm = town.chance.over
+        calm, early = town.chance.over, False
         try:
             await self._run()
         except Gone as why:
             town.trace(f"gave up: {why}")
+            early = "link_unlinking" in str(why)
         finally:
             person.visiting = False
-            person.visits += calm == town.chance.over  # one that outlasts the faults is none of those that follow them
-            person.next_visit_s = town.now_s + 30.0 * person.visits
+            # One that outlasts the faults is none of those that follow them.
+            person.visits += calm == town.chance.over and not early
+            person.next_visit_s = town.now_s + (_UNLINKING_S if early else 30.0 * person.visits)
 
     async def _release(self) -> None:
         """Look into the partner's own app: a link that the gateway knows nothing of is in the way of a new one."""
