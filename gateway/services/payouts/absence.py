@@ -20,7 +20,6 @@ from contracts.payout import OutcomeKind, PayoutState
 from gateway.clock import jakarta_day, start_of_jakarta_day
 from gateway.services.payouts.ends import SKEW_S, Terms, counts
 from gateway.services.payouts.words import MISMATCH
-from gateway.storage.base.clocks import TOLERANCE_S
 from gateway.storage.payouts.observations import Heard
 from gateway.storage.payouts.payouts import PayoutRow
 
@@ -38,7 +37,7 @@ class ResendPermit(msgspec.Struct, frozen=True, kw_only=True):
     reference: str
     frozen_hash: bytes
     window_until: datetime
-    """`TOLERANCE_S` before the end of the Jakarta day of the first attempt, or of the reference's life where that is
+    """`SKEW_S` before the end of the Jakarta day of the first attempt, or of the reference's life where that is
     shorter: by then the answer must have come, for the partner may have begun another day already.
     """
     proof: Absence
@@ -83,7 +82,7 @@ def resend_permit(
     until = start_of_jakarta_day(first_day(payout.first_sent_at) + timedelta(days=1))
     if lifetimes.reference_s is not None:
         until = min(until, payout.first_sent_at + timedelta(seconds=lifetimes.reference_s))
-    until -= timedelta(seconds=TOLERANCE_S)
+    until -= timedelta(seconds=SKEW_S)
     proof = Absence(
         last_attempt_at=payout.sent_deadline,
         not_found_at=tuple(h.at for h in heard if h.kind is OutcomeKind.NOT_FOUND and h.source is Source.LOOKUP),
@@ -105,10 +104,10 @@ def resend_permit(
 
 
 def first_day(first_sent_at: datetime) -> date:
-    """The Jakarta day at whose end a partner may forget a first attempt. What left in a day's first minute may have
-    been booked before it began, by a clock that is behind ours.
+    """The Jakarta day at whose end a partner may forget a first attempt. What left in a day's first quarter of
+    an hour may have been booked before it began, by a partner's clock that is behind ours.
     """
-    return jakarta_day(first_sent_at - timedelta(seconds=TOLERANCE_S))
+    return jakarta_day(first_sent_at - timedelta(seconds=SKEW_S))
 
 
 def only_statements_can_tell(terms: Terms, payout: PayoutRow, now: datetime) -> bool:

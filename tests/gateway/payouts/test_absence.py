@@ -26,14 +26,13 @@ from gateway.services.payouts.absence import (
 )
 from gateway.services.payouts.ends import SKEW_S, Standing, Terms, fact, release_again
 from gateway.settings import Waits
-from gateway.storage.base.clocks import TOLERANCE_S
 from gateway.storage.payouts.observations import Heard
 from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
 from tests.gateway.payouts.fake import NOON, manifest
 from tests.gateway.payouts.town import Town
 
 HOUR = timedelta(hours=1)
-TOLERANCE = timedelta(seconds=TOLERANCE_S)
+TOLERANCE = timedelta(seconds=SKEW_S)
 MIDNIGHT = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
 """In Jakarta."""
 ENOUGH = (60, 600, 1800, 3600)
@@ -172,7 +171,7 @@ def test_what_left_as_a_day_began_may_be_the_partners_of_yesterday(early: bool) 
 def test_the_references_life_bounds_the_window_too() -> None:
     payout = in_doubt()
     short = Lifetimes(
-        reference_s=3_760.0, external_id="none", create_key_s=None, lookup_reach_s=1e6, mark=Mark.SEEN, source="test"
+        reference_s=4_600.0, external_id="none", create_key_s=None, lookup_reach_s=1e6, mark=Mark.SEEN, source="test"
     )
     given = permit(payout, not_found(payout), lifetimes=short)
     assert isinstance(given, ResendPermit)
