@@ -52,9 +52,9 @@ def sure(refused: PartnerUnavailable, health: LinkHealth) -> PartnerUnavailable:
 
 
 def holder(reply: Response) -> str | None:
-    """The name beside the NIK of a pull that was a verdict; None where it has none."""
+    """The name beside the NIK of a pull that was a verdict; None where it has none. Another type is no answer."""
     name = answers.at(answers.json_value(reply), "data", "submissionData", "ktp", "name")
-    return name if isinstance(name, str) else None
+    return typed(name, str | None, "the name beside a NIK")  # type: ignore[arg-type]
 
 
 def proved(answer: IdentityAnswer, name: str | None, account: Secret, reply: Response) -> IdentityAnswer:

@@ -222,6 +222,15 @@ def test_a_match_is_one_only_if_the_declared_account_bears_the_name(ctx, query, 
     assert found.verdict is Verdict.ACCOUNT_UNPROVED
 
 
+@pytest.mark.parametrize("name", [True, 7, ["SITI"], {"first": "SITI"}])
+def test_a_name_of_another_type_is_asked_for_again(name, ctx, query, drive, answer):
+    """Damaged on its way, it would have left the account unproved until two people bring a document."""
+    damaged = kyc("COMPLETED", "VALID", "3174012304909901")
+    damaged["data"]["submissionData"]["ktp"]["name"] = name
+    with pytest.raises(PartnerProtocolError, match="the name beside a NIK"):
+        drive(PARTNER.verify_nik(ctx, query), answer(200, damaged), registered(answer, "SITI"))
+
+
 @pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
 def test_a_name_that_could_not_be_asked_for_is_no_verdict(status, ctx, query, drive, answer):
     pull = answer(200, kyc("COMPLETED", "VALID", "3174012304909901"))
