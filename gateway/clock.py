@@ -11,6 +11,9 @@ from typing import Protocol
 
 from contracts.jakarta import JAKARTA as JAKARTA
 
+SKEW_S = 900.0
+"""How far a partner's clock may be from ours (decisions X6, X12)."""
+
 
 class Clock(Protocol):
     """Where times come from."""

@@ -15,6 +15,7 @@ import msgspec
 from contracts.brake import HARD_LOOK, LOOKS_S
 from contracts.partner import Manifest
 from contracts.secret import Secret
+from gateway.clock import SKEW_S
 
 PREFIX = "GATEWAY_"
 UNPREFIXED = ("database_url", "redis_url", "forwarded_allow_ips")
@@ -45,6 +46,8 @@ class Waits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     link_life_s: float = 900.0
     lookup_first_s: float | None = None
     absence_s: float | None = None
+    clocks_s: float = SKEW_S
+    """How far a partner's clock may be from ours when what it forgets at midnight is sent again or called absent."""
     confirm_rejection_s: float | None = None
     verification_retry_s: float | None = None
     statement_sweep_s: float = 900.0

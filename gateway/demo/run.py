@@ -29,7 +29,7 @@ from gateway.security.clients import Registered, register
 from gateway.storage.base.database import Database
 
 WAITS = (
-    "link_life_s=30,lookup_first_s=0.3,absence_s=6,confirm_rejection_s=1,settlement_s=0.5,"
+    "link_life_s=30,lookup_first_s=0.3,absence_s=6,clocks_s=1,confirm_rejection_s=1,settlement_s=0.5,"
     "verification_retry_s=0.5,reversal_s=3,statement_sweep_s=2,second_look_s=3,hard_look_s=6"
 )
 """What the demonstration shortens, on both sides; the table with the real values is in docs/demo.md."""

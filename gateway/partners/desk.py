@@ -52,6 +52,8 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     weekends: bool
     absence_s: float
     absence_lookups: int
+    clocks_s: float
+    """How far its clock may be from ours."""
     confirm_rejection_s: float
     reason_wait_s: float
     verification_retry_s: float
@@ -92,6 +94,7 @@ def pace(manifest: Manifest, waits: Waits) -> Pace:
         weekends=schedule.weekends,
         absence_s=absence_s,
         absence_lookups=absence.lookups,
+        clocks_s=waits.clocks_s,
         confirm_rejection_s=waits.confirm_rejection_s or manifest.confirm_rejection_s,
         reason_wait_s=manifest.reason_wait_s,
         verification_retry_s=waits.verification_retry_s or manifest.verification_retry_s,

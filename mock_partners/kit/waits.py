@@ -8,6 +8,7 @@ GATEWAY_WAITS = frozenset(
     {
         "lookup_first_s",
         "absence_s",
+        "clocks_s",
         "confirm_rejection_s",
         "verification_retry_s",
         "statement_sweep_s",

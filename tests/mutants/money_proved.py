@@ -136,7 +136,7 @@ _ORDERED = (
 _LISTS = (
     one("list/reading_dated_at_its_end", _STATEMENTS, "started_at=weighed.started_at,", "started_at=self._clock.now(),", WORDS, first="test_a_reading_is_as_old_as_its_beginning"),
     one("list/a_partner_behind_at_midnight_is_not_asked_about_yesterday", _ABSENCE, "return jakarta_day((row.first_sent_at or row.created_at) - timedelta(seconds=UTC_BEHIND_S + SKEW_S))", "return jakarta_day(row.first_sent_at or row.created_at)", LISTED, first="test_a_partner_behind_us_at_midnight_books_yesterday"),
-    one("list/a_partner_ahead_at_midnight_is_not_asked_about_tomorrow", _ABSENCE, "return max(sent_deadline + timedelta(seconds=after_s), ahead)", "return sent_deadline + timedelta(seconds=after_s)", ABSENCE, first="test_however_short_the_wait_a_partner_ahead_at_midnight_is_asked_about_its_day"),
+    one("list/a_partner_ahead_at_midnight_is_not_asked_about_tomorrow", _ABSENCE, "return max(sent_deadline + timedelta(seconds=pace.absence_s), ahead)", "return sent_deadline + timedelta(seconds=pace.absence_s)", ABSENCE, first="test_however_short_the_wait_a_partner_ahead_at_midnight_is_asked_about_its_day"),
     one("list/a_row_shown_again_is_a_second_credit", _LISTING, "            if listed.identity not in self.identities:\n", "            listed = Listed(listed.identity + bytes([self.pages]), listed.line)\n            if listed.identity not in self.identities:\n", LISTED, first="test_any_list_that_only_grows_is_listed_once"),
     one("list/equal_rows_of_a_page_are_one", _LISTING, "times[said] += 1", "times[said] = 1", LISTED, WORDS),
     one("list/rows_have_no_time", _LISTING, "line.amount_rupiah, line.booked_at.timestamp())", "line.amount_rupiah)", LISTED),

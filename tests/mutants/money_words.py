@@ -82,7 +82,7 @@ _SILENCE = (
     one("absence/looks_of_before_count", _OBSERVATION, "if gathered.last_attempt_at < at <= now]", "if at <= now]", ABSENCE, first="test_no_permit"),
     one("absence/sent_a_third_time", _ABSENCE, "or payout.attempt != 1:", "or payout.attempt < 1:", ABSENCE),
     one("absence/resend_past_the_day", _ABSENCE, "if not proved or now + timedelta(seconds=answer_s) > until:", "if not proved:", ABSENCE),
-    one("absence/resend_up_to_midnight_by_our_clock", _ABSENCE, "    until -= timedelta(seconds=SKEW_S)\n", "", ABSENCE),
+    one("absence/resend_up_to_midnight_by_our_clock", _ABSENCE, "    until -= timedelta(seconds=terms.pace.clocks_s)\n", "", ABSENCE),
     one("absence/a_days_first_minute_is_no_other_day", _ABSENCE, "return jakarta_day(first_sent_at - timedelta(seconds=SKEW_S))", "return jakarta_day(first_sent_at)", ABSENCE),
     one("absence/resend_past_the_references_life", _ABSENCE, "if lifetimes.reference_s is not None:", "if lifetimes.reference_s == 0:", ABSENCE),
     one("absence/assumption_acted_on", _ABSENCE, "if rule.mark is Mark.ASSUMED and not act_on_assumed:", "if rule.mark is None:", ABSENCE),

@@ -17,8 +17,9 @@ import msgspec
 from contracts.observation import Absence, Source, absence_proved
 from contracts.partner import Lifetimes, Mark
 from contracts.payout import OutcomeKind, PayoutState
-from gateway.clock import jakarta_day, start_of_jakarta_day
-from gateway.services.payouts.ends import SKEW_S, Terms, counts
+from gateway.clock import SKEW_S, jakarta_day, start_of_jakarta_day
+from gateway.partners.desk import Pace
+from gateway.services.payouts.ends import Terms, counts
 from gateway.services.payouts.words import MISMATCH
 from gateway.storage.payouts.observations import Heard
 from gateway.storage.payouts.payouts import PayoutRow
@@ -37,7 +38,7 @@ class ResendPermit(msgspec.Struct, frozen=True, kw_only=True):
     reference: str
     frozen_hash: bytes
     window_until: datetime
-    """`SKEW_S` before the end of the Jakarta day of the first attempt, or of the reference's life where that is
+    """`Pace.clocks_s` before the end of the Jakarta day of the first attempt, or of the reference's life where that is
     shorter: by then the answer must have come, for the partner may have begun another day already.
     """
     proof: Absence
@@ -82,7 +83,7 @@ def resend_permit(
     until = start_of_jakarta_day(first_day(payout.first_sent_at) + timedelta(days=1))
     if lifetimes.reference_s is not None:
         until = min(until, payout.first_sent_at + timedelta(seconds=lifetimes.reference_s))
-    until -= timedelta(seconds=SKEW_S)
+    until -= timedelta(seconds=terms.pace.clocks_s)
     proof = Absence(
         last_attempt_at=payout.sent_deadline,
         not_found_at=tuple(h.at for h in heard if h.kind is OutcomeKind.NOT_FOUND and h.source is Source.LOOKUP),
@@ -138,12 +139,12 @@ def listed_from(row: PayoutRow) -> date:
     return jakarta_day((row.first_sent_at or row.created_at) - timedelta(seconds=UTC_BEHIND_S + SKEW_S))
 
 
-def listed_by(sent_deadline: datetime, after_s: float) -> datetime:
+def listed_by(pace: Pace, sent_deadline: datetime) -> datetime:
     """From when on a statement lists what left before `sent_deadline`: the absence time later, and once the day has
     begun here under which a partner whose clock is ahead of ours books it.
     """
-    ahead = start_of_jakarta_day(jakarta_day(sent_deadline + timedelta(seconds=SKEW_S)))
-    return max(sent_deadline + timedelta(seconds=after_s), ahead)
+    ahead = start_of_jakarta_day(jakarta_day(sent_deadline + timedelta(seconds=pace.clocks_s)))
+    return max(sent_deadline + timedelta(seconds=pace.absence_s), ahead)
 
 
 class Reading(Protocol):

@@ -17,8 +17,6 @@ from gateway.storage.ops.cases import NewCase
 from gateway.storage.payouts.observations import Heard
 from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
 
-SKEW_S = 900.0
-"""How far a partner's clock may be from ours (decisions X6, X12)."""
 LIFTED_BY_LINK = frozenset(
     {
         BlockerCode.ACCOUNT_NOT_FOUND,

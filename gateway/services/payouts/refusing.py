@@ -11,9 +11,8 @@ from contracts.observation import Source
 from contracts.partner import Blame
 from contracts.payout import Outcome, OutcomeKind, PayoutState, Refusal
 from contracts.payout import rejected as rejected_for
-from gateway.clock import jakarta_day, start_of_jakarta_day
+from gateway.clock import SKEW_S, jakarta_day, start_of_jakarta_day
 from gateway.services.payouts.ends import (
-    SKEW_S,
     Effects,
     Standing,
     Terms,

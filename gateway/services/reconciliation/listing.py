@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 from contracts.errors import PartnerProtocolError
 from contracts.observation import StatementLine, StatementPage
-from gateway.clock import start_of_jakarta_day
-from gateway.services.payouts.ends import SKEW_S
+from gateway.clock import SKEW_S, start_of_jakarta_day
 
 MOST_PAGES = 10_000
 """More pages in one day's statement are not read, by whoever reads it; the read then counts as not made. A quarter of

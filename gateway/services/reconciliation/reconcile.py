@@ -15,13 +15,12 @@ from contracts.errors import Conflict, InvalidRequest, NotFound, PartnerError, P
 from contracts.incentive import Owner
 from contracts.observation import StatementKind, StatementLine, StatementPage
 from contracts.partner import Capability
-from gateway.clock import jakarta_day, start_of_jakarta_day
+from gateway.clock import SKEW_S, jakarta_day, start_of_jakarta_day
 from gateway.logs import frames
 from gateway.partners.desk import Desk
 from gateway.resources import Resources
 from gateway.security import places
 from gateway.services.payouts.absence import MOST_DAYS
-from gateway.services.payouts.ends import SKEW_S
 from gateway.services.reconciliation.breaks import NEXT_STEPS
 from gateway.services.reconciliation.listing import MOST_PAGES, Listing
 from gateway.storage.base.database import Connection

@@ -19,7 +19,7 @@ import structlog
 from contracts.errors import CallerError, InvalidRequest, OutcomeUnknown, PartnerError
 from contracts.observation import Source
 from contracts.partner import Capability
-from gateway.clock import jakarta_day
+from gateway.clock import SKEW_S, jakarta_day
 from gateway.partners.desk import Desk
 from gateway.resources import Resources
 from gateway.security import approval
@@ -27,7 +27,7 @@ from gateway.services.each import each, together
 from gateway.services.payouts.absence import Calendar, Readings, enough_readings, key_until
 from gateway.services.payouts.apply import Applied, apply
 from gateway.services.payouts.driver import Payouts
-from gateway.services.payouts.ends import SKEW_S, Terms
+from gateway.services.payouts.ends import Terms
 from gateway.services.payouts.sending import ANSWER_S, frozen_hash, within
 from gateway.services.payouts.words import Finding, What, WordOrFinding, agreed
 from gateway.services.reconciliation.lines import BOOKED_WITHIN

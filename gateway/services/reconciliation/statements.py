@@ -9,7 +9,7 @@ import structlog
 from contracts.errors import CallerError, PartnerError, PartnerProtocolError
 from contracts.observation import PAYMENTS, StatementKind, StatementPage
 from contracts.partner import Capability
-from gateway.clock import jakarta_day
+from gateway.clock import SKEW_S, jakarta_day
 from gateway.partners.desk import Desk
 from gateway.resources import Resources
 from gateway.services.payouts.absence import (
@@ -17,7 +17,7 @@ from gateway.services.payouts.absence import (
     Calendar,
     listed_from,
 )
-from gateway.services.payouts.ends import SKEW_S, Terms
+from gateway.services.payouts.ends import Terms
 from gateway.services.reconciliation.days import UnreadDays
 from gateway.services.reconciliation.lines import Lines
 from gateway.services.reconciliation.listing import MOST_PAGES, Listing

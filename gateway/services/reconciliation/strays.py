@@ -17,13 +17,13 @@ from contracts.errors import Conflict, NotFound
 from contracts.incentive import BlockerCode
 from contracts.observation import Source, StatementKind, StatementLine
 from contracts.payout import reversed_, succeeded
-from gateway.clock import jakarta_day
+from gateway.clock import SKEW_S, jakarta_day
 from gateway.resources import Resources
 from gateway.security import places
 from gateway.services.each import each
 from gateway.services.payouts.absence import listed_from
 from gateway.services.payouts.apply import apply
-from gateway.services.payouts.ends import SKEW_S, Terms
+from gateway.services.payouts.ends import Terms
 from gateway.services.payouts.words import Finding, What, Word
 from gateway.storage.access import clients
 from gateway.storage.base import ids

@@ -58,7 +58,7 @@ class Unlisted:
             return False, ()
         found = enough_readings(
             first_day,
-            listed_by(row.sent_deadline, desk.pace.absence_s),
+            listed_by(desk.pace, row.sent_deadline),
             readings,
             now=now,
             again_s=desk.pace.confirm_rejection_s,

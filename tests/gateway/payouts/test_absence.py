@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from contracts.observation import Absence, Source
 from contracts.partner import AbsenceRule, Lifetimes, Mark
 from contracts.payout import OutcomeKind, PayoutState
+from gateway.clock import SKEW_S
+from gateway.demo.run import WAITS
 from gateway.partners.desk import pace
 from gateway.services.payouts.absence import (
     Calendar,
@@ -24,8 +26,8 @@ from gateway.services.payouts.absence import (
     only_statements_can_tell,
     resend_permit,
 )
-from gateway.services.payouts.ends import SKEW_S, Standing, Terms, fact, release_again
-from gateway.settings import Waits
+from gateway.services.payouts.ends import Standing, Terms, fact, release_again
+from gateway.settings import Waits, parse_waits
 from gateway.storage.payouts.observations import Heard
 from gateway.storage.payouts.payouts import IncentiveFacts, PayoutRow
 from tests.gateway.payouts.fake import NOON, manifest
@@ -253,7 +255,20 @@ def test_however_short_the_wait_a_partner_ahead_at_midnight_is_asked_about_its_d
     """A clock that is up to 900 s ahead books what left before midnight under the day that begins then."""
     midnight = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)  # in Jakarta
     sent_deadline = midnight - timedelta(seconds=before_midnight_s)
-    assert listed_by(sent_deadline, 6.0) == sent_deadline + timedelta(seconds=wait_s)
+    quick = pace(manifest(), Waits(absence_s=6.0))
+    assert listed_by(quick, sent_deadline) == sent_deadline + timedelta(seconds=wait_s)
+
+
+@pytest.mark.parametrize("before_midnight_s", [120, 600, 899])
+def test_a_demonstration_on_one_machine_does_not_wait_for_midnight(before_midnight_s: int) -> None:
+    made, sent = manifest(), MIDNIGHT - timedelta(seconds=before_midnight_s)
+    quick = Terms(manifest=made, pace=pace(made, parse_waits(WAITS)))
+    payout, now = in_doubt(sent), sent + timedelta(seconds=20)
+    heard = not_found(payout, (1, 5, 10, 15))
+    found = resend_permit(quick, payout, heard, now=now, answer_s=50.0, act_on_assumed=True)
+    assert isinstance(found, ResendPermit) and found.window_until == MIDNIGHT - timedelta(seconds=1)
+    assert permit(payout, not_found(payout, (1, 5, 10, 15)), now=now) is NoPermit.NOT_PROVED  # as partners' clocks are
+    assert listed_by(quick.pace, sent) < now
 
 
 @pytest.mark.parametrize("sent_h", [0.5, 7.5, 23.5])
