@@ -353,5 +353,8 @@ async def test_the_path_is_signed_as_the_partner_called_it(world: World, prefix:
     body = notice(token="t")
     signed = {"X-Signature": signature(prefix + PATH, body)}
     assert (await world.browser().post(PATH, content=body, headers=signed)).status_code == 202
+    entered = {"X-Signature": signature(f"{prefix}{PATH}/", body)}
+    assert (await world.browser().post(f"{PATH}/", content=body, headers=entered)).status_code == 202
+    assert (await world.browser().post(f"{PATH}/", content=body, headers=signed)).status_code == 401
     wrong = {"X-Signature": signature("/other" + PATH, body)}
     assert (await world.browser().post(PATH, content=body, headers=wrong)).status_code == 401
